@@ -1,0 +1,244 @@
+/**
+ * The catalog: what is known about uploads, contents and files. One contract,
+ * two dialects side by side (sqlite/, later postgres/), one contract suite.
+ *
+ * What must hold:
+ * - Every method is one transaction: it happens whole or not at all.
+ * - Methods that move an upload take the epoch of the caller's lease and change
+ *   nothing when the upload's epoch has grown past it; they then answer `false`.
+ * - A resolved write survives the death of the process. It survives a power cut
+ *   once a later `durable()` has resolved.
+ * - Driver errors leave as CatalogError, with the driver's error as `cause`.
+ *
+ * Times are milliseconds since the Unix epoch; sizes and offsets are bytes;
+ * digests are lower-case hex.
+ */
+
+export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
+
+/** What a client says about a file before sending it. */
+export interface Declaration {
+  /** Length in bytes; null while it is deferred. */
+  size: number | null;
+  md5: string | null;
+  sha1: string | null;
+  sha256: string | null;
+  filename: string | null;
+  filetype: string | null;
+  /** The Upload-Metadata header as it was sent, '' where there was none. */
+  metadata: string;
+}
+
+export interface UploadRecord extends Declaration {
+  id: string;
+  owner: string;
+  state: UploadState;
+  /** Committed bytes: durably stored, in order, from byte 0. */
+  offset: number;
+  /** Digest state at `offset` (see stores/digests); null before the first commit. */
+  snapshot: Uint8Array | null;
+  /** Grows with every lease on this upload. */
+  epoch: number;
+  /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
+  bootId: string | null;
+  /** Why the upload was rejected: a code of the error catalogue. */
+  reason: string | null;
+  /** The file it became, once complete. */
+  fileId: string | null;
+  createdAt: number;
+  /** When bytes last arrived (the creation, before any did). */
+  lastByteAt: number;
+  expiresAt: number;
+}
+
+export interface NewUpload extends Declaration {
+  id: string;
+  owner: string;
+  createdAt: number;
+  expiresAt: number;
+}
+
+/** One row of the ledger, for stores that send parts. */
+export interface PartRecord {
+  number: number;
+  start: number;
+  size: number;
+  etag: string;
+  /** Digest state at the part's end. */
+  snapshot: Uint8Array;
+}
+
+export interface OffsetCommit {
+  id: string;
+  epoch: number;
+  offset: number;
+  snapshot: Uint8Array;
+  bootId: string | null;
+  /** When the last of these bytes arrived. */
+  lastByteAt: number;
+  expiresAt: number;
+  part?: PartRecord;
+}
+
+export interface Digests {
+  md5: string;
+  sha1: string | null;
+  sha256: string | null;
+}
+
+export interface ContentRecord extends Digests {
+  id: number;
+  size: number;
+  /** 0, or 1, 2, … for further contents that share their MD5 with another. */
+  variant: number;
+  /** Where its bytes are in the store. */
+  key: string;
+  publishedAt: number;
+}
+
+export interface FileRecord {
+  id: string;
+  owner: string;
+  name: string;
+  /** Media type as declared or derived from the name; null when unknown. */
+  type: string | null;
+  uploadedAt: number;
+  content: ContentRecord;
+}
+
+export interface NewFile {
+  id: string;
+  owner: string;
+  name: string;
+  type: string | null;
+  uploadedAt: number;
+}
+
+export interface Publication {
+  uploadId: string;
+  epoch: number;
+  /** The content this upload was found equal to, or the new one it becomes. */
+  content: { id: number } | (Digests & { size: number; variant: number; key: string });
+  file: NewFile;
+}
+
+/**
+ * - `published`: done, here is the file.
+ * - `lost`: the lease's epoch has passed, or the upload is no longer receiving.
+ * - `conflict`: the content to join is gone, or another publication took this
+ *   (md5, variant) or key first. Nothing was changed; decide again.
+ */
+export type PublishOutcome =
+  | { kind: 'published'; file: FileRecord }
+  | { kind: 'lost' }
+  | { kind: 'conflict' };
+
+export type FileSort = 'uploaded' | 'name' | 'size';
+
+export interface FileQuery {
+  owner: string;
+  /** 1 to 1000. */
+  limit: number;
+  sort: FileSort;
+  descending: boolean;
+  /** Only names that contain this text, letter case of ASCII letters ignored. */
+  search?: string;
+  /** `nextCursor` of the page before, with the same sort and direction. */
+  cursor?: string;
+}
+
+export interface FilePage {
+  files: FileRecord[];
+  /** Where the next page begins; null on the last one. */
+  nextCursor: string | null;
+}
+
+export interface Catalog {
+  // -- uploads ------------------------------------------------------------
+  /** Records a new upload: receiving, offset 0, epoch 1. */
+  createUpload(upload: NewUpload): Promise<void>;
+  findUpload(id: string): Promise<UploadRecord | undefined>;
+  /** Raises the upload's epoch and returns the new one; undefined when there is no such upload. */
+  nextEpoch(id: string): Promise<number | undefined>;
+  /** Moves the offset forward (never back) and records the part, under the lease. */
+  commitOffset(commit: OffsetCommit): Promise<boolean>;
+  /** Sets a deferred length, once, under the lease. */
+  declareLength(id: string, epoch: number, size: number): Promise<boolean>;
+  /** Ends a receiving upload without publication, and forgets its parts. `epoch` null: whoever holds the lease. */
+  endUpload(
+    id: string,
+    epoch: number | null,
+    state: 'rejected' | 'expired' | 'terminated',
+    reason: string | null,
+    at: number,
+  ): Promise<boolean>;
+  /** The ledger of one upload, by part number. */
+  listParts(id: string): Promise<PartRecord[]>;
+  /** Receiving uploads that declared this MD5, the one with the latest bytes first. */
+  findReceiving(query: { md5: string; owner?: string; limit: number }): Promise<UploadRecord[]>;
+  /** Receiving uploads whose time is up, the oldest first. */
+  listExpired(now: number, limit: number): Promise<UploadRecord[]>;
+  /** Receiving uploads that have all their bytes. */
+  listUnpublished(limit: number): Promise<UploadRecord[]>;
+  /** Ids of these uploads that are receiving: what a store may not sweep. */
+  filterReceiving(ids: string[]): Promise<Set<string>>;
+  /** Forgets uploads that ended (other than complete) before `before`; returns how many. */
+  forgetEnded(before: number): Promise<number>;
+
+  // -- contents -----------------------------------------------------------
+  /** All contents with this digest, by variant. */
+  findContents(by: { md5: string } | { sha1: string } | { sha256: string }): Promise<ContentRecord[]>;
+  /** Whether this owner has a file of this content. */
+  ownsContent(owner: string, contentId: number): Promise<boolean>;
+  /** Adds digests that were computed after publication. */
+  addDigests(contentId: number, digests: { sha1?: string; sha256?: string }): Promise<void>;
+  /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
+  publish(publication: Publication): Promise<PublishOutcome>;
+  /** Store keys whose content is gone and whose bytes may still be there. */
+  listRemovals(limit: number): Promise<string[]>;
+  /** The bytes of `key` are gone. */
+  removalDone(key: string): Promise<void>;
+
+  // -- files --------------------------------------------------------------
+  /**
+   * Instant upload: gives the content to the owner under this name. A file of
+   * that owner with the same name and content is returned as it is; undefined
+   * when the content is gone.
+   */
+  addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
+  findFile(id: string, owner: string): Promise<FileRecord | undefined>;
+  /** The owner's latest file of this content; of anyone with owner null. */
+  findFileOfContent(contentId: number, owner: string | null): Promise<FileRecord | undefined>;
+  listFiles(query: FileQuery): Promise<FilePage>;
+  renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
+  /**
+   * Deletes a file; with the last file of a content, the content too, whose key
+   * joins the removals. Undefined when there is no such file.
+   */
+  deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+
+  // -- the whole ----------------------------------------------------------
+  /** Resolves when everything committed before the call survives a power cut. */
+  durable(): Promise<void>;
+  /** Answers, or throws CatalogError `unavailable`. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * - `unavailable`: cannot be opened or reached, locked by another service, not writable.
+ * - `full`: no room for the change; nothing was changed.
+ * - `invalid_cursor`: the cursor of a listing is not one of ours, or of another sort.
+ * - `failed`: anything else.
+ */
+export type CatalogErrorCode = 'unavailable' | 'full' | 'invalid_cursor' | 'failed';
+
+export class CatalogError extends Error {
+  readonly code: CatalogErrorCode;
+
+  constructor(code: CatalogErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'CatalogError';
+    this.code = code;
+  }
+}

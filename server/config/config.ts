@@ -1,0 +1,52 @@
+/** What the rest of the service is given: validated, complete and frozen. */
+import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
+
+export interface Config {
+  /** Address the socket is bound to (`LISTEN`). */
+  listen: string;
+  /** TCP port (`HTTP_PORT`); 0 picks a free one. */
+  port: number;
+  /**
+   * Base of every address handed out, without a trailing slash (`PUBLIC_URL`, else
+   * `http://HOST:HTTP_PORT`). Null when it has to be derived from the bound port.
+   */
+  publicUrl: string | null;
+  /** Public host (`HOST`). */
+  host: string;
+  /** Proxies whose forwarding headers count (`TRUST_PROXY`): addresses, CIDR ranges or `loopback`. Empty: none. */
+  trustProxy: readonly string[];
+  /** Path under which the service is mounted, from PUBLIC_URL: '' or '/prefix'. */
+  basePath: string;
+  store: StoreConfig;
+  database: DatabaseConfig;
+  /** Folder of the local store, the embedded catalog and its lock (`DATA_DIR`). */
+  dataDir: string;
+  /** Largest file in bytes (`MAX_FILE_SIZE`); null: no limit. */
+  maxFileSizeBytes: number | null;
+  /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
+  uploadTtlMs: number;
+  digests: readonly DigestAlgorithm[];
+  access: AccessConfig;
+  /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
+  shutdownTimeoutMs: number;
+  /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
+  lockTimeoutMs: number;
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+}
+
+export type StoreConfig = { kind: 'local' };
+
+export type DatabaseConfig = { kind: 'sqlite'; file: string };
+
+export type InstantPolicy = 'owner' | 'all' | 'off';
+
+export interface AccessConfig {
+  /** Owners by their secrets (`AUTH_TOKENS`); empty: no tokens are asked for. */
+  tokens: readonly { owner: string; secret: string }[];
+  instant: InstantPolicy;
+  /** `GET /files/...` is open to all (`PUBLIC_READ`). */
+  publicRead: boolean;
+}
+
+/** Who owns what is uploaded to a service without tokens. */
+export const ANYONE = 'anyone';

@@ -1,0 +1,111 @@
+/**
+ * What the service's edges (HTTP routes, the tus endpoint) may ask of the life of
+ * uploads and files. All refusals are TidemarkError.
+ */
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '../../stores/store.ts';
+import type { Declaration, FilePage, FileRecord, FileSort, UploadRecord } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+
+export interface BeginRequest {
+  id: string;
+  owner: string;
+  declaration: Declaration;
+}
+
+export interface Received {
+  /** Offset after this request; durable. */
+  offset: number;
+  /** The published file, when these were the last bytes. */
+  file: FileRecord | null;
+}
+
+export interface Uploads {
+  /** Checks what the client declares and records a new upload with room in the store. */
+  begin(request: BeginRequest): Promise<UploadRecord>;
+  /**
+   * An upload's state, for its owner. Never waits for a running transfer and never
+   * disturbs one; an upload that has all its bytes but no publication is published first.
+   *
+   * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
+   */
+  view(id: string, owner: string): Promise<UploadRecord>;
+  /** The right to write; asks a running writer to stop. @throws `upload_locked` after the lock timeout. */
+  acquire(id: string, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  /** Sets a deferred length. */
+  declareLength(id: string, lease: Lease, size: number): Promise<void>;
+  /**
+   * Appends the source at the upload's offset, and publishes when it was the last byte.
+   * What arrived is kept, whatever ends the request.
+   *
+   * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
+   */
+  receive(
+    id: string,
+    source: Readable,
+    options: { lease: Lease; signal: AbortSignal; maxBytes: number },
+  ): Promise<Received>;
+  /** Publishes an upload that has all its bytes; the file. Once done it answers with the same file again. */
+  finish(id: string): Promise<FileRecord>;
+  /** Ends an upload and removes its bytes; a published file stays. */
+  terminate(id: string, owner: string, lease: Lease): Promise<void>;
+  /**
+   * Takes a whole file in one go, for forms that cannot be resumed: published, or
+   * nothing is left behind.
+   */
+  receiveWhole(
+    request: { owner: string; declaration: Declaration },
+    source: Readable,
+    signal: AbortSignal,
+  ): Promise<FileRecord>;
+}
+
+export interface CheckQuery {
+  owner: string;
+  md5: string;
+  size?: number;
+  sha256?: string;
+  /** With it, content that is here already becomes a file of the owner by this name. */
+  filename?: string;
+}
+
+export type CheckResult =
+  /** The content is here; `file` is the owner's. */
+  | { status: 'exists'; file: FileRecord }
+  | { status: 'notfound'; resume: ResumePoint | null }
+  /** Bytes of it arrived lately. */
+  | { status: 'uploading'; resume: ResumePoint | null };
+
+/** An unfinished upload of the asking owner. */
+export interface ResumePoint {
+  uploadId: string;
+  offset: number;
+  length: number | null;
+}
+
+/** How an address or an older API names a content: by digest; `variant` only with an MD5. */
+export interface ContentName {
+  algorithm: 'md5' | 'sha1' | 'sha256';
+  digest: string;
+  variant: number;
+}
+
+export interface Files {
+  check(query: CheckQuery): Promise<CheckResult>;
+  list(query: {
+    owner: string;
+    limit: number;
+    sort: FileSort;
+    descending: boolean;
+    search?: string;
+    cursor?: string;
+  }): Promise<FilePage>;
+  /** @throws `not_found`, as do all below. */
+  get(id: string, owner: string): Promise<FileRecord>;
+  /** The owner's latest file of this content; of anyone with owner null. */
+  find(name: ContentName, owner: string | null): Promise<FileRecord>;
+  rename(id: string, owner: string, name: string): Promise<FileRecord>;
+  remove(id: string, owner: string): Promise<FileRecord>;
+  /** Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile. */
+  open(file: FileRecord, range?: ByteRange): Promise<Readable>;
+}

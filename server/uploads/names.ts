@@ -1,0 +1,86 @@
+/** Names of files and of contents: what is accepted, and how contents are addressed. */
+import { extname } from 'node:path';
+import { invalidField } from './errors.ts';
+import type { ContentName } from './contract.ts';
+
+/** Longest file name, in UTF-8 bytes (ext4, APFS, S3 consoles: 255). */
+const MAX_NAME_BYTES = 255;
+
+// C0 and C1 controls, line and paragraph separators, and lone surrogates.
+// oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
+const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogate}/u;
+
+const DIGEST_LENGTHS = { md5: 32, sha1: 40, sha256: 64 } as const;
+
+/**
+ * Accepts a file name as it is. Names are kept as data and never used as paths;
+ * those that could be taken for one are refused, so that no client trips over them.
+ *
+ * @param field - the request field to name in the refusal.
+ * @throws `invalid_field`.
+ */
+export function checkName(name: string, field: string): string {
+  if (name === '') throw invalidField(field, `${field} must not be empty.`);
+  if (name === '.' || name === '..' || name.includes('/') || name.includes('\\')) {
+    throw invalidField(field, `${field} must be a plain file name, without path parts.`);
+  }
+  if (FORBIDDEN_IN_NAMES.test(name)) {
+    throw invalidField(field, `${field} must not contain control characters.`);
+  }
+  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
+    throw invalidField(field, `${field} must be at most ${MAX_NAME_BYTES} bytes long in UTF-8.`);
+  }
+  return name;
+}
+
+/**
+ * Accepts a hex digest in either letter case.
+ *
+ * @returns it in lower case.
+ * @throws `invalid_field`.
+ */
+export function checkDigest(value: string, algorithm: keyof typeof DIGEST_LENGTHS, field: string): string {
+  const length = DIGEST_LENGTHS[algorithm];
+  if (value.length !== length || !/^[0-9a-f]+$/i.test(value)) {
+    throw invalidField(field, `${field} must be ${length} hexadecimal digits.`);
+  }
+  return value.toLowerCase();
+}
+
+/**
+ * Accepts a whole number of bytes in plain decimal digits.
+ *
+ * @throws `invalid_field`.
+ */
+export function checkSize(value: string, field: string): number {
+  const size = Number(value);
+  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(size)) {
+    throw invalidField(field, `${field} must be a whole number of bytes.`);
+  }
+  return size;
+}
+
+/** The extension of a file name, lower-case with its dot, where it is plain letters and digits; else ''. */
+export function extensionOf(filename: string | null): string {
+  const extension = extname(filename ?? '').toLowerCase();
+  return /^\.[a-z0-9]{1,16}$/.test(extension) ? extension : '';
+}
+
+/** `<md5>`, or `<md5>-<variant>` for contents that share their MD5 with an earlier one. */
+export function formatContentName(content: { md5: string; variant: number }): string {
+  return content.variant === 0 ? content.md5 : `${content.md5}-${content.variant}`;
+}
+
+/**
+ * Reads a content's name: what `formatContentName` writes, or a SHA-1 or SHA-256.
+ *
+ * @returns undefined when it is none of these.
+ */
+export function parseContentName(text: string): ContentName | undefined {
+  const match = /^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})(?:-([1-9]\d{0,5}))?$/i.exec(text);
+  const digest = match?.[1]?.toLowerCase();
+  if (!match || !digest) return undefined;
+  const algorithm = digest.length === 32 ? 'md5' : digest.length === 40 ? 'sha1' : 'sha256';
+  if (match[2] && algorithm !== 'md5') return undefined;
+  return { algorithm, digest, variant: match[2] ? Number(match[2]) : 0 };
+}

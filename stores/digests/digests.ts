@@ -1,0 +1,44 @@
+/**
+ * Running digests whose state can be saved at an offset and taken up again,
+ * computed off the main thread.
+ */
+
+export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
+export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
+
+/** Digests by algorithm, lower-case hex. `md5` is always there. */
+export type DigestSet = { md5: string } & Partial<Record<DigestAlgorithm, string>>;
+
+export interface DigestPool {
+  readonly algorithms: readonly DigestAlgorithm[];
+  /**
+   * Begins a digest, or takes one up from a snapshot. A digest taken up goes on
+   * with the snapshot's algorithms.
+   *
+   * @throws SnapshotError (from the lane's calls) when the snapshot cannot be taken up.
+   */
+  open(snapshot: Uint8Array | null): DigestLane;
+  close(): Promise<void>;
+}
+
+export interface DigestLane {
+  /**
+   * Adds bytes; they are copied before the call returns. The promise resolves
+   * when the lane has room for more, so awaiting it bounds memory.
+   */
+  update(chunks: readonly Uint8Array[]): Promise<void>;
+  /** State after everything added so far. */
+  snapshot(): Promise<Uint8Array>;
+  /** Digests of everything added so far; the lane stays usable. */
+  digests(): Promise<DigestSet>;
+  /** Forgets the lane. */
+  close(): void;
+}
+
+/** The saved state is damaged, or of another version of the digest library. */
+export class SnapshotError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'SnapshotError';
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The store: where bytes live. Every store runs the same contract suite.
+ *
+ * What must hold:
+ * - An offset handed to `commit` is durable: the bytes before it, from byte 0 and
+ *   without a hole, survive the death of the process and a power cut.
+ * - `write` ends with a commit of everything it stored, also when the source
+ *   breaks or the signal is aborted: what arrived is kept.
+ * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
+ *   key never change afterwards.
+ * - `discard` and `remove` are idempotent: what is not there is not an error.
+ * - Errors leave as StoreError, with the cause kept.
+ *
+ * Offsets and sizes are bytes.
+ */
+import type { Readable } from 'node:stream';
+import type { DigestPool } from './digests/digests.ts';
+
+/** What a store can do; the service advertises protocol extensions by it. */
+export interface Capabilities {
+  /** Takes uploads whose length is declared later (tus: creation-defer-length). */
+  readonly deferLength: boolean;
+  /** Unfinished bytes can be removed (tus: termination). */
+  readonly terminate: boolean;
+  /** `listUnfinished` names what is in the store, so that strays can be swept. */
+  readonly listUnfinished: boolean;
+}
+
+/** What a store knows of an upload: its row in the catalog, as of its last commit. */
+export interface StoredUpload {
+  readonly id: string;
+  readonly size: number | null;
+  readonly offset: number;
+  readonly snapshot: Uint8Array | null;
+  readonly bootId: string | null;
+  readonly filename: string | null;
+  readonly filetype: string | null;
+}
+
+export interface StoredPart {
+  number: number;
+  start: number;
+  size: number;
+  etag: string;
+  snapshot: Uint8Array;
+}
+
+/** Bytes up to `offset` are durable; `snapshot` is the digest state there. */
+export interface Commit {
+  offset: number;
+  snapshot: Uint8Array;
+  bootId: string | null;
+  part?: StoredPart;
+}
+
+export interface WriteOptions {
+  digests: DigestPool;
+  /** Records progress in the ledger. A rejection (a lost lease, say) ends the write. */
+  commit: (commit: Commit) => Promise<void>;
+  /** Stop reading, commit what arrived, return. */
+  signal: AbortSignal;
+  /** Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. */
+  maxBytes: number;
+}
+
+export interface Written {
+  offset: number;
+  /** Digests of bytes 0 to `offset`, by algorithm; only when `offset` is the upload's size. */
+  digests: Record<string, string> | null;
+  /** Why the source ended early, when it did. */
+  interrupted: unknown;
+}
+
+export interface ByteRange {
+  /** First byte. */
+  start: number;
+  /** Last byte, inclusive. */
+  end: number;
+}
+
+export interface Store {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+
+  /** Makes room for a new upload. */
+  createUpload(upload: StoredUpload): Promise<void>;
+  /** Appends the source at the upload's offset. */
+  writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written>;
+  /**
+   * After a crash: establishes what is durably stored, which is never less than
+   * `upload.offset`, and the digest state there. Null when nothing differs from
+   * the catalog.
+   *
+   * @throws StoreError `missing` when bytes that were committed are gone.
+   */
+  recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null>;
+  /** The bytes of a complete upload, whether finalized or not, to compare them. */
+  readUpload(upload: StoredUpload, key: string): Promise<Readable>;
+  /** Removes an upload's unfinished bytes. */
+  discardUpload(id: string): Promise<void>;
+  /** Ids of uploads with unfinished bytes; only with capability `listUnfinished`. */
+  listUnfinished(): AsyncIterable<string>;
+
+  /** The key under which an upload's bytes become final. Variant: see the catalog's contents. */
+  keyFor(upload: StoredUpload, content: { md5: string; variant: number }): string;
+  /** Makes the bytes of a complete upload final under `key`. */
+  finalize(upload: StoredUpload, key: string): Promise<void>;
+  /**
+   * Opens final bytes. Once resolved the stream delivers to its end even when the
+   * key is removed meanwhile.
+   *
+   * @throws StoreError `missing`.
+   */
+  read(key: string, range?: ByteRange): Promise<Readable>;
+  /** Size of final bytes; undefined when there are none. */
+  size(key: string): Promise<number | undefined>;
+  /** Removes final bytes. */
+  remove(key: string): Promise<void>;
+
+  /** Answers when the store can take bytes, else throws StoreError. */
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * - `missing`: the bytes are not there.
+ * - `full`: no room; what was committed stays.
+ * - `overflow`: the source had more than `maxBytes`.
+ * - `unavailable`: cannot be reached or is not writable now.
+ * - `failed`: anything else.
+ */
+export type StoreErrorCode = 'missing' | 'full' | 'overflow' | 'unavailable' | 'failed';
+
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}
