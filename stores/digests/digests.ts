@@ -13,9 +13,8 @@ export interface DigestPool {
   readonly algorithms: readonly DigestAlgorithm[];
   /**
    * Begins a digest, or takes one up from a snapshot. A digest taken up goes on
-   * with the snapshot's algorithms.
-   *
-   * @throws SnapshotError (from the lane's calls) when the snapshot cannot be taken up.
+   * with the snapshot's algorithms. A snapshot that cannot be taken up shows as a
+   * SnapshotError from the lane's `snapshot` and `digests`.
    */
   open(snapshot: Uint8Array | null): DigestLane;
   close(): Promise<void>;
@@ -23,8 +22,9 @@ export interface DigestPool {
 
 export interface DigestLane {
   /**
-   * Adds bytes; they are copied before the call returns. The promise resolves
-   * when the lane has room for more, so awaiting it bounds memory.
+   * Adds bytes, in the order of the calls. Resolves once they are copied and there
+   * is room for more: awaiting it bounds memory, and until then the chunks must
+   * not change.
    */
   update(chunks: readonly Uint8Array[]): Promise<void>;
   /** State after everything added so far. */
