@@ -14,7 +14,7 @@
  * Offsets and sizes are bytes.
  */
 import type { Readable } from 'node:stream';
-import type { DigestPool } from './digests/digests.ts';
+import type { DigestPool, DigestSet } from './digests/digests.ts';
 
 /** What a store can do; the service advertises protocol extensions by it. */
 export interface Capabilities {
@@ -66,7 +66,7 @@ export interface WriteOptions {
 export interface Written {
   offset: number;
   /** Digests of bytes 0 to `offset`, by algorithm; only when `offset` is the upload's size. */
-  digests: Record<string, string> | null;
+  digests: DigestSet | null;
   /** Why the source ended early, when it did. */
   interrupted: unknown;
 }
@@ -94,8 +94,12 @@ export interface Store {
    * @throws StoreError `missing` when bytes that were committed are gone.
    */
   recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null>;
-  /** The bytes of a complete upload, whether finalized or not, to compare them. */
-  readUpload(upload: StoredUpload, key: string): Promise<Readable>;
+  /**
+   * The bytes of a complete upload, to compare them with a content's. Null when an
+   * interrupted publication has made them final already: then they are unlike any
+   * content that is in the catalog.
+   */
+  readUpload(upload: StoredUpload): Promise<Readable | null>;
   /** Removes an upload's unfinished bytes. */
   discardUpload(id: string): Promise<void>;
   /** Ids of uploads with unfinished bytes; only with capability `listUnfinished`. */

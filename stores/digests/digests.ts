@@ -6,8 +6,8 @@
 export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
-/** Digests by algorithm, lower-case hex. `md5` is always there. */
-export type DigestSet = { md5: string } & Partial<Record<DigestAlgorithm, string>>;
+/** Digests by algorithm, lower-case hex: of those the lane was opened with. */
+export type DigestSet = Partial<Record<DigestAlgorithm, string>>;
 
 export interface DigestPool {
   readonly algorithms: readonly DigestAlgorithm[];
@@ -15,8 +15,10 @@ export interface DigestPool {
    * Begins a digest, or takes one up from a snapshot. A digest taken up goes on
    * with the snapshot's algorithms. A snapshot that cannot be taken up shows as a
    * SnapshotError from the lane's `snapshot` and `digests`.
+   *
+   * @param algorithms - of a new digest; the pool's by default.
    */
-  open(snapshot: Uint8Array | null): DigestLane;
+  open(snapshot: Uint8Array | null, algorithms?: readonly DigestAlgorithm[]): DigestLane;
   close(): Promise<void>;
 }
 

@@ -5,13 +5,13 @@ import type { DigestAlgorithm, DigestSet } from './digests.ts';
 export const BLOCK_BYTES = 256 * 1024;
 
 export interface WorkerSetup {
-  algorithms: readonly DigestAlgorithm[];
   /** All blocks, one after the other. */
   blocks: SharedArrayBuffer;
 }
 
+/** `open` begins a digest by these algorithms, or takes one up from a snapshot. */
 export type Request =
-  | { op: 'open'; lane: number; snapshot: Uint8Array | null }
+  | { op: 'open'; lane: number; from: Uint8Array | readonly DigestAlgorithm[] }
   | { op: 'update'; lane: number; block: number; length: number }
   | { op: 'snapshot'; lane: number; request: number }
   | { op: 'digests'; lane: number; request: number }

@@ -31,10 +31,8 @@ interface Thread {
  * @param algorithms - what new digests compute; MD5 is added if missing.
  */
 export function createDigestPool(algorithms: readonly DigestAlgorithm[]): DigestPool {
-  const setup: WorkerSetup = {
-    algorithms: algorithms.includes('md5') ? algorithms : ['md5', ...algorithms],
-    blocks: new SharedArrayBuffer(BLOCKS * BLOCK_BYTES),
-  };
+  const defaults: readonly DigestAlgorithm[] = algorithms.includes('md5') ? algorithms : ['md5', ...algorithms];
+  const setup: WorkerSetup = { blocks: new SharedArrayBuffer(BLOCKS * BLOCK_BYTES) };
   const memory = new Uint8Array(setup.blocks);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
@@ -107,7 +105,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     return thread;
   }
 
-  function open(snapshot: Uint8Array | null): DigestLane {
+  function open(snapshot: Uint8Array | null, wanted: readonly DigestAlgorithm[] = defaults): DigestLane {
     if (closed) throw new Error('the digest pool is closed');
     const thread = pickThread();
     const id = ++lastLane;
@@ -122,7 +120,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
         room?.();
       },
     });
-    post({ op: 'open', lane: id, snapshot });
+    post({ op: 'open', lane: id, from: snapshot ?? wanted });
 
     function post(request: Request): void {
       if (thread.failure) throw thread.failure;
@@ -195,7 +193,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   }
 
   return {
-    algorithms: setup.algorithms,
+    algorithms: defaults,
     open,
     close: async () => {
       closed = true;

@@ -25,9 +25,7 @@ for (const algorithm of Object.keys(CREATE) as DigestAlgorithm[]) {
   hashers.set(algorithm, await CREATE[algorithm]());
 }
 const initial: DigestStates = new Map();
-for (const algorithm of setup.algorithms) {
-  initial.set(algorithm, hasherOf(algorithm).init().save());
-}
+for (const [algorithm, hasher] of hashers) initial.set(algorithm, hasher.init().save());
 
 type Lane = { states: DigestStates } | { broken: string };
 const lanes = new Map<number, Lane>();
@@ -37,7 +35,7 @@ let loaded: { id: number; states: DigestStates } | undefined;
 port.on('message', (request: Request) => {
   switch (request.op) {
     case 'open':
-      lanes.set(request.lane, openLane(request.snapshot));
+      lanes.set(request.lane, openLane(request.from));
       break;
     case 'update': {
       const states = load(request.lane);
@@ -69,12 +67,14 @@ port.on('message', (request: Request) => {
   }
 });
 
-function openLane(snapshot: Uint8Array | null): Lane {
-  if (!snapshot) return { states: new Map(initial) };
+function openLane(from: Uint8Array | readonly DigestAlgorithm[]): Lane {
+  if (!(from instanceof Uint8Array)) {
+    return { states: new Map([...initial].filter(([algorithm]) => from.includes(algorithm))) };
+  }
   save();
   loaded = undefined;
   try {
-    const states = decodeSnapshot(snapshot);
+    const states = decodeSnapshot(from);
     // hash-wasm refuses states of another build of its code: better now than at the end.
     for (const [algorithm, state] of states) hasherOf(algorithm).load(state);
     return { states };

@@ -106,12 +106,12 @@ class LocalStore extends FileStore implements Store {
     });
   }
 
-  async readUpload(upload: StoredUpload, key: string): Promise<Readable> {
+  async readUpload(upload: StoredUpload): Promise<Readable | null> {
     try {
       return await openStream(this.#unfinished(upload.id));
     } catch (error) {
-      if (!isFsError(error, 'ENOENT')) throw toStoreError(error, `reading upload ${upload.id}`);
-      return this.readContent(key);
+      if (isFsError(error, 'ENOENT')) return null;
+      throw toStoreError(error, `reading upload ${upload.id}`);
     }
   }
 
