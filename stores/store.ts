@@ -4,17 +4,17 @@
  * What must hold:
  * - An offset handed to `commit` is durable: the bytes before it, from byte 0 and
  *   without a hole, survive the death of the process and a power cut.
- * - `write` ends with a commit of everything it stored, also when the source
+ * - `writeUpload` ends with a commit of everything it stored, also when the source
  *   breaks or the signal is aborted: what arrived is kept.
  * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
  *   key never change afterwards.
- * - `discard` and `remove` are idempotent: what is not there is not an error.
+ * - `discardUpload` and `removeContent` are idempotent: what is not there is not an error.
  * - Errors leave as StoreError, with the cause kept.
  *
  * Offsets and sizes are bytes.
  */
 import type { Readable } from 'node:stream';
-import type { DigestPool } from './digests/digests.ts';
+import type { DigestPool, DigestSet } from './digests/digests.ts';
 
 /** What a store can do; the service advertises protocol extensions by it. */
 export interface Capabilities {
@@ -66,7 +66,7 @@ export interface WriteOptions {
 export interface Written {
   offset: number;
   /** Digests of bytes 0 to `offset`, by algorithm; only when `offset` is the upload's size. */
-  digests: Record<string, string> | null;
+  digests: DigestSet | null;
   /** Why the source ended early, when it did. */
   interrupted: unknown;
 }
@@ -94,8 +94,12 @@ export interface Store {
    * @throws StoreError `missing` when bytes that were committed are gone.
    */
   recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null>;
-  /** The bytes of a complete upload, whether finalized or not, to compare them. */
-  readUpload(upload: StoredUpload, key: string): Promise<Readable>;
+  /**
+   * The bytes of a complete upload, to compare them with a content's. Null when an
+   * interrupted publication has made them final already: then they are unlike any
+   * content that is in the catalog.
+   */
+  readUpload(upload: StoredUpload): Promise<Readable | null>;
   /** Removes an upload's unfinished bytes. */
   discardUpload(id: string): Promise<void>;
   /** Ids of uploads with unfinished bytes; only with capability `listUnfinished`. */
@@ -103,7 +107,11 @@ export interface Store {
 
   /** The key under which an upload's bytes become final. Variant: see the catalog's contents. */
   keyFor(upload: StoredUpload, content: { md5: string; variant: number }): string;
-  /** Makes the bytes of a complete upload final under `key`. */
+  /**
+   * Makes the bytes of a complete upload final under `key`.
+   *
+   * @throws StoreError `occupied` when other bytes are there, `missing` when the upload's are gone.
+   */
   finalize(upload: StoredUpload, key: string): Promise<void>;
   /**
    * Opens final bytes. Once resolved the stream delivers to its end even when the
@@ -111,11 +119,11 @@ export interface Store {
    *
    * @throws StoreError `missing`.
    */
-  read(key: string, range?: ByteRange): Promise<Readable>;
+  readContent(key: string, range?: ByteRange): Promise<Readable>;
   /** Size of final bytes; undefined when there are none. */
-  size(key: string): Promise<number | undefined>;
+  contentSize(key: string): Promise<number | undefined>;
   /** Removes final bytes. */
-  remove(key: string): Promise<void>;
+  removeContent(key: string): Promise<void>;
 
   /** Answers when the store can take bytes, else throws StoreError. */
   probe(): Promise<void>;
@@ -124,12 +132,13 @@ export interface Store {
 
 /**
  * - `missing`: the bytes are not there.
+ * - `occupied`: other bytes have this key.
  * - `full`: no room; what was committed stays.
  * - `overflow`: the source had more than `maxBytes`.
  * - `unavailable`: cannot be reached or is not writable now.
  * - `failed`: anything else.
  */
-export type StoreErrorCode = 'missing' | 'full' | 'overflow' | 'unavailable' | 'failed';
+export type StoreErrorCode = 'missing' | 'occupied' | 'full' | 'overflow' | 'unavailable' | 'failed';
 
 export class StoreError extends Error {
   readonly code: StoreErrorCode;

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { Declaration, FilePage, FileRecord, FileSort, UploadRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, Declaration, FilePage, FileRecord, FileSort, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 
 export interface BeginRequest {
@@ -18,6 +18,10 @@ export interface Received {
   offset: number;
   /** The published file, when these were the last bytes. */
   file: FileRecord | null;
+  /** When the upload expires unless more bytes arrive; ms since the epoch. */
+  expiresAt: number;
+  /** Why the source ended early, when it did. */
+  interrupted: unknown;
 }
 
 export interface Uploads {
@@ -30,8 +34,17 @@ export interface Uploads {
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
   view(id: string, owner: string): Promise<UploadRecord>;
-  /** The right to write; asks a running writer to stop. @throws `upload_locked` after the lock timeout. */
-  acquire(id: string, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  /** An upload's row as the catalog has it, for a holder of its lease. @throws as `view`. */
+  current(id: string, owner: string): Promise<UploadRecord>;
+  /** The row alone, for whoever has passed `view` or `acquire` in the same request. @throws `not_found`. */
+  peek(id: string): Promise<UploadRecord>;
+  /**
+   * The right to write; asks a running writer to stop. What a crash left beyond the
+   * last commit has been taken up once this resolves.
+   *
+   * @throws `not_found`; `upload_locked` after the lock timeout.
+   */
+  acquire(id: string, owner: string, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
   /** Sets a deferred length. */
   declareLength(id: string, lease: Lease, size: number): Promise<void>;
   /**
@@ -45,10 +58,8 @@ export interface Uploads {
     source: Readable,
     options: { lease: Lease; signal: AbortSignal; maxBytes: number },
   ): Promise<Received>;
-  /** Publishes an upload that has all its bytes; the file. Once done it answers with the same file again. */
-  finish(id: string): Promise<FileRecord>;
-  /** Ends an upload and removes its bytes; a published file stays. */
-  terminate(id: string, owner: string, lease: Lease): Promise<void>;
+  /** Ends an upload and removes its bytes; of a published one, the file. */
+  terminate(id: string, lease: Lease): Promise<void>;
   /**
    * Takes a whole file in one go, for forms that cannot be resumed: published, or
    * nothing is left behind.
@@ -70,8 +81,8 @@ export interface CheckQuery {
 }
 
 export type CheckResult =
-  /** The content is here; `file` is the owner's. */
-  | { status: 'exists'; file: FileRecord }
+  /** The content is here; `file` is the owner's, null while the owner has none of it (`INSTANT=all`). */
+  | { status: 'exists'; content: ContentRecord; file: FileRecord | null }
   | { status: 'notfound'; resume: ResumePoint | null }
   /** Bytes of it arrived lately. */
   | { status: 'uploading'; resume: ResumePoint | null };

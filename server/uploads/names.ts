@@ -1,5 +1,6 @@
 /** Names of files and of contents: what is accepted, and how contents are addressed. */
 import { extname } from 'node:path';
+import mime from 'mime-types';
 import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
 
@@ -66,6 +67,11 @@ export function extensionOf(filename: string | null): string {
   return /^\.[a-z0-9]{1,16}$/.test(extension) ? extension : '';
 }
 
+/** The media type a name's extension stands for; null when it says nothing. */
+export function typeOfName(filename: string): string | null {
+  return mime.lookup(extensionOf(filename)) || null;
+}
+
 /** `<md5>`, or `<md5>-<variant>` for contents that share their MD5 with an earlier one. */
 export function formatContentName(content: { md5: string; variant: number }): string {
   return content.variant === 0 ? content.md5 : `${content.md5}-${content.variant}`;
@@ -83,4 +89,9 @@ export function parseContentName(text: string): ContentName | undefined {
   const algorithm = digest.length === 32 ? 'md5' : digest.length === 40 ? 'sha1' : 'sha256';
   if (match[2] && algorithm !== 'md5') return undefined;
   return { algorithm, digest, variant: match[2] ? Number(match[2]) : 0 };
+}
+
+/** Path of a file's address, below the service's base: `/files/<content name><extension>`. */
+export function filePath(file: { name: string; content: { md5: string; variant: number } }): string {
+  return `/files/${formatContentName(file.content)}${extensionOf(file.name)}`;
 }

@@ -6,25 +6,27 @@
 export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
-/** Digests by algorithm, lower-case hex. `md5` is always there. */
-export type DigestSet = { md5: string } & Partial<Record<DigestAlgorithm, string>>;
+/** Digests by algorithm, lower-case hex: of those the lane was opened with. */
+export type DigestSet = Partial<Record<DigestAlgorithm, string>>;
 
 export interface DigestPool {
   readonly algorithms: readonly DigestAlgorithm[];
   /**
    * Begins a digest, or takes one up from a snapshot. A digest taken up goes on
-   * with the snapshot's algorithms.
+   * with the snapshot's algorithms. A snapshot that cannot be taken up shows as a
+   * SnapshotError from the lane's `snapshot` and `digests`.
    *
-   * @throws SnapshotError (from the lane's calls) when the snapshot cannot be taken up.
+   * @param algorithms - of a new digest; the pool's by default.
    */
-  open(snapshot: Uint8Array | null): DigestLane;
+  open(snapshot: Uint8Array | null, algorithms?: readonly DigestAlgorithm[]): DigestLane;
   close(): Promise<void>;
 }
 
 export interface DigestLane {
   /**
-   * Adds bytes; they are copied before the call returns. The promise resolves
-   * when the lane has room for more, so awaiting it bounds memory.
+   * Adds bytes, in the order of the calls. Resolves once they are copied and there
+   * is room for more: awaiting it bounds memory, and until then the chunks must
+   * not change.
    */
   update(chunks: readonly Uint8Array[]): Promise<void>;
   /** State after everything added so far. */

@@ -1,0 +1,47 @@
+/** Cursors of listings: opaque to clients, bound to the sort and direction they were made for. */
+import { CatalogError } from './catalog.ts';
+import type { FileSort } from './catalog.ts';
+
+/** The place of a file in a sorted listing: what it is sorted by, then its id. */
+export interface Position {
+  value: string | number;
+  id: string;
+}
+
+type Listing = { sort: FileSort; descending: boolean };
+
+/** Writes the cursor of a page that begins after `last`. */
+export function encodeCursor(listing: Listing, last: Position): string {
+  const fields = [listing.sort, listing.descending, last.value, last.id];
+  return Buffer.from(JSON.stringify(fields)).toString('base64url');
+}
+
+/**
+ * Reads what `encodeCursor` wrote.
+ *
+ * @throws CatalogError `invalid_cursor`.
+ */
+export function decodeCursor(listing: Listing, cursor: string): Position {
+  const fields = parse(cursor);
+  if (fields?.length !== 4) throw invalidCursor('it is not one of this service');
+  const [sort, descending, value, id] = fields;
+  if (sort !== listing.sort || descending !== listing.descending) {
+    throw invalidCursor('it belongs to a listing in another order');
+  }
+  const fits = sort === 'name' ? typeof value === 'string' : Number.isSafeInteger(value);
+  if (!fits || typeof id !== 'string') throw invalidCursor('it is not one of this service');
+  return { value: value as string | number, id };
+}
+
+function parse(cursor: string): unknown[] | undefined {
+  try {
+    const fields: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    return Array.isArray(fields) ? fields : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function invalidCursor(why: string): CatalogError {
+  return new CatalogError('invalid_cursor', `The cursor cannot be used: ${why}.`);
+}

@@ -1,0 +1,101 @@
+/** Contents, and the store keys that are to be removed. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+
+export type ContentQueries = Pick<
+  Catalog,
+  'findContents' | 'ownsContent' | 'addDigests' | 'listRemovals' | 'removalDone'
+>;
+
+/** A ContentRecord's columns. */
+export const CONTENT_RECORD = [
+  'id',
+  'md5',
+  'sha1',
+  'sha256',
+  'size',
+  'variant',
+  'key',
+  'published_at as publishedAt',
+] as const;
+
+/** Prepares the forgetting of a key that was to be removed. */
+export function prepareDeleteRemoval(db: Kysely<Tables>) {
+  return prepare((by: { key: string }) => db.deleteFrom('removals').where('key', '=', by.key));
+}
+
+/** Prepares the lookup of one content. */
+export function prepareSelectContent(db: Kysely<Tables>) {
+  return prepare((by: { id: number }) =>
+    db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id),
+  );
+}
+
+/** Prepares the queries on contents. */
+export function createContentQueries(db: Kysely<Tables>): ContentQueries {
+  const byDigest = (column: 'md5' | 'sha1' | 'sha256') =>
+    prepare((by: { digest: string }) =>
+      db
+        .selectFrom('contents')
+        .select(CONTENT_RECORD)
+        .where(column, '=', by.digest)
+        .orderBy('variant')
+        .orderBy('id'),
+    );
+  const byMd5 = byDigest('md5');
+  const bySha1 = byDigest('sha1');
+  const bySha256 = byDigest('sha256');
+
+  const selectOwned = prepare((by: { owner: string; contentId: number }) =>
+    db
+      .selectFrom('files')
+      .select('id')
+      .where('content_id', '=', by.contentId)
+      .where('owner', '=', by.owner)
+      .limit(sql.lit(1)),
+  );
+
+  // Content never changes, so a digest that is known is not written again.
+  const fillDigests = prepare((by: { contentId: number; sha1: string | null; sha256: string | null }) =>
+    db
+      .updateTable('contents')
+      .set((eb) => ({
+        sha1: eb.fn.coalesce('sha1', eb.val(by.sha1)),
+        sha256: eb.fn.coalesce('sha256', eb.val(by.sha256)),
+      }))
+      .where('id', '=', by.contentId),
+  );
+
+  const selectRemovals = prepare((by: { limit: number }) =>
+    db.selectFrom('removals').select('key').orderBy('id').limit(by.limit),
+  );
+
+  const deleteRemoval = prepareDeleteRemoval(db);
+
+  return {
+    findContents(by) {
+      if ('md5' in by) return byMd5.rows(db, { digest: by.md5 });
+      if ('sha1' in by) return bySha1.rows(db, { digest: by.sha1 });
+      return bySha256.rows(db, { digest: by.sha256 });
+    },
+
+    async ownsContent(owner, contentId) {
+      return (await selectOwned.first(db, { owner, contentId })) !== undefined;
+    },
+
+    async addDigests(contentId, { sha1 = null, sha256 = null }) {
+      await fillDigests.changes(db, { contentId, sha1, sha256 });
+    },
+
+    async listRemovals(limit) {
+      return (await selectRemovals.rows(db, { limit })).map((row) => row.key);
+    },
+
+    async removalDone(key) {
+      await deleteRemoval.changes(db, { key });
+    },
+  };
+}

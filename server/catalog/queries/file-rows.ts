@@ -1,0 +1,80 @@
+/** What the queries on files have in common: their columns, their names, and how one is inserted. */
+import type { Kysely } from 'kysely';
+import type { ContentRecord, FileRecord, NewFile } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import type { Executor } from './prepare.ts';
+
+/** A file with its content, as one flat row. */
+export interface FileRow extends NewFile, Omit<ContentRecord, 'id'> {
+  contentId: number;
+}
+
+/** The columns of a FileRow. */
+const FILE_ROW = [
+  'files.id',
+  'files.owner',
+  'files.name',
+  'files.type',
+  'files.uploaded_at as uploadedAt',
+  'contents.id as contentId',
+  'contents.md5',
+  'contents.sha1',
+  'contents.sha256',
+  'contents.size',
+  'contents.variant',
+  'contents.key',
+  'contents.published_at as publishedAt',
+] as const;
+
+/** All files with their contents; callers narrow it down. */
+export function selectFiles(db: Kysely<Tables>) {
+  return db.selectFrom('files').innerJoin('contents', 'contents.id', 'files.content_id').select(FILE_ROW);
+}
+
+/** The record of a row. */
+export function toFileRecord(row: FileRow): FileRecord {
+  const { id, owner, name, type, uploadedAt, contentId, ...content } = row;
+  return { id, owner, name, type, uploadedAt, content: { id: contentId, ...content } };
+}
+
+/**
+ * The name as files are sorted and searched by: ASCII letters in lower case and
+ * all else as it is, so that every database orders and matches it alike.
+ */
+export function foldName(name: string): string {
+  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** Prepares the insertion of a file. */
+export function prepareInsertFile(db: Kysely<Tables>) {
+  type Values = NewFile & { foldedName: string; contentId: number; size: number };
+  const insert = prepare((file: Values) =>
+    db.insertInto('files').values({
+      id: file.id,
+      owner: file.owner,
+      name: file.name,
+      folded_name: file.foldedName,
+      type: file.type,
+      uploaded_at: file.uploadedAt,
+      content_id: file.contentId,
+      size: file.size,
+    }),
+  );
+
+  return async function insertFile(
+    executor: Executor,
+    file: NewFile,
+    content: ContentRecord,
+  ): Promise<FileRecord> {
+    const { id, owner, name, type, uploadedAt } = file;
+    const record = { id, owner, name, type, uploadedAt };
+    await insert.changes(executor, {
+      ...record,
+      foldedName: foldName(name),
+      contentId: content.id,
+      size: content.size,
+    });
+    return { ...record, content };
+  };
+}

@@ -1,0 +1,124 @@
+/** Files: an owner's names for contents. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepareSelectContent } from './contents.ts';
+import { foldName, prepareInsertFile, selectFiles, toFileRecord } from './file-rows.ts';
+import { prepare } from './prepare.ts';
+
+export type FileQueries = Pick<
+  Catalog,
+  'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile' | 'deleteFile'
+>;
+
+/** Prepares the queries on files, but for their listing. */
+export function createFileQueries(db: Kysely<Tables>): FileQueries {
+  const selectContent = prepareSelectContent(db);
+  const insertFile = prepareInsertFile(db);
+
+  const selectById = prepare((by: { id: string; owner: string }) =>
+    selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
+  );
+
+  const selectSame = prepare((by: { contentId: number; owner: string; name: string }) =>
+    selectFiles(db)
+      .where('files.content_id', '=', by.contentId)
+      .where('files.owner', '=', by.owner)
+      .where('files.name', '=', by.name)
+      .limit(sql.lit(1)),
+  );
+
+  const selectLatest = prepare((by: { contentId: number }) =>
+    selectFiles(db)
+      .where('files.content_id', '=', by.contentId)
+      .orderBy('files.uploaded_at', 'desc')
+      .orderBy('files.id', 'desc')
+      .limit(sql.lit(1)),
+  );
+
+  const selectLatestOfOwner = prepare((by: { contentId: number; owner: string }) =>
+    selectFiles(db)
+      .where('files.content_id', '=', by.contentId)
+      .where('files.owner', '=', by.owner)
+      .orderBy('files.uploaded_at', 'desc')
+      .orderBy('files.id', 'desc')
+      .limit(sql.lit(1)),
+  );
+
+  const rename = prepare(
+    (by: { id: string; owner: string; name: string; foldedName: string; type: string | null }) =>
+      db
+        .updateTable('files')
+        .set({ name: by.name, folded_name: by.foldedName, type: by.type })
+        .where('id', '=', by.id)
+        .where('owner', '=', by.owner),
+  );
+
+  const deleteById = prepare((by: { id: string }) => db.deleteFrom('files').where('id', '=', by.id));
+
+  const deleteContentIfUnused = prepare((by: { id: number }) =>
+    db
+      .deleteFrom('contents')
+      .where('id', '=', by.id)
+      .where((eb) =>
+        eb.not(
+          eb.exists(
+            eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'),
+          ),
+        ),
+      )
+      .returning('key'),
+  );
+
+  const insertRemoval = prepare((by: { key: string }) =>
+    db
+      .insertInto('removals')
+      .values({ key: by.key })
+      .onConflict((conflict) => conflict.column('key').doNothing()),
+  );
+
+  return {
+    addFile(contentId, file) {
+      return db.transaction().execute(async (trx) => {
+        const { owner, name } = file;
+        const same = await selectSame.first(trx, { contentId, owner, name });
+        if (same) return toFileRecord(same);
+        const content = await selectContent.first(trx, { id: contentId });
+        return content && insertFile(trx, file, content);
+      });
+    },
+
+    async findFile(id, owner) {
+      const row = await selectById.first(db, { id, owner });
+      return row && toFileRecord(row);
+    },
+
+    async findFileOfContent(contentId, owner) {
+      const row =
+        owner === null
+          ? await selectLatest.first(db, { contentId })
+          : await selectLatestOfOwner.first(db, { contentId, owner });
+      return row && toFileRecord(row);
+    },
+
+    renameFile(id, owner, name, type) {
+      return db.transaction().execute(async (trx) => {
+        await rename.changes(trx, { id, owner, name, foldedName: foldName(name), type });
+        const row = await selectById.first(trx, { id, owner });
+        return row && toFileRecord(row);
+      });
+    },
+
+    deleteFile(id, owner) {
+      return db.transaction().execute(async (trx) => {
+        const row = await selectById.first(trx, { id, owner });
+        if (!row) return undefined;
+        await deleteById.changes(trx, { id });
+        const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
+        if (removed) await insertRemoval.changes(trx, removed);
+        return { file: toFileRecord(row), removedKey: removed?.key ?? null };
+      });
+    },
+  };
+}

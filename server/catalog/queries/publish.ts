@@ -1,0 +1,96 @@
+/** Publication: the one transaction that turns a complete upload into content plus a file. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { CatalogError } from '../catalog.ts';
+import type { Catalog, ContentRecord, Publication, UploadState } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepareDeleteRemoval, prepareSelectContent } from './contents.ts';
+import { prepareInsertFile } from './file-rows.ts';
+import { prepare } from './prepare.ts';
+import type { Executor } from './prepare.ts';
+import { RECEIVING, prepareDeleteParts } from './uploads.ts';
+
+/** Prepares `publish`. */
+export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
+  const selectContent = prepareSelectContent(db);
+  const deleteRemoval = prepareDeleteRemoval(db);
+  const insertFile = prepareInsertFile(db);
+  const deleteParts = prepareDeleteParts(db);
+
+  const selectUpload = prepare((by: { id: string; epoch: number }) =>
+    db
+      .selectFrom('uploads')
+      .select('size')
+      .where('id', '=', by.id)
+      .where('epoch', '=', by.epoch)
+      .where('state', '=', RECEIVING),
+  );
+
+  const insertContent = prepare((content: Omit<ContentRecord, 'id'>) =>
+    db
+      .insertInto('contents')
+      .values({
+        md5: content.md5,
+        sha1: content.sha1,
+        sha256: content.sha256,
+        size: content.size,
+        variant: content.variant,
+        key: content.key,
+        published_at: content.publishedAt,
+      })
+      // Whichever is taken, (md5, variant) or key: nothing is inserted and no row comes back.
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('id'),
+  );
+
+  const completeUpload = prepare((by: { id: string; size: number; fileId: string }) =>
+    db
+      .updateTable('uploads')
+      .set({
+        state: sql.lit<UploadState>('complete'),
+        offset: by.size,
+        size: by.size,
+        file_id: by.fileId,
+        snapshot: null,
+      })
+      .where('id', '=', by.id),
+  );
+
+  /** The content to join, or the new one once it is recorded; undefined on a conflict. */
+  async function claimContent(trx: Executor, publication: Publication): Promise<ContentRecord | undefined> {
+    const { content, file } = publication;
+    if ('id' in content) return selectContent.first(trx, content);
+
+    const { md5, sha1, sha256, size, variant, key } = content;
+    const values = { md5, sha1, sha256, size, variant, key, publishedAt: file.uploadedAt };
+    const inserted = await insertContent.first(trx, values);
+    if (!inserted) return undefined;
+    // The key may have been waiting for removal; its bytes are this content's now.
+    await deleteRemoval.changes(trx, { key });
+    return { id: inserted.id, ...values };
+  }
+
+  return {
+    publish(publication) {
+      const { uploadId, epoch, file } = publication;
+      return db.transaction().execute(async (trx) => {
+        // Both refusals come before anything was changed.
+        const upload = await selectUpload.first(trx, { id: uploadId, epoch });
+        if (!upload) return { kind: 'lost' };
+        const content = await claimContent(trx, publication);
+        if (!content) return { kind: 'conflict' };
+
+        if (upload.size !== null && upload.size !== content.size) {
+          throw new CatalogError(
+            'failed',
+            `upload ${uploadId} of ${upload.size} bytes cannot become content of ${content.size} bytes`,
+          );
+        }
+        const record = await insertFile(trx, file, content);
+        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: file.id });
+        await deleteParts.changes(trx, { id: uploadId });
+        return { kind: 'published', file: record };
+      });
+    },
+  };
+}

@@ -1,0 +1,266 @@
+/** Uploads and their parts. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog, NewUpload, OffsetCommit, PartRecord, UploadState } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+
+export type UploadQueries = Pick<
+  Catalog,
+  | 'createUpload'
+  | 'findUpload'
+  | 'nextEpoch'
+  | 'commitOffset'
+  | 'declareLength'
+  | 'endUpload'
+  | 'listParts'
+  | 'findReceiving'
+  | 'listExpired'
+  | 'listUnpublished'
+  | 'filterReceiving'
+  | 'forgetEnded'
+>;
+
+/** An UploadRecord's columns. */
+const RECORD = [
+  'id',
+  'owner',
+  'state',
+  'size',
+  'md5',
+  'sha1',
+  'sha256',
+  'filename',
+  'filetype',
+  'metadata',
+  'offset',
+  'snapshot',
+  'epoch',
+  'boot_id as bootId',
+  'reason',
+  'file_id as fileId',
+  'created_at as createdAt',
+  'last_byte_at as lastByteAt',
+  'expires_at as expiresAt',
+] as const;
+
+/** Written into the queries, not bound: the indexes of receiving uploads are partial ones. */
+export const RECEIVING = sql.lit<UploadState>('receiving');
+
+/** As many ids as `filterReceiving` looks up with one query. */
+const IDS_PER_QUERY = 100;
+
+/** Prepares the forgetting of an upload's parts. */
+export function prepareDeleteParts(db: Kysely<Tables>) {
+  return prepare((by: { id: string }) => db.deleteFrom('parts').where('upload_id', '=', by.id));
+}
+
+/** Prepares the queries on uploads. */
+export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
+  const insert = prepare((upload: NewUpload) =>
+    db.insertInto('uploads').values({
+      id: upload.id,
+      owner: upload.owner,
+      state: RECEIVING,
+      size: upload.size,
+      md5: upload.md5,
+      sha1: upload.sha1,
+      sha256: upload.sha256,
+      filename: upload.filename,
+      filetype: upload.filetype,
+      metadata: upload.metadata,
+      offset: sql.lit(0),
+      epoch: sql.lit(1),
+      created_at: upload.createdAt,
+      last_byte_at: upload.createdAt,
+      expires_at: upload.expiresAt,
+    }),
+  );
+
+  const selectById = prepare((by: { id: string }) =>
+    db.selectFrom('uploads').select(RECORD).where('id', '=', by.id),
+  );
+
+  const raiseEpoch = prepare((by: { id: string }) =>
+    db
+      .updateTable('uploads')
+      .set((eb) => ({ epoch: eb('epoch', '+', sql.lit(1)) }))
+      .where('id', '=', by.id)
+      .returning('epoch'),
+  );
+
+  const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'>) =>
+    db
+      .updateTable('uploads')
+      .set({
+        offset: commit.offset,
+        snapshot: commit.snapshot,
+        boot_id: commit.bootId,
+        last_byte_at: commit.lastByteAt,
+        expires_at: commit.expiresAt,
+      })
+      .where('id', '=', commit.id)
+      .where('epoch', '=', commit.epoch)
+      .where('state', '=', RECEIVING)
+      .where('offset', '<=', commit.offset),
+  );
+
+  // A part that is sent again, after its tail was taken up anew, replaces what was recorded of it.
+  const recordPart = prepare((part: PartRecord & { uploadId: string }) =>
+    db
+      .insertInto('parts')
+      .values({
+        upload_id: part.uploadId,
+        number: part.number,
+        start: part.start,
+        size: part.size,
+        etag: part.etag,
+        snapshot: part.snapshot,
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['upload_id', 'number']).doUpdateSet((eb) => ({
+          start: eb.ref('excluded.start'),
+          size: eb.ref('excluded.size'),
+          etag: eb.ref('excluded.etag'),
+          snapshot: eb.ref('excluded.snapshot'),
+        })),
+      ),
+  );
+
+  const setLength = prepare((by: { id: string; epoch: number; size: number }) =>
+    db
+      .updateTable('uploads')
+      .set({ size: by.size })
+      .where('id', '=', by.id)
+      .where('epoch', '=', by.epoch)
+      .where('state', '=', RECEIVING)
+      .where('size', 'is', null)
+      .where('offset', '<=', by.size),
+  );
+
+  const end = prepare(
+    (by: { id: string; epoch: number | null; state: UploadState; reason: string | null; at: number }) =>
+      db
+        .updateTable('uploads')
+        .set({ state: by.state, reason: by.reason, ended_at: by.at, snapshot: null })
+        .where('id', '=', by.id)
+        .where('epoch', '=', (eb) => eb.fn.coalesce(eb.val(by.epoch), 'epoch'))
+        .where('state', '=', RECEIVING),
+  );
+
+  const deleteParts = prepareDeleteParts(db);
+
+  const selectParts = prepare((by: { id: string }) =>
+    db
+      .selectFrom('parts')
+      .select(['number', 'start', 'size', 'etag', 'snapshot'])
+      .where('upload_id', '=', by.id)
+      .orderBy('number'),
+  );
+
+  const receiving = db.selectFrom('uploads').select(RECORD).where('state', '=', RECEIVING);
+
+  const selectByMd5 = prepare((by: { md5: string; limit: number }) =>
+    receiving
+      .where('md5', '=', by.md5)
+      .orderBy('last_byte_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(by.limit),
+  );
+
+  const selectByMd5AndOwner = prepare((by: { md5: string; owner: string; limit: number }) =>
+    receiving
+      .where('md5', '=', by.md5)
+      .where('owner', '=', by.owner)
+      .orderBy('last_byte_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(by.limit),
+  );
+
+  const selectExpired = prepare((by: { now: number; limit: number }) =>
+    receiving.where('expires_at', '<=', by.now).orderBy('expires_at').orderBy('id').limit(by.limit),
+  );
+
+  const selectUnpublished = prepare((by: { limit: number }) =>
+    receiving.whereRef('offset', '=', 'size').orderBy('created_at').orderBy('id').limit(by.limit),
+  );
+
+  const deleteEnded = prepare((by: { before: number }) =>
+    db.deleteFrom('uploads').where('ended_at', '<', by.before),
+  );
+
+  return {
+    async createUpload(upload) {
+      await insert.changes(db, upload);
+    },
+
+    findUpload(id) {
+      return selectById.first(db, { id });
+    },
+
+    async nextEpoch(id) {
+      return (await raiseEpoch.first(db, { id }))?.epoch;
+    },
+
+    async commitOffset(commit) {
+      const { part } = commit;
+      if (!part) return (await moveOffset.changes(db, commit)) === 1;
+      return db.transaction().execute(async (trx) => {
+        if ((await moveOffset.changes(trx, commit)) === 0) return false;
+        await recordPart.changes(trx, { ...part, uploadId: commit.id });
+        return true;
+      });
+    },
+
+    async declareLength(id, epoch, size) {
+      return (await setLength.changes(db, { id, epoch, size })) === 1;
+    },
+
+    endUpload(id, epoch, state, reason, at) {
+      return db.transaction().execute(async (trx) => {
+        if ((await end.changes(trx, { id, epoch, state, reason, at })) === 0) return false;
+        await deleteParts.changes(trx, { id });
+        return true;
+      });
+    },
+
+    listParts(id) {
+      return selectParts.rows(db, { id });
+    },
+
+    findReceiving({ md5, owner, limit }) {
+      return owner === undefined
+        ? selectByMd5.rows(db, { md5, limit })
+        : selectByMd5AndOwner.rows(db, { md5, owner, limit });
+    },
+
+    listExpired(now, limit) {
+      return selectExpired.rows(db, { now, limit });
+    },
+
+    listUnpublished(limit) {
+      return selectUnpublished.rows(db, { limit });
+    },
+
+    filterReceiving(ids) {
+      return db.transaction().execute(async (trx) => {
+        const found = new Set<string>();
+        for (let start = 0; start < ids.length; start += IDS_PER_QUERY) {
+          const some = ids.slice(start, start + IDS_PER_QUERY);
+          const rows = await trx
+            .selectFrom('uploads')
+            .select('id')
+            .where('id', 'in', some)
+            .where('state', '=', RECEIVING)
+            .execute();
+          for (const row of rows) found.add(row.id);
+        }
+        return found;
+      });
+    },
+
+    forgetEnded(before) {
+      return deleteEnded.changes(db, { before });
+    },
+  };
+}

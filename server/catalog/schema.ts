@@ -1,0 +1,76 @@
+/** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
+import type { Generated } from 'kysely';
+import type { UploadState } from './catalog.ts';
+
+export interface Tables {
+  contents: ContentsTable;
+  files: FilesTable;
+  uploads: UploadsTable;
+  parts: PartsTable;
+  removals: RemovalsTable;
+}
+
+export interface ContentsTable {
+  /** Never given out twice: an upload may be joined to a content that was looked up a while ago. */
+  id: Generated<number>;
+  md5: string;
+  sha1: string | null;
+  sha256: string | null;
+  size: number;
+  variant: number;
+  key: string;
+  published_at: number;
+}
+
+export interface FilesTable {
+  id: string;
+  owner: string;
+  name: string;
+  /** The name as it is sorted and searched by; see `foldName`. */
+  folded_name: string;
+  type: string | null;
+  uploaded_at: number;
+  content_id: number;
+  /** The content's size, here so that an index can sort an owner's files by it. */
+  size: number;
+}
+
+export interface UploadsTable {
+  id: string;
+  owner: string;
+  state: UploadState;
+  size: number | null;
+  md5: string | null;
+  sha1: string | null;
+  sha256: string | null;
+  filename: string | null;
+  filetype: string | null;
+  metadata: string;
+  offset: number;
+  snapshot: Uint8Array | null;
+  epoch: number;
+  boot_id: string | null;
+  reason: string | null;
+  /** The upload lives as long as the file it became. */
+  file_id: string | null;
+  created_at: number;
+  last_byte_at: number;
+  expires_at: number;
+  /** When it was rejected, expired or terminated; null in the other states. */
+  ended_at: number | null;
+}
+
+export interface PartsTable {
+  upload_id: string;
+  number: number;
+  start: number;
+  size: number;
+  etag: string;
+  snapshot: Uint8Array;
+}
+
+export interface RemovalsTable {
+  /** In the order in which the keys came. */
+  id: Generated<number>;
+  key: string;
+}

@@ -1,0 +1,87 @@
+/**
+ * Makes commits survive a power cut, off the event loop. Why syncing the
+ * write-ahead log is all it takes: docs/decisions/0001-catalog-durability.md.
+ */
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CatalogError } from '../catalog.ts';
+
+export interface Syncer {
+  /** Resolves when everything written before the call is on the disk. */
+  sync(): Promise<void>;
+  /** Why syncing has failed, once it has. */
+  failure(): CatalogError | undefined;
+  /** Waits for the syncs under way. */
+  close(): Promise<void>;
+}
+
+/**
+ * A group commit over `syncOnce`: one at a time, and all callers that come while
+ * it runs share the next one, since it began before their writes were whole.
+ *
+ * A failure is final: the kernel reports lost writes once and then forgets that
+ * they were lost, so a later success would prove nothing about them.
+ */
+export function createGroupSync(syncOnce: () => Promise<void>): Omit<Syncer, 'close'> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  let failed: CatalogError | undefined;
+
+  async function run(): Promise<void> {
+    try {
+      await syncOnce();
+    } catch (error) {
+      failed ??= new CatalogError(
+        'unavailable',
+        `the catalog could not be synced to the disk and must be reopened: ${(error as Error).message}`,
+        error,
+      );
+    } finally {
+      running = undefined;
+    }
+    if (failed) throw failed;
+  }
+
+  async function runAfter(previous: Promise<void>): Promise<void> {
+    await previous;
+    next = undefined;
+    running = run();
+    await running;
+  }
+
+  return {
+    sync() {
+      if (failed) return Promise.reject(failed);
+      if (running) return (next ??= runAfter(running));
+      return (running = run());
+    },
+    failure: () => failed,
+  };
+}
+
+/** Syncs the write-ahead log of a database that this process holds open in exclusive mode. */
+export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
+  // A descriptor of our own: SQLite keeps its locks on the database file, so that
+  // closing this one drops none of them (POSIX releases locks with any descriptor).
+  const wal = await open(`${databaseFile}-wal`, 'r+');
+  try {
+    const folder = await open(dirname(databaseFile), 'r');
+    // The names of both files, which are new on the first start.
+    await folder.sync().finally(() => folder.close());
+  } catch (error) {
+    await wal.close();
+    throw error;
+  }
+
+  const group = createGroupSync(() => wal.datasync());
+  return {
+    ...group,
+    async close() {
+      try {
+        if (!group.failure()) await group.sync();
+      } finally {
+        await wal.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,68 @@
+/** The service's entry: environment -> configuration -> service, until a signal. */
+import { CatalogError } from './catalog/catalog.ts';
+import { StoreError } from '../stores/store.ts';
+import { readEnv } from './config/env.ts';
+import { ConfigError, parseConfig } from './config/parse.ts';
+import { createLog } from './log.ts';
+import { startService } from './service.ts';
+
+/** sysexits(3): EX_CONFIG. */
+const EXIT_CONFIG = 78;
+
+async function main(): Promise<void> {
+  const config = parseConfig(readEnv());
+  const log = createLog(config.logLevel);
+  const service = await startService(config, log);
+  log.info(
+    { listening: service.localUrl, publicUrl: service.publicUrl, dataDir: config.dataDir, store: config.store.kind },
+    `tidemark listens on ${service.localUrl}`,
+  );
+
+  let stopping = false;
+  async function stop(signal: NodeJS.Signals): Promise<void> {
+    // Asked twice: whoever asks does not want to wait.
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    await service.stop();
+    log.info('stopped');
+    process.exit(0);
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      stop(signal).catch((error: unknown) => {
+        log.fatal({ err: error }, 'the stop failed');
+        process.exit(1);
+      });
+    });
+  }
+}
+
+/** What to tell whoever started it: a sentence per problem, never a stack trace. */
+function explain(error: unknown): { lines: string[]; exitCode: number } {
+  if (error instanceof ConfigError) {
+    return {
+      lines: ['The configuration is not valid:', ...error.problems.map((p) => `  ${p.variable}: ${p.message}`)],
+      exitCode: EXIT_CONFIG,
+    };
+  }
+  if (error instanceof CatalogError || error instanceof StoreError) {
+    return { lines: [`The service cannot start: ${error.message}`], exitCode: EXIT_CONFIG };
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+    return {
+      lines: [`The service cannot listen (LISTEN, HTTP_PORT): ${(error as Error).message}`],
+      exitCode: EXIT_CONFIG,
+    };
+  }
+  return { lines: [`The service cannot start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`], exitCode: 1 };
+}
+
+try {
+  await main();
+} catch (error) {
+  const { lines, exitCode } = explain(error);
+  process.stderr.write(`${lines.join('\n')}\n`);
+  process.exit(exitCode);
+}

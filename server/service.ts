@@ -1,0 +1,159 @@
+/** The composition root: a Config -> a running service. The only place where parts meet. */
+import { mkdir } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import { createDigestPool } from '../stores/digests/pool.ts';
+import { openStore } from '../stores/stores.ts';
+import { openSqliteCatalog } from './catalog/sqlite/open.ts';
+import type { Config } from './config/config.ts';
+import { configureServer, createApp, MAX_HEADER_BYTES } from './http/app.ts';
+import { createProcessLocker } from './locks/process-locker.ts';
+import { createTusEndpoint } from './tus/endpoint.ts';
+import { createCheck } from './uploads/check.ts';
+import { TidemarkError } from './uploads/errors.ts';
+import { createFileActions, createFiles } from './uploads/files.ts';
+import { createKeyedMutex } from './uploads/keyed-mutex.ts';
+import type { Parts } from './uploads/parts.ts';
+import { createSweeper } from './uploads/sweep.ts';
+import { createUploads } from './uploads/uploads.ts';
+import { createWriters } from './uploads/writers.ts';
+
+export interface Service {
+  /** Where it listens, e.g. `http://127.0.0.1:8080`, and the public base of its addresses. */
+  readonly localUrl: string;
+  readonly publicUrl: string;
+  /**
+   * Stops in order: no new uploads; running ones commit what they have and answer;
+   * connections close; then catalog and store. Never takes longer than
+   * `SHUTDOWN_TIMEOUT` plus what closing the catalog takes.
+   */
+  stop(): Promise<void>;
+}
+
+/**
+ * Opens everything and listens.
+ *
+ * @throws CatalogError, StoreError, or the listening error of the socket.
+ */
+export async function startService(config: Config, log: Logger): Promise<Service> {
+  // Disposed in reverse order, also when a later part fails to open.
+  const opened: (() => Promise<unknown>)[] = [];
+  async function dispose(): Promise<void> {
+    for (const close of opened.splice(0).toReversed()) {
+      await close().catch((error: unknown) => {
+        log.error({ err: error }, 'closing failed');
+      });
+    }
+  }
+
+  try {
+    await mkdir(config.dataDir, { recursive: true });
+    await mkdir(dirname(config.database.file), { recursive: true });
+    const catalog = await openSqliteCatalog({ file: config.database.file });
+    opened.push(() => catalog.close());
+    const store = await openStore(config.store.kind, { dataDir: config.dataDir });
+    opened.push(() => store.close());
+    const digests = createDigestPool(config.digests);
+    opened.push(() => digests.close());
+    const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });
+    opened.push(() => locker.close());
+
+    const stopping = new AbortController();
+    const parts: Parts = {
+      ...{ catalog, store, locker, digests, log },
+      limits: {
+        maxFileSizeBytes: config.maxFileSizeBytes,
+        uploadTtlMs: config.uploadTtlMs,
+        lockTimeoutMs: config.lockTimeoutMs,
+        instant: config.access.instant,
+      },
+      contentMutex: createKeyedMutex(),
+      stopping: stopping.signal,
+    };
+    const writers = createWriters(parts);
+    const fileActions = createFileActions(parts);
+    const uploads = createUploads(parts, writers, fileActions.remove);
+    const files = createFiles(parts, fileActions, createCheck(parts, uploads));
+    const sweeper = createSweeper(parts, writers, uploads);
+    await sweeper.sweepBeforeStart();
+
+    const app = createApp({
+      ...{ config, uploads, files, log },
+      baseUrl: () => publicUrl,
+      tus: createTusEndpoint({
+        uploads,
+        capabilities: store.capabilities,
+        maxFileSizeBytes: config.maxFileSizeBytes,
+      }),
+      ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
+      closing: () => stopping.signal.aborted,
+    });
+    const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, app.callback());
+    configureServer(server);
+    const port = await listen(server, config);
+    const publicUrl = config.publicUrl ?? `http://${bracketed(config.host)}:${port}`;
+    const sweeping = sweeper.run();
+    opened.push(() => sweeping);
+
+    return {
+      localUrl: `http://${bracketed(config.listen)}:${port}`,
+      publicUrl,
+      stop: async () => {
+        stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
+        await closeServer(server, config.shutdownTimeoutMs, log);
+        await dispose();
+      },
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function checkReadiness(
+  checks: Record<string, () => Promise<void>>,
+): Promise<{ ok: boolean; checks: Record<string, string> }> {
+  const results = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => {
+      try {
+        await check();
+        return [name, 'ok'] as const;
+      } catch (error) {
+        return [name, error instanceof Error ? error.message : 'failed'] as const;
+      }
+    }),
+  );
+  return { ok: results.every(([, result]) => result === 'ok'), checks: Object.fromEntries(results) };
+}
+
+function listen(server: Server, config: Config): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.port, config.listen, () => {
+      server.off('error', reject);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+/** Waits for the requests under way, then, at the time limit, cuts what is left. */
+function closeServer(server: Server, timeoutMs: number, log: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      log.warn('requests still open at the shutdown time limit were cut');
+      server.closeAllConnections();
+    }, timeoutMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+/** An IPv6 address as it stands in a URL. */
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

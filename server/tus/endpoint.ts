@@ -1,0 +1,110 @@
+/** The tus endpoint: POST, HEAD, PATCH, DELETE and OPTIONS below /uploads. */
+import { randomUUID } from 'node:crypto';
+import type { Middleware } from 'koa';
+import type { Capabilities } from '../../stores/store.ts';
+import type { Uploads } from '../uploads/contract.ts';
+import { readDeclaration } from '../uploads/declaration.ts';
+import { hasCode, TidemarkError } from '../uploads/errors.ts';
+import { filePath } from '../uploads/names.ts';
+import { createTusLibrary, type Exchange } from './library.ts';
+import { checkProtocol, effectiveMethod, hasBody, TUS_VERSION } from './protocol.ts';
+
+/** What the middleware before it has found out. */
+export interface TusState {
+  owner: string;
+  /** Public base of addresses, without a trailing slash. */
+  baseUrl: string;
+  uploadId?: string;
+}
+
+export interface TusEndpointOptions {
+  uploads: Uploads;
+  capabilities: Capabilities;
+  maxFileSizeBytes: number | null;
+}
+
+/** Request headers the library reads; no others reach it. */
+const PASSED_ON = ['tus-resumable', 'upload-offset', 'upload-length', 'upload-defer-length', 'content-length'];
+
+export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: TusEndpointOptions): Middleware<TusState> {
+  const library = createTusLibrary({
+    uploads,
+    capabilities,
+    maxFileSizeBytes,
+    newId: randomUUID,
+    begin: (id, exchange, size) => {
+      const header = exchange.headers['upload-metadata'];
+      const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
+      return uploads.begin({ id, owner: exchange.owner, declaration });
+    },
+  });
+
+  return async (ctx) => {
+    const method = effectiveMethod(ctx.method, ctx.req.headers);
+    ctx.set('Tus-Resumable', TUS_VERSION);
+    if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
+
+    const gone = new AbortController();
+    ctx.res.once('close', () => {
+      if (!ctx.res.writableFinished) gone.abort(new Error('the client is gone'));
+    });
+    const exchange: Exchange = {
+      owner: ctx.state.owner,
+      baseUrl: ctx.state.baseUrl,
+      gone: gone.signal,
+      body: ctx.req,
+      headers: ctx.req.headers,
+      uploadId: undefined,
+      upload: undefined,
+      received: undefined,
+      error: undefined,
+    };
+    const headers = new Headers();
+    for (const name of PASSED_ON) {
+      const value = ctx.req.headers[name];
+      if (typeof value === 'string') headers.set(name, value);
+    }
+    if (method === 'PATCH' || (method === 'POST' && hasBody(ctx.req.headers))) {
+      headers.set('content-type', 'application/offset+octet-stream');
+    }
+    const request = { method, url: `http://tidemark${ctx.path}`, headers, body: null };
+    const response = await library.handle(request as never, exchange);
+    if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
+    if (exchange.error) throw await withOffset(exchange.error, exchange);
+
+    ctx.status = method === 'OPTIONS' ? 200 : response.status;
+    for (const [name, value] of response.headers) ctx.set(name, value);
+    describeUpload(ctx, method, exchange);
+    ctx.body = ctx.status === 204 ? null : '';
+    // HEAD asked for by override is answered to a POST: the length is that of no body.
+    if (ctx.status !== 204) ctx.length = 0;
+  };
+
+  /** 409 tells where the upload stands. */
+  async function withOffset(error: TidemarkError, exchange: Exchange): Promise<TidemarkError> {
+    if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
+    const { offset } = await uploads.current(exchange.uploadId, exchange.owner);
+    return new TidemarkError('offset_conflict', {
+      field: 'Upload-Offset',
+      message: `Upload-Offset differs from the stored offset, ${offset}.`,
+      headers: { 'Upload-Offset': String(offset) },
+    });
+  }
+}
+
+/** What the protocol, or we beyond it, say about an upload in an answer. */
+function describeUpload(ctx: Parameters<Middleware>[0], method: string, exchange: Exchange): void {
+  const { upload, received } = exchange;
+  if (method === 'HEAD' && upload) {
+    if (upload.metadata) ctx.set('Upload-Metadata', upload.metadata);
+    else ctx.remove('Upload-Metadata');
+  }
+  if (method === 'DELETE' || !upload) return;
+  // "Expiration": on every answer while the upload is unfinished.
+  const unfinished = received ? !received.file : upload.state === 'receiving';
+  if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
+  const file = received?.file;
+  const fileId = file?.id ?? upload.fileId;
+  if (fileId) ctx.set('Tidemark-File-Id', fileId);
+  if (file) ctx.set('Tidemark-File-Url', exchange.baseUrl + filePath(file));
+}

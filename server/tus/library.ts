@@ -1,0 +1,234 @@
+/**
+ * @tus/server, extended: the library keeps the protocol's order of steps; leases,
+ * bytes and state go to the life of uploads. What it does differently from its own:
+ *
+ * - A body reaches the store as the request's own stream. The library turns it into
+ *   a web stream and back, through two more streams, which costs more than storing it.
+ * - The lease travels with the request, so that a writer that lost it cannot commit.
+ * - HEAD takes no lock: looking at an upload never disturbs a transfer.
+ */
+import type { Readable } from 'node:stream';
+import { Server } from '@tus/server';
+import { type CancellationContext, DataStore, ERRORS, Upload } from '@tus/utils';
+import type { Capabilities } from '../../stores/store.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+import type { Received, Uploads } from '../uploads/contract.ts';
+import { TidemarkError } from '../uploads/errors.ts';
+
+/** One request on its way through the library. */
+export interface Exchange {
+  readonly owner: string;
+  readonly baseUrl: string;
+  /** Aborted when the client is gone. */
+  readonly gone: AbortSignal;
+  readonly body: Readable;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  uploadId: string | undefined;
+  /** The upload as HEAD saw it, or as POST made it. */
+  upload: UploadRecord | undefined;
+  received: Received | undefined;
+  error: TidemarkError | undefined;
+}
+
+type Handler = Server['handlers'][keyof Server['handlers']];
+type LibraryRequest = Parameters<Handler['send']>[0];
+type Lock = Awaited<ReturnType<Handler['acquireLock']>>;
+
+export interface TusLibrary {
+  /** @param request - what the library reads of a web request: method, url, headers. */
+  handle(request: LibraryRequest, exchange: Exchange): Promise<Response>;
+}
+
+export interface TusLibraryOptions {
+  uploads: Uploads;
+  capabilities: Capabilities;
+  maxFileSizeBytes: number | null;
+  /** Makes a new upload from a POST's headers. */
+  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadRecord>;
+  newId: () => string;
+}
+
+export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
+  const { uploads } = options;
+  const exchanges = new WeakMap<object, Exchange>();
+  const leases = new Map<string, { lease: Lease; stop: AbortController }>();
+
+  const server = new Server({
+    path: '/uploads',
+    datastore: new UploadsDataStore(uploads, options.capabilities, (id) => leaseOf(id).lease),
+    locker: {
+      newLock: () => {
+        throw new Error('leases are taken by acquireLock below');
+      },
+    },
+    ...(options.maxFileSizeBytes === null ? {} : { maxSize: options.maxFileSizeBytes }),
+    namingFunction: options.newId,
+    generateUrl: (request, { id }) => `${exchangeOf(request).baseUrl}/uploads/${id}`,
+    getFileIdFromRequest: (_request, lastPath) =>
+      lastPath && /^[A-Za-z0-9-]{1,64}$/.test(lastPath) ? lastPath : undefined,
+    onUploadCreate: async (request, upload) => {
+      const exchange = exchangeOf(request);
+      exchange.uploadId = upload.id;
+      exchange.upload = await options.begin(upload.id, exchange, upload.size ?? null);
+      return {};
+    },
+    onUploadFinish: async (request, upload) => {
+      const exchange = exchangeOf(request);
+      // An empty file announced without a body has not passed through receive.
+      if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
+      return {};
+    },
+    onResponseError: (request, error) => {
+      const exchange = exchangeOf(request);
+      exchange.error = toRefusal(error, exchange);
+      return { status_code: exchange.error.status, body: '' };
+    },
+  });
+
+  for (const handler of [server.handlers.POST, server.handlers.PATCH, server.handlers.DELETE]) {
+    Object.assign(handler, { acquireLock, writeToStore });
+  }
+  Object.assign(server.handlers.HEAD, { acquireLock: look });
+
+  async function acquireLock(request: LibraryRequest, id: string, context: CancellationContext): Promise<Lock> {
+    const exchange = exchangeOf(request);
+    exchanges.set(context, exchange);
+    exchange.uploadId = id;
+    const stop = new AbortController();
+    const lease = await uploads.acquire(id, exchange.owner, {
+      signal: exchange.gone,
+      onAsked: () => {
+        stop.abort(new TidemarkError('upload_taken_over'));
+      },
+    });
+    const entry = { lease, stop };
+    leases.set(id, entry);
+    return {
+      lock: async () => undefined,
+      unlock: async () => {
+        if (leases.get(id) === entry) leases.delete(id);
+        await lease.release();
+      },
+    };
+  }
+
+  /** In place of HEAD's lock. */
+  async function look(request: LibraryRequest, id: string): Promise<Lock> {
+    const exchange = exchangeOf(request);
+    exchange.uploadId = id;
+    exchange.upload = await uploads.view(id, exchange.owner);
+    return { lock: async () => undefined, unlock: async () => undefined };
+  }
+
+  async function writeToStore(
+    _body: unknown,
+    upload: Upload,
+    maxBytes: number,
+    context: CancellationContext,
+  ): Promise<number> {
+    const exchange = exchangeOf(context);
+    const { lease, stop } = leaseOf(upload.id);
+    const state = await uploads.current(upload.id, exchange.owner);
+    exchange.upload = state;
+    // The answer to its last PATCH was lost, and the client sends an empty one to be sure.
+    if (state.state === 'complete') return state.offset;
+    exchange.received = await uploads.receive(upload.id, exchange.body, { lease, signal: stop.signal, maxBytes });
+    return exchange.received.offset;
+  }
+
+  function exchangeOf(key: object): Exchange {
+    const exchange = exchanges.get(key);
+    if (!exchange) throw new Error('a request of no exchange');
+    return exchange;
+  }
+
+  function leaseOf(id: string): { lease: Lease; stop: AbortController } {
+    const entry = leases.get(id);
+    if (!entry) throw new Error(`no lease on upload ${id}`);
+    return entry;
+  }
+
+  return {
+    handle: async (request, exchange) => {
+      exchanges.set(request, exchange);
+      // The library's type is the DOM's Request; it reads method, url, headers and body of it.
+      return server.handleWeb(request as unknown as Request);
+    },
+  };
+}
+
+/** What the library asks of a data store, answered by the life of uploads. */
+class UploadsDataStore extends DataStore {
+  readonly #uploads: Uploads;
+  readonly #leaseOf: (id: string) => Lease;
+
+  constructor(uploads: Uploads, capabilities: Capabilities, leaseOf: (id: string) => Lease) {
+    super();
+    this.#uploads = uploads;
+    this.#leaseOf = leaseOf;
+    this.extensions = [
+      'creation',
+      'creation-with-upload',
+      ...(capabilities.deferLength ? ['creation-defer-length'] : []),
+      // Expiry is kept by the catalog; getExpiration stays 0 so that the library leaves it alone.
+      'expiration',
+      ...(capabilities.terminate ? ['termination'] : []),
+    ];
+  }
+
+  override async create(upload: Upload): Promise<Upload> {
+    // onUploadCreate has begun it already, with what the library does not know: its owner.
+    return upload;
+  }
+
+  override async getUpload(id: string): Promise<Upload> {
+    const record = await this.#uploads.peek(id);
+    return new Upload({
+      id,
+      offset: record.offset,
+      ...(record.size === null ? {} : { size: record.size }),
+      creation_date: new Date(record.createdAt).toISOString(),
+    });
+  }
+
+  override async declareUploadLength(id: string, size: number): Promise<void> {
+    await this.#uploads.declareLength(id, this.#leaseOf(id), size);
+  }
+
+  override async remove(id: string): Promise<void> {
+    await this.#uploads.terminate(id, this.#leaseOf(id));
+  }
+
+  override async write(): Promise<number> {
+    throw new Error('bytes go through writeToStore, under a lease');
+  }
+}
+
+/** The library's errors, compared by identity, and ours -> one refusal. */
+function toRefusal(error: unknown, exchange: Exchange): TidemarkError {
+  if (error instanceof TidemarkError) return error;
+  const cause = error;
+  switch (error) {
+    case ERRORS.FILE_NOT_FOUND:
+      return new TidemarkError('not_found', { cause });
+    case ERRORS.INVALID_OFFSET:
+      return new TidemarkError('offset_conflict', { cause, field: 'Upload-Offset' });
+    case ERRORS.INVALID_LENGTH:
+      return new TidemarkError('invalid_field', {
+        cause,
+        field: 'Upload-Length',
+        message: 'Upload-Length can be declared once, and not below what has arrived.',
+      });
+    case ERRORS.ERR_SIZE_EXCEEDED:
+      return new TidemarkError('too_large', {
+        cause,
+        field: 'Content-Length',
+        message: 'The body has more bytes than the upload has left.',
+      });
+    case ERRORS.ERR_MAX_SIZE_EXCEEDED:
+      return new TidemarkError('too_large', { cause, field: 'Upload-Length' });
+    default:
+      return new TidemarkError(exchange.gone.aborted ? 'upload_taken_over' : 'internal', { cause });
+  }
+}

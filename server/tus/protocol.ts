@@ -1,0 +1,90 @@
+/**
+ * The protocol's text where the library deviates from it: request headers are
+ * checked here, before the library sees them. Sections: tus resumable upload
+ * protocol 1.0.0, https://tus.io/protocols/resumable-upload
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+import { TidemarkError } from '../uploads/errors.ts';
+
+export const TUS_VERSION = '1.0.0';
+const OFFSET_TYPE = 'application/offset+octet-stream';
+const OVERRIDABLE = new Set(['PATCH', 'DELETE', 'HEAD']);
+
+/** The method meant: `X-HTTP-Method-Override` for clients that can only POST ("Headers", X-HTTP-Method-Override). */
+export function effectiveMethod(method: string, headers: IncomingHttpHeaders): string {
+  const override = headers['x-http-method-override'];
+  const wanted = typeof override === 'string' ? override.trim().toUpperCase() : '';
+  return method === 'POST' && OVERRIDABLE.has(wanted) ? wanted : method;
+}
+
+/**
+ * Checks a request's tus headers.
+ *
+ * @throws `unsupported_tus_version` (412 with Tus-Version), `unsupported_media_type`
+ *   (415), `invalid_field` (400), `not_implemented` (501).
+ */
+export function checkProtocol(method: string, headers: IncomingHttpHeaders): void {
+  if (headers['tus-resumable'] !== TUS_VERSION) {
+    throw new TidemarkError('unsupported_tus_version', {
+      field: 'Tus-Resumable',
+      headers: { 'Tus-Version': TUS_VERSION },
+    });
+  }
+  if (method === 'PATCH') {
+    checkContentType(headers);
+    checkWholeNumber(headers, 'Upload-Offset', true);
+    checkWholeNumber(headers, 'Upload-Length', false);
+  }
+  if (method === 'POST') checkCreation(headers);
+}
+
+function checkCreation(headers: IncomingHttpHeaders): void {
+  if (hasBody(headers)) checkContentType(headers);
+  if (headers['upload-concat'] !== undefined) {
+    throw new TidemarkError('not_implemented', {
+      field: 'Upload-Concat',
+      message: 'Concatenation is not supported; send the file as one upload.',
+    });
+  }
+  checkWholeNumber(headers, 'Upload-Length', false);
+  const deferred = headers['upload-defer-length'];
+  if (deferred !== undefined && deferred !== '1') {
+    throw new TidemarkError('invalid_field', {
+      field: 'Upload-Defer-Length',
+      message: 'Upload-Defer-Length must be 1.',
+    });
+  }
+  if ((headers['upload-length'] === undefined) === (deferred === undefined)) {
+    throw new TidemarkError('invalid_field', {
+      field: 'Upload-Length',
+      message: 'Exactly one of Upload-Length and Upload-Defer-Length: 1 is required.',
+    });
+  }
+}
+
+/** Whether the request announces a body ("Message Body", RFC 9112 section 6). */
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function checkContentType(headers: IncomingHttpHeaders): void {
+  const type = headers['content-type'];
+  if (type?.toLowerCase() !== OFFSET_TYPE) {
+    throw new TidemarkError('unsupported_media_type', {
+      field: 'Content-Type',
+      message: `Content-Type must be ${OFFSET_TYPE}.`,
+    });
+  }
+}
+
+function checkWholeNumber(headers: IncomingHttpHeaders, name: string, required: boolean): void {
+  const value = headers[name.toLowerCase()];
+  if (value === undefined && !required) return;
+  // No sign, no leading zero: what the library compares as text.
+  if (typeof value !== 'string' || !/^(?:0|[1-9]\d{0,15})$/.test(value) || !Number.isSafeInteger(Number(value))) {
+    throw new TidemarkError('invalid_field', {
+      field: name,
+      message: `${name} must be a whole number of bytes.`,
+    });
+  }
+}

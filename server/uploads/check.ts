@@ -1,0 +1,114 @@
+/** The pre-check: is this content here already, or on its way? */
+import { randomUUID } from 'node:crypto';
+import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
+import { checkName, typeOfName } from './names.ts';
+import type { Parts } from './parts.ts';
+
+/** How recent the last byte must be for an upload to count as being on its way. */
+const LATELY_MS = 30_000;
+
+export type Check = (query: CheckQuery) => Promise<CheckResult>;
+
+export function createCheck(parts: Parts, uploads: Uploads): Check {
+  const { catalog, limits } = parts;
+  /** SHA-256 computations under way, by content: two clients asking cost one reading. */
+  const computing = new Map<number, Promise<string>>();
+
+  async function check(query: CheckQuery): Promise<CheckResult> {
+    if (query.filename !== undefined) checkName(query.filename, 'filename');
+    const content = await findContent(query);
+    if (content) {
+      const file = await fileFor(content, query);
+      // A content that was deleted meanwhile is not here any more.
+      if (file !== undefined) return { status: 'exists', content, file };
+    }
+    return findUnfinished(query);
+  }
+
+  /** The content the asking owner may learn of, if it is the one that was meant. */
+  async function findContent(query: CheckQuery): Promise<ContentRecord | undefined> {
+    if (limits.instant === 'off') return undefined;
+    const sameMd5 = (await catalog.findContents({ md5: query.md5 })).filter(
+      (content) => query.size === undefined || content.size === query.size,
+    );
+    const visible: ContentRecord[] = [];
+    for (const content of sameMd5) {
+      if (limits.instant === 'all' || (await catalog.ownsContent(query.owner, content.id))) visible.push(content);
+    }
+    if (query.sha256 === undefined) {
+      // Different contents with this MD5 are here: it cannot say which of them is meant.
+      return sameMd5.length === 1 ? visible[0] : undefined;
+    }
+    for (const content of visible) {
+      if ((content.sha256 ?? (await sha256Of(content))) === query.sha256) return content;
+    }
+    return undefined;
+  }
+
+  /** MD5 names, it does not prove: a client that gives a SHA-256 has it compared, computed once if need be. */
+  async function sha256Of(content: ContentRecord): Promise<string> {
+    const running = computing.get(content.id) ?? computeSha256(content);
+    computing.set(content.id, running);
+    try {
+      return await running;
+    } finally {
+      computing.delete(content.id);
+    }
+  }
+
+  async function computeSha256(content: ContentRecord): Promise<string> {
+    const lane = parts.digests.open(null, ['sha256']);
+    try {
+      for await (const chunk of await parts.store.readContent(content.key)) await lane.update([chunk as Uint8Array]);
+      const { sha256 } = await lane.digests();
+      if (!sha256) throw new Error('no SHA-256 was computed');
+      await catalog.addDigests(content.id, { sha256 });
+      return sha256;
+    } finally {
+      lane.close();
+    }
+  }
+
+  /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */
+  async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
+    if (query.filename === undefined) return (await catalog.findFileOfContent(content.id, query.owner)) ?? null;
+    const file = await catalog.addFile(content.id, {
+      id: randomUUID(),
+      owner: query.owner,
+      name: query.filename,
+      type: typeOfName(query.filename),
+      uploadedAt: Date.now(),
+    });
+    if (file) await catalog.durable();
+    return file;
+  }
+
+  async function findUnfinished(query: CheckQuery): Promise<CheckResult> {
+    const receiving = await catalog.findReceiving({
+      md5: query.md5,
+      ...(limits.instant === 'all' ? {} : { owner: query.owner }),
+      limit: 10,
+    });
+    const now = Date.now();
+    const meant = receiving.filter(
+      (upload) => upload.expiresAt > now && (query.size === undefined || upload.size === null || upload.size === query.size),
+    );
+    const uploading = meant.some((upload) => upload.offset > 0 && now - upload.lastByteAt < LATELY_MS);
+    const own = meant.find((upload) => upload.owner === query.owner);
+    const resume = own ? await resumePoint(own) : null;
+    return { status: uploading ? 'uploading' : 'notfound', resume };
+  }
+
+  async function resumePoint(upload: UploadRecord): Promise<ResumePoint | null> {
+    try {
+      const { id, offset, size } = await uploads.view(upload.id, upload.owner);
+      return { uploadId: id, offset, length: size };
+    } catch (error) {
+      parts.log.info({ uploadId: upload.id, err: error }, 'an unfinished upload cannot be resumed');
+      return null;
+    }
+  }
+
+  return check;
+}

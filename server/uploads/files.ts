@@ -1,0 +1,97 @@
+/** Files of the catalog: find, list, rename, read and remove them. */
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '../../stores/store.ts';
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
+import type { ContentName, Files } from './contract.ts';
+import type { Check } from './check.ts';
+import { TidemarkError } from './errors.ts';
+import { checkName, typeOfName } from './names.ts';
+import type { Parts } from './parts.ts';
+import { translated } from './translate.ts';
+
+export interface FileActions {
+  remove(id: string, owner: string): Promise<FileRecord>;
+}
+
+/** Deletes files, and the bytes of a content with its last file. */
+export function createFileActions(parts: Parts): FileActions {
+  const { catalog } = parts;
+
+  async function remove(id: string, owner: string): Promise<FileRecord> {
+    const file = await catalog.findFile(id, owner);
+    if (!file) throw new TidemarkError('not_found');
+    return parts.contentMutex.run(file.content.md5, async () => {
+      const deleted = await catalog.deleteFile(id, owner);
+      if (!deleted) throw new TidemarkError('not_found');
+      // First the row for good, then the bytes: the other way round a power cut leaves a file without them.
+      await catalog.durable();
+      if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
+      return deleted.file;
+    });
+  }
+
+  return { remove };
+}
+
+/** Removes the bytes of a content that is gone from the catalog; what fails here, the next start takes up. */
+export async function removeBytes(parts: Parts, key: string): Promise<void> {
+  try {
+    await parts.store.removeContent(key);
+    await parts.catalog.removalDone(key);
+  } catch (error) {
+    parts.log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
+  }
+}
+
+export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
+  const { catalog, store } = parts;
+
+  async function get(id: string, owner: string): Promise<FileRecord> {
+    const file = await catalog.findFile(id, owner);
+    if (!file) throw new TidemarkError('not_found');
+    return file;
+  }
+
+  async function find(name: ContentName, owner: string | null): Promise<FileRecord> {
+    for (const content of await contentsBy(name)) {
+      const file = await catalog.findFileOfContent(content.id, owner);
+      if (file) return file;
+    }
+    throw new TidemarkError('not_found');
+  }
+
+  async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
+    switch (algorithm) {
+      case 'md5':
+        return (await catalog.findContents({ md5: digest })).filter((content) => content.variant === variant);
+      case 'sha1':
+        return catalog.findContents({ sha1: digest });
+      case 'sha256':
+        return catalog.findContents({ sha256: digest });
+    }
+  }
+
+  async function rename(id: string, owner: string, name: string): Promise<FileRecord> {
+    checkName(name, 'name');
+    const file = await catalog.renameFile(id, owner, name, typeOfName(name));
+    if (!file) throw new TidemarkError('not_found');
+    await catalog.durable();
+    return file;
+  }
+
+  async function open(file: FileRecord, range?: ByteRange): Promise<Readable> {
+    // An empty file has no range to ask for.
+    if (range && range.end < range.start) return store.readContent(file.content.key);
+    return store.readContent(file.content.key, range);
+  }
+
+  return {
+    check: (query) => translated(() => check(query)),
+    list: (query) => translated(() => catalog.listFiles(query)),
+    get: (id, owner) => translated(() => get(id, owner)),
+    find: (name, owner) => translated(() => find(name, owner)),
+    rename: (id, owner, name) => translated(() => rename(id, owner, name)),
+    remove: (id, owner) => translated(() => actions.remove(id, owner)),
+    open: (file, range) => translated(() => open(file, range)),
+  };
+}

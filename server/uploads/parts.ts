@@ -1,0 +1,32 @@
+/** What the life of an upload is made of; handed in by the composition root. */
+import type { Logger } from 'pino';
+import type { DigestPool } from '../../stores/digests/digests.ts';
+import type { Store } from '../../stores/store.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { InstantPolicy } from '../config/config.ts';
+import type { Locker } from '../locks/locker.ts';
+import type { KeyedMutex } from './keyed-mutex.ts';
+
+export interface Limits {
+  /** Largest file in bytes; null: none. */
+  maxFileSizeBytes: number | null;
+  uploadTtlMs: number;
+  lockTimeoutMs: number;
+  instant: InstantPolicy;
+}
+
+export interface Parts {
+  catalog: Catalog;
+  store: Store;
+  locker: Locker;
+  digests: DigestPool;
+  limits: Limits;
+  log: Logger;
+  /**
+   * Held, by MD5, by whoever decides where the bytes of a content go or removes
+   * them: publication and removal of the same name must not cross.
+   */
+  contentMutex: KeyedMutex;
+  /** Aborted when the service begins to stop; the reason is what running requests answer. */
+  stopping: AbortSignal;
+}

@@ -1,0 +1,133 @@
+/** Publication: the one step that turns a complete, verified upload into content plus a file. */
+import { randomUUID } from 'node:crypto';
+import type { DigestSet } from '../../stores/digests/digests.ts';
+import { equalStreams } from '../../stores/equal-streams.ts';
+import { StoreError } from '../../stores/store.ts';
+import type { ContentRecord, FileRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
+import { TidemarkError } from './errors.ts';
+import { typeOfName } from './names.ts';
+import type { Parts } from './parts.ts';
+
+type VerifiedDigests = DigestSet & { md5: string };
+
+/** How often a publication decides again when others publish the same MD5 meanwhile. */
+const ATTEMPTS = 5;
+
+/**
+ * Verifies a complete upload and publishes it. Can be repeated at any point: what a
+ * crash left half-done is taken up.
+ *
+ * @param upload - its row, with `offset` equal to `size`.
+ * @param epoch - of the caller's lease.
+ * @param computed - digests of its bytes.
+ * @throws `digest_mismatch` after the upload was rejected; `upload_taken_over`.
+ */
+export async function publish(
+  parts: Parts,
+  upload: UploadRecord,
+  epoch: number,
+  computed: DigestSet,
+): Promise<FileRecord> {
+  const mismatch = (['md5', 'sha1', 'sha256'] as const).find(
+    (algorithm) => upload[algorithm] && computed[algorithm] && upload[algorithm] !== computed[algorithm],
+  );
+  if (mismatch) {
+    await reject(parts, upload, epoch);
+    throw new TidemarkError('digest_mismatch', {
+      field: mismatch,
+      message:
+        `The bytes have ${mismatch.toUpperCase()} ${computed[mismatch]}, ` +
+        `but ${upload[mismatch]} was declared; the upload was rejected and nothing was published.`,
+    });
+  }
+  const { md5 } = computed;
+  if (!md5) throw new Error(`upload ${upload.id}: no MD5 was computed`);
+  return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }));
+}
+
+async function publishVerified(
+  parts: Parts,
+  upload: UploadRecord,
+  epoch: number,
+  computed: VerifiedDigests,
+): Promise<FileRecord> {
+  const { catalog, store } = parts;
+  const size = upload.offset;
+  const name = upload.filename ?? computed.md5;
+  const file: Publication['file'] = {
+    id: randomUUID(),
+    owner: upload.owner,
+    name,
+    type: upload.filetype ?? typeOfName(name),
+    uploadedAt: Date.now(),
+  };
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const sameMd5 = await catalog.findContents({ md5: computed.md5 });
+    const equal = await findEqual(parts, upload, computed, sameMd5);
+    const content: Publication['content'] = equal
+      ? { id: equal.id }
+      : {
+          ...{ md5: computed.md5, sha1: computed.sha1 ?? null, sha256: computed.sha256 ?? null, size },
+          ...(await finalizeAsNew(parts, upload, computed.md5, sameMd5)),
+        };
+    const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file });
+    if (outcome.kind === 'published') {
+      await catalog.durable();
+      if (equal) await store.discardUpload(upload.id);
+      return outcome.file;
+    }
+    if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
+  }
+  throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
+}
+
+/**
+ * The content this upload is equal to. MD5 names content, it does not prove it: only
+ * a SHA-256 on both sides, or the bytes themselves, do.
+ */
+async function findEqual(
+  parts: Parts,
+  upload: UploadRecord,
+  computed: VerifiedDigests,
+  candidates: ContentRecord[],
+): Promise<ContentRecord | undefined> {
+  for (const content of candidates) {
+    if (content.size !== upload.offset) continue;
+    if (content.sha256 && computed.sha256) {
+      if (content.sha256 === computed.sha256) return content;
+      continue;
+    }
+    const ours = await parts.store.readUpload(upload);
+    if (!ours) return undefined;
+    if (await equalStreams(ours, await parts.store.readContent(content.key))) return content;
+    parts.log.warn({ uploadId: upload.id, md5: computed.md5 }, 'different bytes with the same MD5: kept apart');
+  }
+  return undefined;
+}
+
+/** Makes the bytes final under the first free variant of their MD5. */
+async function finalizeAsNew(
+  parts: Parts,
+  upload: UploadRecord,
+  md5: string,
+  taken: ContentRecord[],
+): Promise<{ variant: number; key: string }> {
+  for (let variant = 0; ; variant++) {
+    if (taken.some((content) => content.variant === variant)) continue;
+    const key = parts.store.keyFor(upload, { md5, variant });
+    try {
+      await parts.store.finalize(upload, key);
+      return { variant, key };
+    } catch (error) {
+      // Bytes of another upload, made final before a crash and not published yet.
+      if (!(error instanceof StoreError && error.code === 'occupied')) throw error;
+    }
+  }
+}
+
+async function reject(parts: Parts, upload: UploadRecord, epoch: number): Promise<void> {
+  const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch', Date.now());
+  if (!ended) throw new TidemarkError('upload_taken_over');
+  await parts.catalog.durable();
+  await parts.store.discardUpload(upload.id);
+}

@@ -1,0 +1,96 @@
+/** Receiving: bytes of one request into the store and the ledger, and on to publication. */
+import type { Readable } from 'node:stream';
+import type { Commit } from '../../stores/store.ts';
+import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+import type { Received } from './contract.ts';
+import { TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+import { publish } from './publish.ts';
+import type { Writers } from './writers.ts';
+
+export interface ReceiveOptions {
+  lease: Lease;
+  /** Its reason, a TidemarkError, is what the request answers. */
+  signal: AbortSignal;
+  /** Bytes this request may bring. */
+  maxBytes: number;
+}
+
+/**
+ * Appends a source at the upload's committed offset, under the lease, and publishes
+ * the upload when it then has all its bytes.
+ *
+ * @throws TidemarkError; errors of store and catalog untranslated.
+ */
+export async function receive(
+  parts: Parts,
+  writers: Writers,
+  id: string,
+  source: Readable,
+  options: ReceiveOptions,
+): Promise<Received> {
+  const { catalog, store, limits } = parts;
+  const upload = await requireReceiving(parts, id);
+  const { lease } = options;
+  let expiresAt = upload.expiresAt;
+  const signal = AbortSignal.any([options.signal, parts.stopping]);
+
+  async function commit(progress: Commit): Promise<void> {
+    const now = Date.now();
+    const moved = progress.offset > upload.offset;
+    if (moved) expiresAt = now + limits.uploadTtlMs;
+    const committed = await catalog.commitOffset({
+      id,
+      epoch: lease.epoch,
+      ...progress,
+      lastByteAt: moved ? now : upload.lastByteAt,
+      expiresAt,
+    });
+    if (!committed) throw new TidemarkError('upload_taken_over');
+  }
+
+  let written;
+  try {
+    written = await store.writeUpload(source, upload, { digests: parts.digests, commit, signal, maxBytes: options.maxBytes });
+  } catch (error) {
+    // What the store took may be ahead of the ledger now.
+    writers.markUnsettled(id);
+    await catalog.durable();
+    throw error;
+  }
+
+  if (written.digests) {
+    const complete: UploadRecord = { ...upload, offset: written.offset };
+    const file = await publish(parts, complete, lease.epoch, written.digests);
+    writers.forget(id);
+    return { offset: written.offset, file, expiresAt, interrupted: undefined };
+  }
+  await catalog.durable();
+  if (signal.aborted) throw signal.reason;
+  return { offset: written.offset, file: null, expiresAt, interrupted: written.interrupted };
+}
+
+/**
+ * Publishes an upload that has all its bytes. The caller holds the lease.
+ *
+ * @throws as `publish`.
+ */
+export async function finish(parts: Parts, writers: Writers, id: string, lease: Lease): Promise<FileRecord> {
+  const upload = await requireReceiving(parts, id);
+  const lane = parts.digests.open(upload.snapshot);
+  try {
+    const file = await publish(parts, upload, lease.epoch, await lane.digests());
+    writers.forget(id);
+    return file;
+  } finally {
+    lane.close();
+  }
+}
+
+async function requireReceiving(parts: Parts, id: string): Promise<UploadRecord> {
+  const upload = await parts.catalog.findUpload(id);
+  if (!upload) throw new TidemarkError('not_found');
+  if (upload.state !== 'receiving') throw new TidemarkError('upload_taken_over');
+  return upload;
+}

@@ -1,0 +1,121 @@
+/** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { TidemarkError } from './errors.ts';
+import { removeBytes } from './files.ts';
+import { finish } from './receive.ts';
+import type { Parts } from './parts.ts';
+import type { Uploads } from './contract.ts';
+import type { Writers } from './writers.ts';
+
+/** How long an ended upload answers 410 rather than 404. */
+const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
+const SWEEP_EVERY_MS = 60_000;
+const BATCH = 100;
+
+export interface Sweeper {
+  /** What must be done before the first request: removals, and publications that were cut short. */
+  sweepBeforeStart(): Promise<void>;
+  /** Everything else, at once and then every minute, until the service stops. */
+  run(): Promise<void>;
+}
+
+export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads): Sweeper {
+  const { catalog, store, log } = parts;
+
+  async function sweepBeforeStart(): Promise<void> {
+    for (const key of await catalog.listRemovals(Number.MAX_SAFE_INTEGER)) await removeBytes(parts, key);
+    for (const { id } of await catalog.listUnpublished(Number.MAX_SAFE_INTEGER)) {
+      await attempt(id, 'publication', () => settle(id));
+    }
+  }
+
+  async function run(): Promise<void> {
+    await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
+    while (!parts.stopping.aborted) {
+      await attempt(undefined, 'expiry', sweepExpired);
+      await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
+    }
+  }
+
+  /** After a start: bytes of no upload go; those of uploads are taken up, and published if complete. */
+  async function sweepUnfinished(): Promise<void> {
+    if (!store.capabilities.listUnfinished) return;
+    let ids: string[] = [];
+    for await (const id of store.listUnfinished()) {
+      ids.push(id);
+      if (ids.length < BATCH) continue;
+      await sweepIds(ids);
+      ids = [];
+    }
+    await sweepIds(ids);
+  }
+
+  async function sweepIds(ids: string[]): Promise<void> {
+    const receiving = await catalog.filterReceiving(ids);
+    for (const id of ids) {
+      if (parts.stopping.aborted) return;
+      if (receiving.has(id)) {
+        if (writers.needsRecovery(id) && !writers.isHeld(id)) await attempt(id, 'recovery', () => settle(id));
+      } else if (!writers.isHeld(id)) {
+        log.info({ uploadId: id }, 'stray bytes removed');
+        await attempt(id, 'removal of stray bytes', () => store.discardUpload(id));
+      }
+    }
+  }
+
+  async function settle(id: string): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload?.state === 'receiving') await uploads.view(id, upload.owner);
+  }
+
+  async function sweepExpired(): Promise<void> {
+    const now = Date.now();
+    for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0; ) {
+      let ended = 0;
+      for (const { id } of batch) {
+        if (parts.stopping.aborted) return;
+        if (writers.isHeld(id)) continue;
+        await attempt(id, 'expiry', () => expire(id));
+        ended++;
+      }
+      // Whatever could not be ended now comes again with the next sweep.
+      batch = ended === BATCH ? await catalog.listExpired(now, BATCH) : [];
+    }
+    await catalog.forgetEnded(now - REMEMBER_ENDED_MS);
+  }
+
+  async function expire(id: string): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload?.state !== 'receiving' || upload.expiresAt > Date.now()) return;
+    const stop = new AbortController();
+    const lease = await writers.acquire(upload, {
+      signal: AbortSignal.any([parts.stopping, stop.signal]),
+      onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
+    });
+    try {
+      const now = await catalog.findUpload(id);
+      if (now?.state !== 'receiving') return;
+      if (now.offset === now.size) {
+        await finish(parts, writers, id, lease);
+        return;
+      }
+      await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now());
+      await catalog.durable();
+      await store.discardUpload(id);
+      writers.forget(id);
+      log.info({ uploadId: id, offset: now.offset }, 'upload expired');
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async function attempt(uploadId: string | undefined, what: string, action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!parts.stopping.aborted) log.warn({ uploadId, err: error }, `sweep: ${what} failed`);
+    }
+  }
+
+  return { sweepBeforeStart, run };
+}

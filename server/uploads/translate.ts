@@ -1,0 +1,63 @@
+/** What store, catalog and locker throw -> the error catalogue. */
+import { StoreError, type StoreErrorCode } from '../../stores/store.ts';
+import { CatalogError, type CatalogErrorCode } from '../catalog/catalog.ts';
+import { LockError, type LockErrorCode } from '../locks/locker.ts';
+import { type ErrorCode, TidemarkError } from './errors.ts';
+
+const FROM_STORE: Record<StoreErrorCode, ErrorCode> = {
+  missing: 'not_found',
+  occupied: 'internal',
+  full: 'store_full',
+  overflow: 'too_large',
+  unavailable: 'store_unavailable',
+  failed: 'internal',
+};
+
+const FROM_CATALOG: Record<CatalogErrorCode, ErrorCode> = {
+  unavailable: 'store_unavailable',
+  full: 'store_full',
+  invalid_cursor: 'invalid_field',
+  failed: 'internal',
+};
+
+const FROM_LOCKER: Record<LockErrorCode, ErrorCode> = {
+  timeout: 'upload_locked',
+  aborted: 'upload_taken_over',
+  missing: 'not_found',
+  closed: 'shutting_down',
+};
+
+/** The catalogue's refusal for an error of a part; anything unknown passes as it is. */
+export function toTidemarkError(error: unknown): unknown {
+  if (error instanceof StoreError) {
+    if (error.code === 'overflow') {
+      return new TidemarkError('too_large', {
+        field: 'Upload-Length',
+        message: 'The body has more bytes than the upload has left.',
+        cause: error,
+      });
+    }
+    return new TidemarkError(FROM_STORE[error.code], { cause: error });
+  }
+  if (error instanceof CatalogError) {
+    const code = FROM_CATALOG[error.code];
+    if (code === 'invalid_field') {
+      return new TidemarkError(code, {
+        field: 'cursor',
+        message: 'cursor must be the nextCursor of a listing with the same sort and order.',
+      });
+    }
+    return new TidemarkError(code, { cause: error });
+  }
+  if (error instanceof LockError) return new TidemarkError(FROM_LOCKER[error.code], { cause: error });
+  return error;
+}
+
+/** Runs `action`; what it throws leaves as a refusal of the catalogue. */
+export async function translated<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw toTidemarkError(error);
+  }
+}

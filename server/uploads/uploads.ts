@@ -1,0 +1,192 @@
+/** The life of an upload: begin, receive, verify, publish, end. */
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+import type { BeginRequest, Received, Uploads } from './contract.ts';
+import { type ErrorCode, hasCode, TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+import { finish, receive, type ReceiveOptions } from './receive.ts';
+import { translated } from './translate.ts';
+import type { Writers } from './writers.ts';
+
+/** What an ended upload answers. */
+const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
+  rejected: 'upload_rejected',
+  expired: 'upload_expired',
+  terminated: 'upload_terminated',
+};
+
+/**
+ * @param removeFile - deletes a published file; see files.ts.
+ */
+export function createUploads(
+  parts: Parts,
+  writers: Writers,
+  removeFile: (id: string, owner: string) => Promise<unknown>,
+): Uploads {
+  const { catalog, store, limits } = parts;
+
+  async function begin({ id, owner, declaration }: BeginRequest): Promise<UploadRecord> {
+    if (parts.stopping.aborted) throw parts.stopping.reason;
+    refuseTooLarge(declaration.size ?? 0);
+    const createdAt = Date.now();
+    const expiresAt = createdAt + limits.uploadTtlMs;
+    const upload: UploadRecord = {
+      ...declaration,
+      ...{ id, owner, createdAt, expiresAt, lastByteAt: createdAt },
+      ...{ state: 'receiving', offset: 0, snapshot: null, epoch: 1, bootId: null, reason: null, fileId: null },
+    };
+    await catalog.createUpload({ ...declaration, id, owner, createdAt, expiresAt });
+    try {
+      await store.createUpload(upload);
+    } catch (error) {
+      await catalog.endUpload(id, null, 'terminated', 'no_room', Date.now());
+      throw error;
+    }
+    writers.markSettled(id);
+    return upload;
+  }
+
+  function refuseTooLarge(size: number): void {
+    if (limits.maxFileSizeBytes !== null && size > limits.maxFileSizeBytes) {
+      throw new TidemarkError('too_large', {
+        field: 'Upload-Length',
+        message: `The file is larger than this service accepts: at most ${limits.maxFileSizeBytes} bytes.`,
+      });
+    }
+  }
+
+  async function current(id: string, owner: string): Promise<UploadRecord> {
+    const upload = await catalog.findUpload(id);
+    if (!upload || upload.owner !== owner) throw new TidemarkError('not_found');
+    if (upload.state === 'receiving' || upload.state === 'complete') {
+      if (upload.state === 'receiving' && Date.now() >= upload.expiresAt && !writers.isHeld(id)) {
+        throw new TidemarkError('upload_expired');
+      }
+      return upload;
+    }
+    throw new TidemarkError(ENDED[upload.state]);
+  }
+
+  async function peek(id: string): Promise<UploadRecord> {
+    const upload = await catalog.findUpload(id);
+    if (!upload) throw new TidemarkError('not_found');
+    return upload;
+  }
+
+  async function view(id: string, owner: string): Promise<UploadRecord> {
+    let upload = await current(id, owner);
+    if (upload.state === 'receiving' && writers.isHeld(id) && isWhole(upload)) {
+      // Its writer is publishing: "complete" is only said once that is done.
+      await writers.released(id);
+      upload = await current(id, owner);
+    }
+    const untouched = upload.state === 'receiving' && !writers.isHeld(id);
+    if (untouched && (isWhole(upload) || writers.needsRecovery(id))) {
+      await settle(upload);
+      upload = await current(id, owner);
+    }
+    await catalog.durable();
+    return upload;
+  }
+
+  /** Takes up what a crash left: bytes beyond the last commit, a publication that did not happen. */
+  async function settle(upload: UploadRecord): Promise<void> {
+    const asked = new AbortController();
+    let lease: Lease | undefined;
+    try {
+      lease = await writers.acquire(upload, {
+        signal: parts.stopping,
+        onAsked: () => asked.abort(),
+      });
+      const recovered = await catalog.findUpload(upload.id);
+      if (recovered?.state === 'receiving' && isWhole(recovered)) {
+        await finish(parts, writers, upload.id, lease);
+      }
+    } catch (error) {
+      // The committed offset still holds; a full disk or a busy writer must not hide it.
+      if (isWhole(upload) || hasCode(error, 'digest_mismatch') || hasCode(error, 'upload_expired')) throw error;
+      parts.log.warn({ uploadId: upload.id, err: error }, 'upload not recovered yet');
+    } finally {
+      await lease?.release();
+    }
+  }
+
+  async function acquire(
+    id: string,
+    owner: string,
+    options: { signal: AbortSignal; onAsked: () => void },
+  ): Promise<Lease> {
+    return writers.acquire(await current(id, owner), options);
+  }
+
+  async function declareLength(id: string, lease: Lease, size: number): Promise<void> {
+    refuseTooLarge(size);
+    if (!(await catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
+  }
+
+  async function terminate(id: string, lease: Lease): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload?.state === 'complete' && upload.fileId) {
+      await removeFile(upload.fileId, upload.owner);
+      return;
+    }
+    await drop(id, lease, 'terminated', null);
+  }
+
+  async function drop(id: string, lease: Lease, state: 'terminated', reason: string | null): Promise<void> {
+    await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+    await catalog.durable();
+    await store.discardUpload(id);
+    writers.forget(id);
+  }
+
+  async function receiveWhole(
+    request: { owner: string; declaration: BeginRequest['declaration'] },
+    source: Readable,
+    signal: AbortSignal,
+  ): Promise<FileRecord> {
+    const id = randomUUID();
+    const upload = await begin({ id, ...request });
+    const stop = new AbortController();
+    const lease = await writers.acquire(upload, {
+      signal,
+      onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
+    });
+    try {
+      const received = await receive(parts, writers, id, source, {
+        lease,
+        signal: AbortSignal.any([signal, stop.signal]),
+        maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
+      });
+      if (received.interrupted !== undefined) {
+        throw new TidemarkError('incomplete_form', { cause: received.interrupted });
+      }
+      await declareLength(id, lease, received.offset);
+      return await finish(parts, writers, id, lease);
+    } catch (error) {
+      await drop(id, lease, 'terminated', 'form_failed');
+      throw error;
+    } finally {
+      await lease.release();
+    }
+  }
+
+  return {
+    begin: (request) => translated(() => begin(request)),
+    current: (id, owner) => translated(() => current(id, owner)),
+    peek: (id) => translated(() => peek(id)),
+    view: (id, owner) => translated(() => view(id, owner)),
+    acquire: (id, owner, options) => translated(() => acquire(id, owner, options)),
+    declareLength: (id, lease, size) => translated(() => declareLength(id, lease, size)),
+    receive: (id, source, options: ReceiveOptions): Promise<Received> =>
+      translated(() => receive(parts, writers, id, source, options)),
+    terminate: (id, lease) => translated(() => terminate(id, lease)),
+    receiveWhole: (request, source, signal) => translated(() => receiveWhole(request, source, signal)),
+  };
+}
+
+function isWhole(upload: UploadRecord): boolean {
+  return upload.offset === upload.size;
+}

@@ -1,0 +1,125 @@
+/**
+ * Who writes in this process: leases are handed out here, so that everything that
+ * looks at an upload knows whether someone is at it, and so that whoever gets the
+ * first lease after a crash takes up what the crash left.
+ */
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+import { CatalogError } from '../catalog/catalog.ts';
+import { StoreError } from '../../stores/store.ts';
+import { TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+
+export interface Writers {
+  /** Waits for the lease on a receiving upload; asks its holder to stop. Recovers the upload if need be. */
+  acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  /** Whether a lease is held in this process. */
+  isHeld(id: string): boolean;
+  /** Resolves when the lease now held in this process, if any, is released. */
+  released(id: string): Promise<void>;
+  /** Whether what the store has of this upload may differ from the catalog. */
+  needsRecovery(id: string): boolean;
+  /** The upload is as the catalog says: it was just created, or recovered. */
+  markSettled(id: string): void;
+  /** The upload may be ahead of the catalog: a write failed half-way. */
+  markUnsettled(id: string): void;
+  /** The upload has ended. */
+  forget(id: string): void;
+}
+
+export function createWriters(parts: Parts): Writers {
+  const held = new Map<string, { released: Promise<void> }>();
+  const settled = new Set<string>();
+
+  async function acquire(
+    upload: UploadRecord,
+    options: { signal: AbortSignal; onAsked: () => void },
+  ): Promise<Lease> {
+    const asked = new AbortController();
+    let recovering = true;
+    const lease = await parts.locker.acquire(upload.id, {
+      signal: options.signal,
+      timeoutMs: parts.limits.lockTimeoutMs,
+      onAsked: () => {
+        if (recovering) asked.abort(new TidemarkError('upload_taken_over'));
+        options.onAsked();
+      },
+    });
+    const tracked = track(lease);
+    try {
+      if (!settled.has(upload.id)) {
+        await recover(upload.id, lease, AbortSignal.any([options.signal, parts.stopping, asked.signal]));
+      }
+    } catch (error) {
+      await tracked.release();
+      throw error;
+    } finally {
+      recovering = false;
+    }
+    return tracked;
+  }
+
+  function track(lease: Lease): Lease {
+    let markReleased: () => void = () => undefined;
+    const entry = { released: new Promise<void>((resolve) => (markReleased = resolve)) };
+    held.set(lease.uploadId, entry);
+    return {
+      uploadId: lease.uploadId,
+      epoch: lease.epoch,
+      release: async () => {
+        if (held.get(lease.uploadId) === entry) held.delete(lease.uploadId);
+        await lease.release();
+        markReleased();
+      },
+    };
+  }
+
+  /** Brings the catalog up to what the store durably has. */
+  async function recover(id: string, lease: Lease, signal: AbortSignal): Promise<void> {
+    const upload = await parts.catalog.findUpload(id);
+    if (upload?.state !== 'receiving') return;
+    try {
+      const found = await parts.store.recoverUpload(upload, parts.digests, signal);
+      if (found) {
+        const now = Date.now();
+        const committed = await parts.catalog.commitOffset({
+          id,
+          epoch: lease.epoch,
+          ...found,
+          lastByteAt: upload.lastByteAt,
+          expiresAt: now + parts.limits.uploadTtlMs,
+        });
+        if (!committed) throw new TidemarkError('upload_taken_over');
+        parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
+      }
+      settled.add(id);
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'missing') {
+        parts.log.error({ uploadId: id, err: error }, 'bytes of an upload are gone');
+        await parts.catalog.endUpload(id, lease.epoch, 'expired', 'missing_bytes', Date.now());
+        await parts.store.discardUpload(id);
+        throw new TidemarkError('upload_expired', { cause: error });
+      }
+      if (error instanceof CatalogError && error.code === 'full') {
+        throw new TidemarkError('store_full', { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  return {
+    acquire,
+    isHeld: (id) => held.has(id),
+    released: async (id) => held.get(id)?.released,
+    needsRecovery: (id) => !settled.has(id),
+    markSettled: (id) => {
+      settled.add(id);
+    },
+    markUnsettled: (id) => {
+      settled.delete(id);
+    },
+    forget: (id) => {
+      settled.delete(id);
+    },
+  };
+}

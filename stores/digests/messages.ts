@@ -1,0 +1,24 @@
+/** What the pool and its worker threads say to each other. Messages of one lane keep their order. */
+import type { DigestAlgorithm, DigestSet } from './digests.ts';
+
+/** Size of one block of shared memory in bytes: large enough that a message per block costs little. */
+export const BLOCK_BYTES = 256 * 1024;
+
+export interface WorkerSetup {
+  /** All blocks, one after the other. */
+  blocks: SharedArrayBuffer;
+}
+
+/** `open` begins a digest by these algorithms, or takes one up from a snapshot. */
+export type Request =
+  | { op: 'open'; lane: number; from: Uint8Array | readonly DigestAlgorithm[] }
+  | { op: 'update'; lane: number; block: number; length: number }
+  | { op: 'snapshot'; lane: number; request: number }
+  | { op: 'digests'; lane: number; request: number }
+  | { op: 'close'; lane: number };
+
+export type Reply =
+  | { op: 'free'; lane: number; block: number }
+  | { op: 'snapshot'; request: number; snapshot: Uint8Array }
+  | { op: 'digests'; request: number; digests: DigestSet }
+  | { op: 'refused'; request: number; message: string };

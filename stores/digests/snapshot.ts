@@ -1,0 +1,42 @@
+/**
+ * The form in which digest states are kept: a version byte, then for each
+ * algorithm its number, the state's length (16 bit, big-endian) and the state.
+ */
+import { DIGEST_ALGORITHMS, type DigestAlgorithm, SnapshotError } from './digests.ts';
+
+const VERSION = 1;
+
+export type DigestStates = Map<DigestAlgorithm, Uint8Array>;
+
+/** States by algorithm, as hash-wasm saves them -> one snapshot. */
+export function encodeSnapshot(states: DigestStates): Uint8Array {
+  const pieces: Uint8Array[] = [Uint8Array.of(VERSION)];
+  for (const [algorithm, state] of states) {
+    const number = DIGEST_ALGORITHMS.indexOf(algorithm);
+    pieces.push(Uint8Array.of(number, state.length >> 8, state.length & 0xff), state);
+  }
+  return Buffer.concat(pieces);
+}
+
+/**
+ * One snapshot -> states by algorithm.
+ *
+ * @throws SnapshotError when it is damaged or of an unknown version.
+ */
+export function decodeSnapshot(snapshot: Uint8Array): DigestStates {
+  if (snapshot[0] !== VERSION) throw new SnapshotError(`unknown snapshot version ${snapshot[0]}`);
+  const states: DigestStates = new Map();
+  let at = 1;
+  while (at < snapshot.length) {
+    const algorithm = DIGEST_ALGORITHMS[snapshot[at] ?? -1];
+    const length = ((snapshot[at + 1] ?? 0) << 8) | (snapshot[at + 2] ?? 0);
+    const state = snapshot.slice(at + 3, at + 3 + length);
+    if (!algorithm || length === 0 || state.length !== length) {
+      throw new SnapshotError('the snapshot is damaged');
+    }
+    states.set(algorithm, state);
+    at += 3 + length;
+  }
+  if (!states.has('md5')) throw new SnapshotError('the snapshot has no MD5 state');
+  return states;
+}

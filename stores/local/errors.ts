@@ -1,0 +1,38 @@
+/** File system errors -> StoreError, in the one place that sees them. */
+import { StoreError, type StoreErrorCode } from '../store.ts';
+
+const CODES: Record<string, StoreErrorCode> = {
+  ENOENT: 'missing',
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EFBIG: 'full',
+  EROFS: 'unavailable',
+  EACCES: 'unavailable',
+  EPERM: 'unavailable',
+  EMFILE: 'unavailable',
+  ENFILE: 'unavailable',
+  ENOTDIR: 'unavailable',
+  EIO: 'unavailable',
+  ESTALE: 'unavailable',
+};
+
+/** Whether `error` came from a system call. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}
+
+/** Whether `error` is the file system's error with this code, e.g. `ENOENT`. */
+export function isFsError(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/**
+ * Translates what a file system call threw; a StoreError passes as it is.
+ *
+ * @param doing - what was tried, for the message: "writing upload 12ab".
+ */
+export function toStoreError(error: unknown, doing: string): StoreError {
+  if (error instanceof StoreError) return error;
+  const fsCode = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  return new StoreError((fsCode && CODES[fsCode]) || 'failed', `${doing}: ${fsCode ?? String(error)}`, error);
+}

@@ -1,0 +1,85 @@
+/** Taking up an upload after a crash: what the file holds beyond the last commit. */
+import type { FileHandle } from 'node:fs/promises';
+import { type DigestLane, type DigestPool, SnapshotError } from '../digests/digests.ts';
+import { type Commit, StoreError, type StoredUpload } from '../store.ts';
+
+const READ_BYTES = 1024 * 1024;
+
+/**
+ * Establishes what of an upload's file is durably stored, and its digest state.
+ *
+ * Writes go in order, one at a time, so after the death of the process alone the
+ * file is whole up to its size. After a power cut it may have the size without the
+ * bytes: what was not committed is then cut off.
+ *
+ * @returns null when the catalog has it right.
+ * @throws StoreError `missing` when committed bytes are gone.
+ */
+export async function recoverFile(
+  file: FileHandle,
+  upload: StoredUpload,
+  bootId: string | null,
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Commit | null> {
+  const { size: fileSize } = await file.stat();
+  if (fileSize < upload.offset) {
+    throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - fileSize} committed bytes are gone`);
+  }
+  const sameBoot = bootId !== null && upload.bootId === bootId;
+  const end = sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
+  if (end < fileSize) await file.truncate(end);
+
+  const snapshot = await digestUpTo(file, upload, end, digests, signal);
+  if (end === upload.offset && snapshot === upload.snapshot) return null;
+  await file.datasync();
+  return { offset: end, snapshot, bootId };
+}
+
+/** The digest state at `end`; the upload's own snapshot when that is where it stands. */
+async function digestUpTo(
+  file: FileHandle,
+  upload: StoredUpload,
+  end: number,
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  if (upload.snapshot) {
+    const lane = digests.open(upload.snapshot);
+    try {
+      await lane.snapshot();
+      if (end === upload.offset) return upload.snapshot;
+      return await addFromFile(file, lane, upload.offset, end, signal);
+    } catch (error) {
+      // A state of another version of the digest library: the bytes are all here, hash them again.
+      if (!(error instanceof SnapshotError)) throw error;
+    } finally {
+      lane.close();
+    }
+  }
+  const lane = digests.open(null);
+  try {
+    return await addFromFile(file, lane, 0, end, signal);
+  } finally {
+    lane.close();
+  }
+}
+
+async function addFromFile(
+  file: FileHandle,
+  lane: DigestLane,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - start)));
+  let at = start;
+  while (at < end) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+    if (bytesRead === 0) throw new StoreError('missing', `the file ends at ${at}, before ${end}`);
+    await lane.update([buffer.subarray(0, bytesRead)]);
+    at += bytesRead;
+  }
+  return lane.snapshot();
+}

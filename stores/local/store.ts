@@ -1,0 +1,230 @@
+/** The local store: uploads and contents as files in one folder of a local disk. */
+import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { FileStore } from '@tus/file-store';
+import type { DigestPool } from '../digests/digests.ts';
+import { equalStreams } from '../equal-streams.ts';
+import {
+  type ByteRange,
+  type Capabilities,
+  type Commit,
+  type Store,
+  StoreError,
+  type StoredUpload,
+  type WriteOptions,
+  type Written,
+} from '../store.ts';
+import { readBootId } from './boot-id.ts';
+import { isFsError, isSystemError, toStoreError } from './errors.ts';
+import { recoverFile } from './recover.ts';
+import { createFolderSync } from './sync.ts';
+import { appendToFile } from './write.ts';
+
+/** Prefix of files that belong to unfinished uploads. */
+const UNFINISHED = 'tmp_';
+/** Longest extension kept in a final name; see names.ts of the service for what a name may hold. */
+const EXTENSION = /\.[a-z0-9]{1,16}$/;
+const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
+const READ_BYTES = 256 * 1024;
+
+export interface LocalStoreOptions {
+  /** The folder of the files; made if it is not there. */
+  folder: string;
+}
+
+/**
+ * Opens the local store.
+ *
+ * @throws StoreError `unavailable` when the folder cannot be made or written.
+ */
+export async function openLocalStore({ folder }: LocalStoreOptions): Promise<Store> {
+  try {
+    // The library makes the folder in its constructor and ends the process when it can't.
+    await mkdir(folder, { recursive: true });
+    const store = new LocalStore(folder);
+    await store.probe();
+    return store;
+  } catch (error) {
+    throw new StoreError('unavailable', `the folder ${folder} cannot be used: ${describe(error)}`, error);
+  }
+}
+
+/**
+ * FileStore with the state of uploads in the catalog instead of JSON files beside
+ * the data, bytes synced before they are told, and contents under their digest.
+ */
+class LocalStore extends FileStore implements Store {
+  readonly name = 'local';
+  readonly capabilities: Capabilities;
+  readonly #bootId = readBootId();
+  readonly #syncFolder;
+
+  constructor(folder: string) {
+    super({ directory: folder, configstore: NO_SIDE_FILES });
+    this.#syncFolder = createFolderSync(folder);
+    this.capabilities = {
+      deferLength: this.hasExtension('creation-defer-length'),
+      terminate: this.hasExtension('termination'),
+      listUnfinished: true,
+    };
+  }
+
+  async createUpload(upload: StoredUpload): Promise<void> {
+    await translated(`making room for upload ${upload.id}`, async () => {
+      const file = await open(this.#unfinished(upload.id), 'wx', 0o600);
+      await file.close();
+    });
+  }
+
+  async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
+    return translated(`writing upload ${upload.id}`, async () => {
+      const file = await open(this.#unfinished(upload.id), 'r+');
+      try {
+        return await appendToFile(file, source, upload, this.#bootId, this.#syncFolder, options);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
+    return translated(`recovering upload ${upload.id}`, async () => {
+      const path = this.#unfinished(upload.id);
+      const exists = (await sizeOf(path)) !== undefined;
+      if (!exists && upload.offset > 0) {
+        // With all bytes it may be final already: finalize knows.
+        if (upload.offset === upload.size) return null;
+        throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
+      }
+      const file = await open(path, exists ? 'r+' : 'wx+', 0o600);
+      try {
+        return await recoverFile(file, upload, this.#bootId, digests, signal);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async readUpload(upload: StoredUpload): Promise<Readable | null> {
+    try {
+      return await openStream(this.#unfinished(upload.id));
+    } catch (error) {
+      if (isFsError(error, 'ENOENT')) return null;
+      throw toStoreError(error, `reading upload ${upload.id}`);
+    }
+  }
+
+  async discardUpload(id: string): Promise<void> {
+    await translated(`discarding upload ${id}`, () => rm(this.#unfinished(id), { force: true }));
+  }
+
+  async *listUnfinished(): AsyncIterable<string> {
+    for await (const entry of await opendir(this.directory)) {
+      if (entry.name.startsWith(UNFINISHED)) yield entry.name.slice(UNFINISHED.length);
+    }
+  }
+
+  keyFor(upload: StoredUpload, content: { md5: string; variant: number }): string {
+    const extension = EXTENSION.exec(upload.filename?.toLowerCase() ?? '')?.[0] ?? '';
+    return `${content.md5}${content.variant > 0 ? `-${content.variant}` : ''}${extension}`;
+  }
+
+  async finalize(upload: StoredUpload, key: string): Promise<void> {
+    await translated(`finalizing upload ${upload.id}`, async () => {
+      const unfinished = this.#unfinished(upload.id);
+      const final = this.#path(key);
+      const finalSize = await sizeOf(final);
+      const pending = (await sizeOf(unfinished)) !== undefined;
+      if (!pending && finalSize !== upload.size) {
+        throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
+      }
+      if (pending && finalSize !== undefined && !(await equalFiles(unfinished, final))) {
+        throw new StoreError('occupied', `${key} holds other bytes`);
+      }
+      if (pending) await rename(unfinished, final);
+      await this.#syncFolder();
+    });
+  }
+
+  async readContent(key: string, range?: ByteRange): Promise<Readable> {
+    return translated(`reading ${key}`, () => openStream(this.#path(key), range));
+  }
+
+  async contentSize(key: string): Promise<number | undefined> {
+    return translated(`looking up ${key}`, () => sizeOf(this.#path(key)));
+  }
+
+  async removeContent(key: string): Promise<void> {
+    // Streams that are open keep their descriptor and deliver to the end.
+    await translated(`removing ${key}`, () => rm(this.#path(key), { force: true }));
+  }
+
+  async probe(): Promise<void> {
+    await translated(`writing to ${this.directory}`, async () => {
+      const path = join(this.directory, `.probe-${process.pid}`);
+      const file = await open(path, 'w', 0o600);
+      try {
+        await file.write('tidemark');
+      } finally {
+        await file.close();
+        await rm(path, { force: true });
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    // Files are open only while a request or a stream uses them.
+  }
+
+  /** Ids and keys are made by the service, never by a client; one that is not a plain name is refused all the same. */
+  #path(name: string): string {
+    if (!PLAIN_NAME.test(name)) throw new StoreError('missing', `${JSON.stringify(name)} is not a name of ours`);
+    return join(this.directory, name);
+  }
+
+  #unfinished(id: string): string {
+    return this.#path(UNFINISHED + id);
+  }
+}
+
+/** In place of the library's JSON files: nothing inherited may keep state beside the data. */
+const NO_SIDE_FILES = {
+  get: refuseSideFile,
+  set: refuseSideFile,
+  delete: refuseSideFile,
+};
+
+function refuseSideFile(): never {
+  throw new Error("an upload's state is kept in the catalog");
+}
+
+async function translated<T>(doing: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw isSystemError(error) ? toStoreError(error, doing) : error;
+  }
+}
+
+async function openStream(path: string, range?: ByteRange): Promise<Readable> {
+  const file = await open(path, 'r');
+  return file.createReadStream({ ...range, highWaterMark: READ_BYTES });
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (isFsError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+async function equalFiles(a: string, b: string): Promise<boolean> {
+  return equalStreams(await openStream(a), await openStream(b));
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,38 @@
+/** Making folder entries durable. */
+import { open } from 'node:fs/promises';
+
+export interface FolderSync {
+  /**
+   * Resolves when every entry made, renamed or removed in the folder before the
+   * call survives a power cut. Callers that come while a sync runs share the next one.
+   */
+  (): Promise<void>;
+}
+
+/** Returns the sync of one folder. */
+export function createFolderSync(folder: string): FolderSync {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  async function syncNow(): Promise<void> {
+    const handle = await open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async function syncAfter(previous: Promise<void> | undefined): Promise<void> {
+    // A failure there is told to those who waited for it.
+    await previous?.catch(() => undefined);
+    running = next;
+    next = undefined;
+    await syncNow();
+  }
+
+  return () => {
+    next ??= syncAfter(running);
+    return next;
+  };
+}
