@@ -40,7 +40,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
 
   /** Fills the chunk, and reads on until it is certain whether more follows. */
   async function fill(): Promise<void> {
-    while (surplus === null) {
+    while (surplus === null || chunkLength < chunkSizeBytes) {
       const piece = await nextPiece();
       if (piece === null) return;
       const taken = Math.min(piece.length, chunkSizeBytes - chunkLength);
@@ -76,7 +76,6 @@ const PIECE_BYTES = 64 * 1024;
 function bodyOf(bytes: Buffer): Body {
   return {
     size: bytes.length,
-    // eslint-disable-next-line @typescript-eslint/require-await -- a body is read as a stream, from memory too
     async *chunks() {
       for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
     },

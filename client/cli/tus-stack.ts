@@ -54,10 +54,10 @@ export function createTusStack(options: {
     }
   }
 
-  function inspect(method: string, sentOffset: number | null, body: Body | undefined, answer: Answer): void {
+  function inspect(method: string, sentOffset: number | null, isLast: boolean, answer: Answer): void {
     const offset = Number(answer.headers['upload-offset']);
     if (method === 'HEAD') inspectHead(answer);
-    if (method === 'PATCH' && body !== undefined && body.size > 0 && sentOffset !== null && offset <= sentOffset) {
+    if (method === 'PATCH' && !isLast && sentOffset !== null && offset <= sentOffset) {
       // The library would send the same bytes again at once, for ever.
       throw new TransportError('no_progress', 'the service took none of the bytes');
     }
@@ -87,7 +87,9 @@ export function createTusStack(options: {
           onProgress(totalBytes);
         },
       });
-      inspect(method, sentOffset, body ?? undefined, answer);
+      // Only the end of a stream may come without bytes: that its length is now known is what moves on.
+      const isLast = body?.size === 0 && headers['Upload-Length'] !== undefined;
+      inspect(method, sentOffset, isLast, answer);
       return response(answer);
     }
 

@@ -101,8 +101,8 @@ function sourceOf(file: LocalFile): UploadSource {
 }
 
 const WATCH_INTERVAL_MS = 1000;
-/** After so long without a new byte, another sender counts as gone. */
-const OTHER_SENDER_SILENT_MS = 6000;
+/** After so long without a new byte another sender counts as gone; a service records a slow one's bytes every 10 s. */
+const OTHER_SENDER_SILENT_MS = 15_000;
 
 /**
  * Asks for the content. While somebody else is sending the very same bytes, waits and
