@@ -51,13 +51,13 @@ function fill(file: string, from: number, to: number): void {
     `insert into contents (id, md5, size, variant, sha1, sha256, key, published_at) values (?, ?, 1, 0, null, null, ?, 0)`,
   );
   const entry = database.prepare(
-    `insert into files (id, owner, content_id, name, type, size, md5, uploaded_at) values (?, 'anyone', ?, ?, null, 1, ?, 0)`,
+    `insert into files (id, owner, name, folded_name, type, uploaded_at, content_id, size) values (?, 'anyone', ?, ?, null, 0, ?, 1)`,
   );
   database.transaction(() => {
     for (let i = from; i < to; i++) {
       const md5 = nameOf(i);
       content.run(i + 1_000_000_000, md5, md5);
-      entry.run(`bench-${i}`, i + 1_000_000_000, `file ${i}`, md5);
+      entry.run(`bench-${i}`, `file ${i}`, `file ${i}`, i + 1_000_000_000);
     }
   })();
   database.close();
