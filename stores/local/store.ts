@@ -78,6 +78,8 @@ class LocalStore extends FileStore implements Store {
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
+    // A source may break before the file is open; the intake finds out from its state.
+    source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       const file = await open(this.#unfinished(upload.id), 'r+');
       try {

@@ -2,7 +2,7 @@
  * Makes commits survive a power cut, off the event loop. Why syncing the
  * write-ahead log is all it takes: docs/decisions/0001-catalog-durability.md.
  */
-import { open } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 
@@ -11,7 +11,7 @@ export interface Syncer {
   sync(): Promise<void>;
   /** Why syncing has failed, once it has. */
   failure(): CatalogError | undefined;
-  /** Waits for the syncs under way. */
+  /** Syncs a last time. */
   close(): Promise<void>;
 }
 
@@ -61,11 +61,13 @@ export function createGroupSync(syncOnce: () => Promise<void>): Omit<Syncer, 'cl
 
 /** Syncs the write-ahead log of a database that this process holds open in exclusive mode. */
 export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
+  // Where SQLite has put it: beside the file itself, not beside a link to it.
+  const realFile = await realpath(databaseFile);
   // A descriptor of our own: SQLite keeps its locks on the database file, so that
   // closing this one drops none of them (POSIX releases locks with any descriptor).
-  const wal = await open(`${databaseFile}-wal`, 'r+');
+  const wal = await open(`${realFile}-wal`, 'r+');
   try {
-    const folder = await open(dirname(databaseFile), 'r');
+    const folder = await open(dirname(realFile), 'r');
     // The names of both files, which are new on the first start.
     await folder.sync().finally(() => folder.close());
   } catch (error) {
@@ -74,14 +76,22 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
   }
 
   const group = createGroupSync(() => wal.datasync());
+  let closing: Promise<void> | undefined;
+
+  async function syncAndClose(): Promise<void> {
+    try {
+      await group.sync();
+    } finally {
+      await wal.close();
+    }
+  }
+
   return {
-    ...group,
-    async close() {
-      try {
-        if (!group.failure()) await group.sync();
-      } finally {
-        await wal.close();
-      }
+    sync() {
+      if (closing) return Promise.reject(new CatalogError('unavailable', `the catalog ${databaseFile} is closed`));
+      return group.sync();
     },
+    failure: group.failure,
+    close: () => (closing ??= syncAndClose()),
   };
 }

@@ -1,5 +1,6 @@
 /** The catalog in an SQLite file, which one service at a time may have open. */
-import { stat } from 'node:fs/promises';
+import { access, constants, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
@@ -11,6 +12,8 @@ import { openWalSyncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
 import { migrate } from './migrate.ts';
 
+const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
+
 /**
  * Opens the catalog in `file`, which is created where it is missing.
  *
@@ -18,7 +21,7 @@ import { migrate } from './migrate.ts';
  *   damaged, not writable, of a newer version.
  */
 export async function openSqliteCatalog({ file }: { file: string }): Promise<Catalog> {
-  await refuseFolder(file);
+  await checkPlace(file);
   const database = openDatabase(file);
   try {
     const syncer = await openWalSyncer(file);
@@ -60,19 +63,36 @@ export function openDatabase(file: string): Database.Database {
     database.pragma('foreign_keys = ON');
     // Commits are not synced by SQLite but by `durable()`.
     database.pragma('synchronous = NORMAL');
+    // The log shrinks again after a change that was out of the ordinary.
+    database.pragma(`journal_size_limit = ${LARGEST_IDLE_LOG_BYTES}`);
     migrate(database);
     // Whatever an earlier process left in the log goes into the database, synced.
     database.pragma('wal_checkpoint(TRUNCATE)');
     return database;
   } catch (error) {
-    database?.close();
+    if (!database) throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
+    database.close();
     throw toCatalogError(error, file);
   }
 }
 
-async function refuseFolder(file: string): Promise<void> {
+/** Says in plain words what SQLite would report as one I/O error or another. */
+async function checkPlace(file: string): Promise<void> {
+  const refuse = (reason: string, cause?: unknown) =>
+    new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${reason}`, cause);
+
   const found = await stat(file).catch(() => undefined);
-  if (found?.isDirectory()) {
-    throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: it is a folder`);
+  if (found?.isDirectory()) throw refuse('it is a folder');
+  const folder = dirname(found ? await realpath(file) : file);
+  try {
+    // The log is created beside the file.
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw refuse(missing ? 'its folder does not exist' : 'its folder is not writable', error);
   }
+  if (!found) return;
+  await access(file, constants.R_OK | constants.W_OK).catch((error: unknown) => {
+    throw refuse('it is not writable', error);
+  });
 }

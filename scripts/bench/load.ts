@@ -1,0 +1,111 @@
+/** The load: the same client for every server, bodies from memory, no two alike. */
+import { randomBytes } from 'node:crypto';
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Target } from './targets.ts';
+
+const MIB = 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const TUS = { 'Tus-Resumable': '1.0.0' };
+const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
+
+/** What all bodies are cut from; a random head makes each one unique. */
+const pool = randomBytes(64 * MIB);
+const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+
+export interface Reply {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** From the last byte handed to the socket to the answer, in ms. */
+  afterLastByteMs: number;
+}
+
+/** Sends `size` bytes in one request. */
+function send(
+  method: string,
+  url: string,
+  headers: Record<string, string>,
+  size: number,
+  pauseBeforeLastMs = 0,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    let lastByteAt = performance.now();
+    const request = httpRequest(url, { method, agent, headers: { ...headers, 'Content-Length': String(size) } });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      const afterLastByteMs = performance.now() - lastByteAt;
+      response.on('error', reject).resume();
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, afterLastByteMs });
+      });
+    });
+    async function feed(): Promise<void> {
+      let sent = 0;
+      while (sent < size) {
+        const last = pauseBeforeLastMs > 0 && sent < size - 1;
+        const length = Math.min(CHUNK_BYTES, size - sent - (last ? 1 : 0));
+        if (pauseBeforeLastMs > 0 && sent === size - 1) await wait(pauseBeforeLastMs);
+        const start = sent % (pool.length - CHUNK_BYTES);
+        const chunk = sent === 0 ? uniqueHead(length) : pool.subarray(start, start + length);
+        sent += length;
+        if (sent === size) lastByteAt = performance.now();
+        if (!request.write(chunk) && sent < size) await new Promise((drained) => request.once('drain', drained));
+      }
+      request.end();
+    }
+    feed().catch(reject);
+  });
+}
+
+function uniqueHead(length: number): Buffer {
+  const chunk = Buffer.from(pool.subarray(0, length));
+  randomBytes(Math.min(16, length)).copy(chunk);
+  return chunk;
+}
+
+/** One file, in the way the target takes it: PUT, or POST and PATCH. */
+export async function sendFile(target: Target, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
+  if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size, pauseBeforeLastMs));
+  const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': String(size) }, 0));
+  const location = new URL(created.headers.location ?? '', target.url).href;
+  return expect2xx(
+    await send('PATCH', location, { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0' }, size, pauseBeforeLastMs),
+  );
+}
+
+/** One file in one request: PUT, or creation with upload. */
+export async function sendFileAtOnce(target: Target, size: number): Promise<Reply> {
+  if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size));
+  return expect2xx(await send('POST', target.url, { ...TUS, ...OFFSET_TYPE, 'Upload-Length': String(size) }, size));
+}
+
+function expect2xx(reply: Reply): Reply {
+  if (reply.status < 200 || reply.status > 299) throw new Error(`the server answered ${reply.status}`);
+  return reply;
+}
+
+/** Runs `count` jobs, `atOnce` at a time. */
+export async function inParallel(count: number, atOnce: number, job: (index: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  async function work(): Promise<void> {
+    while (next < count) await job(next++);
+  }
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+/** An upload that trickles: `bytes` bytes, one every `everyMs`, then the connection is cut. */
+export async function trickle(target: Target, bytes: number, everyMs: number): Promise<void> {
+  const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': '1000000' }, 0));
+  const location = new URL(created.headers.location ?? '', target.url).href;
+  const request = httpRequest(location, {
+    method: 'PATCH',
+    headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0', 'Content-Length': '1000000' },
+  });
+  // The cut at the end is meant.
+  request.on('error', () => undefined);
+  for (let sent = 0; sent < bytes; sent++) {
+    request.write('x');
+    await wait(everyMs);
+  }
+  request.destroy();
+}

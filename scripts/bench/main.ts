@@ -1,0 +1,44 @@
+/**
+ * `npm run bench`: this service beside others, in one run, on this machine.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory); all by default.
+ * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
+ * BENCH_ROUNDS: rounds of the side-by-side part (default 3).
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { benchCheck } from './check.ts';
+import { benchLastByte } from './last-byte.ts';
+import { benchMemory } from './memory.ts';
+import { benchSideBySide } from './side-by-side.ts';
+
+const PARTS = {
+  'side-by-side': benchSideBySide,
+  'last-byte': benchLastByte,
+  check: benchCheck,
+  memory: benchMemory,
+} as const;
+
+function isPart(name: string): name is keyof typeof PARTS {
+  return name in PARTS;
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !isPart(name));
+if (unknown.length > 0) {
+  process.stderr.write(`Unknown: ${unknown.join(', ')}. There are: ${Object.keys(PARTS).join(', ')}.\n`);
+  process.exit(2);
+}
+const names = asked.length > 0 ? asked.filter(isPart) : (Object.keys(PARTS) as (keyof typeof PARTS)[]);
+const folder = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tidemark-bench-'));
+try {
+  process.stdout.write(
+    `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 1024 ** 3)} GiB\n`,
+  );
+  for (const name of names) {
+    process.stdout.write(`\n## ${name}\n\n`);
+    await PARTS[name](folder);
+  }
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,25 @@
+/** Peak memory of the service under many uploads. */
+import { inParallel, sendFile, trickle } from './load.ts';
+import { printTable } from './table.ts';
+import { peakMemoryMib, startTidemark } from './targets.ts';
+
+const MIB = 1024 * 1024;
+
+export async function benchMemory(folder: string): Promise<void> {
+  const rows: string[][] = [];
+  const fast = await startTidemark(folder);
+  try {
+    await inParallel(64, 64, () => sendFile(fast, 16 * MIB));
+    rows.push(['64 uploads of 16 MiB at once', peakMemoryMib(fast.pid).toFixed(0), '200']);
+  } finally {
+    await fast.stop();
+  }
+  const slow = await startTidemark(folder);
+  try {
+    await inParallel(1000, 1000, () => trickle(slow, 15, 1000));
+    rows.push(['1,000 uploads of 1 byte a second, for 15 s', peakMemoryMib(slow.pid).toFixed(0), '300']);
+  } finally {
+    await slow.stop();
+  }
+  printTable(['load', 'peak MiB', 'limit'], rows);
+}

@@ -1,0 +1,133 @@
+/**
+ * `npm run chaos -- [rounds] [seed]`: in each round a file is uploaded over a slow
+ * line by the real client to the real service, and at a random moment one of them is
+ * killed with SIGKILL, or the line is cut; then it goes on until the client says done.
+ * Ends with exit code 1 when a file is corrupt or missing, or an offset went back.
+ */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { runCli } from '../support/cli.ts';
+import { digestOfUrl, makeRandomFile } from '../support/make-file.ts';
+import { openLine } from '../support/proxy.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { observeOffsets } from './observer.ts';
+import { createRandom, type Random } from './random.ts';
+
+const MIB = 1024 * 1024;
+const VICTIMS = ['client', 'service', 'service', 'both', 'line'] as const;
+/** Tries of the client in one round; more would mean that it never ends. */
+const MOST_TRIES = 12;
+const LINE_BYTES_PER_SECOND = 60 * MIB;
+
+interface Told {
+  name: string;
+  md5: string;
+  size: number;
+  url: string;
+}
+
+const rounds = Number(process.argv[2] ?? 200);
+const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
+if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000 || !Number.isInteger(seed)) {
+  process.stderr.write('Usage: npm run chaos -- [rounds 1..1000] [seed]\n');
+  process.exit(2);
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'));
+const random = createRandom(seed);
+const problems: string[] = [];
+const told: Told[] = [];
+const kills = { client: 0, service: 0, both: 0, line: 0 };
+process.stdout.write(`chaos: ${rounds} rounds, seed ${seed}\n`);
+const service = await startService({ dataDir: join(folder, 'data'), env: { LOG_LEVEL: 'info' } });
+try {
+  for (let round = 1; round <= rounds; round++) {
+    await playRound(round, service, random);
+    if (round % 10 === 0) process.stdout.write(`${round} rounds, ${problems.length} problems\n`);
+  }
+  // What was told complete must be there after everything, too.
+  for (const file of told) await verify(file, 'at the end');
+  const strays = (await readdir(join(folder, 'data', 'files'))).filter((name) => name.startsWith('tmp_'));
+  if (strays.length > 0) problems.push(`unfinished bytes left behind: ${strays.join(', ')}`);
+} catch (error) {
+  problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+} finally {
+  await service.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+process.stdout.write(
+  `kills: ${kills.client} client, ${kills.service} service, ${kills.both} both, ${kills.line} lines cut\n` +
+    `${told.length} files told complete, ${problems.length} problems\n`,
+);
+for (const problem of problems) process.stdout.write(`PROBLEM: ${problem}\n`);
+if (problems.length > 0) process.stdout.write(`seed ${seed}; the service said:\n${service.output().slice(-4000)}\n`);
+process.exit(problems.length > 0 ? 1 : 0);
+
+async function playRound(round: number, target: RunningService, dice: Random): Promise<void> {
+  const name = `file-${round}.bin`;
+  const path = join(folder, name);
+  const size = dice.pick([dice.between(0, 1000), dice.between(1, 4 * MIB), dice.between(4 * MIB, 40 * MIB)]);
+  const md5 = await makeRandomFile(path, size);
+  const line = await openLine({ toPort: target.port, bytesPerSecond: LINE_BYTES_PER_SECOND });
+  const observer = observeOffsets(target.url, md5);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      if (attempt > MOST_TRIES) throw new Error(`round ${round}: no end after ${MOST_TRIES} tries`);
+      const run = runCli(['upload', path, '--server', line.url, '--json'], folder);
+      // The later tries are let through more and more, so that every round ends.
+      const strike = attempt <= 3 ? strikeLater(dice, run.child, target, () => line.cut()) : undefined;
+      const result = await run.done;
+      await strike?.settled();
+      if (result.exitCode === 0) {
+        told.push(readTold(result.stdout, name, md5, size));
+        break;
+      }
+      if (result.exitCode !== null && !/ECONN|socket|reach|refused|connection/i.test(result.stderr)) {
+        problems.push(`round ${round}: the client ended with ${result.exitCode}: ${result.stderr.slice(-500)}`);
+      }
+    }
+    const last = told.at(-1);
+    if (last) await verify(last, `round ${round}`);
+  } finally {
+    problems.push(...(await observer.stop()).map((text) => `round ${round}: ${text}`));
+    await line.close();
+    await rm(path, { force: true });
+  }
+}
+
+/** Strikes at a random moment, whether or not the client is done by then. */
+function strikeLater(
+  dice: Random,
+  client: { kill(signal: NodeJS.Signals): boolean },
+  target: RunningService,
+  cutLine: () => void,
+): { settled(): Promise<void> } {
+  const victim = dice.pick(VICTIMS);
+  const afterMs = dice.between(150, 1500);
+  kills[victim]++;
+  const striking = (async () => {
+    await wait(afterMs);
+    if (victim === 'client' || victim === 'both') client.kill('SIGKILL');
+    if (victim === 'line') cutLine();
+    if (victim === 'service' || victim === 'both') await target.restart();
+  })();
+  return { settled: () => striking };
+}
+
+function readTold(stdout: string, name: string, md5: string, size: number): Told {
+  const line = stdout.trim().split('\n').at(-1) ?? '';
+  const { url } = JSON.parse(line) as { url: string };
+  return { name, md5, size, url };
+}
+
+async function verify(file: Told, when: string): Promise<void> {
+  // The address was made for the line; the service itself is asked.
+  const url = new URL(new URL(file.url).pathname, service.url).href;
+  const found = await digestOfUrl(url);
+  if (found.status !== 200) problems.push(`${when}: ${file.name} was told complete and is missing (${found.status})`);
+  else if (found.md5 !== file.md5 || found.size !== file.size) {
+    problems.push(`${when}: ${file.name} is corrupt: ${found.size} bytes, MD5 ${found.md5}`);
+  }
+}

@@ -1,0 +1,92 @@
+/** A bad line: a TCP proxy on loopback that is slow, breaks, or falls silent. */
+import { connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+
+export interface Line {
+  readonly url: string;
+  readonly port: number;
+  /** Bytes that went towards the service so far. */
+  sentBytes(): number;
+  /** Breaks all connections (RST). */
+  cut(): void;
+  /** From now on nothing passes, in either direction, and nobody is told: a peer that vanished. */
+  freeze(): void;
+  /** New connections pass again; frozen ones stay frozen. */
+  thaw(): void;
+  close(): Promise<void>;
+}
+
+export interface LineOptions {
+  /** Port of the service on loopback. */
+  toPort: number;
+  /** Towards the service; unlimited by default. */
+  bytesPerSecond?: number;
+}
+
+export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOptions): Promise<Line> {
+  const pairs = new Set<{ near: Socket; far: Socket; frozen: boolean }>();
+  let frozen = false;
+  let sent = 0;
+
+  const server = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ port: toPort, host: '127.0.0.1', allowHalfOpen: true });
+    const pair = { near, far, frozen };
+    pairs.add(pair);
+    const held = (): boolean => pair.frozen;
+    near
+      .pipe(throttle(bytesPerSecond, held, (bytes) => (sent += bytes)))
+      .pipe(far)
+      .pipe(throttle(Infinity, held))
+      .pipe(near);
+    for (const socket of [near, far]) {
+      socket.on('error', () => drop(pair));
+      socket.on('close', () => {
+        if (!pair.frozen) drop(pair);
+      });
+    }
+  });
+
+  function drop(pair: { near: Socket; far: Socket }): void {
+    for (const socket of [pair.near, pair.far]) {
+      if (!socket.destroyed) socket.resetAndDestroy();
+    }
+    for (const known of pairs) if (known.near === pair.near) pairs.delete(known);
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    sentBytes: () => sent,
+    cut: () => {
+      for (const pair of pairs) drop(pair);
+    },
+    freeze: () => {
+      frozen = true;
+      for (const pair of pairs) pair.frozen = true;
+    },
+    thaw: () => {
+      frozen = false;
+    },
+    close: async () => {
+      for (const pair of pairs) drop(pair);
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+function throttle(bytesPerSecond: number, isHeld: () => boolean, count?: (bytes: number) => void): Transform {
+  return new Transform({
+    highWaterMark: 64 * 1024,
+    transform(chunk: Buffer, _encoding, callback) {
+      // A frozen line takes the bytes and loses them: its callback is never called.
+      if (isHeld()) return;
+      count?.(chunk.length);
+      if (bytesPerSecond === Infinity) callback(null, chunk);
+      else void wait((chunk.length / bytesPerSecond) * 1000).then(() => callback(null, chunk));
+    },
+  });
+}

@@ -1,0 +1,123 @@
+/** A real service process for tests, benchmarks and chaos: started, killed, started again on the same data. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as wait } from 'node:timers/promises';
+
+const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
+const START_TIMEOUT_MS = 20_000;
+
+export interface RunningService {
+  /** e.g. `http://127.0.0.1:40123`; the same after a restart. */
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly pid: number;
+  /** What it has written to stdout and stderr so far, over all its lives. */
+  output(): string;
+  /** Sends a signal and waits until the process is gone; its exit code, null when a signal ended it. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+  /** Starts it again on the same port and folder; ends it first, by SIGKILL, if it runs. */
+  restart(env?: NodeJS.ProcessEnv): Promise<void>;
+  /** Ends it and removes its folder, unless the folder was given. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  env?: NodeJS.ProcessEnv;
+  dataDir?: string;
+}
+
+/**
+ * Starts a service on a free port of the loopback address and waits until it is ready.
+ *
+ * @throws Error with the service's output when it ends or is not ready in time.
+ */
+export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<RunningService> {
+  const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'tidemark-test-')));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  let child: ChildProcess;
+  let output = '';
+  let settings = env;
+
+  async function start(): Promise<void> {
+    child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+      // Away from the checkout, so that no .env of a developer counts.
+      cwd: tmpdir(),
+      env: { PATH: process.env['PATH'], LISTEN: '127.0.0.1', HTTP_PORT: String(port), DATA_DIR: folder, ...settings },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    await untilReady(url, child, () => output);
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<number | null> {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    return new Promise((resolve) => {
+      child.once('exit', (code) => {
+        resolve(code);
+      });
+      child.kill(signal);
+    });
+  }
+
+  await start();
+  return {
+    url,
+    port,
+    dataDir: folder,
+    get pid() {
+      return child.pid ?? -1;
+    },
+    output: () => output,
+    kill,
+    restart: async (changed) => {
+      await kill('SIGKILL');
+      settings = { ...settings, ...changed };
+      await start();
+    },
+    stop: async () => {
+      await kill('SIGKILL');
+      if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A port of the loopback address that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        resolve(typeof address === 'object' && address ? address.port : 0);
+      });
+    });
+  });
+}
+
+async function untilReady(url: string, child: ChildProcess, output: () => string): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`the service ended with ${child.exitCode ?? child.signalCode}:\n${output()}`);
+    }
+    const ready = await fetch(`${url}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await wait(20);
+  }
+  child.kill('SIGKILL');
+  throw new Error(`the service was not ready in ${START_TIMEOUT_MS} ms:\n${output()}`);
+}

@@ -1,0 +1,93 @@
+/** Files: added, found, renamed, deleted. */
+import { describe, expect, it } from 'vitest';
+import type { Current } from './contract.ts';
+import { T0, addPublished, addUpload, newContent, newFile } from './fixtures.ts';
+
+export function describeFiles(current: Current): void {
+  describe('files', () => {
+    it('are given without a transfer, once per owner, content and name', async () => {
+      const { catalog } = current();
+      const { content } = await addPublished(catalog, newContent('c'));
+      const wanted = newFile({ owner: 'bob', name: 'b.txt', uploadedAt: T0 + 1 });
+      const given = await catalog.addFile(content.id, wanted);
+      expect(given).toEqual({ ...wanted, content });
+      expect(await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'b.txt' }))).toEqual(given);
+      const another = await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'B.txt' }));
+      expect(another?.id).not.toBe(given?.id);
+      expect(await catalog.findFile(wanted.id, 'bob')).toEqual(given);
+    });
+
+    it('are given once when asked for together', async () => {
+      const { catalog } = current();
+      const { content } = await addPublished(catalog, newContent('c'));
+      const given = await Promise.all(
+        Array.from({ length: 8 }, () => catalog.addFile(content.id, newFile({ owner: 'bob' }))),
+      );
+      expect(new Set(given.map((file) => file?.id)).size).toBe(1);
+    });
+
+    it('are not given of content that is gone', async () => {
+      const { catalog } = current();
+      const { id, content } = await addPublished(catalog, newContent('c'));
+      await catalog.deleteFile(id, 'ann');
+      expect(await catalog.addFile(content.id, newFile())).toBeUndefined();
+    });
+
+    it('are their owner’s alone', async () => {
+      const { catalog } = current();
+      const { id } = await addPublished(catalog, newContent('c'));
+      expect(await catalog.findFile(id, 'bob')).toBeUndefined();
+      expect(await catalog.renameFile(id, 'bob', 'stolen', null)).toBeUndefined();
+      expect(await catalog.deleteFile(id, 'bob')).toBeUndefined();
+      expect(await catalog.findFile(id, 'ann')).toMatchObject({ name: 'a.txt' });
+    });
+
+    it('are found by content, the latest first', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'), { uploadedAt: T0 });
+      const contentId = first.content.id;
+      const second = await catalog.addFile(contentId, newFile({ name: 'later', uploadedAt: T0 + 1 }));
+      const third = await catalog.addFile(contentId, newFile({ owner: 'bob', uploadedAt: T0 + 2 }));
+      expect(await catalog.findFileOfContent(contentId, 'ann')).toEqual(second);
+      expect(await catalog.findFileOfContent(contentId, null)).toEqual(third);
+      expect(await catalog.findFileOfContent(contentId, 'eve')).toBeUndefined();
+    });
+
+    it('are renamed', async () => {
+      const { catalog } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const renamed = { ...file, name: 'New.png', type: 'image/png' };
+      expect(await catalog.renameFile(file.id, 'ann', 'New.png', 'image/png')).toEqual(renamed);
+      expect(await catalog.findFile(file.id, 'ann')).toEqual(renamed);
+      const query = { owner: 'ann', limit: 10, sort: 'name', descending: false } as const;
+      expect((await catalog.listFiles({ ...query, search: 'NEW' })).files).toEqual([renamed]);
+      expect((await catalog.listFiles({ ...query, search: 'a.txt' })).files).toEqual([]);
+    });
+
+    it('leave their content to the others that refer to it, and the last one takes it along', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      const second = await addPublished(catalog, { id: first.content.id }, { owner: 'bob' });
+      expect(await catalog.deleteFile(first.id, 'ann')).toEqual({ file: first, removedKey: null });
+      expect(await catalog.findContents({ md5: first.content.md5 })).toHaveLength(1);
+      expect(await catalog.listRemovals(10)).toEqual([]);
+
+      const { key } = second.content;
+      expect(await catalog.deleteFile(second.id, 'bob')).toEqual({ file: second, removedKey: key });
+      expect(await catalog.findContents({ md5: first.content.md5 })).toEqual([]);
+      expect(await catalog.listRemovals(10)).toEqual([key]);
+      expect(await catalog.deleteFile(second.id, 'bob')).toBeUndefined();
+    });
+
+    it('take the upload they came from along', async () => {
+      const { catalog } = current();
+      const [kept, gone] = [await addUpload(catalog), await addUpload(catalog)];
+      const file = newFile();
+      await catalog.publish({ uploadId: kept, epoch: 1, content: newContent('kept'), file: newFile() });
+      await catalog.publish({ uploadId: gone, epoch: 1, content: newContent('gone'), file });
+      await catalog.deleteFile(file.id, 'ann');
+      expect(await catalog.findUpload(gone)).toBeUndefined();
+      expect(await catalog.findUpload(kept)).toBeDefined();
+    });
+  });
+}

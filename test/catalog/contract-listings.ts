@@ -1,0 +1,141 @@
+/** Listings of files: order, pages, search, cursors. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { FileRecord, FileSort } from '../../server/catalog/catalog.ts';
+import type { Current } from './contract.ts';
+import { T0, addPublished, newContent } from './fixtures.ts';
+
+const SORTS: FileSort[] = ['uploaded', 'name', 'size'];
+
+/** Names that sort, match and quote in different ways; some sizes and times are equal. */
+const NAMES = ['b.txt', 'B.txt', 'a.txt', 'Ä.txt', '100%.txt', '100_.txt', '1000.txt', 'back\\slash', 'Zoo', '名.txt'];
+
+export function describeListings(current: Current): void {
+  describe('listings', () => {
+    let files: FileRecord[];
+
+    beforeEach(async () => {
+      const { catalog } = current();
+      files = [];
+      for (const [index, name] of NAMES.entries()) {
+        const content = newContent(name, { size: 10 * (index % 4) });
+        files.push(await addPublished(catalog, content, { name, uploadedAt: T0 + (index % 3) }));
+      }
+      await addPublished(catalog, newContent('of bob'), { owner: 'bob', name: 'b.txt' });
+    });
+
+    function sorted(sort: FileSort, descending: boolean): string[] {
+      const value = (file: FileRecord) => {
+        if (sort === 'size') return file.content.size;
+        return sort === 'uploaded' ? file.uploadedAt : file.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+      };
+      const ascending = [...files].sort((a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === y) return a.id < b.id ? -1 : 1;
+        return x < y ? -1 : 1;
+      });
+      return (descending ? ascending.reverse() : ascending).map((file) => file.id);
+    }
+
+    for (const sort of SORTS) {
+      for (const descending of [false, true]) {
+        it(`go page after page by ${sort}, ${descending ? 'descending' : 'ascending'}`, async () => {
+          const { catalog } = current();
+          const seen: string[] = [];
+          let cursor: string | null = null;
+          do {
+            const query = { owner: 'ann', limit: 3, sort, descending };
+            const page = await catalog.listFiles(cursor === null ? query : { ...query, cursor });
+            expect(page.files.length).toBeLessThanOrEqual(3);
+            seen.push(...page.files.map((file) => file.id));
+            cursor = page.nextCursor;
+          } while (cursor !== null);
+          expect(seen).toEqual(sorted(sort, descending));
+        });
+      }
+    }
+
+    it('hold whole records, and no cursor after the last page', async () => {
+      const { catalog } = current();
+      const query = { owner: 'ann', sort: 'uploaded', descending: true } as const;
+      const all = await catalog.listFiles({ ...query, limit: NAMES.length });
+      expect(all.nextCursor).toBeNull();
+      expect(all.files).toEqual(expect.arrayContaining(files));
+      expect(await catalog.listFiles({ ...query, owner: 'eve', limit: 10 })).toEqual({ files: [], nextCursor: null });
+    });
+
+    it('stay in place when files come and go between two pages', async () => {
+      const { catalog } = current();
+      const query = { owner: 'ann', limit: 4, sort: 'name', descending: false } as const;
+      const first = await catalog.listFiles(query);
+      const [gone] = first.files;
+      const last = first.files.at(-1);
+      if (!gone || !last || first.nextCursor === null) throw new Error('a first page of four was expected');
+      await catalog.deleteFile(gone.id, 'ann');
+      await catalog.deleteFile(last.id, 'ann');
+      await addPublished(catalog, newContent('new'), { name: '0 in front' });
+      const second = await catalog.listFiles({ ...query, cursor: first.nextCursor });
+      expect(second.files.map((file) => file.id)).toEqual(sorted('name', false).slice(4, 8));
+    });
+
+    it('search for text as it is, whatever its signs mean to a pattern', async () => {
+      const { catalog } = current();
+      const found = async (search: string) => {
+        const query = { owner: 'ann', limit: 100, sort: 'name', descending: false } as const;
+        return (await catalog.listFiles({ ...query, search })).files.map((file) => file.name).sort();
+      };
+      expect(await found('B.T')).toEqual(['B.txt', 'b.txt']);
+      expect(await found('0%')).toEqual(['100%.txt']);
+      expect(await found('0_')).toEqual(['100_.txt']);
+      expect(await found('k\\s')).toEqual(['back\\slash']);
+      expect(await found('ä')).toEqual([]);
+      expect(await found('Ä')).toEqual(['Ä.txt']);
+      expect(await found('名')).toEqual(['名.txt']);
+      expect(await found("'")).toEqual([]);
+      expect(await found('')).toHaveLength(NAMES.length);
+    });
+
+    it('search page after page', async () => {
+      const { catalog } = current();
+      const query = { owner: 'ann', limit: 2, sort: 'size', descending: true, search: '.txt' } as const;
+      const seen: string[] = [];
+      let page = await catalog.listFiles(query);
+      seen.push(...page.files.map((file) => file.id));
+      while (page.nextCursor !== null) {
+        page = await catalog.listFiles({ ...query, cursor: page.nextCursor });
+        seen.push(...page.files.map((file) => file.id));
+      }
+      const matching = new Set(files.filter((file) => file.name.endsWith('.txt')).map((file) => file.id));
+      expect(seen).toEqual(sorted('size', true).filter((id) => matching.has(id)));
+    });
+
+    it('refuse cursors that are not theirs', async () => {
+      const { catalog } = current();
+      const query = { owner: 'ann', limit: 2, sort: 'name', descending: false } as const;
+      const { nextCursor } = await catalog.listFiles(query);
+      if (nextCursor === null) throw new Error('a second page was expected');
+      const encode = (fields: unknown) => Buffer.from(JSON.stringify(fields)).toString('base64url');
+      const refused = [
+        { ...query, sort: 'size', cursor: nextCursor } as const,
+        { ...query, descending: true, cursor: nextCursor },
+        { ...query, cursor: '' },
+        { ...query, cursor: 'no cursor' },
+        { ...query, cursor: `${nextCursor}x` },
+        { ...query, cursor: nextCursor.slice(0, -1) },
+        { ...query, cursor: encode(null) },
+        { ...query, cursor: encode({ length: 4 }) },
+        { ...query, cursor: encode(['name', false, 'a']) },
+        { ...query, cursor: encode(['name', false, 1, 'id']) },
+        { ...query, cursor: encode(['name', false, ['a'], 'id']) },
+        { ...query, cursor: encode(['name', false, 'a', null]) },
+        { ...query, sort: 'size', cursor: encode(['size', false, '10', 'id']) } as const,
+        { ...query, sort: 'size', cursor: encode(['size', false, 1.5, 'id']) } as const,
+      ];
+      for (const each of refused) {
+        await expect(catalog.listFiles(each), each.cursor).rejects.toMatchObject({
+          name: 'CatalogError',
+          code: 'invalid_cursor',
+        });
+      }
+    });
+  });
+}

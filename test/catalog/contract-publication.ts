@@ -1,0 +1,192 @@
+/** Contents, publication and removals. */
+import { describe, expect, it } from 'vitest';
+import type { Current } from './contract.ts';
+import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile } from './fixtures.ts';
+
+export function describePublication(current: Current): void {
+  describe('publication', () => {
+    it('makes content and a file of an upload, in one step', async () => {
+      const { catalog } = current();
+      const uploadId = await addUpload(catalog, { size: 100 });
+      const part = { number: 1, start: 0, size: 100, etag: 'e', snapshot: Buffer.from('s') };
+      await catalog.commitOffset(commitTo(uploadId, 100, { part }));
+      const content = newContent('c', { sha1: 'd'.repeat(40) });
+      const file = newFile();
+      const outcome = await catalog.publish({ uploadId, epoch: 1, content, file });
+
+      const expected = { ...file, content: { ...content, id: expect.any(Number), publishedAt: T0 } };
+      expect(outcome).toEqual({ kind: 'published', file: expected });
+      expect(await catalog.findFile(file.id, 'ann')).toEqual(expected);
+      expect(await catalog.findContents({ md5: content.md5 })).toEqual([expected.content]);
+      expect(await catalog.findUpload(uploadId)).toMatchObject({
+        state: 'complete',
+        offset: 100,
+        fileId: file.id,
+        snapshot: null,
+      });
+      expect(await catalog.listParts(uploadId)).toEqual([]);
+      expect(await catalog.listUnpublished(10)).toEqual([]);
+    });
+
+    it('happens once, and not for a lease that was lost', async () => {
+      const { catalog } = current();
+      const uploadId = await addUpload(catalog);
+      const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
+      await catalog.nextEpoch(uploadId);
+      expect(await catalog.publish(publication)).toEqual({ kind: 'lost' });
+      expect(await catalog.findContents({ md5: md5Of('c') })).toEqual([]);
+
+      const won = { ...publication, epoch: 2 };
+      expect(await catalog.publish(won)).toMatchObject({ kind: 'published' });
+      expect(await catalog.publish({ ...won, file: newFile() })).toEqual({ kind: 'lost' });
+      expect(await catalog.commitOffset(commitTo(uploadId, 100, { epoch: 2 }))).toBe(false);
+      expect((await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false })).files).toHaveLength(1);
+    });
+
+    it('is lost for an upload that ended, or that there never was', async () => {
+      const { catalog } = current();
+      const uploadId = await addUpload(catalog);
+      await catalog.endUpload(uploadId, 1, 'rejected', 'digest_mismatch', T0);
+      const publication = { epoch: 1, content: newContent('c'), file: newFile() };
+      expect(await catalog.publish({ uploadId, ...publication })).toEqual({ kind: 'lost' });
+      expect(await catalog.publish({ uploadId: 'another', ...publication })).toEqual({ kind: 'lost' });
+    });
+
+    it('joins an upload to content that is here', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      const second = await addPublished(catalog, { id: first.content.id }, { owner: 'bob', name: 'b.txt' });
+      expect(second).toMatchObject({ owner: 'bob', name: 'b.txt', content: first.content });
+      expect(await catalog.findContents({ md5: md5Of('c') })).toHaveLength(1);
+    });
+
+    it('is a conflict when the content to join is gone, even if another one came since', async () => {
+      const { catalog } = current();
+      const gone = await addPublished(catalog, newContent('gone'));
+      await catalog.deleteFile(gone.id, 'ann');
+      await addPublished(catalog, newContent('new'));
+      const uploadId = await addUpload(catalog);
+      const content = { id: gone.content.id };
+      expect(await catalog.publish({ uploadId, epoch: 1, content, file: newFile() })).toEqual({ kind: 'conflict' });
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving', fileId: null });
+    });
+
+    it('is a conflict when the variant or the key is taken; another variant is kept apart', async () => {
+      const { catalog } = current();
+      const taken = newContent('c');
+      await addPublished(catalog, taken);
+      const uploadId = await addUpload(catalog);
+      const publish = (content: typeof taken) =>
+        catalog.publish({ uploadId, epoch: 1, content, file: newFile() });
+      expect(await publish({ ...taken, key: 'elsewhere' })).toEqual({ kind: 'conflict' });
+      expect(await publish({ ...newContent('other'), key: taken.key })).toEqual({ kind: 'conflict' });
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+
+      expect(await publish({ ...taken, variant: 1, key: 'elsewhere' })).toMatchObject({ kind: 'published' });
+      const variants = await catalog.findContents({ md5: taken.md5 });
+      expect(variants.map((content) => [content.variant, content.key])).toEqual([
+        [0, taken.key],
+        [1, 'elsewhere'],
+      ]);
+    });
+
+    it('leaves one content when two uploads of the same bytes finish together', async () => {
+      const { catalog } = current();
+      const uploads = await Promise.all(Array.from({ length: 8 }, () => addUpload(catalog)));
+      const outcomes = await Promise.all(
+        uploads.map((uploadId) =>
+          catalog.publish({ uploadId, epoch: 1, content: newContent('same'), file: newFile() }),
+        ),
+      );
+      expect(outcomes.map((outcome) => outcome.kind).sort()).toEqual([
+        ...Array.from({ length: 7 }, () => 'conflict'),
+        'published',
+      ]);
+      expect(await catalog.findContents({ md5: md5Of('same') })).toHaveLength(1);
+    });
+
+    it('refuses content of another size than was declared, and changes nothing', async () => {
+      const { catalog } = current();
+      const uploadId = await addUpload(catalog, { size: 99 });
+      const refusal = catalog.publish({ uploadId, epoch: 1, content: newContent('c'), file: newFile() });
+      await expect(refusal).rejects.toMatchObject({ name: 'CatalogError', code: 'failed' });
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving', offset: 0 });
+      expect(await catalog.findContents({ md5: md5Of('c') })).toEqual([]);
+    });
+
+    it('changes nothing when its last step fails', async () => {
+      const { catalog } = current();
+      const { id } = await addPublished(catalog, newContent('first'));
+      const uploadId = await addUpload(catalog);
+      const content = newContent('second');
+      const refusal = catalog.publish({ uploadId, epoch: 1, content, file: newFile({ id }) });
+      await expect(refusal).rejects.toMatchObject({ name: 'CatalogError', code: 'failed' });
+      expect(await catalog.findContents({ md5: content.md5 })).toEqual([]);
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+      // And whatever comes after it is a change of its own.
+      expect(await catalog.publish({ uploadId, epoch: 1, content, file: newFile() })).toMatchObject({
+        kind: 'published',
+      });
+    });
+
+    it('takes its key out of the removals', async () => {
+      const { catalog } = current();
+      const { id } = await addPublished(catalog, newContent('c'));
+      const removed = await catalog.deleteFile(id, 'ann');
+      expect(await catalog.listRemovals(10)).toEqual([removed?.removedKey]);
+      await addPublished(catalog, newContent('c'));
+      expect(await catalog.listRemovals(10)).toEqual([]);
+    });
+
+    it('survives the catalog being closed and opened again', async () => {
+      const { catalog, reopen } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      await catalog.durable();
+      expect(await (await reopen()).findFile(file.id, 'ann')).toEqual(file);
+    });
+  });
+
+  describe('contents', () => {
+    it('are found by each of their digests', async () => {
+      const { catalog } = current();
+      const digests = { sha1: '1'.repeat(40), sha256: '2'.repeat(64) };
+      const { content } = await addPublished(catalog, newContent('c', digests));
+      await addPublished(catalog, newContent('other'));
+      expect(await catalog.findContents({ md5: content.md5 })).toEqual([content]);
+      expect(await catalog.findContents({ sha1: digests.sha1 })).toEqual([content]);
+      expect(await catalog.findContents({ sha256: digests.sha256 })).toEqual([content]);
+      expect(await catalog.findContents({ sha256: '3'.repeat(64) })).toEqual([]);
+    });
+
+    it('get digests added, one at a time, and never changed', async () => {
+      const { catalog } = current();
+      const { content } = await addPublished(catalog, newContent('c'));
+      await catalog.addDigests(content.id, { sha256: '2'.repeat(64) });
+      await catalog.addDigests(content.id, { sha1: '1'.repeat(40), sha256: '3'.repeat(64) });
+      expect(await catalog.findContents({ md5: content.md5 })).toEqual([
+        { ...content, sha1: '1'.repeat(40), sha256: '2'.repeat(64) },
+      ]);
+    });
+
+    it('know their owners', async () => {
+      const { catalog } = current();
+      const { content } = await addPublished(catalog, newContent('c'));
+      expect(await catalog.ownsContent('ann', content.id)).toBe(true);
+      expect(await catalog.ownsContent('bob', content.id)).toBe(false);
+      expect(await catalog.ownsContent('ann', content.id + 1)).toBe(false);
+    });
+
+    it('leave removals, in order, until their bytes are gone', async () => {
+      const { catalog } = current();
+      const keys: string[] = [];
+      for (const text of ['z', 'a', 'm']) {
+        const { id, content } = await addPublished(catalog, newContent(text));
+        await catalog.deleteFile(id, 'ann');
+        keys.push(content.key);
+      }
+      expect(await catalog.listRemovals(2)).toEqual(keys.slice(0, 2));
+      await catalog.removalDone(keys[0] ?? '');
+      expect(await catalog.listRemovals(10)).toEqual(keys.slice(1));
+    });
+  });
+}

@@ -1,0 +1,206 @@
+/** Uploads: their life up to publication. */
+import { describe, expect, it } from 'vitest';
+import { CatalogError } from '../../server/catalog/catalog.ts';
+import type { Current } from './contract.ts';
+import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile, newUpload } from './fixtures.ts';
+
+export function describeUploads(current: Current): void {
+  describe('uploads', () => {
+    it('are recorded as declared: receiving, at offset 0, epoch 1', async () => {
+      const { catalog } = current();
+      const upload = newUpload({ md5: md5Of('a'), sha1: 'b'.repeat(40), sha256: 'c'.repeat(64), filename: 'ä 名.txt' });
+      await catalog.createUpload(upload);
+      expect(await catalog.findUpload(upload.id)).toEqual({
+        ...upload,
+        state: 'receiving',
+        offset: 0,
+        snapshot: null,
+        epoch: 1,
+        bootId: null,
+        reason: null,
+        fileId: null,
+        lastByteAt: upload.createdAt,
+      });
+      expect(await catalog.findUpload('another')).toBeUndefined();
+    });
+
+    it('keep the largest safe size and offset exactly', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog, { size: Number.MAX_SAFE_INTEGER });
+      expect(await catalog.commitOffset(commitTo(id, Number.MAX_SAFE_INTEGER - 1))).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({
+        size: Number.MAX_SAFE_INTEGER,
+        offset: Number.MAX_SAFE_INTEGER - 1,
+      });
+    });
+
+    it('refuse an id that is taken', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      const refusal = catalog.createUpload(newUpload({ id, owner: 'bob' }));
+      await expect(refusal).rejects.toBeInstanceOf(CatalogError);
+      await expect(refusal).rejects.toMatchObject({ code: 'failed', cause: expect.any(Error) });
+      expect(await catalog.findUpload(id)).toMatchObject({ owner: 'ann' });
+    });
+
+    it('have an epoch that grows with every lease, also when the catalog is opened anew', async () => {
+      const { catalog, reopen } = current();
+      const id = await addUpload(catalog);
+      expect(await catalog.nextEpoch(id)).toBe(2);
+      expect(await catalog.nextEpoch(id)).toBe(3);
+      expect(await catalog.nextEpoch('another')).toBeUndefined();
+      expect(await (await reopen()).nextEpoch(id)).toBe(4);
+    });
+
+    it('move forward under the lease, and keep what was committed', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      expect(await catalog.commitOffset(commitTo(id, 40))).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({
+        offset: 40,
+        bootId: 'boot-1',
+        lastByteAt: T0 + 40,
+        expiresAt: T0 + 1040,
+      });
+      const { snapshot } = (await catalog.findUpload(id)) ?? {};
+      expect(Buffer.from(snapshot ?? []).toString()).toBe('state at 40');
+    });
+
+    it('never move back', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      await catalog.commitOffset(commitTo(id, 40));
+      expect(await catalog.commitOffset(commitTo(id, 39))).toBe(false);
+      expect(await catalog.commitOffset(commitTo(id, 40, { bootId: 'boot-2' }))).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, bootId: 'boot-2' });
+    });
+
+    it('never move past their length', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog, { size: 100 });
+      await expect(catalog.commitOffset(commitTo(id, 101))).rejects.toMatchObject({ code: 'failed' });
+      expect(await catalog.findUpload(id)).toMatchObject({ offset: 0 });
+    });
+
+    it('do not move for a lease that was lost', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog, { size: null });
+      const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
+      await catalog.nextEpoch(id);
+      expect(await catalog.commitOffset(commitTo(id, 40, { part }))).toBe(false);
+      expect(await catalog.declareLength(id, 1, 100)).toBe(false);
+      expect(await catalog.endUpload(id, 1, 'terminated', null, T0)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ offset: 0, size: null, state: 'receiving' });
+      expect(await catalog.listParts(id)).toEqual([]);
+    });
+
+    it('record their parts with the offset, and a part sent again in the place of the first', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      const part = (number: number, size: number, etag: string) => ({
+        number,
+        start: (number - 1) * 40,
+        size,
+        etag,
+        snapshot: Buffer.from(etag),
+      });
+      await catalog.commitOffset(commitTo(id, 40, { part: part(1, 40, 'one') }));
+      await catalog.commitOffset(commitTo(id, 50, { part: part(2, 10, 'two') }));
+      await catalog.commitOffset(commitTo(id, 80, { part: part(2, 40, 'two again') }));
+      await catalog.commitOffset(commitTo(await addUpload(catalog), 40, { part: part(1, 40, 'other') }));
+      expect(await catalog.listParts(id)).toEqual([part(1, 40, 'one'), part(2, 40, 'two again')]);
+    });
+
+    it('take a deferred length once, and not below what has come', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog, { size: null });
+      await catalog.commitOffset(commitTo(id, 40));
+      expect(await catalog.declareLength(id, 1, 39)).toBe(false);
+      expect(await catalog.declareLength(id, 1, 40)).toBe(true);
+      expect(await catalog.declareLength(id, 1, 41)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: 40 });
+    });
+
+    it('end once, for whoever holds the lease, and forget their parts', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
+      await catalog.commitOffset(commitTo(id, 40, { part }));
+      await catalog.nextEpoch(id);
+      expect(await catalog.endUpload(id, null, 'rejected', 'digest_mismatch', T0 + 5)).toBe(true);
+      expect(await catalog.endUpload(id, null, 'expired', null, T0 + 6)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ state: 'rejected', reason: 'digest_mismatch' });
+      expect(await catalog.listParts(id)).toEqual([]);
+      expect(await catalog.commitOffset(commitTo(id, 50, { epoch: 2 }))).toBe(false);
+      expect(await catalog.declareLength(id, 2, 100)).toBe(false);
+    });
+
+    it('are found by declared MD5 while receiving, the latest bytes first', async () => {
+      const { catalog } = current();
+      const md5 = md5Of('shared');
+      const early = await addUpload(catalog, { md5 });
+      const late = await addUpload(catalog, { md5, owner: 'bob' });
+      const ended = await addUpload(catalog, { md5 });
+      await addUpload(catalog, { md5: md5Of('other') });
+      await catalog.commitOffset(commitTo(early, 10));
+      await catalog.commitOffset(commitTo(late, 20));
+      await catalog.endUpload(ended, 1, 'terminated', null, T0);
+      const ids = async (query: { owner?: string; limit: number }) =>
+        (await catalog.findReceiving({ md5, ...query })).map((upload) => upload.id);
+      expect(await ids({ limit: 10 })).toEqual([late, early]);
+      expect(await ids({ limit: 1 })).toEqual([late]);
+      expect(await ids({ owner: 'ann', limit: 10 })).toEqual([early]);
+    });
+
+    it('are listed once their time is up, the oldest first', async () => {
+      const { catalog } = current();
+      const second = await addUpload(catalog, { expiresAt: T0 + 20 });
+      const first = await addUpload(catalog, { expiresAt: T0 + 10 });
+      await addUpload(catalog, { expiresAt: T0 + 31 });
+      const ended = await addUpload(catalog, { expiresAt: T0 });
+      await catalog.endUpload(ended, null, 'expired', null, T0);
+      const ids = async (limit: number) => (await catalog.listExpired(T0 + 30, limit)).map((upload) => upload.id);
+      expect(await ids(10)).toEqual([first, second]);
+      expect(await ids(1)).toEqual([first]);
+    });
+
+    it('are listed as unpublished with all their bytes, an empty one too', async () => {
+      const { catalog } = current();
+      const whole = await addUpload(catalog, { size: 40, createdAt: T0 });
+      const empty = await addUpload(catalog, { size: 0, createdAt: T0 + 1 });
+      const half = await addUpload(catalog, { size: 40 });
+      await addUpload(catalog, { size: null });
+      await catalog.commitOffset(commitTo(whole, 40));
+      await catalog.commitOffset(commitTo(half, 20));
+      await addPublished(catalog, newContent('published'));
+      const ids = async (limit: number) => (await catalog.listUnpublished(limit)).map((upload) => upload.id);
+      expect(await ids(10)).toEqual([whole, empty]);
+      expect(await ids(1)).toEqual([whole]);
+    });
+
+    it('are told apart by whether they are receiving, however many are asked for', async () => {
+      const { catalog } = current();
+      const receiving = await Promise.all(Array.from({ length: 250 }, () => addUpload(catalog)));
+      const ended = await addUpload(catalog);
+      await catalog.endUpload(ended, 1, 'terminated', null, T0);
+      expect(await catalog.filterReceiving([...receiving, ended, 'another'])).toEqual(new Set(receiving));
+      expect(await catalog.filterReceiving([])).toEqual(new Set());
+    });
+
+    it('are forgotten some time after they ended; receiving and complete ones stay', async () => {
+      const { catalog } = current();
+      const [old, recent, receiving, complete] = [
+        await addUpload(catalog),
+        await addUpload(catalog),
+        await addUpload(catalog),
+        await addUpload(catalog),
+      ];
+      await catalog.endUpload(old, 1, 'expired', null, T0);
+      await catalog.endUpload(recent, 1, 'rejected', 'digest_mismatch', T0 + 10);
+      await catalog.publish({ uploadId: complete, epoch: 1, content: newContent('c'), file: newFile() });
+      expect(await catalog.forgetEnded(T0 + 10)).toBe(1);
+      expect(await catalog.findUpload(old)).toBeUndefined();
+      for (const id of [recent, receiving, complete]) expect(await catalog.findUpload(id)).toBeDefined();
+    });
+  });
+}

@@ -1,0 +1,45 @@
+/** The suite that every catalog dialect passes. */
+import { afterEach, beforeEach, describe } from 'vitest';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { describeFiles } from './contract-files.ts';
+import { describeListings } from './contract-listings.ts';
+import { describePublication } from './contract-publication.ts';
+import { describeUploads } from './contract-uploads.ts';
+
+/** A catalog of its own for one test. */
+export interface TestCatalog {
+  catalog: Catalog;
+  /** Closes the catalog and opens the same one again. */
+  reopen(): Promise<Catalog>;
+  /** Closes it and removes what it left. */
+  dispose(): Promise<void>;
+}
+
+/** The catalog of the running test. */
+export type Current = () => TestCatalog;
+
+/** Runs the contract suite against the catalogs that `open` makes, each of them empty. */
+export function describeCatalogContract(name: string, open: () => Promise<TestCatalog>): void {
+  describe(`catalog contract: ${name}`, () => {
+    let current: TestCatalog | undefined;
+
+    beforeEach(async () => {
+      current = await open();
+    });
+
+    afterEach(async () => {
+      await current?.dispose();
+      current = undefined;
+    });
+
+    function running(): TestCatalog {
+      if (!current) throw new Error('no test is running');
+      return current;
+    }
+
+    describeUploads(running);
+    describePublication(running);
+    describeFiles(running);
+    describeListings(running);
+  });
+}

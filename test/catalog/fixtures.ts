@@ -1,0 +1,81 @@
+/** What the catalog's tests put into it. */
+import { createHash, randomUUID } from 'node:crypto';
+import type {
+  Catalog,
+  Digests,
+  FileRecord,
+  NewFile,
+  NewUpload,
+  OffsetCommit,
+  Publication,
+} from '../../server/catalog/catalog.ts';
+
+/** Any instant; the catalog never looks at the clock. */
+export const T0 = 1_700_000_000_000;
+
+export function md5Of(text: string): string {
+  return createHash('md5').update(text).digest('hex');
+}
+
+export function newUpload(fields: Partial<NewUpload> = {}): NewUpload {
+  return {
+    id: randomUUID(),
+    owner: 'ann',
+    size: 100,
+    md5: null,
+    sha1: null,
+    sha256: null,
+    filename: 'a.txt',
+    filetype: 'text/plain',
+    metadata: 'filename YS50eHQ=',
+    createdAt: T0,
+    expiresAt: T0 + 1000,
+    ...fields,
+  };
+}
+
+/** Records a new upload; its id. */
+export async function addUpload(catalog: Catalog, fields: Partial<NewUpload> = {}): Promise<string> {
+  const upload = newUpload(fields);
+  await catalog.createUpload(upload);
+  return upload.id;
+}
+
+export function commitTo(id: string, offset: number, fields: Partial<OffsetCommit> = {}): OffsetCommit {
+  return {
+    id,
+    epoch: 1,
+    offset,
+    snapshot: Buffer.from(`state at ${offset}`),
+    bootId: 'boot-1',
+    lastByteAt: T0 + offset,
+    expiresAt: T0 + 1000 + offset,
+    ...fields,
+  };
+}
+
+export function newFile(fields: Partial<NewFile> = {}): NewFile {
+  return { id: randomUUID(), owner: 'ann', name: 'a.txt', type: 'text/plain', uploadedAt: T0, ...fields };
+}
+
+/** A content that is nowhere yet, told apart by `text`. */
+export function newContent(
+  text: string,
+  fields: Partial<Digests & { size: number; variant: number; key: string }> = {},
+): Digests & { size: number; variant: number; key: string } {
+  const md5 = md5Of(text);
+  return { md5, sha1: null, sha256: null, size: 100, variant: 0, key: `${md5}.txt`, ...fields };
+}
+
+/** Publishes through a new upload; the file. */
+export async function addPublished(
+  catalog: Catalog,
+  content: Publication['content'],
+  file: Partial<NewFile> = {},
+): Promise<FileRecord> {
+  const entry = newFile(file);
+  const uploadId = await addUpload(catalog, { owner: entry.owner, size: null });
+  const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry });
+  if (outcome.kind !== 'published') throw new Error(`not published: ${outcome.kind}`);
+  return outcome.file;
+}

@@ -1,0 +1,148 @@
+/** Opening a catalog: one service at a time, and a sentence for whatever stands in the way. */
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { startCatalogProcess } from './catalog-process.ts';
+import type { CatalogProcess } from './catalog-process.ts';
+import { addUpload, newUpload } from './fixtures.ts';
+
+/** The user that has no rights: root would be let in everywhere. */
+const NOBODY = 65534;
+
+describe('opening an SQLite catalog', () => {
+  let folder: string;
+  let file: string;
+  let opened: Catalog[];
+  let started: CatalogProcess[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
+    file = join(folder, 'catalog.sqlite');
+    opened = [];
+    started = [];
+  });
+
+  afterEach(async () => {
+    await Promise.all(started.map((each) => each.kill()));
+    await Promise.all(opened.map((each) => each.close()));
+    await rm(folder, { recursive: true });
+  });
+
+  async function open(): Promise<Catalog> {
+    const catalog = await openSqliteCatalog({ file });
+    opened.push(catalog);
+    return catalog;
+  }
+
+  function start(options = {}): CatalogProcess {
+    const child = startCatalogProcess(file, options);
+    started.push(child);
+    return child;
+  }
+
+  async function expectRefusal(attempt: Promise<unknown>, sentence: RegExp): Promise<void> {
+    await expect(attempt).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(sentence),
+    });
+    await expect(attempt).rejects.toThrow(file);
+  }
+
+  it('is for one process, until that is killed', async () => {
+    const first = start();
+    await first.opened;
+    await first.call('createUpload', newUpload({ id: 'first' }));
+    await first.call('durable');
+    await expectRefusal(open(), /is in use by another service/);
+    await expectRefusal(start().opened, /is in use by another service/);
+    await first.kill();
+    expect(await (await open()).findUpload('first')).toBeDefined();
+  });
+
+  it('is refused twice within a process, and the refusal leaves the lock where it is', async () => {
+    const catalog = await open();
+    await addUpload(catalog);
+    await catalog.durable();
+    await expectRefusal(open(), /is in use by another service/);
+    await expectRefusal(start().opened, /is in use by another service/);
+    await catalog.close();
+    await start().opened;
+  });
+
+  it('leaves no lock and no log behind when closed', async () => {
+    const catalog = await open();
+    const id = await addUpload(catalog);
+    await catalog.close();
+    await catalog.close();
+    await expect(readFile(`${file}-wal`)).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(catalog.findUpload(id)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(catalog.ping()).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(catalog.durable()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await (await open()).findUpload(id)).toBeDefined();
+  });
+
+  it('follows a link to where the file is', async () => {
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(elsewhere);
+    await symlink(join(elsewhere, 'real.sqlite'), file);
+    const catalog = await open();
+    await addUpload(catalog);
+    await catalog.durable();
+    await catalog.ping();
+  });
+
+  it('is refused when a folder is in its place, or its folder is missing', async () => {
+    await mkdir(file);
+    await expectRefusal(open(), /is a folder/);
+    file = join(folder, 'missing', 'catalog.sqlite');
+    await expectRefusal(open(), /its folder does not exist/);
+  });
+
+  it('is refused when the file is something else, or damaged', async () => {
+    await writeFile(file, 'This is no database at all. '.repeat(100));
+    await expectRefusal(open(), /is not an SQLite database/);
+
+    await rm(file);
+    await (await open()).close();
+    const bytes = await readFile(file);
+    await writeFile(file, bytes.fill(0xff, 100, 4096));
+    await expectRefusal(open(), /is damaged/);
+  });
+
+  it('is refused when another program has its data there', async () => {
+    const other = new Database(file);
+    other.exec('CREATE TABLE songs (title TEXT)');
+    other.close();
+    await expectRefusal(open(), /is a database of another program/);
+  });
+
+  it('is refused when a newer version wrote it, and left as it was', async () => {
+    await (await open()).close();
+    const newer = new Database(file);
+    newer.pragma('user_version = 99');
+    newer.close();
+    await expectRefusal(open(), /has schema 99, and this version of the service knows/);
+    const unchanged = new Database(file);
+    expect(unchanged.pragma('user_version', { simple: true })).toBe(99);
+    unchanged.close();
+  });
+
+  it('is refused when the folder or the file is not writable', async () => {
+    const options = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+    await chmod(folder, 0o555);
+    try {
+      await expectRefusal(start(options).opened, /its folder is not writable/);
+      await chmod(folder, 0o755);
+      await (await open()).close();
+      await chmod(file, 0o444);
+      await chmod(folder, 0o777);
+      await expectRefusal(start(options).opened, /it is not writable/);
+    } finally {
+      await chmod(folder, 0o755);
+    }
+  });
+});

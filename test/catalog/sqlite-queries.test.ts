@@ -1,0 +1,138 @@
+/** How SQLite runs the catalog's queries: through indexes, and undone whole when there is no room. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Database } from 'better-sqlite3';
+import { Kysely } from 'kysely';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
+import { createCatalog } from '../../server/catalog/create-catalog.ts';
+import type { Tables } from '../../server/catalog/schema.ts';
+import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
+import { openDatabase } from '../../server/catalog/sqlite/open.ts';
+import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile } from './fixtures.ts';
+
+describe('queries of an SQLite catalog', () => {
+  let folder: string;
+  let database: Database;
+  let catalog: Catalog;
+  let statements: Set<string>;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
+    database = openDatabase(join(folder, 'catalog.sqlite'));
+    statements = new Set();
+    const prepare = database.prepare.bind(database);
+    database.prepare = ((sql: string) => {
+      statements.add(sql);
+      return prepare(sql);
+    }) as typeof database.prepare;
+    const nothing = async () => {};
+    catalog = createCatalog(new Kysely<Tables>({ dialect: createSqliteDialect(database) }), {
+      durable: nothing,
+      ping: nothing,
+      close: nothing,
+    });
+  });
+
+  afterEach(async () => {
+    database.close();
+    await rm(folder, { recursive: true });
+  });
+
+  /** Calls every method of the catalog, and each of the ways a method can go. */
+  async function callEverything(): Promise<void> {
+    const part = { number: 1, start: 0, size: 100, etag: 'e', snapshot: Buffer.from('s') };
+    const md5 = md5Of('c');
+    const id = await addUpload(catalog, { md5, size: null });
+    await catalog.nextEpoch(id);
+    await catalog.declareLength(id, 2, 100);
+    await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
+    await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
+    await catalog.listParts(id);
+    await catalog.findReceiving({ md5, limit: 10 });
+    await catalog.findReceiving({ md5, owner: 'ann', limit: 10 });
+    await catalog.listExpired(T0, 10);
+    await catalog.listUnpublished(10);
+    await catalog.filterReceiving([id, 'another']);
+    const { content } = await addPublished(catalog, newContent('c'));
+    await addPublished(catalog, { id: content.id });
+    await catalog.findUpload(id);
+    await catalog.endUpload(id, 2, 'terminated', null, T0);
+    await catalog.forgetEnded(T0 + 1);
+    await catalog.findContents({ md5 });
+    await catalog.findContents({ sha1: 'a' });
+    await catalog.findContents({ sha256: 'a' });
+    await catalog.ownsContent('ann', content.id);
+    await catalog.addDigests(content.id, { sha1: 'a' });
+    const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
+    await catalog.findFile(file?.id ?? '', 'ann');
+    await catalog.findFileOfContent(content.id, 'ann');
+    await catalog.findFileOfContent(content.id, null);
+    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);
+    for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
+      for (const descending of [false, true]) {
+        for (const search of [{}, { search: 'A.' }]) {
+          const query = { owner: 'ann', limit: 1, sort, descending, ...search };
+          const { nextCursor } = await catalog.listFiles({ ...query });
+          await catalog.listFiles({ ...query, cursor: nextCursor ?? '' });
+        }
+      }
+    }
+    const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
+    for (const each of files) await catalog.deleteFile(each.id, 'ann');
+    const [key] = await catalog.listRemovals(10);
+    await catalog.removalDone(key ?? '');
+  }
+
+  it('reach their rows through an index, in its order', async () => {
+    await callEverything();
+    const queries = [...statements].filter((sql) => /^(select|update|delete|insert)/i.test(sql));
+    expect(queries.length).toBeGreaterThan(40);
+    for (const sql of queries) {
+      const values = [...sql.matchAll(/\?/g)].map(() => null);
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(values) as Array<{ detail: string }>;
+      for (const { detail } of plan) {
+        // The oldest removals are the first rows of their table, taken up to a limit.
+        if (/^SCAN removals$/.test(detail) && /order by "id" limit \?$/.test(sql)) continue;
+        // The unpublished are all of their partial index.
+        if (/^SCAN uploads USING INDEX uploads_unpublished$/.test(detail)) continue;
+        expect(detail, sql).toMatch(/^(SEARCH|CORRELATED SCALAR SUBQUERY)/);
+      }
+    }
+  });
+
+  it('sort each listing by its own index', async () => {
+    await callEverything();
+    const listings = [...statements].filter((sql) => /order by "files"\."(uploaded_at|folded_name|size)"/.test(sql) && /"files"."owner" = \? (order|and)/.test(sql) && !/content_id" = \?/.test(sql));
+    expect(listings).toHaveLength(24);
+    for (const sql of listings) {
+      const values = [...sql.matchAll(/\?/g)].map(() => null);
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(values) as Array<{ detail: string }>;
+      const [, column] = /order by "files"\."(\w+)"/.exec(sql) ?? [];
+      const index = { uploaded_at: 'files_by_uploaded', folded_name: 'files_by_name', size: 'files_by_size' }[column ?? ''];
+      expect(plan[0]?.detail, sql).toContain(`USING INDEX ${index} (owner=?`);
+      expect(plan[0]?.detail.includes(`${column},id)`), sql).toBe(/\) [<>] \(/.test(sql));
+    }
+  });
+
+  it('are undone whole when the disk is full, and go on once there is room', async () => {
+    const limit = (pages: number) => database.pragma(`max_page_count = ${pages}`);
+    const uploadId = await addUpload(catalog);
+    limit(database.pragma('page_count', { simple: true }) as number);
+    const refusals: unknown[] = [];
+    for (let index = 0; refusals.length === 0 && index < 1000; index++) {
+      const content = newContent(`c${index}`);
+      await addPublished(catalog, content).catch((error: unknown) => refusals.push(error));
+    }
+    expect(refusals).toMatchObject([{ name: 'CatalogError', code: 'full', cause: { code: 'SQLITE_FULL' } }]);
+
+    const content = newContent('large', { key: 'k'.repeat(100_000) });
+    const publication = { uploadId, epoch: 1, content, file: newFile() };
+    await expect(catalog.publish(publication)).rejects.toMatchObject({ code: 'full' });
+    expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+    expect(await catalog.findContents({ md5: content.md5 })).toEqual([]);
+    limit(1_000_000);
+    expect(await catalog.publish(publication)).toMatchObject({ kind: 'published' });
+  });
+});

@@ -1,0 +1,261 @@
+/** What every store must do; called once per store. */
+import { randomUUID } from 'node:crypto';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DigestPool } from '../../stores/digests/digests.ts';
+import { createDigestPool } from '../../stores/digests/pool.ts';
+import { type Commit, type Store, StoreError, type StoredUpload, type WriteOptions } from '../../stores/store.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
+
+/** A store as a test uses it. */
+export interface StoreUnderTest {
+  store: Store;
+  /** Another handle on the same bytes, as after the death of the process. */
+  reopen(): Promise<Store>;
+  dispose(): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+
+export function describeStoreContract(name: string, openStore: () => Promise<StoreUnderTest>): void {
+  describe(`the ${name} store`, () => {
+    let under: StoreUnderTest;
+    let store: Store;
+    let digests: DigestPool;
+
+    beforeAll(async () => {
+      under = await openStore();
+      store = under.store;
+      digests = createDigestPool(['md5']);
+    });
+    afterAll(async () => {
+      await digests.close();
+      await under.dispose();
+    });
+
+    function newUpload(size: number | null, filename = 'data.bin'): StoredUpload {
+      return { id: randomUUID(), size, offset: 0, snapshot: null, bootId: null, filename, filetype: null };
+    }
+
+    /** Writes and returns the upload as the catalog would have it after the last commit. */
+    async function write(
+      upload: StoredUpload,
+      source: Readable,
+      options: Partial<WriteOptions> = {},
+    ): Promise<{ upload: StoredUpload; commits: Commit[]; written: Awaited<ReturnType<Store['writeUpload']>> }> {
+      const commits: Commit[] = [];
+      const written = await store.writeUpload(source, upload, {
+        digests,
+        signal: new AbortController().signal,
+        maxBytes: Number.MAX_SAFE_INTEGER,
+        ...options,
+        commit: async (commit) => {
+          await options.commit?.(commit);
+          commits.push(commit);
+        },
+      });
+      return { upload: { ...upload, ...commits.at(-1) }, commits, written };
+    }
+
+    async function unfinished(): Promise<string[]> {
+      const ids: string[] = [];
+      for await (const id of store.listUnfinished()) ids.push(id);
+      return ids;
+    }
+
+    async function publish(bytes: Buffer, filename?: string): Promise<string> {
+      const upload = newUpload(bytes.length, filename);
+      await store.createUpload(upload);
+      const done = await write(upload, Readable.from([bytes]));
+      const key = store.keyFor(done.upload, { md5: md5(bytes), variant: 0 });
+      await store.finalize(done.upload, key);
+      return key;
+    }
+
+    test('takes bytes in pieces and publishes them whole', async () => {
+      const bytes = makeBytes(3 * MIB + 17, 5);
+      let upload = newUpload(bytes.length, 'Großes Bild.PNG');
+      await store.createUpload(upload);
+      const cut = 1 * MIB + 5;
+      const first = await write(upload, Readable.from([bytes.subarray(0, cut)]));
+      expect(first.written).toMatchObject({ offset: cut, digests: null });
+      expect(first.upload.offset).toBe(cut);
+
+      upload = first.upload;
+      const second = await write(upload, Readable.from([bytes.subarray(cut)]));
+      expect(second.written.offset).toBe(bytes.length);
+      expect(second.written.digests).toEqual({ md5: md5(bytes) });
+
+      const key = store.keyFor(second.upload, { md5: md5(bytes), variant: 0 });
+      await store.finalize(second.upload, key);
+      await store.finalize(second.upload, key);
+      expect(await store.contentSize(key)).toBe(bytes.length);
+      expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
+      const part = await buffer(await store.readContent(key, { start: cut - 3, end: cut + 3 }));
+      expect(part.equals(bytes.subarray(cut - 3, cut + 4))).toBe(true);
+      await store.removeContent(key);
+    });
+
+    test('stores an empty file', async () => {
+      const upload = newUpload(0);
+      await store.createUpload(upload);
+      const done = await write(upload, Readable.from([]));
+      expect(done.written.digests?.md5).toBe('d41d8cd98f00b204e9800998ecf8427e');
+      await store.finalize(done.upload, 'empty');
+      expect(await store.contentSize('empty')).toBe(0);
+      expect(await buffer(await store.readContent('empty'))).toHaveLength(0);
+      await store.removeContent('empty');
+    });
+
+    test('takes a length that is declared at the end', async () => {
+      if (!store.capabilities.deferLength) return;
+      const bytes = makeBytes(100_000, 3);
+      const upload = newUpload(null);
+      await store.createUpload(upload);
+      const sent = await write(upload, Readable.from([bytes]));
+      expect(sent.written).toMatchObject({ offset: bytes.length, digests: null });
+      const ended = await write({ ...sent.upload, size: bytes.length }, Readable.from([]));
+      expect(ended.written.digests).toEqual({ md5: md5(bytes) });
+      await store.discardUpload(upload.id);
+    });
+
+    test('keeps what arrived when the source breaks, and goes on from there', async () => {
+      const bytes = makeBytes(2 * MIB, 9);
+      const upload = newUpload(bytes.length);
+      await store.createUpload(upload);
+      const source = new PassThrough();
+      source.write(bytes.subarray(0, 700_000));
+      const writing = write(upload, source);
+      setImmediate(() => source.destroy(new Error('line cut')));
+      const broken = await writing;
+      expect(broken.written.interrupted).toMatchObject({ message: 'line cut' });
+      expect(broken.upload.offset).toBe(broken.written.offset);
+
+      const rest = await write(broken.upload, Readable.from([bytes.subarray(broken.upload.offset)]));
+      expect(rest.written.digests).toEqual({ md5: md5(bytes) });
+      await store.discardUpload(upload.id);
+    });
+
+    test('stops when told to, commits what arrived, and leaves the source whole', async () => {
+      const bytes = makeBytes(300_000, 2);
+      const upload = newUpload(1_000_000);
+      await store.createUpload(upload);
+      const source = new PassThrough();
+      const stop = new AbortController();
+      const writing = write(upload, source, { signal: stop.signal });
+      source.write(bytes);
+      await new Promise((resolve) => source.once('drain', resolve));
+      stop.abort(new Error('enough'));
+      const stopped = await writing;
+      expect(stopped.written.interrupted).toMatchObject({ message: 'enough' });
+      expect(stopped.upload.offset).toBe(bytes.length);
+      expect(source.destroyed).toBe(false);
+      await store.discardUpload(upload.id);
+    });
+
+    test('takes no byte more than it may', async () => {
+      const upload = newUpload(10);
+      await store.createUpload(upload);
+      const commits: Commit[] = [];
+      const writing = write(upload, Readable.from([Buffer.from('12345'), Buffer.from('678901')]), {
+        maxBytes: 10,
+        commit: async (commit) => {
+          commits.push(commit);
+        },
+      });
+      await expect(writing).rejects.toMatchObject({ code: 'overflow' });
+      expect(commits.at(-1)?.offset).toBe(5);
+      await store.discardUpload(upload.id);
+    });
+
+    test('ends a write whose commit is refused, with the reason', async () => {
+      const upload = newUpload(10);
+      await store.createUpload(upload);
+      const refused = new Error('the lease is lost');
+      const writing = write(upload, Readable.from([Buffer.from('12345')]), {
+        commit: () => Promise.reject(refused),
+      });
+      await expect(writing).rejects.toBe(refused);
+      await store.discardUpload(upload.id);
+    });
+
+    test('refuses to make bytes final over others', async () => {
+      const key = await publish(Buffer.from('the first'), 'a.txt');
+      const other = newUpload(10, 'a.txt');
+      await store.createUpload(other);
+      const done = await write(other, Readable.from([Buffer.from('the second')]));
+      await expect(store.finalize(done.upload, key)).rejects.toMatchObject({ code: 'occupied' });
+      expect((await buffer(await store.readContent(key))).toString()).toBe('the first');
+      await store.discardUpload(other.id);
+      await store.removeContent(key);
+    });
+
+    test('takes up after the death of the process what was stored since the last commit', async () => {
+      const bytes = makeBytes(5 * MIB, 4);
+      const upload = newUpload(bytes.length);
+      await store.createUpload(upload);
+      const first = await write(upload, Readable.from([bytes.subarray(0, MIB)]));
+      await write(first.upload, Readable.from([bytes.subarray(MIB, 3 * MIB)]));
+
+      const reopened = await under.reopen();
+      const found = await reopened.recoverUpload(first.upload, digests, new AbortController().signal);
+      expect(found?.offset ?? MIB).toBeGreaterThanOrEqual(MIB);
+      const recovered: StoredUpload = { ...first.upload, ...found };
+      const rest = await write(recovered, Readable.from([bytes.subarray(recovered.offset)]));
+      expect(rest.written.digests).toEqual({ md5: md5(bytes) });
+      await store.discardUpload(upload.id);
+    });
+
+    test('trusts nothing but commits after another boot of the machine', async () => {
+      const bytes = makeBytes(2 * MIB, 6);
+      const upload = newUpload(bytes.length);
+      await store.createUpload(upload);
+      const first = await write(upload, Readable.from([bytes.subarray(0, MIB)]));
+      await write(first.upload, Readable.from([bytes.subarray(MIB, 1_500_000)]));
+
+      const before: StoredUpload = { ...first.upload, bootId: 'an earlier boot' };
+      const found = await store.recoverUpload(before, digests, new AbortController().signal);
+      expect(found?.offset ?? MIB).toBe(MIB);
+      const rest = await write(before, Readable.from([bytes.subarray(MIB)]));
+      expect(rest.written.digests).toEqual({ md5: md5(bytes) });
+      await store.discardUpload(upload.id);
+    });
+
+    test('says so when committed bytes are gone', async () => {
+      const upload: StoredUpload = { ...newUpload(100), offset: 50 };
+      await expect(store.recoverUpload(upload, digests, new AbortController().signal)).rejects.toMatchObject({
+        code: 'missing',
+      });
+      await expect(store.readContent('not-there')).rejects.toBeInstanceOf(StoreError);
+      expect(await store.contentSize('not-there')).toBeUndefined();
+    });
+
+    test('delivers an open stream to its end although the content is removed', async () => {
+      const bytes = makeBytes(4 * MIB, 8);
+      const key = await publish(bytes);
+      const stream = await store.readContent(key);
+      await store.removeContent(key);
+      await store.removeContent(key);
+      expect(md5(await buffer(stream))).toBe(md5(bytes));
+      expect(await store.contentSize(key)).toBeUndefined();
+    });
+
+    test('lists and discards unfinished bytes', async () => {
+      const upload = newUpload(10);
+      await store.createUpload(upload);
+      if (store.capabilities.listUnfinished) {
+        expect(await unfinished()).toContain(upload.id);
+      }
+      await store.discardUpload(upload.id);
+      await store.discardUpload(upload.id);
+      if (store.capabilities.listUnfinished) {
+        expect(await unfinished()).not.toContain(upload.id);
+      }
+    });
+
+    test('answers that it can take bytes', async () => {
+      await store.probe();
+    });
+  });
+}
