@@ -53,6 +53,8 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', ENVIRONMENT)
     .showHelpAfterError('(--help says more)')
+    // A misspelt --token=… must not come back with its value.
+    .configureOutput({ outputError: (text, write) => write(text.replaceAll(/(--?[\w-]+)=[^'\s]*/g, '$1=…')) })
     .exitOverride();
 
   /** A command with the flags that all have, and with its context made from them. */
