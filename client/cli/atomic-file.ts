@@ -1,0 +1,85 @@
+/** Small JSON records in a folder of our own: whole or absent, whatever dies when, however many processes write. */
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** A folder of records, each in a file named by the digest of its key. */
+export interface RecordFolder<T> {
+  /** null when there is none, or none that can be read. */
+  read(key: readonly string[]): Promise<T | null>;
+  /** Replaces the record. @throws when the folder cannot be written. */
+  write(key: readonly string[], record: T): Promise<void>;
+  remove(key: readonly string[]): Promise<void>;
+  /** Removes what has not been written for `maxAgeMs`, and what a killed process left half-written. */
+  prune(maxAgeMs: number): Promise<void>;
+}
+
+/** Where state that must not get lost goes (XDG Base Directory Specification). */
+export function stateFolder(): string {
+  return join(baseFolder('XDG_STATE_HOME', ['.local', 'state']), 'tidemark');
+}
+
+/** Where things go that can be had again by work. */
+export function cacheFolder(): string {
+  return join(baseFolder('XDG_CACHE_HOME', ['.cache']), 'tidemark');
+}
+
+function baseFolder(variable: string, fallback: string[]): string {
+  const value = process.env[variable];
+  // The specification: a relative path is to be ignored.
+  return value?.startsWith('/') === true ? value : join(homedir(), ...fallback);
+}
+
+/**
+ * @param durable - whether a record must survive a power cut.
+ */
+export function createRecordFolder<T>(folder: string, options: { durable: boolean }): RecordFolder<T> {
+  const pathOf = (key: readonly string[]): string =>
+    join(folder, `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 40)}.json`);
+
+  async function read(key: readonly string[]): Promise<T | null> {
+    try {
+      return JSON.parse(await readFile(pathOf(key), 'utf8')) as T;
+    } catch {
+      return null;
+    }
+  }
+
+  async function write(key: readonly string[], record: T): Promise<void> {
+    // Addresses of uploads are nobody else's business: 0700 and 0600.
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const path = pathOf(key);
+    const temporary = `${path}.${randomUUID()}.tmp`;
+    try {
+      const handle = await open(temporary, 'wx', 0o600);
+      try {
+        await handle.writeFile(JSON.stringify(record));
+        if (options.durable) await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  async function remove(key: readonly string[]): Promise<void> {
+    await rm(pathOf(key), { force: true }).catch(() => {});
+  }
+
+  async function prune(maxAgeMs: number): Promise<void> {
+    const names = await readdir(folder).catch(() => []);
+    const oldest = Date.now() - maxAgeMs;
+    for (const name of names) {
+      if (!name.endsWith('.json') && !name.endsWith('.tmp')) continue;
+      const path = join(folder, name);
+      const written = await stat(path).catch(() => null);
+      if (written && written.mtimeMs < oldest) await rm(path, { force: true }).catch(() => {});
+    }
+  }
+
+  return { read, write, remove, prune };
+}

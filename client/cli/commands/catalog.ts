@@ -1,0 +1,116 @@
+/** `tidemark list`, `info`, `rename`, `delete`: what the service's catalog says. */
+import { ask } from '../context.ts';
+import type { Context } from '../context.ts';
+import { EXIT, ServiceError, codeOf, describeError } from '../errors.ts';
+import { fit, formatSize, printable, textWidth } from '../format.ts';
+import type { ListQuestion, RemoteFile } from '../service-client.ts';
+
+export interface ListOptions {
+  search: string | undefined;
+  sort: string;
+  order: string | undefined;
+  limit: number;
+}
+
+const PAGE = 100;
+
+/** Prints up to `limit` files, page by page. */
+export async function runList(options: ListOptions, context: Context): Promise<number> {
+  const { output, service, signal } = context;
+  let left = options.limit;
+  let cursor: string | null = null as string | null;
+  let shown = 0;
+  do {
+    const question: ListQuestion = {
+      limit: Math.min(PAGE, left),
+      sort: options.sort,
+      order: options.order ?? (options.sort === 'name' ? 'asc' : 'desc'),
+      ...(options.search === undefined ? {} : { search: options.search }),
+      ...(cursor === null ? {} : { cursor }),
+    };
+    const page = await ask(context, null, () => service.list(question, signal));
+    for (const file of page.files.slice(0, left)) {
+      if (output.modes.json) output.record(file);
+      else output.result(output.modes.quiet ? printable(file.url) : listLine(file));
+    }
+    shown += page.files.length;
+    left -= page.files.length;
+    cursor = page.files.length === 0 ? null : page.nextCursor;
+  } while (cursor !== null && left > 0 && !output.stdoutClosed());
+  if (shown === 0) output.say('No files.');
+  else if (cursor !== null) output.say(`There are more; --limit ${options.limit * 2} shows them.`);
+  return EXIT.done;
+}
+
+function listLine(file: RemoteFile): string {
+  const when = file.uploadedAt.replace('T', ' ').slice(0, 16);
+  const name = printable(file.name);
+  const columns = process.stdout.isTTY ? process.stdout.columns - file.id.length - 32 : Number.POSITIVE_INFINITY;
+  const shown = columns > 20 ? fit(name, columns) : name;
+  return `${file.id}  ${when}  ${formatSize(file.size).padStart(10)}  ${shown}`;
+}
+
+/** Prints all that is known of one file. */
+export async function runInfo(id: string, context: Context): Promise<number> {
+  printFile(context, await ask(context, null, () => context.service.file(id, context.signal)));
+  return EXIT.done;
+}
+
+/** Gives a file another name. */
+export async function runRename(id: string, name: string, context: Context): Promise<number> {
+  const file = await ask(context, null, () => context.service.rename(id, name, context.signal));
+  if (context.output.modes.json) context.output.record(file);
+  else context.output.say(`${file.id} is now called ${file.name}`);
+  return EXIT.done;
+}
+
+/** Deletes files; one that cannot be deleted does not keep the others. */
+export async function runDelete(ids: readonly string[], context: Context): Promise<number> {
+  const { output, service, signal } = context;
+  let failed = 0;
+  for (const id of ids) {
+    try {
+      await ask(context, id, async (attempt) => {
+        try {
+          await service.remove(id, signal);
+        } catch (error) {
+          // The answer to the first try may have got lost after it was done.
+          if (attempt > 0 && error instanceof ServiceError && error.status === 404) return;
+          throw error;
+        }
+      });
+      if (output.modes.json) output.record({ id, status: 'deleted' });
+      else output.say(`${id}: deleted`);
+    } catch (error) {
+      signal.throwIfAborted();
+      failed += 1;
+      const message = describeError(error);
+      output.complain(`${id}: ${message}`);
+      if (output.modes.json) output.record({ id, status: 'failed', error: { code: codeOf(error), message } });
+    }
+  }
+  return failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+function printFile(context: Context, file: RemoteFile): void {
+  const { output } = context;
+  if (output.modes.json) {
+    output.record(file);
+    return;
+  }
+  const facts: [string, string | undefined][] = [
+    ['id', file.id],
+    ['name', file.name],
+    ['size', `${formatSize(file.size)} (${file.size} bytes)`],
+    ['type', file.type],
+    ['uploaded', file.uploadedAt],
+    ['md5', file.md5],
+    ['sha1', file.sha1],
+    ['sha256', file.sha256],
+    ['url', file.url],
+  ];
+  const width = Math.max(...facts.map(([label]) => textWidth(label)));
+  for (const [label, value] of facts) {
+    if (value !== undefined) output.result(`${label.padEnd(width)}  ${printable(value)}`);
+  }
+}

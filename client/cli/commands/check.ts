@@ -1,0 +1,49 @@
+/** `tidemark check`: whether the service has the content of local files. Uploads nothing, creates nothing. */
+import { ask } from '../context.ts';
+import type { Context } from '../context.ts';
+import { digestFile } from '../digests.ts';
+import { EXIT, codeOf, describeError } from '../errors.ts';
+import { printable } from '../format.ts';
+import { openLocalFile } from '../local-file.ts';
+import { createProgress } from '../progress.ts';
+
+/** Exit code 0 when every question was answered, whatever the answers. */
+export async function runCheck(paths: readonly string[], context: Context): Promise<number> {
+  const { output, service, signal } = context;
+  const progress = createProgress(output, { files: paths.length, bytes: 0 });
+  let failed = 0;
+  for (const path of paths) {
+    const item = progress.item(path);
+    try {
+      const file = await openLocalFile(path);
+      const { size } = file;
+      let digests;
+      try {
+        item.phase('hashing', size);
+        digests = await digestFile(file, { signal, onProgress: (bytes) => item.at(bytes) });
+      } finally {
+        await file.close();
+      }
+      const question = { ...digests, size };
+      const answer = await ask(context, path, () => service.check(question, signal));
+      item.end();
+      const { status, url, resume } = answer;
+      if (output.modes.json) {
+        output.record({ path, status, ...digests, size, ...(url === undefined ? {} : { url }), ...(resume ? { resume } : {}) });
+      } else {
+        const there = resume ? ` (${resume.offset} of ${size} bytes)` : '';
+        output.result(`${printable(path)}: ${status}${there}${url === undefined ? '' : ` ${printable(url)}`}`);
+      }
+    } catch (error) {
+      item.end();
+      if (signal.aborted) break;
+      failed += 1;
+      const message = describeError(error);
+      output.complain(message.startsWith(`${path}: `) ? message : `${path}: ${message}`);
+      if (output.modes.json) output.record({ path, status: 'failed', error: { code: codeOf(error), message } });
+    }
+  }
+  progress.stop();
+  signal.throwIfAborted();
+  return failed === 0 ? EXIT.done : EXIT.failed;
+}

@@ -1,0 +1,177 @@
+/** `tidemark upload`: files, folders and standard input. */
+import { collectPaths } from '../collect-paths.ts';
+import type { FoundPath } from '../collect-paths.ts';
+import type { Context } from '../context.ts';
+import { pruneDigests } from '../digests.ts';
+import { CliError, EXIT, InterruptedError, UsageError, codeOf, describeError } from '../errors.ts';
+import { formatDuration, formatSize, printable } from '../format.ts';
+import { createJournal } from '../journal.ts';
+import { createProgress } from '../progress.ts';
+import type { RemoteFile } from '../service-client.ts';
+import { uploadFile } from '../upload-file.ts';
+import { uploadStdin } from '../upload-stdin.ts';
+
+export interface UploadOptions {
+  recursive: boolean;
+  parallel: number;
+  chunkSizeBytes: number | null;
+  /** The name in the catalog, for a single file or standard input. */
+  name: string | undefined;
+}
+
+interface Outcome {
+  status: 'uploaded' | 'instant';
+  file: RemoteFile;
+  sentBytes: number;
+  resumedFrom: number;
+}
+
+type Counts = Record<'uploaded' | 'instant' | 'failed', number>;
+
+const STDIN = '-';
+
+/** Uploads all of `paths`; the exit code. */
+export async function runUpload(paths: readonly string[], options: UploadOptions, context: Context): Promise<number> {
+  const { output, signal } = context;
+  const fromStdin = paths.includes(STDIN);
+  if (fromStdin && options.name === undefined) {
+    throw new UsageError('Standard input has no name of its own: give one with --name.');
+  }
+  if (fromStdin && paths.indexOf(STDIN) !== paths.lastIndexOf(STDIN)) {
+    throw new UsageError('Standard input (-) can be read once only.');
+  }
+  if (options.name !== undefined && paths.length > 1) throw new UsageError('--name goes with a single file.');
+
+  const found: FoundPath[] = fromStdin
+    ? [{ path: STDIN, size: 0 }]
+    : await collectPaths(paths, {
+        recursive: options.recursive,
+        skip: (path, why) => output.say(`${path}: skipped, ${why}`),
+      });
+  if (options.name !== undefined && found.length > 1) throw new UsageError('--name goes with a single file.');
+  if (found.length === 0) output.say('There is nothing to upload.');
+  await Promise.all([createJournal(context.service.settings.serverUrl).prune(), pruneDigests()]);
+
+  const startedAt = performance.now();
+  const totalBytes = found.reduce((sum, { size }) => sum + size, 0);
+  const progress = createProgress(output, { files: found.length, bytes: totalBytes });
+  const counts: Counts = { uploaded: 0, instant: 0, failed: 0 };
+  const exclusively = createExclusion();
+  let next = 0;
+
+  async function work(): Promise<void> {
+    for (;;) {
+      const item = found[next];
+      next += 1;
+      if (item === undefined || signal.aborted) return;
+      await uploadOne(item);
+    }
+  }
+
+  async function uploadOne(item: FoundPath): Promise<void> {
+    const label = item.path === STDIN ? (options.name ?? STDIN) : item.path;
+    const itemProgress = progress.item(label);
+    const itemStartedAt = performance.now();
+    try {
+      if (item.error !== undefined) throw item.error;
+      const { chunkSizeBytes, name } = options;
+      const outcome: Outcome =
+        item.path === STDIN
+          ? await uploadStdin({ context, progress: itemProgress, chunkSizeBytes, name: name ?? STDIN })
+          : await uploadFile(item.path, { context, progress: itemProgress, chunkSizeBytes, name, exclusively });
+      itemProgress.end();
+      counts[outcome.status] += 1;
+      reportSuccess(context, label, item.path, outcome, performance.now() - itemStartedAt);
+    } catch (error) {
+      itemProgress.end();
+      const cause: unknown = signal.aborted ? signal.reason : error;
+      counts.failed += 1;
+      reportFailure(context, label, item.path, cause, performance.now() - itemStartedAt);
+    }
+  }
+
+  await Promise.all(Array.from({ length: Math.min(options.parallel, found.length) }, work));
+  progress.stop();
+  if (found.length > 1) {
+    const { uploaded, instant, failed } = counts;
+    const left = found.length - uploaded - instant - failed;
+    output.say(
+      `${uploaded} uploaded, ${instant} instant, ${failed} failed${left === 0 ? '' : `, ${left} not begun`}, ` +
+        `in ${formatDuration(performance.now() - startedAt)}`,
+    );
+  }
+  if (signal.aborted) return sayInterrupted(context, fromStdin);
+  return counts.failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+function sayInterrupted(context: Context, fromStdin: boolean): number {
+  if (fromStdin) {
+    context.output.complain('Interrupted. An upload from standard input cannot be gone on with: begin it again.');
+  } else {
+    context.output.complain('Interrupted. What has arrived is kept. To go on:');
+    context.output.complain(`  ${context.againCommand}`);
+  }
+  return EXIT.interrupted;
+}
+
+function reportSuccess(context: Context, label: string, path: string, outcome: Outcome, durationMs: number): void {
+  const { output } = context;
+  const { file, status, sentBytes, resumedFrom } = outcome;
+  output.say(`${label}: ${describe(outcome, durationMs)}`);
+  if (output.modes.json) {
+    output.record({
+      path,
+      status,
+      url: file.url,
+      id: file.id,
+      name: file.name,
+      md5: file.md5,
+      size: file.size,
+      sentBytes,
+      resumedFrom,
+      durationMs: Math.round(durationMs),
+    });
+  } else {
+    output.result(printable(file.url));
+  }
+}
+
+function describe({ status, file, sentBytes, resumedFrom }: Outcome, durationMs: number): string {
+  if (status === 'instant') return `instant, the service has these ${formatSize(file.size)} already`;
+  const rate = sentBytes > 0 ? ` (${formatSize((1000 * sentBytes) / Math.max(1, durationMs))}/s)` : '';
+  const resumed = resumedFrom > 0 ? `, resumed at ${formatSize(resumedFrom)}` : '';
+  return `uploaded ${formatSize(file.size)} in ${formatDuration(durationMs)}${rate}${resumed}, MD5 verified`;
+}
+
+function reportFailure(context: Context, label: string, path: string, error: unknown, durationMs: number): void {
+  const { output } = context;
+  const message = describeError(error);
+  if (!(error instanceof InterruptedError)) {
+    // A system error names the path itself; once is enough.
+    output.complain(message.startsWith(`${label}: `) ? message : `${label}: ${message}`);
+    if (error instanceof CliError && error.code === 'gave_up') {
+      output.complain(`What has arrived is kept. To go on: ${context.againCommand}`);
+    }
+    if (process.env['TIDEMARK_DEBUG'] === '1' && error instanceof Error) output.complain(error.stack ?? '');
+  }
+  if (output.modes.json) {
+    const status = error instanceof InterruptedError ? 'interrupted' : 'failed';
+    output.record({ path, status, error: { code: codeOf(error), message }, durationMs: Math.round(durationMs) });
+  }
+}
+
+/** Runs tasks of the same key one after another. */
+function createExclusion(): <T>(key: string, run: () => Promise<T>) => Promise<T> {
+  const tails = new Map<string, Promise<unknown>>();
+  return async (key, run) => {
+    const before = tails.get(key) ?? Promise.resolve();
+    const mine = before.then(run, run);
+    const tail = mine.catch(() => {});
+    tails.set(key, tail);
+    try {
+      return await mine;
+    } finally {
+      if (tails.get(key) === tail) tails.delete(key);
+    }
+  };
+}

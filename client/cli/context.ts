@@ -1,0 +1,73 @@
+/** What every command is given. */
+import { createOutput } from './output.ts';
+import type { Output } from './output.ts';
+import { createServiceClient } from './service-client.ts';
+import type { ServiceClient } from './service-client.ts';
+import { readSettings } from './settings.ts';
+import type { ConnectionFlags } from './settings.ts';
+import { createPatience, patiently } from './retry.ts';
+import type { Wait } from './retry.ts';
+import { ServiceError, describeError } from './errors.ts';
+import { formatDuration } from './format.ts';
+
+export interface CommonFlags extends ConnectionFlags {
+  json?: boolean;
+  quiet?: boolean;
+}
+
+export interface Context {
+  service: ServiceClient;
+  output: Output;
+  /** Aborted by Ctrl-C, with an InterruptedError. */
+  signal: AbortSignal;
+  /** The command line that goes on with this one, without the token. */
+  againCommand: string;
+}
+
+export function createContext(
+  flags: CommonFlags,
+  run: { signal: AbortSignal; againCommand: string },
+  defaults: { retryFor: string },
+): Context {
+  return {
+    service: createServiceClient(readSettings(flags, defaults)),
+    output: createOutput({ json: flags.json === true, quiet: flags.quiet === true }),
+    ...run,
+  };
+}
+
+/** Asks the service until it answers, fails for good, or patience is used up. */
+export function ask<T>(
+  context: Context,
+  about: string | null,
+  operation: (attempt: number) => Promise<T>,
+): Promise<T> {
+  return patiently(operation, {
+    patience: createPatience(context.service.settings.retryForMs),
+    signal: context.signal,
+    onWait: createWaitReporter(context, about),
+  });
+}
+
+const REPEAT_AFTER_MS = 10_000;
+
+/** Says why there is a wait, without saying the same over and over. */
+export function createWaitReporter(context: Context, about: string | null): (wait: Wait) => void {
+  let said = '';
+  let saidAt = 0;
+  return ({ delayMs, error }) => {
+    const text = reasonFor(context, error);
+    const now = performance.now();
+    if (text === said && now - saidAt < REPEAT_AFTER_MS) return;
+    said = text;
+    saidAt = now;
+    const prefix = about === null ? '' : `${about}: `;
+    context.output.say(`${prefix}${text}; trying again in ${formatDuration(delayMs)}`);
+  };
+}
+
+function reasonFor(context: Context, error: unknown): string {
+  if (error instanceof ServiceError && error.status === 507) return 'the store is full, waiting for room';
+  if (error instanceof ServiceError) return describeError(error);
+  return `${context.service.settings.serverUrl}: ${describeError(error)}`;
+}

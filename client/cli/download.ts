@@ -1,0 +1,102 @@
+/** A published content to a sink, in as many requests as the line needs. */
+import type { IncomingMessage } from 'node:http';
+import { createWaitReporter } from './context.ts';
+import type { Context } from './context.ts';
+import { CliError, ServiceError, TransportError, isTransient } from './errors.ts';
+import { readBody } from './http.ts';
+import type { ProgressItem } from './progress.ts';
+import { createPatience, sleep } from './retry.ts';
+
+/** Where the bytes go, in order. */
+export interface Sink {
+  /** Bytes it has. */
+  position(): number;
+  /** The ETag of the content they are of; null when that is not known. */
+  etag(): string | null;
+  /** Drops what it has. @throws when that is not possible. */
+  reset(): Promise<void>;
+  /** Told before the first byte of an answer. */
+  begin(etag: string | null): Promise<void>;
+  write(chunk: Buffer): Promise<void>;
+}
+
+/** Fills the sink with the content at `url`; the number of bytes received. */
+export async function download(
+  url: string,
+  sink: Sink,
+  options: { context: Context; progress: ProgressItem; label: string; size: number | null },
+): Promise<number> {
+  const { context, progress, label } = options;
+  const { service, signal } = context;
+  const patience = createPatience(service.settings.retryForMs);
+  const onWait = createWaitReporter(context, label);
+  let receivedBytes = 0;
+
+  async function attempt(): Promise<void> {
+    let start = sink.position();
+    const etag = sink.etag();
+    // Without a strong ETag nobody can say that the rest belongs to what is here.
+    if (start > 0 && (etag === null || etag.startsWith('W/'))) {
+      await sink.reset();
+      start = 0;
+    }
+    if (start > 0 && start === options.size) return;
+    const headers: Record<string, string> = { 'Accept-Encoding': 'identity' };
+    if (start > 0 && etag !== null) Object.assign(headers, { Range: `bytes=${start}-`, 'If-Range': etag });
+    const response = await service.download(url, headers, signal);
+    try {
+      await receive(response, start);
+    } finally {
+      response.destroy();
+    }
+  }
+
+  async function receive(response: IncomingMessage, start: number): Promise<void> {
+    const status = response.statusCode ?? 0;
+    const resumed = status === 206 && startOf(response) === start;
+    if (status !== 200 && !resumed) {
+      await sink.reset();
+      throw new TransportError('range_refused', `the service did not go on at byte ${start}`);
+    }
+    if (start > 0 && !resumed) await sink.reset();
+    const announced = response.headers['content-length'];
+    const total = announced === undefined ? options.size : sink.position() + Number(announced);
+    if (options.size !== null && total !== null && total !== options.size) {
+      throw new CliError('size_differs', `the service offers ${total} bytes instead of ${options.size}`);
+    }
+    progress.phase('downloading', total);
+    progress.jump(sink.position());
+    await sink.begin(response.headers.etag ?? null);
+    for await (const chunk of readBody(response, { signal, stallTimeoutMs: service.settings.stallTimeoutMs })) {
+      await sink.write(chunk);
+      receivedBytes += chunk.length;
+      patience.progress();
+      progress.at(sink.position());
+    }
+    if (total !== null && sink.position() < total) throw new TransportError('cut', 'the answer ended early');
+  }
+
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      await attempt();
+      return receivedBytes;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isTransient(error)) throw withoutPath(error);
+      const delayMs = patience.next(error);
+      onWait({ delayMs, error });
+      await sleep(delayMs, signal);
+    }
+  }
+}
+
+function startOf(response: IncomingMessage): number | null {
+  const match = /^bytes (\d+)-/.exec(response.headers['content-range'] ?? '');
+  return match ? Number(match[1]) : null;
+}
+
+function withoutPath(error: unknown): unknown {
+  if (!(error instanceof ServiceError) || error.status !== 404) return error;
+  return new CliError('not_found', 'the service has no content by that name', { cause: error });
+}

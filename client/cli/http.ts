@@ -1,0 +1,237 @@
+/**
+ * One HTTP exchange over node:http, with what the library's own stack lacks: a watch
+ * for transfers that stand still, an abort signal, and answers that come before the
+ * body has been sent.
+ */
+import http from 'node:http';
+import https from 'node:https';
+import type { IncomingHttpHeaders, IncomingMessage, ClientRequest } from 'node:http';
+import { TransportError } from './errors.ts';
+import { formatDuration } from './format.ts';
+
+/** Bytes to send; `chunks` may be asked for once. A chunk's memory is its maker's again when the next one is asked for. */
+export interface Body {
+  readonly size: number;
+  chunks(): AsyncIterable<Uint8Array>;
+}
+
+export interface Exchange {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body?: Body | string | undefined;
+  signal: AbortSignal;
+  /** How long nothing may move before the connection counts as dead. */
+  stallTimeoutMs: number;
+  /** The operating system has taken so many bytes of the body more, which makes so many in all. */
+  onSent?: ((bytes: number, totalBytes: number) => void) | undefined;
+}
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+// Connections are kept for the next request: on a far line that is a round trip (two with TLS) saved each.
+const agents = {
+  'http:': new http.Agent({ keepAlive: true }),
+  'https:': new https.Agent({ keepAlive: true }),
+};
+
+/** An answer to an API call is small; more than this is not one of ours. */
+const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+/** What the operating system may still hold of "sent" bytes (Linux: tcp_wmem's default maximum). */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** Sends a request and reads the whole answer. Failures of the line are TransportError. */
+export async function exchange(request: Exchange): Promise<Answer> {
+  const response = await open(request);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of readBody(response, request)) {
+    size += chunk.length;
+    if (size > LONGEST_ANSWER_BYTES) throw new TransportError('answer_too_long', 'the answer is too long');
+    chunks.push(chunk);
+  }
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    body: Buffer.concat(chunks).toString('utf8'),
+  };
+}
+
+/** Sends a request and resolves with the head of the answer; its body is to be read with `readBody`. */
+export function open(request: Exchange): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const url = new URL(request.url);
+    const secure = url.protocol === 'https:';
+    const { body } = request;
+    const headers: Record<string, string> = { ...request.headers };
+    if (typeof body === 'string') headers['Content-Length'] = String(Buffer.byteLength(body));
+    else if (body) headers['Content-Length'] = String(body.size);
+    const outgoing = (secure ? https : http).request(url, {
+      method: request.method,
+      headers,
+      agent: secure ? agents['https:'] : agents['http:'],
+    });
+
+    const startedAt = performance.now();
+    let sentBytes = 0;
+    const watch = watchStall(
+      // On a slow line the system's buffer alone takes a while to drain; that is not a standstill.
+      () => {
+        const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
+        const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
+        return request.stallTimeoutMs + Math.min(drainMs, 3 * request.stallTimeoutMs);
+      },
+      (silentMs) => fail(stallError(silentMs)),
+    );
+
+    let settled = false;
+    function settle(): void {
+      settled = true;
+      watch.stop();
+      request.signal.removeEventListener('abort', onAbort);
+    }
+    function fail(error: unknown): void {
+      if (settled) return;
+      settle();
+      outgoing.destroy();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    function onAbort(): void {
+      fail(request.signal.reason);
+    }
+    function onSent(bytes: number): void {
+      sentBytes += bytes;
+      watch.touch();
+      request.onSent?.(bytes, sentBytes);
+    }
+
+    outgoing.on('error', (error) => fail(asTransportError(error)));
+    outgoing.on('close', () => fail(new TransportError('closed', 'the connection was closed without an answer')));
+    outgoing.on('response', (response) => {
+      settle();
+      // An answer ahead of the body's end is a refusal: the rest of the body is of no use.
+      if (!outgoing.writableEnded) response.once('end', () => outgoing.destroy());
+      resolve(response);
+    });
+    if (request.signal.aborted) {
+      onAbort();
+      return;
+    }
+    request.signal.addEventListener('abort', onAbort, { once: true });
+    if (body === undefined || typeof body === 'string') {
+      outgoing.end(body);
+    } else {
+      pump(outgoing, body, onSent).catch(fail);
+    }
+  });
+}
+
+/** Writes the body; ends quietly when the request is over before the body is. Rejects with the body's own error. */
+async function pump(outgoing: ClientRequest, body: Body, onSent: (bytes: number) => void): Promise<void> {
+  // A destroyed request may keep a write's callback for ever: its close releases the writer.
+  let release: () => void = () => {};
+  outgoing.once('close', () => release());
+  outgoing.once('response', () => release());
+  let over = false;
+  const end = (): void => {
+    over = true;
+  };
+  outgoing.once('close', end);
+  outgoing.once('response', end);
+
+  for await (const chunk of body.chunks()) {
+    if (over) return;
+    const taken = await new Promise<boolean>((resolve) => {
+      release = () => resolve(false);
+      outgoing.write(chunk, (error) => resolve(!error));
+    });
+    if (!taken || over) return;
+    onSent(chunk.length);
+  }
+  outgoing.end();
+}
+
+/** The body of an answer, chunk by chunk; a standstill or a cut is a TransportError. */
+export async function* readBody(
+  response: IncomingMessage,
+  options: Pick<Exchange, 'signal' | 'stallTimeoutMs'>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const watch = watchStall(
+    () => options.stallTimeoutMs,
+    (silentMs) => response.destroy(stallError(silentMs)),
+  );
+  const onAbort = (): void => {
+    response.destroy(options.signal.reason as Error);
+  };
+  if (options.signal.aborted) onAbort();
+  else options.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      watch.touch();
+      yield chunk;
+      // Time the reader took for it is not the line's.
+      watch.touch();
+    }
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw asTransportError(error);
+  } finally {
+    watch.stop();
+    options.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Calls back once when nothing has moved for the allowed time. */
+function watchStall(
+  allowedMs: () => number,
+  onStall: (silentMs: number) => void,
+): { touch: () => void; stop: () => void } {
+  let movedAt = performance.now();
+  let timer: NodeJS.Timeout;
+  const arm = (delayMs: number): void => {
+    timer = setTimeout(look, delayMs);
+  };
+  function look(): void {
+    const silentMs = performance.now() - movedAt;
+    const leftMs = allowedMs() - silentMs;
+    if (leftMs > 0) arm(leftMs + 1);
+    else onStall(silentMs);
+  }
+  arm(allowedMs());
+  return {
+    touch() {
+      movedAt = performance.now();
+    },
+    stop() {
+      clearTimeout(timer);
+    },
+  };
+}
+
+function stallError(silentMs: number): TransportError {
+  return new TransportError('stalled', `the connection stood still for ${formatDuration(silentMs)}`);
+}
+
+const NETWORK_MESSAGES: Record<string, string> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  ETIMEDOUT: 'the connection timed out',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  ENOTFOUND: 'the host name is not known',
+  EAI_AGAIN: 'the host name could not be looked up',
+};
+
+/** An error of the line; anything else (the body's own errors) passes through. */
+function asTransportError(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof TransportError) return error;
+  // Happy eyeballs: several addresses failed, one error each.
+  const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+  const code = (error as NodeJS.ErrnoException).code ?? (first as NodeJS.ErrnoException).code ?? 'network';
+  return new TransportError(code.toLowerCase(), NETWORK_MESSAGES[code] ?? error.message, { cause: error });
+}

@@ -1,0 +1,36 @@
+/** Where unfinished transfers are, so that a later run goes on with them. */
+import { join } from 'node:path';
+import { createRecordFolder, stateFolder } from './atomic-file.ts';
+import type { FileIdentity } from './local-file.ts';
+
+/** Longer than any service keeps an unfinished upload by default (a day). */
+const KEEP_MS = 7 * 24 * 3600 * 1000;
+
+interface JournalEntry {
+  path: string;
+  uploadUrl: string;
+}
+
+export interface Journal {
+  /** The upload that this very state of the file was last sent to. */
+  find(file: FileIdentity): Promise<string | null>;
+  record(file: FileIdentity, uploadUrl: string): Promise<void>;
+  forget(file: FileIdentity): Promise<void>;
+  prune(): Promise<void>;
+}
+
+/** The journal of uploads to one server. */
+export function createJournal(serverUrl: string): Journal {
+  const folder = createRecordFolder<JournalEntry>(join(stateFolder(), 'uploads'), { durable: true });
+  // All of it is in the key: a changed file has another one, and never goes on with an older upload.
+  const keyOf = (file: FileIdentity): string[] => [serverUrl, file.path, String(file.size), file.mtimeNs, file.inode];
+  return {
+    find: async (file) => {
+      const url = (await folder.read(keyOf(file)))?.uploadUrl;
+      return typeof url === 'string' ? url : null;
+    },
+    record: (file, uploadUrl) => folder.write(keyOf(file), { path: file.path, uploadUrl }),
+    forget: (file) => folder.remove(keyOf(file)),
+    prune: () => folder.prune(KEEP_MS),
+  };
+}

@@ -1,0 +1,103 @@
+/** A regular file on its way out: read in order, and watched, so that what is sent is one state of it. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { CliError } from './errors.ts';
+
+const READ_BYTES = 512 * 1024;
+
+/** What tells one state of a file from another. */
+export interface FileIdentity {
+  path: string;
+  size: number;
+  mtimeNs: string;
+  inode: string;
+}
+
+export interface LocalFile {
+  readonly identity: FileIdentity;
+  readonly name: string;
+  readonly size: number;
+  /**
+   * The bytes from `start` up to `end`, in chunks whose memory is reused two chunks later.
+   *
+   * @throws CliError `file_changed` as soon as the file is not what it was when it was opened.
+   */
+  read(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined>;
+  /** @throws CliError `file_changed` */
+  verifyUnchanged(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a regular file; the path is not needed any more afterwards. */
+export async function openLocalFile(path: string): Promise<LocalFile> {
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const opened = await handle.stat({ bigint: true });
+    if (opened.isDirectory()) throw new CliError('is_folder', 'is a folder; add --recursive to upload what is in it');
+    if (!opened.isFile()) throw new CliError('not_a_file', 'is not a regular file');
+    const identity: FileIdentity = {
+      path: resolve(path),
+      size: Number(opened.size),
+      mtimeNs: String(opened.mtimeNs),
+      inode: `${opened.dev}:${opened.ino}`,
+    };
+    return watched(handle, identity);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
+  const { size } = identity;
+
+  async function verifyUnchanged(): Promise<void> {
+    const now = await handle.stat({ bigint: true });
+    if (now.nlink === 0n) throw changed('was deleted or replaced while it was being read');
+    if (Number(now.size) < size) throw changed(`shrank while it was being read, from ${size} to ${now.size} bytes`);
+    if (Number(now.size) > size) throw changed(`grew while it was being read, from ${size} to ${now.size} bytes`);
+    if (String(now.mtimeNs) !== identity.mtimeNs) throw changed('was changed while it was being read');
+  }
+
+  async function* read(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const length = Math.min(READ_BYTES, Math.max(end - start, 1));
+    const buffers = [Buffer.allocUnsafe(length), Buffer.allocUnsafe(length)];
+    let turn = 0;
+
+    async function readAt(position: number): Promise<Uint8Array> {
+      const buffer = buffers[turn] as Buffer;
+      turn = 1 - turn;
+      const wanted = Math.min(length, end - position);
+      const { bytesRead } = await handle.read(buffer, 0, wanted, position);
+      // After the read: a change that came before it is seen now, before its bytes are sent.
+      await verifyUnchanged();
+      if (bytesRead === 0) throw changed('shrank while it was being read');
+      return buffer.subarray(0, bytesRead);
+    }
+
+    // One chunk ahead: the disk works while the line does.
+    let ahead: Promise<Uint8Array> | null = null;
+    let position = start;
+    try {
+      while (position < end) {
+        const chunk = await (ahead ?? readAt(position));
+        position += chunk.length;
+        ahead = position < end ? readAt(position) : null;
+        // Awaited in the next turn; a failure before that is not an unhandled one.
+        ahead?.catch(() => {});
+        yield chunk;
+      }
+    } finally {
+      await ahead?.catch(() => {});
+    }
+  }
+
+  return { identity, name: basename(identity.path), size, read, verifyUnchanged, close: () => handle.close() };
+}
+
+function changed(what: string): CliError {
+  return new CliError('file_changed', `the file ${what}; upload it again once it is at rest`);
+}

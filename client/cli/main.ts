@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** Entry of the command `tidemark`: signals, the one place where errors end, the exit code. */
+import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
+import { printable, shellQuote } from './format.ts';
+import { flushOutput } from './output.ts';
+import { runProgram } from './program.ts';
+
+/** This very command line again, for the eyes: without the token. */
+function againCommand(args: readonly string[]): string {
+  const shown: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const argument = args[at] as string;
+    if (argument === '--token') at += 1;
+    else if (!argument.startsWith('--token=')) shown.push(shellQuote(printable(argument)));
+  }
+  const missing = args.some((argument) => /^--token(=|$)/.test(argument)) ? '   (with TIDEMARK_TOKEN set)' : '';
+  return `tidemark ${shown.join(' ')}${missing}`;
+}
+
+function complain(text: string): void {
+  process.stderr.write(`tidemark: ${printable(text)}\n`);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // The second time: at once, whatever is under way.
+      if (interruption.signal.aborted) process.exit(EXIT.interrupted);
+      interruption.abort(new InterruptedError());
+    });
+  }
+  try {
+    return await runProgram(args, { signal: interruption.signal, againCommand: againCommand(args) });
+  } catch (error) {
+    if (interruption.signal.aborted) {
+      complain('Interrupted.');
+      return EXIT.interrupted;
+    }
+    complain(describeError(error));
+    if (process.env['TIDEMARK_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+const exitCode = await main(process.argv.slice(2));
+await flushOutput();
+// Kept connections and an idle standard input would hold the process.
+process.exit(exitCode);

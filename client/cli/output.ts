@@ -1,0 +1,71 @@
+/**
+ * What a run prints. Results go to stdout (addresses, tables, JSON lines), everything
+ * for the eyes to stderr, so that stdout can always be piped on.
+ */
+import { printable } from './format.ts';
+
+export interface OutputModes {
+  /** One JSON object per line on stdout. */
+  json: boolean;
+  /** Errors and results only. */
+  quiet: boolean;
+}
+
+export interface Output {
+  readonly modes: OutputModes;
+  /** A line of the result. Control characters are the caller's business. */
+  result(line: string): void;
+  /** One object of a `--json` result. */
+  record(value: unknown): void;
+  /** A line for the eyes; not with --quiet. */
+  say(text: string): void;
+  /** A line that --quiet does not hold back. */
+  complain(text: string): void;
+  /** Whether nobody reads stdout any more (`tidemark list | head`). */
+  stdoutClosed(): boolean;
+  /** Something that redraws itself below the lines: cleared before a line, drawn again after it. */
+  attach(display: { clear: () => void; draw: () => void } | null): void;
+}
+
+export function createOutput(modes: OutputModes): Output {
+  let display: { clear: () => void; draw: () => void } | null = null;
+  let closed = false;
+  // A reader that went away is its own business: not a crash, and no reason to stop an upload.
+  process.stdout.on('error', () => {
+    closed = true;
+  });
+  process.stderr.on('error', () => {});
+
+  function line(stream: NodeJS.WriteStream, text: string): void {
+    display?.clear();
+    stream.write(`${text}\n`);
+    display?.draw();
+  }
+
+  return {
+    modes,
+    result: (text) => line(process.stdout, text),
+    record: (value) => line(process.stdout, JSON.stringify(value)),
+    say: (text) => {
+      if (!modes.quiet) line(process.stderr, printable(text));
+    },
+    complain: (text) => line(process.stderr, printable(text)),
+    stdoutClosed: () => closed,
+    attach: (next) => {
+      display = next;
+    },
+  };
+}
+
+/** Lets what was written leave before the process does: pipes are written in the background. */
+export async function flushOutput(): Promise<void> {
+  await Promise.all(
+    [process.stdout, process.stderr].map(
+      (stream) =>
+        new Promise<void>((resolve) => {
+          if (stream.destroyed || !stream.writable) resolve();
+          else stream.write('', () => resolve());
+        }),
+    ),
+  );
+}

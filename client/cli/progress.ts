@@ -1,0 +1,206 @@
+/** How far everything is: one line that redraws itself on a terminal, a line now and then elsewhere. */
+import { fit, formatDuration, formatSize, printable, textWidth } from './format.ts';
+import type { Output } from './output.ts';
+
+const REDRAW_MS = 100;
+const LINE_EVERY_MS = 5000;
+/** Time in which a change of the rate shows by two thirds. */
+const RATE_SMOOTHING_MS = 3000;
+const BAR_COLUMNS = 24;
+
+/** One file's way. */
+export interface ProgressItem {
+  /** A new phase (hashing, uploading…) of so many bytes; null where nobody knows. */
+  phase(name: string, totalBytes: number | null): void;
+  /** Bytes done by work. */
+  at(position: number): void;
+  /** A position reached without work: where a resumed transfer begins, or falls back to. */
+  jump(position: number): void;
+  end(): void;
+}
+
+export interface Progress {
+  item(name: string): ProgressItem;
+  stop(): void;
+}
+
+interface State {
+  name: string;
+  phase: string;
+  total: number | null;
+  position: number;
+  worked: number;
+  quarter: number;
+  lineAt: number;
+}
+
+/**
+ * @param expected - the files that are to come, all together.
+ */
+export function createProgress(output: Output, expected: { files: number; bytes: number }): Progress {
+  const items = new Set<State>();
+  const onTerminal = process.stderr.isTTY === true;
+  let endedFiles = 0;
+  let endedBytes = 0;
+  let lastLineAt = performance.now();
+  let drawn = false;
+  const rate = createRate();
+
+  if (output.modes.quiet) return { item: () => SILENT, stop: () => {} };
+
+  function clear(): void {
+    if (drawn) process.stderr.write('\r\u001b[K');
+    drawn = false;
+  }
+
+  function draw(): void {
+    if (!onTerminal || items.size === 0) return;
+    // One column is left free: a terminal that breaks the line at its edge would scroll.
+    const columns = Math.max(10, (process.stderr.columns || 80) - 1);
+    process.stderr.write(`\r${barLine(columns)}\u001b[K`);
+    drawn = true;
+  }
+
+  function barLine(columns: number): string {
+    const { label, share, facts } = describe();
+    const bar = share === null ? '' : ` [${drawBar(share)}] ${Math.floor(share * 100)}%`;
+    const withBar = columns - textWidth(bar) - textWidth(facts) - 1;
+    if (withBar >= 12) return `${fit(label, withBar)}${bar} ${facts}`;
+    const percent = share === null ? '' : ` ${Math.floor(share * 100)}%`;
+    const narrow = columns - textWidth(percent) - textWidth(facts) - 1;
+    if (narrow >= 8) return `${fit(label, narrow)}${percent} ${facts}`;
+    return fit(`${percent.trim()} ${facts}`.trim(), columns);
+  }
+
+  function describe(): { label: string; share: number | null; facts: string } {
+    const [only] = items;
+    const bytesPerSecond = rate.value();
+    const speed = bytesPerSecond > 0 ? ` ${formatSize(bytesPerSecond)}/s` : '';
+    if (only !== undefined && expected.files <= 1) {
+      const { name, phase, total, position } = only;
+      if (total === null) return { label: `${name}: ${phase}`, share: null, facts: `${formatSize(position)}${speed}` };
+      const share = total === 0 ? 1 : Math.min(1, position / total);
+      const facts = `${formatSize(position)} of ${formatSize(total)}${speed}${timeLeft(total - position, bytesPerSecond)}`;
+      return { label: `${name}: ${phase}`, share, facts };
+    }
+    let position = endedBytes;
+    const names: string[] = [];
+    for (const item of items) {
+      if (item.phase !== 'hashing') position += item.position;
+      const share = item.total ? ` ${Math.floor((100 * item.position) / item.total)}%` : '';
+      names.push(`${item.name} ${item.phase}${share}`);
+    }
+    const share = expected.bytes === 0 ? null : Math.min(1, position / expected.bytes);
+    const label = `${endedFiles} of ${expected.files} files (${names.join(', ')})`;
+    return { label, share, facts: `${formatSize(position)} of ${formatSize(expected.bytes)}${speed}` };
+  }
+
+  function sayNowAndThen(): void {
+    const now = performance.now();
+    if (expected.files > 1) {
+      if (items.size > 0 && now - lastLineAt >= LINE_EVERY_MS) sayLine();
+      return;
+    }
+    for (const item of items) {
+      const quarter = item.total ? Math.min(3, Math.floor((4 * item.position) / item.total)) : 0;
+      if (quarter > item.quarter || now - item.lineAt >= LINE_EVERY_MS) {
+        item.quarter = Math.max(quarter, item.quarter);
+        item.lineAt = now;
+        sayLine();
+      }
+    }
+  }
+
+  function sayLine(): void {
+    lastLineAt = performance.now();
+    const { label, share, facts } = describe();
+    output.say(`${label}${share === null ? '' : ` ${Math.floor(share * 100)}%`}, ${facts}`);
+  }
+
+  function tick(): void {
+    let worked = 0;
+    for (const item of items) {
+      worked += item.worked;
+      item.worked = 0;
+    }
+    rate.add(worked);
+    if (onTerminal) draw();
+    else sayNowAndThen();
+  }
+
+  const timer = setInterval(tick, REDRAW_MS);
+  timer.unref();
+  output.attach(onTerminal ? { clear, draw } : null);
+
+  function item(name: string): ProgressItem {
+    const now = performance.now();
+    const state: State = { name: printable(name), phase: '', total: null, position: 0, worked: 0, quarter: 0, lineAt: now };
+    return {
+      phase(phase, total) {
+        if (expected.files <= 1 && state.phase !== phase) rate.reset();
+        Object.assign(state, { phase, total, position: 0, worked: 0, quarter: 0, lineAt: performance.now() });
+        items.add(state);
+      },
+      at(position) {
+        state.worked += Math.max(0, position - state.position);
+        state.position = position;
+        if (!onTerminal && expected.files <= 1) sayNowAndThen();
+      },
+      jump(position) {
+        state.position = position;
+        if (state.total) state.quarter = Math.min(3, Math.floor((4 * position) / state.total));
+      },
+      end() {
+        if (!items.delete(state)) return;
+        endedFiles += 1;
+        endedBytes += state.total ?? state.position;
+        if (items.size === 0) clear();
+      },
+    };
+  }
+
+  function stop(): void {
+    clearInterval(timer);
+    clear();
+    output.attach(null);
+  }
+
+  return { item, stop };
+}
+
+const SILENT: ProgressItem = { phase: () => {}, at: () => {}, jump: () => {}, end: () => {} };
+
+function drawBar(share: number): string {
+  const full = Math.floor(share * BAR_COLUMNS);
+  return '#'.repeat(full) + '-'.repeat(BAR_COLUMNS - full);
+}
+
+function timeLeft(bytes: number, bytesPerSecond: number): string {
+  if (bytesPerSecond < 1 || bytes <= 0) return '';
+  const seconds = Math.ceil(bytes / bytesPerSecond);
+  return seconds > 359_999 ? '' : `, ${formatDuration(seconds * 1000)} left`;
+}
+
+/** Bytes per second, smoothed exponentially. */
+function createRate(): { add: (bytes: number) => void; value: () => number; reset: () => void } {
+  let bytesPerMs = 0;
+  let weight = 0;
+  let at = performance.now();
+  return {
+    add(bytes) {
+      const now = performance.now();
+      const elapsedMs = Math.max(1, now - at);
+      at = now;
+      const fresh = 1 - Math.exp(-elapsedMs / RATE_SMOOTHING_MS);
+      bytesPerMs += (bytes / elapsedMs - bytesPerMs) * fresh;
+      weight += (1 - weight) * fresh;
+    },
+    // Divided by the weight of what was seen, so that the first seconds are not shown too low.
+    value: () => (weight < 0.05 ? 0 : (bytesPerMs / weight) * 1000),
+    reset() {
+      bytesPerMs = 0;
+      weight = 0;
+      at = performance.now();
+    },
+  };
+}

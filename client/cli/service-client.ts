@@ -1,0 +1,212 @@
+/** The service's HTTP API as functions. One call is one request; trying again is the caller's business. */
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { CliError, ServiceError } from './errors.ts';
+import { exchange, open, readBody } from './http.ts';
+import type { Answer, Body } from './http.ts';
+import { printable } from './format.ts';
+import type { Settings } from './settings.ts';
+
+/** A file in the service's catalog. */
+export interface RemoteFile {
+  id: string;
+  name: string;
+  size: number;
+  md5: string;
+  sha1?: string;
+  sha256?: string;
+  type: string;
+  uploadedAt: string;
+  url: string;
+}
+
+export interface CheckAnswer {
+  status: 'exists' | 'notfound' | 'uploading';
+  url?: string;
+  file?: RemoteFile;
+  /** An unfinished upload of the same content and owner. */
+  resume?: { url: string; offset: number; length: number | null } | null;
+}
+
+export interface CheckQuestion {
+  md5: string;
+  size?: number;
+  sha256?: string;
+  /** With it, content that is there already becomes a file of ours by this name. */
+  filename?: string;
+}
+
+export interface ListQuestion {
+  limit: number;
+  cursor?: string;
+  search?: string;
+  sort?: string;
+  order?: string;
+}
+
+export interface ServiceClient {
+  readonly settings: Settings;
+  /** Where new uploads are created. */
+  readonly uploadsUrl: string;
+  check(question: CheckQuestion, signal: AbortSignal): Promise<CheckAnswer>;
+  list(question: ListQuestion, signal: AbortSignal): Promise<{ files: RemoteFile[]; nextCursor: string | null }>;
+  file(id: string, signal: AbortSignal): Promise<RemoteFile>;
+  rename(id: string, name: string, signal: AbortSignal): Promise<RemoteFile>;
+  remove(id: string, signal: AbortSignal): Promise<void>;
+  /** Opens a published content; 200, 206, 304, 412 and 416 come back, the rest is thrown. */
+  download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage>;
+  /** A request of the tus protocol. Any status but 2xx is thrown. */
+  tus(request: TusExchange): Promise<Answer>;
+  /** The same resource, addressed the way this client reaches the service. */
+  rebase(url: string): string;
+}
+
+export interface TusExchange {
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body?: Body | undefined;
+  signal: AbortSignal;
+  onSent?: (bytes: number, totalBytes: number) => void;
+}
+
+export function createServiceClient(settings: Settings): ServiceClient {
+  const { serverUrl, stallTimeoutMs } = settings;
+  const authorization: Record<string, string> =
+    settings.token === null ? {} : { Authorization: `Bearer ${settings.token}` };
+
+  /**
+   * Addresses in answers name the service as it believes to be called. Behind a proxy or a
+   * second address that may be wrong, and the token must not follow them to another host:
+   * what lies under our own routes is asked of the server we were given.
+   */
+  function rebase(url: string): string {
+    const match = /\/(?:uploads|files)\/[^/?#]+$/.exec(new URL(url, `${serverUrl}/`).pathname);
+    if (!match) throw new CliError('protocol', `the service gave an address that is not its own: ${printable(url)}`);
+    return `${serverUrl}${match[0]}`;
+  }
+
+  async function call(
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    options: { query?: Record<string, string | number | undefined>; json?: unknown } = {},
+  ): Promise<Answer> {
+    const url = new URL(`${serverUrl}${path}`);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const headers: Record<string, string> = { ...authorization, Accept: 'application/json' };
+    if (options.json !== undefined) headers['Content-Type'] = 'application/json';
+    const body = options.json === undefined ? undefined : JSON.stringify(options.json);
+    const answer = await exchange({ method, url: url.href, headers, body, signal, stallTimeoutMs });
+    if (answer.status < 200 || answer.status > 299) throw refusal(method, answer);
+    return answer;
+  }
+
+  async function download(
+    url: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const request = { method: 'GET', url: rebase(url), headers: { ...authorization, ...headers }, signal, stallTimeoutMs };
+    const response = await open(request);
+    const status = response.statusCode ?? 0;
+    if ([200, 206, 304, 412, 416].includes(status)) return response;
+    const chunks: Buffer[] = [];
+    for await (const chunk of readBody(response, request)) chunks.push(chunk);
+    throw refusal('GET', { status, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') });
+  }
+
+  async function tus(request: TusExchange): Promise<Answer> {
+    const answer = await exchange({
+      ...request,
+      url: rebaseUnlessEndpoint(request.url),
+      headers: { ...request.headers, ...authorization },
+      stallTimeoutMs,
+    });
+    if (answer.status < 200 || answer.status > 299) throw refusal(request.method, answer);
+    return answer;
+  }
+
+  function rebaseUnlessEndpoint(url: string): string {
+    return url === `${serverUrl}/uploads` ? url : rebase(url);
+  }
+
+  return {
+    settings,
+    uploadsUrl: `${serverUrl}/uploads`,
+    check: async (question, signal) =>
+      readJson<CheckAnswer>(await call('GET', '/check', signal, { query: { ...question } }), isCheckAnswer),
+    list: async (question, signal) =>
+      readJson<{ files: RemoteFile[]; nextCursor: string | null }>(
+        await call('GET', '/api/files', signal, { query: { ...question } }),
+        (value) => Array.isArray(value['files']),
+      ),
+    file: async (id, signal) =>
+      readJson<RemoteFile>(await call('GET', `/api/files/${encodeURIComponent(id)}`, signal), isFile),
+    rename: async (id, name, signal) =>
+      readJson<RemoteFile>(
+        await call('PATCH', `/api/files/${encodeURIComponent(id)}`, signal, { json: { name } }),
+        isFile,
+      ),
+    remove: async (id, signal) => {
+      await call('DELETE', `/api/files/${encodeURIComponent(id)}`, signal);
+    },
+    download,
+    tus,
+    rebase,
+  };
+}
+
+/** What the service says against a request, in its own words where it has any. */
+function refusal(method: string, answer: Answer): ServiceError {
+  const { code, message } = readRefusal(answer);
+  return new ServiceError({
+    code,
+    message: printable(message),
+    status: answer.status,
+    method,
+    retryAfterMs: readRetryAfter(answer.headers),
+  });
+}
+
+function readRefusal(answer: Answer): { code: string; message: string } {
+  try {
+    const parsed = JSON.parse(answer.body) as { error?: { code?: unknown; message?: unknown } } | null;
+    const { code, message } = parsed?.error ?? {};
+    if (typeof message === 'string') return { code: typeof code === 'string' ? code : 'refused', message };
+  } catch {
+    // Not from the service: a proxy in between, or another program on that port.
+  }
+  if (answer.status >= 300 && answer.status < 400) {
+    const to = answer.headers.location ?? 'elsewhere';
+    return { code: 'redirected', message: `The server sends us to ${to}; give that address with --server.` };
+  }
+  return { code: 'http_error', message: `The server answered ${answer.status} without saying why.` };
+}
+
+function readRetryAfter(headers: IncomingHttpHeaders): number | null {
+  const value = headers['retry-after'];
+  return value !== undefined && /^\d{1,9}$/.test(value) ? Number(value) * 1000 : null;
+}
+
+function readJson<T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(answer.body);
+  } catch {
+    value = null;
+  }
+  if (typeof value !== 'object' || value === null || !isExpected(value as Record<string, unknown>)) {
+    throw new CliError('protocol', 'the server answers, but not as a Tidemark service does; is the address right?');
+  }
+  return value as T;
+}
+
+function isCheckAnswer(value: Record<string, unknown>): boolean {
+  return value['status'] === 'exists' || value['status'] === 'notfound' || value['status'] === 'uploading';
+}
+
+function isFile(value: Record<string, unknown>): boolean {
+  return typeof value['id'] === 'string' && typeof value['md5'] === 'string' && typeof value['size'] === 'number';
+}

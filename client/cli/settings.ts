@@ -1,0 +1,93 @@
+/** Which service to talk to, and as whom: flags win over the environment, that over `.env`. */
+import { readFileSync } from 'node:fs';
+import { parse } from 'dotenv';
+import { UsageError } from './errors.ts';
+import { parseDuration } from './format.ts';
+
+export interface Settings {
+  /** Without a slash at the end. */
+  readonly serverUrl: string;
+  /** Goes to `serverUrl` alone and is never printed. */
+  readonly token: string | null;
+  /** How long to keep trying without any progress. */
+  readonly retryForMs: number;
+  /** How long a connection may stand still. */
+  readonly stallTimeoutMs: number;
+}
+
+export interface ConnectionFlags {
+  server?: string;
+  token?: string;
+  retryFor?: string;
+  stallTimeout?: string;
+}
+
+type Environment = Record<string, string | undefined>;
+
+/** @throws UsageError when a value makes no sense. */
+export function readSettings(flags: ConnectionFlags, defaults: { retryFor: string }): Settings {
+  const environment: Environment = { ...readDotenv(), ...withoutEmpty(process.env) };
+  const server = flags.server ?? environment['TIDEMARK_SERVER'];
+  const token = flags.token ?? environment['TIDEMARK_TOKEN'] ?? null;
+  // It becomes a header: a stray line break would otherwise surface as an obscure refusal of node:http.
+  if (token !== null && !/^[\u0021-\u007e]+$/.test(token)) {
+    throw new UsageError('The token contains characters that no token has (spaces, line breaks or non-ASCII).');
+  }
+  return {
+    serverUrl: server === undefined ? defaultServerUrl(environment) : parseServer(server),
+    token,
+    retryForMs: parseDuration(flags.retryFor ?? defaults.retryFor, '--retry-for'),
+    stallTimeoutMs: Math.max(100, parseDuration(flags.stallTimeout ?? '30s', '--stall-timeout')),
+  };
+}
+
+/**
+ * Reads `HOST:PORT`, or a URL with an optional path prefix.
+ *
+ * @throws UsageError
+ */
+export function parseServer(text: string): string {
+  const trimmed = text.trim();
+  const candidate = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`;
+  let url: URL;
+  try {
+    url = new URL(candidate);
+  } catch {
+    throw new UsageError(`--server: “${text}” is neither HOST:PORT nor a URL.`);
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new UsageError(`--server: only http and https are spoken, not “${url.protocol}”.`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError('--server: a name or password in the URL is not supported; use TIDEMARK_TOKEN.');
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw new UsageError(`--server: “${text}” must end with the host, the port or a path.`);
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function defaultServerUrl(environment: Environment): string {
+  const host = environment['HOST'] ?? '127.0.0.1';
+  // A listening address is none to connect to.
+  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const bracketed = reachable.includes(':') && !reachable.startsWith('[') ? `[${reachable}]` : reachable;
+  try {
+    return parseServer(`http://${bracketed}:${environment['HTTP_PORT'] ?? '8080'}`);
+  } catch {
+    throw new UsageError('HOST and HTTP_PORT do not make an address; set TIDEMARK_SERVER or --server.');
+  }
+}
+
+function readDotenv(): Environment {
+  try {
+    return withoutEmpty(parse(readFileSync('.env')));
+  } catch {
+    // No .env, or none that may be read: the environment and the flags say it all.
+    return {};
+  }
+}
+
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+}

@@ -1,0 +1,152 @@
+/** Where a download goes: a `.part` file beside its target, or standard output. */
+import { createHash } from 'node:crypto';
+import { link, lstat, open, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { createRecordFolder, stateFolder } from './atomic-file.ts';
+import type { Sink } from './download.ts';
+import { CliError } from './errors.ts';
+
+/** Which content a `.part` file holds the beginning of. */
+interface PartRecord {
+  md5: string;
+  etag: string;
+}
+
+export interface FileSink extends Sink {
+  /** The MD5 of what is on the disk, read back. */
+  digest(onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string>;
+  /** Gives the finished file its name. @throws CliError `exists` unless `force`. */
+  publish(force: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+const KEEP_MS = 7 * 24 * 3600 * 1000;
+
+/** Opens `<target>.part`, with what an earlier run left of the same content. */
+export async function openFileSink(target: string, source: { serverUrl: string; md5: string }): Promise<FileSink> {
+  const part = `${target}.part`;
+  const records = createRecordFolder<PartRecord>(join(stateFolder(), 'downloads'), { durable: false });
+  const key = [source.serverUrl, resolve(target)];
+  await records.prune(KEEP_MS);
+  const record = await records.read(key);
+  const handle = await open(part, 'a+');
+  let etag: string | null = null;
+  let position = (await handle.stat()).size;
+  if (record?.md5 === source.md5 && typeof record.etag === 'string') etag = record.etag;
+
+  async function reset(): Promise<void> {
+    await handle.truncate(0);
+    position = 0;
+    etag = null;
+  }
+
+  async function begin(next: string | null): Promise<void> {
+    if (next === etag) return;
+    etag = next;
+    // Without the record a later run begins again; this one goes on all the same.
+    if (etag === null) await records.remove(key);
+    else await records.write(key, { md5: source.md5, etag }).catch(() => {});
+  }
+
+  async function write(chunk: Buffer): Promise<void> {
+    let written = 0;
+    while (written < chunk.length) {
+      const { bytesWritten } = await handle.write(chunk, written, chunk.length - written);
+      written += bytesWritten;
+      position += bytesWritten;
+    }
+  }
+
+  async function digest(onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string> {
+    const hash = createHash('md5');
+    const buffer = Buffer.allocUnsafe(512 * 1024);
+    for (let at = 0; ; ) {
+      signal.throwIfAborted();
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+      onProgress(at);
+    }
+  }
+
+  async function publish(force: boolean): Promise<void> {
+    await handle.sync();
+    if (force) await rename(part, target);
+    else await renameUnlessTaken(part, target);
+    await syncFolder(dirname(target));
+    await records.remove(key);
+  }
+
+  return {
+    position: () => position,
+    etag: () => etag,
+    reset,
+    begin,
+    write,
+    digest,
+    publish,
+    close: () => handle.close(),
+  };
+}
+
+/** @throws CliError `exists` when there is something at `path`, if only a dangling link. */
+export async function refuseTaken(path: string): Promise<void> {
+  const there = await lstat(path).catch(() => null);
+  if (there !== null) throw alreadyThere(path);
+}
+
+function alreadyThere(path: string): CliError {
+  return new CliError('exists', `${path} exists already; --force replaces it`);
+}
+
+async function renameUnlessTaken(part: string, target: string): Promise<void> {
+  try {
+    // A hard link fails where a rename would silently replace what came in between.
+    await link(part, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyThere(target);
+    // A file system without hard links.
+    await refuseTaken(target);
+    await rename(part, target);
+    return;
+  }
+  await rm(part);
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => null);
+  // Some file systems refuse it; the file itself is synced.
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
+
+/** Standard output: what has left cannot be taken back. */
+export function createStdoutSink(): Sink & { digest(): string } {
+  const hash = createHash('md5');
+  let position = 0;
+  let etag: string | null = null;
+  return {
+    position: () => position,
+    etag: () => etag,
+    reset() {
+      if (position === 0) return Promise.resolve();
+      return Promise.reject(new CliError('changed', 'the content changed while it was being written to standard output'));
+    },
+    begin(next) {
+      etag = next;
+      return Promise.resolve();
+    },
+    write(chunk) {
+      hash.update(chunk);
+      position += chunk.length;
+      return new Promise((written, failed) => {
+        process.stdout.write(chunk, (error) => {
+          if (error) failed(new CliError('stdout_closed', 'nobody reads standard output any more', { cause: error }));
+          else written();
+        });
+      });
+    },
+    digest: () => hash.copy().digest('hex'),
+  };
+}

@@ -1,0 +1,83 @@
+/** Bytes from a pipe: their number is known at their end, and one chunk of them is kept to be sent again. */
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { CliError } from './errors.ts';
+import type { Body } from './http.ts';
+import type { UploadSource } from './tus-stack.ts';
+
+export interface StreamSource extends UploadSource {
+  /** Of all bytes read; to be asked for once the end was reached. */
+  summary(): { md5: string; size: number };
+}
+
+/**
+ * @param chunkSizeBytes - how much is held in memory, and thus how much can be sent again.
+ */
+export function createStreamSource(stream: Readable, chunkSizeBytes: number): StreamSource {
+  const md5 = createHash('md5');
+  const chunk = Buffer.allocUnsafe(chunkSizeBytes);
+  let chunkStart = 0;
+  let chunkLength = 0;
+  /** Read from the pipe and beyond the chunk: tells whether the chunk is the last. */
+  let surplus: Buffer | null = null;
+  let ended = false;
+  const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+
+  async function nextPiece(): Promise<Buffer | null> {
+    if (surplus !== null) {
+      const piece = surplus;
+      surplus = null;
+      return piece;
+    }
+    if (ended) return null;
+    const { value, done } = await iterator.next();
+    if (done === true) {
+      ended = true;
+      return null;
+    }
+    return value;
+  }
+
+  /** Fills the chunk, and reads on until it is certain whether more follows. */
+  async function fill(): Promise<void> {
+    while (surplus === null || chunkLength < chunkSizeBytes) {
+      const piece = await nextPiece();
+      if (piece === null) return;
+      const taken = Math.min(piece.length, chunkSizeBytes - chunkLength);
+      piece.copy(chunk, chunkLength, 0, taken);
+      md5.update(piece.subarray(0, taken));
+      chunkLength += taken;
+      if (taken < piece.length) surplus = piece.subarray(taken);
+    }
+  }
+
+  async function slice(start: number): Promise<{ body: Body; last: boolean }> {
+    if (start < chunkStart || start > chunkStart + chunkLength) {
+      throw new CliError(
+        'not_resumable',
+        'the service lost bytes of standard input that are not held here any more; begin again',
+      );
+    }
+    // All of the chunk has arrived (or there was none yet): the next one.
+    if (start === chunkStart + chunkLength && !(ended && surplus === null)) {
+      chunkStart = start;
+      chunkLength = 0;
+      await fill();
+    }
+    const bytes = chunk.subarray(start - chunkStart, chunkLength);
+    return { body: bodyOf(bytes), last: ended && surplus === null };
+  }
+
+  return { size: null, slice, summary: () => ({ md5: md5.copy().digest('hex'), size: chunkStart + chunkLength }) };
+}
+
+const PIECE_BYTES = 64 * 1024;
+
+function bodyOf(bytes: Buffer): Body {
+  return {
+    size: bytes.length,
+    async *chunks() {
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+    },
+  };
+}

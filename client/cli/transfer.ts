@@ -1,0 +1,162 @@
+/**
+ * Bytes to the service, over the tus protocol, through whatever breaks on the way.
+ * tus-js-client speaks the protocol, one attempt at a time; when to try again and
+ * when to give up is decided here.
+ */
+import { DetailedError, Upload } from 'tus-js-client';
+import type { UrlStorage } from 'tus-js-client';
+import { CliError, ServiceError, isTransient } from './errors.ts';
+import { createPatience, sleep } from './retry.ts';
+import type { Wait } from './retry.ts';
+import type { ServiceClient } from './service-client.ts';
+import { UploadUnusableError, createSourceReader, createTusStack } from './tus-stack.ts';
+import type { TusObserver, UploadSource } from './tus-stack.ts';
+
+/** A small file travels with the request that announces it: one round trip instead of two. */
+const WITH_CREATION_BYTES = 256 * 1024;
+
+export interface TransferOptions {
+  service: ServiceClient;
+  source: UploadSource;
+  /** Keys as the service knows them: filename, filetype, md5, sha256. */
+  metadata: Record<string, string>;
+  /** An unfinished upload to go on with. */
+  uploadUrl: string | null;
+  /** Most bytes in one request; null for all that is left in one. */
+  chunkSizeBytes: number | null;
+  signal: AbortSignal;
+  /** Told before the first byte is sent to a new upload. */
+  onUploadUrl: (uploadUrl: string) => Promise<void>;
+  /** The upload is not to be gone on with. */
+  onUploadGone: () => Promise<void>;
+  /** Where the service says that the transfer stands; less than what was sent when bytes got lost. */
+  onOffset: (offset: number) => void;
+  /** Bytes have left, up to this position. */
+  onSending: (position: number) => void;
+  onWait: (wait: Wait) => void;
+}
+
+export interface TransferResult {
+  uploadUrl: string;
+  /** As the service said it; null when that answer got lost. */
+  fileId: string | null;
+  fileUrl: string | null;
+  /** Bytes sent, those included that had to be sent again. */
+  sentBytes: number;
+  /** Where the first request of this run began. */
+  startOffset: number;
+}
+
+/** Sends the source until the service has all of it. */
+export async function transfer(options: TransferOptions): Promise<TransferResult> {
+  const patience = createPatience(options.service.settings.retryForMs);
+  let uploadUrl = options.uploadUrl;
+  let fileId: string | null = null;
+  let fileUrl: string | null = null;
+  let sentBytes = 0;
+  let startOffset: number | null = null;
+  let furthest = 0;
+  let restarted = false;
+
+  const observer: TusObserver = {
+    onOffset(offset: number): void {
+      startOffset ??= offset;
+      if (offset > furthest) patience.progress();
+      furthest = Math.max(furthest, offset);
+      options.onOffset(offset);
+    },
+    onSending(bytes: number, position: number): void {
+      startOffset ??= position - bytes;
+      sentBytes += bytes;
+      options.onSending(position);
+    },
+    onPublished(id: string, url: string | null): void {
+      fileId = id;
+      fileUrl = url;
+    },
+  };
+
+  /** One run of the library, from HEAD or POST to success or to the first thing that goes wrong. */
+  function attempt(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { service, source, signal } = options;
+      const stack = createTusStack({ service, size: source.size, signal, observer });
+      const upload = new Upload(Buffer.alloc(0), {
+        // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
+        ...(uploadUrl === null ? { endpoint: options.service.uploadsUrl } : { uploadUrl }),
+        metadata: options.metadata,
+        chunkSize: options.chunkSizeBytes ?? Number.POSITIVE_INFINITY,
+        uploadLengthDeferred: options.source.size === null,
+        uploadDataDuringCreation: options.source.size !== null && options.source.size <= WITH_CREATION_BYTES,
+        retryDelays: null,
+        httpStack: stack,
+        fileReader: createSourceReader(options.source),
+        fingerprint: () => Promise.resolve('tidemark'),
+        urlStorage: recordUrl(),
+        onUploadUrlAvailable: () => {
+          uploadUrl = upload.url;
+        },
+        onSuccess: () => resolve(),
+        onError: (error) => reject(causeOf(error)),
+      });
+      upload.start();
+    });
+  }
+
+  // The one hook of the library that is waited for between "the upload exists" and its first byte.
+  function recordUrl(): UrlStorage {
+    return {
+      findAllUploads: () => Promise.resolve([]),
+      findUploadsByFingerprint: () => Promise.resolve([]),
+      removeUpload: () => Promise.resolve(),
+      addUpload: async (_fingerprint, upload) => {
+        if (upload.uploadUrl !== null) await options.onUploadUrl(upload.uploadUrl);
+        return 'tidemark';
+      },
+    };
+  }
+
+  for (;;) {
+    options.signal.throwIfAborted();
+    try {
+      await attempt();
+      if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
+      return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (uploadUrl !== null && isGone(error)) {
+        await options.onUploadGone();
+        // Once: a service that loses every upload will lose the next one too.
+        if (restarted || !canStartOver(options.source)) throw error;
+        restarted = true;
+        uploadUrl = null;
+        furthest = 0;
+        patience.progress();
+        options.onOffset(0);
+        continue;
+      }
+      if (!isTransient(error)) throw error;
+      const delayMs = patience.next(error);
+      options.onWait({ delayMs, error });
+      await sleep(delayMs, options.signal);
+    }
+  }
+}
+
+/** Whether the upload, not the service or the request, is what is wrong. */
+function isGone(error: unknown): boolean {
+  if (error instanceof UploadUnusableError) return true;
+  return error instanceof ServiceError && error.method !== 'POST' && (error.status === 404 || error.status === 410);
+}
+
+/** What has been read from a pipe and sent is gone. */
+function canStartOver(source: UploadSource): boolean {
+  return source.size !== null;
+}
+
+function causeOf(error: Error): Error {
+  if (!(error instanceof DetailedError)) return error;
+  if (error.causingError) return error.causingError;
+  const [what] = error.message.split(', originated from request');
+  return new CliError('protocol', `the server does not speak tus as it should (${what}); is the address right?`);
+}

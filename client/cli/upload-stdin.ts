@@ -1,0 +1,50 @@
+/** Standard input, from the pipe to a verified address. */
+import { lookup } from 'mime-types';
+import { createWaitReporter } from './context.ts';
+import type { Context } from './context.ts';
+import type { ProgressItem } from './progress.ts';
+import type { RemoteFile } from './service-client.ts';
+import { createStreamSource } from './stdin-source.ts';
+import { transfer } from './transfer.ts';
+import { verifyPublished } from './verify.ts';
+
+const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
+
+/** Uploads what comes through the pipe. Its digests are known at the end only, so nothing is instant here. */
+export async function uploadStdin(options: {
+  context: Context;
+  progress: ProgressItem;
+  chunkSizeBytes: number | null;
+  name: string;
+}): Promise<{ status: 'uploaded'; file: RemoteFile; sentBytes: number; resumedFrom: number }> {
+  const { context, progress, name } = options;
+  const { signal } = context;
+  const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_BYTES;
+  const source = createStreamSource(process.stdin, chunkSizeBytes);
+  // Nothing else would wake a reader that waits for the other end of the pipe.
+  const stop = (): void => {
+    process.stdin.destroy(signal.reason as Error);
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    progress.phase('uploading', null);
+    const sent = await transfer({
+      service: context.service,
+      source,
+      metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream' },
+      uploadUrl: null,
+      chunkSizeBytes,
+      signal,
+      onUploadUrl: () => Promise.resolve(),
+      onUploadGone: () => Promise.resolve(),
+      onOffset: (offset) => progress.jump(offset),
+      onSending: (position) => progress.at(position),
+      onWait: createWaitReporter(context, name),
+    });
+    const file = await verifyPublished(context, sent, { name, ...source.summary() });
+    return { status: 'uploaded', file, sentBytes: sent.sentBytes, resumedFrom: 0 };
+  } finally {
+    signal.removeEventListener('abort', stop);
+    process.stdin.destroy();
+  }
+}

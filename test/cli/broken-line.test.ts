@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startService } from '../support/service.ts';
+import type { RunningService } from '../support/service.ts';
+import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
+
+const SIZE = 24 * MIB;
+const SLOW = 12 * MIB;
+
+let service: RunningService;
+
+beforeAll(async () => {
+  service = await startService();
+});
+
+afterAll(async () => {
+  await service.stop();
+});
+
+test('killed on the way, the next run goes on from what has arrived', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const path = await client.makeFile('killed.bin', SIZE);
+  const first = client.start(['upload', path]);
+  await until(() => line.sentBytes() > SIZE / 3);
+  first.signal('SIGKILL');
+  await first.done;
+
+  const result = await client.run(['upload', '--json', path]);
+  expect(result.exitCode).toBe(0);
+  const [record] = result.records();
+  expect(record).toMatchObject({ status: 'uploaded', size: SIZE });
+  expect(record?.resumedFrom).toBeGreaterThan(0);
+  expect(record?.sentBytes).toBe(SIZE - (record?.resumedFrom ?? 0));
+});
+
+test('a changed file never goes on with the upload of its earlier state', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const path = await client.makeFile('edited.bin', SIZE);
+  const first = client.start(['upload', path]);
+  await until(() => line.sentBytes() > SIZE / 4);
+  first.signal('SIGKILL');
+  await first.done;
+  await client.makeFile('edited.bin', SIZE - 5);
+  const [record] = (await client.run(['upload', '--json', path])).records();
+  expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
+});
+
+test('the service is killed and started again on the way', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
+  await until(() => line.sentBytes() > SIZE / 3);
+  await service.kill('SIGKILL');
+  await run.said('trying again');
+  await service.restart();
+  const result = await run.done;
+  expect(result.exitCode).toBe(0);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+});
+
+test('the line is cut on the way: what was stored is not sent again', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const run = client.start(['upload', '--json', await client.makeFile('cut.bin', SIZE)]);
+  await until(() => line.sentBytes() > SIZE / 3);
+  line.cut();
+  await until(() => line.sentBytes() > (2 * SIZE) / 3);
+  line.cut();
+  const [record] = (await run.done).records();
+  expect(record).toMatchObject({ status: 'uploaded' });
+  expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
+});
+
+test('a line that falls silent is given up and tried again', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const path = await client.makeFile('silent.bin', SIZE);
+  const run = client.start(['upload', '--json', '--stall-timeout', '1s', path]);
+  await until(() => line.sentBytes() > SIZE / 3);
+  line.freeze();
+  line.thaw();
+  await run.said('stood still');
+  const result = await run.done;
+  expect(result.exitCode).toBe(0);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+});
+
+test('a HEAD answered 503 does not begin the upload anew', async () => {
+  const line = await makeLine(service.port, SLOW);
+  let refusals = 0;
+  let creations = 0;
+  const url = await makeInterceptor(line.url, ({ method }) => {
+    if (method === 'POST') creations += 1;
+    if (method !== 'HEAD' || refusals >= 2) return null;
+    refusals += 1;
+    return { status: 503 };
+  });
+  const client = await makeClient(url);
+  const run = client.start(['upload', '--json', await client.makeFile('head-503.bin', SIZE)]);
+  await until(() => line.sentBytes() > SIZE / 2);
+  line.cut();
+  const result = await run.done;
+  expect(result.records()).toMatchObject([{ status: 'uploaded' }]);
+  expect({ refusals, creations }).toEqual({ refusals: 2, creations: 1 });
+});
+
+test('a full store is waited for, and said so', async () => {
+  let refusals = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method !== 'PATCH' || refusals >= 2) return null;
+    refusals += 1;
+    return { status: 507, body: { error: { code: 'store_full', message: 'The store is full.' } } };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', await client.makeFile('full.bin', 2 * MIB)]);
+  expect(result.exitCode).toBe(0);
+  expect(result.stderr).toContain('the store is full, waiting for room');
+});
+
+test('patience ends, with the reason and the way to go on', async () => {
+  const client = await makeClient('http://127.0.0.1:9');
+  const path = await client.makeFile('nobody.bin', 10);
+  const result = await client.run(['upload', '--retry-for', '1s', path]);
+  expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(result.stderr).toContain('connection refused');
+  expect(result.stderr).toContain(`To go on: tidemark upload --retry-for 1s ${path}`);
+});
+
+test('the last chunk of standard input is sent again when its answer gets lost', async () => {
+  let cutAnswers = 0;
+  const url = await makeInterceptor(service.url, ({ method, headers }) => {
+    if (method !== 'PATCH' || headers['upload-length'] === undefined || cutAnswers > 0) return null;
+    cutAnswers += 1;
+    return { status: 502 };
+  });
+  const client = await makeClient(url);
+  const run = client.start(['upload', '-', '--name', 'lost.bin', '--json', '--chunk-size', '1MiB'], { stdinOpen: true });
+  run.stdin.end(Buffer.alloc(2 * MIB + 5, 'x'));
+  expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
+});
+
+test('Ctrl-C ends with 130 and the command that goes on', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const path = await client.makeFile('interrupted file.bin', SIZE);
+  const run = client.start(['upload', '--token', 'very-secret', path]);
+  await until(() => line.sentBytes() > SIZE / 3);
+  run.signal('SIGINT');
+  const result = await run.done;
+  expect(result.exitCode).toBe(130);
+  expect(result.stderr).toContain(`  tidemark upload '${path}'`);
+  expect(result.stderr + result.stdout).not.toContain('very-secret');
+
+  const [record] = (await client.run(['upload', '--json', path])).records();
+  expect(record?.resumedFrom).toBeGreaterThan(0);
+});
+
+test('Ctrl-C while standard input is silent', async () => {
+  const line = await makeLine(service.port);
+  const client = await makeClient(line.url);
+  const run = client.start(['upload', '-', '--name', 'silent.bin'], { stdinOpen: true });
+  await until(() => line.sentBytes() > 0);
+  run.signal('SIGINT');
+  const result = await run.done;
+  expect(result.exitCode).toBe(130);
+  expect(result.stderr).toContain('cannot be gone on with');
+});

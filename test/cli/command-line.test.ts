@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startService } from '../support/service.ts';
+import type { RunningService } from '../support/service.ts';
+import { makeClient } from './support.ts';
+
+const SECRET = 'a-rather-long-secret-0123456789';
+
+let service: RunningService;
+
+beforeAll(async () => {
+  service = await startService({ env: { AUTH_TOKENS: `alice:${SECRET}` } });
+});
+
+afterAll(async () => {
+  await service.stop();
+});
+
+test.each([
+  [['upload']],
+  [['upload', '--no-such-flag', 'x']],
+  [['no-such-command']],
+  [['upload', '--parallel', 'none', 'x']],
+  [['upload', '--chunk-size', 'big', 'x']],
+  [['upload', '--retry-for', 'ever', 'x']],
+  [['upload', '-']],
+  [['upload', '--server', 'ftp://example.org', 'x']],
+  [['list', '--sort', 'colour']],
+  [[]],
+])('wrong usage ends with 2: %j', async (args) => {
+  const client = await makeClient(service.url);
+  const result = await client.run(args);
+  expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(result.stderr).not.toMatch(/\n\s+at /);
+});
+
+test('help and version', async () => {
+  const client = await makeClient(service.url);
+  const help = await client.run(['--help']);
+  expect(help.exitCode).toBe(0);
+  expect(help.stdout).toMatch(/Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted/);
+  const version = await client.run(['--version']);
+  expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test('the older spelling uploads', async () => {
+  const client = await makeClient('http://127.0.0.1:9');
+  await client.makeFile('older.txt', Buffer.from('older'));
+  const address = service.url.replace('http://', '');
+  const env = { TIDEMARK_TOKEN: SECRET };
+  const apart = await client.run(['-file', 'older.txt', '-server', address], env);
+  expect(apart).toMatchObject({ exitCode: 0 });
+  const joined = await client.run(['-file=older.txt', `-server=${address}`, '--json'], env);
+  expect(joined.records()).toMatchObject([{ status: 'instant', name: 'older.txt' }]);
+});
+
+test('the server comes from flags, then the environment, then .env', async () => {
+  const client = await makeClient('');
+  const { port } = new URL(service.url);
+  await writeFile(join(client.folder, '.env'), `HOST=127.0.0.1\nHTTP_PORT=${port}\nTIDEMARK_TOKEN=${SECRET}\n`);
+  expect(await client.run(['list'])).toMatchObject({ exitCode: 0 });
+  const elsewhere = { TIDEMARK_SERVER: 'http://127.0.0.1:9' };
+  expect(await client.run(['list', '--retry-for', '0'], elsewhere)).toMatchObject({ exitCode: 1 });
+  expect(await client.run(['list', '--server', `localhost:${port}`], elsewhere)).toMatchObject({ exitCode: 0 });
+});
+
+test('a wrong token is refused in the service’s own words, and no token is ever printed', async () => {
+  const client = await makeClient(service.url);
+  const path = await client.makeFile('secret.txt', Buffer.from('secret'));
+  const wrong = 'wrong-token-5555';
+  const debug = { TIDEMARK_DEBUG: '1' };
+  const runs = [
+    await client.run(['upload', '--json', '--token', wrong, path], debug),
+    await client.run(['list', `--token=${wrong}`], debug),
+    await client.run(['list'], { ...debug, TIDEMARK_TOKEN: wrong }),
+    await client.run(['list', `--tokem=${wrong}`], debug),
+    await client.run(['upload', '--server', 'http://127.0.0.1:9', '--retry-for', '0', '--token', wrong, path], debug),
+  ];
+  expect(runs.map(({ exitCode }) => exitCode)).toEqual([1, 1, 1, 2, 1]);
+  expect(runs[0]?.stderr).toContain('A valid token is required');
+  expect(runs[0]?.records()).toMatchObject([{ status: 'failed', error: { code: 'unauthorized' } }]);
+  for (const { stdout, stderr } of runs) expect(stdout + stderr).not.toContain(wrong);
+  expect(await client.run(['upload', path], { TIDEMARK_TOKEN: SECRET })).toMatchObject({ exitCode: 0 });
+});
+
+test('a reader that goes away is no crash', async () => {
+  const client = await makeClient(service.url);
+  const run = client.start(['list', '--json'], { env: { TIDEMARK_TOKEN: SECRET } });
+  run.closeStdout();
+  const result = await run.done;
+  expect(result.exitCode).toBe(0);
+  expect(result.stderr).not.toContain('EPIPE');
+});

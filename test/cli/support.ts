@@ -1,0 +1,172 @@
+/** The client as a real process, for tests. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { utimes, writeFile } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { openLine } from '../../scripts/support/proxy.ts';
+import type { Line } from '../../scripts/support/proxy.ts';
+import { makeBytes } from '../support/bytes.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+
+const MAIN = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
+export const MIB = 1024 * 1024;
+
+export interface Result {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+  /** Each line of stdout, parsed. */
+  records(): UploadRecord[];
+}
+
+/** What `--json` prints; which fields are there depends on the command. */
+export interface UploadRecord {
+  path: string;
+  status: string;
+  id: string;
+  url: string;
+  name: string;
+  md5: string;
+  size: number;
+  sentBytes: number;
+  resumedFrom: number;
+  receivedBytes: number;
+  error: { code: string; message: string };
+}
+
+export interface Running {
+  signal(name: NodeJS.Signals): void;
+  stdin: NodeJS.WritableStream;
+  /** Its reader goes away. */
+  closeStdout(): void;
+  /** Resolves once stderr holds this. */
+  said(text: string): Promise<void>;
+  done: Promise<Result>;
+}
+
+export interface Client {
+  /** Working folder, home, cache and journal of this client. */
+  folder: string;
+  /** Starts it; its standard input is empty unless it is kept open. */
+  start(args: string[], options?: { env?: NodeJS.ProcessEnv; stdinOpen?: boolean }): Running;
+  run(args: string[], env?: NodeJS.ProcessEnv): Promise<Result>;
+  /** Makes a file in the folder, of bytes no other file has; old enough for its digests to be remembered. */
+  makeFile(name: string, bytes: Uint8Array | number): Promise<string>;
+}
+
+let madeFiles = 0;
+
+/** A client with a folder of its own that talks to `serverUrl`. */
+export async function makeClient(serverUrl: string): Promise<Client> {
+  const folder = await makeTempFolder();
+
+  function start(args: string[], options: { env?: NodeJS.ProcessEnv; stdinOpen?: boolean } = {}): Running {
+    const child = spawn(process.execPath, ['--enable-source-maps', MAIN, ...args], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], HOME: folder, TIDEMARK_SERVER: serverUrl, ...options.env },
+      stdio: 'pipe',
+    });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    if (options.stdinOpen !== true) child.stdin.end();
+    child.stdin.on('error', () => {});
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      child.emit('said');
+    });
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    const done = closed.then(([exitCode]) => ({
+      exitCode,
+      stdout,
+      stderr,
+      records: () =>
+        stdout
+          .split('\n')
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line) as UploadRecord),
+    }));
+    return {
+      signal: (name) => {
+        child.kill(name);
+      },
+      stdin: child.stdin,
+      closeStdout: () => {
+        child.stdout.destroy();
+      },
+      async said(text) {
+        while (!stderr.includes(text)) {
+          if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it never said “${text}”: ${stderr}`);
+          await Promise.race([once(child, 'said'), closed]);
+        }
+      },
+      done,
+    };
+  }
+
+  async function makeFile(name: string, bytes: Uint8Array | number): Promise<string> {
+    const path = join(folder, name);
+    madeFiles += 1;
+    await writeFile(path, typeof bytes === 'number' ? makeBytes(bytes, 1000 + madeFiles) : bytes);
+    const earlier = Date.now() / 1000 - 60.5;
+    await utimes(path, earlier, earlier);
+    return path;
+  }
+
+  return { folder, start, run: (args, env) => start(args, env ? { env } : {}).done, makeFile };
+}
+
+/** A line to the service of the running test. */
+export async function makeLine(toPort: number, bytesPerSecond?: number): Promise<Line> {
+  const line = await openLine(bytesPerSecond === undefined ? { toPort } : { toPort, bytesPerSecond });
+  onTestFinished(() => line.close());
+  return line;
+}
+
+/** Resolves once the condition holds; the test's own time limit bounds it. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** An HTTP proxy in front of a service that may answer in its place. */
+export async function makeInterceptor(
+  serviceUrl: string,
+  intercept: (message: IncomingMessage) => { status: number; body?: unknown } | null,
+): Promise<string> {
+  const server = createServer((incoming, outgoing) => {
+    const instead = intercept(incoming);
+    if (instead) {
+      incoming.resume();
+      outgoing.writeHead(instead.status, { 'Content-Type': 'application/json', Connection: 'close' });
+      outgoing.end(instead.body === undefined ? '' : JSON.stringify(instead.body));
+      return;
+    }
+    const url = new URL(incoming.url ?? '/', serviceUrl);
+    const onward = request(url, { method: incoming.method ?? 'GET', headers: incoming.headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    onward.on('error', () => outgoing.destroy());
+    incoming.on('error', () => onward.destroy());
+    outgoing.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
