@@ -184,6 +184,8 @@ describe('group sync', () => {
         message: expect.stringContaining('EIO'),
       });
     }
+    // It never asks the disk again.
+    await expect(group.sync()).rejects.toBe(group.failure());
     expect(under).toHaveLength(1);
     expect(group.failure()).toMatchObject({ code: 'unavailable' });
   });
