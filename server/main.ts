@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const log = createLog(config.logLevel);
   const service = await startService(config, log);
   log.info(
-    { listening: service.localUrl, publicUrl: service.publicUrl, dataDir: config.dataDir, store: config.store.kind },
+    { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
     `tidemark listens on ${service.localUrl}`,
   );
 
@@ -56,7 +56,7 @@ function explain(error: unknown): { lines: string[]; exitCode: number } {
       exitCode: EXIT_CONFIG,
     };
   }
-  return { lines: [`The service cannot start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`], exitCode: 1 };
+  return { lines: [`The service cannot start: ${error instanceof Error ? error.message : String(error)}`], exitCode: 1 };
 }
 
 try {

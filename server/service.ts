@@ -21,9 +21,8 @@ import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
 
 export interface Service {
-  /** Where it listens, e.g. `http://127.0.0.1:8080`, and the public base of its addresses. */
+  /** Where it listens, e.g. `http://127.0.0.1:8080`. */
   readonly localUrl: string;
-  readonly publicUrl: string;
   /**
    * Stops in order: no new uploads; running ones commit what they have and answer;
    * connections close; then catalog and store. Never takes longer than
@@ -81,25 +80,24 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const app = createApp({
       ...{ config, uploads, files, log },
-      baseUrl: () => publicUrl,
+      listening: () => localUrl,
       tus: createTusEndpoint({
         uploads,
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
       }),
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
-      closing: () => stopping.signal.aborted,
+      closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
     const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, app.callback());
     configureServer(server);
     const port = await listen(server, config);
-    const publicUrl = config.publicUrl ?? `http://${bracketed(config.host)}:${port}`;
+    const localUrl = `http://${bracketed(config.listen)}:${port}`;
     const sweeping = sweeper.run();
     opened.push(() => sweeping);
 
     return {
-      localUrl: `http://${bracketed(config.listen)}:${port}`,
-      publicUrl,
+      localUrl,
       stop: async () => {
         stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
         await closeServer(server, config.shutdownTimeoutMs, log);

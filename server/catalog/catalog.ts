@@ -160,7 +160,7 @@ export interface Catalog {
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** Raises the upload's epoch and returns the new one; undefined when there is no such upload. */
   nextEpoch(id: string): Promise<number | undefined>;
-  /** Moves the offset forward (never back) and records the part, under the lease. */
+  /** Moves the offset forward (one that lies behind: `false`) and records the part, under the lease. */
   commitOffset(commit: OffsetCommit): Promise<boolean>;
   /** Sets a deferred length, once, under the lease. */
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;

@@ -6,13 +6,13 @@ export interface Config {
   listen: string;
   /** TCP port (`HTTP_PORT`); 0 picks a free one. */
   port: number;
-  /**
-   * Base of every address handed out, without a trailing slash (`PUBLIC_URL`, else
-   * `http://HOST:HTTP_PORT`). Null when it has to be derived from the bound port.
-   */
+  /** Base of every address handed out, without a trailing slash (`PUBLIC_URL`); null: see `host`. */
   publicUrl: string | null;
-  /** Public host (`HOST`). */
-  host: string;
+  /**
+   * Host in addresses handed out (`HOST`), with the port. Null: what the client
+   * called the service, which is right behind port forwarding and for every alias.
+   */
+  host: string | null;
   /** Proxies whose forwarding headers count (`TRUST_PROXY`): addresses, CIDR ranges or `loopback`. Empty: none. */
   trustProxy: readonly string[];
   /** Path under which the service is mounted, from PUBLIC_URL: '' or '/prefix'. */

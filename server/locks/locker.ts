@@ -25,7 +25,10 @@ export interface Locker {
 export interface AcquireOptions {
   signal: AbortSignal;
   timeoutMs: number;
-  /** Called while this lease is held and another request waits for it: finish quickly and release. */
+  /**
+   * Called while this lease is held and another request waits for it: finish quickly and
+   * release. Where one waits already, it comes just before `acquire` resolves. Must not throw.
+   */
   onAsked: () => void;
 }
 

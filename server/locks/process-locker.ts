@@ -111,7 +111,7 @@ export function createProcessLocker({
   async function close(): Promise<void> {
     closed = true;
     for (const [id, line] of lines) {
-      for (const place of [...line.waiting]) place.settle(new LockError('closed', id));
+      for (const place of line.waiting) place.settle(new LockError('closed', id));
     }
   }
 

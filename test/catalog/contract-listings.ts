@@ -7,7 +7,18 @@ import { T0, addPublished, newContent } from './fixtures.ts';
 const SORTS: FileSort[] = ['uploaded', 'name', 'size'];
 
 /** Names that sort, match and quote in different ways; some sizes and times are equal. */
-const NAMES = ['b.txt', 'B.txt', 'a.txt', 'Ä.txt', '100%.txt', '100_.txt', '1000.txt', 'back\\slash', 'Zoo', '名.txt'];
+const NAMES = [
+  'b.txt',
+  'B.txt',
+  'a.txt',
+  'Ä.txt',
+  '100%.txt',
+  '100_.txt',
+  '1000.txt',
+  'back\\slash',
+  'Zoo',
+  '名.txt',
+];
 
 export function describeListings(current: Current): void {
   describe('listings', () => {
@@ -26,7 +37,9 @@ export function describeListings(current: Current): void {
     function sorted(sort: FileSort, descending: boolean): string[] {
       const value = (file: FileRecord) => {
         if (sort === 'size') return file.content.size;
-        return sort === 'uploaded' ? file.uploadedAt : file.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+        return sort === 'uploaded'
+          ? file.uploadedAt
+          : file.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
       };
       const ascending = [...files].sort((a, b) => {
         const [x, y] = [value(a), value(b)];
@@ -60,7 +73,10 @@ export function describeListings(current: Current): void {
       const all = await catalog.listFiles({ ...query, limit: NAMES.length });
       expect(all.nextCursor).toBeNull();
       expect(all.files).toEqual(expect.arrayContaining(files));
-      expect(await catalog.listFiles({ ...query, owner: 'eve', limit: 10 })).toEqual({ files: [], nextCursor: null });
+      expect(await catalog.listFiles({ ...query, owner: 'eve', limit: 10 })).toEqual({
+        files: [],
+        nextCursor: null,
+      });
     });
 
     it('stay in place when files come and go between two pages', async () => {

@@ -40,7 +40,9 @@ export function describePublication(current: Current): void {
       expect(await catalog.publish(won)).toMatchObject({ kind: 'published' });
       expect(await catalog.publish({ ...won, file: newFile() })).toEqual({ kind: 'lost' });
       expect(await catalog.commitOffset(commitTo(uploadId, 100, { epoch: 2 }))).toBe(false);
-      expect((await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false })).files).toHaveLength(1);
+      expect(
+        (await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false })).files,
+      ).toHaveLength(1);
     });
 
     it('is lost for an upload that ended, or that there never was', async () => {
@@ -67,7 +69,9 @@ export function describePublication(current: Current): void {
       await addPublished(catalog, newContent('new'));
       const uploadId = await addUpload(catalog);
       const content = { id: gone.content.id };
-      expect(await catalog.publish({ uploadId, epoch: 1, content, file: newFile() })).toEqual({ kind: 'conflict' });
+      expect(await catalog.publish({ uploadId, epoch: 1, content, file: newFile() })).toEqual({
+        kind: 'conflict',
+      });
       expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving', fileId: null });
     });
 

@@ -8,7 +8,12 @@ export function describeUploads(current: Current): void {
   describe('uploads', () => {
     it('are recorded as declared: receiving, at offset 0, epoch 1', async () => {
       const { catalog } = current();
-      const upload = newUpload({ md5: md5Of('a'), sha1: 'b'.repeat(40), sha256: 'c'.repeat(64), filename: 'ä 名.txt' });
+      const upload = newUpload({
+        md5: md5Of('a'),
+        sha1: 'b'.repeat(40),
+        sha256: 'c'.repeat(64),
+        filename: 'ä 名.txt',
+      });
       await catalog.createUpload(upload);
       expect(await catalog.findUpload(upload.id)).toEqual({
         ...upload,
@@ -159,7 +164,8 @@ export function describeUploads(current: Current): void {
       await addUpload(catalog, { expiresAt: T0 + 31 });
       const ended = await addUpload(catalog, { expiresAt: T0 });
       await catalog.endUpload(ended, null, 'expired', null, T0);
-      const ids = async (limit: number) => (await catalog.listExpired(T0 + 30, limit)).map((upload) => upload.id);
+      const ids = async (limit: number) =>
+        (await catalog.listExpired(T0 + 30, limit)).map((upload) => upload.id);
       expect(await ids(10)).toEqual([first, second]);
       expect(await ids(1)).toEqual([first]);
     });

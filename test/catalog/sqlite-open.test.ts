@@ -12,6 +12,7 @@ import { addUpload, newUpload } from './fixtures.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
 const NOBODY = 65534;
+const AS_NOBODY = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
 
 describe('opening an SQLite catalog', () => {
   let folder: string;
@@ -95,6 +96,17 @@ describe('opening an SQLite catalog', () => {
     await catalog.ping();
   });
 
+  it('follows a link out of a folder that is not writable', async () => {
+    const elsewhere = join(folder, 'elsewhere');
+    await mkdir(elsewhere);
+    await chmod(elsewhere, 0o777);
+    await writeFile(join(elsewhere, 'real.sqlite'), '');
+    await chmod(join(elsewhere, 'real.sqlite'), 0o666);
+    await symlink(join(elsewhere, 'real.sqlite'), file);
+    await chmod(folder, 0o555);
+    await start(AS_NOBODY).opened.finally(() => chmod(folder, 0o755));
+  });
+
   it('is refused when a folder is in its place, or its folder is missing', async () => {
     await mkdir(file);
     await expectRefusal(open(), /is a folder/);
@@ -132,15 +144,14 @@ describe('opening an SQLite catalog', () => {
   });
 
   it('is refused when the folder or the file is not writable', async () => {
-    const options = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
     await chmod(folder, 0o555);
     try {
-      await expectRefusal(start(options).opened, /its folder is not writable/);
+      await expectRefusal(start(AS_NOBODY).opened, /its folder is not writable/);
       await chmod(folder, 0o755);
       await (await open()).close();
       await chmod(file, 0o444);
       await chmod(folder, 0o777);
-      await expectRefusal(start(options).opened, /it is not writable/);
+      await expectRefusal(start(AS_NOBODY).opened, /it is not writable/);
     } finally {
       await chmod(folder, 0o755);
     }

@@ -188,7 +188,10 @@ export function describeLockerContract(name: string, open: () => Promise<TestLoc
     it('refuses waiters and new requests once closed; leases that are held stay', async () => {
       const held = await locker.acquire(id, options());
       const waiting = [locker.acquire(id, options()), locker.acquire(id, options())];
-      await Promise.all([locker.close(), ...waiting.map((each) => expect(each).rejects.toMatchObject(refusal('closed')))]);
+      await Promise.all([
+        locker.close(),
+        ...waiting.map((each) => expect(each).rejects.toMatchObject(refusal('closed'))),
+      ]);
       await expect(locker.acquire(id, options())).rejects.toMatchObject(refusal('closed'));
       await held.release();
       await expect(locker.acquire(id, options())).rejects.toMatchObject(refusal('closed'));

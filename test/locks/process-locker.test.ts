@@ -42,7 +42,9 @@ describe('the locker in one process', () => {
   it('does nothing while requests wait', async () => {
     const locker = counting();
     const held = await locker.acquire('id', options());
-    const waiting = Array.from({ length: 100 }, () => locker.acquire('id', options()).then((lease) => lease.release()));
+    const waiting = Array.from({ length: 100 }, () =>
+      locker.acquire('id', options()).then((lease) => lease.release()),
+    );
     await turn();
     const before = { idle: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -74,7 +76,9 @@ describe('the locker in one process', () => {
     const late = expect(locker.acquire('id', options({ signal, timeoutMs: 5 }))).rejects.toMatchObject({
       code: 'timeout',
     });
-    const closed = expect(locker.acquire('id', options({ signal }))).rejects.toMatchObject({ code: 'closed' });
+    const closed = expect(locker.acquire('id', options({ signal }))).rejects.toMatchObject({
+      code: 'closed',
+    });
     expect(timers()).toBe(before + 3);
     await late;
     await held.release();

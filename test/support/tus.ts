@@ -22,7 +22,7 @@ export function send(method: string, url: string, options: RequestOptions = {}):
   return new Promise((resolve, reject) => {
     const { body } = options;
     const length: Record<string, string> =
-      typeof body === 'string' || body instanceof Uint8Array
+      (typeof body === 'string' || body instanceof Uint8Array) && !options.headers?.['Transfer-Encoding']
         ? { 'Content-Length': String(Buffer.byteLength(body)) }
         : {};
     const request = httpRequest(

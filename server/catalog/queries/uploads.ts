@@ -161,11 +161,7 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   const receiving = db.selectFrom('uploads').select(RECORD).where('state', '=', RECEIVING);
 
   const selectByMd5 = prepare((by: { md5: string; limit: number }) =>
-    receiving
-      .where('md5', '=', by.md5)
-      .orderBy('last_byte_at', 'desc')
-      .orderBy('id', 'desc')
-      .limit(by.limit),
+    receiving.where('md5', '=', by.md5).orderBy('last_byte_at', 'desc').orderBy('id', 'desc').limit(by.limit),
   );
 
   const selectByMd5AndOwner = prepare((by: { md5: string; owner: string; limit: number }) =>

@@ -77,7 +77,8 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
+    if (!this.#database.open)
+      throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     try {
       const statement = this.#prepare(sql);
       if (statement.reader) return { rows: statement.all(parameters) as Row[] };
@@ -88,8 +89,7 @@ class SqliteConnection implements DatabaseConnection {
     }
   }
 
-  // eslint-disable-next-line require-yield
-  async *streamQuery<Row>(): AsyncGenerator<QueryResult<Row>> {
+  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new Error('the catalog does not stream');
   }
 

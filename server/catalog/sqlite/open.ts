@@ -70,7 +70,12 @@ export function openDatabase(file: string): Database.Database {
     database.pragma('wal_checkpoint(TRUNCATE)');
     return database;
   } catch (error) {
-    if (!database) throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
+    if (!database)
+      throw new CatalogError(
+        'unavailable',
+        `the catalog ${file} cannot be opened: ${(error as Error).message}`,
+        error,
+      );
     database.close();
     throw toCatalogError(error, file);
   }

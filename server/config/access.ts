@@ -1,0 +1,40 @@
+/** Who may do what: tokens, and where the service may listen without them. */
+import { ANYONE } from './config.ts';
+
+/** Shorter secrets can be guessed. */
+const MIN_SECRET_LENGTH = 8;
+
+export interface Token {
+  owner: string;
+  secret: string;
+}
+
+/**
+ * Reads `name:secret,name:secret`. Messages never repeat a secret.
+ *
+ * @param problem - told, once each, what is wrong.
+ */
+export function parseTokens(text: string, problem: (message: string) => void): Token[] {
+  const tokens: Token[] = [];
+  for (const [index, entry] of text.split(',').entries()) {
+    const separator = entry.indexOf(':');
+    const owner = separator < 0 ? '' : entry.slice(0, separator).trim();
+    const secret = entry.slice(separator + 1).trim();
+    const which = `entry ${index + 1}`;
+    if (separator < 0) problem(`${which} must be name:secret`);
+    else if (!/^[A-Za-z0-9._-]{1,64}$/.test(owner)) {
+      problem(`${which}: the name must be 1 to 64 letters, digits, dots, hyphens or underscores`);
+    } else if (owner === ANYONE) problem(`${which}: the name ${ANYONE} is reserved for services without tokens`);
+    else if (secret.length < MIN_SECRET_LENGTH || !/^[\x21-\x7e]+$/.test(secret)) {
+      problem(`${which} (${owner}): the secret must be at least ${MIN_SECRET_LENGTH} printable ASCII characters without spaces`);
+    } else if (tokens.some((token) => token.secret === secret)) {
+      problem(`${which} (${owner}): another entry has the same secret`);
+    } else tokens.push({ owner, secret });
+  }
+  return tokens;
+}
+
+/** Whether only this machine can reach an address. */
+export function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
+}

@@ -1,0 +1,190 @@
+/** Environment -> Config: everything is checked, and all problems are told at once. */
+import { join, resolve } from 'node:path';
+import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
+import { isLoopback, parseTokens } from './access.ts';
+import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
+import type { Env } from './env.ts';
+import { parseBytes, parseDuration } from './units.ts';
+
+export interface ConfigProblem {
+  variable: string;
+  message: string;
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(({ variable, message }) => `${variable}: ${message}`).join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
+const STORES = ['local'] as const;
+
+/**
+ * @param env - variables by name; an empty one counts as not set.
+ * @throws ConfigError with every problem there is.
+ */
+export function parseConfig(env: Env): Config {
+  const problems: ConfigProblem[] = [];
+  const read = createReader(env, problems);
+
+  const dataDir = resolve(read.text('DATA_DIR', './data'));
+  const publicUrl = readPublicUrl(read);
+  const tokensText = read.optional('AUTH_TOKENS');
+  const tokens = tokensText ? parseTokens(tokensText, (message) => read.problem('AUTH_TOKENS', message)) : [];
+  const config: Config = {
+    listen: read.text('LISTEN', '127.0.0.1'),
+    port: read.wholeNumber('HTTP_PORT', 8080, 0, 65_535),
+    host: read.optional('HOST') ?? null,
+    publicUrl,
+    basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
+    trustProxy: read.list('TRUST_PROXY'),
+    store: { kind: read.oneOf('STORE', STORES, 'local') },
+    database: readDatabase(read, dataDir),
+    dataDir,
+    maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
+    uploadTtlMs: read.duration('UPLOAD_TTL', '24h'),
+    digests: readDigests(read),
+    access: {
+      tokens,
+      instant: read.oneOf('INSTANT', INSTANT_POLICIES, 'owner'),
+      publicRead: read.flag('PUBLIC_READ'),
+    },
+    shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s'),
+    lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s'),
+    logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+  };
+  checkProxies(config.trustProxy, read);
+  checkAccess(config, tokensText !== undefined, read);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze(config);
+}
+
+type Reader = ReturnType<typeof createReader>;
+
+function createReader(env: Env, problems: ConfigProblem[]) {
+  function problem(variable: string, message: string): void {
+    problems.push({ variable, message });
+  }
+
+  function optional(variable: string): string | undefined {
+    return env[variable]?.trim() || undefined;
+  }
+
+  function text(variable: string, fallback: string): string {
+    return optional(variable) ?? fallback;
+  }
+
+  function wholeNumber(variable: string, fallback: number, least: number, most: number): number {
+    const given = optional(variable);
+    if (given === undefined) return fallback;
+    const value = Number(given);
+    if (/^\d+$/.test(given) && value >= least && value <= most) return value;
+    problem(variable, `must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+    return fallback;
+  }
+
+  function oneOf<T extends string>(variable: string, choices: readonly T[], fallback: T): T {
+    const given = optional(variable)?.toLowerCase();
+    const choice = choices.find((value) => value === (given ?? fallback));
+    if (choice !== undefined) return choice;
+    problem(variable, `must be ${choices.length > 1 ? `one of ${choices.join(', ')}` : choices[0]}, not ${JSON.stringify(given)}`);
+    return fallback;
+  }
+
+  function bytes(variable: string): number | null {
+    const given = optional(variable);
+    if (given === undefined) return null;
+    const value = parseBytes(given);
+    if (value !== undefined && value > 0) return value;
+    problem(variable, `must be a size such as 500MB or 10GiB, not ${JSON.stringify(given)}`);
+    return null;
+  }
+
+  function duration(variable: string, fallback: string): number {
+    const given = text(variable, fallback);
+    const value = parseDuration(given);
+    if (value !== undefined && value > 0) return value;
+    problem(variable, `must be a duration such as 30s, 10m or 24h, not ${JSON.stringify(given)}`);
+    return 0;
+  }
+
+  function flag(variable: string): boolean {
+    return oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !== null;
+  }
+
+  function list(variable: string): string[] {
+    return (optional(variable) ?? '')
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '');
+  }
+
+  return { problem, optional, text, wholeNumber, oneOf, bytes, duration, flag, list };
+}
+
+function readPublicUrl(read: Reader): string | null {
+  const given = read.optional('PUBLIC_URL');
+  if (given === undefined) return null;
+  if (URL.canParse(given)) {
+    const url = new URL(given);
+    if (/^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username) {
+      return url.href.replace(/\/+$/, '');
+    }
+  }
+  read.problem('PUBLIC_URL', `must be an address such as https://files.example.org/prefix, not ${JSON.stringify(given)}`);
+  return null;
+}
+
+function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
+  const given = read.optional('DATABASE_URL');
+  if (given === undefined) return { kind: 'sqlite', file: join(dataDir, 'catalog.db') };
+  const file = /^sqlite:(?:\/\/)?(.+)$/.exec(given)?.[1];
+  if (file) return { kind: 'sqlite', file: resolve(file) };
+  // The address may hold a password: it is not repeated.
+  read.problem('DATABASE_URL', 'must be sqlite:<path of a file>; no other database is supported yet');
+  return { kind: 'sqlite', file: '' };
+}
+
+function readDigests(read: Reader): DigestAlgorithm[] {
+  const wanted = new Set<DigestAlgorithm>(['md5']);
+  for (const name of read.list('DIGESTS')) {
+    const algorithm = DIGEST_ALGORITHMS.find((known) => known === name.toLowerCase());
+    if (algorithm) wanted.add(algorithm);
+    else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${JSON.stringify(name)} is none of them`);
+  }
+  return [...wanted];
+}
+
+/** proxy-addr's own words, IP addresses and CIDR ranges. */
+function checkProxies(proxies: readonly string[], read: Reader): void {
+  for (const proxy of proxies) {
+    if (/^(?:loopback|linklocal|uniquelocal)$/.test(proxy) || /^[0-9a-f.:]+(?:\/[0-9.]+)?$/i.test(proxy)) continue;
+    read.problem('TRUST_PROXY', `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${JSON.stringify(proxy)} is none`);
+  }
+}
+
+function checkAccess(config: Config, tokensGiven: boolean, read: Reader): void {
+  const auth = read.optional('AUTH')?.toLowerCase();
+  if (auth !== undefined && auth !== 'off') read.problem('AUTH', `must be off or not set, not ${JSON.stringify(auth)}`);
+  if (auth === 'off' && tokensGiven) read.problem('AUTH', 'is off although AUTH_TOKENS is set: unset one of them');
+  if (!isLoopback(config.listen) && !tokensGiven && auth !== 'off') {
+    read.problem(
+      'LISTEN',
+      `${config.listen} can be reached from other machines: set AUTH_TOKENS, or AUTH=off to let anyone in`,
+    );
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

@@ -1,0 +1,123 @@
+/** The HTTP edge: middleware in order, then routes. */
+import type { Server } from 'node:http';
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import type { Files, Uploads } from '../uploads/contract.ts';
+import { TidemarkError } from '../uploads/errors.ts';
+import { addFileRoutes } from './api-files.ts';
+import { authentication } from './auth.ts';
+import { checkRoute } from './check.ts';
+import { addContentRoutes } from './contents.ts';
+import { crossOrigin } from './cors.ts';
+import { errorAnswers } from './errors.ts';
+import { formUploadRoute } from './form-upload.ts';
+import { lingeringAnswers } from './linger.ts';
+import { addOlderRoutes } from './older-api.ts';
+import { createAddressOf } from './public-address.ts';
+import { requestLog } from './request-log.ts';
+import type { Handler, RequestState } from './state.ts';
+
+export { MAX_HEADER_BYTES } from './limits.ts';
+
+export interface AppParts {
+  config: Config;
+  /** `http://host:port` of the socket. */
+  listening: () => string;
+  uploads: Uploads;
+  files: Files;
+  /** The tus endpoint: everything below /uploads but GET. */
+  tus: Handler;
+  log: Logger;
+  ready: () => Promise<{ ok: boolean; checks: Record<string, string> }>;
+  /** Why new uploads are refused; undefined while they are not. */
+  closing: () => TidemarkError | undefined;
+}
+
+export function createApp(parts: AppParts): Koa<RequestState> {
+  const app = new Koa<RequestState>();
+  // Everything is answered and logged by the middleware below; what Koa would print is a client that left.
+  app.silent = true;
+  app.use(requestLog(parts.log));
+  app.use(lingeringAnswers());
+  app.use(errorAnswers());
+  app.use(addressing(parts));
+  app.use(crossOrigin());
+  app.use(authentication(parts.config.access));
+  app.use(closingRefusal(parts.closing));
+  app.use(tusMount(parts.tus));
+  const router = createRoutes(parts);
+  app.use(router.routes());
+  app.use(
+    router.allowedMethods({
+      throw: true,
+      methodNotAllowed: () => new TidemarkError('method_not_allowed'),
+      notImplemented: () => new TidemarkError('method_not_allowed'),
+    }),
+  );
+  app.use(() => {
+    throw new TidemarkError('not_found');
+  });
+  return app;
+}
+
+/** Limits of the socket: uploads may last for days, idle connections may not. */
+export function configureServer(server: Server): void {
+  server.requestTimeout = 0;
+  server.headersTimeout = 60_000;
+  server.keepAliveTimeout = 65_000;
+}
+
+function createRoutes(parts: AppParts): Router<RequestState> {
+  const router = new Router<RequestState>();
+  router.get('/healthz', (ctx) => {
+    ctx.body = { status: 'ok' };
+  });
+  router.get('/readyz', async (ctx) => {
+    const { ok, checks } = await parts.ready();
+    ctx.status = ok && parts.closing() === undefined ? 200 : 503;
+    ctx.body = { status: ctx.status === 200 ? 'ok' : 'unavailable', checks };
+  });
+  router.get('/check', checkRoute(parts.files));
+  router.post('/upload', formUploadRoute(parts));
+  addContentRoutes(router, parts);
+  addFileRoutes(router, parts.files);
+  addOlderRoutes(router, parts);
+  return router;
+}
+
+/** Takes the mount path off, and finds out under which address the client sees us. */
+function addressing({ config, listening }: AppParts): Handler {
+  const addressOf = createAddressOf(config, listening);
+  return async (ctx, next) => {
+    ctx.set('X-Content-Type-Options', 'nosniff');
+    ctx.set('Referrer-Policy', 'no-referrer');
+    ctx.state.baseUrl = addressOf(ctx.req);
+    // A proxy may take the prefix off, or leave it on.
+    const { basePath } = config;
+    if (basePath !== '' && (ctx.path === basePath || ctx.path.startsWith(`${basePath}/`))) {
+      ctx.path = ctx.path.slice(basePath.length) || '/';
+    }
+    await next();
+  };
+}
+
+function closingRefusal(closing: AppParts['closing']): Handler {
+  const beginnings = new Set(['/uploads', '/uploads/', '/upload', '/file/upload']);
+  return async (ctx, next) => {
+    const refusal = closing();
+    if (refusal) {
+      ctx.set('Connection', 'close');
+      if (ctx.method === 'POST' && beginnings.has(ctx.path)) throw refusal;
+    }
+    await next();
+  };
+}
+
+function tusMount(tus: Handler): Handler {
+  return async (ctx, next) => {
+    if (ctx.method !== 'GET' && /^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) await tus(ctx, async () => undefined);
+    else await next();
+  };
+}

@@ -1,0 +1,43 @@
+/** GET /check: is it here already? */
+import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
+import { checkDigest, checkSize, filePath } from '../uploads/names.ts';
+import { describeFile, type FileJson } from './file-json.ts';
+import { param, requiredParam } from './query.ts';
+import type { Ctx, Handler } from './state.ts';
+
+export type CheckJson =
+  | { status: 'exists'; url: string; file?: FileJson }
+  | { status: 'notfound' | 'uploading'; resume?: { url: string; offset: number; length: number | null } };
+
+export function checkRoute(files: Files): Handler {
+  return async (ctx) => {
+    ctx.state.errorStatus = true;
+    const size = param(ctx, 'size');
+    const sha256 = param(ctx, 'sha256');
+    const filename = param(ctx, 'filename');
+    const result = await files.check({
+      owner: ctx.state.owner,
+      md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
+      ...(size ? { size: checkSize(size, 'size') } : {}),
+      ...(sha256 ? { sha256: checkDigest(sha256, 'sha256', 'sha256') } : {}),
+      // HEAD asks only: nothing is given to anyone by it.
+      ...(filename !== undefined && ctx.method === 'GET' ? { filename } : {}),
+    });
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = describeCheck(ctx, result);
+  };
+}
+
+export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
+  const { baseUrl } = ctx.state;
+  if (result.status === 'exists') {
+    const { file, content } = result;
+    const url = baseUrl + filePath(file ?? { name: '', content });
+    return { status: 'exists', url, ...(file ? { file: describeFile(file, baseUrl) } : {}) };
+  }
+  return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };
+}
+
+function describeResume(resume: ResumePoint, baseUrl: string): { url: string; offset: number; length: number | null } {
+  return { url: `${baseUrl}/uploads/${resume.uploadId}`, offset: resume.offset, length: resume.length };
+}

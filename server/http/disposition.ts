@@ -1,0 +1,26 @@
+/** How a browser may show a file of someone else in our origin. */
+import contentDisposition from 'content-disposition';
+
+/** Types that cannot run script; everything else is saved, not shown. */
+const SHOWN = /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
+
+/** No script, no request to anywhere; what the browser's own viewers need. */
+const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";
+const CSP_SAVED = "default-src 'none'; sandbox";
+
+/**
+ * The headers that make a file harmless whatever it holds.
+ *
+ * @param type - its media type; null when unknown.
+ * @param save - the client asks to save it rather than to show it.
+ */
+export function presentationHeaders(name: string, type: string | null, save: boolean): Record<string, string> {
+  const essence = (type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const shown = SHOWN.test(essence) && !save;
+  return {
+    'Content-Type': essence === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
+    'Content-Disposition': contentDisposition(name, { type: shown ? 'inline' : 'attachment' }),
+    'Content-Security-Policy': shown ? CSP_SHOWN : CSP_SAVED,
+    'X-Content-Type-Options': 'nosniff',
+  };
+}

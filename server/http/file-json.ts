@@ -1,0 +1,33 @@
+/** A file as the API tells of it. */
+import type { FileRecord } from '../catalog/catalog.ts';
+import { filePath } from '../uploads/names.ts';
+
+export interface FileJson {
+  id: string;
+  name: string;
+  /** Bytes. */
+  size: number;
+  md5: string;
+  sha1?: string;
+  sha256?: string;
+  /** Media type; null when unknown. */
+  type: string | null;
+  /** ISO 8601, UTC. */
+  uploadedAt: string;
+  url: string;
+}
+
+export function describeFile(file: FileRecord, baseUrl: string): FileJson {
+  const { content } = file;
+  return {
+    id: file.id,
+    name: file.name,
+    size: content.size,
+    md5: content.md5,
+    ...(content.sha1 ? { sha1: content.sha1 } : {}),
+    ...(content.sha256 ? { sha256: content.sha256 } : {}),
+    type: file.type,
+    uploadedAt: new Date(file.uploadedAt).toISOString(),
+    url: baseUrl + filePath(file),
+  };
+}

@@ -1,0 +1,52 @@
+/** POST /upload: a whole file in a form, for clients that cannot resume. */
+import type { FileRecord } from '../catalog/catalog.ts';
+import type { Files, Uploads } from '../uploads/contract.ts';
+import { checkDigest, checkName, filePath } from '../uploads/names.ts';
+import { receiveForm } from './form.ts';
+import { param } from './query.ts';
+import type { Ctx, Handler } from './state.ts';
+
+export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Handler {
+  return async (ctx) => {
+    ctx.state.errorStatus = true;
+    const given = param(ctx, 'md5');
+    const filename = param(ctx, 'filename');
+    const md5 = given ? checkDigest(given, 'md5', 'md5') : null;
+    if (filename) checkName(filename, 'filename');
+    if (md5 !== null) {
+      const found = await parts.files.check({ owner: ctx.state.owner, md5, ...(filename ? { filename } : {}) });
+      if (found.status === 'exists') {
+        const named = found.file ?? { name: filename ?? '', content: found.content };
+        ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(named) };
+        return;
+      }
+      if (found.status === 'uploading') {
+        ctx.body = { status: 'uploading' };
+        return;
+      }
+    }
+    const file = await receiveFile(ctx, parts.uploads, { md5, ...(filename ? { filename } : {}) });
+    ctx.body = { status: 'ok', url: ctx.state.baseUrl + filePath(file) };
+  };
+}
+
+/** Takes the form's file; its name is the one given, else what the browser says. */
+export function receiveFile(
+  ctx: Ctx,
+  uploads: Uploads,
+  declared: { md5: string | null; filename?: string },
+): Promise<FileRecord> {
+  return receiveForm(ctx, ({ filename, stream }, signal) => {
+    const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');
+    const declaration = {
+      ...{ size: null, md5: declared.md5, sha1: null, sha256: null },
+      ...{ filename: name, filetype: null, metadata: '' },
+    };
+    return uploads.receiveWhole({ owner: ctx.state.owner, declaration }, stream, signal);
+  });
+}
+
+/** Old browsers send a whole path. */
+function baseName(filename: string): string {
+  return filename.slice(Math.max(filename.lastIndexOf('/'), filename.lastIndexOf('\\')) + 1);
+}

@@ -1,0 +1,107 @@
+/** A file in a multipart form (RFC 7578), streamed to where files go. */
+import { finished, PassThrough, type Readable } from 'node:stream';
+import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import { MAX_HEADER_BYTES } from './limits.ts';
+import type { Ctx } from './state.ts';
+
+/** What a form's file is called, and its bytes. */
+export interface FormFile {
+  /** As the browser named it; '' where it did not. */
+  filename: string;
+  stream: Readable;
+}
+
+/**
+ * Reads a form with one file in the field `file`, and passes it on as it comes. The
+ * stream ends only when the whole form has been read and found right; else it breaks.
+ *
+ * @param take - stores the file; `signal` is aborted when the form turns out wrong.
+ * @throws `unsupported_media_type`, `invalid_field`, `incomplete_form`; or what `take` threw.
+ */
+export async function receiveForm<T>(
+  ctx: Ctx,
+  take: (file: FormFile, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (!ctx.request.is('multipart/form-data')) {
+    throw new TidemarkError('unsupported_media_type', {
+      field: 'Content-Type',
+      message: 'Content-Type must be multipart/form-data.',
+    });
+  }
+  const wrong = new AbortController();
+  let taking: Promise<T> | undefined;
+  let whole: PassThrough | undefined;
+
+  function fail(error: TidemarkError): void {
+    if (wrong.signal.aborted) return;
+    wrong.abort(error);
+    whole?.destroy(error);
+  }
+
+  await new Promise<void>((resolve) => {
+    const form = openForm(ctx, fail);
+    if (!form) {
+      resolve();
+      return;
+    }
+    form.on('file', (field, stream, filename) => {
+      // Broken off in the middle: the form says so too.
+      stream.on('error', () => undefined);
+      if (field !== 'file' || taking) {
+        fail(
+          field === 'file'
+            ? invalidField('file', 'file must be there only once.')
+            : invalidField(field, 'The file must be in the field file.'),
+        );
+        stream.resume();
+        return;
+      }
+      const held = new PassThrough({ highWaterMark: 256 * 1024 });
+      // Whoever takes it looks at its end; without a listener an error ends the process.
+      held.on('error', () => undefined);
+      stream.pipe(held, { end: false });
+      whole = held;
+      taking = take({ filename: filename ?? '', stream: held }, wrong.signal);
+      // Told below; a refusal also ends the reading.
+      taking.catch(() => resolve());
+    });
+    form.on('error', (cause) => {
+      fail(new TidemarkError('incomplete_form', { cause }));
+      resolve();
+    });
+    form.on('finish', () => {
+      if (!wrong.signal.aborted) whole?.end();
+      resolve();
+    });
+    wrong.signal.addEventListener('abort', () => resolve(), { once: true });
+    finished(ctx.req, { writable: false }, (error) => {
+      if (error) fail(new TidemarkError('incomplete_form', { cause: error }));
+    });
+    ctx.req.pipe(form);
+  });
+
+  if (wrong.signal.aborted) {
+    // What it took is being removed: the answer comes after that.
+    await taking?.catch(() => undefined);
+    throw wrong.signal.reason;
+  }
+  if (!taking) throw invalidField('file', 'The form must have a file in the field file.');
+  return taking;
+}
+
+function openForm(ctx: Ctx, fail: (error: TidemarkError) => void): BusboyInstance | undefined {
+  const contentType = ctx.get('Content-Type');
+  try {
+    return new Busboy({
+      headers: { ...ctx.req.headers, 'content-type': contentType },
+      defCharset: 'utf8',
+      limits: { headerSize: MAX_HEADER_BYTES, fieldSize: MAX_HEADER_BYTES, fields: 100, parts: 200 },
+    });
+  } catch (cause) {
+    fail(
+      new TidemarkError('invalid_request', { message: 'Content-Type must name the boundary of the form.', cause }),
+    );
+    return undefined;
+  }
+}

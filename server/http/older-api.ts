@@ -1,0 +1,114 @@
+/** The routes of the two older services, with their answers. `filehash` is an MD5, SHA-1 or SHA-256. */
+import type Router from '@koa/router';
+import type { FileRecord } from '../catalog/catalog.ts';
+import type { Files, Uploads } from '../uploads/contract.ts';
+import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import { checkName, filePath, parseContentName } from '../uploads/names.ts';
+import { receiveFile } from './form-upload.ts';
+import { formParams, numberParam } from './query.ts';
+import { sendFile } from './send-file.ts';
+import type { Ctx, RequestState } from './state.ts';
+import { uploadPage } from './upload-page.ts';
+
+interface FileMeta {
+  FileSha1: string;
+  FileMd5: string;
+  FileName: string;
+  FileSize: number;
+  Location: string;
+  /** `YYYY-MM-DD hh:mm:ss`, local time. */
+  UploadAt: string;
+}
+
+export function addOlderRoutes(router: Router<RequestState>, parts: { files: Files; uploads: Uploads }): void {
+  const { files, uploads } = parts;
+
+  router.use('/file', async (ctx, next) => {
+    ctx.state.errorStatus = true;
+    await next();
+  });
+
+  router.get('/file/upload', (ctx) => {
+    ctx.type = 'html';
+    ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");
+    ctx.body = uploadPage();
+  });
+
+  router.post('/file/upload', async (ctx) => {
+    await receiveFile(ctx, uploads, { md5: null });
+    ctx.status = 302;
+    ctx.set('Location', `${new URL(ctx.state.baseUrl).pathname.replace(/\/$/, '')}/file/upload/suc`);
+    ctx.body = 'Upload finished!';
+  });
+
+  router.get('/file/upload/suc', (ctx) => {
+    ctx.body = 'Upload finished!';
+  });
+
+  router.get('/file/meta', async (ctx) => {
+    ctx.body = describeMeta(await find(ctx), ctx.state.baseUrl);
+  });
+
+  router.get('/file/query', async (ctx) => {
+    const page = await files.list({
+      owner: ctx.state.owner,
+      limit: numberParam(ctx, 'limit', 100, 1, 1000),
+      sort: 'uploaded',
+      descending: true,
+    });
+    ctx.body = page.files.map((file) => describeMeta(file, ctx.state.baseUrl));
+  });
+
+  router.get('/file/download', async (ctx) => {
+    await sendFile(ctx, files, await find(ctx), { save: true, shared: false });
+  });
+
+  router.post('/file/update', async (ctx) => {
+    const read = await formParams(ctx);
+    if (read('op') !== '0') {
+      throw new TidemarkError('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
+    }
+    const file = await findByHash(read('filehash'), ctx.state.owner);
+    const name = checkName(read('filename') ?? '', 'filename');
+    ctx.body = describeMeta(await files.rename(file.id, ctx.state.owner, name), ctx.state.baseUrl);
+  });
+
+  for (const method of ['post', 'delete'] as const) {
+    router[method]('/file/delete', async (ctx) => {
+      const read = await formParams(ctx);
+      const file = await findByHash(read('filehash'), ctx.state.owner);
+      await files.remove(file.id, ctx.state.owner);
+      ctx.status = 200;
+      ctx.body = { status: 'ok' };
+    });
+  }
+
+  async function find(ctx: Ctx): Promise<FileRecord> {
+    return findByHash((await formParams(ctx))('filehash'), ctx.state.owner);
+  }
+
+  async function findByHash(filehash: string | undefined, owner: string): Promise<FileRecord> {
+    const name = parseContentName(filehash ?? '');
+    if (!name) {
+      throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
+    }
+    return files.find(name, owner);
+  }
+}
+
+function describeMeta(file: FileRecord, baseUrl: string): FileMeta {
+  return {
+    FileSha1: file.content.sha1 ?? '',
+    FileMd5: file.content.md5,
+    FileName: file.name,
+    FileSize: file.content.size,
+    Location: baseUrl + filePath(file),
+    UploadAt: localTime(new Date(file.uploadedAt)),
+  };
+}
+
+function localTime(time: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+}

@@ -1,0 +1,48 @@
+/** Where the client finds us: the base of the addresses in an answer. */
+import type { IncomingMessage } from 'node:http';
+import proxyaddr from 'proxy-addr';
+import type { Config } from '../config/config.ts';
+
+export type AddressOf = (request: IncomingMessage) => string;
+
+const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+const PREFIX = /^(?:\/[\w.~-]+)+$/;
+
+/**
+ * @param listening - `http://host:port` of the socket, where nothing else says more.
+ * @returns the public base of a request's answer, without a trailing slash: PUBLIC_URL;
+ *   else what a trusted proxy forwards; else HOST; else what the client called us.
+ */
+export function createAddressOf(
+  config: Pick<Config, 'publicUrl' | 'host' | 'trustProxy'>,
+  listening: () => string,
+): AddressOf {
+  const isTrusted = proxyaddr.compile([...config.trustProxy]);
+
+  return (request) => {
+    if (config.publicUrl !== null) return config.publicUrl;
+    const remote = request.socket.remoteAddress;
+    if (config.trustProxy.length > 0 && remote && isTrusted(remote, 0)) {
+      const forwarded = readForwarded(request);
+      if (forwarded) return forwarded;
+    }
+    const own = new URL(listening());
+    if (config.host !== null) return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${own.port}`;
+    const called = request.headers.host;
+    return called && HOST.test(called) ? `http://${called}` : own.origin;
+  };
+}
+
+/** RFC 7239, or the X-Forwarded headers; the entry nearest to the client. */
+function readForwarded(request: IncomingMessage): string | undefined {
+  const nearest = first(request.headers['forwarded']) ?? '';
+  const host = /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
+  const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
+  if (!host || !HOST.test(host) || !/^https?$/i.test(proto)) return undefined;
+  const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';
+  return `${proto.toLowerCase()}://${host}${PREFIX.test(prefix) ? prefix : ''}`;
+}
+
+function first(header: string | string[] | undefined): string | undefined {
+  return (Array.isArray(header) ? header[0] : header)?.split(',')[0]?.trim();
+}

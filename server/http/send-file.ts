@@ -1,0 +1,74 @@
+/** Sending a file's bytes: as a stream, whole or a range. */
+import { pipeline } from 'node:stream/promises';
+import type { FileRecord } from '../catalog/catalog.ts';
+import type { Files } from '../uploads/contract.ts';
+import { TidemarkError } from '../uploads/errors.ts';
+import { formatContentName } from '../uploads/names.ts';
+import { select } from './conditions.ts';
+import { presentationHeaders } from './disposition.ts';
+import type { Ctx } from './state.ts';
+
+/**
+ * Answers a GET or HEAD with a file.
+ *
+ * @param options.save - the browser is to save it, whatever it is.
+ * @param options.shared - caches between us and the client may keep it.
+ */
+export async function sendFile(
+  ctx: Ctx,
+  files: Files,
+  file: FileRecord,
+  options: { save: boolean; shared: boolean },
+): Promise<void> {
+  const { size } = file.content;
+  const etag = `"${formatContentName(file.content)}"`;
+  const modifiedAt = new Date(file.uploadedAt);
+  ctx.set({
+    ...presentationHeaders(file.name, file.type, options.save),
+    'Accept-Ranges': 'bytes',
+    ETag: etag,
+    'Last-Modified': modifiedAt.toUTCString(),
+    // The bytes under an address never change, but the file can be deleted: ask again.
+    'Cache-Control': `${options.shared ? 'public' : 'private'}, no-cache`,
+  });
+
+  const selection = select(ctx.req.headers, { etag, modifiedAt, size });
+  switch (selection.kind) {
+    case 'not_modified':
+      ctx.status = 304;
+      return;
+    case 'precondition_failed':
+      ctx.status = 412;
+      return;
+    case 'not_satisfiable':
+      throw new TidemarkError('range_not_satisfiable', {
+        field: 'Range',
+        message: `The file has ${size} bytes; the range lies outside of them.`,
+        headers: { 'Content-Range': `bytes */${size}` },
+      });
+    case 'range': {
+      const { start, end } = selection.range;
+      ctx.status = 206;
+      ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
+      await send(ctx, end - start + 1, () => files.open(file, selection.range));
+      return;
+    }
+    case 'whole':
+      ctx.status = 200;
+      await send(ctx, size, () => files.open(file));
+  }
+}
+
+async function send(ctx: Ctx, length: number, open: () => Promise<NodeJS.ReadableStream>): Promise<void> {
+  ctx.length = length;
+  if (ctx.method === 'HEAD') return;
+  const stream = await open();
+  ctx.respond = false;
+  ctx.res.statusCode = ctx.status;
+  try {
+    // Closes the file when the client leaves, and the connection when the store breaks.
+    await pipeline(stream, ctx.res);
+  } catch (error) {
+    ctx.state.log.info({ err: error }, 'a download ended early');
+  }
+}

@@ -1,0 +1,111 @@
+/** Disks that lose power and disks that are full, each mounted for its test. */
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { startCatalogProcess } from './catalog-process.ts';
+import type { CatalogProcess } from './catalog-process.ts';
+import { addUpload, newContent, newFile, newUpload } from './fixtures.ts';
+
+/** Mounting an image takes root and a kernel with loop devices. */
+const CAN_MOUNT = (() => {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  try {
+    execFileSync('losetup', ['--find'], { stdio: 'ignore' });
+    execFileSync('mkfs.ext4', ['-V'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
+  let folder: string;
+  let child: CatalogProcess | undefined;
+  let mounted: string[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-power-'));
+    mounted = [];
+  });
+
+  afterEach(async () => {
+    await child?.kill();
+    for (const place of mounted) execFileSync('umount', [place]);
+    await rm(folder, { recursive: true });
+  });
+
+  /** Mounts what `args` of mount(8) say; where. */
+  async function mount(...args: string[]): Promise<string> {
+    const place = await mkdtemp(join(folder, 'mounted-'));
+    execFileSync('mount', [...args, place]);
+    mounted.push(place);
+    return place;
+  }
+
+  // The catalog lies on a file system of its own in a disk image. A copy of the image
+  // has what the kernel has written to the disk, and nothing of what it still keeps in memory.
+  // With few uploads the log was never checkpointed; with more, several times.
+  for (const uploads of [1, 20, 1000]) {
+    it(`has all of ${uploads} uploads after a power cut, once they are durable`, async () => {
+      const disk = join(folder, 'disk');
+      execFileSync('truncate', ['--size=64M', disk]);
+      execFileSync('mkfs.ext4', ['-q', disk]);
+      const file = join(await mount('-o', 'loop', disk), 'catalog.sqlite');
+      const writer = (child = startCatalogProcess(file));
+      await writer.opened;
+      const ids = Array.from({ length: uploads }, (_, index) => `upload-${index}`);
+      await Promise.all(ids.map((id) => writer.call('createUpload', newUpload({ id }))));
+      await writer.call('durable');
+
+      const afterCut = join(folder, 'after-cut');
+      await copyFile(disk, afterCut);
+      const catalog = await openSqliteCatalog({
+        file: join(await mount('-o', 'loop', afterCut), 'catalog.sqlite'),
+      });
+      try {
+        for (const id of ids) expect(await catalog.findUpload(id), id).toBeDefined();
+      } finally {
+        await catalog.close();
+      }
+    });
+  }
+
+  it('changes nothing on a full disk, and goes on once there is room', async () => {
+    const place = await mount('-t', 'tmpfs', '-o', 'size=4M', 'tidemark-test');
+    const catalog = await openSqliteCatalog({ file: join(place, 'catalog.sqlite') });
+    try {
+      const uploadId = await addUpload(catalog);
+      const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
+      const filler = join(place, 'filler');
+      await fill(filler);
+
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await expect(catalog.publish(publication)).rejects.toMatchObject({
+          code: 'full',
+          cause: { code: 'SQLITE_FULL' },
+        });
+        expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+      }
+      await rm(filler);
+      expect(await catalog.publish(publication)).toMatchObject({ kind: 'published' });
+      await catalog.durable();
+    } finally {
+      await catalog.close();
+    }
+  });
+});
+
+/** Writes to `file` until its disk is full. */
+async function fill(file: string): Promise<void> {
+  const handle = await open(file, 'w');
+  try {
+    for (;;) await handle.write(Buffer.alloc(4096));
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    await handle.close();
+  }
+}
