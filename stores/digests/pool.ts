@@ -2,12 +2,12 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, type DigestSet, SnapshotError } from './digests.ts';
-import { BLOCK_BYTES, type Reply, type Request, type WorkerSetup } from './messages.ts';
+import { BLOCK_BYTES, type Piece, type Reply, type Request, type WorkerSetup } from './messages.ts';
 
 /** Blocks shared by all lanes: 16 MiB whatever the number of uploads. */
 const BLOCKS = 64;
 /** Blocks one lane may have in flight, so that a fast upload leaves some to the others. */
-const BLOCKS_PER_LANE = 4;
+const BLOCKS_PER_LANE = 12;
 /** Beyond this, memory bandwidth and the main thread are what limits. */
 const MOST_WORKERS = 4;
 
@@ -36,7 +36,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   const memory = new Uint8Array(setup.blocks);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
-  const lanes = new Map<number, { thread: Thread; freed: () => void }>();
+  const lanes = new Map<number, { thread: Thread; freed: (blocks: number) => void }>();
   let threads: Thread[] = [];
   let lastLane = 0;
   let lastRequest = 0;
@@ -61,9 +61,11 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
 
   function receive(thread: Thread, reply: Reply): void {
     if (reply.op === 'free') {
-      thread.blocks.delete(reply.block);
-      giveBack(reply.block);
-      lanes.get(reply.lane)?.freed();
+      for (const { block } of reply.pieces) {
+        thread.blocks.delete(block);
+        giveBack(block);
+      }
+      lanes.get(reply.lane)?.freed(reply.pieces.length);
       return;
     }
     const pending = thread.pending.get(reply.request);
@@ -81,7 +83,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     for (const block of thread.blocks) giveBack(block);
     thread.blocks.clear();
     for (const lane of lanes.values()) {
-      if (lane.thread === thread) lane.freed();
+      if (lane.thread === thread) lane.freed(0);
     }
   }
 
@@ -89,11 +91,6 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     const next = waiting.shift();
     if (next) next(block);
     else free.push(block);
-  }
-
-  function takeBlock(): number | Promise<number> {
-    const block = free.pop();
-    return block ?? new Promise<number>((resolve) => waiting.push(resolve));
   }
 
   function pickThread(): Thread {
@@ -115,8 +112,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     thread.lanes++;
     lanes.set(id, {
       thread,
-      freed: () => {
-        inFlight--;
+      freed: (blocks) => {
+        inFlight -= blocks;
         room?.();
       },
     });
@@ -142,40 +139,47 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     }
 
     async function update(chunks: readonly Uint8Array[]): Promise<void> {
-      let block = -1;
-      let filled = 0;
+      // One message for as many blocks as there is room for: each one wakes a thread.
+      let pieces: Piece[] = [];
+      let piece: Piece | undefined;
       for (const chunk of chunks) {
         let at = 0;
         while (at < chunk.length) {
-          if (block < 0) {
-            while (inFlight >= BLOCKS_PER_LANE && !thread.failure) {
-              await new Promise<void>((resolve) => (room = resolve));
+          if (!piece || piece.length === BLOCK_BYTES) {
+            let block = inFlight + pieces.length < BLOCKS_PER_LANE ? free.pop() : undefined;
+            if (block === undefined) {
+              send(pieces);
+              pieces = [];
+              block = await waitForBlock();
             }
-            const taken = takeBlock();
-            block = typeof taken === 'number' ? taken : await taken;
-            filled = 0;
+            piece = { block, length: 0 };
+            pieces.push(piece);
           }
-          const length = Math.min(chunk.length - at, BLOCK_BYTES - filled);
-          memory.set(chunk.subarray(at, at + length), block * BLOCK_BYTES + filled);
+          const length = Math.min(chunk.length - at, BLOCK_BYTES - piece.length);
+          memory.set(chunk.subarray(at, at + length), piece.block * BLOCK_BYTES + piece.length);
           at += length;
-          filled += length;
-          if (filled === BLOCK_BYTES) {
-            send(block, filled);
-            block = -1;
-          }
+          piece.length += length;
         }
       }
-      if (block >= 0) send(block, filled);
+      send(pieces);
     }
 
-    function send(block: number, length: number): void {
+    async function waitForBlock(): Promise<number> {
+      while (inFlight >= BLOCKS_PER_LANE && !thread.failure) {
+        await new Promise<void>((resolve) => (room = resolve));
+      }
+      return free.pop() ?? new Promise<number>((resolve) => waiting.push(resolve));
+    }
+
+    function send(pieces: Piece[]): void {
+      if (pieces.length === 0) return;
       if (thread.failure) {
-        giveBack(block);
+        for (const { block } of pieces) giveBack(block);
         throw thread.failure;
       }
-      thread.blocks.add(block);
-      inFlight++;
-      post({ op: 'update', lane: id, block, length });
+      for (const { block } of pieces) thread.blocks.add(block);
+      inFlight += pieces.length;
+      post({ op: 'update', lane: id, pieces });
     }
 
     return {

@@ -39,9 +39,11 @@ port.on('message', (request: Request) => {
       break;
     case 'update': {
       const states = load(request.lane);
-      const bytes = new Uint8Array(setup.blocks, request.block * BLOCK_BYTES, request.length);
-      for (const algorithm of states?.keys() ?? []) hasherOf(algorithm).update(bytes);
-      reply({ op: 'free', lane: request.lane, block: request.block });
+      for (const { block, length } of request.pieces) {
+        const bytes = new Uint8Array(setup.blocks, block * BLOCK_BYTES, length);
+        for (const algorithm of states?.keys() ?? []) hasherOf(algorithm).update(bytes);
+      }
+      reply({ op: 'free', lane: request.lane, pieces: request.pieces });
       break;
     }
     case 'snapshot':
