@@ -1,8 +1,8 @@
 /** How a browser may show a file of someone else in our origin. */
 import contentDisposition from 'content-disposition';
 
-/** Types that cannot run script; everything else is saved, not shown. */
-const SHOWN = /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
+/** Types that cannot run script; everything else is saved, not shown. A browser takes any `+xml` for XML, which can. */
+const SHOWN = /^(?!.*\+xml$)(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
 
 /** No script, no request to anywhere; what the browser's own viewers need. */
 const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";

@@ -80,6 +80,8 @@ export async function receiveForm<T>(
     });
     ctx.req.pipe(form);
   });
+  // Refused in the middle: what still comes is for nobody, and must not wait for the form's reader.
+  ctx.req.unpipe();
 
   if (wrong.signal.aborted) {
     // What it took is being removed: the answer comes after that.
