@@ -61,7 +61,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const stopping = new AbortController();
     const parts: Parts = {
-      ...{ catalog, store, locker, digests, log },
+      catalog,
+      store,
+      locker,
+      digests,
+      log,
       limits: {
         maxFileSizeBytes: config.maxFileSizeBytes,
         uploadTtlMs: config.uploadTtlMs,
@@ -73,13 +77,16 @@ export async function startService(config: Config, log: Logger): Promise<Service
     };
     const writers = createWriters(parts);
     const fileActions = createFileActions(parts);
-    const uploads = createUploads(parts, writers, fileActions.remove);
+    const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
     const files = createFiles(parts, fileActions, createCheck(parts, uploads));
     const sweeper = createSweeper(parts, writers, uploads);
     await sweeper.sweepBeforeStart();
 
     const app = createApp({
-      ...{ config, uploads, files, log },
+      config,
+      uploads,
+      files,
+      log,
       listening: () => localUrl,
       tus: createTusEndpoint({
         uploads,
@@ -89,7 +96,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
-    const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, app.callback());
+    const answer = app.callback();
+    const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+      void answer(request, response);
+    });
     configureServer(server);
     const port = await listen(server, config);
     const localUrl = `http://${bracketed(config.listen)}:${port}`;

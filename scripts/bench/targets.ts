@@ -81,7 +81,9 @@ async function startProcess(
   const child = spawn(program, args, { stdio: 'ignore' });
   await untilListening(port, child, name);
   return {
-    ...{ name, protocol, folder },
+    name,
+    protocol,
+    folder,
     url: `http://127.0.0.1:${port}${path}`,
     pid: child.pid ?? -1,
     stop: async () => {

@@ -38,8 +38,13 @@ export function receiveFile(
   return receiveForm(ctx, ({ filename, stream }, signal) => {
     const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');
     const declaration = {
-      ...{ size: null, md5: declared.md5, sha1: null, sha256: null },
-      ...{ filename: name, filetype: null, metadata: '' },
+      size: null,
+      md5: declared.md5,
+      sha1: null,
+      sha256: null,
+      filename: name,
+      filetype: null,
+      metadata: '',
     };
     return uploads.receiveWhole({ owner: ctx.state.owner, declaration }, stream, signal);
   });

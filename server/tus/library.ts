@@ -152,8 +152,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   return {
     handle: async (request, exchange) => {
       exchanges.set(request, exchange);
-      // The library's type is the DOM's Request; it reads method, url, headers and body of it.
-      return server.handleWeb(request as unknown as Request);
+      return server.handleWeb(request);
     },
   };
 }

@@ -67,7 +67,10 @@ async function publishVerified(
     const content: Publication['content'] = equal
       ? { id: equal.id }
       : {
-          ...{ md5: computed.md5, sha1: computed.sha1 ?? null, sha256: computed.sha256 ?? null, size },
+          md5: computed.md5,
+          sha1: computed.sha1 ?? null,
+          sha256: computed.sha256 ?? null,
+          size,
           ...(await finalizeAsNew(parts, upload, computed.md5, sameMd5)),
         };
     const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file });

@@ -32,12 +32,19 @@ export function createUploads(
     refuseTooLarge(declaration.size ?? 0);
     const createdAt = Date.now();
     const expiresAt = createdAt + limits.uploadTtlMs;
+    const created = { ...declaration, id, owner, createdAt, expiresAt };
     const upload: UploadRecord = {
-      ...declaration,
-      ...{ id, owner, createdAt, expiresAt, lastByteAt: createdAt },
-      ...{ state: 'receiving', offset: 0, snapshot: null, epoch: 1, bootId: null, reason: null, fileId: null },
+      ...created,
+      state: 'receiving',
+      offset: 0,
+      snapshot: null,
+      epoch: 1,
+      bootId: null,
+      reason: null,
+      fileId: null,
+      lastByteAt: createdAt,
     };
-    await catalog.createUpload({ ...declaration, id, owner, createdAt, expiresAt });
+    await catalog.createUpload(created);
     try {
       await store.createUpload(upload);
     } catch (error) {

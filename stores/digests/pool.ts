@@ -110,7 +110,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     const thread = pickThread();
     const id = ++lastLane;
     let inFlight = 0;
-    let open = true;
+    let isOpen = true;
     let room: (() => void) | undefined;
     thread.lanes++;
     lanes.set(id, {
@@ -183,8 +183,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
       snapshot: async () => (await ask('snapshot')).snapshot,
       digests: async (): Promise<DigestSet> => (await ask('digests')).digests,
       close: () => {
-        if (!open) return;
-        open = false;
+        if (!isOpen) return;
+        isOpen = false;
         lanes.delete(id);
         thread.lanes--;
         if (!thread.failure) post({ op: 'close', lane: id });

@@ -55,9 +55,9 @@ port.on('message', (request: Request) => {
         save();
         // Reading a digest finishes the instance: the lane goes on from the saved states.
         loaded = undefined;
-        const digests: Record<string, string> = {};
+        const digests: DigestSet = {};
         for (const algorithm of states.keys()) digests[algorithm] = hasherOf(algorithm).digest('hex');
-        return { op: 'digests', request: request.request, digests: digests as DigestSet };
+        return { op: 'digests', request: request.request, digests };
       });
       break;
     case 'close':

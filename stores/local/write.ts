@@ -57,7 +57,7 @@ async function append(
   let syncedTo = upload.offset;
   let commitDueAt = Date.now() + FIRST_COMMIT_MS;
   let syncing: Promise<void> | undefined;
-  let failure: unknown;
+  let failure: Error | undefined;
 
   /** Before its first commit the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
@@ -80,7 +80,7 @@ async function append(
         committed = upTo;
         commitDueAt = Date.now() + COMMIT_EVERY_MS;
       } catch (error) {
-        failure = error;
+        failure = error instanceof Error ? error : new Error(String(error));
         stop.abort(error);
       } finally {
         syncing = undefined;

@@ -68,8 +68,12 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
   const wal = await open(`${realFile}-wal`, 'r+');
   try {
     const folder = await open(dirname(realFile), 'r');
-    // The names of both files, which are new on the first start.
-    await folder.sync().finally(() => folder.close());
+    try {
+      // The names of both files, which are new on the first start.
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   } catch (error) {
     await wal.close();
     throw error;

@@ -27,7 +27,7 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
     const syncer = await openWalSyncer(file);
     const db = new Kysely<Tables>({ dialect: createSqliteDialect(database) });
     return createCatalog(db, {
-      durable: syncer.sync,
+      durable: () => syncer.sync(),
 
       async ping() {
         const failure = syncer.failure();
