@@ -48,7 +48,7 @@ export function crossOrigin(): Handler {
       ctx.set('Access-Control-Allow-Headers', ALLOWED);
       ctx.set('Access-Control-Max-Age', '86400');
       // Below /uploads OPTIONS is also how a tus client asks what the server can do.
-      if (!ctx.path.startsWith('/uploads')) {
+      if (!/^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) {
         ctx.status = 204;
         return;
       }

@@ -42,6 +42,7 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
   return async (ctx) => {
     const method = effectiveMethod(ctx.method, ctx.req.headers);
     ctx.set('Tus-Resumable', TUS_VERSION);
+    checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
 
     const gone = new AbortController();
@@ -90,6 +91,12 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
       headers: { 'Upload-Offset': String(offset) },
     });
   }
+}
+
+/** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
+function checkMethod(method: string, path: string): void {
+  const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
+  if (!allowed.includes(method)) throw new TidemarkError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
 }
 
 /** What the protocol, or we beyond it, say about an upload in an answer. */
