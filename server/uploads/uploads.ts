@@ -7,6 +7,7 @@ import type { BeginRequest, Received, Uploads } from './contract.ts';
 import { type ErrorCode, hasCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
+import { linkSignals } from './signals.ts';
 import { translated } from './translate.ts';
 import type { Writers } from './writers.ts';
 
@@ -161,10 +162,11 @@ export function createUploads(
       signal,
       onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
     });
+    const linked = linkSignals(signal, stop.signal);
     try {
       const received = await receive(parts, writers, id, source, {
         lease,
-        signal: AbortSignal.any([signal, stop.signal]),
+        signal: linked.signal,
         maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
       });
       if (received.interrupted !== undefined) {
@@ -176,6 +178,7 @@ export function createUploads(
       await drop(id, lease, 'terminated', 'form_failed');
       throw error;
     } finally {
+      linked.unlink();
       await lease.release();
     }
   }

@@ -1,7 +1,8 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, opendir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
 import type { DigestPool } from '../digests/digests.ts';
 import { equalStreams } from '../equal-streams.ts';
@@ -70,18 +71,17 @@ class LocalStore extends FileStore implements Store {
     };
   }
 
-  async createUpload(upload: StoredUpload): Promise<void> {
-    await translated(`making room for upload ${upload.id}`, async () => {
-      const file = await open(this.#unfinished(upload.id), 'wx', 0o600);
-      await file.close();
-    });
+  async createUpload(): Promise<void> {
+    // Its first bytes make the file.
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
     // A source may break before the file is open; the intake finds out from its state.
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
-      const file = await open(this.#unfinished(upload.id), 'r+');
+      // Once bytes are committed, a file that is not there is one that is lost.
+      const flags = upload.offset > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT;
+      const file = await open(this.#unfinished(upload.id), flags, 0o600);
       try {
         return await appendToFile(file, source, upload, this.#bootId, this.#syncFolder, options);
       } finally {
@@ -93,13 +93,12 @@ class LocalStore extends FileStore implements Store {
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
     return translated(`recovering upload ${upload.id}`, async () => {
       const path = this.#unfinished(upload.id);
-      const exists = (await sizeOf(path)) !== undefined;
-      if (!exists && upload.offset > 0) {
-        // With all bytes it may be final already: finalize knows.
-        if (upload.offset === upload.size) return null;
+      if ((await sizeOf(path)) === undefined) {
+        // Without a byte there is no file yet; with all of them it may be final already: finalize knows.
+        if (upload.offset === 0 || upload.offset === upload.size) return null;
         throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
       }
-      const file = await open(path, exists ? 'r+' : 'wx+', 0o600);
+      const file = await open(path, 'r+');
       try {
         return await recoverFile(file, upload, this.#bootId, digests, signal);
       } finally {
@@ -109,6 +108,7 @@ class LocalStore extends FileStore implements Store {
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
+    if (upload.size === 0) return Readable.from([]);
     try {
       return await openStream(this.#unfinished(upload.id));
     } catch (error) {
@@ -137,14 +137,17 @@ class LocalStore extends FileStore implements Store {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
       const finalSize = await sizeOf(final);
-      const pending = (await sizeOf(unfinished)) !== undefined;
-      if (!pending && finalSize !== upload.size) {
-        throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
-      }
-      if (pending && finalSize !== undefined && !(await equalFiles(unfinished, final))) {
+      if (finalSize !== undefined && (await sizeOf(unfinished)) !== undefined && !(await equalFiles(unfinished, final))) {
         throw new StoreError('occupied', `${key} holds other bytes`);
       }
-      if (pending) await rename(unfinished, final);
+      try {
+        await rename(unfinished, final);
+      } catch (error) {
+        // An earlier try may have come this far.
+        if (!isFsError(error, 'ENOENT')) throw error;
+        if (upload.size === 0 && finalSize === undefined) await writeFile(final, '', { mode: 0o600 });
+        else if (finalSize !== upload.size) throw new StoreError('missing', `upload ${upload.id}: its file is gone`, error);
+      }
       await this.#syncFolder();
     });
   }

@@ -50,8 +50,7 @@ async function append(
   syncFolder: FolderSync,
   options: WriteOptions,
 ): Promise<Written> {
-  const stop = new AbortController();
-  const intake = openIntake(source, AbortSignal.any([options.signal, stop.signal]), options.maxBytes);
+  const intake = openIntake(source, options.signal, options.maxBytes);
   let offset = upload.offset;
   let committed = upload.offset;
   let syncedTo = upload.offset;
@@ -81,7 +80,7 @@ async function append(
         commitDueAt = Date.now() + COMMIT_EVERY_MS;
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error));
-        stop.abort(error);
+        intake.stop(error);
       } finally {
         syncing = undefined;
       }
@@ -121,7 +120,7 @@ async function append(
       interrupted: end.kind === 'end' ? undefined : end.cause,
     };
   } catch (error) {
-    stop.abort(error);
+    intake.stop(error);
     await syncing;
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }

@@ -244,6 +244,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
     test('lists and discards unfinished bytes', async () => {
       const upload = newUpload(10);
       await store.createUpload(upload);
+      await write(upload, Readable.from([Buffer.from('12345')]));
       if (store.capabilities.listUnfinished) {
         expect(await unfinished()).toContain(upload.id);
       }
