@@ -85,7 +85,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     thread.outbox.push(request);
     if (thread.flushing || request.op === 'open' || request.op === 'close') return;
     thread.flushing = true;
-    queueMicrotask(() => {
+    // After the promises of this tick have run: what they ask for goes along.
+    process.nextTick(() => {
       thread.flushing = false;
       thread.worker.postMessage(thread.outbox.splice(0));
     });
