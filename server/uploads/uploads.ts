@@ -171,7 +171,8 @@ export function createUploads(
     const upload = await begin({ id, ...request });
     const stop = new AbortController();
     const lease = await writers.acquire(upload, {
-      signal,
+      // Nobody else knows the id, so there is nothing to wait for; and whoever has left needs it to clear up.
+      signal: new AbortController().signal,
       onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
     });
     const linked = linkSignals(signal, stop.signal);
