@@ -27,6 +27,8 @@ export function createUploads(
   removeFile: (id: string, owner: string) => Promise<unknown>,
 ): Uploads {
   const { catalog, store, limits } = parts;
+  /** Uploads that are being taken up after a crash. */
+  const settling = new Map<string, Promise<void>>();
 
   async function begin({ id, owner, declaration }: BeginRequest): Promise<UploadRecord> {
     if (parts.stopping.aborted) throw parts.stopping.reason;
@@ -91,12 +93,22 @@ export function createUploads(
       upload = await current(id, owner);
     }
     const untouched = upload.state === 'receiving' && !writers.isHeld(id);
-    if (untouched && (isWhole(upload) || writers.needsRecovery(id))) {
-      await settle(upload);
+    if (settling.has(id) || (untouched && (isWhole(upload) || writers.needsRecovery(id)))) {
+      await settleOnce(upload);
       upload = await current(id, owner);
     }
     await catalog.durable();
     return upload;
+  }
+
+  /**
+   * Everyone who looks while an upload is being taken up waits for the same: an offset
+   * told meanwhile would be outdated at once, and each new one would interrupt the last.
+   */
+  function settleOnce(upload: UploadRecord): Promise<void> {
+    const running = settling.get(upload.id) ?? settle(upload).finally(() => settling.delete(upload.id));
+    settling.set(upload.id, running);
+    return running;
   }
 
   /** Takes up what a crash left: bytes beyond the last commit, a publication that did not happen. */
@@ -159,7 +171,8 @@ export function createUploads(
     const upload = await begin({ id, ...request });
     const stop = new AbortController();
     const lease = await writers.acquire(upload, {
-      signal,
+      // Nobody else knows the id, so there is nothing to wait for; and whoever has left needs it to clear up.
+      signal: new AbortController().signal,
       onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
     });
     const linked = linkSignals(signal, stop.signal);

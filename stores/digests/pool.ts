@@ -85,7 +85,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     thread.outbox.push(request);
     if (thread.flushing || request.op === 'open' || request.op === 'close') return;
     thread.flushing = true;
-    queueMicrotask(() => {
+    // After the promises of this tick have run: what they ask for goes along.
+    process.nextTick(() => {
       thread.flushing = false;
       thread.worker.postMessage(thread.outbox.splice(0));
     });
@@ -127,7 +128,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     let inFlight = 0;
     let isOpen = true;
     let room: (() => void) | undefined;
-    thread.lanes++;
+    // While a digest is open its thread keeps the process alive: at start-up nothing else may.
+    if (thread.lanes++ === 0) thread.worker.ref();
     lanes.set(id, {
       thread,
       freed: (blocks) => {
@@ -203,7 +205,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
         if (!isOpen) return;
         isOpen = false;
         lanes.delete(id);
-        thread.lanes--;
+        if (--thread.lanes === 0) thread.worker.unref();
         if (!thread.failure) enqueue(thread, { op: 'close', lane: id });
       },
     };
