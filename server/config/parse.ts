@@ -1,5 +1,7 @@
 /** Environment -> Config: everything is checked, and all problems are told at once. */
+import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
+import proxyaddr from 'proxy-addr';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
 import { isLoopback, parseTokens } from './access.ts';
 import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
@@ -40,7 +42,7 @@ export function parseConfig(env: Env): Config {
   const config: Config = {
     listen: read.text('LISTEN', '127.0.0.1'),
     port: read.wholeNumber('HTTP_PORT', 8080, 0, 65_535),
-    host: read.optional('HOST') ?? null,
+    host: readHost(read),
     publicUrl,
     basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
     trustProxy: read.list('TRUST_PROXY'),
@@ -141,6 +143,14 @@ function readPublicUrl(read: Reader): string | null {
   return null;
 }
 
+/** A name or an address as it stands in a URL; the port is HTTP_PORT. */
+function readHost(read: Reader): string | null {
+  const given = read.optional('HOST');
+  if (given === undefined || /^[\w.-]{1,253}$/.test(given) || isIPv6(given)) return given ?? null;
+  read.problem('HOST', `must be a host name or an address, without scheme and port, not ${JSON.stringify(given)}`);
+  return null;
+}
+
 function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
   const given = read.optional('DATABASE_URL');
   if (given === undefined) return { kind: 'sqlite', file: join(dataDir, 'catalog.db') };
@@ -164,7 +174,12 @@ function readDigests(read: Reader): DigestAlgorithm[] {
 /** proxy-addr's own words, IP addresses and CIDR ranges. */
 function checkProxies(proxies: readonly string[], read: Reader): void {
   for (const proxy of proxies) {
-    if (/^(?:loopback|linklocal|uniquelocal)$/.test(proxy) || /^[0-9a-f.:]+(?:\/[0-9.]+)?$/i.test(proxy)) continue;
+    try {
+      proxyaddr.compile(proxy);
+      continue;
+    } catch {
+      // Told below.
+    }
     read.problem('TRUST_PROXY', `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${JSON.stringify(proxy)} is none`);
   }
 }
