@@ -8,7 +8,7 @@ export interface FoundPath {
   path: string;
   size: number;
   /** What cannot be looked at fails when its turn comes, like any other file. */
-  error?: unknown;
+  error?: Error;
 }
 
 /**
@@ -33,7 +33,7 @@ export async function collectPaths(
     try {
       names = await readdir(folder);
     } catch (error) {
-      found.push({ path: folder, size: 0, error });
+      found.push({ path: folder, size: 0, error: asError(error) });
       return;
     }
     for (const name of names.sort()) {
@@ -42,7 +42,7 @@ export async function collectPaths(
       try {
         entry = await lstat(path);
       } catch (error) {
-        found.push({ path, size: 0, error });
+        found.push({ path, size: 0, error: asError(error) });
         continue;
       }
       // Links inside a folder may lead out of it, or round in a circle.
@@ -58,7 +58,7 @@ export async function collectPaths(
     try {
       entry = await stat(path);
     } catch (error) {
-      found.push({ path, size: 0, error });
+      found.push({ path, size: 0, error: asError(error) });
       continue;
     }
     if (!entry.isDirectory()) add(path, entry.size);
@@ -66,4 +66,8 @@ export async function collectPaths(
     else throw new UsageError(`${path} is a folder; add --recursive to upload what is in it.`);
   }
   return found;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -73,7 +73,7 @@ export function printable(text: string): string {
 
 // East Asian wide and fullwidth blocks, and emoji: two columns each.
 const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-const ZERO_WIDTH = /[\p{Mn}\p{Me}\u200b-\u200d\ufe00-\ufe0f]/u;
+const ZERO_WIDTH = /\p{Mn}|\p{Me}|[\u200b-\u200d]/u;
 
 function widthOf(character: string): number {
   if (ZERO_WIDTH.test(character)) return 0;

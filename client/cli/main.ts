@@ -43,6 +43,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// The net below all that is caught where it belongs: even then a sentence, not a stack.
+process.on('uncaughtException', (error) => {
+  complain(describeError(error));
+  if (process.env['TIDEMARK_DEBUG'] === '1') process.stderr.write(`${error.stack}\n`);
+  process.exit(EXIT.failed);
+});
+
 const exitCode = await main(process.argv.slice(2));
 await flushOutput();
 // Kept connections and an idle standard input would hold the process.

@@ -6,7 +6,8 @@ const REDRAW_MS = 100;
 const LINE_EVERY_MS = 5000;
 /** Time in which a change of the rate shows by two thirds. */
 const RATE_SMOOTHING_MS = 3000;
-const BAR_COLUMNS = 24;
+const MOST_BAR_COLUMNS = 24;
+const LEAST_BAR_COLUMNS = 6;
 
 /** One file's way. */
 export interface ProgressItem {
@@ -39,7 +40,7 @@ interface State {
  */
 export function createProgress(output: Output, expected: { files: number; bytes: number }): Progress {
   const items = new Set<State>();
-  const onTerminal = process.stderr.isTTY === true;
+  const onTerminal = process.stderr.isTTY;
   let endedFiles = 0;
   let endedBytes = 0;
   let lastLineAt = performance.now();
@@ -63,13 +64,14 @@ export function createProgress(output: Output, expected: { files: number; bytes:
 
   function barLine(columns: number): string {
     const { label, share, facts } = describe();
-    const bar = share === null ? '' : ` [${drawBar(share)}] ${Math.floor(share * 100)}%`;
-    const withBar = columns - textWidth(bar) - textWidth(facts) - 1;
-    if (withBar >= 12) return `${fit(label, withBar)}${bar} ${facts}`;
     const percent = share === null ? '' : ` ${Math.floor(share * 100)}%`;
-    const narrow = columns - textWidth(percent) - textWidth(facts) - 1;
-    if (narrow >= 8) return `${fit(label, narrow)}${percent} ${facts}`;
-    return fit(`${percent.trim()} ${facts}`.trim(), columns);
+    const room = columns - textWidth(percent) - textWidth(facts) - 1;
+    if (room < 8) return fit(`${percent.trim()} ${facts}`.trim(), columns);
+    // The name gives way to a short bar, the bar to a short name.
+    const shown = fit(label, share === null ? room : Math.max(room - MOST_BAR_COLUMNS - 3, Math.min(room, 24)));
+    const barColumns = Math.min(MOST_BAR_COLUMNS, room - textWidth(shown) - 3);
+    const bar = share === null || barColumns < LEAST_BAR_COLUMNS ? '' : ` [${drawBar(share, barColumns)}]`;
+    return `${shown}${bar}${percent} ${facts}`;
   }
 
   function describe(): { label: string; share: number | null; facts: string } {
@@ -80,7 +82,7 @@ export function createProgress(output: Output, expected: { files: number; bytes:
       const { name, phase, total, position } = only;
       if (total === null) return { label: `${name}: ${phase}`, share: null, facts: `${formatSize(position)}${speed}` };
       const share = total === 0 ? 1 : Math.min(1, position / total);
-      const facts = `${formatSize(position)} of ${formatSize(total)}${speed}${timeLeft(total - position, bytesPerSecond)}`;
+      const facts = `${formatPart(position, total)}${speed}${timeLeft(total - position, bytesPerSecond)}`;
       return { label: `${name}: ${phase}`, share, facts };
     }
     let position = endedBytes;
@@ -92,7 +94,7 @@ export function createProgress(output: Output, expected: { files: number; bytes:
     }
     const share = expected.bytes === 0 ? null : Math.min(1, position / expected.bytes);
     const label = `${endedFiles} of ${expected.files} files (${names.join(', ')})`;
-    return { label, share, facts: `${formatSize(position)} of ${formatSize(expected.bytes)}${speed}` };
+    return { label, share, facts: `${formatPart(position, expected.bytes)}${speed}` };
   }
 
   function sayNowAndThen(): void {
@@ -132,7 +134,7 @@ export function createProgress(output: Output, expected: { files: number; bytes:
   timer.unref();
   output.attach(onTerminal ? { clear, draw } : null);
 
-  function item(name: string): ProgressItem {
+  function open(name: string): ProgressItem {
     const now = performance.now();
     const state: State = { name: printable(name), phase: '', total: null, position: 0, worked: 0, quarter: 0, lineAt: now };
     return {
@@ -165,20 +167,28 @@ export function createProgress(output: Output, expected: { files: number; bytes:
     output.attach(null);
   }
 
-  return { item, stop };
+  return { item: open, stop };
 }
 
 const SILENT: ProgressItem = { phase: () => {}, at: () => {}, jump: () => {}, end: () => {} };
 
-function drawBar(share: number): string {
-  const full = Math.floor(share * BAR_COLUMNS);
-  return '#'.repeat(full) + '-'.repeat(BAR_COLUMNS - full);
+function drawBar(share: number, columns: number): string {
+  const full = Math.floor(share * columns);
+  return '#'.repeat(full) + '-'.repeat(columns - full);
+}
+
+/** `136 of 286 MiB`: a unit that both share is written once. */
+function formatPart(bytes: number, total: number): string {
+  const [part, whole] = [formatSize(bytes), formatSize(total)];
+  const unit = whole.slice(whole.indexOf(' '));
+  return `${part.endsWith(unit) ? part.slice(0, -unit.length) : part} of ${whole}`;
 }
 
 function timeLeft(bytes: number, bytesPerSecond: number): string {
   if (bytesPerSecond < 1 || bytes <= 0) return '';
   const seconds = Math.ceil(bytes / bytesPerSecond);
-  return seconds > 359_999 ? '' : `, ${formatDuration(seconds * 1000)} left`;
+  if (seconds > 359_999) return '';
+  return seconds < 60 ? `, ${seconds} s left` : `, ${formatDuration(seconds * 1000)} left`;
 }
 
 /** Bytes per second, smoothed exponentially. */

@@ -14,7 +14,8 @@ export interface RemoteFile {
   md5: string;
   sha1?: string;
   sha256?: string;
-  type: string;
+  /** null when the service does not know. */
+  type: string | null;
   uploadedAt: string;
   url: string;
 }

@@ -137,7 +137,12 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       }
       if (!isTransient(error)) throw error;
       const delayMs = patience.next(error);
-      options.onWait({ delayMs, error });
+      if (error instanceof ServiceError && error.status === 409) {
+        // The request of a client that died was still being stored when we asked: the next HEAD knows better.
+        if (furthest === startOffset) startOffset = null;
+      } else {
+        options.onWait({ delayMs, error });
+      }
       await sleep(delayMs, options.signal);
     }
   }

@@ -26,6 +26,8 @@ export async function uploadStdin(options: {
     process.stdin.destroy(signal.reason as Error);
   };
   signal.addEventListener('abort', stop, { once: true });
+  // Whoever reads next is told of an error; without a listener it would end the process before that.
+  process.stdin.on('error', () => {});
   try {
     progress.phase('uploading', null);
     const sent = await transfer({

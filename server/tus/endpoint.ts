@@ -75,7 +75,7 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
 
     ctx.status = method === 'OPTIONS' ? 200 : response.status;
     for (const [name, value] of response.headers) {
-      // What other origins may do is the same for all routes; the library knows its own headers only.
+      // What browsers of other origins may see is said for all routes alike.
       if (!name.startsWith('access-control-')) ctx.set(name, value);
     }
     describeUpload(ctx, method, exchange);

@@ -7,6 +7,7 @@ import type { BeginRequest, Received, Uploads } from './contract.ts';
 import { type ErrorCode, hasCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
+import { linkSignals } from './signals.ts';
 import { translated } from './translate.ts';
 import type { Writers } from './writers.ts';
 
@@ -26,6 +27,8 @@ export function createUploads(
   removeFile: (id: string, owner: string) => Promise<unknown>,
 ): Uploads {
   const { catalog, store, limits } = parts;
+  /** Uploads that are being taken up after a crash. */
+  const settling = new Map<string, Promise<void>>();
 
   async function begin({ id, owner, declaration }: BeginRequest): Promise<UploadRecord> {
     if (parts.stopping.aborted) throw parts.stopping.reason;
@@ -90,12 +93,22 @@ export function createUploads(
       upload = await current(id, owner);
     }
     const untouched = upload.state === 'receiving' && !writers.isHeld(id);
-    if (untouched && (isWhole(upload) || writers.needsRecovery(id))) {
-      await settle(upload);
+    if (settling.has(id) || (untouched && (isWhole(upload) || writers.needsRecovery(id)))) {
+      await settleOnce(upload);
       upload = await current(id, owner);
     }
     await catalog.durable();
     return upload;
+  }
+
+  /**
+   * Everyone who looks while an upload is being taken up waits for the same: an offset
+   * told meanwhile would be outdated at once, and each new one would interrupt the last.
+   */
+  function settleOnce(upload: UploadRecord): Promise<void> {
+    const running = settling.get(upload.id) ?? settle(upload).finally(() => settling.delete(upload.id));
+    settling.set(upload.id, running);
+    return running;
   }
 
   /** Takes up what a crash left: bytes beyond the last commit, a publication that did not happen. */
@@ -162,10 +175,11 @@ export function createUploads(
       signal: new AbortController().signal,
       onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
     });
+    const linked = linkSignals(signal, stop.signal);
     try {
       const received = await receive(parts, writers, id, source, {
         lease,
-        signal: AbortSignal.any([signal, stop.signal]),
+        signal: linked.signal,
         maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
       });
       if (received.interrupted !== undefined) {
@@ -177,6 +191,7 @@ export function createUploads(
       await drop(id, lease, 'terminated', 'form_failed');
       throw error;
     } finally {
+      linked.unlink();
       await lease.release();
     }
   }

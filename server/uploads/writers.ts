@@ -9,6 +9,7 @@ import { CatalogError } from '../catalog/catalog.ts';
 import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
+import { linkSignals } from './signals.ts';
 
 export interface Writers {
   /** Waits for the lease on a receiving upload; asks its holder to stop. Recovers the upload if need be. */
@@ -48,7 +49,8 @@ export function createWriters(parts: Parts): Writers {
     const tracked = track(lease);
     try {
       if (!settled.has(upload.id)) {
-        await recover(upload.id, lease, AbortSignal.any([options.signal, parts.stopping, asked.signal]));
+        const { signal, unlink } = linkSignals(options.signal, parts.stopping, asked.signal);
+        await recover(upload.id, lease, signal).finally(unlink);
       }
     } catch (error) {
       await tracked.release();

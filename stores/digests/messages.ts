@@ -1,4 +1,4 @@
-/** What the pool and its worker threads say to each other. Messages of one lane keep their order. */
+/** What the pool and its worker threads say to each other: lists of these, in order. */
 import type { DigestAlgorithm, DigestSet } from './digests.ts';
 
 /** Size of one block of shared memory in bytes: large enough that a message per block costs little. */
@@ -9,16 +9,22 @@ export interface WorkerSetup {
   blocks: SharedArrayBuffer;
 }
 
+/** Bytes in a block of shared memory, from its start. */
+export interface Piece {
+  block: number;
+  length: number;
+}
+
 /** `open` begins a digest by these algorithms, or takes one up from a snapshot. */
 export type Request =
   | { op: 'open'; lane: number; from: Uint8Array | readonly DigestAlgorithm[] }
-  | { op: 'update'; lane: number; block: number; length: number }
+  | { op: 'update'; lane: number; pieces: Piece[] }
   | { op: 'snapshot'; lane: number; request: number }
   | { op: 'digests'; lane: number; request: number }
   | { op: 'close'; lane: number };
 
 export type Reply =
-  | { op: 'free'; lane: number; block: number }
+  | { op: 'free'; lane: number; pieces: Piece[] }
   | { op: 'snapshot'; request: number; snapshot: Uint8Array }
   | { op: 'digests'; request: number; digests: DigestSet }
   | { op: 'refused'; request: number; message: string };

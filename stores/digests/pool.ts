@@ -2,12 +2,12 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, type DigestSet, SnapshotError } from './digests.ts';
-import { BLOCK_BYTES, type Reply, type Request, type WorkerSetup } from './messages.ts';
+import { BLOCK_BYTES, type Piece, type Reply, type Request, type WorkerSetup } from './messages.ts';
 
 /** Blocks shared by all lanes: 16 MiB whatever the number of uploads. */
 const BLOCKS = 64;
 /** Blocks one lane may have in flight, so that a fast upload leaves some to the others. */
-const BLOCKS_PER_LANE = 4;
+const BLOCKS_PER_LANE = 12;
 /** Beyond this, memory bandwidth and the main thread are what limits. */
 const MOST_WORKERS = 4;
 
@@ -23,6 +23,9 @@ interface Thread {
   /** Blocks it has not given back yet. */
   blocks: Set<number>;
   failure: Error | undefined;
+  /** Requests of this tick, sent together: each message wakes a thread. */
+  outbox: Request[];
+  flushing: boolean;
 }
 
 /**
@@ -36,7 +39,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   const memory = new Uint8Array(setup.blocks);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
-  const lanes = new Map<number, { thread: Thread; freed: () => void }>();
+  const lanes = new Map<number, { thread: Thread; freed: (blocks: number) => void }>();
   let threads: Thread[] = [];
   let lastLane = 0;
   let lastRequest = 0;
@@ -44,9 +47,9 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
 
   function startThread(): Thread {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
-    const thread: Thread = { worker, lanes: 0, pending: new Map(), blocks: new Set(), failure: undefined };
-    worker.on('message', (reply: Reply) => {
-      receive(thread, reply);
+    const thread: Thread = { worker, lanes: 0, pending: new Map(), blocks: new Set(), failure: undefined, outbox: [], flushing: false };
+    worker.on('message', (replies: Reply[]) => {
+      for (const reply of replies) receive(thread, reply);
     });
     worker.on('error', (error) => {
       fail(thread, error instanceof Error ? error : new Error(String(error)));
@@ -61,14 +64,32 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
 
   function receive(thread: Thread, reply: Reply): void {
     if (reply.op === 'free') {
-      thread.blocks.delete(reply.block);
-      giveBack(reply.block);
-      lanes.get(reply.lane)?.freed();
+      for (const { block } of reply.pieces) {
+        thread.blocks.delete(block);
+        giveBack(block);
+      }
+      lanes.get(reply.lane)?.freed(reply.pieces.length);
       return;
     }
     const pending = thread.pending.get(reply.request);
     thread.pending.delete(reply.request);
     pending?.resolve(reply);
+  }
+
+  /**
+   * Sends requests with all others of this tick. One that nobody waits for goes along
+   * with the next message.
+   */
+  function enqueue(thread: Thread, request: Request): void {
+    if (thread.failure) throw thread.failure;
+    thread.outbox.push(request);
+    if (thread.flushing || request.op === 'open' || request.op === 'close') return;
+    thread.flushing = true;
+    // After the promises of this tick have run: what they ask for goes along.
+    process.nextTick(() => {
+      thread.flushing = false;
+      thread.worker.postMessage(thread.outbox.splice(0));
+    });
   }
 
   /** A thread that died takes its lanes with it; the next lane gets a new one. */
@@ -81,7 +102,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     for (const block of thread.blocks) giveBack(block);
     thread.blocks.clear();
     for (const lane of lanes.values()) {
-      if (lane.thread === thread) lane.freed();
+      if (lane.thread === thread) lane.freed(0);
     }
   }
 
@@ -89,11 +110,6 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     const next = waiting.shift();
     if (next) next(block);
     else free.push(block);
-  }
-
-  function takeBlock(): number | Promise<number> {
-    const block = free.pop();
-    return block ?? new Promise<number>((resolve) => waiting.push(resolve));
   }
 
   function pickThread(): Thread {
@@ -112,20 +128,16 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     let inFlight = 0;
     let isOpen = true;
     let room: (() => void) | undefined;
-    thread.lanes++;
+    // While a digest is open its thread keeps the process alive: at start-up nothing else may.
+    if (thread.lanes++ === 0) thread.worker.ref();
     lanes.set(id, {
       thread,
-      freed: () => {
-        inFlight--;
+      freed: (blocks) => {
+        inFlight -= blocks;
         room?.();
       },
     });
-    post({ op: 'open', lane: id, from: snapshot ?? wanted });
-
-    function post(request: Request): void {
-      if (thread.failure) throw thread.failure;
-      thread.worker.postMessage(request);
-    }
+    enqueue(thread, { op: 'open', lane: id, from: snapshot ?? wanted });
 
     function ask<Op extends 'snapshot' | 'digests'>(op: Op): Promise<Extract<Reply, { op: Op }>> {
       const request = ++lastRequest;
@@ -137,45 +149,52 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
           },
           reject,
         });
-        post({ op, lane: id, request });
+        enqueue(thread, { op, lane: id, request });
       });
     }
 
     async function update(chunks: readonly Uint8Array[]): Promise<void> {
-      let block = -1;
-      let filled = 0;
+      // One message for as many blocks as there is room for: each one wakes a thread.
+      let pieces: Piece[] = [];
+      let piece: Piece | undefined;
       for (const chunk of chunks) {
         let at = 0;
         while (at < chunk.length) {
-          if (block < 0) {
-            while (inFlight >= BLOCKS_PER_LANE && !thread.failure) {
-              await new Promise<void>((resolve) => (room = resolve));
+          if (!piece || piece.length === BLOCK_BYTES) {
+            let block = inFlight + pieces.length < BLOCKS_PER_LANE ? free.pop() : undefined;
+            if (block === undefined) {
+              send(pieces);
+              pieces = [];
+              block = await waitForBlock();
             }
-            const taken = takeBlock();
-            block = typeof taken === 'number' ? taken : await taken;
-            filled = 0;
+            piece = { block, length: 0 };
+            pieces.push(piece);
           }
-          const length = Math.min(chunk.length - at, BLOCK_BYTES - filled);
-          memory.set(chunk.subarray(at, at + length), block * BLOCK_BYTES + filled);
+          const length = Math.min(chunk.length - at, BLOCK_BYTES - piece.length);
+          memory.set(chunk.subarray(at, at + length), piece.block * BLOCK_BYTES + piece.length);
           at += length;
-          filled += length;
-          if (filled === BLOCK_BYTES) {
-            send(block, filled);
-            block = -1;
-          }
+          piece.length += length;
         }
       }
-      if (block >= 0) send(block, filled);
+      send(pieces);
     }
 
-    function send(block: number, length: number): void {
+    async function waitForBlock(): Promise<number> {
+      while (inFlight >= BLOCKS_PER_LANE && !thread.failure) {
+        await new Promise<void>((resolve) => (room = resolve));
+      }
+      return free.pop() ?? new Promise<number>((resolve) => waiting.push(resolve));
+    }
+
+    function send(pieces: Piece[]): void {
+      if (pieces.length === 0) return;
       if (thread.failure) {
-        giveBack(block);
+        for (const { block } of pieces) giveBack(block);
         throw thread.failure;
       }
-      thread.blocks.add(block);
-      inFlight++;
-      post({ op: 'update', lane: id, block, length });
+      for (const { block } of pieces) thread.blocks.add(block);
+      inFlight += pieces.length;
+      enqueue(thread, { op: 'update', lane: id, pieces });
     }
 
     return {
@@ -186,8 +205,8 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
         if (!isOpen) return;
         isOpen = false;
         lanes.delete(id);
-        thread.lanes--;
-        if (!thread.failure) post({ op: 'close', lane: id });
+        if (--thread.lanes === 0) thread.worker.unref();
+        if (!thread.failure) enqueue(thread, { op: 'close', lane: id });
       },
     };
   }

@@ -32,16 +32,27 @@ const lanes = new Map<number, Lane>();
 /** The lane whose states are in the hashers; its entry in `lanes` may be behind them. */
 let loaded: { id: number; states: DigestStates } | undefined;
 
-port.on('message', (request: Request) => {
+/** Answers to the batch at hand, sent together. */
+let replies: Reply[] = [];
+
+port.on('message', (requests: Request[]) => {
+  for (const request of requests) serve(request);
+  port.postMessage(replies);
+  replies = [];
+});
+
+function serve(request: Request): void {
   switch (request.op) {
     case 'open':
       lanes.set(request.lane, openLane(request.from));
       break;
     case 'update': {
       const states = load(request.lane);
-      const bytes = new Uint8Array(setup.blocks, request.block * BLOCK_BYTES, request.length);
-      for (const algorithm of states?.keys() ?? []) hasherOf(algorithm).update(bytes);
-      reply({ op: 'free', lane: request.lane, block: request.block });
+      for (const { block, length } of request.pieces) {
+        const bytes = new Uint8Array(setup.blocks, block * BLOCK_BYTES, length);
+        for (const algorithm of states?.keys() ?? []) hasherOf(algorithm).update(bytes);
+      }
+      reply({ op: 'free', lane: request.lane, pieces: request.pieces });
       break;
     }
     case 'snapshot':
@@ -65,7 +76,7 @@ port.on('message', (request: Request) => {
       lanes.delete(request.lane);
       break;
   }
-});
+}
 
 function openLane(from: Uint8Array | readonly DigestAlgorithm[]): Lane {
   if (!(from instanceof Uint8Array)) {
@@ -120,5 +131,5 @@ function hasherOf(algorithm: DigestAlgorithm): IHasher {
 }
 
 function reply(message: Reply): void {
-  port?.postMessage(message);
+  replies.push(message);
 }

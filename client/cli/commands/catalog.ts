@@ -98,7 +98,7 @@ function printFile(context: Context, file: RemoteFile): void {
     output.record(file);
     return;
   }
-  const facts: [string, string | undefined][] = [
+  const facts: [string, string | null | undefined][] = [
     ['id', file.id],
     ['name', file.name],
     ['size', `${formatSize(file.size)} (${file.size} bytes)`],
@@ -111,6 +111,6 @@ function printFile(context: Context, file: RemoteFile): void {
   ];
   const width = Math.max(...facts.map(([label]) => textWidth(label)));
   for (const [label, value] of facts) {
-    if (value !== undefined) output.result(`${label.padEnd(width)}  ${printable(value)}`);
+    if (value) output.result(`${label.padEnd(width)}  ${printable(value)}`);
   }
 }
