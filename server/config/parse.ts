@@ -95,7 +95,10 @@ function createReader(env: Env, problems: ConfigProblem[]) {
     const given = optional(variable)?.toLowerCase();
     const choice = choices.find((value) => value === (given ?? fallback));
     if (choice !== undefined) return choice;
-    problem(variable, `must be ${choices.length > 1 ? `one of ${choices.join(', ')}` : choices[0]}, not ${JSON.stringify(given)}`);
+    problem(
+      variable,
+      `must be ${choices.length > 1 ? `one of ${choices.join(', ')}` : choices[0]}, not ${JSON.stringify(given)}`,
+    );
     return fallback;
   }
 
@@ -117,7 +120,10 @@ function createReader(env: Env, problems: ConfigProblem[]) {
   }
 
   function flag(variable: string): boolean {
-    return oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !== null;
+    return (
+      oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !==
+      null
+    );
   }
 
   function list(variable: string): string[] {
@@ -139,7 +145,10 @@ function readPublicUrl(read: Reader): string | null {
       return url.href.replace(/\/+$/, '');
     }
   }
-  read.problem('PUBLIC_URL', `must be an address such as https://files.example.org/prefix, not ${JSON.stringify(given)}`);
+  read.problem(
+    'PUBLIC_URL',
+    `must be an address such as https://files.example.org/prefix, not ${JSON.stringify(given)}`,
+  );
   return null;
 }
 
@@ -166,7 +175,11 @@ function readDigests(read: Reader): DigestAlgorithm[] {
   for (const name of read.list('DIGESTS')) {
     const algorithm = DIGEST_ALGORITHMS.find((known) => known === name.toLowerCase());
     if (algorithm) wanted.add(algorithm);
-    else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${JSON.stringify(name)} is none of them`);
+    else
+      read.problem(
+        'DIGESTS',
+        `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${JSON.stringify(name)} is none of them`,
+      );
   }
   return [...wanted];
 }
@@ -180,7 +193,10 @@ function checkProxies(proxies: readonly string[], read: Reader): void {
     } catch {
       // Told below.
     }
-    read.problem('TRUST_PROXY', `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${JSON.stringify(proxy)} is none`);
+    read.problem(
+      'TRUST_PROXY',
+      `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${JSON.stringify(proxy)} is none`,
+    );
   }
 }
 

@@ -35,7 +35,8 @@ export function requestLog(log: Logger): Handler {
         ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
       };
       // The cause of what is our side's fault; a client that went away is nobody's.
-      if (ctx.res.statusCode >= 500 && ctx.res.writableFinished) ctx.state.log.warn({ ...line, err: failure }, 'request');
+      if (ctx.res.statusCode >= 500 && ctx.res.writableFinished)
+        ctx.state.log.warn({ ...line, err: failure }, 'request');
       else ctx.state.log.info(line, 'request');
     });
     try {

@@ -91,7 +91,9 @@ function expectHttp(actual: string, expected: string): void {
   const [status, ...lines] = head.trim().split('\n');
   const [wantedStatus = '', ...wantedLines] = wantedHead.trim().split('\n');
   // Node names no reason for statuses it does not know.
-  expect(`${status?.trimEnd()}${/^HTTP\S+ \d+$/.test(status?.trimEnd() ?? '') ? ' unknown' : ''}`).toMatch(toPattern(wantedStatus));
+  expect(`${status?.trimEnd()}${/^HTTP\S+ \d+$/.test(status?.trimEnd() ?? '') ? ' unknown' : ''}`).toMatch(
+    toPattern(wantedStatus),
+  );
   for (const wanted of wantedLines) {
     const name = wanted.slice(0, wanted.indexOf(':')).toLowerCase();
     const found = lines.find((line) => line.toLowerCase().startsWith(`${name}:`)) ?? `${name} is missing`;

@@ -57,7 +57,9 @@ describe('tokens', () => {
       { Authorization: 'annas-secret-1' },
       { 'X-Forwarded-User': 'anna', Cookie: 'token=annas-secret-1' },
     ] as Record<string, string>[]) {
-      const answer = await send(method, `${service.url}${path}?token=annas-secret-1`, { headers: { ...TUS, ...headers } });
+      const answer = await send(method, `${service.url}${path}?token=annas-secret-1`, {
+        headers: { ...TUS, ...headers },
+      });
       expect(answer.status, JSON.stringify(headers)).toBe(401);
       expect(answer.headers['www-authenticate']).toMatch(/^Bearer /);
       if (method !== 'HEAD') expect(answer.code).toBe('unauthorized');
@@ -71,13 +73,15 @@ describe('tokens', () => {
   });
 
   test('the scheme is read in any letter case (RFC 9110 section 11.1)', async () => {
-    const answer = await send('GET', `${service.url}/api/files`, { headers: { Authorization: 'bEARER annas-secret-1' } });
+    const answer = await send('GET', `${service.url}/api/files`, {
+      headers: { Authorization: 'bEARER annas-secret-1' },
+    });
     expect(answer.status).toBe(200);
   });
 });
 
 describe('two owners', () => {
-  test('do not see, change or end each other\'s uploads', async () => {
+  test("do not see, change or end each other's uploads", async () => {
     const bytes = makeBytes(3_000, 81);
     const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) }, ANNA);
     await patch(location, 0, bytes.subarray(0, 1_000), ANNA);
@@ -93,7 +97,7 @@ describe('two owners', () => {
     expect((await send('GET', location, { headers: ANNA })).status).toBe(200);
   });
 
-  test('do not see, rename or delete each other\'s files; an unknown one answers the same', async () => {
+  test("do not see, rename or delete each other's files; an unknown one answers the same", async () => {
     const bytes = makeBytes(3_000, 82);
     const stored = await putFile(service.url, bytes, { filename: 'annas.txt' }, ANNA);
     const unknown = md5(Buffer.from('unknown'));
@@ -105,11 +109,18 @@ describe('two owners', () => {
       ['DELETE', `/api/files/${stored.fileId}`, '/api/files/unknown'],
       ['GET', `/file/meta?filehash=${md5(bytes)}`, `/file/meta?filehash=${unknown}`],
       ['GET', `/file/download?filehash=${md5(bytes)}`, `/file/download?filehash=${unknown}`],
-      ['POST', `/file/update?op=0&filename=x&filehash=${md5(bytes)}`, `/file/update?op=0&filename=x&filehash=${unknown}`],
+      [
+        'POST',
+        `/file/update?op=0&filename=x&filehash=${md5(bytes)}`,
+        `/file/update?op=0&filename=x&filehash=${unknown}`,
+      ],
       ['POST', `/file/delete?filehash=${md5(bytes)}`, `/file/delete?filehash=${unknown}`],
     ] as const) {
       const options = { headers: { ...BERT, ...type }, ...(body ? { body } : {}) };
-      const [theirs, nobodys] = [await send(method, service.url + path, options), await send(method, service.url + missing, options)];
+      const [theirs, nobodys] = [
+        await send(method, service.url + path, options),
+        await send(method, service.url + missing, options),
+      ];
       expect([theirs.status, theirs.body], path).toEqual([404, nobodys.body]);
       expect(nobodys.status).toBe(404);
     }

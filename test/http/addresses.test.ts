@@ -23,11 +23,19 @@ async function addresses(service: RunningService, headers: Record<string, string
   const check = json(await send('GET', `${service.url}/check?md5=${md5(bytes)}`, { headers }));
   const listed = json<{ files: { url: string }[] }>(await send('GET', `${service.url}/api/files?limit=1`, { headers }));
   const meta = json(await send('GET', `${service.url}/file/meta?filehash=${md5(bytes)}`, { headers }));
-  return [created, sent.headers['tidemark-file-url'], json(form)['url'], check['url'], listed.files[0]?.url, meta['Location']].map(String);
+  return [
+    created,
+    sent.headers['tidemark-file-url'],
+    json(form)['url'],
+    check['url'],
+    listed.files[0]?.url,
+    meta['Location'],
+  ].map(String);
 }
 
 function expectBase(found: string[], base: string): void {
-  for (const address of found) expect(address).toMatch(new RegExp(`^${base.replaceAll(/[.[\]]/g, '\\$&')}/(?:uploads|files)/[^/]+$`));
+  for (const address of found)
+    expect(address).toMatch(new RegExp(`^${base.replaceAll(/[.[\]]/g, '\\$&')}/(?:uploads|files)/[^/]+$`));
 }
 
 describe('behind no proxy', () => {
@@ -62,15 +70,33 @@ describe('behind a trusted proxy', () => {
 
   test('X-Forwarded-Proto, -Host and -Prefix count', async () => {
     expectBase(await addresses(service, FORWARDED), 'https://files.example.org/tide');
-    expectBase(await addresses(service, { 'X-Forwarded-Proto': 'https', Host: 'kept.example' }), 'https://kept.example');
-    expectBase(await addresses(service, { 'X-Forwarded-Proto': 'https, http', 'X-Forwarded-Host': 'a.example, b.example' }), 'https://a.example');
-    expectBase(await addresses(service, { Forwarded: 'for=192.0.2.1;proto=https;host="f.example:8443"' }), 'https://f.example:8443');
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'https', Host: 'kept.example' }),
+      'https://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'https, http', 'X-Forwarded-Host': 'a.example, b.example' }),
+      'https://a.example',
+    );
+    expectBase(
+      await addresses(service, { Forwarded: 'for=192.0.2.1;proto=https;host="f.example:8443"' }),
+      'https://f.example:8443',
+    );
   });
 
   test('what makes no address is ignored', async () => {
-    expectBase(await addresses(service, { 'X-Forwarded-Host': 'a b"<x>', Host: 'kept.example' }), 'http://kept.example');
-    expectBase(await addresses(service, { 'X-Forwarded-Proto': 'javascript', Host: 'kept.example' }), 'http://kept.example');
-    expectBase(await addresses(service, { 'X-Forwarded-Prefix': '//evil.example/', Host: 'kept.example' }), 'http://kept.example');
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Host': 'a b"<x>', Host: 'kept.example' }),
+      'http://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'javascript', Host: 'kept.example' }),
+      'http://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Prefix': '//evil.example/', Host: 'kept.example' }),
+      'http://kept.example',
+    );
   });
 
   test('the page of the older API leads on below the prefix', async () => {
@@ -120,7 +146,9 @@ describe('with PUBLIC_URL', () => {
   });
 
   test('a tus upload runs over the prefixed path', async () => {
-    const created = await send('POST', `${service.url}/tide/mark/uploads`, { headers: { ...TUS, 'Upload-Length': '6' } });
+    const created = await send('POST', `${service.url}/tide/mark/uploads`, {
+      headers: { ...TUS, 'Upload-Length': '6' },
+    });
     const { location = '' } = created.headers;
     expect(location).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/uploads\/[\w-]+$/);
     const here = service.url + new URL(location).pathname;
@@ -138,36 +166,39 @@ describe('other origins', () => {
   });
   afterAll(() => service.stop());
 
-  test.each(['/uploads', '/uploads/x', '/check', '/api/files/x', '/files/x', '/upload'])('%s: a preflight is let through', async (path) => {
-    const answer = await send('OPTIONS', service.url + path, {
-      headers: {
-        Origin: 'https://app.example',
-        'Access-Control-Request-Method': 'PATCH',
-        'Access-Control-Request-Headers': 'authorization,tus-resumable,upload-offset,content-type',
-      },
-    });
-    expect([200, 204]).toContain(answer.status);
-    expect(answer.headers['access-control-allow-origin']).toBe('*');
-    // With a token in a header, not in a cookie, no credentials are to be sent along.
-    expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
-    const allowed = String(answer.headers['access-control-allow-headers']).toLowerCase().split(', ');
-    expect(allowed).toEqual(
-      expect.arrayContaining([
-        'authorization',
-        'content-type',
-        'range',
-        'tus-resumable',
-        'upload-length',
-        'upload-defer-length',
-        'upload-metadata',
-        'upload-offset',
-        'x-http-method-override',
-        'x-request-id',
-      ]),
-    );
-    const methods = String(answer.headers['access-control-allow-methods']).split(', ');
-    expect(methods).toEqual(expect.arrayContaining(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE']));
-  });
+  test.each(['/uploads', '/uploads/x', '/check', '/api/files/x', '/files/x', '/upload'])(
+    '%s: a preflight is let through',
+    async (path) => {
+      const answer = await send('OPTIONS', service.url + path, {
+        headers: {
+          Origin: 'https://app.example',
+          'Access-Control-Request-Method': 'PATCH',
+          'Access-Control-Request-Headers': 'authorization,tus-resumable,upload-offset,content-type',
+        },
+      });
+      expect([200, 204]).toContain(answer.status);
+      expect(answer.headers['access-control-allow-origin']).toBe('*');
+      // With a token in a header, not in a cookie, no credentials are to be sent along.
+      expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+      const allowed = String(answer.headers['access-control-allow-headers']).toLowerCase().split(', ');
+      expect(allowed).toEqual(
+        expect.arrayContaining([
+          'authorization',
+          'content-type',
+          'range',
+          'tus-resumable',
+          'upload-length',
+          'upload-defer-length',
+          'upload-metadata',
+          'upload-offset',
+          'x-http-method-override',
+          'x-request-id',
+        ]),
+      );
+      const methods = String(answer.headers['access-control-allow-methods']).split(', ');
+      expect(methods).toEqual(expect.arrayContaining(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE']));
+    },
+  );
 
   test('answers and refusals may be read, with the headers that count', async () => {
     const authorized = { Authorization: 'Bearer annas-secret-1' };
@@ -183,8 +214,19 @@ describe('other origins', () => {
       const exposed = String(answer.headers['access-control-expose-headers']).split(', ');
       expect(exposed).toEqual(
         expect.arrayContaining([
-          ...['Location', 'Upload-Offset', 'Upload-Length', 'Upload-Metadata', 'Upload-Expires', 'Tus-Resumable', 'Tus-Version'],
-          ...['Tidemark-File-Id', 'Tidemark-File-Url', 'X-Request-Id', 'Content-Range', 'Content-Disposition', 'ETag'],
+          'Location',
+          'Upload-Offset',
+          'Upload-Length',
+          'Upload-Metadata',
+          'Upload-Expires',
+          'Tus-Resumable',
+          'Tus-Version',
+          'Tidemark-File-Id',
+          'Tidemark-File-Url',
+          'X-Request-Id',
+          'Content-Range',
+          'Content-Disposition',
+          'ETag',
         ]),
       );
     }

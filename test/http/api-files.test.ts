@@ -31,14 +31,14 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 async function list(query: Record<string, string>): Promise<Page> {
-  const answer = await send('GET', `${service.url}/api/files?${new URLSearchParams(query)}`);
+  const answer = await send('GET', `${service.url}/api/files?${new URLSearchParams(query).toString()}`);
   expect(answer.status, answer.body).toBe(200);
-  return json(answer) as unknown as Page;
+  return json<Page>(answer);
 }
 
 async function pages(query: Record<string, string>): Promise<Listed[]> {
   const files: Listed[] = [];
-  for (let cursor: string | null = ''; cursor !== null; ) {
+  for (let cursor: string | null = ''; cursor !== null;) {
     const page: Page = await list({ ...query, ...(cursor ? { cursor } : {}) });
     files.push(...page.files);
     cursor = page.nextCursor;
@@ -79,14 +79,20 @@ describe('GET /api/files', () => {
   test('100 to a page, the newest first, names from the first letter, unless said otherwise', async () => {
     const first = await list({});
     expect(first.files.length).toBe(100);
-    expect(first.files.map((file) => file.id)).toEqual((await pages({ sort: 'uploaded', order: 'desc' })).slice(0, 100).map((f) => f.id));
+    expect(first.files.map((file) => file.id)).toEqual(
+      (await pages({ sort: 'uploaded', order: 'desc' })).slice(0, 100).map((f) => f.id),
+    );
     const named = await list({ sort: 'name', limit: '3' });
-    expect(named.files.map((file) => file.name)).toEqual((await list({ sort: 'name', order: 'asc', limit: '3' })).files.map((f) => f.name));
+    expect(named.files.map((file) => file.name)).toEqual(
+      (await list({ sort: 'name', order: 'asc', limit: '3' })).files.map((f) => f.name),
+    );
     expect((await list({ limit: '1000' })).nextCursor).toBeNull();
   });
 
   test('search finds parts of names in either case, signs as they are', async () => {
-    expect((await pages({ search: 'FILE 24%_', limit: '2' })).map((file) => file.name.toLowerCase())).toEqual(['file 24%_.txt']);
+    expect((await pages({ search: 'FILE 24%_', limit: '2' })).map((file) => file.name.toLowerCase())).toEqual([
+      'file 24%_.txt',
+    ]);
     expect((await pages({ search: 'file 24', limit: '3' })).length).toBe(11);
     expect((await list({ search: '%%' })).files).toEqual([]);
     expect((await list({ search: 'nothing like it' })).files).toEqual([]);
@@ -114,8 +120,14 @@ describe('GET /api/files', () => {
       ['cursor', { cursor: String(nextCursor), sort: 'name' }],
       ['cursor', { cursor: String(nextCursor), sort: 'size', order: 'asc' }],
     ] as const) {
-      const answer = await send('GET', `${service.url}/api/files?${new URLSearchParams(query as Record<string, string>)}`);
-      expect([answer.status, json(answer)], JSON.stringify(query)).toMatchObject([400, { error: { code: 'invalid_field', field } }]);
+      const answer = await send(
+        'GET',
+        `${service.url}/api/files?${new URLSearchParams(query as Record<string, string>).toString()}`,
+      );
+      expect([answer.status, json(answer)], JSON.stringify(query)).toMatchObject([
+        400,
+        { error: { code: 'invalid_field', field } },
+      ]);
     }
   });
 });
@@ -146,15 +158,28 @@ describe('one file', () => {
     expect((await rename(fileId, '{"name":"x"}')).status).toBe(404);
   });
 
-  test.each(['', '.', '..', '../x', 'a/b', 'a\\b', 'a\0b', 'a\nb', '\u2028', '\ud800', 'ü'.repeat(128), null, 5, ['a'], undefined])(
-    'cannot be called %j',
-    async (name) => {
-      const { fileId } = await putFile(service.url, 'keeps its name', { filename: 'keeps.txt' });
-      const answer = await rename(fileId, JSON.stringify({ name }));
-      expect([answer.status, json(answer)]).toMatchObject([400, { error: { code: 'invalid_field', field: 'name' } }]);
-      expect(json(await send('GET', `${service.url}/api/files/${fileId}`))['name']).toBe('keeps.txt');
-    },
-  );
+  test.each([
+    '',
+    '.',
+    '..',
+    '../x',
+    'a/b',
+    'a\\b',
+    'a\0b',
+    'a\nb',
+    '\u2028',
+    '\ud800',
+    'ü'.repeat(128),
+    null,
+    5,
+    ['a'],
+    undefined,
+  ])('cannot be called %j', async (name) => {
+    const { fileId } = await putFile(service.url, 'keeps its name', { filename: 'keeps.txt' });
+    const answer = await rename(fileId, JSON.stringify({ name }));
+    expect([answer.status, json(answer)]).toMatchObject([400, { error: { code: 'invalid_field', field: 'name' } }]);
+    expect(json(await send('GET', `${service.url}/api/files/${fileId}`))['name']).toBe('keeps.txt');
+  });
 
   test('a body that is no JSON object is refused', async () => {
     const { fileId } = await putFile(service.url, 'body', { filename: 'body.txt' });

@@ -69,7 +69,11 @@ describe('the log', () => {
 
   test('says why a request was refused', async () => {
     const refused = await send('GET', `${service.url}/check?md5=x`, { headers: bearer(SECRET) });
-    expect(await lineOf(refused.headers['x-request-id'])).toMatchObject({ status: 400, code: 'invalid_field', path: '/check' });
+    expect(await lineOf(refused.headers['x-request-id'])).toMatchObject({
+      status: 400,
+      code: 'invalid_field',
+      path: '/check',
+    });
     const anonymous = await send('GET', `${service.url}/api/files`);
     expect(await lineOf(anonymous.headers['x-request-id'])).toMatchObject({ status: 401, code: 'unauthorized' });
   });
@@ -88,7 +92,9 @@ describe('the log', () => {
     const attempts = [
       send('GET', `${service.url}/api/files`, { headers: bearer(SECRET) }),
       send('GET', `${service.url}/api/files?token=${SECRET}`, { headers: bearer(SECRET) }),
-      send('GET', `${service.url}/nowhere?access_token=${SECRET}`, { headers: { ...bearer(SECRET), Cookie: `t=${SECRET}` } }),
+      send('GET', `${service.url}/nowhere?access_token=${SECRET}`, {
+        headers: { ...bearer(SECRET), Cookie: `t=${SECRET}` },
+      }),
       send('GET', `${service.url}/api/files`, { headers: bearer(`${SECRET}-wrong`) }),
       send('GET', service.url, { rawPath: `http://anna:${SECRET}@host/healthz` }),
     ];
@@ -145,8 +151,19 @@ describe('a configuration that is not valid', () => {
     });
     expect(code).toBe(78);
     for (const variable of [
-      ...['HTTP_PORT', 'LISTEN', 'PUBLIC_URL', 'MAX_FILE_SIZE', 'UPLOAD_TTL', 'SHUTDOWN_TIMEOUT', 'INSTANT'],
-      ...['PUBLIC_READ', 'LOG_LEVEL', 'STORE', 'DIGESTS', 'TRUST_PROXY', 'DATABASE_URL'],
+      'HTTP_PORT',
+      'LISTEN',
+      'PUBLIC_URL',
+      'MAX_FILE_SIZE',
+      'UPLOAD_TTL',
+      'SHUTDOWN_TIMEOUT',
+      'INSTANT',
+      'PUBLIC_READ',
+      'LOG_LEVEL',
+      'STORE',
+      'DIGESTS',
+      'TRUST_PROXY',
+      'DATABASE_URL',
     ]) {
       expect(output.match(new RegExp(`^  ${variable}: `, 'gm')), variable).toHaveLength(1);
     }
@@ -160,7 +177,13 @@ describe('a configuration that is not valid', () => {
       AUTH: 'off',
     });
     expect(code).toBe(78);
-    expect(output.match(/^ {2}AUTH_TOKENS: entry [1-6]/gm)?.map((line) => line.at(-1))).toEqual(['1', '2', '3', '4', '6']);
+    expect(output.match(/^ {2}AUTH_TOKENS: entry [1-6]/gm)?.map((line) => line.at(-1))).toEqual([
+      '1',
+      '2',
+      '3',
+      '4',
+      '6',
+    ]);
     expect(output).toMatch(/^ {2}AUTH: /m);
     expect(output).not.toContain(SECRET);
     expect(output).not.toContain('short');

@@ -87,8 +87,12 @@ describe('the older API', () => {
 
   test('POST /file/update: another op is 403, another method 405', async () => {
     for (const op of ['1', '', '00', 'delete', undefined]) {
-      const query = new URLSearchParams({ filehash: md5(BYTES), filename: 'x.txt', ...(op === undefined ? {} : { op }) });
-      const answer = await send('POST', `${service.url}/file/update?${query}`);
+      const query = new URLSearchParams({
+        filehash: md5(BYTES),
+        filename: 'x.txt',
+        ...(op === undefined ? {} : { op }),
+      });
+      const answer = await send('POST', `${service.url}/file/update?${query.toString()}`);
       expect([answer.status, json(answer)]).toEqual([
         403,
         { status: 'error', error: { code: 'forbidden_operation', field: 'op', message: expect.any(String) } },
@@ -101,12 +105,18 @@ describe('the older API', () => {
     }
   });
 
-  test.each(['', '..', '.', 'a/b', 'a\\b', 'a\nb', 'a\0b', 'x'.repeat(256)])('the new name %j is 400', async (filename) => {
-    const query = new URLSearchParams({ op: '0', filehash: md5(BYTES), filename });
-    const answer = await send('POST', `${service.url}/file/update?${query}`);
-    expect([answer.status, json(answer)]).toMatchObject([400, { error: { code: 'invalid_field', field: 'filename' } }]);
-    expect(json(await send('GET', `${service.url}/api/files/${stored.fileId}`))['name']).toBe('old.txt');
-  });
+  test.each(['', '..', '.', 'a/b', 'a\\b', 'a\nb', 'a\0b', 'x'.repeat(256)])(
+    'the new name %j is 400',
+    async (filename) => {
+      const query = new URLSearchParams({ op: '0', filehash: md5(BYTES), filename });
+      const answer = await send('POST', `${service.url}/file/update?${query.toString()}`);
+      expect([answer.status, json(answer)]).toMatchObject([
+        400,
+        { error: { code: 'invalid_field', field: 'filename' } },
+      ]);
+      expect(json(await send('GET', `${service.url}/api/files/${stored.fileId}`))['name']).toBe('old.txt');
+    },
+  );
 
   test.each(['POST', 'DELETE'])('%s /file/delete removes the file and its bytes', async (method) => {
     const gone = await putFile(service.url, `delete by ${method}`, { filename: 'gone.txt' });
