@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 function check(query: Record<string, string>, method = 'GET'): Promise<Answer> {
-  return send(method, `${service.url}/check?${new URLSearchParams(query)}`);
+  return send(method, `${service.url}/check?${new URLSearchParams(query).toString()}`);
 }
 
 async function namesOf(digest: string): Promise<string[]> {
@@ -123,8 +123,11 @@ describe('/check', () => {
     ['filename', { filename: 'a\r\nb' }],
     ['filename', { filename: 'ü'.repeat(128) }],
   ])('a wrong %s is refused: %j', async (field, query) => {
-    const answer = await check(field === 'md5' ? (query as Record<string, string>) : { md5: 'a'.repeat(32), ...query });
+    const answer = await check(field === 'md5' ? query : { md5: 'a'.repeat(32), ...query });
     expect(answer.status).toBe(400);
-    expect(json(answer)).toEqual({ status: 'error', error: { code: 'invalid_field', field, message: expect.any(String) } });
+    expect(json(answer)).toEqual({
+      status: 'error',
+      error: { code: 'invalid_field', field, message: expect.any(String) },
+    });
   });
 });

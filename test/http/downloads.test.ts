@@ -17,7 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-function download(url: string, headers: Record<string, string> = {}): Promise<{ answer: IncomingMessage; bytes: Buffer }> {
+function download(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ answer: IncomingMessage; bytes: Buffer }> {
   return new Promise((resolve, reject) => {
     get(url, { headers }, (answer) => {
       const chunks: Buffer[] = [];
@@ -47,7 +50,10 @@ describe('a whole file', () => {
 
   test('HEAD has the headers of GET and no body', async () => {
     for (const headers of [{}, { Range: 'bytes=5-9' }] as Record<string, string>[]) {
-      const [whole, head] = await Promise.all([send('GET', file.url, { headers }), send('HEAD', file.url, { headers })]);
+      const [whole, head] = await Promise.all([
+        send('GET', file.url, { headers }),
+        send('HEAD', file.url, { headers }),
+      ]);
       const varying = { 'x-request-id': '', date: '' };
       expect(head.body).toBe('');
       expect(head.status).toBe(whole.status);
@@ -190,7 +196,11 @@ describe('large files', () => {
       { objectMode: false },
     );
     const done = await patch(location, 0, source, { 'Content-Length': String(LARGE) });
-    large = { fileId: String(done.headers['tidemark-file-id']), url: String(done.headers['tidemark-file-url']), upload: location };
+    large = {
+      fileId: String(done.headers['tidemark-file-id']),
+      url: String(done.headers['tidemark-file-url']),
+      upload: location,
+    };
   });
 
   async function peakKiB(): Promise<number> {
@@ -212,25 +222,28 @@ describe('large files', () => {
     expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
   });
 
-  test.runIf(process.platform === 'linux')('a client that does not read holds no memory, one that leaves no file', async () => {
-    const before = await peakKiB();
-    const answers = await Promise.all(Array.from({ length: 8 }, openLarge));
-    for (const answer of answers) answer.pause();
-    expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
-    expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
-    const { readdir, readlink } = await import('node:fs/promises');
-    async function openFiles(): Promise<number> {
-      const fds = await readdir(`/proc/${service.pid}/fd`);
-      const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
-      return targets.filter((target) => target.includes('/files/')).length;
-    }
-    expect(await openFiles()).toBe(8);
-    for (const answer of answers) {
-      answer.on('error', () => undefined);
-      answer.destroy();
-    }
-    await vi.waitFor(async () => expect(await openFiles()).toBe(0), { timeout: 5_000 });
-  });
+  test.runIf(process.platform === 'linux')(
+    'a client that does not read holds no memory, one that leaves no file',
+    async () => {
+      const before = await peakKiB();
+      const answers = await Promise.all(Array.from({ length: 8 }, openLarge));
+      for (const answer of answers) answer.pause();
+      expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
+      expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
+      const { readdir, readlink } = await import('node:fs/promises');
+      async function openFiles(): Promise<number> {
+        const fds = await readdir(`/proc/${service.pid}/fd`);
+        const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
+        return targets.filter((target) => target.includes('/files/')).length;
+      }
+      expect(await openFiles()).toBe(8);
+      for (const answer of answers) {
+        answer.on('error', () => undefined);
+        answer.destroy();
+      }
+      await vi.waitFor(async () => expect(await openFiles()).toBe(0), { timeout: 5_000 });
+    },
+  );
 
   test('a file deleted while it is being downloaded arrives whole', async () => {
     const answer = await openLarge();

@@ -67,7 +67,11 @@ describe.each(['/upload', '/file/upload'])('POST %s', (path) => {
     ]);
     const url = `${service.url}/files/${md5(bytes)}.gz`;
     if (older) {
-      expect([answer.status, answer.headers.location, answer.body]).toEqual([302, '/file/upload/suc', 'Upload finished!']);
+      expect([answer.status, answer.headers.location, answer.body]).toEqual([
+        302,
+        '/file/upload/suc',
+        'Upload finished!',
+      ]);
     } else expect([answer.status, json(answer)]).toEqual([200, { status: 'ok', url }]);
     const stored = await send('GET', url);
     expect([stored.status, stored.headers['content-length']]).toEqual([200, '200000']);
@@ -89,7 +93,9 @@ describe.each(['/upload', '/file/upload'])('POST %s', (path) => {
 
   test('a file of exactly MAX_FILE_SIZE goes, one byte more is 413', async () => {
     const bytes = makeBytes(LIMIT + 1, older ? 45 : 46);
-    expect((await sendForm(service.url + path, [[filePart('most.bin'), bytes.subarray(0, LIMIT)]])).status).toBe(older ? 302 : 200);
+    expect((await sendForm(service.url + path, [[filePart('most.bin'), bytes.subarray(0, LIMIT)]])).status).toBe(
+      older ? 302 : 200,
+    );
     const answer = await leavingNothing(() => sendForm(service.url + path, [[filePart('more.bin'), bytes]]));
     expect([answer.status, answer.code]).toEqual([413, 'too_large']);
     expect(json(answer)['status']).toBe('error');
@@ -99,9 +105,23 @@ describe.each(['/upload', '/file/upload'])('POST %s', (path) => {
     ['no file', 400, [['Content-Disposition: form-data; name="note"', 'x']]],
     ['nothing at all', 400, []],
     ['a field of text by the name file', 400, [['Content-Disposition: form-data; name="file"', 'text']]],
-    ['two files', 400, [[filePart('a.txt'), 'first'], [filePart('b.txt'), 'second']]],
+    [
+      'two files',
+      400,
+      [
+        [filePart('a.txt'), 'first'],
+        [filePart('b.txt'), 'second'],
+      ],
+    ],
     ['a file in another field', 400, [[filePart('a.txt', 'data'), 'x']]],
-    ['a second file in another field', 400, [[filePart('a.txt'), 'x'], [filePart('b.txt', 'other'), 'y']]],
+    [
+      'a second file in another field',
+      400,
+      [
+        [filePart('a.txt'), 'x'],
+        [filePart('b.txt', 'other'), 'y'],
+      ],
+    ],
     ['an empty name', 400, [[filePart(''), 'x']]],
     ['the name ..', 400, [[filePart('..'), 'x']]],
     ['a name with a control character', 400, [[filePart('a\x07b'), 'x']]],
@@ -149,7 +169,10 @@ describe.each(['/upload', '/file/upload'])('POST %s', (path) => {
       );
       socket.write(body.subarray(0, 2_000_000));
       // It has begun: cut before that, the test would prove nothing.
-      await vi.waitFor(async () => expect((await storedNames(service)).join()).toContain('tmp_'), { timeout: 5_000, interval: 5 });
+      await vi.waitFor(async () => expect((await storedNames(service)).join()).toContain('tmp_'), {
+        timeout: 5_000,
+        interval: 5,
+      });
       socket.destroy();
     });
   });
@@ -178,7 +201,9 @@ describe('POST /upload', () => {
     const bytes = makeBytes(3_000, 51);
     const stored = await putFile(service.url, bytes, { filename: 'known.txt' });
     const query = new URLSearchParams({ md5: md5(bytes), filename: 'again.txt' });
-    const answer = await sendForm(`${service.url}/upload?${query}`, [[filePart('x.txt'), 'other bytes altogether']]);
+    const answer = await sendForm(`${service.url}/upload?${query.toString()}`, [
+      [filePart('x.txt'), 'other bytes altogether'],
+    ]);
     expect([answer.status, json(answer)]).toEqual([200, { status: 'exists', url: stored.url }]);
     const unnamed = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('x.txt'), bytes]]);
     expect(json(unnamed)['status']).toBe('exists');
@@ -207,7 +232,7 @@ describe('POST /upload', () => {
     expect(json(answer)).toMatchObject({ status: 'error', error: { code: 'digest_mismatch', field: 'md5' } });
   });
 
-  test('the name given counts, not the form\'s', async () => {
+  test("the name given counts, not the form's", async () => {
     const bytes = makeBytes(100, 54);
     const answer = await sendForm(`${service.url}/upload?filename=given.pdf`, [[filePart('form.txt'), bytes]]);
     expect(json(answer)).toEqual({ status: 'ok', url: `${service.url}/files/${md5(bytes)}.pdf` });
@@ -253,7 +278,10 @@ describe('a refusal while the body is still coming', () => {
     ['PATCH', '/api/files/none', 413, { 'Content-Type': 'application/json' }],
   ] as const)('%s %s: %i', async (method, path, status, headers) => {
     const type = 'Tus-Resumable' in headers ? { 'Content-Type': 'application/offset+octet-stream' } : {};
-    const answer = await send(method, service.url + path, { headers: { ...type, ...headers }, body: muchData(Buffer.from('')) });
+    const answer = await send(method, service.url + path, {
+      headers: { ...type, ...headers },
+      body: muchData(Buffer.from('')),
+    });
     expect(answer.status).toBe(status);
     expect(answer.code).toBeDefined();
   });
