@@ -1,5 +1,5 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
@@ -136,15 +136,14 @@ class LocalStore extends FileStore implements Store {
     await translated(`finalizing upload ${upload.id}`, async () => {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
-      const finalSize = await sizeOf(final);
-      const pending = (await sizeOf(unfinished)) !== undefined;
-      if (!pending && finalSize !== upload.size) {
-        throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
-      }
-      if (pending && finalSize !== undefined && !(await equalFiles(unfinished, final))) {
+      if ((await sizeOf(unfinished)) === undefined) {
+        // Renamed by an attempt that was cut short, where there are no links.
+        if ((await sizeOf(final)) !== upload.size) {
+          throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
+        }
+      } else if (!(await linkOrRename(unfinished, final)) && !(await equalFiles(unfinished, final))) {
         throw new StoreError('occupied', `${key} holds other bytes`);
       }
-      if (pending) await rename(unfinished, final);
       await this.#syncFolder();
     });
   }
@@ -223,7 +222,32 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
+/** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/**
+ * Gives a file a second name, or another one where the file system has no links.
+ *
+ * @returns false when that name is taken.
+ */
+async function linkOrRename(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (isFsError(error, 'EEXIST')) return false;
+    if (!isSystemError(error) || !NO_LINKS.has(error.code ?? '')) throw error;
+  }
+  if ((await sizeOf(to)) !== undefined) return false;
+  await rename(from, to);
+  return true;
+}
+
 async function equalFiles(a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all([stat(a), stat(b)]);
+  // One file under both names: linked by an attempt that was cut short.
+  if (first.ino === second.ino && first.dev === second.dev) return true;
+  if (first.size !== second.size) return false;
   return equalStreams(await openStream(a), await openStream(b));
 }
 

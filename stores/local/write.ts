@@ -105,7 +105,7 @@ async function append(
       const [snapshot] = await Promise.all([
         lane.snapshot(),
         offset > syncedTo ? file.datasync() : undefined,
-        // Publication renames a complete file and syncs the folder then.
+        // Publication gives a complete file its final name and syncs the folder then.
         complete ? undefined : syncEntry(),
       ]);
       const last: Commit = { offset, snapshot, bootId };
