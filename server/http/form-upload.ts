@@ -12,9 +12,17 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
     const given = param(ctx, 'md5');
     const filename = param(ctx, 'filename');
     const md5 = given ? checkDigest(given, 'md5', 'md5') : null;
+    const givenSha256 = param(ctx, 'sha256');
+    // MD5 names, it does not prove: with a SHA-256 the content that is here already is compared by it.
+    const sha256 = givenSha256 ? checkDigest(givenSha256, 'sha256', 'sha256') : null;
     if (filename) checkName(filename, 'filename');
     if (md5 !== null) {
-      const found = await parts.files.check({ owner: ctx.state.owner, md5, ...(filename ? { filename } : {}) });
+      const found = await parts.files.check({
+        owner: ctx.state.owner,
+        md5,
+        ...(sha256 === null ? {} : { sha256 }),
+        ...(filename ? { filename } : {}),
+      });
       if (found.status === 'exists') {
         const named = found.file ?? { name: filename ?? '', content: found.content };
         ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(named) };
@@ -25,7 +33,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         return;
       }
     }
-    const file = await receiveFile(ctx, parts.uploads, { md5, ...(filename ? { filename } : {}) });
+    const file = await receiveFile(ctx, parts.uploads, { md5, sha256, ...(filename ? { filename } : {}) });
     ctx.body = { status: 'ok', url: ctx.state.baseUrl + filePath(file) };
   };
 }
@@ -34,7 +42,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
 export function receiveFile(
   ctx: Ctx,
   uploads: Uploads,
-  declared: { md5: string | null; filename?: string },
+  declared: { md5: string | null; sha256?: string | null; filename?: string },
 ): Promise<FileRecord> {
   return receiveForm(ctx, ({ filename, stream }, signal) => {
     const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');

@@ -116,6 +116,16 @@ async function findEqual(
   return undefined;
 }
 
+async function openContent(parts: Parts, content: ContentRecord): Promise<Readable | undefined> {
+  try {
+    return await parts.store.readContent(content.key);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+    parts.log.error({ key: content.key, err: error }, 'bytes of a content are gone');
+    return undefined;
+  }
+}
+
 /** Makes the bytes final under the first free variant of their MD5. */
 async function finalizeAsNew(
   parts: Parts,
