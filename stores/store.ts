@@ -100,7 +100,7 @@ export interface Store {
    * content that is in the catalog.
    */
   readUpload(upload: StoredUpload): Promise<Readable | null>;
-  /** Removes an upload's unfinished bytes. */
+  /** Removes an upload's unfinished bytes, also after its publication; final ones stay. */
   discardUpload(id: string): Promise<void>;
   /** Ids of uploads that have unfinished bytes, be it one; only with capability `listUnfinished`. */
   listUnfinished(): AsyncIterable<string>;
@@ -108,7 +108,9 @@ export interface Store {
   /** The key under which an upload's bytes become final. Variant: see the catalog's contents. */
   keyFor(upload: StoredUpload, content: { md5: string; variant: number }): string;
   /**
-   * Makes the bytes of a complete upload final under `key`.
+   * Makes the bytes of a complete upload final under `key`. Where the store can, the
+   * upload keeps its own until `discardUpload`, so that nothing that happens to `key`
+   * before the publication is recorded can cost them.
    *
    * @throws StoreError `occupied` when other bytes are there, `missing` when the upload's are gone.
    */

@@ -1,10 +1,12 @@
 /** Publication: the one step that turns a complete, verified upload into content plus a file. */
 import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { equalStreams } from '../../stores/equal-streams.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from './errors.ts';
+import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 
@@ -51,7 +53,7 @@ async function publishVerified(
   epoch: number,
   computed: VerifiedDigests,
 ): Promise<FileRecord> {
-  const { catalog, store } = parts;
+  const { catalog } = parts;
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
   const file: Publication['file'] = {
@@ -71,12 +73,12 @@ async function publishVerified(
           sha1: computed.sha1 ?? null,
           sha256: computed.sha256 ?? null,
           size,
-          ...(await finalizeAsNew(parts, upload, computed.md5, sameMd5)),
+          ...(await finalizeAsNew(parts, upload, epoch, computed.md5, sameMd5)),
         };
     const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file });
     if (outcome.kind === 'published') {
       await catalog.durable();
-      if (equal) await store.discardUpload(upload.id);
+      await cleanUp(parts, upload, equal ? sameMd5 : null);
       return outcome.file;
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
@@ -100,18 +102,35 @@ async function findEqual(
       if (content.sha256 === computed.sha256) return content;
       continue;
     }
+    const theirs = await openContent(parts, content);
+    // Gone by accident: nothing can be proved about them, and nobody is kept from storing them anew.
+    if (!theirs) continue;
     const ours = await parts.store.readUpload(upload);
-    if (!ours) return undefined;
-    if (await equalStreams(ours, await parts.store.readContent(content.key))) return content;
+    if (!ours) {
+      theirs.destroy();
+      return undefined;
+    }
+    if (await equalStreams(ours, theirs)) return content;
     parts.log.warn({ uploadId: upload.id, md5: computed.md5 }, 'different bytes with the same MD5: kept apart');
   }
   return undefined;
+}
+
+async function openContent(parts: Parts, content: ContentRecord): Promise<Readable | undefined> {
+  try {
+    return await parts.store.readContent(content.key);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+    parts.log.error({ key: content.key, err: error }, 'bytes of a content are gone');
+    return undefined;
+  }
 }
 
 /** Makes the bytes final under the first free variant of their MD5. */
 async function finalizeAsNew(
   parts: Parts,
   upload: UploadRecord,
+  epoch: number,
   md5: string,
   taken: ContentRecord[],
 ): Promise<{ variant: number; key: string }> {
@@ -122,9 +141,34 @@ async function finalizeAsNew(
       await parts.store.finalize(upload, key);
       return { variant, key };
     } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.code === 'missing') await endWithoutBytes(parts, upload.id, epoch, error);
       // Bytes of another upload, made final before a crash and not published yet.
-      if (!(error instanceof StoreError && error.code === 'occupied')) throw error;
+      if (error.code !== 'occupied') throw error;
     }
+  }
+}
+
+/**
+ * The upload's own bytes are not needed any more.
+ *
+ * @param others - the contents of its MD5 when it was folded into one of them: then what
+ *   an attempt that was cut short made final for it, under a key of no content, goes too.
+ */
+async function cleanUp(parts: Parts, upload: UploadRecord, others: ContentRecord[] | null): Promise<void> {
+  const { store } = parts;
+  try {
+    await store.discardUpload(upload.id);
+    if (!others?.[0]) return;
+    const { md5 } = others[0];
+    const variants = Math.max(...others.map((content) => content.variant)) + 2;
+    for (let variant = 0; variant < variants; variant++) {
+      const key = store.keyFor(upload, { md5, variant });
+      if (!others.some((content) => content.key === key)) await store.removeContent(key);
+    }
+  } catch (error) {
+    // Published it is all the same; the next start removes strays.
+    parts.log.warn({ uploadId: upload.id, err: error }, 'bytes of a published upload could not be removed yet');
   }
 }
 

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { BeginRequest, Received, Uploads } from './contract.ts';
-import { type ErrorCode, hasCode, TidemarkError } from './errors.ts';
+import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
 import { linkSignals } from './signals.ts';
@@ -87,13 +87,13 @@ export function createUploads(
 
   async function view(id: string, owner: string): Promise<UploadRecord> {
     let upload = await current(id, owner);
-    if (upload.state === 'receiving' && writers.isHeld(id) && isWhole(upload)) {
+    while (upload.state === 'receiving' && isWhole(upload) && writers.isHeld(id)) {
       // Its writer is publishing: "complete" is only said once that is done.
       await writers.released(id);
       upload = await current(id, owner);
     }
-    const untouched = upload.state === 'receiving' && !writers.isHeld(id);
-    if (settling.has(id) || (untouched && (isWhole(upload) || writers.needsRecovery(id)))) {
+    const behind = writers.needsRecovery(id) && !writers.isWanted(id);
+    if (settling.has(id) || (upload.state === 'receiving' && (isWhole(upload) || behind))) {
       await settleOnce(upload);
       upload = await current(id, owner);
     }
@@ -113,20 +113,19 @@ export function createUploads(
 
   /** Takes up what a crash left: bytes beyond the last commit, a publication that did not happen. */
   async function settle(upload: UploadRecord): Promise<void> {
-    const asked = new AbortController();
     let lease: Lease | undefined;
     try {
-      lease = await writers.acquire(upload, {
-        signal: parts.stopping,
-        onAsked: () => asked.abort(),
-      });
+      // Who asks for the lease meanwhile ends the recovery (see writers.ts); a publication is short.
+      lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
       const recovered = await catalog.findUpload(upload.id);
       if (recovered?.state === 'receiving' && isWhole(recovered)) {
         await finish(parts, writers, upload.id, lease);
       }
     } catch (error) {
-      // The committed offset still holds; a full disk or a busy writer must not hide it.
-      if (isWhole(upload) || hasCode(error, 'digest_mismatch') || hasCode(error, 'upload_expired')) throw error;
+      // The committed offset still holds; a full disk or a busy writer must not hide it. But
+      // an upload that has all its bytes would seem complete by it, and it is not.
+      const now = await catalog.findUpload(upload.id);
+      if (now?.state !== 'receiving' || isWhole(now)) throw error;
       parts.log.warn({ uploadId: upload.id, err: error }, 'upload not recovered yet');
     } finally {
       await lease?.release();

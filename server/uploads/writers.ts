@@ -8,6 +8,7 @@ import type { Lease } from '../locks/locker.ts';
 import { CatalogError } from '../catalog/catalog.ts';
 import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
+import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
 import { linkSignals } from './signals.ts';
 
@@ -16,6 +17,8 @@ export interface Writers {
   acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
+  /** Whether a lease is held in this process, or asked for. */
+  isWanted(id: string): boolean;
   /** Resolves when the lease now held in this process, if any, is released. */
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload may differ from the catalog. */
@@ -30,6 +33,8 @@ export interface Writers {
 
 export function createWriters(parts: Parts): Writers {
   const held = new Map<string, { released: Promise<void> }>();
+  /** How many requests ask for a lease now, by upload. */
+  const wanted = new Map<string, number>();
   const settled = new Set<string>();
 
   async function acquire(
@@ -38,19 +43,22 @@ export function createWriters(parts: Parts): Writers {
   ): Promise<Lease> {
     const asked = new AbortController();
     let recovering = true;
-    const lease = await parts.locker.acquire(upload.id, {
-      signal: options.signal,
-      timeoutMs: parts.limits.lockTimeoutMs,
-      onAsked: () => {
-        if (recovering) asked.abort(new TidemarkError('upload_taken_over'));
-        options.onAsked();
-      },
-    });
-    const tracked = track(lease);
+    const tracked = await whileWanted(upload.id, async () =>
+      track(
+        await parts.locker.acquire(upload.id, {
+          signal: options.signal,
+          timeoutMs: parts.limits.lockTimeoutMs,
+          onAsked: () => {
+            if (recovering) asked.abort(new TidemarkError('upload_taken_over'));
+            options.onAsked();
+          },
+        }),
+      ),
+    );
     try {
       if (!settled.has(upload.id)) {
         const { signal, unlink } = linkSignals(options.signal, parts.stopping, asked.signal);
-        await recover(upload.id, lease, signal).finally(unlink);
+        await recover(upload.id, tracked, signal).finally(unlink);
       }
     } catch (error) {
       await tracked.release();
@@ -59,6 +67,17 @@ export function createWriters(parts: Parts): Writers {
       recovering = false;
     }
     return tracked;
+  }
+
+  async function whileWanted<T>(id: string, action: () => Promise<T>): Promise<T> {
+    wanted.set(id, (wanted.get(id) ?? 0) + 1);
+    try {
+      return await action();
+    } finally {
+      const others = (wanted.get(id) ?? 0) - 1;
+      if (others > 0) wanted.set(id, others);
+      else wanted.delete(id);
+    }
   }
 
   function track(lease: Lease): Lease {
@@ -97,10 +116,7 @@ export function createWriters(parts: Parts): Writers {
       settled.add(id);
     } catch (error) {
       if (error instanceof StoreError && error.code === 'missing') {
-        parts.log.error({ uploadId: id, err: error }, 'bytes of an upload are gone');
-        await parts.catalog.endUpload(id, lease.epoch, 'expired', 'missing_bytes', Date.now());
-        await parts.store.discardUpload(id);
-        throw new TidemarkError('upload_expired', { cause: error });
+        await endWithoutBytes(parts, id, lease.epoch, error);
       }
       if (error instanceof CatalogError && error.code === 'full') {
         throw new TidemarkError('store_full', { cause: error });
@@ -112,6 +128,7 @@ export function createWriters(parts: Parts): Writers {
   return {
     acquire,
     isHeld: (id) => held.has(id),
+    isWanted: (id) => held.has(id) || wanted.has(id),
     released: async (id) => held.get(id)?.released,
     needsRecovery: (id) => !settled.has(id),
     markSettled: (id) => {

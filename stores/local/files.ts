@@ -4,14 +4,15 @@
  * and back costs ten times the call. What waits for the disk (sync, rename, large
  * writes) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
  */
-import { closeSync, fdatasync, fsync, fstatSync, openSync, read, rename, statSync, writev, writevSync } from 'node:fs';
+import { closeSync, fdatasync, fsync, fstatSync, link, openSync, read, rename, statSync, writev, writevSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { isFsError } from './errors.ts';
+import { isFsError, isSystemError } from './errors.ts';
 
 const readAsync = promisify(read);
 const writevAsync = promisify(writev);
 const fdatasyncAsync = promisify(fdatasync);
 const fsyncAsync = promisify(fsync);
+const linkAsync = promisify(link);
 const renameAsync = promisify(rename);
 
 /** Up to this many bytes a copy into the page cache is cheaper than a thread. */
@@ -54,15 +55,25 @@ export function sizeOf(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
 }
 
-/** Renames; false when there is nothing by the first name. */
-export async function renameIfThere(from: string, to: string): Promise<boolean> {
+/** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/**
+ * Gives a file a second name, or another one where the file system has no links.
+ *
+ * @returns false when that name is taken.
+ */
+export async function linkOrRename(from: string, to: string): Promise<boolean> {
   try {
-    await renameAsync(from, to);
+    await linkAsync(from, to);
     return true;
   } catch (error) {
-    if (isFsError(error, 'ENOENT')) return false;
-    throw error;
+    if (isFsError(error, 'EEXIST')) return false;
+    if (!isSystemError(error) || !NO_LINKS.has(error.code ?? '')) throw error;
   }
+  if (sizeOf(to) !== undefined) return false;
+  await renameAsync(from, to);
+  return true;
 }
 
 /** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */

@@ -1,5 +1,5 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { mkdir, open, opendir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -18,7 +18,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { openFile, renameIfThere, sizeOf } from './files.ts';
+import { linkOrRename, openFile, sizeOf } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -137,14 +137,14 @@ class LocalStore extends FileStore implements Store {
     await translated(`finalizing upload ${upload.id}`, async () => {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
-      const finalSize = sizeOf(final);
-      if (finalSize !== undefined && sizeOf(unfinished) !== undefined && !(await equalFiles(unfinished, final))) {
+      if (sizeOf(unfinished) === undefined) {
+        // Renamed by an attempt that was cut short, where there are no links.
+        if (upload.size === 0) openFile(final, constants.O_RDWR | constants.O_CREAT).close();
+        else if (sizeOf(final) !== upload.size) {
+          throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
+        }
+      } else if (!(await linkOrRename(unfinished, final)) && !(await equalFiles(unfinished, final))) {
         throw new StoreError('occupied', `${key} holds other bytes`);
-      }
-      if (!(await renameIfThere(unfinished, final)) && finalSize !== upload.size) {
-        // Not made final by an earlier try either. An empty file was never begun.
-        if (upload.size !== 0) throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
-        openFile(final, 'wx').close();
       }
       await this.#syncFolder();
     });
@@ -216,6 +216,10 @@ async function openStream(path: string, range?: ByteRange): Promise<Readable> {
 }
 
 async function equalFiles(a: string, b: string): Promise<boolean> {
+  const [first, second] = [statSync(a), statSync(b)];
+  // One file under both names: linked by an attempt that was cut short.
+  if (first.ino === second.ino && first.dev === second.dev) return true;
+  if (first.size !== second.size) return false;
   return equalStreams(await openStream(a), await openStream(b));
 }
 

@@ -108,7 +108,7 @@ async function append(
     if (offset > committed || upload.snapshot === null) {
       await Promise.all([
         offset > syncedTo ? file.sync() : undefined,
-        // Publication renames a complete file and syncs the folder then.
+        // Publication gives a complete file its final name and syncs the folder then.
         complete ? undefined : syncEntry(),
       ]);
       const last: Commit = { offset, snapshot, bootId };

@@ -1,11 +1,11 @@
 /** Death of the service at any moment: what was told holds, what was cut short is taken up. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, head, patch } from '../support/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
+import { CAN_TRACE, injectAt } from './trace.ts';
 
 const SIZE = 3 * 1024 * 1024 + 11;
 
@@ -80,9 +80,8 @@ describe('SIGKILL in the middle of a PATCH', () => {
   });
 });
 
-/** What the kernel is asked for between the last byte and the answer; see `killAt`. */
+/** What the kernel is asked for between the last byte and the answer. */
 const POINTS: [call: string, nth: number][] = [
-  ['pwritev', 1],
   ['fdatasync', 1],
   ['link', 1],
   ['rename', 1],
@@ -92,28 +91,6 @@ const POINTS: [call: string, nth: number][] = [
   ...[1, 3, 5, 7, 9, 11].map((nth): [string, number] => ['pwrite64', nth]),
 ];
 
-const CAN_TRACE = (() => {
-  try {
-    execFileSync('strace', ['-o', '/dev/null', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-/** From now on the service is killed when one of its threads makes this system call for the nth time. */
-async function killAt(call: string, nth: number): Promise<ChildProcess> {
-  const tracer = spawn(
-    'strace',
-    ['-f', '-p', String(service.pid), '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${nth}`],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let said = '';
-  tracer.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await until('strace is attached', () => said.includes('attached') || tracer.exitCode !== null);
-  return tracer;
-}
-
 // Skipped without strace and the right to trace: half-done.test.ts makes the states of these windows by hand.
 describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () => {
   test.each(POINTS)('before %s number %i', async (call, nth) => {
@@ -121,7 +98,7 @@ describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () =
     const name = `${call}-${nth}`;
     const location = await createUpload(service.url, SIZE, { filename: name, md5: md5(bytes) });
     expect((await patch(location, 0, bytes.subarray(0, SIZE - 5000))).status).toBe(204);
-    const tracer = await killAt(call, nth);
+    const trace = await injectAt(service.pid, call, `signal=KILL:when=${nth}`);
     const last = openPatch(location, SIZE - 5000, 5000);
     await last.write(bytes.subarray(SIZE - 5000));
     last.end();
@@ -129,9 +106,7 @@ describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () =
     const complete = !(answer instanceof Error);
     if (complete) expect(answer.status).toBe(204);
     await service.restart();
-    if (tracer.exitCode === null && tracer.signalCode === null) {
-      await new Promise((resolve) => tracer.once('exit', resolve));
-    }
+    await trace.stop();
 
     if (complete) expect((await head(location)).headers['upload-offset']).toBe(String(SIZE));
     await finishAndCheck(location, bytes, name);

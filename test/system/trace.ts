@@ -1,0 +1,45 @@
+/** Trouble at a chosen system call of a running service, with strace(1): the kernel is real, its answer is not. */
+import { execFileSync, spawn } from 'node:child_process';
+import { until } from './support.ts';
+
+/** Whether strace is here and may trace other processes (ptrace(2)). */
+export const CAN_TRACE = (() => {
+  try {
+    execFileSync('strace', ['-o', '/dev/null', 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+export interface Trace {
+  /** Lets go of the service; it goes on undisturbed. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Attaches to all threads of a process.
+ *
+ * @param calls - system calls, separated by commas.
+ * @param injection - what happens there, in strace's words: `signal=KILL:when=2`, `delay_enter=5s`.
+ * @param path - only calls on this file.
+ */
+export async function injectAt(pid: number, calls: string, injection: string, path?: string): Promise<Trace> {
+  const where = ['-f', '-p', String(pid), ...(path === undefined ? [] : ['-P', path])];
+  const tracer = spawn('strace', [...where, '-e', `trace=${calls}`, '-e', `inject=${calls}:${injection}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const exited = new Promise<void>((resolve) => {
+    tracer.once('exit', () => resolve());
+  });
+  let said = '';
+  tracer.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  await until('strace is attached', () => said.includes('attached') || tracer.exitCode !== null);
+  return {
+    stop: async () => {
+      // SIGINT makes strace detach; after SIGKILL its tracees would stay stopped.
+      if (tracer.exitCode === null && tracer.signalCode === null) tracer.kill('SIGINT');
+      await exited;
+    },
+  };
+}
