@@ -57,7 +57,10 @@ function explain(error: unknown): { lines: string[]; exitCode: number } {
       exitCode: EXIT_CONFIG,
     };
   }
-  return { lines: [`The service cannot start: ${error instanceof Error ? error.message : String(error)}`], exitCode: 1 };
+  return {
+    lines: [`The service cannot start: ${error instanceof Error ? error.message : String(error)}`],
+    exitCode: 1,
+  };
 }
 
 try {

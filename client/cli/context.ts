@@ -37,11 +37,7 @@ export function createContext(
 }
 
 /** Asks the service until it answers, fails for good, or patience is used up. */
-export function ask<T>(
-  context: Context,
-  about: string | null,
-  operation: (attempt: number) => Promise<T>,
-): Promise<T> {
+export function ask<T>(context: Context, about: string | null, operation: (attempt: number) => Promise<T>): Promise<T> {
   return patiently(operation, {
     patience: createPatience(context.service.settings.retryForMs),
     signal: context.signal,

@@ -60,7 +60,9 @@ export async function digestFile(
   const tickMs = mtimeNs.endsWith('000000000') ? COARSE_TICK_MS : FINE_TICK_MS;
   if (Date.now() - Number(BigInt(mtimeNs) / 1_000_000n) > tickMs) {
     // A cache that cannot be written costs time, nothing else.
-    await cache().write([path], { size, mtimeNs, inode, ...digests }).catch(() => {});
+    await cache()
+      .write([path], { size, mtimeNs, inode, ...digests })
+      .catch(() => {});
   }
   return digests;
 }

@@ -136,7 +136,15 @@ export function createProgress(output: Output, expected: { files: number; bytes:
 
   function open(name: string): ProgressItem {
     const now = performance.now();
-    const state: State = { name: printable(name), phase: '', total: null, position: 0, worked: 0, quarter: 0, lineAt: now };
+    const state: State = {
+      name: printable(name),
+      phase: '',
+      total: null,
+      position: 0,
+      worked: 0,
+      quarter: 0,
+      lineAt: now,
+    };
     return {
       phase(phase, total) {
         if (expected.files <= 1 && state.phase !== phase) rate.reset();

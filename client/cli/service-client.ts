@@ -104,12 +104,14 @@ export function createServiceClient(settings: Settings): ServiceClient {
     return answer;
   }
 
-  async function download(
-    url: string,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<IncomingMessage> {
-    const request = { method: 'GET', url: rebase(url), headers: { ...authorization, ...headers }, signal, stallTimeoutMs };
+  async function download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    const request = {
+      method: 'GET',
+      url: rebase(url),
+      headers: { ...authorization, ...headers },
+      signal,
+      stallTimeoutMs,
+    };
     const response = await open(request);
     const status = response.statusCode ?? 0;
     if ([200, 206, 304, 412, 416].includes(status)) return response;

@@ -60,7 +60,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
   async function digest(onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string> {
     const hash = createHash('md5');
     const buffer = Buffer.allocUnsafe(512 * 1024);
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       signal.throwIfAborted();
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) return hash.digest('hex');
@@ -131,7 +131,9 @@ export function createStdoutSink(): Sink & { digest(): string } {
     etag: () => etag,
     reset() {
       if (position === 0) return Promise.resolve();
-      return Promise.reject(new CliError('changed', 'the content changed while it was being written to standard output'));
+      return Promise.reject(
+        new CliError('changed', 'the content changed while it was being written to standard output'),
+      );
     },
     begin(next) {
       etag = next;

@@ -32,7 +32,10 @@ export function verifyPublished(context: Context, sent: TransferResult, expected
     const answer: CheckAnswer = await service.check({ md5, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
     // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
-    const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search: expected.name }, signal);
+    const { files } = await service.list(
+      { limit: 100, sort: 'uploaded', order: 'desc', search: expected.name },
+      signal,
+    );
     return files.find((file) => file.md5 === md5 && file.size === size) ?? null;
   }
 

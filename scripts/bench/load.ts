@@ -85,7 +85,11 @@ function expect2xx(reply: Reply): Reply {
 }
 
 /** Runs `count` jobs, `atOnce` at a time. */
-export async function inParallel(count: number, atOnce: number, job: (index: number) => Promise<unknown>): Promise<void> {
+export async function inParallel(
+  count: number,
+  atOnce: number,
+  job: (index: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   async function work(): Promise<void> {
     while (next < count) await job(next++);

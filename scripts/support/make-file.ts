@@ -6,7 +6,7 @@ export async function makeRandomFile(path: string, size: number): Promise<string
   const file = await open(path, 'w');
   const hash = createHash('md5');
   try {
-    for (let at = 0; at < size; ) {
+    for (let at = 0; at < size;) {
       const chunk = randomBytes(Math.min(4 * 1024 * 1024, size - at));
       hash.update(chunk);
       await file.write(chunk);

@@ -128,10 +128,7 @@ export interface Publication {
  * - `conflict`: the content to join is gone, or another publication took this
  *   (md5, variant) or key first. Nothing was changed; decide again.
  */
-export type PublishOutcome =
-  | { kind: 'published'; file: FileRecord }
-  | { kind: 'lost' }
-  | { kind: 'conflict' };
+export type PublishOutcome = { kind: 'published'; file: FileRecord } | { kind: 'lost' } | { kind: 'conflict' };
 
 export type FileSort = 'uploaded' | 'name' | 'size';
 

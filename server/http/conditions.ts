@@ -24,7 +24,8 @@ export function select(headers: IncomingHttpHeaders, of: Representation): Select
     if (!listsTag(ifMatch, of.etag, false)) return { kind: 'precondition_failed' };
   } else {
     const unmodifiedSince = parseDate(headers['if-unmodified-since']);
-    if (unmodifiedSince !== undefined && seconds(of.modifiedAt) > unmodifiedSince) return { kind: 'precondition_failed' };
+    if (unmodifiedSince !== undefined && seconds(of.modifiedAt) > unmodifiedSince)
+      return { kind: 'precondition_failed' };
   }
   const ifNoneMatch = headers['if-none-match'];
   if (ifNoneMatch !== undefined) {
@@ -40,7 +41,10 @@ function selectRange(headers: IncomingHttpHeaders, of: Representation): Selectio
   const { range } = headers;
   if (range === undefined || !stillTheSame(headers['if-range'], of)) return { kind: 'whole' };
   // A suffix longer than the file is the whole of it (RFC 9110 section 14.1.2); the parser takes it for unsatisfiable.
-  const clamped = range.replace(/([=,]\s*)-(\d+)/g, (_, before: string, length: string) => `${before}-${Math.min(Number(length), of.size)}`);
+  const clamped = range.replace(
+    /([=,]\s*)-(\d+)/g,
+    (_, before: string, length: string) => `${before}-${Math.min(Number(length), of.size)}`,
+  );
   const parsed = parseRange(of.size, clamped, { combine: true });
   if (parsed === -1) return { kind: 'not_satisfiable' };
   // Malformed, of another unit, or several apart: the whole is a right answer to all of them.

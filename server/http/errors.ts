@@ -3,7 +3,14 @@ import { TidemarkError } from '../uploads/errors.ts';
 import type { Handler } from './state.ts';
 
 /** What was said of a file before its sending was refused; it does not hold for the refusal. */
-const OF_THE_FILE = ['Accept-Ranges', 'Content-Disposition', 'Content-Length', 'Content-Range', 'ETag', 'Last-Modified'];
+const OF_THE_FILE = [
+  'Accept-Ranges',
+  'Content-Disposition',
+  'Content-Length',
+  'Content-Range',
+  'ETag',
+  'Last-Modified',
+];
 
 /** The routes whose refusals carry `status: "error"` too, as the older services' clients expect. */
 const WITH_STATUS = /^\/(?:check|upload|file\/.*)$/;

@@ -19,10 +19,7 @@ export interface FormFile {
  * @param take - stores the file; `signal` is aborted when the form turns out wrong.
  * @throws `unsupported_media_type`, `invalid_field`, `incomplete_form`; or what `take` threw.
  */
-export async function receiveForm<T>(
-  ctx: Ctx,
-  take: (file: FormFile, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: AbortSignal) => Promise<T>): Promise<T> {
   if (!ctx.request.is('multipart/form-data')) {
     throw new TidemarkError('unsupported_media_type', {
       field: 'Content-Type',
@@ -106,9 +103,7 @@ function openForm(ctx: Ctx, fail: (error: TidemarkError) => void): BusboyInstanc
       limits: { headerSize: MAX_HEADER_BYTES, fieldSize: MAX_HEADER_BYTES, fields: 100, parts: 200 },
     });
   } catch (cause) {
-    fail(
-      new TidemarkError('invalid_request', { message: 'Content-Type must name the boundary of the form.', cause }),
-    );
+    fail(new TidemarkError('invalid_request', { message: 'Content-Type must name the boundary of the form.', cause }));
     return undefined;
   }
 }

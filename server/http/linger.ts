@@ -14,7 +14,8 @@ export function lingeringAnswers(): Handler {
   return async (ctx, next) => {
     await next();
     const { req, res } = ctx;
-    const bodyComing = !req.complete && (req.headers['transfer-encoding'] ?? req.headers['content-length'] ?? '0') !== '0';
+    const bodyComing =
+      !req.complete && (req.headers['transfer-encoding'] ?? req.headers['content-length'] ?? '0') !== '0';
     if (!bodyComing || res.headersSent || res.destroyed || req.destroyed) return;
 
     const payload = ctx.method === 'HEAD' || ctx.body === null || ctx.body === undefined ? '' : toText(ctx.body);

@@ -27,7 +27,8 @@ export function createAddressOf(
       if (forwarded) return forwarded;
     }
     const own = new URL(listening());
-    if (config.host !== null) return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${own.port}`;
+    if (config.host !== null)
+      return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${own.port}`;
     const called = request.headers.host;
     return called && HOST.test(called) ? `http://${called}` : own.origin;
   };
@@ -36,7 +37,8 @@ export function createAddressOf(
 /** RFC 7239, or the X-Forwarded headers; the entry nearest to the client. */
 function readForwarded(request: IncomingMessage): string | undefined {
   const nearest = first(request.headers['forwarded']) ?? '';
-  const host = /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
+  const host =
+    /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !HOST.test(host) || !/^https?$/i.test(proto)) return undefined;
   const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';

@@ -26,7 +26,11 @@ export interface TusEndpointOptions {
 /** Request headers the library reads; no others reach it. */
 const PASSED_ON = ['tus-resumable', 'upload-offset', 'upload-length', 'upload-defer-length', 'content-length'];
 
-export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: TusEndpointOptions): Middleware<TusState> {
+export function createTusEndpoint({
+  uploads,
+  capabilities,
+  maxFileSizeBytes,
+}: TusEndpointOptions): Middleware<TusState> {
   const library = createTusLibrary({
     uploads,
     capabilities,
@@ -99,7 +103,8 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
 /** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
 function checkMethod(method: string, path: string): void {
   const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
-  if (!allowed.includes(method)) throw new TidemarkError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
+  if (!allowed.includes(method))
+    throw new TidemarkError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
 }
 
 /** What the protocol, or we beyond it, say about an upload in an answer. */

@@ -92,7 +92,8 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
     });
     const now = Date.now();
     const meant = receiving.filter(
-      (upload) => upload.expiresAt > now && (query.size === undefined || upload.size === null || upload.size === query.size),
+      (upload) =>
+        upload.expiresAt > now && (query.size === undefined || upload.size === null || upload.size === query.size),
     );
     const uploading = meant.some((upload) => upload.offset > 0 && now - upload.lastByteAt < LATELY_MS);
     const own = meant.find((upload) => upload.owner === query.owner);

@@ -7,7 +7,8 @@ import { checkDigest, checkName } from './names.ts';
 export const MAX_METADATA_BYTES = 8 * 1024;
 
 /** RFC 6838 section 4.2, with parameters. */
-const MEDIA_TYPE = /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t !#-[\]-~]*"))*$/i;
+const MEDIA_TYPE =
+  /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t !#-[\]-~]*"))*$/i;
 const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -56,7 +57,9 @@ function parseMetadata(metadata: string): Map<string, Buffer> {
   for (const pair of metadata.split(',')) {
     const [key = '', value = '', ...rest] = pair.trim().split(' ');
     if (rest.length > 0 || !METADATA_KEY.test(key)) {
-      throw invalidMetadata('Upload-Metadata must be comma-separated pairs of an ASCII key, a space and a Base64 value.');
+      throw invalidMetadata(
+        'Upload-Metadata must be comma-separated pairs of an ASCII key, a space and a Base64 value.',
+      );
     }
     if (!BASE64.test(value)) throw invalidMetadata(`Upload-Metadata: the value of ${key} is not valid Base64.`);
     if (values.has(key)) throw invalidMetadata(`Upload-Metadata: the key ${key} is there twice.`);

@@ -53,7 +53,12 @@ export async function receive(
 
   let written;
   try {
-    written = await store.writeUpload(source, upload, { digests: parts.digests, commit, signal, maxBytes: options.maxBytes });
+    written = await store.writeUpload(source, upload, {
+      digests: parts.digests,
+      commit,
+      signal,
+      maxBytes: options.maxBytes,
+    });
   } catch (error) {
     // What the store took may be ahead of the ledger now.
     writers.markUnsettled(id);

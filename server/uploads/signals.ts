@@ -6,7 +6,7 @@
 export interface LinkedSignal {
   readonly signal: AbortSignal;
   /** Lets go of the sources. */
-  unlink(): void;
+  readonly unlink: () => void;
 }
 
 export function linkSignals(...sources: AbortSignal[]): LinkedSignal {

@@ -69,7 +69,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
 
   async function sweepExpired(): Promise<void> {
     const now = Date.now();
-    for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0; ) {
+    for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
       let ended = 0;
       for (const { id } of batch) {
         if (parts.stopping.aborted) return;

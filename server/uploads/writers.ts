@@ -37,10 +37,7 @@ export function createWriters(parts: Parts): Writers {
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
 
-  async function acquire(
-    upload: UploadRecord,
-    options: { signal: AbortSignal; onAsked: () => void },
-  ): Promise<Lease> {
+  async function acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease> {
     const asked = new AbortController();
     let recovering = true;
     const tracked = await whileWanted(upload.id, async () =>

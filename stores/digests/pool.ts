@@ -47,7 +47,15 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
 
   function startThread(): Thread {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
-    const thread: Thread = { worker, lanes: 0, pending: new Map(), blocks: new Set(), failure: undefined, outbox: [], flushing: false };
+    const thread: Thread = {
+      worker,
+      lanes: 0,
+      pending: new Map(),
+      blocks: new Set(),
+      failure: undefined,
+      outbox: [],
+      flushing: false,
+    };
     worker.on('message', (replies: Reply[]) => {
       for (const reply of replies) receive(thread, reply);
     });

@@ -4,7 +4,19 @@
  * and back costs ten times the call. What waits for the disk (sync, rename, large
  * writes) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
  */
-import { closeSync, fdatasync, fsync, fstatSync, link, openSync, read, rename, statSync, writev, writevSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fsync,
+  fstatSync,
+  link,
+  openSync,
+  read,
+  rename,
+  statSync,
+  writev,
+  writevSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { isFsError, isSystemError } from './errors.ts';
 

@@ -30,10 +30,7 @@ export interface CatalogProcess {
   /** Resolves when the catalog is open there. */
   opened: Promise<void>;
   /** Rejects when the call does there, and when the process ends before it answers. */
-  call<M extends Method>(
-    method: M,
-    ...args: Parameters<Catalog[M]>
-  ): Promise<Awaited<ReturnType<Catalog[M]>>>;
+  call<M extends Method>(method: M, ...args: Parameters<Catalog[M]>): Promise<Awaited<ReturnType<Catalog[M]>>>;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
 }

@@ -7,18 +7,7 @@ import { T0, addPublished, newContent } from './fixtures.ts';
 const SORTS: FileSort[] = ['uploaded', 'name', 'size'];
 
 /** Names that sort, match and quote in different ways; some sizes and times are equal. */
-const NAMES = [
-  'b.txt',
-  'B.txt',
-  'a.txt',
-  'Ä.txt',
-  '100%.txt',
-  '100_.txt',
-  '1000.txt',
-  'back\\slash',
-  'Zoo',
-  '名.txt',
-];
+const NAMES = ['b.txt', 'B.txt', 'a.txt', 'Ä.txt', '100%.txt', '100_.txt', '1000.txt', 'back\\slash', 'Zoo', '名.txt'];
 
 export function describeListings(current: Current): void {
   describe('listings', () => {
@@ -37,9 +26,7 @@ export function describeListings(current: Current): void {
     function sorted(sort: FileSort, descending: boolean): string[] {
       const value = (file: FileRecord) => {
         if (sort === 'size') return file.content.size;
-        return sort === 'uploaded'
-          ? file.uploadedAt
-          : file.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+        return sort === 'uploaded' ? file.uploadedAt : file.name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
       };
       const ascending = [...files].sort((a, b) => {
         const [x, y] = [value(a), value(b)];

@@ -80,8 +80,7 @@ export function describePublication(current: Current): void {
       const taken = newContent('c');
       await addPublished(catalog, taken);
       const uploadId = await addUpload(catalog);
-      const publish = (content: typeof taken) =>
-        catalog.publish({ uploadId, epoch: 1, content, file: newFile() });
+      const publish = (content: typeof taken) => catalog.publish({ uploadId, epoch: 1, content, file: newFile() });
       expect(await publish({ ...taken, key: 'elsewhere' })).toEqual({ kind: 'conflict' });
       expect(await publish({ ...newContent('other'), key: taken.key })).toEqual({ kind: 'conflict' });
       expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });

@@ -164,8 +164,7 @@ export function describeUploads(current: Current): void {
       await addUpload(catalog, { expiresAt: T0 + 31 });
       const ended = await addUpload(catalog, { expiresAt: T0 });
       await catalog.endUpload(ended, null, 'expired', null, T0);
-      const ids = async (limit: number) =>
-        (await catalog.listExpired(T0 + 30, limit)).map((upload) => upload.id);
+      const ids = async (limit: number) => (await catalog.listExpired(T0 + 30, limit)).map((upload) => upload.id);
       expect(await ids(10)).toEqual([first, second]);
       expect(await ids(1)).toEqual([first]);
     });

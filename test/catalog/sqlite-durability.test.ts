@@ -138,9 +138,7 @@ describe('group sync', () => {
   /** A disk whose syncs end when the test says so. */
   function slowDisk() {
     const under: Array<{ resolve: () => void; reject: (error: Error) => void }> = [];
-    const group = createGroupSync(
-      () => new Promise<void>((resolve, reject) => under.push({ resolve, reject })),
-    );
+    const group = createGroupSync(() => new Promise<void>((resolve, reject) => under.push({ resolve, reject })));
     return { group, under };
   }
 

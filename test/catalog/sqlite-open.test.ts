@@ -104,7 +104,11 @@ describe('opening an SQLite catalog', () => {
     await chmod(join(elsewhere, 'real.sqlite'), 0o666);
     await symlink(join(elsewhere, 'real.sqlite'), file);
     await chmod(folder, 0o555);
-    await start(AS_NOBODY).opened.finally(() => chmod(folder, 0o755));
+    try {
+      await start(AS_NOBODY).opened;
+    } finally {
+      await chmod(folder, 0o755);
+    }
   });
 
   it('is refused when a folder is in its place, or its folder is missing', async () => {

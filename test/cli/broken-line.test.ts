@@ -135,7 +135,9 @@ test('the last chunk of standard input is sent again when its answer gets lost',
     return { status: 502 };
   });
   const client = await makeClient(url);
-  const run = client.start(['upload', '-', '--name', 'lost.bin', '--json', '--chunk-size', '1MiB'], { stdinOpen: true });
+  const run = client.start(['upload', '-', '--name', 'lost.bin', '--json', '--chunk-size', '1MiB'], {
+    stdinOpen: true,
+  });
   run.stdin.end(Buffer.alloc(2 * MIB + 5, 'x'));
   expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
 });

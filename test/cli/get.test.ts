@@ -32,7 +32,8 @@ test('by id and by MD5, verified, and never over a file that is there', async ()
   expect(byId).toMatchObject({ exitCode: 0, stdout: 'by-id.bin\n' });
   const byMd5 = await client.run(['get', md5(bytes), '-o', 'by-md5.bin']);
   expect(byMd5.exitCode).toBe(0);
-  for (const name of ['by-id.bin', 'by-md5.bin']) expect(md5(await readFile(join(client.folder, name)))).toBe(md5(bytes));
+  for (const name of ['by-id.bin', 'by-md5.bin'])
+    expect(md5(await readFile(join(client.folder, name)))).toBe(md5(bytes));
 
   const refused = await client.run(['get', md5(bytes)]);
   expect(refused).toMatchObject({ exitCode: 1 });

@@ -106,7 +106,8 @@ export async function makeClient(serverUrl: string): Promise<Client> {
       },
       async said(text) {
         while (!stderr.includes(text)) {
-          if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it never said “${text}”: ${stderr}`);
+          if (child.exitCode !== null || child.signalCode !== null)
+            throw new Error(`it never said “${text}”: ${stderr}`);
           await Promise.race([once(child, 'said'), closed]);
         }
       },

@@ -80,7 +80,12 @@ test('a folder needs --recursive, which takes regular files and says what it ski
   const result = await client.run(['upload', '--recursive', '--json', 'tree']);
   expect(result.exitCode).toBe(0);
   expect(result.stderr).toContain('tree/deep/round: skipped, a symbolic link');
-  expect(result.records().map(({ name }) => name).sort()).toEqual(['a.txt', 'b.txt']);
+  expect(
+    result
+      .records()
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(['a.txt', 'b.txt']);
 });
 
 test('one file that is missing fails alone', async () => {
@@ -141,5 +146,7 @@ test('list, info, rename and delete', async () => {
   const deleted = await client.run(['delete', id, 'no-such-id', second?.id ?? '']);
   expect(deleted.exitCode).toBe(1);
   expect(deleted.stderr).toContain('no-such-id: ');
-  expect((await client.run(['list', '--search', 'cat-', '--json'])).records().map(({ name }) => name)).toEqual(['cat-3.txt']);
+  expect((await client.run(['list', '--search', 'cat-', '--json'])).records().map(({ name }) => name)).toEqual([
+    'cat-3.txt',
+  ]);
 });

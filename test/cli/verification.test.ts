@@ -50,7 +50,10 @@ test('a service that keeps to itself what it has (INSTANT=off)', async () => {
   await first.done;
   for (const round of [1, 2]) {
     const result = await client.run(['upload', '--json', path], env);
-    expect({ round, records: result.records() }).toMatchObject({ round, records: [{ status: 'uploaded', size: 12 * MIB }] });
+    expect({ round, records: result.records() }).toMatchObject({
+      round,
+      records: [{ status: 'uploaded', size: 12 * MIB }],
+    });
   }
 });
 

@@ -42,15 +42,13 @@ describe('the locker in one process', () => {
   it('does nothing while requests wait', async () => {
     const locker = counting();
     const held = await locker.acquire('id', options());
-    const waiting = Array.from({ length: 100 }, () =>
-      locker.acquire('id', options()).then((lease) => lease.release()),
-    );
+    const waiting = Array.from({ length: 100 }, () => locker.acquire('id', options()).then((lease) => lease.release()));
     await turn();
     const before = { idle: performance.eventLoopUtilization(), cpu: process.cpuUsage() };
     await new Promise((resolve) => setTimeout(resolve, 300));
     // A locker that polls keeps the loop busy, or wakes it again and again.
-    expect(performance.eventLoopUtilization(before.idle).utilization).toBeLessThan(0.1);
-    expect(process.cpuUsage(before.cpu).user).toBeLessThan(100_000);
+    expect(performance.eventLoopUtilization(before.idle).utilization).toBeLessThan(0.5);
+    expect(process.cpuUsage(before.cpu).user).toBeLessThan(150_000);
     await held.release();
     await Promise.all(waiting);
   });

@@ -52,7 +52,15 @@ async function leaveAt(
 ): Promise<string> {
   const id = randomUUID();
   const now = Date.now();
-  const declared = { size: bytes.length, md5: md5(bytes), sha1: null, sha256: null, filename, filetype: null, metadata: '' };
+  const declared = {
+    size: bytes.length,
+    md5: md5(bytes),
+    sha1: null,
+    sha256: null,
+    filename,
+    filetype: null,
+    metadata: '',
+  };
   await catalog.createUpload({ ...declared, id, owner: 'anyone', createdAt: now, expiresAt: now + 60_000 });
   const upload = (await catalog.findUpload(id)) as UploadRecord;
   await store.createUpload(upload);

@@ -40,7 +40,9 @@ describe('a service that cannot work with what it is given', () => {
   test('the catalog is a folder', async () => {
     const folder = await makeTempFolder();
     await mkdir(join(folder, 'catalog.db'));
-    expect(await refusal(folder)).toContain(`the catalog ${join(folder, 'catalog.db')} cannot be opened: it is a folder`);
+    expect(await refusal(folder)).toContain(
+      `the catalog ${join(folder, 'catalog.db')} cannot be opened: it is a folder`,
+    );
   });
 
   test('the catalog is something else', async () => {
@@ -66,9 +68,13 @@ describe('a service that cannot work with what it is given', () => {
     disk.remount('ro');
     expect(await refusal(used)).toMatch(/is not writable|read-only/);
     expect(await refusal(join(disk.folder, 'empty'))).toMatch(/is not writable|read-only/);
-    expect(await refusal(join(disk.folder, 'new'))).toMatch(/new cannot be used: .*file system (?:is|may be) read-only/);
+    expect(await refusal(join(disk.folder, 'new'))).toMatch(
+      /new cannot be used: .*file system (?:is|may be) read-only/,
+    );
     // The catalog is elsewhere, the files cannot be written.
     const elsewhere = join(await makeTempFolder(), 'catalog.db');
-    expect(await refusal(used, { DATABASE_URL: `sqlite:${elsewhere}` })).toContain(`the folder ${join(used, 'files')} cannot be used`);
+    expect(await refusal(used, { DATABASE_URL: `sqlite:${elsewhere}` })).toContain(
+      `the folder ${join(used, 'files')} cannot be used`,
+    );
   });
 });

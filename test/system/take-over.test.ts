@@ -5,7 +5,16 @@ import { openLine } from '../../scripts/support/proxy.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
-import { answered, expectBytes, listFiles, offsetOf, openPatch, unfinishedPath, until, writtenBytes } from './support.ts';
+import {
+  answered,
+  expectBytes,
+  listFiles,
+  offsetOf,
+  openPatch,
+  unfinishedPath,
+  until,
+  writtenBytes,
+} from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 
 const SIZE = 2 * 1024 * 1024;
@@ -71,7 +80,7 @@ test('after a peer vanished without a word, HEAD and PATCH go on at once', async
 
   const begun = Date.now();
   let offset = await offsetOf(direct);
-  for (let answer = await patch(direct, offset, bytes.subarray(offset)); answer.status !== 204; ) {
+  for (let answer = await patch(direct, offset, bytes.subarray(offset)); answer.status !== 204;) {
     // As every tus client does: a conflict, or a lock that is being handed over, and it asks again.
     expect([409, 423]).toContain(answer.status);
     offset = await offsetOf(direct);
@@ -137,36 +146,43 @@ async function ticksOf(pid: number): Promise<number> {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-
 // Skipped without strace and the right to trace: process-locker.test.ts has the timeout at the level of the locker.
-test.skipIf(!CAN_TRACE)('a holder that cannot finish: who waits is told 423 in time, and waiting costs no CPU', async () => {
-  const waited = await startService({ env: { LOCK_TIMEOUT: '2s' } });
-  onTestFinished(() => waited.stop());
-  const bytes = makeBytes(SIZE, seed++);
-  const location = await createUpload(waited.url, SIZE);
-  expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
-  // The disk does not come back from writing the holder's bytes .
-  const trace = await injectAt(waited.pid, 'pwrite64,pwritev', 'delay_enter=4s:when=1', unfinishedPath(waited, location));
-  const holder = openPatch(location, 1000, SIZE - 1000);
-  await holder.write(bytes.subarray(1000, 50_000));
-  await until('the holder has its lease', async () => (await head(location)).status === 200);
+test.skipIf(!CAN_TRACE)(
+  'a holder that cannot finish: who waits is told 423 in time, and waiting costs no CPU',
+  async () => {
+    const waited = await startService({ env: { LOCK_TIMEOUT: '2s' } });
+    onTestFinished(() => waited.stop());
+    const bytes = makeBytes(SIZE, seed++);
+    const location = await createUpload(waited.url, SIZE);
+    expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
+    // The disk does not come back from writing the holder's bytes .
+    const trace = await injectAt(
+      waited.pid,
+      'pwrite64,pwritev',
+      'delay_enter=4s:when=1',
+      unfinishedPath(waited, location),
+    );
+    const holder = openPatch(location, 1000, SIZE - 1000);
+    await holder.write(bytes.subarray(1000, 50_000));
+    await until('the holder has its lease', async () => (await head(location)).status === 200);
 
-  const begun = Date.now();
-  const waiting = Promise.all(Array.from({ length: 5 }, () => patch(location, 1000, bytes.subarray(1000, 2000))));
-  // Looking does not wait.
-  expect(await offsetOf(location)).toBe(1000);
-  const before = await ticksOf(waited.pid);
-  const answers = await waiting;
-  expect(await ticksOf(waited.pid) - before).toBeLessThan(50);
-  for (const answer of answers) expect(answer).toMatchObject({ status: 423, code: 'upload_locked' });
-  expect(Date.now() - begun).toBeGreaterThan(1900);
-  expect(Date.now() - begun).toBeLessThan(3500);
+    const begun = Date.now();
+    const waiting = Promise.all(Array.from({ length: 5 }, () => patch(location, 1000, bytes.subarray(1000, 2000))));
+    // Looking does not wait.
+    expect(await offsetOf(location)).toBe(1000);
+    const before = await ticksOf(waited.pid);
+    const answers = await waiting;
+    expect((await ticksOf(waited.pid)) - before).toBeLessThan(50);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 423, code: 'upload_locked' });
+    expect(Date.now() - begun).toBeGreaterThan(1900);
+    expect(Date.now() - begun).toBeLessThan(3500);
 
-  // The holder was asked to stop: it commits what it has as soon as it can.
-  expect(await answered(holder)).toMatchObject({ status: 423, code: 'upload_taken_over' });
-  await trace.stop();
-  const offset = await offsetOf(location);
-  expect(offset).toBe(50_000);
-  expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
-  await expectBytes(location, bytes);
-});
+    // The holder was asked to stop: it commits what it has as soon as it can.
+    expect(await answered(holder)).toMatchObject({ status: 423, code: 'upload_taken_over' });
+    await trace.stop();
+    const offset = await offsetOf(location);
+    expect(offset).toBe(50_000);
+    expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+    await expectBytes(location, bytes);
+  },
+);

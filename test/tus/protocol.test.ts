@@ -81,7 +81,10 @@ describe('the tus protocol', () => {
 
   test.each(['', '-1', '1.5', 'x', '0x10', '00', '99999999999999999999'])('Upload-Offset %j is 400', async (offset) => {
     const location = await createUpload(service.url, 3);
-    const answer = await send('PATCH', location, { headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': offset }, body: 'abc' });
+    const answer = await send('PATCH', location, {
+      headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': offset },
+      body: 'abc',
+    });
     expect(answer.status).toBe(400);
     expect(answer.body).toContain('Upload-Offset');
   });
@@ -252,7 +255,16 @@ describe('bad input', () => {
   });
 
   test('unknown uploads and paths that are none', async () => {
-    for (const id of ['nope', '00000000-0000-0000-0000-000000000000', '..', '%2e%2e', 'a%2fb', 'a%00b', 'x'.repeat(5000), '%']) {
+    for (const id of [
+      'nope',
+      '00000000-0000-0000-0000-000000000000',
+      '..',
+      '%2e%2e',
+      'a%2fb',
+      'a%00b',
+      'x'.repeat(5000),
+      '%',
+    ]) {
       for (const method of ['HEAD', 'PATCH', 'DELETE', 'GET']) {
         const answer = await send(method, service.url, {
           rawPath: `/uploads/${id}`,

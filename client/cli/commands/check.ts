@@ -29,7 +29,14 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
       item.end();
       const { status, url, resume } = answer;
       if (output.modes.json) {
-        output.record({ path, status, ...digests, size, ...(url === undefined ? {} : { url }), ...(resume ? { resume } : {}) });
+        output.record({
+          path,
+          status,
+          ...digests,
+          size,
+          ...(url === undefined ? {} : { url }),
+          ...(resume ? { resume } : {}),
+        });
       } else {
         const there = resume ? ` (${resume.offset} of ${size} bytes)` : '';
         output.result(`${printable(path)}: ${status}${there}${url === undefined ? '' : ` ${printable(url)}`}`);

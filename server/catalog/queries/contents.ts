@@ -29,21 +29,14 @@ export function prepareDeleteRemoval(db: Kysely<Tables>) {
 
 /** Prepares the lookup of one content. */
 export function prepareSelectContent(db: Kysely<Tables>) {
-  return prepare((by: { id: number }) =>
-    db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id),
-  );
+  return prepare((by: { id: number }) => db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id));
 }
 
 /** Prepares the queries on contents. */
 export function createContentQueries(db: Kysely<Tables>): ContentQueries {
   const byDigest = (column: 'md5' | 'sha1' | 'sha256') =>
     prepare((by: { digest: string }) =>
-      db
-        .selectFrom('contents')
-        .select(CONTENT_RECORD)
-        .where(column, '=', by.digest)
-        .orderBy('variant')
-        .orderBy('id'),
+      db.selectFrom('contents').select(CONTENT_RECORD).where(column, '=', by.digest).orderBy('variant').orderBy('id'),
     );
   const byMd5 = byDigest('md5');
   const bySha1 = byDigest('sha1');

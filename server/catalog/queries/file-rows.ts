@@ -62,11 +62,7 @@ export function prepareInsertFile(db: Kysely<Tables>) {
     }),
   );
 
-  return async function insertFile(
-    executor: Executor,
-    file: NewFile,
-    content: ContentRecord,
-  ): Promise<FileRecord> {
+  return async function insertFile(executor: Executor, file: NewFile, content: ContentRecord): Promise<FileRecord> {
     const { id, owner, name, type, uploadedAt } = file;
     const record = { id, owner, name, type, uploadedAt };
     await insert.changes(executor, {

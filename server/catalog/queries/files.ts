@@ -7,10 +7,7 @@ import { prepareSelectContent } from './contents.ts';
 import { foldName, prepareInsertFile, selectFiles, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
-export type FileQueries = Pick<
-  Catalog,
-  'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile' | 'deleteFile'
->;
+export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile' | 'deleteFile'>;
 
 /** Prepares the queries on files, but for their listing. */
 export function createFileQueries(db: Kysely<Tables>): FileQueries {
@@ -46,13 +43,12 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .limit(sql.lit(1)),
   );
 
-  const rename = prepare(
-    (by: { id: string; owner: string; name: string; foldedName: string; type: string | null }) =>
-      db
-        .updateTable('files')
-        .set({ name: by.name, folded_name: by.foldedName, type: by.type })
-        .where('id', '=', by.id)
-        .where('owner', '=', by.owner),
+  const rename = prepare((by: { id: string; owner: string; name: string; foldedName: string; type: string | null }) =>
+    db
+      .updateTable('files')
+      .set({ name: by.name, folded_name: by.foldedName, type: by.type })
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner),
   );
 
   const deleteById = prepare((by: { id: string }) => db.deleteFrom('files').where('id', '=', by.id));
@@ -62,11 +58,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .deleteFrom('contents')
       .where('id', '=', by.id)
       .where((eb) =>
-        eb.not(
-          eb.exists(
-            eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'),
-          ),
-        ),
+        eb.not(eb.exists(eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'))),
       )
       .returning('key'),
   );

@@ -31,9 +31,7 @@ class Placeholder {
  * A placeholder is a value like any other to Kysely, but can't be looked into:
  * `build` must pass it on as it is, where a parameter may stand.
  */
-export function prepare<Values extends object, Row>(
-  build: (values: Values) => Compilable<Row>,
-): Prepared<Values, Row> {
+export function prepare<Values extends object, Row>(build: (values: Values) => Compilable<Row>): Prepared<Values, Row> {
   // The cast is the point: the placeholders pass for the values they stand for.
   const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
   const template = build(placeholders).compile();

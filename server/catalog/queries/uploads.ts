@@ -77,9 +77,7 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     }),
   );
 
-  const selectById = prepare((by: { id: string }) =>
-    db.selectFrom('uploads').select(RECORD).where('id', '=', by.id),
-  );
+  const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
 
   const raiseEpoch = prepare((by: { id: string }) =>
     db
@@ -181,9 +179,7 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     receiving.whereRef('offset', '=', 'size').orderBy('created_at').orderBy('id').limit(by.limit),
   );
 
-  const deleteEnded = prepare((by: { before: number }) =>
-    db.deleteFrom('uploads').where('ended_at', '<', by.before),
-  );
+  const deleteEnded = prepare((by: { before: number }) => db.deleteFrom('uploads').where('ended_at', '<', by.before));
 
   return {
     async createUpload(upload) {

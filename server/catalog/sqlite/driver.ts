@@ -77,8 +77,7 @@ class SqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    if (!this.#database.open)
-      throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
+    if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     try {
       const statement = this.#prepare(sql);
       if (statement.reader) return { rows: statement.all(parameters) as Row[] };

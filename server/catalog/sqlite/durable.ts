@@ -92,8 +92,7 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
 
   return {
     sync() {
-      if (closing)
-        return Promise.reject(new CatalogError('unavailable', `the catalog ${databaseFile} is closed`));
+      if (closing) return Promise.reject(new CatalogError('unavailable', `the catalog ${databaseFile} is closed`));
       return group.sync();
     },
     failure: group.failure,

@@ -28,11 +28,7 @@ export function toCatalogError(error: unknown, file: string): CatalogError {
   }
   const reason = UNAVAILABLE[primary];
   if (reason) {
-    return new CatalogError(
-      'unavailable',
-      `the catalog ${file} ${reason} (${error.code}: ${message})`,
-      error,
-    );
+    return new CatalogError('unavailable', `the catalog ${file} ${reason} (${error.code}: ${message})`, error);
   }
   return new CatalogError('failed', `the catalog ${file} failed (${error.code}: ${message})`, error);
 }

@@ -24,10 +24,7 @@ export function migrate(database: Database): void {
     const applicationId = database.pragma('application_id', { simple: true }) as number;
     const hasTables = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
     if (hasTables && applicationId !== APPLICATION_ID) {
-      throw new CatalogError(
-        'unavailable',
-        `${database.name} is a database of another program, not a catalog`,
-      );
+      throw new CatalogError('unavailable', `${database.name} is a database of another program, not a catalog`);
     }
     if (version > MIGRATIONS.length) {
       throw new CatalogError(

@@ -73,11 +73,7 @@ export function openDatabase(file: string): Database.Database {
     return database;
   } catch (error) {
     if (!database)
-      throw new CatalogError(
-        'unavailable',
-        `the catalog ${file} cannot be opened: ${(error as Error).message}`,
-        error,
-      );
+      throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
     database.close();
     throw toCatalogError(error, file);
   }
