@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
+import { StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
@@ -35,7 +36,7 @@ export interface Service {
 /**
  * Opens everything and listens.
  *
- * @throws CatalogError, StoreError, or the listening error of the socket.
+ * @throws CatalogError, StoreError or the listening error of the socket.
  */
 export async function startService(config: Config, log: Logger): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
@@ -49,8 +50,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 
   try {
-    await mkdir(config.dataDir, { recursive: true });
-    await mkdir(dirname(config.database.file), { recursive: true });
+    await makeFolder(config.dataDir);
+    await makeFolder(dirname(config.database.file));
     const catalog = await openSqliteCatalog({ file: config.database.file });
     opened.push(() => catalog.close());
     const store = await openStore(config.store.kind, { dataDir: config.dataDir });
@@ -123,6 +124,26 @@ export async function startService(config: Config, log: Logger): Promise<Service
   }
 }
 
+/** What stands in the way of a folder, in plain words; see mkdir(2). */
+const NO_FOLDER: Record<string, string> = {
+  EEXIST: 'it is a file',
+  ENOTDIR: 'a part of its path is a file',
+  EACCES: 'there is no permission to make it',
+  EROFS: 'its file system is read-only',
+  // What Node makes of EROFS when it makes several folders at once.
+  ENOENT: 'it is not there and cannot be made; its file system may be read-only',
+  ENOSPC: 'its disk is full',
+};
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    throw new StoreError('unavailable', `the folder ${path} cannot be used: ${NO_FOLDER[code] ?? message}`, error);
+  }
+}
+
 async function checkReadiness(
   checks: Record<string, () => Promise<void>>,
 ): Promise<{ ok: boolean; checks: Record<string, string> }> {
@@ -161,6 +182,8 @@ function closeServer(server: Server, timeoutMs: number, log: Logger): Promise<vo
       resolve();
     });
     server.closeIdleConnections();
+    // A connection whose request ends from now on is not kept for another one.
+    server.keepAliveTimeout = 1;
   });
 }
 

@@ -11,9 +11,17 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
     const given = param(ctx, 'md5');
     const filename = param(ctx, 'filename');
     const md5 = given === undefined ? null : checkDigest(given, 'md5', 'md5');
+    // MD5 names, it does not prove: with a SHA-256 the content that is here already is compared by it.
+    const givenSha256 = param(ctx, 'sha256');
+    const sha256 = givenSha256 === undefined ? null : checkDigest(givenSha256, 'sha256', 'sha256');
     if (filename !== undefined) checkName(filename, 'filename');
     if (md5 !== null) {
-      const found = await parts.files.check({ owner: ctx.state.owner, md5, ...(filename === undefined ? {} : { filename }) });
+      const found = await parts.files.check({
+        owner: ctx.state.owner,
+        md5,
+        ...(sha256 === null ? {} : { sha256 }),
+        ...(filename === undefined ? {} : { filename }),
+      });
       // Content of others without a name to give it is sent after all: "exists" promises a file of one's own.
       if (found.status === 'exists' && found.file) {
         ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(found.file) };
@@ -24,7 +32,11 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         return;
       }
     }
-    const file = await receiveFile(ctx, parts.uploads, { md5, ...(filename === undefined ? {} : { filename }) });
+    const file = await receiveFile(ctx, parts.uploads, {
+      md5,
+      sha256,
+      ...(filename === undefined ? {} : { filename }),
+    });
     ctx.body = { status: 'ok', url: ctx.state.baseUrl + filePath(file) };
   };
 }
@@ -33,7 +45,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
 export function receiveFile(
   ctx: Ctx,
   uploads: Uploads,
-  declared: { md5: string | null; filename?: string },
+  declared: { md5: string | null; sha256?: string | null; filename?: string },
 ): Promise<FileRecord> {
   return receiveForm(ctx, ({ filename, stream }, signal) => {
     const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');

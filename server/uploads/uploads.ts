@@ -1,7 +1,7 @@
 /** The life of an upload: begin, receive, verify, publish, end. */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import { CatalogError, type FileRecord, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { BeginRequest, Received, Uploads } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
@@ -155,7 +155,15 @@ export function createUploads(
   }
 
   async function drop(id: string, lease: Lease, state: 'terminated', reason: string | null): Promise<void> {
-    await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+    try {
+      await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+    } catch (error) {
+      // No room to record it: then the bytes, which may be what fills the disk, go first.
+      if (!(error instanceof CatalogError && error.code === 'full')) throw error;
+      if ((await catalog.findUpload(id))?.epoch !== lease.epoch) throw error;
+      await store.discardUpload(id);
+      await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+    }
     await catalog.durable();
     await store.discardUpload(id);
     writers.forget(id);

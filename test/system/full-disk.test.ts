@@ -1,0 +1,111 @@
+/** A full disk: clear refusals, nothing lost, and uploads go on once there is room. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
+import { answered, expectBytes, listFiles, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
+
+const MIB = 1024 * 1024;
+
+async function start(options: Parameters<typeof startService>[0]): Promise<RunningService> {
+  const service = await startService(options);
+  onTestFinished(() => service.stop());
+  return service;
+}
+
+function post(service: RunningService): ReturnType<typeof send> {
+  return send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '10' } });
+}
+
+// Skipped without the right to mount: run the tests as root on Linux.
+describe.skipIf(!CAN_MOUNT)('a full disk', () => {
+  test('below the store: 507, and the upload goes on from where it was', async () => {
+    const disk = mountSmallDisk('6M');
+    const service = await start({ dataDir: disk.folder });
+    const bytes = makeBytes(10 * MIB, 51);
+    const location = await createUpload(service.url, bytes.length, { filename: 'large', md5: md5(bytes) });
+    expect((await patch(location, 0, bytes.subarray(0, MIB))).status).toBe(204);
+    expect(await patch(location, MIB, bytes.subarray(MIB))).toMatchObject({ status: 507, code: 'store_full' });
+    await disk.fill();
+
+    const offset = await offsetOf(location);
+    expect(offset).toBeGreaterThanOrEqual(MIB);
+    expect(await patch(location, offset, bytes.subarray(offset))).toMatchObject({ status: 507, code: 'store_full' });
+    expect(await offsetOf(location)).toBeGreaterThanOrEqual(offset);
+    expect((await send('GET', `${service.url}/check?md5=${md5(bytes)}`)).status).toBe(200);
+    expect(await listFiles(service)).toEqual([]);
+    expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
+    expect((await send('GET', `${service.url}/readyz`)).status).toBe(503);
+
+    disk.remount('size=40M');
+    const goingOn = await offsetOf(location);
+    // What was written before the disk was full is not sent again.
+    expect(goingOn).toBeGreaterThan(4 * MIB);
+    expect((await patch(location, goingOn, bytes.subarray(goingOn))).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
+  test('and the service dies on it: the offset holds', async () => {
+    const disk = mountSmallDisk('6M');
+    const service = await start({ dataDir: disk.folder });
+    const bytes = makeBytes(10 * MIB, 52);
+    const location = await createUpload(service.url, bytes.length);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    expect((await patch(location, MIB, bytes.subarray(MIB))).status).toBe(507);
+    const offset = await offsetOf(location);
+    await service.kill('SIGKILL');
+    disk.remount('size=40M');
+    await service.restart();
+    expect(await offsetOf(location)).toBeGreaterThanOrEqual(offset);
+    const goingOn = await offsetOf(location);
+    expect((await patch(location, goingOn, bytes.subarray(goingOn))).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
+  test('below a form: 507, and nothing is left of it once there is room', async () => {
+    const disk = mountSmallDisk('6M');
+    const service = await start({ dataDir: disk.folder });
+    const form = new FormData();
+    form.append('file', new Blob([new Uint8Array(makeBytes(10 * MIB, 53))]), 'form.bin');
+    const answer = await fetch(`${service.url}/upload`, { method: 'POST', body: form });
+    expect(answer.status).toBe(507);
+    expect(await answer.json()).toMatchObject({ status: 'error', error: { code: 'store_full' } });
+    expect(await storedNames(service)).toEqual([]);
+    expect((await patch(await createUpload(service.url, 3), 0, 'abc')).status).toBe(204);
+  });
+
+  test('below the catalog: 507 on POST and PATCH, HEAD answers, and all goes on', async () => {
+    const disk = mountSmallDisk('3M');
+    const service = await start({ env: { DATABASE_URL: `sqlite:${disk.folder}/catalog.db` } });
+    const bytes = makeBytes(200_000, 54);
+    const location = await createUpload(service.url, bytes.length, { filename: 'catalog-full' });
+    expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
+    const running = openPatch(location, 1000, bytes.length - 1000);
+    await running.write(bytes.subarray(1000, 100_000));
+    await until('its bytes are written', async () => (await writtenBytes(service, location)) === 100_000);
+
+    await disk.fill();
+    let refused = await post(service);
+    // The log may have some room of its own left.
+    for (let attempt = 0; refused.status === 201 && attempt < 1000; attempt++) refused = await post(service);
+    expect(refused).toMatchObject({ status: 507, code: 'store_full' });
+    expect(await offsetOf(location)).toBe(1000);
+
+    // The last byte arrives and cannot be recorded: that is no success.
+    await running.write(bytes.subarray(100_000));
+    running.end();
+    expect(await answered(running)).toMatchObject({ status: 507, code: 'store_full' });
+    const state = await head(location);
+    if (state.status === 200) expect(Number(state.headers['upload-offset'])).toBeLessThan(bytes.length);
+    expect(await patch(location, 1000, bytes.subarray(1000))).toMatchObject({ status: 507, code: 'store_full' });
+    expect(await listFiles(service)).toEqual([]);
+
+    await disk.makeRoom();
+    // All bytes are here: looking is enough.
+    expect(await offsetOf(location)).toBe(bytes.length);
+    await expectBytes(location, bytes);
+    expect((await listFiles(service)).map(({ name }) => name)).toEqual(['catalog-full']);
+    expect((await post(service)).status).toBe(201);
+  });
+});
