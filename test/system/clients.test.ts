@@ -135,6 +135,8 @@ const HAS_CURL = await run('curl', ['--version']).then(
   () => false,
 );
 
+const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream';
+
 // Skipped without curl on PATH.
 test.skipIf(!HAS_CURL)('curl by hand', async () => {
   const bytes = makeBytes(500_000, 930);
@@ -149,10 +151,7 @@ test.skipIf(!HAS_CURL)('curl by hand', async () => {
   expect(created).toMatch(/^HTTP\/1\.1 201 /);
   const location = /^Location: (\S+)/im.exec(created)?.[1] ?? '';
   const append = (offset: number, name: string): Promise<string> =>
-    curl(
-      ...['-X', 'PATCH', '-H', `Upload-Offset: ${offset}`, '-H', 'Content-Type: application/offset+octet-stream'],
-      ...['--data-binary', `@${join(folder, name)}`, location],
-    );
+    curl('-X', 'PATCH', '-H', `Upload-Offset: ${offset}`, '-H', OFFSET_TYPE, '--data-binary', `@${join(folder, name)}`, location);
   expect(await append(0, 'first')).toMatch(/^HTTP\/1\.1 204 [^]*Upload-Offset: 200000\r\n/im);
   expect(await append(0, 'first')).toMatch(/HTTP\/1\.1 409 [^]*Upload-Offset: 200000\r\n/im);
   const state = await curl('--head', location);

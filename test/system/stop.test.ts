@@ -89,7 +89,7 @@ test('a new upload that comes during the stop is refused with 503', async () => 
     expect(answer).toMatch(/\r\nRetry-After: 5\r\n/);
     expect(answer).toContain('"code":"shutting_down"');
   }
-  await expect(fetch(`${service.url}/healthz`)).rejects.toThrow();
+  await expect(fetch(`${service.url}/healthz`)).rejects.toThrow('fetch failed');
   download.resume();
   expect(await ended).toBe(0);
 });
