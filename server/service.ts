@@ -1,4 +1,5 @@
 /** The composition root: a Config -> a running service. The only place where parts meet. */
+import { setMaxListeners } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -61,6 +62,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     opened.push(() => locker.close());
 
     const stopping = new AbortController();
+    // Every running transfer listens to it.
+    setMaxListeners(0, stopping.signal);
     const parts: Parts = {
       catalog,
       store,

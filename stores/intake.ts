@@ -4,8 +4,11 @@
  */
 import type { Readable } from 'node:stream';
 
-/** Bytes that may wait for the store before the source is paused. */
-const HIGH_WATER_BYTES = 1024 * 1024;
+/** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
+const WAITING_BYTES = 8 * 1024 * 1024;
+const MOST_WAITING_BYTES = 1024 * 1024;
+/** What a socket delivers at once. */
+const LEAST_WAITING_BYTES = 64 * 1024;
 /** Largest batch: one vectored write (Linux IOV_MAX is 1024 buffers). */
 const MOST_CHUNKS = 512;
 
@@ -21,12 +24,21 @@ export interface Intake {
   take(): Promise<Uint8Array[] | null>;
   /** Why there is no more; only after `take` answered null. */
   readonly ended: IntakeEnd;
+  /** Stops reading; what arrived before can still be taken. */
+  stop(cause: unknown): void;
+}
+
+let openIntakes = 0;
+
+/** How much one intake lets wait now. */
+function highWaterBytes(): number {
+  return Math.min(MOST_WAITING_BYTES, Math.max(LEAST_WAITING_BYTES, WAITING_BYTES / openIntakes));
 }
 
 /**
  * Begins to read a source.
  *
- * @param signal - stops reading; what arrived before can still be taken.
+ * @param signal - stops reading when aborted, as `stop` does.
  * @param maxBytes - a chunk that would exceed this is not taken and ends the intake with `overflow`.
  */
 export function openIntake(source: Readable, signal: AbortSignal, maxBytes: number): Intake {
@@ -35,6 +47,7 @@ export function openIntake(source: Readable, signal: AbortSignal, maxBytes: numb
   let totalBytes = 0;
   let ended: IntakeEnd | undefined;
   let wake: (() => void) | undefined;
+  openIntakes++;
 
   function onData(chunk: Uint8Array): void {
     if (totalBytes + chunk.length > maxBytes) {
@@ -44,7 +57,7 @@ export function openIntake(source: Readable, signal: AbortSignal, maxBytes: numb
     totalBytes += chunk.length;
     queuedBytes += chunk.length;
     queue.push(chunk);
-    if (queuedBytes >= HIGH_WATER_BYTES) source.pause();
+    if (queuedBytes >= highWaterBytes()) source.pause();
     wake?.();
   }
 
@@ -61,12 +74,17 @@ export function openIntake(source: Readable, signal: AbortSignal, maxBytes: numb
   }
 
   function onAbort(): void {
-    finish({ kind: 'stopped', cause: signal.reason });
+    stop(signal.reason);
+  }
+
+  function stop(cause: unknown): void {
+    finish({ kind: 'stopped', cause });
   }
 
   function finish(end: IntakeEnd): void {
     if (ended) return;
     ended = end;
+    openIntakes--;
     source.off('data', onData).off('end', onEnd).off('close', onClose);
     signal.removeEventListener('abort', onAbort);
     if (end.kind !== 'end') source.pause();
@@ -92,12 +110,13 @@ export function openIntake(source: Readable, signal: AbortSignal, maxBytes: numb
     const batch = queue.length <= MOST_CHUNKS ? queue : queue.slice(0, MOST_CHUNKS);
     queue = queue.length <= MOST_CHUNKS ? [] : queue.slice(MOST_CHUNKS);
     for (const chunk of batch) queuedBytes -= chunk.length;
-    if (!ended && queuedBytes < HIGH_WATER_BYTES) source.resume();
+    if (!ended && queuedBytes < highWaterBytes()) source.resume();
     return batch;
   }
 
   return {
     take,
+    stop,
     get ended() {
       return ended ?? { kind: 'broken', cause: new Error('the intake has not ended') };
     },

@@ -102,7 +102,7 @@ export interface Store {
   readUpload(upload: StoredUpload): Promise<Readable | null>;
   /** Removes an upload's unfinished bytes, also after its publication; final ones stay. */
   discardUpload(id: string): Promise<void>;
-  /** Ids of uploads with unfinished bytes; only with capability `listUnfinished`. */
+  /** Ids of uploads that have unfinished bytes, be it one; only with capability `listUnfinished`. */
   listUnfinished(): AsyncIterable<string>;
 
   /** The key under which an upload's bytes become final. Variant: see the catalog's contents. */

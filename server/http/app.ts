@@ -27,7 +27,7 @@ export interface AppParts {
   listening: () => string;
   uploads: Uploads;
   files: Files;
-  /** The tus endpoint: everything below /uploads but GET. */
+  /** The tus endpoint: everything below /uploads but GET of an upload. */
   tus: Handler;
   log: Logger;
   ready: () => Promise<{ ok: boolean; checks: Record<string, string> }>;
@@ -49,15 +49,10 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(tusMount(parts.tus));
   const router = createRoutes(parts);
   app.use(router.routes());
-  app.use(
-    router.allowedMethods({
-      throw: true,
-      methodNotAllowed: () => new TidemarkError('method_not_allowed'),
-      notImplemented: () => new TidemarkError('method_not_allowed'),
-    }),
-  );
-  app.use(() => {
-    throw new TidemarkError('not_found');
+  app.use((ctx) => {
+    const allowed = new Set(router.match(ctx.path, ctx.method).path.flatMap((route) => route.methods));
+    if (allowed.size === 0) throw new TidemarkError('not_found');
+    throw new TidemarkError('method_not_allowed', { headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } });
   });
   return app;
 }
@@ -117,7 +112,9 @@ function closingRefusal(closing: AppParts['closing']): Handler {
 
 function tusMount(tus: Handler): Handler {
   return async (ctx, next) => {
-    if (ctx.method !== 'GET' && /^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) await tus(ctx, async () => undefined);
+    // GET of an upload is a download; the collection cannot be read.
+    const mine = ctx.method === 'GET' ? /^\/uploads\/?$/ : /^\/uploads(?:\/[^/]*)?$/;
+    if (mine.test(ctx.path)) await tus(ctx, async () => undefined);
     else await next();
   };
 }

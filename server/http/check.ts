@@ -11,15 +11,14 @@ export type CheckJson =
 
 export function checkRoute(files: Files): Handler {
   return async (ctx) => {
-    ctx.state.errorStatus = true;
     const size = param(ctx, 'size');
     const sha256 = param(ctx, 'sha256');
     const filename = param(ctx, 'filename');
     const result = await files.check({
       owner: ctx.state.owner,
       md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
-      ...(size ? { size: checkSize(size, 'size') } : {}),
-      ...(sha256 ? { sha256: checkDigest(sha256, 'sha256', 'sha256') } : {}),
+      ...(size !== undefined ? { size: checkSize(size, 'size') } : {}),
+      ...(sha256 !== undefined ? { sha256: checkDigest(sha256, 'sha256', 'sha256') } : {}),
       // HEAD asks only: nothing is given to anyone by it.
       ...(filename !== undefined && ctx.method === 'GET' ? { filename } : {}),
     });

@@ -39,7 +39,9 @@ export function select(headers: IncomingHttpHeaders, of: Representation): Select
 function selectRange(headers: IncomingHttpHeaders, of: Representation): Selection {
   const { range } = headers;
   if (range === undefined || !stillTheSame(headers['if-range'], of)) return { kind: 'whole' };
-  const parsed = parseRange(of.size, range, { combine: true });
+  // A suffix longer than the file is the whole of it (RFC 9110 section 14.1.2); the parser takes it for unsatisfiable.
+  const clamped = range.replace(/([=,]\s*)-(\d+)/g, (_, before: string, length: string) => `${before}-${Math.min(Number(length), of.size)}`);
+  const parsed = parseRange(of.size, clamped, { combine: true });
   if (parsed === -1) return { kind: 'not_satisfiable' };
   // Malformed, of another unit, or several apart: the whole is a right answer to all of them.
   if (parsed === -2 || parsed.type !== 'bytes' || parsed.length !== 1 || !parsed[0]) return { kind: 'whole' };
@@ -61,8 +63,10 @@ function listsTag(header: string, etag: string, weakly: boolean): boolean {
   });
 }
 
+/** One of the three forms of RFC 9110 section 5.6.7, all in GMT; anything else is as if it were not there. */
 function parseDate(header: string | undefined): number | undefined {
-  const time = header === undefined ? NaN : Date.parse(header);
+  const form = /^([A-Z][a-z]{2,8},? .*\d)(?: GMT)?$/.exec(header?.trim() ?? '');
+  const time = form ? Date.parse(`${form[1]} GMT`) : NaN;
   return Number.isNaN(time) ? undefined : Math.floor(time / 1000);
 }
 

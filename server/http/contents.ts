@@ -1,8 +1,8 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
-import type { Config } from '../config/config.ts';
+import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
-import { TidemarkError } from '../uploads/errors.ts';
+import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { parseContentName } from '../uploads/names.ts';
 import { param } from './query.ts';
 import { sendFile } from './send-file.ts';
@@ -20,8 +20,13 @@ export function addContentRoutes(
     const [name = ''] = (ctx.params['name'] ?? '').split('.', 1);
     const content = parseContentName(name);
     if (!content) throw new TidemarkError('not_found');
-    const file = await files.find(content, publicRead ? null : ctx.state.owner);
-    await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: publicRead });
+    const { owner } = ctx.state;
+    const file = await files.find(content, owner).catch((error: unknown) => {
+      // Open to all, under the name someone gave it; to its owner under the owner's own.
+      if (publicRead && hasCode(error, 'not_found')) return files.find(content, null);
+      throw error;
+    });
+    await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: publicRead && owner === ANYONE });
   });
 
   router.get('/uploads/:id', async (ctx) => {

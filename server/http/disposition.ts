@@ -1,8 +1,8 @@
 /** How a browser may show a file of someone else in our origin. */
 import contentDisposition from 'content-disposition';
 
-/** Types that cannot run script; everything else is saved, not shown. */
-const SHOWN = /^(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
+/** Types that cannot run script; everything else is saved, not shown. A browser takes any `+xml` for XML, which can. */
+const SHOWN = /^(?!.*\+xml$)(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
 
 /** No script, no request to anywhere; what the browser's own viewers need. */
 const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";
@@ -19,8 +19,13 @@ export function presentationHeaders(name: string, type: string | null, save: boo
   const shown = SHOWN.test(essence) && !save;
   return {
     'Content-Type': essence === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
-    'Content-Disposition': contentDisposition(name, { type: shown ? 'inline' : 'attachment' }),
+    'Content-Disposition': contentDisposition(name, { type: shown ? 'inline' : 'attachment', fallback: inAscii(name) }),
     'Content-Security-Policy': shown ? CSP_SHOWN : CSP_SAVED,
     'X-Content-Type-Options': 'nosniff',
   };
+}
+
+/** For programs that know no `filename*`; Latin-1, which the header may hold, is read as UTF-8 by many. */
+function inAscii(name: string): string {
+  return name.replaceAll(/[^\x20-\x7e]/gu, '?');
 }

@@ -2,6 +2,12 @@
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Handler } from './state.ts';
 
+/** What was said of a file before its sending was refused; it does not hold for the refusal. */
+const OF_THE_FILE = ['Accept-Ranges', 'Content-Disposition', 'Content-Length', 'Content-Range', 'ETag', 'Last-Modified'];
+
+/** The routes whose refusals carry `status: "error"` too, as the older services' clients expect. */
+const WITH_STATUS = /^\/(?:check|upload|file\/.*)$/;
+
 export function errorAnswers(): Handler {
   return async (ctx, next) => {
     try {
@@ -10,10 +16,11 @@ export function errorAnswers(): Handler {
       const refusal = toRefusal(error);
       ctx.state.failure = refusal;
       ctx.status = refusal.status;
+      for (const name of OF_THE_FILE) ctx.remove(name);
       ctx.set(refusal.headers);
       ctx.set('Cache-Control', 'no-store');
       ctx.body = {
-        ...(ctx.state.errorStatus ? { status: 'error' } : {}),
+        ...(WITH_STATUS.test(ctx.path) ? { status: 'error' } : {}),
         error: {
           code: refusal.code,
           message: refusal.message,

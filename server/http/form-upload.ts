@@ -8,24 +8,23 @@ import type { Ctx, Handler } from './state.ts';
 
 export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Handler {
   return async (ctx) => {
-    ctx.state.errorStatus = true;
     const given = param(ctx, 'md5');
     const filename = param(ctx, 'filename');
-    const md5 = given ? checkDigest(given, 'md5', 'md5') : null;
-    const givenSha256 = param(ctx, 'sha256');
+    const md5 = given === undefined ? null : checkDigest(given, 'md5', 'md5');
     // MD5 names, it does not prove: with a SHA-256 the content that is here already is compared by it.
-    const sha256 = givenSha256 ? checkDigest(givenSha256, 'sha256', 'sha256') : null;
-    if (filename) checkName(filename, 'filename');
+    const givenSha256 = param(ctx, 'sha256');
+    const sha256 = givenSha256 === undefined ? null : checkDigest(givenSha256, 'sha256', 'sha256');
+    if (filename !== undefined) checkName(filename, 'filename');
     if (md5 !== null) {
       const found = await parts.files.check({
         owner: ctx.state.owner,
         md5,
         ...(sha256 === null ? {} : { sha256 }),
-        ...(filename ? { filename } : {}),
+        ...(filename === undefined ? {} : { filename }),
       });
-      if (found.status === 'exists') {
-        const named = found.file ?? { name: filename ?? '', content: found.content };
-        ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(named) };
+      // Content of others without a name to give it is sent after all: "exists" promises a file of one's own.
+      if (found.status === 'exists' && found.file) {
+        ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(found.file) };
         return;
       }
       if (found.status === 'uploading') {
@@ -33,7 +32,11 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         return;
       }
     }
-    const file = await receiveFile(ctx, parts.uploads, { md5, sha256, ...(filename ? { filename } : {}) });
+    const file = await receiveFile(ctx, parts.uploads, {
+      md5,
+      sha256,
+      ...(filename === undefined ? {} : { filename }),
+    });
     ctx.body = { status: 'ok', url: ctx.state.baseUrl + filePath(file) };
   };
 }

@@ -39,6 +39,11 @@ export async function receiveForm<T>(
     whole?.destroy(error);
   }
 
+  /** What `take` throws at once must not pass through the parser: nobody catches it there. */
+  async function begin(file: FormFile): Promise<T> {
+    return take(file, wrong.signal);
+  }
+
   await new Promise<void>((resolve) => {
     const form = openForm(ctx, fail);
     if (!form) {
@@ -62,7 +67,7 @@ export async function receiveForm<T>(
       held.on('error', () => undefined);
       stream.pipe(held, { end: false });
       whole = held;
-      taking = take({ filename: filename ?? '', stream: held }, wrong.signal);
+      taking = begin({ filename: filename ?? '', stream: held });
       // Told below; a refusal also ends the reading.
       taking.catch(() => resolve());
     });
@@ -80,6 +85,8 @@ export async function receiveForm<T>(
     });
     ctx.req.pipe(form);
   });
+  // Refused in the middle: what still comes is for nobody, and must not wait for the form's reader.
+  ctx.req.unpipe();
 
   if (wrong.signal.aborted) {
     // What it took is being removed: the answer comes after that.

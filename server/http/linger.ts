@@ -15,7 +15,7 @@ export function lingeringAnswers(): Handler {
     await next();
     const { req, res } = ctx;
     const bodyComing = !req.complete && (req.headers['transfer-encoding'] ?? req.headers['content-length'] ?? '0') !== '0';
-    if (!bodyComing || res.destroyed || req.destroyed) return;
+    if (!bodyComing || res.headersSent || res.destroyed || req.destroyed) return;
 
     const payload = ctx.method === 'HEAD' || ctx.body === null || ctx.body === undefined ? '' : toText(ctx.body);
     ctx.set('Connection', 'close');

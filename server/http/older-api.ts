@@ -23,11 +23,6 @@ interface FileMeta {
 export function addOlderRoutes(router: Router<RequestState>, parts: { files: Files; uploads: Uploads }): void {
   const { files, uploads } = parts;
 
-  router.use('/file', async (ctx, next) => {
-    ctx.state.errorStatus = true;
-    await next();
-  });
-
   router.get('/file/upload', (ctx) => {
     ctx.type = 'html';
     ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");

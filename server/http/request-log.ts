@@ -1,11 +1,15 @@
 /** One line of log for each request, at its end. */
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Handler } from './state.ts';
 
 /** Gives each request an id, kept from a proxy's X-Request-Id where that is sane, and logs it. */
 export function requestLog(log: Logger): Handler {
+  /** What a kept connection had read and written when its last request ended: a request's head is read before this runs. */
+  const counted = new WeakMap<Socket, { read: number; written: number }>();
+
   return async (ctx, next) => {
     const given = ctx.get('X-Request-Id');
     ctx.state.requestId = /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID();
@@ -14,23 +18,25 @@ export function requestLog(log: Logger): Handler {
 
     const { socket } = ctx.req;
     const startedAt = performance.now();
-    const bytesBefore = { read: socket.bytesRead, written: socket.bytesWritten };
+    const before = counted.get(socket) ?? { read: 0, written: 0 };
     let failure: unknown;
     ctx.res.once('close', () => {
+      counted.set(socket, { read: socket.bytesRead, written: socket.bytesWritten });
       const line = {
         method: ctx.method,
         path: ctx.path,
         status: ctx.res.headersSent ? ctx.res.statusCode : undefined,
         durationMs: Math.round(performance.now() - startedAt),
-        bytesIn: socket.bytesRead - bytesBefore.read,
-        bytesOut: socket.bytesWritten - bytesBefore.written,
+        bytesIn: socket.bytesRead - before.read,
+        bytesOut: socket.bytesWritten - before.written,
         uploadId: ctx.state.uploadId,
         owner: ctx.state.owner,
         ...(ctx.res.writableFinished ? {} : { clientGone: true }),
         ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
       };
       // The cause of what is our side's fault; a client that went away is nobody's.
-      if (ctx.res.statusCode >= 500 && ctx.res.writableFinished) ctx.state.log.warn({ ...line, err: failure }, 'request');
+      if (ctx.res.statusCode >= 500 && ctx.res.writableFinished)
+        ctx.state.log.warn({ ...line, err: failure }, 'request');
       else ctx.state.log.info(line, 'request');
     });
     try {

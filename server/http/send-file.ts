@@ -38,8 +38,7 @@ export async function sendFile(
       ctx.status = 304;
       return;
     case 'precondition_failed':
-      ctx.status = 412;
-      return;
+      throw new TidemarkError('precondition_failed');
     case 'not_satisfiable':
       throw new TidemarkError('range_not_satisfiable', {
         field: 'Range',

@@ -11,8 +11,6 @@ export interface RequestState {
   baseUrl: string;
   /** The upload it is about, for the log. */
   uploadId?: string;
-  /** Error bodies carry `status: "error"` too, as the older routes promise. */
-  errorStatus?: boolean;
   /** What went wrong, for the log. */
   failure?: unknown;
 }

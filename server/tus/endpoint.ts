@@ -42,6 +42,7 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
   return async (ctx) => {
     const method = effectiveMethod(ctx.method, ctx.req.headers);
     ctx.set('Tus-Resumable', TUS_VERSION);
+    checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
 
     const gone = new AbortController();
@@ -73,7 +74,10 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
     if (exchange.error) throw await withOffset(exchange.error, exchange);
 
     ctx.status = method === 'OPTIONS' ? 200 : response.status;
-    for (const [name, value] of response.headers) ctx.set(name, value);
+    for (const [name, value] of response.headers) {
+      // What browsers of other origins may see is said for all routes alike.
+      if (!name.startsWith('access-control-')) ctx.set(name, value);
+    }
     describeUpload(ctx, method, exchange);
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
@@ -90,6 +94,12 @@ export function createTusEndpoint({ uploads, capabilities, maxFileSizeBytes }: T
       headers: { 'Upload-Offset': String(offset) },
     });
   }
+}
+
+/** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
+function checkMethod(method: string, path: string): void {
+  const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
+  if (!allowed.includes(method)) throw new TidemarkError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
 }
 
 /** What the protocol, or we beyond it, say about an upload in an answer. */

@@ -3,6 +3,7 @@
  * its HTTP status and a default sentence. Errors are compared by code.
  */
 
+// oxfmt-ignore
 const CATALOGUE = {
   // code                    status  message
   invalid_request:          [400, 'The request is not valid.'],
@@ -18,6 +19,7 @@ const CATALOGUE = {
   upload_rejected:          [410, 'The upload was rejected; begin a new one.'],
   upload_terminated:        [410, 'The upload was terminated; begin a new one.'],
   unsupported_tus_version:  [412, 'Tus-Resumable must be 1.0.0.'],
+  precondition_failed:      [412, 'The file is not the one that the request is conditional on.'],
   too_large:                [413, 'The file is larger than this service accepts.'],
   unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
   range_not_satisfiable:    [416, 'The range lies outside the file.'],

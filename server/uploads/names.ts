@@ -5,7 +5,7 @@ import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
 
 /** Longest file name, in UTF-8 bytes (ext4, APFS, S3 consoles: 255). */
-const MAX_NAME_BYTES = 255;
+export const MAX_NAME_BYTES = 255;
 
 // C0 and C1 controls, line and paragraph separators, and lone surrogates.
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find

@@ -7,6 +7,7 @@ import type { Received } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { publish } from './publish.ts';
+import { linkSignals } from './signals.ts';
 import type { Writers } from './writers.ts';
 
 export interface ReceiveOptions {
@@ -34,7 +35,7 @@ export async function receive(
   const upload = await requireReceiving(parts, id);
   const { lease } = options;
   let expiresAt = upload.expiresAt;
-  const signal = AbortSignal.any([options.signal, parts.stopping]);
+  const { signal, unlink } = linkSignals(options.signal, parts.stopping);
 
   async function commit(progress: Commit): Promise<void> {
     const now = Date.now();
@@ -58,6 +59,8 @@ export async function receive(
     writers.markUnsettled(id);
     await catalog.durable();
     throw error;
+  } finally {
+    unlink();
   }
 
   if (written.digests) {

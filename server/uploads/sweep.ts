@@ -1,6 +1,5 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { TidemarkError } from './errors.ts';
 import { removeBytes } from './files.ts';
 import { finish } from './receive.ts';
 import type { Parts } from './parts.ts';
@@ -87,11 +86,8 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   async function expire(id: string): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state !== 'receiving' || upload.expiresAt > Date.now()) return;
-    const stop = new AbortController();
-    const lease = await writers.acquire(upload, {
-      signal: AbortSignal.any([parts.stopping, stop.signal]),
-      onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
-    });
+    // Short enough that whoever asks can wait for it.
+    const lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
     try {
       const now = await catalog.findUpload(id);
       if (now?.state !== 'receiving') return;

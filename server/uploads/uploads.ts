@@ -7,6 +7,7 @@ import type { BeginRequest, Received, Uploads } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
+import { linkSignals } from './signals.ts';
 import { translated } from './translate.ts';
 import type { Writers } from './writers.ts';
 
@@ -177,13 +178,15 @@ export function createUploads(
     const upload = await begin({ id, ...request });
     const stop = new AbortController();
     const lease = await writers.acquire(upload, {
-      signal,
+      // Nobody else knows the id, so there is nothing to wait for; and whoever has left needs it to clear up.
+      signal: new AbortController().signal,
       onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
     });
+    const linked = linkSignals(signal, stop.signal);
     try {
       const received = await receive(parts, writers, id, source, {
         lease,
-        signal: AbortSignal.any([signal, stop.signal]),
+        signal: linked.signal,
         maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
       });
       if (received.interrupted !== undefined) {
@@ -195,6 +198,7 @@ export function createUploads(
       await drop(id, lease, 'terminated', 'form_failed');
       throw error;
     } finally {
+      linked.unlink();
       await lease.release();
     }
   }

@@ -10,6 +10,7 @@ import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
+import { linkSignals } from './signals.ts';
 
 export interface Writers {
   /** Waits for the lease on a receiving upload; asks its holder to stop. Recovers the upload if need be. */
@@ -56,7 +57,8 @@ export function createWriters(parts: Parts): Writers {
     );
     try {
       if (!settled.has(upload.id)) {
-        await recover(upload.id, tracked, AbortSignal.any([options.signal, parts.stopping, asked.signal]));
+        const { signal, unlink } = linkSignals(options.signal, parts.stopping, asked.signal);
+        await recover(upload.id, tracked, signal).finally(unlink);
       }
     } catch (error) {
       await tracked.release();

@@ -1,4 +1,4 @@
-/** What the pool and its worker threads say to each other. Messages of one lane keep their order. */
+/** What the pool and its worker threads say to each other: lists of these, in order. */
 import type { DigestAlgorithm, DigestSet } from './digests.ts';
 
 /** Size of one block of shared memory in bytes: large enough that a message per block costs little. */

@@ -23,6 +23,9 @@ interface Thread {
   /** Blocks it has not given back yet. */
   blocks: Set<number>;
   failure: Error | undefined;
+  /** Requests of this tick, sent together: each message wakes a thread. */
+  outbox: Request[];
+  flushing: boolean;
 }
 
 /**
@@ -44,9 +47,9 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
 
   function startThread(): Thread {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
-    const thread: Thread = { worker, lanes: 0, pending: new Map(), blocks: new Set(), failure: undefined };
-    worker.on('message', (reply: Reply) => {
-      receive(thread, reply);
+    const thread: Thread = { worker, lanes: 0, pending: new Map(), blocks: new Set(), failure: undefined, outbox: [], flushing: false };
+    worker.on('message', (replies: Reply[]) => {
+      for (const reply of replies) receive(thread, reply);
     });
     worker.on('error', (error) => {
       fail(thread, error instanceof Error ? error : new Error(String(error)));
@@ -71,6 +74,22 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     const pending = thread.pending.get(reply.request);
     thread.pending.delete(reply.request);
     pending?.resolve(reply);
+  }
+
+  /**
+   * Sends requests with all others of this tick. One that nobody waits for goes along
+   * with the next message.
+   */
+  function enqueue(thread: Thread, request: Request): void {
+    if (thread.failure) throw thread.failure;
+    thread.outbox.push(request);
+    if (thread.flushing || request.op === 'open' || request.op === 'close') return;
+    thread.flushing = true;
+    // After the promises of this tick have run: what they ask for goes along.
+    process.nextTick(() => {
+      thread.flushing = false;
+      thread.worker.postMessage(thread.outbox.splice(0));
+    });
   }
 
   /** A thread that died takes its lanes with it; the next lane gets a new one. */
@@ -118,12 +137,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
         room?.();
       },
     });
-    post({ op: 'open', lane: id, from: snapshot ?? wanted });
-
-    function post(request: Request): void {
-      if (thread.failure) throw thread.failure;
-      thread.worker.postMessage(request);
-    }
+    enqueue(thread, { op: 'open', lane: id, from: snapshot ?? wanted });
 
     function ask<Op extends 'snapshot' | 'digests'>(op: Op): Promise<Extract<Reply, { op: Op }>> {
       const request = ++lastRequest;
@@ -135,7 +149,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
           },
           reject,
         });
-        post({ op, lane: id, request });
+        enqueue(thread, { op, lane: id, request });
       });
     }
 
@@ -180,7 +194,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
       }
       for (const { block } of pieces) thread.blocks.add(block);
       inFlight += pieces.length;
-      post({ op: 'update', lane: id, pieces });
+      enqueue(thread, { op: 'update', lane: id, pieces });
     }
 
     return {
@@ -192,7 +206,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
         isOpen = false;
         lanes.delete(id);
         if (--thread.lanes === 0) thread.worker.unref();
-        if (!thread.failure) post({ op: 'close', lane: id });
+        if (!thread.failure) enqueue(thread, { op: 'close', lane: id });
       },
     };
   }

@@ -32,7 +32,16 @@ const lanes = new Map<number, Lane>();
 /** The lane whose states are in the hashers; its entry in `lanes` may be behind them. */
 let loaded: { id: number; states: DigestStates } | undefined;
 
-port.on('message', (request: Request) => {
+/** Answers to the batch at hand, sent together. */
+let replies: Reply[] = [];
+
+port.on('message', (requests: Request[]) => {
+  for (const request of requests) serve(request);
+  port.postMessage(replies);
+  replies = [];
+});
+
+function serve(request: Request): void {
   switch (request.op) {
     case 'open':
       lanes.set(request.lane, openLane(request.from));
@@ -67,7 +76,7 @@ port.on('message', (request: Request) => {
       lanes.delete(request.lane);
       break;
   }
-});
+}
 
 function openLane(from: Uint8Array | readonly DigestAlgorithm[]): Lane {
   if (!(from instanceof Uint8Array)) {
@@ -122,5 +131,5 @@ function hasherOf(algorithm: DigestAlgorithm): IHasher {
 }
 
 function reply(message: Reply): void {
-  port?.postMessage(message);
+  replies.push(message);
 }

@@ -1,7 +1,8 @@
 /** Taking up an upload after a crash: what the file holds beyond the last commit. */
-import type { FileHandle } from 'node:fs/promises';
+import { ftruncateSync } from 'node:fs';
 import { type DigestLane, type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
+import type { LocalFile } from './files.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -16,29 +17,29 @@ const READ_BYTES = 1024 * 1024;
  * @throws StoreError `missing` when committed bytes are gone.
  */
 export async function recoverFile(
-  file: FileHandle,
+  file: LocalFile,
   upload: StoredUpload,
   bootId: string | null,
   digests: DigestPool,
   signal: AbortSignal,
 ): Promise<Commit | null> {
-  const { size: fileSize } = await file.stat();
+  const fileSize = file.size();
   if (fileSize < upload.offset) {
     throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - fileSize} committed bytes are gone`);
   }
   const sameBoot = bootId !== null && upload.bootId === bootId;
   const end = sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
-  if (end < fileSize) await file.truncate(end);
+  if (end < fileSize) ftruncateSync(file.fd, end);
 
   const snapshot = await digestUpTo(file, upload, end, digests, signal);
   if (end === upload.offset && snapshot === upload.snapshot) return null;
-  await file.datasync();
+  await file.sync();
   return { offset: end, snapshot, bootId };
 }
 
 /** The digest state at `end`; the upload's own snapshot when that is where it stands. */
 async function digestUpTo(
-  file: FileHandle,
+  file: LocalFile,
   upload: StoredUpload,
   end: number,
   digests: DigestPool,
@@ -66,7 +67,7 @@ async function digestUpTo(
 }
 
 async function addFromFile(
-  file: FileHandle,
+  file: LocalFile,
   lane: DigestLane,
   start: number,
   end: number,
@@ -76,7 +77,7 @@ async function addFromFile(
   let at = start;
   while (at < end) {
     signal.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+    const bytesRead = await file.read(buffer, Math.min(buffer.length, end - at), at);
     if (bytesRead === 0) throw new StoreError('missing', `the file ends at ${at}, before ${end}`);
     await lane.update([buffer.subarray(0, bytesRead)]);
     at += bytesRead;

@@ -1,7 +1,8 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
+import { constants, statSync } from 'node:fs';
+import { mkdir, open, opendir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
 import type { DigestPool } from '../digests/digests.ts';
 import { equalStreams } from '../equal-streams.ts';
@@ -17,6 +18,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
+import { linkOrRename, openFile, sizeOf } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -70,22 +72,21 @@ class LocalStore extends FileStore implements Store {
     };
   }
 
-  async createUpload(upload: StoredUpload): Promise<void> {
-    await translated(`making room for upload ${upload.id}`, async () => {
-      const file = await open(this.#unfinished(upload.id), 'wx', 0o600);
-      await file.close();
-    });
+  async createUpload(): Promise<void> {
+    // Its first bytes make the file.
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
     // A source may break before the file is open; the intake finds out from its state.
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
-      const file = await open(this.#unfinished(upload.id), 'r+');
+      // Once bytes are committed, a file that is not there is one that is lost.
+      const flags = upload.offset > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT;
+      const file = openFile(this.#unfinished(upload.id), flags);
       try {
         return await appendToFile(file, source, upload, this.#bootId, this.#syncFolder, options);
       } finally {
-        await file.close();
+        file.close();
       }
     });
   }
@@ -93,22 +94,22 @@ class LocalStore extends FileStore implements Store {
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
     return translated(`recovering upload ${upload.id}`, async () => {
       const path = this.#unfinished(upload.id);
-      const exists = (await sizeOf(path)) !== undefined;
-      if (!exists && upload.offset > 0) {
-        // With all bytes it may be final already: finalize knows.
-        if (upload.offset === upload.size) return null;
+      if (sizeOf(path) === undefined) {
+        // Without a byte there is no file yet; with all of them it may be final already: finalize knows.
+        if (upload.offset === 0 || upload.offset === upload.size) return null;
         throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
       }
-      const file = await open(path, exists ? 'r+' : 'wx+', 0o600);
+      const file = openFile(path, 'r+');
       try {
         return await recoverFile(file, upload, this.#bootId, digests, signal);
       } finally {
-        await file.close();
+        file.close();
       }
     });
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
+    if (upload.size === 0) return Readable.from([]);
     try {
       return await openStream(this.#unfinished(upload.id));
     } catch (error) {
@@ -136,9 +137,10 @@ class LocalStore extends FileStore implements Store {
     await translated(`finalizing upload ${upload.id}`, async () => {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
-      if ((await sizeOf(unfinished)) === undefined) {
+      if (sizeOf(unfinished) === undefined) {
         // Renamed by an attempt that was cut short, where there are no links.
-        if ((await sizeOf(final)) !== upload.size) {
+        if (upload.size === 0) openFile(final, constants.O_RDWR | constants.O_CREAT).close();
+        else if (sizeOf(final) !== upload.size) {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
       } else if (!(await linkOrRename(unfinished, final)) && !(await equalFiles(unfinished, final))) {
@@ -153,7 +155,7 @@ class LocalStore extends FileStore implements Store {
   }
 
   async contentSize(key: string): Promise<number | undefined> {
-    return translated(`looking up ${key}`, () => sizeOf(this.#path(key)));
+    return translated(`looking up ${key}`, async () => sizeOf(this.#path(key)));
   }
 
   async removeContent(key: string): Promise<void> {
@@ -213,38 +215,8 @@ async function openStream(path: string, range?: ByteRange): Promise<Readable> {
   return file.createReadStream({ ...range, highWaterMark: READ_BYTES });
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (isFsError(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-/** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
-
-/**
- * Gives a file a second name, or another one where the file system has no links.
- *
- * @returns false when that name is taken.
- */
-async function linkOrRename(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if (isFsError(error, 'EEXIST')) return false;
-    if (!isSystemError(error) || !NO_LINKS.has(error.code ?? '')) throw error;
-  }
-  if ((await sizeOf(to)) !== undefined) return false;
-  await rename(from, to);
-  return true;
-}
-
 async function equalFiles(a: string, b: string): Promise<boolean> {
-  const [first, second] = await Promise.all([stat(a), stat(b)]);
+  const [first, second] = [statSync(a), statSync(b)];
   // One file under both names: linked by an attempt that was cut short.
   if (first.ino === second.ino && first.dev === second.dev) return true;
   if (first.size !== second.size) return false;

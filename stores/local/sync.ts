@@ -1,5 +1,5 @@
-/** Making folder entries durable. */
-import { open } from 'node:fs/promises';
+/** Making folder entries durable, for many callers at once. */
+import { syncFolder } from './files.ts';
 
 export interface FolderSync {
   /**
@@ -14,21 +14,12 @@ export function createFolderSync(folder: string): FolderSync {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
 
-  async function syncNow(): Promise<void> {
-    const handle = await open(folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-
   async function syncAfter(previous: Promise<void> | undefined): Promise<void> {
     // A failure there is told to those who waited for it.
     await previous?.catch(() => undefined);
     running = next;
     next = undefined;
-    await syncNow();
+    await syncFolder(folder);
   }
 
   return () => {

@@ -1,10 +1,10 @@
 /** The way of bytes into a file: write, hash, sync, commit. */
-import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { DigestLane } from '../digests/digests.ts';
+import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { isSystemError, toStoreError } from './errors.ts';
+import type { LocalFile } from './files.ts';
 import type { FolderSync } from './sync.ts';
 
 /** Most that is hashed again after a crash. */
@@ -26,7 +26,7 @@ const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
  * @throws StoreError `full`, `unavailable`, `overflow`; or what `options.commit` threw.
  */
 export async function appendToFile(
-  file: FileHandle,
+  file: LocalFile,
   source: Readable,
   upload: StoredUpload,
   bootId: string | null,
@@ -42,7 +42,7 @@ export async function appendToFile(
 }
 
 async function append(
-  file: FileHandle,
+  file: LocalFile,
   lane: DigestLane,
   source: Readable,
   upload: StoredUpload,
@@ -50,14 +50,14 @@ async function append(
   syncFolder: FolderSync,
   options: WriteOptions,
 ): Promise<Written> {
-  const stop = new AbortController();
-  const intake = openIntake(source, AbortSignal.any([options.signal, stop.signal]), options.maxBytes);
+  const intake = openIntake(source, options.signal, options.maxBytes);
   let offset = upload.offset;
   let committed = upload.offset;
   let syncedTo = upload.offset;
   let commitDueAt = Date.now() + FIRST_COMMIT_MS;
   let syncing: Promise<void> | undefined;
   let failure: Error | undefined;
+  let result: Promise<Result> | undefined;
 
   /** Before its first commit the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
@@ -73,7 +73,7 @@ async function append(
     const snapshot = commitDue ? lane.snapshot() : undefined;
     syncing = (async () => {
       try {
-        const [state] = await Promise.all([snapshot, file.datasync(), snapshot && syncEntry()]);
+        const [state] = await Promise.all([snapshot, file.sync(), snapshot && syncEntry()]);
         syncedTo = upTo;
         if (!state) return;
         await options.commit({ offset: upTo, snapshot: state, bootId });
@@ -81,7 +81,7 @@ async function append(
         commitDueAt = Date.now() + COMMIT_EVERY_MS;
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error));
-        stop.abort(error);
+        intake.stop(error);
       } finally {
         syncing = undefined;
       }
@@ -90,8 +90,12 @@ async function append(
 
   try {
     for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
-      const [written] = await Promise.all([writeAll(file, batch, offset), lane.update(batch)]);
-      offset += written;
+      const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+      const hashed = lane.update(batch);
+      // Asked for with the last bytes, the digests come with the same message.
+      if (offset + bytes === upload.size) result = hashed.then(() => readResult(lane));
+      await Promise.all([file.write(batch, offset), hashed, result]);
+      offset += bytes;
       syncBehind();
       // A disk slower than the line: wait for it here, not at the end with all memory dirty.
       if (offset - syncedTo >= COMMIT_EVERY_BYTES) await syncing;
@@ -100,11 +104,10 @@ async function append(
     if (failure) throw failure;
 
     const complete = offset === upload.size;
-    const digests = complete ? lane.digests() : null;
+    const { digests, snapshot } = await (result ?? readResult(lane));
     if (offset > committed || upload.snapshot === null) {
-      const [snapshot] = await Promise.all([
-        lane.snapshot(),
-        offset > syncedTo ? file.datasync() : undefined,
+      await Promise.all([
+        offset > syncedTo ? file.sync() : undefined,
         // Publication gives a complete file its final name and syncs the folder then.
         complete ? undefined : syncEntry(),
       ]);
@@ -117,30 +120,22 @@ async function append(
     }
     return {
       offset,
-      digests: await digests,
+      digests: complete ? digests : null,
       interrupted: end.kind === 'end' ? undefined : end.cause,
     };
   } catch (error) {
-    stop.abort(error);
+    intake.stop(error);
     await syncing;
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
 }
 
-/** One vectored write after the other until all is written: a full disk may take a part of it. */
-async function writeAll(file: FileHandle, chunks: Uint8Array[], position: number): Promise<number> {
-  let left = chunks;
-  let done = 0;
-  while (left.length > 0) {
-    let { bytesWritten } = await file.writev(left, position + done);
-    done += bytesWritten;
-    let full = 0;
-    while (full < left.length && bytesWritten >= (left[full]?.length ?? 0)) {
-      bytesWritten -= left[full]?.length ?? 0;
-      full++;
-    }
-    left = left.slice(full);
-    if (left[0] && bytesWritten > 0) left[0] = left[0].subarray(bytesWritten);
-  }
-  return done;
+interface Result {
+  digests: DigestSet;
+  snapshot: Uint8Array;
+}
+
+async function readResult(lane: DigestLane): Promise<Result> {
+  const [digests, snapshot] = await Promise.all([lane.digests(), lane.snapshot()]);
+  return { digests, snapshot };
 }

@@ -144,8 +144,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       const source = new PassThrough();
       const stop = new AbortController();
       const writing = write(upload, source, { signal: stop.signal });
-      source.write(bytes);
-      await new Promise((resolve) => source.once('drain', resolve));
+      if (!source.write(bytes)) await new Promise((resolve) => source.once('drain', resolve));
       stop.abort(new Error('enough'));
       const stopped = await writing;
       expect(stopped.written.interrupted).toMatchObject({ message: 'enough' });
@@ -244,6 +243,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
     test('lists and discards unfinished bytes', async () => {
       const upload = newUpload(10);
       await store.createUpload(upload);
+      await write(upload, Readable.from([Buffer.from('12345')]));
       if (store.capabilities.listUnfinished) {
         expect(await unfinished()).toContain(upload.id);
       }

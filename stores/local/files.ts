@@ -1,0 +1,125 @@
+/**
+ * File calls of the local store. What only touches the kernel's tables and caches
+ * (open, stat, close, a small write) is done at once: handing it to another thread
+ * and back costs ten times the call. What waits for the disk (sync, rename, large
+ * writes) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
+ */
+import { closeSync, fdatasync, fsync, fstatSync, link, openSync, read, rename, statSync, writev, writevSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { isFsError, isSystemError } from './errors.ts';
+
+const readAsync = promisify(read);
+const writevAsync = promisify(writev);
+const fdatasyncAsync = promisify(fdatasync);
+const fsyncAsync = promisify(fsync);
+const linkAsync = promisify(link);
+const renameAsync = promisify(rename);
+
+/** Up to this many bytes a copy into the page cache is cheaper than a thread. */
+const SMALL_WRITE_BYTES = 64 * 1024;
+/**
+ * Syncs under way at once. libuv has four threads by default: were all of them
+ * waiting for the disk, no other upload could write into its cache meanwhile.
+ */
+const SYNCS_AT_ONCE = 3;
+
+/** An open file. All errors are the file system's. */
+export interface LocalFile {
+  readonly fd: number;
+  size(): number;
+  /** Writes all of the chunks at a position. */
+  write(chunks: Uint8Array[], position: number): Promise<number>;
+  read(buffer: Uint8Array, length: number, position: number): Promise<number>;
+  /** Resolves when what was written before the call survives a power cut. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** @throws the file system's error. */
+export function openFile(path: string, flags: number | string): LocalFile {
+  const fd = openSync(path, flags, 0o600);
+  return {
+    fd,
+    size: () => fstatSync(fd).size,
+    write: (chunks, position) => writeAll(fd, chunks, position),
+    read: async (buffer, length, position) => (await readAsync(fd, buffer, 0, length, position)).bytesRead,
+    sync: () => inTurn(() => fdatasyncAsync(fd)),
+    close: () => {
+      closeSync(fd);
+    },
+  };
+}
+
+/** Size of a file; undefined when there is none. */
+export function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size;
+}
+
+/** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/**
+ * Gives a file a second name, or another one where the file system has no links.
+ *
+ * @returns false when that name is taken.
+ */
+export async function linkOrRename(from: string, to: string): Promise<boolean> {
+  try {
+    await linkAsync(from, to);
+    return true;
+  } catch (error) {
+    if (isFsError(error, 'EEXIST')) return false;
+    if (!isSystemError(error) || !NO_LINKS.has(error.code ?? '')) throw error;
+  }
+  if (sizeOf(to) !== undefined) return false;
+  await renameAsync(from, to);
+  return true;
+}
+
+/** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const fd = openSync(path, 'r');
+  try {
+    await fsyncAsync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** One write after the other until all is written: a full disk may take a part of it. */
+async function writeAll(fd: number, chunks: Uint8Array[], position: number): Promise<number> {
+  let left = chunks;
+  let done = 0;
+  while (left.length > 0) {
+    const bytes = left.reduce((sum, chunk) => sum + chunk.length, 0);
+    let written =
+      bytes <= SMALL_WRITE_BYTES
+        ? writevSync(fd, left, position + done)
+        : (await writevAsync(fd, left, position + done)).bytesWritten;
+    done += written;
+    let whole = 0;
+    while (whole < left.length && written >= (left[whole]?.length ?? 0)) {
+      written -= left[whole]?.length ?? 0;
+      whole++;
+    }
+    left = left.slice(whole);
+    if (left[0] && written > 0) left[0] = left[0].subarray(written);
+  }
+  return done;
+}
+
+let syncing = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn(sync: () => Promise<void>): Promise<void> {
+  if (syncing >= SYNCS_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
+  else syncing++;
+  try {
+    await sync();
+  } finally {
+    // The place goes to whoever has waited longest.
+    const next = waiting.shift();
+    if (next) next();
+    else syncing--;
+  }
+}

@@ -1,0 +1,224 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { type Answer, createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { bearer, filePart, json, putFile, sendForm, storedNames } from './support.ts';
+
+const ANNA = bearer('annas-secret-1');
+const BERT = bearer('berts-secret-2');
+const TOKENS = { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2' };
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await startService({ env: TOKENS });
+});
+afterAll(() => service.stop());
+
+function check(on: RunningService, bytes: Uint8Array, who: Record<string, string>, more = ''): Promise<Answer> {
+  return send('GET', `${on.url}/check?md5=${md5(bytes)}${more}`, { headers: who });
+}
+
+describe('tokens', () => {
+  const routes = [
+    ['GET', '/check'],
+    ['POST', '/upload'],
+    ['POST', '/uploads'],
+    ['HEAD', '/uploads/x'],
+    ['PATCH', '/uploads/x'],
+    ['DELETE', '/uploads/x'],
+    ['GET', '/uploads/x'],
+    ['GET', '/files/x'],
+    ['HEAD', '/files/x'],
+    ['GET', '/api/files'],
+    ['GET', '/api/files/x'],
+    ['PATCH', '/api/files/x'],
+    ['DELETE', '/api/files/x'],
+    ['GET', '/file/upload'],
+    ['POST', '/file/upload'],
+    ['GET', '/file/upload/suc'],
+    ['GET', '/file/meta'],
+    ['GET', '/file/query'],
+    ['GET', '/file/download'],
+    ['POST', '/file/update'],
+    ['POST', '/file/delete'],
+    ['DELETE', '/file/delete'],
+    ['GET', '/'],
+    ['GET', '/nowhere'],
+  ] as const;
+
+  test.each(routes)('%s %s is 401 without one, and with a wrong one', async (method, path) => {
+    for (const headers of [
+      {},
+      { Authorization: 'Bearer' },
+      { Authorization: 'Bearer wrong-secret-3' },
+      { Authorization: 'Bearer annas-secret-1x' },
+      { Authorization: 'Bearer anna:annas-secret-1' },
+      { Authorization: 'Basic YW5uYTphbm5hcy1zZWNyZXQtMQ==' },
+      { Authorization: 'annas-secret-1' },
+      { 'X-Forwarded-User': 'anna', Cookie: 'token=annas-secret-1' },
+    ] as Record<string, string>[]) {
+      const answer = await send(method, `${service.url}${path}?token=annas-secret-1`, {
+        headers: { ...TUS, ...headers },
+      });
+      expect(answer.status, JSON.stringify(headers)).toBe(401);
+      expect(answer.headers['www-authenticate']).toMatch(/^Bearer /);
+      if (method !== 'HEAD') expect(answer.code).toBe('unauthorized');
+    }
+  });
+
+  test('health needs none, nor does asking what is allowed', async () => {
+    for (const path of ['/healthz', '/readyz']) expect((await send('GET', service.url + path)).status).toBe(200);
+    expect((await send('OPTIONS', `${service.url}/uploads`)).status).toBe(200);
+    expect((await send('OPTIONS', `${service.url}/api/files`)).status).toBe(204);
+  });
+
+  test('the scheme is read in any letter case (RFC 9110 section 11.1)', async () => {
+    const answer = await send('GET', `${service.url}/api/files`, {
+      headers: { Authorization: 'bEARER annas-secret-1' },
+    });
+    expect(answer.status).toBe(200);
+  });
+});
+
+describe('two owners', () => {
+  test("do not see, change or end each other's uploads", async () => {
+    const bytes = makeBytes(3_000, 81);
+    const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) }, ANNA);
+    await patch(location, 0, bytes.subarray(0, 1_000), ANNA);
+    expect((await head(location, BERT)).status).toBe(404);
+    expect((await patch(location, 1_000, bytes.subarray(1_000), BERT)).status).toBe(404);
+    expect((await send('DELETE', location, { headers: { ...TUS, ...BERT } })).status).toBe(404);
+    expect(json(await check(service, bytes, BERT))).toEqual({ status: 'notfound' });
+    expect(json(await check(service, bytes, ANNA))).toMatchObject({ status: 'uploading', resume: { offset: 1_000 } });
+    expect((await head(location, ANNA)).headers['upload-offset']).toBe('1000');
+    expect((await patch(location, 1_000, bytes.subarray(1_000), ANNA)).status).toBe(204);
+    expect((await send('GET', location, { headers: BERT })).status).toBe(404);
+    expect((await head(location, BERT)).status).toBe(404);
+    expect((await send('GET', location, { headers: ANNA })).status).toBe(200);
+  });
+
+  test("do not see, rename or delete each other's files; an unknown one answers the same", async () => {
+    const bytes = makeBytes(3_000, 82);
+    const stored = await putFile(service.url, bytes, { filename: 'annas.txt' }, ANNA);
+    const unknown = md5(Buffer.from('unknown'));
+    const type = { 'Content-Type': 'application/json' };
+    for (const [method, path, missing, body] of [
+      ['GET', `/files/${md5(bytes)}`, `/files/${unknown}`],
+      ['GET', `/api/files/${stored.fileId}`, '/api/files/unknown'],
+      ['PATCH', `/api/files/${stored.fileId}`, '/api/files/unknown', '{"name":"stolen.txt"}'],
+      ['DELETE', `/api/files/${stored.fileId}`, '/api/files/unknown'],
+      ['GET', `/file/meta?filehash=${md5(bytes)}`, `/file/meta?filehash=${unknown}`],
+      ['GET', `/file/download?filehash=${md5(bytes)}`, `/file/download?filehash=${unknown}`],
+      [
+        'POST',
+        `/file/update?op=0&filename=x&filehash=${md5(bytes)}`,
+        `/file/update?op=0&filename=x&filehash=${unknown}`,
+      ],
+      ['POST', `/file/delete?filehash=${md5(bytes)}`, `/file/delete?filehash=${unknown}`],
+    ] as const) {
+      const options = { headers: { ...BERT, ...type }, ...(body ? { body } : {}) };
+      const [theirs, nobodys] = [
+        await send(method, service.url + path, options),
+        await send(method, service.url + missing, options),
+      ];
+      expect([theirs.status, theirs.body], path).toEqual([404, nobodys.body]);
+      expect(nobodys.status).toBe(404);
+    }
+    const listed = await send('GET', `${service.url}/api/files`, { headers: BERT });
+    expect(listed.body).not.toContain('annas.txt');
+    expect((await send('GET', `${service.url}/file/query`, { headers: BERT })).body).not.toContain('annas.txt');
+    expect((await send('GET', stored.url, { headers: ANNA })).headers['content-disposition']).toContain('annas.txt');
+  });
+
+  test('share equal bytes on the disk, each under a name of their own', async () => {
+    const bytes = makeBytes(3_000, 83);
+    const annas = await putFile(service.url, bytes, { filename: 'annas.txt' }, ANNA);
+    const before = await storedNames(service);
+    // INSTANT=owner: what another has is not here, until it has been sent.
+    expect(json(await check(service, bytes, BERT, '&filename=berts.txt'))).toEqual({ status: 'notfound' });
+    const sent = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('berts.txt'), bytes]], BERT);
+    expect(json(sent)['status']).toBe('ok');
+    expect(await storedNames(service)).toEqual(before);
+    for (const [who, name] of [
+      [ANNA, 'annas.txt'],
+      [BERT, 'berts.txt'],
+    ] as const) {
+      const answer = await send('GET', annas.url, { headers: who });
+      expect([answer.status, answer.headers['content-disposition']]).toEqual([200, expect.stringContaining(name)]);
+      expect(answer.headers['cache-control']).toBe('private, no-cache');
+    }
+    await send('DELETE', `${service.url}/api/files/${annas.fileId}`, { headers: ANNA });
+    expect((await send('GET', annas.url, { headers: ANNA })).status).toBe(404);
+    expect((await send('GET', annas.url, { headers: BERT })).status).toBe(200);
+  });
+});
+
+describe('INSTANT and PUBLIC_READ', () => {
+  test('INSTANT=all: content of anyone is here, and a name gives a file of it', async () => {
+    const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
+    try {
+      const bytes = makeBytes(3_000, 84);
+      const { url } = await putFile(all.url, bytes, { filename: 'annas.txt' }, ANNA);
+      const seen = json(await check(all, bytes, BERT));
+      expect(seen).toEqual({ status: 'exists', url: url.replace('.txt', '') });
+      expect((await send('GET', url, { headers: BERT })).status).toBe(404);
+      // "exists" after a form promises a file of one's own: without a name to give, it is sent.
+      const form = await sendForm(`${all.url}/upload?md5=${md5(bytes)}`, [[filePart('berts.txt'), bytes]], BERT);
+      expect(json(form)['status']).toBe('ok');
+      expect((await send('GET', url, { headers: BERT })).headers['content-disposition']).toContain('berts.txt');
+      const given = json(await check(all, bytes, BERT, '&filename=more.txt'));
+      expect(given).toMatchObject({ status: 'exists', file: { name: 'more.txt' } });
+    } finally {
+      await all.stop();
+    }
+  });
+
+  test('INSTANT=off: nothing is here, and equal bytes are stored once all the same', async () => {
+    const off = await startService({ env: { INSTANT: 'off' } });
+    try {
+      const bytes = makeBytes(3_000, 85);
+      await putFile(off.url, bytes, { filename: 'one.txt' });
+      expect(json(await check(off, bytes, {}, '&filename=x.txt'))).toEqual({ status: 'notfound' });
+      const form = await sendForm(`${off.url}/upload?md5=${md5(bytes)}`, [[filePart('two.txt'), bytes]]);
+      expect(json(form)['status']).toBe('ok');
+      expect((await storedNames(off)).filter((name) => name.startsWith(md5(bytes)))).toHaveLength(1);
+    } finally {
+      await off.stop();
+    }
+  });
+
+  test('PUBLIC_READ opens GET and HEAD of /files/ alone', async () => {
+    const open = await startService({ env: { ...TOKENS, PUBLIC_READ: 'true' } });
+    try {
+      const bytes = makeBytes(3_000, 86);
+      const stored = await putFile(open.url, bytes, { filename: 'annas.txt' }, ANNA);
+      await putFile(open.url, bytes, { filename: 'berts.txt' }, BERT);
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await send(method, stored.url);
+        expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'public, no-cache']);
+      }
+      // An owner sees the own name, though another's is newer.
+      const own = await send('GET', stored.url, { headers: ANNA });
+      expect(own.headers['content-disposition']).toContain('annas.txt');
+      expect(own.headers['cache-control']).toBe('private, no-cache');
+      for (const [method, path] of [
+        ['DELETE', `/files/${md5(bytes)}`],
+        ['POST', `/files/${md5(bytes)}`],
+        ['GET', '/files'],
+        ['GET', '/filesystem'],
+        ['GET', '/files/../api/files'],
+        ['GET', '/api/files'],
+        ['GET', `/api/files/${stored.fileId}`],
+        ['GET', new URL(stored.upload).pathname],
+        ['GET', `/check?md5=${md5(bytes)}`],
+        ['GET', `/file/download?filehash=${md5(bytes)}`],
+      ] as const) {
+        // A path below /files that is none is open, and leads nowhere.
+        expect([401, 404], `${method} ${path}`).toContain((await send(method, open.url, { rawPath: path })).status);
+      }
+      expect((await send('GET', `${open.url}/api/files`)).status).toBe(401);
+    } finally {
+      await open.stop();
+    }
+  });
+});

@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { md5 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { filePart, json, putFile, sendForm } from './support.ts';
+
+const FORWARDED = {
+  'X-Forwarded-Proto': 'https',
+  'X-Forwarded-Host': 'files.example.org',
+  'X-Forwarded-Prefix': '/tide/',
+};
+
+/** Addresses a service hands out, for requests with these headers. */
+async function addresses(service: RunningService, headers: Record<string, string>): Promise<string[]> {
+  const bytes = Buffer.from(JSON.stringify(headers));
+  const created = await createUpload(service.url, bytes.length, {}, headers);
+  const sent = await send('PATCH', service.url, {
+    rawPath: `/uploads/${created.split('/').at(-1)}`,
+    headers: { ...TUS, 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream', ...headers },
+    body: bytes,
+  });
+  const form = await sendForm(`${service.url}/upload`, [[filePart('x.txt'), bytes]], headers);
+  const check = json(await send('GET', `${service.url}/check?md5=${md5(bytes)}`, { headers }));
+  const listed = json<{ files: { url: string }[] }>(await send('GET', `${service.url}/api/files?limit=1`, { headers }));
+  const meta = json(await send('GET', `${service.url}/file/meta?filehash=${md5(bytes)}`, { headers }));
+  return [
+    created,
+    sent.headers['tidemark-file-url'],
+    json(form)['url'],
+    check['url'],
+    listed.files[0]?.url,
+    meta['Location'],
+  ].map(String);
+}
+
+function expectBase(found: string[], base: string): void {
+  for (const address of found)
+    expect(address).toMatch(new RegExp(`^${base.replaceAll(/[.[\]]/g, '\\$&')}/(?:uploads|files)/[^/]+$`));
+}
+
+describe('behind no proxy', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  test('addresses are what the client called the service', async () => {
+    expectBase(await addresses(service, {}), service.url);
+    expectBase(await addresses(service, { Host: 'alias.local:8080' }), 'http://alias.local:8080');
+    expectBase(await addresses(service, { Host: '[::1]:8080' }), 'http://[::1]:8080');
+  });
+
+  test('forwarding headers of just anyone are ignored', async () => {
+    expectBase(await addresses(service, FORWARDED), service.url);
+    expectBase(await addresses(service, { Forwarded: 'proto=https;host=evil.example' }), service.url);
+  });
+
+  test('a Host that is none is not repeated', async () => {
+    expectBase(await addresses(service, { Host: 'evil.example/path?' }), service.url);
+  });
+});
+
+describe('behind a trusted proxy', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService({ env: { TRUST_PROXY: 'loopback' } });
+  });
+  afterAll(() => service.stop());
+
+  test('X-Forwarded-Proto, -Host and -Prefix count', async () => {
+    expectBase(await addresses(service, FORWARDED), 'https://files.example.org/tide');
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'https', Host: 'kept.example' }),
+      'https://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'https, http', 'X-Forwarded-Host': 'a.example, b.example' }),
+      'https://a.example',
+    );
+    expectBase(
+      await addresses(service, { Forwarded: 'for=192.0.2.1;proto=https;host="f.example:8443"' }),
+      'https://f.example:8443',
+    );
+  });
+
+  test('what makes no address is ignored', async () => {
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Host': 'a b"<x>', Host: 'kept.example' }),
+      'http://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Proto': 'javascript', Host: 'kept.example' }),
+      'http://kept.example',
+    );
+    expectBase(
+      await addresses(service, { 'X-Forwarded-Prefix': '//evil.example/', Host: 'kept.example' }),
+      'http://kept.example',
+    );
+  });
+
+  test('the page of the older API leads on below the prefix', async () => {
+    const answer = await sendForm(`${service.url}/file/upload`, [[filePart('x.txt'), 'x']], FORWARDED);
+    expect(answer.headers.location).toBe('/tide/file/upload/suc');
+  });
+});
+
+test('TRUST_PROXY of another address does not trust this one', async () => {
+  const service = await startService({ env: { TRUST_PROXY: '10.0.0.0/8, 192.0.2.1' } });
+  try {
+    expectBase(await addresses(service, FORWARDED), service.url);
+  } finally {
+    await service.stop();
+  }
+});
+
+describe('with PUBLIC_URL', () => {
+  const PUBLIC = 'https://files.example.org/tide/mark';
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService({ env: { PUBLIC_URL: `${PUBLIC}/`, TRUST_PROXY: 'loopback' } });
+  });
+  afterAll(() => service.stop());
+
+  test('all addresses begin with it, whatever is forwarded', async () => {
+    expectBase(await addresses(service, {}), PUBLIC);
+    expectBase(await addresses(service, { ...FORWARDED, Host: 'other' }), PUBLIC);
+  });
+
+  test('requests come with the prefix or without', async () => {
+    const { url } = await putFile(service.url, 'either way', { filename: 'x.txt' });
+    const path = new URL(url).pathname;
+    expect(path).toMatch(/^\/tide\/mark\/files\//);
+    for (const asked of [path, path.slice('/tide/mark'.length)]) {
+      expect((await send('GET', service.url + asked)).body).toBe('either way');
+    }
+    for (const [asked, status] of [
+      ['/tide/mark/healthz', 200],
+      ['/tide/mark', 404],
+      ['/tide/marker/healthz', 404],
+      ['/tide/mark/tide/mark/healthz', 404],
+      ['/tide/healthz', 404],
+    ] as const) {
+      expect((await send('GET', service.url + asked)).status, asked).toBe(status);
+    }
+  });
+
+  test('a tus upload runs over the prefixed path', async () => {
+    const created = await send('POST', `${service.url}/tide/mark/uploads`, {
+      headers: { ...TUS, 'Upload-Length': '6' },
+    });
+    const { location = '' } = created.headers;
+    expect(location).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/uploads\/[\w-]+$/);
+    const here = service.url + new URL(location).pathname;
+    expect((await patch(here, 0, 'abc')).status).toBe(204);
+    expect((await head(here)).headers['upload-offset']).toBe('3');
+    const done = await patch(here.replace('/tide/mark', ''), 3, 'def');
+    expect(done.headers['tidemark-file-url']).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/files\//);
+  });
+});
+
+describe('other origins', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1' } });
+  });
+  afterAll(() => service.stop());
+
+  test.each(['/uploads', '/uploads/x', '/check', '/api/files/x', '/files/x', '/upload'])(
+    '%s: a preflight is let through',
+    async (path) => {
+      const answer = await send('OPTIONS', service.url + path, {
+        headers: {
+          Origin: 'https://app.example',
+          'Access-Control-Request-Method': 'PATCH',
+          'Access-Control-Request-Headers': 'authorization,tus-resumable,upload-offset,content-type',
+        },
+      });
+      expect([200, 204]).toContain(answer.status);
+      expect(answer.headers['access-control-allow-origin']).toBe('*');
+      // With a token in a header, not in a cookie, no credentials are to be sent along.
+      expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+      const allowed = String(answer.headers['access-control-allow-headers']).toLowerCase().split(', ');
+      expect(allowed).toEqual(
+        expect.arrayContaining([
+          'authorization',
+          'content-type',
+          'range',
+          'tus-resumable',
+          'upload-length',
+          'upload-defer-length',
+          'upload-metadata',
+          'upload-offset',
+          'x-http-method-override',
+          'x-request-id',
+        ]),
+      );
+      const methods = String(answer.headers['access-control-allow-methods']).split(', ');
+      expect(methods).toEqual(expect.arrayContaining(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE']));
+    },
+  );
+
+  test('answers and refusals may be read, with the headers that count', async () => {
+    const authorized = { Authorization: 'Bearer annas-secret-1' };
+    for (const [method, path, status, headers] of [
+      ['GET', '/api/files', 401, {}],
+      ['POST', '/uploads', 401, {}],
+      ['GET', '/healthz', 200, {}],
+      ['POST', '/uploads', 201, { ...TUS, ...authorized, 'Upload-Length': '1' }],
+      ['HEAD', '/uploads/x', 404, { ...TUS, ...authorized }],
+    ] as const) {
+      const answer = await send(method, service.url + path, { headers: { Origin: 'https://app.example', ...headers } });
+      expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([status, '*']);
+      const exposed = String(answer.headers['access-control-expose-headers']).split(', ');
+      expect(exposed).toEqual(
+        expect.arrayContaining([
+          'Location',
+          'Upload-Offset',
+          'Upload-Length',
+          'Upload-Metadata',
+          'Upload-Expires',
+          'Tus-Resumable',
+          'Tus-Version',
+          'Tidemark-File-Id',
+          'Tidemark-File-Url',
+          'X-Request-Id',
+          'Content-Range',
+          'Content-Disposition',
+          'ETag',
+        ]),
+      );
+    }
+  });
+});

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RunningService, startService } from '../support/service.ts';
+import { send, TUS } from '../support/tus.ts';
+import { putFile, raw } from './support.ts';
+
+let service: RunningService;
+let outside: string;
+beforeAll(async () => {
+  // The data folder lies in a folder with neighbours that are nobody's business.
+  outside = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
+  await writeFile(join(outside, 'secret.txt'), 'outside of the data folder');
+  await mkdir(join(outside, 'data'));
+  service = await startService({ dataDir: join(outside, 'data') });
+  await putFile(service.url, 'inside', { filename: 'inside.txt' });
+});
+afterAll(async () => {
+  await service.stop();
+  await rm(outside, { recursive: true });
+});
+
+const ROUTES = ['/uploads/', '/files/', '/api/files/', '/file/', '/check/', '/upload/', '/'];
+const SEGMENTS = [
+  '..',
+  '../secret.txt',
+  '../../secret.txt',
+  '%2e%2e',
+  '%2e%2e/secret.txt',
+  '..%2fsecret.txt',
+  '%2e%2e%2f%2e%2e%2fsecret.txt',
+  '..%5csecret.txt',
+  '..\\secret.txt',
+  '%252e%252e%252fsecret.txt',
+  '%c0%ae%c0%ae%c0%afsecret.txt',
+  '%00',
+  'a%00b',
+  'secret.txt%00.bin',
+  '%',
+  '%zz',
+  '%e6%bd',
+  '%0d%0aX-Injected:%20yes',
+  '.',
+  './/',
+  '//etc/passwd',
+  'x'.repeat(20_000),
+  '%2e%2e%2f'.repeat(2_000),
+  'a/'.repeat(10_000),
+];
+
+describe('paths', () => {
+  test.each(ROUTES)('below %s none leads out of the data folder, and none is an error of ours', async (route) => {
+    for (const segment of SEGMENTS) {
+      for (const method of ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT']) {
+        const headers = {
+          ...TUS,
+          ...(route === '/uploads/' && method === 'PATCH'
+            ? { 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' }
+            : {}),
+          ...(route === '/api/files/' && method === 'PATCH' ? { 'Content-Type': 'application/json' } : {}),
+        };
+        const body = headers['Content-Type'] === 'application/json' ? '{"name":"x"}' : undefined;
+        const answer = await send(method, service.url, {
+          rawPath: route + segment,
+          headers,
+          ...(body ? { body } : {}),
+        });
+        const label = `${method} ${route}${segment.slice(0, 40)}`;
+        // 405 and 415 where it comes to a route of another method or of a form.
+        expect([400, 404, 405, 414, 415, 431], label).toContain(answer.status);
+        expect(answer.body, label).not.toContain('outside of');
+        expect(answer.headers, label).not.toHaveProperty('x-injected');
+      }
+    }
+    expect(
+      createHash('md5')
+        .update(await readFile(join(outside, 'secret.txt')))
+        .digest('hex'),
+    ).toBe(createHash('md5').update('outside of the data folder').digest('hex'));
+    expect((await readdir(outside)).toSorted()).toEqual(['data', 'secret.txt']);
+    expect((await readdir(join(outside, 'data', 'files'))).length).toBe(1);
+  });
+
+  test('a request head beyond the limit is 431', async () => {
+    const answer = await raw(service, `GET /files/${'x'.repeat(40_000)} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
+  test.each([
+    ['no HTTP', 'nonsense\r\n\r\n', 400],
+    ['a NUL in the path', 'GET /files/a\0b HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['two lengths', 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
+    [
+      'a length and chunks',
+      'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    ['no Host', 'GET /healthz HTTP/1.1\r\n\r\n', 400],
+    ['an asterisk', 'GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
+    ['an address', 'GET http://other/files/../secret.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
+    ['a Host that is none', 'GET /api/files HTTP/1.1\r\nHost: a b"<>\r\nConnection: close\r\n\r\n', 200],
+  ])('%s', async (_, text, status) => {
+    const answer = await raw(service, text);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).not.toContain('<>');
+  });
+});
+
+describe('methods', () => {
+  test.each([
+    ['/healthz', 'HEAD, GET'],
+    ['/readyz', 'HEAD, GET'],
+    ['/check', 'HEAD, GET'],
+    ['/upload', 'POST'],
+    ['/uploads', 'POST'],
+    ['/uploads/', 'POST'],
+    ['/uploads/x', 'GET, HEAD, PATCH, DELETE'],
+    ['/files/x', 'HEAD, GET'],
+    ['/api/files', 'HEAD, GET'],
+    ['/api/files/x', 'HEAD, GET, PATCH, DELETE'],
+    ['/file/upload', 'HEAD, GET, POST'],
+    ['/file/upload/suc', 'HEAD, GET'],
+    ['/file/meta', 'HEAD, GET'],
+    ['/file/query', 'HEAD, GET'],
+    ['/file/download', 'HEAD, GET'],
+    ['/file/update', 'POST'],
+    ['/file/delete', 'POST, DELETE'],
+  ])('%s: all but %s are 405 with Allow', async (path, allowed) => {
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'TRACE']) {
+      const answer = await send(method, service.url + path, { headers: TUS });
+      if (allowed.split(', ').includes(method)) {
+        expect(answer.status, method).not.toBe(405);
+        continue;
+      }
+      expect([answer.status, answer.headers.allow], method).toEqual([405, `${allowed}, OPTIONS`]);
+      if (method !== 'HEAD') expect(answer.code).toBe('method_not_allowed');
+    }
+  });
+
+  test('a path that is none is 404 for every method', async () => {
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'PROPFIND']) {
+      expect((await send(method, `${service.url}/nowhere`)).status).toBe(404);
+    }
+  });
+});
