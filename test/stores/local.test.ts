@@ -32,11 +32,20 @@ test('keeps the bytes of an upload until it is discarded, whatever becomes of th
   onTestFinished(() => digests.close());
   const bytes = makeBytes(100_000, 12);
   const upload: StoredUpload = {
-    ...{ id: 'an-upload', size: bytes.length, offset: 0, snapshot: null, bootId: null, filename: 'a.txt', filetype: null },
+    id: 'an-upload',
+    size: bytes.length,
+    offset: 0,
+    snapshot: null,
+    bootId: null,
+    filename: 'a.txt',
+    filetype: null,
   };
   await store.createUpload(upload);
   await store.writeUpload(Readable.from([bytes]), upload, {
-    ...{ digests, signal: new AbortController().signal, maxBytes: bytes.length, commit: async () => undefined },
+    digests,
+    signal: new AbortController().signal,
+    maxBytes: bytes.length,
+    commit: async () => undefined,
   });
   for (const key of ['first.txt', 'first.txt', 'second.txt']) {
     await store.finalize(upload, key);
