@@ -15,10 +15,10 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 /** Sends bytes one at a time, one a second, until told to stop; how many it sent. */
-async function dribble(open: OpenPatch, bytes: Buffer, stop: AbortSignal): Promise<number> {
+async function dribble(slow: OpenPatch, bytes: Buffer, stop: AbortSignal): Promise<number> {
   let sent = 0;
   while (!stop.aborted && sent < bytes.length) {
-    await open.write(bytes.subarray(sent, ++sent));
+    await slow.write(bytes.subarray(sent, ++sent));
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, 1000);
       stop.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });

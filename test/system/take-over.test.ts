@@ -155,21 +155,21 @@ test.skipIf(!CAN_TRACE)(
     const bytes = makeBytes(SIZE, seed++);
     const location = await createUpload(waited.url, SIZE);
     expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
-    // The disk does not come back from writing the holder's bytes .
+    const holder = openPatch(location, 1000, SIZE - 1000);
+    await holder.write(bytes.subarray(1000, 2000));
+    await until('the holder has its lease', async () => (await writtenBytes(waited, location)) === 2000);
+    // The disk does not come back from writing the holder's next bytes.
     const trace = await injectAt(
       waited.pid,
       'pwrite64,pwritev',
       'delay_enter=4s:when=1',
       unfinishedPath(waited, location),
     );
-    const holder = openPatch(location, 1000, SIZE - 1000);
-    await holder.write(bytes.subarray(1000, 50_000));
-    await until('the holder has its lease', async () => (await head(location)).status === 200);
-
+    await holder.write(bytes.subarray(2000, 50_000));
     const begun = Date.now();
     const waiting = Promise.all(Array.from({ length: 5 }, () => patch(location, 1000, bytes.subarray(1000, 2000))));
-    // Looking does not wait.
-    expect(await offsetOf(location)).toBe(1000);
+    // Looking does not wait; the first commit may have come.
+    expect(await offsetOf(location)).toBeLessThanOrEqual(2000);
     const before = await ticksOf(waited.pid);
     const answers = await waiting;
     expect((await ticksOf(waited.pid)) - before).toBeLessThan(50);

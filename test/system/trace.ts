@@ -1,5 +1,6 @@
 /** Trouble at a chosen system call of a running service, with strace(1): the kernel is real, its answer is not. */
 import { execFileSync, spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { until } from './support.ts';
 
 /** Whether strace is here and may trace other processes (ptrace(2)). */
@@ -17,6 +18,15 @@ export interface Trace {
   stop(): Promise<void>;
 }
 
+/** Whether every thread of a process has a tracer (proc(5): TracerPid). */
+async function isTraced(pid: number): Promise<boolean> {
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const status = await readFile(`/proc/${pid}/task/${thread}/status`, 'utf8');
+    if (/^TracerPid:\s+0$/m.test(status)) return false;
+  }
+  return true;
+}
+
 /**
  * Attaches to all threads of a process.
  *
@@ -32,9 +42,9 @@ export async function injectAt(pid: number, calls: string, injection: string, pa
   const exited = new Promise<void>((resolve) => {
     tracer.once('exit', () => resolve());
   });
-  let said = '';
-  tracer.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await until('strace is attached', () => said.includes('attached') || tracer.exitCode !== null);
+  // Not read, it would fill its pipe and stop.
+  tracer.stderr?.resume();
+  await until('strace has all threads', () => tracer.exitCode !== null || isTraced(pid));
   return {
     stop: async () => {
       // SIGINT makes strace detach; after SIGKILL its tracees would stay stopped.
