@@ -2,7 +2,8 @@
 import { CatalogError } from './catalog/catalog.ts';
 import { StoreError } from '../stores/store.ts';
 import { readEnv } from './config/env.ts';
-import { ConfigError, parseConfig } from './config/parse.ts';
+import { parseConfig } from './config/parse.ts';
+import { ConfigError } from './config/problems.ts';
 import { createLog } from './log.ts';
 import { startService } from './service.ts';
 

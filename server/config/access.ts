@@ -1,4 +1,4 @@
-/** Who may do what: tokens, and where the service may listen without them. */
+/** Who may do what: tokens and their owners. */
 import { ANYONE } from './config.ts';
 
 /** Shorter secrets can be guessed. */
@@ -10,7 +10,9 @@ export interface Token {
 }
 
 /**
- * Reads `name:secret,name:secret`. Messages never repeat a secret.
+ * Reads `name:secret,name:secret`. A name may stand there twice, while its secret is
+ * being changed. Messages name an entry by its position alone: what stands in the
+ * place of a name may be a secret.
  *
  * @param problem - told, once each, what is wrong.
  */
@@ -26,15 +28,10 @@ export function parseTokens(text: string, problem: (message: string) => void): T
       problem(`${which}: the name must be 1 to 64 letters, digits, dots, hyphens or underscores`);
     } else if (owner === ANYONE) problem(`${which}: the name ${ANYONE} is reserved for services without tokens`);
     else if (secret.length < MIN_SECRET_LENGTH || !/^[\x21-\x7e]+$/.test(secret)) {
-      problem(`${which} (${owner}): the secret must be at least ${MIN_SECRET_LENGTH} printable ASCII characters without spaces`);
+      problem(`${which}: the secret must be at least ${MIN_SECRET_LENGTH} printable ASCII characters without spaces`);
     } else if (tokens.some((token) => token.secret === secret)) {
-      problem(`${which} (${owner}): another entry has the same secret`);
+      problem(`${which}: another entry has the same secret`);
     } else tokens.push({ owner, secret });
   }
   return tokens;
-}
-
-/** Whether only this machine can reach an address. */
-export function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
 }

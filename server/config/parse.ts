@@ -1,31 +1,20 @@
 /** Environment -> Config: everything is checked, and all problems are told at once. */
-import { isIPv6 } from 'node:net';
 import { join, resolve } from 'node:path';
-import proxyaddr from 'proxy-addr';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
-import { isLoopback, parseTokens } from './access.ts';
+import { parseTokens } from './access.ts';
+import { isLoopback, isProxyRange, parseHost } from './addresses.ts';
 import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
+import { ConfigError, type ConfigProblem, quote } from './problems.ts';
 import { parseBytes, parseDuration } from './units.ts';
-
-export interface ConfigProblem {
-  variable: string;
-  message: string;
-}
-
-export class ConfigError extends Error {
-  readonly problems: readonly ConfigProblem[];
-
-  constructor(problems: readonly ConfigProblem[]) {
-    super(problems.map(({ variable, message }) => `${variable}: ${message}`).join('\n'));
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
 const STORES = ['local'] as const;
+
+/** The longest delay a timer takes is 2^31 - 1 ms; a longer one fires at once. */
+const LONGEST_WAIT = '1d';
+const LONGEST_TTL = '3650d';
 
 /**
  * @param env - variables by name; an empty one counts as not set.
@@ -40,9 +29,9 @@ export function parseConfig(env: Env): Config {
   const tokensText = read.optional('AUTH_TOKENS');
   const tokens = tokensText ? parseTokens(tokensText, (message) => read.problem('AUTH_TOKENS', message)) : [];
   const config: Config = {
-    listen: read.text('LISTEN', '127.0.0.1'),
+    listen: readHost(read, 'LISTEN', 'the port belongs in HTTP_PORT') ?? '127.0.0.1',
     port: read.wholeNumber('HTTP_PORT', 8080, 0, 65_535),
-    host: readHost(read),
+    host: readHost(read, 'HOST', 'a whole address belongs in PUBLIC_URL'),
     publicUrl,
     basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
     trustProxy: read.list('TRUST_PROXY'),
@@ -50,15 +39,15 @@ export function parseConfig(env: Env): Config {
     database: readDatabase(read, dataDir),
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
-    uploadTtlMs: read.duration('UPLOAD_TTL', '24h'),
+    uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
     digests: readDigests(read),
     access: {
       tokens,
       instant: read.oneOf('INSTANT', INSTANT_POLICIES, 'owner'),
       publicRead: read.flag('PUBLIC_READ'),
     },
-    shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s'),
-    lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s'),
+    shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
+    lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   checkProxies(config.trustProxy, read);
@@ -87,7 +76,7 @@ function createReader(env: Env, problems: ConfigProblem[]) {
     if (given === undefined) return fallback;
     const value = Number(given);
     if (/^\d+$/.test(given) && value >= least && value <= most) return value;
-    problem(variable, `must be a whole number from ${least} to ${most}, not ${JSON.stringify(given)}`);
+    problem(variable, `must be a whole number from ${least} to ${most}, not ${quote(given)}`);
     return fallback;
   }
 
@@ -95,10 +84,8 @@ function createReader(env: Env, problems: ConfigProblem[]) {
     const given = optional(variable)?.toLowerCase();
     const choice = choices.find((value) => value === (given ?? fallback));
     if (choice !== undefined) return choice;
-    problem(
-      variable,
-      `must be ${choices.length > 1 ? `one of ${choices.join(', ')}` : choices[0]}, not ${JSON.stringify(given)}`,
-    );
+    const right = choices.length > 1 ? `one of ${choices.join(', ')}` : `${choices[0]} in this version`;
+    problem(variable, `must be ${right}, not ${quote(given ?? '')}`);
     return fallback;
   }
 
@@ -107,15 +94,15 @@ function createReader(env: Env, problems: ConfigProblem[]) {
     if (given === undefined) return null;
     const value = parseBytes(given);
     if (value !== undefined && value > 0) return value;
-    problem(variable, `must be a size such as 500MB or 10GiB, not ${JSON.stringify(given)}`);
+    problem(variable, `must be a size such as 500MB or 10GiB, not ${quote(given)}`);
     return null;
   }
 
-  function duration(variable: string, fallback: string): number {
+  function duration(variable: string, fallback: string, longest: string): number {
     const given = text(variable, fallback);
     const value = parseDuration(given);
-    if (value !== undefined && value > 0) return value;
-    problem(variable, `must be a duration such as 30s, 10m or 24h, not ${JSON.stringify(given)}`);
+    if (value !== undefined && value > 0 && value <= (parseDuration(longest) ?? 0)) return value;
+    problem(variable, `must be a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
     return 0;
   }
 
@@ -136,27 +123,25 @@ function createReader(env: Env, problems: ConfigProblem[]) {
   return { problem, optional, text, wholeNumber, oneOf, bytes, duration, flag, list };
 }
 
+function readHost(read: Reader, variable: string, elsewhere: string): string | null {
+  const given = read.optional(variable);
+  if (given === undefined) return null;
+  const host = parseHost(given);
+  if (host !== undefined) return host;
+  read.problem(variable, `must be an IP address or a host name alone (${elsewhere}), not ${quote(given)}`);
+  return null;
+}
+
 function readPublicUrl(read: Reader): string | null {
   const given = read.optional('PUBLIC_URL');
   if (given === undefined) return null;
   if (URL.canParse(given)) {
     const url = new URL(given);
-    if (/^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username) {
-      return url.href.replace(/\/+$/, '');
+    if (/^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username && !url.password) {
+      return url.origin + url.pathname.replace(/\/+$/, '');
     }
   }
-  read.problem(
-    'PUBLIC_URL',
-    `must be an address such as https://files.example.org/prefix, not ${JSON.stringify(given)}`,
-  );
-  return null;
-}
-
-/** A name or an address as it stands in a URL; the port is HTTP_PORT. */
-function readHost(read: Reader): string | null {
-  const given = read.optional('HOST');
-  if (given === undefined || /^[\w.-]{1,253}$/.test(given) || isIPv6(given)) return given ?? null;
-  read.problem('HOST', `must be a host name or an address, without scheme and port, not ${JSON.stringify(given)}`);
+  read.problem('PUBLIC_URL', `must be an address such as https://files.example.org/prefix, not ${quote(given)}`);
   return null;
 }
 
@@ -164,7 +149,7 @@ function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
   const given = read.optional('DATABASE_URL');
   if (given === undefined) return { kind: 'sqlite', file: join(dataDir, 'catalog.db') };
   const file = /^sqlite:(?:\/\/)?(.+)$/.exec(given)?.[1];
-  if (file) return { kind: 'sqlite', file: resolve(file) };
+  if (file && file !== ':memory:') return { kind: 'sqlite', file: resolve(file) };
   // The address may hold a password: it is not repeated.
   read.problem('DATABASE_URL', 'must be sqlite:<path of a file>; no other database is supported yet');
   return { kind: 'sqlite', file: '' };
@@ -175,34 +160,24 @@ function readDigests(read: Reader): DigestAlgorithm[] {
   for (const name of read.list('DIGESTS')) {
     const algorithm = DIGEST_ALGORITHMS.find((known) => known === name.toLowerCase());
     if (algorithm) wanted.add(algorithm);
-    else
-      read.problem(
-        'DIGESTS',
-        `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${JSON.stringify(name)} is none of them`,
-      );
+    else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${quote(name)} is none of them`);
   }
   return [...wanted];
 }
 
-/** proxy-addr's own words, IP addresses and CIDR ranges. */
 function checkProxies(proxies: readonly string[], read: Reader): void {
   for (const proxy of proxies) {
-    try {
-      proxyaddr.compile(proxy);
-      continue;
-    } catch {
-      // Told below.
-    }
+    if (isProxyRange(proxy)) continue;
     read.problem(
       'TRUST_PROXY',
-      `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${JSON.stringify(proxy)} is none`,
+      `must be a list of loopback, addresses or ranges such as 10.0.0.0/8; ${quote(proxy)} is none`,
     );
   }
 }
 
 function checkAccess(config: Config, tokensGiven: boolean, read: Reader): void {
   const auth = read.optional('AUTH')?.toLowerCase();
-  if (auth !== undefined && auth !== 'off') read.problem('AUTH', `must be off or not set, not ${JSON.stringify(auth)}`);
+  if (auth !== undefined && auth !== 'off') read.problem('AUTH', `must be off or not set, not ${quote(auth)}`);
   if (auth === 'off' && tokensGiven) read.problem('AUTH', 'is off although AUTH_TOKENS is set: unset one of them');
   if (!isLoopback(config.listen) && !tokensGiven && auth !== 'off') {
     read.problem(

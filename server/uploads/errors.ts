@@ -3,6 +3,7 @@
  * its HTTP status and a default sentence. Errors are compared by code.
  */
 
+// oxfmt-ignore
 const CATALOGUE = {
   // code                    status  message
   invalid_request:          [400, 'The request is not valid.'],

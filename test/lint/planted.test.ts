@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { makeTempFolder } from '../support/temp-folder.ts';
@@ -11,6 +11,7 @@ interface Finding {
   code: string;
   filename: string;
   message: string;
+  help?: string;
 }
 
 /** Runs the project's linter over files planted in a folder of their own. */
@@ -37,51 +38,140 @@ async function lint(files: Record<string, string>): Promise<Finding[]> {
   return (JSON.parse(stdout) as { diagnostics: Finding[] }).diagnostics;
 }
 
-/** Who may not import whom. */
-const FORBIDDEN: [from: string, to: string][] = [
-  ['server/catalog/planted.ts', 'server/uploads/target.ts'],
-  ['server/catalog/sqlite/planted.ts', 'server/uploads/target.ts'],
-  ['server/catalog/planted2.ts', 'server/config/target.ts'],
-  ['server/catalog/planted3.ts', 'stores/target.ts'],
-  ['server/locks/planted.ts', 'server/catalog/target.ts'],
-  ['server/locks/planted2.ts', 'server/service.ts'],
-  ['stores/planted.ts', 'server/uploads/target.ts'],
-  ['stores/local/planted.ts', 'server/catalog/target.ts'],
-  ['server/uploads/planted.ts', 'server/http/target.ts'],
-  ['server/uploads/planted2.ts', 'server/tus/target.ts'],
-  ['server/http/planted.ts', 'server/tus/target.ts'],
-  ['server/http/planted2.ts', 'server/catalog/sqlite/target.ts'],
-  ['server/http/planted3.ts', 'server/service.ts'],
-  ['server/tus/planted.ts', 'server/http/target.ts'],
-  ['server/config/planted.ts', 'server/uploads/target.ts'],
-  ['server/uploads/planted3.ts', 'client/cli/target.ts'],
-  ['stores/planted2.ts', 'test/target.ts'],
-  ['client/cli/planted.ts', 'server/uploads/target.ts'],
-  ['client/cli/planted2.ts', 'stores/target.ts'],
+/** Who may not import whom, and a word of the reason. */
+const FORBIDDEN: [from: string, to: string, reason: string][] = [
+  ['server/catalog/a.ts', 'server/uploads/target.ts', 'lowest layer'],
+  ['server/catalog/b.ts', 'server/http/target.ts', 'lowest layer'],
+  ['server/catalog/c.ts', 'server/tus/target.ts', 'lowest layer'],
+  ['server/catalog/d.ts', 'server/config/target.ts', 'lowest layer'],
+  ['server/catalog/e.ts', 'server/locks/target.ts', 'lowest layer'],
+  ['server/catalog/f.ts', 'stores/target.ts', 'lowest layer'],
+  ['server/catalog/g.ts', 'server/log.ts', 'by their errors'],
+  ['server/catalog/h.ts', 'server/service.ts', 'one way'],
+  ['server/catalog/sqlite/a.ts', 'server/uploads/target.ts', 'lowest layer'],
+  ['server/catalog/sqlite/b.ts', 'server/main.ts', 'one way'],
+  ['server/locks/a.ts', 'server/catalog/target.ts', 'lowest layer'],
+  ['server/locks/b.ts', 'server/uploads/target.ts', 'lowest layer'],
+  ['server/locks/c.ts', 'server/http/target.ts', 'lowest layer'],
+  ['server/locks/d.ts', 'server/config/target.ts', 'lowest layer'],
+  ['server/locks/e.ts', 'stores/target.ts', 'lowest layer'],
+  ['server/locks/f.ts', 'server/log.ts', 'by their errors'],
+  ['server/locks/g.ts', 'server/service.ts', 'one way'],
+  ['stores/a.ts', 'server/uploads/target.ts', 'lowest layer'],
+  ['stores/local/a.ts', 'server/catalog/target.ts', 'lowest layer'],
+  ['stores/local/b.ts', 'server/config/target.ts', 'lowest layer'],
+  ['stores/local/c.ts', 'server/log.ts', 'lowest layer'],
+  ['server/uploads/a.ts', 'server/http/target.ts', 'how it is asked'],
+  ['server/uploads/b.ts', 'server/tus/target.ts', 'how it is asked'],
+  ['server/uploads/c.ts', 'server/catalog/sqlite/target.ts', 'dialect'],
+  ['server/uploads/d.ts', 'stores/local/target.ts', 'which stores there are'],
+  ['server/uploads/e.ts', 'server/service.ts', 'one way'],
+  ['server/http/a.ts', 'server/tus/target.ts', 'siblings'],
+  ['server/http/b.ts', 'server/catalog/sqlite/target.ts', 'dialect'],
+  ['server/http/c.ts', 'server/locks/target.ts', 'through uploads'],
+  ['server/http/d.ts', 'stores/local/target.ts', 'which stores there are'],
+  ['server/http/e.ts', 'server/service.ts', 'one way'],
+  ['server/http/routes/a.ts', 'server/tus/target.ts', 'siblings'],
+  ['server/tus/a.ts', 'server/http/target.ts', 'siblings'],
+  ['server/tus/b.ts', 'server/catalog/sqlite/target.ts', 'dialect'],
+  ['server/tus/c.ts', 'stores/local/target.ts', 'which stores there are'],
+  ['server/tus/d.ts', 'server/main.ts', 'one way'],
+  ['server/config/a.ts', 'server/uploads/target.ts', 'none of the parts'],
+  ['server/config/b.ts', 'server/catalog/target.ts', 'none of the parts'],
+  ['server/config/c.ts', 'stores/target.ts', 'names of digests'],
+  ['server/config/d.ts', 'server/log.ts', 'the log is made from'],
+  ['server/service.ts', 'server/main.ts', 'main starts the service'],
+  ['client/cli/a.ts', 'server/uploads/target.ts', 'HTTP only'],
+  ['client/cli/b.ts', 'stores/target.ts', 'HTTP only'],
+  ['client/cli/c.ts', 'scripts/target.ts', 'HTTP only'],
+  ['client/cli/d.ts', 'test/target.ts', 'HTTP only'],
+  ...[
+    'server/catalog',
+    'server/locks',
+    'server/uploads',
+    'server/http',
+    'server/tus',
+    'server/config',
+    'stores',
+  ].flatMap((folder): [string, string, string][] => [
+    [`${folder}/x.ts`, 'client/target.ts', 'its clients'],
+    [`${folder}/y.ts`, 'scripts/target.ts', 'its clients'],
+    [`${folder}/z.ts`, 'test/target.ts', 'its clients'],
+  ]),
 ];
 
-function importPath(from: string, to: string): string {
-  return `${'../'.repeat(from.split('/').length - 1)}${to}`;
+const ALLOWED: [from: string, to: string][] = [
+  ['server/main.ts', 'server/service.ts'],
+  ['server/service.ts', 'server/http/target.ts'],
+  ['server/service.ts', 'server/tus/target.ts'],
+  ['server/service.ts', 'server/catalog/sqlite/target.ts'],
+  ['server/service.ts', 'stores/stores.ts'],
+  ['server/http/a.ts', 'server/uploads/target.ts'],
+  ['server/http/b.ts', 'server/config/target.ts'],
+  ['server/tus/a.ts', 'server/uploads/target.ts'],
+  ['server/uploads/a.ts', 'server/catalog/target.ts'],
+  ['server/uploads/b.ts', 'server/locks/target.ts'],
+  ['server/uploads/c.ts', 'stores/target.ts'],
+  ['server/uploads/d.ts', 'stores/digests/target.ts'],
+  ['server/uploads/e.ts', 'server/config/target.ts'],
+  ['server/config/a.ts', 'stores/digests/digests.ts'],
+  ['server/catalog/sqlite/a.ts', 'server/catalog/target.ts'],
+  ['stores/stores.ts', 'stores/local/target.ts'],
+  ['stores/local/a.ts', 'stores/digests/target.ts'],
+  ['scripts/a.ts', 'server/service.ts'],
+  ['test/a.ts', 'stores/local/target.ts'],
+];
+
+/** The files of these imports, each written as a person would write it, from the importing file. */
+function plant(edges: readonly [from: string, to: string, ...unknown[]][]): Record<string, string> {
+  const targets = edges.map(([, to]) => [to, 'export const target = 1;\n'] as const);
+  const sources = edges.map(([from, to]) => {
+    const path = relative(dirname(from), to);
+    const specifier = path.startsWith('.') ? path : `./${path}`;
+    return [from, `import { target } from '${specifier}';\nexport const planted = target;\n`] as const;
+  });
+  return Object.fromEntries([...targets, ...sources]);
+}
+
+function layerFindings(findings: readonly Finding[]): Finding[] {
+  return findings.filter(({ code }) => code.includes('no-restricted-imports'));
 }
 
 test('every forbidden way of imports is found, with the reason', async () => {
-  const files: Record<string, string> = {};
-  for (const [from, to] of FORBIDDEN) {
-    files[to] = 'export const target = 1;\n';
-    files[from] = `import { target } from '${importPath(from, to)}';\nexport const planted = target;\n`;
-  }
-  const findings = await lint(files);
-  for (const [from, to] of FORBIDDEN) {
-    const found = findings.filter(({ code, filename }) => code.includes('no-restricted-imports') && filename.endsWith(from));
-    expect(found, `${from} imports ${to}`).toHaveLength(1);
-  }
+  const findings = layerFindings(await lint(plant(FORBIDDEN)));
+  const planted = FORBIDDEN.map(([from, to, reason]) => {
+    const { message = '', help = '' } = findings.find(({ filename }) => filename === from) ?? {};
+    return `${from} -> ${to}: ${`${message} ${help}`.includes(reason) ? reason : 'not found'}`;
+  });
+  expect(planted).toEqual(FORBIDDEN.map(([from, to, reason]) => `${from} -> ${to}: ${reason}`));
+  expect(findings).toHaveLength(FORBIDDEN.length);
 });
 
-test('cycles, default exports and mishandled promises are found', async () => {
+test('types, re-exports and imports at run time are held to the layers, too', async () => {
+  const findings = await lint({
+    'server/http/target.ts': 'export type Target = string;\nexport const target = 1;\n',
+    'server/uploads/type.ts': "import type { Target } from '../http/target.ts';\nexport const planted: Target = '';\n",
+    'server/uploads/re-export.ts': "export { target } from '../http/target.ts';\n",
+    'server/uploads/late.ts': "export const planted = await import('../http/target.ts');\n",
+  });
+  expect(
+    layerFindings(findings)
+      .map(({ filename }) => filename)
+      .toSorted(),
+  ).toEqual(['server/uploads/late.ts', 'server/uploads/re-export.ts', 'server/uploads/type.ts']);
+});
+
+test('what is allowed is not found', async () => {
+  expect(await lint(plant(ALLOWED))).toEqual([]);
+});
+
+test('cycles, default exports, a stray look at the environment and mishandled promises are found', async () => {
   const findings = await lint({
     'server/uploads/a.ts': "import { b } from './b.ts';\nexport const a = (): number => b();\n",
     'server/uploads/b.ts': "import { a } from './a.ts';\nexport const b = (): number => a();\n",
     'server/uploads/default.ts': 'export default 1;\n',
+    'server/uploads/environment.ts': "export const host = process.env['HOST'];\n",
+    'server/config/env.ts': "export const host = process.env['HOST'];\n",
     'server/uploads/promises.ts': `
       async function work(): Promise<void> { await Promise.resolve(); }
       export function floating(): void { work(); }
@@ -91,16 +181,15 @@ test('cycles, default exports and mishandled promises are found', async () => {
     `,
   });
   const codes = findings.map(({ code }) => code).join(' ');
-  for (const rule of ['no-cycle', 'no-default-export', 'no-floating-promises', 'no-misused-promises', 'await-thenable']) {
+  const environment = findings.filter(({ code }) => code.includes('no-process-env'));
+  expect(environment.map(({ filename }) => filename)).toEqual(['server/uploads/environment.ts']);
+  for (const rule of [
+    'no-cycle',
+    'no-default-export',
+    'no-floating-promises',
+    'no-misused-promises',
+    'await-thenable',
+  ]) {
     expect(codes).toContain(rule);
   }
-});
-
-test('what is allowed is not found', async () => {
-  expect(
-    await lint({
-      'server/uploads/planted.ts': "import { target } from '../catalog/target.ts';\nexport const planted = target;\n",
-      'server/catalog/target.ts': 'export const target = 1;\n',
-    }),
-  ).toEqual([]);
 });

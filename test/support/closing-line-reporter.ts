@@ -1,39 +1,91 @@
 /**
- * Ends a test run with the line `N passed, N failed`, and, where CI=true, turns what
- * did not run into a failure: a skipped test, or a suite of TIDEMARK_REQUIRED_SUITES
- * (comma-separated parts of file names) that is missing.
+ * Vitest reporter whose last line says how the run went: `N passed, N failed`.
+ *
+ * What did not run cannot have passed, so these count as failed: a file that
+ * could not be loaded, an error outside any test, a suite that `TIDEMARK_REQUIRED_SUITES`
+ * names (comma list of file names, folders or ends of paths, as in `cli/upload`) and of which
+ * no test ran, and with `CI=true` each skipped test.
  */
 import type { Reporter, TestModule } from 'vitest/node';
 
+export interface Expectations {
+  /** Whether a skipped test is a failure. */
+  skipsFail: boolean;
+  requiredSuites: readonly string[];
+}
+
+export interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+  /** Failures that no test reports by itself, one line each. */
+  complaints: string[];
+}
+
+/** What the tally needs of a test module. */
+export type CountedModule = Pick<TestModule, 'relativeModuleId'> & {
+  state(): string;
+  children: { allTests(): Iterable<{ fullName: string; result(): { state: string } }> };
+};
+
+export function tally(modules: readonly CountedModule[], unhandledErrors: number, expectations: Expectations): Tally {
+  const result: Tally = { passed: 0, failed: 0, skipped: 0, complaints: [] };
+  const ran = new Set<string>();
+  for (const module of modules) {
+    const file = module.relativeModuleId;
+    let failedHere = 0;
+    for (const test of module.children.allTests()) {
+      const { state } = test.result();
+      if (state === 'passed') result.passed++;
+      else if (state === 'failed') failedHere++;
+      else if (expectations.skipsFail) result.complaints.push(`skipped: ${file} > ${test.fullName}`);
+      else result.skipped++;
+      if (state === 'passed' || state === 'failed') ran.add(file);
+    }
+    result.failed += failedHere;
+    if (failedHere === 0 && module.state() === 'failed') result.complaints.push(`did not run to its end: ${file}`);
+  }
+  if (unhandledErrors > 0) result.complaints.push(`errors outside any test: ${unhandledErrors}`);
+  for (const suite of expectations.requiredSuites) {
+    if (![...ran].some((file) => isSuite(file, suite))) result.complaints.push(`required, but did not run: ${suite}`);
+  }
+  result.failed += result.complaints.length;
+  return result;
+}
+
+/** `dist/test/cli/upload.test.js` is named by `upload`, `cli/upload.test.ts`, `test/cli/` and the like. */
+function isSuite(file: string, suite: string): boolean {
+  const path = (text: string) => `/${text.replace(/(?:\.test)?\.[jt]s$|\/+$/, '')}/`;
+  return path(file).includes(path(suite));
+}
+
+export function closingLine({ passed, failed, skipped }: Tally): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
 export default class ClosingLineReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const count = { passed: 0, failed: errors.length, skipped: 0 };
-    const skipped: string[] = [];
-    for (const module of modules) {
-      if (module.errors().length > 0) count.failed++;
-      for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        if (state === 'passed') count.passed++;
-        else if (state === 'failed') count.failed++;
-        else {
-          count.skipped++;
-          skipped.push(`${module.relativeModuleId}: ${test.fullName}`);
-        }
-      }
-    }
-    if (process.env['CI'] === 'true') {
-      const missing = (process.env['TIDEMARK_REQUIRED_SUITES'] ?? '')
-        .split(',')
-        .filter((suite) => suite !== '' && !modules.some((module) => module.relativeModuleId.includes(suite)));
-      for (const suite of missing) process.stdout.write(`CI: the suite ${suite} did not run\n`);
-      for (const test of skipped) process.stdout.write(`CI: skipped: ${test}\n`);
-      count.failed += missing.length + skipped.length;
-      if (missing.length + skipped.length > 0) process.exitCode = 1;
-    }
-    // After the other reporters have written theirs.
-    process.once('exit', () => {
-      const skips = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
-      process.stdout.write(`${count.passed} passed, ${count.failed} failed${skips}\n`);
+  private result: Tally | undefined;
+  private watching = false;
+
+  onInit(vitest: { config: { watch: boolean } }): void {
+    this.watching = vitest.config.watch;
+    // Whatever else is printed while the run is wound up comes before this line.
+    process.once('exit', () => this.print());
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    this.result = tally(modules, unhandledErrors.length, {
+      skipsFail: process.env['CI'] === 'true',
+      requiredSuites: (process.env['TIDEMARK_REQUIRED_SUITES'] ?? '').split(/[\s,]+/).filter((suite) => suite !== ''),
     });
+    if (this.result.failed > 0) process.exitCode = 1;
+    if (this.watching) this.print();
+  }
+
+  private print(): void {
+    if (!this.result) return;
+    for (const complaint of this.result.complaints) process.stdout.write(`FAIL  ${complaint}\n`);
+    process.stdout.write(`${closingLine(this.result)}\n`);
+    this.result = undefined;
   }
 }

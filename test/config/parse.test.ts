@@ -1,0 +1,260 @@
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Env } from '../../server/config/env.ts';
+import { parseConfig } from '../../server/config/parse.ts';
+import { ConfigError, type ConfigProblem } from '../../server/config/problems.ts';
+
+function problemsOf(env: Env): readonly ConfigProblem[] {
+  try {
+    parseConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+function variablesOf(env: Env): string[] {
+  return problemsOf(env).map((problem) => problem.variable);
+}
+
+describe('an empty environment', () => {
+  test('gives a service on this machine alone', () => {
+    expect(parseConfig({})).toEqual({
+      listen: '127.0.0.1',
+      port: 8080,
+      publicUrl: null,
+      host: null,
+      trustProxy: [],
+      basePath: '',
+      store: { kind: 'local' },
+      database: { kind: 'sqlite', file: resolve('data/catalog.db') },
+      dataDir: resolve('data'),
+      maxFileSizeBytes: null,
+      uploadTtlMs: 86_400_000,
+      digests: ['md5'],
+      access: { tokens: [], instant: 'owner', publicRead: false },
+      shutdownTimeoutMs: 10_000,
+      lockTimeoutMs: 10_000,
+      logLevel: 'info',
+    });
+  });
+
+  test('is what empty and blank variables give, too', () => {
+    const names = 'HOST HTTP_PORT LISTEN PUBLIC_URL TRUST_PROXY STORE DATA_DIR DATABASE_URL MAX_FILE_SIZE UPLOAD_TTL';
+    const more = 'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ SHUTDOWN_TIMEOUT LOCK_TIMEOUT LOG_LEVEL';
+    const variables = `${names} ${more}`.split(' ');
+    for (const blank of ['', '  ']) {
+      expect(parseConfig(Object.fromEntries(variables.map((name) => [name, blank])))).toEqual(parseConfig({}));
+    }
+  });
+
+  test('is frozen to the bottom', () => {
+    const config = parseConfig({ AUTH_TOKENS: 'alice:0123456789abcdef' });
+    for (const part of [config, config.access, config.access.tokens, config.access.tokens[0], config.digests]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
+
+test('every variable is taken over', () => {
+  const config = parseConfig({
+    HOST: 'files.example.org',
+    HTTP_PORT: '9000',
+    LISTEN: '[::]',
+    PUBLIC_URL: 'https://files.example.org/big/',
+    TRUST_PROXY: 'loopback, 10.0.0.0/8,2001:db8::1',
+    STORE: 'local',
+    DATA_DIR: '/srv/tidemark',
+    DATABASE_URL: 'sqlite:/var/lib/catalog.db',
+    MAX_FILE_SIZE: '10GiB',
+    UPLOAD_TTL: '2d',
+    DIGESTS: 'sha1, SHA256',
+    AUTH_TOKENS: 'alice:s3cret:with=colon, bob.b-1_:another~secret/+',
+    INSTANT: 'all',
+    PUBLIC_READ: 'TRUE',
+    SHUTDOWN_TIMEOUT: '30s',
+    LOCK_TIMEOUT: '500ms',
+    LOG_LEVEL: 'debug',
+    S3_BUCKET: 'of no interest to this store',
+  });
+  expect(config).toEqual({
+    host: 'files.example.org',
+    port: 9000,
+    listen: '::',
+    publicUrl: 'https://files.example.org/big',
+    basePath: '/big',
+    trustProxy: ['loopback', '10.0.0.0/8', '2001:db8::1'],
+    store: { kind: 'local' },
+    dataDir: '/srv/tidemark',
+    database: { kind: 'sqlite', file: '/var/lib/catalog.db' },
+    maxFileSizeBytes: 10 * 2 ** 30,
+    uploadTtlMs: 172_800_000,
+    digests: ['md5', 'sha1', 'sha256'],
+    access: {
+      tokens: [
+        { owner: 'alice', secret: 's3cret:with=colon' },
+        { owner: 'bob.b-1_', secret: 'another~secret/+' },
+      ],
+      instant: 'all',
+      publicRead: true,
+    },
+    shutdownTimeoutMs: 30_000,
+    lockTimeoutMs: 500,
+    logLevel: 'debug',
+  });
+});
+
+test('the catalog follows DATA_DIR, and its paths may be relative', () => {
+  expect(parseConfig({ DATA_DIR: 'elsewhere' }).database.file).toBe(join(resolve('elsewhere'), 'catalog.db'));
+  expect(parseConfig({ DATABASE_URL: 'sqlite:///abs/c.db' }).database.file).toBe('/abs/c.db');
+  expect(parseConfig({ DATABASE_URL: 'sqlite:rel/c.db' }).database.file).toBe(resolve('rel/c.db'));
+});
+
+test('hosts are taken without brackets, and PUBLIC_URL without its last slash', () => {
+  expect(parseConfig({ HOST: '[2001:db8::1]' }).host).toBe('2001:db8::1');
+  expect(parseConfig({ LISTEN: '[::1]' }).listen).toBe('::1');
+  expect(parseConfig({ PUBLIC_URL: 'https://files.example.org/' })).toMatchObject({
+    publicUrl: 'https://files.example.org',
+    basePath: '',
+  });
+});
+
+test('all problems are reported at once, each under its variable, with what was given and what would be right', () => {
+  const env = {
+    HOST: 'http://files.example.org',
+    HTTP_PORT: '80a',
+    LISTEN: '0.0.0.0:80',
+    PUBLIC_URL: 'files.example.org',
+    TRUST_PROXY: 'true',
+    STORE: 'floppy',
+    DATABASE_URL: 'mysql://db/x',
+    MAX_FILE_SIZE: '10X',
+    UPLOAD_TTL: '24',
+    DIGESTS: 'md5,crc32',
+    AUTH_TOKENS: 'alice',
+    AUTH: 'on',
+    INSTANT: 'maybe',
+    PUBLIC_READ: 'sometimes',
+    SHUTDOWN_TIMEOUT: '2d',
+    LOCK_TIMEOUT: '0s',
+    LOG_LEVEL: 'loud',
+  };
+  const problems = problemsOf(env);
+  expect(problems.map((problem) => problem.variable).sort()).toEqual(Object.keys(env).sort());
+  for (const { variable, message } of problems) {
+    if (variable === 'AUTH_TOKENS' || variable === 'DATABASE_URL') continue;
+    const given = variable === 'DIGESTS' ? 'crc32' : env[variable as keyof typeof env];
+    expect(message).toContain(`"${given}"`);
+    expect(message).toMatch(/must be /);
+  }
+  const error = new ConfigError(problems);
+  for (const variable of Object.keys(env)) expect(`\n${error.message}`).toContain(`\n${variable}: `);
+});
+
+describe('values at the edge', () => {
+  test.each([
+    ['HTTP_PORT', '65536'],
+    ['HTTP_PORT', '-1'],
+    ['HTTP_PORT', '8080.5'],
+    ['HOST', 'a b'],
+    ['HOST', 'files.example.org:8080'],
+    ['HOST', 'files.example.org/path'],
+    ['LISTEN', '[127.0.0.1]'],
+    ['PUBLIC_URL', 'ftp://files.example.org'],
+    ['PUBLIC_URL', 'https://files.example.org/?a=b'],
+    ['TRUST_PROXY', '10.0.0.0/0'],
+    ['TRUST_PROXY', '10.0.0.0/33'],
+    ['TRUST_PROXY', 'proxy.example.org'],
+    ['TRUST_PROXY', '999.0.0.1'],
+    ['PUBLIC_URL', 'https://:secret@files.example.org'],
+    ['DATABASE_URL', 'catalog.db'],
+    ['DATABASE_URL', 'sqlite:'],
+    ['DATABASE_URL', 'sqlite::memory:'],
+    ['MAX_FILE_SIZE', '0'],
+    ['UPLOAD_TTL', '0s'],
+    ['UPLOAD_TTL', '3651d'],
+    ['LOCK_TIMEOUT', '25d'],
+    ['SHUTDOWN_TIMEOUT', '30'],
+  ])('%s=%j is refused', (variable, value) => {
+    expect(variablesOf({ [variable]: value })).toEqual([variable]);
+  });
+
+  test.each(['ceph', 'oss', 's3'])('STORE=%s is refused with what there is', (store) => {
+    expect(problemsOf({ STORE: store })[0]?.message).toBe(`must be local in this version, not "${store}"`);
+  });
+
+  test('a long value is shown shortened and on one line', () => {
+    const [problem] = problemsOf({ LOG_LEVEL: `x\n${'y'.repeat(10_000)}` });
+    expect(problem?.message.length).toBeLessThan(200);
+    expect(problem?.message).not.toContain('\n');
+  });
+});
+
+describe('AUTH_TOKENS', () => {
+  test.each([
+    ['alice', 'entry 1 must be name:secret'],
+    ['alice:hunter2hunter2,', 'entry 2 must be name:secret'],
+    ['alice:', 'entry 1: the secret must be at least 8'],
+    ['alice:short', 'entry 1: the secret must be at least 8'],
+    [':hunter2hunter2', 'entry 1: the name must be'],
+    ['al ice:hunter2hunter2', 'entry 1: the name must be'],
+    [`${'a'.repeat(65)}:hunter2hunter2`, 'entry 1: the name must be'],
+    ['anyone:hunter2hunter2', 'entry 1: the name anyone is reserved'],
+    ['alice:hunter2 hunter2', 'entry 1: the secret must be'],
+    ['alice:hünter2hunter2', 'entry 1: the secret must be'],
+    ['alice:hunter2hunter2,bob:hunter2hunter2', 'entry 2: another entry has the same secret'],
+  ])('%j: %s', (value, message) => {
+    expect(problemsOf({ AUTH_TOKENS: value })).toEqual([
+      { variable: 'AUTH_TOKENS', message: expect.stringContaining(message) },
+    ]);
+  });
+
+  test('a name may have two secrets, so that one can be replaced without a break', () => {
+    const { tokens } = parseConfig({ AUTH_TOKENS: 'alice:old-secret,alice:new-secret' }).access;
+    expect(tokens.map(({ owner }) => owner)).toEqual(['alice', 'alice']);
+  });
+
+  test('nothing of a value is ever shown, whatever is wrong with it', () => {
+    const value =
+      'swordfish1,swordfish2:,:swordfish3,sword fish4:swordfish5,anyone:swordfish6,a:swordfish7,a:swordfish7,b:sword fish8';
+    const problems = problemsOf({ AUTH_TOKENS: value, AUTH: 'off', LISTEN: '0.0.0.0' });
+    expect(problems.length).toBeGreaterThan(6);
+    expect(new ConfigError(problems).message).not.toMatch(/fish/);
+  });
+
+  test('passwords in other values are not shown either', () => {
+    const problems = problemsOf({
+      DATABASE_URL: 'postgres://user:swordfish@db/tidemark',
+      PUBLIC_URL: 'https://user:swordfish@files.example.org',
+    });
+    expect(problems.map((problem) => problem.variable).sort()).toEqual(['DATABASE_URL', 'PUBLIC_URL']);
+    expect(new ConfigError(problems).message).not.toContain('swordfish');
+    expect(new ConfigError(problems).message).toContain('DATABASE_URL: must be sqlite:<path of a file>');
+  });
+});
+
+describe('exposure', () => {
+  const tokens = 'alice:0123456789abcdef';
+
+  test.each(['0.0.0.0', '::', '192.168.1.5', '8.8.8.8', 'files.example.org', '127.example.org', '::ffff:10.0.0.1'])(
+    'LISTEN=%s without tokens needs AUTH=off',
+    (listen) => {
+      expect(variablesOf({ LISTEN: listen })).toEqual(['LISTEN']);
+      expect(problemsOf({ LISTEN: listen })[0]?.message).toMatch(/set AUTH_TOKENS, or AUTH=off/);
+      expect(variablesOf({ LISTEN: listen, AUTH: 'off' })).toEqual([]);
+      expect(variablesOf({ LISTEN: listen, AUTH_TOKENS: tokens })).toEqual([]);
+    },
+  );
+
+  test.each(['127.0.0.1', '127.8.8.8', '::1', '[::1]', '::ffff:127.0.0.1', 'localhost'])(
+    'LISTEN=%s needs nothing',
+    (listen) => {
+      expect(variablesOf({ LISTEN: listen })).toEqual([]);
+    },
+  );
+
+  test('AUTH=off beside tokens is a contradiction', () => {
+    expect(variablesOf({ AUTH: 'off', AUTH_TOKENS: tokens })).toEqual(['AUTH']);
+  });
+});
