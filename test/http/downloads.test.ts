@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
@@ -188,7 +189,6 @@ describe('large files', () => {
     // One block over and over: what counts is its length, and making it costs nothing.
     const block = makeBytes(1024 * 1024, 5);
     const location = await createUpload(service.url, LARGE, { filename: 'large.bin' });
-    const { Readable } = await import('node:stream');
     const source = Readable.from(
       (function* () {
         for (let sent = 0; sent < LARGE; sent += block.length) yield block;
@@ -230,7 +230,6 @@ describe('large files', () => {
       for (const answer of answers) answer.pause();
       expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
       expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
-      const { readdir, readlink } = await import('node:fs/promises');
       async function openFiles(): Promise<number> {
         const fds = await readdir(`/proc/${service.pid}/fd`);
         const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
@@ -263,7 +262,6 @@ describe('large files', () => {
 
 test('a file whose bytes are gone from the disk is an error, not an empty answer', async () => {
   const lost = await putFile(service.url, 'soon gone', { filename: 'lost.txt' });
-  const { rm } = await import('node:fs/promises');
   await rm(`${service.dataDir}/files/${new URL(lost.url).pathname.slice('/files/'.length)}`);
   const answer = await send('GET', lost.url);
   expect(answer.status).toBe(404);
