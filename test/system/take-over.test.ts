@@ -158,13 +158,8 @@ test.skipIf(!CAN_TRACE)(
     const holder = openPatch(location, 1000, SIZE - 1000);
     await holder.write(bytes.subarray(1000, 2000));
     await until('the holder has its lease', async () => (await writtenBytes(waited, location)) === 2000);
-    // The disk does not come back from writing the holder's next bytes.
-    const trace = await injectAt(
-      waited.pid,
-      'pwrite64,pwritev',
-      'delay_enter=4s:when=1',
-      unfinishedPath(waited, location),
-    );
+    // The disk does not come back from syncing what the holder brought.
+    const trace = await injectAt(waited.pid, 'fdatasync', 'delay_enter=4s:when=1', unfinishedPath(waited, location));
     await holder.write(bytes.subarray(2000, 50_000));
     const begun = Date.now();
     const waiting = Promise.all(Array.from({ length: 5 }, () => patch(location, 1000, bytes.subarray(1000, 2000))));
