@@ -1,22 +1,10 @@
 /**
  * File calls of the local store. What only touches the kernel's tables and caches
- * (open, stat, close, a small write) is done at once: handing it to another thread
- * and back costs ten times the call. What waits for the disk (sync, rename, large
- * writes) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
+ * (open, stat, close) is done at once: handing it to another thread and back costs
+ * several times the call. What may wait for the disk (write, sync, link, rename) goes
+ * to libuv's threads. See docs/decisions/0007-small-file-calls.md.
  */
-import {
-  closeSync,
-  fdatasync,
-  fsync,
-  fstatSync,
-  link,
-  openSync,
-  read,
-  rename,
-  statSync,
-  writev,
-  writevSync,
-} from 'node:fs';
+import { closeSync, fdatasync, fsync, fstatSync, link, openSync, read, rename, statSync, writev } from 'node:fs';
 import { promisify } from 'node:util';
 import { isFsError, isSystemError } from './errors.ts';
 
@@ -27,8 +15,6 @@ const fsyncAsync = promisify(fsync);
 const linkAsync = promisify(link);
 const renameAsync = promisify(rename);
 
-/** Up to this many bytes a copy into the page cache is cheaper than a thread. */
-const SMALL_WRITE_BYTES = 64 * 1024;
 /**
  * Syncs under way at once. libuv has four threads by default: were all of them
  * waiting for the disk, no other upload could write into its cache meanwhile.
@@ -103,11 +89,7 @@ async function writeAll(fd: number, chunks: Uint8Array[], position: number): Pro
   let left = chunks;
   let done = 0;
   while (left.length > 0) {
-    const bytes = left.reduce((sum, chunk) => sum + chunk.length, 0);
-    let written =
-      bytes <= SMALL_WRITE_BYTES
-        ? writevSync(fd, left, position + done)
-        : (await writevAsync(fd, left, position + done)).bytesWritten;
+    let written = (await writevAsync(fd, left, position + done)).bytesWritten;
     done += written;
     let whole = 0;
     while (whole < left.length && written >= (left[whole]?.length ?? 0)) {
