@@ -53,7 +53,7 @@ export function receiveFile(
       size: null,
       md5: declared.md5,
       sha1: null,
-      sha256: null,
+      sha256: declared.sha256 ?? null,
       filename: name,
       filetype: null,
       metadata: '',

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { TidemarkError } from '../uploads/errors.ts';
-import type { Handler } from './state.ts';
+import type { Ctx, Handler } from './state.ts';
 
 /** Gives each request an id, kept from a proxy's X-Request-Id where that is sane, and logs it. */
 export function requestLog(log: Logger): Handler {
@@ -19,30 +19,42 @@ export function requestLog(log: Logger): Handler {
     const { socket } = ctx.req;
     const startedAt = performance.now();
     const before = counted.get(socket) ?? { read: 0, written: 0 };
-    let failure: unknown;
-    ctx.res.once('close', () => {
-      counted.set(socket, { read: socket.bytesRead, written: socket.bytesWritten });
-      const line = {
-        method: ctx.method,
-        path: ctx.path,
-        status: ctx.res.headersSent ? ctx.res.statusCode : undefined,
-        durationMs: Math.round(performance.now() - startedAt),
-        bytesIn: socket.bytesRead - before.read,
-        bytesOut: socket.bytesWritten - before.written,
-        uploadId: ctx.state.uploadId,
-        owner: ctx.state.owner,
-        ...(ctx.res.writableFinished ? {} : { clientGone: true }),
-        ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
-      };
-      // The cause of what is our side's fault; a client that went away is nobody's.
-      if (ctx.res.statusCode >= 500 && ctx.res.writableFinished)
-        ctx.state.log.warn({ ...line, err: failure }, 'request');
-      else ctx.state.log.info(line, 'request');
+    const closed = new Promise<Record<string, unknown>>((resolve) => {
+      ctx.res.once('close', () => {
+        counted.set(socket, { read: socket.bytesRead, written: socket.bytesWritten });
+        resolve({
+          durationMs: Math.round(performance.now() - startedAt),
+          bytesIn: socket.bytesRead - before.read,
+          bytesOut: socket.bytesWritten - before.written,
+        });
+      });
     });
     try {
       await next();
     } finally {
-      failure = ctx.state.failure;
+      // After both: of a client that left, the routes find out later which upload it was about.
+      void closed.then((measured) => {
+        writeLine(ctx, measured);
+      });
     }
   };
+}
+
+function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
+  const { res, state } = ctx;
+  const { failure } = state;
+  const ours = failure instanceof TidemarkError && failure.status >= 500 && res.headersSent;
+  const line = {
+    method: ctx.method,
+    path: ctx.path,
+    status: res.headersSent ? res.statusCode : undefined,
+    ...measured,
+    uploadId: state.uploadId,
+    owner: state.owner,
+    ...(res.writableFinished || ours ? {} : { clientGone: true }),
+    ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
+  };
+  // The cause of what is our side's fault; a client that went away is nobody's.
+  if (ours) state.log.warn({ ...line, err: failure }, 'request');
+  else state.log.info(line, 'request');
 }

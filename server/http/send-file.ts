@@ -1,4 +1,5 @@
 /** Sending a file's bytes: as a stream, whole or a range. */
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files } from '../uploads/contract.ts';
@@ -58,16 +59,37 @@ export async function sendFile(
   }
 }
 
-async function send(ctx: Ctx, length: number, open: () => Promise<NodeJS.ReadableStream>): Promise<void> {
+async function send(ctx: Ctx, length: number, open: () => Promise<Readable>): Promise<void> {
   ctx.length = length;
   if (ctx.method === 'HEAD') return;
   const stream = await open();
   ctx.respond = false;
   ctx.res.statusCode = ctx.status;
+  let broken: unknown;
+
+  /** Content-Length is told already: with more or fewer bytes, the next answer would be taken for this file. */
+  async function* exactly(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let sent = 0;
+    try {
+      for await (const chunk of source) {
+        sent += chunk.length;
+        if (sent > length) break;
+        yield chunk;
+      }
+      if (sent !== length)
+        throw new Error(`the store has ${sent > length ? 'more' : 'fewer'} than ${length} bytes of it`);
+    } catch (error) {
+      // A client that leaves ends the source too; that is no fault of the store.
+      if (!ctx.res.destroyed) broken = error;
+      throw error;
+    }
+  }
+
   try {
     // Closes the file when the client leaves, and the connection when the store breaks.
-    await pipeline(stream, ctx.res);
+    await pipeline(stream, exactly, ctx.res);
   } catch (error) {
-    ctx.state.log.info({ err: error }, 'a download ended early');
+    if (broken === undefined) ctx.state.log.debug({ err: error }, 'a download ended early');
+    else ctx.state.failure = new TidemarkError('internal', { cause: broken });
   }
 }
