@@ -106,6 +106,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     });
     configureServer(server);
     const port = await listen(server, config);
+    server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
     const sweeping = sweeper.run();
     opened.push(() => sweeping);

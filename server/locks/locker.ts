@@ -26,6 +26,11 @@ export interface AcquireOptions {
   signal: AbortSignal;
   timeoutMs: number;
   /**
+   * The epoch the upload was created with, when the caller knows that no lease has had it:
+   * the lease may take it instead of raising the upload's epoch.
+   */
+  unusedEpoch?: number;
+  /**
    * Called while this lease is held and another request waits for it: finish quickly and
    * release. Where one waits already, it comes just before `acquire` resolves. Must not throw.
    */

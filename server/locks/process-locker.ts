@@ -39,7 +39,7 @@ export function createProcessLocker({
     else lines.set(id, { holder: place, waiting: new Set() });
 
     try {
-      const epoch = await nextEpoch(id);
+      const epoch = options.unusedEpoch ?? (await nextEpoch(id));
       if (epoch === undefined) throw new LockError('missing', id);
       checkStillWanted(id, options.signal);
       return handOver(id, place, epoch);

@@ -91,7 +91,7 @@ export function createTusEndpoint({
   /** 409 tells where the upload stands. */
   async function withOffset(error: TidemarkError, exchange: Exchange): Promise<TidemarkError> {
     if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
-    const { offset } = await uploads.current(exchange.uploadId, exchange.owner);
+    const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
     return new TidemarkError('offset_conflict', {
       field: 'Upload-Offset',
       message: `Upload-Offset differs from the stored offset, ${offset}.`,
@@ -111,6 +111,8 @@ function checkMethod(method: string, path: string): void {
 function describeUpload(ctx: Parameters<Middleware>[0], method: string, exchange: Exchange): void {
   const { upload, received } = exchange;
   if (method === 'HEAD' && upload) {
+    // What the library read after it may have been committed meanwhile, and not be durable yet.
+    ctx.set('Upload-Offset', String(upload.offset));
     if (upload.metadata) ctx.set('Upload-Metadata', upload.metadata);
     else ctx.remove('Upload-Metadata');
   }

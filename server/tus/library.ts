@@ -31,6 +31,13 @@ export interface Exchange {
   error: TidemarkError | undefined;
 }
 
+/** An upload whose lease a request holds, and what is known of it under that lease. */
+interface Held {
+  readonly lease: Lease;
+  readonly stop: AbortController;
+  upload: UploadRecord | undefined;
+}
+
 type Handler = Server['handlers'][keyof Server['handlers']];
 type LibraryRequest = Parameters<Handler['send']>[0];
 type Lock = Awaited<ReturnType<Handler['acquireLock']>>;
@@ -52,11 +59,11 @@ export interface TusLibraryOptions {
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const { uploads } = options;
   const exchanges = new WeakMap<object, Exchange>();
-  const leases = new Map<string, { lease: Lease; stop: AbortController }>();
+  const leases = new Map<string, Held>();
 
   const server = new Server({
     path: '/uploads',
-    datastore: new UploadsDataStore(uploads, options.capabilities, (id) => leaseOf(id).lease),
+    datastore: new UploadsDataStore(uploads, options.capabilities, (id) => leases.get(id)),
     locker: {
       newLock: () => {
         throw new Error('leases are taken by acquireLock below');
@@ -96,13 +103,15 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     exchanges.set(context, exchange);
     exchange.uploadId = id;
     const stop = new AbortController();
-    const lease = await uploads.acquire(id, exchange.owner, {
+    // A POST that brings bytes has just made it.
+    const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
+    const lease = await uploads.acquire(upload, {
       signal: exchange.gone,
       onAsked: () => {
         stop.abort(new TidemarkError('upload_taken_over'));
       },
     });
-    const entry = { lease, stop };
+    const entry: Held = { lease, stop, upload: exchange.upload };
     leases.set(id, entry);
     return {
       lock: async () => undefined,
@@ -128,12 +137,16 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     context: CancellationContext,
   ): Promise<number> {
     const exchange = exchangeOf(context);
-    const { lease, stop } = leaseOf(upload.id);
-    const state = await uploads.current(upload.id, exchange.owner);
+    const { lease, stop, upload: state } = heldBy(upload.id);
+    if (!state) throw new Error(`upload ${upload.id} was not read under its lease`);
+    if (state.state !== 'receiving') {
+      // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
+      // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
+      exchange.upload = await uploads.current(state.id, exchange.owner);
+      return exchange.upload.offset;
+    }
     exchange.upload = state;
-    // The answer to its last PATCH was lost, and the client sends an empty one to be sure.
-    if (state.state === 'complete') return state.offset;
-    exchange.received = await uploads.receive(upload.id, exchange.body, { lease, signal: stop.signal, maxBytes });
+    exchange.received = await uploads.receive(state, exchange.body, { lease, signal: stop.signal, maxBytes });
     return exchange.received.offset;
   }
 
@@ -143,7 +156,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     return exchange;
   }
 
-  function leaseOf(id: string): { lease: Lease; stop: AbortController } {
+  function heldBy(id: string): Held {
     const entry = leases.get(id);
     if (!entry) throw new Error(`no lease on upload ${id}`);
     return entry;
@@ -160,12 +173,12 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
 /** What the library asks of a data store, answered by the life of uploads. */
 class UploadsDataStore extends DataStore {
   readonly #uploads: Uploads;
-  readonly #leaseOf: (id: string) => Lease;
+  readonly #held: (id: string) => Held | undefined;
 
-  constructor(uploads: Uploads, capabilities: Capabilities, leaseOf: (id: string) => Lease) {
+  constructor(uploads: Uploads, capabilities: Capabilities, held: (id: string) => Held | undefined) {
     super();
     this.#uploads = uploads;
-    this.#leaseOf = leaseOf;
+    this.#held = held;
     this.extensions = [
       'creation',
       'creation-with-upload',
@@ -183,6 +196,8 @@ class UploadsDataStore extends DataStore {
 
   override async getUpload(id: string): Promise<Upload> {
     const record = await this.#uploads.peek(id);
+    const held = this.#held(id);
+    if (held) held.upload = record;
     return new Upload({
       id,
       offset: record.offset,
@@ -192,11 +207,19 @@ class UploadsDataStore extends DataStore {
   }
 
   override async declareUploadLength(id: string, size: number): Promise<void> {
-    await this.#uploads.declareLength(id, this.#leaseOf(id), size);
+    const held = this.#requireHeld(id);
+    await this.#uploads.declareLength(id, held.lease, size);
+    if (held.upload) held.upload = { ...held.upload, size };
   }
 
   override async remove(id: string): Promise<void> {
-    await this.#uploads.terminate(id, this.#leaseOf(id));
+    await this.#uploads.terminate(id, this.#requireHeld(id).lease);
+  }
+
+  #requireHeld(id: string): Held {
+    const held = this.#held(id);
+    if (!held) throw new Error(`no lease on upload ${id}`);
+    return held;
   }
 
   override async write(): Promise<number> {

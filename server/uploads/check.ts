@@ -1,5 +1,6 @@
 /** The pre-check: is this content here already, or on its way? */
 import { randomUUID } from 'node:crypto';
+import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { checkName, typeOfName } from './names.ts';
@@ -21,7 +22,11 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
     if (content) {
       const file = await fileFor(content, query);
       // A content that was deleted meanwhile is not here any more.
-      if (file !== undefined) return { status: 'exists', content, file };
+      if (file !== undefined) {
+        // The one who published it may not have heard "complete" yet.
+        await catalog.durable();
+        return { status: 'exists', content, file };
+      }
     }
     return findUnfinished(query);
   }
@@ -41,7 +46,7 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
       return sameMd5.length === 1 ? visible[0] : undefined;
     }
     for (const content of visible) {
-      if ((content.sha256 ?? (await sha256Of(content))) === query.sha256) return content;
+      if ((content.sha256 ?? (await sha256IfThere(content))) === query.sha256) return content;
     }
     return undefined;
   }
@@ -54,6 +59,17 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
       return await running;
     } finally {
       computing.delete(content.id);
+    }
+  }
+
+  /** Undefined when its bytes are gone by accident: then it may be sent anew. */
+  async function sha256IfThere(content: ContentRecord): Promise<string | undefined> {
+    try {
+      return await sha256Of(content);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+      parts.log.error({ key: content.key, err: error }, 'bytes of a content are gone');
+      return undefined;
     }
   }
 
@@ -73,15 +89,13 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
   /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */
   async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
     if (query.filename === undefined) return (await catalog.findFileOfContent(content.id, query.owner)) ?? null;
-    const file = await catalog.addFile(content.id, {
+    return catalog.addFile(content.id, {
       id: randomUUID(),
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),
       uploadedAt: Date.now(),
     });
-    if (file) await catalog.durable();
-    return file;
   }
 
   async function findUnfinished(query: CheckQuery): Promise<CheckResult> {

@@ -34,9 +34,9 @@ export interface Uploads {
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
   view(id: string, owner: string): Promise<UploadRecord>;
-  /** An upload's row as the catalog has it, for a holder of its lease. @throws as `view`. */
+  /** An upload's row as the catalog has it, for its owner. @throws as `view`. */
   current(id: string, owner: string): Promise<UploadRecord>;
-  /** The row alone, for whoever has passed `view` or `acquire` in the same request. @throws `not_found`. */
+  /** The row alone, for whoever has passed `view` or `current` in the same request. @throws `not_found`. */
   peek(id: string): Promise<UploadRecord>;
   /**
    * The right to write; asks a running writer to stop. What a crash left beyond the
@@ -44,17 +44,18 @@ export interface Uploads {
    *
    * @throws `not_found`; `upload_locked` after the lock timeout.
    */
-  acquire(id: string, owner: string, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
   /** Sets a deferred length. */
   declareLength(id: string, lease: Lease, size: number): Promise<void>;
   /**
    * Appends the source at the upload's offset, and publishes when it was the last byte.
    * What arrived is kept, whatever ends the request.
    *
+   * @param upload - its row, read under the lease.
    * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
    */
   receive(
-    id: string,
+    upload: UploadRecord,
     source: Readable,
     options: { lease: Lease; signal: AbortSignal; maxBytes: number },
   ): Promise<Received>;

@@ -9,7 +9,7 @@ import { TidemarkError } from './errors.ts';
  */
 export async function endWithoutBytes(parts: Parts, uploadId: string, epoch: number, cause: unknown): Promise<never> {
   parts.log.error({ uploadId, err: cause }, 'bytes of an upload are gone');
-  await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes', Date.now());
-  await parts.store.discardUpload(uploadId);
+  const ended = await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes', Date.now());
+  if (ended) await parts.store.discardUpload(uploadId);
   throw new TidemarkError('upload_expired', { cause });
 }

@@ -105,12 +105,13 @@ async function findEqual(
     const theirs = await openContent(parts, content);
     // Gone by accident: nothing can be proved about them, and nobody is kept from storing them anew.
     if (!theirs) continue;
-    const ours = await parts.store.readUpload(upload);
-    if (!ours) {
+    try {
+      const ours = await parts.store.readUpload(upload);
+      if (!ours) return undefined;
+      if (await equalStreams(ours, theirs)) return content;
+    } finally {
       theirs.destroy();
-      return undefined;
     }
-    if (await equalStreams(ours, theirs)) return content;
     parts.log.warn({ uploadId: upload.id, md5: computed.md5 }, 'different bytes with the same MD5: kept apart');
   }
   return undefined;

@@ -1,10 +1,11 @@
 /** Receiving: bytes of one request into the store and the ledger, and on to publication. */
 import type { Readable } from 'node:stream';
+import type { DigestSet } from '../../stores/digests/digests.ts';
 import type { Commit } from '../../stores/store.ts';
 import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { Received } from './contract.ts';
-import { TidemarkError } from './errors.ts';
+import { hasCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
@@ -27,17 +28,26 @@ export interface ReceiveOptions {
 export async function receive(
   parts: Parts,
   writers: Writers,
-  id: string,
+  upload: UploadRecord,
   source: Readable,
   options: ReceiveOptions,
 ): Promise<Received> {
   const { catalog, store, limits } = parts;
-  const upload = await requireReceiving(parts, id);
+  const { id } = upload;
+  if (upload.state !== 'receiving') throw new TidemarkError('upload_taken_over');
   const { lease } = options;
   let expiresAt = upload.expiresAt;
   const { signal, unlink } = linkSignals(options.signal, parts.stopping);
 
+  /** The commit that makes the upload whole; the publication records the same, with one transaction less. */
+  let last: Commit | undefined;
+
   async function commit(progress: Commit): Promise<void> {
+    if (progress.offset === upload.size && !progress.part) last = progress;
+    else await record(progress);
+  }
+
+  async function record(progress: Commit): Promise<void> {
     const now = Date.now();
     const moved = progress.offset > upload.offset;
     if (moved) expiresAt = now + limits.uploadTtlMs;
@@ -62,6 +72,7 @@ export async function receive(
   } catch (error) {
     // What the store took may be ahead of the ledger now.
     writers.markUnsettled(id);
+    if (last) await record(last);
     await catalog.durable();
     throw error;
   } finally {
@@ -70,9 +81,14 @@ export async function receive(
 
   if (written.digests) {
     const complete: UploadRecord = { ...upload, offset: written.offset };
-    const file = await publish(parts, complete, lease.epoch, written.digests);
-    writers.forget(id);
-    return { offset: written.offset, file, expiresAt, interrupted: undefined };
+    try {
+      const file = await publishOnce(parts, writers, complete, lease.epoch, written.digests);
+      return { offset: written.offset, file, expiresAt, interrupted: undefined };
+    } catch (error) {
+      // Whole it is all the same, unless it was refused: the next who looks publishes it.
+      if (last && !hasCode(error, 'digest_mismatch') && !hasCode(error, 'upload_taken_over')) await record(last);
+      throw error;
+    }
   }
   await catalog.durable();
   if (signal.aborted) throw signal.reason;
@@ -88,11 +104,24 @@ export async function finish(parts: Parts, writers: Writers, id: string, lease: 
   const upload = await requireReceiving(parts, id);
   const lane = parts.digests.open(upload.snapshot);
   try {
-    const file = await publish(parts, upload, lease.epoch, await lane.digests());
-    writers.forget(id);
-    return file;
+    return await publishOnce(parts, writers, upload, lease.epoch, await lane.digests());
   } finally {
     lane.close();
+  }
+}
+
+/** Publishes; whatever comes of it, what was known of the upload in this process does not hold any more. */
+async function publishOnce(
+  parts: Parts,
+  writers: Writers,
+  upload: UploadRecord,
+  epoch: number,
+  digests: DigestSet,
+): Promise<FileRecord> {
+  try {
+    return await publish(parts, upload, epoch, digests);
+  } finally {
+    writers.forget(upload.id);
   }
 }
 

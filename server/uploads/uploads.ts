@@ -54,7 +54,7 @@ export function createUploads(
       await catalog.endUpload(id, null, 'terminated', 'no_room', Date.now());
       throw error;
     }
-    writers.markSettled(id);
+    writers.markCreated(upload);
     return upload;
   }
 
@@ -71,7 +71,9 @@ export function createUploads(
     const upload = await catalog.findUpload(id);
     if (!upload || upload.owner !== owner) throw new TidemarkError('not_found');
     if (upload.state === 'receiving' || upload.state === 'complete') {
-      if (upload.state === 'receiving' && Date.now() >= upload.expiresAt && !writers.isHeld(id)) {
+      // One with all its bytes is not given up: it is published by whoever looks.
+      const expired = upload.state === 'receiving' && Date.now() >= upload.expiresAt && !isWhole(upload);
+      if (expired && !writers.isHeld(id)) {
         throw new TidemarkError('upload_expired');
       }
       return upload;
@@ -132,14 +134,6 @@ export function createUploads(
     }
   }
 
-  async function acquire(
-    id: string,
-    owner: string,
-    options: { signal: AbortSignal; onAsked: () => void },
-  ): Promise<Lease> {
-    return writers.acquire(await current(id, owner), options);
-  }
-
   async function declareLength(id: string, lease: Lease, size: number): Promise<void> {
     refuseTooLarge(size);
     if (!(await catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
@@ -155,14 +149,21 @@ export function createUploads(
   }
 
   async function drop(id: string, lease: Lease, state: 'terminated', reason: string | null): Promise<void> {
+    let ended;
     try {
-      await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+      ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
     } catch (error) {
       // No room to record it: then the bytes, which may be what fills the disk, go first.
       if (!(error instanceof CatalogError && error.code === 'full')) throw error;
       if ((await catalog.findUpload(id))?.epoch !== lease.epoch) throw error;
       await store.discardUpload(id);
-      await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+      ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+    }
+    if (!ended) {
+      // Where another holds the lease by now, or has published it, the bytes are theirs.
+      const state = (await catalog.findUpload(id))?.state;
+      if (state === 'receiving' || state === 'complete') throw new TidemarkError('upload_taken_over');
+      return;
     }
     await catalog.durable();
     await store.discardUpload(id);
@@ -184,7 +185,7 @@ export function createUploads(
     });
     const linked = linkSignals(signal, stop.signal);
     try {
-      const received = await receive(parts, writers, id, source, {
+      const received = await receive(parts, writers, upload, source, {
         lease,
         signal: linked.signal,
         maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
@@ -208,10 +209,10 @@ export function createUploads(
     current: (id, owner) => translated(() => current(id, owner)),
     peek: (id) => translated(() => peek(id)),
     view: (id, owner) => translated(() => view(id, owner)),
-    acquire: (id, owner, options) => translated(() => acquire(id, owner, options)),
+    acquire: (upload, options) => translated(() => writers.acquire(upload, options)),
     declareLength: (id, lease, size) => translated(() => declareLength(id, lease, size)),
-    receive: (id, source, options: ReceiveOptions): Promise<Received> =>
-      translated(() => receive(parts, writers, id, source, options)),
+    receive: (upload, source, options: ReceiveOptions): Promise<Received> =>
+      translated(() => receive(parts, writers, upload, source, options)),
     terminate: (id, lease) => translated(() => terminate(id, lease)),
     receiveWhole: (request, source, signal) => translated(() => receiveWhole(request, source, signal)),
   };

@@ -23,8 +23,8 @@ export interface Writers {
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload may differ from the catalog. */
   needsRecovery(id: string): boolean;
-  /** The upload is as the catalog says: it was just created, or recovered. */
-  markSettled(id: string): void;
+  /** The upload was just created: the catalog has it right, and nobody has had its epoch. */
+  markCreated(upload: UploadRecord): void;
   /** The upload may be ahead of the catalog: a write failed half-way. */
   markUnsettled(id: string): void;
   /** The upload has ended. */
@@ -36,15 +36,20 @@ export function createWriters(parts: Parts): Writers {
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
+  /** Epochs that uploads were created with, until the first lease. */
+  const unusedEpochs = new Map<string, number>();
 
   async function acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease> {
     const asked = new AbortController();
     let recovering = true;
+    const unusedEpoch = unusedEpochs.get(upload.id);
+    unusedEpochs.delete(upload.id);
     const tracked = await whileWanted(upload.id, async () =>
       track(
         await parts.locker.acquire(upload.id, {
           signal: options.signal,
           timeoutMs: parts.limits.lockTimeoutMs,
+          ...(unusedEpoch === undefined ? {} : { unusedEpoch }),
           onAsked: () => {
             if (recovering) asked.abort(new TidemarkError('upload_taken_over'));
             options.onAsked();
@@ -128,14 +133,16 @@ export function createWriters(parts: Parts): Writers {
     isWanted: (id) => held.has(id) || wanted.has(id),
     released: async (id) => held.get(id)?.released,
     needsRecovery: (id) => !settled.has(id),
-    markSettled: (id) => {
+    markCreated: ({ id, epoch }) => {
       settled.add(id);
+      unusedEpochs.set(id, epoch);
     },
     markUnsettled: (id) => {
       settled.delete(id);
     },
     forget: (id) => {
       settled.delete(id);
+      unusedEpochs.delete(id);
     },
   };
 }

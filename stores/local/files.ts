@@ -1,13 +1,28 @@
 /**
  * File calls of the local store. What only touches the kernel's tables and caches
  * (open, stat, close) is done at once: handing it to another thread and back costs
- * several times the call. What may wait for the disk (write, sync, link, rename) goes
- * to libuv's threads. See docs/decisions/0007-small-file-calls.md.
+ * several times the call. What may wait for the disk or for the file system's journal
+ * (create, write, sync, link, rename) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
  */
-import { closeSync, fdatasync, fsync, fstatSync, link, openSync, read, rename, statSync, writev } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fsync,
+  fstatSync,
+  ftruncateSync,
+  link,
+  open,
+  openSync,
+  read,
+  rename,
+  statSync,
+  writev,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import { isFsError, isSystemError } from './errors.ts';
 
+const openAsync = promisify(open);
 const readAsync = promisify(read);
 const writevAsync = promisify(writev);
 const fdatasyncAsync = promisify(fdatasync);
@@ -23,29 +38,69 @@ const SYNCS_AT_ONCE = 3;
 
 /** An open file. All errors are the file system's. */
 export interface LocalFile {
-  readonly fd: number;
   size(): number;
+  /** How many names it has. */
+  links(): number;
   /** Writes all of the chunks at a position. */
   write(chunks: Uint8Array[], position: number): Promise<number>;
   read(buffer: Uint8Array, length: number, position: number): Promise<number>;
   /** Resolves when what was written before the call survives a power cut. */
   sync(): Promise<void>;
-  close(): void;
+  /** Cuts off what lies beyond. */
+  truncate(size: number): void;
+  /** Resolves when nothing that was begun is under way, however it ended. */
+  settled(): Promise<void>;
+  /** Closes it once nothing that was begun is under way: the descriptor's number may be another file's at once. */
+  close(): Promise<void>;
 }
 
-/** @throws the file system's error. */
-export function openFile(path: string, flags: number | string): LocalFile {
-  const fd = openSync(path, flags, 0o600);
+/** Opens a file that is there. @throws the file system's error. */
+export function openFile(path: string): LocalFile {
+  return localFile(openSync(path, 'r+'));
+}
+
+/** Opens a file, and makes it first if need be: that may wait for the file system's journal. */
+export async function createFile(path: string): Promise<LocalFile> {
+  return localFile(await openAsync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+}
+
+function localFile(fd: number): LocalFile {
+  const underWay = new Set<Promise<unknown>>();
+
+  function track<T>(operation: Promise<T>): Promise<T> {
+    underWay.add(operation);
+    return operation.finally(() => underWay.delete(operation));
+  }
+
+  async function settled(): Promise<void> {
+    await Promise.allSettled(underWay);
+  }
+
   return {
-    fd,
     size: () => fstatSync(fd).size,
-    write: (chunks, position) => writeAll(fd, chunks, position),
-    read: async (buffer, length, position) => (await readAsync(fd, buffer, 0, length, position)).bytesRead,
-    sync: () => inTurn(() => fdatasyncAsync(fd)),
-    close: () => {
+    links: () => fstatSync(fd).nlink,
+    write: (chunks, position) => track(writeAll(fd, chunks, position)),
+    read: async (buffer, length, position) => (await track(readAsync(fd, buffer, 0, length, position))).bytesRead,
+    sync: () => track(inTurn(() => fdatasyncAsync(fd))),
+    truncate: (size) => {
+      ftruncateSync(fd, size);
+    },
+    settled,
+    close: async () => {
+      if (underWay.size > 0) await settled();
       closeSync(fd);
     },
   };
+}
+
+/**
+ * After a sync that failed: takes back what it was for. The kernel tells once that it
+ * lost writes and then takes their pages for clean, so a later sync would succeed over
+ * bytes that were never stored. A file with a second name was synced before it got that.
+ */
+export async function cutUnsynced(file: LocalFile, syncedTo: number): Promise<void> {
+  await file.settled();
+  if (file.links() === 1 && file.size() > syncedTo) file.truncate(syncedTo);
 }
 
 /** Size of a file; undefined when there is none. */

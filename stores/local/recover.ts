@@ -1,8 +1,7 @@
 /** Taking up an upload after a crash: what the file holds beyond the last commit. */
-import { ftruncateSync } from 'node:fs';
 import { type DigestLane, type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
-import type { LocalFile } from './files.ts';
+import { cutUnsynced, type LocalFile } from './files.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -11,7 +10,9 @@ const READ_BYTES = 1024 * 1024;
  *
  * Writes go in order, one at a time, so after the death of the process alone the
  * file is whole up to its size. After a power cut it may have the size without the
- * bytes: what was not committed is then cut off.
+ * bytes: what was not committed is then cut off. A file with a second name had all
+ * its bytes synced before it was given that name, which others may have joined since:
+ * it is never cut.
  *
  * @returns null when the catalog has it right.
  * @throws StoreError `missing` when committed bytes are gone.
@@ -27,13 +28,19 @@ export async function recoverFile(
   if (fileSize < upload.offset) {
     throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - fileSize} committed bytes are gone`);
   }
+  const isFinal = file.links() > 1;
   const sameBoot = bootId !== null && upload.bootId === bootId;
-  const end = sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
-  if (end < fileSize) ftruncateSync(file.fd, end);
+  const end = isFinal || sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
+  if (end < fileSize && !isFinal) file.truncate(end);
 
   const snapshot = await digestUpTo(file, upload, end, digests, signal);
   if (end === upload.offset && snapshot === upload.snapshot) return null;
-  await file.sync();
+  try {
+    await file.sync();
+  } catch (error) {
+    await cutUnsynced(file, upload.offset);
+    throw error;
+  }
   return { offset: end, snapshot, bootId };
 }
 

@@ -1,6 +1,6 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { constants, statSync } from 'node:fs';
-import { mkdir, open, opendir, rm } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdir, open, opendir, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
@@ -18,7 +18,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { linkOrRename, openFile, sizeOf } from './files.ts';
+import { createFile, linkOrRename, openFile, sizeOf } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -81,12 +81,12 @@ class LocalStore extends FileStore implements Store {
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       // Once bytes are committed, a file that is not there is one that is lost.
-      const flags = upload.offset > 0 ? constants.O_RDWR : constants.O_RDWR | constants.O_CREAT;
-      const file = openFile(this.#unfinished(upload.id), flags);
+      const path = this.#unfinished(upload.id);
+      const file = upload.offset > 0 ? openFile(path) : await createFile(path);
       try {
         return await appendToFile(file, source, upload, this.#bootId, this.#syncFolder, options);
       } finally {
-        file.close();
+        await file.close();
       }
     });
   }
@@ -99,11 +99,11 @@ class LocalStore extends FileStore implements Store {
         if (upload.offset === 0 || upload.offset === upload.size) return null;
         throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
       }
-      const file = openFile(path, 'r+');
+      const file = openFile(path);
       try {
         return await recoverFile(file, upload, this.#bootId, digests, signal);
       } finally {
-        file.close();
+        await file.close();
       }
     });
   }
@@ -119,7 +119,7 @@ class LocalStore extends FileStore implements Store {
   }
 
   async discardUpload(id: string): Promise<void> {
-    await translated(`discarding upload ${id}`, () => rm(this.#unfinished(id), { force: true }));
+    await translated(`discarding upload ${id}`, () => removeFile(this.#unfinished(id)));
   }
 
   async *listUnfinished(): AsyncIterable<string> {
@@ -139,7 +139,7 @@ class LocalStore extends FileStore implements Store {
       const final = this.#path(key);
       if (sizeOf(unfinished) === undefined) {
         // Renamed by an attempt that was cut short, where there are no links.
-        if (upload.size === 0) openFile(final, constants.O_RDWR | constants.O_CREAT).close();
+        if (upload.size === 0) await (await createFile(final)).close();
         else if (sizeOf(final) !== upload.size) {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
@@ -160,7 +160,7 @@ class LocalStore extends FileStore implements Store {
 
   async removeContent(key: string): Promise<void> {
     // Streams that are open keep their descriptor and deliver to the end.
-    await translated(`removing ${key}`, () => rm(this.#path(key), { force: true }));
+    await translated(`removing ${key}`, () => removeFile(this.#path(key)));
   }
 
   async probe(): Promise<void> {
@@ -210,6 +210,15 @@ async function translated<T>(doing: string, action: () => Promise<T>): Promise<T
   }
 }
 
+/** Removes a file, if there is one. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isFsError(error, 'ENOENT')) throw error;
+  }
+}
+
 async function openStream(path: string, range?: ByteRange): Promise<Readable> {
   const file = await open(path, 'r');
   return file.createReadStream({ ...range, highWaterMark: READ_BYTES });
@@ -220,7 +229,12 @@ async function equalFiles(a: string, b: string): Promise<boolean> {
   // One file under both names: linked by an attempt that was cut short.
   if (first.ino === second.ino && first.dev === second.dev) return true;
   if (first.size !== second.size) return false;
-  return equalStreams(await openStream(a), await openStream(b));
+  const ours = await openStream(a);
+  try {
+    return await equalStreams(ours, await openStream(b));
+  } finally {
+    ours.destroy();
+  }
 }
 
 function describe(error: unknown): string {

@@ -4,7 +4,7 @@ import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { isSystemError, toStoreError } from './errors.ts';
-import type { LocalFile } from './files.ts';
+import { cutUnsynced, type LocalFile } from './files.ts';
 import type { FolderSync } from './sync.ts';
 
 /** Most that is hashed again after a crash. */
@@ -56,12 +56,22 @@ async function append(
   let syncedTo = upload.offset;
   let commitDueAt = Date.now() + FIRST_COMMIT_MS;
   let syncing: Promise<void> | undefined;
+  let syncFailed = false;
   let failure: Error | undefined;
   let result: Promise<Result> | undefined;
 
   /** Before its first commit the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
     if (upload.snapshot === null && committed === upload.offset) await syncFolder();
+  }
+
+  async function sync(): Promise<void> {
+    try {
+      await file.sync();
+    } catch (error) {
+      syncFailed = true;
+      throw error;
+    }
   }
 
   /** Syncs in the background, one at a time; commits too when one is due. */
@@ -73,7 +83,7 @@ async function append(
     const snapshot = commitDue ? lane.snapshot() : undefined;
     syncing = (async () => {
       try {
-        const [state] = await Promise.all([snapshot, file.sync(), snapshot && syncEntry()]);
+        const [state] = await Promise.all([snapshot, sync(), snapshot && syncEntry()]);
         syncedTo = upTo;
         if (!state) return;
         await options.commit({ offset: upTo, snapshot: state, bootId });
@@ -107,7 +117,7 @@ async function append(
     const { digests, snapshot } = await (result ?? readResult(lane));
     if (offset > committed || upload.snapshot === null) {
       await Promise.all([
-        offset > syncedTo ? file.sync() : undefined,
+        offset > syncedTo ? sync() : undefined,
         // Publication gives a complete file its final name and syncs the folder then.
         complete ? undefined : syncEntry(),
       ]);
@@ -126,6 +136,7 @@ async function append(
   } catch (error) {
     intake.stop(error);
     await syncing;
+    if (syncFailed) await cutUnsynced(file, syncedTo);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
 }

@@ -6,7 +6,9 @@ import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openLocalStore } from '../../stores/local/store.ts';
-import type { StoredUpload } from '../../stores/store.ts';
+import type { DigestPool } from '../../stores/digests/digests.ts';
+import { createFile } from '../../stores/local/files.ts';
+import type { Store, StoredUpload } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { describeStoreContract } from './contract.ts';
@@ -26,20 +28,23 @@ test('refuses a folder that is a file', async () => {
   await expect(openLocalStore({ folder: path })).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-test('keeps the bytes of an upload until it is discarded, whatever becomes of the final ones', async () => {
-  const store = await openLocalStore({ folder: await makeTempFolder() });
+const bytes = makeBytes(100_000, 12);
+const upload: StoredUpload = {
+  id: 'an-upload',
+  size: bytes.length,
+  offset: 0,
+  snapshot: null,
+  bootId: null,
+  filename: 'a.txt',
+  filetype: null,
+};
+
+/** A store with all bytes of `upload`. */
+async function storeWithUpload(): Promise<{ store: Store; digests: DigestPool; folder: string }> {
+  const folder = await makeTempFolder();
+  const store = await openLocalStore({ folder });
   const digests = createDigestPool(['md5']);
   onTestFinished(() => digests.close());
-  const bytes = makeBytes(100_000, 12);
-  const upload: StoredUpload = {
-    id: 'an-upload',
-    size: bytes.length,
-    offset: 0,
-    snapshot: null,
-    bootId: null,
-    filename: 'a.txt',
-    filetype: null,
-  };
   await store.createUpload(upload);
   await store.writeUpload(Readable.from([bytes]), upload, {
     digests,
@@ -47,6 +52,11 @@ test('keeps the bytes of an upload until it is discarded, whatever becomes of th
     maxBytes: bytes.length,
     commit: async () => undefined,
   });
+  return { store, digests, folder };
+}
+
+test('keeps the bytes of an upload until it is discarded, whatever becomes of the final ones', async () => {
+  const { store } = await storeWithUpload();
   for (const key of ['first.txt', 'first.txt', 'second.txt']) {
     await store.finalize(upload, key);
     expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
@@ -56,6 +66,24 @@ test('keeps the bytes of an upload until it is discarded, whatever becomes of th
   await store.discardUpload(upload.id);
   expect(md5(await buffer(await store.readContent('second.txt')))).toBe(md5(bytes));
   await expect(store.finalize({ ...upload, id: 'another' }, 'third.txt')).rejects.toMatchObject({ code: 'missing' });
+});
+
+test('what was made final is never cut, though the power failed before that was recorded', async () => {
+  const { store, digests } = await storeWithUpload();
+  await store.finalize(upload, 'final.txt');
+  const before = { ...upload, bootId: 'an earlier boot' };
+  const recovered = await store.recoverUpload(before, digests, new AbortController().signal);
+  expect(recovered).toMatchObject({ offset: bytes.length });
+  expect(md5(await buffer(await store.readContent('final.txt')))).toBe(md5(bytes));
+});
+
+test('a file is closed only when what was begun with it has ended', async () => {
+  const file = await createFile(join(await makeTempFolder(), 'file'));
+  let written = false;
+  const writing = file.write([makeBytes(20_000_000, 13)], 0).then(() => (written = true));
+  await file.close();
+  expect(written).toBe(true);
+  await writing;
 });
 
 test('refuses names that are paths', async () => {

@@ -15,7 +15,7 @@ import { makeBytes, md5 } from '../support/bytes.ts';
 import { COLLIDING } from '../support/collision.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
-import { head, send } from '../support/tus.ts';
+import { head, patch, send } from '../support/tus.ts';
 import { expectBytes, listFiles, storedNames } from './support.ts';
 
 interface Disk {
@@ -204,6 +204,9 @@ test('an upload that has all its bytes and cannot be published is never told com
     expect(state.status).toBeGreaterThanOrEqual(500);
     expect(state.headers['upload-offset']).toBeUndefined();
   }
+  const answer = await patch(`${service.url}/uploads/${id}`, 5, bytes.subarray(5));
+  expect(answer.status).toBeGreaterThanOrEqual(500);
+  expect(answer.headers['upload-offset']).toBeUndefined();
   await service.kill('SIGKILL');
   const again = new Database(join(folder, 'catalog.db'));
   again.exec('DROP TRIGGER obstacle');

@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import type { Lease } from '../../server/locks/locker.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
@@ -23,6 +24,7 @@ const bytes = makeBytes(300_000, 55);
 let parts: Parts;
 let writers: Writers;
 let id: string;
+let upload: UploadRecord;
 let lease: Lease;
 let stopping: AbortController;
 
@@ -52,8 +54,8 @@ beforeEach(async () => {
     filetype: null,
     metadata: '',
   };
-  await uploads.begin({ id, owner: 'anyone', declaration });
-  lease = await uploads.acquire(id, 'anyone', { signal: stopping.signal, onAsked: () => undefined });
+  upload = await uploads.begin({ id, owner: 'anyone', declaration });
+  lease = await uploads.acquire(upload, { signal: stopping.signal, onAsked: () => undefined });
 });
 
 afterEach(async () => {
@@ -63,7 +65,7 @@ afterEach(async () => {
 });
 
 function write(source: PassThrough): ReturnType<typeof receive> {
-  return receive(parts, writers, id, source, { lease, signal: stopping.signal, maxBytes: bytes.length });
+  return receive(parts, writers, upload, source, { lease, signal: stopping.signal, maxBytes: bytes.length });
 }
 
 const TAKEN_OVER = expect.objectContaining({ code: 'upload_taken_over', status: 423 });
@@ -120,7 +122,7 @@ test('the one who took it goes on, and all is right', async () => {
 });
 
 async function current(): Promise<NonNullable<Awaited<ReturnType<typeof parts.catalog.findUpload>>>> {
-  const upload = await parts.catalog.findUpload(id);
-  if (!upload) throw new Error('no such upload');
-  return upload;
+  const found = await parts.catalog.findUpload(id);
+  if (!found) throw new Error('no such found');
+  return found;
 }
