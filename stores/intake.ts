@@ -5,7 +5,7 @@
 import type { Readable } from 'node:stream';
 
 /** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
-const WAITING_BYTES = 8 * 1024 * 1024;
+const WAITING_BYTES = 4 * 1024 * 1024;
 const MOST_WAITING_BYTES = 1024 * 1024;
 /** What a socket delivers at once. */
 const LEAST_WAITING_BYTES = 64 * 1024;

@@ -161,8 +161,8 @@ export function createUploads(
     }
     if (!ended) {
       // Where another holds the lease by now, or has published it, the bytes are theirs.
-      const state = (await catalog.findUpload(id))?.state;
-      if (state === 'receiving' || state === 'complete') throw new TidemarkError('upload_taken_over');
+      const found = (await catalog.findUpload(id))?.state;
+      if (found === 'receiving' || found === 'complete') throw new TidemarkError('upload_taken_over');
       return;
     }
     await catalog.durable();

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, type DigestSet, SnapshotError } from './digests.ts';
 import { BLOCK_BYTES, type Piece, type Reply, type Request, type WorkerSetup } from './messages.ts';
 
-/** Blocks shared by all lanes: 16 MiB whatever the number of uploads. */
-const BLOCKS = 64;
+/** Blocks shared by all lanes: 8 MiB whatever the number of uploads. */
+const BLOCKS = 32;
 /** Blocks one lane may have in flight, so that a fast upload leaves some to the others. */
 const BLOCKS_PER_LANE = 12;
 /** Beyond this, memory bandwidth and the main thread are what limits. */

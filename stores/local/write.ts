@@ -18,6 +18,9 @@ const FIRST_COMMIT_MS = 1_000;
  * left to do, whatever the size of the file.
  */
 const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
+/** And when a pause comes with this much unsynced: a slow line then waits for nothing at its end. */
+const SYNC_IN_PAUSE_BYTES = 256 * 1024;
+const PAUSE_MS = 50;
 
 /**
  * Appends a source to an upload's file, from the upload's offset on. Ends with a
@@ -75,11 +78,11 @@ async function append(
   }
 
   /** Syncs in the background, one at a time; commits too when one is due. */
-  function syncBehind(): void {
+  function syncBehind(leastBytes: number): void {
     if (syncing || failure) return;
     const upTo = offset;
     const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || Date.now() >= commitDueAt;
-    if (!commitDue && upTo - syncedTo < SYNC_EVERY_BYTES) return;
+    if (!commitDue && upTo - syncedTo < leastBytes) return;
     const snapshot = commitDue ? lane.snapshot() : undefined;
     syncing = (async () => {
       try {
@@ -98,6 +101,7 @@ async function append(
     })();
   }
 
+  const pause = setTimeout(() => syncBehind(SYNC_IN_PAUSE_BYTES), PAUSE_MS);
   try {
     for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
       const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -106,10 +110,12 @@ async function append(
       if (offset + bytes === upload.size) result = hashed.then(() => readResult(lane));
       await Promise.all([file.write(batch, offset), hashed, result]);
       offset += bytes;
-      syncBehind();
+      syncBehind(SYNC_EVERY_BYTES);
+      pause.refresh();
       // A disk slower than the line: wait for it here, not at the end with all memory dirty.
       if (offset - syncedTo >= COMMIT_EVERY_BYTES) await syncing;
     }
+    clearTimeout(pause);
     await syncing;
     if (failure) throw failure;
 
@@ -134,6 +140,7 @@ async function append(
       interrupted: end.kind === 'end' ? undefined : end.cause,
     };
   } catch (error) {
+    clearTimeout(pause);
     intake.stop(error);
     await syncing;
     if (syncFailed) await cutUnsynced(file, syncedTo);

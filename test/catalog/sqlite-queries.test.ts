@@ -35,7 +35,7 @@ describe('queries of an SQLite catalog', () => {
       return prepare(sql);
     }) as typeof database.prepare;
     const nothing = async () => {};
-    catalog = createCatalog(new Kysely<Tables>({ dialect: createSqliteDialect(database) }), {
+    catalog = createCatalog(new Kysely<Tables>({ dialect: createSqliteDialect(database, () => undefined) }), {
       durable: nothing,
       ping: nothing,
       close: nothing,

@@ -34,6 +34,8 @@ test.skipIf(!CAN_TRACE)('HEAD tells what was durable when it looked, not what wa
   expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
   const log = join(service.dataDir, 'catalog.db-wal');
   const trace = await injectAt(service.pid, 'fdatasync', 'delay_enter=6s:when=1', log);
+  // Something for the look to make durable.
+  await createUpload(service.url, 10);
   const looking = head(location);
   const sender = openPatch(location, 1000, bytes.length - 1000);
   await sender.write(bytes.subarray(1000, 200_000));

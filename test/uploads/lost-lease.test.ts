@@ -123,6 +123,6 @@ test('the one who took it goes on, and all is right', async () => {
 
 async function current(): Promise<NonNullable<Awaited<ReturnType<typeof parts.catalog.findUpload>>>> {
   const found = await parts.catalog.findUpload(id);
-  if (!found) throw new Error('no such found');
+  if (!found) throw new Error('no such upload');
   return found;
 }

@@ -13,10 +13,14 @@ import { toCatalogError } from './errors.ts';
 /** More than there are distinct queries; bounds those whose text depends on their values. */
 const MAX_STATEMENTS = 200;
 
-/** The dialect for a database that is open already, and stays open. */
-export function createSqliteDialect(database: Database): Dialect {
+/**
+ * The dialect for a database that is open already, and stays open.
+ *
+ * @param onWrite - called after each statement that may have written to the log.
+ */
+export function createSqliteDialect(database: Database, onWrite: () => void): Dialect {
   return {
-    createDriver: () => new SqliteDriver(database),
+    createDriver: () => new SqliteDriver(database, onWrite),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -28,8 +32,8 @@ class SqliteDriver implements Driver {
   readonly #waiting: Array<() => void> = [];
   #taken = false;
 
-  constructor(database: Database) {
-    this.#connection = new SqliteConnection(database);
+  constructor(database: Database, onWrite: () => void) {
+    this.#connection = new SqliteConnection(database, onWrite);
   }
 
   async init(): Promise<void> {}
@@ -66,10 +70,12 @@ class SqliteDriver implements Driver {
 
 class SqliteConnection implements DatabaseConnection {
   readonly #database: Database;
+  readonly #onWrite: () => void;
   readonly #statements = new Map<string, Statement>();
 
-  constructor(database: Database) {
+  constructor(database: Database, onWrite: () => void) {
     this.#database = database;
+    this.#onWrite = onWrite;
   }
 
   get inTransaction(): boolean {
@@ -80,9 +86,14 @@ class SqliteConnection implements DatabaseConnection {
     if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     try {
       const statement = this.#prepare(sql);
-      if (statement.reader) return { rows: statement.all(parameters) as Row[] };
-      const { changes } = statement.run(parameters);
-      return { rows: [], numAffectedRows: BigInt(changes) };
+      try {
+        if (statement.reader) return { rows: statement.all(parameters) as Row[] };
+        const { changes } = statement.run(parameters);
+        return { rows: [], numAffectedRows: BigInt(changes) };
+      } finally {
+        // COMMIT counts as read-only to SQLite, and is what writes.
+        if (!statement.reader || !statement.readonly) this.#onWrite();
+      }
     } catch (error) {
       throw toCatalogError(error, this.#database.name);
     }

@@ -7,6 +7,8 @@ import { dirname } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 
 export interface Syncer {
+  /** Something was written to the log. */
+  markWritten(): void;
   /** Resolves when everything written before the call is on the disk. */
   sync(): Promise<void>;
   /** Why syncing has failed, once it has. */
@@ -22,7 +24,7 @@ export interface Syncer {
  * A failure is final: the kernel reports lost writes once and then forgets that
  * they were lost, so a later success would prove nothing about them.
  */
-export function createGroupSync(syncOnce: () => Promise<void>): Omit<Syncer, 'close'> {
+export function createGroupSync(syncOnce: () => Promise<void>): Pick<Syncer, 'sync' | 'failure'> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   let failed: CatalogError | undefined;
@@ -79,7 +81,14 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
     throw error;
   }
 
-  const group = createGroupSync(() => wal.datasync());
+  /** Counts writes; what this process finds in the log at the start is one. */
+  let written = 1;
+  let synced = 0;
+  const group = createGroupSync(async () => {
+    const upTo = written;
+    await wal.datasync();
+    synced = upTo;
+  });
   let closing: Promise<void> | undefined;
 
   async function syncAndClose(): Promise<void> {
@@ -91,8 +100,12 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
   }
 
   return {
+    markWritten: () => {
+      written++;
+    },
     sync() {
       if (closing) return Promise.reject(new CatalogError('unavailable', `the catalog ${databaseFile} is closed`));
+      if (synced === written && !group.failure()) return Promise.resolve();
       return group.sync();
     },
     failure: group.failure,

@@ -25,7 +25,7 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
   const database = openDatabase(file);
   try {
     const syncer = await openWalSyncer(file);
-    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database) });
+    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, () => syncer.markWritten()) });
     return createCatalog(db, {
       durable: () => syncer.sync(),
 
