@@ -85,7 +85,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
     const files = createFiles(parts, fileActions, createCheck(parts, uploads));
     const sweeper = createSweeper(parts, writers, uploads);
-    await sweeper.sweepBeforeStart();
+    await sweeper.sweepRemovals();
 
     const app = createApp({
       config,

@@ -12,27 +12,33 @@ const SWEEP_EVERY_MS = 60_000;
 const BATCH = 100;
 
 export interface Sweeper {
-  /** What must be done before the first request: removals, and publications that were cut short. */
-  sweepBeforeStart(): Promise<void>;
-  /** Everything else, at once and then every minute, until the service stops. */
+  /** Removals that were cut short: before the first request, as it may publish anew under one of their keys. */
+  sweepRemovals(): Promise<void>;
+  /** Publications that were cut short and everything else, at once and then every minute, until the service stops. */
   run(): Promise<void>;
 }
 
 export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads): Sweeper {
   const { catalog, store, log } = parts;
 
-  async function sweepBeforeStart(): Promise<void> {
+  async function sweepRemovals(): Promise<void> {
     for (const key of await catalog.listRemovals(Number.MAX_SAFE_INTEGER)) await removeBytes(parts, key);
-    for (const { id } of await catalog.listUnpublished(Number.MAX_SAFE_INTEGER)) {
-      await attempt(id, 'publication', () => settle(id));
-    }
   }
 
   async function run(): Promise<void> {
+    await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
     while (!parts.stopping.aborted) {
       await attempt(undefined, 'expiry', sweepExpired);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
+    }
+  }
+
+  /** After a start: uploads that have all their bytes. Whoever asks for one of them meanwhile has it published, too. */
+  async function sweepUnpublished(): Promise<void> {
+    for (const { id } of await catalog.listUnpublished(Number.MAX_SAFE_INTEGER)) {
+      if (parts.stopping.aborted) return;
+      if (!writers.isHeld(id)) await attempt(id, 'publication', () => settle(id));
     }
   }
 
@@ -71,9 +77,10 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     const now = Date.now();
     for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
       let ended = 0;
-      for (const { id } of batch) {
+      for (const { id, offset, size } of batch) {
         if (parts.stopping.aborted) return;
-        if (writers.isHeld(id)) continue;
+        // Its writer is publishing it, which may take longer than its life.
+        if (writers.isHeld(id) && offset === size) continue;
         await attempt(id, 'expiry', () => expire(id));
         ended++;
       }
@@ -86,7 +93,8 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   async function expire(id: string): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state !== 'receiving' || upload.expiresAt > Date.now()) return;
-    // Short enough that whoever asks can wait for it.
+    // A holder whose bytes were still coming would have moved the expiry: it is asked to stop, and commits what it has.
+    // Held only so long that whoever asks can wait for it.
     const lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
     try {
       const now = await catalog.findUpload(id);
@@ -95,6 +103,8 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
         await finish(parts, writers, id, lease);
         return;
       }
+      // Bytes came meanwhile, or were found.
+      if (now.expiresAt > Date.now()) return;
       await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now());
       await catalog.durable();
       await store.discardUpload(id);
@@ -113,5 +123,5 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     }
   }
 
-  return { sweepBeforeStart, run };
+  return { sweepRemovals, run };
 }
