@@ -25,7 +25,7 @@ const DEEPEST_LEVEL = 6;
  *
  * @param target - where the lines go; stdout by default, each line at once.
  */
-export function createLog(level: Config['logLevel'], target: DestinationStream = pino.destination(1)): Logger {
+export function createLog(level: Config['logLevel'], target: DestinationStream = openStdout()): Logger {
   return pino(
     {
       level,
@@ -35,6 +35,14 @@ export function createLog(level: Config['logLevel'], target: DestinationStream =
     },
     target,
   );
+}
+
+/** A log that cannot be written (its disk is full, its reader gone) must not take the service with it. */
+function openStdout(): DestinationStream {
+  // What cannot be written is kept for later, within a limit.
+  const stdout = pino.destination({ dest: 1, sync: true, maxLength: 1024 * 1024 });
+  stdout.on('error', () => undefined);
+  return stdout;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The composition root: a Config -> a running service. The only place where parts meet. */
 import { setMaxListeners } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
@@ -10,7 +10,8 @@ import { StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
-import { configureServer, createApp, MAX_HEADER_BYTES } from './http/app.ts';
+import { createApp } from './http/app.ts';
+import { createHttpServer } from './http/server.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { createCheck } from './uploads/check.ts';
@@ -84,7 +85,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
     const files = createFiles(parts, fileActions, createCheck(parts, uploads));
     const sweeper = createSweeper(parts, writers, uploads);
-    await sweeper.sweepBeforeStart();
+    await sweeper.sweepRemovals();
 
     const app = createApp({
       config,
@@ -100,11 +101,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
-    const answer = app.callback();
-    const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-      void answer(request, response);
-    });
-    configureServer(server);
+    const server = createHttpServer({ answer: app.callback(), idleTimeoutMs: config.idleTimeoutMs, log });
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;

@@ -1,12 +1,17 @@
 import type { Readable } from 'node:stream';
 
-/** Whether two streams deliver the same bytes. Both are closed when this returns. */
-export async function equalStreams(a: Readable, b: Readable): Promise<boolean> {
+/**
+ * Whether two streams deliver the same bytes. Both are closed when this returns.
+ *
+ * @param signal - ends the comparison; its reason is thrown.
+ */
+export async function equalStreams(a: Readable, b: Readable, signal?: AbortSignal): Promise<boolean> {
   const left = chunksOf(a);
   const right = chunksOf(b);
   try {
     let [fromLeft, fromRight] = await Promise.all([next(left), next(right)]);
     for (;;) {
+      signal?.throwIfAborted();
       if (!fromLeft || !fromRight) return fromLeft === fromRight;
       const length = Math.min(fromLeft.length, fromRight.length);
       if (fromLeft.compare(fromRight, 0, length, 0, length) !== 0) return false;

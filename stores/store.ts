@@ -24,6 +24,8 @@ export interface Capabilities {
   readonly terminate: boolean;
   /** `listUnfinished` names what is in the store, so that strays can be swept. */
   readonly listUnfinished: boolean;
+  /** `listContents` names all final bytes; their keys begin with the MD5 of the content. */
+  readonly listContents: boolean;
 }
 
 /** What a store knows of an upload: its row in the catalog, as of its last commit. */
@@ -51,6 +53,11 @@ export interface Commit {
   snapshot: Uint8Array;
   bootId: string | null;
   part?: StoredPart;
+  /**
+   * The caller may leave it out when the upload is published at once: should the process
+   * die in between, `recoverUpload` establishes the same.
+   */
+  optional?: boolean;
 }
 
 export interface WriteOptions {
@@ -124,6 +131,8 @@ export interface Store {
   readContent(key: string, range?: ByteRange): Promise<Readable>;
   /** Size of final bytes; undefined when there are none. */
   contentSize(key: string): Promise<number | undefined>;
+  /** Keys that have final bytes, of a content or not; only with capability `listContents`. */
+  listContents(): AsyncIterable<string>;
   /** Removes final bytes. */
   removeContent(key: string): Promise<void>;
 

@@ -193,6 +193,8 @@ export interface Catalog {
   publish(publication: Publication): Promise<PublishOutcome>;
   /** Store keys whose content is gone and whose bytes may still be there. */
   listRemovals(limit: number): Promise<string[]>;
+  /** Those of these store keys, 100 at most, that a content has. */
+  filterKeys(keys: string[]): Promise<Set<string>>;
   /** The bytes of `key` are gone. */
   removalDone(key: string): Promise<void>;
 

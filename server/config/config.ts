@@ -31,6 +31,8 @@ export interface Config {
   shutdownTimeoutMs: number;
   /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
   lockTimeoutMs: number;
+  /** How long nothing may move on a connection while it is the client's turn (`IDLE_TIMEOUT`). */
+  idleTimeoutMs: number;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
 

@@ -48,6 +48,7 @@ export function parseConfig(env: Env): Config {
     },
     shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
     lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
+    idleTimeoutMs: read.duration('IDLE_TIMEOUT', '5m', LONGEST_WAIT),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   checkProxies(config.trustProxy, read);

@@ -1,5 +1,4 @@
 /** The HTTP edge: middleware in order, then routes. */
-import type { Server } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
@@ -18,8 +17,6 @@ import { addOlderRoutes } from './older-api.ts';
 import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import type { Handler, RequestState } from './state.ts';
-
-export { MAX_HEADER_BYTES } from './limits.ts';
 
 export interface AppParts {
   config: Config;
@@ -55,13 +52,6 @@ export function createApp(parts: AppParts): Koa<RequestState> {
     throw new TidemarkError('method_not_allowed', { headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } });
   });
   return app;
-}
-
-/** Limits of the socket: uploads may last for days, idle connections may not. */
-export function configureServer(server: Server): void {
-  server.requestTimeout = 0;
-  server.headersTimeout = 60_000;
-  server.keepAliveTimeout = 65_000;
 }
 
 function createRoutes(parts: AppParts): Router<RequestState> {

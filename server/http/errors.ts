@@ -28,14 +28,17 @@ export function errorAnswers(): Handler {
       ctx.set('Cache-Control', 'no-store');
       ctx.body = {
         ...(WITH_STATUS.test(ctx.path) ? { status: 'error' } : {}),
-        error: {
-          code: refusal.code,
-          message: refusal.message,
-          ...(refusal.field === undefined ? {} : { field: refusal.field }),
-        },
+        ...describeRefusal(refusal),
       };
     }
   };
+}
+
+/** A refusal as every answer tells it. */
+export function describeRefusal({ code, message, field }: TidemarkError): {
+  error: { code: string; message: string; field?: string };
+} {
+  return { error: { code, message, ...(field === undefined ? {} : { field }) } };
 }
 
 function toRefusal(error: unknown): TidemarkError {

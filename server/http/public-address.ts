@@ -30,7 +30,7 @@ export function createAddressOf(
     if (config.host !== null)
       return `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${own.port}`;
     const called = request.headers.host;
-    return called && HOST.test(called) ? `http://${called}` : own.origin;
+    return called && isHost(called) ? `http://${called}` : own.origin;
   };
 }
 
@@ -40,9 +40,14 @@ function readForwarded(request: IncomingMessage): string | undefined {
   const host =
     /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
-  if (!host || !HOST.test(host) || !/^https?$/i.test(proto)) return undefined;
+  if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
   const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';
   return `${proto.toLowerCase()}://${host}${PREFIX.test(prefix) ? prefix : ''}`;
+}
+
+/** A port may be out of range, and a number no address, in what looks like a host. */
+function isHost(text: string): boolean {
+  return HOST.test(text) && URL.canParse(`http://${text}`);
 }
 
 function first(header: string | string[] | undefined): string | undefined {

@@ -33,9 +33,10 @@ export function requestLog(log: Logger): Handler {
       await next();
     } finally {
       // After both: of a client that left, the routes find out later which upload it was about.
-      void closed.then((measured) => {
-        writeLine(ctx, measured);
-      });
+      closed
+        .then((measured) => writeLine(ctx, measured))
+        // A line that cannot be written is no reason to end; and where could it be told?
+        .catch(() => undefined);
     }
   };
 }

@@ -14,6 +14,7 @@ const CATALOGUE = {
   forbidden_operation:      [403, 'This operation is not supported.'],
   not_found:                [404, 'There is nothing here by that name.'],
   method_not_allowed:       [405, 'This method is not supported here.'],
+  request_timeout:          [408, 'The request did not arrive in time.'],
   offset_conflict:          [409, 'Upload-Offset differs from the stored offset.'],
   upload_expired:           [410, 'The upload has expired; begin a new one.'],
   upload_rejected:          [410, 'The upload was rejected; begin a new one.'],

@@ -39,11 +39,11 @@ export async function receive(
   let expiresAt = upload.expiresAt;
   const { signal, unlink } = linkSignals(options.signal, parts.stopping);
 
-  /** The commit that makes the upload whole; the publication records the same, with one transaction less. */
+  /** The commit that makes the upload whole: the publication records the same, so that this one can be saved. */
   let last: Commit | undefined;
 
   async function commit(progress: Commit): Promise<void> {
-    if (progress.offset === upload.size && !progress.part) last = progress;
+    if (progress.offset === upload.size && progress.optional) last = progress;
     else await record(progress);
   }
 

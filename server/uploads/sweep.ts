@@ -10,43 +10,47 @@ import type { Writers } from './writers.ts';
 const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
 const BATCH = 100;
+const MD5_DIGITS = 32;
 
 export interface Sweeper {
-  /** What must be done before the first request: removals, and publications that were cut short. */
-  sweepBeforeStart(): Promise<void>;
-  /** Everything else, at once and then every minute, until the service stops. */
+  /** Removals that were cut short: before the first request, as it may publish anew under one of their keys. */
+  sweepRemovals(): Promise<void>;
+  /** Publications that were cut short and everything else, at once and then every minute, until the service stops. */
   run(): Promise<void>;
 }
 
 export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads): Sweeper {
   const { catalog, store, log } = parts;
 
-  async function sweepBeforeStart(): Promise<void> {
+  async function sweepRemovals(): Promise<void> {
     for (const key of await catalog.listRemovals(Number.MAX_SAFE_INTEGER)) await removeBytes(parts, key);
-    for (const { id } of await catalog.listUnpublished(Number.MAX_SAFE_INTEGER)) {
-      await attempt(id, 'publication', () => settle(id));
-    }
   }
 
   async function run(): Promise<void> {
+    await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
+    await attempt(undefined, 'looking over contents', sweepContents);
     while (!parts.stopping.aborted) {
       await attempt(undefined, 'expiry', sweepExpired);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
     }
   }
 
+  /** After a start: uploads that have all their bytes. Whoever asks for one of them meanwhile has it published, too. */
+  async function sweepUnpublished(): Promise<void> {
+    for (const { id } of await catalog.listUnpublished(Number.MAX_SAFE_INTEGER)) {
+      if (parts.stopping.aborted) return;
+      if (!writers.isHeld(id)) await attempt(id, 'publication', () => settle(id));
+    }
+  }
+
   /** After a start: bytes of no upload go; those of uploads are taken up, and published if complete. */
   async function sweepUnfinished(): Promise<void> {
     if (!store.capabilities.listUnfinished) return;
-    let ids: string[] = [];
-    for await (const id of store.listUnfinished()) {
-      ids.push(id);
-      if (ids.length < BATCH) continue;
+    for await (const ids of inBatches(store.listUnfinished())) {
+      if (parts.stopping.aborted) return;
       await sweepIds(ids);
-      ids = [];
     }
-    await sweepIds(ids);
   }
 
   async function sweepIds(ids: string[]): Promise<void> {
@@ -62,6 +66,29 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     }
   }
 
+  /** After a start: bytes that were made final for a publication that never came, or outlived their removal. */
+  async function sweepContents(): Promise<void> {
+    if (!store.capabilities.listContents) return;
+    for await (const keys of inBatches(store.listContents())) {
+      const known = await catalog.filterKeys(keys);
+      for (const key of keys) {
+        if (parts.stopping.aborted) return;
+        if (!known.has(key)) await attempt(undefined, 'removal of stray bytes', () => removeStray(key));
+      }
+    }
+  }
+
+  async function removeStray(key: string): Promise<void> {
+    // Keys that are listed begin with their MD5: nobody publishes under this one meanwhile.
+    await parts.contentMutex.run(key.slice(0, MD5_DIGITS), async () => {
+      if ((await catalog.filterKeys([key])).has(key)) return;
+      // Where a store has to move an upload's bytes, these may be all that is left of one.
+      if ((await catalog.listUnpublished(1)).length > 0) return;
+      log.info({ key }, 'stray bytes removed');
+      await store.removeContent(key);
+    });
+  }
+
   async function settle(id: string): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state === 'receiving') await uploads.view(id, upload.owner);
@@ -71,11 +98,11 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     const now = Date.now();
     for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
       let ended = 0;
-      for (const { id } of batch) {
+      for (const { id, offset, size } of batch) {
         if (parts.stopping.aborted) return;
-        if (writers.isHeld(id)) continue;
-        await attempt(id, 'expiry', () => expire(id));
-        ended++;
+        // Its writer is publishing it, which may take longer than its life.
+        if (writers.isHeld(id) && offset === size) continue;
+        if (await attempt(id, 'expiry', () => expire(id))) ended++;
       }
       // Whatever could not be ended now comes again with the next sweep.
       batch = ended === BATCH ? await catalog.listExpired(now, BATCH) : [];
@@ -86,7 +113,8 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   async function expire(id: string): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state !== 'receiving' || upload.expiresAt > Date.now()) return;
-    // Short enough that whoever asks can wait for it.
+    // A holder whose bytes were still coming would have moved the expiry: it is asked to stop, and commits what it has.
+    // Held only so long that whoever asks can wait for it.
     const lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
     try {
       const now = await catalog.findUpload(id);
@@ -95,7 +123,9 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
         await finish(parts, writers, id, lease);
         return;
       }
-      await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now());
+      // Bytes came meanwhile, or were found.
+      if (now.expiresAt > Date.now()) return;
+      if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now()))) return;
       await catalog.durable();
       await store.discardUpload(id);
       writers.forget(id);
@@ -105,13 +135,26 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     }
   }
 
-  async function attempt(uploadId: string | undefined, what: string, action: () => Promise<unknown>): Promise<void> {
+  async function attempt(uploadId: string | undefined, what: string, action: () => Promise<unknown>): Promise<boolean> {
     try {
       await action();
+      return true;
     } catch (error) {
       if (!parts.stopping.aborted) log.warn({ uploadId, err: error }, `sweep: ${what} failed`);
+      return false;
     }
   }
 
-  return { sweepBeforeStart, run };
+  return { sweepRemovals, run };
+}
+
+async function* inBatches(items: AsyncIterable<string>): AsyncIterable<string[]> {
+  let batch: string[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }

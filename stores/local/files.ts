@@ -111,6 +111,17 @@ export function sizeOf(path: string): number | undefined {
 /** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
+/** Whether the file system lets a file have a second name; makes it. */
+export async function canLink(from: string, to: string): Promise<boolean> {
+  try {
+    await linkAsync(from, to);
+    return true;
+  } catch (error) {
+    if (isSystemError(error) && NO_LINKS.has(error.code ?? '')) return false;
+    throw error;
+  }
+}
+
 /**
  * Gives a file a second name, or another one where the file system has no links.
  *

@@ -1,6 +1,6 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
 import { statSync } from 'node:fs';
-import { mkdir, open, opendir, rm, unlink } from 'node:fs/promises';
+import { mkdir, open, opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
@@ -18,7 +18,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { createFile, linkOrRename, openFile, sizeOf } from './files.ts';
+import { canLink, createFile, linkOrRename, openFile, sizeOf } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -27,6 +27,8 @@ import { appendToFile } from './write.ts';
 const UNFINISHED = 'tmp_';
 /** Longest extension kept in a final name; see names.ts of the service for what a name may hold. */
 const EXTENSION = /\.[a-z0-9]{1,16}$/;
+/** Names that `keyFor` gives; whatever else is in the folder is not ours to touch. */
+const FINAL = /^[0-9a-f]{32}(-[1-9][0-9]*)?(\.[a-z0-9]{1,16})?$/;
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 const READ_BYTES = 256 * 1024;
 
@@ -46,6 +48,7 @@ export async function openLocalStore({ folder }: LocalStoreOptions): Promise<Sto
     await mkdir(folder, { recursive: true });
     const store = new LocalStore(folder);
     await store.probe();
+    await store.tryLinks();
     return store;
   } catch (error) {
     throw new StoreError('unavailable', `the folder ${folder} cannot be used: ${describe(error)}`, error);
@@ -60,6 +63,8 @@ class LocalStore extends FileStore implements Store {
   readonly name = 'local';
   readonly capabilities: Capabilities;
   readonly #bootId = readBootId();
+  /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
+  #hasLinks = false;
   readonly #syncFolder;
 
   constructor(folder: string) {
@@ -69,6 +74,7 @@ class LocalStore extends FileStore implements Store {
       deferLength: this.hasExtension('creation-defer-length'),
       terminate: this.hasExtension('termination'),
       listUnfinished: true,
+      listContents: true,
     };
   }
 
@@ -84,7 +90,8 @@ class LocalStore extends FileStore implements Store {
       const path = this.#unfinished(upload.id);
       const file = upload.offset > 0 ? openFile(path) : await createFile(path);
       try {
-        return await appendToFile(file, source, upload, this.#bootId, this.#syncFolder, options);
+        const place = { bootId: this.#bootId, syncFolder: this.#syncFolder, hasLinks: this.#hasLinks };
+        return await appendToFile(file, source, upload, place, options);
       } finally {
         await file.close();
       }
@@ -125,6 +132,12 @@ class LocalStore extends FileStore implements Store {
   async *listUnfinished(): AsyncIterable<string> {
     for await (const entry of await opendir(this.directory)) {
       if (entry.name.startsWith(UNFINISHED)) yield entry.name.slice(UNFINISHED.length);
+    }
+  }
+
+  async *listContents(): AsyncIterable<string> {
+    for await (const entry of await opendir(this.directory)) {
+      if (FINAL.test(entry.name)) yield entry.name;
     }
   }
 
@@ -171,9 +184,20 @@ class LocalStore extends FileStore implements Store {
         await file.write('tidemark');
       } finally {
         await file.close();
-        await rm(path, { force: true });
+        await removeFile(path);
       }
     });
+  }
+
+  /** Finds out whether the file system has links; to be called once, before the first upload. */
+  async tryLinks(): Promise<void> {
+    const path = join(this.directory, `.links-${process.pid}`);
+    const other = `${path}-other`;
+    await removeFile(other);
+    await (await createFile(path)).close();
+    this.#hasLinks = await canLink(path, other);
+    await removeFile(path);
+    await removeFile(other);
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,14 @@ const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
 const SYNC_IN_PAUSE_BYTES = 256 * 1024;
 const PAUSE_MS = 50;
 
+/** Where a file is, and what can be said of it there. */
+interface Place {
+  bootId: string | null;
+  syncFolder: FolderSync;
+  /** The file keeps its name when it is given its final one. */
+  hasLinks: boolean;
+}
+
 /**
  * Appends a source to an upload's file, from the upload's offset on. Ends with a
  * commit of everything that was written.
@@ -32,13 +40,12 @@ export async function appendToFile(
   file: LocalFile,
   source: Readable,
   upload: StoredUpload,
-  bootId: string | null,
-  syncFolder: FolderSync,
+  place: Place,
   options: WriteOptions,
 ): Promise<Written> {
   const lane = options.digests.open(upload.snapshot);
   try {
-    return await append(file, lane, source, upload, bootId, syncFolder, options);
+    return await append(file, lane, source, upload, place, options);
   } finally {
     lane.close();
   }
@@ -49,8 +56,7 @@ async function append(
   lane: DigestLane,
   source: Readable,
   upload: StoredUpload,
-  bootId: string | null,
-  syncFolder: FolderSync,
+  place: Place,
   options: WriteOptions,
 ): Promise<Written> {
   const intake = openIntake(source, options.signal, options.maxBytes);
@@ -65,7 +71,7 @@ async function append(
 
   /** Before its first commit the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
-    if (upload.snapshot === null && committed === upload.offset) await syncFolder();
+    if (upload.snapshot === null && committed === upload.offset) await place.syncFolder();
   }
 
   async function sync(): Promise<void> {
@@ -89,7 +95,7 @@ async function append(
         const [state] = await Promise.all([snapshot, sync(), snapshot && syncEntry()]);
         syncedTo = upTo;
         if (!state) return;
-        await options.commit({ offset: upTo, snapshot: state, bootId });
+        await options.commit({ offset: upTo, snapshot: state, bootId: place.bootId });
         committed = upTo;
         commitDueAt = Date.now() + COMMIT_EVERY_MS;
       } catch (error) {
@@ -127,7 +133,7 @@ async function append(
         // Publication gives a complete file its final name and syncs the folder then.
         complete ? undefined : syncEntry(),
       ]);
-      const last: Commit = { offset, snapshot, bootId };
+      const last: Commit = { offset, snapshot, bootId: place.bootId, optional: complete && place.hasLinks };
       await options.commit(last);
     }
     const end = intake.ended;

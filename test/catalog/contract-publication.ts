@@ -179,6 +179,15 @@ export function describePublication(current: Current): void {
       expect(await catalog.ownsContent('ann', content.id + 1)).toBe(false);
     });
 
+    it('are known by their keys', async () => {
+      const { catalog } = current();
+      const { content } = await addPublished(catalog, newContent('k'));
+      const removed = await addPublished(catalog, newContent('l'));
+      await catalog.deleteFile(removed.id, 'ann');
+      const known = await catalog.filterKeys([content.key, removed.content.key, 'never']);
+      expect([...known]).toEqual([content.key]);
+    });
+
     it('leave removals, in order, until their bytes are gone', async () => {
       const { catalog } = current();
       const keys: string[] = [];

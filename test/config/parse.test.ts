@@ -36,13 +36,14 @@ describe('an empty environment', () => {
       access: { tokens: [], instant: 'owner', publicRead: false },
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
+      idleTimeoutMs: 300_000,
       logLevel: 'info',
     });
   });
 
   test('is what empty and blank variables give, too', () => {
     const names = 'HOST HTTP_PORT LISTEN PUBLIC_URL TRUST_PROXY STORE DATA_DIR DATABASE_URL MAX_FILE_SIZE UPLOAD_TTL';
-    const more = 'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ SHUTDOWN_TIMEOUT LOCK_TIMEOUT LOG_LEVEL';
+    const more = 'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
     const variables = `${names} ${more}`.split(' ');
     for (const blank of ['', '  ']) {
       expect(parseConfig(Object.fromEntries(variables.map((name) => [name, blank])))).toEqual(parseConfig({}));
@@ -75,6 +76,7 @@ test('every variable is taken over', () => {
     PUBLIC_READ: 'TRUE',
     SHUTDOWN_TIMEOUT: '30s',
     LOCK_TIMEOUT: '500ms',
+    IDLE_TIMEOUT: '10m',
     LOG_LEVEL: 'debug',
     S3_BUCKET: 'of no interest to this store',
   });
@@ -101,6 +103,7 @@ test('every variable is taken over', () => {
     },
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
+    idleTimeoutMs: 600_000,
     logLevel: 'debug',
   });
 });
@@ -138,6 +141,7 @@ test('all problems are reported at once, each under its variable, with what was 
     PUBLIC_READ: 'sometimes',
     SHUTDOWN_TIMEOUT: '2d',
     LOCK_TIMEOUT: '0s',
+    IDLE_TIMEOUT: 'never',
     LOG_LEVEL: 'loud',
   };
   const problems = problemsOf(env);

@@ -58,6 +58,8 @@ describe('behind no proxy', () => {
 
   test('a Host that is none is not repeated', async () => {
     expectBase(await addresses(service, { Host: 'evil.example/path?' }), service.url);
+    expectBase(await addresses(service, { Host: 'evil.example:99999' }), service.url);
+    expectBase(await addresses(service, { Host: '999.999.999.999' }), service.url);
   });
 });
 

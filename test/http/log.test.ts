@@ -4,12 +4,14 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { freePort, type RunningService, startService } from '../support/service.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, patch, send } from '../support/tus.ts';
 import { bearer } from './support.ts';
 
+const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const SECRET = 'tide-secret-4711';
 
 let service: RunningService;
@@ -107,9 +109,29 @@ describe('the log', () => {
   });
 });
 
-describe('a configuration that is not valid', () => {
-  const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
+// /dev/full (full(4)) answers every write as a full disk does.
+test.runIf(process.platform === 'linux')('a log that cannot be written harms nobody', async () => {
+  const dataDir = await makeTempFolder();
+  const port = await freePort();
+  const child = spawn('bash', ['-c', 'exec "$0" "$1" > /dev/full', process.execPath, MAIN], {
+    cwd: tmpdir(),
+    env: { PATH: process.env['PATH'], DATA_DIR: dataDir, HTTP_PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  await vi.waitFor(
+    async () => expect((await send('GET', `http://127.0.0.1:${port}/healthz`)).status).toBe(200),
+    10_000,
+  );
+  for (let round = 0; round < 3; round++) {
+    expect((await send('GET', `http://127.0.0.1:${port}/api/files`)).status).toBe(200);
+  }
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+});
 
+describe('a configuration that is not valid', () => {
   async function start(env: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
     const child = spawn(process.execPath, [MAIN], {

@@ -58,10 +58,10 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       return { upload: { ...upload, ...commits.at(-1) }, commits, written };
     }
 
-    async function unfinished(): Promise<string[]> {
-      const ids: string[] = [];
-      for await (const id of store.listUnfinished()) ids.push(id);
-      return ids;
+    async function all(listing: AsyncIterable<string>): Promise<string[]> {
+      const found: string[] = [];
+      for await (const item of listing) found.push(item);
+      return found;
     }
 
     async function publish(bytes: Buffer, filename?: string): Promise<string> {
@@ -234,8 +234,10 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       const bytes = makeBytes(4 * MIB, 8);
       const key = await publish(bytes);
       const stream = await store.readContent(key);
+      if (store.capabilities.listContents) expect(await all(store.listContents())).toContain(key);
       await store.removeContent(key);
       await store.removeContent(key);
+      if (store.capabilities.listContents) expect(await all(store.listContents())).not.toContain(key);
       expect(md5(await buffer(stream))).toBe(md5(bytes));
       expect(await store.contentSize(key)).toBeUndefined();
     });
@@ -245,12 +247,12 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.createUpload(upload);
       await write(upload, Readable.from([Buffer.from('12345')]));
       if (store.capabilities.listUnfinished) {
-        expect(await unfinished()).toContain(upload.id);
+        expect(await all(store.listUnfinished())).toContain(upload.id);
       }
       await store.discardUpload(upload.id);
       await store.discardUpload(upload.id);
       if (store.capabilities.listUnfinished) {
-        expect(await unfinished()).not.toContain(upload.id);
+        expect(await all(store.listUnfinished())).not.toContain(upload.id);
       }
     });
 

@@ -31,7 +31,7 @@ async function finishAndCheck(location: string, bytes: Buffer, name: string): Pr
   const files = (await listFiles(service)).filter((file) => file.name === name);
   expect(files).toHaveLength(1);
   await expectBytes(files[0]?.url ?? '', bytes);
-  expect(await storedNames(service)).not.toContain(`tmp_${location.slice(location.lastIndexOf('/') + 1)}`);
+  await expect.poll(() => storedNames(service)).not.toContain(`tmp_${location.slice(location.lastIndexOf('/') + 1)}`);
 }
 
 describe('SIGKILL in the middle of a PATCH', () => {

@@ -1,71 +1,37 @@
 /** A writer that has lost its lease to another node: with the real catalog, store and digests. */
-import { randomUUID } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import type { Lease } from '../../server/locks/locker.ts';
-import { createProcessLocker } from '../../server/locks/process-locker.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
-import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import type { Parts } from '../../server/uploads/parts.ts';
 import { finish, receive } from '../../server/uploads/receive.ts';
-import { createUploads } from '../../server/uploads/uploads.ts';
-import { createWriters, type Writers } from '../../server/uploads/writers.ts';
-import { createDigestPool } from '../../stores/digests/pool.ts';
-import { openLocalStore } from '../../stores/local/store.ts';
+import type { Writers } from '../../server/uploads/writers.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { openHouse } from './support.ts';
 
 const bytes = makeBytes(300_000, 55);
+const NEVER = new AbortController().signal;
 
 let parts: Parts;
 let writers: Writers;
 let id: string;
 let upload: UploadRecord;
 let lease: Lease;
-let stopping: AbortController;
 
 beforeEach(async () => {
-  const folder = await makeTempFolder();
-  const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
-  stopping = new AbortController();
-  parts = {
-    catalog,
-    store: await openLocalStore({ folder: `${folder}/files` }),
-    locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId) }),
-    digests: createDigestPool(['md5']),
-    limits: { maxFileSizeBytes: null, uploadTtlMs: 60_000, lockTimeoutMs: 1000, instant: 'owner' },
-    log: pino({ level: 'silent' }),
-    contentMutex: createKeyedMutex(),
-    stopping: stopping.signal,
-  };
-  writers = createWriters(parts);
-  const uploads = createUploads(parts, writers, () => Promise.reject(new Error('not used here')));
-  id = randomUUID();
-  const declaration = {
-    size: bytes.length,
-    md5: md5(bytes),
-    sha1: null,
-    sha256: null,
-    filename: 'a',
-    filetype: null,
-    metadata: '',
-  };
-  upload = await uploads.begin({ id, owner: 'anyone', declaration });
-  lease = await uploads.acquire(upload, { signal: stopping.signal, onAsked: () => undefined });
+  const house = await openHouse();
+  ({ parts, writers } = house);
+  id = await house.begin(bytes);
+  upload = await house.uploads.peek(id);
+  lease = await house.uploads.acquire(upload, { signal: NEVER, onAsked: () => undefined });
 });
 
-afterEach(async () => {
-  await lease.release();
-  await parts.digests.close();
-  await parts.catalog.close();
-});
+afterEach(() => lease.release());
 
 function write(source: PassThrough): ReturnType<typeof receive> {
-  return receive(parts, writers, upload, source, { lease, signal: stopping.signal, maxBytes: bytes.length });
+  return receive(parts, writers, upload, source, { lease, signal: NEVER, maxBytes: bytes.length });
 }
 
 const TAKEN_OVER = expect.objectContaining({ code: 'upload_taken_over', status: 423 });
@@ -113,7 +79,7 @@ test('the one who took it goes on, and all is right', async () => {
   await expect(writing).rejects.toEqual(TAKEN_OVER);
   await lease.release();
 
-  lease = await writers.acquire(await current(), { signal: stopping.signal, onAsked: () => undefined });
+  lease = await writers.acquire(await current(), { signal: NEVER, onAsked: () => undefined });
   const { offset } = await current();
   const received = await write(new PassThrough().end(bytes.subarray(offset)));
   expect(received.file).toMatchObject({ name: 'a', content: { md5: md5(bytes), size: bytes.length } });

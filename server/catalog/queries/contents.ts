@@ -7,7 +7,7 @@ import { prepare } from './prepare.ts';
 
 export type ContentQueries = Pick<
   Catalog,
-  'findContents' | 'ownsContent' | 'addDigests' | 'listRemovals' | 'removalDone'
+  'findContents' | 'ownsContent' | 'addDigests' | 'filterKeys' | 'listRemovals' | 'removalDone'
 >;
 
 /** A ContentRecord's columns. */
@@ -81,6 +81,11 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
 
     async addDigests(contentId, { sha1 = null, sha256 = null }) {
       await fillDigests.changes(db, { contentId, sha1, sha256 });
+    },
+
+    async filterKeys(keys) {
+      const rows = await db.selectFrom('contents').select('key').where('key', 'in', keys).execute();
+      return new Set(rows.map((row) => row.key));
     },
 
     async listRemovals(limit) {

@@ -1,0 +1,133 @@
+/** The HTTP server around the app: what comes before a request is one, and connections on which nothing moves. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { TidemarkError } from '../uploads/errors.ts';
+import { describeRefusal } from './errors.ts';
+import { MAX_HEADER_BYTES } from './limits.ts';
+import { readTarget } from './target.ts';
+
+/** How long a connection is kept for a client to read why it was refused. */
+const LINGER_MS = 2_000;
+/** How long a connection is silent before the kernel asks whether the other end is still there (RFC 9293 section 3.8.4). */
+const PROBE_AFTER_MS = 60_000;
+
+export interface HttpServerParts {
+  /** Answers a request whose target can be read. */
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** How long nothing may move on a connection while it is the client's turn. */
+  idleTimeoutMs: number;
+  log: Logger;
+}
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts): Server {
+  /** The latest request of each connection, until it is answered. */
+  const running = new WeakMap<Socket, Exchange>();
+
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+    (request, response) => {
+      const { socket } = request;
+      const exchange = { request, response };
+      running.set(socket, exchange);
+      response.once('close', () => {
+        if (running.get(socket) === exchange) running.delete(socket);
+      });
+      const target = readTarget(request.url ?? '');
+      if (!target) {
+        const refusal = new TidemarkError('invalid_request', { message: 'The request target is not valid.' });
+        refuse(response, refusal);
+        log.info({ method: request.method, status: refusal.status, code: refusal.code }, 'request');
+        return;
+      }
+      request.url = target.path;
+      if (target.host !== undefined) request.headers.host = target.host;
+      answer(request, response).catch((error: unknown) => {
+        log.error({ err: error }, 'a request could not be answered');
+        socket.destroy();
+      });
+    },
+  );
+  // Uploads may last for days, connections on which nothing moves may not.
+  server.requestTimeout = 0;
+  server.headersTimeout = 60_000;
+  server.keepAliveTimeout = 65_000;
+  server.timeout = idleTimeoutMs;
+
+  server.on('timeout', (socket: Socket) => {
+    const exchange = running.get(socket);
+    if (exchange && !isClientsTurn(exchange, socket)) {
+      socket.setTimeout(idleTimeoutMs);
+      return;
+    }
+    if (exchange) {
+      const requestId = exchange.response.getHeader('X-Request-Id');
+      log.info({ requestId }, 'a connection on which nothing moved was closed');
+    }
+    socket.destroy();
+  });
+
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // The parser says it again for whatever else arrives.
+    if (socket.writableEnded) return;
+    const exchange = running.get(socket);
+    if (error.code === 'ECONNRESET' || !socket.writable || exchange?.response.headersSent) {
+      socket.destroy();
+      return;
+    }
+    socket.end(refusalText(refusalOf(error)), () => {
+      // A request whose body broke is told at once; else the client may still be sending what made it too long.
+      if (exchange) socket.destroy();
+    });
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  });
+  return server;
+}
+
+/** Whether it is the client that does not go on: an answer may take as long as it takes. */
+function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean {
+  const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
+  const keepsFromReading = response.headersSent && socket.writableLength > 0;
+  return keepsFromSending || keepsFromReading;
+}
+
+/** Codes of Node's HTTP parser and of its watch over headers. */
+function refusalOf(error: NodeJS.ErrnoException): TidemarkError {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new TidemarkError('request_timeout', { cause: error });
+  const message =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? `The request line and headers must be at most ${MAX_HEADER_BYTES} bytes long.`
+      : 'This is not a valid HTTP request.';
+  return new TidemarkError('invalid_request', { message, cause: error });
+}
+
+function refuse(response: ServerResponse, refusal: TidemarkError): void {
+  const body = JSON.stringify(describeRefusal(refusal));
+  response.writeHead(refusal.status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+  });
+  response.end(body);
+}
+
+/** A whole answer where there is no response to write it with. */
+function refusalText(refusal: TidemarkError): string {
+  const body = JSON.stringify(describeRefusal(refusal));
+  const reason = refusal.status === 408 ? 'Request Timeout' : 'Bad Request';
+  return [
+    `HTTP/1.1 ${refusal.status} ${reason}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}

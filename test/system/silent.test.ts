@@ -1,0 +1,119 @@
+/** Clients that fall silent without leaving: they are let go, what they brought stays, and nobody else is cut. */
+import { once } from 'node:events';
+import { readdir, readlink } from 'node:fs/promises';
+import { Agent, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { openLine } from '../../scripts/support/proxy.ts';
+import { makeBytes, md5, sha256 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { createUpload, patch, send } from '../support/tus.ts';
+import { answered, expectBytes, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
+
+const SIZE = 1024 * 1024;
+const IDLE_MS = 1000;
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await startService({ env: { IDLE_TIMEOUT: `${IDLE_MS}ms` } });
+});
+afterAll(() => service.stop());
+
+/** Files of the store and sockets that the service has open (proc(5)). */
+async function openOnes(what: 'files' | 'sockets'): Promise<number> {
+  const fds = await readdir(`/proc/${service.pid}/fd`);
+  const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
+  return targets.filter((target) => (what === 'files' ? target.includes('/files/') : target.startsWith('socket:')))
+    .length;
+}
+
+test.runIf(process.platform === 'linux')('a PATCH whose peer vanished is ended, and its bytes are kept', async () => {
+  const bytes = makeBytes(SIZE, 650);
+  const line = await openLine({ toPort: service.port });
+  onTestFinished(() => line.close());
+  const location = await createUpload(service.url, SIZE, { filename: 'vanished', md5: md5(bytes) });
+  const vanished = openPatch(line.url + new URL(location).pathname, 0, SIZE);
+  onTestFinished(() => vanished.destroy());
+  await vanished.write(bytes.subarray(0, 300_000));
+  await until('the bytes are written', async () => (await writtenBytes(service, location)) === 300_000);
+  expect(await openOnes('files')).toBe(1);
+  line.freeze();
+
+  // Nobody asks for the upload: it is let go all the same.
+  await until('its file is closed', async () => (await openOnes('files')) === 0);
+  expect(await offsetOf(location)).toBe(300_000);
+  expect((await patch(location, 300_000, bytes.subarray(300_000))).status).toBe(204);
+  await expectBytes(location, bytes);
+});
+
+test('a byte now and then is enough to stay', async () => {
+  const bytes = makeBytes(8, 651);
+  const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+  const slow = openPatch(location, 0, bytes.length);
+  for (let at = 0; at < bytes.length; at++) {
+    await slow.write(bytes.subarray(at, at + 1));
+    await wait(IDLE_MS / 3);
+  }
+  slow.end();
+  expect((await answered(slow)).status).toBe(204);
+  await expectBytes(location, bytes);
+});
+
+test('a form that stalls is ended, and leaves nothing', async () => {
+  const before = await storedNames(service);
+  const form = connect(service.port, '127.0.0.1');
+  form.on('error', () => undefined);
+  form.resume();
+  form.write(
+    'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n' +
+      '--b\r\nContent-Disposition: form-data; name="file"; filename="stalled"\r\n\r\nthe beginning',
+  );
+  await until('its bytes are stored', async () => (await storedNames(service)).length > before.length);
+  await once(form, 'close');
+  await until('they are gone', async () => (await storedNames(service)).length === before.length);
+});
+
+test.runIf(process.platform === 'linux')('a download that nobody reads is ended', async () => {
+  const bytes = makeBytes(40 * SIZE, 652);
+  const location = await createUpload(service.url, bytes.length);
+  await patch(location, 0, bytes);
+  const download = connect(service.port, '127.0.0.1');
+  onTestFinished(() => void download.destroy());
+  download.pause();
+  download.on('error', () => undefined);
+  download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  await until('it has begun', async () => (await openOnes('files')) === 1);
+  await until('its file is closed', async () => (await openOnes('files')) === 0);
+});
+
+test('an answer that takes its time is not cut', async () => {
+  const quick = await startService();
+  onTestFinished(() => quick.stop());
+  const bytes = makeBytes(100 * SIZE, 653);
+  const location = await createUpload(quick.url, bytes.length);
+  expect((await patch(location, 0, bytes)).status).toBe(204);
+  await quick.restart({ IDLE_TIMEOUT: '50ms' });
+  // Not among DIGESTS: it is computed for this answer.
+  const begun = Date.now();
+  const answer = await send('GET', `${quick.url}/check?md5=${md5(bytes)}&sha256=${sha256(bytes)}`);
+  expect(Date.now() - begun).toBeGreaterThan(100);
+  expect(JSON.parse(answer.body)).toMatchObject({ status: 'exists' });
+});
+
+test('a kept connection serves one request after the other, also after a slow one', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const ports = new Set<number | undefined>();
+  for (let round = 0; round < 3; round++) {
+    const request = httpRequest(`${service.url}/healthz`, { agent });
+    request.end();
+    const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream];
+    ports.add(request.socket?.localPort);
+    response.resume();
+    await once(response, 'end');
+    // Between requests the limit is another one.
+    await wait(IDLE_MS * 1.2);
+  }
+  expect(ports.size).toBe(1);
+});

@@ -1,0 +1,70 @@
+/** The life of uploads with the real catalog, store and digests, without a service around it. */
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { createProcessLocker } from '../../server/locks/process-locker.ts';
+import type { Uploads } from '../../server/uploads/contract.ts';
+import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
+import type { Limits, Parts } from '../../server/uploads/parts.ts';
+import { createUploads } from '../../server/uploads/uploads.ts';
+import { createWriters, type Writers } from '../../server/uploads/writers.ts';
+import { createDigestPool } from '../../stores/digests/pool.ts';
+import { openLocalStore } from '../../stores/local/store.ts';
+import { md5 } from '../support/bytes.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+
+export interface House {
+  parts: Parts;
+  writers: Writers;
+  uploads: Uploads;
+  /** Begins an upload of these bytes; its id. */
+  begin(bytes: Buffer): Promise<string>;
+  /** Tells everything to stop. */
+  stop(): void;
+}
+
+/** Opens it in a fresh folder, until the test has finished. */
+export async function openHouse(limits: Partial<Limits> = {}): Promise<House> {
+  const folder = await makeTempFolder();
+  const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
+  const digests = createDigestPool(['md5']);
+  const stopping = new AbortController();
+  const parts: Parts = {
+    catalog,
+    store: await openLocalStore({ folder: `${folder}/files` }),
+    locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId) }),
+    digests,
+    limits: { maxFileSizeBytes: null, uploadTtlMs: 60_000, lockTimeoutMs: 1000, instant: 'owner', ...limits },
+    log: pino({ level: 'silent' }),
+    contentMutex: createKeyedMutex(),
+    stopping: stopping.signal,
+  };
+  const writers = createWriters(parts);
+  const uploads = createUploads(parts, writers, () => Promise.reject(new Error('not used here')));
+  onTestFinished(async () => {
+    stopping.abort();
+    await digests.close();
+    await catalog.close();
+  });
+  return {
+    parts,
+    writers,
+    uploads,
+    begin: async (bytes) => {
+      const id = randomUUID();
+      const declaration = {
+        size: bytes.length,
+        md5: md5(bytes),
+        sha1: null,
+        sha256: null,
+        filename: 'a',
+        filetype: null,
+        metadata: '',
+      };
+      await uploads.begin({ id, owner: 'anyone', declaration });
+      return id;
+    },
+    stop: () => stopping.abort(),
+  };
+}

@@ -1,0 +1,84 @@
+/** Expiry: what is silent ends, also while someone holds it; what still moves does not. */
+import { PassThrough } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { UploadRecord } from '../../server/catalog/catalog.ts';
+import type { Lease } from '../../server/locks/locker.ts';
+import { TidemarkError } from '../../server/uploads/errors.ts';
+import { createSweeper } from '../../server/uploads/sweep.ts';
+import { makeBytes } from '../support/bytes.ts';
+import { type House, openHouse } from './support.ts';
+
+const bytes = makeBytes(1000, 56);
+const TTL_MS = 400;
+
+interface Writing {
+  source: PassThrough;
+  /** How it ended; its lease is released then. */
+  ended: Promise<unknown>;
+}
+
+/** A PATCH under way: it stops when it is asked to, as one over HTTP does. */
+async function write({ uploads }: House, id: string): Promise<Writing> {
+  const asked = new AbortController();
+  const source = new PassThrough();
+  const lease: Lease = await uploads.acquire(await uploads.peek(id), {
+    signal: new AbortController().signal,
+    onAsked: () => asked.abort(new TidemarkError('upload_taken_over')),
+  });
+  const ended = uploads
+    .receive(await uploads.peek(id), source, { lease, signal: asked.signal, maxBytes: bytes.length })
+    .catch((error: unknown) => error)
+    .finally(() => lease.release());
+  return { source, ended };
+}
+
+async function rowOf({ parts }: House, id: string): Promise<UploadRecord> {
+  const upload = await parts.catalog.findUpload(id);
+  if (!upload) throw new Error('no such upload');
+  return upload;
+}
+
+async function passExpiry(house: House, id: string): Promise<void> {
+  await wait(Math.max(0, (await rowOf(house, id)).expiresAt - Date.now()) + 1);
+}
+
+function sweep(house: House): Promise<void> {
+  return createSweeper(house.parts, house.writers, house.uploads).run();
+}
+
+test('an upload whose writer is silent expires', async () => {
+  const house = await openHouse({ uploadTtlMs: TTL_MS });
+  const id = await house.begin(bytes);
+  const first = await write(house, id);
+  first.source.end(bytes.subarray(0, 100));
+  await first.ended;
+  const writing = await write(house, id);
+  await passExpiry(house, id);
+  expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
+  const sweeping = sweep(house);
+  expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+  await expect.poll(async () => (await rowOf(house, id)).state).toBe('expired');
+  house.stop();
+  await sweeping;
+});
+
+test('an upload whose writer has brought bytes since its last commit goes on', async () => {
+  const house = await openHouse({ uploadTtlMs: TTL_MS });
+  const id = await house.begin(bytes);
+  const writing = await write(house, id);
+  writing.source.write(bytes.subarray(0, 100));
+  await passExpiry(house, id);
+  expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
+  const sweeping = sweep(house);
+  expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+  // In line behind the sweep.
+  const next = await house.writers.acquire(await rowOf(house, id), {
+    signal: new AbortController().signal,
+    onAsked: () => undefined,
+  });
+  expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
+  await next.release();
+  house.stop();
+  await sweeping;
+});
