@@ -45,7 +45,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(methodOverride());
   app.use(errorAnswers());
   app.use(addressing(parts));
-  app.use(crossOrigin());
+  app.use(crossOrigin(parts.config.access.corsOrigins));
   app.use(authentication(parts.config.access));
   app.use(closingRefusal(parts.closing));
   app.use(tusMount(parts.tus));
