@@ -14,6 +14,7 @@ import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
+import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
@@ -98,6 +99,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
       }),
+      tusVersion: TUS_VERSION,
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });

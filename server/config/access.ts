@@ -1,4 +1,4 @@
-/** Who may do what: tokens and their owners. */
+/** Who may do what: tokens and their owners, and the origins of pages. */
 import { ANYONE } from './config.ts';
 
 /** Shorter secrets can be guessed. */
@@ -34,4 +34,16 @@ export function parseTokens(text: string, problem: (message: string) => void): T
     } else tokens.push({ owner, secret });
   }
   return tokens;
+}
+
+/**
+ * Accepts an origin as browsers send it (RFC 6454 section 6.2): scheme, host and port, no path.
+ *
+ * @returns it in the browsers' form; undefined when it is none.
+ */
+export function parseOrigin(text: string): string | undefined {
+  const bare = text.replace(/\/$/, '').toLowerCase();
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+$/.test(bare) || !URL.canParse(bare)) return undefined;
+  // Apps have schemes of their own, for which the URL class knows no origin.
+  return /^https?:/.test(bare) ? new URL(bare).origin : bare;
 }

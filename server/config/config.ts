@@ -48,6 +48,8 @@ export interface AccessConfig {
   instant: InstantPolicy;
   /** `GET /files/...` is open to all (`PUBLIC_READ`). */
   publicRead: boolean;
+  /** Origins whose pages may use the service from a browser (`CORS_ORIGINS`); `*`: all. Its own always may. */
+  corsOrigins: '*' | readonly string[];
 }
 
 /** Who owns what is uploaded to a service without tokens. */

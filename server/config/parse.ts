@@ -1,7 +1,7 @@
 /** Environment -> Config: everything is checked, and all problems are told at once. */
 import { join, resolve } from 'node:path';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
-import { parseTokens } from './access.ts';
+import { parseOrigin, parseTokens } from './access.ts';
 import { isLoopback, isProxyRange, parseHost } from './addresses.ts';
 import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
@@ -45,6 +45,7 @@ export function parseConfig(env: Env): Config {
       tokens,
       instant: read.oneOf('INSTANT', INSTANT_POLICIES, 'owner'),
       publicRead: read.flag('PUBLIC_READ'),
+      corsOrigins: readCorsOrigins(read, tokensText !== undefined),
     },
     shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
     lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
@@ -164,6 +165,22 @@ function readDigests(read: Reader): DigestAlgorithm[] {
     else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${quote(name)} is none of them`);
   }
   return [...wanted];
+}
+
+/** With tokens a page can do nothing that it was not given one for; without, it could do everything. */
+function readCorsOrigins(read: Reader, tokensGiven: boolean): '*' | string[] {
+  const given = read.list('CORS_ORIGINS');
+  if (given.length === 0) return tokensGiven ? '*' : [];
+  if (given.length === 1 && given[0] === '*') return '*';
+  return given.flatMap((text) => {
+    const origin = parseOrigin(text);
+    if (origin !== undefined) return [origin];
+    read.problem(
+      'CORS_ORIGINS',
+      `must be * alone or a list of origins such as https://app.example.org; ${quote(text)} is none`,
+    );
+    return [];
+  });
 }
 
 function checkProxies(proxies: readonly string[], read: Reader): void {

@@ -2,7 +2,7 @@
 import type Router from '@koa/router';
 import type { Files } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
-import { MAX_NAME_BYTES } from '../uploads/names.ts';
+import { checkCharacters, MAX_NAME_BYTES } from '../uploads/names.ts';
 import { describeFile } from './file-json.ts';
 import { choiceParam, numberParam, param, readJson } from './query.ts';
 import type { RequestState } from './state.ts';
@@ -11,6 +11,7 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
   router.get('/api/files', async (ctx) => {
     const sort = choiceParam(ctx, 'sort', ['uploaded', 'name', 'size'], 'uploaded');
     const search = param(ctx, 'search') ?? '';
+    checkCharacters(search, 'search');
     // No name is longer; and the database takes patterns of limited length.
     if (Buffer.byteLength(search) > MAX_NAME_BYTES) {
       throw invalidField('search', `search must be at most ${MAX_NAME_BYTES} bytes long in UTF-8.`);

@@ -14,6 +14,7 @@ import { errorAnswers } from './errors.ts';
 import { formUploadRoute } from './form-upload.ts';
 import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
+import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import type { Handler, RequestState } from './state.ts';
@@ -26,6 +27,8 @@ export interface AppParts {
   files: Files;
   /** The tus endpoint: everything below /uploads but GET of an upload. */
   tus: Handler;
+  /** The version of its protocol. */
+  tusVersion: string;
   log: Logger;
   ready: () => Promise<{ ok: boolean; checks: Record<string, string> }>;
   /** Why new uploads are refused; undefined while they are not. */
@@ -36,11 +39,13 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   const app = new Koa<RequestState>();
   // Everything is answered and logged by the middleware below; what Koa would print is a client that left.
   app.silent = true;
+  app.use(unmounted(parts.config.basePath));
   app.use(requestLog(parts.log));
   app.use(lingeringAnswers());
+  app.use(methodOverride());
   app.use(errorAnswers());
   app.use(addressing(parts));
-  app.use(crossOrigin());
+  app.use(crossOrigin(parts.config.access.corsOrigins));
   app.use(authentication(parts.config.access));
   app.use(closingRefusal(parts.closing));
   app.use(tusMount(parts.tus));
@@ -72,18 +77,25 @@ function createRoutes(parts: AppParts): Router<RequestState> {
   return router;
 }
 
-/** Takes the mount path off, and finds out under which address the client sees us. */
-function addressing({ config, listening }: AppParts): Handler {
-  const addressOf = createAddressOf(config, listening);
+/** Takes the mount path off: a proxy may do that, or leave it on. */
+function unmounted(basePath: string): Handler {
+  return async (ctx, next) => {
+    if (basePath !== '' && (ctx.path === basePath || ctx.path.startsWith(`${basePath}/`))) {
+      ctx.path = ctx.path.slice(basePath.length) || '/';
+    }
+    await next();
+  };
+}
+
+/** What every answer says, and under which address the client sees us. */
+function addressing(parts: AppParts): Handler {
+  const addressOf = createAddressOf(parts.config, parts.listening);
   return async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     ctx.set('Referrer-Policy', 'no-referrer');
     ctx.state.baseUrl = addressOf(ctx.req);
-    // A proxy may take the prefix off, or leave it on.
-    const { basePath } = config;
-    if (basePath !== '' && (ctx.path === basePath || ctx.path.startsWith(`${basePath}/`))) {
-      ctx.path = ctx.path.slice(basePath.length) || '/';
-    }
+    // tus 1.0.0, "Tus-Resumable": on every answer, whoever refuses.
+    if (/^\/uploads(?:\/|$)/.test(ctx.path)) ctx.set('Tus-Resumable', parts.tusVersion);
     await next();
   };
 }

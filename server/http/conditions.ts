@@ -18,7 +18,7 @@ export type Selection =
   | { kind: 'not_satisfiable' };
 
 /** What a GET or HEAD with these headers selects, in the order of RFC 9110 section 13.2.2. */
-export function select(headers: IncomingHttpHeaders, of: Representation): Selection {
+export function select(method: string, headers: IncomingHttpHeaders, of: Representation): Selection {
   const ifMatch = headers['if-match'];
   if (ifMatch !== undefined) {
     if (!listsTag(ifMatch, of.etag, false)) return { kind: 'precondition_failed' };
@@ -34,7 +34,8 @@ export function select(headers: IncomingHttpHeaders, of: Representation): Select
     const modifiedSince = parseDate(headers['if-modified-since']);
     if (modifiedSince !== undefined && seconds(of.modifiedAt) <= modifiedSince) return { kind: 'not_modified' };
   }
-  return selectRange(headers, of);
+  // Section 14.2: Range is defined for GET alone.
+  return method === 'GET' ? selectRange(headers, of) : { kind: 'whole' };
 }
 
 function selectRange(headers: IncomingHttpHeaders, of: Representation): Selection {

@@ -25,6 +25,8 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
 
   router.get('/file/upload', (ctx) => {
     ctx.type = 'html';
+    // With 'no-referrer' a browser would send the form as of the origin 'null' (Fetch, "append a request Origin header").
+    ctx.set('Referrer-Policy', 'same-origin');
     ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");
     ctx.body = uploadPage();
   });

@@ -22,7 +22,8 @@ export async function sendFile(
   options: { save: boolean; shared: boolean },
 ): Promise<void> {
   const { size } = file.content;
-  const etag = `"${formatContentName(file.content)}"`;
+  // The id: an address names other bytes once its content is gone and another one with its MD5 is published.
+  const etag = `"${formatContentName(file.content)}.${file.content.id}"`;
   const modifiedAt = new Date(file.uploadedAt);
   ctx.set({
     ...presentationHeaders(file.name, file.type, options.save),
@@ -33,7 +34,7 @@ export async function sendFile(
     'Cache-Control': `${options.shared ? 'public' : 'private'}, no-cache`,
   });
 
-  const selection = select(ctx.req.headers, { etag, modifiedAt, size });
+  const selection = select(ctx.method, ctx.req.headers, { etag, modifiedAt, size });
   switch (selection.kind) {
     case 'not_modified':
       ctx.status = 304;

@@ -7,7 +7,7 @@ import { readDeclaration } from '../uploads/declaration.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { filePath } from '../uploads/names.ts';
 import { createTusLibrary, type Exchange } from './library.ts';
-import { checkProtocol, effectiveMethod, hasBody, TUS_VERSION } from './protocol.ts';
+import { checkProtocol, hasBody } from './protocol.ts';
 
 /** What the middleware before it has found out. */
 export interface TusState {
@@ -44,8 +44,7 @@ export function createTusEndpoint({
   });
 
   return async (ctx) => {
-    const method = effectiveMethod(ctx.method, ctx.req.headers);
-    ctx.set('Tus-Resumable', TUS_VERSION);
+    const { method } = ctx;
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
 

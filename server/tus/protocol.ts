@@ -8,14 +8,6 @@ import { TidemarkError } from '../uploads/errors.ts';
 
 export const TUS_VERSION = '1.0.0';
 const OFFSET_TYPE = 'application/offset+octet-stream';
-const OVERRIDABLE = new Set(['PATCH', 'DELETE', 'HEAD']);
-
-/** The method meant: `X-HTTP-Method-Override` for clients that can only POST ("Headers", X-HTTP-Method-Override). */
-export function effectiveMethod(method: string, headers: IncomingHttpHeaders): string {
-  const override = headers['x-http-method-override'];
-  const wanted = typeof override === 'string' ? override.trim().toUpperCase() : '';
-  return method === 'POST' && OVERRIDABLE.has(wanted) ? wanted : method;
-}
 
 /**
  * Checks a request's tus headers.

@@ -12,6 +12,7 @@ const CATALOGUE = {
   incomplete_form:          [400, 'The form ended before the file did.'],
   unauthorized:             [401, 'A valid token is required: Authorization: Bearer <token>.'],
   forbidden_operation:      [403, 'This operation is not supported.'],
+  origin_not_allowed:       [403, 'Pages of this origin may not use this service.'],
   not_found:                [404, 'There is nothing here by that name.'],
   method_not_allowed:       [405, 'This method is not supported here.'],
   request_timeout:          [408, 'The request did not arrive in time.'],

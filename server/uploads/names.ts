@@ -25,13 +25,20 @@ export function checkName(name: string, field: string): string {
   if (name === '.' || name === '..' || name.includes('/') || name.includes('\\')) {
     throw invalidField(field, `${field} must be a plain file name, without path parts.`);
   }
-  if (FORBIDDEN_IN_NAMES.test(name)) {
-    throw invalidField(field, `${field} must not contain control characters.`);
-  }
+  checkCharacters(name, field);
   if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
     throw invalidField(field, `${field} must be at most ${MAX_NAME_BYTES} bytes long in UTF-8.`);
   }
   return name;
+}
+
+/**
+ * Refuses what no name can hold.
+ *
+ * @throws `invalid_field`.
+ */
+export function checkCharacters(text: string, field: string): void {
+  if (FORBIDDEN_IN_NAMES.test(text)) throw invalidField(field, `${field} must not contain control characters.`);
 }
 
 /**

@@ -33,7 +33,7 @@ describe('an empty environment', () => {
       maxFileSizeBytes: null,
       uploadTtlMs: 86_400_000,
       digests: ['md5'],
-      access: { tokens: [], instant: 'owner', publicRead: false },
+      access: { tokens: [], instant: 'owner', publicRead: false, corsOrigins: [] },
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -43,7 +43,8 @@ describe('an empty environment', () => {
 
   test('is what empty and blank variables give, too', () => {
     const names = 'HOST HTTP_PORT LISTEN PUBLIC_URL TRUST_PROXY STORE DATA_DIR DATABASE_URL MAX_FILE_SIZE UPLOAD_TTL';
-    const more = 'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
+    const more =
+      'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ CORS_ORIGINS SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
     const variables = `${names} ${more}`.split(' ');
     for (const blank of ['', '  ']) {
       expect(parseConfig(Object.fromEntries(variables.map((name) => [name, blank])))).toEqual(parseConfig({}));
@@ -74,6 +75,7 @@ test('every variable is taken over', () => {
     AUTH_TOKENS: 'alice:s3cret:with=colon, bob.b-1_:another~secret/+',
     INSTANT: 'all',
     PUBLIC_READ: 'TRUE',
+    CORS_ORIGINS: 'https://App.example:443/, http://[::1]:5173,capacitor://localhost',
     SHUTDOWN_TIMEOUT: '30s',
     LOCK_TIMEOUT: '500ms',
     IDLE_TIMEOUT: '10m',
@@ -100,6 +102,7 @@ test('every variable is taken over', () => {
       ],
       instant: 'all',
       publicRead: true,
+      corsOrigins: ['https://app.example', 'http://[::1]:5173', 'capacitor://localhost'],
     },
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
@@ -139,6 +142,7 @@ test('all problems are reported at once, each under its variable, with what was 
     AUTH: 'on',
     INSTANT: 'maybe',
     PUBLIC_READ: 'sometimes',
+    CORS_ORIGINS: 'app.example',
     SHUTDOWN_TIMEOUT: '2d',
     LOCK_TIMEOUT: '0s',
     IDLE_TIMEOUT: 'never',
@@ -193,6 +197,26 @@ describe('values at the edge', () => {
     expect(problem?.message.length).toBeLessThan(200);
     expect(problem?.message).not.toContain('\n');
   });
+});
+
+describe('CORS_ORIGINS', () => {
+  const tokens = { AUTH_TOKENS: 'alice:0123456789abcdef' };
+
+  test('is all origins with tokens, and none without, where nothing is said', () => {
+    expect(parseConfig(tokens).access.corsOrigins).toBe('*');
+    expect(parseConfig({}).access.corsOrigins).toEqual([]);
+    expect(parseConfig({ CORS_ORIGINS: ' * ' }).access.corsOrigins).toBe('*');
+    expect(parseConfig({ ...tokens, CORS_ORIGINS: 'https://a.example' }).access.corsOrigins).toEqual([
+      'https://a.example',
+    ]);
+  });
+
+  test.each(['null', 'https://', 'https://a.example/path', 'https://*.example', '*,https://a.example', 'a.example:80'])(
+    '%j is none',
+    (text) => {
+      expect(variablesOf({ CORS_ORIGINS: text })).toEqual(['CORS_ORIGINS']);
+    },
+  );
 });
 
 describe('AUTH_TOKENS', () => {

@@ -66,6 +66,19 @@ describe('tokens', () => {
     }
   });
 
+  test('a refusal below /uploads names the protocol, too', async () => {
+    for (const [method, path] of [
+      ['POST', '/uploads'],
+      ['HEAD', '/uploads/x'],
+      ['GET', '/uploads/x'],
+      ['PUT', '/uploads/x/y'],
+    ] as const) {
+      const answer = await send(method, service.url + path, { headers: TUS });
+      expect([answer.status, answer.headers['tus-resumable']], method).toEqual([401, '1.0.0']);
+    }
+    expect((await send('GET', `${service.url}/api/files`)).headers).not.toHaveProperty('tus-resumable');
+  });
+
   test('health needs none, nor does asking what is allowed', async () => {
     for (const path of ['/healthz', '/readyz']) expect((await send('GET', service.url + path)).status).toBe(200);
     expect((await send('OPTIONS', `${service.url}/uploads`)).status).toBe(200);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
-import { filePart, json, putFile, sendForm } from './support.ts';
+import { filePart, json, putFile, sendForm, type Stored } from './support.ts';
 
 const FORWARDED = {
   'X-Forwarded-Proto': 'https',
@@ -161,7 +161,7 @@ describe('with PUBLIC_URL', () => {
   });
 });
 
-describe('other origins', () => {
+describe('other origins, with tokens', () => {
   let service: RunningService;
   beforeAll(async () => {
     service = await startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1' } });
@@ -232,5 +232,90 @@ describe('other origins', () => {
         ]),
       );
     }
+  });
+});
+
+describe('other origins, without tokens', () => {
+  const EVIL = { Origin: 'https://evil.example' };
+  const FRIEND = { Origin: 'https://app.example' };
+  let service: RunningService;
+  let friendly: RunningService;
+  let file: Stored;
+  beforeAll(async () => {
+    [service, friendly] = await Promise.all([
+      startService(),
+      startService({ env: { CORS_ORIGINS: 'https://app.example, http://localhost:5173' } }),
+    ]);
+    file = await putFile(service.url, 'private', { filename: 'x.txt' });
+  });
+  afterAll(() => Promise.all([service.stop(), friendly.stop()]));
+
+  test('may neither read nor change anything', async () => {
+    for (const origin of [EVIL, { Origin: 'null' }, { Origin: `${service.url}.evil.example` }, { Origin: '?' }]) {
+      for (const [method, path, headers] of [
+        ['GET', '/api/files', {}],
+        ['GET', new URL(file.url).pathname, {}],
+        ['HEAD', new URL(file.upload).pathname, TUS],
+        ['DELETE', `/api/files/${file.fileId}`, {}],
+        ['DELETE', new URL(file.upload).pathname, TUS],
+        ['POST', '/uploads', { ...TUS, 'Upload-Length': '1' }],
+        ['GET', `/check?md5=${md5(Buffer.from('private'))}&filename=y.txt`, {}],
+      ] as const) {
+        const answer = await send(method, service.url + path, { headers: { ...headers, ...origin } });
+        expect([answer.status, answer.headers['access-control-allow-origin']], path).toEqual([403, undefined]);
+        if (method !== 'HEAD') expect(answer.code).toBe('origin_not_allowed');
+      }
+      // What a page can send without a preflight.
+      const form = await sendForm(`${service.url}/upload`, [[filePart('evil.txt'), 'evil']], origin);
+      expect([form.status, form.code]).toEqual([403, 'origin_not_allowed']);
+      const removal = await send('POST', `${service.url}/file/delete`, {
+        headers: { ...origin, 'Content-Type': 'application/x-www-form-urlencoded' },
+        body: `filehash=${md5(Buffer.from('private'))}`,
+      });
+      expect(removal.status).toBe(403);
+      for (const path of ['/api/files/x', '/uploads', '/uploads/x']) {
+        const preflight = await send('OPTIONS', service.url + path, {
+          headers: { ...origin, 'Access-Control-Request-Method': 'DELETE' },
+        });
+        expect([200, 204]).toContain(preflight.status);
+        expect(Object.keys(preflight.headers).filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      }
+    }
+    const { files } = json<{ files: unknown[] }>(await send('GET', `${service.url}/api/files`));
+    expect(files).toHaveLength(1);
+  });
+
+  test('its own pages may, by whatever name and scheme they were opened', async () => {
+    const { port } = new URL(service.url);
+    for (const [Origin, Host] of [
+      [service.url, new URL(service.url).host],
+      [`http://localhost:${port}`, `localhost:${port}`],
+      [`http://[::1]:${port}`, `[::1]:${port}`],
+      ['https://files.example', 'files.example'],
+      ['https://files.example', 'FILES.example'],
+    ] as const) {
+      const sent = await sendForm(`${service.url}/file/upload`, [[filePart('own.txt'), Origin]], { Origin, Host });
+      expect(sent.status, Origin).toBe(302);
+    }
+    // Else a browser would send its form as of the origin "null".
+    expect((await send('GET', `${service.url}/file/upload`)).headers['referrer-policy']).toBe('same-origin');
+  });
+
+  test('those of CORS_ORIGINS may, and nobody else', async () => {
+    const allowed = await send('GET', `${friendly.url}/api/files`, { headers: FRIEND });
+    expect(allowed.headers).toMatchObject({
+      'access-control-allow-origin': 'https://app.example',
+      vary: expect.stringContaining('Origin'),
+    });
+    const preflight = await send('OPTIONS', `${friendly.url}/uploads/x`, { headers: FRIEND });
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': 'https://app.example',
+      'access-control-allow-methods': expect.stringContaining('PATCH'),
+    });
+    for (const Origin of ['https://evil.example', 'http://app.example', 'https://app.example:444', 'null']) {
+      expect((await send('GET', `${friendly.url}/api/files`, { headers: { Origin } })).status, Origin).toBe(403);
+    }
+    // A cache must not give one origin's answer to another.
+    expect((await send('GET', `${friendly.url}/api/files`)).headers.vary).toContain('Origin');
   });
 });

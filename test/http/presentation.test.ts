@@ -133,7 +133,7 @@ describe('what a browser may show', () => {
 });
 
 test('every answer is nosniff, refusals too', async () => {
-  for (const path of ['/healthz', '/nowhere', '/check', '/api/files', '/file/upload', '/files/x', '/uploads/x']) {
+  for (const path of ['/healthz', '/nowhere', '/check', '/api/files', '/file/upload/suc', '/files/x', '/uploads/x']) {
     const answer = await send('GET', service.url + path);
     expect(answer.headers['x-content-type-options'], path).toBe('nosniff');
     expect(answer.headers['referrer-policy'], path).toBe('no-referrer');

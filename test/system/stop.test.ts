@@ -84,7 +84,9 @@ test('a new upload that comes during the stop is refused with 503', async () => 
   await until('the service stops', () => service.output().includes('"msg":"stopping"'));
   late.write('Host: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\n\r\n');
   other.write('Host: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n');
-  for (const answer of await Promise.all([text(late), text(other)])) {
+  const answers = await Promise.all([text(late), text(other)]);
+  expect(answers[0]).toMatch(/\r\nTus-Resumable: 1\.0\.0\r\n/);
+  for (const answer of answers) {
     expect(answer).toMatch(/^HTTP\/1\.1 503 /);
     expect(answer).toMatch(/\r\nRetry-After: 5\r\n/);
     expect(answer).toContain('"code":"shutting_down"');

@@ -173,6 +173,31 @@ describe('the tus protocol', () => {
     expect(ended.status).toBe(204);
   });
 
+  test('X-HTTP-Method-Override counts, whatever the request is', async () => {
+    const overridden = (method: string, url: string, meant: string, more: Record<string, string> = {}) =>
+      send(method, url, { headers: { ...TUS, 'X-HTTP-Method-Override': meant, ...more } });
+    const options = await overridden('POST', `${service.url}/uploads`, 'OPTIONS');
+    expect([options.status, options.headers['tus-version']]).toEqual([200, '1.0.0']);
+    const created = await overridden('PUT', `${service.url}/uploads`, 'post', { 'Upload-Length': '6' });
+    expect(created.status).toBe(201);
+    const { location = '' } = created.headers;
+    const headers = { ...OFFSET_TYPE, 'Upload-Offset': '0', ...TUS, 'X-HTTP-Method-Override': 'PATCH' };
+    expect((await send('PUT', location, { headers, body: 'abcdef' })).status).toBe(204);
+    for (const method of ['GET', 'PATCH', 'DELETE']) {
+      expect((await overridden(method, location, 'HEAD')).headers['upload-offset']).toBe('6');
+    }
+    expect((await overridden('POST', location, 'GET')).body).toBe('abcdef');
+    expect((await overridden('GET', location, 'DELETE')).status).toBe(204);
+    // A refused HEAD has no body; one that was sent as a POST has.
+    expect(await overridden('POST', location, 'HEAD')).toMatchObject({ status: 404, code: 'not_found' });
+    expect((await overridden('HEAD', location, 'PATCH', OFFSET_TYPE)).body).toBe('');
+    for (const meant of ['PUT', 'NOPE', 'a b']) {
+      expect(await overridden('POST', location, meant)).toMatchObject({ status: 405, code: 'method_not_allowed' });
+    }
+    // Below /uploads alone.
+    expect((await overridden('GET', `${service.url}/api/files`, 'DELETE')).status).toBe(200);
+  });
+
   test('GET of an unfinished upload is 404', async () => {
     const location = await createUpload(service.url, 6);
     await patch(location, 0, 'abc');

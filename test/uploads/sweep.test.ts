@@ -26,11 +26,20 @@ async function write({ uploads }: House, id: string): Promise<Writing> {
     signal: new AbortController().signal,
     onAsked: () => asked.abort(new TidemarkError('upload_taken_over')),
   });
-  const ended = uploads
-    .receive(await uploads.peek(id), source, { lease, signal: asked.signal, maxBytes: bytes.length })
-    .catch((error: unknown) => error)
-    .finally(() => lease.release());
-  return { source, ended };
+  async function receive(): Promise<unknown> {
+    try {
+      return await uploads.receive(await uploads.peek(id), source, {
+        lease,
+        signal: asked.signal,
+        maxBytes: bytes.length,
+      });
+    } catch (error) {
+      return error;
+    } finally {
+      await lease.release();
+    }
+  }
+  return { source, ended: receive() };
 }
 
 async function rowOf({ parts }: House, id: string): Promise<UploadRecord> {
