@@ -1,7 +1,7 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
 import { statSync } from 'node:fs';
 import { mkdir, open, opendir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
 import type { DigestPool } from '../digests/digests.ts';
@@ -18,7 +18,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { canLink, createFile, linkOrRename, openFile, sizeOf } from './files.ts';
+import { canLink, createFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -46,6 +46,7 @@ export async function openLocalStore({ folder }: LocalStoreOptions): Promise<Sto
   try {
     // The library makes the folder in its constructor and ends the process when it can't.
     await mkdir(folder, { recursive: true });
+    await syncFolder(dirname(folder));
     const store = new LocalStore(folder);
     await store.probe();
     await store.tryLinks();

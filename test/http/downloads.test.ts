@@ -1,6 +1,9 @@
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, truncate } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { COLLIDING } from '../support/collision.ts';
@@ -287,4 +290,26 @@ test('a file whose bytes are gone from the disk is an error, not an empty answer
   const answer = await send('GET', lost.url);
   expect(answer.status).toBe(404);
   expect(json(answer)).toHaveProperty('error');
+});
+
+describe('content that was damaged behind the service’s back', () => {
+  test.each([
+    ['shorter', 60_000],
+    ['longer', 140_000],
+  ])('and is %s now: the connection ends, and the log says why', async (word, size) => {
+    const bytes = makeBytes(100_000, size);
+    const stored = await putFile(service.url, bytes, { filename: `${word}.bin` });
+    await truncate(join(service.dataDir, 'files', `${md5(bytes)}.bin`), size);
+    const connection = connect(service.port, '127.0.0.1');
+    connection.on('error', () => undefined);
+    connection.write(`GET ${new URL(stored.url).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    const answer = await buffer(connection).catch(() => Buffer.alloc(0));
+    const sent = answer.length - answer.indexOf('\r\n\r\n') - 4;
+    // Never a whole answer of other bytes, nor more of them than were told.
+    expect(sent).toBeLessThanOrEqual(bytes.length);
+    const said = word === 'longer' ? 'more than 100000 bytes' : 'fewer than 100000 bytes';
+    await vi.waitFor(() => {
+      expect(service.output()).toContain(said);
+    });
+  });
 });
