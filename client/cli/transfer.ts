@@ -5,8 +5,9 @@
  */
 import { DetailedError, Upload } from 'tus-js-client';
 import type { UrlStorage } from 'tus-js-client';
-import { CliError, ServiceError, isTransient } from './errors.ts';
-import { createPatience, sleep } from './retry.ts';
+import { CliError, ServiceError, isTakenOver, isTransient } from './errors.ts';
+import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
+import { createPatience, patiently, sleep } from './retry.ts';
 import type { Wait } from './retry.ts';
 import type { ServiceClient } from './service-client.ts';
 import { UploadUnusableError, createSourceReader, createTusStack } from './tus-stack.ts';
@@ -34,6 +35,8 @@ export interface TransferOptions {
   /** Bytes have left, up to this position. */
   onSending: (position: number) => void;
   onWait: (wait: Wait) => void;
+  /** Someone else has gone on with the upload. */
+  onTakenOver: () => void;
 }
 
 export interface TransferResult {
@@ -116,9 +119,49 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     };
   }
 
+  /**
+   * Leaves the upload to whoever took it over: taking it back at once would go on for
+   * ever, each side interrupting the other. Ends when the upload has all its bytes or
+   * gets no more, and when a new one of our own is the better choice.
+   */
+  async function standBack(): Promise<void> {
+    const { service, source, signal } = options;
+    const watch = watchOtherSender(source.size);
+    while (uploadUrl !== null) {
+      const headers = { 'Tus-Resumable': '1.0.0' };
+      const url = uploadUrl;
+      const answer = await patiently(() => service.tus({ method: 'HEAD', url, headers, signal }), {
+        // That the service answers is no progress of the transfer.
+        patience: createPatience(service.settings.retryForMs),
+        signal,
+        onWait: options.onWait,
+      });
+      const offset = Number(answer.headers['upload-offset']);
+      if (!Number.isSafeInteger(offset)) return;
+      observer.onOffset(offset);
+      if (String(offset) === answer.headers['upload-length']) return;
+      const verdict = watch(offset);
+      if (verdict === 'silent') return;
+      if (verdict === 'slow' && !restarted && canStartOver(source)) startOver();
+      else if (verdict === 'slow') return;
+      else await sleep(LOOK_INTERVAL_MS, signal);
+    }
+  }
+
+  function startOver(): void {
+    restarted = true;
+    uploadUrl = null;
+    furthest = 0;
+    patience.progress();
+    options.onOffset(0);
+  }
+
+  let takenOver = false;
   for (;;) {
     options.signal.throwIfAborted();
     try {
+      if (takenOver) await standBack();
+      takenOver = false;
       await attempt();
       if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
       return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
@@ -128,15 +171,17 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
         await options.onUploadGone();
         // Once: a service that loses every upload will lose the next one too.
         if (restarted || !canStartOver(options.source)) throw error;
-        restarted = true;
-        uploadUrl = null;
-        furthest = 0;
-        patience.progress();
-        options.onOffset(0);
+        startOver();
+        takenOver = false;
         continue;
       }
       if (!isTransient(error)) throw error;
       const delayMs = patience.next(error);
+      if (uploadUrl !== null && isTakenOver(error)) {
+        takenOver = true;
+        options.onTakenOver();
+        continue;
+      }
       if (error instanceof ServiceError && error.status === 409) {
         // The request of a client that died was still being stored when we asked: the next HEAD knows better.
         if (furthest === startOffset) startOffset = null;

@@ -42,6 +42,7 @@ export async function uploadStdin(options: {
       onOffset: (offset) => progress.jump(offset),
       onSending: (position) => progress.at(position),
       onWait: createWaitReporter(context, name),
+      onTakenOver: () => context.output.say(`${name}: someone else goes on with this upload; watching`),
     });
     const file = await verifyPublished(context, sent, { name, ...source.summary() });
     return { status: 'uploaded', file, sentBytes: sent.sentBytes, resumedFrom: 0 };
