@@ -28,6 +28,8 @@ export interface TransferOptions {
   signal: AbortSignal;
   /** Told before the first byte is sent to a new upload. */
   onUploadUrl: (uploadUrl: string) => Promise<void>;
+  /** Asked when a creation got no answer: what has become of it as far as the service can tell. */
+  findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
   /** The upload is not to be gone on with. */
   onUploadGone: () => Promise<void>;
   /** Where the service says that the transfer stands; less than what was sent when bytes got lost. */
@@ -40,7 +42,8 @@ export interface TransferOptions {
 }
 
 export interface TransferResult {
-  uploadUrl: string;
+  /** null when a creation was published whose answer got lost. */
+  uploadUrl: string | null;
   /** As the service said it; null when that answer got lost. */
   fileId: string | null;
   fileUrl: string | null;
@@ -156,15 +159,24 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     options.onOffset(0);
   }
 
+  function result(): TransferResult {
+    return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+  }
+
   let takenOver = false;
+  let creationLost = false;
   for (;;) {
     options.signal.throwIfAborted();
     try {
       if (takenOver) await standBack();
       takenOver = false;
+      if (creationLost) ({ uploadUrl, fileId } = await options.findCreated());
+      creationLost = false;
+      // A small file travels with its creation, and may have been published by it.
+      if (uploadUrl === null && fileId !== null) return result();
       await attempt();
       if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
-      return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+      return result();
     } catch (error) {
       options.signal.throwIfAborted();
       if (uploadUrl !== null && isGone(error)) {
@@ -176,6 +188,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
         continue;
       }
       if (!isTransient(error)) throw error;
+      creationLost = uploadUrl === null;
       const delayMs = patience.next(error);
       if (uploadUrl !== null && isTakenOver(error)) {
         takenOver = true;

@@ -85,6 +85,11 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
         output.say(`${name}: the resume journal cannot be written (${describeError(error)})`);
       }
     },
+    findCreated: async () => {
+      const { file: published, resume } = await service.check(question, signal);
+      const created = resume?.length === size && isWelcome(resume.url) ? resume.url : null;
+      return { uploadUrl: published ? null : created, fileId: published?.id ?? null };
+    },
     onUploadGone: () => journal.forget(file.identity),
     onOffset: (offset) => progress.jump(offset),
     onSending: (position) => progress.at(position),

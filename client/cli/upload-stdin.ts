@@ -38,6 +38,8 @@ export async function uploadStdin(options: {
       chunkSizeBytes,
       signal,
       onUploadUrl: () => Promise.resolve(),
+      // Nothing has been sent with the creation, and without digests nobody can find it again.
+      findCreated: () => Promise.resolve({ uploadUrl: null, fileId: null }),
       onUploadGone: () => Promise.resolve(),
       onOffset: (offset) => progress.jump(offset),
       onSending: (position) => progress.at(position),

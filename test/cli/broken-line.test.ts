@@ -142,6 +142,36 @@ test('the last chunk of standard input is sent again when its answer gets lost',
   expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
 });
 
+test('a small file is sent once when the answer to its creation gets lost', async () => {
+  let lost = 0;
+  let creations = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method === 'POST') creations += 1;
+    if (method !== 'POST' || lost > 0) return null;
+    lost += 1;
+    return { answer: 'lost' };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('lost-small.bin', 100_000)]);
+  expect(result.exitCode).toBe(0);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 100_000 }]);
+  expect({ lost, creations }).toEqual({ lost: 1, creations: 1 });
+  expect((await client.run(['list', '--search', 'lost-small', '--json'])).records()).toHaveLength(1);
+});
+
+test('a large file goes on with its upload when the answer to its creation gets lost', async () => {
+  let creations = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method !== 'POST') return null;
+    creations += 1;
+    return creations === 1 ? { answer: 'lost' } : null;
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('lost-large.bin', 2 * MIB)]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', sentBytes: 2 * MIB }]);
+  expect(creations).toBe(1);
+});
+
 test('Ctrl-C ends with 130 and the command that goes on', async () => {
   const line = await makeLine(service.port, SLOW);
   const client = await makeClient(line.url);

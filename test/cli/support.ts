@@ -139,14 +139,17 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** An HTTP proxy in front of a service that may answer in its place. */
+/** What an interceptor does to a request: answers in the service's place, or lets it pass and loses or delays its answer. */
+export type Interception = { status: number; body?: unknown } | { answer: 'lost' } | { answerAfterMs: number };
+
+/** An HTTP proxy in front of a service that may interfere. */
 export async function makeInterceptor(
   serviceUrl: string,
-  intercept: (message: IncomingMessage) => { status: number; body?: unknown } | null,
+  intercept: (message: IncomingMessage) => Interception | null,
 ): Promise<string> {
   const server = createServer((incoming, outgoing) => {
     const instead = intercept(incoming);
-    if (instead) {
+    if (instead && 'status' in instead) {
       incoming.resume();
       outgoing.writeHead(instead.status, { 'Content-Type': 'application/json', Connection: 'close' });
       outgoing.end(instead.body === undefined ? '' : JSON.stringify(instead.body));
@@ -154,8 +157,16 @@ export async function makeInterceptor(
     }
     const url = new URL(incoming.url ?? '/', serviceUrl);
     const onward = request(url, { method: incoming.method ?? 'GET', headers: incoming.headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
+      if (instead && 'answer' in instead) {
+        outgoing.destroy();
+        return;
+      }
+      const pass = (): void => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      };
+      if (instead) setTimeout(pass, instead.answerAfterMs);
+      else pass();
     });
     onward.on('error', () => outgoing.destroy());
     incoming.on('error', () => onward.destroy());
