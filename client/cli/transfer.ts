@@ -62,6 +62,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   let sentBytes = 0;
   let startOffset: number | null = null;
   let furthest = 0;
+  let wholeBytes = 0;
   let restarted = false;
 
   const observer: TusObserver = {
@@ -76,6 +77,9 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       sentBytes += bytes;
       options.onSending(position);
     },
+    onLast(size: number): void {
+      wholeBytes = size;
+    },
     onPublished(id: string, url: string | null): void {
       fileId = id;
       fileUrl = url;
@@ -86,7 +90,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   function attempt(): Promise<void> {
     return new Promise((resolve, reject) => {
       const { service, source, signal } = options;
-      const stack = createTusStack({ service, size: source.size, signal, observer });
+      const stack = createTusStack({ service, size: source.size, signal, observer, wholeBytes: () => wholeBytes });
       const upload = new Upload(Buffer.alloc(0), {
         // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
         ...(uploadUrl === null ? { endpoint: options.service.uploadsUrl } : { uploadUrl }),
@@ -133,12 +137,15 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     while (uploadUrl !== null) {
       const headers = { 'Tus-Resumable': '1.0.0' };
       const url = uploadUrl;
-      const answer = await patiently(() => service.tus({ method: 'HEAD', url, headers, signal }), {
-        // That the service answers is no progress of the transfer.
-        patience: createPatience(service.settings.retryForMs),
-        signal,
-        onWait: options.onWait,
-      });
+      const answer = await patiently(
+        () => service.tus({ method: 'HEAD', url, headers, signal, workBytes: wholeBytes }),
+        {
+          // That the service answers is no progress of the transfer.
+          patience: createPatience(service.settings.retryForMs),
+          signal,
+          onWait: options.onWait,
+        },
+      );
       const offset = Number(answer.headers['upload-offset']);
       if (!Number.isSafeInteger(offset)) return;
       observer.onOffset(offset);
@@ -155,6 +162,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     restarted = true;
     uploadUrl = null;
     furthest = 0;
+    wholeBytes = 0;
     patience.progress();
     options.onOffset(0);
   }

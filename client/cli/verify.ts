@@ -44,7 +44,7 @@ export function verifyPublished(context: Context, sent: TransferResult, expected
   async function lookAt(url: string | null): Promise<Answer | null> {
     if (url === null) return null;
     const headers = { 'Tus-Resumable': '1.0.0' };
-    return service.tus({ method: 'HEAD', url, headers, signal }).catch(nullWhenMissing);
+    return service.tus({ method: 'HEAD', url, headers, signal, workBytes: expected.size }).catch(nullWhenMissing);
   }
 
   return ask(context, expected.name, async (attempt) => {

@@ -1,3 +1,5 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../support/service.ts';
 import type { RunningService } from '../support/service.ts';
@@ -84,6 +86,29 @@ test('a line that falls silent is given up and tried again', async () => {
   const result = await run.done;
   expect(result.exitCode).toBe(0);
   expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+});
+
+test('the service’s own work on a large file is not taken for a dead line', async () => {
+  const asked: string[] = [];
+  let lost = 0;
+  const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
+    asked.push(method === 'GET' ? path.replace(/\?.*/, '') : method);
+    if (path.startsWith('/check')) return { answerAfterMs: 2000 };
+    if (method === 'PATCH' && lost === 0) {
+      lost += 1;
+      return { answer: 'lost' };
+    }
+    return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 2000 } : null;
+  });
+  const client = await makeClient(url);
+  const path = join(client.folder, 'large.bin');
+  await writeFile(path, '');
+  // Worth five seconds of the service's time.
+  await truncate(path, 256 * MIB);
+  const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
+  expect(result.exitCode).toBe(0);
+  expect(result.stderr).not.toContain('stood still');
+  expect(asked.slice(0, 4)).toEqual(['/check', 'POST', 'PATCH', 'HEAD']);
 });
 
 test('a HEAD answered 503 does not begin the upload anew', async () => {
