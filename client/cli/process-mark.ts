@@ -7,9 +7,6 @@ import { hostname } from 'node:os';
 /** `unknown`: of another machine or container, or not a mark at all. */
 export type Life = 'running' | 'ended' | 'unknown';
 
-/** What a mark looks like, in names of files. */
-export const MARK = /[0-9a-f]{8}-\d+-[0-9a-z]+/;
-
 /** The mark of this process: letters, digits and hyphens. */
 export function ownMark(): string {
   return `${place()}-${process.pid}-${startOf(process.pid)}`;

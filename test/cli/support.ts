@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { utimes, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -139,8 +139,13 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** What an interceptor does to a request: answers in the service's place, or lets it pass and loses or delays its answer. */
-export type Interception = { status: number; body?: unknown } | { answer: 'lost' } | { answerAfterMs: number };
+/** What an interceptor does to a request: answers in the service's place, or lets it pass and interferes with its answer. */
+export type Interception =
+  | { status: number; body?: unknown }
+  | { answer: 'lost' }
+  | { answerAfterMs: number }
+  /** Other headers, and the connection cut after so many bytes. */
+  | { cutAfterBytes: number; headers: Record<string, string> };
 
 /** An HTTP proxy in front of a service that may interfere. */
 export async function makeInterceptor(
@@ -159,6 +164,11 @@ export async function makeInterceptor(
     const onward = request(url, { method: incoming.method ?? 'GET', headers: incoming.headers }, (answer) => {
       if (instead && 'answer' in instead) {
         outgoing.destroy();
+        return;
+      }
+      if (instead && 'cutAfterBytes' in instead) {
+        outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...instead.headers });
+        void passSome(answer, outgoing, instead.cutAfterBytes);
         return;
       }
       const pass = (): void => {
@@ -181,4 +191,16 @@ export async function makeInterceptor(
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function passSome(answer: IncomingMessage, outgoing: ServerResponse, bytes: number): Promise<void> {
+  let passed = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    await new Promise<void>((resolve) => {
+      outgoing.write(chunk, () => resolve());
+    });
+    passed += chunk.length;
+    if (passed >= bytes || outgoing.destroyed) break;
+  }
+  outgoing.destroy();
 }
