@@ -14,7 +14,9 @@ function againCommand(args: readonly string[]): string {
     else if (!argument.startsWith('--token=')) shown.push(shellQuote(printable(argument)));
   }
   const missing = args.some((argument) => /^--token(=|$)/.test(argument)) ? '   (with TIDEMARK_TOKEN set)' : '';
-  return `tidemark ${shown.join(' ')}${missing}`;
+  // Run by npx, it may be found by npx alone.
+  const runner = process.env['npm_command'] === 'exec' ? 'npx ' : '';
+  return `${runner}tidemark ${shown.join(' ')}${missing}`;
 }
 
 function complain(text: string): void {
