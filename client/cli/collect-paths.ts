@@ -17,7 +17,7 @@ export interface FoundPath {
  */
 export async function collectPaths(
   paths: readonly string[],
-  options: { recursive: boolean; skip: (path: string, why: string) => void },
+  options: { recursive: boolean; signal: AbortSignal; skip: (path: string, why: string) => void },
 ): Promise<FoundPath[]> {
   const found: FoundPath[] = [];
   const seen = new Set<string>();
@@ -37,6 +37,7 @@ export async function collectPaths(
       return;
     }
     for (const name of names.sort()) {
+      options.signal.throwIfAborted();
       const path = join(folder, name);
       let entry: Stats;
       try {

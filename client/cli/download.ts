@@ -31,6 +31,7 @@ export async function download(
   const patience = createPatience(service.settings.retryForMs);
   const onWait = createWaitReporter(context, label);
   let receivedBytes = 0;
+  let furthest = sink.position();
 
   async function attempt(): Promise<void> {
     let start = sink.position();
@@ -70,7 +71,9 @@ export async function download(
     for await (const chunk of readBody(response, { signal, stallTimeoutMs: service.settings.stallTimeoutMs })) {
       await sink.write(chunk);
       receivedBytes += chunk.length;
-      patience.progress();
+      // What had been there before and had to be fetched again gets nobody further.
+      if (sink.position() > furthest) patience.progress();
+      furthest = Math.max(furthest, sink.position());
       progress.at(sink.position());
     }
     if (total !== null && sink.position() < total) throw new TransportError('cut', 'the answer ended early');

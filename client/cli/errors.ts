@@ -73,6 +73,11 @@ export function isTransient(error: unknown): boolean {
   return error instanceof ServiceError && TRANSIENT_STATUSES.has(error.status);
 }
 
+/** Whether someone else writes to the upload now. */
+export function isTakenOver(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'upload_taken_over';
+}
+
 /** The stable code of an error, for `--json`. */
 export function codeOf(error: unknown): string {
   if (error instanceof CliError || error instanceof TransportError || error instanceof ServiceError) return error.code;

@@ -23,6 +23,8 @@ export interface Exchange {
   signal: AbortSignal;
   /** How long nothing may move before the connection counts as dead. */
   stallTimeoutMs: number;
+  /** How long the answer may take once all is sent, where that is longer: the service has work to do first. */
+  answerTimeoutMs?: number;
   /** The operating system has taken so many bytes of the body more, which makes so many in all. */
   onSent?: ((bytes: number, totalBytes: number) => void) | undefined;
 }
@@ -78,12 +80,22 @@ export function open(request: Exchange): Promise<IncomingMessage> {
 
     const startedAt = performance.now();
     let sentBytes = 0;
+    let connected = false;
+    outgoing.once('socket', (socket) => {
+      connected = !socket.connecting;
+      socket.once('connect', () => {
+        connected = true;
+      });
+    });
     const watch = watchStall(
       // On a slow line the system's buffer alone takes a while to drain; that is not a standstill.
       () => {
         const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
         const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
-        return request.stallTimeoutMs + Math.min(drainMs, 3 * request.stallTimeoutMs);
+        // A peer that vanishes meanwhile is noticed by the system: the agents' connections are probed every second.
+        const awaitsAnswer = connected && outgoing.writableEnded;
+        const silentMs = Math.max(request.stallTimeoutMs, awaitsAnswer ? (request.answerTimeoutMs ?? 0) : 0);
+        return silentMs + Math.min(drainMs, 3 * request.stallTimeoutMs);
       },
       (silentMs) => fail(stallError(silentMs)),
     );

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import type { FileIdentity } from './local-file.ts';
+import { lifeOf, ownMark } from './process-mark.ts';
+import type { Life } from './process-mark.ts';
 
 /** Longer than any service keeps an unfinished upload by default (a day). */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
@@ -9,11 +11,20 @@ const KEEP_MS = 7 * 24 * 3600 * 1000;
 interface JournalEntry {
   path: string;
   uploadUrl: string;
+  /** The process that sends, or sent. */
+  sender: string;
+}
+
+export interface Journalled {
+  uploadUrl: string;
+  /** Of the run that wrote it. */
+  sender: Life;
 }
 
 export interface Journal {
   /** The upload that this very state of the file was last sent to. */
-  find(file: FileIdentity): Promise<string | null>;
+  find(file: FileIdentity): Promise<Journalled | null>;
+  /** From now on this process sends the file there. */
   record(file: FileIdentity, uploadUrl: string): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
   prune(): Promise<void>;
@@ -26,10 +37,11 @@ export function createJournal(serverUrl: string): Journal {
   const keyOf = (file: FileIdentity): string[] => [serverUrl, file.path, String(file.size), file.mtimeNs, file.inode];
   return {
     find: async (file) => {
-      const url = (await folder.read(keyOf(file)))?.uploadUrl;
-      return typeof url === 'string' ? url : null;
+      const entry = await folder.read(keyOf(file));
+      if (typeof entry?.uploadUrl !== 'string') return null;
+      return { uploadUrl: entry.uploadUrl, sender: lifeOf(entry.sender) };
     },
-    record: (file, uploadUrl) => folder.write(keyOf(file), { path: file.path, uploadUrl }),
+    record: (file, uploadUrl) => folder.write(keyOf(file), { path: file.path, uploadUrl, sender: ownMark() }),
     forget: (file) => folder.remove(keyOf(file)),
     prune: () => folder.prune(KEEP_MS),
   };

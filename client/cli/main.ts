@@ -2,7 +2,7 @@
 /** Entry of the command `tidemark`: signals, the one place where errors end, the exit code. */
 import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
 import { printable, shellQuote } from './format.ts';
-import { flushOutput } from './output.ts';
+import { flushOutput, stdoutFailure } from './output.ts';
 import { runProgram } from './program.ts';
 
 /** This very command line again, for the eyes: without the token. */
@@ -14,7 +14,9 @@ function againCommand(args: readonly string[]): string {
     else if (!argument.startsWith('--token=')) shown.push(shellQuote(printable(argument)));
   }
   const missing = args.some((argument) => /^--token(=|$)/.test(argument)) ? '   (with TIDEMARK_TOKEN set)' : '';
-  return `tidemark ${shown.join(' ')}${missing}`;
+  // Run by npx, it may be found by npx alone.
+  const runner = process.env['npm_command'] === 'exec' ? 'npx ' : '';
+  return `${runner}tidemark ${shown.join(' ')}${missing}`;
 }
 
 function complain(text: string): void {
@@ -50,7 +52,12 @@ process.on('uncaughtException', (error) => {
   process.exit(EXIT.failed);
 });
 
-const exitCode = await main(process.argv.slice(2));
+let exitCode = await main(process.argv.slice(2));
 await flushOutput();
+const unwritten = stdoutFailure();
+if (unwritten !== null && exitCode === EXIT.done) {
+  complain(`standard output: ${describeError(unwritten)}`);
+  exitCode = EXIT.failed;
+}
 // Kept connections and an idle standard input would hold the process.
 process.exit(exitCode);

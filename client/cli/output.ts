@@ -27,12 +27,16 @@ export interface Output {
   attach(display: { clear: () => void; draw: () => void } | null): void;
 }
 
+/** Why results could not be written; null while all could be, or nobody wants them any more. */
+let failure: Error | null = null;
+
 export function createOutput(modes: OutputModes): Output {
   let display: { clear: () => void; draw: () => void } | null = null;
   let closed = false;
   // A reader that went away is its own business: not a crash, and no reason to stop an upload.
-  process.stdout.on('error', () => {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     closed = true;
+    if (error.code !== 'EPIPE') failure ??= error;
   });
   process.stderr.on('error', () => {});
 
@@ -55,6 +59,11 @@ export function createOutput(modes: OutputModes): Output {
       display = next;
     },
   };
+}
+
+/** What kept results from being written, other than a reader that went away. */
+export function stdoutFailure(): Error | null {
+  return failure;
 }
 
 /** Lets what was written leave before the process does: pipes are written in the background. */

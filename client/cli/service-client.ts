@@ -67,8 +67,13 @@ export interface TusExchange {
   headers: Record<string, string>;
   body?: Body | undefined;
   signal: AbortSignal;
+  /** How much the service may have to read before it can answer: to publish is to verify. */
+  workBytes?: number;
   onSent?: (bytes: number, totalBytes: number) => void;
 }
+
+/** A slow disk's reading, with the hashing of what is read. */
+const WORK_BYTES_PER_SECOND = 50 * 1024 * 1024;
 
 export function createServiceClient(settings: Settings): ServiceClient {
   const { serverUrl, stallTimeoutMs } = settings;
@@ -90,7 +95,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
     method: string,
     path: string,
     signal: AbortSignal,
-    options: { query?: Record<string, string | number | undefined>; json?: unknown } = {},
+    options: { query?: Record<string, string | number | undefined>; json?: unknown; workBytes?: number } = {},
   ): Promise<Answer> {
     const url = new URL(`${serverUrl}${path}`);
     for (const [name, value] of Object.entries(options.query ?? {})) {
@@ -99,7 +104,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
     const headers: Record<string, string> = { ...authorization, Accept: 'application/json' };
     if (options.json !== undefined) headers['Content-Type'] = 'application/json';
     const body = options.json === undefined ? undefined : JSON.stringify(options.json);
-    const answer = await exchange({ method, url: url.href, headers, body, signal, stallTimeoutMs });
+    const answer = await exchange({ method, url: url.href, headers, body, signal, ...timeouts(options.workBytes) });
     if (answer.status < 200 || answer.status > 299) throw refusal(method, answer);
     return answer;
   }
@@ -125,10 +130,14 @@ export function createServiceClient(settings: Settings): ServiceClient {
       ...request,
       url: rebaseUnlessEndpoint(request.url),
       headers: { ...request.headers, ...authorization },
-      stallTimeoutMs,
+      ...timeouts(request.workBytes),
     });
     if (answer.status < 200 || answer.status > 299) throw refusal(request.method, answer);
     return answer;
+  }
+
+  function timeouts(workBytes = 0): { stallTimeoutMs: number; answerTimeoutMs: number } {
+    return { stallTimeoutMs, answerTimeoutMs: stallTimeoutMs + (1000 * workBytes) / WORK_BYTES_PER_SECOND };
   }
 
   function rebaseUnlessEndpoint(url: string): string {
@@ -139,7 +148,11 @@ export function createServiceClient(settings: Settings): ServiceClient {
     settings,
     uploadsUrl: `${serverUrl}/uploads`,
     check: async (question, signal) =>
-      readJson<CheckAnswer>(await call('GET', '/check', signal, { query: { ...question } }), isCheckAnswer),
+      readJson<CheckAnswer>(
+        // For the sake of a SHA-256 that it has not computed yet, or of an upload that is being published.
+        await call('GET', '/check', signal, { query: { ...question }, workBytes: question.size ?? 0 }),
+        isCheckAnswer,
+      ),
     list: async (question, signal) =>
       readJson<{ files: RemoteFile[]; nextCursor: string | null }>(
         await call('GET', '/api/files', signal, { query: { ...question } }),

@@ -1,7 +1,7 @@
 /** Which service to talk to, and as whom: flags win over the environment, that over `.env`. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'dotenv';
-import { UsageError } from './errors.ts';
+import { UsageError, describeError } from './errors.ts';
 import { parseDuration } from './format.ts';
 
 export interface Settings {
@@ -24,7 +24,7 @@ export interface ConnectionFlags {
 
 type Environment = Record<string, string | undefined>;
 
-/** @throws UsageError when a value makes no sense. */
+/** @throws UsageError when a value makes no sense, and when there is a `.env` that cannot be read. */
 export function readSettings(flags: ConnectionFlags, defaults: { retryFor: string }): Settings {
   const environment: Environment = { ...readDotenv(), ...withoutEmpty(process.env) };
   const server = flags.server ?? environment['TIDEMARK_SERVER'];
@@ -82,9 +82,10 @@ function defaultServerUrl(environment: Environment): string {
 function readDotenv(): Environment {
   try {
     return withoutEmpty(parse(readFileSync('.env')));
-  } catch {
-    // No .env, or none that may be read: the environment and the flags say it all.
-    return {};
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    // Without it the files could go to another service than the one it names.
+    throw new UsageError(`.env in this folder cannot be read: ${describeError(error)}.`);
   }
 }
 

@@ -1,12 +1,13 @@
-/** Where a download goes: a `.part` file beside its target, or standard output. */
+/** Where a download goes: a part file beside its target, or standard output. */
 import { createHash } from 'node:crypto';
 import { link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import type { Sink } from './download.ts';
-import { CliError } from './errors.ts';
+import { CliError, describeError } from './errors.ts';
+import { openPart } from './part-file.ts';
 
-/** Which content a `.part` file holds the beginning of. */
+/** Which content a part file holds the beginning of. */
 interface PartRecord {
   md5: string;
   etag: string;
@@ -22,14 +23,17 @@ export interface FileSink extends Sink {
 
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
-/** Opens `<target>.part`, with what an earlier run left of the same content. */
+/**
+ * Opens a part file beside the target, with what an earlier run left of the same content.
+ *
+ * @throws CliError `busy` when another run is at it.
+ */
 export async function openFileSink(target: string, source: { serverUrl: string; md5: string }): Promise<FileSink> {
-  const part = `${target}.part`;
   const records = createRecordFolder<PartRecord>(join(stateFolder(), 'downloads'), { durable: false });
   const key = [source.serverUrl, resolve(target)];
   await records.prune(KEEP_MS);
   const record = await records.read(key);
-  const handle = await open(part, 'a+');
+  const { path: part, handle } = await openPart(target, source.md5);
   let etag: string | null = null;
   let position = (await handle.stat()).size;
   if (record?.md5 === source.md5 && typeof record.etag === 'string') etag = record.etag;
@@ -78,6 +82,12 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
     await records.remove(key);
   }
 
+  async function close(): Promise<void> {
+    await handle.close();
+    // Nothing to go on with.
+    if (position === 0) await rm(part, { force: true });
+  }
+
   return {
     position: () => position,
     etag: () => etag,
@@ -86,7 +96,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
     write,
     digest,
     publish,
-    close: () => handle.close(),
+    close,
   };
 }
 
@@ -144,11 +154,18 @@ export function createStdoutSink(): Sink & { digest(): string } {
       position += chunk.length;
       return new Promise((written, failed) => {
         process.stdout.write(chunk, (error) => {
-          if (error) failed(new CliError('stdout_closed', 'nobody reads standard output any more', { cause: error }));
+          if (error) failed(stdoutError(error));
           else written();
         });
       });
     },
     digest: () => hash.copy().digest('hex'),
   };
+}
+
+function stdoutError(error: Error): CliError {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') {
+    return new CliError('stdout_closed', 'nobody reads standard output any more', { cause: error });
+  }
+  return new CliError('stdout_failed', `standard output: ${describeError(error)}`, { cause: error });
 }

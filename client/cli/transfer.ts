@@ -5,8 +5,9 @@
  */
 import { DetailedError, Upload } from 'tus-js-client';
 import type { UrlStorage } from 'tus-js-client';
-import { CliError, ServiceError, isTransient } from './errors.ts';
-import { createPatience, sleep } from './retry.ts';
+import { CliError, ServiceError, isTakenOver, isTransient } from './errors.ts';
+import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
+import { createPatience, patiently, sleep } from './retry.ts';
 import type { Wait } from './retry.ts';
 import type { ServiceClient } from './service-client.ts';
 import { UploadUnusableError, createSourceReader, createTusStack } from './tus-stack.ts';
@@ -27,6 +28,8 @@ export interface TransferOptions {
   signal: AbortSignal;
   /** Told before the first byte is sent to a new upload. */
   onUploadUrl: (uploadUrl: string) => Promise<void>;
+  /** Asked when a creation got no answer: what has become of it as far as the service can tell. */
+  findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
   /** The upload is not to be gone on with. */
   onUploadGone: () => Promise<void>;
   /** Where the service says that the transfer stands; less than what was sent when bytes got lost. */
@@ -34,10 +37,13 @@ export interface TransferOptions {
   /** Bytes have left, up to this position. */
   onSending: (position: number) => void;
   onWait: (wait: Wait) => void;
+  /** Someone else has gone on with the upload. */
+  onTakenOver: () => void;
 }
 
 export interface TransferResult {
-  uploadUrl: string;
+  /** null when a creation was published whose answer got lost. */
+  uploadUrl: string | null;
   /** As the service said it; null when that answer got lost. */
   fileId: string | null;
   fileUrl: string | null;
@@ -56,6 +62,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   let sentBytes = 0;
   let startOffset: number | null = null;
   let furthest = 0;
+  let wholeBytes = 0;
   let restarted = false;
 
   const observer: TusObserver = {
@@ -70,6 +77,9 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       sentBytes += bytes;
       options.onSending(position);
     },
+    onLast(size: number): void {
+      wholeBytes = size;
+    },
     onPublished(id: string, url: string | null): void {
       fileId = id;
       fileUrl = url;
@@ -80,7 +90,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   function attempt(): Promise<void> {
     return new Promise((resolve, reject) => {
       const { service, source, signal } = options;
-      const stack = createTusStack({ service, size: source.size, signal, observer });
+      const stack = createTusStack({ service, size: source.size, signal, observer, wholeBytes: () => wholeBytes });
       const upload = new Upload(Buffer.alloc(0), {
         // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
         ...(uploadUrl === null ? { endpoint: options.service.uploadsUrl } : { uploadUrl }),
@@ -116,27 +126,83 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     };
   }
 
+  /**
+   * Leaves the upload to whoever took it over: taking it back at once would go on for
+   * ever, each side interrupting the other. Ends when the upload has all its bytes or
+   * gets no more, and when a new one of our own is the better choice.
+   */
+  async function standBack(): Promise<void> {
+    const { service, source, signal } = options;
+    const watch = watchOtherSender(source.size);
+    while (uploadUrl !== null) {
+      const headers = { 'Tus-Resumable': '1.0.0' };
+      const url = uploadUrl;
+      const answer = await patiently(
+        () => service.tus({ method: 'HEAD', url, headers, signal, workBytes: wholeBytes }),
+        {
+          // That the service answers is no progress of the transfer.
+          patience: createPatience(service.settings.retryForMs),
+          signal,
+          onWait: options.onWait,
+        },
+      );
+      const offset = Number(answer.headers['upload-offset']);
+      if (!Number.isSafeInteger(offset)) return;
+      observer.onOffset(offset);
+      if (String(offset) === answer.headers['upload-length']) return;
+      const verdict = watch(offset);
+      if (verdict === 'silent') return;
+      if (verdict === 'slow' && !restarted && canStartOver(source)) startOver();
+      else if (verdict === 'slow') return;
+      else await sleep(LOOK_INTERVAL_MS, signal);
+    }
+  }
+
+  function startOver(): void {
+    restarted = true;
+    uploadUrl = null;
+    furthest = 0;
+    wholeBytes = 0;
+    patience.progress();
+    options.onOffset(0);
+  }
+
+  function result(): TransferResult {
+    return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+  }
+
+  let takenOver = false;
+  let creationLost = false;
   for (;;) {
     options.signal.throwIfAborted();
     try {
+      if (takenOver) await standBack();
+      takenOver = false;
+      if (creationLost) ({ uploadUrl, fileId } = await options.findCreated());
+      creationLost = false;
+      // A small file travels with its creation, and may have been published by it.
+      if (uploadUrl === null && fileId !== null) return result();
       await attempt();
       if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
-      return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+      return result();
     } catch (error) {
       options.signal.throwIfAborted();
       if (uploadUrl !== null && isGone(error)) {
         await options.onUploadGone();
         // Once: a service that loses every upload will lose the next one too.
         if (restarted || !canStartOver(options.source)) throw error;
-        restarted = true;
-        uploadUrl = null;
-        furthest = 0;
-        patience.progress();
-        options.onOffset(0);
+        startOver();
+        takenOver = false;
         continue;
       }
       if (!isTransient(error)) throw error;
+      creationLost = uploadUrl === null;
       const delayMs = patience.next(error);
+      if (uploadUrl !== null && isTakenOver(error)) {
+        takenOver = true;
+        options.onTakenOver();
+        continue;
+      }
       if (error instanceof ServiceError && error.status === 409) {
         // The request of a client that died was still being stored when we asked: the next HEAD knows better.
         if (furthest === startOffset) startOffset = null;

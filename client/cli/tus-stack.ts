@@ -21,6 +21,8 @@ export interface TusObserver {
   onOffset(offset: number): void;
   /** So many bytes more have left, up to this position. */
   onSending(bytes: number, position: number): void;
+  /** The last bytes are about to be sent, up to this position; the service publishes once it has them. */
+  onLast(size: number): void;
   /** The file it has become. */
   onPublished(fileId: string, fileUrl: string | null): void;
 }
@@ -38,6 +40,8 @@ export function createTusStack(options: {
   size: number | null;
   signal: AbortSignal;
   observer: TusObserver;
+  /** The size of an upload whose last bytes have been sent; 0 before. */
+  wholeBytes: () => number;
 }): HttpStack {
   // An upload's length can be declared once; the library would declare it again with each try of the last chunk.
   let lengthIsDeclared = false;
@@ -76,12 +80,16 @@ export function createTusStack(options: {
     async function send(body: Body | null): Promise<HttpResponse> {
       if (method === 'PATCH' && lengthIsDeclared) delete headers['Upload-Length'];
       const sentOffset = headers['Upload-Offset'] === undefined ? null : Number(headers['Upload-Offset']);
+      const end = (sentOffset ?? 0) + (body?.size ?? 0);
+      const isEnd = options.size === null ? headers['Upload-Length'] === String(end) : end === options.size;
+      if (method !== 'HEAD' && isEnd) options.observer.onLast(end);
       const answer = await options.service.tus({
         method,
         url,
         headers,
         body: body ?? undefined,
         signal: options.signal,
+        workBytes: method === 'HEAD' || isEnd ? options.wholeBytes() : 0,
         onSent: (bytes, totalBytes) => {
           options.observer.onSending(bytes, (sentOffset ?? 0) + totalBytes);
           onProgress(totalBytes);

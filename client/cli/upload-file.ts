@@ -6,8 +6,10 @@ import { digestFile } from './digests.ts';
 import type { Digests } from './digests.ts';
 import { describeError } from './errors.ts';
 import { createJournal } from './journal.ts';
+import type { Journalled } from './journal.ts';
 import { openLocalFile } from './local-file.ts';
 import type { LocalFile } from './local-file.ts';
+import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
 import type { ProgressItem } from './progress.ts';
 import { sleep } from './retry.ts';
 import type { CheckAnswer, RemoteFile } from './service-client.ts';
@@ -54,8 +56,10 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
   const journal = createJournal(service.settings.serverUrl);
   const { size } = file;
 
-  const journalled = await journal.find(file.identity);
-  const answer = await checkUntilAlone(context, progress, { ...digests, size, filename: name }, journalled);
+  const question = { ...digests, size, filename: name };
+  const { answer, journalled, avoid } = await checkUntilAlone(context, progress, question, () =>
+    journal.find(file.identity),
+  );
   if (answer.status === 'exists' && answer.file) {
     await journal.forget(file.identity);
     return { status: 'instant', file: answer.file, sentBytes: 0, resumedFrom: 0 };
@@ -63,7 +67,9 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
 
   progress.phase('uploading', size);
   const resumable = answer.resume?.length === size ? answer.resume.url : null;
-  const uploadUrl = resumable ?? journalled;
+  const isWelcome = (url: string | null): url is string =>
+    url !== null && (avoid === null || service.rebase(url) !== service.rebase(avoid));
+  const uploadUrl = [resumable, journalled?.uploadUrl ?? null].find(isWelcome) ?? null;
   const sent = await transfer({
     service,
     source: sourceOf(file),
@@ -79,10 +85,16 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
         output.say(`${name}: the resume journal cannot be written (${describeError(error)})`);
       }
     },
+    findCreated: async () => {
+      const { file: published, resume } = await service.check(question, signal);
+      const created = resume?.length === size && isWelcome(resume.url) ? resume.url : null;
+      return { uploadUrl: published ? null : created, fileId: published?.id ?? null };
+    },
     onUploadGone: () => journal.forget(file.identity),
     onOffset: (offset) => progress.jump(offset),
     onSending: (position) => progress.at(position),
     onWait: createWaitReporter(context, name),
+    onTakenOver: () => output.say(`${name}: someone else goes on with this upload; watching`),
   });
   const published = await verifyPublished(context, sent, { name, md5: digests.md5, size });
   await journal.forget(file.identity);
@@ -100,40 +112,56 @@ function sourceOf(file: LocalFile): UploadSource {
   };
 }
 
-const WATCH_INTERVAL_MS = 1000;
-/** After so long without a new byte another sender counts as gone; a service records a slow one's bytes every 10 s. */
-const OTHER_SENDER_SILENT_MS = 15_000;
+/** How to begin, once nobody else brings the content in. */
+interface Beginning {
+  answer: CheckAnswer;
+  /** What a run of our own left. */
+  journalled: Journalled | null;
+  /** An upload that is in better hands elsewhere, slow as it is. */
+  avoid: string | null;
+}
 
 /**
  * Asks for the content. While somebody else is sending the very same bytes, waits and
  * watches them come in, since nothing needs to be sent twice; once they stop, their
- * upload is ours to go on with. An upload of our own from an earlier run is gone on
- * with at once.
+ * upload is ours to go on with. What a run of our own left, that is not there any more,
+ * is gone on with at once.
  */
 async function checkUntilAlone(
   context: Context,
   progress: ProgressItem,
   question: { md5: string; sha256: string; size: number; filename: string },
-  ownUploadUrl: string | null,
-): Promise<CheckAnswer> {
+  findJournalled: () => Promise<Journalled | null>,
+): Promise<Beginning> {
   const { service, signal, output } = context;
-  let lastOffset = -1;
-  let movedAt = performance.now();
+  const watch = watchOtherSender(question.size);
   let said = false;
+  let journalled: Journalled | null = null;
   for (;;) {
+    // A run that watches is the first to know of the other's end; a run that is done leaves no entry.
+    journalled = (await findJournalled()) ?? journalled;
     const answer = await ask(context, question.filename, () => service.check(question, signal));
     const { resume } = answer;
-    if (answer.status !== 'uploading' || !resume) return answer;
-    if (ownUploadUrl !== null && service.rebase(resume.url) === service.rebase(ownUploadUrl)) return answer;
-    if (resume.offset > lastOffset) {
-      lastOffset = resume.offset;
-      movedAt = performance.now();
+    const alone: Beginning = { answer, journalled, avoid: null };
+    if (answer.status === 'exists' || !resume) return alone;
+    const isOurs = journalled !== null && service.rebase(resume.url) === service.rebase(journalled.uploadUrl);
+    const byOtherRun = isOurs && journalled?.sender === 'running';
+    if (isOurs && journalled?.sender === 'ended') return alone;
+    // Another run of ours may be slow to bring its first byte; that it is there is known all the same.
+    if (answer.status !== 'uploading' && !byOtherRun) return alone;
+    const verdict = watch(resume.offset);
+    if (verdict === 'silent') return alone;
+    if (verdict === 'slow' && !byOtherRun) {
+      output.say(`${question.filename}: they come in slowly; sending them as well`);
+      return { ...alone, avoid: resume.url };
     }
-    if (performance.now() - movedAt > OTHER_SENDER_SILENT_MS) return answer;
-    if (!said) output.say(`${question.filename}: these bytes are being sent already, by someone else; watching`);
-    if (!said) progress.phase('waiting', question.size);
+    if (!said) {
+      const who = byOtherRun ? 'another run of this command' : 'someone else';
+      output.say(`${question.filename}: these bytes are being sent already, by ${who}; watching`);
+      progress.phase('waiting', question.size);
+    }
     said = true;
-    progress.jump(lastOffset);
-    await sleep(WATCH_INTERVAL_MS, signal);
+    progress.jump(resume.offset);
+    await sleep(LOOK_INTERVAL_MS, signal);
   }
 }

@@ -38,10 +38,13 @@ export async function uploadStdin(options: {
       chunkSizeBytes,
       signal,
       onUploadUrl: () => Promise.resolve(),
+      // Nothing has been sent with the creation, and without digests nobody can find it again.
+      findCreated: () => Promise.resolve({ uploadUrl: null, fileId: null }),
       onUploadGone: () => Promise.resolve(),
       onOffset: (offset) => progress.jump(offset),
       onSending: (position) => progress.at(position),
       onWait: createWaitReporter(context, name),
+      onTakenOver: () => context.output.say(`${name}: someone else goes on with this upload; watching`),
     });
     const file = await verifyPublished(context, sent, { name, ...source.summary() });
     return { status: 'uploaded', file, sentBytes: sent.sentBytes, resumedFrom: 0 };

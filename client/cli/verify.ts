@@ -2,6 +2,7 @@
 import { CliError, ServiceError, TransportError } from './errors.ts';
 import type { Context } from './context.ts';
 import { ask } from './context.ts';
+import type { Answer } from './http.ts';
 import type { CheckAnswer, RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
@@ -39,15 +40,20 @@ export function verifyPublished(context: Context, sent: TransferResult, expected
     return files.find((file) => file.md5 === md5 && file.size === size) ?? null;
   }
 
+  // By looking, the service is led to finish what a restart left unfinished.
+  async function lookAt(url: string | null): Promise<Answer | null> {
+    if (url === null) return null;
+    const headers = { 'Tus-Resumable': '1.0.0' };
+    return service.tus({ method: 'HEAD', url, headers, signal, workBytes: expected.size }).catch(nullWhenMissing);
+  }
+
   return ask(context, expected.name, async (attempt) => {
     const file = await lookUp();
     if (file) return compare(file, expected);
     if (attempt >= NOT_PUBLISHED_ATTEMPTS) {
       throw new CliError('not_published', 'all bytes were sent, but the service has not published the file');
     }
-    const answer = await service
-      .tus({ method: 'HEAD', url: sent.uploadUrl, headers: { 'Tus-Resumable': '1.0.0' }, signal })
-      .catch(nullWhenMissing);
+    const answer = await lookAt(sent.uploadUrl);
     const id = answer?.headers['tidemark-file-id'];
     if (typeof id === 'string') fileId = id;
     throw new TransportError('not_published_yet', 'the file is not published yet');

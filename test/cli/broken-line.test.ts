@@ -1,3 +1,5 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../support/service.ts';
 import type { RunningService } from '../support/service.ts';
@@ -86,6 +88,29 @@ test('a line that falls silent is given up and tried again', async () => {
   expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
 });
 
+test('the service’s own work on a large file is not taken for a dead line', async () => {
+  const asked: string[] = [];
+  let lost = 0;
+  const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
+    asked.push(method === 'GET' ? path.replace(/\?.*/, '') : method);
+    if (path.startsWith('/check')) return { answerAfterMs: 2000 };
+    if (method === 'PATCH' && lost === 0) {
+      lost += 1;
+      return { answer: 'lost' };
+    }
+    return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 2000 } : null;
+  });
+  const client = await makeClient(url);
+  const path = join(client.folder, 'large.bin');
+  await writeFile(path, '');
+  // Worth five seconds of the service's time.
+  await truncate(path, 256 * MIB);
+  const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
+  expect(result.exitCode).toBe(0);
+  expect(result.stderr).not.toContain('stood still');
+  expect(asked.slice(0, 4)).toEqual(['/check', 'POST', 'PATCH', 'HEAD']);
+});
+
 test('a HEAD answered 503 does not begin the upload anew', async () => {
   const line = await makeLine(service.port, SLOW);
   let refusals = 0;
@@ -140,6 +165,36 @@ test('the last chunk of standard input is sent again when its answer gets lost',
   });
   run.stdin.end(Buffer.alloc(2 * MIB + 5, 'x'));
   expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
+});
+
+test('a small file is sent once when the answer to its creation gets lost', async () => {
+  let lost = 0;
+  let creations = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method === 'POST') creations += 1;
+    if (method !== 'POST' || lost > 0) return null;
+    lost += 1;
+    return { answer: 'lost' };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('lost-small.bin', 100_000)]);
+  expect(result.exitCode).toBe(0);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 100_000 }]);
+  expect({ lost, creations }).toEqual({ lost: 1, creations: 1 });
+  expect((await client.run(['list', '--search', 'lost-small', '--json'])).records()).toHaveLength(1);
+});
+
+test('a large file goes on with its upload when the answer to its creation gets lost', async () => {
+  let creations = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method !== 'POST') return null;
+    creations += 1;
+    return creations === 1 ? { answer: 'lost' } : null;
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('lost-large.bin', 2 * MIB)]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', sentBytes: 2 * MIB }]);
+  expect(creations).toBe(1);
 });
 
 test('Ctrl-C ends with 130 and the command that goes on', async () => {

@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { existsSync, linkSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../support/service.ts';
@@ -91,4 +92,45 @@ test('a reader that goes away is no crash', async () => {
   const result = await run.done;
   expect(result.exitCode).toBe(0);
   expect(result.stderr).not.toContain('EPIPE');
+});
+
+// Skipped where there is no device that is always full (it is Linux's).
+test.skipIf(!existsSync('/dev/full'))('results that cannot be written are a failure', async () => {
+  const client = await makeClient(service.url);
+  const env = { TIDEMARK_TOKEN: SECRET };
+  await client.run(['upload', await client.makeFile('listed.txt', Buffer.from('listed'))], env);
+  const inShell = (line: string): string[] => ['sh', '-c', `${line} > /dev/full`];
+  const result = await client.start(['list'], { env, inShell }).done;
+  expect(result).toMatchObject({ exitCode: 1, stderr: 'tidemark: standard output: no space left on this disk\n' });
+});
+
+test('a .env that cannot be read is not passed over', async () => {
+  const client = await makeClient(service.url);
+  await mkdir(join(client.folder, '.env'));
+  const result = await client.run(['list'], { TIDEMARK_TOKEN: SECRET });
+  expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(result.stderr).toContain('.env in this folder cannot be read');
+});
+
+test('under npx, the command that goes on is one of npx', async () => {
+  const client = await makeClient('http://127.0.0.1:9');
+  const path = await client.makeFile('npx.txt', Buffer.from('npx'));
+  const result = await client.run(['upload', '--retry-for', '0', path], { npm_command: 'exec' });
+  expect(result.stderr).toContain(`To go on: npx tidemark upload --retry-for 0 ${path}`);
+});
+
+test('Ctrl-C while folders are searched', async () => {
+  const client = await makeClient(service.url);
+  const file = await client.makeFile('one', Buffer.from('one'));
+  await mkdir(join(client.folder, 'tree'));
+  await symlink('nowhere', join(client.folder, 'tree/a-first'));
+  for (let i = 0; i < 20_000; i += 1) linkSync(file, join(client.folder, `tree/m-${i}`));
+  await symlink('nowhere', join(client.folder, 'tree/z-last'));
+  const run = client.start(['upload', '--recursive', 'tree']);
+  await run.said('a-first: skipped');
+  run.signal('SIGINT');
+  const result = await run.done;
+  expect(result.exitCode).toBe(130);
+  expect(result.stderr).toContain('tidemark upload --recursive tree');
+  expect(result.stderr).not.toContain('z-last');
 });

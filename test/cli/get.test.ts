@@ -1,18 +1,27 @@
-import { statSync } from 'node:fs';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readdirSync, statSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { startService } from '../support/service.ts';
 import type { RunningService } from '../support/service.ts';
-import { MIB, makeClient, makeLine, until } from './support.ts';
+import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
 const bytes = makeBytes(SIZE, 99);
 
 let service: RunningService;
 
-function sizeOf(path: string): number {
+/** The part files in a folder. */
+function partsIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.tidemark-part'))
+    .map((name) => join(folder, name));
+}
+
+/** How much of a download is on the disk. */
+function partSize(folder: string): number {
+  const [path = ''] = partsIn(folder);
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
@@ -41,8 +50,7 @@ test('by id and by MD5, verified, and never over a file that is there', async ()
   await writeFile(join(client.folder, 'original.bin'), 'mine');
   expect(await client.run(['get', '--force', md5(bytes)])).toMatchObject({ exitCode: 0 });
   expect(md5(await readFile(join(client.folder, 'original.bin')))).toBe(md5(bytes));
-  const left = await readdir(client.folder);
-  expect(left.filter((name) => name.endsWith('.part'))).toEqual([]);
+  expect(partsIn(client.folder)).toEqual([]);
 
   const unknown = await client.run(['get', 'no-such-id']);
   expect(unknown).toMatchObject({ exitCode: 1 });
@@ -54,15 +62,13 @@ test('a download that was killed goes on by Range, and a damaged beginning is re
   await upload.makeFile('ranged.bin', bytes);
   await upload.run(['upload', 'ranged.bin']);
   const client = await makeClient(service.url);
-  const part = join(client.folder, 'copy.bin.part');
-
   /** Kills a download once something of it is on the disk; how much. */
   async function leavePart(): Promise<number> {
     const run = client.start(['get', '--force', md5(bytes), '-o', 'copy.bin']);
-    await until(() => sizeOf(part) > 0);
+    await until(() => partSize(client.folder) > 0);
     run.signal('SIGKILL');
     await run.done;
-    return sizeOf(part);
+    return partSize(client.folder);
   }
 
   const there = await leavePart();
@@ -72,6 +78,7 @@ test('a download that was killed goes on by Range, and a damaged beginning is re
   expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
 
   await leavePart();
+  const [part = ''] = partsIn(client.folder);
   const damaged = await readFile(part);
   damaged[100] = (damaged[100] ?? 0) ^ 1;
   await writeFile(part, damaged);
@@ -88,9 +95,53 @@ test('a line that is cut on the way does not end a download', async () => {
   const line = await makeLine(service.port);
   const client = await makeClient(line.url);
   const run = client.start(['get', md5(bytes), '-o', 'copy.bin']);
-  await until(() => sizeOf(join(client.folder, 'copy.bin.part')) > 0);
+  await until(() => partSize(client.folder) > 0);
   line.cut();
   const result = await run.done;
   expect(result.exitCode).toBe(0);
   expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
+});
+
+test('a .part file beside the target is somebody else’s', async () => {
+  const client = await makeClient(service.url);
+  await client.makeFile('unrelated.bin', bytes);
+  await client.run(['upload', 'unrelated.bin']);
+  await client.makeFile('copy.bin.part', Buffer.from('half a page'));
+  expect(await client.run(['get', md5(bytes), '-o', 'copy.bin'])).toMatchObject({ exitCode: 0 });
+  expect(await readFile(join(client.folder, 'copy.bin.part'), 'utf8')).toBe('half a page');
+  expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
+});
+
+test('a second run to the same file is refused while the first is under way', async () => {
+  const client = await makeClient(service.url);
+  await client.makeFile('two-gets.bin', bytes);
+  await client.run(['upload', 'two-gets.bin']);
+  const first = client.start(['get', md5(bytes), '-o', 'copy.bin']);
+  await until(() => partSize(client.folder) > 0);
+  first.signal('SIGSTOP');
+  const second = await client.run(['get', '--force', md5(bytes), '-o', 'copy.bin']);
+  expect(second).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(second.stderr).toContain('another run of this command is downloading to the same file');
+  first.signal('SIGCONT');
+  expect(await first.done).toMatchObject({ exitCode: 0 });
+  expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
+  expect(partsIn(client.folder)).toEqual([]);
+});
+
+test('an answer that ends early each time, of ever new content, uses patience up', async () => {
+  const upload = await makeClient(service.url);
+  await upload.makeFile('restless.bin', bytes);
+  await upload.run(['upload', 'restless.bin']);
+  let answers = 0;
+  const url = await makeInterceptor(service.url, ({ url: path = '' }) => {
+    if (!path.startsWith('/files/')) return null;
+    answers += 1;
+    // More than the system holds on the way: some of it has been read for certain.
+    return { cutAfterBytes: SIZE - MIB, headers: { etag: `"${answers}"` } };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['get', '--retry-for', '2s', md5(bytes), '-o', 'copy.bin']);
+  expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+  expect(result.stderr).toContain('nothing moved for 2.0 s');
+  expect(answers).toBeGreaterThan(1);
 });

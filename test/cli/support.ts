@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { utimes, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,17 +46,30 @@ export interface Running {
   closeStdout(): void;
   /** Resolves once stderr holds this. */
   said(text: string): Promise<void>;
+  /** Resolves once stdout holds this. */
+  wrote(text: string): Promise<void>;
   done: Promise<Result>;
+}
+
+export interface StartOptions {
+  env?: NodeJS.ProcessEnv;
+  stdinOpen?: boolean;
+  /** From the command line for a shell to the program to run it with, and its arguments. */
+  inShell?: (commandLine: string) => string[];
 }
 
 export interface Client {
   /** Working folder, home, cache and journal of this client. */
   folder: string;
   /** Starts it; its standard input is empty unless it is kept open. */
-  start(args: string[], options?: { env?: NodeJS.ProcessEnv; stdinOpen?: boolean }): Running;
+  start(args: string[], options?: StartOptions): Running;
   run(args: string[], env?: NodeJS.ProcessEnv): Promise<Result>;
   /** Makes a file in the folder, of bytes no other file has; old enough for its digests to be remembered. */
   makeFile(name: string, bytes: Uint8Array | number): Promise<string>;
+}
+
+function quote(argument: string): string {
+  return `'${argument.replaceAll("'", `'\\''`)}'`;
 }
 
 let madeFiles = 0;
@@ -65,8 +78,13 @@ let madeFiles = 0;
 export async function makeClient(serverUrl: string): Promise<Client> {
   const folder = await makeTempFolder();
 
-  function start(args: string[], options: { env?: NodeJS.ProcessEnv; stdinOpen?: boolean } = {}): Running {
-    const child = spawn(process.execPath, ['--enable-source-maps', MAIN, ...args], {
+  function start(args: string[], options: StartOptions = {}): Running {
+    const command = [process.execPath, '--enable-source-maps', MAIN, ...args];
+    // `exec`: no shell in between that would have an opinion of its own on Ctrl-C.
+    if (options.inShell !== undefined)
+      command.splice(0, Infinity, ...options.inShell(`exec ${command.map(quote).join(' ')}`));
+    const [program = '', ...rest] = command;
+    const child = spawn(program, rest, {
       cwd: folder,
       env: { PATH: process.env['PATH'], HOME: folder, TIDEMARK_SERVER: serverUrl, ...options.env },
       stdio: 'pipe',
@@ -80,6 +98,7 @@ export async function makeClient(serverUrl: string): Promise<Client> {
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
+      child.emit('said');
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
@@ -96,6 +115,15 @@ export async function makeClient(serverUrl: string): Promise<Client> {
           .filter((line) => line !== '')
           .map((line) => JSON.parse(line) as UploadRecord),
     }));
+    async function untilIn(output: () => string, text: string): Promise<void> {
+      while (!output().includes(text)) {
+        if (child.exitCode !== null || child.signalCode !== null) {
+          throw new Error(`it never said “${text}”: ${output()}`);
+        }
+        await Promise.race([once(child, 'said'), closed]);
+      }
+    }
+
     return {
       signal: (name) => {
         child.kill(name);
@@ -104,13 +132,8 @@ export async function makeClient(serverUrl: string): Promise<Client> {
       closeStdout: () => {
         child.stdout.destroy();
       },
-      async said(text) {
-        while (!stderr.includes(text)) {
-          if (child.exitCode !== null || child.signalCode !== null)
-            throw new Error(`it never said “${text}”: ${stderr}`);
-          await Promise.race([once(child, 'said'), closed]);
-        }
-      },
+      said: (text) => untilIn(() => stderr, text),
+      wrote: (text) => untilIn(() => stdout, text),
       done,
     };
   }
@@ -139,14 +162,22 @@ export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** An HTTP proxy in front of a service that may answer in its place. */
+/** What an interceptor does to a request: answers in the service's place, or lets it pass and interferes with its answer. */
+export type Interception =
+  | { status: number; body?: unknown }
+  | { answer: 'lost' }
+  | { answerAfterMs: number }
+  /** Other headers, and the connection cut after so many bytes. */
+  | { cutAfterBytes: number; headers: Record<string, string> };
+
+/** An HTTP proxy in front of a service that may interfere. */
 export async function makeInterceptor(
   serviceUrl: string,
-  intercept: (message: IncomingMessage) => { status: number; body?: unknown } | null,
+  intercept: (message: IncomingMessage) => Interception | null,
 ): Promise<string> {
   const server = createServer((incoming, outgoing) => {
     const instead = intercept(incoming);
-    if (instead) {
+    if (instead && 'status' in instead) {
       incoming.resume();
       outgoing.writeHead(instead.status, { 'Content-Type': 'application/json', Connection: 'close' });
       outgoing.end(instead.body === undefined ? '' : JSON.stringify(instead.body));
@@ -154,8 +185,21 @@ export async function makeInterceptor(
     }
     const url = new URL(incoming.url ?? '/', serviceUrl);
     const onward = request(url, { method: incoming.method ?? 'GET', headers: incoming.headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(outgoing);
+      if (instead && 'answer' in instead) {
+        outgoing.destroy();
+        return;
+      }
+      if (instead && 'cutAfterBytes' in instead) {
+        outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...instead.headers });
+        void passSome(answer, outgoing, instead.cutAfterBytes);
+        return;
+      }
+      const pass = (): void => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      };
+      if (instead) setTimeout(pass, instead.answerAfterMs);
+      else pass();
     });
     onward.on('error', () => outgoing.destroy());
     incoming.on('error', () => onward.destroy());
@@ -170,4 +214,16 @@ export async function makeInterceptor(
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function passSome(answer: IncomingMessage, outgoing: ServerResponse, bytes: number): Promise<void> {
+  let passed = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    await new Promise<void>((resolve) => {
+      outgoing.write(chunk, () => resolve());
+    });
+    passed += chunk.length;
+    if (passed >= bytes || outgoing.destroyed) break;
+  }
+  outgoing.destroy();
 }

@@ -57,6 +57,20 @@ test('a service that keeps to itself what it has (INSTANT=off)', async () => {
   }
 });
 
+test('where nothing is told of what is there (INSTANT=off), a lost answer costs a second sending, and no more', async () => {
+  const service = await makeService({ INSTANT: 'off' });
+  let lost = 0;
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method !== 'POST' || lost > 0) return null;
+    lost += 1;
+    return { answer: 'lost' };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('off-lost.bin', 100_000)]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 200_000 }]);
+  expect(lost).toBe(1);
+});
+
 test('two clients with the same bytes at once both end well, and the bytes go over the line about once', async () => {
   const service = await makeService();
   const line = await makeLine(service.port, 8 * MIB);

@@ -42,12 +42,14 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   }
   if (options.name !== undefined && paths.length > 1) throw new UsageError('--name goes with a single file.');
 
-  const found: FoundPath[] = fromStdin
-    ? [{ path: STDIN, size: 0 }]
-    : await collectPaths(paths, {
-        recursive: options.recursive,
-        skip: (path, why) => output.say(`${path}: skipped, ${why}`),
-      });
+  let found: FoundPath[] = [{ path: STDIN, size: 0 }];
+  try {
+    const skip = (path: string, why: string): void => output.say(`${path}: skipped, ${why}`);
+    if (!fromStdin) found = await collectPaths(paths, { recursive: options.recursive, signal, skip });
+  } catch (error) {
+    if (signal.aborted) return sayInterrupted(context, fromStdin);
+    throw error;
+  }
   if (options.name !== undefined && found.length > 1) throw new UsageError('--name goes with a single file.');
   if (found.length === 0) output.say('There is nothing to upload.');
   await Promise.all([createJournal(context.service.settings.serverUrl).prune(), pruneDigests()]);

@@ -1,0 +1,71 @@
+/**
+ * The beginning of a download, in a file that nobody else calls their own:
+ * `.<name>.<MD5, beginning>.<mark of its process>.tidemark-part` beside the target.
+ *
+ * The name says whose it is, and taking over what a dead run left is a rename: of
+ * several runs that try, one succeeds. So no two ever write to the same file.
+ */
+import { constants } from 'node:fs';
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { CliError } from './errors.ts';
+import { lifeOf, ownMark } from './process-mark.ts';
+
+const ENDING = '.tidemark-part';
+/** A name has room for 255 bytes on most file systems; MD5, mark and ending take less than a hundred of them. */
+const MOST_NAME_BYTES = 150;
+/** Of another machine or container, whose processes cannot be seen from here: no run stands still for so long. */
+const ABANDONED_MS = 7 * 24 * 3600 * 1000;
+
+/** @throws CliError `busy` when another run downloads the same content to this target. */
+export async function openPart(target: string, md5: string): Promise<{ path: string; handle: FileHandle }> {
+  const folder = dirname(target);
+  const beginning = `.${shorten(basename(target))}.${md5.slice(0, 8)}.`;
+  const path = join(folder, `${beginning}${ownMark()}${ENDING}`);
+  const left = await findLeft(folder, beginning);
+  // The longest is gone on with; the others are of no use any more.
+  let taken = false;
+  for (const part of left) {
+    if (taken) await rm(part, { force: true });
+    else taken = await rename(part, path).then(() => true, noneLeft);
+  }
+  // Somebody else may write to this folder: a link that lies in wait here is not followed.
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+  return { path, handle: await open(path, flags, 0o666) };
+}
+
+/** Our part files of runs that have ended, the longest first. Another user's could change after it was verified. */
+async function findLeft(folder: string, beginning: string): Promise<string[]> {
+  const left: { path: string; size: number }[] = [];
+  // A folder that may be written to but not listed: then without what is left there.
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(beginning) || !name.endsWith(ENDING)) continue;
+    const path = join(folder, name);
+    const found = await lstat(path).catch(() => null);
+    if (found?.isFile() !== true || found.uid !== (process.getuid?.() ?? found.uid)) continue;
+    const life = lifeOf(name.slice(beginning.length, -ENDING.length));
+    if (life === 'running') {
+      throw new CliError('busy', `another run of this command is downloading to the same file (${path})`);
+    }
+    if (life === 'unknown' && Date.now() - found.mtimeMs < ABANDONED_MS) continue;
+    left.push({ path, size: found.size });
+  }
+  return left.sort((a, b) => b.size - a.size).map((part) => part.path);
+}
+
+function noneLeft(error: unknown): false {
+  // Another run was faster.
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+  throw error;
+}
+
+function shorten(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= MOST_NAME_BYTES) return name;
+  // Not in the middle of a character.
+  return bytes
+    .subarray(0, MOST_NAME_BYTES)
+    .toString('utf8')
+    .replace(/\ufffd+$/, '');
+}
