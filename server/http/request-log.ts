@@ -44,7 +44,7 @@ export function requestLog(log: Logger): Handler {
 function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
   const { res, state } = ctx;
   const { failure } = state;
-  const ours = failure instanceof TidemarkError && failure.status >= 500 && res.headersSent;
+  const ours = failure instanceof TidemarkError && failure.status >= 500;
   const line = {
     method: ctx.method,
     path: ctx.path,
