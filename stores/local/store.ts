@@ -48,8 +48,7 @@ export async function openLocalStore({ folder }: LocalStoreOptions): Promise<Sto
     await mkdir(folder, { recursive: true });
     await syncFolder(dirname(folder));
     const store = new LocalStore(folder);
-    await store.probe();
-    await store.tryLinks();
+    await store.prepare();
     return store;
   } catch (error) {
     throw new StoreError('unavailable', `the folder ${folder} cannot be used: ${describe(error)}`, error);
@@ -190,8 +189,18 @@ class LocalStore extends FileStore implements Store {
     });
   }
 
-  /** Finds out whether the file system has links; to be called once, before the first upload. */
-  async tryLinks(): Promise<void> {
+  /** Finds out what the folder can do; to be called once, before the first upload. */
+  async prepare(): Promise<void> {
+    try {
+      await this.probe();
+      await translated(`linking in ${this.directory}`, () => this.#tryLinks());
+    } catch (error) {
+      // What is here can still be read and removed, and that makes room.
+      if (!(error instanceof StoreError && error.code === 'full')) throw error;
+    }
+  }
+
+  async #tryLinks(): Promise<void> {
     const path = join(this.directory, `.links-${process.pid}`);
     const other = `${path}-other`;
     await removeFile(other);

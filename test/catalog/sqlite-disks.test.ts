@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
-import { addUpload, newContent, newFile, newUpload } from './fixtures.ts';
+import { addPublished, newContent, newUpload } from './fixtures.ts';
 
 /** Mounting an image takes root and a kernel with loop devices. */
 const CAN_MOUNT = (() => {
@@ -77,20 +77,19 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
     const place = await mount('-t', 'tmpfs', '-o', 'size=4M', 'tidemark-test');
     const catalog = await openSqliteCatalog({ file: join(place, 'catalog.sqlite') });
     try {
-      const uploadId = await addUpload(catalog);
-      const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
+      const { id } = await addPublished(catalog, newContent('c'), { name: 'before' });
       const filler = join(place, 'filler');
       await fill(filler);
 
       for (let attempt = 0; attempt < 2; attempt++) {
-        await expect(catalog.publish(publication)).rejects.toMatchObject({
+        await expect(catalog.renameFile(id, 'ann', 'after', null)).rejects.toMatchObject({
           code: 'full',
           cause: { code: 'SQLITE_FULL' },
         });
-        expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+        expect(await catalog.findFile(id, 'ann')).toMatchObject({ name: 'before' });
       }
       await rm(filler);
-      expect(await catalog.publish(publication)).toMatchObject({ kind: 'published' });
+      expect(await catalog.renameFile(id, 'ann', 'after', null)).toMatchObject({ name: 'after' });
       await catalog.durable();
     } finally {
       await catalog.close();

@@ -9,7 +9,7 @@ import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
-import { openDatabase } from '../../server/catalog/sqlite/open.ts';
+import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
 import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile } from './fixtures.ts';
 
 /** By which index the files of an owner are sorted by a column. */
@@ -28,6 +28,7 @@ describe('queries of an SQLite catalog', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
     database = openDatabase(join(folder, 'catalog.sqlite'));
+    bringUpToDate(database);
     statements = new Set();
     const prepare = database.prepare.bind(database);
     database.prepare = ((sql: string) => {

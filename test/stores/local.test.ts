@@ -10,6 +10,7 @@ import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createFile } from '../../stores/local/files.ts';
 import type { Store, StoredUpload } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
+import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { describeStoreContract } from './contract.ts';
 
@@ -54,6 +55,17 @@ async function storeWithUpload(): Promise<{ store: Store; digests: DigestPool; f
   });
   return { store, digests, folder };
 }
+
+// Skipped without the right to mount: run the tests as root on Linux.
+test.skipIf(!CAN_MOUNT)('opens on a disk that is full, so that what is there can be read and removed', async () => {
+  const disk = mountSmallDisk('1M');
+  await writeFile(join(disk.folder, 'a-content'), 'here');
+  await disk.fill();
+  const store = await openLocalStore({ folder: disk.folder });
+  expect(String(await buffer(await store.readContent('a-content')))).toBe('here');
+  await expect(store.probe()).rejects.toMatchObject({ code: 'full' });
+  await store.removeContent('a-content');
+});
 
 test('keeps the bytes of an upload until it is discarded, whatever becomes of the final ones', async () => {
   const { store } = await storeWithUpload();

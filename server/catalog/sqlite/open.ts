@@ -2,7 +2,7 @@
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { Kysely } from 'kysely';
+import { CompiledQuery, Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
@@ -11,6 +11,8 @@ import { createSqliteDialect } from './driver.ts';
 import { openWalSyncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
 import { migrate } from './migrate.ts';
+import { createReserve } from './reserve.ts';
+import { runWithReserve, withReserve } from './with-reserve.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
 
@@ -24,9 +26,13 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
   await checkPlace(file);
   const database = openDatabase(file);
   try {
+    // Beside the file itself, as the log is, not beside a link to it.
+    const reserve = createReserve(`${await realpath(file)}-reserve`);
+    await runWithReserve(reserve, async () => bringUpToDate(database));
+    await reserve.restore();
     const syncer = await openWalSyncer(file);
     const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, () => syncer.markWritten()) });
-    return createCatalog(db, {
+    const catalog = createCatalog(db, {
       durable: () => syncer.sync(),
 
       async ping() {
@@ -40,6 +46,9 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
         await syncer.close().finally(() => database.close());
       },
     });
+    // As a query it waits for the transaction under way.
+    const checkpoint = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
+    return withReserve(catalog, reserve, checkpoint);
   } catch (error) {
     database.close();
     throw toCatalogError(error, file);
@@ -47,7 +56,7 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
 }
 
 /**
- * Opens and locks the database, and brings its schema up to date.
+ * Opens and locks the database.
  *
  * @throws CatalogError `unavailable`.
  */
@@ -67,15 +76,27 @@ export function openDatabase(file: string): Database.Database {
     database.pragma(`journal_size_limit = ${LARGEST_IDLE_LOG_BYTES}`);
     // A checkpoint syncs on the main thread: rarer ones fold more writes to the same pages.
     database.pragma('wal_autocheckpoint = 4000');
-    migrate(database);
-    // Whatever an earlier process left in the log goes into the database, synced.
-    database.pragma('wal_checkpoint(TRUNCATE)');
     return database;
   } catch (error) {
     if (!database)
       throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
     database.close();
     throw toCatalogError(error, file);
+  }
+}
+
+/**
+ * Brings the schema up to date, and the database up to its log.
+ *
+ * @throws CatalogError `unavailable`; `full`, and then it can be called again.
+ */
+export function bringUpToDate(database: Database.Database): void {
+  try {
+    migrate(database);
+    // Whatever an earlier process left in the log goes into the database, synced.
+    database.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    throw toCatalogError(error, database.name);
   }
 }
 

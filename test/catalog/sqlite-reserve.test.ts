@@ -1,0 +1,163 @@
+/** The room that is kept for a full disk: what it lets through, and who may touch it. */
+import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { createReserve } from '../../server/catalog/sqlite/reserve.ts';
+import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
+import { startCatalogProcess } from './catalog-process.ts';
+import { addPublished, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
+
+const MIB = 1024 * 1024;
+
+let opened: Catalog[];
+beforeEach(() => {
+  opened = [];
+});
+afterEach(() => Promise.all(opened.map((each) => each.close())));
+
+async function open(file: string): Promise<Catalog> {
+  const catalog = await openSqliteCatalog({ file });
+  opened.push(catalog);
+  return catalog;
+}
+
+/** Size of a file, undefined where there is none. */
+function sizeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => undefined,
+  );
+}
+
+describe('the reserve of an SQLite catalog', () => {
+  let folder: string;
+  let file: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-reserve-'));
+    file = join(folder, 'catalog.sqlite');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('is made when the catalog is opened, for its owner only, and stays when that is closed', async () => {
+    const catalog = await open(file);
+    const { size, mode } = await stat(`${file}-reserve`);
+    expect(size).toBe(8 * MIB);
+    expect(mode & 0o777).toBe(0o600);
+    await catalog.close();
+    expect(await sizeOf(`${file}-reserve`)).toBe(8 * MIB);
+  });
+
+  it('is beside the database, not beside a link to it', async () => {
+    await mkdir(join(folder, 'elsewhere'));
+    const real = join(folder, 'elsewhere', 'real.sqlite');
+    await symlink(real, file);
+    await open(file);
+    expect(await sizeOf(`${real}-reserve`)).toBe(8 * MIB);
+    expect(await sizeOf(`${file}-reserve`)).toBeUndefined();
+  });
+
+  it('is left alone by a second service', async () => {
+    await open(file);
+    await rm(`${file}-reserve`);
+    await expect(openSqliteCatalog({ file })).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await sizeOf(`${file}-reserve`)).toBeUndefined();
+  });
+
+  it('need not be there', async () => {
+    await mkdir(`${file}-reserve`);
+    const catalog = await open(file);
+    const id = await addUpload(catalog);
+    expect(await catalog.nextEpoch(id)).toBe(2);
+  });
+});
+
+// Skipped without the right to mount: run the tests as root on Linux.
+describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
+  it('a reopened catalog frees and keeps, takes nothing new, and is not used up by trying', async () => {
+    const disk = mountSmallDisk('64M');
+    const file = join(disk.folder, 'catalog.sqlite');
+    const before = await open(file);
+    const [ended, kept, published] = [newUpload(), newUpload(), newUpload({ size: null })];
+    for (const upload of [ended, kept, published]) await before.createUpload(upload);
+    const old = await addPublished(before, newContent('old'));
+    await before.close();
+    await disk.fill();
+
+    const catalog = await open(file);
+    const whole = await sizeOf(`${file}-reserve`);
+    expect(whole).toBe(Math.floor(0.05 * 64 * MIB));
+    const renaming = () => catalog.renameFile(old.id, 'ann', 'new', null);
+    await expect(catalog.createUpload(newUpload())).rejects.toMatchObject({ code: 'full' });
+    await expect(renaming()).rejects.toMatchObject({ code: 'full' });
+    expect(await sizeOf(`${file}-reserve`)).toBe(whole);
+
+    expect(await catalog.nextEpoch(ended.id)).toBe(2);
+    await disk.fill();
+    // Clients that are refused by the store come again and again.
+    for (let epoch = 2; epoch < 500; epoch++) {
+      expect(await catalog.nextEpoch(kept.id)).toBe(epoch);
+      expect(await catalog.commitOffset(commitTo(kept.id, Math.floor(epoch / 10), { epoch }))).toBe(true);
+      if (epoch % 10 === 0) await disk.fill();
+    }
+    expect(await catalog.endUpload(ended.id, 2, 'terminated', null, 1)).toBe(true);
+    expect(await catalog.declareLength(published.id, 1, 100)).toBe(true);
+    const publication = { uploadId: published.id, epoch: 1, content: newContent('new'), file: newFile() };
+    const outcome = await catalog.publish(publication);
+    if (outcome.kind !== 'published') throw new Error(outcome.kind);
+    await catalog.addDigests(outcome.file.content.id, { sha1: 'a'.repeat(40) });
+    const removed = await catalog.deleteFile(old.id, 'ann');
+    expect(removed?.removedKey).toBe(old.content.key);
+    await catalog.removalDone(old.content.key);
+    expect(await catalog.forgetEnded(2)).toBe(1);
+    await catalog.durable();
+    expect(await sizeOf(`${file}-reserve`)).toBeGreaterThan(0);
+  });
+
+  it('a catalog with a log is opened, and has what was in it', async () => {
+    const disk = mountSmallDisk('8M');
+    const file = join(disk.folder, 'catalog.sqlite');
+    const killed = startCatalogProcess(file);
+    await killed.opened;
+    const ids = Array.from({ length: 300 }, (_, index) => `upload-${index}`);
+    for (const id of ids) await killed.call('createUpload', newUpload({ id }));
+    await killed.kill();
+    await disk.fill();
+
+    const catalog = await open(file);
+    for (const id of ids) expect(await catalog.findUpload(id), id).toBeDefined();
+    for (const id of ids) await catalog.endUpload(id, null, 'terminated', null, 1);
+    await disk.makeRoom();
+    await catalog.close();
+    await open(file);
+    expect(await sizeOf(`${file}-reserve`)).toBe(Math.floor(0.05 * 8 * MIB));
+  });
+
+  it('the reserve is given back in parts, and made anew once there is clearly room', async () => {
+    const disk = mountSmallDisk('16M');
+    const path = join(disk.folder, 'reserve');
+    const whole = Math.floor(0.05 * 16 * MIB);
+    const reserve = createReserve(path, 0);
+    await reserve.restore();
+    expect(await sizeOf(path)).toBe(whole);
+    await disk.fill();
+
+    // Those who ask at once share a part.
+    expect(await Promise.all([reserve.giveBack(), reserve.giveBack()])).toEqual([true, true]);
+    expect(await sizeOf(path)).toBe(whole - 256 * 1024);
+    while (await reserve.giveBack());
+    expect(await sizeOf(path)).toBe(0);
+    await reserve.restore();
+    expect(await sizeOf(path)).toBe(0);
+
+    await disk.makeRoom();
+    await reserve.restore();
+    expect(await sizeOf(path)).toBe(whole);
+    await reserve.close();
+    expect(await reserve.giveBack()).toBe(false);
+    expect(await sizeOf(path)).toBe(whole);
+  });
+});

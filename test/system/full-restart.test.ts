@@ -1,0 +1,89 @@
+/** A service that is started on a full disk: whatever frees room does, and uploads go on. */
+import { stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { CAN_MOUNT, mountSmallDisk, type SmallDisk } from './mounts.ts';
+import { expectBytes, idOf, listFiles, storedNames, until } from './support.ts';
+
+const MIB = 1024 * 1024;
+
+async function start(options: Parameters<typeof startService>[0]): Promise<RunningService> {
+  const service = await startService(options);
+  onTestFinished(() => service.stop());
+  return service;
+}
+
+/** Fills the disk while the service is down, and starts it again. */
+async function restartFull(service: RunningService, disk: SmallDisk, signal: NodeJS.Signals): Promise<void> {
+  await service.kill(signal);
+  await disk.fill();
+  // One page stays: the store writes a few bytes and removes them to see whether its folder can be used.
+  const filler = join(disk.folder, 'filler');
+  await truncate(filler, (await stat(filler)).size - 4096);
+  await service.restart();
+  await disk.fill();
+  const refused = await send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '10' } });
+  expect(refused).toMatchObject({ status: 507, code: 'store_full' });
+}
+
+async function expectUploads(service: RunningService, size: number): Promise<void> {
+  const bytes = makeBytes(size, 83);
+  const location = await createUpload(service.url, bytes.length, { filename: 'next' });
+  expect((await patch(location, 0, bytes)).status).toBe(204);
+  await expectBytes(location, bytes);
+}
+
+// Skipped without the right to mount: run the tests as root on Linux.
+describe.skipIf(!CAN_MOUNT)('started on a full disk', () => {
+  // A killed service leaves a log that has yet to go into the catalog, and bytes past the last commit.
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    test(`after ${signal}: DELETE of an unfinished upload makes room`, async () => {
+      const disk = mountSmallDisk('12M');
+      const service = await start({ dataDir: disk.folder });
+      const location = await createUpload(service.url, 8 * MIB);
+      expect((await patch(location, 0, makeBytes(6 * MIB, 81))).status).toBe(204);
+      await restartFull(service, disk, signal);
+
+      expect((await send('DELETE', location, { headers: TUS })).status).toBe(204);
+      expect(await storedNames(service)).toEqual([]);
+      expect((await head(location)).status).toBe(410);
+      await expectUploads(service, 5 * MIB);
+    });
+
+    test(`after ${signal}: DELETE of a file makes room`, async () => {
+      const disk = mountSmallDisk('12M');
+      const service = await start({ dataDir: disk.folder });
+      const bytes = makeBytes(6 * MIB, 82);
+      const location = await createUpload(service.url, bytes.length, { filename: 'file', md5: md5(bytes) });
+      expect((await patch(location, 0, bytes)).status).toBe(204);
+      await restartFull(service, disk, signal);
+
+      const [file] = await listFiles(service);
+      expect((await send('DELETE', `${service.url}/api/files/${file?.id}`)).status).toBe(204);
+      expect(await storedNames(service)).toEqual([]);
+      await expectUploads(service, 5 * MIB);
+    });
+
+    test(`after ${signal}: expiry makes room`, async () => {
+      const disk = mountSmallDisk('12M');
+      const service = await start({ dataDir: disk.folder, env: { UPLOAD_TTL: '2s' } });
+      const location = await createUpload(service.url, 8 * MIB);
+      const last = await patch(location, 0, makeBytes(6 * MIB, 84));
+      expect(last.status).toBe(204);
+      await service.kill(signal);
+      await disk.fill();
+      const filler = join(disk.folder, 'filler');
+      await truncate(filler, (await stat(filler)).size - 4096);
+      await wait(Math.max(0, Date.parse(String(last.headers['upload-expires'])) + 1001 - Date.now()));
+      await service.restart();
+
+      await until('its bytes are gone', async () => !(await storedNames(service)).includes(`tmp_${idOf(location)}`));
+      expect((await head(location)).status).toBe(410);
+      await expectUploads(service, 5 * MIB);
+    });
+  }
+});
