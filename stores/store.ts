@@ -9,6 +9,7 @@
  * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
  *   key never change afterwards.
  * - `discardUpload` and `removeContent` are idempotent: what is not there is not an error.
+ *   What `removeContent` has removed stays removed after a power cut.
  * - Errors leave as StoreError, with the cause kept.
  *
  * Offsets and sizes are bytes.
@@ -24,7 +25,7 @@ export interface Capabilities {
   readonly terminate: boolean;
   /** `listUnfinished` names what is in the store, so that strays can be swept. */
   readonly listUnfinished: boolean;
-  /** `listContents` names all final bytes; their keys begin with the MD5 of the content. */
+  /** `listContents` names all final bytes, so that those of no content can be told of. */
   readonly listContents: boolean;
 }
 
@@ -54,8 +55,8 @@ export interface Commit {
   bootId: string | null;
   part?: StoredPart;
   /**
-   * The caller may leave it out when the upload is published at once: should the process
-   * die in between, `recoverUpload` establishes the same.
+   * The caller may leave it out when the upload is published at once: once `finalize` has
+   * been through, `recoverUpload` establishes the same, and before that nothing was told.
    */
   optional?: boolean;
 }

@@ -47,14 +47,21 @@ export function createUploads(
       fileId: null,
       lastByteAt: createdAt,
     };
-    await catalog.createUpload(created);
+    // Before anyone can see it: whoever takes its lease first is to find that out here.
+    writers.markCreated(upload);
+    try {
+      await catalog.createUpload(created);
+    } catch (error) {
+      writers.forget(id);
+      throw error;
+    }
     try {
       await store.createUpload(upload);
     } catch (error) {
+      writers.forget(id);
       await catalog.endUpload(id, null, 'terminated', 'no_room', Date.now());
       throw error;
     }
-    writers.markCreated(upload);
     return upload;
   }
 
@@ -89,7 +96,7 @@ export function createUploads(
 
   async function view(id: string, owner: string): Promise<UploadRecord> {
     let upload = await current(id, owner);
-    while (upload.state === 'receiving' && isWhole(upload) && writers.isHeld(id)) {
+    while (upload.state === 'receiving' && (writers.isPublishing(id) || (isWhole(upload) && writers.isHeld(id)))) {
       // Its writer is publishing: "complete" is only said once that is done.
       await writers.released(id);
       upload = await current(id, owner);
@@ -196,7 +203,11 @@ export function createUploads(
       await declareLength(id, lease, received.offset);
       return await finish(parts, writers, id, lease);
     } catch (error) {
-      await drop(id, lease, 'terminated', 'form_failed');
+      try {
+        await drop(id, lease, 'terminated', 'form_failed');
+      } catch (cause) {
+        parts.log.warn({ uploadId: id, err: cause }, 'what arrived of a form stays until it expires');
+      }
       throw error;
     } finally {
       linked.unlink();
@@ -218,6 +229,7 @@ export function createUploads(
   };
 }
 
-function isWhole(upload: UploadRecord): boolean {
+/** Whether the ledger has all bytes of an upload. */
+export function isWhole(upload: Pick<UploadRecord, 'offset' | 'size'>): boolean {
   return upload.offset === upload.size;
 }
