@@ -5,7 +5,7 @@ import { appendFile, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Readable } from 'node:stream';
-import Database from 'better-sqlite3';
+import { Database } from '../../server/catalog/sqlite/database.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Catalog, type UploadRecord } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';

@@ -1,6 +1,6 @@
 /** Brings a database to the newest schema. */
-import type { Database } from 'better-sqlite3';
 import { CatalogError } from '../catalog.ts';
+import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
 
 /** In order; a migration is never changed once landed. */
