@@ -16,14 +16,12 @@ export class Database extends BetterSqlite3 {
   constructor(file: string, options?: BetterSqlite3.Options) {
     super(file, options);
     kept.add(this);
-  }
-
-  override prepare<Bind extends unknown[] | {} = unknown[], Row = unknown>(
-    source: string,
-  ): Bind extends unknown[] ? BetterSqlite3.Statement<Bind, Row> : BetterSqlite3.Statement<[Bind], Row> {
-    const statement = super.prepare<Bind, Row>(source);
-    kept.add(statement);
-    return statement;
+    const prepare = this.prepare.bind(this);
+    this.prepare = ((source: string) => {
+      const statement = prepare(source);
+      kept.add(statement);
+      return statement;
+    }) as typeof this.prepare;
   }
 
   /** Its own would make a statement that nobody keeps. */
