@@ -13,6 +13,10 @@ export interface ClientSetup {
   closeConnections: () => void;
 }
 
+// The SDK warns of Node 20 at every start. It runs there; package.json says which version of it does.
+// oxlint-disable-next-line node/no-process-env -- there is no other way to tell it
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
+
 export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
   const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });
   const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });

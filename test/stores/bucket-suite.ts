@@ -24,6 +24,7 @@ type OpenStore = (settings: S3Settings, ledger: Ledger) => Promise<Store>;
 
 const MIB = 1024 * 1024;
 const PART = 8 * MIB;
+const CHAOS_ROUNDS = 4;
 
 export function describeBucketStore(name: string, openStore: OpenStore, startBucket: () => Promise<Bucket>): void {
   describeStoreContract(name, async () => {
@@ -84,9 +85,10 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
     async function write(
       upload: StoredUpload,
       source: Readable,
+      into: Store = store,
     ): Promise<{ upload: StoredUpload; commits: Commit[]; written?: Written; error?: unknown }> {
       const commits: Commit[] = [];
-      const outcome = await store
+      const outcome = await into
         .writeUpload(source, upload, {
           digests,
           signal: new AbortController().signal,
@@ -213,6 +215,47 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await other.close();
       await expectContent(done.upload, bytes);
     });
+
+    test('uploads that hold all the memory and stand still make room for one that moves', async () => {
+      const narrow = await openStore({ ...bucket.settings, bufferBytes: 4 * PART }, ledger);
+      const bytes = makeBytes(2 * PART, 40);
+      const slow = Array.from({ length: 4 }, () => {
+        const source = new PassThrough();
+        source.write(bytes.subarray(0, MIB));
+        return { source, writing: write(newUpload(bytes.length), source, narrow) };
+      });
+      await expect.poll(() => slow.every(({ source }) => source.readableLength === 0)).toBe(true);
+      const fast = await write(newUpload(bytes.length), Readable.from([bytes]), narrow);
+      expect(fast.written?.digests).toEqual({ md5: md5(bytes) });
+      await expectContent(fast.upload, bytes);
+      for (const { source } of slow) source.end(bytes.subarray(MIB));
+      for (const { writing } of slow) {
+        const { upload, written } = await writing;
+        expect(written?.digests).toEqual({ md5: md5(bytes) });
+        await expectContent(upload, bytes);
+      }
+      await narrow.close();
+    });
+
+    test('whatever goes wrong on the way, what is told is there, and what is published is right', async () => {
+      const bytes = makeBytes(3 * PART + 12_345, 41);
+      for (let round = 1; round <= CHAOS_ROUNDS; round++) {
+        proxy.setChaos({ seed: round, probability: 0.2 });
+        let upload = newUpload(round % 4 === 0 ? null : bytes.length);
+        for (let tried = 0; upload.offset < bytes.length; tried++) {
+          expect(tried, `round ${round}`).toBeLessThan(50);
+          const until = Math.min(bytes.length, upload.offset + 1 + ((round * 7919 + tried * 104_729) % (2 * PART)));
+          const told = upload.offset;
+          ({ upload } = await write(upload, Readable.from([bytes.subarray(upload.offset, until)])));
+          expect(upload.offset, `round ${round}`).toBeGreaterThanOrEqual(told);
+        }
+        upload = { ...upload, size: bytes.length };
+        const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
+        await store.finalize(upload, key).catch(() => undefined);
+        proxy.setChaos(undefined);
+        await expectContent(upload, bytes);
+      }
+    }, 300_000);
 
     test('leaves nothing behind', async () => {
       const bytes = makeBytes(PART + 1000, 38);
