@@ -39,8 +39,10 @@ export async function receive(
 
   /** The commit that makes the upload whole: the publication records the same, so that this one can be saved. */
   let last: Commit | undefined;
+  let { storeState } = upload;
 
   async function commit(progress: Commit): Promise<void> {
+    storeState = progress.storeState ?? null;
     if (progress.offset === upload.size && progress.optional) last = progress;
     else await record(progress);
   }
@@ -71,6 +73,8 @@ export async function receive(
 
   let written;
   try {
+    // What the row tells the store to be superseded goes now: not before the row is there for good.
+    if (storeState !== null) await catalog.durable();
     written = await store.writeUpload(source, upload, {
       digests: parts.digests,
       commit,
@@ -89,7 +93,7 @@ export async function receive(
 
   const { digests } = written;
   if (digests) {
-    const complete: UploadRecord = { ...upload, offset: written.offset };
+    const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
     try {
       const file = await writers.publishing(id, () => publish(parts, complete, lease.epoch, digests));
       return { offset: written.offset, file, expiresAt, interrupted: undefined };

@@ -1,5 +1,6 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
 import { finish } from './receive.ts';
 import type { Parts } from './parts.ts';
@@ -32,6 +33,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     await attempt(undefined, 'looking over contents', reportStrays);
     while (!parts.stopping.aborted) {
       await attempt(undefined, 'expiry', sweepExpired);
+      await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
     }
   }
@@ -61,8 +63,24 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
         if (writers.needsRecovery(id) && !writers.isHeld(id)) await attempt(id, 'recovery', () => settle(id));
       } else if (!writers.isHeld(id)) {
         log.info({ uploadId: id }, 'stray bytes removed');
-        await attempt(id, 'removal of stray bytes', () => store.discardUpload(id));
+        await attempt(id, 'removal of stray bytes', () => removeStrayParts(id));
       }
+    }
+  }
+
+  async function removeStrayParts(id: string): Promise<void> {
+    // It may have become a content, whose bytes stay.
+    await discard(parts, (await catalog.findUpload(id)) ?? { id, storeState: null }, 'keep');
+  }
+
+  /** Uploads that ended while the store could not be reached, or just before a crash. */
+  async function sweepUndiscarded(): Promise<void> {
+    for (const upload of await catalog.listUndiscarded(BATCH)) {
+      if (parts.stopping.aborted) return;
+      // Whoever ended it is at it.
+      if (writers.isHeld(upload.id)) continue;
+      const final = upload.state === 'complete' ? 'keep' : 'remove';
+      await attempt(upload.id, 'removal of what an upload left', () => discard(parts, upload, final));
     }
   }
 
@@ -123,7 +141,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       if (now.expiresAt > Date.now()) return;
       if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now()))) return;
       await catalog.durable();
-      await store.discardUpload(id);
+      await discard(parts, now, 'remove');
       writers.forget(id);
       log.info({ uploadId: id, offset: now.offset }, 'upload expired');
     } finally {

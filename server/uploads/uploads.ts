@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { CatalogError, type FileRecord, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { BeginRequest, Received, Uploads } from './contract.ts';
+import { discard } from './discard.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
@@ -43,6 +44,7 @@ export function createUploads(
       snapshot: null,
       epoch: 1,
       bootId: null,
+      storeState: null,
       reason: null,
       fileId: null,
       lastByteAt: createdAt,
@@ -162,8 +164,9 @@ export function createUploads(
     } catch (error) {
       // No room to record it: then the bytes, which may be what fills the disk, go first.
       if (!(error instanceof CatalogError && error.code === 'full')) throw error;
-      if ((await catalog.findUpload(id))?.epoch !== lease.epoch) throw error;
-      await store.discardUpload(id);
+      const upload = await catalog.findUpload(id);
+      if (upload?.epoch !== lease.epoch) throw error;
+      await store.discardUpload(upload, 'remove');
       ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
     }
     if (!ended) {
@@ -173,7 +176,8 @@ export function createUploads(
       return;
     }
     await catalog.durable();
-    await store.discardUpload(id);
+    const upload = await catalog.findUpload(id);
+    if (upload) await discard(parts, upload, 'remove');
     writers.forget(id);
   }
 

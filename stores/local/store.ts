@@ -10,6 +10,7 @@ import {
   type ByteRange,
   type Capabilities,
   type Commit,
+  type DiscardedUpload,
   type Store,
   StoreError,
   type StoredUpload,
@@ -126,7 +127,7 @@ class LocalStore extends FileStore implements Store {
     }
   }
 
-  async discardUpload(id: string): Promise<void> {
+  async discardUpload({ id }: DiscardedUpload): Promise<void> {
     await translated(`discarding upload ${id}`, () => removeFile(this.#unfinished(id)));
   }
 

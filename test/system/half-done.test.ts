@@ -214,7 +214,7 @@ test('a publication whose bytes are gone is ended, not told complete', async () 
   let id = '';
   const folder = await onDisk(async (disk) => {
     id = await leaveAt('received', disk, bytes, 'gone.bin');
-    await disk.store.discardUpload(id);
+    await disk.store.discardUpload({ id, storeState: null }, 'remove');
   });
   const service = await start(folder);
   expect(await head(`${service.url}/uploads/${id}`)).toMatchObject({ status: 410 });
