@@ -1,5 +1,6 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { UploadRecord } from '../catalog/catalog.ts';
 import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
 import { finish } from './receive.ts';
@@ -79,9 +80,15 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       if (parts.stopping.aborted) return;
       // Whoever ended it is at it.
       if (writers.isHeld(upload.id)) continue;
-      const final = upload.state === 'complete' ? 'keep' : 'remove';
-      await attempt(upload.id, 'removal of what an upload left', () => discard(parts, upload, final));
+      await attempt(upload.id, 'removal of what an upload left', () => discardEnded(upload));
     }
+  }
+
+  async function discardEnded(upload: UploadRecord): Promise<void> {
+    // One that became a file may have been folded into another's content.
+    const key = store.keyFor(upload, { md5: upload.md5 ?? '', variant: 0 });
+    const isContent = upload.state === 'complete' && (await catalog.filterKeys([key])).has(key);
+    await discard(parts, upload, isContent ? 'keep' : 'remove');
   }
 
   /**

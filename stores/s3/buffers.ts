@@ -1,18 +1,25 @@
 /**
  * The memory for open parts and parts on their way, shared by all uploads. Room is
  * given per part and in order, so that no upload waits for another's next part. When
- * it has run out, the part that has been open longest is asked to make room: its bytes
+ * it has run out, the part that would hold it longest is asked to make room: its bytes
  * go to the bucket as a tail, and it asks again when more of them come.
  */
 
-/** A part younger than this is left alone: on a fast line it is whole before. */
+/** A part younger than this is left alone: how fast it grows is not known yet. */
 const LEAST_HOLD_MS = 2_000;
+/** One that will be whole sooner than this, too: a tail is stored and read back, which costs more than waiting. */
+const LEAST_REST_MS = 20_000;
+/** How fast a part grows is looked at over this time. */
+const WINDOW_MS = 5_000;
+const LOOK_EVERY_MS = 500;
 /** Whoever made room waits behind all others, but not longer than this. */
 const MOST_WAIT_MS = 15_000;
 
 export interface Room {
   /** Aborted when the part is to make room; only until `seal`. */
   readonly asked: AbortSignal;
+  /** So many bytes came. */
+  grew(bytes: number): void;
   /** The part is whole: its room comes back by itself once it is sent. */
   seal(): void;
   /** Gives it back; a second time does nothing. */
@@ -39,13 +46,23 @@ interface Waiting {
 
 interface Held {
   since: number;
+  missingBytes: number;
+  /** Of the window that runs, and of the one before. */
+  window: { since: number; bytes: number; bytesPerMsBefore: number };
   controller: AbortController;
+}
+
+/** When a part will be whole, if it goes on as it did. */
+function restMs({ missingBytes, window }: Held, now: number): number {
+  const elapsed = now - window.since;
+  const bytesPerMs = elapsed < WINDOW_MS / 5 ? window.bytesPerMsBefore : window.bytes / elapsed;
+  return missingBytes / bytesPerMs;
 }
 
 export function createBufferPool(totalBytes: number): BufferPool {
   let free = totalBytes;
   const waiting: Waiting[] = [];
-  /** Open parts, the oldest first. */
+  /** Open parts. */
   const open = new Set<Held>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -71,22 +88,39 @@ export function createBufferPool(totalBytes: number): BufferPool {
   }
 
   function askForRoom(): void {
+    const now = Date.now();
+    let slowest: { held: Held; rest: number } | undefined;
     for (const held of open) {
+      // One is enough, and the next follows when it has made room.
       if (held.controller.signal.aborted) return;
-      const age = Date.now() - held.since;
-      if (age < LEAST_HOLD_MS) timer = setTimeout(serve, LEAST_HOLD_MS - age).unref();
-      else held.controller.abort();
-      return;
+      const rest = now - held.since < LEAST_HOLD_MS ? 0 : restMs(held, now);
+      if (rest > (slowest?.rest ?? LEAST_REST_MS)) slowest = { held, rest };
     }
+    slowest?.held.controller.abort();
+    timer = setTimeout(serve, LOOK_EVERY_MS).unref();
   }
 
   function take(bytes: number): Room {
     free -= bytes;
-    const held: Held = { since: Date.now(), controller: new AbortController() };
+    const since = Date.now();
+    const held: Held = {
+      since,
+      missingBytes: bytes,
+      window: { since, bytes: 0, bytesPerMsBefore: 0 },
+      controller: new AbortController(),
+    };
     open.add(held);
     let isHeld = true;
     return {
       asked: held.controller.signal,
+      grew: (more) => {
+        const now = Date.now();
+        const { window } = held;
+        held.missingBytes -= more;
+        window.bytes += more;
+        const elapsed = now - window.since;
+        if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
+      },
       seal: () => void open.delete(held),
       release: () => {
         if (!isHeld) return;

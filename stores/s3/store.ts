@@ -1,5 +1,6 @@
 /** The S3 store: uploads as multipart uploads of a bucket, contents as its objects. */
 import { S3Store } from '@tus/s3-store';
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import {
   type ByteRange,
@@ -64,6 +65,8 @@ class BucketStore extends S3Store implements Store {
     const { config, closeConnections } = setUpClient(preset, settings);
     super({ s3ClientConfig: config, useTags: false });
     leaveBodiesUnsigned(this.client);
+    // Every call listens to it.
+    setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
     this.#objects = createObjects(this.client, settings.bucket, preset, this.#closing.signal);
     this.#keys = createKeys(settings.prefix);

@@ -224,7 +224,9 @@ async function append(
       while (!part && sending.size >= SENDING_AT_ONCE) await Promise.race(sending);
       part ??= await beginPart();
       const [fitting, rest] = split(chunks, part.end - offset);
-      offset += fitting.reduce((sum, chunk) => sum + chunk.length, 0);
+      const bytes = fitting.reduce((sum, chunk) => sum + chunk.length, 0);
+      offset += bytes;
+      part.room.grew(bytes);
       await Promise.all([lane.update(fitting), part.add(fitting)]);
       if (offset === part.end) {
         send(part);
