@@ -53,24 +53,25 @@ launch() {
   echo $! >"$dir/$name.pid"
 }
 
-# wait_until NAME COMMAND...: until the command succeeds; fails when the daemon ends before that, or in 30 s.
-wait_until() {
-  local name=$1 deadline=$((SECONDS + 30)); shift
-  sleep 0.01
-  until "$@" >/dev/null 2>&1; do
-    if ! runs "$name" || [ $SECONDS -gt $deadline ]; then
-      tail -n 20 "$dir/log/$name.out" "$dir/log/$name.log" >&2 2>/dev/null || true
-      fail "$name did not come up"
-    fi
-    sleep 0.02
-  done
-}
-
 # Gone or a zombie: only then are its files and sockets closed.
 has_ended() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
   [[ $stat =~ \)\ [ZX]\  ]]
+}
+
+# wait_until NAME COMMAND...: until the command succeeds; fails when the daemon ends before that, or in 30 s.
+wait_until() {
+  local name=$1 deadline=$((SECONDS + 30)); shift
+  sleep 0.01
+  until "$@" >/dev/null 2>&1; do
+    # Not `runs`: on a busy machine it may not have become the daemon yet.
+    if has_ended "$(<"$dir/$name.pid")" || [ $SECONDS -gt $deadline ]; then
+      tail -n 20 "$dir/log/$name.out" "$dir/log/$name.log" >&2 2>/dev/null || true
+      fail "$name did not come up"
+    fi
+    sleep 0.02
+  done
 }
 
 kill_daemon() {

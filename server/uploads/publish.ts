@@ -99,6 +99,7 @@ async function findEqual(
 ): Promise<ContentRecord | undefined> {
   for (const content of candidates) {
     if (content.size !== upload.offset) continue;
+    if (content.size === 0) return content;
     if (content.sha256 && computed.sha256) {
       if (content.sha256 === computed.sha256) return content;
       continue;

@@ -12,6 +12,8 @@ import type { Writers } from './writers.ts';
 /** How long an ended upload answers 410 rather than 404. */
 const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
+/** What a crash left of an upload that went on is a stray once that has ended. */
+const LOOK_FOR_STRAYS_EVERY_MS = 24 * 3_600_000;
 const BATCH = 100;
 
 export interface Sweeper {
@@ -32,7 +34,12 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
     await attempt(undefined, 'looking over contents', reportStrays);
+    let lookedAt = Date.now();
     while (!parts.stopping.aborted) {
+      if (Date.now() - lookedAt > LOOK_FOR_STRAYS_EVERY_MS) {
+        lookedAt = Date.now();
+        await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
+      }
       await attempt(undefined, 'expiry', sweepExpired);
       await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
@@ -47,7 +54,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     }
   }
 
-  /** After a start: bytes of no upload go; those of uploads are taken up, and published if complete. */
+  /** After a start, and daily: bytes of no upload go; those of uploads are taken up, and published if complete. */
   async function sweepUnfinished(): Promise<void> {
     if (!store.capabilities.listUnfinished) return;
     for await (const ids of inBatches(store.listUnfinished())) {

@@ -9,6 +9,8 @@ export const OSS_PRESET: Preset = {
   pathStyle: false,
   // aws-chunked bodies: 400 InvalidArgument or NotImplemented.
   checksums: 'WHEN_REQUIRED',
+  // Not among the calls that the vendor lists.
+  listsMultiparts: false,
   // Without it a range that cannot be met is answered with 200 and the whole object.
   rangeHeaders: { 'x-oss-range-behavior': 'standard' },
 };

@@ -7,6 +7,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   type S3,
@@ -39,11 +40,14 @@ export interface Objects {
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
   putFinal(key: string, upload: StoredUpload, body: Body): Promise<void>;
-  createMultipart(key: string, upload: StoredUpload): Promise<string>;
+  /** `again`: it took more than one call, of which each may have begun one. */
+  createMultipart(key: string, upload: StoredUpload): Promise<{ id: string; again: boolean }>;
   /** @returns the part's ETag, as the provider wrote it. */
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
   abortMultipart(key: string, multipart: string): Promise<void>;
+  /** Ends all multipart uploads of one key, where the provider can list them; elsewhere nothing. */
+  abortAllMultiparts(key: string): Promise<void>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
   get(key: string, range?: ByteRange): Promise<Readable>;
@@ -100,6 +104,14 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
     } while (ContinuationToken !== undefined);
   }
 
+  async function abortMultipart(key: string, multipart: string): Promise<void> {
+    await ignoringMissing(() =>
+      call(`aborting ${key}`, (options) =>
+        client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: multipart }), options),
+      ),
+    );
+  }
+
   return {
     list,
 
@@ -107,13 +119,16 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
 
     putFinal: (key, upload, body) => put(`storing upload ${upload.id}`, key, body, describeUpload(upload)),
 
-    createMultipart: (key, upload) =>
-      call(`beginning upload ${upload.id}`, async (options) => {
+    createMultipart: (key, upload) => {
+      let tried = 0;
+      return call(`beginning upload ${upload.id}`, async (options) => {
+        tried++;
         const input = { Bucket: bucket, Key: key, ...describeUpload(upload) };
         const { UploadId } = await client.send(new CreateMultipartUploadCommand(input), options);
         if (!UploadId) throw new Error('the answer has no UploadId');
-        return UploadId;
-      }),
+        return { id: UploadId, again: tried > 1 };
+      });
+    },
 
     uploadPart: (key, multipart, number, { chunks, length, md5 }, signal) => {
       const fixed = {
@@ -151,12 +166,15 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
       );
     },
 
-    abortMultipart: async (key, multipart) => {
-      await ignoringMissing(() =>
-        call(`aborting ${key}`, (options) =>
-          client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: multipart }), options),
-        ),
+    abortMultipart,
+
+    abortAllMultiparts: async (key) => {
+      if (!preset.listsMultiparts) return;
+      // More than a page of them would take a thousand lost answers.
+      const { Uploads = [] } = await call(`looking for multipart uploads of ${key}`, (options) =>
+        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: key }), options),
       );
+      for (const { Key, UploadId } of Uploads) if (Key === key && UploadId) await abortMultipart(key, UploadId);
     },
 
     head: async (key) => {

@@ -24,6 +24,8 @@ export interface Preset {
   pathStyle: boolean;
   /** The SDK's own checksums: `WHEN_SUPPORTED` makes bodies aws-chunked, which many look-alikes refuse. */
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
+  /** ListMultipartUploads is there: then those whose answer was lost can be found. Not needed for anything else. */
+  listsMultiparts: boolean;
   /** Sent with every ranged read. */
   rangeHeaders: Readonly<Record<string, string>>;
 }

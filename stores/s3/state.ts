@@ -1,4 +1,4 @@
-/** What an upload's row keeps for this store. Null there: nothing is stored yet, or the whole object is under its key. */
+/** What an upload's row keeps for this store. Null there: nothing is stored yet, or nothing is left to remove. */
 import { StoreError } from '../store.ts';
 import type { PartSizes } from './part-sizes.ts';
 
@@ -15,6 +15,8 @@ export interface UploadState {
   sizes: PartSizes;
   /** UploadId of the multipart upload; null: none was begun. */
   multipart: string | null;
+  /** One may have been begun whose UploadId never came: its answer was lost, or this process died before it. */
+  doubtful: boolean;
   tail: Tail | null;
   /**
    * Keys of tails that were superseded by this row or one before it. They go with a later

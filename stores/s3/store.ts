@@ -116,6 +116,7 @@ class BucketStore extends S3Store implements Store {
     const key = this.#keys.final(id);
     const isFinal = this.#final.delete(id);
     if (state?.multipart && !isFinal) await this.#objects.abortMultipart(key, state.multipart);
+    if (state?.doubtful) await this.#objects.abortAllMultiparts(key);
     const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
     for (const tail of tails) await this.#objects.remove(tail);
     if (final === 'keep' && storeState !== null) return;

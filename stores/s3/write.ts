@@ -57,6 +57,7 @@ async function append(
   let state: UploadState = decodeState(upload.storeState) ?? {
     sizes: choosePartSizes(upload.size),
     multipart: null,
+    doubtful: false,
     tail: null,
     old: [],
     whole: false,
@@ -107,8 +108,7 @@ async function append(
     const next = { ...state, ...change };
     next.old = state.old.filter((key) => !outdated.includes(key));
     if (state.tail && state.tail.key !== next.tail?.key) next.old.push(state.tail.key);
-    // Of a whole object there is nothing to know.
-    const nothing = (next.whole || to === 0) && next.old.length === 0 && next.multipart === null;
+    const nothing = to === 0 && next.old.length === 0 && next.multipart === null && !next.doubtful;
     await options.commit({
       offset: to,
       snapshot,
@@ -137,8 +137,11 @@ async function append(
   async function createMultipart(): Promise<string> {
     let id: string | undefined;
     await inOrder(async () => {
-      id = await objects.createMultipart(finalKey, upload);
-      await commit(committed, await committedSnapshot, { multipart: id });
+      const { doubtful } = state;
+      await commit(committed, await committedSnapshot, { doubtful: true });
+      const begun = await objects.createMultipart(finalKey, upload);
+      id = begun.id;
+      await commit(committed, await committedSnapshot, { multipart: id, doubtful: doubtful || begun.again });
     });
     if (failure) throw failure.cause;
     if (id === undefined) throw new Error('the upload was not begun');

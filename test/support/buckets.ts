@@ -1,5 +1,5 @@
 /** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
-import { ListObjectsV2Command, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
@@ -13,6 +13,8 @@ export interface SystemBucket {
   readonly port: number;
   /** Keys of all objects, without the prefix. */
   keys(): Promise<string[]>;
+  /** Keys of multipart uploads that were begun and not ended; undefined where the provider does not list them. */
+  multiparts?(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,10 @@ async function startCeph(): Promise<SystemBucket> {
       S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
     }),
     keys: () => listKeys(client, rgw.bucket),
+    multiparts: async () => {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
+      return Uploads.map(({ Key = '' }) => Key);
+    },
     stop: () => rgw.stop(),
   };
 }

@@ -1,0 +1,108 @@
+/** What crashes and lost answers leave in a bucket goes, and nothing else. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
+import { makeBytes } from '../support/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { createUpload, patch, send } from '../support/tus.ts';
+import { expectBytes, offsetOf, openPatch } from './support.ts';
+
+const MIB = 1024 * 1024;
+const PART = 8 * MIB;
+
+for (const { name, missing } of BUCKETS) {
+  if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
+}
+
+describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
+  describe.skipIf(missing !== undefined)('nothing is left', () => {
+    let bucket: SystemBucket;
+    let proxy: FaultProxy;
+    let service: RunningService;
+
+    beforeAll(async () => {
+      bucket = await start();
+      proxy = await startFaultProxy({ toPort: bucket.port });
+    });
+    beforeEach(async () => {
+      service = await startService({ env: { ...bucket.env(proxy.port), INSTANT: 'off' } });
+    });
+    afterEach(async () => {
+      proxy.clear();
+      await service.stop();
+    });
+    afterAll(async () => {
+      await proxy.stop();
+      await bucket.stop();
+    });
+
+    /** Keys of unfinished multipart uploads, as far as the provider tells them. */
+    async function multiparts(): Promise<string[]> {
+      return (await bucket.multiparts?.()) ?? [];
+    }
+
+    async function killDuring(placed: { hit: Promise<void> }, answer: Promise<unknown>): Promise<void> {
+      await placed.hit;
+      await service.kill('SIGKILL');
+      proxy.clear();
+      await answer;
+      await service.restart();
+    }
+
+    test('of a multipart upload whose beginning was answered to nobody', async () => {
+      const bytes = makeBytes(PART + 17, 81);
+      const location = await createUpload(service.url, bytes.length);
+      const operation = 'CreateMultipartUpload';
+      // Begun, and neither told to the process nor to the next one.
+      const stalled = proxy.place({ operation, fault: { kind: 'stall', at: 'answer' } });
+      const sending = openPatch(location, 0, bytes.length);
+      await sending.write(bytes);
+      if (bucket.multiparts) await expect.poll(multiparts).toHaveLength(1);
+      await killDuring(stalled, sending.answer);
+      proxy.place({ operation, fault: { kind: 'loseAnswer' } });
+      expect((await patch(location, 0, bytes)).status).toBe(204);
+      await expectBytes(location, bytes);
+      await expect.poll(multiparts).toEqual([]);
+
+      const ended = await createUpload(service.url, bytes.length);
+      proxy.place({ operation, fault: { kind: 'loseAnswer' } });
+      expect((await patch(ended, 0, bytes.subarray(0, PART + 1))).status).toBe(204);
+      if (bucket.multiparts) expect(await multiparts()).toHaveLength(2);
+      expect((await send('DELETE', ended, { headers: { 'Tus-Resumable': '1.0.0' } })).status).toBe(204);
+      expect(await multiparts()).toEqual([]);
+    });
+
+    test.each([1000, PART + 17])('of %i bytes that were folded into others just before a crash', async (size) => {
+      const bytes = makeBytes(size, 82);
+      const first = await createUpload(service.url, size);
+      expect((await patch(first, 0, bytes)).status).toBe(204);
+      const before = await bucket.keys();
+
+      const second = await createUpload(service.url, size);
+      const removing = proxy.place({ operation: 'DeleteObject', fault: { kind: 'stall' } });
+      const sending = openPatch(second, 0, size);
+      await sending.write(bytes);
+      await killDuring(removing, sending.answer);
+      expect(await offsetOf(second)).toBe(size);
+      await expect.poll(() => bucket.keys()).toEqual(before);
+      await expectBytes(second, bytes);
+    });
+
+    test('of a tail that a crash kept from being told, once its upload has ended', async () => {
+      const bytes = makeBytes(PART - 5, 83);
+      const before = await bucket.keys();
+      const location = await createUpload(service.url, bytes.length);
+      const stalled = proxy.place({ operation: 'PutObject', key: /tails/, fault: { kind: 'stall', at: 'answer' } });
+      const sending = openPatch(location, 0, bytes.length);
+      await sending.write(bytes.subarray(0, MIB));
+      sending.destroy();
+      await expect.poll(() => bucket.keys()).toHaveLength(before.length + 1);
+      await killDuring(stalled, sending.answer);
+      const offset = await offsetOf(location);
+      expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+      await service.restart();
+      await expect.poll(async () => (await bucket.keys()).filter((key) => key.startsWith('tails/'))).toEqual([]);
+      await expectBytes(location, bytes);
+    });
+  });
+});
