@@ -1,10 +1,13 @@
 /**
- * `npm run chaos -- [rounds] [seed]`: in each round a file is uploaded over a slow
- * line by the real client to the real service, and at a random moment one of them is
- * killed with SIGKILL, or the line is cut; then it goes on until the client says done.
- * Ends with exit code 1 when a file is corrupt or missing, or an offset went back.
+ * `npm run chaos -- [rounds] [seed] [ground]`: in each round a file is uploaded over a slow
+ * line by the real client to the real service, and at a random moment one of them, or the
+ * gateway of the bucket, is killed with SIGKILL, or the line is cut; then it goes on until
+ * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
+ * cut, performed twice, or performed without an answer.
+ * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
+ * is left over in the store.
  */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -12,14 +15,18 @@ import { runCli } from '../support/cli.ts';
 import { digestOfUrl, makeRandomFile } from '../support/make-file.ts';
 import { openLine } from '../support/proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
+import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
 import { observeOffsets } from './observer.ts';
 import { createRandom, type Random } from './random.ts';
 
 const MIB = 1024 * 1024;
-const VICTIMS = ['client', 'service', 'service', 'both', 'line'] as const;
-/** Tries of the client in one round; more would mean that it never ends. */
+/** Tries of the client in one round, or of a download; more would mean that it never ends. */
 const MOST_TRIES = 12;
 const LINE_BYTES_PER_SECOND = 60 * MIB;
+/** What the client may say when it gives up while others are struck. */
+const EXPECTED_ENDS = /ECONN|socket|reach|refused|connection|store/i;
+/** For a sweep, and for what was still in the air. */
+const CLEANING_MS = [1000, 5000, 20_000];
 
 interface Told {
   name: string;
@@ -30,35 +37,40 @@ interface Told {
 
 const rounds = Number(process.argv[2] ?? 200);
 const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
-if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000 || !Number.isInteger(seed)) {
-  process.stderr.write('Usage: npm run chaos -- [rounds 1..1000] [seed]\n');
+const groundName = GROUNDS.find((name) => name === (process.argv[4] ?? 'local'));
+if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000 || !Number.isInteger(seed) || !groundName) {
+  process.stderr.write(`Usage: npm run chaos -- [rounds 1..1000] [seed] [${GROUNDS.join('|')}]\n`);
   process.exit(2);
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-chaos-'));
+const dataDir = join(folder, 'data');
 const random = createRandom(seed);
 const problems: string[] = [];
 const told: Told[] = [];
-const kills = { client: 0, service: 0, both: 0, line: 0 };
-process.stdout.write(`chaos: ${rounds} rounds, seed ${seed}\n`);
-const service = await startService({ dataDir: join(folder, 'data'), env: { LOG_LEVEL: 'info' } });
+const kills = { client: 0, service: 0, both: 0, line: 0, gateway: 0 };
+process.stdout.write(`chaos: ${rounds} rounds, seed ${seed}, ${groundName}\n`);
+const ground = await openGround(groundName, dataDir, seed);
+const service = await startService({ dataDir, env: { ...ground.env, LOG_LEVEL: 'info' } });
 try {
   for (let round = 1; round <= rounds; round++) {
     await playRound(round, service, random);
     if (round % 10 === 0) process.stdout.write(`${round} rounds, ${problems.length} problems\n`);
   }
+  ground.calm();
   // What was told complete must be there after everything, too.
   for (const file of told) await verify(file, 'at the end');
-  const strays = (await readdir(join(folder, 'data', 'files'))).filter((name) => name.startsWith('tmp_'));
-  if (strays.length > 0) problems.push(`unfinished bytes left behind: ${strays.join(', ')}`);
+  problems.push(...(await clean(service, ground)).map((what) => `left behind: ${what}`));
 } catch (error) {
   problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
 } finally {
   await service.stop();
+  await ground.stop();
   await rm(folder, { recursive: true, force: true });
 }
 process.stdout.write(
-  `kills: ${kills.client} client, ${kills.service} service, ${kills.both} both, ${kills.line} lines cut\n` +
+  `kills: ${kills.client} client, ${kills.service} service, ${kills.both} both, ${kills.gateway} gateway, ` +
+    `${kills.line} lines cut; ${ground.faults()} S3 calls gone wrong\n` +
     `${told.length} files told complete, ${problems.length} problems\n`,
 );
 for (const problem of problems) process.stdout.write(`PROBLEM: ${problem}\n`);
@@ -84,7 +96,7 @@ async function playRound(round: number, target: RunningService, dice: Random): P
         told.push(readTold(result.stdout, name, md5, size));
         break;
       }
-      if (result.exitCode !== null && !/ECONN|socket|reach|refused|connection/i.test(result.stderr)) {
+      if (result.exitCode !== null && !EXPECTED_ENDS.test(result.stderr)) {
         problems.push(`round ${round}: the client ended with ${result.exitCode}: ${result.stderr.slice(-500)}`);
       }
     }
@@ -104,13 +116,14 @@ function strikeLater(
   target: RunningService,
   cutLine: () => void,
 ): { settled(): Promise<void> } {
-  const victim = dice.pick(VICTIMS);
+  const victim: Victim = dice.pick(ground.victims);
   const afterMs = dice.between(150, 1500);
   kills[victim]++;
   const striking = (async () => {
     await wait(afterMs);
     if (victim === 'client' || victim === 'both') client.kill('SIGKILL');
     if (victim === 'line') cutLine();
+    if (victim === 'gateway') await ground.restartGateway();
     if (victim === 'service' || victim === 'both') await target.restart();
   })();
   return { settled: () => striking };
@@ -125,9 +138,35 @@ function readTold(stdout: string, name: string, md5: string, size: number): Told
 async function verify(file: Told, when: string): Promise<void> {
   // The address was made for the line; the service itself is asked.
   const url = new URL(new URL(file.url).pathname, service.url).href;
-  const found = await digestOfUrl(url);
+  const found = await fetchDigest(url);
   if (found.status !== 200) problems.push(`${when}: ${file.name} was told complete and is missing (${found.status})`);
   else if (found.md5 !== file.md5 || found.size !== file.size) {
     problems.push(`${when}: ${file.name} is corrupt: ${found.size} bytes, MD5 ${found.md5}`);
   }
+}
+
+/** A download may be refused or cut while the store is struck; one that looks whole has to be. */
+async function fetchDigest(url: string): ReturnType<typeof digestOfUrl> {
+  for (let tried = 1; ; tried++) {
+    try {
+      const found = await digestOfUrl(url);
+      if (found.status !== 503 || tried === MOST_TRIES) return found;
+    } catch (error) {
+      if (tried === MOST_TRIES) throw error;
+    }
+  }
+}
+
+/** Lets the service clean up as it does at every start; what is left then. */
+async function clean(target: RunningService, where: Ground): Promise<string[]> {
+  let left: string[] = [];
+  for (const forMs of CLEANING_MS) {
+    await target.restart();
+    await wait(forMs);
+    // The catalog can be read by others once it has ended.
+    await target.kill('SIGTERM');
+    left = await where.leftovers();
+    if (left.length === 0) break;
+  }
+  return left;
 }

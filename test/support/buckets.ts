@@ -1,11 +1,12 @@
 /** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
-import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { ListMultipartUploadsCommand, paginateListObjectsV2, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
 import { startOss } from './oss/oss.ts';
 
-const PREFIX = 'files/';
+/** `S3_PREFIX` of the services. */
+export const PREFIX = 'files/';
 
 export interface SystemBucket {
   /** Settings of a service on it, by way of a proxy where a port is given. */
@@ -15,6 +16,8 @@ export interface SystemBucket {
   keys(): Promise<string[]>;
   /** Keys of multipart uploads that were begun and not ended; undefined where the provider does not list them. */
   multiparts?(): Promise<string[]>;
+  /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own. */
+  restartGateway?(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,6 +38,10 @@ async function startCeph(): Promise<SystemBucket> {
     multiparts: async () => {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
       return Uploads.map(({ Key = '' }) => Key);
+    },
+    restartGateway: async () => {
+      await rgw.kill('rgw');
+      await rgw.restart();
     },
     stop: () => rgw.stop(),
   };
@@ -64,8 +71,11 @@ function createClient(config: S3ClientConfig): S3Client {
 }
 
 async function listKeys(client: S3Client, bucket: string): Promise<string[]> {
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: PREFIX }));
-  return Contents.map(({ Key = '' }) => Key.slice(PREFIX.length));
+  const keys: string[] = [];
+  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: PREFIX })) {
+    for (const { Key = '' } of page.Contents ?? []) keys.push(Key.slice(PREFIX.length));
+  }
+  return keys;
 }
 
 /** Why one cannot be started here: undefined where it can. */

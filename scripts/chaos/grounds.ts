@@ -1,0 +1,115 @@
+/** What the service of a chaos run keeps its bytes in, what goes wrong there, and what may be left there. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { BUCKETS, PREFIX, type SystemBucket } from '../../test/support/buckets.ts';
+import { type FaultProxy, startFaultProxy } from '../../test/support/fault-proxy.ts';
+
+/** Share of the S3 calls that go wrong in a run with faults. */
+const FAULT_PROBABILITY = 0.35;
+/** More than the store tries: some calls fail for good. */
+const MOST_FAULTS_PER_CALL = 8;
+const LONGEST_STALL_MS = 1500;
+
+/** Where a run can take place, by its name on the command line. */
+export const GROUNDS = ['local', 'ceph', 'oss', 'ceph-faults', 'oss-faults'] as const;
+
+export type GroundName = (typeof GROUNDS)[number];
+export type Victim = 'client' | 'service' | 'both' | 'line' | 'gateway';
+
+export interface Ground {
+  /** Settings of the service. */
+  env: NodeJS.ProcessEnv;
+  /** Who may be struck. */
+  victims: readonly Victim[];
+  /** Ends the bucket's gateway by SIGKILL and starts it again. */
+  restartGateway(): Promise<void>;
+  /** Faults so far. */
+  faults(): number;
+  /** From now on nothing goes wrong. */
+  calm(): void;
+  /** What is there beside the bytes of contents; only while the service does not run. */
+  leftovers(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+export async function openGround(name: GroundName, dataDir: string, seed: number): Promise<Ground> {
+  if (name === 'local') return openFolder(dataDir);
+  const place = BUCKETS.find((each) => name.startsWith(each.name.toLowerCase()));
+  if (!place || place.missing !== undefined) throw new Error(place?.missing ?? `${name} is unknown`);
+  const bucket = await place.start();
+  return name.endsWith('-faults') ? openFaultyBucket(bucket, dataDir, seed) : openBucket(bucket, dataDir);
+}
+
+function openFolder(dataDir: string): Ground {
+  return {
+    env: {},
+    victims: ['client', 'service', 'service', 'both', 'line'],
+    restartGateway: nothingToRestart,
+    faults: () => 0,
+    calm: () => undefined,
+    leftovers: async () => (await readdir(join(dataDir, 'files'))).filter((name) => name.startsWith('tmp_')),
+    stop: async () => undefined,
+  };
+}
+
+function openBucket(bucket: SystemBucket, dataDir: string): Ground {
+  const restartGateway = bucket.restartGateway?.bind(bucket);
+  return {
+    env: bucket.env(),
+    victims: restartGateway
+      ? ['client', 'service', 'gateway', 'service', 'gateway', 'both']
+      : ['client', 'service', 'both'],
+    restartGateway: restartGateway ?? nothingToRestart,
+    faults: () => 0,
+    calm: () => undefined,
+    leftovers: () => compare(bucket, dataDir),
+    stop: () => bucket.stop(),
+  };
+}
+
+async function openFaultyBucket(bucket: SystemBucket, dataDir: string, seed: number): Promise<Ground> {
+  const proxy: FaultProxy = await startFaultProxy({
+    toPort: bucket.port,
+    chaos: {
+      seed,
+      probability: FAULT_PROBABILITY,
+      longestStallMs: LONGEST_STALL_MS,
+      mostPerCall: MOST_FAULTS_PER_CALL,
+    },
+  });
+  return {
+    env: bucket.env(proxy.port),
+    victims: ['client', 'service', 'line'],
+    restartGateway: nothingToRestart,
+    faults: () => proxy.calls().filter((call) => call.fault).length,
+    calm: () => proxy.clear(),
+    leftovers: () => compare(bucket, dataDir),
+    stop: async () => {
+      await proxy.stop();
+      await bucket.stop();
+    },
+  };
+}
+
+async function nothingToRestart(): Promise<void> {
+  throw new Error('there is no gateway to restart');
+}
+
+/** The bucket's listing against the catalog, both ways. */
+async function compare(bucket: SystemBucket, dataDir: string): Promise<string[]> {
+  const catalog = new Database(join(dataDir, 'catalog.db'), { readonly: true });
+  let known: Set<string>;
+  try {
+    const rows = catalog.prepare('SELECT key FROM contents').all() as { key: string }[];
+    known = new Set(rows.map(({ key }) => key.slice(PREFIX.length)));
+  } finally {
+    catalog.close();
+  }
+  const found = await bucket.keys();
+  return [
+    ...found.filter((key) => !known.has(key)).map((key) => `the object ${key}`),
+    ...[...known].filter((key) => !found.includes(key)).map((key) => `a content without its object ${key}`),
+    ...((await bucket.multiparts?.()) ?? []).map((key) => `a multipart upload of ${key}`),
+  ];
+}
