@@ -1,12 +1,13 @@
 /**
  * `npm run bench`: this service beside others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory); all by default.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket); all by default.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side part (default 3).
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { benchBucket } from './bucket.ts';
 import { benchCheck } from './check.ts';
 import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
@@ -17,6 +18,7 @@ const PARTS = {
   'last-byte': benchLastByte,
   check: benchCheck,
   memory: benchMemory,
+  bucket: benchBucket,
 } as const;
 
 function isPart(name: string): name is keyof typeof PARTS {

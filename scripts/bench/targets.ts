@@ -1,5 +1,6 @@
 /** The servers that are measured side by side, each a process of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
@@ -12,8 +13,9 @@ export interface Target {
   /** How it takes a file: tus below this address, or PUT to it. */
   url: string;
   protocol: 'tus' | 'put';
+  /** One that is no server sends a file of so many bytes by itself. */
+  send?(size: number): Promise<unknown>;
   pid: number;
-  folder: string;
   stop(): Promise<void>;
 }
 
@@ -28,7 +30,6 @@ export async function startTidemark(workFolder: string, env: NodeJS.ProcessEnv =
     url: `${service.url}/uploads`,
     protocol: 'tus',
     pid: service.pid,
-    folder,
     stop: async () => {
       await service.kill('SIGTERM');
       await rm(folder, { recursive: true, force: true });
@@ -47,17 +48,55 @@ export function listTargets(): StartTarget[] {
   ];
 }
 
-async function startScript(
+/** A server of this folder. */
+export async function startScript(
   name: string,
   script: string,
   protocol: Target['protocol'],
   workFolder: string,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Target> {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  return startProcess(name, protocol, '/uploads', workFolder, (folder, port) => [
-    process.execPath,
-    [path, folder, String(port)],
-  ]);
+  return startProcess(
+    name,
+    protocol,
+    '/uploads',
+    workFolder,
+    (folder, port) => [process.execPath, [pathOf(script), folder, String(port)]],
+    env,
+  );
+}
+
+/** A process of this folder that sends files straight to where they belong, one for each message with a size. */
+export async function startDirect(name: string, script: string, env: NodeJS.ProcessEnv): Promise<Target> {
+  const child = fork(pathOf(script), {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  child.on('message', (message) => {
+    if (message !== 'ready') waiting.shift()?.resolve();
+  });
+  child.once('exit', (code) => {
+    for (const { reject } of waiting) reject(new Error(`${name} ended with ${code}`));
+  });
+  await once(child, 'message');
+  return {
+    name,
+    url: '',
+    protocol: 'put',
+    // Whoever is done first answers for the one that waits longest: all that are sent at once are waited for.
+    send: (size) => new Promise<void>((resolve, reject) => void (waiting.push({ resolve, reject }), child.send(size))),
+    pid: child.pid ?? -1,
+    stop: async () => {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+function pathOf(script: string): string {
+  return fileURLToPath(new URL(script, import.meta.url));
 }
 
 async function startTusd(tusd: string, workFolder: string): Promise<Target> {
@@ -73,17 +112,17 @@ async function startProcess(
   path: string,
   workFolder: string,
   command: (folder: string, port: number) => [string, string[]],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Target> {
   const folder = join(workFolder, `${name.replaceAll(/\W+/g, '-')}-${Date.now()}`);
   await mkdir(folder, { recursive: true });
   const port = await freePort();
   const [program, args] = command(folder, port);
-  const child = spawn(program, args, { stdio: 'ignore' });
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' });
   await untilListening(port, child, name);
   return {
     name,
     protocol,
-    folder,
     url: `http://127.0.0.1:${port}${path}`,
     pid: child.pid ?? -1,
     stop: async () => {
@@ -108,7 +147,7 @@ async function untilListening(port: number, child: ChildProcess, name: string): 
   throw new Error(`${name} does not answer`);
 }
 
-function findOnPath(program: string): string | undefined {
+export function findOnPath(program: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder, program);
     try {
@@ -121,11 +160,18 @@ function findOnPath(program: string): string | undefined {
   return undefined;
 }
 
-/** User and system CPU seconds a process has used (proc(5): stat, in ticks of 1/100 s). */
+/** User and system CPU seconds a process and its ended children have used (proc(5): stat, in ticks of 1/100 s). */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  // Its own, and those of the children it has waited for.
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+/** What a process has written to disks so far, in MiB, its children's included (proc(5): io, write_bytes). */
+export function writtenMib(pid: number): number {
+  const io = readFileSync(`/proc/${pid}/io`, 'utf8');
+  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / 1024 ** 2;
 }
 
 /** Peak resident memory of a process in MiB (proc(5): status, VmHWM). */

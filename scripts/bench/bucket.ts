@@ -1,0 +1,111 @@
+/** Ways into the same bucket of the same Ceph: speed, CPU, memory, local disk, and S3 requests per file. */
+import { join } from 'node:path';
+import { startFaultProxy } from '../../test/support/fault-proxy.ts';
+import { CEPH_MISSING, type RunningRgw, startRgw } from '../support/rgw.ts';
+import { makeRandomFile } from '../support/make-file.ts';
+import { compare, type Workload } from './compare.ts';
+import { inParallel, sendFile } from './load.ts';
+import { printTable } from './table.ts';
+import { findOnPath, startDirect, startScript, startTidemark, type StartTarget, type Target } from './targets.ts';
+
+const MIB = 1024 * 1024;
+/** Of the files whose requests are counted. */
+const COUNTED_MIB = [1, 100, 1024];
+
+async function send(target: Target, size: number): Promise<void> {
+  if (target.send) await target.send(size);
+  else await sendFile(target, size);
+}
+
+const WORKLOADS: Workload[] = [
+  {
+    name: 'Ceph: 50 x 1 MiB, one after the other',
+    bytes: 50 * MIB,
+    run: (target) => inParallel(50, 1, () => send(target, MIB)),
+  },
+  { name: 'Ceph: 100 MiB in one stream', bytes: 100 * MIB, run: (target) => send(target, 100 * MIB) },
+  { name: 'Ceph: 1 GiB in one stream', bytes: 1024 * MIB, run: (target) => send(target, 1024 * MIB) },
+  {
+    name: 'Ceph: 64 x 16 MiB at once',
+    bytes: 1024 * MIB,
+    run: (target) => inParallel(64, 64, () => send(target, 16 * MIB)),
+  },
+];
+
+export async function benchBucket(folder: string): Promise<void> {
+  if (CEPH_MISSING !== undefined) {
+    process.stdout.write(`skipped: ${CEPH_MISSING}\n`);
+    return;
+  }
+  const rgw = await startRgw();
+  try {
+    const targets = [...listServers(rgw), startLibStorage(rgw), ...(await listRclone(rgw, folder))];
+    await compare(WORKLOADS, { folder, targets, disk: true, warmUp: (target) => send(target, 4096) });
+    await countRequests(rgw, folder);
+  } finally {
+    await rgw.stop();
+  }
+}
+
+/** Servers of tus on the bucket, by way of a port other than the gateway's own where one is given. */
+function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
+  const env = bucketEnv(rgw, port);
+  return [
+    (folder) => startTidemark(folder, { STORE: 'ceph', ...env }),
+    (folder) => startScript('@tus/server + S3Store', 'plain-s3-server.js', 'tus', folder, env),
+  ];
+}
+
+function startLibStorage(rgw: RunningRgw): StartTarget {
+  return () => startDirect('lib-storage, no server', 'lib-storage-client.js', bucketEnv(rgw, rgw.port));
+}
+
+function bucketEnv(rgw: RunningRgw, port: number): Record<string, string> {
+  return {
+    S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    S3_REGION: rgw.region,
+    S3_BUCKET: rgw.bucket,
+    S3_ACCESS_KEY_ID: rgw.accessKeyId,
+    S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
+  };
+}
+
+/** rclone copies files: they lie ready beside, one for each size. */
+async function listRclone(rgw: RunningRgw, folder: string): Promise<StartTarget[]> {
+  const rclone = findOnPath('rclone');
+  if (!rclone) return [];
+  for (const size of [4096, MIB, 16 * MIB, 100 * MIB, 1024 * MIB]) {
+    await makeRandomFile(join(folder, `rclone-${size}`), size);
+  }
+  const env = { ...bucketEnv(rgw, rgw.port), RCLONE: rclone, SOURCE: join(folder, 'rclone-') };
+  return [() => startDirect('rclone, no server', 'rclone-client.js', env)];
+}
+
+/** In a run of its own: what counts them would slow them down. */
+async function countRequests(rgw: RunningRgw, folder: string): Promise<void> {
+  const rows: string[][] = [];
+  const proxy = await startFaultProxy({ toPort: rgw.port });
+  try {
+    for (const start of listServers(rgw, proxy.port)) {
+      const target = await start(folder);
+      try {
+        for (const size of COUNTED_MIB) {
+          const before = proxy.calls().length;
+          await send(target, size * MIB);
+          const kinds = new Map<string, number>();
+          for (const { operation } of proxy.calls().slice(before)) {
+            kinds.set(operation, (kinds.get(operation) ?? 0) + 1);
+          }
+          const list = [...kinds].map(([operation, count]) => `${count} ${operation}`).join(', ');
+          rows.push([target.name, `${size} MiB`, String(proxy.calls().length - before), list]);
+        }
+      } finally {
+        await target.stop();
+      }
+    }
+  } finally {
+    await proxy.stop();
+  }
+  process.stdout.write('### Ceph: S3 requests of one upload\n\n');
+  printTable(['server', 'size', 'requests', 'which'], rows);
+}

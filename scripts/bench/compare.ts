@@ -1,0 +1,93 @@
+/** Several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
+import { inParallel } from './load.ts';
+import { median, printTable } from './table.ts';
+import { cpuSeconds, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
+
+const MIB = 1024 * 1024;
+
+export interface Workload {
+  name: string;
+  bytes: number;
+  /** Files per second are told instead of MiB/s. */
+  files?: number;
+  run(target: Target): Promise<void>;
+}
+
+interface Sample {
+  seconds: number;
+  cpu: number;
+  memory: number;
+  written: number;
+}
+
+export interface Comparison {
+  folder: string;
+  targets: StartTarget[];
+  /** Sends one small file: the first requests compile a server's code, and what is measured is one that runs. */
+  warmUp(target: Target): Promise<unknown>;
+  /** Tell how much each process wrote to the local disk. */
+  disk?: boolean;
+}
+
+export async function compare(workloads: Workload[], comparison: Comparison): Promise<void> {
+  const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
+  for (const workload of workloads) {
+    const samples = new Map<string, Sample[]>();
+    for (let round = 0; round < rounds; round++) {
+      for (const start of comparison.targets) {
+        const target = await start(comparison.folder);
+        try {
+          await inParallel(50, 5, () => comparison.warmUp(target));
+          const sample = await measure(workload, target);
+          samples.set(target.name, [...(samples.get(target.name) ?? []), sample]);
+        } finally {
+          await target.stop();
+        }
+      }
+    }
+    report(workload, samples, comparison.disk ?? false);
+  }
+}
+
+async function measure(workload: Workload, target: Target): Promise<Sample> {
+  const cpuBefore = cpuSeconds(target.pid);
+  const writtenBefore = writtenMib(target.pid);
+  const startedAt = performance.now();
+  await workload.run(target);
+  return {
+    seconds: (performance.now() - startedAt) / 1000,
+    cpu: cpuSeconds(target.pid) - cpuBefore,
+    memory: peakMemoryMib(target.pid),
+    written: writtenMib(target.pid) - writtenBefore,
+  };
+}
+
+function report(workload: Workload, samples: Map<string, Sample[]>, disk: boolean): void {
+  const ours = samples.get('tidemark') ?? [];
+  const rows = [...samples].map(([name, list]) => {
+    const speed = list.map(({ seconds }) => (workload.files ?? workload.bytes / MIB) / seconds);
+    const ratio = median(list.map(({ seconds }, round) => seconds / (ours[round]?.seconds ?? NaN)));
+    const cpu = median(list.map((sample) => sample.cpu));
+    return [
+      name,
+      `${median(speed).toFixed(0)} (${Math.min(...speed).toFixed(0)}-${Math.max(...speed).toFixed(0)})`,
+      ratio.toFixed(2),
+      workload.files ? ((cpu * 1000) / workload.files).toFixed(2) : (cpu / (workload.bytes / 1024 ** 3)).toFixed(2),
+      Math.max(...list.map((sample) => sample.memory)).toFixed(0),
+      ...(disk ? [median(list.map((sample) => sample.written)).toFixed(1)] : []),
+    ];
+  });
+  process.stdout.write(`### ${workload.name}\n\n`);
+  printTable(
+    [
+      'server',
+      workload.files ? 'files/s (min-max)' : 'MiB/s (min-max)',
+      'tidemark is x times as fast',
+      workload.files ? 'CPU ms/file' : 'CPU s/GiB',
+      'peak MiB',
+      ...(disk ? ['MiB written to disk'] : []),
+    ],
+    rows,
+  );
+  process.stdout.write('\n');
+}
