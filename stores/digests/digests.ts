@@ -29,7 +29,16 @@ export interface DigestLane {
    * not change.
    */
   update(chunks: readonly Uint8Array[]): Promise<void>;
-  /** State after everything added so far. */
+  /**
+   * From here on the MD5 of what is added is computed by itself, too, as long as no other part
+   * is begun; together both cost little more than one.
+   */
+  beginPart(): void;
+  /** Adds bytes to the part alone: those that the lane had before. */
+  updatePart(chunks: readonly Uint8Array[]): Promise<void>;
+  /** MD5 of the part so far, lower-case hex. Only after `beginPart`. */
+  partMd5(): Promise<string>;
+  /** State after everything added so far, without the part. */
   snapshot(): Promise<Uint8Array>;
   /** Digests of everything added so far; the lane stays usable. */
   digests(): Promise<DigestSet>;

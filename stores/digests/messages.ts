@@ -5,8 +5,10 @@ import type { DigestAlgorithm, DigestSet } from './digests.ts';
 export const BLOCK_BYTES = 256 * 1024;
 
 export interface WorkerSetup {
-  /** All blocks, one after the other. */
-  blocks: SharedArrayBuffer;
+  /** Shared by all threads: the blocks, one after the other, and what each thread's MD5 needs. */
+  memory: WebAssembly.Memory;
+  /** Address of this thread's own part of it. */
+  scratch: number;
 }
 
 /** Bytes in a block of shared memory, from its start. */
@@ -18,7 +20,9 @@ export interface Piece {
 /** `open` begins a digest by these algorithms, or takes one up from a snapshot. */
 export type Request =
   | { op: 'open'; lane: number; from: Uint8Array | readonly DigestAlgorithm[] }
-  | { op: 'update'; lane: number; pieces: Piece[] }
+  | { op: 'update'; lane: number; pieces: Piece[]; to: 'all' | 'part' }
+  | { op: 'beginPart'; lane: number }
+  | { op: 'partMd5'; lane: number; request: number }
   | { op: 'snapshot'; lane: number; request: number }
   | { op: 'digests'; lane: number; request: number }
   | { op: 'close'; lane: number };
@@ -26,5 +30,6 @@ export type Request =
 export type Reply =
   | { op: 'free'; lane: number; pieces: Piece[] }
   | { op: 'snapshot'; request: number; snapshot: Uint8Array }
+  | { op: 'partMd5'; request: number; md5: string }
   | { op: 'digests'; request: number; digests: DigestSet }
   | { op: 'refused'; request: number; message: string };

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, type DigestSet, SnapshotError } from './digests.ts';
+import { SCRATCH_BYTES } from './md5.ts';
 import { BLOCK_BYTES, type Piece, type Reply, type Request, type WorkerSetup } from './messages.ts';
 
 /** Blocks shared by all lanes: 8 MiB whatever the number of uploads. */
@@ -10,6 +11,8 @@ const BLOCKS = 32;
 const BLOCKS_PER_LANE = 12;
 /** Beyond this, memory bandwidth and the main thread are what limits. */
 const MOST_WORKERS = 4;
+/** WebAssembly's unit of memory. */
+const PAGE_BYTES = 64 * 1024;
 
 interface Pending {
   resolve: (reply: Reply) => void;
@@ -35,17 +38,22 @@ interface Thread {
  */
 export function createDigestPool(algorithms: readonly DigestAlgorithm[]): DigestPool {
   const defaults: readonly DigestAlgorithm[] = algorithms.includes('md5') ? algorithms : ['md5', ...algorithms];
-  const setup: WorkerSetup = { blocks: new SharedArrayBuffer(BLOCKS * BLOCK_BYTES) };
-  const memory = new Uint8Array(setup.blocks);
+  // After the blocks one page for the scratch of threads: of many more than live at once.
+  const pages = (BLOCKS * BLOCK_BYTES) / PAGE_BYTES + 1;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  const bytes = new Uint8Array(memory.buffer);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
   const lanes = new Map<number, { thread: Thread; freed: (blocks: number) => void }>();
   let threads: Thread[] = [];
+  let started = 0;
   let lastLane = 0;
   let lastRequest = 0;
   let closed = false;
 
   function startThread(): Thread {
+    const slot = started++ % (PAGE_BYTES / SCRATCH_BYTES);
+    const setup: WorkerSetup = { memory, scratch: BLOCKS * BLOCK_BYTES + slot * SCRATCH_BYTES };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
     const thread: Thread = {
       worker,
@@ -91,7 +99,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   function enqueue(thread: Thread, request: Request): void {
     if (thread.failure) throw thread.failure;
     thread.outbox.push(request);
-    if (thread.flushing || request.op === 'open' || request.op === 'close') return;
+    if (thread.flushing || request.op === 'open' || request.op === 'beginPart' || request.op === 'close') return;
     thread.flushing = true;
     // After the promises of this tick have run: what they ask for goes along.
     process.nextTick(() => {
@@ -147,7 +155,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
     });
     enqueue(thread, { op: 'open', lane: id, from: snapshot ?? wanted });
 
-    function ask<Op extends 'snapshot' | 'digests'>(op: Op): Promise<Extract<Reply, { op: Op }>> {
+    function ask<Op extends 'snapshot' | 'digests' | 'partMd5'>(op: Op): Promise<Extract<Reply, { op: Op }>> {
       const request = ++lastRequest;
       return new Promise((resolve, reject) => {
         thread.pending.set(request, {
@@ -161,7 +169,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
       });
     }
 
-    async function update(chunks: readonly Uint8Array[]): Promise<void> {
+    async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
       // One message for as many blocks as there is room for: each one wakes a thread.
       let pieces: Piece[] = [];
       let piece: Piece | undefined;
@@ -171,7 +179,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
           if (!piece || piece.length === BLOCK_BYTES) {
             let block = inFlight + pieces.length < BLOCKS_PER_LANE ? free.pop() : undefined;
             if (block === undefined) {
-              send(pieces);
+              send(pieces, to);
               pieces = [];
               block = await waitForBlock();
             }
@@ -179,12 +187,12 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
             pieces.push(piece);
           }
           const length = Math.min(chunk.length - at, BLOCK_BYTES - piece.length);
-          memory.set(chunk.subarray(at, at + length), piece.block * BLOCK_BYTES + piece.length);
+          bytes.set(chunk.subarray(at, at + length), piece.block * BLOCK_BYTES + piece.length);
           at += length;
           piece.length += length;
         }
       }
-      send(pieces);
+      send(pieces, to);
     }
 
     async function waitForBlock(): Promise<number> {
@@ -194,7 +202,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
       return free.pop() ?? new Promise<number>((resolve) => waiting.push(resolve));
     }
 
-    function send(pieces: Piece[]): void {
+    function send(pieces: Piece[], to: 'all' | 'part'): void {
       if (pieces.length === 0) return;
       if (thread.failure) {
         for (const { block } of pieces) giveBack(block);
@@ -202,11 +210,14 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
       }
       for (const { block } of pieces) thread.blocks.add(block);
       inFlight += pieces.length;
-      enqueue(thread, { op: 'update', lane: id, pieces });
+      enqueue(thread, { op: 'update', lane: id, pieces, to });
     }
 
     return {
-      update,
+      update: (chunks) => update(chunks, 'all'),
+      beginPart: () => enqueue(thread, { op: 'beginPart', lane: id }),
+      updatePart: (chunks) => update(chunks, 'part'),
+      partMd5: async () => (await ask('partMd5')).md5,
       snapshot: async () => (await ask('snapshot')).snapshot,
       digests: async (): Promise<DigestSet> => (await ask('digests')).digests,
       close: () => {

@@ -4,11 +4,11 @@
  */
 import { DIGEST_ALGORITHMS, type DigestAlgorithm, SnapshotError } from './digests.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 
 export type DigestStates = Map<DigestAlgorithm, Uint8Array>;
 
-/** States by algorithm, as hash-wasm saves them -> one snapshot. */
+/** States by algorithm, saved -> one snapshot. */
 export function encodeSnapshot(states: DigestStates): Uint8Array {
   const pieces: Uint8Array[] = [Uint8Array.of(VERSION)];
   for (const [algorithm, state] of states) {

@@ -1,36 +1,41 @@
 /**
- * A worker thread of the digest pool. It has one hash-wasm instance per algorithm
- * and swaps states between lanes: about 12,950 live instances would end the
- * process, and a swap costs a few microseconds.
+ * A worker thread of the digest pool. MD5 is computed where the bytes lie. Of each other
+ * algorithm there is one hash-wasm instance, whose state is swapped between lanes: about
+ * 12,950 live instances would end the process, and a swap costs a few microseconds.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createMD5, createSHA1, createSHA256, type IHasher } from 'hash-wasm';
-import type { DigestAlgorithm, DigestSet } from './digests.ts';
-import { BLOCK_BYTES, type Reply, type Request, type WorkerSetup } from './messages.ts';
-import { decodeSnapshot, type DigestStates, encodeSnapshot } from './snapshot.ts';
+import { createSHA1, createSHA256, type IHasher } from 'hash-wasm';
+import { type DigestAlgorithm, type DigestSet } from './digests.ts';
+import { beginMd5, createMd5Engine, loadMd5, type Md5State, saveMd5 } from './md5.ts';
+import { BLOCK_BYTES, type Piece, type Reply, type Request, type WorkerSetup } from './messages.ts';
+import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 
-const CREATE: Record<DigestAlgorithm, () => Promise<IHasher>> = {
-  md5: createMD5,
-  sha1: createSHA1,
-  sha256: createSHA256,
-};
+type LibraryAlgorithm = Exclude<DigestAlgorithm, 'md5'>;
 
-const setup = workerData as WorkerSetup;
+const { memory, scratch } = workerData as WorkerSetup;
 const port = parentPort;
 if (!port) throw new Error('the digest worker runs as a worker thread only');
 
+const md5 = createMd5Engine(memory, scratch);
 // A snapshot may carry an algorithm that has since been switched off, so all are at hand.
-const hashers = new Map<DigestAlgorithm, IHasher>();
-for (const algorithm of Object.keys(CREATE) as DigestAlgorithm[]) {
-  hashers.set(algorithm, await CREATE[algorithm]());
-}
-const initial: DigestStates = new Map();
-for (const [algorithm, hasher] of hashers) initial.set(algorithm, hasher.init().save());
+const hashers: Record<LibraryAlgorithm, IHasher> = { sha1: await createSHA1(), sha256: await createSHA256() };
+const initial: Record<LibraryAlgorithm, Uint8Array> = {
+  sha1: hashers.sha1.init().save(),
+  sha256: hashers.sha256.init().save(),
+};
 
-type Lane = { states: DigestStates } | { broken: string };
+interface Lane {
+  /** Why it cannot be taken up. */
+  broken?: string;
+  md5: Md5State | null;
+  /** The MD5 of a part of the bytes. */
+  part: Md5State | null;
+  /** States of the others. */
+  saved: Map<LibraryAlgorithm, Uint8Array>;
+}
 const lanes = new Map<number, Lane>();
-/** The lane whose states are in the hashers; its entry in `lanes` may be behind them. */
-let loaded: { id: number; states: DigestStates } | undefined;
+/** The lane whose states are in the hashers: its `saved` may be behind them. */
+let loaded: Lane | undefined;
 
 /** Answers to the batch at hand, sent together. */
 let replies: Reply[] = [];
@@ -42,94 +47,95 @@ port.on('message', (requests: Request[]) => {
 });
 
 function serve(request: Request): void {
+  const lane = lanes.get(request.lane);
+  const usable = lane?.broken === undefined ? lane : undefined;
   switch (request.op) {
     case 'open':
       lanes.set(request.lane, openLane(request.from));
-      break;
-    case 'update': {
-      const states = load(request.lane);
-      for (const { block, length } of request.pieces) {
-        const bytes = new Uint8Array(setup.blocks, block * BLOCK_BYTES, length);
-        for (const algorithm of states?.keys() ?? []) hasherOf(algorithm).update(bytes);
-      }
-      reply({ op: 'free', lane: request.lane, pieces: request.pieces });
-      break;
-    }
-    case 'snapshot':
-      answer(request.lane, request.request, (states) => {
-        save();
-        return { op: 'snapshot', request: request.request, snapshot: encodeSnapshot(states) };
-      });
-      break;
-    case 'digests':
-      answer(request.lane, request.request, (states) => {
-        save();
-        // Reading a digest finishes the instance: the lane goes on from the saved states.
-        loaded = undefined;
-        const digests: DigestSet = {};
-        for (const algorithm of states.keys()) digests[algorithm] = hasherOf(algorithm).digest('hex');
-        return { op: 'digests', request: request.request, digests };
-      });
-      break;
+      return;
     case 'close':
-      if (loaded?.id === request.lane) loaded = undefined;
+      if (loaded === lane) loaded = undefined;
       lanes.delete(request.lane);
-      break;
+      return;
+    case 'beginPart':
+      if (usable) usable.part = beginMd5();
+      return;
+    case 'update':
+      if (usable) update(usable, request.pieces, request.to);
+      replies.push({ op: 'free', lane: request.lane, pieces: request.pieces });
+      return;
+    default:
+      replies.push(usable ? answer(usable, request) : refuse(request.request, lane?.broken ?? 'the lane is closed'));
   }
+}
+
+function refuse(request: number, message: string): Reply {
+  return { op: 'refused', request, message };
 }
 
 function openLane(from: Uint8Array | readonly DigestAlgorithm[]): Lane {
+  const lane: Lane = { md5: null, part: null, saved: new Map() };
   if (!(from instanceof Uint8Array)) {
-    return { states: new Map([...initial].filter(([algorithm]) => from.includes(algorithm))) };
+    for (const algorithm of from) {
+      if (algorithm === 'md5') lane.md5 = beginMd5();
+      else lane.saved.set(algorithm, initial[algorithm]);
+    }
+    return lane;
   }
-  save();
-  loaded = undefined;
   try {
-    const states = decodeSnapshot(from);
+    for (const [algorithm, state] of decodeSnapshot(from)) {
+      if (algorithm === 'md5') lane.md5 = loadMd5(state);
+      else lane.saved.set(algorithm, state);
+    }
     // hash-wasm refuses states of another build of its code: better now than at the end.
-    for (const [algorithm, state] of states) hasherOf(algorithm).load(state);
-    return { states };
+    bringIn(lane);
+    return lane;
   } catch (error) {
-    return { broken: error instanceof Error ? error.message : String(error) };
+    loaded = undefined;
+    return { ...lane, broken: error instanceof Error ? error.message : String(error) };
   }
 }
 
-/** Brings a lane's states into the hashers; undefined for a lane that cannot be taken up. */
-function load(id: number): DigestStates | undefined {
-  if (loaded?.id === id) return loaded.states;
-  const lane = lanes.get(id);
-  if (!lane || 'broken' in lane) return undefined;
-  save();
-  for (const [algorithm, state] of lane.states) hasherOf(algorithm).load(state);
-  loaded = { id, states: lane.states };
-  return lane.states;
+function update(lane: Lane, pieces: Piece[], to: 'all' | 'part'): void {
+  const chains = [to === 'all' ? lane.md5 : null, lane.part].filter((state) => state !== null);
+  if (to === 'all') bringIn(lane);
+  for (const { block, length } of pieces) {
+    const at = block * BLOCK_BYTES;
+    md5.update(chains, at, length);
+    if (to === 'part') continue;
+    for (const algorithm of lane.saved.keys()) hashers[algorithm].update(new Uint8Array(memory.buffer, at, length));
+  }
+}
+
+function answer(lane: Lane, { op, request }: Extract<Request, { request: number }>): Reply {
+  if (op === 'partMd5') {
+    if (!lane.part) return refuse(request, 'no part was begun');
+    return { op, request, md5: md5.digest(lane.part) };
+  }
+  bringIn(lane);
+  takeOut();
+  if (op === 'snapshot') {
+    const states = new Map<DigestAlgorithm, Uint8Array>(lane.saved);
+    if (lane.md5) states.set('md5', saveMd5(lane.md5));
+    return { op, request, snapshot: encodeSnapshot(states) };
+  }
+  const digests: DigestSet = {};
+  if (lane.md5) digests.md5 = md5.digest(lane.md5);
+  for (const algorithm of lane.saved.keys()) digests[algorithm] = hashers[algorithm].digest('hex');
+  // Reading a digest finishes the instance: the lane goes on from the saved states.
+  loaded = undefined;
+  return { op, request, digests };
+}
+
+/** Brings a lane's states into the hashers. */
+function bringIn(lane: Lane): void {
+  if (loaded === lane || lane.saved.size === 0) return;
+  takeOut();
+  for (const [algorithm, state] of lane.saved) hashers[algorithm].load(state);
+  loaded = lane;
 }
 
 /** Writes the hashers' states back to the lane they belong to. */
-function save(): void {
-  if (!loaded) return;
-  for (const algorithm of loaded.states.keys()) {
-    loaded.states.set(algorithm, hasherOf(algorithm).save());
-  }
-}
-
-function answer(id: number, request: number, make: (states: DigestStates) => Reply): void {
-  const states = load(id);
-  if (states) {
-    reply(make(states));
-    return;
-  }
-  const lane = lanes.get(id);
-  const message = lane && 'broken' in lane ? lane.broken : 'the lane is closed';
-  reply({ op: 'refused', request, message });
-}
-
-function hasherOf(algorithm: DigestAlgorithm): IHasher {
-  const hasher = hashers.get(algorithm);
-  if (!hasher) throw new Error(`no hasher for ${algorithm}`);
-  return hasher;
-}
-
-function reply(message: Reply): void {
-  replies.push(message);
+function takeOut(): void {
+  for (const algorithm of loaded?.saved.keys() ?? []) loaded?.saved.set(algorithm, hashers[algorithm].save());
 }

@@ -1,5 +1,5 @@
-/** The part that is being filled: its bytes in memory, and their own MD5. */
-import type { DigestLane, DigestPool } from '../digests/digests.ts';
+/** The part that is being filled: its bytes in memory, and its MD5. */
+import type { DigestLane } from '../digests/digests.ts';
 import type { Room } from './buffers.ts';
 import type { PartPlace } from './part-sizes.ts';
 
@@ -12,21 +12,20 @@ export interface OpenPart extends PartPlace {
   /** Bytes so far. */
   readonly length: number;
   readonly chunks: readonly Uint8Array[];
-  /** Adds bytes; resolves when there is room for more in the digest. */
+  /** Adds bytes that the upload had before: they are in its digest already. */
+  addAgain(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Adds bytes to part and upload; resolves when there is room for more in the digest. */
   add(chunks: readonly Uint8Array[]): Promise<void>;
   /** Of all bytes so far, hex. */
   md5(): Promise<string>;
-  /** Forgets bytes and digest. */
+  /** Forgets the bytes. */
   drop(): void;
 }
 
-/**
- * @param whole - the digest of the whole upload where it begins with this part: then
- *   it is the part's own, too, and the bytes are not hashed twice.
- */
-export function openPart(place: PartPlace, room: Room, digests: DigestPool, whole: DigestLane | null): OpenPart {
-  const own = whole ? null : digests.open(null, ['md5']);
-  const lane = whole ?? own;
+/** @param lane - of the whole upload. At the beginning its digest is the part's own. */
+export function openPart(place: PartPlace, room: Room, lane: DigestLane): OpenPart {
+  const isFirst = place.start === 0;
+  if (!isFirst) lane.beginPart();
   let chunks: Uint8Array[] = [];
   let length = 0;
   let block = new Uint8Array(0);
@@ -62,19 +61,22 @@ export function openPart(place: PartPlace, room: Room, digests: DigestPool, whol
     get chunks() {
       return chunks;
     },
+    addAgain: async (added) => {
+      for (const chunk of added) keep(chunk);
+      if (!isFirst) await lane.updatePart(added);
+    },
     add: async (added) => {
       for (const chunk of added) keep(chunk);
-      await own?.update(added);
+      await lane.update(added);
     },
     md5: async () => {
-      const md5 = (await lane?.digests())?.md5;
+      const md5 = isFirst ? (await lane.digests()).md5 : await lane.partMd5();
       if (md5 === undefined) throw new Error('no MD5 was computed');
       return md5;
     },
     drop: () => {
       chunks = [];
       block = new Uint8Array(0);
-      own?.close();
       room.release();
     },
   };

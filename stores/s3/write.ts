@@ -156,17 +156,16 @@ async function append(
     if (upload.size !== null && upload.size > at.end) void beginMultipart();
     const room = await buffers.reserve(end - at.start, madeRoom, options.signal);
     madeRoom = false;
-    const isFirst = at.start === 0 && offset === 0;
-    const opened = openPart({ ...at, end }, room, options.digests, isFirst ? lane : null);
     try {
+      const opened = openPart({ ...at, end }, room, lane);
       if (offset > at.start) {
         await lastStep;
         if (failure) throw failure.cause;
-        await opened.add(await readTail(objects, state.tail, at.start, offset));
+        await opened.addAgain(await readTail(objects, state.tail, at.start, offset));
       }
       return opened;
     } catch (error) {
-      opened.drop();
+      room.release();
       throw error;
     }
   }
@@ -230,7 +229,7 @@ async function append(
       const bytes = fitting.reduce((sum, chunk) => sum + chunk.length, 0);
       offset += bytes;
       part.room.grew(bytes);
-      await Promise.all([lane.update(fitting), part.add(fitting)]);
+      await part.add(fitting);
       if (offset === part.end) {
         send(part);
         part = undefined;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { SnapshotError } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
+import { beginMd5, createMd5Engine, loadMd5, saveMd5 } from '../../stores/digests/md5.ts';
 import { decodeSnapshot } from '../../stores/digests/snapshot.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 
@@ -55,6 +56,36 @@ test('computes only what is asked for', async () => {
   lane.close();
 });
 
+test('computes the MD5 of parts beside that of the whole', async () => {
+  const bytes = makeBytes(500_000, 3);
+  const lane = pool.open(null);
+  // The second begins in the middle of a block, so that the two do not go in step.
+  const bounds = [0, 64 * 1000, 200_001, bytes.length];
+  for (const [index, end] of bounds.entries()) {
+    const start = bounds[index - 1] ?? 0;
+    lane.beginPart();
+    const half = start + Math.floor((end - start) / 3);
+    await lane.update([bytes.subarray(start, half), bytes.subarray(half, end)]);
+    expect(await lane.partMd5()).toBe(md5(bytes.subarray(start, end)));
+  }
+  expect((await lane.digests()).md5).toBe(md5(bytes));
+  lane.close();
+});
+
+test('takes bytes again into a part alone, and goes on with both', async () => {
+  const bytes = makeBytes(300_000, 4);
+  const first = pool.open(null);
+  await first.update([bytes.subarray(0, 100_003)]);
+  const lane = pool.open(await first.snapshot());
+  first.close();
+  lane.beginPart();
+  await lane.updatePart([bytes.subarray(64_000, 100_003)]);
+  await lane.update([bytes.subarray(100_003)]);
+  expect(await lane.partMd5()).toBe(md5(bytes.subarray(64_000)));
+  expect((await lane.digests()).md5).toBe(md5(bytes));
+  lane.close();
+});
+
 test('refuses a damaged snapshot and one of another library version', async () => {
   const lane = pool.open(null);
   const snapshot = await lane.snapshot();
@@ -62,11 +93,69 @@ test('refuses a damaged snapshot and one of another library version', async () =
   expect(() => decodeSnapshot(snapshot.slice(0, -1))).toThrow(SnapshotError);
   expect(() => decodeSnapshot(Uint8Array.of(9))).toThrow(SnapshotError);
 
-  const foreign = Uint8Array.from(snapshot);
-  // The first bytes of a state say which build of hash-wasm it belongs to.
-  foreign[4] = (foreign[4] ?? 0) ^ 0xff;
-  const taken = pool.open(foreign);
-  await taken.update([Buffer.from('abc')]);
-  await expect(taken.snapshot()).rejects.toThrow(SnapshotError);
-  taken.close();
+  // An MD5 state that is longer than it says, and an SHA-1 state of another build of hash-wasm,
+  // which its first bytes tell.
+  for (const [number, at] of [0, 1].map((algorithm) => [algorithm, stateOf(snapshot, algorithm)] as const)) {
+    const foreign = Uint8Array.from(snapshot);
+    const changed = number === 0 ? at + 16 : at;
+    foreign[changed] = (foreign[changed] ?? 0) ^ 0xff;
+    const taken = pool.open(foreign);
+    await taken.update([Buffer.from('abc')]);
+    await expect(taken.snapshot()).rejects.toThrow(SnapshotError);
+    taken.close();
+  }
+});
+
+/** Where the state of an algorithm begins in a snapshot. */
+function stateOf(snapshot: Uint8Array, algorithm: number): number {
+  for (let at = 1; at < snapshot.length; at += 3 + (((snapshot[at + 1] ?? 0) << 8) | (snapshot[at + 2] ?? 0))) {
+    if (snapshot[at] === algorithm) return at + 3;
+  }
+  throw new Error('it has none');
+}
+
+describe('MD5', () => {
+  const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+  const bytes = new Uint8Array(memory.buffer);
+  const engine = createMd5Engine(memory, 65_536);
+
+  test.each([
+    // RFC 1321, appendix A.5
+    ['', 'd41d8cd98f00b204e9800998ecf8427e'],
+    ['abc', '900150983cd24fb0d6963f7d28e17f72'],
+    ['message digest', 'f96b697d7cb7938d525a2f31aaf161d0'],
+    ['12345678901234567890'.repeat(4), '57edf4a22be3c955ac49da2e2107b67a'],
+  ])('of %j', (text, expected) => {
+    const state = beginMd5();
+    bytes.set(Buffer.from(text), 7);
+    engine.update([state], 7, text.length);
+    expect(engine.digest(state)).toBe(expected);
+  });
+
+  test('of every length, saved and taken up again at every byte, alone and two at once', () => {
+    const data = makeBytes(300, 5);
+    bytes.set(data);
+    for (let length = 0; length <= data.length; length++) {
+      const cut = (length * 7) % (length + 1);
+      let state = beginMd5();
+      engine.update([state], 0, cut);
+      state = loadMd5(saveMd5(state));
+      const beside = beginMd5();
+      engine.update([state, beside], cut, length - cut);
+      expect(engine.digest(state)).toBe(md5(data.subarray(0, length)));
+      expect(engine.digest(beside)).toBe(md5(data.subarray(cut, length)));
+    }
+  });
+
+  test('of more bytes than 32 bits count', async () => {
+    const state = beginMd5();
+    const hash = createHash('md5');
+    const data = makeBytes(65_536, 6);
+    bytes.set(data);
+    for (let at = 0; at <= 2 ** 29; at += data.length) {
+      engine.update([state], 0, data.length);
+      hash.update(data);
+    }
+    expect(engine.digest(state)).toBe(hash.digest('hex'));
+  });
 });
