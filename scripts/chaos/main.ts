@@ -124,9 +124,21 @@ function strikeLater(
     if (victim === 'client' || victim === 'both') client.kill('SIGKILL');
     if (victim === 'line') cutLine();
     if (victim === 'gateway') await ground.restartGateway();
-    if (victim === 'service' || victim === 'both') await target.restart();
+    if (victim === 'service' || victim === 'both') await restartService(target);
   })();
   return { settled: () => striking };
+}
+
+/** It does not start while the bucket cannot be used: then it is started again, as whoever runs it would. */
+async function restartService(target: RunningService): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    try {
+      await target.restart();
+      return;
+    } catch (error) {
+      if (tried === MOST_TRIES || ground.faults() === 0) throw error;
+    }
+  }
 }
 
 function readTold(stdout: string, name: string, md5: string, size: number): Told {

@@ -7,15 +7,17 @@
 /** Bytes of a block. */
 export const BLOCK_BYTES = 64;
 
+/**
+ * Takes whole blocks into one chain, or into two.
+ *
+ * @param state - address of the chain's four words; of two chains, one after the other.
+ * @param from - address of the first block.
+ */
+export type TakeBlocks = (state: number, from: number, blocks: number) => void;
+
 export interface Md5Module {
-  /**
-   * Takes whole blocks into one chain.
-   *
-   * @param state - address of the chain's four words; of two chains, one after the other.
-   * @param from - address of the first block.
-   */
-  one(state: number, from: number, blocks: number): void;
-  two(state: number, from: number, blocks: number): void;
+  readonly one: TakeBlocks;
+  readonly two: TakeBlocks;
 }
 
 /** @param memory - shared, of a fixed size: states and blocks lie in it. */
@@ -58,10 +60,10 @@ const ROTATIONS = [
   [6, 10, 15, 21],
 ] as const;
 const WORD_OF_STEP = [
-  (step: number) => step,
-  (step: number) => (5 * step + 1) % 16,
-  (step: number) => (3 * step + 5) % 16,
-  (step: number) => (7 * step) % 16,
+  (index: number) => index,
+  (index: number) => (5 * index + 1) % 16,
+  (index: number) => (3 * index + 5) % 16,
+  (index: number) => (7 * index) % 16,
 ] as const;
 
 /** Parameters of a function, and from there on its locals: a, b, c, d of each chain. */
@@ -70,10 +72,14 @@ const FROM = 1;
 const BLOCKS = 2;
 const PARAMETERS = 3;
 
+function join(...pieces: (number | readonly number[])[]): number[] {
+  return pieces.flat();
+}
+
 function unsigned(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return [...bytes, rest];
+    if (rest < 0x80) return join(bytes, rest);
     bytes.push((rest & 0x7f) | 0x80);
   }
 }
@@ -81,27 +87,30 @@ function unsigned(value: number): number[] {
 function signed(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>= 7) {
-    if (rest >= -0x40 && rest < 0x40) return [...bytes, rest & 0x7f];
+    if (rest >= -0x40 && rest < 0x40) return join(bytes, rest & 0x7f);
     bytes.push((rest & 0x7f) | 0x80);
   }
 }
 
-const get = (local: number): number[] => [OP.get, ...unsigned(local)];
-const constant = (value: number): number[] => [OP.const, ...signed(value)];
-const load = (offset: number): number[] => [OP.load, WORD, ...unsigned(offset)];
-const not = (local: number): number[] => [...get(local), ...constant(-1), OP.xor];
+const get = (local: number): number[] => join(OP.get, unsigned(local));
+const set = (local: number): number[] => join(OP.set, unsigned(local));
+const tee = (local: number): number[] => join(OP.tee, unsigned(local));
+const constant = (value: number): number[] => join(OP.const, signed(value));
+const load = (offset: number): number[] => join(OP.load, WORD, unsigned(offset));
+const store = (offset: number): number[] => join(OP.store, WORD, unsigned(offset));
+const not = (local: number): number[] => join(get(local), constant(-1), OP.xor);
 
 /** F, G, H, I, added to what is on the stack; G's halves have no bit in common, so that each is added once it is known. */
 function addMix(round: number, b: number, c: number, d: number): number[] {
   switch (round) {
     case 0:
-      return [...get(c), ...get(d), OP.xor, ...get(b), OP.and, ...get(d), OP.xor, OP.add];
+      return join(get(c), get(d), OP.xor, get(b), OP.and, get(d), OP.xor, OP.add);
     case 1:
-      return [...not(d), ...get(c), OP.and, OP.add, ...get(b), ...get(d), OP.and, OP.add];
+      return join(not(d), get(c), OP.and, OP.add, get(b), get(d), OP.and, OP.add);
     case 2:
-      return [...get(c), ...get(d), OP.xor, ...get(b), OP.xor, OP.add];
+      return join(get(c), get(d), OP.xor, get(b), OP.xor, OP.add);
     default:
-      return [...not(d), ...get(b), OP.or, ...get(c), OP.xor, OP.add];
+      return join(not(d), get(b), OP.or, get(c), OP.xor, OP.add);
   }
 }
 
@@ -111,43 +120,46 @@ function step(index: number, chain: number): number[] {
   const word = WORD_OF_STEP[round]?.(index) ?? 0;
   const rotation = ROTATIONS[round]?.[index & 3] ?? 0;
   const addend = Math.floor(Math.abs(Math.sin(index + 1)) * 2 ** 32) | 0;
-  return [
-    ...[...get(a), ...constant(addend), OP.add, ...get(FROM), ...load(word * 4), OP.add],
-    ...addMix(round, b, c, d),
-    ...[...constant(rotation), OP.rotateLeft, ...get(b), OP.add, OP.set, ...unsigned(a)],
-  ];
+  return join(
+    join(get(a), constant(addend), OP.add, get(FROM), load(word * 4), OP.add),
+    addMix(round, b, c, d),
+    join(constant(rotation), OP.rotateLeft, get(b), OP.add, set(a)),
+  );
 }
 
 function blockFunction(chains: number): number[] {
   const words = Array.from({ length: chains * 4 }, (_, word) => word);
   const all = Array.from({ length: chains }, (_, chain) => chain);
   const steps = Array.from({ length: 64 }, (_, index) => all.flatMap((chain) => step(index, chain))).flat();
-  const code = [
-    ...words.flatMap((word) => [...get(STATE), ...load(word * 4), OP.set, ...unsigned(PARAMETERS + word)]),
-    ...[OP.loop, NO_VALUE],
-    ...steps,
-    ...words.flatMap((word) => [
-      ...[...get(STATE), ...get(STATE), ...load(word * 4), ...get(PARAMETERS + word), OP.add],
-      ...[OP.tee, ...unsigned(PARAMETERS + word), OP.store, WORD, ...unsigned(word * 4)],
-    ]),
-    ...[...get(FROM), ...constant(BLOCK_BYTES), OP.add, OP.set, ...unsigned(FROM)],
-    ...[...get(BLOCKS), ...constant(1), OP.subtract, OP.tee, ...unsigned(BLOCKS), OP.branchIf, 0],
-    ...[OP.end, OP.end],
-  ];
-  return sized([1, ...unsigned(words.length), I32, ...code]);
+  const code = join(
+    words.flatMap((word) => join(get(STATE), load(word * 4), set(PARAMETERS + word))),
+    join(OP.loop, NO_VALUE),
+    steps,
+    words.flatMap((word) => {
+      const sum = join(get(STATE), load(word * 4), get(PARAMETERS + word), OP.add, tee(PARAMETERS + word));
+      return join(get(STATE), sum, store(word * 4));
+    }),
+    join(get(FROM), constant(BLOCK_BYTES), OP.add, set(FROM)),
+    join(get(BLOCKS), constant(1), OP.subtract, tee(BLOCKS), OP.branchIf, 0),
+    join(OP.end, OP.end),
+  );
+  return sized(join(1, unsigned(words.length), I32, code));
 }
 
-const sized = (bytes: number[]): number[] => [...unsigned(bytes.length), ...bytes];
-const section = (id: number, bytes: number[]): number[] => [id, ...sized(bytes)];
+const sized = (bytes: readonly number[]): number[] => join(unsigned(bytes.length), bytes);
+const section = (id: number, bytes: readonly number[]): number[] => join(id, sized(bytes));
 const text = (value: string): number[] => sized([...Buffer.from(value)]);
 
-function assemble(pages: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [1, FUNCTION, PARAMETERS, I32, I32, I32, 0]),
-    ...section(2, [1, ...text('host'), ...text('memory'), 2, SHARED_MEMORY, ...unsigned(pages), ...unsigned(pages)]),
-    ...section(3, [2, 0, 0]),
-    ...section(7, [2, ...text('one'), 0, 0, ...text('two'), 0, 1]),
-    ...section(10, [2, ...blockFunction(1), ...blockFunction(2)]),
-  ]);
+function assemble(pages: number): Uint8Array {
+  const memory = join(text('host'), text('memory'), 2, SHARED_MEMORY, unsigned(pages), unsigned(pages));
+  return Uint8Array.from(
+    join(
+      [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+      section(1, [1, FUNCTION, PARAMETERS, I32, I32, I32, 0]),
+      section(2, join(1, memory)),
+      section(3, [2, 0, 0]),
+      section(7, join(2, text('one'), 0, 0, text('two'), 0, 1)),
+      section(10, join(2, blockFunction(1), blockFunction(2))),
+    ),
+  );
 }

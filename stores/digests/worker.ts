@@ -64,7 +64,9 @@ function serve(request: Request): void {
       if (usable) update(usable, request.pieces, request.to);
       replies.push({ op: 'free', lane: request.lane, pieces: request.pieces });
       return;
-    default:
+    case 'snapshot':
+    case 'digests':
+    case 'partMd5':
       replies.push(usable ? answer(usable, request) : refuse(request.request, lane?.broken ?? 'the lane is closed'));
   }
 }

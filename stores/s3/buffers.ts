@@ -3,6 +3,9 @@
  * given per part and in order, so that no upload waits for another's next part. When
  * it has run out, the part that would hold it longest is asked to make room: its bytes
  * go to the bucket as a tail, and it asks again when more of them come.
+ *
+ * The memory itself is used again and again: garbage of this size would cost more CPU
+ * to collect than everything else that is done with the bytes.
  */
 
 /** A part younger than this is left alone: how fast it grows is not known yet. */
@@ -14,8 +17,14 @@ const WINDOW_MS = 5_000;
 const LOOK_EVERY_MS = 500;
 /** Whoever made room waits behind all others, but not longer than this. */
 const MOST_WAIT_MS = 15_000;
+/** Smaller ones have sizes of their own, and are seldom fitting again. */
+const LEAST_KEPT_BYTES = 1024 * 1024;
+/** Memory that nobody has used for so long is given back to the system. */
+const KEEP_UNUSED_MS = 30_000;
 
 export interface Room {
+  /** As large as was asked for; what was in it before is in it still. */
+  readonly bytes: Buffer;
   /** Aborted when the part is to make room; only until `seal`. */
   readonly asked: AbortSignal;
   /** So many bytes came. */
@@ -65,6 +74,33 @@ export function createBufferPool(totalBytes: number): BufferPool {
   /** Open parts. */
   const open = new Set<Held>();
   let timer: NodeJS.Timeout | undefined;
+  /** Memory to be used again; with what is taken never more than there may be. */
+  let unused: Buffer[] = [];
+  let unusedBytes = 0;
+  let forgetting: NodeJS.Timeout | undefined;
+
+  function allocate(bytes: number): Buffer {
+    const index = unused.findIndex((each) => each.length === bytes);
+    const [fitting] = index < 0 ? [] : unused.splice(index, 1);
+    if (fitting) {
+      unusedBytes -= bytes;
+      return fitting;
+    }
+    while (unusedBytes > free) unusedBytes -= unused.shift()?.length ?? unusedBytes;
+    // Not of Node's own pool, of which one small piece keeps a large one.
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+
+  function keepForLater(buffer: Buffer): void {
+    if (buffer.length < LEAST_KEPT_BYTES) return;
+    unused.push(buffer);
+    unusedBytes += buffer.length;
+    clearTimeout(forgetting);
+    forgetting = setTimeout(() => {
+      unused = [];
+      unusedBytes = 0;
+    }, KEEP_UNUSED_MS).unref();
+  }
 
   /** The next in line. */
   function next(): Waiting | undefined {
@@ -110,8 +146,10 @@ export function createBufferPool(totalBytes: number): BufferPool {
       controller: new AbortController(),
     };
     open.add(held);
+    const buffer = allocate(bytes);
     let isHeld = true;
     return {
+      bytes: buffer,
       asked: held.controller.signal,
       grew: (more) => {
         const now = Date.now();
@@ -127,6 +165,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
         isHeld = false;
         open.delete(held);
         free += bytes;
+        keepForLater(buffer);
         serve();
       },
     };

@@ -22,12 +22,11 @@ import type { Preset } from './settings.ts';
 const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
 /** A start-up says within 10 s what is wrong. */
-const CHECK = { attempts: 2, timeoutMs: 4_000 };
+const CHECK = { timeoutMs: 4_000, withinMs: 8_500 };
 
 /** Bytes in memory, with what proves them. */
 export interface Body {
-  chunks: readonly Uint8Array[];
-  length: number;
+  bytes: Uint8Array;
   md5: string;
 }
 
@@ -81,13 +80,11 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
   async function put(
     doing: string,
     key: string,
-    { chunks, length, md5 }: Body,
+    { bytes, md5 }: Body,
     about: ReturnType<typeof describeUpload> | object,
   ): Promise<void> {
-    const fixed = { Bucket: bucket, Key: key, ContentLength: length, ContentMD5: toBase64(md5), ...about };
-    await call(doing, (options) => client.send(new PutObjectCommand({ ...fixed, Body: streamOf(chunks) }), options), {
-      bytes: length,
-    });
+    const input = { Bucket: bucket, Key: key, Body: bytes, ContentMD5: toBase64(md5), ...about };
+    await call(doing, (options) => client.send(new PutObjectCommand(input), options), { bytes: bytes.length });
   }
 
   async function* list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }> {
@@ -130,24 +127,23 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
       });
     },
 
-    uploadPart: (key, multipart, number, { chunks, length, md5 }, signal) => {
-      const fixed = {
+    uploadPart: (key, multipart, number, { bytes, md5 }, signal) => {
+      const input = {
         Bucket: bucket,
         Key: key,
         UploadId: multipart,
         PartNumber: number,
-        ContentLength: length,
+        Body: bytes,
         ContentMD5: toBase64(md5),
       };
       return call(
         `storing part ${number} of ${key}`,
         async (options) => {
-          const command = new UploadPartCommand({ ...fixed, Body: streamOf(chunks) });
-          const { ETag } = await client.send(command, options);
+          const { ETag } = await client.send(new UploadPartCommand(input), options);
           if (!ETag) throw new Error('the answer has no ETag');
           return ETag;
         },
-        { bytes: length, signal },
+        { bytes: bytes.length, signal },
       );
     },
 
@@ -247,11 +243,6 @@ async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'missing')) throw error;
   }
-}
-
-function streamOf(chunks: readonly Uint8Array[]): Readable | Uint8Array {
-  // An empty stream would go out chunked.
-  return chunks.length === 0 ? new Uint8Array(0) : Readable.from(chunks, { objectMode: false });
 }
 
 function toBase64(hex: string): string {

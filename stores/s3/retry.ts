@@ -16,6 +16,8 @@ export interface CallOptions {
   bytes?: number;
   attempts?: number;
   timeoutMs?: number;
+  /** For all attempts together. */
+  withinMs?: number;
   signal?: AbortSignal | undefined;
 }
 
@@ -27,8 +29,9 @@ export interface CallOptions {
  */
 export async function callWithRetries<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { bytes = 0, attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, signal }: CallOptions = {},
+  { bytes = 0, attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, withinMs = Infinity, signal }: CallOptions = {},
 ): Promise<T> {
+  const begunAt = Date.now();
   for (let tried = 1; ; tried++) {
     try {
       return await inTime(attempt, timeoutMs + bytes / LEAST_BYTES_PER_MS, signal);
@@ -38,7 +41,9 @@ export async function callWithRetries<T>(
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
       const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tried - 1)) * (0.5 + Math.random() / 2);
-      await wait(Math.max(asked, backoff), undefined, { signal }).catch(() => undefined);
+      const rest = Math.max(asked, backoff);
+      if (Date.now() - begunAt + rest + timeoutMs > withinMs) throw error;
+      await wait(rest, undefined, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;
     }
   }

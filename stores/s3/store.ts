@@ -18,7 +18,7 @@ import { type BufferPool, createBufferPool } from './buffers.ts';
 import { leaveBodiesUnsigned, setUpClient } from './client.ts';
 import { completeUpload, isThere } from './complete.ts';
 import { createKeys, type Keys } from './keys.ts';
-import { createObjects, type Objects, type SentPart } from './objects.ts';
+import { type Body, createObjects, type Objects, type SentPart } from './objects.ts';
 import { MOST_BYTES, choosePartSizes, placeOf } from './part-sizes.ts';
 import { S3_PRESET } from './preset.ts';
 import type { Preset, S3Settings } from './settings.ts';
@@ -157,7 +157,7 @@ class BucketStore extends S3Store implements Store {
   async #finalize(upload: StoredUpload, key: string, state: UploadState | null): Promise<void> {
     const { id, offset: size } = upload;
     if (size === 0) {
-      await this.#objects.putFinal(key, upload, { chunks: [], length: 0, md5: MD5_OF_NOTHING });
+      await this.#objects.putFinal(key, upload, { bytes: new Uint8Array(0), md5: MD5_OF_NOTHING });
       return;
     }
     if (state === null || state.whole) {
@@ -207,14 +207,18 @@ class BucketStore extends S3Store implements Store {
   async #withTail(
     upload: StoredUpload,
     { tail, start }: { tail: UploadState['tail']; start: number },
-    use: (body: { chunks: Uint8Array[]; length: number; md5: string }) => Promise<void>,
+    use: (body: Body) => Promise<void>,
   ): Promise<void> {
     const length = upload.offset - start;
     const room = await this.#buffers.reserve(length, false, this.#closing.signal);
     room.seal();
     try {
-      const chunks = await readTail(this.#objects, tail, start, upload.offset);
-      await use({ chunks, length, md5: tail?.md5 ?? '' });
+      let at = 0;
+      for (const chunk of await readTail(this.#objects, tail, start, upload.offset)) {
+        room.bytes.set(chunk, at);
+        at += chunk.length;
+      }
+      await use({ bytes: room.bytes, md5: tail?.md5 ?? '' });
     } finally {
       room.release();
     }

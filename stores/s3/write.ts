@@ -181,12 +181,12 @@ async function append(
     const begun = isAll ? undefined : beginMultipart();
     const etag = (async () => {
       try {
-        const body = { chunks: whole.chunks, length: whole.length, md5: await md5 };
+        const body = { bytes: whole.bytes, md5: await md5 };
         if (begun) return await objects.uploadPart(finalKey, await begun, whole.number, body, stopSending.signal);
         await objects.putFinal(finalKey, upload, body);
         return undefined;
       } finally {
-        whole.drop();
+        whole.room.release();
       }
     })();
     const settled: Promise<void> = etag.then(
@@ -210,15 +210,16 @@ async function append(
     const snapshot = lane.snapshot();
     const md5 = open.md5();
     for (const promise of [snapshot, md5]) promise.catch(() => undefined);
-    const { start, length } = open;
+    const { start, bytes } = open;
+    const end = start + bytes.length;
     await inOrder(async () => {
-      if (start + length <= committed) return;
+      if (end <= committed) return;
       const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
-      const tail: Tail = { key, start, size: length, md5: await md5 };
-      await objects.putTail(key, { chunks: open.chunks, length, md5: tail.md5 });
-      await commit(start + length, await snapshot, { tail });
+      const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
+      await objects.putTail(key, { bytes, md5: tail.md5 });
+      await commit(end, await snapshot, { tail });
     });
-    open.drop();
+    open.room.release();
   }
 
   async function takeIn(batch: Uint8Array[]): Promise<void> {
@@ -270,7 +271,7 @@ async function append(
     };
   } catch (error) {
     fail(error);
-    part?.drop();
+    part?.room.release();
     await lastStep;
     await Promise.all(sending);
     throw error;

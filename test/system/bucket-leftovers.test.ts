@@ -9,6 +9,7 @@ import { expectBytes, offsetOf, openPatch } from './support.ts';
 
 const MIB = 1024 * 1024;
 const PART = 8 * MIB;
+const PATIENCE = { timeout: 20_000 };
 
 for (const { name, missing } of BUCKETS) {
   if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
@@ -57,12 +58,12 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       const stalled = proxy.place({ operation, fault: { kind: 'stall', at: 'answer' } });
       const sending = openPatch(location, 0, bytes.length);
       await sending.write(bytes);
-      if (bucket.multiparts) await expect.poll(multiparts).toHaveLength(1);
+      if (bucket.multiparts) await expect.poll(multiparts, PATIENCE).toHaveLength(1);
       await killDuring(stalled, sending.answer);
       proxy.place({ operation, fault: { kind: 'loseAnswer' } });
       expect((await patch(location, 0, bytes)).status).toBe(204);
       await expectBytes(location, bytes);
-      await expect.poll(multiparts).toEqual([]);
+      await expect.poll(multiparts, PATIENCE).toEqual([]);
 
       const ended = await createUpload(service.url, bytes.length);
       proxy.place({ operation, fault: { kind: 'loseAnswer' } });
@@ -84,7 +85,7 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await sending.write(bytes);
       await killDuring(removing, sending.answer);
       expect(await offsetOf(second)).toBe(size);
-      await expect.poll(() => bucket.keys()).toEqual(before);
+      await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
       await expectBytes(second, bytes);
     });
 
@@ -96,12 +97,14 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       const sending = openPatch(location, 0, bytes.length);
       await sending.write(bytes.subarray(0, MIB));
       sending.destroy();
-      await expect.poll(() => bucket.keys()).toHaveLength(before.length + 1);
+      await expect.poll(() => bucket.keys(), PATIENCE).toHaveLength(before.length + 1);
       await killDuring(stalled, sending.answer);
       const offset = await offsetOf(location);
       expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
       await service.restart();
-      await expect.poll(async () => (await bucket.keys()).filter((key) => key.startsWith('tails/'))).toEqual([]);
+      await expect
+        .poll(async () => (await bucket.keys()).filter((key) => key.startsWith('tails/')), PATIENCE)
+        .toEqual([]);
       await expectBytes(location, bytes);
     });
   });
