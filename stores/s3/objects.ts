@@ -13,6 +13,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { type ByteRange, StoreError, type StoredUpload } from '../store.ts';
+import { checkBucket } from './check.ts';
 import { describe, toStoreError } from './errors.ts';
 import { type CallOptions, callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
@@ -20,8 +21,6 @@ import type { Preset } from './settings.ts';
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
 const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
-/** A start-up says within 10 s what is wrong. */
-const CHECK = { attempts: 2, timeoutMs: 4_000 };
 
 /** Bytes in memory, with what proves them. */
 export interface Body {
@@ -199,11 +198,7 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
 
     check: async (prefix) => {
       try {
-        await callWithRetries(
-          (abortSignal) =>
-            client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }), { abortSignal }),
-          { ...CHECK, signal: closing },
-        );
+        await checkBucket(client, bucket, prefix, closing);
       } catch (error) {
         throw new StoreError('unavailable', `the bucket ${bucket} cannot be used: ${describe(error)}`, error);
       }
@@ -211,8 +206,8 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
   };
 }
 
-/** Calls whose command has no field for a header. */
-function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
+/** For calls whose command has no field for a header. */
+export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
   if (Object.keys(headers).length === 0) return;
   command.middlewareStack.add(
     (next) => (args) => {

@@ -1,5 +1,11 @@
 /** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
-import { ListObjectsV2Command, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
@@ -13,6 +19,10 @@ export interface SystemBucket {
   readonly port: number;
   /** Keys of all objects, without the prefix. */
   keys(): Promise<string[]>;
+  /** How many multipart uploads are neither completed nor aborted. */
+  openMultiparts(): Promise<number>;
+  /** Removes all objects. */
+  empty(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +40,9 @@ async function startCeph(): Promise<SystemBucket> {
       S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
     }),
     keys: () => listKeys(client, rgw.bucket),
+    openMultiparts: async () =>
+      (await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }))).Uploads?.length ?? 0,
+    empty: () => removeAll(client, rgw.bucket),
     stop: () => rgw.stop(),
   };
 }
@@ -49,6 +62,8 @@ async function startDouble(): Promise<SystemBucket> {
       NODE_OPTIONS: `--import=${RESOLVE_HERE}`,
     }),
     keys: () => listKeys(client, oss.bucket),
+    openMultiparts: () => Promise.resolve(oss.uploads().length),
+    empty: () => removeAll(client, oss.bucket),
     stop: () => oss.stop(),
   };
 }
@@ -60,6 +75,12 @@ function createClient(config: S3ClientConfig): S3Client {
 async function listKeys(client: S3Client, bucket: string): Promise<string[]> {
   const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: PREFIX }));
   return Contents.map(({ Key = '' }) => Key.slice(PREFIX.length));
+}
+
+async function removeAll(client: S3Client, bucket: string): Promise<void> {
+  for (const key of await listKeys(client, bucket)) {
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + key }));
+  }
 }
 
 /** Why one cannot be started here: undefined where it can. */
