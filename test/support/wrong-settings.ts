@@ -118,6 +118,13 @@ export const WRONG_SETTINGS: readonly WrongSetting[] = [
     sentence: /what answers there does not speak HTTP: check S3_ENDPOINT/,
   },
   {
+    what: 'the endpoint, which takes connections and never answers',
+    only: 'OSS',
+    env: async () => endpoint('http', await listen(createTcpServer())),
+    step: 'S3',
+    sentence: /nothing answers there in time: check S3_ENDPOINT/,
+  },
+  {
     what: 'http, where TLS is spoken',
     only: 'OSS',
     env: async () => endpoint('http', await serveTls(makeSelfSigned(30), 1)),

@@ -10,7 +10,7 @@ import { BucketError } from '../../../stores/s3/errors.ts';
 import type { Finding, Step } from '../steps.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-const ANSWER_TIMEOUT_MS = 10_000;
+const ANSWER_TIMEOUT_MS = 5_000;
 const MOST_ANSWER_BYTES = 64 * 1024;
 const DAY_MS = 86_400_000;
 const RENEW_DAYS = 14;
