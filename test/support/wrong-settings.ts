@@ -154,6 +154,28 @@ export const WRONG_SETTINGS: readonly WrongSetting[] = [
   },
 ];
 
+const OSS = {
+  STORE: 'oss',
+  S3_ENDPOINT: 'https://s3.oss-cn-hangzhou.aliyuncs.com',
+  S3_BUCKET: 'uploads',
+  S3_ACCESS_KEY_ID: 'key',
+  S3_SECRET_ACCESS_KEY: 'secret',
+};
+
+/** Settings that are refused before anything is tried. */
+export const REFUSED_FOR_OSS: readonly { what: string; env: NodeJS.ProcessEnv; reason: string }[] = [
+  {
+    what: 'the bucket in the path',
+    env: { ...OSS, S3_PATH_STYLE: 'true' },
+    reason: 'S3_PATH_STYLE: must be false with STORE=oss: OSS takes the bucket in the host name only',
+  },
+  {
+    what: 'an IP address',
+    env: { ...OSS, S3_ENDPOINT: 'https://192.0.2.1', S3_REGION: 'cn-hangzhou' },
+    reason: 'S3_ENDPOINT: must be a name with STORE=oss: under an IP address the bucket cannot be in the host name',
+  },
+];
+
 /** An address that OSS does not insist on anything of. */
 const ELSEWHERE = { STORE: 's3', S3_PATH_STYLE: 'true', S3_REGION: 'us-east-1' };
 

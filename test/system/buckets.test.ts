@@ -11,7 +11,7 @@ import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
-import { WRONG_SETTINGS } from '../support/wrong-settings.ts';
+import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const MIB = 1024 * 1024;
@@ -192,6 +192,14 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await short.restart();
       await expect.poll(() => bucket.keys(), { timeout: 5000 }).toEqual([]);
     });
+  });
+});
+
+describe('OSS, addressed as it cannot be', () => {
+  test.each(REFUSED_FOR_OSS)('is refused at the start with the reason: $what', async ({ env, reason }) => {
+    const attempt = startService({ env });
+    await expect(attempt).rejects.toThrow(/ended with 78:\nThe configuration is not valid:\n[^\n]*\n$/);
+    await expect(attempt).rejects.toThrow(reason);
   });
 });
 

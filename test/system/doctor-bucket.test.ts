@@ -12,7 +12,7 @@ import { makeSelfSigned } from '../support/self-signed.ts';
 import { startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, patch } from '../support/tus.ts';
-import { serveTls, shiftedClock, WRONG_SETTINGS } from '../support/wrong-settings.ts';
+import { REFUSED_FOR_OSS, serveTls, shiftedClock, WRONG_SETTINGS } from '../support/wrong-settings.ts';
 
 const STEPS = [
   'settings',
@@ -204,6 +204,12 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
       for (const { id } of files.files) await fetch(`${service.url}/api/files/${id}`, { method: 'DELETE' });
     });
   });
+});
+
+test.each(REFUSED_FOR_OSS)('the doctor refuses for OSS, with the reason: $what', async ({ env, reason }) => {
+  const { exitCode, step } = await diagnose(await makeTempFolder(), env);
+  expect(step('settings')).toMatchObject({ status: 'failed', found: reason.replace(':', '') });
+  expect(exitCode).toBe(1);
 });
 
 describe.skipIf(BUCKETS[0]?.missing !== undefined)('the doctor over TLS', () => {

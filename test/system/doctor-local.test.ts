@@ -1,6 +1,6 @@
 /** `tidemark doctor` on a folder and a catalog: what is well, what is wrong, and that nothing is left or changed. */
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -29,6 +29,7 @@ const STEPS = [
   'free space',
 ] as const;
 
+const NOBODY = 65534;
 /** SQLite: where `user_version` is in a database file. */
 const SCHEMA_AT = 60;
 
@@ -72,6 +73,22 @@ describe('the doctor on a folder', () => {
     expect(step('free space')).toMatchObject({ status: 'skipped', found: '“folder” failed' });
     expect(step('write and sync')).toMatchObject({ status: 'failed' });
     expect(exitCode).toBe(1);
+  });
+
+  test('notes who else may write to it, and whose it is', async () => {
+    const folder = await makeTempFolder();
+    await chmod(folder, 0o777);
+    const open = await diagnose(folder, {});
+    expect(open.step('folder')).toMatchObject({ status: 'note', change: 'chmod o-w' });
+    expect(open.exitCode).toBe(0);
+    // Only root can give it away.
+    if (process.getuid?.() !== 0) return;
+    await chown(folder, NOBODY, NOBODY);
+    const foreign = await diagnose(folder, {});
+    expect(foreign.step('folder')).toMatchObject({
+      status: 'note',
+      found: `writable; it belongs to user ${NOBODY}, and this is user 0`,
+    });
   });
 
   test('reads .env, and tells every setting that is refused', async () => {
