@@ -5,7 +5,7 @@ import { BucketError, codeOf } from './errors.ts';
 import { callWithRetries } from './retry.ts';
 
 /** A start-up says within 10 s what is wrong. */
-const CALL = { attempts: 2, timeoutMs: 3_500 };
+const CALL = { attempts: 2, timeoutMs: 3_000 };
 const HANDSHAKE_TIMEOUT_MS = 1_000;
 
 /** With these a port may end that speaks TLS and is spoken to without; nginx answers in HTML. */
