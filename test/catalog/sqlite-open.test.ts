@@ -76,7 +76,7 @@ describe('opening an SQLite catalog', () => {
       const files = await Promise.all(links.map((link) => readlink(join(folderOfDescriptors, link)).catch(() => '')));
       return files.includes(file);
     }
-    await expect.poll(hasIt, { interval: 1 }).toBe(true);
+    await expect.poll(hasIt, { interval: 1, timeout: 30_000 }).toBe(true);
     looking.close();
     await child.opened;
   });

@@ -15,7 +15,7 @@ import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 1_000;
+const LOCK_TIMEOUT_MS = 2_000;
 
 /**
  * Opens the catalog in `file`, which is created where it is missing.
