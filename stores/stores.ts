@@ -1,11 +1,18 @@
 /** All stores. Adding one is a folder and a line here. */
 import { join } from 'node:path';
+import { CEPH_PRESET } from './ceph/preset.ts';
 import { openLocalStore } from './local/store.ts';
-import type { S3Settings } from './s3/settings.ts';
+import { OSS_PRESET } from './oss/preset.ts';
+import { S3_PRESET } from './s3/preset.ts';
+import type { Preset, S3Settings } from './s3/settings.ts';
 import type { Ledger, Store } from './store.ts';
 
 /** Which store, by its name in `STORE`, and what it is opened with. */
-export type StoreChoice = { kind: 'local' } | ({ kind: 's3' | 'ceph' | 'oss' } & S3Settings);
+export type StoreChoice = { kind: 'local' } | ({ kind: BucketKind } & S3Settings);
+type BucketKind = 's3' | 'ceph' | 'oss';
+
+/** How the providers of buckets differ, for who speaks to them without a store. */
+export const PRESETS: Readonly<Record<BucketKind, Preset>> = { s3: S3_PRESET, ceph: CEPH_PRESET, oss: OSS_PRESET };
 
 export interface StoreSettings {
   /** The service's folder (`DATA_DIR`). */

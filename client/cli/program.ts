@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
+import { runDoctor } from './commands/doctor.ts';
 import { runGet } from './commands/get.ts';
 import { runUpload } from './commands/upload.ts';
 import { createContext } from './context.ts';
@@ -125,6 +126,13 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
   command('delete <id...>', 'delete files', BRISK).action(async (ids: string[], flags: CommonFlags) =>
     setExitCode(await runDelete(ids, contextOf(flags, BRISK))),
   );
+
+  program
+    .command('doctor')
+    .description("check the service's own settings, store, catalog and folder, from its .env or environment")
+    .option('--json', 'one JSON object per line on stdout')
+    .addHelpText('after', EXIT_CODES)
+    .action(async ({ json = false }: { json?: boolean }) => setExitCode(await runDoctor({ json }, run.signal)));
 
   return program;
 }

@@ -37,15 +37,45 @@ const SENTENCES: Record<string, string> = {
   AuthorizationHeaderMalformed: 'the bucket is in another region: check S3_REGION',
   SecondLevelDomainForbidden: 'the endpoint takes the bucket in the host name only: set S3_PATH_STYLE=false',
   PublicEndpointForbidden: 'the provider refuses its public endpoint: point S3_ENDPOINT at a domain of your own',
+  SlowDown: 'the provider asks for fewer calls: try again later',
   ENOTFOUND: 'its name cannot be resolved: check S3_ENDPOINT',
   EAI_AGAIN: 'its name cannot be resolved now: check S3_ENDPOINT and the DNS',
   ECONNREFUSED: 'nothing listens there: check S3_ENDPOINT',
+  EHOSTUNREACH: 'there is no way to its address: check S3_ENDPOINT and the network',
+  ENETUNREACH: 'there is no way to its address: check S3_ENDPOINT and the network',
+  ETIMEDOUT: 'nothing answers there in time: check S3_ENDPOINT, and firewalls on the way',
+  CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: check S3_ENDPOINT and S3_PATH_STYLE',
+  // Not of providers or the system: what is made of other signs, in `reasonOf` and in check.ts.
+  NotS3: 'what answers there does not speak S3: check S3_ENDPOINT',
+  NotHttp: 'what answers there does not speak HTTP: check S3_ENDPOINT',
+  TlsOnly: 'what listens there speaks TLS: begin S3_ENDPOINT with https',
+  NoTls: 'what listens there does not speak TLS: begin S3_ENDPOINT with http, or check its port',
+  NotTrusted: "its certificate is not trusted here: name its authority's in NODE_EXTRA_CA_CERTS",
+  OtherAddressing: 'the endpoint does not take the bucket in the host name: set S3_PATH_STYLE=true',
+  GatewayFailed: 'a proxy in front of it cannot reach it: see whether the store runs',
 };
+
+/** Codes of a certificate that leads to no authority that is known here (X509_verify_cert). */
+const NOT_TRUSTED =
+  /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(?:GET_ISSUER_CERT(?:_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/;
+
+/** What is wrong with the way to the bucket, found out by other means than a provider's refusal. */
+export class BucketError extends Error {
+  readonly code: string;
+
+  /** @param code - of `SENTENCES`. */
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'BucketError';
+    this.code = code;
+  }
+}
 
 interface SdkError extends Error {
   Code?: string;
   code?: string;
-  $metadata?: { httpStatusCode?: number };
+  $metadata?: { httpStatusCode?: number; requestId?: string };
   $response?: { headers?: Record<string, string> };
 }
 
@@ -67,7 +97,7 @@ export function retryAfterOf(error: unknown): number | undefined {
 
 /** Whether the same call may succeed a little later. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof StoreError) return false;
+  if (error instanceof StoreError || error instanceof BucketError) return false;
   const status = statusOf(error);
   const code = codeOf(error);
   if (PASSING.has(code) || status === 429 || status === 408) return true;
@@ -102,10 +132,43 @@ function hideResponse(error: unknown): void {
 /** Why the bucket cannot be used, for whoever starts the service. */
 export function describe(error: unknown): string {
   hideResponse(error);
+  const sentence = explain(error);
+  if (sentence !== undefined) return `${sentence} (${labelOf(error)})`;
   const code = codeOf(error);
   const status = statusOf(error);
-  const message = error instanceof Error ? error.message : String(error);
-  const sentence = SENTENCES[code];
-  if (sentence !== undefined) return `${sentence} (${code})`;
+  // The SDK's own errors go on in a second line.
+  const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return status === undefined ? `${code}: ${message}` : `${code} (${status}): ${message}`;
+}
+
+/** What a refusal means for whoever set the service up; undefined where its code alone does not tell. */
+export function explain(error: unknown): string | undefined {
+  return SENTENCES[reasonOf(error)];
+}
+
+/** The code of a refusal for the eyes; the status where it has none. */
+export function labelOf(error: unknown): string {
+  const code = codeOf(error);
+  const status = statusOf(error);
+  return /^unknown$/i.test(code) && status !== undefined ? `HTTP ${status}` : code;
+}
+
+/** Which of the sentences an error stands for: its code, unless that is used for several things. */
+function reasonOf(error: unknown): string {
+  const { Code, $metadata } = error as SdkError;
+  const message = error instanceof Error ? error.message : '';
+  const code = codeOf(error);
+  // OSS: a signature made for another region, and a bucket of another region.
+  if (code === 'InvalidArgument' && message.includes('signing region')) return 'AuthorizationHeaderMalformed';
+  if (code === 'AccessDenied' && message.includes('specified endpoint')) return 'PermanentRedirect';
+  if (NOT_TRUSTED.test(code)) return 'NotTrusted';
+  // OpenSSL, for an answer that is no record of TLS.
+  if (/wrong version number|packet length too long/i.test(message)) return 'NoTls';
+  // Node's HTTP parser.
+  if (code.startsWith('HPE_')) return 'NotHttp';
+  const status = statusOf(error);
+  if (status === undefined || Code !== undefined || $metadata?.requestId !== undefined) return code;
+  if (status >= 502 && status <= 504) return 'GatewayFailed';
+  // The answer to a HEAD has no body to tell by.
+  return status < 500 && SENTENCES[code] === undefined && code !== 'NotFound' ? 'NotS3' : code;
 }

@@ -14,6 +14,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { type ByteRange, StoreError, type StoredUpload } from '../store.ts';
+import { checkBucket } from './check.ts';
 import { describe, toStoreError } from './errors.ts';
 import { type CallOptions, callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
@@ -21,8 +22,6 @@ import type { Preset } from './settings.ts';
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
 const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
-/** A start-up says within 10 s what is wrong. */
-const CHECK = { timeoutMs: 4_000, withinMs: 8_500 };
 
 /** Bytes in memory, with what proves them. */
 export interface Body {
@@ -213,11 +212,7 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
 
     check: async (prefix) => {
       try {
-        await callWithRetries(
-          (abortSignal) =>
-            client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }), { abortSignal }),
-          { ...CHECK, signal: closing },
-        );
+        await checkBucket(client, bucket, prefix, closing);
       } catch (error) {
         throw new StoreError('unavailable', `the bucket ${bucket} cannot be used: ${describe(error)}`, error);
       }
@@ -225,8 +220,8 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
   };
 }
 
-/** Calls whose command has no field for a header. */
-function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
+/** For calls whose command has no field for a header. */
+export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
   if (Object.keys(headers).length === 0) return;
   command.middlewareStack.add(
     (next) => (args) => {

@@ -27,6 +27,7 @@ export class RemoteError extends Error {
 }
 
 export interface CatalogProcess {
+  readonly pid: number;
   /** Resolves when the catalog is open there. */
   opened: Promise<void>;
   /** Rejects when the call does there, and when the process ends before it answers. */
@@ -65,6 +66,7 @@ export function startCatalogProcess(file: string, options: ForkOptions = {}): Ca
   });
 
   return {
+    pid: child.pid ?? -1,
     opened,
     call(method, ...args) {
       const call = ++calls;

@@ -1,11 +1,11 @@
 /** Opening a catalog: one service at a time, and a sentence for whatever stands in the way. */
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openDatabase, openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addUpload, newUpload } from './fixtures.ts';
@@ -62,6 +62,23 @@ describe('opening an SQLite catalog', () => {
     await expectRefusal(start().opened, /is in use by another service/);
     await first.kill();
     expect(await (await open()).findUpload('first')).toBeDefined();
+  });
+
+  // Looks at the descriptors of another process, which Linux shows as a folder.
+  it.skipIf(process.platform !== 'linux')('waits for one who only looks', async () => {
+    await (await open()).close();
+    const looking = openDatabase(file);
+    looking.exec('BEGIN IMMEDIATE');
+    const child = start();
+    const folderOfDescriptors = `/proc/${child.pid}/fd`;
+    async function hasIt(): Promise<boolean> {
+      const links = await readdir(folderOfDescriptors);
+      const files = await Promise.all(links.map((link) => readlink(join(folderOfDescriptors, link)).catch(() => '')));
+      return files.includes(file);
+    }
+    await expect.poll(hasIt, { interval: 1, timeout: 30_000 }).toBe(true);
+    looking.close();
+    await child.opened;
   });
 
   it('is refused twice within a process, and the refusal leaves the lock where it is', async () => {

@@ -1,5 +1,11 @@
 /** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
-import { ListMultipartUploadsCommand, paginateListObjectsV2, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  paginateListObjectsV2,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
@@ -14,10 +20,14 @@ export interface SystemBucket {
   readonly port: number;
   /** Keys of all objects, without the prefix. */
   keys(): Promise<string[]>;
-  /** Keys of multipart uploads that were begun and not ended; undefined where the provider does not list them. */
-  multiparts?(): Promise<string[]>;
+  /** Keys of multipart uploads that were begun and neither completed nor aborted. */
+  multiparts(): Promise<string[]>;
+  /** Whether a service can ask the provider for them. */
+  readonly listsMultiparts: boolean;
   /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own. */
   restartGateway?(): Promise<void>;
+  /** Removes all objects. */
+  empty(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,10 +49,12 @@ async function startCeph(): Promise<SystemBucket> {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
       return Uploads.map(({ Key = '' }) => Key);
     },
+    listsMultiparts: true,
     restartGateway: async () => {
       await rgw.kill('rgw');
       await rgw.restart();
     },
+    empty: () => removeAll(client, rgw.bucket),
     stop: () => rgw.stop(),
   };
 }
@@ -62,6 +74,9 @@ async function startDouble(): Promise<SystemBucket> {
       NODE_OPTIONS: `--import=${RESOLVE_HERE}`,
     }),
     keys: () => listKeys(client, oss.bucket),
+    multiparts: async () => oss.uploads().map(({ key }) => key),
+    listsMultiparts: false,
+    empty: () => removeAll(client, oss.bucket),
     stop: () => oss.stop(),
   };
 }
@@ -76,6 +91,12 @@ async function listKeys(client: S3Client, bucket: string): Promise<string[]> {
     for (const { Key = '' } of page.Contents ?? []) keys.push(Key.slice(PREFIX.length));
   }
   return keys;
+}
+
+async function removeAll(client: S3Client, bucket: string): Promise<void> {
+  for (const key of await listKeys(client, bucket)) {
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + key }));
+  }
 }
 
 /** Why one cannot be started here: undefined where it can. */

@@ -11,6 +11,7 @@ import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
+import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const MIB = 1024 * 1024;
@@ -191,20 +192,41 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await short.restart();
       await expect.poll(() => bucket.keys(), { timeout: 5000 }).toEqual([]);
     });
+  });
+});
 
-    describe('says in one sentence what is wrong with', () => {
-      test.each([
-        ['the key', { S3_ACCESS_KEY_ID: 'another' }, /check S3_ACCESS_KEY_ID/],
-        ['the secret', { S3_SECRET_ACCESS_KEY: 'another-secret' }, /check S3_SECRET_ACCESS_KEY/],
-        ['the bucket', { S3_BUCKET: 'no-such-bucket' }, /check S3_BUCKET|has no right/],
-        ['the address', { S3_ENDPOINT: 'http://localhost:1', S3_REGION: 'cn-hangzhou' }, /check S3_ENDPOINT/],
-      ])('%s, and exits with 78', async (_, wrong, sentence) => {
+describe('OSS, addressed as it cannot be', () => {
+  test.each(REFUSED_FOR_OSS)('is refused at the start with the reason: $what', async ({ env, reason }) => {
+    const attempt = expectNoStart(env);
+    await expect(attempt).rejects.toThrow(/ended with 78:\nThe configuration is not valid:\n[^\n]*\n$/);
+    await expect(attempt).rejects.toThrow(reason);
+  });
+});
+
+describe.each(BUCKETS)('in a bucket of $name', ({ name, missing, start }) => {
+  describe.skipIf(missing !== undefined)('a service that starts says in one sentence what is wrong with', () => {
+    let bucket: SystemBucket;
+
+    beforeAll(async () => {
+      bucket = await start();
+    });
+    afterAll(() => bucket.stop());
+
+    test.each(WRONG_SETTINGS.filter(({ only = name }) => only === name))(
+      '$what, and exits with 78',
+      async ({ env, sentence }) => {
+        const settings = { ...bucket.env(), ...(await env(bucket)) };
         const begun = Date.now();
-        const attempt = startService({ env: { ...bucket.env(), ...wrong } });
+        const attempt = expectNoStart(settings);
         await expect(attempt).rejects.toThrow(/ended with 78:\nThe service cannot start: [^\n]*\n$/);
         await expect(attempt).rejects.toThrow(sentence);
         expect(Date.now() - begun).toBeLessThan(10_000);
-      });
-    });
+      },
+    );
   });
 });
+
+/** One that starts after all is stopped; the promise is to be rejected. */
+async function expectNoStart(env: NodeJS.ProcessEnv): Promise<void> {
+  await (await startService({ env })).stop();
+}

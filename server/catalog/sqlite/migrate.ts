@@ -9,6 +9,54 @@ const MIGRATIONS = [initial, storeState];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;
+/** Of a database file. */
+export const HEADER_BYTES = 100;
+
+/** The schema that this code writes. */
+export const NEWEST_SCHEMA = MIGRATIONS.length;
+
+/**
+ * The schema of a database; 0 where it is empty.
+ *
+ * @throws CatalogError `unavailable` when the schema is newer than this code, or
+ *   the database is not a catalog.
+ */
+export function readSchema(database: Database): number {
+  const version = database.pragma('user_version', { simple: true }) as number;
+  const applicationId = database.pragma('application_id', { simple: true }) as number;
+  const hasTables = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
+  checkSchema(database.name, version, !hasTables || applicationId === APPLICATION_ID);
+  return version;
+}
+
+function checkSchema(file: string, version: number, isCatalog: boolean): void {
+  if (!isCatalog) throw new CatalogError('unavailable', `${file} is a database of another program, not a catalog`);
+  if (version <= NEWEST_SCHEMA) return;
+  throw new CatalogError(
+    'unavailable',
+    `the catalog ${file} has schema ${version}, and this version of the service knows ` +
+      `schemas up to ${NEWEST_SCHEMA}: start the version that wrote it, or a newer one`,
+  );
+}
+
+/**
+ * The schema of the database whose file begins with this header, as of its last checkpoint, which
+ * every start makes; undefined where none was made yet. For a database that someone else has locked.
+ * SQLite: "Database File Format", section 1.3.
+ *
+ * @throws CatalogError as `readSchema`.
+ */
+export function readSchemaOfHeader(header: Buffer, file: string): number | undefined {
+  if (header.length < HEADER_BYTES) return undefined;
+  if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
+    throw new CatalogError('unavailable', `the catalog ${file} is not an SQLite database, or is damaged`);
+  }
+  const version = header.readUInt32BE(60);
+  const applicationId = header.readUInt32BE(68);
+  if (version === 0 && applicationId === 0) return undefined;
+  checkSchema(file, version, applicationId === APPLICATION_ID);
+  return version;
+}
 
 /**
  * Applies the migrations that are missing, in one transaction. The number of those
@@ -21,19 +69,7 @@ const APPLICATION_ID = 0x54494445;
 export function migrate(database: Database): void {
   database.exec('BEGIN IMMEDIATE');
   try {
-    const version = database.pragma('user_version', { simple: true }) as number;
-    const applicationId = database.pragma('application_id', { simple: true }) as number;
-    const hasTables = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() !== undefined;
-    if (hasTables && applicationId !== APPLICATION_ID) {
-      throw new CatalogError('unavailable', `${database.name} is a database of another program, not a catalog`);
-    }
-    if (version > MIGRATIONS.length) {
-      throw new CatalogError(
-        'unavailable',
-        `the catalog ${database.name} has schema ${version}, and this version of the service knows ` +
-          `schemas up to ${MIGRATIONS.length}: start the version that wrote it, or a newer one`,
-      );
-    }
+    const version = readSchema(database);
     if (version < MIGRATIONS.length) {
       for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
       database.pragma(`application_id = ${APPLICATION_ID}`);

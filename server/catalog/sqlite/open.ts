@@ -15,6 +15,7 @@ import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
+const LOCK_TIMEOUT_MS = 2_000;
 
 /**
  * Opens the catalog in `file`, which is created where it is missing.
@@ -63,8 +64,8 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
 export function openDatabase(file: string): Database {
   let database: Database | undefined;
   try {
-    // Whoever holds the lock keeps it for as long as it runs: no use in waiting.
-    database = new Database(file, { timeout: 0 });
+    // A service holds the lock for as long as it runs; the doctor, which may be looking just now, does not.
+    database = new Database(file, { timeout: LOCK_TIMEOUT_MS });
     // In this order: the lock is then held until the database is closed or the
     // process ends, however it ends, and no index in shared memory is needed.
     database.pragma('locking_mode = EXCLUSIVE');
@@ -101,7 +102,7 @@ export function bringUpToDate(database: Database): void {
 }
 
 /** Says in plain words what SQLite would report as one I/O error or another. */
-async function checkPlace(file: string): Promise<void> {
+export async function checkPlace(file: string): Promise<void> {
   const refuse = (reason: string, cause?: unknown) =>
     new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${reason}`, cause);
 

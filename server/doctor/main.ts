@@ -1,0 +1,93 @@
+/** The doctor's entry: reads what the service reads, tries what the service does, and tells what came of it. */
+import type { Config } from '../config/config.ts';
+import { readEnv } from '../config/env.ts';
+import { parseConfig } from '../config/parse.ts';
+import { ConfigError } from '../config/problems.ts';
+import { PRESETS } from '../../stores/stores.ts';
+import { catalogSection } from './catalog.ts';
+import { folderSection, localStoreSection } from './folder.ts';
+import { createReport, type Report } from './report.ts';
+import { runSection, type Section } from './steps.ts';
+
+const EXIT = { good: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+const USAGE = 'usage: doctor [--json]';
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.some((argument) => argument !== '--json')) {
+    process.stderr.write(`${USAGE}\n`);
+    return EXIT.usage;
+  }
+  const report = createReport(args.includes('--json'), (line) => process.stdout.write(`${line}\n`));
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => interruption.abort(new Error('interrupted')));
+  }
+  const config = readConfig(report);
+  if (config !== undefined) await examine(config, report, interruption.signal);
+  const good = report.end();
+  if (interruption.signal.aborted) return EXIT.interrupted;
+  return good ? EXIT.good : EXIT.failed;
+}
+
+/** The settings; undefined, and reported, where they are not valid. */
+function readConfig(report: Report): Config | undefined {
+  const tried = 'reading the environment and .env';
+  const begun = performance.now();
+  try {
+    const config = parseConfig(readEnv());
+    const durationMs = Math.round(performance.now() - begun);
+    const found = `valid: ${describeStore(config)}, DATA_DIR=${config.dataDir}`;
+    report.step({ step: 'settings', status: 'ok', tried, found, change: null, durationMs });
+    return config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { variable, message } of error.problems) {
+      const change = `correct ${variable}`;
+      const found = `${variable} ${message}`;
+      report.step({ step: 'settings', status: 'failed', tried, found, change, durationMs: 0 });
+    }
+    for (const step of ['store', 'catalog', 'folder']) {
+      const found = '“settings” failed';
+      report.step({ step, status: 'skipped', tried: 'all of it', found, change: null, durationMs: null });
+    }
+    return undefined;
+  }
+}
+
+function describeStore({ store }: Config): string {
+  if (store.kind === 'local') return 'STORE=local';
+  return `STORE=${store.kind}, S3_ENDPOINT=${store.endpoint ?? "AWS's own"}, S3_BUCKET=${store.bucket}`;
+}
+
+async function examine(config: Config, report: Report, signal: AbortSignal): Promise<void> {
+  const sections = [
+    await storeSection(config, signal),
+    catalogSection(config.database.file),
+    folderSection(config.dataDir),
+  ];
+  for (const section of sections) {
+    try {
+      await runSection(section, signal, (result) => report.step(result));
+    } finally {
+      await section.close?.();
+    }
+  }
+}
+
+async function storeSection({ store, dataDir }: Config, signal: AbortSignal): Promise<Section> {
+  if (store.kind === 'local') return localStoreSection(dataDir);
+  // The SDK is large.
+  const { bucketSection } = await import('./bucket/section.ts');
+  return bucketSection(PRESETS[store.kind], store, signal);
+}
+
+// Whoever reads may go away: what was made is removed all the same.
+process.stdout.on('error', () => undefined);
+let exitCode: number = EXIT.failed;
+try {
+  exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`The doctor failed: ${error instanceof Error ? error.message : String(error)}\n`);
+}
+// Pipes are written in the background.
+process.stdout.write('', () => process.exit(exitCode));

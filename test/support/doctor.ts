@@ -1,0 +1,30 @@
+/** The doctor as a real process, by way of the command. */
+import type { StepResult } from '../../server/doctor/steps.ts';
+import { runCli } from '../../scripts/support/cli.ts';
+
+export interface Diagnosis {
+  exitCode: number | null;
+  steps: StepResult[];
+  /** Step -> its status. */
+  statuses: Record<string, string>;
+  step(name: string): StepResult | undefined;
+  output: string;
+}
+
+/** Runs `tidemark doctor --json` in a folder. */
+export async function diagnose(folder: string, env: NodeJS.ProcessEnv): Promise<Diagnosis> {
+  return readDiagnosis(await runCli(['doctor', '--json'], folder, { DATA_DIR: folder, ...env }).done);
+}
+
+export function readDiagnosis(result: { exitCode: number | null; stdout: string; stderr: string }): Diagnosis {
+  const { exitCode, stdout, stderr } = result;
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  const steps = lines.slice(0, -1).map((line) => JSON.parse(line) as StepResult);
+  return {
+    exitCode,
+    steps,
+    statuses: Object.fromEntries(steps.map(({ step, status }) => [step, status])),
+    step: (name) => steps.find(({ step }) => step === name),
+    output: stdout + stderr,
+  };
+}
