@@ -142,12 +142,14 @@ export interface Store {
    */
   finalize(upload: StoredUpload, key: string): Promise<void>;
   /**
-   * Opens final bytes. Once resolved the stream delivers to its end even when the
-   * key is removed meanwhile.
+   * Opens final bytes, or a range that lies within them. Once resolved the stream
+   * delivers to its end even when the key is removed meanwhile, or breaks off with an
+   * error: it never ends early as if it were whole.
    *
+   * @param signal - ends the opening; whoever has the stream destroys it.
    * @throws StoreError `missing`.
    */
-  readContent(key: string, range?: ByteRange): Promise<Readable>;
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable>;
   /** Size of final bytes; undefined when there are none. */
   contentSize(key: string): Promise<number | undefined>;
   /** Keys that have final bytes, of a content or not; only with capability `listContents`. */

@@ -51,20 +51,40 @@ export async function sendFile(
       const { start, end } = selection.range;
       ctx.status = 206;
       ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
-      await send(ctx, end - start + 1, () => files.open(file, selection.range));
+      await send(ctx, end - start + 1, (signal) => files.open(file, selection.range, signal));
       return;
     }
     case 'whole':
       ctx.status = 200;
-      await send(ctx, size, () => files.open(file));
+      await send(ctx, size, (signal) => files.open(file, undefined, signal));
   }
 }
 
-async function send(ctx: Ctx, length: number, open: () => Promise<Readable>): Promise<void> {
+/** What `open` opens; undefined when the client has left meanwhile. */
+async function openWhileHeard(
+  { res, state }: Ctx,
+  open: (signal: AbortSignal) => Promise<Readable>,
+): Promise<Readable | undefined> {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  res.once('close', onClose);
+  try {
+    return await open(gone.signal);
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+    state.log.debug({ err: error }, 'a download ended early');
+    return undefined;
+  } finally {
+    res.off('close', onClose);
+  }
+}
+
+async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Promise<Readable>): Promise<void> {
   ctx.length = length;
   if (ctx.method === 'HEAD') return;
-  const stream = await open();
+  const stream = await openWhileHeard(ctx, open);
   ctx.respond = false;
+  if (!stream) return;
   ctx.res.statusCode = ctx.status;
   let broken: unknown;
 

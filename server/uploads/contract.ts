@@ -118,6 +118,10 @@ export interface Files {
   find(name: ContentName, owner: string | null): Promise<FileRecord>;
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
-  /** Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile. */
-  open(file: FileRecord, range?: ByteRange): Promise<Readable>;
+  /**
+   * Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile.
+   *
+   * @param signal - whoever asked has gone.
+   */
+  open(file: FileRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>;
 }

@@ -35,6 +35,15 @@ export interface SentPart {
   etag: string;
 }
 
+/** An answer whose body is still to be read. */
+export interface OpenObject {
+  body: Readable;
+  /** Bytes of it. */
+  length: number;
+  /** Of the object, without quotes, which some answers of RGW lack. */
+  etag: string;
+}
+
 export interface Objects {
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
@@ -46,7 +55,12 @@ export interface Objects {
   abortMultipart(key: string, multipart: string): Promise<void>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
-  get(key: string, range?: ByteRange): Promise<Readable>;
+  /**
+   * Opens an object, or a range that must lie within it.
+   *
+   * @param signal - ends the attempts; the body is the caller's to destroy.
+   */
+  get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenObject>;
   remove(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>;
   /** Throws what is wrong with the bucket, in a sentence. */
@@ -171,23 +185,27 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
       }
     },
 
-    get: (key, range) =>
-      call(`reading ${key}`, async (options) => {
-        const command = new GetObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          ...(range ? { Range: `bytes=${range.start}-${range.end}` } : {}),
-        });
-        if (range) addHeaders(command, preset.rangeHeaders);
-        const { Body: body, ContentRange, $metadata } = await client.send(command, options);
-        if (!(body instanceof Readable)) throw new Error('the answer has no body');
-        // OSS answers 200 with the whole object to a range it cannot meet.
-        if (range && ($metadata.httpStatusCode !== 206 || !ContentRange?.startsWith(`bytes ${range.start}-`))) {
-          body.destroy();
-          throw new StoreError('failed', `${key}: asked for a range, the bucket answered with something else`);
-        }
-        return body;
-      }),
+    get: (key, range, signal = closing) =>
+      call(
+        `reading ${key}`,
+        async (options) => {
+          const fields = { Bucket: bucket, Key: key, ...(range ? { Range: `bytes=${range.start}-${range.end}` } : {}) };
+          const command = new GetObjectCommand(fields);
+          if (range) addHeaders(command, preset.rangeHeaders);
+          const { Body: body, ContentRange, ContentLength, ETag = '', $metadata } = await client.send(command, options);
+          if (!(body instanceof Readable)) throw new Error('the answer has no body');
+          // OSS answers 200 with the whole object to a range it cannot meet.
+          const isMeant = range
+            ? $metadata.httpStatusCode === 206 && ContentRange?.startsWith(`bytes ${range.start}-`)
+            : $metadata.httpStatusCode === 200;
+          if (!isMeant || ContentLength === undefined) {
+            body.destroy();
+            throw new StoreError('failed', `${key}: the bucket answered with something else than what was asked for`);
+          }
+          return { body, length: ContentLength, etag: ETag.replaceAll('"', '') };
+        },
+        { signal },
+      ),
 
     remove: async (key) => {
       await ignoringMissing(() =>

@@ -19,6 +19,11 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How long to wait after so many failures in a row. */
+export function backoffMs(failures: number): number {
+  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+}
+
 /**
  * Calls until it succeeds, cannot succeed, or was tried often enough.
  *
@@ -37,8 +42,7 @@ export async function callWithRetries<T>(
       if (tried >= attempts || !isPassing(error)) throw error;
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
-      const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tried - 1)) * (0.5 + Math.random() / 2);
-      await wait(Math.max(asked, backoff), undefined, { signal }).catch(() => undefined);
+      await wait(Math.max(asked, backoffMs(tried)), undefined, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;
     }
   }

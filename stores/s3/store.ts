@@ -17,6 +17,7 @@ import {
 import { type BufferPool, createBufferPool } from './buffers.ts';
 import { leaveBodiesUnsigned, setUpClient } from './client.ts';
 import { completeUpload, isThere } from './complete.ts';
+import { openContent } from './content.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createObjects, type Objects, type SentPart } from './objects.ts';
 import { MOST_BYTES, choosePartSizes, placeOf } from './part-sizes.ts';
@@ -108,7 +109,7 @@ class BucketStore extends S3Store implements Store {
     // Parts cannot be read before they are put together. Nobody can see them under their key all the same.
     const key = this.#keys.final(upload.id);
     await this.finalize(upload, key);
-    return this.#objects.get(key);
+    return openContent(this.#objects, key);
   }
 
   async discardUpload({ id, storeState }: DiscardedUpload, final: 'keep' | 'remove'): Promise<void> {
@@ -219,8 +220,8 @@ class BucketStore extends S3Store implements Store {
     }
   }
 
-  readContent(key: string, range?: ByteRange): Promise<Readable> {
-    return this.#objects.get(key, range);
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
+    return openContent(this.#objects, key, { range, signal });
   }
 
   async contentSize(key: string): Promise<number | undefined> {
