@@ -119,6 +119,13 @@ export interface Files {
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
   /**
+   * Where a client is to fetch a file's bytes, whatever the file's owner thinks of it: ask
+   * first. Null where they are to be had from `open`.
+   *
+   * @param shown - what the answer there says of them.
+   */
+  addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null>;
+  /**
    * Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile.
    *
    * @param signal - whoever asked has gone.

@@ -85,6 +85,12 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return store.readContent(file.content.key, isNone ? undefined : range, signal);
   }
 
+  async function addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null> {
+    const lifeMs = parts.limits.addressLifeMs;
+    if (lifeMs === null || !store.capabilities.address) return null;
+    return store.addressOf(file.content.key, { ...shown, lifeMs });
+  }
+
   return {
     check: (query) => translated(() => check(query)),
     list: (query) => translated(() => catalog.listFiles(query)),
@@ -92,6 +98,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     find: (name, owner) => translated(() => find(name, owner)),
     rename: (id, owner, name) => translated(() => rename(id, owner, name)),
     remove: (id, owner) => translated(() => actions.remove(id, owner)),
+    addressOf: (file, shown) => translated(() => addressOf(file, shown)),
     open: (file, range, signal) => translated(() => open(file, range, signal)),
   };
 }

@@ -8,5 +8,6 @@ export const CEPH_PRESET: Preset = {
   pathStyle: true,
   // 16.2.15 refuses trailing checksums: 411 MissingContentLength on UploadPart.
   checksums: 'WHEN_REQUIRED',
+  savingHosts: null,
   rangeHeaders: {},
 };

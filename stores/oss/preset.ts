@@ -9,6 +9,8 @@ export const OSS_PRESET: Preset = {
   pathStyle: false,
   // aws-chunked bodies: 400 InvalidArgument or NotImplemented.
   checksums: 'WHEN_REQUIRED',
+  // Its own domains put `attachment`, without a name, in the place of any other disposition.
+  savingHosts: /\.aliyuncs\.com$/,
   // Without it a range that cannot be met is answered with 200 and the whole object.
   rangeHeaders: { 'x-oss-range-behavior': 'standard' },
 };

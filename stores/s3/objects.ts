@@ -12,7 +12,8 @@ import {
   type S3,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { type ByteRange, StoreError, type StoredUpload } from '../store.ts';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { type AddressOptions, type ByteRange, StoreError, type StoredUpload } from '../store.ts';
 import { describe, toStoreError } from './errors.ts';
 import { type CallOptions, callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
@@ -61,6 +62,8 @@ export interface Objects {
    * @param signal - ends the attempts; the body is the caller's to destroy.
    */
   get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenObject>;
+  /** A presigned address of an object. */
+  addressOf(key: string, options: AddressOptions): Promise<string>;
   remove(key: string): Promise<void>;
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>;
   /** Throws what is wrong with the bucket, in a sentence. */
@@ -206,6 +209,21 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
         },
         { signal },
       ),
+
+    addressOf: async (key, { type, disposition, lifeMs }) => {
+      const command = new GetObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        ResponseContentType: type,
+        ResponseContentDisposition: disposition,
+        ResponseCacheControl: 'private, no-cache',
+      });
+      try {
+        return await getSignedUrl(client, command, { expiresIn: lifeMs / 1000 });
+      } catch (error) {
+        throw toStoreError(error, `signing an address of ${key}`);
+      }
+    },
 
     remove: async (key) => {
       await ignoringMissing(() =>

@@ -7,5 +7,6 @@ export const S3_PRESET: Preset = {
   pathStyle: false,
   // Parts carry Content-MD5, which all of them check.
   checksums: 'WHEN_REQUIRED',
+  savingHosts: null,
   rangeHeaders: {},
 };

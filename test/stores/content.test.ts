@@ -59,6 +59,7 @@ beforeAll(async () => {
     secretAccessKey: oss.secretAccessKey,
     bufferBytes: 0,
     pathStyle: null,
+    endpointIsBucket: false,
   };
   const { config, closeConnections } = setUpClient(OSS_PRESET, settings);
   client = new S3(config);

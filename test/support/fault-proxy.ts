@@ -35,6 +35,8 @@ export interface ProxiedCall {
   status: number | undefined;
   /** Whether it is still under way. */
   isOpen: boolean;
+  /** The header: whose credentials it came with. */
+  authorization: string | undefined;
 }
 
 export interface FaultProxy {
@@ -97,7 +99,15 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     const call = readS3Call({ method, target, headers });
     const chosen = choose(call);
     const { operation, key, partNumber } = call;
-    const entry: ProxiedCall = { operation, key, partNumber, fault: chosen?.fault, status: undefined, isOpen: true };
+    const entry: ProxiedCall = {
+      operation,
+      key,
+      partNumber,
+      fault: chosen?.fault,
+      status: undefined,
+      isOpen: true,
+      authorization: headers.authorization,
+    };
     log.push(entry);
     response.once('finish', () => (entry.status = response.statusCode));
     response.once('close', () => (entry.isOpen = false));
