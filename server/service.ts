@@ -80,6 +80,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         uploadTtlMs: config.uploadTtlMs,
         lockTimeoutMs: config.lockTimeoutMs,
         instant: config.access.instant,
+        addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,

@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly listUnfinished: boolean;
   /** `listContents` names all final bytes, so that those of no content can be told of. */
   readonly listContents: boolean;
+  /** `addressOf` gives out addresses at which final bytes can be had without the service. */
+  readonly address: boolean;
 }
 
 /** What a store knows of an upload: its row in the catalog, as of its last commit. */
@@ -99,6 +101,16 @@ export interface ByteRange {
   end: number;
 }
 
+/** How an address hands out final bytes. */
+export interface AddressOptions {
+  /** Content-Type of the answer. */
+  type: string;
+  /** Its Content-Disposition. */
+  disposition: string;
+  /** How long the address holds; whole seconds. */
+  lifeMs: number;
+}
+
 export interface Store {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -142,12 +154,19 @@ export interface Store {
    */
   finalize(upload: StoredUpload, key: string): Promise<void>;
   /**
-   * Opens final bytes. Once resolved the stream delivers to its end even when the
-   * key is removed meanwhile.
+   * Opens final bytes, or a range that lies within them. Once resolved the stream
+   * delivers to its end even when the key is removed meanwhile, or breaks off with an
+   * error: it never ends early as if it were whole.
    *
+   * @param signal - ends the opening; whoever has the stream destroys it.
    * @throws StoreError `missing`.
    */
-  readContent(key: string, range?: ByteRange): Promise<Readable>;
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable>;
+  /**
+   * An address at which anyone who has it can read final bytes, with GET and ranges, for
+   * a while. It is a secret: no log may hold it. Only with capability `address`.
+   */
+  addressOf(key: string, options: AddressOptions): Promise<string>;
   /** Size of final bytes; undefined when there are none. */
   contentSize(key: string): Promise<number | undefined>;
   /** Keys that have final bytes, of a content or not; only with capability `listContents`. */

@@ -44,15 +44,15 @@ export async function download(
     if (start > 0 && start === options.size) return;
     const headers: Record<string, string> = { 'Accept-Encoding': 'identity' };
     if (start > 0 && etag !== null) Object.assign(headers, { Range: `bytes=${start}-`, 'If-Range': etag });
-    const response = await service.download(url, headers, signal);
+    const { response, etag: found } = await service.download(url, headers, signal);
     try {
-      await receive(response, start);
+      await receive(response, found, start);
     } finally {
       response.destroy();
     }
   }
 
-  async function receive(response: IncomingMessage, start: number): Promise<void> {
+  async function receive(response: IncomingMessage, etag: string | null, start: number): Promise<void> {
     const status = response.statusCode ?? 0;
     const resumed = status === 206 && startOf(response) === start;
     if (status !== 200 && !resumed) {
@@ -67,7 +67,7 @@ export async function download(
     }
     progress.phase('downloading', total);
     progress.jump(sink.position());
-    await sink.begin(response.headers.etag ?? null);
+    await sink.begin(etag);
     for await (const chunk of readBody(response, { signal, stallTimeoutMs: service.settings.stallTimeoutMs })) {
       await sink.write(chunk);
       receivedBytes += chunk.length;

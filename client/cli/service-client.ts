@@ -53,12 +53,21 @@ export interface ServiceClient {
   file(id: string, signal: AbortSignal): Promise<RemoteFile>;
   rename(id: string, name: string, signal: AbortSignal): Promise<RemoteFile>;
   remove(id: string, signal: AbortSignal): Promise<void>;
-  /** Opens a published content; 200, 206, 304, 412 and 416 come back, the rest is thrown. */
-  download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage>;
+  /**
+   * Opens a published content; 200, 206, 304, 412 and 416 come back, the rest is thrown.
+   * Where the service sends us on to its store, the answer is the store's.
+   */
+  download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download>;
   /** A request of the tus protocol. Any status but 2xx is thrown. */
   tus(request: TusExchange): Promise<Answer>;
   /** The same resource, addressed the way this client reaches the service. */
   rebase(url: string): string;
+}
+
+export interface Download {
+  response: IncomingMessage;
+  /** The service's own for this content, whoever sends the bytes. */
+  etag: string | null;
 }
 
 export interface TusExchange {
@@ -109,20 +118,32 @@ export function createServiceClient(settings: Settings): ServiceClient {
     return answer;
   }
 
-  async function download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
-    const request = {
-      method: 'GET',
-      url: rebase(url),
-      headers: { ...authorization, ...headers },
-      signal,
-      stallTimeoutMs,
-    };
-    const response = await open(request);
-    const status = response.statusCode ?? 0;
-    if ([200, 206, 304, 412, 416].includes(status)) return response;
+  async function download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download> {
+    const own = rebase(url);
+    const response = await get(own, { ...authorization, ...headers }, signal);
+    const etag = response.headers.etag ?? null;
+    if (isBytes(response)) return { response, etag };
+    const refused = await readRest(response, signal);
+    const address = storeAddress(refused, own);
+    if (address === null) throw refusal('GET', refused);
+    // The token is the service's business alone. The store knows the content by another ETag:
+    // whether the rest belongs to what is here, the service's tells.
+    const { Range: range, 'If-Range': condition, ...others } = headers;
+    const goesOn = range !== undefined && etag !== null && condition === etag;
+    const answer = await get(address, { ...others, ...(goesOn ? { Range: range } : {}) }, signal);
+    if (isBytes(answer)) return { response: answer, etag };
+    throw storeRefusal(await readRest(answer, signal));
+  }
+
+  function get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
+    return open({ method: 'GET', url, headers, signal, stallTimeoutMs });
+  }
+
+  async function readRest(response: IncomingMessage, signal: AbortSignal): Promise<Answer> {
     const chunks: Buffer[] = [];
-    for await (const chunk of readBody(response, request)) chunks.push(chunk);
-    throw refusal('GET', { status, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') });
+    for await (const chunk of readBody(response, { signal, stallTimeoutMs })) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString('utf8');
+    return { status: response.statusCode ?? 0, headers: response.headers, body };
   }
 
   async function tus(request: TusExchange): Promise<Answer> {
@@ -172,6 +193,32 @@ export function createServiceClient(settings: Settings): ServiceClient {
     tus,
     rebase,
   };
+}
+
+function isBytes({ statusCode }: IncomingMessage): boolean {
+  return [200, 206, 304, 412, 416].includes(statusCode ?? 0);
+}
+
+/** Where the service's store has a content; null when this is no way to one. */
+function storeAddress({ status, headers }: Answer, asked: string): string | null {
+  const { location } = headers;
+  if ((status !== 302 && status !== 307) || location === undefined || !URL.canParse(location, asked)) return null;
+  const url = new URL(location, asked);
+  // The same path elsewhere is the service itself, under another address: that is for `--server` to say.
+  const isStore = /^https?:$/.test(url.protocol) && url.pathname !== new URL(asked).pathname;
+  return isStore ? url.href : null;
+}
+
+/** Never with the address, which opens the content to whoever reads it. */
+function storeRefusal({ status, headers, body }: Answer): ServiceError {
+  const code = /<Code>(\w{1,64})<\/Code>/.exec(body)?.[1];
+  return new ServiceError({
+    code: 'store_refused',
+    message: `The service sent us on to its store, which answered ${code ?? 'without saying why'}.`,
+    status,
+    method: 'GET',
+    retryAfterMs: readRetryAfter(headers),
+  });
 }
 
 /** What the service says against a request, in its own words where it has any. */

@@ -31,7 +31,13 @@ osd_id=7d1f0a52-4c1e-4a57-9a3b-0c5d3b8f2e11
 unset CEPH_ARGS
 export CEPH_CONF=$conf
 
-fail() { echo "rgw.sh: $*" >&2; exit 1; }
+formatting=
+fail() {
+  # It would go on to write into a folder that is being removed.
+  [ -z "$formatting" ] || { kill -KILL "$formatting" && wait "$formatting"; } 2>/dev/null || true
+  echo "rgw.sh: $*" >&2
+  exit 1
+}
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -179,7 +185,6 @@ start() {
   read -r mon_port rgw_port <"$dir/ports"
   [ -s "$conf" ] || write_conf
 
-  local formatting=
   if [ ! -e "$dir/osd/ready" ]; then
     ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$osd_id" --no-mon-config >"$dir/log/osd-mkfs.out" 2>&1 &
     formatting=$!

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- [rounds] [seed] [ground]`: in each round a file is uploaded over a slow
+ * `npm run chaos -- [ground] [rounds] [seed]`: in each round a file is uploaded over a slow
  * line by the real client to the real service, and at a random moment one of them, or the
  * gateway of the bucket, is killed with SIGKILL, or the line is cut; then it goes on until
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
@@ -35,11 +35,11 @@ interface Told {
   url: string;
 }
 
-const rounds = Number(process.argv[2] ?? 200);
-const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
-const groundName = GROUNDS.find((name) => name === (process.argv[4] ?? 'local'));
-if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000 || !Number.isInteger(seed) || !groundName) {
-  process.stderr.write(`Usage: npm run chaos -- [rounds 1..1000] [seed] [${GROUNDS.join('|')}]\n`);
+const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
+const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
+const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
+if (rounds > 1000 || words.length > 1 || more.length > 0 || !groundName) {
+  process.stderr.write(`Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..1000] [seed]\n`);
   process.exit(2);
 }
 

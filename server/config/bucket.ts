@@ -27,11 +27,13 @@ export function readStore(read: Reader): StoreConfig {
     secretAccessKey: read.text('S3_SECRET_ACCESS_KEY', ''),
     bufferBytes: read.bytes('S3_BUFFER_BYTES') ?? DEFAULT_BUFFER_BYTES,
     pathStyle: readPathStyle(read),
+    endpointIsBucket: read.flag('S3_ENDPOINT_IS_BUCKET'),
   };
   if (kind === 'local') return { kind };
   const config: BucketConfig = { kind, ...bucket };
   checkBucket(config, read);
   if (config.endpoint !== null) checkEndpoint(config, config.endpoint, read);
+  if (config.endpointIsBucket) checkOwnDomain(config, read);
   if (kind === 'oss') {
     config.region ??=
       /(?:^|\.)(?:s3\.)?oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com$/.exec(hostOf(config))?.[1] ?? null;
@@ -69,12 +71,24 @@ function checkEndpoint(config: BucketConfig, endpoint: string, read: Reader): vo
   config.endpoint = null;
 }
 
-function checkOss(config: BucketConfig, read: Reader): void {
-  const { endpoint, bucket, region } = config;
+function checkOwnDomain({ kind, pathStyle }: BucketConfig, read: Reader): void {
+  if (kind === 'ceph') {
+    read.problem('S3_ENDPOINT_IS_BUCKET', 'is for STORE=oss and s3: with ceph the endpoint is without the bucket');
+  }
   if (read.optional('S3_ENDPOINT') === undefined) {
+    read.problem('S3_ENDPOINT', 'is needed with S3_ENDPOINT_IS_BUCKET: the domain that leads to the bucket');
+  }
+  if (pathStyle) {
+    read.problem('S3_PATH_STYLE', 'must be false with S3_ENDPOINT_IS_BUCKET: the bucket is not in the path');
+  }
+}
+
+function checkOss(config: BucketConfig, read: Reader): void {
+  const { endpoint, bucket, region, endpointIsBucket } = config;
+  if (read.optional('S3_ENDPOINT') === undefined && !endpointIsBucket) {
     read.problem('S3_ENDPOINT', 'is needed with STORE=oss: https://s3.oss-<region>.aliyuncs.com');
   }
-  if (config.pathStyle) {
+  if (config.pathStyle && !endpointIsBucket) {
     read.problem('S3_PATH_STYLE', 'must be false with STORE=oss: OSS takes the bucket in the host name only');
   }
   const host = hostOf(config);
@@ -87,8 +101,11 @@ function checkOss(config: BucketConfig, read: Reader): void {
   if (bucket.includes('.')) {
     read.problem('S3_BUCKET', 'must have no dots with STORE=oss: it is the first label of the host name');
   }
-  if (endpoint !== null && host.startsWith(`${bucket}.`)) {
-    read.problem('S3_ENDPOINT', 'must be without the bucket, which is put in front of it');
+  if (endpoint !== null && host.startsWith(`${bucket}.`) && !endpointIsBucket) {
+    read.problem(
+      'S3_ENDPOINT',
+      'must be without the bucket, which is put in front of it (else set S3_ENDPOINT_IS_BUCKET=true)',
+    );
   }
   if (region === null && endpoint !== null) {
     read.problem('S3_REGION', 'is needed with STORE=oss where the endpoint does not name it: cn-hangzhou, say');

@@ -25,6 +25,7 @@ export interface Config {
   maxFileSizeBytes: number | null;
   /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
+  download: DownloadConfig;
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
@@ -53,6 +54,15 @@ export interface BucketConfig {
   bufferBytes: number;
   /** The bucket in the path rather than in the host name. Null: the store's own default. */
   pathStyle: boolean | null;
+  /** The endpoint is the bucket's own domain (`S3_ENDPOINT_IS_BUCKET`). */
+  endpointIsBucket: boolean;
+}
+
+export interface DownloadConfig {
+  /** `redirect`: clients fetch contents from the bucket, at an address that holds for a while (`DOWNLOAD`). */
+  mode: 'stream' | 'redirect';
+  /** How long such an address holds (`PRESIGN_TTL`); whole seconds. */
+  presignTtlMs: number;
 }
 
 export type DatabaseConfig = { kind: 'sqlite'; file: string };

@@ -4,7 +4,7 @@ import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/di
 import { parseOrigin, parseTokens } from './access.ts';
 import { isLoopback, isProxyRange, parseHost } from './addresses.ts';
 import { readStore } from './bucket.ts';
-import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
+import type { Config, DatabaseConfig, DownloadConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
 import { createReader, type Reader } from './reader.ts';
@@ -15,6 +15,8 @@ const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
 /** The longest delay a timer takes is 2^31 - 1 ms; a longer one fires at once. */
 const LONGEST_WAIT = '1d';
 const LONGEST_TTL = '3650d';
+/** SigV4: a presigned address holds for a week at most. */
+const LONGEST_PRESIGN_TTL = '7d';
 
 /**
  * @param env - variables by name; an empty one counts as not set.
@@ -40,6 +42,7 @@ export function parseConfig(env: Env): Config {
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
+    download: readDownload(read),
     digests: readDigests(read),
     access: {
       tokens,
@@ -53,6 +56,9 @@ export function parseConfig(env: Env): Config {
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   checkProxies(config.trustProxy, read);
+  if (config.download.mode === 'redirect' && config.store.kind === 'local') {
+    read.problem('DOWNLOAD', 'must be stream with STORE=local: a file on its disk has no address but the service');
+  }
   checkAccess(config, tokensText !== undefined, read);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(config);
@@ -88,6 +94,15 @@ function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
   // The address may hold a password: it is not repeated.
   read.problem('DATABASE_URL', 'must be sqlite:<path of a file>; no other database is supported yet');
   return { kind: 'sqlite', file: '' };
+}
+
+function readDownload(read: Reader): DownloadConfig {
+  const mode = read.oneOf('DOWNLOAD', ['stream', 'redirect'] as const, 'stream');
+  const presignTtlMs = read.duration('PRESIGN_TTL', '5m', LONGEST_PRESIGN_TTL);
+  if (presignTtlMs % 1000 !== 0) {
+    read.problem('PRESIGN_TTL', `must be whole seconds, not ${quote(read.text('PRESIGN_TTL', ''))}`);
+  }
+  return { mode, presignTtlMs };
 }
 
 function readDigests(read: Reader): DigestAlgorithm[] {

@@ -8,19 +8,36 @@ const SHOWN = /^(?!.*\+xml$)(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w
 const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";
 const CSP_SAVED = "default-src 'none'; sandbox";
 
+/** How a file is told to a browser, whoever sends it. */
+export interface Presentation {
+  /** Content-Type. */
+  type: string;
+  /** Content-Disposition (RFC 6266). */
+  disposition: string;
+  /** In the browser's window; else it is saved. */
+  isShown: boolean;
+}
+
 /**
- * The headers that make a file harmless whatever it holds.
- *
  * @param type - its media type; null when unknown.
  * @param save - the client asks to save it rather than to show it.
  */
-export function presentationHeaders(name: string, type: string | null, save: boolean): Record<string, string> {
+export function present(name: string, type: string | null, save: boolean): Presentation {
   const essence = (type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  const shown = SHOWN.test(essence) && !save;
+  const isShown = SHOWN.test(essence) && !save;
   return {
-    'Content-Type': essence === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
-    'Content-Disposition': contentDisposition(name, { type: shown ? 'inline' : 'attachment', fallback: inAscii(name) }),
-    'Content-Security-Policy': shown ? CSP_SHOWN : CSP_SAVED,
+    type: essence === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
+    disposition: contentDisposition(name, { type: isShown ? 'inline' : 'attachment', fallback: inAscii(name) }),
+    isShown,
+  };
+}
+
+/** The headers that make a file harmless whatever it holds. */
+export function presentationHeaders({ type, disposition, isShown }: Presentation): Record<string, string> {
+  return {
+    'Content-Type': type,
+    'Content-Disposition': disposition,
+    'Content-Security-Policy': isShown ? CSP_SHOWN : CSP_SAVED,
     'X-Content-Type-Options': 'nosniff',
   };
 }

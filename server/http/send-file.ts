@@ -1,12 +1,12 @@
-/** Sending a file's bytes: as a stream, whole or a range. */
+/** Sending a file's bytes: as a stream, whole or a range, or by the address of the store. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { formatContentName } from '../uploads/names.ts';
-import { select } from './conditions.ts';
-import { presentationHeaders } from './disposition.ts';
+import { type Selection, select } from './conditions.ts';
+import { present, presentationHeaders } from './disposition.ts';
 import type { Ctx } from './state.ts';
 
 /**
@@ -25,8 +25,9 @@ export async function sendFile(
   // The id: an address names other bytes once its content is gone and another one with its MD5 is published.
   const etag = `"${formatContentName(file.content)}.${file.content.id}"`;
   const modifiedAt = new Date(file.uploadedAt);
+  const presentation = present(file.name, file.type, options.save);
   ctx.set({
-    ...presentationHeaders(file.name, file.type, options.save),
+    ...presentationHeaders(presentation),
     'Accept-Ranges': 'bytes',
     ETag: etag,
     'Last-Modified': modifiedAt.toUTCString(),
@@ -47,26 +48,77 @@ export async function sendFile(
         message: `The file has ${size} bytes; the range lies outside of them.`,
         headers: { 'Content-Range': `bytes */${size}` },
       });
-    case 'range': {
-      const { start, end } = selection.range;
-      ctx.status = 206;
-      ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
-      await send(ctx, end - start + 1, () => files.open(file, selection.range));
-      return;
+    case 'range':
+    case 'whole': {
+      const address = ctx.method === 'GET' ? await files.addressOf(file, presentation) : null;
+      if (address === null) await sendSelected(ctx, files, file, selection);
+      else redirect(ctx, address);
     }
-    case 'whole':
-      ctx.status = 200;
-      await send(ctx, size, () => files.open(file));
   }
 }
 
-async function send(ctx: Ctx, length: number, open: () => Promise<Readable>): Promise<void> {
+/**
+ * Sends the client to the store. The ETag stays, the one that HEAD tells: by it a client
+ * knows whether what it has is of this file. The store's own is another one.
+ */
+function redirect(ctx: Ctx, address: string): void {
+  for (const name of ['Content-Type', 'Content-Disposition', 'Accept-Ranges', 'Last-Modified']) ctx.remove(name);
+  ctx.set({ Location: address, 'Cache-Control': 'no-store' });
+  ctx.status = 302;
+  ctx.body = '';
+}
+
+async function sendSelected(
+  ctx: Ctx,
+  files: Files,
+  file: FileRecord,
+  selection: Extract<Selection, { kind: 'range' | 'whole' }>,
+): Promise<void> {
+  const { size } = file.content;
+  if (selection.kind === 'whole') {
+    ctx.status = 200;
+    await send(ctx, size, (signal) => files.open(file, undefined, signal));
+    return;
+  }
+  const { start, end } = selection.range;
+  ctx.status = 206;
+  ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
+  await send(ctx, end - start + 1, (signal) => files.open(file, selection.range, signal));
+}
+
+/** What `open` opens; undefined when the client has left meanwhile. */
+async function openWhileHeard(
+  { res, state }: Ctx,
+  open: (signal: AbortSignal) => Promise<Readable>,
+): Promise<Readable | undefined> {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  res.once('close', onClose);
+  try {
+    return await open(gone.signal);
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+    state.log.debug({ err: error }, 'a download ended early');
+    return undefined;
+  } finally {
+    res.off('close', onClose);
+  }
+}
+
+async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Promise<Readable>): Promise<void> {
   ctx.length = length;
   if (ctx.method === 'HEAD') return;
-  const stream = await open();
+  const stream = await openWhileHeard(ctx, open);
   ctx.respond = false;
+  if (!stream) return;
   ctx.res.statusCode = ctx.status;
   let broken: unknown;
+  // A client that leaves ends the source too; that is no fault of the store.
+  function note(error: unknown): void {
+    if (!ctx.res.destroyed) broken ??= error;
+  }
+  // Heard of before the pipeline does, which takes the connection down at once.
+  stream.once('error', note);
 
   /** Content-Length is told already: with more or fewer bytes, the next answer would be taken for this file. */
   async function* exactly(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -80,8 +132,7 @@ async function send(ctx: Ctx, length: number, open: () => Promise<Readable>): Pr
       if (sent !== length)
         throw new Error(`the store has ${sent > length ? 'more' : 'fewer'} than ${length} bytes of it`);
     } catch (error) {
-      // A client that leaves ends the source too; that is no fault of the store.
-      if (!ctx.res.destroyed) broken = error;
+      note(error);
       throw error;
     }
   }

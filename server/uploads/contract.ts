@@ -118,6 +118,17 @@ export interface Files {
   find(name: ContentName, owner: string | null): Promise<FileRecord>;
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
-  /** Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile. */
-  open(file: FileRecord, range?: ByteRange): Promise<Readable>;
+  /**
+   * Where a client is to fetch a file's bytes, whatever the file's owner thinks of it: ask
+   * first. Null where they are to be had from `open`.
+   *
+   * @param shown - what the answer there says of them.
+   */
+  addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null>;
+  /**
+   * Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile.
+   *
+   * @param signal - whoever asked has gone.
+   */
+  open(file: FileRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>;
 }

@@ -79,10 +79,16 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return file;
   }
 
-  async function open(file: FileRecord, range?: ByteRange): Promise<Readable> {
+  async function open(file: FileRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable> {
     // An empty file has no range to ask for.
-    if (range && range.end < range.start) return store.readContent(file.content.key);
-    return store.readContent(file.content.key, range);
+    const isNone = range !== undefined && range.end < range.start;
+    return store.readContent(file.content.key, isNone ? undefined : range, signal);
+  }
+
+  async function addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null> {
+    const lifeMs = parts.limits.addressLifeMs;
+    if (lifeMs === null || !store.capabilities.address) return null;
+    return store.addressOf(file.content.key, { ...shown, lifeMs });
   }
 
   return {
@@ -92,6 +98,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     find: (name, owner) => translated(() => find(name, owner)),
     rename: (id, owner, name) => translated(() => rename(id, owner, name)),
     remove: (id, owner) => translated(() => actions.remove(id, owner)),
-    open: (file, range) => translated(() => open(file, range)),
+    addressOf: (file, shown) => translated(() => addressOf(file, shown)),
+    open: (file, range, signal) => translated(() => open(file, range, signal)),
   };
 }

@@ -13,6 +13,8 @@ export interface Limits {
   uploadTtlMs: number;
   lockTimeoutMs: number;
   instant: InstantPolicy;
+  /** How long addresses of the store hold that downloads are sent to; null: the bytes go through the service. */
+  addressLifeMs: number | null;
 }
 
 export interface Parts {

@@ -9,5 +9,6 @@ export const CEPH_PRESET: Preset = {
   // 16.2.15 refuses trailing checksums: 411 MissingContentLength on UploadPart.
   checksums: 'WHEN_REQUIRED',
   listsMultiparts: true,
+  savingHosts: null,
   rangeHeaders: {},
 };

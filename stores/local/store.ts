@@ -77,6 +77,7 @@ class LocalStore extends FileStore implements Store {
       terminate: this.hasExtension('termination'),
       listUnfinished: true,
       listContents: true,
+      address: false,
     };
   }
 
@@ -167,6 +168,10 @@ class LocalStore extends FileStore implements Store {
 
   async readContent(key: string, range?: ByteRange): Promise<Readable> {
     return translated(`reading ${key}`, () => openStream(this.#path(key), range));
+  }
+
+  addressOf(key: string): Promise<string> {
+    return Promise.reject(new StoreError('failed', `${key} has no address outside of the service`));
   }
 
   async contentSize(key: string): Promise<number | undefined> {

@@ -20,11 +20,14 @@ process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
   const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });
   const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });
+  // With it the SDK takes the bucket's name for its address.
+  const bucketEndpoint = settings.endpointIsBucket && settings.endpoint !== null;
   const region = settings.region ?? preset.defaultRegion;
   return {
     config: {
       bucket: settings.bucket,
-      ...(settings.endpoint === null ? {} : { endpoint: settings.endpoint }),
+      bucketEndpoint,
+      ...(settings.endpoint === null || bucketEndpoint ? {} : { endpoint: settings.endpoint }),
       ...(region === null ? {} : { region }),
       credentials: { accessKeyId: settings.accessKeyId, secretAccessKey: settings.secretAccessKey },
       forcePathStyle: settings.pathStyle ?? preset.pathStyle,
@@ -58,6 +61,11 @@ function ignore(): void {
 
 /** Calls whose body is content. They carry Content-MD5, so that hashing it by SHA-256, too, would prove nothing more. */
 const WITH_CONTENT = new Set(['PutObjectCommand', 'UploadPartCommand']);
+
+/** The bucket as calls name it. */
+export function bucketOf({ bucket, endpoint, endpointIsBucket }: S3Settings): string {
+  return endpointIsBucket && endpoint !== null ? endpoint : bucket;
+}
 
 /** Signs the headers of calls with content, not their bodies (SigV4: UNSIGNED-PAYLOAD). */
 export function leaveBodiesUnsigned(client: S3): void {

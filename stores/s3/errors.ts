@@ -36,8 +36,9 @@ const SENTENCES: Record<string, string> = {
   PermanentRedirect: 'the bucket is in another region: check S3_REGION and S3_ENDPOINT',
   AuthorizationHeaderMalformed: 'the bucket is in another region: check S3_REGION',
   SecondLevelDomainForbidden: 'the endpoint takes the bucket in the host name only: set S3_PATH_STYLE=false',
-  PublicEndpointForbidden: 'the provider refuses its public endpoint: point S3_ENDPOINT at a domain of your own',
   SlowDown: 'the provider asks for fewer calls: try again later',
+  PublicEndpointForbidden:
+    'the provider refuses its public endpoint: bind a domain to the bucket, and set S3_ENDPOINT to it and S3_ENDPOINT_IS_BUCKET=true',
   ENOTFOUND: 'its name cannot be resolved: check S3_ENDPOINT',
   EAI_AGAIN: 'its name cannot be resolved now: check S3_ENDPOINT and the DNS',
   ECONNREFUSED: 'nothing listens there: check S3_ENDPOINT',

@@ -8,5 +8,6 @@ export const S3_PRESET: Preset = {
   // Parts carry Content-MD5, which all of them check.
   checksums: 'WHEN_REQUIRED',
   listsMultiparts: true,
+  savingHosts: null,
   rangeHeaders: {},
 };

@@ -21,6 +21,11 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How long to wait after so many failures in a row. */
+export function backoffMs(failures: number): number {
+  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+}
+
 /**
  * Calls until it succeeds, cannot succeed, or was tried often enough.
  *
@@ -40,8 +45,7 @@ export async function callWithRetries<T>(
       if (tried >= attempts || !isPassing(error)) throw error;
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
-      const backoff = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tried - 1)) * (0.5 + Math.random() / 2);
-      const rest = Math.max(asked, backoff);
+      const rest = Math.max(asked, backoffMs(tried));
       if (Date.now() - begunAt + rest + timeoutMs > withinMs) throw error;
       await wait(rest, undefined, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;

@@ -14,6 +14,8 @@ export interface S3Settings {
   bufferBytes: number;
   /** The bucket in the path rather than in the host name. Null: the preset's. */
   pathStyle: boolean | null;
+  /** The endpoint is a domain of the bucket's own (CNAME): nothing is put before it. */
+  endpointIsBucket: boolean;
 }
 
 /** What is set for a provider, and why: its folder's preset.ts. */
@@ -26,6 +28,8 @@ export interface Preset {
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
   /** ListMultipartUploads is there: then those whose answer was lost can be found. Not needed for anything else. */
   listsMultiparts: boolean;
+  /** Hosts at which browsers save whatever they are sent, under a name of their own unless they are told to save. */
+  savingHosts: RegExp | null;
   /** Sent with every ranged read. */
   rangeHeaders: Readonly<Record<string, string>>;
 }

@@ -3,6 +3,7 @@ import { S3Store } from '@tus/s3-store';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import {
+  type AddressOptions,
   type ByteRange,
   type Capabilities,
   type Commit,
@@ -15,8 +16,9 @@ import {
   type Written,
 } from '../store.ts';
 import { type BufferPool, createBufferPool } from './buffers.ts';
-import { leaveBodiesUnsigned, setUpClient } from './client.ts';
+import { bucketOf, leaveBodiesUnsigned, setUpClient } from './client.ts';
 import { completeUpload, isThere } from './complete.ts';
+import { openContent } from './content.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { type Body, createObjects, type Objects, type SentPart } from './objects.ts';
 import { MOST_BYTES, choosePartSizes, placeOf } from './part-sizes.ts';
@@ -56,6 +58,8 @@ class BucketStore extends S3Store implements Store {
   readonly #keys: Keys;
   readonly #buffers: BufferPool;
   readonly #ledger: Ledger;
+  /** Its host makes browsers save everything. */
+  readonly #isSaving: boolean;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
   /** Uploads whose bytes this process has made final, until they are discarded. */
@@ -68,16 +72,19 @@ class BucketStore extends S3Store implements Store {
     // Every call listens to it.
     setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
-    this.#objects = createObjects(this.client, settings.bucket, preset, this.#closing.signal);
+    this.#objects = createObjects(this.client, bucketOf(settings), preset, this.#closing.signal);
     this.#keys = createKeys(settings.prefix);
     this.#buffers = createBufferPool(settings.bufferBytes);
     this.#ledger = ledger;
     this.#closeConnections = closeConnections;
+    this.#isSaving =
+      settings.endpoint !== null && (preset.savingHosts?.test(new URL(settings.endpoint).hostname) ?? false);
     this.capabilities = {
       deferLength: this.hasExtension('creation-defer-length'),
       terminate: this.hasExtension('termination'),
       listUnfinished: true,
       listContents: false,
+      address: true,
     };
   }
 
@@ -108,7 +115,7 @@ class BucketStore extends S3Store implements Store {
     // Parts cannot be read before they are put together. Nobody can see them under their key all the same.
     const key = this.#keys.final(upload.id);
     await this.finalize(upload, key);
-    return this.#objects.get(key);
+    return openContent(this.#objects, key);
   }
 
   async discardUpload({ id, storeState }: DiscardedUpload, final: 'keep' | 'remove'): Promise<void> {
@@ -224,8 +231,13 @@ class BucketStore extends S3Store implements Store {
     }
   }
 
-  readContent(key: string, range?: ByteRange): Promise<Readable> {
-    return this.#objects.get(key, range);
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
+    return openContent(this.#objects, key, { range, signal });
+  }
+
+  addressOf(key: string, options: AddressOptions): Promise<string> {
+    const disposition = this.#isSaving ? options.disposition.replace(/^inline\b/, 'attachment') : options.disposition;
+    return this.#objects.addressOf(key, { ...options, disposition });
   }
 
   async contentSize(key: string): Promise<number | undefined> {

@@ -34,6 +34,7 @@ describe('a bucket', () => {
       secretAccessKey: 'top-secret',
       bufferBytes: 64 * 1024 * 1024,
       pathStyle: null,
+      endpointIsBucket: false,
     });
   });
 
@@ -55,6 +56,26 @@ describe('a bucket', () => {
 
   test('does not matter to the local store', () => {
     expect(parseConfig({ S3_BUCKET: 'files' }).store).toEqual({ kind: 'local' });
+  });
+});
+
+describe('downloads', () => {
+  test('from the bucket, for as long as is said', () => {
+    expect(parseConfig({ ...CEPH, DOWNLOAD: 'redirect', PRESIGN_TTL: '7d' }).download).toEqual({
+      mode: 'redirect',
+      presignTtlMs: 604_800_000,
+    });
+  });
+
+  test('have no other address than the service with the local store', () => {
+    expect(problemsOf({ DOWNLOAD: 'redirect', PRESIGN_TTL: '1x' })).toEqual({
+      DOWNLOAD: expect.stringContaining('must be stream with STORE=local'),
+      PRESIGN_TTL: expect.stringContaining('must be a duration'),
+    });
+  });
+
+  test.each(['8d', '0s', '10', '1500ms'])('PRESIGN_TTL=%s is refused', (ttl) => {
+    expect(Object.keys(problemsOf({ ...CEPH, PRESIGN_TTL: ttl }))).toEqual(['PRESIGN_TTL']);
   });
 });
 
@@ -81,6 +102,18 @@ describe('a bucket of OSS', () => {
     expect(Object.keys(problemsOf({ ...OSS, S3_ENDPOINT: 'https://files.oss-cn-hangzhou.aliyuncs.com' }))).toEqual([
       'S3_ENDPOINT',
     ]);
+  });
+
+  test('may have a domain of its own', () => {
+    const own = { ...OSS, S3_ENDPOINT: 'https://files.example.org', S3_ENDPOINT_IS_BUCKET: 'true' };
+    expect(parseConfig({ ...own, S3_REGION: 'cn-hangzhou' }).store).toMatchObject({ endpointIsBucket: true });
+    expect(parseConfig({ ...own, STORE: 's3' }).store).toMatchObject({ endpointIsBucket: true });
+    expect(Object.keys(problemsOf(own))).toEqual(['S3_REGION']);
+    expect(Object.keys(problemsOf({ ...own, S3_REGION: 'cn-hangzhou', S3_PATH_STYLE: 'true' }))).toEqual([
+      'S3_PATH_STYLE',
+    ]);
+    expect(Object.keys(problemsOf({ ...own, STORE: 's3', S3_ENDPOINT: '' }))).toEqual(['S3_ENDPOINT']);
+    expect(Object.keys(problemsOf({ ...own, STORE: 'ceph' }))).toEqual(['S3_ENDPOINT_IS_BUCKET']);
   });
 
   test('needs an endpoint, and a region where that does not name one', () => {

@@ -23,6 +23,20 @@ test('the defaults that .env.example shows are the defaults', () => {
   expect(parseConfig({ ...shown, HOST: '', PUBLIC_URL: '', AUTH_TOKENS: '' })).toEqual(parseConfig({}));
 });
 
+test('the settings that .env.example proposes for buckets are accepted as they are', () => {
+  const blocks = example.split(/^# --- /m).find((section) => section.startsWith('A bucket')) ?? '';
+  const proposed = blocks.split(/^#$/m).slice(1, 4);
+  const stores = proposed.map((block) => {
+    const env = parse(block.replaceAll(/^# {3}(?=[A-Z])/gm, ''));
+    return parseConfig({ ...env, S3_ACCESS_KEY_ID: 'key', S3_SECRET_ACCESS_KEY: 'secret' }).store;
+  });
+  expect(stores).toMatchObject([
+    { kind: 'ceph', prefix: 'tidemark/' },
+    { kind: 'oss', prefix: 'tidemark/', endpointIsBucket: true, region: 'cn-hangzhou' },
+    { kind: 's3', prefix: 'tidemark/', region: 'eu-central-1' },
+  ]);
+});
+
 test('.env.example explains every variable that the service reads', () => {
   const read = new Set<string>();
   const env = new Proxy({}, { get: (_, name) => void read.add(String(name)) });

@@ -32,6 +32,7 @@ describe('an empty environment', () => {
       dataDir: resolve('data'),
       maxFileSizeBytes: null,
       uploadTtlMs: 86_400_000,
+      download: { mode: 'stream', presignTtlMs: 300_000 },
       digests: ['md5'],
       access: { tokens: [], instant: 'owner', publicRead: false, corsOrigins: [] },
       shutdownTimeoutMs: 10_000,
@@ -70,6 +71,7 @@ test('every variable is taken over', () => {
     DATA_DIR: '/srv/tidemark',
     DATABASE_URL: 'sqlite:/var/lib/catalog.db',
     MAX_FILE_SIZE: '10GiB',
+    PRESIGN_TTL: '1h',
     UPLOAD_TTL: '2d',
     DIGESTS: 'sha1, SHA256',
     AUTH_TOKENS: 'alice:s3cret:with=colon, bob.b-1_:another~secret/+',
@@ -94,6 +96,7 @@ test('every variable is taken over', () => {
     database: { kind: 'sqlite', file: '/var/lib/catalog.db' },
     maxFileSizeBytes: 10 * 2 ** 30,
     uploadTtlMs: 172_800_000,
+    download: { mode: 'stream', presignTtlMs: 3_600_000 },
     digests: ['md5', 'sha1', 'sha256'],
     access: {
       tokens: [

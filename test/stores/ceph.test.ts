@@ -22,6 +22,7 @@ async function startBucket(): Promise<Bucket> {
       secretAccessKey: rgw.secretAccessKey,
       bufferBytes: 64 * 1024 * 1024,
       pathStyle: null,
+      endpointIsBucket: false,
     },
     port: rgw.port,
     through: (port) => `http://127.0.0.1:${port}`,

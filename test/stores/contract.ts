@@ -278,6 +278,21 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(await store.contentSize(key)).toBeUndefined();
     });
 
+    test('gives out addresses at which bytes can be had, named, for a while', async () => {
+      if (!store.capabilities.address) return;
+      const bytes = makeBytes(1000, 10);
+      const key = await publish(bytes);
+      const disposition = `attachment; filename="a b.txt"; filename*=UTF-8''a%20b.txt`;
+      const address = await store.addressOf(key, { type: 'text/x-test', disposition, lifeMs: 60_000 });
+      const answer = await fetch(address);
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('content-type')).toBe('text/x-test');
+      expect(answer.headers.get('content-disposition')).toBe(disposition);
+      expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true);
+      await store.removeContent(key);
+      expect((await fetch(address)).status).toBe(404);
+    });
+
     test('lists and discards unfinished bytes', async () => {
       const upload = newUpload(10);
       await store.createUpload(upload);

@@ -19,6 +19,7 @@ describeBucketStore('oss', openOssStore, async (): Promise<Bucket> => {
       secretAccessKey: oss.secretAccessKey,
       bufferBytes: 64 * 1024 * 1024,
       pathStyle: null,
+      endpointIsBucket: false,
     },
     port: oss.port,
     through: (port) => `http://${regionHost(oss.region)}:${port}`,

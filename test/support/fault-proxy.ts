@@ -33,6 +33,10 @@ export interface ProxiedCall {
   fault: Fault | undefined;
   /** What the client was answered; undefined where it was not. */
   status: number | undefined;
+  /** Whether it is still under way. */
+  isOpen: boolean;
+  /** The header: whose credentials it came with. */
+  authorization: string | undefined;
 }
 
 export interface FaultProxy {
@@ -95,9 +99,18 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     const call = readS3Call({ method, target, headers });
     const chosen = choose(call);
     const { operation, key, partNumber } = call;
-    const entry: ProxiedCall = { operation, key, partNumber, fault: chosen?.fault, status: undefined };
+    const entry: ProxiedCall = {
+      operation,
+      key,
+      partNumber,
+      fault: chosen?.fault,
+      status: undefined,
+      isOpen: true,
+      authorization: headers.authorization,
+    };
     log.push(entry);
     response.once('finish', () => (entry.status = response.statusCode));
+    response.once('close', () => (entry.isOpen = false));
     const { socket } = request;
     const exchange = { request, response, socket, host: toHost, port: toPort, agent };
     try {

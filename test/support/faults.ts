@@ -26,8 +26,8 @@ export type Fault =
   | { kind: 'reset' }
   /** So much of the body passes (never all of it), then both sides are cut off. */
   | { kind: 'cutRequest'; afterBytes: number }
-  /** Performed; so much of the answer's body passes (never all of it), then the line is cut. */
-  | { kind: 'cutAnswer'; afterBytes: number }
+  /** Performed; so much of the answer's body passes (never all of it), then the line is cut; or it stays, silent. */
+  | { kind: 'cutAnswer'; afterBytes: number; silently?: boolean }
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }
   /** Performed twice, one after the other; the answer is that of the second time unless told. */
@@ -67,7 +67,7 @@ export async function playFault(exchange: Exchange, fault: Fault): Promise<void>
       await cutRequest(exchange, fault.afterBytes);
       return;
     case 'cutAnswer':
-      await cutAnswer(exchange, fault.afterBytes);
+      await cutAnswer(exchange, fault);
       return;
     case 'loseAnswer':
       await finished((await perform(exchange, request)).resume());
@@ -171,8 +171,8 @@ async function cutRequest(exchange: Exchange, afterBytes: number): Promise<void>
   socket.resetAndDestroy();
 }
 
-async function cutAnswer(exchange: Exchange, afterBytes: number): Promise<void> {
-  const { request, response, socket } = exchange;
+async function cutAnswer(exchange: Exchange, { afterBytes, silently }: Fault & { kind: 'cutAnswer' }): Promise<void> {
+  const { request, response, socket, released } = exchange;
   const incoming = await perform(exchange, request);
   let left = Math.min(afterBytes, Number(incoming.headers['content-length'] ?? Infinity) - 1);
   if (left >= 0 && request.method !== 'HEAD') {
@@ -187,6 +187,7 @@ async function cutAnswer(exchange: Exchange, afterBytes: number): Promise<void> 
     }
   }
   incoming.destroy();
+  if (silently) await finished(response, { signal: released }).catch(() => undefined);
   // Not a reset: what was passed is to arrive.
   socket.destroy();
 }

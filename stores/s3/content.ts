@@ -1,0 +1,161 @@
+/** The bytes of an object, to their end though the line to the bucket breaks on the way. */
+import { finished, Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type ByteRange, StoreError } from '../store.ts';
+import { toStoreError } from './errors.ts';
+import type { Objects, OpenObject } from './objects.ts';
+import { backoffMs } from './retry.ts';
+
+/** How long nothing may come while it is the bucket's turn. */
+const SILENCE_MS = 30_000;
+/** So many breaks in a row, with next to nothing in between, and the download ends. */
+const MOST_BREAKS = 5;
+const LEAST_PROGRESS_BYTES = 1024 * 1024;
+
+export interface ContentOptions {
+  range?: ByteRange | undefined;
+  /** Ends the opening; an open stream ends by being destroyed. */
+  signal?: AbortSignal | undefined;
+  silenceMs?: number;
+}
+
+/**
+ * Opens an object, or a range of it. When the line breaks, or the bucket goes silent,
+ * the stream goes on with another request from the byte it had reached: what is under
+ * a key never changes.
+ *
+ * @throws StoreError, as does the stream once it has tried often enough.
+ */
+export async function openContent(
+  objects: Pick<Objects, 'get'>,
+  key: string,
+  { range, signal, silenceMs = SILENCE_MS }: ContentOptions = {},
+): Promise<Readable> {
+  const first = await objects.get(key, range, signal);
+  return new ContentStream(objects, key, { first, start: range?.start ?? 0, silenceMs });
+}
+
+class ContentStream extends Readable {
+  readonly #objects: Pick<Objects, 'get'>;
+  readonly #key: string;
+  readonly #etag: string;
+  readonly #silenceMs: number;
+  /** Offset in the object of the next byte, and of the one after the last. */
+  #at: number;
+  readonly #end: number;
+  /** What is read from now; none between a break and the next answer. */
+  #body: Readable | undefined;
+  #isOpening = false;
+  #isWanted = false;
+  #breaks = 0;
+  #lastBreakAt: number;
+  #silence: NodeJS.Timeout | undefined;
+  readonly #gone = new AbortController();
+
+  constructor(
+    objects: Pick<Objects, 'get'>,
+    key: string,
+    { first, start, silenceMs }: { first: OpenObject; start: number; silenceMs: number },
+  ) {
+    super();
+    this.#objects = objects;
+    this.#key = key;
+    this.#etag = first.etag;
+    this.#silenceMs = silenceMs;
+    this.#at = start;
+    this.#lastBreakAt = start;
+    this.#end = start + first.length;
+    this.#attach(first.body);
+  }
+
+  override _read(): void {
+    this.#isWanted = true;
+    if (this.#at === this.#end) this.#complete();
+    else if (this.#body) this.#flow(this.#body);
+    else if (!this.#isOpening) void this.#goOn();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearTimeout(this.#silence);
+    this.#gone.abort();
+    // Its end is no break from now on.
+    const body = this.#body;
+    this.#body = undefined;
+    body?.destroy();
+    done(error);
+  }
+
+  #attach(body: Readable): void {
+    this.#body = body;
+    // It flows when it is asked to, and rests for as long as its reader does.
+    body.pause();
+    body.on('data', (chunk: Uint8Array) => {
+      if (body === this.#body) this.#take(chunk, body);
+    });
+    finished(body, { writable: false }, (error) => {
+      if (body === this.#body) this.#broke(error ?? new Error('the answer ended early'));
+    });
+  }
+
+  #flow(body: Readable): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      body.destroy(Object.assign(new Error('the bucket went silent'), { code: 'ETIMEDOUT' }));
+    }, this.#silenceMs);
+    body.resume();
+  }
+
+  #take(chunk: Uint8Array, body: Readable): void {
+    this.#at += chunk.length;
+    this.#silence?.refresh();
+    this.#isWanted = this.push(chunk);
+    if (this.#at === this.#end) {
+      this.#complete();
+    } else if (!this.#isWanted) {
+      clearTimeout(this.#silence);
+      body.pause();
+    }
+  }
+
+  #complete(): void {
+    clearTimeout(this.#silence);
+    // Read to its end, so that the connection can be used again.
+    this.#body?.resume();
+    this.#body = undefined;
+    this.push(null);
+  }
+
+  #broke(error: Error): void {
+    clearTimeout(this.#silence);
+    this.#body = undefined;
+    if (this.#at === this.#end) return;
+    const isProgress = this.#at - this.#lastBreakAt >= LEAST_PROGRESS_BYTES;
+    this.#breaks = isProgress ? 1 : this.#breaks + 1;
+    this.#lastBreakAt = this.#at;
+    if (this.#breaks > MOST_BREAKS) this.destroy(toStoreError(error, `reading ${this.#key}`));
+    else if (this.#isWanted) void this.#goOn();
+  }
+
+  /** Never rejects. */
+  async #goOn(): Promise<void> {
+    this.#isOpening = true;
+    try {
+      const { signal } = this.#gone;
+      if (this.#breaks > 1) await wait(backoffMs(this.#breaks - 1), undefined, { signal });
+      const range = { start: this.#at, end: this.#end - 1 };
+      const { body, length, etag } = await this.#objects.get(this.#key, range, signal);
+      this.#isOpening = false;
+      if (this.destroyed) {
+        body.destroy();
+        return;
+      }
+      this.#attach(body);
+      if (length !== this.#end - this.#at || etag !== this.#etag) {
+        throw new StoreError('failed', `${this.#key} is another object than it was`);
+      } else if (this.#isWanted) this.#flow(body);
+    } catch (error) {
+      // Of a stream that was destroyed meanwhile, this changes nothing.
+      this.destroy(toStoreError(error, `reading ${this.#key}`));
+    }
+  }
+}
