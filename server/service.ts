@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import { StoreError } from '../stores/store.ts';
@@ -23,6 +24,9 @@ import type { Parts } from './uploads/parts.ts';
 import { createSweeper } from './uploads/sweep.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
+
+/** What a sweep may take to end when the service stops. */
+const SWEEP_GRACE_MS = 1000;
 
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
@@ -112,7 +116,8 @@ export async function startService(config: Config, log: Logger): Promise<Service
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
     const sweeping = sweeper.run();
-    opened.push(() => sweeping);
+    // It ends with the store's calls at the latest, which end when the store is closed.
+    opened.push(() => Promise.race([sweeping, wait(SWEEP_GRACE_MS, undefined, { ref: false })]));
 
     return {
       localUrl,

@@ -58,6 +58,13 @@ export interface Ledger {
   parts(uploadId: string): Promise<readonly StoredPart[]>;
 }
 
+/**
+ * Of bytes that are under the upload's own key already, where the store has such a key: `keep`
+ * where a content has them, `remove` where none has. `unknown`: the catalog does not know the
+ * upload; where others may share the place, only what is old goes, and no final bytes.
+ */
+export type Discarding = 'keep' | 'remove' | 'unknown';
+
 /** What a store needs to know of an upload to remove what it left. */
 export type DiscardedUpload = Pick<StoredUpload, 'id' | 'storeState'>;
 
@@ -133,13 +140,8 @@ export interface Store {
    * content that is in the catalog.
    */
   readUpload(upload: StoredUpload): Promise<Readable | null>;
-  /**
-   * Removes an upload's unfinished bytes, also after its publication.
-   *
-   * @param final - bytes that are under the upload's own key already: `keep` where a
-   *   content may have them. A store whose keys are named for contents keeps them always.
-   */
-  discardUpload(upload: DiscardedUpload, final: 'keep' | 'remove'): Promise<void>;
+  /** Removes an upload's unfinished bytes, also after its publication. */
+  discardUpload(upload: DiscardedUpload, final: Discarding): Promise<void>;
   /** Ids of uploads that have unfinished bytes, be it one; only with capability `listUnfinished`. */
   listUnfinished(): AsyncIterable<string>;
 

@@ -181,8 +181,8 @@ export interface Catalog {
   listExpired(now: number, limit: number): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes. */
   listUnpublished(limit: number): Promise<UploadRecord[]>;
-  /** Uploads that have ended while the store still keeps something of them. */
-  listUndiscarded(limit: number): Promise<UploadRecord[]>;
+  /** Uploads that have ended while the store still keeps something of them, by id, after this one. */
+  listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** The store keeps nothing of this upload any more, which has ended. */
   forgetStoreState(id: string): Promise<void>;
   /** Ids of these uploads that are receiving: what a store may not sweep. */

@@ -1,5 +1,6 @@
 /** Removing what is left in the store of an upload that has ended. */
 import type { UploadRecord } from '../catalog/catalog.ts';
+import type { Discarding } from '../../stores/store.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -10,7 +11,7 @@ import type { Parts } from './parts.ts';
 export async function discard(
   { store, catalog }: Parts,
   upload: Pick<UploadRecord, 'id' | 'storeState'>,
-  final: 'keep' | 'remove',
+  final: Discarding,
 ): Promise<void> {
   await store.discardUpload(upload, final);
   if (upload.storeState !== null) await catalog.forgetStoreState(upload.id);

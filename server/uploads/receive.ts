@@ -1,10 +1,11 @@
 /** Receiving: bytes of one request into the store and the ledger, and on to publication. */
 import type { Readable } from 'node:stream';
-import type { Commit } from '../../stores/store.ts';
+import { type Commit, StoreError } from '../../stores/store.ts';
 import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
+import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
 import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
@@ -86,6 +87,10 @@ export async function receive(
     writers.markUnsettled(id);
     await recordLast();
     await catalog.durable();
+    // Gone by another hand: no later request could go on either.
+    if (error instanceof StoreError && error.code === 'missing') {
+      await endWithoutBytes(parts, id, lease.epoch, error);
+    }
     throw error;
   } finally {
     unlink();

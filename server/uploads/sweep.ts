@@ -77,17 +77,24 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   }
 
   async function removeStrayParts(id: string): Promise<void> {
-    // It may have become a content, whose bytes stay.
-    await discard(parts, (await catalog.findUpload(id)) ?? { id, storeState: null }, 'keep');
+    const upload = await catalog.findUpload(id);
+    if (upload) await discardEnded(upload);
+    else await discard(parts, { id, storeState: null }, 'unknown');
   }
 
   /** Uploads that ended while the store could not be reached, or just before a crash. */
   async function sweepUndiscarded(): Promise<void> {
-    for (const upload of await catalog.listUndiscarded(BATCH)) {
-      if (parts.stopping.aborted) return;
-      // Whoever ended it is at it.
-      if (writers.isHeld(upload.id)) continue;
-      await attempt(upload.id, 'removal of what an upload left', () => discardEnded(upload));
+    let after = '';
+    for (;;) {
+      const batch = await catalog.listUndiscarded(after, BATCH);
+      for (const upload of batch) {
+        if (parts.stopping.aborted) return;
+        after = upload.id;
+        // Whoever ended it is at it.
+        if (writers.isHeld(upload.id)) continue;
+        await attempt(upload.id, 'removal of what an upload left', () => discardEnded(upload));
+      }
+      if (batch.length < BATCH) return;
     }
   }
 

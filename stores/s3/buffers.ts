@@ -31,6 +31,8 @@ export interface Room {
   grew(bytes: number): void;
   /** The part is whole: its room comes back by itself once it is sent. */
   seal(): void;
+  /** A call with these bytes failed: its connection may still be reading them. They are not used again. */
+  spoil: () => void;
   /** Gives it back; a second time does nothing. */
   release(): void;
 }
@@ -86,7 +88,8 @@ export function createBufferPool(totalBytes: number): BufferPool {
       unusedBytes -= bytes;
       return fitting;
     }
-    while (unusedBytes > free) unusedBytes -= unused.shift()?.length ?? unusedBytes;
+    // More than there is may be taken: then there is nothing to be kept either.
+    while (unused.length > 0 && unusedBytes > free) unusedBytes -= unused.shift()?.length ?? 0;
     // Not of Node's own pool, of which one small piece keeps a large one.
     return Buffer.allocUnsafeSlow(bytes);
   }
@@ -148,8 +151,12 @@ export function createBufferPool(totalBytes: number): BufferPool {
     open.add(held);
     const buffer = allocate(bytes);
     let isHeld = true;
+    let isSpoilt = false;
     return {
       bytes: buffer,
+      spoil: () => {
+        isSpoilt = true;
+      },
       asked: held.controller.signal,
       grew: (more) => {
         const now = Date.now();
@@ -165,7 +172,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
         isHeld = false;
         open.delete(held);
         free += bytes;
-        keepForLater(buffer);
+        if (!isSpoilt) keepForLater(buffer);
         serve();
       },
     };

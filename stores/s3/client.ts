@@ -1,11 +1,12 @@
 /** The SDK's client, set up for a preset. */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import { S3, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Preset, S3Settings } from './settings.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-const MOST_SOCKETS = 256;
+/** A connection on which nothing moves for so long while content is sent is taken for a broken one. */
+const SILENCE_MS = 30_000;
 
 /** Agents keep connections: they are to be destroyed with the store. */
 export interface ClientSetup {
@@ -18,8 +19,9 @@ export interface ClientSetup {
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
 export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
-  const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });
-  const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: MOST_SOCKETS });
+  // As many connections as there are downloads, which may rest, and parts on their way, which memory bounds.
+  const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: Infinity });
+  const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: Infinity });
   // With it the SDK takes the bucket's name for its address.
   const bucketEndpoint = settings.endpointIsBucket && settings.endpoint !== null;
   const region = settings.region ?? preset.defaultRegion;
@@ -53,6 +55,13 @@ export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
       httpsAgent.destroy();
     },
   };
+}
+
+/** Another client with the same connections, for calls with content. */
+export function createSender({ requestHandler, ...config }: ClientSetup['config']): S3 {
+  const sender = new S3({ ...config, requestHandler: { ...requestHandler, socketTimeout: SILENCE_MS } });
+  leaveBodiesUnsigned(sender);
+  return sender;
 }
 
 function ignore(): void {

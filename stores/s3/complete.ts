@@ -6,7 +6,8 @@ import { callWithRetries } from './retry.ts';
 
 /** Parts that are not what the ledger says, which only another hand can have done. */
 const DAMAGED = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall']);
-const LONGEST_MS = 300_000;
+const TIMEOUT_MS = 300_000;
+const WITHIN_MS = 180_000;
 
 export interface Completion {
   key: string;
@@ -35,7 +36,7 @@ export async function completeUpload(objects: Objects, completion: Completion, c
   }
 
   try {
-    await callWithRetries(attempt, { timeoutMs: LONGEST_MS, signal: closing });
+    await callWithRetries(attempt, { timeoutMs: TIMEOUT_MS, withinMs: WITHIN_MS, signal: closing });
   } catch (error) {
     if (DAMAGED.has(codeOf(error))) throw new StoreError('missing', `completing ${key}: ${codeOf(error)}`, error);
     throw toStoreError(error, `completing ${key}`);

@@ -76,7 +76,7 @@ export class BucketError extends Error {
 interface SdkError extends Error {
   Code?: string;
   code?: string;
-  $metadata?: { httpStatusCode?: number; requestId?: string };
+  $metadata?: { requestId?: string; httpStatusCode?: number };
   $response?: { headers?: Record<string, string> };
 }
 
@@ -96,6 +96,13 @@ export function retryAfterOf(error: unknown): number | undefined {
   return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }
 
+/** A 404 that is not S3's, as of a proxy that has lost its route: it says nothing of the object. */
+function isStrange404(error: unknown): boolean {
+  const code = codeOf(error);
+  if (statusOf(error) !== 404 || code.startsWith('NoSuch')) return false;
+  return (error as SdkError).$metadata?.requestId === undefined;
+}
+
 /** Whether the same call may succeed a little later. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof StoreError || error instanceof BucketError) return false;
@@ -103,6 +110,7 @@ export function isPassing(error: unknown): boolean {
   const code = codeOf(error);
   if (PASSING.has(code) || status === 429 || status === 408) return true;
   if (code === 'NotImplemented' || status === 501) return false;
+  if (isStrange404(error)) return true;
   // No status: the line broke. A 2xx: the answer did, or it held an error.
   return status === undefined || status >= 500 || status < 300;
 }
@@ -118,8 +126,9 @@ export function toStoreError(error: unknown, doing: string): StoreError {
   const status = statusOf(error);
   const code = codeOf(error);
   const refused = status === 401 || status === 403 || status === 301 || status === 307;
-  const kind =
-    CODES[code] ?? (status === 404 ? 'missing' : refused || isPassing(error) ? 'unavailable' : ('failed' as const));
+  const kind = isStrange404(error)
+    ? 'unavailable'
+    : (CODES[code] ?? (refused || isPassing(error) ? 'unavailable' : ('failed' as const)));
   return new StoreError(kind, `${doing}: ${describe(error)}`, error);
 }
 

@@ -1,6 +1,8 @@
 /** Names of objects: final ones under the upload's id, tails in a folder of their own. */
 import { StoreError } from '../store.ts';
 
+/** Below the folder of tails. What looks otherwise is somebody else's. */
+const TAIL = /^([A-Za-z0-9_-]{1,64})\/\d+-[0-9a-f]{12}$/;
 const PLAIN_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface Keys {
@@ -27,8 +29,7 @@ export function createKeys(prefix: string): Keys {
     tail: (id, start, nonce) => `${folder}${plain(id)}/${start}-${nonce}`,
     tails: (id) => (id === undefined ? folder : `${folder}${plain(id)}/`),
     ownerOfTail: (key) => {
-      const [id = ''] = key.startsWith(folder) ? key.slice(folder.length).split('/') : [];
-      return PLAIN_ID.test(id) ? id : undefined;
+      return key.startsWith(folder) ? TAIL.exec(key.slice(folder.length))?.[1] : undefined;
     },
   };
 }

@@ -23,12 +23,16 @@ import type { Preset } from './settings.ts';
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
 const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
+/** Of an attempt at sending content, which ends long before when nothing moves. */
+const SENDING_TIMEOUT_MS = 3_600_000;
 const NOT_TO_BE_LISTED = new Set(['AccessDenied', 'NotImplemented', 'MethodNotAllowed']);
 
 /** Bytes in memory, with what proves them. */
 export interface Body {
   bytes: Uint8Array;
   md5: string;
+  /** A call with them failed: something may still be reading them. */
+  onFailure: () => void;
 }
 
 export interface SentPart {
@@ -55,8 +59,8 @@ export interface Objects {
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
   abortMultipart(key: string, multipart: string): Promise<void>;
-  /** Ends all multipart uploads of one key, where the provider can list them; elsewhere nothing. */
-  abortAllMultiparts(key: string): Promise<void>;
+  /** Ends the multipart uploads of one key but this one, where the provider can list them; elsewhere nothing. */
+  abortOtherMultiparts(key: string, but: string | null): Promise<void>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
   /**
@@ -73,7 +77,18 @@ export interface Objects {
   check(prefix: string): Promise<void>;
 }
 
-export function createObjects(client: S3, bucket: string, preset: Preset, closing: AbortSignal): Objects {
+/** `sender`: for calls with content, whose connections end when nothing moves. */
+export interface Clients {
+  client: S3;
+  sender: S3;
+}
+
+export function createObjects(
+  { client, sender }: Clients,
+  bucket: string,
+  preset: Preset,
+  closing: AbortSignal,
+): Objects {
   async function call<T>(
     doing: string,
     attempt: (options: { abortSignal: AbortSignal }) => Promise<T>,
@@ -84,6 +99,24 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
     } catch (error) {
       throw toStoreError(error, doing);
     }
+  }
+
+  /** Content takes as long as its line is slow. */
+  async function sendBody<T>(
+    doing: string,
+    { onFailure }: Body,
+    attempt: (options: { abortSignal: AbortSignal }) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    async function watched(options: { abortSignal: AbortSignal }): Promise<T> {
+      try {
+        return await attempt(options);
+      } catch (error) {
+        onFailure();
+        throw error;
+      }
+    }
+    return call(doing, watched, { timeoutMs: SENDING_TIMEOUT_MS, ...(signal ? { signal } : {}) });
   }
 
   function describeUpload(upload: StoredUpload): { ContentType?: string; Metadata: Record<string, string> } {
@@ -97,11 +130,11 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
   async function put(
     doing: string,
     key: string,
-    { bytes, md5 }: Body,
+    body: Body,
     about: ReturnType<typeof describeUpload> | object,
   ): Promise<void> {
-    const input = { Bucket: bucket, Key: key, Body: bytes, ContentMD5: toBase64(md5), ...about };
-    await call(doing, (options) => client.send(new PutObjectCommand(input), options), { bytes: bytes.length });
+    const input = { Bucket: bucket, Key: key, Body: body.bytes, ContentMD5: toBase64(body.md5), ...about };
+    await sendBody(doing, body, (options) => sender.send(new PutObjectCommand(input), options));
   }
 
   async function* list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }> {
@@ -144,24 +177,21 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
       });
     },
 
-    uploadPart: (key, multipart, number, { bytes, md5 }, signal) => {
+    uploadPart: (key, multipart, number, body, signal) => {
       const input = {
         Bucket: bucket,
         Key: key,
         UploadId: multipart,
         PartNumber: number,
-        Body: bytes,
-        ContentMD5: toBase64(md5),
+        Body: body.bytes,
+        ContentMD5: toBase64(body.md5),
       };
-      return call(
-        `storing part ${number} of ${key}`,
-        async (options) => {
-          const { ETag } = await client.send(new UploadPartCommand(input), options);
-          if (!ETag) throw new Error('the answer has no ETag');
-          return ETag;
-        },
-        { bytes: bytes.length, signal },
-      );
+      async function attempt(options: { abortSignal: AbortSignal }): Promise<string> {
+        const { ETag } = await sender.send(new UploadPartCommand(input), options);
+        if (!ETag) throw new Error('the answer has no ETag');
+        return ETag;
+      }
+      return sendBody(`storing part ${number} of ${key}`, body, attempt, signal);
     },
 
     complete: async (key, multipart, parts) => {
@@ -181,7 +211,7 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
 
     abortMultipart,
 
-    abortAllMultiparts: async (key) => {
+    abortOtherMultiparts: async (key, but) => {
       if (!preset.listsMultiparts) return;
       // More than a page of them would take a thousand lost answers.
       const { Uploads = [] } = await call(`looking for multipart uploads of ${key}`, (options) =>
@@ -191,7 +221,9 @@ export function createObjects(client: S3, bucket: string, preset: Preset, closin
         if (NOT_TO_BE_LISTED.has(codeOf((error as StoreError).cause))) return { Uploads: [] };
         throw error;
       });
-      for (const { Key, UploadId } of Uploads) if (Key === key && UploadId) await abortMultipart(key, UploadId);
+      for (const { Key, UploadId } of Uploads) {
+        if (Key === key && UploadId && UploadId !== but) await abortMultipart(key, UploadId);
+      }
     },
 
     head: async (key) => {

@@ -8,15 +8,13 @@ const LONGEST_WAIT_MS = 5_000;
 /** Who asks for more is not waited for: the client is told to come again. */
 const MOST_RETRY_AFTER_MS = 15_000;
 const ATTEMPT_TIMEOUT_MS = 30_000;
-/** A line slower than this is taken for a broken one. */
-const LEAST_BYTES_PER_MS = 64;
+/** No attempt begins later than this: the client is told to come again. */
+const WITHIN_MS = 90_000;
 
 export interface CallOptions {
-  /** Bytes of the body: time to send them is added. */
-  bytes?: number;
   attempts?: number;
   timeoutMs?: number;
-  /** For all attempts together. */
+  /** For all attempts together, if each takes as long as one that is not for content. */
   withinMs?: number;
   signal?: AbortSignal | undefined;
 }
@@ -34,19 +32,19 @@ export function backoffMs(failures: number): number {
  */
 export async function callWithRetries<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { bytes = 0, attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, withinMs = Infinity, signal }: CallOptions = {},
+  { attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, withinMs = WITHIN_MS, signal }: CallOptions = {},
 ): Promise<T> {
   const begunAt = Date.now();
   for (let tried = 1; ; tried++) {
     try {
-      return await inTime(attempt, timeoutMs + bytes / LEAST_BYTES_PER_MS, signal);
+      return await inTime(attempt, timeoutMs, signal);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (tried >= attempts || !isPassing(error)) throw error;
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
       const rest = Math.max(asked, backoffMs(tried));
-      if (Date.now() - begunAt + rest + timeoutMs > withinMs) throw error;
+      if (Date.now() - begunAt + rest + Math.min(timeoutMs, ATTEMPT_TIMEOUT_MS) > withinMs) throw error;
       await wait(rest, undefined, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;
     }

@@ -1,4 +1,5 @@
 /** The S3 store: uploads as multipart uploads of a bucket, contents as its objects. */
+import type { S3 } from '@aws-sdk/client-s3';
 import { S3Store } from '@tus/s3-store';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
@@ -8,6 +9,7 @@ import {
   type Capabilities,
   type Commit,
   type DiscardedUpload,
+  type Discarding,
   type Ledger,
   type Store,
   StoreError,
@@ -16,7 +18,7 @@ import {
   type Written,
 } from '../store.ts';
 import { type BufferPool, createBufferPool } from './buffers.ts';
-import { bucketOf, leaveBodiesUnsigned, setUpClient } from './client.ts';
+import { bucketOf, createSender, setUpClient } from './client.ts';
 import { completeUpload, isThere } from './complete.ts';
 import { openContent } from './content.ts';
 import { createKeys, type Keys } from './keys.ts';
@@ -28,6 +30,8 @@ import { decodeState, type UploadState } from './state.ts';
 import { readTail } from './tail.ts';
 import { appendToBucket } from './write.ts';
 
+/** Tails of uploads that the catalog does not know are another service's until they are as old as this. */
+const FOREIGN_MS = 7 * 24 * 3_600_000;
 const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
@@ -60,6 +64,7 @@ class BucketStore extends S3Store implements Store {
   readonly #ledger: Ledger;
   /** Its host makes browsers save everything. */
   readonly #isSaving: boolean;
+  readonly #sender: S3;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
   /** Uploads whose bytes this process has made final, until they are discarded. */
@@ -68,11 +73,16 @@ class BucketStore extends S3Store implements Store {
   constructor(preset: Preset, settings: S3Settings, ledger: Ledger) {
     const { config, closeConnections } = setUpClient(preset, settings);
     super({ s3ClientConfig: config, useTags: false });
-    leaveBodiesUnsigned(this.client);
+    this.#sender = createSender(config);
     // Every call listens to it.
     setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
-    this.#objects = createObjects(this.client, bucketOf(settings), preset, this.#closing.signal);
+    this.#objects = createObjects(
+      { client: this.client, sender: this.#sender },
+      bucketOf(settings),
+      preset,
+      this.#closing.signal,
+    );
     this.#keys = createKeys(settings.prefix);
     this.#buffers = createBufferPool(settings.bufferBytes);
     this.#ledger = ledger;
@@ -118,20 +128,26 @@ class BucketStore extends S3Store implements Store {
     return openContent(this.#objects, key);
   }
 
-  async discardUpload({ id, storeState }: DiscardedUpload, final: 'keep' | 'remove'): Promise<void> {
+  async discardUpload({ id, storeState }: DiscardedUpload, final: Discarding): Promise<void> {
     const state = decodeState(storeState);
     const key = this.#keys.final(id);
-    const isFinal = this.#final.delete(id);
-    if (state?.multipart && !isFinal) await this.#objects.abortMultipart(key, state.multipart);
-    if (state?.doubtful) await this.#objects.abortAllMultiparts(key);
+    // Never what a content was made of: RGW may still know it as unfinished when it died while completing it.
+    const { multipart = null } = state ?? {};
+    if (multipart && final !== 'keep') await this.#objects.abortMultipart(key, multipart);
+    if (state?.doubtful) await this.#objects.abortOtherMultiparts(key, multipart);
     const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
     for (const tail of tails) await this.#objects.remove(tail);
-    if (final === 'keep' && storeState !== null) return;
     // After a crash there may be tails that no row tells of.
-    if (final === 'remove' || !isFinal) {
-      for await (const tail of this.#objects.list(this.#keys.tails(id))) await this.#objects.remove(tail.key);
-    }
+    if (final !== 'keep' || storeState === null) await this.#removeTails(id, final === 'unknown' ? FOREIGN_MS : 0);
     if (final === 'remove') await this.#objects.remove(key);
+    this.#final.delete(id);
+  }
+
+  async #removeTails(id: string, leastAgeMs: number): Promise<void> {
+    for await (const { key, modifiedAt } of this.#objects.list(this.#keys.tails(id))) {
+      if (this.#keys.ownerOfTail(key) !== id || Date.now() - modifiedAt < leastAgeMs) continue;
+      await this.#objects.remove(key);
+    }
   }
 
   async *listUnfinished(): AsyncIterable<string> {
@@ -164,7 +180,11 @@ class BucketStore extends S3Store implements Store {
   async #finalize(upload: StoredUpload, key: string, state: UploadState | null): Promise<void> {
     const { id, offset: size } = upload;
     if (size === 0) {
-      await this.#objects.putFinal(key, upload, { bytes: new Uint8Array(0), md5: MD5_OF_NOTHING });
+      await this.#objects.putFinal(key, upload, {
+        bytes: new Uint8Array(0),
+        md5: MD5_OF_NOTHING,
+        onFailure: () => undefined,
+      });
       return;
     }
     if (state === null || state.whole) {
@@ -225,7 +245,7 @@ class BucketStore extends S3Store implements Store {
         room.bytes.set(chunk, at);
         at += chunk.length;
       }
-      await use({ bytes: room.bytes, md5: tail?.md5 ?? '' });
+      await use({ bytes: room.bytes, md5: tail?.md5 ?? '', onFailure: room.spoil });
     } finally {
       room.release();
     }
@@ -255,6 +275,7 @@ class BucketStore extends S3Store implements Store {
   async close(): Promise<void> {
     this.#closing.abort(new StoreError('unavailable', 'the store is closed'));
     this.client.destroy();
+    this.#sender.destroy();
     this.#closeConnections();
   }
 

@@ -181,7 +181,7 @@ async function append(
     const begun = isAll ? undefined : beginMultipart();
     const etag = (async () => {
       try {
-        const body = { bytes: whole.bytes, md5: await md5 };
+        const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
         if (begun) return await objects.uploadPart(finalKey, await begun, whole.number, body, stopSending.signal);
         await objects.putFinal(finalKey, upload, body);
         return undefined;
@@ -216,7 +216,7 @@ async function append(
       if (end <= committed) return;
       const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
       const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
-      await objects.putTail(key, { bytes, md5: tail.md5 });
+      await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });
       await commit(end, await snapshot, { tail });
     });
     open.room.release();

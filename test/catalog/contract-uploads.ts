@@ -35,13 +35,13 @@ export function describeUploads(current: Current): void {
       const id = await addUpload(catalog);
       await catalog.commitOffset(commitTo(id, 10, { storeState: 'a note' }));
       expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
-      expect(await catalog.listUndiscarded(10)).toEqual([]);
+      expect(await catalog.listUndiscarded('', 10)).toEqual([]);
       await catalog.forgetStoreState(id);
       expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
       await catalog.endUpload(id, 1, 'terminated', null, T0);
-      expect(await catalog.listUndiscarded(10)).toMatchObject([{ id, storeState: 'a note' }]);
+      expect(await catalog.listUndiscarded('', 10)).toMatchObject([{ id, storeState: 'a note' }]);
       await catalog.forgetStoreState(id);
-      expect(await catalog.listUndiscarded(10)).toEqual([]);
+      expect(await catalog.listUndiscarded('', 10)).toEqual([]);
 
       const other = await addUpload(catalog);
       await catalog.commitOffset(commitTo(other, 10, { storeState: 'a note' }));

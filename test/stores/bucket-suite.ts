@@ -216,6 +216,29 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
+    test('what a content was made of is never aborted, in another process either', async () => {
+      const bytes = makeBytes(PART + 1, 42);
+      const done = await write(newUpload(bytes.length), Readable.from([bytes]));
+      await store.finalize(done.upload, store.keyFor(done.upload, { md5: md5(bytes), variant: 0 }));
+      const other = await openStore({ ...bucket.settings, endpoint: bucket.through(proxy.port) }, ledger);
+      newCalls();
+      await other.discardUpload(done.upload, 'keep');
+      expect(newCalls()).toEqual([]);
+      await other.close();
+      await expectContent(done.upload, bytes);
+    });
+
+    test("a 404 that is not the provider's does not say that bytes are gone", async () => {
+      const bytes = makeBytes(PART + 1, 43);
+      const done = await write(newUpload(bytes.length), Readable.from([bytes]));
+      const key = store.keyFor(done.upload, { md5: md5(bytes), variant: 0 });
+      proxy.place({ times: Infinity, fault: { kind: 'answer', status: 404, code: 'NotFound' } });
+      await expect(store.finalize(done.upload, key)).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(store.removeContent(key)).rejects.toMatchObject({ code: 'unavailable' });
+      proxy.clear();
+      await expectContent(done.upload, bytes);
+    });
+
     test('uploads that hold all the memory and stand still make room for one that moves', async () => {
       const narrow = await openStore({ ...bucket.settings, bufferBytes: 4 * PART }, ledger);
       const bytes = makeBytes(2 * PART, 40);

@@ -64,7 +64,7 @@ beforeAll(async () => {
   const { config, closeConnections } = setUpClient(OSS_PRESET, settings);
   client = new S3(config);
   closers.push(() => client.destroy(), closeConnections);
-  objects = createObjects(client, oss.bucket, OSS_PRESET, new AbortController().signal);
+  objects = createObjects({ client, sender: client }, oss.bucket, OSS_PRESET, new AbortController().signal);
   await put(bytes);
 });
 afterEach(() => {
@@ -134,7 +134,12 @@ test('ends with an error when the object is gone, or another one', async () => {
 
 test('the whole object in answer to a range is refused, and its connection let go of', async () => {
   // What OSS does with a range that ends past the object, unless told otherwise.
-  const lax = createObjects(client, oss.bucket, { ...OSS_PRESET, rangeHeaders: {} }, new AbortController().signal);
+  const lax = createObjects(
+    { client, sender: client },
+    oss.bucket,
+    { ...OSS_PRESET, rangeHeaders: {} },
+    new AbortController().signal,
+  );
   const range = { start: SIZE - 9, end: SIZE };
   await expect(openContent(lax, KEY, { range })).rejects.toMatchObject({ code: 'failed' });
   await expect.poll(() => proxy.calls().filter((call) => call.isOpen)).toEqual([]);

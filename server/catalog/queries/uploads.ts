@@ -183,12 +183,13 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     receiving.whereRef('offset', '=', 'size').orderBy('created_at').orderBy('id').limit(by.limit),
   );
 
-  const selectUndiscarded = prepare((by: { limit: number }) =>
+  const selectUndiscarded = prepare((by: { after: string; limit: number }) =>
     db
       .selectFrom('uploads')
       .select(RECORD)
       .where('store_state', 'is not', null)
       .where('state', '<>', RECEIVING)
+      .where('id', '>', by.after)
       .orderBy('id')
       .limit(by.limit),
   );
@@ -197,7 +198,10 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     db.updateTable('uploads').set({ store_state: null }).where('id', '=', by.id).where('state', '<>', RECEIVING),
   );
 
-  const deleteEnded = prepare((by: { before: number }) => db.deleteFrom('uploads').where('ended_at', '<', by.before));
+  // A row that tells what is left in the store stays until it is gone.
+  const deleteEnded = prepare((by: { before: number }) =>
+    db.deleteFrom('uploads').where('ended_at', '<', by.before).where('store_state', 'is', null),
+  );
 
   return {
     async createUpload(upload) {
@@ -252,8 +256,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       return selectUnpublished.rows(db, { limit });
     },
 
-    listUndiscarded(limit) {
-      return selectUndiscarded.rows(db, { limit });
+    listUndiscarded(after, limit) {
+      return selectUndiscarded.rows(db, { after, limit });
     },
 
     async forgetStoreState(id) {

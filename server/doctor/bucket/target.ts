@@ -6,6 +6,8 @@ import { leaveBodiesUnsigned, setUpClient } from '../../../stores/s3/client.ts';
 import { callWithRetries } from '../../../stores/s3/retry.ts';
 import type { Preset, S3Settings } from '../../../stores/s3/settings.ts';
 
+/** On a slower line it gives up. */
+const LEAST_BYTES_PER_MS = 64;
 const CALL_TIMEOUT_MS = 15_000;
 
 export interface Target {
@@ -38,9 +40,8 @@ export function openTarget(preset: Preset, settings: S3Settings, signal: AbortSi
     url: async () => new URL(await getSignedUrl(client, new HeadBucketCommand({ Bucket: bucket }))),
     call: (attempt, bytes = 0) =>
       callWithRetries((abortSignal) => attempt({ abortSignal }), {
-        bytes,
         attempts: 1,
-        timeoutMs: CALL_TIMEOUT_MS,
+        timeoutMs: CALL_TIMEOUT_MS + bytes / LEAST_BYTES_PER_MS,
         signal,
       }),
     made: { keys: new Set(), multiparts: new Map() },
