@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import { StoreError } from '../stores/store.ts';
@@ -12,17 +13,22 @@ import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
+import { loadWebPage } from './http/web-page.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
 import { TidemarkError } from './uploads/errors.ts';
+import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createSweeper } from './uploads/sweep.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
+
+/** Where the build leaves the page, beside the compiled service. */
+const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
@@ -78,6 +84,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         lockTimeoutMs: config.lockTimeoutMs,
         instant: config.access.instant,
       },
+      events: createFileEvents(),
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };
@@ -92,6 +99,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
       config,
       uploads,
       files,
+      events: parts.events,
+      stopping: stopping.signal,
+      web: await loadWebPage(WEB_FOLDER),
       log,
       listening: () => localUrl,
       tus: createTusEndpoint({

@@ -1,0 +1,149 @@
+/** The files as they are listed: pages of the catalog, kept up to date by what the service tells. */
+import { ApiError, type FileJson, listFiles } from './api.ts';
+
+export interface ListOrder {
+  sort: 'uploaded' | 'name' | 'size';
+  order: 'asc' | 'desc';
+  search: string;
+}
+
+export interface CatalogEvents {
+  /** Entries were loaded or removed, or the state has changed. */
+  onChange(): void;
+  onInserted(index: number): void;
+  onRenewed(file: FileJson): void;
+}
+
+export interface CatalogList {
+  readonly files: readonly FileJson[];
+  readonly state: 'loading' | 'ready' | 'lost' | 'locked';
+  readonly order: Readonly<ListOrder>;
+  setOrder(order: Partial<ListOrder>): void;
+  /** From the start, with at least as many entries as there are. */
+  reload(): Promise<void>;
+  /** The next page, if there is one. */
+  more(): Promise<void>;
+  put(file: FileJson): void;
+  /** Takes it off the list; puts it back with the returned function. */
+  take(id: string): () => void;
+}
+
+const PAGE = 200;
+const MOST = 1_000;
+const RETRY_MS = 3_000;
+
+export function createCatalog(events: CatalogEvents): CatalogList {
+  let files: FileJson[] = [];
+  let cursor: string | null = null;
+  let state: CatalogList['state'] = 'loading';
+  let order: ListOrder = { sort: 'uploaded', order: 'desc', search: '' };
+  let running: AbortController | null = null;
+  let timer: number | undefined;
+
+  async function load(from: string | null, limit: number): Promise<void> {
+    running?.abort();
+    clearTimeout(timer);
+    const current = new AbortController();
+    running = current;
+    const { sort, order: direction, search } = order;
+    try {
+      const page = await listFiles(
+        {
+          limit: String(limit),
+          sort,
+          order: direction,
+          ...(search ? { search } : {}),
+          ...(from === null ? {} : { cursor: from }),
+        },
+        current.signal,
+      );
+      if (running !== current) return;
+      const known = from === null ? [] : files;
+      const ids = new Set(known.map((file) => file.id));
+      files = [...known, ...page.files.filter((file) => !ids.has(file.id))];
+      cursor = page.nextCursor;
+      state = 'ready';
+    } catch (error) {
+      if (running !== current) return;
+      const locked = error instanceof ApiError && error.status === 401;
+      state = locked ? 'locked' : 'lost';
+      if (!locked) timer = window.setTimeout(() => void load(from, limit), RETRY_MS);
+    }
+    running = null;
+    events.onChange();
+  }
+
+  function reload(): Promise<void> {
+    return load(null, Math.min(MOST, Math.max(PAGE, files.length)));
+  }
+
+  /** Where it belongs: as the service orders, newest or first letters first. */
+  function compare(a: FileJson, b: FileJson): number {
+    const by =
+      order.sort === 'size'
+        ? a.size - b.size
+        : order.sort === 'name'
+          ? Number(a.name > b.name) - Number(a.name < b.name)
+          : Date.parse(a.uploadedAt) - Date.parse(b.uploadedAt);
+    return order.order === 'asc' ? by : -by;
+  }
+
+  function matches(file: FileJson): boolean {
+    return lower(file.name).includes(lower(order.search));
+  }
+
+  function insert(file: FileJson): void {
+    if (!matches(file)) return;
+    const after = files.findIndex((other) => compare(file, other) <= 0);
+    // Beyond what is loaded, it comes with its page.
+    if (after < 0 && cursor !== null) return;
+    const index = after < 0 ? files.length : after;
+    files.splice(index, 0, file);
+    events.onInserted(index);
+  }
+
+  return {
+    get files() {
+      return files;
+    },
+    get state() {
+      return state;
+    },
+    get order() {
+      return order;
+    },
+    setOrder: (changed) => {
+      order = { ...order, ...changed };
+      void load(null, PAGE);
+    },
+    reload,
+    more: async () => {
+      if (cursor !== null && running === null && state === 'ready') await load(cursor, PAGE);
+    },
+    put: (file) => {
+      if (state !== 'ready') return;
+      const index = files.findIndex(({ id }) => id === file.id);
+      if (index < 0) insert(file);
+      else {
+        files[index] = file;
+        events.onRenewed(file);
+      }
+      events.onChange();
+    },
+    take: (id) => {
+      const index = files.findIndex((file) => file.id === id);
+      const [taken] = index < 0 ? [] : files.splice(index, 1);
+      if (taken) events.onChange();
+      return () => {
+        if (!taken || files.some((file) => file.id === id)) return;
+        insert(taken);
+        events.onChange();
+      };
+    },
+  };
+}
+
+/** The service leaves the case of letters other than ASCII's as it is. */
+function lower(text: string): string {
+  return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
