@@ -25,7 +25,8 @@ export function askForToken(given: Record<string, string>): void {
   // Another request has got a better one meanwhile.
   if (given['Authorization'] !== authorization()['Authorization']) return;
   const dialog = byId<HTMLDialogElement>('token-dialog');
-  refused = token !== null;
+  // Asked again without one, the last one was still refused.
+  refused ||= token !== null;
   forget();
   if (!dialog.open) dialog.showModal();
   showState();
@@ -50,7 +51,10 @@ export function startAccess(): void {
     event.preventDefault();
     void tryToken(input.value.trim());
   });
-  dialog.addEventListener('close', showState);
+  dialog.addEventListener('close', () => {
+    refused = false;
+    showState();
+  });
   byId('token-later').addEventListener('click', () => dialog.close());
   byId('forget').addEventListener('click', () => {
     if (token === null) dialog.showModal();

@@ -39,6 +39,8 @@ export function createCatalog(events: CatalogEvents): CatalogList {
   let order: ListOrder = { sort: 'uploaded', order: 'desc', search: '' };
   let running: AbortController | null = null;
   let timer: number | undefined;
+  /** Taken off the list: an answer that is on its way may still tell of them. */
+  const hidden = new Set<string>();
 
   async function load(from: string | null, limit: number): Promise<void> {
     running?.abort();
@@ -60,7 +62,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
       if (running !== current) return;
       const known = from === null ? [] : files;
       const ids = new Set(known.map((file) => file.id));
-      files = [...known, ...page.files.filter((file) => !ids.has(file.id))];
+      files = [...known, ...page.files.filter((file) => !ids.has(file.id) && !hidden.has(file.id))];
       cursor = page.nextCursor;
       state = 'ready';
     } catch (error) {
@@ -121,7 +123,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
       if (cursor !== null && running === null && state === 'ready') await load(cursor, PAGE);
     },
     put: (file) => {
-      if (state !== 'ready') return;
+      if (state !== 'ready' || hidden.has(file.id)) return;
       const index = files.findIndex(({ id }) => id === file.id);
       if (index < 0) insert(file);
       else {
@@ -131,10 +133,12 @@ export function createCatalog(events: CatalogEvents): CatalogList {
       events.onChange();
     },
     take: (id) => {
+      hidden.add(id);
       const index = files.findIndex((file) => file.id === id);
       const [taken] = index < 0 ? [] : files.splice(index, 1);
       if (taken) events.onChange();
       return () => {
+        hidden.delete(id);
         if (!taken || files.some((file) => file.id === id)) return;
         insert(taken);
         events.onChange();

@@ -3,9 +3,9 @@ import { deleteFile, type FileJson, renameFile } from './api.ts';
 import { type CatalogList, createCatalog, type ListOrder } from './catalog.ts';
 import { byId, make, setText, shownName } from './dom.ts';
 import { formatSize, formatTime } from './format.ts';
-import { localeTag, onLanguage, type PlainText, texts } from './i18n.ts';
+import { onLanguage, type PlainText, texts } from './i18n.ts';
 import { isAcceptable } from './names.ts';
-import { announce, notify } from './notices.ts';
+import { notify } from './notices.ts';
 import { download, openPreview, previewKind } from './preview.ts';
 import { createWindowed } from './windowed.ts';
 
@@ -81,9 +81,10 @@ export function startFilesView(): CatalogList {
     open.title = name;
     open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
     setText(facts, `${formatSize(file.size)} · ${formatTime(file.uploadedAt)}`);
-    setText(md5, file.md5.slice(0, 8));
+    const short = file.md5.slice(0, 8);
+    setText(md5, short);
     md5.title = t.copyMd5(file.md5);
-    md5.ariaLabel = t.copyMd5(file.md5);
+    md5.ariaLabel = t.copyMd5(short);
     const labels = [t.download, t.copyAddress, t.rename, t.deleteFile];
     row.querySelectorAll<HTMLButtonElement>('.act').forEach((button, index) => {
       const label = labels[index] ?? '';
@@ -116,7 +117,11 @@ export function startFilesView(): CatalogList {
     input.focus();
     const dot = file.name.lastIndexOf('.');
     input.setSelectionRange(0, dot > 0 ? dot : file.name.length);
+    let ended = false;
     const end = (): void => {
+      // Taking the form away takes the focus from it, which would save once more.
+      if (ended) return;
+      ended = true;
       if (renaming === file.id) renaming = null;
       form.remove();
       row.querySelector<HTMLButtonElement>('.rename')?.focus({ preventScroll: true });
@@ -124,7 +129,7 @@ export function startFilesView(): CatalogList {
     let running = false;
     const save = async (): Promise<void> => {
       const name = input.value.trim();
-      if (running || !form.isConnected) return;
+      if (running || ended || !form.isConnected) return;
       if (name === file.name) return end();
       if (!isAcceptable(name)) return setText(problem, t.badName);
       running = true;
@@ -156,7 +161,6 @@ export function startFilesView(): CatalogList {
     next?.focus({ preventScroll: true });
     const putBack = catalog.take(file.id);
     const name = shownName(file.name);
-    announce(t.deleted(name));
     notify(t.deleted(name), { label: t.undo, run: putBack }, () => {
       deleteFile(file.id).catch((error: unknown) => {
         if ((error as { status?: number }).status === 404) return;
@@ -194,7 +198,6 @@ export function startFilesView(): CatalogList {
     const t = texts();
     search.placeholder = t.search;
     search.ariaLabel = t.search;
-    search.lang = localeTag();
     sort.ariaLabel = t.sort;
     const index = Math.max(0, sort.selectedIndex);
     sort.replaceChildren(...ORDERS.map(({ key }) => make('option', {}, t[key])));

@@ -19,9 +19,9 @@ export function texts(): Texts {
   return LANGUAGES[current].texts;
 }
 
-/** For numbers and dates. */
+/** For numbers and dates: as the browser's own region writes them, in the chosen language. */
 export function localeTag(): string {
-  return LANGUAGES[current].tag;
+  return navigator.languages.find((tag) => tag.startsWith(current)) ?? LANGUAGES[current].tag;
 }
 
 export function onLanguage(listener: () => void): void {

@@ -12,12 +12,12 @@ export function announce(text: string): void {
 }
 
 /**
- * Shows a notice for a while; longer while it has the pointer or the focus.
+ * Shows a notice for a while, and says it; longer while it has the pointer or the focus.
  *
  * @param onGone - called when it went without the action.
  */
 export function notify(text: string, action?: { label: string; run: () => void }, onGone?: () => void): void {
-  const notice = make('div', { className: 'toast', attributes: { role: 'status' } }, make('p', { dir: 'auto' }, text));
+  const notice = make('div', { className: 'toast' }, make('p', { dir: 'auto' }, text));
   let ended = false;
   const end = (acted: boolean): void => {
     if (ended) return;
@@ -40,4 +40,5 @@ export function notify(text: string, action?: { label: string; run: () => void }
   window.setTimeout(later, action ? SHOWN_MS : SHOWN_MS / 2);
   window.addEventListener('pagehide', () => end(false), { once: true });
   byId('toasts').append(notice);
+  announce(text);
 }

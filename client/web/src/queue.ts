@@ -50,6 +50,7 @@ export interface QueueEvents {
 const SENDING_AT_ONCE = 3;
 const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const NOTE_EVERY_MS = 1_000;
+const LOOK_AGAIN_MS = 3_000;
 
 export function createQueue(events: QueueEvents, limit: () => number | null): Queue {
   const items: Item[] = [];
@@ -276,6 +277,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     const taken = fresh.filter((item) => item.state !== 'failed');
     note(...taken);
     for (const item of taken) holdUpload(item.id);
+    for (const item of fresh) if (item.state === 'failed') events.onOver(item);
     pump();
   }
 
@@ -312,6 +314,8 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     if (item.state !== 'interrupted') return;
     const file = await keptFile(item.id, false);
     if (item.state !== 'interrupted') return;
+    // What was on the line when the page went may have arrived since.
+    window.setTimeout(() => void lookUp(item), LOOK_AGAIN_MS);
     if (file === 'ask') change(item, { needsClick: true });
     else if (file) {
       continueWith(item, file);
@@ -321,7 +325,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
 
   /** How much of it the service has by now. */
   async function lookUp(item: Item): Promise<void> {
-    if (item.url === null) return;
+    if (item.url === null || item.state !== 'interrupted') return;
     const state = await uploadState(item.url).catch(() => undefined);
     if (state === undefined || item.state !== 'interrupted') return;
     if (state === null) change(item, { url: null, sent: 0, fromStart: true });

@@ -18,7 +18,7 @@ export function createRate(): Rate {
       samples.push({ at, bytes });
       samples = samples.filter((sample) => at - sample.at <= WINDOW_MS);
       const first = samples[0];
-      if (!first || at - first.at < 1_500) return smooth;
+      if (!first || at - first.at < 2_500) return smooth;
       const now = ((bytes - first.bytes) / (at - first.at)) * 1000;
       smooth = smooth === null ? now : smooth + (now - smooth) * SMOOTHING;
       return smooth;

@@ -18,7 +18,7 @@ export const en = {
   retry: 'Try again',
   chooseAgain: 'Choose the file again',
   goOn: 'Go on',
-  remove: 'Remove from the list',
+  remove: 'Remove',
   open: 'Open',
 
   queued: 'Waiting for its turn',

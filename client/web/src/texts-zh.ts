@@ -20,7 +20,7 @@ export const zh: Texts = {
   retry: '重试',
   chooseAgain: '重新选择文件',
   goOn: '继续',
-  remove: '从列表移除',
+  remove: '移除',
   open: '打开',
 
   queued: '排队中',

@@ -81,9 +81,11 @@ export function startTransfer(
   });
   uppy.on('upload-success', (_, response) => {
     const { xhr } = (response.body ?? {}) as { xhr?: XMLHttpRequest };
+    dispose();
     if (end()) events.onDone(xhr?.getResponseHeader('Tidemark-File-Id') ?? null);
   });
   uppy.on('upload-error', (_, error) => {
+    dispose();
     if (end()) events.onFailed(reasonOf(error));
   });
 
@@ -99,6 +101,11 @@ export function startTransfer(
     const first = !ended;
     ended = true;
     return first;
+  }
+
+  /** Once its plugin has let go of the upload: before, it would end it at the service, and the file with it. */
+  function dispose(): void {
+    setTimeout(() => uppy.destroy());
   }
 
   function setPaused(wanted: boolean): void {
@@ -127,8 +134,7 @@ export function startTransfer(
     pause: () => setPaused(true),
     resume: () => setPaused(false),
     cancel: () => {
-      end();
-      uppy.removeFile(id);
+      if (end()) uppy.removeFile(id);
     },
   };
 }

@@ -100,8 +100,8 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
     inserted: (index) => {
       const height = rowHeight();
       const { top } = list.getBoundingClientRect();
-      if (top + index * height < 0 && !scheduled) window.scrollBy(0, height);
       list.style.height = `${parts.items().length * height}px`;
+      if (top + index * height < 0) window.scrollBy(0, height);
       schedule();
     },
     rowOf: (item) => rows.get(parts.keyOf(item))?.row,
