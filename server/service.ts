@@ -62,7 +62,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await makeFolder(dirname(config.database.file));
     const catalog = await openSqliteCatalog({ file: config.database.file });
     opened.push(() => catalog.close());
-    const store = await openStore(config.store.kind, { dataDir: config.dataDir });
+    const store = await openStore(config.store, {
+      dataDir: config.dataDir,
+      ledger: { parts: (id) => catalog.listParts(id) },
+    });
     opened.push(() => store.close());
     const digests = createDigestPool(config.digests);
     opened.push(() => digests.close());

@@ -9,6 +9,7 @@
  * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
  *   key never change afterwards.
  * - `discardUpload` and `removeContent` are idempotent: what is not there is not an error.
+ *   What `removeContent` has removed stays removed after a power cut.
  * - Errors leave as StoreError, with the cause kept.
  *
  * Offsets and sizes are bytes.
@@ -24,7 +25,7 @@ export interface Capabilities {
   readonly terminate: boolean;
   /** `listUnfinished` names what is in the store, so that strays can be swept. */
   readonly listUnfinished: boolean;
-  /** `listContents` names all final bytes; their keys begin with the MD5 of the content. */
+  /** `listContents` names all final bytes, so that those of no content can be told of. */
   readonly listContents: boolean;
 }
 
@@ -35,6 +36,8 @@ export interface StoredUpload {
   readonly offset: number;
   readonly snapshot: Uint8Array | null;
   readonly bootId: string | null;
+  /** What the store keeps of it: its last commit's; no one else reads it. */
+  readonly storeState: string | null;
   readonly filename: string | null;
   readonly filetype: string | null;
 }
@@ -47,15 +50,26 @@ export interface StoredPart {
   snapshot: Uint8Array;
 }
 
+/** The rows of parts, for stores that need them all at the end. */
+export interface Ledger {
+  /** Of one upload, in order. */
+  parts(uploadId: string): Promise<readonly StoredPart[]>;
+}
+
+/** What a store needs to know of an upload to remove what it left. */
+export type DiscardedUpload = Pick<StoredUpload, 'id' | 'storeState'>;
+
 /** Bytes up to `offset` are durable; `snapshot` is the digest state there. */
 export interface Commit {
   offset: number;
   snapshot: Uint8Array;
   bootId: string | null;
+  /** Replaces what the store kept before; null where it is left out. */
+  storeState?: string | null;
   part?: StoredPart;
   /**
-   * The caller may leave it out when the upload is published at once: should the process
-   * die in between, `recoverUpload` establishes the same.
+   * The caller may leave it out when the upload is published at once: once `finalize` has
+   * been through, `recoverUpload` establishes the same, and before that nothing was told.
    */
   optional?: boolean;
 }
@@ -107,8 +121,13 @@ export interface Store {
    * content that is in the catalog.
    */
   readUpload(upload: StoredUpload): Promise<Readable | null>;
-  /** Removes an upload's unfinished bytes, also after its publication; final ones stay. */
-  discardUpload(id: string): Promise<void>;
+  /**
+   * Removes an upload's unfinished bytes, also after its publication.
+   *
+   * @param final - bytes that are under the upload's own key already: `keep` where a
+   *   content may have them. A store whose keys are named for contents keeps them always.
+   */
+  discardUpload(upload: DiscardedUpload, final: 'keep' | 'remove'): Promise<void>;
   /** Ids of uploads that have unfinished bytes, be it one; only with capability `listUnfinished`. */
   listUnfinished(): AsyncIterable<string>;
 

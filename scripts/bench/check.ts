@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import { Database } from '../../server/catalog/sqlite/database.ts';
 import { startService } from '../support/service.ts';
 import { median, printTable } from './table.ts';
 

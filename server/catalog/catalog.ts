@@ -41,6 +41,8 @@ export interface UploadRecord extends Declaration {
   epoch: number;
   /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
   bootId: string | null;
+  /** What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`. */
+  storeState: string | null;
   /** Why the upload was rejected: a code of the error catalogue. */
   reason: string | null;
   /** The file it became, once complete. */
@@ -77,6 +79,8 @@ export interface OffsetCommit {
   /** When the last of these bytes arrived. */
   lastByteAt: number;
   expiresAt: number;
+  /** Replaces what was kept; null where it is left out. */
+  storeState?: string | null;
   part?: PartRecord;
 }
 
@@ -177,6 +181,10 @@ export interface Catalog {
   listExpired(now: number, limit: number): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes. */
   listUnpublished(limit: number): Promise<UploadRecord[]>;
+  /** Uploads that have ended while the store still keeps something of them. */
+  listUndiscarded(limit: number): Promise<UploadRecord[]>;
+  /** The store keeps nothing of this upload any more, which has ended. */
+  forgetStoreState(id: string): Promise<void>;
   /** Ids of these uploads that are receiving: what a store may not sweep. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
   /** Forgets uploads that ended (other than complete) before `before`; returns how many. */

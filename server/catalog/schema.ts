@@ -50,6 +50,8 @@ export interface UploadsTable {
   snapshot: Uint8Array | null;
   epoch: number;
   boot_id: string | null;
+  /** Opaque: only the store reads it. */
+  store_state: string | null;
   reason: string | null;
   /** The upload lives as long as the file it became. */
   file_id: string | null;

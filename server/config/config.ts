@@ -36,7 +36,24 @@ export interface Config {
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
 
-export type StoreConfig = { kind: 'local' };
+export type StoreConfig = { kind: 'local' } | BucketConfig;
+
+export interface BucketConfig {
+  kind: 's3' | 'ceph' | 'oss';
+  /** Null: AWS's own for the region. */
+  endpoint: string | null;
+  /** Null: the store's own default. */
+  region: string | null;
+  bucket: string;
+  /** Put before every key: '' or ends with a slash. */
+  prefix: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** Memory for parts on their way (`S3_BUFFER_BYTES`). */
+  bufferBytes: number;
+  /** The bucket in the path rather than in the host name. Null: the store's own default. */
+  pathStyle: boolean | null;
+}
 
 export type DatabaseConfig = { kind: 'sqlite'; file: string };
 

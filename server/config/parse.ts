@@ -3,14 +3,14 @@ import { join, resolve } from 'node:path';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
 import { parseOrigin, parseTokens } from './access.ts';
 import { isLoopback, isProxyRange, parseHost } from './addresses.ts';
+import { readStore } from './bucket.ts';
 import type { Config, DatabaseConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
-import { parseBytes, parseDuration } from './units.ts';
+import { createReader, type Reader } from './reader.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
-const STORES = ['local'] as const;
 
 /** The longest delay a timer takes is 2^31 - 1 ms; a longer one fires at once. */
 const LONGEST_WAIT = '1d';
@@ -35,7 +35,7 @@ export function parseConfig(env: Env): Config {
     publicUrl,
     basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
     trustProxy: read.list('TRUST_PROXY'),
-    store: { kind: read.oneOf('STORE', STORES, 'local') },
+    store: readStore(read),
     database: readDatabase(read, dataDir),
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
@@ -56,73 +56,6 @@ export function parseConfig(env: Env): Config {
   checkAccess(config, tokensText !== undefined, read);
   if (problems.length > 0) throw new ConfigError(problems);
   return deepFreeze(config);
-}
-
-type Reader = ReturnType<typeof createReader>;
-
-function createReader(env: Env, problems: ConfigProblem[]) {
-  function problem(variable: string, message: string): void {
-    problems.push({ variable, message });
-  }
-
-  function optional(variable: string): string | undefined {
-    return env[variable]?.trim() || undefined;
-  }
-
-  function text(variable: string, fallback: string): string {
-    return optional(variable) ?? fallback;
-  }
-
-  function wholeNumber(variable: string, fallback: number, least: number, most: number): number {
-    const given = optional(variable);
-    if (given === undefined) return fallback;
-    const value = Number(given);
-    if (/^\d+$/.test(given) && value >= least && value <= most) return value;
-    problem(variable, `must be a whole number from ${least} to ${most}, not ${quote(given)}`);
-    return fallback;
-  }
-
-  function oneOf<T extends string>(variable: string, choices: readonly T[], fallback: T): T {
-    const given = optional(variable)?.toLowerCase();
-    const choice = choices.find((value) => value === (given ?? fallback));
-    if (choice !== undefined) return choice;
-    const right = choices.length > 1 ? `one of ${choices.join(', ')}` : `${choices[0]} in this version`;
-    problem(variable, `must be ${right}, not ${quote(given ?? '')}`);
-    return fallback;
-  }
-
-  function bytes(variable: string): number | null {
-    const given = optional(variable);
-    if (given === undefined) return null;
-    const value = parseBytes(given);
-    if (value !== undefined && value > 0) return value;
-    problem(variable, `must be a size such as 500MB or 10GiB, not ${quote(given)}`);
-    return null;
-  }
-
-  function duration(variable: string, fallback: string, longest: string): number {
-    const given = text(variable, fallback);
-    const value = parseDuration(given);
-    if (value !== undefined && value > 0 && value <= (parseDuration(longest) ?? 0)) return value;
-    problem(variable, `must be a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
-    return 0;
-  }
-
-  function flag(variable: string): boolean {
-    return (
-      oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !==
-      null
-    );
-  }
-
-  function list(variable: string): string[] {
-    return (optional(variable) ?? '')
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '');
-  }
-
-  return { problem, optional, text, wholeNumber, oneOf, bytes, duration, flag, list };
 }
 
 function readHost(read: Reader, variable: string, elsewhere: string): string | null {

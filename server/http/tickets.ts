@@ -1,7 +1,7 @@
 /**
  * Tickets: what a browser shows and saves by itself (`<video>`, `<a download>`) carries no
  * Authorization header. A page with a token gets a cookie that opens GET and HEAD below
- * /files/ for an hour, and nothing else. See docs/decisions/0010-files-behind-a-token-in-the-page.md.
+ * /files/ for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AccessConfig } from '../config/config.ts';

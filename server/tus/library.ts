@@ -35,7 +35,12 @@ export interface Exchange {
 interface Held {
   readonly lease: Lease;
   readonly stop: AbortController;
-  upload: UploadRecord | undefined;
+  upload: UploadRecord;
+}
+
+function requireHeld(held: Held | undefined, id: string): Held {
+  if (!held) throw new Error(`no lease on upload ${id}`);
+  return held;
 }
 
 type Handler = Server['handlers'][keyof Server['handlers']];
@@ -111,7 +116,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
         stop.abort(new TidemarkError('upload_taken_over'));
       },
     });
-    const entry: Held = { lease, stop, upload: exchange.upload };
+    const entry: Held = { lease, stop, upload: await readUnderLease(exchange, id, lease) };
     leases.set(id, entry);
     return {
       lock: async () => undefined,
@@ -120,6 +125,16 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
         await lease.release();
       },
     };
+  }
+
+  /** What may have changed while the request waited for the lease; what it has just made has not. */
+  async function readUnderLease({ upload }: Exchange, id: string, lease: Lease): Promise<UploadRecord> {
+    try {
+      return upload ?? (await uploads.peek(id));
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
   }
 
   /** In place of HEAD's lock. */
@@ -137,8 +152,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     context: CancellationContext,
   ): Promise<number> {
     const exchange = exchangeOf(context);
-    const { lease, stop, upload: state } = heldBy(upload.id);
-    if (!state) throw new Error(`upload ${upload.id} was not read under its lease`);
+    const { lease, stop, upload: state } = requireHeld(leases.get(upload.id), upload.id);
     if (state.state !== 'receiving') {
       // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
       // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
@@ -154,12 +168,6 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const exchange = exchanges.get(key);
     if (!exchange) throw new Error('a request of no exchange');
     return exchange;
-  }
-
-  function heldBy(id: string): Held {
-    const entry = leases.get(id);
-    if (!entry) throw new Error(`no lease on upload ${id}`);
-    return entry;
   }
 
   return {
@@ -195,9 +203,7 @@ class UploadsDataStore extends DataStore {
   }
 
   override async getUpload(id: string): Promise<Upload> {
-    const record = await this.#uploads.peek(id);
-    const held = this.#held(id);
-    if (held) held.upload = record;
+    const record = this.#held(id)?.upload ?? (await this.#uploads.peek(id));
     return new Upload({
       id,
       offset: record.offset,
@@ -207,19 +213,13 @@ class UploadsDataStore extends DataStore {
   }
 
   override async declareUploadLength(id: string, size: number): Promise<void> {
-    const held = this.#requireHeld(id);
+    const held = requireHeld(this.#held(id), id);
     await this.#uploads.declareLength(id, held.lease, size);
-    if (held.upload) held.upload = { ...held.upload, size };
+    held.upload = { ...held.upload, size };
   }
 
   override async remove(id: string): Promise<void> {
-    await this.#uploads.terminate(id, this.#requireHeld(id).lease);
-  }
-
-  #requireHeld(id: string): Held {
-    const held = this.#held(id);
-    if (!held) throw new Error(`no lease on upload ${id}`);
-    return held;
+    await this.#uploads.terminate(id, requireHeld(this.#held(id), id).lease);
   }
 
   override async write(): Promise<number> {

@@ -5,6 +5,7 @@ import type { DigestSet } from '../../stores/digests/digests.ts';
 import { equalStreams } from '../../stores/equal-streams.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
+import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
@@ -161,12 +162,13 @@ async function finalizeAsNew(
 async function cleanUp(parts: Parts, upload: UploadRecord, others: ContentRecord[] | null): Promise<void> {
   const { store } = parts;
   try {
-    await store.discardUpload(upload.id);
+    await discard(parts, upload, others ? 'remove' : 'keep');
     if (!others?.[0]) return;
     const { md5 } = others[0];
     const variants = Math.max(...others.map((content) => content.variant)) + 2;
-    for (let variant = 0; variant < variants; variant++) {
-      const key = store.keyFor(upload, { md5, variant });
+    // A store may have one key for all variants.
+    const keys = new Set(Array.from({ length: variants }, (_, variant) => store.keyFor(upload, { md5, variant })));
+    for (const key of keys) {
       if (!others.some((content) => content.key === key)) await store.removeContent(key);
     }
   } catch (error) {
@@ -179,5 +181,5 @@ async function reject(parts: Parts, upload: UploadRecord, epoch: number): Promis
   const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch', Date.now());
   if (!ended) throw new TidemarkError('upload_taken_over');
   await parts.catalog.durable();
-  await parts.store.discardUpload(upload.id);
+  await discard(parts, upload, 'remove');
 }

@@ -1,6 +1,5 @@
 /** Receiving: bytes of one request into the store and the ledger, and on to publication. */
 import type { Readable } from 'node:stream';
-import type { DigestSet } from '../../stores/digests/digests.ts';
 import type { Commit } from '../../stores/store.ts';
 import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
@@ -34,15 +33,16 @@ export async function receive(
 ): Promise<Received> {
   const { catalog, store, limits } = parts;
   const { id } = upload;
-  if (upload.state !== 'receiving') throw new TidemarkError('upload_taken_over');
   const { lease } = options;
   let expiresAt = upload.expiresAt;
   const { signal, unlink } = linkSignals(options.signal, parts.stopping);
 
   /** The commit that makes the upload whole: the publication records the same, so that this one can be saved. */
   let last: Commit | undefined;
+  let { storeState } = upload;
 
   async function commit(progress: Commit): Promise<void> {
+    storeState = progress.storeState ?? null;
     if (progress.offset === upload.size && progress.optional) last = progress;
     else await record(progress);
   }
@@ -61,8 +61,20 @@ export async function receive(
     if (!committed) throw new TidemarkError('upload_taken_over');
   }
 
+  /** After a failure, which is what the client is to hear of. */
+  async function recordLast(): Promise<void> {
+    if (!last) return;
+    try {
+      await record(last);
+    } catch (error) {
+      parts.log.warn({ uploadId: id, err: error }, 'the last bytes are not in the ledger: to be recovered');
+    }
+  }
+
   let written;
   try {
+    // What the row tells the store to be superseded goes now: not before the row is there for good.
+    if (storeState !== null) await catalog.durable();
     written = await store.writeUpload(source, upload, {
       digests: parts.digests,
       commit,
@@ -72,21 +84,22 @@ export async function receive(
   } catch (error) {
     // What the store took may be ahead of the ledger now.
     writers.markUnsettled(id);
-    if (last) await record(last);
+    await recordLast();
     await catalog.durable();
     throw error;
   } finally {
     unlink();
   }
 
-  if (written.digests) {
-    const complete: UploadRecord = { ...upload, offset: written.offset };
+  const { digests } = written;
+  if (digests) {
+    const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
     try {
-      const file = await publishOnce(parts, writers, complete, lease.epoch, written.digests);
+      const file = await writers.publishing(id, () => publish(parts, complete, lease.epoch, digests));
       return { offset: written.offset, file, expiresAt, interrupted: undefined };
     } catch (error) {
       // Whole it is all the same, unless it was refused: the next who looks publishes it.
-      if (last && !hasCode(error, 'digest_mismatch') && !hasCode(error, 'upload_taken_over')) await record(last);
+      if (!hasCode(error, 'digest_mismatch')) await recordLast();
       throw error;
     }
   }
@@ -104,24 +117,10 @@ export async function finish(parts: Parts, writers: Writers, id: string, lease: 
   const upload = await requireReceiving(parts, id);
   const lane = parts.digests.open(upload.snapshot);
   try {
-    return await publishOnce(parts, writers, upload, lease.epoch, await lane.digests());
+    const digests = await lane.digests();
+    return await writers.publishing(id, () => publish(parts, upload, lease.epoch, digests));
   } finally {
     lane.close();
-  }
-}
-
-/** Publishes; whatever comes of it, what was known of the upload in this process does not hold any more. */
-async function publishOnce(
-  parts: Parts,
-  writers: Writers,
-  upload: UploadRecord,
-  epoch: number,
-  digests: DigestSet,
-): Promise<FileRecord> {
-  try {
-    return await publish(parts, upload, epoch, digests);
-  } finally {
-    writers.forget(upload.id);
   }
 }
 

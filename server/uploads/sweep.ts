@@ -1,16 +1,18 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
 import { finish } from './receive.ts';
 import type { Parts } from './parts.ts';
 import type { Uploads } from './contract.ts';
+import { isWhole } from './uploads.ts';
 import type { Writers } from './writers.ts';
 
 /** How long an ended upload answers 410 rather than 404. */
 const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
 const BATCH = 100;
-const MD5_DIGITS = 32;
 
 export interface Sweeper {
   /** Removals that were cut short: before the first request, as it may publish anew under one of their keys. */
@@ -29,9 +31,10 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   async function run(): Promise<void> {
     await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
-    await attempt(undefined, 'looking over contents', sweepContents);
+    await attempt(undefined, 'looking over contents', reportStrays);
     while (!parts.stopping.aborted) {
       await attempt(undefined, 'expiry', sweepExpired);
+      await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
     }
   }
@@ -61,32 +64,50 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
         if (writers.needsRecovery(id) && !writers.isHeld(id)) await attempt(id, 'recovery', () => settle(id));
       } else if (!writers.isHeld(id)) {
         log.info({ uploadId: id }, 'stray bytes removed');
-        await attempt(id, 'removal of stray bytes', () => store.discardUpload(id));
+        await attempt(id, 'removal of stray bytes', () => removeStrayParts(id));
       }
     }
   }
 
-  /** After a start: bytes that were made final for a publication that never came, or outlived their removal. */
-  async function sweepContents(): Promise<void> {
+  async function removeStrayParts(id: string): Promise<void> {
+    // It may have become a content, whose bytes stay.
+    await discard(parts, (await catalog.findUpload(id)) ?? { id, storeState: null }, 'keep');
+  }
+
+  /** Uploads that ended while the store could not be reached, or just before a crash. */
+  async function sweepUndiscarded(): Promise<void> {
+    for (const upload of await catalog.listUndiscarded(BATCH)) {
+      if (parts.stopping.aborted) return;
+      // Whoever ended it is at it.
+      if (writers.isHeld(upload.id)) continue;
+      await attempt(upload.id, 'removal of what an upload left', () => discardEnded(upload));
+    }
+  }
+
+  async function discardEnded(upload: UploadRecord): Promise<void> {
+    // One that became a file may have been folded into another's content.
+    const key = store.keyFor(upload, { md5: upload.md5 ?? '', variant: 0 });
+    const isContent = upload.state === 'complete' && (await catalog.filterKeys([key])).has(key);
+    await discard(parts, upload, isContent ? 'keep' : 'remove');
+  }
+
+  /**
+   * After a start: tells of final bytes that no content has. They are left alone: where the
+   * catalog is an older copy, or another one, they are somebody's files.
+   */
+  async function reportStrays(): Promise<void> {
     if (!store.capabilities.listContents) return;
+    let strays = 0;
+    let example: string | undefined;
     for await (const keys of inBatches(store.listContents())) {
+      if (parts.stopping.aborted) return;
       const known = await catalog.filterKeys(keys);
-      for (const key of keys) {
-        if (parts.stopping.aborted) return;
-        if (!known.has(key)) await attempt(undefined, 'removal of stray bytes', () => removeStray(key));
-      }
+      const unknown = keys.filter((key) => !known.has(key));
+      strays += unknown.length;
+      example ??= unknown[0];
     }
-  }
-
-  async function removeStray(key: string): Promise<void> {
-    // Keys that are listed begin with their MD5: nobody publishes under this one meanwhile.
-    await parts.contentMutex.run(key.slice(0, MD5_DIGITS), async () => {
-      if ((await catalog.filterKeys([key])).has(key)) return;
-      // Where a store has to move an upload's bytes, these may be all that is left of one.
-      if ((await catalog.listUnpublished(1)).length > 0) return;
-      log.info({ key }, 'stray bytes removed');
-      await store.removeContent(key);
-    });
+    if (strays > 0)
+      log.warn({ strays, example }, 'the store has files that the catalog does not know: see docs/operations.md');
   }
 
   async function settle(id: string): Promise<void> {
@@ -98,10 +119,10 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     const now = Date.now();
     for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
       let ended = 0;
-      for (const { id, offset, size } of batch) {
+      for (const { id } of batch) {
         if (parts.stopping.aborted) return;
         // Its writer is publishing it, which may take longer than its life.
-        if (writers.isHeld(id) && offset === size) continue;
+        if (writers.isPublishing(id)) continue;
         if (await attempt(id, 'expiry', () => expire(id))) ended++;
       }
       // Whatever could not be ended now comes again with the next sweep.
@@ -119,7 +140,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     try {
       const now = await catalog.findUpload(id);
       if (now?.state !== 'receiving') return;
-      if (now.offset === now.size) {
+      if (isWhole(now)) {
         await finish(parts, writers, id, lease);
         return;
       }
@@ -127,7 +148,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       if (now.expiresAt > Date.now()) return;
       if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now()))) return;
       await catalog.durable();
-      await store.discardUpload(id);
+      await discard(parts, now, 'remove');
       writers.forget(id);
       log.info({ uploadId: id, offset: now.offset }, 'upload expired');
     } finally {

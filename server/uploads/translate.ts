@@ -27,6 +27,9 @@ const FROM_LOCKER: Record<LockErrorCode, ErrorCode> = {
   closed: 'shutting_down',
 };
 
+/** Long enough for a store to come back from a restart. */
+const RETRY_AFTER_S = '5';
+
 /** The catalogue's refusal for an error of a part; anything unknown passes as it is. */
 export function toTidemarkError(error: unknown): unknown {
   if (error instanceof StoreError) {
@@ -37,7 +40,8 @@ export function toTidemarkError(error: unknown): unknown {
         cause: error,
       });
     }
-    return new TidemarkError(FROM_STORE[error.code], { cause: error });
+    const headers = error.code === 'unavailable' ? { 'Retry-After': RETRY_AFTER_S } : {};
+    return new TidemarkError(FROM_STORE[error.code], { headers, cause: error });
   }
   if (error instanceof CatalogError) {
     const code = FROM_CATALOG[error.code];

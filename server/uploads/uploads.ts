@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { CatalogError, type FileRecord, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { BeginRequest, Received, Uploads } from './contract.ts';
+import { discard } from './discard.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { finish, receive, type ReceiveOptions } from './receive.ts';
@@ -43,18 +44,26 @@ export function createUploads(
       snapshot: null,
       epoch: 1,
       bootId: null,
+      storeState: null,
       reason: null,
       fileId: null,
       lastByteAt: createdAt,
     };
-    await catalog.createUpload(created);
+    // Before anyone can see it: whoever takes its lease first is to find that out here.
+    writers.markCreated(upload);
+    try {
+      await catalog.createUpload(created);
+    } catch (error) {
+      writers.forget(id);
+      throw error;
+    }
     try {
       await store.createUpload(upload);
     } catch (error) {
+      writers.forget(id);
       await catalog.endUpload(id, null, 'terminated', 'no_room', Date.now());
       throw error;
     }
-    writers.markCreated(upload);
     return upload;
   }
 
@@ -89,7 +98,7 @@ export function createUploads(
 
   async function view(id: string, owner: string): Promise<UploadRecord> {
     let upload = await current(id, owner);
-    while (upload.state === 'receiving' && isWhole(upload) && writers.isHeld(id)) {
+    while (upload.state === 'receiving' && (writers.isPublishing(id) || (isWhole(upload) && writers.isHeld(id)))) {
       // Its writer is publishing: "complete" is only said once that is done.
       await writers.released(id);
       upload = await current(id, owner);
@@ -155,8 +164,9 @@ export function createUploads(
     } catch (error) {
       // No room to record it: then the bytes, which may be what fills the disk, go first.
       if (!(error instanceof CatalogError && error.code === 'full')) throw error;
-      if ((await catalog.findUpload(id))?.epoch !== lease.epoch) throw error;
-      await store.discardUpload(id);
+      const upload = await catalog.findUpload(id);
+      if (upload?.epoch !== lease.epoch) throw error;
+      await store.discardUpload(upload, 'remove');
       ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
     }
     if (!ended) {
@@ -166,7 +176,8 @@ export function createUploads(
       return;
     }
     await catalog.durable();
-    await store.discardUpload(id);
+    const upload = await catalog.findUpload(id);
+    if (upload) await discard(parts, upload, 'remove');
     writers.forget(id);
   }
 
@@ -196,7 +207,11 @@ export function createUploads(
       await declareLength(id, lease, received.offset);
       return await finish(parts, writers, id, lease);
     } catch (error) {
-      await drop(id, lease, 'terminated', 'form_failed');
+      try {
+        await drop(id, lease, 'terminated', 'form_failed');
+      } catch (cause) {
+        parts.log.warn({ uploadId: id, err: cause }, 'what arrived of a form stays until it expires');
+      }
       throw error;
     } finally {
       linked.unlink();
@@ -218,6 +233,7 @@ export function createUploads(
   };
 }
 
-function isWhole(upload: UploadRecord): boolean {
+/** Whether the ledger has all bytes of an upload. */
+export function isWhole(upload: Pick<UploadRecord, 'offset' | 'size'>): boolean {
   return upload.offset === upload.size;
 }

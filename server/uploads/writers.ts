@@ -19,6 +19,10 @@ export interface Writers {
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
+  /** Whether the upload has all its bytes and its writer is publishing it. */
+  isPublishing(id: string): boolean;
+  /** Runs a publication, by the holder of the lease; what was known of the upload does not hold after it. */
+  publishing<T>(id: string, publication: () => Promise<T>): Promise<T>;
   /** Resolves when the lease now held in this process, if any, is released. */
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload may differ from the catalog. */
@@ -36,6 +40,7 @@ export function createWriters(parts: Parts): Writers {
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
+  const publications = new Set<string>();
   /** Epochs that uploads were created with, until the first lease. */
   const unusedEpochs = new Map<string, number>();
 
@@ -127,10 +132,25 @@ export function createWriters(parts: Parts): Writers {
     }
   }
 
+  function forget(id: string): void {
+    settled.delete(id);
+    unusedEpochs.delete(id);
+  }
+
   return {
     acquire,
     isHeld: (id) => held.has(id),
     isWanted: (id) => held.has(id) || wanted.has(id),
+    isPublishing: (id) => publications.has(id),
+    publishing: async (id, publication) => {
+      publications.add(id);
+      try {
+        return await publication();
+      } finally {
+        publications.delete(id);
+        forget(id);
+      }
+    },
     released: async (id) => held.get(id)?.released,
     needsRecovery: (id) => !settled.has(id),
     markCreated: ({ id, epoch }) => {
@@ -140,9 +160,6 @@ export function createWriters(parts: Parts): Writers {
     markUnsettled: (id) => {
       settled.delete(id);
     },
-    forget: (id) => {
-      settled.delete(id);
-      unusedEpochs.delete(id);
-    },
+    forget,
   };
 }

@@ -96,11 +96,11 @@ function localFile(fd: number): LocalFile {
 /**
  * After a sync that failed: takes back what it was for. The kernel tells once that it
  * lost writes and then takes their pages for clean, so a later sync would succeed over
- * bytes that were never stored. A file with a second name was synced before it got that.
+ * bytes that were never stored.
  */
 export async function cutUnsynced(file: LocalFile, syncedTo: number): Promise<void> {
   await file.settled();
-  if (file.links() === 1 && file.size() > syncedTo) file.truncate(syncedTo);
+  if (file.size() > syncedTo) file.truncate(syncedTo);
 }
 
 /** Size of a file; undefined when there is none. */
@@ -111,13 +111,14 @@ export function sizeOf(path: string): number | undefined {
 /** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** Whether the file system lets a file have a second name; makes it. */
-export async function canLink(from: string, to: string): Promise<boolean> {
+/** Gives a file a second name. */
+export async function linkFile(from: string, to: string): Promise<'linked' | 'taken' | 'unsupported'> {
   try {
     await linkAsync(from, to);
-    return true;
+    return 'linked';
   } catch (error) {
-    if (isSystemError(error) && NO_LINKS.has(error.code ?? '')) return false;
+    if (isFsError(error, 'EEXIST')) return 'taken';
+    if (isSystemError(error) && NO_LINKS.has(error.code ?? '')) return 'unsupported';
     throw error;
   }
 }
@@ -128,13 +129,8 @@ export async function canLink(from: string, to: string): Promise<boolean> {
  * @returns false when that name is taken.
  */
 export async function linkOrRename(from: string, to: string): Promise<boolean> {
-  try {
-    await linkAsync(from, to);
-    return true;
-  } catch (error) {
-    if (isFsError(error, 'EEXIST')) return false;
-    if (!isSystemError(error) || !NO_LINKS.has(error.code ?? '')) throw error;
-  }
+  const outcome = await linkFile(from, to);
+  if (outcome !== 'unsupported') return outcome === 'linked';
   if (sizeOf(to) !== undefined) return false;
   await renameAsync(from, to);
   return true;

@@ -10,7 +10,7 @@ const READ_BYTES = 1024 * 1024;
  *
  * Writes go in order, one at a time, so after the death of the process alone the
  * file is whole up to its size. After a power cut it may have the size without the
- * bytes: what was not committed is then cut off. A file with a second name had all
+ * bytes: what was not committed is then cut off. A whole file with a second name had
  * its bytes synced before it was given that name, which others may have joined since:
  * it is never cut.
  *
@@ -28,7 +28,7 @@ export async function recoverFile(
   if (fileSize < upload.offset) {
     throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - fileSize} committed bytes are gone`);
   }
-  const isFinal = file.links() > 1;
+  const isFinal = file.links() > 1 && fileSize === upload.size;
   const sameBoot = bootId !== null && upload.bootId === bootId;
   const end = isFinal || sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
   if (end < fileSize && !isFinal) file.truncate(end);
@@ -38,7 +38,7 @@ export async function recoverFile(
   try {
     await file.sync();
   } catch (error) {
-    await cutUnsynced(file, upload.offset);
+    if (!isFinal) await cutUnsynced(file, upload.offset);
     throw error;
   }
   return { offset: end, snapshot, bootId };

@@ -10,6 +10,7 @@ import {
   type ByteRange,
   type Capabilities,
   type Commit,
+  type DiscardedUpload,
   type Store,
   StoreError,
   type StoredUpload,
@@ -18,7 +19,7 @@ import {
 } from '../store.ts';
 import { readBootId } from './boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { canLink, createFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
+import { createFile, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -26,9 +27,10 @@ import { appendToFile } from './write.ts';
 /** Prefix of files that belong to unfinished uploads. */
 const UNFINISHED = 'tmp_';
 /** Longest extension kept in a final name; see names.ts of the service for what a name may hold. */
-const EXTENSION = /\.[a-z0-9]{1,16}$/;
+const EXTENSION_PATTERN = '\\.[a-z0-9]{1,16}';
+const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
 /** Names that `keyFor` gives; whatever else is in the folder is not ours to touch. */
-const FINAL = /^[0-9a-f]{32}(-[1-9][0-9]*)?(\.[a-z0-9]{1,16})?$/;
+const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 const READ_BYTES = 256 * 1024;
 
@@ -125,7 +127,7 @@ class LocalStore extends FileStore implements Store {
     }
   }
 
-  async discardUpload(id: string): Promise<void> {
+  async discardUpload({ id }: DiscardedUpload): Promise<void> {
     await translated(`discarding upload ${id}`, () => removeFile(this.#unfinished(id)));
   }
 
@@ -173,7 +175,10 @@ class LocalStore extends FileStore implements Store {
 
   async removeContent(key: string): Promise<void> {
     // Streams that are open keep their descriptor and deliver to the end.
-    await translated(`removing ${key}`, () => removeFile(this.#path(key)));
+    await translated(`removing ${key}`, async () => {
+      await removeFile(this.#path(key));
+      await this.#syncFolder();
+    });
   }
 
   async probe(): Promise<void> {
@@ -205,7 +210,7 @@ class LocalStore extends FileStore implements Store {
     const other = `${path}-other`;
     await removeFile(other);
     await (await createFile(path)).close();
-    this.#hasLinks = await canLink(path, other);
+    this.#hasLinks = (await linkFile(path, other)) === 'linked';
     await removeFile(path);
     await removeFile(other);
   }

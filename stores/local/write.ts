@@ -107,15 +107,21 @@ async function append(
     })();
   }
 
-  const pause = setTimeout(() => syncBehind(SYNC_IN_PAUSE_BYTES), PAUSE_MS);
+  /** A batch is on its way: the digest may be ahead of `offset`, and no commit must be made of it. */
+  let writing = false;
+  const pause = setTimeout(() => {
+    if (!writing) syncBehind(SYNC_IN_PAUSE_BYTES);
+  }, PAUSE_MS);
   try {
     for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
       const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+      writing = true;
       const hashed = lane.update(batch);
       // Asked for with the last bytes, the digests come with the same message.
       if (offset + bytes === upload.size) result = hashed.then(() => readResult(lane));
       await Promise.all([file.write(batch, offset), hashed, result]);
       offset += bytes;
+      writing = false;
       syncBehind(SYNC_EVERY_BYTES);
       pause.refresh();
       // A disk slower than the line: wait for it here, not at the end with all memory dirty.

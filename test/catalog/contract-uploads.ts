@@ -22,11 +22,31 @@ export function describeUploads(current: Current): void {
         snapshot: null,
         epoch: 1,
         bootId: null,
+        storeState: null,
         reason: null,
         fileId: null,
         lastByteAt: upload.createdAt,
       });
       expect(await catalog.findUpload('another')).toBeUndefined();
+    });
+
+    it('keep what the store notes with a commit, also after their end, until it is forgotten', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog);
+      await catalog.commitOffset(commitTo(id, 10, { storeState: 'a note' }));
+      expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
+      expect(await catalog.listUndiscarded(10)).toEqual([]);
+      await catalog.forgetStoreState(id);
+      expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
+      await catalog.endUpload(id, 1, 'terminated', null, T0);
+      expect(await catalog.listUndiscarded(10)).toMatchObject([{ id, storeState: 'a note' }]);
+      await catalog.forgetStoreState(id);
+      expect(await catalog.listUndiscarded(10)).toEqual([]);
+
+      const other = await addUpload(catalog);
+      await catalog.commitOffset(commitTo(other, 10, { storeState: 'a note' }));
+      await catalog.commitOffset(commitTo(other, 20));
+      expect(await catalog.findUpload(other)).toMatchObject({ storeState: null });
     });
 
     it('keep the largest safe size and offset exactly', async () => {

@@ -2,7 +2,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
+import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';

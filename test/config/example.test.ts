@@ -10,12 +10,14 @@ test('.env.example sets nothing as it is', () => {
 });
 
 test('the defaults that .env.example shows are the defaults', () => {
-  const shown = parse(example.replaceAll(/^#(?=[A-Z_]+=)/gm, ''));
+  const shown = parse(example.replaceAll(/^#(?=[A-Z][A-Z0-9_]*=)/gm, ''));
   // These show an example, as their default is to be empty.
   const examples = {
     HOST: 'files.example.org',
     PUBLIC_URL: 'https://files.example.org/prefix',
     AUTH_TOKENS: 'alice:4f1c0de…,bob:93ab77…',
+    S3_ENDPOINT: 'https://s3.example.org',
+    S3_BUCKET: 'uploads',
   };
   expect(shown).toMatchObject(examples);
   expect(parseConfig({ ...shown, HOST: '', PUBLIC_URL: '', AUTH_TOKENS: '' })).toEqual(parseConfig({}));
@@ -25,7 +27,7 @@ test('.env.example explains every variable that the service reads', () => {
   const read = new Set<string>();
   const env = new Proxy({}, { get: (_, name) => void read.add(String(name)) });
   parseConfig(env);
-  const explained = [...example.matchAll(/^#([A-Z_]+)=/gm)].map((match) => match[1]);
+  const explained = [...example.matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map((match) => match[1]);
   expect(new Set(explained)).toEqual(read);
   expect(explained).toHaveLength(read.size);
 });

@@ -188,8 +188,8 @@ describe('values at the edge', () => {
     expect(variablesOf({ [variable]: value })).toEqual([variable]);
   });
 
-  test.each(['ceph', 'oss', 's3'])('STORE=%s is refused with what there is', (store) => {
-    expect(problemsOf({ STORE: store })[0]?.message).toBe(`must be local in this version, not "${store}"`);
+  test.each(['disk', 'gcs'])('STORE=%s is refused with what there is', (store) => {
+    expect(problemsOf({ STORE: store })[0]?.message).toBe(`must be one of local, s3, ceph, oss, not "${store}"`);
   });
 
   test('a long value is shown shortened and on one line', () => {

@@ -21,7 +21,7 @@ function readText(path: string): Promise<string> {
 
 /** First cells of the table whose first row names LISTEN; each variable in backquotes. */
 function variablesInTable(markdown: string): string[] {
-  const tables = markdown.split(/\n(?!\|)/).map((text) => [...text.matchAll(/^\| `([A-Z][A-Z_]*)` \|/gm)]);
+  const tables = markdown.split(/\n(?!\|)/).map((text) => [...text.matchAll(/^\| `([A-Z][A-Z0-9_]*)` \|/gm)]);
   const settings = tables.filter((rows) => rows.some((row) => row[1] === 'LISTEN'));
   expect(settings).toHaveLength(1);
   return (settings[0] ?? []).map((row) => row[1] ?? '');

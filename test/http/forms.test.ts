@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import Database from 'better-sqlite3';
+import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';

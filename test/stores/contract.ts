@@ -5,18 +5,43 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
-import { type Commit, type Store, StoreError, type StoredUpload, type WriteOptions } from '../../stores/store.ts';
+import {
+  type Commit,
+  type Ledger,
+  type Store,
+  StoreError,
+  type StoredPart,
+  type StoredUpload,
+  type WriteOptions,
+} from '../../stores/store.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 
 /** A store as a test uses it. */
 export interface StoreUnderTest {
   store: Store;
+  /** Where the store reads the rows of parts; the suite puts them there. */
+  ledger?: TestLedger;
   /** Another handle on the same bytes, as after the death of the process. */
   reopen(): Promise<Store>;
   dispose(): Promise<void>;
 }
 
 const MIB = 1024 * 1024;
+
+/** The rows of parts, as the catalog would have them. */
+export interface TestLedger extends Ledger {
+  record(uploadId: string, part: StoredPart): void;
+}
+
+export function createTestLedger(): TestLedger {
+  const rows = new Map<string, Map<number, StoredPart>>();
+  return {
+    record: (uploadId, part) => {
+      rows.set(uploadId, (rows.get(uploadId) ?? new Map<number, StoredPart>()).set(part.number, part));
+    },
+    parts: async (uploadId) => [...(rows.get(uploadId)?.values() ?? [])].toSorted((a, b) => a.number - b.number),
+  };
+}
 
 export function describeStoreContract(name: string, openStore: () => Promise<StoreUnderTest>): void {
   describe(`the ${name} store`, () => {
@@ -35,7 +60,16 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
     });
 
     function newUpload(size: number | null, filename = 'data.bin'): StoredUpload {
-      return { id: randomUUID(), size, offset: 0, snapshot: null, bootId: null, filename, filetype: null };
+      return {
+        id: randomUUID(),
+        size,
+        offset: 0,
+        snapshot: null,
+        bootId: null,
+        storeState: null,
+        filename,
+        filetype: null,
+      };
     }
 
     /** Writes and returns the upload as the catalog would have it after the last commit. */
@@ -53,6 +87,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
         commit: async (commit) => {
           await options.commit?.(commit);
           commits.push(commit);
+          if (commit.part) under.ledger?.record(upload.id, commit.part);
         },
       });
       return { upload: { ...upload, ...commits.at(-1) }, commits, written };
@@ -102,10 +137,11 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.createUpload(upload);
       const done = await write(upload, Readable.from([]));
       expect(done.written.digests?.md5).toBe('d41d8cd98f00b204e9800998ecf8427e');
-      await store.finalize(done.upload, 'empty');
-      expect(await store.contentSize('empty')).toBe(0);
-      expect(await buffer(await store.readContent('empty'))).toHaveLength(0);
-      await store.removeContent('empty');
+      const key = store.keyFor(done.upload, { md5: 'd41d8cd98f00b204e9800998ecf8427e', variant: 0 });
+      await store.finalize(done.upload, key);
+      expect(await store.contentSize(key)).toBe(0);
+      expect(await buffer(await store.readContent(key))).toHaveLength(0);
+      await store.removeContent(key);
     });
 
     test('takes a length that is declared at the end', async () => {
@@ -117,7 +153,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(sent.written).toMatchObject({ offset: bytes.length, digests: null });
       const ended = await write({ ...sent.upload, size: bytes.length }, Readable.from([]));
       expect(ended.written.digests).toEqual({ md5: md5(bytes) });
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('keeps what arrived when the source breaks, and goes on from there', async () => {
@@ -134,7 +170,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
 
       const rest = await write(broken.upload, Readable.from([bytes.subarray(broken.upload.offset)]));
       expect(rest.written.digests).toEqual({ md5: md5(bytes) });
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('stops when told to, commits what arrived, and leaves the source whole', async () => {
@@ -150,7 +186,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(stopped.written.interrupted).toMatchObject({ message: 'enough' });
       expect(stopped.upload.offset).toBe(bytes.length);
       expect(source.destroyed).toBe(false);
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('takes no byte more than it may', async () => {
@@ -165,7 +201,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       });
       await expect(writing).rejects.toMatchObject({ code: 'overflow' });
       expect(commits.at(-1)?.offset).toBe(5);
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('ends a write whose commit is refused, with the reason', async () => {
@@ -176,7 +212,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
         commit: () => Promise.reject(refused),
       });
       await expect(writing).rejects.toBe(refused);
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('refuses to make bytes final over others', async () => {
@@ -186,7 +222,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       const done = await write(other, Readable.from([Buffer.from('the second')]));
       await expect(store.finalize(done.upload, key)).rejects.toMatchObject({ code: 'occupied' });
       expect((await buffer(await store.readContent(key))).toString()).toBe('the first');
-      await store.discardUpload(other.id);
+      await store.discardUpload(other, 'remove');
       await store.removeContent(key);
     });
 
@@ -203,7 +239,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       const recovered: StoredUpload = { ...first.upload, ...found };
       const rest = await write(recovered, Readable.from([bytes.subarray(recovered.offset)]));
       expect(rest.written.digests).toEqual({ md5: md5(bytes) });
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('trusts nothing but commits after another boot of the machine', async () => {
@@ -218,7 +254,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(found?.offset ?? MIB).toBe(MIB);
       const rest = await write(before, Readable.from([bytes.subarray(MIB)]));
       expect(rest.written.digests).toEqual({ md5: md5(bytes) });
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
     });
 
     test('says so when committed bytes are gone', async () => {
@@ -249,8 +285,8 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       if (store.capabilities.listUnfinished) {
         expect(await all(store.listUnfinished())).toContain(upload.id);
       }
-      await store.discardUpload(upload.id);
-      await store.discardUpload(upload.id);
+      await store.discardUpload(upload, 'remove');
+      await store.discardUpload(upload, 'remove');
       if (store.capabilities.listUnfinished) {
         expect(await all(store.listUnfinished())).not.toContain(upload.id);
       }

@@ -36,6 +36,7 @@ const upload: StoredUpload = {
   offset: 0,
   snapshot: null,
   bootId: null,
+  storeState: null,
   filename: 'a.txt',
   filetype: null,
 };
@@ -75,7 +76,7 @@ test('keeps the bytes of an upload until it is discarded, whatever becomes of th
   }
   await store.removeContent('second.txt');
   await store.finalize(upload, 'second.txt');
-  await store.discardUpload(upload.id);
+  await store.discardUpload(upload, 'remove');
   expect(md5(await buffer(await store.readContent('second.txt')))).toBe(md5(bytes));
   await expect(store.finalize({ ...upload, id: 'another' }, 'third.txt')).rejects.toMatchObject({ code: 'missing' });
 });

@@ -5,7 +5,7 @@ import { appendFile, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Readable } from 'node:stream';
-import Database from 'better-sqlite3';
+import { Database } from '../../server/catalog/sqlite/database.ts';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Catalog, type UploadRecord } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
@@ -175,9 +175,6 @@ test('bytes of uploads that ended, and of none, are removed at start; those of o
     const ended = await leaveAt('received', disk, makeBytes(1000, 3), 'ended.bin');
     await disk.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch', Date.now());
     await writeFile(join(disk.folder, 'files', `tmp_${randomUUID()}`), 'of no upload');
-    // A publication that was never recorded, and a removal that a power cut took back.
-    await writeFile(join(disk.folder, 'files', `${md5(Buffer.from('stray'))}.bin`), 'of no content');
-    await writeFile(join(disk.folder, 'files', `${md5(bytes)}-1`), 'of no content');
     kept = await leaveAt('received', disk, bytes, 'kept.bin');
   });
   await expectPublished(await start(folder), [{ id: kept, name: 'kept.bin', bytes }], 1);
@@ -217,7 +214,7 @@ test('a publication whose bytes are gone is ended, not told complete', async () 
   let id = '';
   const folder = await onDisk(async (disk) => {
     id = await leaveAt('received', disk, bytes, 'gone.bin');
-    await disk.store.discardUpload(id);
+    await disk.store.discardUpload({ id, storeState: null }, 'remove');
   });
   const service = await start(folder);
   expect(await head(`${service.url}/uploads/${id}`)).toMatchObject({ status: 410 });
@@ -277,4 +274,16 @@ test('expired uploads that cannot be ended, however many, do not keep the servic
   const service = await start(folder);
   await until('the sweep has tried', () => service.output().includes('sweep: expiry failed'));
   expect(await send('GET', `${service.url}/healthz`)).toMatchObject({ status: 200 });
+});
+
+test('files that the catalog does not know, as it may be an older copy, are told of and stay', async () => {
+  const name = `${md5(bytes)}.bin`;
+  const folder = await onDisk(async (disk) => {
+    await writeFile(join(disk.folder, 'files', name), bytes);
+    await leaveAt('published', disk, makeBytes(1000, 4), 'known.bin');
+  });
+  const service = await start(folder);
+  await until('the log tells', () => /"strays":1,.*does not know/.test(service.output()));
+  expect(service.output()).toContain(name);
+  expect(await storedNames(service)).toContain(name);
 });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { stat } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
 import { startService } from '../support/service.ts';
 import { createUpload, head, patch } from '../support/tus.ts';
 import { expectBytes, offsetOf, openPatch, unfinishedPath, until } from './support.ts';
@@ -43,4 +43,30 @@ test.skipIf(!CAN_TRACE)('HEAD tells what was durable when it looked, not what wa
   expect((await looking).headers['upload-offset']).toBe('1000');
   await trace.stop();
   await until('the rest is told', async () => (await offsetOf(location)) === 200_000);
+});
+
+test.skipIf(!CAN_TRACE)('what is committed while the disk is slow can be gone on with after a crash', async () => {
+  const service = await startService();
+  onTestFinished(() => service.stop());
+  const size = 8 * 1024 * 1024;
+  for (let round = 0; round < 3; round++) {
+    const content = makeBytes(size, 910 + round);
+    const location = await createUpload(service.url, size, { md5: md5(content) });
+    expect((await patch(location, 0, content.subarray(0, 1000))).status).toBe(204);
+    const path = unfinishedPath(service, location);
+    // Longer than the pause after which a commit may be made, so that one falls due while bytes are being written.
+    const trace = await injectAt(service.pid, 'pwritev,pwrite64,writev', 'delay_enter=70ms', path);
+    const sender = openPatch(location, 1000, size - 1000);
+    let sent = 1000;
+    while ((await offsetOf(location)) === 1000 && sent < size - 20_000) {
+      await sender.write(content.subarray(sent, sent + 20_000));
+      sent += 20_000;
+    }
+    await service.kill('SIGKILL');
+    await trace.stop();
+    await service.restart();
+    const offset = await offsetOf(location);
+    expect((await patch(location, offset, content.subarray(offset))).status).toBe(204);
+    await expectBytes(location, content);
+  }
 });

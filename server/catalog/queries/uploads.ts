@@ -17,6 +17,8 @@ export type UploadQueries = Pick<
   | 'findReceiving'
   | 'listExpired'
   | 'listUnpublished'
+  | 'listUndiscarded'
+  | 'forgetStoreState'
   | 'filterReceiving'
   | 'forgetEnded'
 >;
@@ -37,6 +39,7 @@ const RECORD = [
   'snapshot',
   'epoch',
   'boot_id as bootId',
+  'store_state as storeState',
   'reason',
   'file_id as fileId',
   'created_at as createdAt',
@@ -87,13 +90,14 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       .returning('epoch'),
   );
 
-  const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'>) =>
+  const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'> & { storeState: string | null }) =>
     db
       .updateTable('uploads')
       .set({
         offset: commit.offset,
         snapshot: commit.snapshot,
         boot_id: commit.bootId,
+        store_state: commit.storeState,
         last_byte_at: commit.lastByteAt,
         expires_at: commit.expiresAt,
       })
@@ -179,6 +183,20 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     receiving.whereRef('offset', '=', 'size').orderBy('created_at').orderBy('id').limit(by.limit),
   );
 
+  const selectUndiscarded = prepare((by: { limit: number }) =>
+    db
+      .selectFrom('uploads')
+      .select(RECORD)
+      .where('store_state', 'is not', null)
+      .where('state', '<>', RECEIVING)
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
+  const clearStoreState = prepare((by: { id: string }) =>
+    db.updateTable('uploads').set({ store_state: null }).where('id', '=', by.id).where('state', '<>', RECEIVING),
+  );
+
   const deleteEnded = prepare((by: { before: number }) => db.deleteFrom('uploads').where('ended_at', '<', by.before));
 
   return {
@@ -194,8 +212,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       return (await raiseEpoch.first(db, { id }))?.epoch;
     },
 
-    async commitOffset(commit) {
-      const { part } = commit;
+    async commitOffset({ part, storeState = null, ...rest }) {
+      const commit = { ...rest, storeState };
       if (!part) return (await moveOffset.changes(db, commit)) === 1;
       return db.transaction().execute(async (trx) => {
         if ((await moveOffset.changes(trx, commit)) === 0) return false;
@@ -232,6 +250,14 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
 
     listUnpublished(limit) {
       return selectUnpublished.rows(db, { limit });
+    },
+
+    listUndiscarded(limit) {
+      return selectUndiscarded.rows(db, { limit });
+    },
+
+    async forgetStoreState(id) {
+      await clearStoreState.changes(db, { id });
     },
 
     filterReceiving(ids) {

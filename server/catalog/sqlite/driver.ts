@@ -4,14 +4,12 @@
  * by one in the order they came, translates errors where they arise, and survives
  * a transaction that SQLite has rolled back by itself.
  */
-import type { Database, Statement } from 'better-sqlite3';
+import type { Statement } from 'better-sqlite3';
 import { CompiledQuery, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { CatalogError } from '../catalog.ts';
+import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
-
-/** More than there are distinct queries; bounds those whose text depends on their values. */
-const MAX_STATEMENTS = 200;
 
 /**
  * The dialect for a database that is open already, and stays open.
@@ -71,6 +69,7 @@ class SqliteDriver implements Driver {
 class SqliteConnection implements DatabaseConnection {
   readonly #database: Database;
   readonly #onWrite: () => void;
+  /** By text: there are as many as queries in queries/, those with a list once for each length it may have. */
   readonly #statements = new Map<string, Statement>();
 
   constructor(database: Database, onWrite: () => void) {
@@ -107,10 +106,6 @@ class SqliteConnection implements DatabaseConnection {
     const known = this.#statements.get(sql);
     if (known) return known;
     const statement = this.#database.prepare(sql);
-    if (this.#statements.size >= MAX_STATEMENTS) {
-      const [oldest] = this.#statements.keys();
-      if (oldest !== undefined) this.#statements.delete(oldest);
-    }
     this.#statements.set(sql, statement);
     return statement;
   }

@@ -1,6 +1,6 @@
 /** SQLite's errors, translated once. */
-import Database from 'better-sqlite3';
 import { CatalogError } from '../catalog.ts';
+import { SqliteError } from './database.ts';
 
 /** Primary result codes with which the database as a whole cannot be used. */
 const UNAVAILABLE: Record<string, string> = {
@@ -18,7 +18,7 @@ const UNAVAILABLE: Record<string, string> = {
 export function toCatalogError(error: unknown, file: string): CatalogError {
   if (error instanceof CatalogError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof Database.SqliteError)) {
+  if (!(error instanceof SqliteError)) {
     return new CatalogError('failed', `the catalog ${file} failed: ${message}`, error);
   }
   // SQLITE_IOERR_FSYNC, SQLITE_READONLY_DIRECTORY …: the primary code, then a detail.

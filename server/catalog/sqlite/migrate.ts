@@ -1,10 +1,11 @@
 /** Brings a database to the newest schema. */
-import type { Database } from 'better-sqlite3';
 import { CatalogError } from '../catalog.ts';
+import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { storeState } from './migrations/0002-store-state.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial];
+const MIGRATIONS = [initial, storeState];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;

@@ -1,12 +1,12 @@
 /** The catalog in an SQLite file, which one service at a time may have open. */
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
 import { CompiledQuery, Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import type { Tables } from '../schema.ts';
+import { Database } from './database.ts';
 import { createSqliteDialect } from './driver.ts';
 import { openWalSyncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
@@ -60,8 +60,8 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
  *
  * @throws CatalogError `unavailable`.
  */
-export function openDatabase(file: string): Database.Database {
-  let database: Database.Database | undefined;
+export function openDatabase(file: string): Database {
+  let database: Database | undefined;
   try {
     // Whoever holds the lock keeps it for as long as it runs: no use in waiting.
     database = new Database(file, { timeout: 0 });
@@ -90,7 +90,7 @@ export function openDatabase(file: string): Database.Database {
  *
  * @throws CatalogError `unavailable`; `full`, and then it can be called again.
  */
-export function bringUpToDate(database: Database.Database): void {
+export function bringUpToDate(database: Database): void {
   try {
     migrate(database);
     // Whatever an earlier process left in the log goes into the database, synced.

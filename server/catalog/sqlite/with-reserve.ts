@@ -37,6 +37,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),
     endUpload: (...args) => makingRoom(() => catalog.endUpload(...args)),
+    forgetStoreState: (...args) => makingRoom(() => catalog.forgetStoreState(...args)),
     forgetEnded: (...args) => makingRoom(() => catalog.forgetEnded(...args)),
     addDigests: (...args) => makingRoom(() => catalog.addDigests(...args)),
     publish: (...args) => makingRoom(() => catalog.publish(...args)),

@@ -1,0 +1,100 @@
+/** The settings of stores in a bucket: `S3_*`. */
+import { isIP } from 'node:net';
+import type { BucketConfig, StoreConfig } from './config.ts';
+import { quote } from './problems.ts';
+import type { Reader } from './reader.ts';
+
+const STORES = ['local', 's3', 'ceph', 'oss'] as const;
+const DEFAULT_BUFFER_BYTES = 256 * 1024 * 1024;
+/** Four parts of the smallest size. */
+const LEAST_BUFFER_BYTES = 32 * 1024 * 1024;
+const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'] as const;
+
+/** S3: bucket names. Dots are left to providers whose buckets are in the path. */
+const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9._-]{1,61})[a-z0-9]$/;
+/** OSS: keys begin neither with `/` nor with `\`; 1023 bytes, of which an upload's id and a tail's name need some. */
+const PREFIX = /^(?![/\\])[\x21-\x7e]{0,512}$/;
+
+/** Which store, and what it needs; every variable is read, so that each is known to be one. */
+export function readStore(read: Reader): StoreConfig {
+  const kind = read.oneOf('STORE', STORES, 'local');
+  const bucket = {
+    endpoint: read.optional('S3_ENDPOINT') ?? null,
+    region: read.optional('S3_REGION') ?? null,
+    bucket: read.text('S3_BUCKET', ''),
+    prefix: read.text('S3_PREFIX', ''),
+    accessKeyId: read.text('S3_ACCESS_KEY_ID', ''),
+    secretAccessKey: read.text('S3_SECRET_ACCESS_KEY', ''),
+    bufferBytes: read.bytes('S3_BUFFER_BYTES') ?? DEFAULT_BUFFER_BYTES,
+    pathStyle: readPathStyle(read),
+  };
+  if (kind === 'local') return { kind };
+  const config: BucketConfig = { kind, ...bucket };
+  checkBucket(config, read);
+  if (config.endpoint !== null) checkEndpoint(config, config.endpoint, read);
+  if (kind === 'oss') {
+    config.region ??=
+      /(?:^|\.)(?:s3\.)?oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com$/.exec(hostOf(config))?.[1] ?? null;
+    checkOss(config, read);
+  }
+  if (config.prefix !== '' && !config.prefix.endsWith('/')) config.prefix += '/';
+  return config;
+}
+
+function readPathStyle(read: Reader): boolean | null {
+  if (read.optional('S3_PATH_STYLE') === undefined) return null;
+  return /^(?:true|1|yes|on)$/.test(read.oneOf('S3_PATH_STYLE', FLAGS, 'false'));
+}
+
+function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, bufferBytes }: BucketConfig, read: Reader) {
+  const needed = { S3_BUCKET: bucket, S3_ACCESS_KEY_ID: accessKeyId, S3_SECRET_ACCESS_KEY: secretAccessKey };
+  for (const [variable, value] of Object.entries(needed)) {
+    if (value === '') read.problem(variable, `is needed with STORE=${kind}`);
+  }
+  if (bucket !== '' && !BUCKET_NAME.test(bucket)) {
+    read.problem('S3_BUCKET', `must be a bucket's name alone, without scheme or path, not ${quote(bucket)}`);
+  }
+  if (!PREFIX.test(prefix)) {
+    read.problem('S3_PREFIX', 'must be at most 512 ASCII characters without spaces, and begin with neither / nor \\');
+  }
+  if (bufferBytes < LEAST_BUFFER_BYTES) read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: four parts');
+}
+
+function checkEndpoint(config: BucketConfig, endpoint: string, read: Reader): void {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  const plain = url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username && !url.password;
+  if (plain && url.pathname === '/') return;
+  const example = config.kind === 'oss' ? 'https://s3.oss-cn-hangzhou.aliyuncs.com' : 'https://s3.example.org';
+  read.problem('S3_ENDPOINT', `must be an address such as ${example}, without a path, not ${quote(endpoint)}`);
+  config.endpoint = null;
+}
+
+function checkOss(config: BucketConfig, read: Reader): void {
+  const { endpoint, bucket, region } = config;
+  if (read.optional('S3_ENDPOINT') === undefined) {
+    read.problem('S3_ENDPOINT', 'is needed with STORE=oss: https://s3.oss-<region>.aliyuncs.com');
+  }
+  if (config.pathStyle) {
+    read.problem('S3_PATH_STYLE', 'must be false with STORE=oss: OSS takes the bucket in the host name only');
+  }
+  const host = hostOf(config);
+  if (isIP(host.replaceAll(/[[\]]/g, '')) !== 0) {
+    read.problem(
+      'S3_ENDPOINT',
+      'must be a name with STORE=oss: under an IP address the bucket cannot be in the host name',
+    );
+  }
+  if (bucket.includes('.')) {
+    read.problem('S3_BUCKET', 'must have no dots with STORE=oss: it is the first label of the host name');
+  }
+  if (endpoint !== null && host.startsWith(`${bucket}.`)) {
+    read.problem('S3_ENDPOINT', 'must be without the bucket, which is put in front of it');
+  }
+  if (region === null && endpoint !== null) {
+    read.problem('S3_REGION', 'is needed with STORE=oss where the endpoint does not name it: cn-hangzhou, say');
+  }
+}
+
+function hostOf({ endpoint }: BucketConfig): string {
+  return endpoint === null ? '' : new URL(endpoint).hostname;
+}

@@ -1,0 +1,17 @@
+/** Removing what is left in the store of an upload that has ended. */
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { Parts } from './parts.ts';
+
+/**
+ * What fails here is taken up by a sweep: the row says for as long as something is left.
+ *
+ * @param final - see the store's `discardUpload`.
+ */
+export async function discard(
+  { store, catalog }: Parts,
+  upload: Pick<UploadRecord, 'id' | 'storeState'>,
+  final: 'keep' | 'remove',
+): Promise<void> {
+  await store.discardUpload(upload, final);
+  if (upload.storeState !== null) await catalog.forgetStoreState(upload.id);
+}

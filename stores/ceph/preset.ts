@@ -1,0 +1,12 @@
+/** Ceph's object gateway, 16.2 and newer. */
+import type { Preset } from '../s3/settings.ts';
+
+export const CEPH_PRESET: Preset = {
+  name: 'ceph',
+  defaultRegion: 'us-east-1',
+  // Virtual-hosted only with `rgw_dns_name`.
+  pathStyle: true,
+  // 16.2.15 refuses trailing checksums: 411 MissingContentLength on UploadPart.
+  checksums: 'WHEN_REQUIRED',
+  rangeHeaders: {},
+};

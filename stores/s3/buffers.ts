@@ -1,0 +1,154 @@
+/**
+ * The memory for open parts and parts on their way, shared by all uploads. Room is
+ * given per part and in order, so that no upload waits for another's next part. When
+ * it has run out, the part that would hold it longest is asked to make room: its bytes
+ * go to the bucket as a tail, and it asks again when more of them come.
+ */
+
+/** A part younger than this is left alone: how fast it grows is not known yet. */
+const LEAST_HOLD_MS = 2_000;
+/** One that will be whole sooner than this, too: a tail is stored and read back, which costs more than waiting. */
+const LEAST_REST_MS = 20_000;
+/** How fast a part grows is looked at over this time. */
+const WINDOW_MS = 5_000;
+const LOOK_EVERY_MS = 500;
+/** Whoever made room waits behind all others, but not longer than this. */
+const MOST_WAIT_MS = 15_000;
+
+export interface Room {
+  /** Aborted when the part is to make room; only until `seal`. */
+  readonly asked: AbortSignal;
+  /** So many bytes came. */
+  grew(bytes: number): void;
+  /** The part is whole: its room comes back by itself once it is sent. */
+  seal(): void;
+  /** Gives it back; a second time does nothing. */
+  release(): void;
+}
+
+export interface BufferPool {
+  readonly totalBytes: number;
+  /**
+   * Waits for room for one part. When `signal` is aborted it is given at once, so that
+   * what was read already can be kept.
+   *
+   * @param again - this part has made room for others before.
+   */
+  reserve(bytes: number, again: boolean, signal: AbortSignal): Promise<Room>;
+}
+
+interface Waiting {
+  bytes: number;
+  since: number;
+  again: boolean;
+  grant: () => void;
+}
+
+interface Held {
+  since: number;
+  missingBytes: number;
+  /** Of the window that runs, and of the one before. */
+  window: { since: number; bytes: number; bytesPerMsBefore: number };
+  controller: AbortController;
+}
+
+/** When a part will be whole, if it goes on as it did. */
+function restMs({ missingBytes, window }: Held, now: number): number {
+  const elapsed = now - window.since;
+  const bytesPerMs = elapsed < WINDOW_MS / 5 ? window.bytesPerMsBefore : window.bytes / elapsed;
+  return missingBytes / bytesPerMs;
+}
+
+export function createBufferPool(totalBytes: number): BufferPool {
+  let free = totalBytes;
+  const waiting: Waiting[] = [];
+  /** Open parts. */
+  const open = new Set<Held>();
+  let timer: NodeJS.Timeout | undefined;
+
+  /** The next in line. */
+  function next(): Waiting | undefined {
+    const first = waiting[0];
+    if (!first?.again || Date.now() - first.since > MOST_WAIT_MS) return first;
+    return waiting.find((entry) => !entry.again) ?? first;
+  }
+
+  function serve(): void {
+    for (let entry = next(); entry && fits(entry.bytes); entry = next()) {
+      waiting.splice(waiting.indexOf(entry), 1);
+      entry.grant();
+    }
+    clearTimeout(timer);
+    if (waiting.length > 0) askForRoom();
+  }
+
+  /** A part larger than all the memory gets it when nobody else has any. */
+  function fits(bytes: number): boolean {
+    return bytes <= free || free === totalBytes;
+  }
+
+  function askForRoom(): void {
+    const now = Date.now();
+    let slowest: { held: Held; rest: number } | undefined;
+    for (const held of open) {
+      // One is enough, and the next follows when it has made room.
+      if (held.controller.signal.aborted) return;
+      const rest = now - held.since < LEAST_HOLD_MS ? 0 : restMs(held, now);
+      if (rest > (slowest?.rest ?? LEAST_REST_MS)) slowest = { held, rest };
+    }
+    slowest?.held.controller.abort();
+    timer = setTimeout(serve, LOOK_EVERY_MS).unref();
+  }
+
+  function take(bytes: number): Room {
+    free -= bytes;
+    const since = Date.now();
+    const held: Held = {
+      since,
+      missingBytes: bytes,
+      window: { since, bytes: 0, bytesPerMsBefore: 0 },
+      controller: new AbortController(),
+    };
+    open.add(held);
+    let isHeld = true;
+    return {
+      asked: held.controller.signal,
+      grew: (more) => {
+        const now = Date.now();
+        const { window } = held;
+        held.missingBytes -= more;
+        window.bytes += more;
+        const elapsed = now - window.since;
+        if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
+      },
+      seal: () => void open.delete(held),
+      release: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        open.delete(held);
+        free += bytes;
+        serve();
+      },
+    };
+  }
+
+  async function reserve(bytes: number, again: boolean, signal: AbortSignal): Promise<Room> {
+    if ((waiting.length === 0 && fits(bytes)) || signal.aborted) return take(bytes);
+    return new Promise((resolve) => {
+      const entry: Waiting = { bytes, since: Date.now(), again, grant };
+      function grant(): void {
+        signal.removeEventListener('abort', onAbort);
+        resolve(take(bytes));
+      }
+      function onAbort(): void {
+        waiting.splice(waiting.indexOf(entry), 1);
+        grant();
+      }
+      signal.addEventListener('abort', onAbort, { once: true });
+      waiting.push(entry);
+      serve();
+    });
+  }
+
+  return { totalBytes, reserve };
+}

@@ -1,0 +1,34 @@
+/** Names of objects: final ones under the upload's id, tails in a folder of their own. */
+import { StoreError } from '../store.ts';
+
+const PLAIN_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+export interface Keys {
+  /** Of the content an upload becomes, from its first byte on. */
+  final(id: string): string;
+  tail(id: string, start: number, nonce: string): string;
+  /** What all tails of an upload begin with; of all uploads without an id. */
+  tails(id?: string): string;
+  /** Whose tail this is. */
+  ownerOfTail(key: string): string | undefined;
+}
+
+export function createKeys(prefix: string): Keys {
+  const folder = `${prefix}tails/`;
+
+  /** Ids are made by the service, never by a client; one that is not a plain name is refused all the same. */
+  function plain(id: string): string {
+    if (!PLAIN_ID.test(id)) throw new StoreError('missing', `${JSON.stringify(id)} is not a name of ours`);
+    return id;
+  }
+
+  return {
+    final: (id) => prefix + plain(id),
+    tail: (id, start, nonce) => `${folder}${plain(id)}/${start}-${nonce}`,
+    tails: (id) => (id === undefined ? folder : `${folder}${plain(id)}/`),
+    ownerOfTail: (key) => {
+      const [id = ''] = key.startsWith(folder) ? key.slice(folder.length).split('/') : [];
+      return PLAIN_ID.test(id) ? id : undefined;
+    },
+  };
+}

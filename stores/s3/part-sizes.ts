@@ -1,0 +1,49 @@
+/** Where the parts of an upload begin and end: fixed by offset alone, so that a part sent twice is the same part. */
+
+const MIB = 1024 * 1024;
+/** S3: most parts of an upload. */
+export const MOST_PARTS = 10_000;
+/** Above every provider's smallest part (S3: 5 MiB), and what the library uses. */
+export const LEAST_PART_BYTES = 8 * MIB;
+/** S3: largest object. */
+export const MOST_BYTES = 5 * 1024 * 1024 * MIB;
+/** With a length yet unknown, parts double in size every so many. */
+const DOUBLE_EVERY = 1_000;
+
+/** `first`: size of part 1. `doubling`: parts double in size every thousand. */
+export interface PartSizes {
+  first: number;
+  doubling: boolean;
+}
+
+export interface PartPlace {
+  /** From 1. */
+  number: number;
+  start: number;
+  /** First byte after it. */
+  end: number;
+}
+
+/** For an upload of this length; null: not known yet. */
+export function choosePartSizes(size: number | null): PartSizes {
+  if (size === null) return { first: LEAST_PART_BYTES, doubling: true };
+  return { first: Math.max(LEAST_PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB), doubling: false };
+}
+
+/** The part that this byte belongs to; undefined past the last one there can be. */
+export function placeOf(sizes: PartSizes, offset: number): PartPlace | undefined {
+  let firstNumber = 1;
+  let from = 0;
+  let partBytes = sizes.first;
+  if (sizes.doubling) {
+    for (; offset >= from + partBytes * DOUBLE_EVERY; partBytes *= 2) {
+      from += partBytes * DOUBLE_EVERY;
+      firstNumber += DOUBLE_EVERY;
+    }
+  }
+  const index = Math.floor((offset - from) / partBytes);
+  const number = firstNumber + index;
+  if (number > MOST_PARTS) return undefined;
+  const start = from + index * partBytes;
+  return { number, start, end: start + partBytes };
+}

@@ -1,0 +1,40 @@
+/** What an upload's row keeps for this store. Null there: nothing is stored yet, or the whole object is under its key. */
+import { StoreError } from '../store.ts';
+import type { PartSizes } from './part-sizes.ts';
+
+/** The bytes after the last part, in an object of their own until the part is whole. */
+export interface Tail {
+  key: string;
+  /** Where its part begins. */
+  start: number;
+  size: number;
+  md5: string;
+}
+
+export interface UploadState {
+  sizes: PartSizes;
+  /** UploadId of the multipart upload; null: none was begun. */
+  multipart: string | null;
+  tail: Tail | null;
+  /**
+   * Keys of tails that were superseded by this row or one before it. They go with a later
+   * request: a power cut can still bring back the row that tells of them.
+   */
+  old: string[];
+  /** The whole object is under its key. */
+  whole: boolean;
+}
+
+const VERSION = 1;
+
+export function encodeState(state: UploadState): string {
+  return JSON.stringify({ version: VERSION, ...state });
+}
+
+/** @throws StoreError `failed` when it is not one of ours. */
+export function decodeState(text: string | null): UploadState | null {
+  if (text === null) return null;
+  const { version, ...state } = JSON.parse(text) as UploadState & { version: unknown };
+  if (version !== VERSION) throw new StoreError('failed', `state of an upload in an unknown version: ${text}`);
+  return state;
+}

@@ -1,0 +1,299 @@
+/** The way of bytes into a bucket: parts in memory, sent a few at once, committed in order. */
+import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { DigestLane } from '../digests/digests.ts';
+import { openIntake } from '../intake.ts';
+import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import type { BufferPool } from './buffers.ts';
+import type { Keys } from './keys.ts';
+import type { Objects } from './objects.ts';
+import { type OpenPart, openPart } from './open-part.ts';
+import { choosePartSizes, placeOf } from './part-sizes.ts';
+import { decodeState, encodeState, type Tail, type UploadState } from './state.ts';
+import { readTail } from './tail.ts';
+
+/** Parts of one upload on their way at once. */
+const SENDING_AT_ONCE = 4;
+
+/** `storedWhole`: all bytes are under the final key already. */
+export type WrittenToBucket = Written & { storedWhole: boolean };
+
+/** What an upload is written with. */
+export interface Place {
+  objects: Objects;
+  keys: Keys;
+  buffers: BufferPool;
+}
+
+/**
+ * Appends a source to an upload, from the upload's offset on. Ends with a commit of
+ * everything that was stored.
+ *
+ * @throws StoreError; or what `options.commit` threw.
+ */
+export async function appendToBucket(
+  source: Readable,
+  upload: StoredUpload,
+  place: Place,
+  options: WriteOptions,
+): Promise<WrittenToBucket> {
+  const lane = options.digests.open(upload.snapshot);
+  try {
+    return await append(lane, source, upload, place, options);
+  } finally {
+    lane.close();
+  }
+}
+
+async function append(
+  lane: DigestLane,
+  source: Readable,
+  upload: StoredUpload,
+  { objects, keys, buffers }: Place,
+  options: WriteOptions,
+): Promise<WrittenToBucket> {
+  const intake = openIntake(source, options.signal, options.maxBytes);
+  const finalKey = keys.final(upload.id);
+  let state: UploadState = decodeState(upload.storeState) ?? {
+    sizes: choosePartSizes(upload.size),
+    multipart: null,
+    tail: null,
+    old: [],
+    whole: false,
+  };
+  /** Superseded before this request. */
+  let outdated = state.old;
+  /** Bytes taken, and bytes committed. */
+  let offset = upload.offset;
+  let committed = upload.offset;
+  /** The digest state there. */
+  let committedSnapshot: Promise<Uint8Array> = upload.snapshot ? Promise.resolve(upload.snapshot) : lane.snapshot();
+  committedSnapshot.catch(() => undefined);
+  let hasCommitted = false;
+  let failure: { cause: unknown } | undefined;
+  const stopSending = new AbortController();
+  const sending = new Set<Promise<void>>();
+  let multipart: Promise<string> | undefined;
+  let part: OpenPart | undefined;
+  let madeRoom = false;
+
+  function fail(cause: unknown): void {
+    if (failure) return;
+    failure = { cause };
+    intake.stop(cause);
+    stopSending.abort(cause);
+  }
+
+  /** Steps that move the ledger: one after the other, and none after one that failed. */
+  let lastStep: Promise<void> = Promise.resolve();
+  function inOrder(step: () => Promise<void>): Promise<void> {
+    lastStep = lastStep.then(async () => {
+      if (failure) return;
+      try {
+        await step();
+      } catch (error) {
+        fail(error);
+      }
+    });
+    return lastStep;
+  }
+
+  async function commit(
+    to: number,
+    snapshot: Uint8Array,
+    change: Partial<UploadState>,
+    row?: Commit['part'],
+  ): Promise<void> {
+    const next = { ...state, ...change };
+    next.old = state.old.filter((key) => !outdated.includes(key));
+    if (state.tail && state.tail.key !== next.tail?.key) next.old.push(state.tail.key);
+    // Of a whole object there is nothing to know.
+    const nothing = (next.whole || to === 0) && next.old.length === 0 && next.multipart === null;
+    await options.commit({
+      offset: to,
+      snapshot,
+      bootId: null,
+      storeState: nothing ? null : encodeState(next),
+      ...(row ? { part: row } : {}),
+    });
+    hasCommitted = true;
+    committed = to;
+    committedSnapshot = Promise.resolve(snapshot);
+    state = next;
+    const keysToRemove = outdated;
+    outdated = [];
+    // What an error leaves here, a sweep removes.
+    await Promise.all(keysToRemove.map((key) => objects.remove(key).catch(() => undefined)));
+  }
+
+  /** Begins the multipart upload, once; recorded before anything is stored in it. */
+  function beginMultipart(): Promise<string> {
+    multipart ??= state.multipart === null ? createMultipart() : Promise.resolve(state.multipart);
+    // Where it fails, whoever needs it hears of it.
+    multipart.catch(() => undefined);
+    return multipart;
+  }
+
+  async function createMultipart(): Promise<string> {
+    let id: string | undefined;
+    await inOrder(async () => {
+      id = await objects.createMultipart(finalKey, upload);
+      await commit(committed, await committedSnapshot, { multipart: id });
+    });
+    if (failure) throw failure.cause;
+    if (id === undefined) throw new Error('the upload was not begun');
+    return id;
+  }
+
+  async function beginPart(): Promise<OpenPart> {
+    const at = placeOf(state.sizes, offset);
+    if (!at) throw new StoreError('overflow', `upload ${upload.id}: more parts than a bucket takes`);
+    const end = upload.size === null ? at.end : Math.min(at.end, upload.size);
+    // It may be known by now that one part is not enough: its beginning goes on beside.
+    if (upload.size !== null && upload.size > at.end) void beginMultipart();
+    const room = await buffers.reserve(end - at.start, madeRoom, options.signal);
+    madeRoom = false;
+    const isFirst = at.start === 0 && offset === 0;
+    const opened = openPart({ ...at, end }, room, options.digests, isFirst ? lane : null);
+    try {
+      if (offset > at.start) {
+        await lastStep;
+        if (failure) throw failure.cause;
+        await opened.add(await readTail(objects, state.tail, at.start, offset));
+      }
+      return opened;
+    } catch (error) {
+      opened.drop();
+      throw error;
+    }
+  }
+
+  /** A part is whole: off it goes. */
+  function send(whole: OpenPart): void {
+    whole.room.seal();
+    const snapshot = lane.snapshot();
+    const md5 = whole.md5();
+    snapshot.catch(() => undefined);
+    const isAll = whole.start === 0 && whole.end === upload.size && state.multipart === null && !multipart;
+    // Before this part's own step: recorded first.
+    const begun = isAll ? undefined : beginMultipart();
+    const etag = (async () => {
+      try {
+        const body = { chunks: whole.chunks, length: whole.length, md5: await md5 };
+        if (begun) return await objects.uploadPart(finalKey, await begun, whole.number, body, stopSending.signal);
+        await objects.putFinal(finalKey, upload, body);
+        return undefined;
+      } finally {
+        whole.drop();
+      }
+    })();
+    const settled: Promise<void> = etag.then(
+      () => void sending.delete(settled),
+      () => void sending.delete(settled),
+    );
+    sending.add(settled);
+    void inOrder(async () => {
+      const row = { number: whole.number, start: whole.start, size: whole.end - whole.start };
+      const answer = await etag;
+      if (answer === undefined) {
+        await commit(whole.end, await snapshot, { tail: null, whole: true });
+      } else {
+        await commit(whole.end, await snapshot, { tail: null }, { ...row, etag: answer, snapshot: await snapshot });
+      }
+    });
+  }
+
+  /** Stores what a part has so far, so that memory can forget it. */
+  async function park(open: OpenPart): Promise<void> {
+    const snapshot = lane.snapshot();
+    const md5 = open.md5();
+    for (const promise of [snapshot, md5]) promise.catch(() => undefined);
+    const { start, length } = open;
+    await inOrder(async () => {
+      if (start + length <= committed) return;
+      const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
+      const tail: Tail = { key, start, size: length, md5: await md5 };
+      await objects.putTail(key, { chunks: open.chunks, length, md5: tail.md5 });
+      await commit(start + length, await snapshot, { tail });
+    });
+    open.drop();
+  }
+
+  async function takeIn(batch: Uint8Array[]): Promise<void> {
+    for (let chunks = batch; chunks.length > 0 && !failure;) {
+      while (!part && sending.size >= SENDING_AT_ONCE) await Promise.race(sending);
+      part ??= await beginPart();
+      const [fitting, rest] = split(chunks, part.end - offset);
+      const bytes = fitting.reduce((sum, chunk) => sum + chunk.length, 0);
+      offset += bytes;
+      part.room.grew(bytes);
+      await Promise.all([lane.update(fitting), part.add(fitting)]);
+      if (offset === part.end) {
+        send(part);
+        part = undefined;
+      }
+      chunks = rest;
+    }
+  }
+
+  try {
+    let taking = intake.take();
+    for (;;) {
+      const asked = part && whenAborted(part.room.asked);
+      const batch = await (asked ? Promise.race([taking, asked.promise]) : taking);
+      asked?.forget();
+      if (batch === null || failure) break;
+      if (batch === undefined) {
+        if (part) await park(part);
+        part = undefined;
+        madeRoom = true;
+        continue;
+      }
+      await takeIn(batch);
+      taking = intake.take();
+    }
+    if (part) await park(part);
+    await lastStep;
+    if (failure) throw failure.cause;
+    if (upload.snapshot === null && !hasCommitted) await commit(0, await committedSnapshot, {});
+    const end = intake.ended;
+    if (end.kind === 'overflow') {
+      throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
+    }
+    return {
+      offset: committed,
+      digests: committed === upload.size ? await lane.digests() : null,
+      storedWhole: state.whole,
+      interrupted: end.kind === 'end' ? undefined : end.cause,
+    };
+  } catch (error) {
+    fail(error);
+    part?.drop();
+    await lastStep;
+    await Promise.all(sending);
+    throw error;
+  }
+}
+
+/** Chunks up to so many bytes, and those after. */
+function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8Array[]] {
+  let left = bytes;
+  for (const [index, chunk] of chunks.entries()) {
+    if (chunk.length > left) {
+      const before = [...chunks.slice(0, index), chunk.subarray(0, left)].filter((piece) => piece.length > 0);
+      return [before, [chunk.subarray(left), ...chunks.slice(index + 1)]];
+    }
+    left -= chunk.length;
+  }
+  return [chunks, []];
+}
+
+function whenAborted(signal: AbortSignal): { promise: Promise<undefined>; forget: () => void } {
+  let onAbort: () => void = () => undefined;
+  const promise = new Promise<undefined>((resolve) => {
+    onAbort = () => resolve(undefined);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  return { promise, forget: () => signal.removeEventListener('abort', onAbort) };
+}

@@ -1,0 +1,30 @@
+/** The Ceph store on a real Ceph; skipped where there is none. */
+import { describe } from 'vitest';
+import { openCephStore } from '../../stores/ceph/store.ts';
+import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
+import { type Bucket, describeBucketStore } from './bucket-suite.ts';
+
+if (CEPH_MISSING !== undefined) console.warn(`skipped: ${CEPH_MISSING}`);
+
+describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
+  describeBucketStore('ceph', openCephStore, startBucket);
+});
+
+async function startBucket(): Promise<Bucket> {
+  const rgw = await startRgw();
+  return {
+    settings: {
+      endpoint: rgw.endpoint,
+      region: rgw.region,
+      bucket: rgw.bucket,
+      prefix: 'tests/',
+      accessKeyId: rgw.accessKeyId,
+      secretAccessKey: rgw.secretAccessKey,
+      bufferBytes: 64 * 1024 * 1024,
+      pathStyle: null,
+    },
+    port: rgw.port,
+    through: (port) => `http://127.0.0.1:${port}`,
+    stop: () => rgw.stop(),
+  };
+}

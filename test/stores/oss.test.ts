@@ -1,0 +1,27 @@
+/** The OSS store on the strict double of OSS. */
+import { regionHost } from '../support/oss/address.ts';
+import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
+import { startOss } from '../support/oss/oss.ts';
+import { openOssStore } from '../../stores/oss/store.ts';
+import { type Bucket, describeBucketStore } from './bucket-suite.ts';
+
+await import(RESOLVE_HERE);
+
+describeBucketStore('oss', openOssStore, async (): Promise<Bucket> => {
+  const oss = await startOss();
+  return {
+    settings: {
+      endpoint: oss.endpoint,
+      region: oss.region,
+      bucket: oss.bucket,
+      prefix: 'tests/',
+      accessKeyId: oss.accessKeyId,
+      secretAccessKey: oss.secretAccessKey,
+      bufferBytes: 64 * 1024 * 1024,
+      pathStyle: null,
+    },
+    port: oss.port,
+    through: (port) => `http://${regionHost(oss.region)}:${port}`,
+    stop: () => oss.stop(),
+  };
+});

@@ -1,0 +1,169 @@
+/** A proxy in front of an S3 service, real or double, that makes chosen calls go wrong. */
+import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type ChaosOptions, createDice } from './fault-dice.ts';
+import { type Fault, passOn, playFault } from './faults.ts';
+import { readS3Call, type S3Call, type S3Operation } from './s3-call.ts';
+
+/** The calls it means are those that meet all that is given. */
+export interface FaultRule {
+  operation?: S3Operation | readonly S3Operation[];
+  partNumber?: number;
+  key?: string | RegExp;
+  /** The first of the calls it means that goes wrong, counted from 1; 1 by default. */
+  nth?: number;
+  /** How many go wrong from there on; 1 by default, Infinity for all. */
+  times?: number;
+  fault: Fault;
+}
+
+export interface PlacedRule {
+  /** How many calls it has hit. */
+  hits(): number;
+  /** Resolves when it hits for the first time. */
+  readonly hit: Promise<void>;
+  /** From now on it hits nothing, and what it has stalled goes on. */
+  remove(): void;
+}
+
+/** One line of the log of calls. */
+export interface ProxiedCall {
+  operation: S3Operation;
+  key: string;
+  partNumber: number | undefined;
+  fault: Fault | undefined;
+  /** What the client was answered; undefined where it was not. */
+  status: number | undefined;
+}
+
+export interface FaultProxy {
+  /** `http://127.0.0.1:<port>`; for OSS, give `port` to `createOssClient`. */
+  readonly url: string;
+  readonly port: number;
+  /** The first rule that hits counts. */
+  place(rule: FaultRule): PlacedRule;
+  /** Faults by chance for the calls that no rule hits; undefined ends it. */
+  setChaos(chaos: ChaosOptions | undefined): void;
+  /** Removes all rules and ends the chaos. */
+  clear(): void;
+  calls(): ProxiedCall[];
+  stop(): Promise<void>;
+}
+
+export interface FaultProxyOptions {
+  toPort: number;
+  toHost?: string;
+  rules?: readonly FaultRule[];
+  chaos?: ChaosOptions;
+}
+
+interface ActiveRule extends FaultRule {
+  seen: number;
+  hits: number;
+  onHit: () => void;
+  release: AbortController;
+}
+
+/** Starts a proxy on a free port of loopback. The Host header passes unchanged, so that signatures hold. */
+export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  const { toPort, toHost = '127.0.0.1' } = options;
+  const agent = new Agent({ keepAlive: true });
+  const log: ProxiedCall[] = [];
+  let rules: ActiveRule[] = [];
+  let dice = options.chaos && createDice(options.chaos);
+  let chaosRelease = new AbortController();
+
+  function choose(call: S3Call): { fault: Fault; released: AbortSignal } | undefined {
+    // Every rule counts every call it means, whichever of them hits.
+    const hitting = rules.filter((rule) => {
+      if (!means(rule, call)) return false;
+      rule.seen++;
+      const nth = rule.nth ?? 1;
+      return rule.seen >= nth && rule.seen < nth + (rule.times ?? 1);
+    });
+    const [rule] = hitting;
+    if (rule) {
+      rule.hits++;
+      rule.onHit();
+      return { fault: rule.fault, released: rule.release.signal };
+    }
+    const fault = dice?.(call);
+    return fault && { fault, released: chaosRelease.signal };
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url: target = '', headers } = request;
+    const call = readS3Call({ method, target, headers });
+    const chosen = choose(call);
+    const { operation, key, partNumber } = call;
+    const entry: ProxiedCall = { operation, key, partNumber, fault: chosen?.fault, status: undefined };
+    log.push(entry);
+    response.once('finish', () => (entry.status = response.statusCode));
+    const { socket } = request;
+    const exchange = { request, response, socket, host: toHost, port: toPort, agent };
+    try {
+      if (chosen) await playFault({ ...exchange, released: chosen.released }, chosen.fault);
+      else await passOn({ ...exchange, released: chaosRelease.signal });
+    } catch {
+      // Either side broke off: the other one sees the same.
+      if (!socket.destroyed) socket.resetAndDestroy();
+    }
+  }
+
+  const server = createServer((request, response) => void handle(request, response));
+  // Longer than clients keep a connection, so that none is closed under a request.
+  server.keepAliveTimeout = 60_000;
+  server.requestTimeout = 0;
+
+  function place(rule: FaultRule): PlacedRule {
+    let onHit: () => void = () => undefined;
+    const hit = new Promise<void>((resolve) => (onHit = resolve));
+    const active: ActiveRule = { ...rule, seen: 0, hits: 0, onHit, release: new AbortController() };
+    rules.push(active);
+    return {
+      hits: () => active.hits,
+      hit,
+      remove: () => {
+        rules = rules.filter((other) => other !== active);
+        active.release.abort();
+      },
+    };
+  }
+
+  function clear(): void {
+    for (const rule of rules) rule.release.abort();
+    rules = [];
+    setChaos(undefined);
+  }
+
+  function setChaos(chaos: ChaosOptions | undefined): void {
+    chaosRelease.abort();
+    chaosRelease = new AbortController();
+    dice = chaos && createDice(chaos);
+  }
+
+  for (const rule of options.rules ?? []) place(rule);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    place,
+    setChaos,
+    clear,
+    calls: () => [...log],
+    stop: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      clear();
+      await closed;
+      agent.destroy();
+    },
+  };
+}
+
+function means({ operation, partNumber, key }: FaultRule, call: S3Call): boolean {
+  if (operation !== undefined && ![operation].flat().includes(call.operation)) return false;
+  if (partNumber !== undefined && partNumber !== call.partNumber) return false;
+  return key === undefined || (typeof key === 'string' ? key === call.key : key.test(call.key));
+}

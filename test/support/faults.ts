@@ -1,0 +1,211 @@
+/** What can go wrong with one HTTP exchange, and how the proxy makes it so. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import {
+  type Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  request as httpRequest,
+  type ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Readable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
+import { setTimeout as wait } from 'node:timers/promises';
+
+export type Fault =
+  /** Answered without being performed. 200 with a `code` is an error in the body, as Complete may have it. */
+  | { kind: 'answer'; status: number; code?: string; retryAfterSeconds?: number }
+  /** Nothing moves: before the body is read, or when it was performed. Goes on after `forMs`, or never. */
+  | { kind: 'stall'; at?: 'request' | 'answer'; forMs?: number }
+  /** RST before anything was passed on. */
+  | { kind: 'reset' }
+  /** So much of the body passes (never all of it), then both sides are cut off. */
+  | { kind: 'cutRequest'; afterBytes: number }
+  /** Performed; so much of the answer's body passes (never all of it), then the line is cut. */
+  | { kind: 'cutAnswer'; afterBytes: number }
+  /** Performed; RST instead of the answer. */
+  | { kind: 'loseAnswer' }
+  /** Performed twice, one after the other; the answer is that of the second time unless told. */
+  | { kind: 'twice'; answer?: 'first' | 'second' };
+
+export interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** The client's; a request that was broken off no longer knows it. */
+  socket: Socket;
+  /** Where it goes to. */
+  host: string;
+  port: number;
+  agent: Agent;
+  /** Aborted when stalled calls are to go on. */
+  released: AbortSignal;
+}
+
+export async function passOn(exchange: Exchange): Promise<void> {
+  await sendBack(exchange, await perform(exchange, exchange.request));
+}
+
+export async function playFault(exchange: Exchange, fault: Fault): Promise<void> {
+  const { request, response, socket } = exchange;
+  switch (fault.kind) {
+    case 'answer':
+      await finished(request.resume(), { writable: false });
+      await answer(response, fault);
+      return;
+    case 'stall':
+      await stall(exchange, fault);
+      return;
+    case 'reset':
+      socket.resetAndDestroy();
+      return;
+    case 'cutRequest':
+      await cutRequest(exchange, fault.afterBytes);
+      return;
+    case 'cutAnswer':
+      await cutAnswer(exchange, fault.afterBytes);
+      return;
+    case 'loseAnswer':
+      await finished((await perform(exchange, request)).resume());
+      socket.resetAndDestroy();
+      return;
+    case 'twice':
+      await performTwice(exchange, fault.answer ?? 'second');
+      return;
+  }
+}
+
+/** Opens the way to the server: the same request line and headers, so that the signature holds. */
+function openRequest({ request, host, port, agent }: Exchange): ClientRequest {
+  const upstream = httpRequest({
+    host,
+    port,
+    agent,
+    method: request.method,
+    path: request.url,
+    headers: groupHeaders(request.rawHeaders),
+  });
+  if (request.headers['transfer-encoding'] === undefined && request.headers['content-length'] === undefined) {
+    // A request without a length stays one.
+    upstream.useChunkedEncodingByDefault = false;
+    upstream.flushHeaders();
+  }
+  return upstream;
+}
+
+/** As they were written, repeated ones together. */
+function groupHeaders(rawHeaders: readonly string[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    const value = rawHeaders[i + 1] ?? '';
+    const earlier = headers[name];
+    headers[name] = earlier === undefined ? value : [earlier, value].flat();
+  }
+  return headers;
+}
+
+/** Sends the request on with this body; the server's answer, as soon as it begins. */
+async function perform(exchange: Exchange, body: Readable): Promise<IncomingMessage> {
+  const upstream = openRequest(exchange);
+  const giveUp = (): void => {
+    if (!exchange.response.writableFinished) upstream.destroy();
+  };
+  exchange.response.once('close', giveUp);
+  const answered = once(upstream, 'response') as Promise<[IncomingMessage]>;
+  // A server that answers early and closes breaks the body, and its answer still counts.
+  upstream.on('error', () => body.unpipe(upstream));
+  body.pipe(upstream);
+  const [incoming] = await answered;
+  return incoming;
+}
+
+async function sendBack({ response }: Exchange, incoming: IncomingMessage): Promise<void> {
+  response.sendDate = false;
+  response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, incoming.rawHeaders);
+  await pipeline(incoming, response);
+}
+
+async function answer(response: ServerResponse, fault: Fault & { kind: 'answer' }): Promise<void> {
+  const code = fault.code ?? { 429: 'TooManyRequests', 503: 'SlowDown' }[fault.status] ?? 'InternalError';
+  const retryAfter = fault.retryAfterSeconds === undefined ? {} : { 'Retry-After': fault.retryAfterSeconds };
+  response.writeHead(fault.status, { 'Content-Type': 'application/xml', ...retryAfter });
+  const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>A fault.</Message></Error>`;
+  response.end(response.req.method === 'HEAD' ? undefined : body);
+  await finished(response);
+}
+
+async function stall(exchange: Exchange, { at = 'request', forMs }: Fault & { kind: 'stall' }): Promise<void> {
+  const incoming = at === 'answer' ? await perform(exchange, exchange.request) : undefined;
+  const gone = new AbortController();
+  exchange.response.once('close', () => gone.abort());
+  const ended = AbortSignal.any([exchange.released, gone.signal]);
+  // Without an end of its own it waits for the release, or until the client gives up.
+  await wait(forMs ?? 2 ** 31 - 1, undefined, { signal: ended }).catch(() => undefined);
+  if (gone.signal.aborted) incoming?.destroy();
+  else await sendBack(exchange, incoming ?? (await perform(exchange, exchange.request)));
+}
+
+async function cutRequest(exchange: Exchange, afterBytes: number): Promise<void> {
+  const { request, socket } = exchange;
+  const length = Number(request.headers['content-length'] ?? Infinity);
+  let left = Math.min(afterBytes, length - 1);
+  if (left < 0) {
+    socket.resetAndDestroy();
+    return;
+  }
+  const upstream = openRequest(exchange);
+  upstream.on('error', () => undefined);
+  upstream.flushHeaders();
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    const piece = chunk.subarray(0, left);
+    left -= piece.length;
+    await new Promise<void>((resolve) => upstream.write(piece, () => resolve()));
+    if (left <= 0) break;
+  }
+  upstream.destroy();
+  socket.resetAndDestroy();
+}
+
+async function cutAnswer(exchange: Exchange, afterBytes: number): Promise<void> {
+  const { request, response, socket } = exchange;
+  const incoming = await perform(exchange, request);
+  let left = Math.min(afterBytes, Number(incoming.headers['content-length'] ?? Infinity) - 1);
+  if (left >= 0 && request.method !== 'HEAD') {
+    response.sendDate = false;
+    response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, incoming.rawHeaders);
+    response.flushHeaders();
+    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      const piece = chunk.subarray(0, left);
+      left -= piece.length;
+      await new Promise<void>((resolve) => response.write(piece, () => resolve()));
+      if (left <= 0) break;
+    }
+  }
+  incoming.destroy();
+  // Not a reset: what was passed is to arrive.
+  socket.destroy();
+}
+
+async function performTwice(exchange: Exchange, which: 'first' | 'second'): Promise<void> {
+  const path = join(tmpdir(), `tidemark-twice-${randomBytes(8).toString('hex')}`);
+  try {
+    await pipeline(exchange.request, createWriteStream(path));
+    const first = await perform(exchange, createReadStream(path));
+    if (which === 'second') {
+      await finished(first.resume());
+      await sendBack(exchange, await perform(exchange, createReadStream(path)));
+    } else {
+      // Its answer waits, unread, for the second time to be over.
+      const second = await perform(exchange, createReadStream(path));
+      await finished(second.resume());
+      await sendBack(exchange, first);
+    }
+  } finally {
+    await rm(path, { force: true });
+  }
+}

@@ -1,0 +1,33 @@
+/** An SDK client for the double: the names of OSS lead to loopback. */
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { Agent } from 'node:http';
+import { regionHost } from './address.ts';
+import { lookupHere } from './lookup-here.ts';
+import type { RunningOss } from './oss.ts';
+
+export interface OssClientOptions extends S3ClientConfig {
+  /** Of a proxy in front of the double. */
+  port?: number;
+}
+
+/**
+ * The preset of OSS: virtual-hosted, checksums only where they are required. One try per call,
+ * so that tests see each answer.
+ */
+export function createOssClient(oss: RunningOss, { port = oss.port, ...overrides }: OssClientOptions = {}): S3Client {
+  return new S3Client({
+    endpoint: `http://${regionHost(oss.region)}:${port}`,
+    region: oss.region,
+    credentials: { accessKeyId: oss.accessKeyId, secretAccessKey: oss.secretAccessKey },
+    forcePathStyle: false,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    maxAttempts: 1,
+    // The SDK warns on the console of what tests do on purpose.
+    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    requestHandler: { httpAgent: new Agent({ keepAlive: true, lookup: lookupHere }) },
+    ...overrides,
+  });
+}
+
+function ignore(): void {}

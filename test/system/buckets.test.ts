@@ -1,0 +1,210 @@
+/** A service whose bytes live in a bucket: the promises hold there as on a disk. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { runCli } from '../../scripts/support/cli.ts';
+import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { COLLIDING } from '../support/collision.ts';
+import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+import { createUpload, head, patch, send } from '../support/tus.ts';
+import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
+
+const MIB = 1024 * 1024;
+const PART = 8 * MIB;
+
+for (const { name, missing } of BUCKETS) {
+  if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
+}
+
+describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
+  describe.skipIf(missing !== undefined)('a service', () => {
+    let bucket: SystemBucket;
+    let proxy: FaultProxy;
+    let service: RunningService;
+
+    beforeAll(async () => {
+      bucket = await start();
+      proxy = await startFaultProxy({ toPort: bucket.port });
+    });
+    beforeEach(async () => {
+      service = await startService({ env: { ...bucket.env(proxy.port), INSTANT: 'off' } });
+    });
+    afterEach(async () => {
+      proxy.clear();
+      // Every test leaves an empty bucket, so that nothing forgotten goes unseen.
+      for (const { id } of await listFiles(service)) await send('DELETE', `${service.url}/api/files/${id}`);
+      const left = await bucket.keys();
+      await service.stop();
+      if (left.length > 0) throw new Error(`left in the bucket: ${left.join(', ')}`);
+    });
+    afterAll(async () => {
+      await proxy.stop();
+      await bucket.stop();
+    });
+
+    test('takes files of all sizes by tus and by form, and gives them back in parts', async () => {
+      for (const size of [0, 1, MIB, PART, PART + 1, 20 * MIB]) {
+        const bytes = makeBytes(size, 61);
+        const location = await createUpload(service.url, size, { filename: 'ä 名.bin', md5: md5(bytes) });
+        if (size > 0) expect((await patch(location, 0, bytes)).status).toBe(204);
+        expect(await offsetOf(location)).toBe(size);
+        await expectBytes(location, bytes);
+        if (size < 10) continue;
+        const range = await fetch(location, { headers: { Range: `bytes=${size - 7}-${size + 100}` } });
+        expect(range.status).toBe(206);
+        expect(Buffer.from(await range.arrayBuffer()).equals(bytes.subarray(size - 7))).toBe(true);
+      }
+      const bytes = makeBytes(PART + 3, 62);
+      const form = new FormData();
+      form.append('file', new Blob([new Uint8Array(bytes)]), 'form.bin');
+      const answer = await fetch(`${service.url}/upload`, { method: 'POST', body: form });
+      const { status, url } = (await answer.json()) as { status: string; url: string };
+      expect(status).toBe('ok');
+      await expectBytes(url, bytes);
+    });
+
+    test('keeps one content of equal bytes, and two of bytes that only share their MD5', async () => {
+      const bytes = makeBytes(PART + 5, 63);
+      await Promise.all(
+        ['a', 'b', 'c'].map(async (filename) => {
+          const location = await createUpload(service.url, bytes.length, { filename });
+          expect((await patch(location, 0, bytes)).status).toBe(204);
+          await expectBytes(location, bytes);
+        }),
+      );
+      expect(await bucket.keys()).toHaveLength(1);
+      for (const block of COLLIDING) {
+        const location = await createUpload(service.url, block.length, { filename: 'block' });
+        expect((await patch(location, 0, block)).status).toBe(204);
+        await expectBytes(location, block);
+      }
+      expect(await bucket.keys()).toHaveLength(3);
+    });
+
+    test('refuses a wrong MD5 and keeps nothing of it', async () => {
+      for (const size of [1000, PART + 1000]) {
+        const location = await createUpload(service.url, size, { md5: md5(Buffer.from('other')) });
+        expect(await patch(location, 0, makeBytes(size, 64))).toMatchObject({ status: 460 });
+      }
+      expect(await bucket.keys()).toEqual([]);
+    });
+
+    test('ends uploads and removes what there is of them', async () => {
+      const location = await createUpload(service.url, 3 * PART);
+      expect((await patch(location, 0, makeBytes(PART + 1000, 65))).status).toBe(204);
+      expect(await bucket.keys()).toHaveLength(1);
+      expect((await send('DELETE', location, { headers: { 'Tus-Resumable': '1.0.0' } })).status).toBe(204);
+      expect(await bucket.keys()).toEqual([]);
+    });
+
+    test('goes on after SIGKILL at any moment; an offset told holds', async () => {
+      const bytes = makeBytes(3 * PART + 17, 66);
+      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+      for (const sent of [1000, 2 * MIB, PART, 2 * PART]) {
+        const told = await offsetOf(location);
+        const open = openPatch(location, told, bytes.length - told);
+        await open.write(bytes.subarray(told, Math.min(told + sent, bytes.length - 1)));
+        if (sent === PART) await until('a part counts', async () => (await offsetOf(location)) > told);
+        const before = await offsetOf(location);
+        await service.restart();
+        expect(await open.answer).toBeInstanceOf(Error);
+        expect(await offsetOf(location)).toBeGreaterThanOrEqual(before);
+        const now = await offsetOf(location);
+        expect((await patch(location, now, bytes.subarray(now, now + 5000))).status).toBe(204);
+      }
+      const rest = await offsetOf(location);
+      expect((await patch(location, rest, bytes.subarray(rest))).status).toBe(204);
+      await expectBytes(location, bytes);
+    });
+
+    test('publishes once though it was killed while the parts were put together', async () => {
+      const bytes = makeBytes(PART + 17, 67);
+      for (const fault of [{ kind: 'stall', at: 'request' } as const, { kind: 'stall', at: 'answer' } as const]) {
+        const location = await createUpload(service.url, bytes.length, { filename: fault.at });
+        const placed = proxy.place({ operation: 'CompleteMultipartUpload', fault });
+        const sending = openPatch(location, 0, bytes.length);
+        await sending.write(bytes);
+        await placed.hit;
+        await service.kill('SIGKILL');
+        proxy.clear();
+        await sending.answer;
+        await service.restart();
+        expect(await offsetOf(location)).toBe(bytes.length);
+        await expectBytes(location, bytes);
+        expect((await listFiles(service)).filter((file) => file.name === fault.at)).toHaveLength(1);
+      }
+    });
+
+    test('answers 503 with Retry-After while the bucket is away, keeps what it has, and goes on', async () => {
+      const bytes = makeBytes(3 * PART, 68);
+      const location = await createUpload(service.url, bytes.length);
+      expect((await patch(location, 0, bytes.subarray(0, PART + 100))).status).toBe(204);
+      const away = proxy.place({ times: Infinity, fault: { kind: 'reset' } });
+      const refused = await patch(location, PART + 100, bytes.subarray(PART + 100));
+      expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' });
+      expect(refused.headers['retry-after']).toBe('5');
+      expect((await head(location)).headers['upload-offset']).toBe(String(PART + 100));
+      expect((await send('GET', `${service.url}/readyz`)).status).toBe(503);
+      away.remove();
+      expect((await patch(location, PART + 100, bytes.subarray(PART + 100))).status).toBe(204);
+      await expectBytes(location, bytes);
+    });
+
+    test('commits what running requests brought when it is stopped', async () => {
+      const bytes = makeBytes(2 * PART, 69);
+      const location = await createUpload(service.url, bytes.length);
+      const open = openPatch(location, 0, bytes.length);
+      await open.write(bytes.subarray(0, 3 * MIB));
+      // What the service holds in memory shows nowhere.
+      await wait(1000);
+      await service.kill('SIGTERM');
+      expect((await answered(open)).status).toBe(503);
+      await service.restart();
+      const offset = await offsetOf(location);
+      expect(offset).toBeGreaterThan(2 * MIB);
+      expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+      await expectBytes(location, bytes);
+    });
+
+    test('serves the command line client', async () => {
+      const folder = await makeTempFolder();
+      const bytes = makeBytes(30 * MIB, 70);
+      await writeFile(join(folder, 'large.bin'), bytes);
+      const run = runCli(['upload', 'large.bin', '--server', service.url], folder);
+      const { exitCode, stdout, stderr } = await run.done;
+      expect(stderr).toContain('MD5 verified');
+      expect(exitCode).toBe(0);
+      await expectBytes(stdout.trim(), bytes);
+    });
+
+    test('ends what has expired, and its tail', async () => {
+      const short = await startService({ env: { ...bucket.env(), UPLOAD_TTL: '1s' } });
+      onTestFinished(() => short.stop());
+      const location = await createUpload(short.url, 3 * PART);
+      expect((await patch(location, 0, makeBytes(PART + 1000, 71))).status).toBe(204);
+      await expect.poll(async () => (await head(location)).status, { timeout: 5000 }).toBe(410);
+      // Its row tells what to remove, at the next start too.
+      await short.restart();
+      await expect.poll(() => bucket.keys(), { timeout: 5000 }).toEqual([]);
+    });
+
+    describe('says in one sentence what is wrong with', () => {
+      test.each([
+        ['the key', { S3_ACCESS_KEY_ID: 'another' }, /check S3_ACCESS_KEY_ID/],
+        ['the secret', { S3_SECRET_ACCESS_KEY: 'another-secret' }, /check S3_SECRET_ACCESS_KEY/],
+        ['the bucket', { S3_BUCKET: 'no-such-bucket' }, /check S3_BUCKET|has no right/],
+        ['the address', { S3_ENDPOINT: 'http://localhost:1', S3_REGION: 'cn-hangzhou' }, /check S3_ENDPOINT/],
+      ])('%s, and exits with 78', async (_, wrong, sentence) => {
+        const begun = Date.now();
+        const attempt = startService({ env: { ...bucket.env(), ...wrong } });
+        await expect(attempt).rejects.toThrow(/ended with 78:\nThe service cannot start: [^\n]*\n$/);
+        await expect(attempt).rejects.toThrow(sentence);
+        expect(Date.now() - begun).toBeLessThan(10_000);
+      });
+    });
+  });
+});
