@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { choose, chosen, describeInBrowser, file, openPage, untilStatus } from './support.ts';
+import { choose, chosen, describeInBrowser, file, findings, openPage, untilStatus } from './support.ts';
 
 const SECRET = 'annas-secret-1';
 const PNG = Buffer.from(
@@ -25,6 +25,7 @@ describeInBrowser('tokens', () => {
     page.on('request', (request) => addresses.push(request.url()));
     const dialog = page.getByRole('dialog', { name: 'A token is needed' });
     await dialog.waitFor();
+    expect(await findings(page)).toEqual([]);
     await dialog.getByRole('button', { name: 'Later' }).click();
     await choose(page, chosen('patient.bin', makeBytes(100_000, 901)));
     await untilStatus(page, 'patient.bin', /^Waiting for a valid token/);
@@ -41,6 +42,17 @@ describeInBrowser('tokens', () => {
     await file(page, 'patient.bin').waitFor();
     expect(await dialog.isVisible()).toBe(false);
     expect(addresses.filter((address) => address.includes('secret'))).toEqual([]);
+  });
+
+  test('a service that does not answer refuses no token', async () => {
+    const page = await openPage(service.url);
+    await page.getByRole('textbox', { name: 'Token' }).fill(SECRET);
+    await service.kill('SIGKILL');
+    await page.keyboard.press('Enter');
+    await page.getByText('The service does not answer right now. Try again in a moment.').waitFor();
+    await service.restart();
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await file(page, 'annas.png').waitFor();
   });
 
   test('previews and downloads need no token in an address, and no more than a moment of the page', async () => {

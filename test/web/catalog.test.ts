@@ -150,7 +150,28 @@ describeInBrowser('the catalog', () => {
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(url);
   });
 
-  test('pictures, sound and PDF are previewed, sound by ranges; others are saved', async () => {
+  /** A film of some frames, which the browser takes itself. */
+  async function film(page: Page): Promise<Uint8Array> {
+    const frames = await page.evaluate(`new Promise((resolve) => {
+      const canvas = document.createElement('canvas');
+      canvas.width = canvas.height = 16;
+      const context = canvas.getContext('2d');
+      const draw = () => context.fillRect(Math.random() * 16, 0, 4, 16);
+      const drawing = setInterval(draw, 20);
+      const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: 'video/webm' });
+      recorder.ondataavailable = async ({ data }) => {
+        if (data.size === 0) return;
+        recorder.ondataavailable = null;
+        recorder.stop();
+        clearInterval(drawing);
+        resolve([...new Uint8Array(await data.arrayBuffer())]);
+      };
+      recorder.start(500);
+    })`);
+    return Uint8Array.from(frames as number[]);
+  }
+
+  test('pictures, sound, films and PDF are previewed, sound and films by ranges; others are saved', async () => {
     await putFile(service.url, PNG, { filename: 'dot.png' });
     await putFile(service.url, WAV, { filename: 'silence.wav' });
     await putFile(service.url, '%PDF-1.4\n', { filename: 'chart.pdf' });
@@ -164,6 +185,13 @@ describeInBrowser('the catalog', () => {
     await page.getByRole('button', { name: 'Preview silence.wav' }).click();
     expect((await answered).status()).toBe(206);
     await expect.poll(() => page.evaluate("document.querySelector('#preview audio').duration")).toBeCloseTo(0.99, 1);
+    await page.keyboard.press('Escape');
+
+    await putFile(service.url, await film(page), { filename: 'waves.webm' });
+    const played = page.waitForResponse((response) => response.url().endsWith('.webm'));
+    await page.getByRole('button', { name: 'Preview waves.webm' }).click();
+    expect((await played).status()).toBe(206);
+    await expect.poll(() => page.evaluate("document.querySelector('#preview video').videoWidth")).toBe(16);
     await page.keyboard.press('Escape');
 
     await page.getByRole('button', { name: 'Preview chart.pdf' }).click();

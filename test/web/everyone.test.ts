@@ -1,22 +1,27 @@
 /** Languages, colours, keyboard, screen reader, small screens, and how much the page weighs. */
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { choose, chosen, describeInBrowser, file, openPage, screenshot, untilStatus, upload } from './support.ts';
+import {
+  choose,
+  chosen,
+  describeInBrowser,
+  file,
+  findings,
+  openPage,
+  screenshot,
+  untilStatus,
+  upload,
+} from './support.ts';
 
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const DESKTOP = { width: 1_100, height: 800 };
 const PHONE = { width: 360, height: 740 };
 
 describeInBrowser('for everyone', () => {
   let service: RunningService;
-  let axe: string;
   beforeAll(async () => {
-    axe = await readFile(AXE, 'utf8');
     service = await startService({ env: { MAX_FILE_SIZE: '1MiB' } });
     const names = ['Gezeitenkalender 2026.pdf', '会议纪要（最终版）.docx', 'interview.mp3', 'backup-2026-11-20.tar.gz'];
     for (const [index, name] of names.entries()) {
@@ -24,15 +29,6 @@ describeInBrowser('for everyone', () => {
     }
   });
   afterAll(() => service.stop());
-
-  /** What axe-core finds; the page's policy lets the browser's own tools in. */
-  async function findings(page: Page): Promise<string[]> {
-    await page.evaluate(axe);
-    const found = await page.evaluate('axe.run({ resultTypes: ["violations"] })');
-    return (found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] }).violations.map(
-      ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes[0]?.html}`,
-    );
-  }
 
   /** Uploads in several states at once. */
   async function fill(page: Page): Promise<void> {
@@ -149,10 +145,38 @@ describeInBrowser('for everyone', () => {
     expect(bytes).toBeGreaterThan(20_000);
     expect(bytes).toBeLessThan(250_000);
     expect([...hosts]).toEqual([new URL(service.url).host]);
-    // The second visit: the first one of a process has a cold machine under it.
-    await page.reload();
+    // First visits, with nothing in a cache; the best of three, as other tests run beside this one.
+    const ready = [];
+    for (let visit = 0; visit < 3; visit++) {
+      const first = await openPage(service.url);
+      await file(first, 'interview.mp3').waitFor();
+      // Its scripts have run, and the list is there.
+      ready.push(Number(await first.evaluate("performance.mark('listed').startTime")));
+    }
+    expect(Math.min(...ready)).toBeLessThan(1_000);
+  });
+
+  test('nothing jumps: while it loads, while it sends, when others send', async () => {
+    const page = await openPage('about:blank');
+    // Chromium's own measure (Layout Instability): 0.1 is where web.dev's "good" ends.
+    await page.addInitScript(`
+      window.shifts = [];
+      new PerformanceObserver((list) => {
+        for (const { value, sources } of list.getEntries()) shifts.push([value, sources[0]?.node?.outerHTML]);
+      }).observe({ type: 'layout-shift', buffered: true });`);
+    const shifts = async (): Promise<[number, string][]> =>
+      (await page.evaluate(
+        'new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve(shifts))))',
+      )) as [number, string][];
+    await page.goto(service.url);
     await file(page, 'interview.mp3').waitFor();
-    const ready = await page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd");
-    expect(ready).toBeLessThan(1_000);
+    expect(await shifts()).toEqual([]);
+    await choose(page, chosen('steady.bin', makeBytes(900_000, 970)));
+    await upload(page, 'steady.bin').waitFor();
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))');
+    await page.evaluate('shifts.length = 0');
+    await untilStatus(page, 'steady.bin', /^Done/);
+    await file(page, 'steady.bin').waitFor();
+    expect(await shifts()).toEqual([]);
   });
 });

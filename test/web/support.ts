@@ -1,10 +1,17 @@
 /** A real browser on the page of a real service: Debian's Chromium, where it is installed. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
+import { makeRandomFile } from '../../scripts/support/make-file.ts';
+import { type Line, openLine } from '../../scripts/support/proxy.ts';
+import { type RunningService, type ServiceOptions, startService } from '../support/service.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -13,7 +20,9 @@ const executablePath = (process.env['PATH'] ?? '')
   .flatMap((folder) => NAMES.map((name) => join(folder, name)))
   .find((path) => existsSync(path));
 
-if (!executablePath) process.stdout.write('no Chromium on PATH: the tests of the page are skipped\n');
+if (!executablePath) {
+  process.stdout.write('no Chromium on PATH: the tests of the page are skipped (Debian: apt-get install chromium)\n');
+}
 
 let browser: Browser;
 
@@ -46,14 +55,67 @@ export async function openPage(url: string, options: BrowserContextOptions = {})
   return page;
 }
 
+export interface KillableBrowser {
+  readonly page: Page;
+  /** Ends it as a crash or a power cut would, and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+/** Starts a browser with a profile that outlives it. */
+export async function startBrowser(profile: string): Promise<KillableBrowser> {
+  const args = ['--headless=new', '--no-sandbox', '--no-first-run', '--lang=en-GB', '--remote-debugging-port=0'];
+  const child = spawn(executablePath ?? '', [...args, `--user-data-dir=${profile}`, 'about:blank'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const gone = once(child, 'exit');
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await gone;
+  };
+  onTestFinished(kill);
+  const endpoint = await new Promise<string>((resolve, reject) => {
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+      const found = /^DevTools listening on (ws:\S+)/m.exec(said)?.[1];
+      if (found) resolve(found);
+    });
+    child.once('exit', () => reject(new Error(`the browser ended: ${said}`)));
+  });
+  const connected = await chromium.connectOverCDP(endpoint);
+  const page = connected.contexts()[0]?.pages()[0];
+  if (!page) throw new Error('the browser has no page');
+  return { page, kill };
+}
+
+let axe: string | undefined;
+
+/** What axe-core finds in the page; its policy lets the browser's own tools in. */
+export async function findings(page: Page): Promise<string[]> {
+  axe ??= await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  const found = await page.evaluate('axe.run({ resultTypes: ["violations"] })');
+  return (found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] }).violations.map(
+    ({ id, impact, nodes }) => `${impact}: ${id}: ${nodes[0]?.html}`,
+  );
+}
+
 /** A chosen file, of the test's own bytes. */
 export function chosen(name: string, bytes: Uint8Array | string): { name: string; mimeType: string; buffer: Buffer } {
   return { name, mimeType: '', buffer: Buffer.from(bytes as Uint8Array) };
 }
 
-/** Chooses files as if by the dialog. */
+/** Chooses files as if by the dialog; those of the disk stay there. */
 export async function choose(page: Page, files: Parameters<Locator['setInputFiles']>[0]): Promise<void> {
-  await page.locator('input#files').setInputFiles(files);
+  if (typeof files !== 'string') {
+    await page.locator('input#files').setInputFiles(files);
+    return;
+  }
+  // Playwright would copy a file through the connection to a browser that it has not started.
+  const session = await page.context().newCDPSession(page);
+  const { result } = await session.send('Runtime.evaluate', { expression: "document.querySelector('input#files')" });
+  await session.send('DOM.setFileInputFiles', { files: [files], objectId: result.objectId ?? '' });
+  await session.detach();
 }
 
 /** The row of an upload, by its name. */
@@ -68,7 +130,85 @@ export function file(page: Page, name: string): Locator {
 
 /** Waits for the words that say how an upload stands. */
 export async function untilStatus(page: Page, name: string, status: RegExp, timeout = 30_000): Promise<void> {
-  await upload(page, name).locator('.status', { hasText: status }).waitFor({ timeout });
+  const shown = upload(page, name).locator('.status');
+  try {
+    await shown.filter({ hasText: status }).waitFor({ timeout });
+  } catch (cause) {
+    throw new Error(`${name}: ${status.source} did not come: ${(await shown.allTextContents()).join(' | ')}`, {
+      cause,
+    });
+  }
+}
+
+/** Waits until this part of it was sent. */
+export async function untilSent(page: Page, name: string, part: number): Promise<void> {
+  const row = upload(page, name);
+  const sent = (): Promise<number> =>
+    row.evaluate((element: Row) => (element.dataset.state === 'sending' ? element.querySelector('progress').value : 0));
+  await expect.poll(sent, { timeout: 30_000, interval: 20 }).toBeGreaterThan(part);
+}
+
+/** As far as it is looked at in the browser. */
+interface Row {
+  dataset: { state: string };
+  querySelector(name: 'progress'): { value: number };
+}
+
+/** Offsets from which the page sends, as it sends. */
+export function sentFrom(page: Page): number[] {
+  const offsets: number[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PATCH') offsets.push(Number(request.headers()['upload-offset']));
+  });
+  return offsets;
+}
+
+/** A slow line to the service, closed with the test. */
+export async function lineTo(service: RunningService, bytesPerSecond: number): Promise<Line> {
+  const line = await openLine({ toPort: service.port, bytesPerSecond });
+  onTestFinished(() => line.close());
+  return line;
+}
+
+/** A service of the test's own. */
+export async function startOwn(options: ServiceOptions = {}): Promise<RunningService> {
+  const service = await startService(options);
+  onTestFinished(() => service.stop());
+  return service;
+}
+
+/** A random file of the disk. */
+export async function makeFile(name: string, size: number): Promise<{ path: string; md5: string; size: number }> {
+  const path = join(await makeTempFolder(), name);
+  return { path, md5: await makeRandomFile(path, size), size };
+}
+
+export interface Sending {
+  service: RunningService;
+  line: Line;
+  big: { path: string; md5: string; size: number };
+  page: Page;
+}
+
+/** A page that sends a file of the disk over a slow line, and has sent this part of it. */
+export async function startSending(
+  name: string,
+  size: number,
+  part: number,
+  { bytesPerSecond = 8 * 1024 * 1024, env = {} }: { bytesPerSecond?: number; env?: NodeJS.ProcessEnv } = {},
+): Promise<Sending> {
+  const service = await startOwn({ env });
+  const line = await lineTo(service, bytesPerSecond);
+  const big = await makeFile(name, size);
+  const page = await openPage(line.url);
+  await choose(page, big.path);
+  await untilSent(page, name, part);
+  return { service, line, big, page };
+}
+
+/** Presses a button of an upload's row. */
+export async function press(page: Page, name: string, button: RegExp): Promise<void> {
+  await upload(page, name).getByRole('button', { name: button }).click();
 }
 
 /** Drops files and folders of the disk on the page, as a file manager would. */

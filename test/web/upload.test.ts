@@ -8,7 +8,7 @@ import { type RunningService, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { send } from '../support/tus.ts';
 import { json } from '../http/support.ts';
-import { choose, chosen, describeInBrowser, drop, file, openPage, untilStatus, upload } from './support.ts';
+import { choose, chosen, describeInBrowser, drop, file, openPage, press, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;
 
@@ -89,25 +89,21 @@ describeInBrowser('sending', () => {
     expect(asked.filter((one) => /uploads|check/.test(one))).toEqual([]);
   });
 
-  test('a file that changes after it was chosen stops with a sentence, and a retry with the new one works', async () => {
-    const path = join(await makeTempFolder(), 'changing.bin');
-    await makeRandomFile(path, 2 * MIB);
+  test('what was just deleted, and is sent again, stays', async () => {
+    const bytes = makeBytes(200_000, 530);
     const page = await openPage(service.url);
-    await page.route(
-      '**/check?*',
-      async (route) => {
-        await makeRandomFile(path, MIB);
-        await route.continue();
-      },
-      { times: 1 },
-    );
-    await choose(page, path);
-    await untilStatus(page, 'changing.bin', /changed or vanished/);
-    await upload(page, 'changing.bin')
-      .getByRole('button', { name: /^Remove/ })
-      .click();
-    await choose(page, path);
-    await untilStatus(page, 'changing.bin', /^Done/);
+    await choose(page, chosen('wanted after all.bin', bytes));
+    await file(page, 'wanted after all.bin').waitFor();
+    await page.getByRole('button', { name: 'Delete: wanted after all.bin' }).click();
+    await page.getByRole('button', { name: 'Undo' }).waitFor();
+    await press(page, 'wanted after all.bin', /^Remove/);
+    await choose(page, chosen('wanted after all.bin', bytes));
+    await untilStatus(page, 'wanted after all.bin', /^Instant/);
+    await file(page, 'wanted after all.bin').waitFor();
+    // A page that is left carries out the deletions that were not undone.
+    await page.reload();
+    await file(page, 'wanted after all.bin').waitFor();
+    expect(await names('wanted after all')).toEqual(['wanted after all.bin']);
   });
 
   test('names of any kind are shown as they are, and harmlessly', async () => {
@@ -128,6 +124,13 @@ describeInBrowser('sending', () => {
     for (const name of odd) expect(stored).toContain(name);
     expect(await page.locator('#file-list img, #upload-list img').count()).toBe(0);
     await file(page, 'gepj.\ufffdtxt.exe').waitFor();
+    await page.getByRole('button', { name: /^Rename: <img/ }).click();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: /^Delete: <img/ }).click();
+    await page.locator('.toast', { hasText: odd[0] ?? '' }).waitFor();
+    expect(await page.locator('.toast img').count()).toBe(0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
     // What is too long for the service is shortened, with its extension.
     await choose(page, chosen(`${'长'.repeat(200)}.txt`, 'long'));
     await page.locator('#summary', { hasText: 'All 6 uploads are done' }).waitFor();

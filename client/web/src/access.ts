@@ -6,7 +6,8 @@ import { onLanguage, texts } from './i18n.ts';
 const KEY = 'tidemark-token';
 
 let token = sessionStorage.getItem(KEY);
-let refused = false;
+/** What is to be said of the last one that was given. */
+let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
 /** When the service let this browser fetch files by itself; see `letBrowserFetch`. */
 let ticketUntil = 0;
 const listeners = new Set<() => void>();
@@ -26,7 +27,7 @@ export function askForToken(given: Record<string, string>): void {
   if (given['Authorization'] !== authorization()['Authorization']) return;
   const dialog = byId<HTMLDialogElement>('token-dialog');
   // Asked again without one, the last one was still refused.
-  refused ||= token !== null;
+  if (token !== null) problem = 'tokenRefused';
   forget();
   if (!dialog.open) dialog.showModal();
   showState();
@@ -52,7 +53,7 @@ export function startAccess(): void {
     void tryToken(input.value.trim());
   });
   dialog.addEventListener('close', () => {
-    refused = false;
+    problem = null;
     showState();
   });
   byId('token-later').addEventListener('click', () => dialog.close());
@@ -69,10 +70,9 @@ export function startAccess(): void {
   async function tryToken(given: string): Promise<void> {
     // What no header can hold is no token.
     const headers = /^[\x21-\x7e]+$/.test(given) ? { Authorization: `Bearer ${given}` } : null;
-    const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers }).catch(() => undefined));
-    if (answer === undefined) return;
-    refused = answer === null || answer.status === 401;
-    if (refused) {
+    const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers }).catch(() => null));
+    if (!answer?.ok) {
+      problem = headers && answer?.status !== 401 ? 'tokenNoAnswer' : 'tokenRefused';
       showState();
       input.select();
       return;
@@ -95,7 +95,7 @@ let wasAsked = false;
 
 function showState(): void {
   wasAsked ||= byId<HTMLDialogElement>('token-dialog').open || token !== null;
-  setText(byId('token-refused'), refused ? texts().tokenRefused : '');
+  setText(byId('token-refused'), problem ? texts()[problem] : '');
   const button = byId('forget');
   button.hidden = !wasAsked;
   setText(button, token === null ? texts().enterToken : texts().forgetToken);

@@ -36,12 +36,23 @@ export class ApiError extends Error {
   }
 }
 
-/** @throws ApiError. */
+/** An answer that takes longer will not come: the line is dead, and nobody says so. */
+const ANSWER_MS = 20_000;
+
+/**
+ * Asks the service. An answer that does not come in time is none, unless a signal is given.
+ *
+ * @throws ApiError.
+ */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = authorization();
   let answer: Response;
   try {
-    answer = await fetch(serviceUrl(path), { ...init, headers: { ...headers, ...(init.headers as object) } });
+    answer = await fetch(serviceUrl(path), {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      ...init,
+      headers: { ...headers, ...(init.headers as object) },
+    });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ApiError('offline', 0, 'no answer');

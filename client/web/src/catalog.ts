@@ -1,5 +1,5 @@
 /** The files as they are listed: pages of the catalog, kept up to date by what the service tells. */
-import { ApiError, type FileJson, listFiles } from './api.ts';
+import { ApiError, type FileJson, type FilePage, listFiles } from './api.ts';
 
 export interface ListOrder {
   sort: 'uploaded' | 'name' | 'size';
@@ -28,7 +28,9 @@ export interface CatalogList {
   take(id: string): () => void;
 }
 
-const PAGE = 200;
+/** Soon there; those that follow come in larger portions. */
+const FIRST_PAGE = 200;
+/** The service's own limit. */
 const MOST = 1_000;
 const RETRY_MS = 3_000;
 
@@ -41,42 +43,61 @@ export function createCatalog(events: CatalogEvents): CatalogList {
   let timer: number | undefined;
   /** Taken off the list: an answer that is on its way may still tell of them. */
   const hidden = new Set<string>();
+  /** Told of while an answer is on its way, which may be older. */
+  let told: FileJson[] = [];
 
-  async function load(from: string | null, limit: number): Promise<void> {
+  /** Loads what follows on `from`, until so many more are there. */
+  async function load(from: string | null, wanted: number): Promise<void> {
     running?.abort();
     clearTimeout(timer);
     const current = new AbortController();
     running = current;
-    const { sort, order: direction, search } = order;
+    told = [];
     try {
-      const page = await listFiles(
-        {
-          limit: String(limit),
-          sort,
-          order: direction,
-          ...(search ? { search } : {}),
-          ...(from === null ? {} : { cursor: from }),
-        },
-        current.signal,
-      );
-      if (running !== current) return;
+      const loaded: FileJson[] = [];
+      let next = from;
+      do {
+        const page = await listPage(next, Math.min(MOST, wanted - loaded.length), current.signal);
+        if (running !== current) return;
+        loaded.push(...page.files);
+        next = page.nextCursor;
+      } while (next !== null && loaded.length < wanted);
       const known = from === null ? [] : files;
       const ids = new Set(known.map((file) => file.id));
-      files = [...known, ...page.files.filter((file) => !ids.has(file.id) && !hidden.has(file.id))];
-      cursor = page.nextCursor;
+      files = [...known, ...loaded.filter((file) => !ids.has(file.id) && !hidden.has(file.id))];
+      cursor = next;
       state = 'ready';
+      for (const file of told) place(file);
     } catch (error) {
       if (running !== current) return;
       const locked = error instanceof ApiError && error.status === 401;
       state = locked ? 'locked' : 'lost';
-      if (!locked) timer = window.setTimeout(() => void load(from, limit), RETRY_MS);
+      if (!locked) timer = window.setTimeout(() => void load(from, wanted), RETRY_MS);
     }
     running = null;
     events.onChange();
   }
 
+  function listPage(from: string | null, limit: number, signal: AbortSignal): Promise<FilePage> {
+    const { sort, order: direction, search } = order;
+    const query = { limit: String(limit), sort, order: direction };
+    return listFiles({ ...query, ...(search ? { search } : {}), ...(from === null ? {} : { cursor: from }) }, signal);
+  }
+
   function reload(): Promise<void> {
-    return load(null, Math.min(MOST, Math.max(PAGE, files.length)));
+    // Some more: what is new must not push out what is in sight.
+    return load(null, files.length + FIRST_PAGE);
+  }
+
+  /** Puts it where it belongs, or in the place of what was known of it. */
+  function place(file: FileJson): void {
+    if (hidden.has(file.id)) return;
+    const index = files.findIndex(({ id }) => id === file.id);
+    if (index < 0) insert(file);
+    else {
+      files[index] = file;
+      events.onRenewed(file);
+    }
   }
 
   /** Where it belongs: as the service orders, newest or first letters first. */
@@ -85,7 +106,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
       order.sort === 'size'
         ? a.size - b.size
         : order.sort === 'name'
-          ? Number(a.name > b.name) - Number(a.name < b.name)
+          ? Number(lower(a.name) > lower(b.name)) - Number(lower(a.name) < lower(b.name))
           : Date.parse(a.uploadedAt) - Date.parse(b.uploadedAt);
     return order.order === 'asc' ? by : -by;
   }
@@ -116,20 +137,16 @@ export function createCatalog(events: CatalogEvents): CatalogList {
     },
     setOrder: (changed) => {
       order = { ...order, ...changed };
-      void load(null, PAGE);
+      void load(null, FIRST_PAGE);
     },
     reload,
     more: async () => {
-      if (cursor !== null && running === null && state === 'ready') await load(cursor, PAGE);
+      if (cursor !== null && running === null && state === 'ready') await load(cursor, MOST);
     },
     put: (file) => {
-      if (state !== 'ready' || hidden.has(file.id)) return;
-      const index = files.findIndex(({ id }) => id === file.id);
-      if (index < 0) insert(file);
-      else {
-        files[index] = file;
-        events.onRenewed(file);
-      }
+      if (running) told.push(file);
+      if (state !== 'ready') return;
+      place(file);
       events.onChange();
     },
     take: (id) => {

@@ -10,6 +10,8 @@ export interface FileEventsListener {
 }
 
 const RETRY_MS = 2_000;
+/** The service says something every 15 seconds: a line that is silent for so long is dead. */
+const SILENCE_MS = 40_000;
 
 /** Listens while the page is in sight: a browser has six connections for all its tabs. */
 export function listenToEvents(listener: FileEventsListener): { wake: () => void } {
@@ -22,26 +24,38 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
     if (connection || document.hidden) return;
     const current = new AbortController();
     connection = current;
-    void run(current.signal)
+    void run(current)
       .catch((error: unknown) => error)
       .then((error) => {
         if (connection === current) connection = null;
         // Without a token it begins again when there is one.
         if (error instanceof ApiError && error.status === 401) return;
-        if (!current.signal.aborted) timer = window.setTimeout(open, RETRY_MS);
+        if (!connection && !document.hidden) timer = window.setTimeout(open, RETRY_MS);
       });
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
+  async function run(current: AbortController): Promise<void> {
     const headers = latestId === null ? {} : { 'Last-Event-ID': latestId };
-    const { body } = await request('api/events', { signal, headers });
-    if (!body) return;
-    let text = '';
-    for await (const chunk of body.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
-      text += chunk;
-      const blocks = text.split('\n\n');
-      text = blocks.pop() ?? '';
-      for (const block of blocks) hear(block);
+    let silence: number | undefined;
+    const heard = (): void => {
+      clearTimeout(silence);
+      silence = window.setTimeout(() => current.abort(), SILENCE_MS);
+    };
+    heard();
+    try {
+      const { body } = await request('api/events', { signal: current.signal, headers });
+      const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+      let text = '';
+      for (;;) {
+        const { value } = (await reader?.read()) ?? {};
+        if (value === undefined) return;
+        heard();
+        const blocks = (text + value).split('\n\n');
+        text = blocks.pop() ?? '';
+        for (const block of blocks) hear(block);
+      }
+    } finally {
+      clearTimeout(silence);
     }
   }
 

@@ -1,6 +1,6 @@
 /** The catalog as it is shown: find, sort, open, copy, rename, delete. */
 import { deleteFile, type FileJson, renameFile } from './api.ts';
-import { type CatalogList, createCatalog, type ListOrder } from './catalog.ts';
+import { createCatalog, type ListOrder } from './catalog.ts';
 import { byId, make, setText, shownName } from './dom.ts';
 import { formatSize, formatTime } from './format.ts';
 import { onLanguage, type PlainText, texts } from './i18n.ts';
@@ -19,9 +19,22 @@ const ORDERS: { key: PlainText; sort: ListOrder['sort']; order: ListOrder['order
 ];
 const SEARCH_AFTER_MS = 200;
 
-export function startFilesView(): CatalogList {
+/** The list as the rest of the page sees it. */
+export interface FilesView {
+  reload(): Promise<void>;
+  /** It was published or renamed. */
+  put(file: FileJson): void;
+  /** This page has just sent it: it is wanted, also where it was just deleted here. */
+  putOwn(file: FileJson): void;
+  /** It was deleted. */
+  take(id: string): void;
+}
+
+export function startFilesView(): FilesView {
   /** The file that is being renamed. */
   let renaming: string | null = null;
+  /** Deletions that can still be called back, by the file's id. */
+  const callBack = new Map<string, () => void>();
 
   const catalog = createCatalog({
     onChange: () => {
@@ -161,13 +174,19 @@ export function startFilesView(): CatalogList {
     next?.focus({ preventScroll: true });
     const putBack = catalog.take(file.id);
     const name = shownName(file.name);
-    notify(t.deleted(name), { label: t.undo, run: putBack }, () => {
+    const undo = (): void => {
+      callBack.delete(file.id);
+      putBack();
+    };
+    const act = notify(t.deleted(name), { label: t.undo, run: undo }, () => {
+      callBack.delete(file.id);
       deleteFile(file.id).catch((error: unknown) => {
         if ((error as { status?: number }).status === 404) return;
         putBack();
         notify(texts().deleteFailed(name));
       });
     });
+    callBack.set(file.id, act);
   }
 
   function updateNote(): void {
@@ -207,7 +226,15 @@ export function startFilesView(): CatalogList {
   }
 
   void catalog.reload();
-  return catalog;
+  return {
+    reload: () => catalog.reload(),
+    put: (file) => catalog.put(file),
+    putOwn: (file) => {
+      callBack.get(file.id)?.();
+      catalog.put(file);
+    },
+    take: (id) => void catalog.take(id),
+  };
 }
 
 /** The clipboard's own interface is there in secure contexts alone; plain HTTP from afar is none. */

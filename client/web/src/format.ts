@@ -1,6 +1,15 @@
 /** Sizes, rates and times as people read them. */
 import { localeTag, texts } from './i18n.ts';
 
+/** Formatters are dear to make, and a list that is scrolled asks for many. */
+const formatters = new Map<string, unknown>();
+
+function formatter<T>(key: string, create: (locale: string) => T): T {
+  const full = `${key} ${localeTag()}`;
+  if (!formatters.has(full)) formatters.set(full, create(localeTag()));
+  return formatters.get(full) as T;
+}
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 export function formatSize(bytes: number): string {
@@ -11,8 +20,9 @@ export function formatSize(bytes: number): string {
     unit++;
   }
   const digits = unit === 0 || value >= 100 ? 0 : 1;
-  const number = value.toLocaleString(localeTag(), { maximumFractionDigits: digits, minimumFractionDigits: digits });
-  return `${number} ${UNITS[unit]}`;
+  const options = { maximumFractionDigits: digits, minimumFractionDigits: digits };
+  const numbers = formatter(`number ${digits}`, (locale) => new Intl.NumberFormat(locale, options));
+  return `${numbers.format(value)} ${UNITS[unit]}`;
 }
 
 export function formatPercent(part: number, whole: number): string {
@@ -32,10 +42,7 @@ export function formatDuration(seconds: number): string {
 export function formatTime(iso: string): string {
   const time = new Date(iso);
   const sameDay = time.toDateString() === new Date().toDateString();
-  return time.toLocaleString(
-    localeTag(),
-    sameDay
-      ? { hour: '2-digit', minute: '2-digit' }
-      : { year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' },
-  );
+  const clock = { hour: '2-digit', minute: '2-digit' } as const;
+  const options = sameDay ? clock : ({ year: 'numeric', month: 'short', day: 'numeric', ...clock } as const);
+  return formatter(`time ${sameDay}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(time);
 }

@@ -1,9 +1,14 @@
 /** The page's side of the worker that digests. */
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
 
+export type HashOutcome =
+  | { md5: string }
+  /** `unreadable`: the file has changed or is gone. `broken`: the worker is, not the file. */
+  | { problem: 'unreadable' | 'broken' };
+
 export interface Hashing {
-  /** null when the file cannot be read any more; never resolves once stopped. */
-  readonly md5: Promise<string | null>;
+  /** Never resolves once stopped. */
+  readonly outcome: Promise<HashOutcome>;
   pause(): void;
   resume(): void;
   stop(): void;
@@ -11,24 +16,24 @@ export interface Hashing {
 
 let worker: Worker | undefined;
 let latestJob = 0;
-const listeners = new Map<number, (answer: HashAnswer) => void>();
+const listeners = new Map<number, (answer: HashAnswer | { kind: 'broken' }) => void>();
 
 export function startHashing(file: File, onProgress: (bytes: number) => void): Hashing {
   const job = ++latestJob;
   const ask = (request: HashRequest): void => openWorker().postMessage(request);
-  const md5 = new Promise<string | null>((resolve) => {
+  const outcome = new Promise<HashOutcome>((resolve) => {
     listeners.set(job, (answer) => {
       if (answer.kind === 'progress') {
         onProgress(answer.bytes);
         return;
       }
       listeners.delete(job);
-      resolve(answer.kind === 'done' ? answer.md5 : null);
+      resolve(answer.kind === 'done' ? { md5: answer.md5 } : { problem: answer.kind });
     });
   });
   ask({ kind: 'hash', job, file });
   return {
-    md5,
+    outcome,
     pause: () => ask({ kind: 'pause', job }),
     resume: () => ask({ kind: 'resume', job }),
     stop: () => {
@@ -42,11 +47,11 @@ function openWorker(): Worker {
   if (worker) return worker;
   worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { type: 'module' });
   worker.addEventListener('message', ({ data }: MessageEvent<HashAnswer>) => listeners.get(data.job)?.(data));
-  // Its script could not be loaded, or it ran out of memory: whoever waits may try again, with a new one.
+  // Its script could not be loaded, as the line is lost, or it ran out of memory: the next one is a new one.
   worker.addEventListener('error', () => {
     worker?.terminate();
     worker = undefined;
-    for (const [job, listener] of listeners) listener({ kind: 'unreadable', job });
+    for (const listener of listeners.values()) listener({ kind: 'broken' });
   });
   return worker;
 }

@@ -19,7 +19,7 @@ export type State =
   /** Of an earlier life of the page: its file has to be chosen again. */
   | 'interrupted';
 
-export type StallReason = 'lostLine' | 'restarting' | 'full' | 'busy' | 'elsewhere' | 'needsToken';
+export type StallReason = 'lostLine' | 'restarting' | 'full' | 'busy' | 'elsewhere' | 'needsToken' | 'beginAgain';
 export type FailReason = 'tooLarge' | 'fileChanged' | 'mismatch' | 'refused' | 'failed';
 
 export interface Item {
@@ -28,7 +28,9 @@ export interface Item {
   name: string;
   /** With its folders, where it came in one. */
   readonly path: string;
-  readonly size: number;
+  size: number;
+  /** The file's time of change when its MD5 was taken. */
+  lastModified: number;
   file: File | null;
   state: State;
   stall: StallReason | null;
@@ -41,6 +43,8 @@ export interface Item {
   /** Bytes the service has, with those on the line. */
   sent: number;
   url: string | null;
+  /** Of the bytes that were begun there. */
+  urlMd5: string | null;
   /** What was sent before had expired. */
   fromStart: boolean;
   /** Interrupted, and a click is all that is needed to go on. */
@@ -54,7 +58,7 @@ export interface Item {
   timer: number | null;
 }
 
-export function newItem(about: { id: string; name: string; path: string; size: number; file: File | null }): Item {
+export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'lastModified' | 'file'>): Item {
   return {
     ...about,
     state: 'queued',
@@ -65,6 +69,7 @@ export function newItem(about: { id: string; name: string; path: string; size: n
     md5: null,
     sent: 0,
     url: null,
+    urlMd5: null,
     fromStart: false,
     needsClick: false,
     result: null,
@@ -85,8 +90,21 @@ export function isUnderWay(item: Item): boolean {
   return !isOver(item) && item.state !== 'interrupted';
 }
 
-/** What a refusal means for an upload: wait for something, or give up. */
-export function stallOf(error: ApiError): StallReason | null {
+/** What a refusal means for an upload: something to wait for, or the end. */
+export type Meaning = { stall: StallReason } | { stall: null; failure: FailReason };
+
+/** @param isBegun - whether the service was asked about an upload that it had begun. */
+export function meaningOf(error: ApiError, isBegun: boolean): Meaning {
+  const stall = stallOf(error);
+  if (stall) return { stall };
+  const { status } = error;
+  if ((status === 404 || status === 410) && isBegun) return { stall: 'beginAgain' };
+  if (error.code === 'digest_mismatch') return { stall: null, failure: 'mismatch' };
+  if (status === 413) return { stall: null, failure: 'tooLarge' };
+  return { stall: null, failure: status >= 400 && status < 500 ? 'refused' : 'failed' };
+}
+
+function stallOf(error: ApiError): StallReason | null {
   if (error.code === 'offline') return 'lostLine';
   switch (error.status) {
     case 401:

@@ -1,6 +1,6 @@
 /**
- * What is under way, written down so that it survives the page: names and addresses in
- * localStorage; and what the browser lets a page keep of the files themselves in IndexedDB.
+ * What is under way, written down in IndexedDB so that it survives the page, the browser and the
+ * machine: names and addresses; and what the browser lets a page keep of the files themselves.
  */
 
 export interface JournalEntry {
@@ -12,40 +12,100 @@ export interface JournalEntry {
   md5: string | null;
   /** The upload's address, once there is one. */
   url: string | null;
+  /** Of the bytes that were begun there. */
+  urlMd5: string | null;
   /** Bytes that were sent when it was last looked at. */
   sent: number;
   at: number;
 }
 
-const KEY = 'tidemark-uploads';
-/** localStorage holds some 5 MB in all. */
-const MOST_ENTRIES = 1_000;
+/** A dropped file's handle, or a small file itself. */
+type Kept = File | FileSystemFileHandle;
+
+/** As far as browsers have it; TypeScript's DOM does not. */
+interface HandlePermissions {
+  queryPermission(options: { mode: 'read' }): Promise<PermissionState>;
+  requestPermission(options: { mode: 'read' }): Promise<PermissionState>;
+}
+
 /** Small files are kept whole, and go on by themselves after a crash. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 const KEPT_BYTES_TOGETHER = 64 * 1024 * 1024;
 /** The service has forgotten them by then, too. */
 const LIFE_MS = 14 * 24 * 3_600_000;
 
-export function readJournal(): JournalEntry[] {
+const UPLOADS = 'uploads';
+const FILES = 'files';
+
+let database: Promise<IDBDatabase> | undefined;
+/** Bytes of the files that are kept whole, by their uploads. */
+const keptWhole = new Map<string, number>();
+
+function openDatabase(): Promise<IDBDatabase> {
+  database ??= new Promise((resolve, reject) => {
+    const opening = indexedDB.open('tidemark', 1);
+    opening.addEventListener('upgradeneeded', () => {
+      for (const name of [UPLOADS, FILES]) opening.result.createObjectStore(name);
+    });
+    opening.addEventListener('success', () => resolve(opening.result));
+    opening.addEventListener('error', () => reject(opening.error ?? new Error('no database')));
+  });
+  return database;
+}
+
+/** Where the browser keeps nothing, a reload forgets; the service still knows what it has, by the MD5. */
+async function write(change: (store: (name: string) => IDBObjectStore) => void, durability: IDBTransactionDurability) {
   try {
-    const entries = JSON.parse(localStorage.getItem(KEY) ?? '[]') as JournalEntry[];
-    return entries.filter((entry) => entry.at > Date.now() - LIFE_MS);
+    const transaction = (await openDatabase()).transaction([UPLOADS, FILES], 'readwrite', { durability });
+    await new Promise((resolve, reject) => {
+      transaction.addEventListener('complete', resolve);
+      transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('not written')));
+      change((name) => transaction.objectStore(name));
+    });
   } catch {
-    return [];
+    return;
   }
 }
 
-/** Changes the journal: other tabs write to it too. */
-export function writeJournal(changed: readonly JournalEntry[], removed: readonly string[] = []): void {
-  const entries = new Map(readJournal().map((entry) => [entry.id, entry]));
-  for (const id of removed) entries.delete(id);
-  for (const entry of changed) entries.set(entry.id, entry);
+async function read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
   try {
-    localStorage.setItem(KEY, JSON.stringify([...entries.values()].slice(-MOST_ENTRIES)));
+    const store = (await openDatabase()).transaction(name, 'readonly').objectStore(name);
+    return await new Promise<T>((resolve, reject) => {
+      const asked = ask(store);
+      asked.addEventListener('success', () => resolve(asked.result));
+      asked.addEventListener('error', () => reject(asked.error ?? new Error('no answer')));
+    });
   } catch {
-    // Full, or forbidden: then a reload forgets, and the service still knows by the MD5.
+    return undefined;
   }
-  for (const id of removed) void forgetFile(id);
+}
+
+/** What is written down, in the order in which it was begun; lets go of what is out of date. */
+export async function readJournal(): Promise<JournalEntry[]> {
+  // Files first: what another tab keeps meanwhile has its entry before it.
+  const files = (await read(FILES, (store) => store.getAllKeys())) ?? [];
+  const entries = (await read(UPLOADS, (store) => store.getAll() as IDBRequest<JournalEntry[]>)) ?? [];
+  const current = entries.filter((entry) => entry.at > Date.now() - LIFE_MS);
+  const known = new Set<IDBValidKey>(current.map(({ id }) => id));
+  const old = [...entries.map(({ id }) => id), ...files].filter((id) => !known.has(id));
+  if (old.length > 0) forget(old.filter((id) => typeof id === 'string'));
+  return current;
+}
+
+/** @param durability - `strict`: what is written outlives a crash of the browser, from now on. */
+export function writeJournal(entries: readonly JournalEntry[], durability: IDBTransactionDurability): void {
+  if (entries.length === 0) return;
+  void write((store) => {
+    for (const entry of entries) store(UPLOADS).put(entry, entry.id);
+  }, durability);
+}
+
+/** Takes them out of the journal, and lets go of their files. */
+export function forget(ids: readonly string[]): void {
+  for (const id of ids) keptWhole.delete(id);
+  void write((store) => {
+    for (const id of ids) for (const name of [UPLOADS, FILES]) store(name).delete(id);
+  }, 'relaxed');
 }
 
 /** Uploads that are in the hands of a living tab: each holds a lock by this name. */
@@ -61,45 +121,16 @@ export async function heldUploads(): Promise<Set<string>> {
   return new Set(held.map((lock) => (lock.name ?? '').replace(LOCK, '')));
 }
 
-type Kept = File | FileSystemFileHandle;
-
-interface HandlePermissions {
-  queryPermission(options: { mode: 'read' }): Promise<PermissionState>;
-  requestPermission(options: { mode: 'read' }): Promise<PermissionState>;
-}
-
-let database: Promise<IDBDatabase> | undefined;
-let keptTogether = 0;
-
-function openDatabase(): Promise<IDBDatabase> {
-  database ??= new Promise((resolve, reject) => {
-    const opening = indexedDB.open('tidemark', 1);
-    opening.addEventListener('upgradeneeded', () => opening.result.createObjectStore('files'));
-    opening.addEventListener('success', () => resolve(opening.result));
-    opening.addEventListener('error', () => reject(opening.error ?? new Error('no database')));
-  });
-  return database;
-}
-
-async function inStore<T>(mode: IDBTransactionMode, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-  const store = (await openDatabase()).transaction('files', mode).objectStore('files');
-  return new Promise((resolve, reject) => {
-    const asked = ask(store);
-    asked.addEventListener('success', () => resolve(asked.result));
-    asked.addEventListener('error', () => reject(asked.error ?? new Error('no answer')));
-  });
-}
-
 /** Keeps a dropped file's handle, or a small file itself. What cannot be kept is chosen again after a reload. */
-export async function keepFile(id: string, file: File, handle: FileSystemFileHandle | null): Promise<void> {
-  const kept = handle ?? (file.size <= KEPT_BYTES && keptTogether + file.size <= KEPT_BYTES_TOGETHER ? file : null);
-  if (kept === null) return;
-  if (kept === file) keptTogether += file.size;
-  await inStore('readwrite', (store) => store.put(kept, id)).catch(() => undefined);
-}
-
-async function forgetFile(id: string): Promise<void> {
-  await inStore('readwrite', (store) => store.delete(id)).catch(() => undefined);
+export function keepFile(id: string, file: File, handle: FileSystemFileHandle | null): void {
+  keptWhole.delete(id);
+  const together = [...keptWhole.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const kept = handle ?? (file.size <= KEPT_BYTES && together + file.size <= KEPT_BYTES_TOGETHER ? file : null);
+  if (kept === file) keptWhole.set(id, file.size);
+  void write((store) => {
+    if (kept === null) store(FILES).delete(id);
+    else store(FILES).put(kept, id);
+  }, 'strict');
 }
 
 /**
@@ -109,14 +140,29 @@ async function forgetFile(id: string): Promise<void> {
  * @returns `ask` when it would have to.
  */
 export async function keptFile(id: string, asking: boolean): Promise<File | 'ask' | null> {
+  const kept = await readKept(id);
+  if (kept === undefined || kept instanceof File) return kept ?? null;
+  return openHandle(kept, asking);
+}
+
+/** The file as it is on the disk by now, where the browser has kept a way to it. */
+export async function freshFile(id: string): Promise<File | null> {
+  const kept = await readKept(id);
+  // Kept whole, it is as it was.
+  const file = kept === undefined || kept instanceof File ? null : await openHandle(kept, true);
+  return file === 'ask' ? null : file;
+}
+
+function readKept(id: string): Promise<Kept | undefined> {
+  return read(FILES, (store) => store.get(id) as IDBRequest<Kept | undefined>);
+}
+
+async function openHandle(handle: FileSystemFileHandle, asking: boolean): Promise<File | 'ask' | null> {
   try {
-    const kept = await inStore('readonly', (store) => store.get(id) as IDBRequest<Kept | undefined>);
-    if (kept === undefined) return null;
-    if (kept instanceof File) return kept;
-    const permissions = kept as unknown as HandlePermissions;
+    const permissions = handle as unknown as HandlePermissions;
     const mode = { mode: 'read' } as const;
     const state = await (asking ? permissions.requestPermission(mode) : permissions.queryPermission(mode));
-    if (state === 'granted') return await kept.getFile();
+    if (state === 'granted') return await handle.getFile();
     return state === 'prompt' ? 'ask' : null;
   } catch {
     return null;

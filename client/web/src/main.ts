@@ -17,10 +17,15 @@ function start(): void {
   const files = startFilesView();
 
   let limit: number | null = null;
-  const limitKnown = maxFileSize()
-    .then((bytes) => void (limit = bytes))
-    // The service says it once more, when it refuses.
-    .catch(() => undefined);
+  let limitKnown: Promise<void> | null = null;
+  const askLimit = (): Promise<void> => {
+    limitKnown ??= maxFileSize()
+      .then((bytes) => void (limit = bytes))
+      // Asked again with the next files; and the service says it once more, when it refuses.
+      .catch(() => void (limitKnown = null));
+    return limitKnown;
+  };
+  void askLimit();
 
   const view = createUploadsView({
     queue: () => queue,
@@ -34,12 +39,16 @@ function start(): void {
       onList: () => view.onList(),
       onOver: (item) => {
         view.onOver(item);
-        if (item.result) files.put(item.result);
+        if (item.result) files.putOwn(item.result);
       },
     },
     () => limit,
   );
-  const choosing = startChoosing((chosen) => void limitKnown.then(() => queue.add(chosen)));
+  const choosing = startChoosing(
+    (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(chosen)),
+  );
+
+  document.body.classList.add('ready');
 
   let begun = false;
   const events = listenToEvents({
@@ -50,7 +59,7 @@ function start(): void {
     },
     onPublished: (file) => files.put(file),
     onRenamed: (file) => files.put(file),
-    onDeleted: (id) => void files.take(id),
+    onDeleted: (id) => files.take(id),
   });
   onAccepted(() => {
     void files.reload();

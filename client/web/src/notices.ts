@@ -15,8 +15,9 @@ export function announce(text: string): void {
  * Shows a notice for a while, and says it; longer while it has the pointer or the focus.
  *
  * @param onGone - called when it went without the action.
+ * @returns does what the action does, and takes the notice away.
  */
-export function notify(text: string, action?: { label: string; run: () => void }, onGone?: () => void): void {
+export function notify(text: string, action?: { label: string; run: () => void }, onGone?: () => void): () => void {
   const notice = make('div', { className: 'toast' }, make('p', { dir: 'auto' }, text));
   let ended = false;
   const end = (acted: boolean): void => {
@@ -25,12 +26,14 @@ export function notify(text: string, action?: { label: string; run: () => void }
     notice.remove();
     if (!acted) onGone?.();
   };
+  const act = (): void => {
+    if (ended) return;
+    end(true);
+    action?.run();
+  };
   if (action) {
     const button = make('button', { type: 'button' }, action.label);
-    button.addEventListener('click', () => {
-      end(true);
-      action.run();
-    });
+    button.addEventListener('click', act);
     notice.append(button);
   }
   const later = (): void => {
@@ -41,4 +44,5 @@ export function notify(text: string, action?: { label: string; run: () => void }
   window.addEventListener('pagehide', () => end(false), { once: true });
   byId('toasts').append(notice);
   announce(text);
+  return act;
 }

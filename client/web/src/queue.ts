@@ -1,20 +1,12 @@
-/** The queue: digest, ask, send; wait for what passes, stop at what does not. */
-import { ApiError, check, endUpload, type FileJson, getFile, uploadState } from './api.ts';
+/** The queue: who is digested and sent when; what waits, goes on, is given up. How one is sent: sender.ts. */
+import { endUpload, type FileJson } from './api.ts';
 import { onAccepted } from './access.ts';
-import { ownUrl } from './base.ts';
-import { startHashing } from './hasher.ts';
-import { type FailReason, isOver, isUnderWay, type Item, newItem, stallOf, type StallReason } from './item.ts';
-import {
-  heldUploads,
-  holdUpload,
-  type JournalEntry,
-  keepFile,
-  keptFile,
-  readJournal,
-  writeJournal,
-} from './journal.ts';
+import { type HashOutcome, startHashing } from './hasher.ts';
+import { type FailReason, isOver, isUnderWay, type Item, newItem, type StallReason } from './item.ts';
+import { forget, freshFile, holdUpload, type JournalEntry, keepFile, keptFile, writeJournal } from './journal.ts';
 import { acceptableName } from './names.ts';
-import { startTransfer } from './transfer.ts';
+import { createRestorer } from './restore.ts';
+import { createSender, isReadable } from './sender.ts';
 
 export interface Chosen {
   file: File;
@@ -25,13 +17,21 @@ export interface Chosen {
 
 export interface Queue {
   readonly items: readonly Item[];
+  /** Resolves when what earlier lives of the page have left is listed. */
+  readonly restored: Promise<void>;
+  /** What is chosen again goes on where it stopped. */
   add(chosen: readonly Chosen[]): void;
   pause(item: Item): void;
   resume(item: Item): void;
-  retry(item: Item): void;
+  /** @returns false when its file has to be chosen again. */
+  retry(item: Item): Promise<boolean>;
   /** Ends it, at the service too, and takes it off the list. */
   cancel(item: Item): void;
-  /** Goes on with a file that the browser has kept, asking for leave. */
+  /**
+   * Goes on with a file that the browser has kept, asking for leave.
+   *
+   * @returns false when its file has to be chosen again.
+   */
   goOn(item: Item): Promise<boolean>;
   clear(): void;
   /** Bytes that went over the line since the page was opened. */
@@ -50,13 +50,36 @@ export interface QueueEvents {
 const SENDING_AT_ONCE = 3;
 const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
 const NOTE_EVERY_MS = 1_000;
-const LOOK_AGAIN_MS = 3_000;
 
 export function createQueue(events: QueueEvents, limit: () => number | null): Queue {
   const items: Item[] = [];
   let moved = 0;
+  /** How many, since the page was opened. */
+  let begun = 1e6;
   /** Items whose journal entry is behind. */
   const unwritten = new Set<Item>();
+
+  const send = createSender({
+    change,
+    note: (item) => note(item),
+    moved: (item, bytes) => {
+      moved += bytes;
+      unwritten.add(item);
+    },
+    finish,
+    fail,
+    stall,
+  });
+  const restorer = createRestorer({
+    items,
+    change,
+    finish,
+    goOn: (item, file) => {
+      continueWith(item, file);
+      pump();
+    },
+    onList: () => events.onList(),
+  });
 
   function change(item: Item, changes: Partial<Item>): void {
     Object.assign(item, changes);
@@ -90,140 +113,37 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     const { turn } = item;
     item.hashed = 0;
     item.hashing = startHashing(item.file, (hashed) => change(item, { hashed }));
-    void item.hashing.md5.then((md5) => {
+    void item.hashing.outcome.then((outcome) => {
       item.hashing = null;
-      if (item.turn !== turn) return;
-      if (md5 === null) fail(item, 'fileChanged');
-      else {
-        change(item, { md5, state: item.state === 'paused' ? 'paused' : 'ready' });
-        note(item);
-      }
-      pump();
+      if (item.turn === turn) takeOutcome(item, outcome);
     });
   }
 
-  async function send(item: Item): Promise<void> {
-    const { file, md5 } = item;
-    if (!file || md5 === null) return;
-    if (item.transfer) {
-      change(item, { state: 'sending', stall: null });
-      item.transfer.resume();
+  function takeOutcome(item: Item, outcome: HashOutcome): void {
+    if ('problem' in outcome) {
+      if (outcome.problem === 'unreadable') fail(item, 'fileChanged');
+      else stall(item, 'lostLine', null);
       return;
     }
-    const turn = ++item.turn;
-    change(item, { state: 'checking' });
-    try {
-      const known = await check(md5, item.size, item.name);
-      if (item.turn !== turn) return;
-      if (known.status === 'exists') {
-        if (known.file) finish(item, known.file, item.sent === 0 ? 'instant' : 'done');
-        else fail(item, 'failed');
-        return;
-      }
-      const resume = known.resume ? ownUrl(known.resume.url) : null;
-      if (known.status === 'uploading' && (item.url === null || item.url !== resume)) {
-        stall(item, 'elsewhere', 3_000);
-        return;
-      }
-      item.url ??= resume;
-      transfer(item, file, md5, turn);
-    } catch (error) {
-      if (item.turn === turn) await meet(item, error);
+    const { md5 } = outcome;
+    // Chosen again, and no longer the same: what was begun is of no use.
+    if (item.url !== null && item.urlMd5 !== md5) {
+      void endUpload(item.url).catch(() => undefined);
+      Object.assign(item, { url: null, sent: 0 });
     }
+    change(item, { md5, state: item.state === 'paused' ? 'paused' : 'ready' });
+    note(item);
+    pump();
   }
 
-  function transfer(item: Item, file: File, md5: string, turn: number): void {
-    let before: number | null = null;
-    const isCurrent = (): boolean => item.turn === turn;
-    change(item, { state: 'sending' });
-    item.transfer = startTransfer(
-      file,
-      { name: item.name, path: item.path, md5, url: item.url },
-      {
-        onUrl: (url) => {
-          item.url = url;
-          note(item);
-        },
-        onRestart: () => {
-          change(item, { url: null, sent: 0, fromStart: true });
-          before = null;
-        },
-        onProgress: (sent) => {
-          if (!isCurrent()) return;
-          moved += Math.max(0, sent - (before ?? sent));
-          before = sent;
-          item.attempts = 0;
-          change(item, { sent, stall: null });
-          unwritten.add(item);
-        },
-        onDone: (fileId) => {
-          item.transfer = null;
-          if (isCurrent()) void verify(item, fileId, turn);
-        },
-        onFailed: (error) => {
-          item.transfer = null;
-          if (isCurrent()) void meet(item, error);
-        },
-      },
-    );
-  }
-
-  /** "Complete" is believed when the catalog has the file, with these bytes. */
-  async function verify(item: Item, fileId: string | null, turn: number): Promise<void> {
-    try {
-      const { md5, size, name } = item;
-      if (md5 === null) return;
-      if (fileId === null) {
-        const known = await check(md5, size, name);
-        if (item.turn !== turn) return;
-        if (known.status === 'exists' && known.file) finish(item, known.file, 'done');
-        else fail(item, 'failed');
-        return;
-      }
-      const file = await getFile(fileId);
-      if (item.turn !== turn) return;
-      if (file.md5 === md5 && file.size === size) finish(item, file, 'done');
-      else fail(item, 'mismatch');
-    } catch (error) {
-      if (item.turn === turn) await meet(item, error);
-    }
-  }
-
-  /** Something stood in the way: of the line, the service, or the file. */
-  async function meet(item: Item, error: unknown): Promise<void> {
-    const { turn } = item;
-    const known = error instanceof ApiError ? error : new ApiError('unknown', 0, String(error));
-    if (known.code === 'offline' && !(await isReadable(item))) {
-      if (item.turn === turn) fail(item, 'fileChanged');
-      return;
-    }
-    if (item.turn !== turn) return;
-    const reason = stallOf(known);
-    if (reason) {
-      stall(item, reason, WAITS_MS[Math.min(item.attempts, WAITS_MS.length - 1)] ?? 0);
-      return;
-    }
-    // The upload is no more: begin a new one.
-    if ((known.status === 404 || known.status === 410) && item.url !== null) {
-      change(item, { url: null, sent: 0, fromStart: true });
-      stall(item, 'restarting', 0);
-      return;
-    }
-    if (known.code === 'digest_mismatch') {
-      Object.assign(item, { md5: null, url: null, sent: 0 });
-      fail(item, 'mismatch');
-    } else if (known.status === 413) fail(item, 'tooLarge');
-    else if (known.status >= 400 && known.status < 500) fail(item, 'refused', known.message);
-    else fail(item, 'failed');
-  }
-
-  function stall(item: Item, reason: StallReason, waitMs: number): void {
+  function stall(item: Item, reason: StallReason, waitMs: number | null): void {
+    const wait = waitMs ?? WAITS_MS[Math.min(item.attempts, WAITS_MS.length - 1)] ?? 0;
     item.turn++;
     item.attempts++;
     change(item, { state: 'stalled', stall: reason });
     if (item.timer !== null) clearTimeout(item.timer);
     // A token is waited for, not asked about again and again.
-    item.timer = reason === 'needsToken' ? null : window.setTimeout(() => wake(item), waitMs);
+    item.timer = reason === 'needsToken' ? null : window.setTimeout(() => wake(item), wait);
     pump();
   }
 
@@ -231,13 +151,14 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     if (item.state !== 'stalled') return;
     if (item.timer !== null) clearTimeout(item.timer);
     item.timer = null;
-    if (item.stall === 'lostLine' && !navigator.onLine) return;
     change(item, { state: item.md5 === null ? 'queued' : 'ready' });
     pump();
   }
 
   function fail(item: Item, failure: FailReason, message = ''): void {
     item.turn++;
+    // What was sent is gone, and what was read may be of another time.
+    if (failure === 'mismatch') Object.assign(item, { md5: null, url: null, sent: 0 });
     change(item, { state: 'failed', failure, message, stall: null });
     events.onOver(item);
     pump();
@@ -247,92 +168,123 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     item.turn++;
     change(item, { state, result, sent: item.size, stall: null, file: null });
     unwritten.delete(item);
-    writeJournal([], [item.id]);
+    forget([item.id]);
     events.onOver(item);
     pump();
   }
 
-  /** Writes down where it stands. */
+  /** Writes down where it stands, so that a crash of the browser does not forget it. */
   function note(...changed: Item[]): void {
-    writeJournal(changed.map(entryOf));
+    writeJournal(changed.map(entryOf), 'strict');
   }
 
   setInterval(() => {
     if (unwritten.size === 0) return;
-    note(...[...unwritten].filter((item) => !isOver(item)));
+    // The service knows better; this is what is shown until it is asked.
+    writeJournal([...unwritten].filter((item) => !isOver(item)).map(entryOf), 'relaxed');
     unwritten.clear();
   }, NOTE_EVERY_MS);
 
   function add(chosen: readonly Chosen[]): void {
     const fresh: Item[] = [];
     for (const one of chosen) {
-      const known = items.find(
-        (item) => item.state === 'interrupted' && item.path === one.path && item.size === one.file.size,
-      );
-      if (known) continueWith(known, one.file);
+      const known = waitingFor(one);
+      if (known?.state === 'interrupted') continueWith(known, one.file);
+      else if (known) renew(known, one);
       else fresh.push(begin(one));
     }
     items.push(...fresh);
     events.onList();
-    const taken = fresh.filter((item) => item.state !== 'failed');
-    note(...taken);
-    for (const item of taken) holdUpload(item.id);
     for (const item of fresh) if (item.state === 'failed') events.onOver(item);
     pump();
   }
 
+  /** The item whose file this is, where one waits for its file. */
+  function waitingFor({ file, path }: Chosen): Item | undefined {
+    const waiting = items.filter(
+      (item) =>
+        (item.state === 'interrupted' && item.size === file.size) ||
+        (item.state === 'failed' && item.failure === 'fileChanged'),
+    );
+    const exactly = waiting.find((item) => item.path === path);
+    if (exactly) return exactly;
+    // Of a folder, and chosen again by itself.
+    const likely = waiting.filter((item) => item.path.endsWith(`/${path}`));
+    return likely.length === 1 ? likely[0] : undefined;
+  }
+
   function begin({ file, path, handle }: Chosen): Item {
-    const id = crypto.getRandomValues(new Uint32Array(3)).join('-');
-    const item = newItem({ id, name: acceptableName(file.name), path, size: file.size, file });
-    const most = limit();
-    if (most !== null && file.size > most) Object.assign(item, { state: 'failed', failure: 'tooLarge' });
-    else void keepFile(id, file, handle);
+    // In the order in which they were begun, for the journal.
+    const id = [Date.now(), ++begun, crypto.getRandomValues(new Uint32Array(1))[0]].join('-');
+    const item = newItem({
+      id,
+      name: acceptableName(file.name),
+      path,
+      size: file.size,
+      lastModified: file.lastModified,
+      file,
+    });
+    if (isTooLarge(file)) Object.assign(item, { state: 'failed', failure: 'tooLarge' });
+    else take(item, file, handle);
     return item;
   }
 
-  function continueWith(item: Item, file: File): void {
-    const entry = readJournal().find(({ id }) => id === item.id);
-    // Touched since: it is read again, and goes on only if its bytes are the same.
-    if (entry?.lastModified !== file.lastModified) Object.assign(item, { md5: null });
-    change(item, { file, needsClick: false, state: item.md5 === null ? 'queued' : 'ready' });
+  /** From here on it survives the page: first the entry, then the file, as another tab lets go of files without one. */
+  function take(item: Item, file: File, handle: FileSystemFileHandle | null): void {
+    note(item);
+    keepFile(item.id, file, handle);
     holdUpload(item.id);
   }
 
-  /** What earlier lives of the page have left. */
-  async function restore(): Promise<void> {
-    const held = await heldUploads().catch(() => new Set<string>());
-    const entries = readJournal().filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
-    for (const entry of entries) {
-      items.push(Object.assign(newItem({ ...entry, file: null }), { ...entry, state: 'interrupted' }));
-    }
-    if (entries.length > 0) events.onList();
-    await Promise.all(items.filter((item) => item.state === 'interrupted').map((item) => revive(item)));
+  function isTooLarge(file: File): boolean {
+    const most = limit();
+    return most !== null && file.size > most;
   }
 
-  async function revive(item: Item): Promise<void> {
-    await lookUp(item);
-    if (item.state !== 'interrupted') return;
-    const file = await keptFile(item.id, false);
-    if (item.state !== 'interrupted') return;
-    // What was on the line when the page went may have arrived since.
-    window.setTimeout(() => void lookUp(item), LOOK_AGAIN_MS);
-    if (file === 'ask') change(item, { needsClick: true });
-    else if (file) {
-      continueWith(item, file);
-      pump();
+  /** The file has changed: it begins with what it is now. */
+  function renew(item: Item, { file, handle }: Pick<Chosen, 'file' | 'handle'>): void {
+    Object.assign(item, {
+      file,
+      size: file.size,
+      lastModified: file.lastModified,
+      md5: null,
+      hashed: 0,
+      sent: 0,
+      attempts: 0,
+    });
+    if (isTooLarge(file)) {
+      fail(item, 'tooLarge');
+      return;
     }
+    change(item, { state: 'queued', failure: null });
+    take(item, file, handle);
   }
 
-  /** How much of it the service has by now. */
-  async function lookUp(item: Item): Promise<void> {
-    if (item.url === null || item.state !== 'interrupted') return;
-    const state = await uploadState(item.url).catch(() => undefined);
-    if (state === undefined || item.state !== 'interrupted') return;
-    if (state === null) change(item, { url: null, sent: 0, fromStart: true });
-    else if (state.fileId !== null) {
-      const result = await getFile(state.fileId).catch(() => null);
-      if (result) finish(item, result, 'done');
-    } else change(item, { sent: state.offset });
+  function continueWith(item: Item, file: File): void {
+    // Touched since: it is read again, and goes on only if its bytes are the same.
+    const md5 = item.lastModified === file.lastModified ? item.md5 : null;
+    change(item, {
+      file,
+      md5,
+      lastModified: file.lastModified,
+      needsClick: false,
+      state: md5 === null ? 'queued' : 'ready',
+    });
+    holdUpload(item.id);
+  }
+
+  async function retry(item: Item): Promise<boolean> {
+    if (item.state !== 'failed' || item.failure === 'tooLarge') return true;
+    if (!(await isReadable(item))) {
+      const file = await freshFile(item.id);
+      if (!file) return false;
+      renew(item, { file, handle: null });
+    } else {
+      item.attempts = 0;
+      change(item, { state: item.md5 === null ? 'queued' : 'ready', failure: null, message: '' });
+    }
+    pump();
+    return true;
   }
 
   function remove(item: Item): void {
@@ -341,7 +293,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     item.hashing?.stop();
     items.splice(items.indexOf(item), 1);
     unwritten.delete(item);
-    writeJournal([], [item.id]);
+    forget([item.id]);
     events.onList();
     pump();
   }
@@ -354,13 +306,13 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
   onAccepted(() => {
     for (const item of items) {
       if (item.stall === 'needsToken') wake(item);
-      else if (item.state === 'interrupted') void revive(item);
+      else if (item.state === 'interrupted') void restorer.revive(item);
     }
   });
-  void restore();
 
   return {
     items,
+    restored: restorer.restore(),
     add,
     pause: (item) => {
       if (!isUnderWay(item) || item.state === 'paused') return;
@@ -375,12 +327,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       change(item, { state: item.md5 === null ? 'queued' : 'ready' });
       pump();
     },
-    retry: (item) => {
-      if (item.state !== 'failed' || !item.file || item.failure === 'tooLarge') return;
-      item.attempts = 0;
-      change(item, { state: item.md5 === null ? 'queued' : 'ready', failure: null, message: '' });
-      pump();
-    },
+    retry,
     cancel: (item) => {
       if (item.transfer) item.transfer.cancel();
       else if (item.url !== null && !item.result) void endUpload(item.url).catch(() => undefined);
@@ -401,16 +348,6 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
 }
 
 function entryOf(item: Item): JournalEntry {
-  const { id, name, path, size, md5, url, sent } = item;
-  return { id, name, path, size, md5, url, sent, lastModified: item.file?.lastModified ?? 0, at: Date.now() };
-}
-
-/** A file that has changed since it was chosen can't be read any more; the browser's error for it is that of a lost line. */
-async function isReadable({ file, size }: Item): Promise<boolean> {
-  try {
-    await file?.slice(0, Math.min(size, 1)).arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
+  const { id, name, path, size, lastModified, md5, url, urlMd5, sent } = item;
+  return { id, name, path, size, lastModified, md5, url, urlMd5, sent, at: Date.now() };
 }

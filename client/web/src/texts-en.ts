@@ -34,6 +34,7 @@ export const en = {
   full: 'There is no room on the service; it goes on by itself as soon as there is',
   busy: 'Another sender holds this upload; trying again shortly',
   elsewhere: 'This file is just being sent from elsewhere; waiting for the outcome',
+  beginAgain: 'What was sent before has expired; it begins again by itself',
   needsToken: 'Waiting for a valid token; nothing is lost',
   interrupted: (sent: string, size: string) =>
     `Interrupted, ${sent} of ${size} are kept. Choose the file again to go on`,
@@ -42,12 +43,13 @@ export const en = {
   fromStart: 'What was sent before had expired; sent from the start',
 
   tooLarge: (limit: string) => `Too large: files of at most ${limit} are accepted. Nothing was sent.`,
-  fileChanged: 'The file changed or vanished while it was read. Try again, or choose it once more.',
+  fileChanged: 'The file changed or vanished while it was read. Try again with the file as it is now.',
   mismatch: 'What arrived is not what was read: the file has changed meanwhile. Nothing was stored; try again.',
   refused: (message: string) => `Refused: ${message}`,
   failed: 'Something went wrong. Try again.',
 
   summary: (done: number, all: number) => `${done} of ${all} done`,
+  failures: (count: number) => `${count} failed`,
   rate: (rate: string) => `${rate}/s`,
   left: (time: string) => `${time} left`,
   allDone: (count: number) => (count === 1 ? 'The upload is done' : `All ${count} uploads are done`),
@@ -100,6 +102,7 @@ export const en = {
   token: 'Token',
   useToken: 'Use it',
   later: 'Later',
+  tokenNoAnswer: 'The service does not answer right now. Try again in a moment.',
   tokenRefused: 'This token was refused. What you have chosen stays in the list.',
   forgetToken: 'Forget the token',
   enterToken: 'Enter a token',

@@ -45,6 +45,8 @@ export function startTransfer(
   let isPaused = false;
   let isAtEnd = false;
   let movedAt = Date.now();
+  /** Of the latest request; Uppy aborts what has failed, and its answer can be read no more. */
+  let refusal: ApiError | null = null;
 
   // One for each: Uppy retries whatever has failed in it when the next upload begins.
   const uppy = new Uppy({ autoProceed: false });
@@ -57,6 +59,7 @@ export function startTransfer(
     storeFingerprintForResuming: false,
     allowedMetaFields: ['filename', 'filetype', 'md5', 'relativePath'],
     onBeforeRequest: (sent: HttpRequest) => {
+      refusal = null;
       for (const [name, value] of Object.entries(authorization())) sent.setHeader(name, value);
     },
     onAfterResponse: (sent: HttpRequest, answer: HttpResponse) => lookAt(sent.getMethod(), answer),
@@ -65,13 +68,14 @@ export function startTransfer(
   function lookAt(method: string, answer: HttpResponse): void {
     const status = answer.getStatus();
     movedAt = Date.now();
+    if (status >= 400) refusal = refusalOf(status, answer.getBody());
     if (status === 401) askForToken(authorization());
     const location = answer.getHeader('Location');
-    if (method === 'POST' && status === 201 && location) events.onUrl(ownUrl(location));
-    if (method !== 'HEAD' || status < 400) return;
+    if (!ended && method === 'POST' && status === 201 && location) events.onUrl(ownUrl(location));
+    if (method !== 'HEAD' || !refusal) return;
     // tus-js-client begins anew after whatever a HEAD is refused with; only these mean that there is nothing to go on with.
     if (status === 404 || status === 410) events.onRestart();
-    else throw refusalOf(status, answer.getBody());
+    else throw refusal;
   }
 
   uppy.on('upload-progress', (_, { bytesUploaded, bytesTotal }) => {
@@ -84,9 +88,9 @@ export function startTransfer(
     dispose();
     if (end()) events.onDone(xhr?.getResponseHeader('Tidemark-File-Id') ?? null);
   });
-  uppy.on('upload-error', (_, error) => {
+  uppy.on('upload-error', () => {
     dispose();
-    if (end()) events.onFailed(reasonOf(error));
+    if (end()) events.onFailed(refusal ?? new ApiError('offline', 0, 'no answer'));
   });
 
   const watch = setInterval(() => {
@@ -137,15 +141,4 @@ export function startTransfer(
       if (end()) uppy.removeFile(id);
     },
   };
-}
-
-/** What tus-js-client wraps, and Uppy around it. */
-function reasonOf(error: unknown): ApiError {
-  const { causingError, originalResponse } = error as {
-    causingError?: unknown;
-    originalResponse?: HttpResponse | null;
-  };
-  if (causingError instanceof ApiError) return causingError;
-  const status = originalResponse?.getStatus() ?? 0;
-  return status === 0 ? new ApiError('offline', 0, 'no answer') : refusalOf(status, originalResponse?.getBody() ?? '');
 }

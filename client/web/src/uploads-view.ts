@@ -64,13 +64,13 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
     setText(status, statusOf(item));
     status.setAttribute('title', status.textContent ?? '');
     bar.value = progressOf(item);
-    bar.ariaLabel = t.progressOf(item.path);
+    bar.ariaLabel = t.progressOf(shownName(item.path));
     row.querySelectorAll('button').forEach((button, index) => {
       const action = buttonsOf(item)[index];
       button.hidden = !action;
       if (!action) return;
       setText(button, action.label);
-      button.ariaLabel = t.ofFile(action.label, item.path);
+      button.ariaLabel = t.ofFile(action.label, shownName(item.path));
     });
   }
 
@@ -108,8 +108,9 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
 
   function failureOf(item: Item): string {
     const t = texts();
-    if (item.failure === 'tooLarge') return t.tooLarge(formatSize(actions.limit() ?? item.size));
-    if (item.failure === 'refused') return t.refused(item.message);
+    const limit = actions.limit();
+    if (item.failure === 'tooLarge' && limit !== null) return t.tooLarge(formatSize(limit));
+    if (item.failure === 'tooLarge' || item.failure === 'refused') return t.refused(item.message);
     return t[item.failure ?? 'failed'];
   }
 
@@ -130,11 +131,14 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
         return [{ label: t.open, run: () => actions.open(item) }, remove];
       case 'failed':
         if (item.failure === 'tooLarge' || !item.file) return [remove];
-        return [{ label: t.retry, run: () => queue.retry(item) }, remove];
+        return [{ label: t.retry, run: () => void orChoose(queue.retry(item)) }, remove];
       case 'paused':
         return [{ label: t.resume, run: () => queue.resume(item) }, cancel];
       case 'interrupted':
-        return [item.needsClick ? { label: t.goOn, run: () => void goOn(item) } : chooseAgain(), cancel];
+        return [
+          item.needsClick ? { label: t.goOn, run: () => void orChoose(queue.goOn(item)) } : chooseAgain(),
+          cancel,
+        ];
       case 'queued':
       case 'hashing':
       case 'ready':
@@ -149,8 +153,9 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
     return { label: texts().chooseAgain, run: actions.choose };
   }
 
-  async function goOn(item: Item): Promise<void> {
-    if (!(await actions.queue().goOn(item))) actions.choose();
+  /** Where it cannot go on with the file that it has, the file is chosen again. */
+  async function orChoose(going: Promise<boolean>): Promise<void> {
+    if (!(await going)) actions.choose();
   }
 
   /** How all of them stand, in words, in the bar and in the title. */
@@ -171,7 +176,10 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
     else if (speed !== null && speed > 1 && items.some((item) => item.state === 'sending')) {
       words.push(t.rate(formatSize(speed)), t.left(formatDuration((all - sent) / speed)));
     }
-    setText(byId('summary'), counted.length === 0 ? '' : words.join(' · '));
+    const failed = items.filter((item) => item.state === 'failed').length;
+    if (failed > 0) words.push(t.failures(failed));
+    if (counted.length === 0) words.shift();
+    setText(byId('summary'), words.join(' · '));
     byId('pause-all').hidden = !busy;
     byId('resume-all').hidden = !items.some((item) => item.state === 'paused');
     byId('clear').hidden = !items.some(isOver);
@@ -220,8 +228,9 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
     },
     onOver: (item) => {
       const t = texts();
-      if (item.state === 'failed') announce(t.hasFailed(item.path, failureOf(item)));
-      else announce(item.state === 'instant' ? t.isInstant(item.path) : t.isDone(item.path));
+      const name = shownName(item.path);
+      if (item.state === 'failed') announce(t.hasFailed(name, failureOf(item)));
+      else announce(item.state === 'instant' ? t.isInstant(name) : t.isDone(name));
       updateSummary();
     },
   };

@@ -27,6 +27,8 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
   const { list } = parts;
   const rows = new Map<string, { row: HTMLLIElement; index: number }>();
   let scheduled = false;
+  /** What the rows show may have changed; mere scrolling leaves them as they are. */
+  let isStale = true;
 
   function schedule(): void {
     if (scheduled) return;
@@ -59,6 +61,8 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       const item = items[index];
       if (item) wanted.set(parts.keyOf(item), index);
     }
+    const updateAll = isStale;
+    isStale = false;
     const focused = document.activeElement;
     for (const [key, { row }] of rows) {
       if (wanted.has(key)) continue;
@@ -80,7 +84,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       row.style.transform = `translateY(${index * height}px)`;
       row.ariaPosInSet = String(index + 1);
       row.ariaSetSize = String(items.length);
-      parts.update(row, item);
+      if (!known || updateAll) parts.update(row, item);
       const next: ChildNode | null = before ? before.nextSibling : list.firstChild;
       // In the order of the entries, for the keyboard; a row that is moved would lose the focus.
       if (row !== next) list.insertBefore(row, next);
@@ -92,7 +96,10 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
   window.addEventListener('scroll', schedule, { passive: true });
   window.addEventListener('resize', schedule);
   return {
-    refresh: schedule,
+    refresh: () => {
+      isStale = true;
+      schedule();
+    },
     refreshItem: (item) => {
       const known = rows.get(parts.keyOf(item));
       if (known) parts.update(known.row, item);
@@ -102,6 +109,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       const { top } = list.getBoundingClientRect();
       list.style.height = `${parts.items().length * height}px`;
       if (top + index * height < 0) window.scrollBy(0, height);
+      isStale = true;
       schedule();
     },
     rowOf: (item) => rows.get(parts.keyOf(item))?.row,
