@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { choose, chosen, describeInBrowser, file, findings, openPage, untilStatus } from './support.ts';
+import { choose, chosen, describeInBrowser, file, findings, openPage, screenshot, untilStatus } from './support.ts';
 
 const SECRET = 'annas-secret-1';
 const PNG = Buffer.from(
@@ -32,6 +32,7 @@ describeInBrowser('tokens', () => {
     await dialog.getByRole('textbox', { name: 'Token' }).fill('wrong');
     await page.keyboard.press('Enter');
     await dialog.getByText('This token was refused. What you have chosen stays in the list.').waitFor();
+    await screenshot(page, 'token');
     await dialog.getByRole('textbox', { name: 'Token' }).fill(SECRET);
     await dialog.getByRole('button', { name: 'Use it' }).click();
     await dialog.waitFor({ state: 'hidden' });

@@ -16,6 +16,7 @@ import {
   makeFile,
   openPage,
   press,
+  screenshot,
   sentFrom,
   startBrowser,
   startOwn,
@@ -135,6 +136,7 @@ describeInBrowser('after a crash', () => {
     await leave(page);
     await page.goto(line.url);
     await untilStatus(page, '/hull.bin', /^Interrupted/);
+    await screenshot(page, 'interrupted');
     const dialog = page.waitForEvent('filechooser');
     await press(page, '/hull.bin', /^Choose the file again/);
     await (await dialog).setFiles(big.path);

@@ -169,6 +169,7 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
     const done = counted.filter(isOver).length;
     const busy = counted.some((item) => isUnderWay(item) && item.state !== 'paused');
     const fraction = all === 0 ? (done === counted.length ? 1 : 0) : sent / all;
+    overall.hidden = counted.length === 0;
     overall.value = fraction;
     overall.ariaLabel = t.overall;
     const words = [t.summary(done, counted.length)];
