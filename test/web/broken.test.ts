@@ -2,9 +2,8 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { digestOfUrl } from '../../scripts/support/make-file.ts';
-import { json, putFile, storedNames } from '../http/support.ts';
+import { putFile, storedNames } from '../http/support.ts';
 import { makeBytes } from '../support/bytes.ts';
-import { send } from '../support/tus.ts';
 import {
   choose,
   chosen,
@@ -18,6 +17,7 @@ import {
   sentFrom,
   startOwn,
   startSending,
+  untilExpired,
   untilSent,
   untilStatus,
   upload,
@@ -142,11 +142,9 @@ describeInBrowser('a broken line', () => {
   });
 
   test('an upload that expired meanwhile is sent from the start, and says so', async () => {
-    const { service, big, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
+    const { service, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
     await press(page, 'late.bin', /^Pause/);
-    const resumable = async (): Promise<unknown> =>
-      json<{ resume?: unknown }>(await send('GET', `${service.url}/check?md5=${big.md5}`)).resume;
-    await expect.poll(resumable, { timeout: 20_000 }).toBeUndefined();
+    await untilExpired(service);
     await press(page, 'late.bin', /^Resume/);
     await untilStatus(page, 'late.bin', /^What was sent before had expired; sent from the start/);
     await file(page, 'late.bin').waitFor();

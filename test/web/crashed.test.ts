@@ -21,6 +21,7 @@ import {
   startBrowser,
   startOwn,
   startSending,
+  untilExpired,
   untilSent,
   untilStatus,
   upload,
@@ -117,9 +118,7 @@ describeInBrowser('after a crash', () => {
       env: { UPLOAD_TTL: '1s' },
     });
     await leave(page);
-    const resumable = async (): Promise<unknown> =>
-      json<{ resume?: unknown }>(await send('GET', `${service.url}/check?md5=${big.md5}`)).resume;
-    await expect.poll(resumable, { timeout: 20_000 }).toBeUndefined();
+    await untilExpired(service);
     await page.goto(line.url);
     await untilStatus(page, 'stranded.bin', /^What was sent has expired\. Choose the file again/);
     await choose(page, big.path);

@@ -1,37 +1,28 @@
 /** A real browser on the page of a real service: Debian's Chromium, where it is installed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { makeRandomFile } from '../../scripts/support/make-file.ts';
 import { type Line, openLine } from '../../scripts/support/proxy.ts';
+import { storedNames } from '../http/support.ts';
+import { chromiumPath } from '../support/chromium.ts';
 import { type RunningService, type ServiceOptions, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
-
-const executablePath = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
-
-if (!executablePath) {
-  process.stdout.write('no Chromium on PATH: the tests of the page are skipped (Debian: apt-get install chromium)\n');
-}
+import { head } from '../support/tus.ts';
 
 let browser: Browser;
 
 /** A suite that needs a browser. */
 export function describeInBrowser(name: string, body: () => void): void {
   // oxlint-disable-next-line vitest/valid-title -- it is handed on
-  describe.skipIf(!executablePath)(name, () => {
+  describe.skipIf(!chromiumPath)(name, () => {
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] });
+      browser = await chromium.launch({ executablePath: chromiumPath ?? '', args: ['--no-sandbox'] });
     });
     afterAll(() => browser.close());
     body();
@@ -64,7 +55,7 @@ export interface KillableBrowser {
 /** Starts a browser with a profile that outlives it. */
 export async function startBrowser(profile: string): Promise<KillableBrowser> {
   const args = ['--headless=new', '--no-sandbox', '--no-first-run', '--lang=en-GB', '--remote-debugging-port=0'];
-  const child = spawn(executablePath ?? '', [...args, `--user-data-dir=${profile}`, 'about:blank'], {
+  const child = spawn(chromiumPath ?? '', [...args, `--user-data-dir=${profile}`, 'about:blank'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const gone = once(child, 'exit');
@@ -204,6 +195,15 @@ export async function startSending(
   await choose(page, big.path);
   await untilSent(page, name, part);
   return { service, line, big, page };
+}
+
+/** Waits until the one upload of the service, whose sender has left, has expired; then it has its usual patience. */
+export async function untilExpired(service: RunningService): Promise<void> {
+  const [name = ''] = await storedNames(service);
+  const address = `${service.url}/uploads/${name.replace('tmp_', '')}`;
+  await expect.poll(async () => (await head(address)).status, { timeout: 20_000 }).toBe(410);
+  // Bytes that are on their way are committed at longer intervals than a life of a second.
+  await service.restart({});
 }
 
 /** Presses a button of an upload's row. */
