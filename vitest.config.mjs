@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js'],
     exclude: ['node_modules/**'],
+    globalSetup: './dist/test/support/chromium.js',
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -5,19 +5,22 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
-import { StoreError } from '../stores/store.ts';
+import { type Store, StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
+import { loadWebPage } from './http/web-page.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
 import { TidemarkError } from './uploads/errors.ts';
+import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import type { Parts } from './uploads/parts.ts';
@@ -27,6 +30,9 @@ import { createWriters } from './uploads/writers.ts';
 
 /** What a sweep may take to end when the service stops. */
 const SWEEP_GRACE_MS = 1000;
+
+/** Where the build leaves the page, beside the compiled service. */
+const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
@@ -86,6 +92,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         instant: config.access.instant,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
+      events: createFileEvents(),
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };
@@ -100,6 +107,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
       config,
       uploads,
       files,
+      events: parts.events,
+      stopping: stopping.signal,
+      web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
       log,
       listening: () => localUrl,
       tus: createTusEndpoint({
@@ -131,6 +141,13 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await dispose();
     throw error;
   }
+}
+
+/** Where downloads are sent to by `DOWNLOAD=redirect`; null where the service sends the bytes. */
+async function originOfFiles({ download }: Config, store: Store): Promise<string | null> {
+  if (download.mode !== 'redirect') return null;
+  const options = { type: 'application/octet-stream', disposition: 'inline', lifeMs: download.presignTtlMs };
+  return new URL(await store.addressOf('any', options)).origin;
 }
 
 /** What stands in the way of a folder, in plain words; see mkdir(2). */

@@ -5,12 +5,14 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
+import type { FileEvents } from '../uploads/events.ts';
 import { addFileRoutes } from './api-files.ts';
 import { authentication } from './auth.ts';
 import { checkRoute } from './check.ts';
 import { addContentRoutes } from './contents.ts';
 import { crossOrigin } from './cors.ts';
 import { errorAnswers } from './errors.ts';
+import { eventsRoute } from './events.ts';
 import { formUploadRoute } from './form-upload.ts';
 import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
@@ -18,6 +20,8 @@ import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import type { Handler, RequestState } from './state.ts';
+import { ticketRoute } from './tickets.ts';
+import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
   config: Config;
@@ -25,6 +29,10 @@ export interface AppParts {
   listening: () => string;
   uploads: Uploads;
   files: Files;
+  events: FileEvents;
+  /** Aborted when the service begins to stop: streams without end, end. */
+  stopping: AbortSignal;
+  web: WebPage;
   /** The tus endpoint: everything below /uploads but GET of an upload. */
   tus: Handler;
   /** The version of its protocol. */
@@ -73,6 +81,10 @@ function createRoutes(parts: AppParts): Router<RequestState> {
   router.post('/upload', formUploadRoute(parts));
   addContentRoutes(router, parts);
   addFileRoutes(router, parts.files);
+  router.get('/api/events', eventsRoute(parts));
+  router.post('/api/ticket', ticketRoute(parts.config.access));
+  for (const path of ['/', '/file/upload']) router.get(path, (ctx) => parts.web.sendPage(ctx));
+  router.get('/assets/:name', (ctx) => parts.web.sendAsset(ctx, ctx.params['name'] ?? ''));
   addOlderRoutes(router, parts);
   return router;
 }

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Handler } from './state.ts';
+import { ownerOfTicket } from './tickets.ts';
 
 export function authentication(access: AccessConfig): Handler {
   const known = access.tokens.map(({ owner, secret }) => ({ owner, hash: sha256(secret) }));
@@ -10,7 +11,7 @@ export function authentication(access: AccessConfig): Handler {
   return async (ctx, next) => {
     ctx.state.owner = ANYONE;
     if (known.length > 0) {
-      const owner = ownerOf(ctx.get('Authorization'));
+      const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access);
       if (owner !== undefined) ctx.state.owner = owner;
       else if (!isOpen(ctx.method, ctx.path)) {
         throw new TidemarkError('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
@@ -33,7 +34,10 @@ export function authentication(access: AccessConfig): Handler {
 
   function isOpen(method: string, path: string): boolean {
     if (path === '/healthz' || path === '/readyz' || method === 'OPTIONS') return true;
-    return access.publicRead && (method === 'GET' || method === 'HEAD') && path.startsWith('/files/');
+    const reading = method === 'GET' || method === 'HEAD';
+    // The page asks for the token.
+    if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
+    return access.publicRead && reading && path.startsWith('/files/');
   }
 }
 

@@ -1,4 +1,4 @@
-/** The routes of the two older services, with their answers. `filehash` is an MD5, SHA-1 or SHA-256. */
+/** The routes of the two older services, with their answers; GET /file/upload is the page (app.ts). `filehash` is an MD5, SHA-1 or SHA-256. */
 import type Router from '@koa/router';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
@@ -8,7 +8,6 @@ import { receiveFile } from './form-upload.ts';
 import { formParams, numberParam } from './query.ts';
 import { sendFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
-import { uploadPage } from './upload-page.ts';
 
 interface FileMeta {
   FileSha1: string;
@@ -22,14 +21,6 @@ interface FileMeta {
 
 export function addOlderRoutes(router: Router<RequestState>, parts: { files: Files; uploads: Uploads }): void {
   const { files, uploads } = parts;
-
-  router.get('/file/upload', (ctx) => {
-    ctx.type = 'html';
-    // With 'no-referrer' a browser would send the form as of the origin 'null' (Fetch, "append a request Origin header").
-    ctx.set('Referrer-Policy', 'same-origin');
-    ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'");
-    ctx.body = uploadPage();
-  });
 
   router.post('/file/upload', async (ctx) => {
     await receiveFile(ctx, uploads, { md5: null });

@@ -25,7 +25,8 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
       if (file !== undefined) {
         // The one who published it may not have heard "complete" yet.
         await catalog.durable();
-        return { status: 'exists', content, file };
+        if (file?.isNew) parts.events.tell('published', file.record);
+        return { status: 'exists', content, file: file?.record ?? null };
       }
     }
     return findUnfinished(query);
@@ -87,15 +88,23 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
   }
 
   /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */
-  async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
-    if (query.filename === undefined) return (await catalog.findFileOfContent(content.id, query.owner)) ?? null;
-    return catalog.addFile(content.id, {
-      id: randomUUID(),
+  async function fileFor(
+    content: ContentRecord,
+    query: CheckQuery,
+  ): Promise<{ record: FileRecord; isNew: boolean } | null | undefined> {
+    if (query.filename === undefined) {
+      const found = await catalog.findFileOfContent(content.id, query.owner);
+      return found ? { record: found, isNew: false } : null;
+    }
+    const id = randomUUID();
+    const record = await catalog.addFile(content.id, {
+      id,
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),
       uploadedAt: Date.now(),
     });
+    return record && { record, isNew: record.id === id };
   }
 
   async function findUnfinished(query: CheckQuery): Promise<CheckResult> {

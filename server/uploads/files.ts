@@ -25,6 +25,7 @@ export function createFileActions(parts: Parts): FileActions {
       if (!deleted) throw new TidemarkError('not_found');
       // First the row for good, then the bytes: the other way round a power cut leaves a file without them.
       await catalog.durable();
+      parts.events.tell('deleted', deleted.file);
       if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
       return deleted.file;
     });
@@ -44,7 +45,7 @@ export async function removeBytes(parts: Parts, key: string): Promise<void> {
 }
 
 export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
-  const { catalog, store } = parts;
+  const { catalog, store, events } = parts;
 
   async function get(id: string, owner: string): Promise<FileRecord> {
     const file = await catalog.findFile(id, owner);
@@ -76,6 +77,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     const file = await catalog.renameFile(id, owner, name, typeOfName(name));
     if (!file) throw new TidemarkError('not_found');
     await catalog.durable();
+    events.tell('renamed', file);
     return file;
   }
 

@@ -5,6 +5,7 @@ import type { Store } from '../../stores/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Locker } from '../locks/locker.ts';
+import type { FileEvents } from './events.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 
 export interface Limits {
@@ -23,6 +24,7 @@ export interface Parts {
   locker: Locker;
   digests: DigestPool;
   limits: Limits;
+  events: FileEvents;
   log: Logger;
   /**
    * Held, by MD5, by whoever decides where the bytes of a content go or removes

@@ -79,6 +79,7 @@ async function publishVerified(
     const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file });
     if (outcome.kind === 'published') {
       await catalog.durable();
+      parts.events.tell('published', outcome.file);
       await cleanUp(parts, upload, equal ? sameMd5 : null);
       return outcome.file;
     }

@@ -33,7 +33,6 @@ describe('tokens', () => {
     ['GET', '/api/files/x'],
     ['PATCH', '/api/files/x'],
     ['DELETE', '/api/files/x'],
-    ['GET', '/file/upload'],
     ['POST', '/file/upload'],
     ['GET', '/file/upload/suc'],
     ['GET', '/file/meta'],
@@ -42,7 +41,8 @@ describe('tokens', () => {
     ['POST', '/file/update'],
     ['POST', '/file/delete'],
     ['DELETE', '/file/delete'],
-    ['GET', '/'],
+    ['GET', '/api/events'],
+    ['POST', '/api/ticket'],
     ['GET', '/nowhere'],
   ] as const;
 

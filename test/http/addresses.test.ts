@@ -138,7 +138,7 @@ describe('with PUBLIC_URL', () => {
     }
     for (const [asked, status] of [
       ['/tide/mark/healthz', 200],
-      ['/tide/mark', 404],
+      ['/tide/mark', 200],
       ['/tide/marker/healthz', 404],
       ['/tide/mark/tide/mark/healthz', 404],
       ['/tide/healthz', 404],

@@ -100,6 +100,12 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
     describe('by redirect', () => {
       beforeAll(() => service.restart({ DOWNLOAD: 'redirect' }));
 
+      test('the page may show what comes from there', async () => {
+        const { headers } = await fetch(`${service.url}/`);
+        const { origin } = new URL(await addressOf(file.url));
+        expect(headers.get('content-security-policy')).toContain(`img-src 'self' ${origin};`);
+      });
+
       async function addressOf(url: string, headers: Record<string, string> = ALICE): Promise<string> {
         const answer = await send('GET', url, { headers });
         expect(answer).toMatchObject({ status: 302, body: '', headers: { 'cache-control': 'no-store' } });

@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
+import { createFileEvents } from '../../server/uploads/events.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
@@ -45,6 +46,7 @@ export async function openHouse(limits: Partial<Limits> = {}): Promise<House> {
     },
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
+    events: createFileEvents(),
     stopping: stopping.signal,
   };
   const writers = createWriters(parts);

@@ -1,0 +1,102 @@
+/** The token: asked for once, kept for the session of the tab. */
+import { serviceUrl } from './base.ts';
+import { byId, setText } from './dom.ts';
+import { onLanguage, texts } from './i18n.ts';
+
+const KEY = 'tidemark-token';
+
+let token = sessionStorage.getItem(KEY);
+/** What is to be said of the last one that was given. */
+let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
+/** When the service let this browser fetch files by itself; see `letBrowserFetch`. */
+let ticketUntil = 0;
+const listeners = new Set<() => void>();
+
+export function authorization(): Record<string, string> {
+  return token === null ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/** Called each time a token was accepted: whoever waits for one goes on. */
+export function onAccepted(listener: () => void): void {
+  listeners.add(listener);
+}
+
+/** The service wants a token, or another one than it was given with these headers. */
+export function askForToken(given: Record<string, string>): void {
+  // Another request has got a better one meanwhile.
+  if (given['Authorization'] !== authorization()['Authorization']) return;
+  const dialog = byId<HTMLDialogElement>('token-dialog');
+  // Asked again without one, the last one was still refused.
+  if (token !== null) problem = 'tokenRefused';
+  forget();
+  if (!dialog.open) dialog.showModal();
+  showState();
+}
+
+/**
+ * Lets the browser fetch files without the page: `<video>` and `<a download>` send no token.
+ * The service gives a cookie that opens files, and nothing else, for a while.
+ */
+export async function letBrowserFetch(): Promise<void> {
+  if (token === null || ticketUntil > Date.now()) return;
+  const answer = await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization() });
+  if (!answer.ok) return;
+  const { expiresInSeconds } = (await answer.json()) as { expiresInSeconds: number | null };
+  ticketUntil = Date.now() + ((expiresInSeconds ?? 0) / 2) * 1000;
+}
+
+export function startAccess(): void {
+  const dialog = byId<HTMLDialogElement>('token-dialog');
+  const input = byId<HTMLInputElement>('token');
+  dialog.addEventListener('submit', (event) => {
+    event.preventDefault();
+    void tryToken(input.value.trim());
+  });
+  dialog.addEventListener('close', () => {
+    problem = null;
+    showState();
+  });
+  byId('token-later').addEventListener('click', () => dialog.close());
+  byId('forget').addEventListener('click', () => {
+    if (token === null) dialog.showModal();
+    else {
+      forget();
+      location.reload();
+    }
+  });
+  onLanguage(showState);
+  showState();
+
+  async function tryToken(given: string): Promise<void> {
+    // What no header can hold is no token.
+    const headers = /^[\x21-\x7e]+$/.test(given) ? { Authorization: `Bearer ${given}` } : null;
+    const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers }).catch(() => null));
+    if (!answer?.ok) {
+      problem = headers && answer?.status !== 401 ? 'tokenNoAnswer' : 'tokenRefused';
+      showState();
+      input.select();
+      return;
+    }
+    token = given;
+    sessionStorage.setItem(KEY, given);
+    input.value = '';
+    dialog.close();
+    for (const listener of listeners) listener();
+  }
+}
+
+function forget(): void {
+  token = null;
+  ticketUntil = 0;
+  sessionStorage.removeItem(KEY);
+}
+
+let wasAsked = false;
+
+function showState(): void {
+  wasAsked ||= byId<HTMLDialogElement>('token-dialog').open || token !== null;
+  setText(byId('token-refused'), problem ? texts()[problem] : '');
+  const button = byId('forget');
+  button.hidden = !wasAsked;
+  setText(button, token === null ? texts().enterToken : texts().forgetToken);
+}

@@ -1,0 +1,128 @@
+/** The service's HTTP API, as the page uses it. */
+import { askForToken, authorization } from './access.ts';
+import { serviceUrl } from './base.ts';
+
+export interface FileJson {
+  id: string;
+  name: string;
+  /** Bytes. */
+  size: number;
+  md5: string;
+  type: string | null;
+  /** ISO 8601. */
+  uploadedAt: string;
+  url: string;
+}
+
+export interface FilePage {
+  files: FileJson[];
+  nextCursor: string | null;
+}
+
+export type CheckJson =
+  | { status: 'exists'; url: string; file?: FileJson }
+  | { status: 'notfound' | 'uploading'; resume?: { url: string; offset: number; length: number | null } };
+
+/** A refusal of the service; `code` is `offline` when there was no answer at all. */
+export class ApiError extends Error {
+  readonly code: string;
+  readonly status: number;
+
+  constructor(code: string, status: number, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/** An answer that takes longer will not come: the line is dead, and nobody says so. */
+const ANSWER_MS = 20_000;
+
+/**
+ * Asks the service. An answer that does not come in time is none, unless a signal is given.
+ *
+ * @throws ApiError.
+ */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = authorization();
+  let answer: Response;
+  try {
+    answer = await fetch(serviceUrl(path), {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      ...init,
+      headers: { ...headers, ...(init.headers as object) },
+    });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new ApiError('offline', 0, 'no answer');
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401) askForToken(headers);
+  throw refusalOf(answer.status, await answer.text().catch(() => ''));
+}
+
+/** Reads `{"error": {"code", "message"}}`; a proxy may have answered something else. */
+export function refusalOf(status: number, body: string): ApiError {
+  try {
+    const { error } = JSON.parse(body) as { error: { code: string; message: string } };
+    return new ApiError(error.code, status, error.message);
+  } catch {
+    return new ApiError('unknown', status, String(status));
+  }
+}
+
+async function json<T>(answer: Response): Promise<T> {
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new ApiError('offline', 0, 'the answer broke off');
+  }
+}
+
+export async function check(md5: string, size: number, filename: string): Promise<CheckJson> {
+  const query = new URLSearchParams({ md5, size: String(size), filename });
+  return json(await request(`check?${query.toString()}`));
+}
+
+export async function getFile(id: string): Promise<FileJson> {
+  return json(await request(`api/files/${encodeURIComponent(id)}`));
+}
+
+export async function listFiles(query: Record<string, string>, signal: AbortSignal): Promise<FilePage> {
+  return json(await request(`api/files?${new URLSearchParams(query).toString()}`, { signal }));
+}
+
+export async function renameFile(id: string, name: string): Promise<FileJson> {
+  const body = JSON.stringify({ name });
+  const headers = { 'Content-Type': 'application/json' };
+  return json(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
+}
+
+/** Outlives the page: a deletion that was asked for is done, also when the tab is closed. */
+export async function deleteFile(id: string): Promise<void> {
+  await request(`api/files/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true });
+}
+
+const TUS = { 'Tus-Resumable': '1.0.0' };
+
+/** Where an upload stands; null when it is no more. */
+export async function uploadState(url: string): Promise<{ offset: number; fileId: string | null } | null> {
+  try {
+    const { headers } = await request(url, { method: 'HEAD', headers: TUS });
+    return { offset: Number(headers.get('Upload-Offset')), fileId: headers.get('Tidemark-File-Id') };
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 404 || error.status === 410)) return null;
+    throw error;
+  }
+}
+
+export async function endUpload(url: string): Promise<void> {
+  await request(url, { method: 'DELETE', headers: TUS, keepalive: true });
+}
+
+/** Largest file in bytes; null: no limit. */
+export async function maxFileSize(): Promise<number | null> {
+  const size = (await request('uploads', { method: 'OPTIONS' })).headers.get('Tus-Max-Size');
+  return size === null ? null : Number(size);
+}

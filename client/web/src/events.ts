@@ -1,0 +1,92 @@
+/** Server-sent events over fetch, which can carry a token; see GET /api/events. */
+import { ApiError, type FileJson, request } from './api.ts';
+
+export interface FileEventsListener {
+  /** What happened until now is in the catalog only: look there. */
+  onBegin(): void;
+  onPublished(file: FileJson): void;
+  onRenamed(file: FileJson): void;
+  onDeleted(id: string): void;
+}
+
+const RETRY_MS = 2_000;
+/** The service says something every 15 seconds: a line that is silent for so long is dead. */
+const SILENCE_MS = 40_000;
+
+/** Listens while the page is in sight: a browser has six connections for all its tabs. */
+export function listenToEvents(listener: FileEventsListener): { wake: () => void } {
+  let latestId: string | null = null;
+  let connection: AbortController | null = null;
+  let timer: number | undefined;
+
+  function open(): void {
+    clearTimeout(timer);
+    if (connection || document.hidden) return;
+    const current = new AbortController();
+    connection = current;
+    void run(current)
+      .catch((error: unknown) => error)
+      .then((error) => {
+        if (connection === current) connection = null;
+        // Without a token it begins again when there is one.
+        if (error instanceof ApiError && error.status === 401) return;
+        if (!connection && !document.hidden) timer = window.setTimeout(open, RETRY_MS);
+      });
+  }
+
+  async function run(current: AbortController): Promise<void> {
+    const headers = latestId === null ? {} : { 'Last-Event-ID': latestId };
+    let silence: number | undefined;
+    const heard = (): void => {
+      clearTimeout(silence);
+      silence = window.setTimeout(() => current.abort(), SILENCE_MS);
+    };
+    heard();
+    try {
+      const { body } = await request('api/events', { signal: current.signal, headers });
+      const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+      let text = '';
+      for (;;) {
+        const { value } = (await reader?.read()) ?? {};
+        if (value === undefined) return;
+        heard();
+        const blocks = (text + value).split('\n\n');
+        text = blocks.pop() ?? '';
+        for (const block of blocks) hear(block);
+      }
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+
+  function hear(block: string): void {
+    const fields = new Map(
+      block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const),
+    );
+    latestId = fields.get('id') ?? latestId;
+    const data = fields.get('data') ?? '{}';
+    switch (fields.get('event') ?? '') {
+      case 'begin':
+        listener.onBegin();
+        break;
+      case 'published':
+        listener.onPublished(JSON.parse(data) as FileJson);
+        break;
+      case 'renamed':
+        listener.onRenamed(JSON.parse(data) as FileJson);
+        break;
+      case 'deleted':
+        listener.onDeleted((JSON.parse(data) as { id: string }).id);
+    }
+  }
+
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) open();
+    else {
+      connection?.abort();
+      connection = null;
+    }
+  });
+  open();
+  return { wake: open };
+}

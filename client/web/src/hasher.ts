@@ -1,0 +1,57 @@
+/** The page's side of the worker that digests. */
+import type { HashAnswer, HashRequest } from './hash-worker.ts';
+
+export type HashOutcome =
+  | { md5: string }
+  /** `unreadable`: the file has changed or is gone. `broken`: the worker is, not the file. */
+  | { problem: 'unreadable' | 'broken' };
+
+export interface Hashing {
+  /** Never resolves once stopped. */
+  readonly outcome: Promise<HashOutcome>;
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
+let worker: Worker | undefined;
+let latestJob = 0;
+const listeners = new Map<number, (answer: HashAnswer | { kind: 'broken' }) => void>();
+
+export function startHashing(file: File, onProgress: (bytes: number) => void): Hashing {
+  const job = ++latestJob;
+  const ask = (request: HashRequest): void => openWorker().postMessage(request);
+  const outcome = new Promise<HashOutcome>((resolve) => {
+    listeners.set(job, (answer) => {
+      if (answer.kind === 'progress') {
+        onProgress(answer.bytes);
+        return;
+      }
+      listeners.delete(job);
+      resolve(answer.kind === 'done' ? { md5: answer.md5 } : { problem: answer.kind });
+    });
+  });
+  ask({ kind: 'hash', job, file });
+  return {
+    outcome,
+    pause: () => ask({ kind: 'pause', job }),
+    resume: () => ask({ kind: 'resume', job }),
+    stop: () => {
+      listeners.delete(job);
+      ask({ kind: 'stop', job });
+    },
+  };
+}
+
+function openWorker(): Worker {
+  if (worker) return worker;
+  worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { type: 'module' });
+  worker.addEventListener('message', ({ data }: MessageEvent<HashAnswer>) => listeners.get(data.job)?.(data));
+  // Its script could not be loaded, as the line is lost, or it ran out of memory: the next one is a new one.
+  worker.addEventListener('error', () => {
+    worker?.terminate();
+    worker = undefined;
+    for (const listener of listeners.values()) listener({ kind: 'broken' });
+  });
+  return worker;
+}

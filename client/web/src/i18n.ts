@@ -1,0 +1,52 @@
+/** The page's texts, in the language of the browser or the chosen one. */
+import { en } from './texts-en.ts';
+import { zh } from './texts-zh.ts';
+
+export type Texts = typeof en;
+export type PlainText = { [K in keyof Texts]: Texts[K] extends string ? K : never }[keyof Texts];
+export type Language = 'en' | 'zh';
+
+const LANGUAGES: Record<Language, { texts: Texts; tag: string; name: string }> = {
+  en: { texts: en, tag: 'en', name: 'English' },
+  zh: { texts: zh, tag: 'zh-Hans', name: '中文' },
+};
+const KEY = 'tidemark-language';
+
+let current: Language = 'en';
+const listeners = new Set<() => void>();
+
+export function texts(): Texts {
+  return LANGUAGES[current].texts;
+}
+
+/** For numbers and dates: as the browser's own region writes them, in the chosen language. */
+export function localeTag(): string {
+  return navigator.languages.find((tag) => tag.startsWith(current)) ?? LANGUAGES[current].tag;
+}
+
+export function onLanguage(listener: () => void): void {
+  listeners.add(listener);
+}
+
+/** Picks the language and fills in what index.html leaves to it. */
+export function startLanguage(button: HTMLButtonElement): void {
+  const chosen = localStorage.getItem(KEY);
+  const wanted = navigator.languages.find((tag) => /^(?:zh|en)\b/i.test(tag)) ?? 'en';
+  current = chosen === 'en' || chosen === 'zh' ? chosen : /^zh/i.test(wanted) ? 'zh' : 'en';
+  const apply = (): void => {
+    const other = current === 'en' ? LANGUAGES.zh : LANGUAGES.en;
+    document.documentElement.lang = LANGUAGES[current].tag;
+    button.textContent = other.name;
+    button.lang = other.tag;
+    for (const element of document.querySelectorAll<HTMLElement>('[data-t]')) {
+      element.textContent = texts()[element.dataset['t'] as PlainText];
+    }
+    for (const listener of listeners) listener();
+  };
+  button.addEventListener('click', () => {
+    current = current === 'en' ? 'zh' : 'en';
+    localStorage.setItem(KEY, current);
+    apply();
+  });
+  apply();
+}

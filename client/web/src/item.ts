@@ -1,0 +1,125 @@
+/** One file on its way, as the queue keeps it and the page shows it. */
+import type { ApiError, FileJson } from './api.ts';
+import type { Hashing } from './hasher.ts';
+import type { Transfer } from './transfer.ts';
+
+export type State =
+  | 'queued'
+  | 'hashing'
+  /** Its MD5 is known. */
+  | 'ready'
+  | 'checking'
+  | 'sending'
+  | 'paused'
+  /** Goes on by itself; `reason` says what it waits for. */
+  | 'stalled'
+  | 'instant'
+  | 'done'
+  | 'failed'
+  /** Of an earlier life of the page: its file has to be chosen again. */
+  | 'interrupted';
+
+export type StallReason = 'lostLine' | 'restarting' | 'full' | 'busy' | 'elsewhere' | 'needsToken' | 'beginAgain';
+export type FailReason = 'tooLarge' | 'fileChanged' | 'mismatch' | 'refused' | 'failed';
+
+export interface Item {
+  readonly id: string;
+  /** As it is sent. */
+  name: string;
+  /** With its folders, where it came in one. */
+  readonly path: string;
+  size: number;
+  /** The file's time of change when its MD5 was taken. */
+  lastModified: number;
+  file: File | null;
+  state: State;
+  stall: StallReason | null;
+  failure: FailReason | null;
+  /** The service's own words, in a refusal. */
+  message: string;
+  /** Bytes digested. */
+  hashed: number;
+  md5: string | null;
+  /** Bytes the service has, with those on the line. */
+  sent: number;
+  url: string | null;
+  /** Of the bytes that were begun there. */
+  urlMd5: string | null;
+  /** What was sent before had expired. */
+  fromStart: boolean;
+  /** Interrupted, and a click is all that is needed to go on. */
+  needsClick: boolean;
+  result: FileJson | null;
+  /** Grows whenever what runs for it is to have no further effect. */
+  turn: number;
+  attempts: number;
+  hashing: Hashing | null;
+  transfer: Transfer | null;
+  timer: number | null;
+}
+
+export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'lastModified' | 'file'>): Item {
+  return {
+    ...about,
+    state: 'queued',
+    stall: null,
+    failure: null,
+    message: '',
+    hashed: 0,
+    md5: null,
+    sent: 0,
+    url: null,
+    urlMd5: null,
+    fromStart: false,
+    needsClick: false,
+    result: null,
+    turn: 0,
+    attempts: 0,
+    hashing: null,
+    transfer: null,
+    timer: null,
+  };
+}
+
+export function isOver(item: Item): boolean {
+  return item.state === 'done' || item.state === 'instant' || item.state === 'failed';
+}
+
+/** Whether it would be interrupted if the page were left now. */
+export function isUnderWay(item: Item): boolean {
+  return !isOver(item) && item.state !== 'interrupted';
+}
+
+/** What a refusal means for an upload: something to wait for, or the end. */
+export type Meaning = { stall: StallReason } | { stall: null; failure: FailReason };
+
+/** @param isBegun - whether the service was asked about an upload that it had begun. */
+export function meaningOf(error: ApiError, isBegun: boolean): Meaning {
+  const stall = stallOf(error);
+  if (stall) return { stall };
+  const { status } = error;
+  if ((status === 404 || status === 410) && isBegun) return { stall: 'beginAgain' };
+  if (error.code === 'digest_mismatch') return { stall: null, failure: 'mismatch' };
+  if (status === 413) return { stall: null, failure: 'tooLarge' };
+  return { stall: null, failure: status >= 400 && status < 500 ? 'refused' : 'failed' };
+}
+
+function stallOf(error: ApiError): StallReason | null {
+  if (error.code === 'offline') return 'lostLine';
+  switch (error.status) {
+    case 401:
+      return 'needsToken';
+    case 409:
+    case 423:
+      return 'busy';
+    case 507:
+      return 'full';
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 'restarting';
+    default:
+      return null;
+  }
+}

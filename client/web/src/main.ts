@@ -1,0 +1,70 @@
+/** The page's entry: parts put together. */
+import { onAccepted, startAccess } from './access.ts';
+import { maxFileSize } from './api.ts';
+import { startChoosing } from './choose.ts';
+import { byId } from './dom.ts';
+import { listenToEvents } from './events.ts';
+import { startFilesView } from './files-view.ts';
+import { startLanguage } from './i18n.ts';
+import { openPreview, startPreview } from './preview.ts';
+import { createQueue, type Queue } from './queue.ts';
+import { createUploadsView } from './uploads-view.ts';
+
+function start(): void {
+  startLanguage(byId<HTMLButtonElement>('language'));
+  startAccess();
+  startPreview();
+  const files = startFilesView();
+
+  let limit: number | null = null;
+  let limitKnown: Promise<void> | null = null;
+  const askLimit = (): Promise<void> => {
+    limitKnown ??= maxFileSize()
+      .then((bytes) => void (limit = bytes))
+      // Asked again with the next files; and the service says it once more, when it refuses.
+      .catch(() => void (limitKnown = null));
+    return limitKnown;
+  };
+  void askLimit();
+
+  const view = createUploadsView({
+    queue: () => queue,
+    limit: () => limit,
+    choose: () => choosing.choose(),
+    open: (item) => item.result && void openPreview(item.result),
+  });
+  const queue: Queue = createQueue(
+    {
+      onChange: (item) => view.onChange(item),
+      onList: () => view.onList(),
+      onOver: (item) => {
+        view.onOver(item);
+        if (item.result) files.putOwn(item.result);
+      },
+    },
+    () => limit,
+  );
+  const choosing = startChoosing(
+    (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(chosen)),
+  );
+
+  document.body.classList.add('ready');
+
+  let begun = false;
+  const events = listenToEvents({
+    onBegin: () => {
+      // The first time the list is on its way already.
+      if (begun) void files.reload();
+      begun = true;
+    },
+    onPublished: (file) => files.put(file),
+    onRenamed: (file) => files.put(file),
+    onDeleted: (id) => files.take(id),
+  });
+  onAccepted(() => {
+    void files.reload();
+    events.wake();
+  });
+}
+
+start();

@@ -1,0 +1,63 @@
+/** What earlier lives of the page have left: listed, looked up at the service, taken up again. */
+import { type FileJson, getFile, uploadState } from './api.ts';
+import { type Item, newItem } from './item.ts';
+import { heldUploads, keptFile, readJournal } from './journal.ts';
+
+/** What it needs of the queue. */
+export interface RestoreParts {
+  items: Item[];
+  change: (item: Item, changes: Partial<Item>) => void;
+  finish(item: Item, result: FileJson, state: 'done'): void;
+  goOn(item: Item, file: File): void;
+  onList(): void;
+}
+
+export interface Restorer {
+  /** Lists what was under way; resolves when all of it is listed, and goes on in the background. */
+  restore(): Promise<void>;
+  /** Looks at it again, and goes on with it where its file is at hand. */
+  revive(item: Item): Promise<void>;
+}
+
+/** What was on the line when the page went may arrive still. */
+const LOOK_AGAIN_MS = 3_000;
+
+export function createRestorer(queue: RestoreParts): Restorer {
+  const { items, change } = queue;
+
+  async function restore(): Promise<void> {
+    const held = await heldUploads().catch(() => new Set<string>());
+    const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
+    for (const { id, name, path, size, lastModified, ...known } of entries) {
+      const item = newItem({ id, name, path, size, lastModified, file: null });
+      const { md5, url, urlMd5, sent } = known;
+      items.push(Object.assign(item, { md5, url, urlMd5, sent, state: 'interrupted' as const }));
+    }
+    if (entries.length > 0) queue.onList();
+    for (const item of items) if (item.state === 'interrupted') void revive(item);
+  }
+
+  async function revive(item: Item): Promise<void> {
+    await lookUp(item);
+    if (item.state !== 'interrupted') return;
+    const file = await keptFile(item.id, false);
+    if (item.state !== 'interrupted') return;
+    window.setTimeout(() => void lookUp(item), LOOK_AGAIN_MS);
+    if (file === 'ask') change(item, { needsClick: true });
+    else if (file) queue.goOn(item, file);
+  }
+
+  /** How much of it the service has by now. */
+  async function lookUp(item: Item): Promise<void> {
+    if (item.url === null || item.state !== 'interrupted') return;
+    const state = await uploadState(item.url).catch(() => undefined);
+    if (state === undefined || item.state !== 'interrupted') return;
+    if (state === null) change(item, { url: null, sent: 0, fromStart: true });
+    else if (state.fileId !== null) {
+      const result = await getFile(state.fileId).catch(() => null);
+      if (result && item.state === 'interrupted') queue.finish(item, result, 'done');
+    } else change(item, { sent: state.offset });
+  }
+
+  return { restore, revive };
+}

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { defineConfig } from 'vite';
+
+const OUT = fileURLToPath(new URL('../../dist/client/web/', import.meta.url));
+
+/** Each asset beside its compressed forms: the service sends them as they are. */
+function compressedAssets() {
+  return {
+    name: 'compressed-assets',
+    closeBundle() {
+      for (const name of readdirSync(`${OUT}assets`)) {
+        const bytes = readFileSync(`${OUT}assets/${name}`);
+        const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+        writeFileSync(`${OUT}assets/${name}.br`, brotliCompressSync(bytes, { params }));
+        writeFileSync(`${OUT}assets/${name}.gz`, gzipSync(bytes, { level: 9 }));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  // Relative: the service puts its own path before it.
+  base: './',
+  publicDir: false,
+  build: {
+    outDir: OUT,
+    emptyOutDir: true,
+    target: 'es2022',
+    // An inlined asset is a data: address, which the page's policy does not allow.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  worker: { format: 'es' },
+  plugins: [compressedAssets()],
+});

@@ -1,0 +1,59 @@
+/**
+ * Tickets: what a browser shows and saves by itself (`<video>`, `<a download>`) carries no
+ * Authorization header. A page with a token gets a cookie that opens GET and HEAD below
+ * /files/ for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { AccessConfig } from '../config/config.ts';
+import type { Ctx, Handler } from './state.ts';
+
+const COOKIE = 'tidemark_ticket';
+const LIFE_S = 3_600;
+
+/** POST /api/ticket. */
+export function ticketRoute(access: AccessConfig): Handler {
+  return (ctx) => {
+    ctx.set('Cache-Control', 'no-store');
+    const token = access.tokens.find(({ owner }) => owner === ctx.state.owner);
+    if (token) {
+      const { protocol, pathname } = new URL(ctx.state.baseUrl);
+      const expiresAt = Math.floor(Date.now() / 1000) + LIFE_S;
+      const attributes = [
+        `${COOKIE}=${writeTicket(token, expiresAt)}`,
+        `Path=${pathname.replace(/\/$/, '')}/files/`,
+        `Max-Age=${LIFE_S}`,
+        'HttpOnly',
+        'SameSite=Strict',
+        ...(protocol === 'https:' ? ['Secure'] : []),
+      ];
+      ctx.set('Set-Cookie', attributes.join('; '));
+    }
+    ctx.body = { expiresInSeconds: token ? LIFE_S : null };
+  };
+}
+
+/** Whose ticket the request carries, where it may be used. */
+export function ownerOfTicket(ctx: Ctx, access: AccessConfig): string | undefined {
+  if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !ctx.path.startsWith('/files/')) return undefined;
+  // SameSite leaves out ports: another service of this host is the same site, and not the same origin (Fetch Metadata).
+  const from = ctx.get('Sec-Fetch-Site');
+  if (from !== '' && from !== 'same-origin' && from !== 'none') return undefined;
+  const given = ctx.cookies.get(COOKIE);
+  if (given === undefined) return undefined;
+  const expiresAt = Number(given.split('.', 1)[0]);
+  if (!(expiresAt * 1000 > Date.now())) return undefined;
+  const found = access.tokens.find((token) => equal(given, writeTicket(token, expiresAt)));
+  if (found) ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
+  return found?.owner;
+}
+
+/** Signed with the token's secret: it ends with its token, and every node can read it. */
+function writeTicket({ owner, secret }: { owner: string; secret: string }, expiresAt: number): string {
+  const text = `${expiresAt}.${Buffer.from(owner).toString('base64url')}`;
+  return `${text}.${createHmac('sha256', secret).update(`tidemark ticket ${text}`).digest('base64url')}`;
+}
+
+function equal(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

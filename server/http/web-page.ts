@@ -1,0 +1,124 @@
+/** The page and its assets, as the build has left them: in memory, with their compressed forms. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import mime from 'mime-types';
+import { TidemarkError } from '../uploads/errors.ts';
+import type { Ctx } from './state.ts';
+
+type Encoding = 'br' | 'gzip' | 'identity';
+type Forms = Record<Encoding, Buffer>;
+
+export interface WebPage {
+  sendPage(ctx: Ctx): void;
+  /** @throws `not_found`. */
+  sendAsset(ctx: Ctx, name: string): void;
+}
+
+/**
+ * Nothing from elsewhere, nothing inline. A PDF is shown in a frame, by the browser's own viewer.
+ *
+ * @param filesOrigin - where files are sent to, when not to the service itself: previews come from there.
+ */
+function policyOfPage(filesOrigin: string | null): string {
+  const files = filesOrigin === null ? "'self'" : `'self' ${filesOrigin}`;
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    `img-src ${files}`,
+    `media-src ${files}`,
+    `frame-src ${files}`,
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
+
+/** A worker's own policy counts, not that of its page (CSP 3, section 4.2.2); it digests in WebAssembly. */
+const CSP_ASSET = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'";
+
+/** Prefixes whose page is kept: one, but for proxies that mount the service in several places. */
+const KEPT_PAGES = 8;
+
+/**
+ * @param folder - where Vite has put index.html and assets/, each asset beside its `.br` and `.gz`.
+ * @param filesOrigin - see policyOfPage.
+ * @returns a page that is not there where nothing was built.
+ */
+export async function loadWebPage(folder: string, filesOrigin: string | null): Promise<WebPage> {
+  const policy = policyOfPage(filesOrigin);
+  const [html, assets] = await Promise.all([
+    readFile(join(folder, 'index.html'), 'utf8').catch(() => undefined),
+    loadAssets(join(folder, 'assets')),
+  ]);
+  const pages = new Map<string, Forms>();
+
+  function pageFor(prefix: string): Forms {
+    if (html === undefined) throw new TidemarkError('not_found', { message: 'The page is not built: npm run build.' });
+    const known = pages.get(prefix);
+    if (known) return known;
+    const made = compressed(Buffer.from(html.replaceAll('="./', `="${escaped(prefix)}/`)));
+    if (pages.size >= KEPT_PAGES) pages.clear();
+    pages.set(prefix, made);
+    return made;
+  }
+
+  return {
+    sendPage: (ctx) => {
+      const forms = pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''));
+      ctx.set({
+        'Content-Security-Policy': policy,
+        // With 'no-referrer' a browser would send the form as of the origin 'null' (Fetch, "append a request Origin header").
+        'Referrer-Policy': 'same-origin',
+        'Cross-Origin-Opener-Policy': 'same-origin',
+        'Cache-Control': 'no-store',
+      });
+      send(ctx, forms, 'text/html; charset=utf-8');
+    },
+    sendAsset: (ctx, name) => {
+      const forms = assets.get(name);
+      if (!forms) throw new TidemarkError('not_found');
+      ctx.set({
+        'Content-Security-Policy': CSP_ASSET,
+        'Cross-Origin-Resource-Policy': 'same-origin',
+        // Its name holds a digest of its content.
+        'Cache-Control': 'public, max-age=31536000, immutable',
+      });
+      send(ctx, forms, mime.contentType(name) || 'application/octet-stream');
+    },
+  };
+}
+
+function send(ctx: Ctx, forms: Forms, type: string): void {
+  ctx.vary('Accept-Encoding');
+  const wanted = ctx.acceptsEncodings('br', 'gzip', 'identity');
+  const encoding: Encoding = wanted === 'br' || wanted === 'gzip' ? wanted : 'identity';
+  if (encoding !== 'identity') ctx.set('Content-Encoding', encoding);
+  ctx.set('Content-Type', type);
+  ctx.body = forms[encoding];
+}
+
+async function loadAssets(folder: string): Promise<Map<string, Forms>> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const entries = names
+    .filter((name) => !/\.(?:br|gz)$/.test(name))
+    .map(async (name) => {
+      const [identity, br, gzip] = await Promise.all(
+        ['', '.br', '.gz'].map((suffix) => readFile(join(folder, name + suffix))),
+      );
+      return [name, { identity, br, gzip } as Forms] as const;
+    });
+  return new Map(await Promise.all(entries));
+}
+
+function compressed(identity: Buffer): Forms {
+  const br = brotliCompressSync(identity, { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT } });
+  return { identity, br, gzip: gzipSync(identity) };
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
+}

@@ -1,0 +1,17 @@
+/** The browser of the page's tests; loaded by Vitest before all tests, too, to say once that there is none. */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** Chromium on the PATH; undefined where there is none. */
+export const chromiumPath: string | undefined = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+  .find((path) => existsSync(path));
+
+/** Called by Vitest. */
+export function setup(): void {
+  if (chromiumPath !== undefined) return;
+  process.stdout.write('no Chromium on PATH: the tests of the page are skipped (Debian: apt-get install chromium)\n');
+}

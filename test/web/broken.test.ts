@@ -1,0 +1,152 @@
+/** The page when the line breaks, the service dies, or the page itself is closed. */
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { digestOfUrl } from '../../scripts/support/make-file.ts';
+import { putFile, storedNames } from '../http/support.ts';
+import { makeBytes } from '../support/bytes.ts';
+import {
+  choose,
+  chosen,
+  describeInBrowser,
+  drop,
+  file,
+  lineTo,
+  makeFile,
+  openPage,
+  press,
+  sentFrom,
+  startOwn,
+  startSending,
+  untilExpired,
+  untilSent,
+  untilStatus,
+  upload,
+} from './support.ts';
+
+const MIB = 1024 * 1024;
+
+describeInBrowser('a broken line', () => {
+  /** Goes on while the page is left: it asks first. */
+  async function reload(page: Page): Promise<string[]> {
+    const asked: string[] = [];
+    page.on('dialog', (dialog) => {
+      asked.push(dialog.type());
+      void dialog.accept();
+    });
+    await page.reload();
+    return asked;
+  }
+
+  test('300 MB, cut by the death of the service and its new start, arrive whole', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, Infinity);
+    const big = await makeFile('spring tide.bin', 300 * MIB);
+    const page = await openPage(line.url);
+    await choose(page, big.path);
+    await untilSent(page, 'spring tide.bin', 0.2);
+    await service.kill('SIGKILL');
+    await untilStatus(page, 'spring tide.bin', /^Waiting for the connection/);
+    expect(await page.title()).toMatch(/^\d+% · Tidemark$/);
+    await service.restart();
+    await untilStatus(page, 'spring tide.bin', /^Done, verified/, 120_000);
+    const url = `${service.url}/files/${big.md5}`;
+    expect(await digestOfUrl(url)).toEqual({ status: 200, md5: big.md5, size: big.size });
+    // What was on the line when it broke, and no more, was sent twice.
+    expect(line.sentBytes()).toBeLessThan(big.size + 60 * MIB);
+  }, 240_000);
+
+  test('after a reload it is listed, and goes on when the file is chosen again, from the last stored byte', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const big = await makeFile('neap.bin', 40 * MIB);
+    const page = await openPage(line.url);
+    await choose(page, big.path);
+    await page.locator('#summary', { hasText: /^0 of 1 done · \d\.\d MiB\/s · (?:a few|\d+) seconds left$/ }).waitFor();
+    expect(await page.title()).toMatch(/^\d+% · Tidemark$/);
+    await untilSent(page, 'neap.bin', 0.5);
+    expect(await reload(page)).toEqual(['beforeunload']);
+    await untilStatus(page, 'neap.bin', /^Interrupted, [\d.]+ MiB of 40\.0 MiB are kept\. Choose the file again/);
+    const offsets = sentFrom(page);
+    await choose(page, big.path);
+    await untilStatus(page, 'neap.bin', /^Done, verified/);
+    // Only what was not stored is sent.
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+    expect(await upload(page, 'neap.bin').count()).toBe(1);
+  });
+
+  test('a small file that was under way goes on by itself', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 2 * MIB);
+    const page = await openPage(line.url);
+    await choose(page, chosen('small.bin', makeBytes(8 * MIB, 701)));
+    await untilStatus(page, 'small.bin', /^[2-7]\.\d MiB of 8\.0 MiB/);
+    await reload(page);
+    await untilStatus(page, 'small.bin', /^Done, verified/);
+  });
+
+  test('a dropped file goes on with one click, or none', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const big = await makeFile('dropped.bin', 40 * MIB);
+    const page = await openPage(line.url);
+    await drop(page, [big.path]);
+    await untilSent(page, 'dropped.bin', 0.3);
+    await reload(page);
+    const row = upload(page, 'dropped.bin');
+    const goOn = row.getByRole('button', { name: /^Go on/ });
+    const goesOn = row.locator('.status', { hasText: /^\d+\.\d MiB of 40/ });
+    await goOn.or(goesOn).first().waitFor();
+    expect(await row.getByRole('button', { name: /^Choose the file again/ }).count()).toBe(0);
+  });
+
+  test('offline shows as waiting, and it goes on by itself when the line is back', async () => {
+    const { service, line, big, page } = await startSending('offline.bin', 30 * MIB, 0.3);
+    await page.context().setOffline(true);
+    line.cut();
+    await untilStatus(page, 'offline.bin', /^Waiting for the connection; it goes on by itself/);
+    await page.context().setOffline(false);
+    await untilStatus(page, 'offline.bin', /^Done, verified/);
+    expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
+  });
+
+  test('a line that dies without a word is given up, for the bytes and for the events', async () => {
+    const { service, line, page } = await startSending('silent.bin', 30 * MIB, 0.3);
+    line.freeze();
+    // What is opened from now on passes.
+    line.thaw();
+    await untilStatus(page, 'silent.bin', /^Waiting for the connection/, 60_000);
+    await untilStatus(page, 'silent.bin', /^Done, verified/, 90_000);
+    await putFile(service.url, makeBytes(2_000, 707), { filename: 'told later.txt' });
+    await file(page, 'told later.txt').waitFor({ timeout: 60_000 });
+  }, 240_000);
+
+  test('pause stops it, resume goes on, cancel ends it at the service too', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const big = await makeFile('paused.bin', 24 * MIB);
+    const other = await makeFile('cancelled.bin', 200 * MIB);
+    const page = await openPage(line.url);
+    await choose(page, [big.path, other.path]);
+    await untilSent(page, 'paused.bin', 0.2);
+    await untilSent(page, 'cancelled.bin', 0.05);
+    await press(page, 'paused.bin', /^Pause/);
+    await untilStatus(page, 'paused.bin', /^Paused · /);
+    await press(page, 'cancelled.bin', /^Cancel/);
+    await upload(page, 'cancelled.bin').waitFor({ state: 'detached' });
+    await expect
+      .poll(async () => (await storedNames(service)).filter((name) => name.startsWith('tmp_')).length)
+      .toBe(1);
+    expect(await upload(page, 'paused.bin').locator('.status').textContent()).toMatch(/^Paused/);
+    await press(page, 'paused.bin', /^Resume/);
+    await untilStatus(page, 'paused.bin', /^Done, verified/);
+  });
+
+  test('an upload that expired meanwhile is sent from the start, and says so', async () => {
+    const { service, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
+    await press(page, 'late.bin', /^Pause/);
+    await untilExpired(service);
+    await press(page, 'late.bin', /^Resume/);
+    await untilStatus(page, 'late.bin', /^What was sent before had expired; sent from the start/);
+    await file(page, 'late.bin').waitFor();
+  });
+});

@@ -1,0 +1,146 @@
+/** The page after its tab or its browser has crashed, and after its file or its upload has changed meanwhile. */
+import { utimes } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts';
+import { json } from '../http/support.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+import { send } from '../support/tus.ts';
+import {
+  choose,
+  chosen,
+  describeInBrowser,
+  drop,
+  lineTo,
+  makeFile,
+  openPage,
+  press,
+  screenshot,
+  sentFrom,
+  startBrowser,
+  startOwn,
+  startSending,
+  untilExpired,
+  untilSent,
+  untilStatus,
+  upload,
+} from './support.ts';
+
+const MIB = 1024 * 1024;
+
+describeInBrowser('after a crash', () => {
+  /** Leaves the page while it sends. */
+  async function leave(page: Page): Promise<void> {
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+  }
+
+  test('of the browser: what was under way is listed, and goes on from the last stored byte', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const profile = await makeTempFolder();
+    const big = await makeFile('wreck.bin', 40 * MIB);
+    const first = await startBrowser(profile);
+    await first.page.goto(line.url);
+    await choose(first.page, big.path);
+    // Early: browsers write most of what a page keeps to the disk after some seconds alone.
+    await untilSent(first.page, 'wreck.bin', 0.05);
+    await first.kill();
+
+    const { page } = await startBrowser(profile);
+    await page.goto(line.url);
+    await untilStatus(
+      page,
+      'wreck.bin',
+      /^Interrupted, [1-9]\d?\.\d MiB of 40\.0 MiB are kept\. Choose the file again/,
+    );
+    const offsets = sentFrom(page);
+    await choose(page, big.path);
+    await untilStatus(page, 'wreck.bin', /^Done, verified/);
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+    expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
+    await page.reload();
+    await page.locator('#file-list > li').waitFor();
+    expect(await upload(page, 'wreck.bin').count()).toBe(0);
+  }, 90_000);
+
+  test('of the browser: a small file goes on by itself', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 2 * MIB);
+    const profile = await makeTempFolder();
+    const first = await startBrowser(profile);
+    await first.page.goto(line.url);
+    await choose(first.page, chosen('dinghy.bin', makeBytes(8 * MIB, 711)));
+    await untilSent(first.page, 'dinghy.bin', 0.1);
+    await first.kill();
+    const { page } = await startBrowser(profile);
+    await page.goto(line.url);
+    await untilStatus(page, 'dinghy.bin', /^Done, verified/);
+  }, 60_000);
+
+  test('of the tab: another tab lists it; one that lives keeps its own', async () => {
+    const { line, big, page } = await startSending('capsized.bin', 40 * MIB, 0.1, { bytesPerSecond: 4 * MIB });
+    const other = await page.context().newPage();
+    await other.goto(line.url);
+    await other.getByText('Nothing here yet').waitFor();
+    expect(await upload(other, 'capsized.bin').count()).toBe(0);
+
+    const crashed = page.waitForEvent('crash');
+    const session = await page.context().newCDPSession(page);
+    session.send('Page.crash').catch(() => undefined);
+    await crashed;
+    await other.reload();
+    await untilStatus(other, 'capsized.bin', /^Interrupted, [\d.]+ MiB of 40\.0 MiB are kept/);
+    const offsets = sentFrom(other);
+    await choose(other, big.path);
+    await untilStatus(other, 'capsized.bin', /^Done, verified/);
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+  });
+
+  test('a file that has changed meanwhile is read again, and sent as it is now', async () => {
+    const { service, line, big, page } = await startSending('rebuilt.bin', 24 * MIB, 0.2);
+    await leave(page);
+    const next = await makeRandomFile(big.path, big.size);
+    await utimes(big.path, new Date(), new Date(Date.now() + 5_000));
+    await page.goto(line.url);
+    await untilStatus(page, 'rebuilt.bin', /^Interrupted/);
+    await choose(page, big.path);
+    await untilStatus(page, 'rebuilt.bin', /^Done, verified/);
+    expect(await digestOfUrl(`${service.url}/files/${next}`)).toMatchObject({ status: 200, md5: next });
+    // What was begun of the older bytes is given up.
+    const left = await send('GET', `${service.url}/check?md5=${big.md5}`);
+    expect(json<{ resume?: unknown }>(left)).not.toHaveProperty('resume');
+  });
+
+  test('an upload that has expired meanwhile says so, and is sent from the start', async () => {
+    const { service, line, big, page } = await startSending('stranded.bin', 24 * MIB, 0.1, {
+      env: { UPLOAD_TTL: '1s' },
+    });
+    await leave(page);
+    await untilExpired(service);
+    await page.goto(line.url);
+    await untilStatus(page, 'stranded.bin', /^What was sent has expired\. Choose the file again/);
+    await choose(page, big.path);
+    await untilStatus(page, 'stranded.bin', /^What was sent before had expired; sent from the start/);
+  });
+
+  test('a file of a folder that was dropped is found again by itself', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const big = await makeFile('hull.bin', 24 * MIB);
+    const page = await openPage(line.url);
+    await drop(page, [big.path.replace(/\/hull\.bin$/, '')]);
+    await untilSent(page, 'hull.bin', 0.2);
+    await leave(page);
+    await page.goto(line.url);
+    await untilStatus(page, '/hull.bin', /^Interrupted/);
+    await screenshot(page, 'interrupted');
+    const dialog = page.waitForEvent('filechooser');
+    await press(page, '/hull.bin', /^Choose the file again/);
+    await (await dialog).setFiles(big.path);
+    await untilStatus(page, '/hull.bin', /^Done, verified/);
+    expect(await upload(page, 'hull.bin').count()).toBe(1);
+    expect(md5(new Uint8Array(await (await fetch(`${service.url}/files/${big.md5}`)).arrayBuffer()))).toBe(big.md5);
+  });
+});
