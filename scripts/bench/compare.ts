@@ -1,9 +1,12 @@
 /** Several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
+import { setTimeout as wait } from 'node:timers/promises';
 import { inParallel } from './load.ts';
 import { median, printTable } from './table.ts';
 import { cpuSeconds, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
 
 const MIB = 1024 * 1024;
+/** A server that is not done by then is taken for one that never will be. */
+const LONGEST_MS = 120_000;
 
 export interface Workload {
   name: string;
@@ -53,9 +56,17 @@ async function measure(workload: Workload, target: Target): Promise<Sample> {
   const cpuBefore = cpuSeconds(target.pid);
   const writtenBefore = writtenMib(target.pid);
   const startedAt = performance.now();
-  await workload.run(target);
+  const running = workload.run(target);
+  const late = new AbortController();
+  const ended = await Promise.race([
+    running.then(() => true),
+    wait(LONGEST_MS, false, { signal: late.signal }).catch(() => false),
+  ]);
+  late.abort();
+  // The server is ended next, and with it what waits for it.
+  running.catch(() => undefined);
   return {
-    seconds: (performance.now() - startedAt) / 1000,
+    seconds: ended ? (performance.now() - startedAt) / 1000 : Infinity,
     cpu: cpuSeconds(target.pid) - cpuBefore,
     memory: peakMemoryMib(target.pid),
     written: writtenMib(target.pid) - writtenBefore,
@@ -71,7 +82,7 @@ function report(workload: Workload, samples: Map<string, Sample[]>, disk: boolea
     return [
       name,
       `${median(speed).toFixed(0)} (${Math.min(...speed).toFixed(0)}-${Math.max(...speed).toFixed(0)})`,
-      ratio.toFixed(2),
+      Number.isFinite(ratio) ? ratio.toFixed(2) : `did not end in ${LONGEST_MS / 1000} s`,
       workload.files ? ((cpu * 1000) / workload.files).toFixed(2) : (cpu / (workload.bytes / 1024 ** 3)).toFixed(2),
       Math.max(...list.map((sample) => sample.memory)).toFixed(0),
       ...(disk ? [median(list.map((sample) => sample.written)).toFixed(1)] : []),
