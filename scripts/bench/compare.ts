@@ -34,7 +34,8 @@ export interface Comparison {
 
 export async function compare(workloads: Workload[], comparison: Comparison): Promise<void> {
   const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
-  for (const workload of workloads) {
+  const only = process.env['BENCH_ONLY'] ?? '';
+  for (const workload of workloads.filter(({ name }) => name.includes(only))) {
     const samples = new Map<string, Sample[]>();
     for (let round = 0; round < rounds; round++) {
       for (const start of comparison.targets) {

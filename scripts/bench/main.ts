@@ -2,7 +2,8 @@
  * `npm run bench`: this service beside others, in one run, on this machine.
  * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket); all by default.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side part (default 3).
+ * BENCH_ROUNDS: rounds of the side-by-side and bucket parts (default 3).
+ * BENCH_ONLY: of these two parts only workloads with this in their name.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';

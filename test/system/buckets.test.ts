@@ -122,6 +122,29 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await expectBytes(location, bytes);
     });
 
+    test.each([1, 2, 3, 4])(
+      'a hole at part %i does not count when it is killed before that is filled',
+      async (hole) => {
+        const bytes = makeBytes(4 * PART - 3, 72);
+        const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+        const before = proxy.calls().length;
+        proxy.place({ operation: 'UploadPart', partNumber: hole, times: Infinity, fault: { kind: 'stall' } });
+        const sending = openPatch(location, 0, bytes.length);
+        await sending.write(bytes);
+        await until('the other parts are stored', () => {
+          const parts = proxy.calls().slice(before);
+          return parts.filter(({ operation, status }) => operation === 'UploadPart' && status === 200).length === 3;
+        });
+        await service.kill('SIGKILL');
+        proxy.clear();
+        await sending.answer;
+        await service.restart();
+        expect(await offsetOf(location)).toBe((hole - 1) * PART);
+        expect((await patch(location, (hole - 1) * PART, bytes.subarray((hole - 1) * PART))).status).toBe(204);
+        await expectBytes(location, bytes);
+      },
+    );
+
     test('publishes once though it was killed while the parts were put together', async () => {
       const bytes = makeBytes(PART + 17, 67);
       for (const fault of [{ kind: 'stall', at: 'request' } as const, { kind: 'stall', at: 'answer' } as const]) {
