@@ -43,16 +43,17 @@ describeInBrowser('a broken line', () => {
     const big = await makeFile('spring tide.bin', 300 * MIB);
     const page = await openPage(line.url);
     await choose(page, big.path);
-    await untilSent(page, 'spring tide.bin', 0.2);
+    await untilSent(page, 'spring tide.bin', 0.5);
     await service.kill('SIGKILL');
     await untilStatus(page, 'spring tide.bin', /^Waiting for the connection/);
     expect(await page.title()).toMatch(/^\d+% · Tidemark$/);
+    const offsets = sentFrom(page);
     await service.restart();
     await untilStatus(page, 'spring tide.bin', /^Done, verified/, 120_000);
     const url = `${service.url}/files/${big.md5}`;
     expect(await digestOfUrl(url)).toEqual({ status: 200, md5: big.md5, size: big.size });
-    // What was on the line when it broke, and no more, was sent twice.
-    expect(line.sentBytes()).toBeLessThan(big.size + 60 * MIB);
+    // What is stored is not sent again; how much was on the line when it broke is up to the kernel's buffers.
+    expect(Math.min(...offsets)).toBeGreaterThan(32 * MIB);
   }, 240_000);
 
   test('after a reload it is listed, and goes on when the file is chosen again, from the last stored byte', async () => {
