@@ -6,7 +6,7 @@ import type { Reader } from './reader.ts';
 
 const STORES = ['local', 's3', 'ceph', 'oss'] as const;
 const DEFAULT_BUFFER_BYTES = 256 * 1024 * 1024;
-/** Four parts of the smallest size. */
+/** Three parts of the smallest size, and what is around them. */
 const LEAST_BUFFER_BYTES = 32 * 1024 * 1024;
 const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'] as const;
 
@@ -59,7 +59,8 @@ function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, buffe
   if (!PREFIX.test(prefix)) {
     read.problem('S3_PREFIX', 'must be at most 512 ASCII characters without spaces, and begin with neither / nor \\');
   }
-  if (bufferBytes < LEAST_BUFFER_BYTES) read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: four parts');
+  if (bufferBytes < LEAST_BUFFER_BYTES)
+    read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: three parts and what is around them');
 }
 
 function checkEndpoint(config: BucketConfig, endpoint: string, read: Reader): void {

@@ -32,6 +32,8 @@ import { appendToBucket } from './write.ts';
 
 /** Tails of uploads that the catalog does not know are another service's until they are as old as this. */
 const FOREIGN_MS = 7 * 24 * 3_600_000;
+/** The rest of the memory is for what sockets have brought and has not been collected since. */
+const SHARE_OF_PARTS = 7 / 8;
 const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
@@ -84,7 +86,7 @@ class BucketStore extends S3Store implements Store {
       this.#closing.signal,
     );
     this.#keys = createKeys(settings.prefix);
-    this.#buffers = createBufferPool(settings.bufferBytes);
+    this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS));
     this.#ledger = ledger;
     this.#closeConnections = closeConnections;
     this.#isSaving =
