@@ -135,6 +135,7 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
           const parts = proxy.calls().slice(before);
           return parts.filter(({ operation, status }) => operation === 'UploadPart' && status === 200).length === 3;
         });
+        await until('those before it count', async () => (await offsetOf(location)) === (hole - 1) * PART);
         await service.kill('SIGKILL');
         proxy.clear();
         await sending.answer;
