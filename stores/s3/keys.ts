@@ -11,6 +11,10 @@ export interface Keys {
   tail(id: string, start: number, nonce: string): string;
   /** What all tails of an upload begin with; of all uploads without an id. */
   tails(id?: string): string;
+  /** Whose content this is to be. */
+  ownerOfFinal(key: string): string | undefined;
+  /** What the keys of all contents begin with. */
+  readonly prefix: string;
   /** Whose tail this is. */
   ownerOfTail(key: string): string | undefined;
 }
@@ -28,6 +32,11 @@ export function createKeys(prefix: string): Keys {
     final: (id) => prefix + plain(id),
     tail: (id, start, nonce) => `${folder}${plain(id)}/${start}-${nonce}`,
     tails: (id) => (id === undefined ? folder : `${folder}${plain(id)}/`),
+    prefix,
+    ownerOfFinal: (key) => {
+      const id = key.startsWith(prefix) ? key.slice(prefix.length) : '';
+      return PLAIN_ID.test(id) ? id : undefined;
+    },
     ownerOfTail: (key) => {
       return key.startsWith(folder) ? TAIL.exec(key.slice(folder.length))?.[1] : undefined;
     },

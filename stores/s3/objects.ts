@@ -8,7 +8,9 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
+  ListPartsCommand,
   PutObjectCommand,
   type S3,
   UploadPartCommand,
@@ -59,8 +61,10 @@ export interface Objects {
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
   abortMultipart(key: string, multipart: string): Promise<void>;
-  /** Ends the multipart uploads of one key but this one, where the provider can list them; elsewhere nothing. */
-  abortOtherMultiparts(key: string, but: string | null): Promise<void>;
+  /** Multipart uploads under way, where the provider lists them and the key may ask; elsewhere none. */
+  listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }>;
+  /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
+  abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
   /**
@@ -151,6 +155,24 @@ export function createObjects(
     } while (ContinuationToken !== undefined);
   }
 
+  async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }> {
+    let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+    while (preset.listsMultiparts) {
+      const input = { Bucket: bucket, Prefix: prefix, ...from };
+      const page: ListMultipartUploadsCommandOutput | undefined = await call(
+        `looking for multipart uploads`,
+        (options) => client.send(new ListMultipartUploadsCommand(input), options),
+      ).catch((error: unknown) => {
+        // A key without this right, or a look-alike without this call: they stay, and nothing depends on them.
+        if (NOT_TO_BE_LISTED.has(codeOf((error as StoreError).cause))) return undefined;
+        throw error;
+      });
+      for (const { Key, UploadId } of page?.Uploads ?? []) if (Key && UploadId) yield { key: Key, id: UploadId };
+      if (!page?.IsTruncated) return;
+      from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
+  }
+
   async function abortMultipart(key: string, multipart: string): Promise<void> {
     await ignoringMissing(() =>
       call(`aborting ${key}`, (options) =>
@@ -211,18 +233,19 @@ export function createObjects(
 
     abortMultipart,
 
-    abortOtherMultiparts: async (key, but) => {
-      if (!preset.listsMultiparts) return;
-      // More than a page of them would take a thousand lost answers.
-      const { Uploads = [] } = await call(`looking for multipart uploads of ${key}`, (options) =>
-        client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: key }), options),
-      ).catch((error: unknown) => {
-        // A key without this right, or a look-alike without this call: they stay, and nothing depends on them.
-        if (NOT_TO_BE_LISTED.has(codeOf((error as StoreError).cause))) return { Uploads: [] };
-        throw error;
-      });
-      for (const { Key, UploadId } of Uploads) {
-        if (Key === key && UploadId && UploadId !== but) await abortMultipart(key, UploadId);
+    listMultiparts,
+
+    abortEmptyMultiparts: async (key, but) => {
+      for await (const { key: found, id } of listMultiparts(key)) {
+        if (found !== key || id === but) continue;
+        const input = { Bucket: bucket, Key: key, UploadId: id, MaxParts: 1 };
+        await ignoringMissing(async () => {
+          const { Parts = [] } = await call(`looking into a multipart upload of ${key}`, (options) =>
+            client.send(new ListPartsCommand(input), options),
+          );
+          // One with parts may be what RGW still remembers of the object itself.
+          if (Parts.length === 0) await abortMultipart(key, id);
+        });
       }
     },
 

@@ -69,6 +69,18 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       expect(await bucket.multiparts()).toHaveLength(bucket.listsMultiparts ? 0 : found + 1);
     });
 
+    test('of a multipart upload that a gateway began twice, once a sweep has seen it', async () => {
+      const before = (await bucket.multiparts()).length;
+      const bytes = makeBytes(PART + 17, 84);
+      const location = await createUpload(service.url, bytes.length);
+      proxy.place({ operation: 'CreateMultipartUpload', fault: { kind: 'twice', answer: 'second' } });
+      expect((await patch(location, 0, bytes)).status).toBe(204);
+      expect(await bucket.multiparts()).toHaveLength(before + 1);
+      await service.restart();
+      await expect.poll(() => bucket.multiparts(), PATIENCE).toHaveLength(bucket.listsMultiparts ? before : before + 1);
+      await expectBytes(location, bytes);
+    });
+
     test.each([1000, PART + 17])('of %i bytes that were folded into others just before a crash', async (size) => {
       const bytes = makeBytes(size, 82);
       const first = await createUpload(service.url, size);
