@@ -70,7 +70,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       if (receiving.has(id)) {
         if (writers.needsRecovery(id) && !writers.isHeld(id)) await attempt(id, 'recovery', () => settle(id));
       } else if (!writers.isHeld(id)) {
-        log.info({ uploadId: id }, 'stray bytes removed');
+        log.info({ uploadId: id }, 'bytes of no upload under way are looked after');
         await attempt(id, 'removal of stray bytes', () => removeStrayParts(id));
       }
     }

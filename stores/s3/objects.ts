@@ -159,14 +159,11 @@ export function createObjects(
     let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
     while (preset.listsMultiparts) {
       const input = { Bucket: bucket, Prefix: prefix, ...from };
-      const page: ListMultipartUploadsCommandOutput | undefined = await call(
-        `looking for multipart uploads`,
-        (options) => client.send(new ListMultipartUploadsCommand(input), options),
-      ).catch((error: unknown) => {
-        // A key without this right, or a look-alike without this call: they stay, and nothing depends on them.
-        if (NOT_TO_BE_LISTED.has(codeOf((error as StoreError).cause))) return undefined;
-        throw error;
-      });
+      const page: ListMultipartUploadsCommandOutput | undefined = await ifListed(() =>
+        call('looking for multipart uploads', (options) =>
+          client.send(new ListMultipartUploadsCommand(input), options),
+        ),
+      );
       for (const { Key, UploadId } of page?.Uploads ?? []) if (Key && UploadId) yield { key: Key, id: UploadId };
       if (!page?.IsTruncated) return;
       from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
@@ -240,11 +237,13 @@ export function createObjects(
         if (found !== key || id === but) continue;
         const input = { Bucket: bucket, Key: key, UploadId: id, MaxParts: 1 };
         await ignoringMissing(async () => {
-          const { Parts = [] } = await call(`looking into a multipart upload of ${key}`, (options) =>
-            client.send(new ListPartsCommand(input), options),
+          const answer = await ifListed(() =>
+            call(`looking into a multipart upload of ${key}`, (options) =>
+              client.send(new ListPartsCommand(input), options),
+            ),
           );
           // One with parts may be what RGW still remembers of the object itself.
-          if (Parts.length === 0) await abortMultipart(key, id);
+          if (answer && !answer.Parts?.length) await abortMultipart(key, id);
         });
       }
     },
@@ -326,6 +325,16 @@ export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<s
     },
     { step: 'build', name: 'addHeaders' },
   );
+}
+
+/** Undefined for a key without the right, or a look-alike without the call: what is there stays, and nothing depends on it. */
+async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await list();
+  } catch (error) {
+    if (error instanceof StoreError && NOT_TO_BE_LISTED.has(codeOf(error.cause))) return undefined;
+    throw error;
+  }
 }
 
 async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {

@@ -40,6 +40,10 @@ export function describeUploads(current: Current): void {
       expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
       await catalog.endUpload(id, 1, 'terminated', null, T0);
       expect(await catalog.listUndiscarded('', 10)).toMatchObject([{ id, storeState: 'a note' }]);
+      // What is left is not forgotten, however long ago the upload ended.
+      await catalog.forgetEnded(Number.MAX_SAFE_INTEGER);
+      expect(await catalog.listUndiscarded(id, 10)).toEqual([]);
+      expect(await catalog.listUndiscarded('', 10)).toHaveLength(1);
       await catalog.forgetStoreState(id);
       expect(await catalog.listUndiscarded('', 10)).toEqual([]);
 

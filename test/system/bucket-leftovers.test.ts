@@ -4,7 +4,7 @@ import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { createUpload, head, patch, send } from '../support/tus.ts';
 import { expectBytes, offsetOf, openPatch } from './support.ts';
 
 const MIB = 1024 * 1024;
@@ -95,6 +95,33 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       expect(await offsetOf(second)).toBe(size);
       await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
       await expectBytes(second, bytes);
+    });
+
+    test('of an upload with a tail that was folded into another while nothing could be removed', async () => {
+      const bytes = makeBytes(PART + 17, 86);
+      const first = await createUpload(service.url, bytes.length);
+      expect((await patch(first, 0, bytes)).status).toBe(204);
+      const before = await bucket.keys();
+
+      const second = await createUpload(service.url, bytes.length);
+      expect((await patch(second, 0, bytes.subarray(0, PART + 5))).status).toBe(204);
+      proxy.place({ operation: 'DeleteObject', times: 1000, fault: { kind: 'answer', status: 403 } });
+      expect((await patch(second, PART + 5, bytes.subarray(PART + 5))).status).toBe(204);
+      expect(await bucket.keys()).toHaveLength(before.length + 2);
+      await service.kill('SIGKILL');
+      proxy.clear();
+      await service.restart();
+      await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
+      await expectBytes(second, bytes);
+    });
+
+    test('of an upload whose bytes somebody removed: it is told to be gone', async () => {
+      const bytes = makeBytes(2 * PART, 85);
+      const location = await createUpload(service.url, bytes.length);
+      expect((await patch(location, 0, bytes.subarray(0, MIB))).status).toBe(204);
+      await bucket.empty();
+      expect((await patch(location, MIB, bytes.subarray(MIB))).status).toBe(410);
+      expect((await head(location)).status).toBe(410);
     });
 
     test('of a tail that a crash kept from being told, once its upload has ended', async () => {
