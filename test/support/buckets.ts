@@ -18,8 +18,8 @@ export interface SystemBucket {
   /** Settings of a service on it, by way of a proxy where a port is given. */
   env(port?: number): NodeJS.ProcessEnv;
   readonly port: number;
-  /** Keys of all objects, without the prefix. */
-  keys(): Promise<string[]>;
+  /** Keys of all objects under a prefix, without it. */
+  keys(prefix?: string): Promise<string[]>;
   /** Keys of multipart uploads that were begun and neither completed nor aborted. */
   multiparts(): Promise<string[]>;
   /** Whether a service can ask the provider for them. */
@@ -44,7 +44,7 @@ async function startCeph(): Promise<SystemBucket> {
       S3_ACCESS_KEY_ID: rgw.accessKeyId,
       S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
     }),
-    keys: () => listKeys(client, rgw.bucket),
+    keys: (prefix = PREFIX) => listKeys(client, rgw.bucket, prefix),
     multiparts: async () => {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
       return Uploads.map(({ Key = '' }) => Key);
@@ -73,7 +73,7 @@ async function startDouble(): Promise<SystemBucket> {
       S3_SECRET_ACCESS_KEY: oss.secretAccessKey,
       NODE_OPTIONS: `--import=${RESOLVE_HERE}`,
     }),
-    keys: () => listKeys(client, oss.bucket),
+    keys: (prefix = PREFIX) => listKeys(client, oss.bucket, prefix),
     multiparts: async () => oss.uploads().map(({ key }) => key),
     listsMultiparts: false,
     empty: () => removeAll(client, oss.bucket),
@@ -85,22 +85,26 @@ function createClient(config: S3ClientConfig): S3Client {
   return new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED', ...config });
 }
 
-async function listKeys(client: S3Client, bucket: string): Promise<string[]> {
+async function listKeys(client: S3Client, bucket: string, prefix: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: PREFIX })) {
-    for (const { Key = '' } of page.Contents ?? []) keys.push(Key.slice(PREFIX.length));
+  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix })) {
+    for (const { Key = '' } of page.Contents ?? []) keys.push(Key.slice(prefix.length));
   }
   return keys;
 }
 
 async function removeAll(client: S3Client, bucket: string): Promise<void> {
-  for (const key of await listKeys(client, bucket)) {
+  for (const key of await listKeys(client, bucket, PREFIX)) {
     await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: PREFIX + key }));
   }
 }
 
 /** Why one cannot be started here: undefined where it can. */
-export const BUCKETS: { name: string; missing: string | undefined; start: () => Promise<SystemBucket> }[] = [
+export const BUCKETS: {
+  name: 'Ceph' | 'OSS';
+  missing: string | undefined;
+  start: () => Promise<SystemBucket>;
+}[] = [
   { name: 'Ceph', missing: CEPH_MISSING, start: startCeph },
   { name: 'OSS', missing: undefined, start: startDouble },
 ];

@@ -102,26 +102,6 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       expect(await bucket.keys()).toEqual([]);
     });
 
-    test('goes on after SIGKILL at any moment; an offset told holds', async () => {
-      const bytes = makeBytes(3 * PART + 17, 66);
-      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
-      for (const sent of [1000, 2 * MIB, PART, 2 * PART]) {
-        const told = await offsetOf(location);
-        const open = openPatch(location, told, bytes.length - told);
-        await open.write(bytes.subarray(told, Math.min(told + sent, bytes.length - 1)));
-        if (sent === PART) await until('a part counts', async () => (await offsetOf(location)) > told);
-        const before = await offsetOf(location);
-        await service.restart();
-        expect(await open.answer).toBeInstanceOf(Error);
-        expect(await offsetOf(location)).toBeGreaterThanOrEqual(before);
-        const now = await offsetOf(location);
-        expect((await patch(location, now, bytes.subarray(now, now + 5000))).status).toBe(204);
-      }
-      const rest = await offsetOf(location);
-      expect((await patch(location, rest, bytes.subarray(rest))).status).toBe(204);
-      await expectBytes(location, bytes);
-    });
-
     test.each([1, 2, 3, 4])(
       'a hole at part %i does not count when it is killed before that is filled',
       async (hole) => {

@@ -2,130 +2,140 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
 import { createUpload, head, patch } from '../support/tus.ts';
-import { expectBytes, listFiles, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
+import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 
-const SIZE = 3 * 1024 * 1024 + 11;
+const SIZE = PART + 1024 * 1024 + 11;
 
-let service: RunningService;
+/** What the kernel is asked for between the last byte and the answer. */
+const POINTS: [call: string, nth: number][] = [
+  ['fdatasync', 1],
+  // Writes to the catalog's log: the lease, the offset, the publication.
+  ...[1, 3, 6, 9].map((nth): [string, number] => ['pwrite64', nth]),
+];
+/** Where bytes are a file. */
+const POINTS_OF_A_FOLDER: [call: string, nth: number][] = [
+  ['link', 1],
+  ['rename', 1],
+  ['fsync', 1],
+  ['unlink', 1],
+];
+
 let seed = 100;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.stop());
 
 function newBytes(): Buffer {
   return makeBytes(SIZE, seed++);
 }
 
-/** Sends what is missing and compares what was published, told by HEAD and by the list. */
-async function finishAndCheck(location: string, bytes: Buffer, name: string): Promise<void> {
-  const offset = await offsetOf(location);
-  if (offset < bytes.length) {
-    expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
-  }
-  expect(await offsetOf(location)).toBe(bytes.length);
-  await expectBytes(location, bytes);
-  const files = (await listFiles(service)).filter((file) => file.name === name);
-  expect(files).toHaveLength(1);
-  await expectBytes(files[0]?.url ?? '', bytes);
-  await expect.poll(() => storedNames(service)).not.toContain(`tmp_${location.slice(location.lastIndexOf('/') + 1)}`);
-}
-
-describe('SIGKILL in the middle of a PATCH', () => {
-  const COMMITTED = 100_000;
-  test.each([
-    ['before its first byte', 0],
-    ['after a part of the first buffer', 40_000],
-    ['half-way', 1_500_000],
-    ['one byte before the end', SIZE - COMMITTED - 1],
-  ])('%s', async (where, sent) => {
-    const bytes = newBytes();
-    const location = await createUpload(service.url, SIZE, { filename: where, md5: md5(bytes) });
-    expect((await patch(location, 0, bytes.subarray(0, COMMITTED))).status).toBe(204);
-    const second = openPatch(location, COMMITTED, SIZE - COMMITTED);
-    await second.write(bytes.subarray(COMMITTED, COMMITTED + sent));
-    await until('the bytes are written', async () => (await writtenBytes(service, location)) === COMMITTED + sent);
-    const told = await offsetOf(location);
-    expect(told).toBeGreaterThanOrEqual(COMMITTED);
-
-    await service.restart();
-    expect(await second.answer).toBeInstanceOf(Error);
-    // The file is whole up to its size after the death of the process alone: nothing is sent twice.
-    expect(await offsetOf(location)).toBe(COMMITTED + sent);
-    await finishAndCheck(location, bytes, where);
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
   });
+  afterAll(() => service.stop());
 
-  test('at the same upload again and again', async () => {
-    const bytes = newBytes();
-    const location = await createUpload(service.url, SIZE, { filename: 'often', md5: md5(bytes) });
-    // Before an upload's first commit nothing beyond it is trusted.
-    expect((await patch(location, 0, bytes.subarray(0, 1))).status).toBe(204);
-    let told = 1;
-    for (const at of [0.2, 0.2, 0.5, 0.9]) {
-      const upTo = Math.floor(SIZE * at);
-      const part = openPatch(location, told, SIZE - told);
-      await part.write(bytes.subarray(told, upTo));
-      await until('the bytes are written', async () => (await writtenBytes(service, location)) === upTo);
-      await service.restart();
-      await part.answer;
-      const offset = await offsetOf(location);
-      expect(offset).toBe(upTo);
-      told = offset;
+  /** Sends what is missing and compares what was published, told by HEAD and by the list. */
+  async function finishAndCheck(location: string, bytes: Buffer, name: string): Promise<void> {
+    const offset = await offsetOf(location);
+    if (offset < bytes.length) {
+      expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
     }
-    await finishAndCheck(location, bytes, 'often');
-  });
-});
-
-/** What the kernel is asked for between the last byte and the answer. */
-const POINTS: [call: string, nth: number][] = [
-  ['fdatasync', 1],
-  ['link', 1],
-  ['rename', 1],
-  ['fsync', 1],
-  ['unlink', 1],
-  // Writes to the catalog's log: the lease, the offset, the publication.
-  ...[1, 3, 6, 9].map((nth): [string, number] => ['pwrite64', nth]),
-];
-
-// Skipped without strace and the right to trace: half-done.test.ts makes the states of these windows by hand.
-describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () => {
-  test.each(POINTS)('before %s number %i', async (call, nth) => {
-    const bytes = newBytes();
-    const name = `${call}-${nth}`;
-    const location = await createUpload(service.url, SIZE, { filename: name, md5: md5(bytes) });
-    expect((await patch(location, 0, bytes.subarray(0, SIZE - 5000))).status).toBe(204);
-    const trace = await injectAt(service.pid, call, `signal=KILL:when=${nth}`);
-    const last = openPatch(location, SIZE - 5000, 5000);
-    await last.write(bytes.subarray(SIZE - 5000));
-    last.end();
-    const answer = await last.answer;
-    const complete = !(answer instanceof Error);
-    if (complete) expect(answer.status).toBe(204);
-    await service.restart();
-    await trace.stop();
-
-    if (complete) expect((await head(location)).headers['upload-offset']).toBe(String(SIZE));
-    await finishAndCheck(location, bytes, name);
-  });
-});
-
-test('SIGKILL at some moment around the last byte', async () => {
-  for (let round = 0; round < 5; round++) {
-    const bytes = newBytes();
-    const location = await createUpload(service.url, SIZE, { filename: `moment-${round}` });
-    const first = await patch(location, 0, bytes.subarray(0, SIZE - 1));
-    expect(first.status).toBe(204);
-    const last = openPatch(location, SIZE - 1, 1);
-    await last.write(bytes.subarray(SIZE - 1));
-    last.end();
-    // Anywhere in the few milliseconds that a publication takes: the moment is the point here.
-    await wait(round * 2);
-    await service.restart();
-    const answer = await last.answer;
-    if (!(answer instanceof Error)) expect(await offsetOf(location)).toBe(SIZE);
-    await finishAndCheck(location, bytes, `moment-${round}`);
+    expect(await offsetOf(location)).toBe(bytes.length);
+    await expectBytes(location, bytes);
+    const files = (await listFiles(service)).filter((file) => file.name === name);
+    expect(files).toHaveLength(1);
+    await expectBytes(files[0]?.url ?? '', bytes);
+    await expect.poll(() => service.unfinished()).toEqual([]);
   }
+
+  describe('SIGKILL in the middle of a PATCH', () => {
+    const COMMITTED = 100_000;
+    test.each([
+      ['before its first byte', 0],
+      ['after a part of the first buffer', 40_000],
+      ['half-way', 4_500_000],
+      ['one byte before the end', SIZE - COMMITTED - 1],
+    ])('%s', async (where, sent) => {
+      const bytes = newBytes();
+      const location = await createUpload(service.url, SIZE, { filename: where, md5: md5(bytes) });
+      expect((await patch(location, 0, bytes.subarray(0, COMMITTED))).status).toBe(204);
+      const second = openPatch(location, COMMITTED, SIZE - COMMITTED);
+      await second.write(bytes.subarray(COMMITTED, COMMITTED + sent));
+      await service.untilTaken(location, COMMITTED + sent);
+      const told = await offsetOf(location);
+      expect(told).toBeGreaterThanOrEqual(COMMITTED);
+
+      await service.restart();
+      expect(await second.answer).toBeInstanceOf(Error);
+      const kept = store.keptByKill(COMMITTED, COMMITTED + sent);
+      expect(kept).toBeGreaterThanOrEqual(told);
+      expect(await offsetOf(location)).toBe(kept);
+      await finishAndCheck(location, bytes, where);
+    });
+
+    test('at the same upload again and again', async () => {
+      const bytes = newBytes();
+      const location = await createUpload(service.url, SIZE, { filename: 'often', md5: md5(bytes) });
+      // Before an upload's first commit nothing beyond it is trusted.
+      expect((await patch(location, 0, bytes.subarray(0, 1))).status).toBe(204);
+      let told = 1;
+      for (const at of [0.2, 0.2, 0.5, 0.9]) {
+        const upTo = Math.floor(SIZE * at);
+        const part = openPatch(location, told, SIZE - told);
+        await part.write(bytes.subarray(told, upTo));
+        await service.untilTaken(location, upTo);
+        await service.restart();
+        await part.answer;
+        const offset = await offsetOf(location);
+        expect(offset).toBe(store.keptByKill(told, upTo));
+        told = offset;
+      }
+      await finishAndCheck(location, bytes, 'often');
+    });
+  });
+
+  // Skipped without strace and the right to trace: half-done.test.ts makes the states of these windows by hand.
+  describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () => {
+    test.each([...POINTS, ...(store.name === 'local' ? POINTS_OF_A_FOLDER : [])])(
+      'before %s number %i',
+      async (call, nth) => {
+        const bytes = newBytes();
+        const name = `${call}-${nth}`;
+        const location = await createUpload(service.url, SIZE, { filename: name, md5: md5(bytes) });
+        expect((await patch(location, 0, bytes.subarray(0, SIZE - 5000))).status).toBe(204);
+        const trace = await injectAt(service.pid, call, `signal=KILL:when=${nth}`);
+        const last = openPatch(location, SIZE - 5000, 5000);
+        await last.write(bytes.subarray(SIZE - 5000));
+        last.end();
+        const answer = await last.answer;
+        const complete = !(answer instanceof Error);
+        if (complete) expect(answer.status).toBe(204);
+        await service.restart();
+        await trace.stop();
+
+        if (complete) expect((await head(location)).headers['upload-offset']).toBe(String(SIZE));
+        await finishAndCheck(location, bytes, name);
+      },
+    );
+  });
+
+  test('SIGKILL at some moment around the last byte', async () => {
+    for (let round = 0; round < 5; round++) {
+      const bytes = newBytes();
+      const location = await createUpload(service.url, SIZE, { filename: `moment-${round}` });
+      const first = await patch(location, 0, bytes.subarray(0, SIZE - 1));
+      expect(first.status).toBe(204);
+      const last = openPatch(location, SIZE - 1, 1);
+      await last.write(bytes.subarray(SIZE - 1));
+      last.end();
+      // Anywhere in the few milliseconds that a publication takes: the moment is the point here.
+      await wait(round * 2);
+      await service.restart();
+      const answer = await last.answer;
+      if (!(answer instanceof Error)) expect(await offsetOf(location)).toBe(SIZE);
+      await finishAndCheck(location, bytes, `moment-${round}`);
+    }
+  });
 });

@@ -1,0 +1,126 @@
+/** Whole-system tests over each store: a service on a folder, on Ceph, on OSS, and one way to look at what they hold. */
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
+import { idOf, offsetOf, storedNames, until, writtenBytes } from '../system/support.ts';
+import { BUCKETS, type SystemBucket } from './buckets.ts';
+import { type RunningService, startService } from './service.ts';
+
+/** What a bucket takes at once of uploads of up to 80 GB. */
+export const PART = LEAST_PART_BYTES;
+
+/** What a store holds of a service. */
+interface Holdings {
+  /** Names of final bytes. */
+  contents(): Promise<string[]>;
+  /** Names of what unfinished uploads left: files, tails, multipart uploads. Each holds the upload's id. */
+  unfinished(): Promise<string[]>;
+  /** What the content is called that this upload became: by its MD5 in a folder, by its upload in a bucket. */
+  contentName(location: string, inFolder: string): string;
+  /**
+   * Resolves when so many bytes of an upload, counted from its first, are where a kill of the
+   * service finds them: written to the disk, or in its memory and, of whole parts, in the bucket.
+   */
+  untilTaken(location: string, bytes: number): Promise<void>;
+}
+
+export type StoredService = RunningService & Holdings;
+
+export interface TestStore {
+  readonly name: 'local' | 'Ceph' | 'OSS';
+  /** Starts a service in a place of its own: a new folder, or a new prefix of the one bucket. */
+  startService(env?: NodeJS.ProcessEnv): Promise<StoredService>;
+  /**
+   * The offset after a SIGKILL when so many bytes were taken: of a file all that was written, of
+   * a bucket what was committed, whole parts that is, and the tail of an earlier request.
+   */
+  keptByKill(committed: number, taken: number): number;
+}
+
+/** Runs a suite over each store; Ceph and OSS are started once for it. Ceph's is skipped where there is none. */
+export function describeOverStores(suite: (store: TestStore) => void): void {
+  describe('over local', () => {
+    suite(LOCAL);
+  });
+  for (const { name, missing, start } of BUCKETS) {
+    if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
+    describe.skipIf(missing !== undefined)(`over ${name}`, () => {
+      let bucket: SystemBucket;
+      let places = 0;
+      beforeAll(async () => {
+        bucket = await start();
+      });
+      afterAll(() => bucket.stop());
+      suite({
+        name,
+        startService: (env) => startOnBucket(bucket, `place-${++places}/`, env),
+        keptByKill: (committed, taken) => Math.max(committed, wholeParts(taken)),
+      });
+    });
+  }
+}
+
+const LOCAL: TestStore = {
+  name: 'local',
+  startService: async (env = {}) => {
+    const service = await startService({ env });
+    const isUnfinished = (name: string): boolean => name.startsWith('tmp_');
+    const holdings: Holdings = {
+      contents: async () => (await storedNames(service)).filter((name) => !isUnfinished(name)),
+      unfinished: async () => (await storedNames(service)).filter(isUnfinished),
+      contentName: (_location, inFolder) => inFolder,
+      untilTaken: (location, bytes) =>
+        until(`${bytes} bytes are written`, async () => (await writtenBytes(service, location)) === bytes),
+    };
+    return Object.assign(service, holdings);
+  },
+  keptByKill: (_committed, taken) => taken,
+};
+
+async function startOnBucket(
+  bucket: SystemBucket,
+  prefix: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<StoredService> {
+  const service = await startService({ env: { ...bucket.env(), S3_PREFIX: prefix, ...env } });
+  const isTail = (key: string): boolean => key.startsWith('tails/');
+  const holdings: Holdings = {
+    contents: async () => (await bucket.keys(prefix)).filter((key) => !isTail(key)),
+    unfinished: async () => [
+      ...(await bucket.keys(prefix)).filter(isTail),
+      ...(await bucket.multiparts()).filter((key) => key.startsWith(prefix)),
+    ],
+    contentName: idOf,
+    untilTaken: async (location, bytes) => {
+      await until('nothing waits in a socket', async () => (await waitingFor(service.port)) === 0);
+      const direct = service.url + new URL(location).pathname;
+      await until('whole parts count', async () => (await offsetOf(direct)) >= wholeParts(bytes), 20_000);
+    },
+  };
+  return Object.assign(service, holdings);
+}
+
+function wholeParts(bytes: number): number {
+  return Math.floor(bytes / PART) * PART;
+}
+
+/**
+ * Bytes sent to a port of loopback that nobody has read (proc(5), /proc/net/tcp: tx_queue of
+ * those who send, rx_queue of who listens). 0 where there is no such file: a test may be told
+ * too early there, so it must hold whatever was taken.
+ */
+async function waitingFor(port: number): Promise<number> {
+  const table = await readFile('/proc/net/tcp', 'utf8').catch(() => '');
+  let waiting = 0;
+  for (const line of table.split('\n').slice(1)) {
+    const [, local, remote, , queues = ''] = line.trim().split(/\s+/);
+    const [sent, received] = queues.split(':').map((digits) => parseInt(digits, 16));
+    if (portOf(local) === port) waiting += received ?? 0;
+    if (portOf(remote) === port) waiting += sent ?? 0;
+  }
+  return waiting;
+}
+
+function portOf(address = ''): number {
+  return parseInt(address.slice(address.indexOf(':') + 1), 16);
+}
