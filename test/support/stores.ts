@@ -1,10 +1,10 @@
 /** Whole-system tests over each store: a service on a folder, on Ceph, on OSS, and one way to look at what they hold. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
 import { idOf, offsetOf, storedNames, until, writtenBytes } from '../system/support.ts';
 import { BUCKETS, type SystemBucket } from './buckets.ts';
 import { type RunningService, startService } from './service.ts';
+import { countWaitingBytes } from './sockets.ts';
 
 /** What a bucket takes at once of uploads of up to 80 GB. */
 export const PART = LEAST_PART_BYTES;
@@ -92,7 +92,7 @@ async function startOnBucket(
     ],
     contentName: idOf,
     untilTaken: async (location, bytes) => {
-      await until('nothing waits in a socket', async () => (await waitingFor(service.port)) === 0);
+      await until('nothing waits in a socket', async () => (await countWaitingBytes(service.port)) === 0);
       const direct = service.url + new URL(location).pathname;
       await until('whole parts count', async () => (await offsetOf(direct)) >= wholeParts(bytes), 20_000);
     },
@@ -102,25 +102,4 @@ async function startOnBucket(
 
 function wholeParts(bytes: number): number {
   return Math.floor(bytes / PART) * PART;
-}
-
-/**
- * Bytes sent to a port of loopback that nobody has read (proc(5), /proc/net/tcp: tx_queue of
- * those who send, rx_queue of who listens). 0 where there is no such file: a test may be told
- * too early there, so it must hold whatever was taken.
- */
-async function waitingFor(port: number): Promise<number> {
-  const table = await readFile('/proc/net/tcp', 'utf8').catch(() => '');
-  let waiting = 0;
-  for (const line of table.split('\n').slice(1)) {
-    const [, local, remote, , queues = ''] = line.trim().split(/\s+/);
-    const [sent, received] = queues.split(':').map((digits) => parseInt(digits, 16));
-    if (portOf(local) === port) waiting += received ?? 0;
-    if (portOf(remote) === port) waiting += sent ?? 0;
-  }
-  return waiting;
-}
-
-function portOf(address = ''): number {
-  return parseInt(address.slice(address.indexOf(':') + 1), 16);
 }

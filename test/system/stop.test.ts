@@ -5,153 +5,155 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { createUpload, patch } from '../support/tus.ts';
-import { expectBytes, offsetOf, openPatch, until, writtenBytes } from './support.ts';
+import { expectBytes, offsetOf, openPatch, until } from './support.ts';
 
 const SIZE = 1024 * 1024;
 
-async function start(env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
-  const service = await startService({ env });
-  onTestFinished(() => service.stop());
-  return service;
-}
-
-test('running PATCHes commit what they have and answer 503; nothing acknowledged is lost', async () => {
-  const service = await start();
-  const uploads = await Promise.all(
-    Array.from({ length: 10 }, async (_, index) => {
-      const bytes = makeBytes(SIZE, 600 + index);
-      const location = await createUpload(service.url, SIZE, { filename: `stopped-${index}`, md5: md5(bytes) });
-      const running = openPatch(location, 0, SIZE);
-      const sent = 50_000 * (index + 1);
-      await running.write(bytes.subarray(0, sent));
-      await until('the bytes are written', async () => (await writtenBytes(service, location)) === sent);
-      return { bytes, location, running, sent };
-    }),
-  );
-  const begun = Date.now();
-  const ended = service.kill('SIGTERM');
-  for (const { running } of uploads) {
-    const answer = await running.answer;
-    expect(answer).toMatchObject({ status: 503, code: 'shutting_down', headers: { 'retry-after': '5' } });
-    running.destroy();
+describeOverStores((store) => {
+  async function start(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
+    const service = await store.startService(env);
+    onTestFinished(() => service.stop());
+    return service;
   }
-  expect(await ended).toBe(0);
-  expect(Date.now() - begun).toBeLessThan(5000);
 
-  await service.restart();
-  for (const { bytes, location, sent } of uploads) {
-    expect(await offsetOf(location)).toBe(sent);
-    expect((await patch(location, sent, bytes.subarray(sent))).status).toBe(204);
-    await expectBytes(location, bytes);
-  }
-});
+  test('running PATCHes commit what they have and answer 503; nothing acknowledged is lost', async () => {
+    const service = await start();
+    const uploads = await Promise.all(
+      Array.from({ length: 10 }, async (_, index) => {
+        const bytes = makeBytes(SIZE, 600 + index);
+        const location = await createUpload(service.url, SIZE, { filename: `stopped-${index}`, md5: md5(bytes) });
+        const running = openPatch(location, 0, SIZE);
+        const sent = 50_000 * (index + 1);
+        await running.write(bytes.subarray(0, sent));
+        await service.untilTaken(location, sent);
+        return { bytes, location, running, sent };
+      }),
+    );
+    const begun = Date.now();
+    const ended = service.kill('SIGTERM');
+    for (const { running } of uploads) {
+      const answer = await running.answer;
+      expect(answer).toMatchObject({ status: 503, code: 'shutting_down', headers: { 'retry-after': '5' } });
+      running.destroy();
+    }
+    expect(await ended).toBe(0);
+    expect(Date.now() - begun).toBeLessThan(5000);
 
-test('a client that neither sends nor leaves does not hold up the stop', async () => {
-  const service = await start();
-  const location = await createUpload(service.url, SIZE);
-  const silent = openPatch(location, 0, SIZE);
-  await silent.write(Buffer.from('abc'));
-  await until('the bytes are written', async () => (await writtenBytes(service, location)) === 3);
-  const begun = Date.now();
-  expect(await service.kill('SIGTERM')).toBe(0);
-  expect(Date.now() - begun).toBeLessThan(5000);
-  await service.restart();
-  expect(await offsetOf(location)).toBe(3);
-});
-
-test('a new upload that comes during the stop is refused with 503', async () => {
-  const service = await start();
-  // The stop lasts as long as this download is not taken.
-  const bytes = makeBytes(20 * SIZE, 620);
-  const location = await createUpload(service.url, bytes.length);
-  await patch(location, 0, bytes);
-  const download = connect(service.port, '127.0.0.1');
-  onTestFinished(() => {
-    download.destroy();
+    await service.restart();
+    for (const { bytes, location, sent } of uploads) {
+      expect(await offsetOf(location)).toBe(sent);
+      expect((await patch(location, sent, bytes.subarray(sent))).status).toBe(204);
+      await expectBytes(location, bytes);
+    }
   });
-  download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await once(download, 'readable');
-  // This request's first line came before the stop, so its connection stays.
-  const late = connect(service.port, '127.0.0.1');
-  late.write('POST /uploads HTTP/1.1\r\n');
-  const other = connect(service.port, '127.0.0.1');
-  other.write('POST /upload HTTP/1.1\r\n');
-  await until('the service has read it', async () => (await fetch(`${service.url}/healthz`)).ok);
 
-  const ended = service.kill('SIGTERM');
-  await until('the service stops', () => service.output().includes('"msg":"stopping"'));
-  late.write('Host: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\n\r\n');
-  other.write('Host: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n');
-  const answers = await Promise.all([text(late), text(other)]);
-  expect(answers[0]).toMatch(/\r\nTus-Resumable: 1\.0\.0\r\n/);
-  for (const answer of answers) {
-    expect(answer).toMatch(/^HTTP\/1\.1 503 /);
-    expect(answer).toMatch(/\r\nRetry-After: 5\r\n/);
-    expect(answer).toContain('"code":"shutting_down"');
-  }
-  await expect(fetch(`${service.url}/healthz`)).rejects.toThrow('fetch failed');
-  download.resume();
-  expect(await ended).toBe(0);
-});
+  test('a client that neither sends nor leaves does not hold up the stop', async () => {
+    const service = await start();
+    const location = await createUpload(service.url, SIZE);
+    const silent = openPatch(location, 0, SIZE);
+    await silent.write(Buffer.from('abc'));
+    await service.untilTaken(location, 3);
+    const begun = Date.now();
+    expect(await service.kill('SIGTERM')).toBe(0);
+    expect(Date.now() - begun).toBeLessThan(5000);
+    await service.restart();
+    expect(await offsetOf(location)).toBe(3);
+  });
 
-test('what cannot end is cut at SHUTDOWN_TIMEOUT', async () => {
-  const service = await start({ SHUTDOWN_TIMEOUT: '1s' });
-  const bytes = makeBytes(20 * SIZE, 621);
-  const location = await createUpload(service.url, bytes.length);
-  await patch(location, 0, bytes);
-  const stuck = connect(service.port, '127.0.0.1');
-  stuck.on('error', () => undefined);
-  stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await once(stuck, 'readable');
-  const begun = Date.now();
-  expect(await service.kill('SIGTERM')).toBe(0);
-  expect(Date.now() - begun).toBeGreaterThan(900);
-  expect(Date.now() - begun).toBeLessThan(3000);
-  stuck.destroy();
-  await service.restart();
-  await expectBytes(location, bytes);
-});
+  test('a new upload that comes during the stop is refused with 503', async () => {
+    const service = await start();
+    // The stop lasts as long as this download is not taken.
+    const bytes = makeBytes(20 * SIZE, 620);
+    const location = await createUpload(service.url, bytes.length);
+    await patch(location, 0, bytes);
+    const download = connect(service.port, '127.0.0.1');
+    onTestFinished(() => {
+      download.destroy();
+    });
+    download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(download, 'readable');
+    // This request's first line came before the stop, so its connection stays.
+    const late = connect(service.port, '127.0.0.1');
+    late.write('POST /uploads HTTP/1.1\r\n');
+    const other = connect(service.port, '127.0.0.1');
+    other.write('POST /upload HTTP/1.1\r\n');
+    await until('the service has read it', async () => (await fetch(`${service.url}/healthz`)).ok);
 
-test('a second signal ends it at once', async () => {
-  const service = await start({ SHUTDOWN_TIMEOUT: '60s' });
-  const location = await createUpload(service.url, 20 * SIZE);
-  await patch(location, 0, makeBytes(20 * SIZE, 622));
-  const stuck = connect(service.port, '127.0.0.1');
-  stuck.on('error', () => undefined);
-  stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-  await once(stuck, 'readable');
-  const ended = service.kill('SIGTERM');
-  await until('the service stops', () => service.output().includes('"msg":"stopping"'));
-  const begun = Date.now();
-  expect(await service.kill('SIGTERM')).toBe(1);
-  await ended;
-  expect(Date.now() - begun).toBeLessThan(2000);
-  stuck.destroy();
-});
+    const ended = service.kill('SIGTERM');
+    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
+    late.write('Host: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\n\r\n');
+    other.write('Host: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n');
+    const answers = await Promise.all([text(late), text(other)]);
+    expect(answers[0]).toMatch(/\r\nTus-Resumable: 1\.0\.0\r\n/);
+    for (const answer of answers) {
+      expect(answer).toMatch(/^HTTP\/1\.1 503 /);
+      expect(answer).toMatch(/\r\nRetry-After: 5\r\n/);
+      expect(answer).toContain('"code":"shutting_down"');
+    }
+    await expect(fetch(`${service.url}/healthz`)).rejects.toThrow('fetch failed');
+    download.resume();
+    expect(await ended).toBe(0);
+  });
 
-test('idle keep-alive connections, and one that becomes idle during the stop, do not delay it', async () => {
-  const service = await start();
-  const agent = new Agent({ keepAlive: true, maxSockets: 20 });
-  onTestFinished(() => agent.destroy());
-  const get = async (path: string): Promise<void> => {
-    const request = httpRequest(service.url + path, { agent });
-    request.end();
-    const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream];
-    await text(response);
-  };
-  await Promise.all(Array.from({ length: 20 }, () => get('/healthz')));
-  const location = await createUpload(service.url, 4 * SIZE);
-  await patch(location, 0, makeBytes(4 * SIZE, 623));
+  test('what cannot end is cut at SHUTDOWN_TIMEOUT', async () => {
+    const service = await start({ SHUTDOWN_TIMEOUT: '1s' });
+    const bytes = makeBytes(20 * SIZE, 621);
+    const location = await createUpload(service.url, bytes.length);
+    await patch(location, 0, bytes);
+    const stuck = connect(service.port, '127.0.0.1');
+    stuck.on('error', () => undefined);
+    stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(stuck, 'readable');
+    const begun = Date.now();
+    expect(await service.kill('SIGTERM')).toBe(0);
+    expect(Date.now() - begun).toBeGreaterThan(900);
+    expect(Date.now() - begun).toBeLessThan(3000);
+    stuck.destroy();
+    await service.restart();
+    await expectBytes(location, bytes);
+  });
 
-  const slow = httpRequest(location, { agent });
-  slow.end();
-  const [response] = (await once(slow, 'response')) as [NodeJS.ReadableStream];
-  const begun = Date.now();
-  const ended = service.kill('SIGTERM');
-  await until('the service stops', () => service.output().includes('"msg":"stopping"'));
-  expect((await text(response)).length).toBeGreaterThan(0);
-  expect(await ended).toBe(0);
-  expect(Date.now() - begun).toBeLessThan(3000);
+  test('a second signal ends it at once', async () => {
+    const service = await start({ SHUTDOWN_TIMEOUT: '60s' });
+    const location = await createUpload(service.url, 20 * SIZE);
+    await patch(location, 0, makeBytes(20 * SIZE, 622));
+    const stuck = connect(service.port, '127.0.0.1');
+    stuck.on('error', () => undefined);
+    stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(stuck, 'readable');
+    const ended = service.kill('SIGTERM');
+    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
+    const begun = Date.now();
+    expect(await service.kill('SIGTERM')).toBe(1);
+    await ended;
+    expect(Date.now() - begun).toBeLessThan(2000);
+    stuck.destroy();
+  });
+
+  test('idle keep-alive connections, and one that becomes idle during the stop, do not delay it', async () => {
+    const service = await start();
+    const agent = new Agent({ keepAlive: true, maxSockets: 20 });
+    onTestFinished(() => agent.destroy());
+    const get = async (path: string): Promise<void> => {
+      const request = httpRequest(service.url + path, { agent });
+      request.end();
+      const [response] = (await once(request, 'response')) as [NodeJS.ReadableStream];
+      await text(response);
+    };
+    await Promise.all(Array.from({ length: 20 }, () => get('/healthz')));
+    const location = await createUpload(service.url, 4 * SIZE);
+    await patch(location, 0, makeBytes(4 * SIZE, 623));
+
+    const slow = httpRequest(location, { agent });
+    slow.end();
+    const [response] = (await once(slow, 'response')) as [NodeJS.ReadableStream];
+    const begun = Date.now();
+    const ended = service.kill('SIGTERM');
+    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
+    expect((await text(response)).length).toBeGreaterThan(0);
+    expect(await ended).toBe(0);
+    expect(Date.now() - begun).toBeLessThan(3000);
+  });
 });

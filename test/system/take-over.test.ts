@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openLine } from '../../scripts/support/proxy.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { startService } from '../support/service.ts';
+import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
 import {
   answered,
@@ -17,126 +18,134 @@ import {
 } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 
-const SIZE = 2 * 1024 * 1024;
+const SIZE = PART + 2 * 1024 * 1024;
 
-let service: RunningService;
 let seed = 300;
-beforeAll(async () => {
-  service = await startService();
-});
-afterAll(() => service.stop());
 
-test('a second PATCH takes over from a slow one, and nothing is lost', async () => {
-  const bytes = makeBytes(SIZE, seed++);
-  const location = await createUpload(service.url, SIZE, { filename: 'taken-over', md5: md5(bytes) });
-  const slow = openPatch(location, 0, SIZE);
-  await slow.write(bytes.subarray(0, 700_000));
-  await until('the bytes are written', async () => (await writtenBytes(service, location)) === 700_000);
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
+  });
+  afterAll(() => service.stop());
 
-  // What HEAD tells may lie behind what the slow one has brought: then 409 tells the offset.
-  const told = await offsetOf(location);
-  const answer = await patch(location, told, bytes.subarray(told));
-  const first = await answered(slow);
-  expect(first).toMatchObject({ status: 423, code: 'upload_taken_over' });
-  if (answer.status === 409) {
-    expect(answer.headers['upload-offset']).toBe('700000');
-    expect((await patch(location, 700_000, bytes.subarray(700_000))).status).toBe(204);
-  } else {
-    expect(answer.status).toBe(204);
-  }
-  await expectBytes(location, bytes);
-});
+  test('a second PATCH takes over from a slow one, and nothing is lost', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const location = await createUpload(service.url, SIZE, { filename: 'taken-over', md5: md5(bytes) });
+    // A part and the beginning of another, where there are parts.
+    const sent = PART + 700_000;
+    const slow = openPatch(location, 0, SIZE);
+    await slow.write(bytes.subarray(0, sent));
+    await service.untilTaken(location, sent);
 
-test('many PATCHes at once to one upload end in one right file', async () => {
-  const bytes = makeBytes(SIZE, seed++);
-  const location = await createUpload(service.url, SIZE, { filename: 'crowd', md5: md5(bytes) });
-  let done = false;
-  async function push(): Promise<void> {
-    while (!done) {
-      const state = await head(location);
-      const offset = Number(state.headers['upload-offset']);
-      if (offset === SIZE) return;
-      const answer = await patch(location, offset, bytes.subarray(offset, offset + 400_000));
-      // Never anything that would make a client begin anew, or give up.
-      expect([204, 409, 423]).toContain(answer.status);
-      done ||= answer.headers['upload-offset'] === String(SIZE);
+    // What HEAD tells may lie behind what the slow one has brought: then 409 tells the offset.
+    const told = await offsetOf(location);
+    const answer = await patch(location, told, bytes.subarray(told));
+    const first = await answered(slow);
+    expect(first).toMatchObject({ status: 423, code: 'upload_taken_over' });
+    if (answer.status === 409) {
+      expect(answer.headers['upload-offset']).toBe(String(sent));
+      expect((await patch(location, sent, bytes.subarray(sent))).status).toBe(204);
+    } else {
+      expect(answer.status).toBe(204);
     }
-  }
-  await Promise.all(Array.from({ length: 3 }, push));
-  await expectBytes(location, bytes);
-  expect((await listFiles(service)).filter(({ name }) => name === 'crowd')).toHaveLength(1);
-});
+    await expectBytes(location, bytes);
+  });
 
-test('after a peer vanished without a word, HEAD and PATCH go on at once', async () => {
-  const bytes = makeBytes(SIZE, seed++);
-  const line = await openLine({ toPort: service.port });
-  onTestFinished(() => line.close());
-  const location = await createUpload(line.url, SIZE, { filename: 'half-open', md5: md5(bytes) });
-  const vanished = openPatch(location, 0, SIZE);
-  await vanished.write(bytes.subarray(0, 900_000));
-  const direct = service.url + new URL(location).pathname;
-  await until('the bytes are written', async () => (await writtenBytes(service, direct)) === 900_000);
-  line.freeze();
-
-  const begun = Date.now();
-  let offset = await offsetOf(direct);
-  for (let answer = await patch(direct, offset, bytes.subarray(offset)); answer.status !== 204;) {
-    // As every tus client does: a conflict, or a lock that is being handed over, and it asks again.
-    expect([409, 423]).toContain(answer.status);
-    offset = await offsetOf(direct);
-    answer = await patch(direct, offset, bytes.subarray(offset));
-  }
-  expect(Date.now() - begun).toBeLessThan(2000);
-  expect(offset).toBe(900_000);
-  await expectBytes(direct, bytes);
-  vanished.destroy();
-});
-
-test('looking never disturbs a running PATCH', async () => {
-  const bytes = makeBytes(SIZE, seed++);
-  const digest = md5(bytes);
-  const location = await createUpload(service.url, SIZE, { filename: 'looked-at', md5: digest });
-  const running = openPatch(location, 0, SIZE);
-  let told = 0;
-  for (let at = 0; at < SIZE; at += SIZE / 8) {
-    await running.write(bytes.subarray(at, at + SIZE / 8));
-    const looks = await Promise.all([
-      ...Array.from({ length: 10 }, () => head(location)),
-      send('GET', `${service.url}/check?md5=${digest}`),
-      send('GET', `${service.url}/api/files`),
-      send('GET', location),
-    ]);
-    for (const look of looks.slice(0, 10)) {
-      expect(look.status).toBe(200);
-      const offset = Number(look.headers['upload-offset']);
-      expect(offset).toBeGreaterThanOrEqual(told);
-      expect(offset).toBeLessThanOrEqual(at + SIZE / 8);
-      told = offset;
+  test('many PATCHes at once to one upload end in one right file', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const location = await createUpload(service.url, SIZE, { filename: 'crowd', md5: md5(bytes) });
+    let done = false;
+    async function push(): Promise<void> {
+      while (!done) {
+        const state = await head(location);
+        const offset = Number(state.headers['upload-offset']);
+        if (offset === SIZE) return;
+        const answer = await patch(location, offset, bytes.subarray(offset, offset + SIZE / 8));
+        // Never anything that would make a client begin anew, or give up.
+        expect([204, 409, 423]).toContain(answer.status);
+        done ||= answer.headers['upload-offset'] === String(SIZE);
+      }
     }
-    expect(looks.slice(10, 12).map(({ status }) => status)).toEqual([200, 200]);
-  }
-  running.end();
-  expect((await answered(running)).status).toBe(204);
-  await expectBytes(location, bytes);
-});
+    await Promise.all(Array.from({ length: 3 }, push));
+    await expectBytes(location, bytes);
+    expect((await listFiles(service)).filter(({ name }) => name === 'crowd')).toHaveLength(1);
+  });
 
-test('looking right after a restart does not disturb the PATCH that comes with it', async () => {
-  const bytes = makeBytes(SIZE, seed++);
-  for (let round = 0; round < 3; round++) {
-    const locations = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => createUpload(service.url, SIZE, { filename: `look-${round}-${index}` })),
-    );
-    await Promise.all(locations.map((location) => patch(location, 0, bytes.subarray(0, 1000))));
-    await service.restart();
-    await Promise.all(
-      locations.map(async (location) => {
-        const going = patch(location, 1000, bytes.subarray(1000, 100_000));
-        const looks = await Promise.all(Array.from({ length: 4 }, () => head(location)));
-        expect(looks.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-        expect(await going).toMatchObject({ status: 204 });
-      }),
-    );
-  }
+  test('after a peer vanished without a word, HEAD and PATCH go on at once', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const line = await openLine({ toPort: service.port });
+    onTestFinished(() => line.close());
+    const location = await createUpload(line.url, SIZE, { filename: 'half-open', md5: md5(bytes) });
+    const vanished = openPatch(location, 0, SIZE);
+    await vanished.write(bytes.subarray(0, 900_000));
+    const direct = service.url + new URL(location).pathname;
+    await until('the line has passed them on', () => line.sentBytes() > 900_000);
+    await service.untilTaken(direct, 900_000);
+    line.freeze();
+
+    const begun = Date.now();
+    let offset = await offsetOf(direct);
+    for (let answer = await patch(direct, offset, bytes.subarray(offset)); answer.status !== 204;) {
+      // As every tus client does: a conflict, or a lock that is being handed over, and it asks again.
+      expect([409, 423]).toContain(answer.status);
+      offset = await offsetOf(direct);
+      answer = await patch(direct, offset, bytes.subarray(offset));
+    }
+    expect(Date.now() - begun).toBeLessThan(2000);
+    expect(offset).toBe(900_000);
+    await expectBytes(direct, bytes);
+    vanished.destroy();
+  });
+
+  test('looking never disturbs a running PATCH', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const digest = md5(bytes);
+    const location = await createUpload(service.url, SIZE, { filename: 'looked-at', md5: digest });
+    const running = openPatch(location, 0, SIZE);
+    let told = 0;
+    for (let at = 0; at < SIZE; at += SIZE / 8) {
+      await running.write(bytes.subarray(at, at + SIZE / 8));
+      const looks = await Promise.all([
+        ...Array.from({ length: 10 }, () => head(location)),
+        send('GET', `${service.url}/check?md5=${digest}`),
+        send('GET', `${service.url}/api/files`),
+        send('GET', location),
+      ]);
+      for (const look of looks.slice(0, 10)) {
+        expect(look.status).toBe(200);
+        const offset = Number(look.headers['upload-offset']);
+        expect(offset).toBeGreaterThanOrEqual(told);
+        expect(offset).toBeLessThanOrEqual(at + SIZE / 8);
+        told = offset;
+      }
+      expect(looks.slice(10, 12).map(({ status }) => status)).toEqual([200, 200]);
+    }
+    running.end();
+    expect((await answered(running)).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
+  test('looking right after a restart does not disturb the PATCH that comes with it', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    for (let round = 0; round < 3; round++) {
+      const locations = await Promise.all(
+        Array.from({ length: 8 }, (_, index) =>
+          createUpload(service.url, SIZE, { filename: `look-${round}-${index}` }),
+        ),
+      );
+      await Promise.all(locations.map((location) => patch(location, 0, bytes.subarray(0, 1000))));
+      await service.restart();
+      await Promise.all(
+        locations.map(async (location) => {
+          const going = patch(location, 1000, bytes.subarray(1000, 100_000));
+          const looks = await Promise.all(Array.from({ length: 4 }, () => head(location)));
+          expect(looks.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+          expect(await going).toMatchObject({ status: 204 });
+        }),
+      );
+    }
+  });
 });
 
 /** Time on the processor so far, in clock ticks of 10 ms (proc(5): utime and stime, fields 14 and 15). */
