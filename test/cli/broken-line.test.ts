@@ -1,225 +1,232 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startService } from '../support/service.ts';
 import type { RunningService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
 const SLOW = 12 * MIB;
 
-let service: RunningService;
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
+  });
+  afterAll(() => service.stop());
 
-beforeAll(async () => {
-  service = await startService();
-});
+  test('killed on the way, the next run goes on from what has arrived', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('killed.bin', SIZE);
+    const first = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    first.signal('SIGKILL');
+    await first.done;
 
-afterAll(async () => {
-  await service.stop();
-});
+    const result = await client.run(['upload', '--json', path]);
+    expect(result.exitCode).toBe(0);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', size: SIZE });
+    expect(record?.resumedFrom).toBeGreaterThan(0);
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+  });
 
-test('killed on the way, the next run goes on from what has arrived', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('killed.bin', SIZE);
-  const first = client.start(['upload', path]);
-  await until(() => line.sentBytes() > SIZE / 3);
-  first.signal('SIGKILL');
-  await first.done;
+  test('a changed file never goes on with the upload of its earlier state', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('edited.bin', SIZE);
+    const first = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    first.signal('SIGKILL');
+    await first.done;
+    await client.makeFile('edited.bin', SIZE - 5);
+    const [record] = (await client.run(['upload', '--json', path])).records();
+    expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
+  });
 
-  const result = await client.run(['upload', '--json', path]);
-  expect(result.exitCode).toBe(0);
-  const [record] = result.records();
-  expect(record).toMatchObject({ status: 'uploaded', size: SIZE });
-  expect(record?.resumedFrom).toBeGreaterThan(0);
-  expect(record?.sentBytes).toBeLessThan(SIZE);
-});
+  test('the service is killed and started again on the way', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    await service.kill('SIGKILL');
+    await run.said('trying again');
+    await service.restart();
+    const result = await run.done;
+    expect(result.exitCode).toBe(0);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+  });
 
-test('a changed file never goes on with the upload of its earlier state', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('edited.bin', SIZE);
-  const first = client.start(['upload', path]);
-  await until(() => line.sentBytes() > SIZE / 4);
-  first.signal('SIGKILL');
-  await first.done;
-  await client.makeFile('edited.bin', SIZE - 5);
-  const [record] = (await client.run(['upload', '--json', path])).records();
-  expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
-});
+  test('the line is cut on the way: what was stored is not sent again', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const run = client.start(['upload', '--json', await client.makeFile('cut.bin', SIZE)]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    line.cut();
+    await until(() => line.sentBytes() > (2 * SIZE) / 3);
+    line.cut();
+    const [record] = (await run.done).records();
+    expect(record).toMatchObject({ status: 'uploaded' });
+    expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
+  });
 
-test('the service is killed and started again on the way', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
-  await until(() => line.sentBytes() > SIZE / 3);
-  await service.kill('SIGKILL');
-  await run.said('trying again');
-  await service.restart();
-  const result = await run.done;
-  expect(result.exitCode).toBe(0);
-  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
-});
+  test('a line that falls silent is given up and tried again', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('silent.bin', SIZE);
+    const run = client.start(['upload', '--json', '--stall-timeout', '1s', path]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    line.freeze();
+    line.thaw();
+    await run.said('stood still');
+    const result = await run.done;
+    expect(result.exitCode).toBe(0);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+  });
 
-test('the line is cut on the way: what was stored is not sent again', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const run = client.start(['upload', '--json', await client.makeFile('cut.bin', SIZE)]);
-  await until(() => line.sentBytes() > SIZE / 3);
-  line.cut();
-  await until(() => line.sentBytes() > (2 * SIZE) / 3);
-  line.cut();
-  const [record] = (await run.done).records();
-  expect(record).toMatchObject({ status: 'uploaded' });
-  expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
-});
+  test('a HEAD answered 503 does not begin the upload anew', async () => {
+    const line = await makeLine(service.port, SLOW);
+    let refusals = 0;
+    let creations = 0;
+    const url = await makeInterceptor(line.url, ({ method }) => {
+      if (method === 'POST') creations += 1;
+      if (method !== 'HEAD' || refusals >= 2) return null;
+      refusals += 1;
+      return { status: 503 };
+    });
+    const client = await makeClient(url);
+    const run = client.start(['upload', '--json', await client.makeFile('head-503.bin', SIZE)]);
+    await until(() => line.sentBytes() > SIZE / 2);
+    line.cut();
+    const result = await run.done;
+    expect(result.records()).toMatchObject([{ status: 'uploaded' }]);
+    expect({ refusals, creations }).toEqual({ refusals: 2, creations: 1 });
+  });
 
-test('a line that falls silent is given up and tried again', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('silent.bin', SIZE);
-  const run = client.start(['upload', '--json', '--stall-timeout', '1s', path]);
-  await until(() => line.sentBytes() > SIZE / 3);
-  line.freeze();
-  line.thaw();
-  await run.said('stood still');
-  const result = await run.done;
-  expect(result.exitCode).toBe(0);
-  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
-});
+  test('the last chunk of standard input is sent again when its answer gets lost', async () => {
+    let cutAnswers = 0;
+    const url = await makeInterceptor(service.url, ({ method, headers }) => {
+      if (method !== 'PATCH' || headers['upload-length'] === undefined || cutAnswers > 0) return null;
+      cutAnswers += 1;
+      return { status: 502 };
+    });
+    const client = await makeClient(url);
+    const run = client.start(['upload', '-', '--name', 'lost.bin', '--json', '--chunk-size', '1MiB'], {
+      stdinOpen: true,
+    });
+    run.stdin.end(Buffer.alloc(2 * MIB + 5, 'x'));
+    expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
+  });
 
-test('the service’s own work on a large file is not taken for a dead line', async () => {
-  const asked: string[] = [];
-  let lost = 0;
-  const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
-    asked.push(method === 'GET' ? path.replace(/\?.*/, '') : method);
-    if (path.startsWith('/check')) return { answerAfterMs: 2000 };
-    if (method === 'PATCH' && lost === 0) {
+  test('a small file is sent once when the answer to its creation gets lost', async () => {
+    let lost = 0;
+    let creations = 0;
+    const url = await makeInterceptor(service.url, ({ method }) => {
+      if (method === 'POST') creations += 1;
+      if (method !== 'POST' || lost > 0) return null;
       lost += 1;
       return { answer: 'lost' };
-    }
-    return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 2000 } : null;
+    });
+    const client = await makeClient(url);
+    const result = await client.run(['upload', '--json', await client.makeFile('lost-small.bin', 100_000)]);
+    expect(result.exitCode).toBe(0);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 100_000 }]);
+    expect({ lost, creations }).toEqual({ lost: 1, creations: 1 });
+    expect((await client.run(['list', '--search', 'lost-small', '--json'])).records()).toHaveLength(1);
   });
-  const client = await makeClient(url);
-  const path = join(client.folder, 'large.bin');
-  await writeFile(path, '');
-  // Worth five seconds of the service's time.
-  await truncate(path, 256 * MIB);
-  const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
-  expect(result.exitCode).toBe(0);
-  expect(result.stderr).not.toContain('stood still');
-  expect(asked.slice(0, 4)).toEqual(['/check', 'POST', 'PATCH', 'HEAD']);
-});
 
-test('a HEAD answered 503 does not begin the upload anew', async () => {
-  const line = await makeLine(service.port, SLOW);
-  let refusals = 0;
-  let creations = 0;
-  const url = await makeInterceptor(line.url, ({ method }) => {
-    if (method === 'POST') creations += 1;
-    if (method !== 'HEAD' || refusals >= 2) return null;
-    refusals += 1;
-    return { status: 503 };
+  test('a large file goes on with its upload when the answer to its creation gets lost', async () => {
+    let creations = 0;
+    const url = await makeInterceptor(service.url, ({ method }) => {
+      if (method !== 'POST') return null;
+      creations += 1;
+      return creations === 1 ? { answer: 'lost' } : null;
+    });
+    const client = await makeClient(url);
+    const result = await client.run(['upload', '--json', await client.makeFile('lost-large.bin', 2 * MIB)]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', sentBytes: 2 * MIB }]);
+    expect(creations).toBe(1);
   });
-  const client = await makeClient(url);
-  const run = client.start(['upload', '--json', await client.makeFile('head-503.bin', SIZE)]);
-  await until(() => line.sentBytes() > SIZE / 2);
-  line.cut();
-  const result = await run.done;
-  expect(result.records()).toMatchObject([{ status: 'uploaded' }]);
-  expect({ refusals, creations }).toEqual({ refusals: 2, creations: 1 });
-});
 
-test('a full store is waited for, and said so', async () => {
-  let refusals = 0;
-  const url = await makeInterceptor(service.url, ({ method }) => {
-    if (method !== 'PATCH' || refusals >= 2) return null;
-    refusals += 1;
-    return { status: 507, body: { error: { code: 'store_full', message: 'The store is full.' } } };
+  test('Ctrl-C ends with 130 and the command that goes on', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('interrupted file.bin', SIZE);
+    const run = client.start(['upload', '--token', 'very-secret', path]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    run.signal('SIGINT');
+    const result = await run.done;
+    expect(result.exitCode).toBe(130);
+    expect(result.stderr).toContain(`  tidemark upload '${path}'`);
+    expect(result.stderr + result.stdout).not.toContain('very-secret');
+
+    const [record] = (await client.run(['upload', '--json', path])).records();
+    expect(record?.resumedFrom).toBeGreaterThan(0);
   });
-  const client = await makeClient(url);
-  const result = await client.run(['upload', await client.makeFile('full.bin', 2 * MIB)]);
-  expect(result.exitCode).toBe(0);
-  expect(result.stderr).toContain('the store is full, waiting for room');
 });
 
-test('patience ends, with the reason and the way to go on', async () => {
-  const client = await makeClient('http://127.0.0.1:9');
-  const path = await client.makeFile('nobody.bin', 10);
-  const result = await client.run(['upload', '--retry-for', '1s', path]);
-  expect(result).toMatchObject({ exitCode: 1, stdout: '' });
-  expect(result.stderr).toContain('connection refused');
-  expect(result.stderr).toContain(`To go on: tidemark upload --retry-for 1s ${path}`);
-});
-
-test('the last chunk of standard input is sent again when its answer gets lost', async () => {
-  let cutAnswers = 0;
-  const url = await makeInterceptor(service.url, ({ method, headers }) => {
-    if (method !== 'PATCH' || headers['upload-length'] === undefined || cutAnswers > 0) return null;
-    cutAnswers += 1;
-    return { status: 502 };
+describe('wherever the bytes are', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
   });
-  const client = await makeClient(url);
-  const run = client.start(['upload', '-', '--name', 'lost.bin', '--json', '--chunk-size', '1MiB'], {
-    stdinOpen: true,
+  afterAll(() => service.stop());
+
+  test('the service’s own work on a large file is not taken for a dead line', async () => {
+    const asked: string[] = [];
+    let lost = 0;
+    const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
+      asked.push(method === 'GET' ? path.replace(/\?.*/, '') : method);
+      if (path.startsWith('/check')) return { answerAfterMs: 2000 };
+      if (method === 'PATCH' && lost === 0) {
+        lost += 1;
+        return { answer: 'lost' };
+      }
+      return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 2000 } : null;
+    });
+    const client = await makeClient(url);
+    const path = join(client.folder, 'large.bin');
+    await writeFile(path, '');
+    // Worth five seconds of the service's time.
+    await truncate(path, 256 * MIB);
+    const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
+    expect(result.exitCode).toBe(0);
+    expect(result.stderr).not.toContain('stood still');
+    expect(asked.slice(0, 4)).toEqual(['/check', 'POST', 'PATCH', 'HEAD']);
   });
-  run.stdin.end(Buffer.alloc(2 * MIB + 5, 'x'));
-  expect((await run.done).records()).toMatchObject([{ status: 'uploaded', size: 2 * MIB + 5 }]);
-});
 
-test('a small file is sent once when the answer to its creation gets lost', async () => {
-  let lost = 0;
-  let creations = 0;
-  const url = await makeInterceptor(service.url, ({ method }) => {
-    if (method === 'POST') creations += 1;
-    if (method !== 'POST' || lost > 0) return null;
-    lost += 1;
-    return { answer: 'lost' };
+  test('a full store is waited for, and said so', async () => {
+    let refusals = 0;
+    const url = await makeInterceptor(service.url, ({ method }) => {
+      if (method !== 'PATCH' || refusals >= 2) return null;
+      refusals += 1;
+      return { status: 507, body: { error: { code: 'store_full', message: 'The store is full.' } } };
+    });
+    const client = await makeClient(url);
+    const result = await client.run(['upload', await client.makeFile('full.bin', 2 * MIB)]);
+    expect(result.exitCode).toBe(0);
+    expect(result.stderr).toContain('the store is full, waiting for room');
   });
-  const client = await makeClient(url);
-  const result = await client.run(['upload', '--json', await client.makeFile('lost-small.bin', 100_000)]);
-  expect(result.exitCode).toBe(0);
-  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 100_000 }]);
-  expect({ lost, creations }).toEqual({ lost: 1, creations: 1 });
-  expect((await client.run(['list', '--search', 'lost-small', '--json'])).records()).toHaveLength(1);
-});
 
-test('a large file goes on with its upload when the answer to its creation gets lost', async () => {
-  let creations = 0;
-  const url = await makeInterceptor(service.url, ({ method }) => {
-    if (method !== 'POST') return null;
-    creations += 1;
-    return creations === 1 ? { answer: 'lost' } : null;
+  test('patience ends, with the reason and the way to go on', async () => {
+    const client = await makeClient('http://127.0.0.1:9');
+    const path = await client.makeFile('nobody.bin', 10);
+    const result = await client.run(['upload', '--retry-for', '1s', path]);
+    expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(result.stderr).toContain('connection refused');
+    expect(result.stderr).toContain(`To go on: tidemark upload --retry-for 1s ${path}`);
   });
-  const client = await makeClient(url);
-  const result = await client.run(['upload', '--json', await client.makeFile('lost-large.bin', 2 * MIB)]);
-  expect(result.records()).toMatchObject([{ status: 'uploaded', sentBytes: 2 * MIB }]);
-  expect(creations).toBe(1);
-});
 
-test('Ctrl-C ends with 130 and the command that goes on', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('interrupted file.bin', SIZE);
-  const run = client.start(['upload', '--token', 'very-secret', path]);
-  await until(() => line.sentBytes() > SIZE / 3);
-  run.signal('SIGINT');
-  const result = await run.done;
-  expect(result.exitCode).toBe(130);
-  expect(result.stderr).toContain(`  tidemark upload '${path}'`);
-  expect(result.stderr + result.stdout).not.toContain('very-secret');
-
-  const [record] = (await client.run(['upload', '--json', path])).records();
-  expect(record?.resumedFrom).toBeGreaterThan(0);
-});
-
-test('Ctrl-C while standard input is silent', async () => {
-  const line = await makeLine(service.port);
-  const client = await makeClient(line.url);
-  const run = client.start(['upload', '-', '--name', 'silent.bin'], { stdinOpen: true });
-  await until(() => line.sentBytes() > 0);
-  run.signal('SIGINT');
-  const result = await run.done;
-  expect(result.exitCode).toBe(130);
-  expect(result.stderr).toContain('cannot be gone on with');
+  test('Ctrl-C while standard input is silent', async () => {
+    const line = await makeLine(service.port);
+    const client = await makeClient(line.url);
+    const run = client.start(['upload', '-', '--name', 'silent.bin'], { stdinOpen: true });
+    await until(() => line.sentBytes() > 0);
+    run.signal('SIGINT');
+    const result = await run.done;
+    expect(result.exitCode).toBe(130);
+    expect(result.stderr).toContain('cannot be gone on with');
+  });
 });

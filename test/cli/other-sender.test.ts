@@ -1,25 +1,15 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type RunningService, startService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
 const SLOW = 8 * MIB;
 
-let service: RunningService;
-
-beforeAll(async () => {
-  service = await startService();
-});
-
-afterAll(async () => {
-  await service.stop();
-});
-
-async function makeUpload(bytes: Uint8Array): Promise<string> {
+async function makeUpload(service: RunningService, bytes: Uint8Array): Promise<string> {
   const md5 = createHash('md5').update(bytes).digest('hex');
   const metadata = [`filename ${btoa('other.bin')}`, `md5 ${btoa(md5)}`].join(',');
   const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': String(bytes.length), 'Upload-Metadata': metadata };
@@ -41,122 +31,139 @@ async function offsetOf(uploadUrl: string): Promise<number> {
   return Number(answer.headers.get('upload-offset'));
 }
 
-test('a second run for the same file watches the first, and nothing is sent twice', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('two-runs.bin', SIZE);
-  const first = client.start(['upload', '--json', path]);
-  await until(() => line.sentBytes() > SIZE / 4);
-  const second = client.start(['upload', '--json', path]);
-  await second.said('by another run of this command; watching');
-  const results = await Promise.all([first.done, second.done]);
-  expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
-    [0, 'uploaded'],
-    [0, 'instant'],
-  ]);
-  expect(line.sentBytes()).toBeLessThan(SIZE + MIB);
-});
-
-test('the first of two runs is killed: the second goes on at once', async () => {
-  const line = await makeLine(service.port, SLOW);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('first-killed.bin', SIZE);
-  const first = client.start(['upload', path]);
-  await until(() => line.sentBytes() > SIZE / 4);
-  const second = client.start(['upload', '--json', path]);
-  await second.said('watching');
-  const killedAt = performance.now();
-  first.signal('SIGKILL');
-  const [record] = (await second.done).records();
-  expect(record).toMatchObject({ status: 'uploaded' });
-  expect(record?.resumedFrom).toBeGreaterThan(0);
-  // Well before the 15 s of silence after which any sender counts as gone.
-  expect(performance.now() - killedAt).toBeLessThan(12_000);
-});
-
-test('a first run that fell silent loses the upload to the second, and does not take it back', async () => {
-  const line = await makeLine(service.port, SLOW);
-  let patches = 0;
-  const url = await makeInterceptor(line.url, ({ method }) => {
-    if (method === 'PATCH') patches += 1;
-    return null;
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
   });
-  const client = await makeClient(url);
-  const path = await client.makeFile('silent-run.bin', SIZE);
-  const first = client.start(['upload', '--json', path]);
-  await until(() => line.sentBytes() > SIZE / 4);
-  first.signal('SIGSTOP');
-  const second = client.start(['upload', '--json', path]);
-  await second.said('watching');
-  await until(() => patches === 2);
-  first.signal('SIGCONT');
-  const results = await Promise.all([first.done, second.done]);
-  expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
-    [0, 'uploaded'],
-    [0, 'uploaded'],
-  ]);
-  expect(results[0].stderr).toContain('someone else goes on with this upload');
-  // Each taking it from the other again and again would send it several times over.
-  expect(line.sentBytes()).toBeLessThan(2 * SIZE);
-});
+  afterAll(() => service.stop());
 
-test('an upload that someone else took over is left to them, and done when they are', async () => {
-  const line = await makeLine(service.port, SLOW);
-  let patches = 0;
-  const url = await makeInterceptor(line.url, ({ method }) => {
-    if (method === 'PATCH') patches += 1;
-    return null;
+  test('a second run for the same file watches the first, and nothing is sent twice', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('two-runs.bin', SIZE);
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    const second = client.start(['upload', '--json', path]);
+    await second.said('by another run of this command; watching');
+    const results = await Promise.all([first.done, second.done]);
+    expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
+      [0, 'uploaded'],
+      [0, 'instant'],
+    ]);
+    expect(line.sentBytes()).toBeLessThan(SIZE + MIB);
   });
-  const client = await makeClient(url);
-  const path = await client.makeFile('taken-over.bin', SIZE);
-  const bytes = await readFile(path);
-  const run = client.start(['upload', '--json', path]);
-  await until(() => line.sentBytes() > SIZE / 4);
-  const md5 = createHash('md5').update(bytes).digest('hex');
-  const found = (await (await fetch(`${service.url}/check?md5=${md5}`)).json()) as { resume: { url: string } };
-  const uploadUrl = found.resume.url;
 
-  // Whatever the answer: a PATCH takes over.
-  await fetch(uploadUrl, { method: 'PATCH', headers: patchHeaders(await offsetOf(uploadUrl)), body: '' });
-  await run.said('someone else goes on with this upload; watching');
-  const offset = await offsetOf(uploadUrl);
-  const taker = request(uploadUrl, { method: 'PATCH', headers: patchHeaders(offset) });
-  const answered = new Promise<number>((resolve, reject) => {
-    taker.on('response', (answer) => resolve(answer.resume().statusCode ?? 0));
-    taker.on('error', reject);
+  test('the first of two runs is killed: the second goes on at once', async () => {
+    const line = await makeLine(service.port, SLOW);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('first-killed.bin', SIZE);
+    const first = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    const second = client.start(['upload', '--json', path]);
+    await second.said('watching');
+    const killedAt = performance.now();
+    first.signal('SIGKILL');
+    const [record] = (await second.done).records();
+    expect(record).toMatchObject({ status: 'uploaded' });
+    expect(record?.resumedFrom).toBeGreaterThan(0);
+    // Well before the 15 s of silence after which any sender counts as gone.
+    expect(performance.now() - killedAt).toBeLessThan(12_000);
   });
-  taker.end(bytes.subarray(offset));
-  expect(await answered).toBe(204);
-  const result = await run.done;
-  expect(result.exitCode).toBe(0);
-  const [record] = result.records();
-  expect(record).toMatchObject({ status: 'uploaded', size: SIZE });
-  expect(record?.sentBytes).toBeLessThan(SIZE);
-  expect(patches).toBe(1);
-});
 
-test('someone else’s trickle is not waited for', async () => {
-  const client = await makeClient(service.url);
-  const path = await client.makeFile('trickle.bin', SIZE);
-  const bytes = await readFile(path);
-  const uploadUrl = await makeUpload(bytes);
-  let offset = 0;
-  async function trickle(): Promise<void> {
-    const answer = await fetch(uploadUrl, {
-      method: 'PATCH',
-      headers: patchHeaders(offset),
-      body: bytes.subarray(offset, offset + 100),
+  test('an upload that someone else took over is left to them, and done when they are', async () => {
+    const line = await makeLine(service.port, SLOW);
+    let patches = 0;
+    const url = await makeInterceptor(line.url, ({ method }) => {
+      if (method === 'PATCH') patches += 1;
+      return null;
     });
-    if (answer.status === 204) offset += 100;
-  }
-  await trickle();
-  const timer = setInterval(() => void trickle(), 500);
-  onTestFinished(() => clearInterval(timer));
-  const run = client.start(['upload', '--json', path]);
-  await run.said('by someone else; watching');
-  const result = await run.done;
-  expect(result.exitCode).toBe(0);
-  expect(result.stderr).toContain('they come in slowly');
-  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE, resumedFrom: 0, sentBytes: SIZE }]);
-  expect(offset).toBeGreaterThan(100);
+    const client = await makeClient(url);
+    const path = await client.makeFile('taken-over.bin', SIZE);
+    const bytes = await readFile(path);
+    const run = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    const found = (await (await fetch(`${service.url}/check?md5=${md5}`)).json()) as { resume: { url: string } };
+    const uploadUrl = found.resume.url;
+
+    // Whatever the answer: a PATCH takes over.
+    await fetch(uploadUrl, { method: 'PATCH', headers: patchHeaders(await offsetOf(uploadUrl)), body: '' });
+    await run.said('someone else goes on with this upload; watching');
+    const offset = await offsetOf(uploadUrl);
+    const taker = request(uploadUrl, { method: 'PATCH', headers: patchHeaders(offset) });
+    const answered = new Promise<number>((resolve, reject) => {
+      taker.on('response', (answer) => resolve(answer.resume().statusCode ?? 0));
+      taker.on('error', reject);
+    });
+    taker.end(bytes.subarray(offset));
+    expect(await answered).toBe(204);
+    const result = await run.done;
+    expect(result.exitCode).toBe(0);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', size: SIZE });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(patches).toBe(1);
+  });
+});
+
+// Half a minute of waiting each, for what the client does alone.
+describe('wherever the bytes are', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  test('a first run that fell silent loses the upload to the second, and does not take it back', async () => {
+    const line = await makeLine(service.port, SLOW);
+    let patches = 0;
+    const url = await makeInterceptor(line.url, ({ method }) => {
+      if (method === 'PATCH') patches += 1;
+      return null;
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile('silent-run.bin', SIZE);
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    first.signal('SIGSTOP');
+    const second = client.start(['upload', '--json', path]);
+    await second.said('watching');
+    await until(() => patches === 2);
+    first.signal('SIGCONT');
+    const results = await Promise.all([first.done, second.done]);
+    expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
+      [0, 'uploaded'],
+      [0, 'uploaded'],
+    ]);
+    expect(results[0].stderr).toContain('someone else goes on with this upload');
+    // Each taking it from the other again and again would send it several times over.
+    expect(line.sentBytes()).toBeLessThan(2 * SIZE);
+  });
+
+  test('someone else’s trickle is not waited for', async () => {
+    const client = await makeClient(service.url);
+    const path = await client.makeFile('trickle.bin', SIZE);
+    const bytes = await readFile(path);
+    const uploadUrl = await makeUpload(service, bytes);
+    let offset = 0;
+    async function trickle(): Promise<void> {
+      const answer = await fetch(uploadUrl, {
+        method: 'PATCH',
+        headers: patchHeaders(offset),
+        body: bytes.subarray(offset, offset + 100),
+      });
+      if (answer.status === 204) offset += 100;
+    }
+    await trickle();
+    const timer = setInterval(() => void trickle(), 500);
+    onTestFinished(() => clearInterval(timer));
+    const run = client.start(['upload', '--json', path]);
+    await run.said('by someone else; watching');
+    const result = await run.done;
+    expect(result.exitCode).toBe(0);
+    expect(result.stderr).toContain('they come in slowly');
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE, resumedFrom: 0, sentBytes: SIZE }]);
+    expect(offset).toBeGreaterThan(100);
+  });
 });

@@ -2,89 +2,90 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-async function makeService(env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
-  const service = await startService({ env });
-  onTestFinished(() => service.stop());
-  return service;
-}
-
-test('bytes that do not have the declared MD5 are refused once and for all, in the service’s own words', async () => {
-  const service = await makeService();
-  const client = await makeClient(service.url);
-  const path = await client.makeFile('lying.bin', MIB);
-  await client.run(['check', path]);
-  const folder = join(client.folder, '.cache/tidemark/digests');
-  const [name = ''] = await readdir(folder);
-  const remembered = await readFile(join(folder, name), 'utf8');
-  await writeFile(join(folder, name), remembered.replace(md5(await readFile(path)), '0'.repeat(32)));
-  const result = await client.run(['upload', '--json', path]);
-  expect(result.exitCode).toBe(1);
-  expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_mismatch' } }]);
-});
-
-test('success is reported only for the bytes that were sent', async () => {
-  const service = await makeService();
-  const url = await makeInterceptor(service.url, ({ method, url: path }) => {
-    if (method !== 'GET' || path?.startsWith('/api/files/') !== true) return null;
-    return { status: 200, body: { id: 'x', name: 'other', size: 3, md5: 'e'.repeat(32), url: 'x', uploadedAt: '' } };
-  });
-  const client = await makeClient(url);
-  const result = await client.run(['upload', '--json', await client.makeFile('other.bin', MIB)]);
-  expect(result.exitCode).toBe(1);
-  expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
-});
-
-test('a service that keeps to itself what it has (INSTANT=off)', async () => {
-  const service = await makeService({ INSTANT: 'off', AUTH_TOKENS: 'alice:secret-of-alice-0123456789' });
-  const line = await makeLine(service.port, 12 * MIB);
-  const client = await makeClient(line.url);
-  const env = { TIDEMARK_TOKEN: 'secret-of-alice-0123456789' };
-  const path = await client.makeFile('off.bin', 12 * MIB);
-  const first = client.start(['upload', path], { env });
-  await until(() => line.sentBytes() > 4 * MIB);
-  first.signal('SIGKILL');
-  await first.done;
-  for (const round of [1, 2]) {
-    const result = await client.run(['upload', '--json', path], env);
-    expect({ round, records: result.records() }).toMatchObject({
-      round,
-      records: [{ status: 'uploaded', size: 12 * MIB }],
-    });
+describeOverStores((store) => {
+  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
+    const service = await store.startService(env);
+    onTestFinished(() => service.stop());
+    return service;
   }
-});
 
-test('where nothing is told of what is there (INSTANT=off), a lost answer costs a second sending, and no more', async () => {
-  const service = await makeService({ INSTANT: 'off' });
-  let lost = 0;
-  const url = await makeInterceptor(service.url, ({ method }) => {
-    if (method !== 'POST' || lost > 0) return null;
-    lost += 1;
-    return { answer: 'lost' };
+  test('bytes that do not have the declared MD5 are refused once and for all, in the service’s own words', async () => {
+    const service = await makeService();
+    const client = await makeClient(service.url);
+    const path = await client.makeFile('lying.bin', MIB);
+    await client.run(['check', path]);
+    const folder = join(client.folder, '.cache/tidemark/digests');
+    const [name = ''] = await readdir(folder);
+    const remembered = await readFile(join(folder, name), 'utf8');
+    await writeFile(join(folder, name), remembered.replace(md5(await readFile(path)), '0'.repeat(32)));
+    const result = await client.run(['upload', '--json', path]);
+    expect(result.exitCode).toBe(1);
+    expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_mismatch' } }]);
   });
-  const client = await makeClient(url);
-  const result = await client.run(['upload', '--json', await client.makeFile('off-lost.bin', 100_000)]);
-  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 200_000 }]);
-  expect(lost).toBe(1);
-});
 
-test('two clients with the same bytes at once both end well, and the bytes go over the line about once', async () => {
-  const service = await makeService();
-  const line = await makeLine(service.port, 8 * MIB);
-  const client = await makeClient(line.url);
-  const path = await client.makeFile('twice.bin', 24 * MIB);
-  const other = await makeClient(line.url);
-  const copy = await other.makeFile('copy.bin', await readFile(path));
-  const first = client.start(['upload', '--json', path]);
-  await until(() => line.sentBytes() > 12 * MIB);
-  const second = other.start(['upload', '--json', copy]);
-  const results = await Promise.all([first.done, second.done]);
-  expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
-    [0, 'uploaded'],
-    [0, 'instant'],
-  ]);
-  expect(line.sentBytes()).toBeLessThan(26 * MIB);
+  test('success is reported only for the bytes that were sent', async () => {
+    const service = await makeService();
+    const url = await makeInterceptor(service.url, ({ method, url: path }) => {
+      if (method !== 'GET' || path?.startsWith('/api/files/') !== true) return null;
+      return { status: 200, body: { id: 'x', name: 'other', size: 3, md5: 'e'.repeat(32), url: 'x', uploadedAt: '' } };
+    });
+    const client = await makeClient(url);
+    const result = await client.run(['upload', '--json', await client.makeFile('other.bin', MIB)]);
+    expect(result.exitCode).toBe(1);
+    expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
+  });
+
+  test('a service that keeps to itself what it has (INSTANT=off)', async () => {
+    const service = await makeService({ INSTANT: 'off', AUTH_TOKENS: 'alice:secret-of-alice-0123456789' });
+    const line = await makeLine(service.port, 12 * MIB);
+    const client = await makeClient(line.url);
+    const env = { TIDEMARK_TOKEN: 'secret-of-alice-0123456789' };
+    const path = await client.makeFile('off.bin', 12 * MIB);
+    const first = client.start(['upload', path], { env });
+    await until(() => line.sentBytes() > 4 * MIB);
+    first.signal('SIGKILL');
+    await first.done;
+    for (const round of [1, 2]) {
+      const result = await client.run(['upload', '--json', path], env);
+      expect({ round, records: result.records() }).toMatchObject({
+        round,
+        records: [{ status: 'uploaded', size: 12 * MIB }],
+      });
+    }
+  });
+
+  test('where nothing is told of what is there (INSTANT=off), a lost answer costs a second sending, and no more', async () => {
+    const service = await makeService({ INSTANT: 'off' });
+    let lost = 0;
+    const url = await makeInterceptor(service.url, ({ method }) => {
+      if (method !== 'POST' || lost > 0) return null;
+      lost += 1;
+      return { answer: 'lost' };
+    });
+    const client = await makeClient(url);
+    const result = await client.run(['upload', '--json', await client.makeFile('off-lost.bin', 100_000)]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000, sentBytes: 200_000 }]);
+    expect(lost).toBe(1);
+  });
+
+  test('two clients with the same bytes at once both end well, and the bytes go over the line about once', async () => {
+    const service = await makeService();
+    const line = await makeLine(service.port, 8 * MIB);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('twice.bin', 24 * MIB);
+    const other = await makeClient(line.url);
+    const copy = await other.makeFile('copy.bin', await readFile(path));
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > 12 * MIB);
+    const second = other.start(['upload', '--json', copy]);
+    const results = await Promise.all([first.done, second.done]);
+    expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
+      [0, 'uploaded'],
+      [0, 'instant'],
+    ]);
+    expect(line.sentBytes()).toBeLessThan(26 * MIB);
+  });
 });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { type Answer, send } from '../support/tus.ts';
-import { json, putFile, storedNames } from './support.ts';
+import { json, putFile } from './support.ts';
 
 interface Listed {
   id: string;
@@ -16,41 +17,44 @@ interface Page {
 }
 
 const COUNT = 250;
-let service: RunningService;
-beforeAll(async () => {
-  service = await startService();
-  const bytes = makeBytes(COUNT, 71);
-  // Many share a size, and names differ in letter case alone: pages must not tear these apart.
-  const names = Array.from({ length: COUNT }, (_, i) => `${i % 2 ? 'File' : 'file'} ${(i * 7) % COUNT}%_.txt`);
-  for (let i = 0; i < COUNT; i += 10) {
-    await Promise.all(
-      names.slice(i, i + 10).map((filename, k) => putFile(service.url, bytes.subarray(0, (i + k) % 40), { filename })),
-    );
-  }
-});
-afterAll(() => service.stop());
 
-async function list(query: Record<string, string>): Promise<Page> {
-  const answer = await send('GET', `${service.url}/api/files?${new URLSearchParams(query).toString()}`);
-  expect(answer.status, answer.body).toBe(200);
-  return json<Page>(answer);
-}
-
-async function pages(query: Record<string, string>): Promise<Listed[]> {
-  const files: Listed[] = [];
-  for (let cursor: string | null = ''; cursor !== null;) {
-    const page: Page = await list({ ...query, ...(cursor ? { cursor } : {}) });
-    files.push(...page.files);
-    cursor = page.nextCursor;
-  }
-  return files;
-}
-
-function rename(id: string, body: string, type = 'application/json'): Promise<Answer> {
+function rename(service: RunningService, id: string, body: string, type = 'application/json'): Promise<Answer> {
   return send('PATCH', `${service.url}/api/files/${id}`, { headers: { 'Content-Type': type }, body });
 }
 
 describe('GET /api/files', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+    const bytes = makeBytes(COUNT, 71);
+    // Many share a size, and names differ in letter case alone: pages must not tear these apart.
+    const names = Array.from({ length: COUNT }, (_, i) => `${i % 2 ? 'File' : 'file'} ${(i * 7) % COUNT}%_.txt`);
+    for (let i = 0; i < COUNT; i += 10) {
+      await Promise.all(
+        names
+          .slice(i, i + 10)
+          .map((filename, k) => putFile(service.url, bytes.subarray(0, (i + k) % 40), { filename })),
+      );
+    }
+  });
+  afterAll(() => service.stop());
+
+  async function list(query: Record<string, string>): Promise<Page> {
+    const answer = await send('GET', `${service.url}/api/files?${new URLSearchParams(query).toString()}`);
+    expect(answer.status, answer.body).toBe(200);
+    return json<Page>(answer);
+  }
+
+  async function pages(query: Record<string, string>): Promise<Listed[]> {
+    const files: Listed[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: Page = await list({ ...query, ...(cursor ? { cursor } : {}) });
+      files.push(...page.files);
+      cursor = page.nextCursor;
+    }
+    return files;
+  }
+
   const keys = {
     uploaded: (file: Listed) => file.uploadedAt,
     size: (file: Listed) => file.size,
@@ -133,30 +137,11 @@ describe('GET /api/files', () => {
 });
 
 describe('one file', () => {
-  test('is described, renamed and deleted', async () => {
-    const bytes = makeBytes(500, 72);
-    const { fileId, url } = await putFile(service.url, bytes, { filename: 'one.txt' });
-    const address = `${service.url}/api/files/${fileId}`;
-    const described = json(await send('GET', address));
-    expect(described).toEqual({
-      id: fileId,
-      name: 'one.txt',
-      size: 500,
-      md5: md5(bytes),
-      type: 'text/plain',
-      uploadedAt: expect.any(String),
-      url,
-    });
-    const renamed = await rename(fileId, JSON.stringify({ name: '潮.png' }));
-    expect([renamed.status, json(renamed)]).toEqual([
-      200,
-      { ...described, name: '潮.png', type: 'image/png', url: `${service.url}/files/${md5(bytes)}.png` },
-    ]);
-    const deleted = await send('DELETE', address);
-    expect([deleted.status, deleted.body]).toEqual([204, '']);
-    for (const method of ['GET', 'DELETE']) expect((await send(method, address)).status).toBe(404);
-    expect((await rename(fileId, '{"name":"x"}')).status).toBe(404);
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
   });
+  afterAll(() => service.stop());
 
   test.each([
     '',
@@ -176,7 +161,7 @@ describe('one file', () => {
     undefined,
   ])('cannot be called %j', async (name) => {
     const { fileId } = await putFile(service.url, 'keeps its name', { filename: 'keeps.txt' });
-    const answer = await rename(fileId, JSON.stringify({ name }));
+    const answer = await rename(service, fileId, JSON.stringify({ name }));
     expect([answer.status, json(answer)]).toMatchObject([400, { error: { code: 'invalid_field', field: 'name' } }]);
     expect(json(await send('GET', `${service.url}/api/files/${fileId}`))['name']).toBe('keeps.txt');
   });
@@ -191,24 +176,60 @@ describe('one file', () => {
       ['name=x', 'application/x-www-form-urlencoded', 415],
       [`{"name":"${'x'.repeat(20_000)}"}`, 'application/json', 413],
     ] as const) {
-      expect((await rename(fileId, body, type)).status, body.slice(0, 20)).toBe(status);
+      expect((await rename(service, fileId, body, type)).status, body.slice(0, 20)).toBe(status);
     }
     expect((await send('PATCH', `${service.url}/api/files/${fileId}`)).status).toBe(415);
   });
+});
 
-  test('its bytes go with the last file of them, not before', async () => {
-    const bytes = makeBytes(900, 73);
-    const name = `${md5(bytes)}.txt`;
-    const [one, two] = [
-      await putFile(service.url, bytes, { filename: 'one.txt' }),
-      await putFile(service.url, bytes, { filename: 'two.bin' }),
-    ];
-    expect((await storedNames(service)).filter((stored) => stored.startsWith(md5(bytes)))).toEqual([name]);
-    await send('DELETE', `${service.url}/api/files/${one.fileId}`);
-    expect(await storedNames(service)).toContain(name);
-    expect((await send('GET', two.url)).headers['content-length']).toBe('900');
-    await send('DELETE', `${service.url}/api/files/${two.fileId}`);
-    expect(await storedNames(service)).not.toContain(name);
-    expect((await send('GET', two.url)).status).toBe(404);
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
+  });
+  afterAll(() => service.stop());
+
+  describe('one file', () => {
+    test('is described, renamed and deleted', async () => {
+      const bytes = makeBytes(500, 72);
+      const { fileId, url } = await putFile(service.url, bytes, { filename: 'one.txt' });
+      const address = `${service.url}/api/files/${fileId}`;
+      const described = json(await send('GET', address));
+      expect(described).toEqual({
+        id: fileId,
+        name: 'one.txt',
+        size: 500,
+        md5: md5(bytes),
+        type: 'text/plain',
+        uploadedAt: expect.any(String),
+        url,
+      });
+      const renamed = await rename(service, fileId, JSON.stringify({ name: '潮.png' }));
+      expect([renamed.status, json(renamed)]).toEqual([
+        200,
+        { ...described, name: '潮.png', type: 'image/png', url: `${service.url}/files/${md5(bytes)}.png` },
+      ]);
+      const deleted = await send('DELETE', address);
+      expect([deleted.status, deleted.body]).toEqual([204, '']);
+      for (const method of ['GET', 'DELETE']) expect((await send(method, address)).status).toBe(404);
+      expect((await rename(service, fileId, '{"name":"x"}')).status).toBe(404);
+    });
+
+    test('its bytes go with the last file of them, not before', async () => {
+      const bytes = makeBytes(900, 73);
+      const before = await service.contents();
+      const [one, two] = [
+        await putFile(service.url, bytes, { filename: 'one.txt' }),
+        await putFile(service.url, bytes, { filename: 'two.bin' }),
+      ];
+      const name = service.contentName(one.upload, `${md5(bytes)}.txt`);
+      expect((await service.contents()).filter((stored) => !before.includes(stored))).toEqual([name]);
+      await send('DELETE', `${service.url}/api/files/${one.fileId}`);
+      expect(await service.contents()).toContain(name);
+      expect((await send('GET', two.url)).headers['content-length']).toBe('900');
+      await send('DELETE', `${service.url}/api/files/${two.fileId}`);
+      expect(await service.contents()).not.toContain(name);
+      expect((await send('GET', two.url)).status).toBe(404);
+    });
   });
 });

@@ -26,6 +26,8 @@ export interface SystemBucket {
   readonly listsMultiparts: boolean;
   /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own. */
   restartGateway?(): Promise<void>;
+  /** Removes one object. */
+  remove(key: string): Promise<void>;
   /** Removes all objects. */
   empty(): Promise<void>;
   stop(): Promise<void>;
@@ -54,6 +56,9 @@ async function startCeph(): Promise<SystemBucket> {
       await rgw.kill('rgw');
       await rgw.restart();
     },
+    remove: async (key) => {
+      await client.send(new DeleteObjectCommand({ Bucket: rgw.bucket, Key: key }));
+    },
     empty: () => removeAll(client, rgw.bucket),
     stop: () => rgw.stop(),
   };
@@ -76,6 +81,9 @@ async function startDouble(): Promise<SystemBucket> {
     keys: (prefix = PREFIX) => listKeys(client, oss.bucket, prefix),
     multiparts: async () => oss.uploads().map(({ key }) => key),
     listsMultiparts: false,
+    remove: async (key) => {
+      await client.send(new DeleteObjectCommand({ Bucket: oss.bucket, Key: key }));
+    },
     empty: () => removeAll(client, oss.bucket),
     stop: () => oss.stop(),
   };

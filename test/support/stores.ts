@@ -1,4 +1,6 @@
 /** Whole-system tests over each store: a service on a folder, on Ceph, on OSS, and one way to look at what they hold. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
 import { idOf, offsetOf, storedNames, until, writtenBytes } from '../system/support.ts';
@@ -17,6 +19,8 @@ interface Holdings {
   unfinished(): Promise<string[]>;
   /** What the content is called that this upload became: by its MD5 in a folder, by its upload in a bucket. */
   contentName(location: string, inFolder: string): string;
+  /** Removes final bytes behind the service's back. */
+  loseContent(name: string): Promise<void>;
   /**
    * Resolves when so many bytes of an upload, counted from its first, are where a kill of the
    * service finds them: written to the disk, or in its memory and, of whole parts, in the bucket.
@@ -69,6 +73,7 @@ const LOCAL: TestStore = {
       contents: async () => (await storedNames(service)).filter((name) => !isUnfinished(name)),
       unfinished: async () => (await storedNames(service)).filter(isUnfinished),
       contentName: (_location, inFolder) => inFolder,
+      loseContent: (name) => rm(join(service.dataDir, 'files', name)),
       untilTaken: (location, bytes) =>
         until(`${bytes} bytes are written`, async () => (await writtenBytes(service, location)) === bytes),
     };
@@ -91,6 +96,7 @@ async function startOnBucket(
       ...(await bucket.multiparts()).filter((key) => key.startsWith(prefix)),
     ],
     contentName: idOf,
+    loseContent: (name) => bucket.remove(prefix + name),
     untilTaken: async (location, bytes) => {
       await until('nothing waits in a socket', async () => (await countWaitingBytes(service.port)) === 0);
       const direct = service.url + new URL(location).pathname;

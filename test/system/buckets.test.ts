@@ -1,13 +1,9 @@
-/** A service whose bytes live in a bucket: the promises hold there as on a disk. */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+/** A service whose bytes live in a bucket, and what is a bucket’s alone: parts, memory, a provider that is away, settings. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { runCli } from '../../scripts/support/cli.ts';
 import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
@@ -67,22 +63,6 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await expectBytes(url, bytes);
     });
 
-    test('refuses a wrong MD5 and keeps nothing of it', async () => {
-      for (const size of [1000, PART + 1000]) {
-        const location = await createUpload(service.url, size, { md5: md5(Buffer.from('other')) });
-        expect(await patch(location, 0, makeBytes(size, 64))).toMatchObject({ status: 460 });
-      }
-      expect(await bucket.keys()).toEqual([]);
-    });
-
-    test('ends uploads and removes what there is of them', async () => {
-      const location = await createUpload(service.url, 3 * PART);
-      expect((await patch(location, 0, makeBytes(PART + 1000, 65))).status).toBe(204);
-      expect(await bucket.keys()).toHaveLength(1);
-      expect((await send('DELETE', location, { headers: { 'Tus-Resumable': '1.0.0' } })).status).toBe(204);
-      expect(await bucket.keys()).toEqual([]);
-    });
-
     test.each([1, 2, 3, 4])(
       'a hole at part %i does not count when it is killed before that is filled',
       async (hole) => {
@@ -138,17 +118,6 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       away.remove();
       expect((await patch(location, PART + 100, bytes.subarray(PART + 100))).status).toBe(204);
       await expectBytes(location, bytes);
-    });
-
-    test('serves the command line client', async () => {
-      const folder = await makeTempFolder();
-      const bytes = makeBytes(30 * MIB, 70);
-      await writeFile(join(folder, 'large.bin'), bytes);
-      const run = runCli(['upload', 'large.bin', '--server', service.url], folder);
-      const { exitCode, stdout, stderr } = await run.done;
-      expect(stderr).toContain('MD5 verified');
-      expect(exitCode).toBe(0);
-      await expectBytes(stdout.trim(), bytes);
     });
 
     test('serves a fast client while slow ones hold open more parts than there is memory for', async () => {
