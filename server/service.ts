@@ -99,7 +99,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const writers = createWriters(parts);
     const fileActions = createFileActions(parts);
     const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
-    const files = createFiles(parts, fileActions, createCheck(parts, uploads));
+    const files = createFiles(parts, fileActions, createCheck(parts, writers, uploads));
     const sweeper = createSweeper(parts, writers, uploads);
     await sweeper.sweepRemovals();
 

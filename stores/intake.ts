@@ -3,6 +3,7 @@
  * ever destroying the request: its answer still has to go out on the same socket.
  */
 import type { Readable } from 'node:stream';
+import type { WriteOptions } from './store.ts';
 
 /** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
 const WAITING_BYTES = 4 * 1024 * 1024;
@@ -38,10 +39,13 @@ function highWaterBytes(): number {
 /**
  * Begins to read a source.
  *
- * @param signal - stops reading when aborted, as `stop` does.
- * @param maxBytes - a chunk that would exceed this is not taken and ends the intake with `overflow`.
+ * `signal` stops reading when aborted, as `stop` does; a chunk that would exceed `maxBytes` is
+ * not taken and ends the intake with `overflow`.
  */
-export function openIntake(source: Readable, signal: AbortSignal, maxBytes: number): Intake {
+export function openIntake(
+  source: Readable,
+  { signal, maxBytes, onArrival }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival'>,
+): Intake {
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
   let totalBytes = 0;
@@ -57,6 +61,7 @@ export function openIntake(source: Readable, signal: AbortSignal, maxBytes: numb
     totalBytes += chunk.length;
     queuedBytes += chunk.length;
     queue.push(chunk);
+    onArrival?.();
     if (queuedBytes >= highWaterBytes()) source.pause();
     wake?.();
   }

@@ -89,6 +89,8 @@ export interface WriteOptions {
   commit: (commit: Commit) => Promise<void>;
   /** Stop reading, commit what arrived, return. */
   signal: AbortSignal;
+  /** Told of bytes as they come, which may be long before they are committed. */
+  onArrival?: () => void;
   /** Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. */
   maxBytes: number;
 }

@@ -5,13 +5,14 @@ import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import type { Writers } from './writers.ts';
 
 /** How recent the last byte must be for an upload to count as being on its way. */
 const LATELY_MS = 30_000;
 
 export type Check = (query: CheckQuery) => Promise<CheckResult>;
 
-export function createCheck(parts: Parts, uploads: Uploads): Check {
+export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): Check {
   const { catalog, limits } = parts;
   /** SHA-256 computations under way, by content: two clients asking cost one reading. */
   const computing = new Map<number, Promise<string>>();
@@ -118,7 +119,10 @@ export function createCheck(parts: Parts, uploads: Uploads): Check {
       (upload) =>
         upload.expiresAt > now && (query.size === undefined || upload.size === null || upload.size === query.size),
     );
-    const uploading = meant.some((upload) => upload.offset > 0 && now - upload.lastByteAt < LATELY_MS);
+    const uploading = meant.some(({ id, offset, lastByteAt }) => {
+      const lastArrivalAt = Math.max(offset > 0 ? lastByteAt : 0, writers.lastArrivalAt(id));
+      return now - lastArrivalAt < LATELY_MS;
+    });
     const own = meant.find((upload) => upload.owner === query.owner);
     const resume = own ? await resumePoint(own) : null;
     return { status: uploading ? 'uploading' : 'notfound', resume };

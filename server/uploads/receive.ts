@@ -81,6 +81,7 @@ export async function receive(
       commit,
       signal,
       maxBytes: options.maxBytes,
+      onArrival: () => writers.markArrival(id),
     });
   } catch (error) {
     // What the store took may be ahead of the ledger now.

@@ -19,6 +19,10 @@ export interface Writers {
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
+  /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
+  lastArrivalAt(id: string): number;
+  /** Bytes came, under the lease held in this process. */
+  markArrival(id: string): void;
   /** Whether the upload has all its bytes and its writer is publishing it. */
   isPublishing(id: string): boolean;
   /** Runs a publication, by the holder of the lease; what was known of the upload does not hold after it. */
@@ -36,7 +40,7 @@ export interface Writers {
 }
 
 export function createWriters(parts: Parts): Writers {
-  const held = new Map<string, { released: Promise<void> }>();
+  const held = new Map<string, { released: Promise<void>; lastArrivalAt: number }>();
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
@@ -89,7 +93,7 @@ export function createWriters(parts: Parts): Writers {
 
   function track(lease: Lease): Lease {
     let markReleased: () => void = () => undefined;
-    const entry = { released: new Promise<void>((resolve) => (markReleased = resolve)) };
+    const entry = { released: new Promise<void>((resolve) => (markReleased = resolve)), lastArrivalAt: 0 };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,
@@ -141,6 +145,11 @@ export function createWriters(parts: Parts): Writers {
     acquire,
     isHeld: (id) => held.has(id),
     isWanted: (id) => held.has(id) || wanted.has(id),
+    lastArrivalAt: (id) => held.get(id)?.lastArrivalAt ?? 0,
+    markArrival: (id) => {
+      const entry = held.get(id);
+      if (entry) entry.lastArrivalAt = Date.now();
+    },
     isPublishing: (id) => publications.has(id),
     publishing: async (id, publication) => {
       publications.add(id);

@@ -59,7 +59,7 @@ async function append(
   place: Place,
   options: WriteOptions,
 ): Promise<Written> {
-  const intake = openIntake(source, options.signal, options.maxBytes);
+  const intake = openIntake(source, options);
   let offset = upload.offset;
   let committed = upload.offset;
   let syncedTo = upload.offset;

@@ -52,7 +52,7 @@ async function append(
   { objects, keys, buffers }: Place,
   options: WriteOptions,
 ): Promise<WrittenToBucket> {
-  const intake = openIntake(source, options.signal, options.maxBytes);
+  const intake = openIntake(source, options);
   const finalKey = keys.final(upload.id);
   let state: UploadState = decodeState(upload.storeState) ?? {
     sizes: choosePartSizes(upload.size),

@@ -1,106 +1,131 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { type Answer, createUpload, patch, send } from '../support/tus.ts';
+import { openPatch } from '../system/support.ts';
 import { json, putFile } from './support.ts';
 
-let service: RunningService;
-beforeAll(async () => {
-  service = await startService();
+describeOverStores((store) => {
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
+  });
+  afterAll(() => service.stop());
+
+  function check(query: Record<string, string>, method = 'GET'): Promise<Answer> {
+    return send(method, `${service.url}/check?${new URLSearchParams(query).toString()}`);
+  }
+
+  async function namesOf(digest: string): Promise<string[]> {
+    const { files } = json<{ files: { name: string; md5: string }[] }>(
+      await send('GET', `${service.url}/api/files?limit=1000`),
+    );
+    return files.filter((file) => file.md5 === digest).map((file) => file.name);
+  }
+
+  describe('/check', () => {
+    test('what nobody has is notfound', async () => {
+      const answer = await check({ md5: '0'.repeat(32) });
+      expect([answer.status, json(answer)]).toEqual([200, { status: 'notfound' }]);
+      expect(answer.headers['cache-control']).toBe('no-store');
+    });
+
+    test('a published file exists, with its address and description', async () => {
+      const bytes = makeBytes(5_000, 31);
+      const stored = await putFile(service.url, bytes, { filename: 'here.dat' });
+      const answer = json(await check({ md5: md5(bytes).toUpperCase() }));
+      expect(answer).toEqual({
+        status: 'exists',
+        url: stored.url,
+        file: {
+          id: stored.fileId,
+          name: 'here.dat',
+          size: 5_000,
+          md5: md5(bytes),
+          type: null,
+          uploadedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+          url: stored.url,
+        },
+      });
+    });
+
+    test('size and SHA-256 must fit too', async () => {
+      const bytes = makeBytes(6_000, 32);
+      await putFile(service.url, bytes, { filename: 'sized.dat' });
+      const digest = md5(bytes);
+      const other = sha256(Buffer.from('other'));
+      for (const [query, status] of [
+        [{ md5: digest, size: '6000' }, 'exists'],
+        [{ md5: digest, size: '6001' }, 'notfound'],
+        [{ md5: digest, sha256: sha256(bytes).toUpperCase() }, 'exists'],
+        [{ md5: digest, sha256: other }, 'notfound'],
+        [{ md5: digest, size: '6000', sha256: other, filename: 'wrong.dat' }, 'notfound'],
+      ] as const) {
+        expect(json(await check(query))['status'], JSON.stringify(query)).toBe(status);
+      }
+      expect(await namesOf(digest)).toEqual(['sized.dat']);
+    });
+
+    test('an unfinished upload can be resumed; it is uploading only while bytes come', async () => {
+      const bytes = makeBytes(9_000, 33);
+      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes), filename: 'part.dat' });
+      expect(json(await check({ md5: md5(bytes) }))).toEqual({
+        status: 'notfound',
+        resume: { url: location, offset: 0, length: 9_000 },
+      });
+      await patch(location, 0, bytes.subarray(0, 4_000));
+      expect(json(await check({ md5: md5(bytes) }))).toEqual({
+        status: 'uploading',
+        resume: { url: location, offset: 4_000, length: 9_000 },
+      });
+      expect(json(await check({ md5: md5(bytes), size: '9001' }))).toEqual({ status: 'notfound' });
+      await patch(location, 4_000, bytes.subarray(4_000));
+      expect(json(await check({ md5: md5(bytes) }))['status']).toBe('exists');
+    });
+
+    test('bytes that come make it uploading, long before a bucket has them', async () => {
+      const bytes = makeBytes(9_000, 35);
+      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+      const running = openPatch(location, 0, bytes.length);
+      await running.write(bytes.subarray(0, 4_000));
+      await service.untilTaken(location, 4_000);
+      expect(json(await check({ md5: md5(bytes) }))).toMatchObject({ status: 'uploading', resume: { url: location } });
+      await running.write(bytes.subarray(4_000));
+      running.end();
+      expect(await running.answer).toMatchObject({ status: 204 });
+      expect(json(await check({ md5: md5(bytes) }))['status']).toBe('exists');
+    });
+
+    test('a filename gives the owner a file, once; HEAD never does', async () => {
+      const bytes = makeBytes(7_000, 34);
+      const stored = await putFile(service.url, bytes, { filename: 'first.dat' });
+      const digest = md5(bytes);
+      const looked = await check({ md5: digest, filename: 'second.txt' }, 'HEAD');
+      expect([looked.status, looked.body]).toEqual([200, '']);
+      expect(await namesOf(digest)).toEqual(['first.dat']);
+
+      const given = json<{ status: string; url: string; file: { id: string; name: string } }>(
+        await check({ md5: digest, filename: 'second.txt' }),
+      );
+      expect(given).toMatchObject({ status: 'exists', file: { name: 'second.txt', type: 'text/plain' } });
+      expect(given.file.id).not.toBe(stored.fileId);
+      expect((await send('GET', given.url)).status).toBe(200);
+
+      const again = await Promise.all([1, 2, 3].map(() => check({ md5: digest, filename: 'second.txt' })));
+      for (const answer of again) expect(json<typeof given>(answer).file.id).toBe(given.file.id);
+      expect((await namesOf(digest)).toSorted()).toEqual(['first.dat', 'second.txt']);
+      expect(json(await check({ md5: '1'.repeat(32), filename: 'nothing.txt' }))).toEqual({ status: 'notfound' });
+    });
+  });
 });
-afterAll(() => service.stop());
-
-function check(query: Record<string, string>, method = 'GET'): Promise<Answer> {
-  return send(method, `${service.url}/check?${new URLSearchParams(query).toString()}`);
-}
-
-async function namesOf(digest: string): Promise<string[]> {
-  const { files } = json<{ files: { name: string; md5: string }[] }>(
-    await send('GET', `${service.url}/api/files?limit=1000`),
-  );
-  return files.filter((file) => file.md5 === digest).map((file) => file.name);
-}
 
 describe('/check', () => {
-  test('what nobody has is notfound', async () => {
-    const answer = await check({ md5: '0'.repeat(32) });
-    expect([answer.status, json(answer)]).toEqual([200, { status: 'notfound' }]);
-    expect(answer.headers['cache-control']).toBe('no-store');
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
   });
-
-  test('a published file exists, with its address and description', async () => {
-    const bytes = makeBytes(5_000, 31);
-    const stored = await putFile(service.url, bytes, { filename: 'here.dat' });
-    const answer = json(await check({ md5: md5(bytes).toUpperCase() }));
-    expect(answer).toEqual({
-      status: 'exists',
-      url: stored.url,
-      file: {
-        id: stored.fileId,
-        name: 'here.dat',
-        size: 5_000,
-        md5: md5(bytes),
-        type: null,
-        uploadedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
-        url: stored.url,
-      },
-    });
-  });
-
-  test('size and SHA-256 must fit too', async () => {
-    const bytes = makeBytes(6_000, 32);
-    await putFile(service.url, bytes, { filename: 'sized.dat' });
-    const digest = md5(bytes);
-    const other = sha256(Buffer.from('other'));
-    for (const [query, status] of [
-      [{ md5: digest, size: '6000' }, 'exists'],
-      [{ md5: digest, size: '6001' }, 'notfound'],
-      [{ md5: digest, sha256: sha256(bytes).toUpperCase() }, 'exists'],
-      [{ md5: digest, sha256: other }, 'notfound'],
-      [{ md5: digest, size: '6000', sha256: other, filename: 'wrong.dat' }, 'notfound'],
-    ] as const) {
-      expect(json(await check(query))['status'], JSON.stringify(query)).toBe(status);
-    }
-    expect(await namesOf(digest)).toEqual(['sized.dat']);
-  });
-
-  test('an unfinished upload can be resumed; it is uploading only while bytes come', async () => {
-    const bytes = makeBytes(9_000, 33);
-    const location = await createUpload(service.url, bytes.length, { md5: md5(bytes), filename: 'part.dat' });
-    expect(json(await check({ md5: md5(bytes) }))).toEqual({
-      status: 'notfound',
-      resume: { url: location, offset: 0, length: 9_000 },
-    });
-    await patch(location, 0, bytes.subarray(0, 4_000));
-    expect(json(await check({ md5: md5(bytes) }))).toEqual({
-      status: 'uploading',
-      resume: { url: location, offset: 4_000, length: 9_000 },
-    });
-    expect(json(await check({ md5: md5(bytes), size: '9001' }))).toEqual({ status: 'notfound' });
-    await patch(location, 4_000, bytes.subarray(4_000));
-    expect(json(await check({ md5: md5(bytes) }))['status']).toBe('exists');
-  });
-
-  test('a filename gives the owner a file, once; HEAD never does', async () => {
-    const bytes = makeBytes(7_000, 34);
-    const stored = await putFile(service.url, bytes, { filename: 'first.dat' });
-    const digest = md5(bytes);
-    const looked = await check({ md5: digest, filename: 'second.txt' }, 'HEAD');
-    expect([looked.status, looked.body]).toEqual([200, '']);
-    expect(await namesOf(digest)).toEqual(['first.dat']);
-
-    const given = json<{ status: string; url: string; file: { id: string; name: string } }>(
-      await check({ md5: digest, filename: 'second.txt' }),
-    );
-    expect(given).toMatchObject({ status: 'exists', file: { name: 'second.txt', type: 'text/plain' } });
-    expect(given.file.id).not.toBe(stored.fileId);
-    expect((await send('GET', given.url)).status).toBe(200);
-
-    const again = await Promise.all([1, 2, 3].map(() => check({ md5: digest, filename: 'second.txt' })));
-    for (const answer of again) expect(json<typeof given>(answer).file.id).toBe(given.file.id);
-    expect((await namesOf(digest)).toSorted()).toEqual(['first.dat', 'second.txt']);
-    expect(json(await check({ md5: '1'.repeat(32), filename: 'nothing.txt' }))).toEqual({ status: 'notfound' });
-  });
+  afterAll(() => service.stop());
 
   test.each([
     ['md5', {}],
@@ -123,7 +148,8 @@ describe('/check', () => {
     ['filename', { filename: 'a\r\nb' }],
     ['filename', { filename: 'ü'.repeat(128) }],
   ])('a wrong %s is refused: %j', async (field, query) => {
-    const answer = await check(field === 'md5' ? query : { md5: 'a'.repeat(32), ...query });
+    const given = new URLSearchParams(field === 'md5' ? query : { md5: 'a'.repeat(32), ...query });
+    const answer = await send('GET', `${service.url}/check?${given.toString()}`);
     expect(answer.status).toBe(400);
     expect(json(answer)).toEqual({
       status: 'error',
