@@ -31,7 +31,13 @@ export async function completeUpload(objects: Objects, completion: Completion, c
       await objects.complete(key, multipart, parts);
     } catch (error) {
       if (await isThere(objects, completion)) return;
-      throw error instanceof StoreError ? (error.cause ?? error) : error;
+      const cause = error instanceof StoreError ? (error.cause ?? error) : error;
+      // RGW 16 answers so while another call completes it, and for ever when it is gone.
+      if (codeOf(cause) === 'InternalError' && (await objects.isMultipartGone(key, multipart))) {
+        if (await isThere(objects, completion)) return;
+        throw new StoreError('missing', `completing ${key}: its parts are gone`, cause);
+      }
+      throw cause;
     }
   }
 

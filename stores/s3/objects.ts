@@ -11,6 +11,7 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   ListPartsCommand,
+  type ListPartsCommandOutput,
   PutObjectCommand,
   type S3,
   UploadPartCommand,
@@ -65,6 +66,8 @@ export interface Objects {
   listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }>;
   /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
   abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
+  /** Whether a multipart upload is not there any more; false where that cannot be told. */
+  isMultipartGone(key: string, multipart: string): Promise<boolean>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
   /**
@@ -170,6 +173,14 @@ export function createObjects(
     }
   }
 
+  /** Undefined where the key may not ask. */
+  function lookInto(key: string, multipart: string): Promise<ListPartsCommandOutput | undefined> {
+    const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: 1 };
+    return ifListed(() =>
+      call(`looking into a multipart upload of ${key}`, (options) => client.send(new ListPartsCommand(input), options)),
+    );
+  }
+
   async function abortMultipart(key: string, multipart: string): Promise<void> {
     await ignoringMissing(() =>
       call(`aborting ${key}`, (options) =>
@@ -235,16 +246,20 @@ export function createObjects(
     abortEmptyMultiparts: async (key, but) => {
       for await (const { key: found, id } of listMultiparts(key)) {
         if (found !== key || id === but) continue;
-        const input = { Bucket: bucket, Key: key, UploadId: id, MaxParts: 1 };
         await ignoringMissing(async () => {
-          const answer = await ifListed(() =>
-            call(`looking into a multipart upload of ${key}`, (options) =>
-              client.send(new ListPartsCommand(input), options),
-            ),
-          );
+          const answer = await lookInto(key, id);
           // One with parts may be what RGW still remembers of the object itself.
           if (answer && !answer.Parts?.length) await abortMultipart(key, id);
         });
+      }
+    },
+
+    isMultipartGone: async (key, multipart) => {
+      try {
+        await lookInto(key, multipart);
+        return false;
+      } catch (error) {
+        return error instanceof StoreError && error.code === 'missing';
       }
     },
 

@@ -262,6 +262,13 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await expect(store.recoverUpload(upload, digests, new AbortController().signal)).rejects.toMatchObject({
         code: 'missing',
       });
+      // Of one part, and of two, where there are parts.
+      for (const size of [1000, 9 * MIB]) {
+        const whole = await write(newUpload(size), Readable.from([makeBytes(size, 13)]));
+        const key = store.keyFor(whole.upload, { md5: md5(makeBytes(size, 13)), variant: 0 });
+        await store.discardUpload(whole.upload, 'remove');
+        await expect((await under.reopen()).finalize(whole.upload, key)).rejects.toMatchObject({ code: 'missing' });
+      }
       await expect(store.readContent('not-there')).rejects.toBeInstanceOf(StoreError);
       expect(await store.contentSize('not-there')).toBeUndefined();
     });
