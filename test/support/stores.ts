@@ -32,8 +32,10 @@ export type StoredService = RunningService & Holdings;
 
 export interface TestStore {
   readonly name: 'local' | 'Ceph' | 'OSS';
-  /** Starts a service in a place of its own: a new folder, or a new prefix of the one bucket. */
-  startService(env?: NodeJS.ProcessEnv): Promise<StoredService>;
+  /** Settings of a place of its own: a prefix of the one bucket. A folder has its data folder. */
+  newPlace(): NodeJS.ProcessEnv;
+  /** Starts a service, in a place of its own unless it is given one and a data folder. */
+  startService(env?: NodeJS.ProcessEnv, dataDir?: string): Promise<StoredService>;
   /**
    * The offset after a SIGKILL when so many bytes were taken: of a file all that was written, of
    * a bucket what was committed, whole parts that is, and the tail of an earlier request.
@@ -55,9 +57,11 @@ export function describeOverStores(suite: (store: TestStore) => void): void {
         bucket = await start();
       });
       afterAll(() => bucket.stop());
+      const newPlace = (): NodeJS.ProcessEnv => ({ ...bucket.env(), S3_PREFIX: `place-${++places}/` });
       suite({
         name,
-        startService: (env) => startOnBucket(bucket, `place-${++places}/`, env),
+        newPlace,
+        startService: (env, dataDir) => startOnBucket(bucket, { ...newPlace(), ...env }, dataDir),
         keptByKill: (committed, taken) => Math.max(committed, wholeParts(taken)),
       });
     });
@@ -66,8 +70,9 @@ export function describeOverStores(suite: (store: TestStore) => void): void {
 
 const LOCAL: TestStore = {
   name: 'local',
-  startService: async (env = {}) => {
-    const service = await startService({ env });
+  newPlace: () => ({}),
+  startService: async (env = {}, dataDir) => {
+    const service = await startService(dataDir === undefined ? { env } : { env, dataDir });
     const isUnfinished = (name: string): boolean => name.startsWith('tmp_');
     const holdings: Holdings = {
       contents: async () => (await storedNames(service)).filter((name) => !isUnfinished(name)),
@@ -84,10 +89,11 @@ const LOCAL: TestStore = {
 
 async function startOnBucket(
   bucket: SystemBucket,
-  prefix: string,
-  env: NodeJS.ProcessEnv = {},
+  env: NodeJS.ProcessEnv,
+  dataDir: string | undefined,
 ): Promise<StoredService> {
-  const service = await startService({ env: { ...bucket.env(), S3_PREFIX: prefix, ...env } });
+  const service = await startService(dataDir === undefined ? { env } : { env, dataDir });
+  const prefix = String(env['S3_PREFIX']);
   const isTail = (key: string): boolean => key.startsWith('tails/');
   const holdings: Holdings = {
     contents: async () => (await bucket.keys(prefix)).filter((key) => !isTail(key)),

@@ -9,86 +9,89 @@ import type { Parts } from '../../server/uploads/parts.ts';
 import { finish, receive } from '../../server/uploads/receive.ts';
 import type { Writers } from '../../server/uploads/writers.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
+import { describeOverStores } from '../support/stores.ts';
 import { openHouse } from './support.ts';
 
 const bytes = makeBytes(300_000, 55);
 const NEVER = new AbortController().signal;
 
-let parts: Parts;
-let writers: Writers;
-let id: string;
-let upload: UploadRecord;
-let lease: Lease;
-
-beforeEach(async () => {
-  const house = await openHouse();
-  ({ parts, writers } = house);
-  id = await house.begin(bytes);
-  upload = await house.uploads.peek(id);
-  lease = await house.uploads.acquire(upload, { signal: NEVER, onAsked: () => undefined });
-});
-
-afterEach(() => lease.release());
-
-function write(source: PassThrough): ReturnType<typeof receive> {
-  return receive(parts, writers, upload, source, { lease, signal: NEVER, maxBytes: bytes.length });
-}
-
 const TAKEN_OVER = expect.objectContaining({ code: 'upload_taken_over', status: 423 });
 
-test('cannot move the offset', async () => {
-  const source = new PassThrough();
-  const writing = write(source);
-  source.write(bytes.subarray(0, 100_000));
-  await parts.catalog.nextEpoch(id);
-  source.destroy(new Error('line cut'));
-  await expect(writing).rejects.toEqual(TAKEN_OVER);
-  expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving' });
+describeOverStores((store) => {
+  let parts: Parts;
+  let writers: Writers;
+  let id: string;
+  let upload: UploadRecord;
+  let lease: Lease;
+
+  beforeEach(async () => {
+    const house = await openHouse(store.newPlace());
+    ({ parts, writers } = house);
+    id = await house.begin(bytes);
+    upload = await house.uploads.peek(id);
+    lease = await house.uploads.acquire(upload, { signal: NEVER, onAsked: () => undefined });
+  });
+
+  afterEach(() => lease.release());
+
+  function write(source: PassThrough): ReturnType<typeof receive> {
+    return receive(parts, writers, upload, source, { lease, signal: NEVER, maxBytes: bytes.length });
+  }
+
+  test('cannot move the offset', async () => {
+    const source = new PassThrough();
+    const writing = write(source);
+    source.write(bytes.subarray(0, 100_000));
+    await parts.catalog.nextEpoch(id);
+    source.destroy(new Error('line cut'));
+    await expect(writing).rejects.toEqual(TAKEN_OVER);
+    expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving' });
+  });
+
+  test('cannot publish with its last byte', async () => {
+    const source = new PassThrough();
+    const writing = write(source);
+    source.write(bytes.subarray(0, 100_000));
+    await parts.catalog.nextEpoch(id);
+    source.end(bytes.subarray(100_000));
+    await expect(writing).rejects.toEqual(TAKEN_OVER);
+    expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving', fileId: null });
+    expect(await parts.catalog.findContents({ md5: md5(bytes) })).toEqual([]);
+  });
+
+  test('cannot publish what was committed before, nor reject or end it', async () => {
+    const half = new PassThrough();
+    const writing = write(half);
+    half.end(bytes.subarray(0, 100_000));
+    expect(await writing).toMatchObject({ offset: 100_000, file: null });
+    await parts.catalog.nextEpoch(id);
+    await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
+    await expect(finish(parts, writers, id, lease)).rejects.toBeInstanceOf(TidemarkError);
+    expect(await parts.catalog.endUpload(id, lease.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
+    expect(await parts.catalog.declareLength(id, lease.epoch, 5)).toBe(false);
+    expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
+  });
+
+  test('the one who took it goes on, and all is right', async () => {
+    const source = new PassThrough();
+    const writing = write(source);
+    source.write(bytes.subarray(0, 100_000));
+    await parts.catalog.nextEpoch(id);
+    source.destroy(new Error('line cut'));
+    await expect(writing).rejects.toEqual(TAKEN_OVER);
+    await lease.release();
+
+    lease = await writers.acquire(await current(), { signal: NEVER, onAsked: () => undefined });
+    const { offset } = await current();
+    const received = await write(new PassThrough().end(bytes.subarray(offset)));
+    expect(received.file).toMatchObject({ name: 'a', content: { md5: md5(bytes), size: bytes.length } });
+    const key = received.file?.content.key ?? '';
+    expect(md5(await buffer(await parts.store.readContent(key)))).toBe(md5(bytes));
+  });
+
+  async function current(): Promise<NonNullable<Awaited<ReturnType<typeof parts.catalog.findUpload>>>> {
+    const found = await parts.catalog.findUpload(id);
+    if (!found) throw new Error('no such upload');
+    return found;
+  }
 });
-
-test('cannot publish with its last byte', async () => {
-  const source = new PassThrough();
-  const writing = write(source);
-  source.write(bytes.subarray(0, 100_000));
-  await parts.catalog.nextEpoch(id);
-  source.end(bytes.subarray(100_000));
-  await expect(writing).rejects.toEqual(TAKEN_OVER);
-  expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving', fileId: null });
-  expect(await parts.catalog.findContents({ md5: md5(bytes) })).toEqual([]);
-});
-
-test('cannot publish what was committed before, nor reject or end it', async () => {
-  const half = new PassThrough();
-  const writing = write(half);
-  half.end(bytes.subarray(0, 100_000));
-  expect(await writing).toMatchObject({ offset: 100_000, file: null });
-  await parts.catalog.nextEpoch(id);
-  await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
-  await expect(finish(parts, writers, id, lease)).rejects.toBeInstanceOf(TidemarkError);
-  expect(await parts.catalog.endUpload(id, lease.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
-  expect(await parts.catalog.declareLength(id, lease.epoch, 5)).toBe(false);
-  expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
-});
-
-test('the one who took it goes on, and all is right', async () => {
-  const source = new PassThrough();
-  const writing = write(source);
-  source.write(bytes.subarray(0, 100_000));
-  await parts.catalog.nextEpoch(id);
-  source.destroy(new Error('line cut'));
-  await expect(writing).rejects.toEqual(TAKEN_OVER);
-  await lease.release();
-
-  lease = await writers.acquire(await current(), { signal: NEVER, onAsked: () => undefined });
-  const { offset } = await current();
-  const received = await write(new PassThrough().end(bytes.subarray(offset)));
-  expect(received.file).toMatchObject({ name: 'a', content: { md5: md5(bytes), size: bytes.length } });
-  const key = received.file?.content.key ?? '';
-  expect(md5(await buffer(await parts.store.readContent(key)))).toBe(md5(bytes));
-});
-
-async function current(): Promise<NonNullable<Awaited<ReturnType<typeof parts.catalog.findUpload>>>> {
-  const found = await parts.catalog.findUpload(id);
-  if (!found) throw new Error('no such upload');
-  return found;
-}

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { parseConfig } from '../../server/config/parse.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
@@ -11,9 +12,13 @@ import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
 import { createWriters, type Writers } from '../../server/uploads/writers.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
-import { openLocalStore } from '../../stores/local/store.ts';
+import { openStore } from '../../stores/stores.ts';
 import { md5 } from '../support/bytes.ts';
+import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
+
+// This process reaches the double of OSS by its name.
+await import(RESOLVE_HERE);
 
 export interface House {
   parts: Parts;
@@ -25,15 +30,17 @@ export interface House {
   stop(): void;
 }
 
-/** Opens it in a fresh folder, until the test has finished. */
-export async function openHouse(limits: Partial<Limits> = {}): Promise<House> {
+/** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
+export async function openHouse(env: NodeJS.ProcessEnv, limits: Partial<Limits> = {}): Promise<House> {
   const folder = await makeTempFolder();
   const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
+  const config = parseConfig({ ...env, DATA_DIR: folder });
+  const store = await openStore(config.store, { dataDir: folder, ledger: { parts: (id) => catalog.listParts(id) } });
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();
   const parts: Parts = {
     catalog,
-    store: await openLocalStore({ folder: `${folder}/files` }),
+    store,
     locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId) }),
     digests,
     limits: {
@@ -53,6 +60,7 @@ export async function openHouse(limits: Partial<Limits> = {}): Promise<House> {
   const uploads = createUploads(parts, writers, () => Promise.reject(new Error('not used here')));
   onTestFinished(async () => {
     stopping.abort();
+    await store.close();
     await digests.close();
     await catalog.close();
   });

@@ -7,6 +7,7 @@ import type { Lease } from '../../server/locks/locker.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
 import { makeBytes } from '../support/bytes.ts';
+import { describeOverStores } from '../support/stores.ts';
 import { type House, openHouse } from './support.ts';
 
 const bytes = makeBytes(1000, 56);
@@ -56,38 +57,40 @@ function sweep(house: House): Promise<void> {
   return createSweeper(house.parts, house.writers, house.uploads).run();
 }
 
-test('an upload whose writer is silent expires', async () => {
-  const house = await openHouse({ uploadTtlMs: TTL_MS });
-  const id = await house.begin(bytes);
-  const first = await write(house, id);
-  first.source.end(bytes.subarray(0, 100));
-  await first.ended;
-  const writing = await write(house, id);
-  await passExpiry(house, id);
-  expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
-  const sweeping = sweep(house);
-  expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
-  await expect.poll(async () => (await rowOf(house, id)).state).toBe('expired');
-  house.stop();
-  await sweeping;
-});
-
-test('an upload whose writer has brought bytes since its last commit goes on', async () => {
-  const house = await openHouse({ uploadTtlMs: TTL_MS });
-  const id = await house.begin(bytes);
-  const writing = await write(house, id);
-  writing.source.write(bytes.subarray(0, 100));
-  await passExpiry(house, id);
-  expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
-  const sweeping = sweep(house);
-  expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
-  // In line behind the sweep.
-  const next = await house.writers.acquire(await rowOf(house, id), {
-    signal: new AbortController().signal,
-    onAsked: () => undefined,
+describeOverStores((store) => {
+  test('an upload whose writer is silent expires', async () => {
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
+    const id = await house.begin(bytes);
+    const first = await write(house, id);
+    first.source.end(bytes.subarray(0, 100));
+    await first.ended;
+    const writing = await write(house, id);
+    await passExpiry(house, id);
+    expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
+    const sweeping = sweep(house);
+    expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+    await expect.poll(async () => (await rowOf(house, id)).state).toBe('expired');
+    house.stop();
+    await sweeping;
   });
-  expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
-  await next.release();
-  house.stop();
-  await sweeping;
+
+  test('an upload whose writer has brought bytes since its last commit goes on', async () => {
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
+    const id = await house.begin(bytes);
+    const writing = await write(house, id);
+    writing.source.write(bytes.subarray(0, 100));
+    await passExpiry(house, id);
+    expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
+    const sweeping = sweep(house);
+    expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+    // In line behind the sweep.
+    const next = await house.writers.acquire(await rowOf(house, id), {
+      signal: new AbortController().signal,
+      onAsked: () => undefined,
+    });
+    expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
+    await next.release();
+    house.stop();
+    await sweeping;
+  });
 });

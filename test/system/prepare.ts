@@ -1,0 +1,91 @@
+/** A service's catalog and store, brought by hand to a state that a death between two steps leaves. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Catalog, UploadRecord } from '../../server/catalog/catalog.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { parseConfig } from '../../server/config/parse.ts';
+import type { DigestPool } from '../../stores/digests/digests.ts';
+import { createDigestPool } from '../../stores/digests/pool.ts';
+import type { Store } from '../../stores/store.ts';
+import { openStore } from '../../stores/stores.ts';
+import { md5 } from '../support/bytes.ts';
+import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+
+// This process reaches the double of OSS by its name.
+await import(RESOLVE_HERE);
+
+/** Where a service is to run. */
+export interface House {
+  /** Its data folder. */
+  folder: string;
+  /** Its settings. */
+  env: NodeJS.ProcessEnv;
+}
+
+export interface Open extends House {
+  catalog: Catalog;
+  store: Store;
+  digests: DigestPool;
+}
+
+/** How far a publication came: all bytes committed, made final, or recorded. */
+export type Step = 'received' | 'final' | 'published';
+
+/** Works on catalog and store as the service does, while no service runs on them. */
+export async function prepare(env: NodeJS.ProcessEnv, work: (house: Open) => Promise<void>): Promise<House> {
+  const folder = await makeTempFolder();
+  const catalog = await openSqliteCatalog({ file: join(folder, 'catalog.db') });
+  const digests = createDigestPool(['md5']);
+  const settings = parseConfig({ ...env, DATA_DIR: folder });
+  const store = await openStore(settings.store, { dataDir: folder, ledger: { parts: (id) => catalog.listParts(id) } });
+  try {
+    await work({ folder, env, catalog, store, digests });
+  } finally {
+    await store.close();
+    await digests.close();
+    await catalog.close();
+  }
+  return { folder, env };
+}
+
+/** Takes an upload as far as `step`, with what of its bytes was committed; its id. */
+export async function leaveAt(
+  step: Step,
+  { catalog, store, digests }: Open,
+  bytes: Buffer,
+  filename: string,
+  committed = bytes,
+): Promise<string> {
+  const id = randomUUID();
+  const now = Date.now();
+  const declared = {
+    size: bytes.length,
+    md5: md5(bytes),
+    sha1: null,
+    sha256: null,
+    filename,
+    filetype: null,
+    metadata: '',
+  };
+  await catalog.createUpload({ ...declared, id, owner: 'anyone', createdAt: now, expiresAt: now + 60_000 });
+  const upload = (await catalog.findUpload(id)) as UploadRecord;
+  await store.createUpload(upload);
+  await store.writeUpload(Readable.from([committed]), upload, {
+    digests,
+    signal: new AbortController().signal,
+    maxBytes: bytes.length,
+    commit: async (commit) => {
+      await catalog.commitOffset({ id, epoch: 1, ...commit, lastByteAt: now, expiresAt: now + 60_000 });
+    },
+  });
+  if (step === 'received') return id;
+  const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
+  await store.finalize((await catalog.findUpload(id)) as UploadRecord, key);
+  if (step === 'final') return id;
+  const file = { id: randomUUID(), owner: 'anyone', name: filename, type: null, uploadedAt: now };
+  const content = { md5: md5(bytes), sha1: null, sha256: null, size: bytes.length, variant: 0, key };
+  await catalog.publish({ uploadId: id, epoch: 1, content, file });
+  return id;
+}
