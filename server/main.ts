@@ -11,13 +11,12 @@ import { startService } from './service.ts';
 /** sysexits(3): EX_CONFIG. */
 const EXIT_CONFIG = 78;
 
-// Bodies come as garbage, a MiB per MiB, of which V8 lets up to 32 MiB lie and counts it with the old generation. Whose
-// limit is, while the processors are busy, 8 MiB above what is alive: it then marks all of it 50 times per GiB, at the
-// cost of half a CPU second per 100 MiB. Three times of what is alive, about 60 MiB, holds both.
-setFlagsFromString('--heap-growing-percent=200');
+/** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
+const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
 
 async function main(): Promise<void> {
   const config = parseConfig(readEnv());
+  if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
   const log = createLog(config.logLevel);
   const service = await startService(config, log);
   log.info(

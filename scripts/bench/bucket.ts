@@ -17,6 +17,12 @@ async function send(target: Target, size: number): Promise<void> {
   else await sendFile(target, size);
 }
 
+/** In one request and in parts. */
+async function warmUp(target: Target): Promise<void> {
+  await inParallel(50, 5, () => send(target, 4096));
+  await send(target, 100 * MIB);
+}
+
 const WORKLOADS: Workload[] = [
   {
     name: 'Ceph: 50 x 1 MiB, one after the other',
@@ -37,11 +43,25 @@ export async function benchBucket(folder: string): Promise<void> {
     process.stdout.write(`skipped: ${CEPH_MISSING}\n`);
     return;
   }
+  const rclone = await findRclone(folder);
+  for (const workload of WORKLOADS) {
+    // One for each: its disk holds about 16 GiB.
+    await withRgw((rgw) => {
+      const targets = [
+        ...listServers(rgw),
+        startLibStorage(rgw),
+        ...(rclone ? [startRclone(rgw, rclone, folder)] : []),
+      ];
+      return compare([workload], { folder, targets, disk: true, warmUp });
+    });
+  }
+  await withRgw((rgw) => countRequests(rgw, folder));
+}
+
+async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
   const rgw = await startRgw();
   try {
-    const targets = [...listServers(rgw), startLibStorage(rgw), ...(await listRclone(rgw, folder))];
-    await compare(WORKLOADS, { folder, targets, disk: true, warmUp: (target) => send(target, 4096) });
-    await countRequests(rgw, folder);
+    await use(rgw);
   } finally {
     await rgw.stop();
   }
@@ -70,15 +90,19 @@ function bucketEnv(rgw: RunningRgw, port: number): Record<string, string> {
   };
 }
 
-/** rclone copies files: they lie ready beside, one for each size. */
-async function listRclone(rgw: RunningRgw, folder: string): Promise<StartTarget[]> {
+/** Where rclone is. It copies files: they lie ready in the folder, one for each size. */
+async function findRclone(folder: string): Promise<string | undefined> {
   const rclone = findOnPath('rclone');
-  if (!rclone) return [];
+  if (!rclone) return undefined;
   for (const size of [4096, MIB, 16 * MIB, 100 * MIB, 1024 * MIB]) {
     await makeRandomFile(join(folder, `rclone-${size}`), size);
   }
+  return rclone;
+}
+
+function startRclone(rgw: RunningRgw, rclone: string, folder: string): StartTarget {
   const env = { ...bucketEnv(rgw, rgw.port), RCLONE: rclone, SOURCE: join(folder, 'rclone-') };
-  return [() => startDirect('rclone, no server', 'rclone-client.js', env)];
+  return () => startDirect('rclone, no server', 'rclone-client.js', env);
 }
 
 /** In a run of its own: what counts them would slow them down. */

@@ -1,6 +1,5 @@
 /** Several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { inParallel } from './load.ts';
 import { median, printTable } from './table.ts';
 import { cpuSeconds, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
 
@@ -26,7 +25,7 @@ interface Sample {
 export interface Comparison {
   folder: string;
   targets: StartTarget[];
-  /** Sends one small file: the first requests compile a server's code, and what is measured is one that runs. */
+  /** Sends something like what is measured: the first requests compile a server's code, and what is measured is one that runs. */
   warmUp(target: Target): Promise<unknown>;
   /** Tell how much each process wrote to the local disk. */
   disk?: boolean;
@@ -41,7 +40,7 @@ export async function compare(workloads: Workload[], comparison: Comparison): Pr
       for (const start of comparison.targets) {
         const target = await start(comparison.folder);
         try {
-          await inParallel(50, 5, () => comparison.warmUp(target));
+          await comparison.warmUp(target);
           const sample = await measure(workload, target);
           samples.set(target.name, [...(samples.get(target.name) ?? []), sample]);
         } finally {

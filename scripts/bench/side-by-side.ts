@@ -33,5 +33,9 @@ const WORKLOADS: Workload[] = [
 ];
 
 export function benchSideBySide(folder: string): Promise<void> {
-  return compare(WORKLOADS, { folder, targets: listTargets(), warmUp: (target) => sendFile(target, 4096) });
+  return compare(WORKLOADS, {
+    folder,
+    targets: listTargets(),
+    warmUp: (target) => inParallel(50, 5, () => sendFile(target, 4096)),
+  });
 }
