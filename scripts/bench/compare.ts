@@ -1,7 +1,7 @@
 /** Several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { median, printTable } from './table.ts';
-import { cpuSeconds, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
+import { cpuSeconds, forgetPeakMemory, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** A server that is not done by then is taken for one that never will be. */
@@ -41,6 +41,7 @@ export async function compare(workloads: Workload[], comparison: Comparison): Pr
         const target = await start(comparison.folder);
         try {
           await comparison.warmUp(target);
+          forgetPeakMemory(target.pid);
           const sample = await measure(workload, target);
           samples.set(target.name, [...(samples.get(target.name) ?? []), sample]);
         } finally {

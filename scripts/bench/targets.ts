@@ -1,7 +1,7 @@
 /** The servers that are measured side by side, each a process of its own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -172,6 +172,11 @@ export function cpuSeconds(pid: number): number {
 export function writtenMib(pid: number): number {
   const io = readFileSync(`/proc/${pid}/io`, 'utf8');
   return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / 1024 ** 2;
+}
+
+/** From here on the peak is a new one (proc(5): clear_refs). */
+export function forgetPeakMemory(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 /** Peak resident memory of a process in MiB (proc(5): status, VmHWM). */

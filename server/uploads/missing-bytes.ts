@@ -6,12 +6,14 @@ import type { Parts } from './parts.ts';
 /**
  * Ends it, so that its client begins anew and no sweep tries for ever.
  *
- * @throws `upload_expired`, always.
+ * @throws `upload_expired`; `upload_taken_over` when the lease was lost. One of them always.
  */
 export async function endWithoutBytes(parts: Parts, uploadId: string, epoch: number, cause: unknown): Promise<never> {
-  parts.log.error({ uploadId, err: cause }, 'bytes of an upload are gone');
   const ended = await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes', Date.now());
-  const upload = ended ? await parts.catalog.findUpload(uploadId) : undefined;
+  // Whoever has it now may have published them, and removed what was left.
+  if (!ended) throw new TidemarkError('upload_taken_over', { cause });
+  parts.log.error({ uploadId, err: cause }, 'bytes of an upload are gone');
+  const upload = await parts.catalog.findUpload(uploadId);
   if (upload) await discard(parts, upload, 'remove');
   throw new TidemarkError('upload_expired', { cause });
 }

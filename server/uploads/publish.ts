@@ -66,7 +66,7 @@ async function publishVerified(
   };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const sameMd5 = await catalog.findContents({ md5: computed.md5 });
-    const equal = await findEqual(parts, upload, computed, sameMd5);
+    const equal = await findEqual(parts, upload, epoch, computed, sameMd5);
     const content: Publication['content'] = equal
       ? { id: equal.id }
       : {
@@ -95,6 +95,7 @@ async function publishVerified(
 async function findEqual(
   parts: Parts,
   upload: UploadRecord,
+  epoch: number,
   computed: VerifiedDigests,
   candidates: ContentRecord[],
 ): Promise<ContentRecord | undefined> {
@@ -109,7 +110,7 @@ async function findEqual(
     // Gone by accident: nothing can be proved about them, and nobody is kept from storing them anew.
     if (!theirs) continue;
     try {
-      const ours = await parts.store.readUpload(upload);
+      const ours = await openUpload(parts, upload, epoch);
       if (!ours) return undefined;
       // As long as the content is large. Whoever ends it early leaves an upload that the next start publishes.
       if (await equalStreams(ours, theirs, parts.stopping)) return content;
@@ -119,6 +120,15 @@ async function findEqual(
     parts.log.warn({ uploadId: upload.id, md5: computed.md5 }, 'different bytes with the same MD5: kept apart');
   }
   return undefined;
+}
+
+async function openUpload(parts: Parts, upload: UploadRecord, epoch: number): Promise<Readable | null> {
+  try {
+    return await parts.store.readUpload(upload);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'missing') await endWithoutBytes(parts, upload.id, epoch, error);
+    throw error;
+  }
 }
 
 async function openContent(parts: Parts, content: ContentRecord): Promise<Readable | undefined> {

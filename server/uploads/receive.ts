@@ -56,7 +56,8 @@ export async function receive(
       id,
       epoch: lease.epoch,
       ...progress,
-      lastByteAt: moved ? now : upload.lastByteAt,
+      // A commit may come long after the last byte, when a dead line is let go of.
+      lastByteAt: moved ? writers.lastArrivalAt(id) || now : upload.lastByteAt,
       expiresAt,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');

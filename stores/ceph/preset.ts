@@ -9,6 +9,8 @@ export const CEPH_PRESET: Preset = {
   // 16.2.15 refuses trailing checksums: 411 MissingContentLength on UploadPart.
   checksums: 'WHEN_REQUIRED',
   listsMultiparts: true,
+  // 16.2.15: 500 InternalError, "already in progress", and 404 NoSuchKey to ListParts.
+  hidesGoneMultiparts: true,
   savingHosts: null,
   rangeHeaders: {},
 };

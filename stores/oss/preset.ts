@@ -11,6 +11,7 @@ export const OSS_PRESET: Preset = {
   checksums: 'WHEN_REQUIRED',
   // Not among the calls that the vendor lists.
   listsMultiparts: false,
+  hidesGoneMultiparts: false,
   // Its own domains put `attachment`, without a name, in the place of any other disposition.
   savingHosts: /\.aliyuncs\.com$/,
   // Without it a range that cannot be met is answered with 200 and the whole object.

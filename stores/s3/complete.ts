@@ -32,8 +32,9 @@ export async function completeUpload(objects: Objects, completion: Completion, c
     } catch (error) {
       if (await isThere(objects, completion)) return;
       const cause = error instanceof StoreError ? (error.cause ?? error) : error;
-      // RGW 16 answers so while another call completes it, and for ever when it is gone.
+      // RGW 16 answers so while another call completes it, and also once the multipart upload is gone.
       if (codeOf(cause) === 'InternalError' && (await objects.isMultipartGone(key, multipart))) {
+        // Completed by the other call meanwhile: the object is there before the multipart upload goes.
         if (await isThere(objects, completion)) return;
         throw new StoreError('missing', `completing ${key}: its parts are gone`, cause);
       }

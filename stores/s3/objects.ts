@@ -66,7 +66,7 @@ export interface Objects {
   listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }>;
   /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
   abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
-  /** Whether a multipart upload is not there any more; false where that cannot be told. */
+  /** Whether a multipart upload is not there any more, where completing it does not tell; elsewhere, and where the key may not ask, false. */
   isMultipartGone(key: string, multipart: string): Promise<boolean>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
@@ -255,6 +255,8 @@ export function createObjects(
     },
 
     isMultipartGone: async (key, multipart) => {
+      // Whoever does not know this call may take it for one for the object, which is not there yet.
+      if (!preset.hidesGoneMultiparts) return false;
       try {
         await lookInto(key, multipart);
         return false;

@@ -8,6 +8,7 @@ export const S3_PRESET: Preset = {
   // Parts carry Content-MD5, which all of them check.
   checksums: 'WHEN_REQUIRED',
   listsMultiparts: true,
+  hidesGoneMultiparts: false,
   savingHosts: null,
   rangeHeaders: {},
 };

@@ -28,6 +28,8 @@ export interface Preset {
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
   /** ListMultipartUploads is there: then those whose answer was lost can be found. Not needed for anything else. */
   listsMultiparts: boolean;
+  /** Completing a multipart upload that is gone is answered as if another call were completing it: ListParts tells. */
+  hidesGoneMultiparts: boolean;
   /** Hosts at which browsers save whatever they are sent, under a name of their own unless they are told to save. */
   savingHosts: RegExp | null;
   /** Sent with every ranged read. */

@@ -4,11 +4,11 @@ import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
+import { PART } from '../support/stores.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
 import { expectBytes, offsetOf, openPatch } from './support.ts';
 
 const MIB = 1024 * 1024;
-const PART = 8 * MIB;
 const PATIENCE = { timeout: 20_000 };
 
 for (const { name, missing } of BUCKETS) {

@@ -4,12 +4,12 @@ import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
+import { PART } from '../support/stores.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const MIB = 1024 * 1024;
-const PART = 8 * MIB;
 const SLOW_CLIENTS = 20;
 
 for (const { name, missing } of BUCKETS) {

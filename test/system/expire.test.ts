@@ -7,7 +7,8 @@ import { makeBytes, md5 } from '../support/bytes.ts';
 import { startService } from '../support/service.ts';
 import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
 import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
-import { answered, expectBytes, idOf, offsetOf, openPatch, storedNames } from './support.ts';
+import { leaveAt, prepare } from './prepare.ts';
+import { answered, expectBytes, idOf, listFiles, offsetOf, openPatch, storedNames } from './support.ts';
 
 /** Until the clock has passed what Upload-Expires said. */
 async function passExpiry(header: string | string[] | undefined): Promise<void> {
@@ -97,10 +98,20 @@ describeOverStores((store) => {
     const other = await createUpload(service.url, 5);
     expect(await offsetOf(other)).toBe(0);
   });
+
+  test('an upload that has all its bytes is published at start, however late', async () => {
+    const bytes = makeBytes(200_000, 74);
+    const { folder, env } = await prepare(store.newPlace(), async (house) => {
+      await leaveAt('received', house, bytes, 'late.bin', { livesMs: -60_000 });
+    });
+    service = await store.startService(env, folder);
+    await expect.poll(() => listFiles(service)).toMatchObject([{ name: 'late.bin' }]);
+    const [file] = await listFiles(service);
+    await expectBytes(String(file?.url), bytes);
+  });
 });
 
-// What of it lies in a bucket cannot be made by hand: kill.test.ts comes by its way there.
-test('an upload that has all its bytes is published at start, however late', async () => {
+test('an upload whose last bytes were written and not committed is published at start, however late', async () => {
   const service = await startService({ env: { UPLOAD_TTL: '1s' } });
   onTestFinished(() => service.stop());
   const bytes = makeBytes(200_000, 72);

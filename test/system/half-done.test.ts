@@ -112,6 +112,7 @@ describeOverStores((store) => {
     const place = await prepare(store.newPlace(), async (house) => {
       const ended = await leaveAt('received', house, makeBytes(1000, 3), 'ended.bin');
       await house.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch', Date.now());
+      // A bucket keeps those for some days: they may be another service's.
       if (store.name === 'local') await writeFile(join(house.folder, 'files', `tmp_${randomUUID()}`), 'of no upload');
       kept = await leaveAt('received', house, bytes, 'kept.bin');
     });
@@ -129,12 +130,24 @@ describeOverStores((store) => {
     expect((await send('GET', `${service.url}/api/files`)).body).toContain('"files":[]');
   });
 
+  test('so is one whose bytes are gone and whose content is there already', async () => {
+    let id = '';
+    const place = await prepare(store.newPlace(), async (house) => {
+      await leaveAt('published', house, bytes, 'there.bin');
+      id = await leaveAt('received', house, bytes, 'gone.bin');
+      await house.store.discardUpload((await house.catalog.findUpload(id)) as UploadRecord, 'remove');
+    });
+    const service = await start(place);
+    expect(await head(`${service.url}/uploads/${id}`)).toMatchObject({ status: 410 });
+    expect(await listFiles(service)).toMatchObject([{ name: 'there.bin' }]);
+  });
+
   test('an upload that has all its bytes and cannot be published is never told complete', async () => {
     let id = '';
     const place = await prepare(store.newPlace(), async (house) => {
       // Of a file the rest was written, and the process died before it was committed: a bucket has what is committed.
       const committed = store.name === 'local' ? bytes.subarray(0, 200_000) : bytes;
-      id = await leaveAt('received', house, bytes, 'obstructed.bin', committed);
+      id = await leaveAt('received', house, bytes, 'obstructed.bin', { committed });
       if (store.name === 'local')
         await appendFile(join(house.folder, 'files', `tmp_${id}`), bytes.subarray(committed.length));
     });

@@ -56,7 +56,7 @@ export async function leaveAt(
   { catalog, store, digests }: Open,
   bytes: Buffer,
   filename: string,
-  committed = bytes,
+  { committed = bytes, livesMs = 60_000 }: { committed?: Buffer; livesMs?: number } = {},
 ): Promise<string> {
   const id = randomUUID();
   const now = Date.now();
@@ -69,7 +69,7 @@ export async function leaveAt(
     filetype: null,
     metadata: '',
   };
-  await catalog.createUpload({ ...declared, id, owner: 'anyone', createdAt: now, expiresAt: now + 60_000 });
+  await catalog.createUpload({ ...declared, id, owner: 'anyone', createdAt: now, expiresAt: now + livesMs });
   const upload = (await catalog.findUpload(id)) as UploadRecord;
   await store.createUpload(upload);
   await store.writeUpload(Readable.from([committed]), upload, {
@@ -77,7 +77,7 @@ export async function leaveAt(
     signal: new AbortController().signal,
     maxBytes: bytes.length,
     commit: async (commit) => {
-      await catalog.commitOffset({ id, epoch: 1, ...commit, lastByteAt: now, expiresAt: now + 60_000 });
+      await catalog.commitOffset({ id, epoch: 1, ...commit, lastByteAt: now, expiresAt: now + livesMs });
     },
   });
   if (step === 'received') return id;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { COLLIDING, COLLIDING_MD5 } from '../support/collision.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
 import { createUpload, patch, send } from '../support/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
 
@@ -46,7 +46,7 @@ describeOverStores((store) => {
     });
 
     test('from several clients at once are one content, and a file for each', async () => {
-      const bytes = makeBytes(1_500_000, 41);
+      const bytes = makeBytes(PART + 5, 41);
       const names = ['a.bin', 'b.bin', 'c.txt', 'd'];
       const urls = await Promise.all(names.map((name) => upload(bytes, name)));
       for (const url of urls) await expectBytes(url, bytes);

@@ -92,6 +92,7 @@ describeOverStores((store) => {
     download.on('error', () => undefined);
     download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
     await once(download, 'connect');
+    await until('it is served', () => isConnected(download.localPort, service.port));
     if (store.name === 'local') await until('it has begun', hasOpenFile);
     await until('it is let go', async () => !(await isConnected(download.localPort, service.port)));
     await until('its file is closed', async () => !(await hasOpenFile()));
