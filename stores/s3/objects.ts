@@ -1,17 +1,12 @@
 /** The calls to the bucket, one function each: repeated where that helps, timed, and their errors translated. */
 import { Readable } from 'node:stream';
 import {
-  AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
-  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
-  ListPartsCommand,
-  type ListPartsCommandOutput,
   PutObjectCommand,
   type S3,
   UploadPartCommand,
@@ -19,8 +14,9 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type AddressOptions, type ByteRange, StoreError, type StoredUpload } from '../store.ts';
 import { checkBucket } from './check.ts';
-import { codeOf, describe, toStoreError } from './errors.ts';
-import { type CallOptions, callWithRetries } from './retry.ts';
+import { describe, toStoreError } from './errors.ts';
+import { type Call, createMultiparts, ignoringMissing, type Multiparts } from './multiparts.ts';
+import { callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
 
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
@@ -28,7 +24,6 @@ const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
 /** Of an attempt at sending content, which ends long before when nothing moves. */
 const SENDING_TIMEOUT_MS = 3_600_000;
-const NOT_TO_BE_LISTED = new Set(['AccessDenied', 'NotImplemented', 'MethodNotAllowed']);
 
 /** Bytes in memory, with what proves them. */
 export interface Body {
@@ -52,7 +47,7 @@ export interface OpenObject {
   etag: string;
 }
 
-export interface Objects {
+export interface Objects extends Multiparts {
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
   putFinal(key: string, upload: StoredUpload, body: Body): Promise<void>;
@@ -61,13 +56,6 @@ export interface Objects {
   /** @returns the part's ETag, as the provider wrote it. */
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
-  abortMultipart(key: string, multipart: string): Promise<void>;
-  /** Multipart uploads under way, where the provider lists them and the key may ask; elsewhere none. */
-  listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }>;
-  /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
-  abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
-  /** Whether a multipart upload is not there any more, where completing it does not tell; elsewhere, and where the key may not ask, false. */
-  isMultipartGone(key: string, multipart: string): Promise<boolean>;
   /** Size and owner of an object; undefined when there is none. */
   head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
   /**
@@ -96,17 +84,13 @@ export function createObjects(
   preset: Preset,
   closing: AbortSignal,
 ): Objects {
-  async function call<T>(
-    doing: string,
-    attempt: (options: { abortSignal: AbortSignal }) => Promise<T>,
-    options: CallOptions = {},
-  ): Promise<T> {
+  const call: Call = async (doing, attempt, options = {}) => {
     try {
       return await callWithRetries((abortSignal) => attempt({ abortSignal }), { signal: closing, ...options });
     } catch (error) {
       throw toStoreError(error, doing);
     }
-  }
+  };
 
   /** Content takes as long as its line is slow. */
   async function sendBody<T>(
@@ -158,38 +142,9 @@ export function createObjects(
     } while (ContinuationToken !== undefined);
   }
 
-  async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }> {
-    let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
-    while (preset.listsMultiparts) {
-      const input = { Bucket: bucket, Prefix: prefix, ...from };
-      const page: ListMultipartUploadsCommandOutput | undefined = await ifListed(() =>
-        call('looking for multipart uploads', (options) =>
-          client.send(new ListMultipartUploadsCommand(input), options),
-        ),
-      );
-      for (const { Key, UploadId } of page?.Uploads ?? []) if (Key && UploadId) yield { key: Key, id: UploadId };
-      if (!page?.IsTruncated) return;
-      from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
-    }
-  }
-
-  /** Undefined where the key may not ask. */
-  function lookInto(key: string, multipart: string): Promise<ListPartsCommandOutput | undefined> {
-    const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: 1 };
-    return ifListed(() =>
-      call(`looking into a multipart upload of ${key}`, (options) => client.send(new ListPartsCommand(input), options)),
-    );
-  }
-
-  async function abortMultipart(key: string, multipart: string): Promise<void> {
-    await ignoringMissing(() =>
-      call(`aborting ${key}`, (options) =>
-        client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: multipart }), options),
-      ),
-    );
-  }
-
   return {
+    ...createMultiparts(client, bucket, preset, call),
+
     list,
 
     putTail: (key, body) => put(`storing ${key}`, key, body, {}),
@@ -237,32 +192,6 @@ export function createObjects(
         // Putting many parts together takes its time.
         { timeoutMs: 120_000, attempts: 1 },
       );
-    },
-
-    abortMultipart,
-
-    listMultiparts,
-
-    abortEmptyMultiparts: async (key, but) => {
-      for await (const { key: found, id } of listMultiparts(key)) {
-        if (found !== key || id === but) continue;
-        await ignoringMissing(async () => {
-          const answer = await lookInto(key, id);
-          // One with parts may be what RGW still remembers of the object itself.
-          if (answer && !answer.Parts?.length) await abortMultipart(key, id);
-        });
-      }
-    },
-
-    isMultipartGone: async (key, multipart) => {
-      // Whoever does not know this call may take it for one for the object, which is not there yet.
-      if (!preset.hidesGoneMultiparts) return false;
-      try {
-        await lookInto(key, multipart);
-        return false;
-      } catch (error) {
-        return error instanceof StoreError && error.code === 'missing';
-      }
     },
 
     head: async (key) => {
@@ -342,24 +271,6 @@ export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<s
     },
     { step: 'build', name: 'addHeaders' },
   );
-}
-
-/** Undefined for a key without the right, or a look-alike without the call: what is there stays, and nothing depends on it. */
-async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await list();
-  } catch (error) {
-    if (error instanceof StoreError && NOT_TO_BE_LISTED.has(codeOf(error.cause))) return undefined;
-    throw error;
-  }
-}
-
-async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'missing')) throw error;
-  }
 }
 
 function toBase64(hex: string): string {
