@@ -6,6 +6,7 @@ import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import type { Lease } from '../../server/locks/locker.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import type { Parts } from '../../server/uploads/parts.ts';
+import { endWithoutBytes } from '../../server/uploads/missing-bytes.ts';
 import { finish, receive } from '../../server/uploads/receive.ts';
 import type { Writers } from '../../server/uploads/writers.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
@@ -70,6 +71,12 @@ describeOverStores((store) => {
     expect(await parts.catalog.endUpload(id, lease.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
     expect(await parts.catalog.declareLength(id, lease.epoch, 5)).toBe(false);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
+  });
+
+  test('cannot end it for bytes that are gone: who took it may have published them', async () => {
+    await parts.catalog.nextEpoch(id);
+    await expect(endWithoutBytes(parts, id, lease.epoch, new Error('gone'))).rejects.toEqual(TAKEN_OVER);
+    expect(await parts.catalog.findUpload(id)).toMatchObject({ state: 'receiving' });
   });
 
   test('the one who took it goes on, and all is right', async () => {
