@@ -8,6 +8,8 @@ export interface Line {
   readonly port: number;
   /** Bytes that went towards the service so far. */
   sentBytes(): number;
+  /** Towards the service, in bytes per second, of all connections from now on. */
+  setSpeed(bytesPerSecond: number): void;
   /** Breaks all connections (RST). */
   cut(): void;
   /** From now on nothing passes, in either direction, and nobody is told: a peer that vanished. */
@@ -28,6 +30,7 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
   const pairs = new Set<{ near: Socket; far: Socket; frozen: boolean }>();
   let frozen = false;
   let sent = 0;
+  let speed = bytesPerSecond;
 
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ port: toPort, host: '127.0.0.1', allowHalfOpen: true });
@@ -35,9 +38,15 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
     pairs.add(pair);
     const held = (): boolean => pair.frozen;
     near
-      .pipe(throttle(bytesPerSecond, held, (bytes) => (sent += bytes)))
+      .pipe(
+        throttle(
+          () => speed,
+          held,
+          (bytes) => (sent += bytes),
+        ),
+      )
       .pipe(far)
-      .pipe(throttle(Infinity, held))
+      .pipe(throttle(() => Infinity, held))
       .pipe(near);
     for (const socket of [near, far]) {
       socket.on('error', () => drop(pair));
@@ -61,6 +70,9 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
     url: `http://127.0.0.1:${port}`,
     port,
     sentBytes: () => sent,
+    setSpeed: (next) => {
+      speed = next;
+    },
     cut: () => {
       for (const pair of pairs) drop(pair);
     },
@@ -78,13 +90,14 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
   };
 }
 
-function throttle(bytesPerSecond: number, isHeld: () => boolean, count?: (bytes: number) => void): Transform {
+function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: number) => void): Transform {
   return new Transform({
     highWaterMark: 64 * 1024,
     transform(chunk: Buffer, _encoding, callback) {
       // A frozen line takes the bytes and loses them: its callback is never called.
       if (isHeld()) return;
       count?.(chunk.length);
+      const bytesPerSecond = speed();
       if (bytesPerSecond === Infinity) callback(null, chunk);
       else void wait((chunk.length / bytesPerSecond) * 1000).then(() => callback(null, chunk));
     },

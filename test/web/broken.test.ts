@@ -5,6 +5,7 @@ import { digestOfUrl } from '../../scripts/support/make-file.ts';
 import { putFile, storedNames } from '../http/support.ts';
 import { makeBytes } from '../support/bytes.ts';
 import {
+  CRAWL,
   choose,
   chosen,
   describeInBrowser,
@@ -65,7 +66,9 @@ describeInBrowser('a broken line', () => {
     await page.locator('#summary', { hasText: /^0 of 1 done · \d\.\d MiB\/s · (?:a few|\d+) seconds left$/ }).waitFor();
     expect(await page.title()).toMatch(/^\d+% · Tidemark$/);
     await untilSent(page, 'neap.bin', 0.5);
+    line.setSpeed(CRAWL);
     expect(await reload(page)).toEqual(['beforeunload']);
+    line.setSpeed(Infinity);
     await untilStatus(page, 'neap.bin', /^Interrupted, [\d.]+ MiB of 40\.0 MiB are kept\. Choose the file again/);
     const offsets = sentFrom(page);
     await choose(page, big.path);
@@ -92,6 +95,7 @@ describeInBrowser('a broken line', () => {
     const page = await openPage(line.url);
     await drop(page, [big.path]);
     await untilSent(page, 'dropped.bin', 0.3);
+    line.setSpeed(CRAWL);
     await reload(page);
     const row = upload(page, 'dropped.bin');
     const goOn = row.getByRole('button', { name: /^Go on/ });
@@ -102,8 +106,10 @@ describeInBrowser('a broken line', () => {
 
   test('offline shows as waiting, and it goes on by itself when the line is back', async () => {
     const { service, line, big, page } = await startSending('offline.bin', 30 * MIB, 0.3);
+    line.setSpeed(CRAWL);
     await page.context().setOffline(true);
     line.cut();
+    line.setSpeed(Infinity);
     await untilStatus(page, 'offline.bin', /^Waiting for the connection; it goes on by itself/);
     await page.context().setOffline(false);
     await untilStatus(page, 'offline.bin', /^Done, verified/);
@@ -115,6 +121,7 @@ describeInBrowser('a broken line', () => {
     line.freeze();
     // What is opened from now on passes.
     line.thaw();
+    line.setSpeed(Infinity);
     await untilStatus(page, 'silent.bin', /^Waiting for the connection/, 60_000);
     await untilStatus(page, 'silent.bin', /^Done, verified/, 90_000);
     await putFile(service.url, makeBytes(2_000, 707), { filename: 'told later.txt' });
@@ -129,11 +136,14 @@ describeInBrowser('a broken line', () => {
     const page = await openPage(line.url);
     await choose(page, [big.path, other.path]);
     await untilSent(page, 'paused.bin', 0.2);
-    await untilSent(page, 'cancelled.bin', 0.05);
+    line.setSpeed(CRAWL);
     await press(page, 'paused.bin', /^Pause/);
     await untilStatus(page, 'paused.bin', /^Paused · /);
+    line.setSpeed(8 * MIB);
+    await untilSent(page, 'cancelled.bin', 0.05);
     await press(page, 'cancelled.bin', /^Cancel/);
     await upload(page, 'cancelled.bin').waitFor({ state: 'detached' });
+    line.setSpeed(Infinity);
     await expect
       .poll(async () => (await storedNames(service)).filter((name) => name.startsWith('tmp_')).length)
       .toBe(1);

@@ -8,6 +8,7 @@ import { makeBytes, md5 } from '../support/bytes.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { send } from '../support/tus.ts';
 import {
+  CRAWL,
   choose,
   chosen,
   describeInBrowser,
@@ -100,7 +101,9 @@ describeInBrowser('after a crash', () => {
 
   test('a file that has changed meanwhile is read again, and sent as it is now', async () => {
     const { service, line, big, page } = await startSending('rebuilt.bin', 24 * MIB, 0.2);
+    line.setSpeed(CRAWL);
     await leave(page);
+    line.setSpeed(Infinity);
     const next = await makeRandomFile(big.path, big.size);
     await utimes(big.path, new Date(), new Date(Date.now() + 5_000));
     await page.goto(line.url);
@@ -117,7 +120,9 @@ describeInBrowser('after a crash', () => {
     const { service, line, big, page } = await startSending('stranded.bin', 24 * MIB, 0.1, {
       env: { UPLOAD_TTL: '1s' },
     });
+    line.setSpeed(CRAWL);
     await leave(page);
+    line.setSpeed(Infinity);
     await untilExpired(service);
     await page.goto(line.url);
     await untilStatus(page, 'stranded.bin', /^What was sent has expired\. Choose the file again/);
@@ -132,7 +137,9 @@ describeInBrowser('after a crash', () => {
     const page = await openPage(line.url);
     await drop(page, [big.path.replace(/\/hull\.bin$/, '')]);
     await untilSent(page, 'hull.bin', 0.2);
+    line.setSpeed(CRAWL);
     await leave(page);
+    line.setSpeed(Infinity);
     await page.goto(line.url);
     await untilStatus(page, '/hull.bin', /^Interrupted/);
     await screenshot(page, 'interrupted');

@@ -154,6 +154,9 @@ export function sentFrom(page: Page): number[] {
   return offsets;
 }
 
+/** Bytes per second of a line on which nothing arrives whole before the test has done what it does meanwhile. */
+export const CRAWL = 256 * 1024;
+
 /** A slow line to the service, closed with the test. */
 export async function lineTo(service: RunningService, bytesPerSecond: number): Promise<Line> {
   const line = await openLine({ toPort: service.port, bytesPerSecond });

@@ -5,6 +5,7 @@ import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts'
 import { makeBytes } from '../support/bytes.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import {
+  CRAWL,
   choose,
   chosen,
   describeInBrowser,
@@ -37,9 +38,11 @@ describeInBrowser('trouble', () => {
   });
 
   test('a service that is restarted in order is waited for', async () => {
-    const { service, page } = await startSending('dredged.bin', 24 * MIB, 0.2);
+    const { service, line, page } = await startSending('dredged.bin', 24 * MIB, 0.2);
+    line.setSpeed(CRAWL);
     const offsets = sentFrom(page);
     await service.kill('SIGTERM');
+    line.setSpeed(Infinity);
     await untilStatus(
       page,
       'dredged.bin',
