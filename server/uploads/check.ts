@@ -9,6 +9,8 @@ import type { Writers } from './writers.ts';
 
 /** How recent the last byte must be for an upload to count as being on its way. */
 const LATELY_MS = 30_000;
+/** Unfinished uploads of one MD5 that are looked at: some may be of another size, or expired. */
+const MOST_UPLOADS = 10;
 
 export type Check = (query: CheckQuery) => Promise<CheckResult>;
 
@@ -109,23 +111,24 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
   }
 
   async function findUnfinished(query: CheckQuery): Promise<CheckResult> {
-    const receiving = await catalog.findReceiving({
-      md5: query.md5,
-      ...(limits.instant === 'all' ? {} : { owner: query.owner }),
-      limit: 10,
-    });
+    const { md5, owner } = query;
     const now = Date.now();
-    const meant = receiving.filter(
-      (upload) =>
-        upload.expiresAt > now && (query.size === undefined || upload.size === null || upload.size === query.size),
-    );
-    const uploading = meant.some(({ id, offset, lastByteAt }) => {
-      const lastArrivalAt = Math.max(offset > 0 ? lastByteAt : 0, writers.lastArrivalAt(id));
-      return now - lastArrivalAt < LATELY_MS;
-    });
-    const own = meant.find((upload) => upload.owner === query.owner);
+    const isMeant = (upload: UploadRecord): boolean =>
+      upload.md5 === md5 &&
+      (limits.instant === 'all' || upload.owner === owner) &&
+      (query.size === undefined || upload.size === null || upload.size === query.size);
+    const findMeant = async (of: { owner?: string }): Promise<UploadRecord[]> =>
+      (await catalog.findReceiving({ md5, ...of, limit: MOST_UPLOADS })).filter(
+        (upload) => upload.expiresAt > now && isMeant(upload),
+      );
+    const owned = await findMeant({ owner });
+    // Those with the latest bytes come first: what is older says nothing.
+    const all = limits.instant === 'all' ? await findMeant({}) : owned;
+    const committed = all.filter(({ offset }) => offset > 0).map(({ lastByteAt }) => lastByteAt);
+    const lastArrivalAt = Math.max(0, ...committed, writers.lastArrivalOf(isMeant));
+    const own = owned[0];
     const resume = own ? await resumePoint(own) : null;
-    return { status: uploading ? 'uploading' : 'notfound', resume };
+    return { status: now - lastArrivalAt < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
   async function resumePoint(upload: UploadRecord): Promise<ResumePoint | null> {

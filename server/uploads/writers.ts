@@ -21,6 +21,8 @@ export interface Writers {
   isWanted(id: string): boolean;
   /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
   lastArrivalAt(id: string): number;
+  /** The latest of those of all these uploads. */
+  lastArrivalOf(isMeant: (upload: UploadRecord) => boolean): number;
   /** Bytes came, under the lease held in this process. */
   markArrival(id: string): void;
   /** Whether the upload has all its bytes and its writer is publishing it. */
@@ -40,7 +42,7 @@ export interface Writers {
 }
 
 export function createWriters(parts: Parts): Writers {
-  const held = new Map<string, { released: Promise<void>; lastArrivalAt: number }>();
+  const held = new Map<string, { upload: UploadRecord; released: Promise<void>; lastArrivalAt: number }>();
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
@@ -55,6 +57,7 @@ export function createWriters(parts: Parts): Writers {
     unusedEpochs.delete(upload.id);
     const tracked = await whileWanted(upload.id, async () =>
       track(
+        upload,
         await parts.locker.acquire(upload.id, {
           signal: options.signal,
           timeoutMs: parts.limits.lockTimeoutMs,
@@ -91,9 +94,10 @@ export function createWriters(parts: Parts): Writers {
     }
   }
 
-  function track(lease: Lease): Lease {
+  function track(upload: UploadRecord, lease: Lease): Lease {
     let markReleased: () => void = () => undefined;
-    const entry = { released: new Promise<void>((resolve) => (markReleased = resolve)), lastArrivalAt: 0 };
+    const released = new Promise<void>((resolve) => (markReleased = resolve));
+    const entry = { upload, released, lastArrivalAt: 0 };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,
@@ -146,6 +150,13 @@ export function createWriters(parts: Parts): Writers {
     isHeld: (id) => held.has(id),
     isWanted: (id) => held.has(id) || wanted.has(id),
     lastArrivalAt: (id) => held.get(id)?.lastArrivalAt ?? 0,
+    lastArrivalOf: (isMeant) => {
+      let latest = 0;
+      for (const { upload, lastArrivalAt } of held.values()) {
+        if (lastArrivalAt > latest && isMeant(upload)) latest = lastArrivalAt;
+      }
+      return latest;
+    },
     markArrival: (id) => {
       const entry = held.get(id);
       if (entry) entry.lastArrivalAt = Date.now();

@@ -186,6 +186,19 @@ describe('INSTANT and PUBLIC_READ', () => {
     }
   });
 
+  test('INSTANT=all: one’s own unfinished upload is found, however many others send the same', async () => {
+    const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
+    try {
+      const bytes = makeBytes(3_000, 86);
+      const location = await createUpload(all.url, bytes.length, { md5: md5(bytes) }, ANNA);
+      await patch(location, 0, bytes.subarray(0, 1_000), ANNA);
+      for (let count = 0; count < 12; count++) await createUpload(all.url, bytes.length, { md5: md5(bytes) }, BERT);
+      expect(json(await check(all, bytes, ANNA))).toMatchObject({ resume: { url: location, offset: 1_000 } });
+    } finally {
+      await all.stop();
+    }
+  });
+
   test('INSTANT=off: nothing is here, and equal bytes are stored once all the same', async () => {
     const off = await startService({ env: { INSTANT: 'off' } });
     try {

@@ -92,6 +92,9 @@ describeOverStores((store) => {
       await expect
         .poll(async () => json(await check({ md5: md5(bytes) })))
         .toMatchObject({ status: 'uploading', resume: { url: location } });
+      // Nor does it matter how many others have begun since.
+      for (let count = 0; count < 12; count++) await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+      expect(json(await check({ md5: md5(bytes) }))['status']).toBe('uploading');
       await running.write(bytes.subarray(4_000));
       running.end();
       expect(await running.answer).toMatchObject({ status: 204 });
