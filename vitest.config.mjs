@@ -9,8 +9,10 @@ export default defineConfig({
     globalSetup: './dist/test/support/chromium.js',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What a hang may take, on the slowest machine; nothing is measured by them.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 10_000 } },
     reporters: ['default', './dist/test/support/closing-line-reporter.js'],
   },
 });

@@ -25,7 +25,8 @@ export interface CheckAnswer {
   url?: string;
   file?: RemoteFile;
   /** An unfinished upload of the same content and owner. */
-  resume?: { url: string; offset: number; length: number | null } | null;
+  /** `idle`: whole seconds since its last byte came; an older service does not say. */
+  resume?: { url: string; offset: number; length: number | null; idle?: number } | null;
 }
 
 export interface CheckQuestion {

@@ -150,7 +150,8 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       if (!Number.isSafeInteger(offset)) return;
       observer.onOffset(offset);
       if (String(offset) === answer.headers['upload-length']) return;
-      const verdict = watch(offset);
+      const idle = answer.headers['tidemark-idle'];
+      const verdict = watch(offset, idle === undefined ? undefined : Number(idle));
       if (verdict === 'silent') return;
       if (verdict === 'slow' && !restarted && canStartOver(source)) startOver();
       else if (verdict === 'slow') return;

@@ -149,7 +149,7 @@ async function checkUntilAlone(
     if (isOurs && journalled?.sender === 'ended') return alone;
     // Another run of ours may be slow to bring its first byte; that it is there is known all the same.
     if (answer.status !== 'uploading' && !byOtherRun) return alone;
-    const verdict = watch(resume.offset);
+    const verdict = watch(resume.offset, resume.idle);
     if (verdict === 'silent') return alone;
     if (verdict === 'slow' && !byOtherRun) {
       output.say(`${question.filename}: they come in slowly; sending them as well`);

@@ -7,7 +7,15 @@ import type { Ctx, Handler } from './state.ts';
 
 export type CheckJson =
   | { status: 'exists'; url: string; file?: FileJson }
-  | { status: 'notfound' | 'uploading'; resume?: { url: string; offset: number; length: number | null } };
+  | { status: 'notfound' | 'uploading'; resume?: ResumeJson };
+
+export interface ResumeJson {
+  url: string;
+  offset: number;
+  length: number | null;
+  /** Whole seconds since its last byte came. */
+  idle: number;
+}
 
 export function checkRoute(files: Files): Handler {
   return async (ctx) => {
@@ -37,6 +45,6 @@ export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
   return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };
 }
 
-function describeResume(resume: ResumePoint, baseUrl: string): { url: string; offset: number; length: number | null } {
-  return { url: `${baseUrl}/uploads/${resume.uploadId}`, offset: resume.offset, length: resume.length };
+function describeResume({ uploadId, offset, length, idleSeconds }: ResumePoint, baseUrl: string): ResumeJson {
+  return { url: `${baseUrl}/uploads/${uploadId}`, offset, length, idle: idleSeconds };
 }

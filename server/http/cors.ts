@@ -16,6 +16,7 @@ const EXPOSED = [
   'Tus-Max-Size',
   'Tidemark-File-Id',
   'Tidemark-File-Url',
+  'Tidemark-Idle',
   'X-Request-Id',
   'Content-Range',
   'Content-Disposition',

@@ -5,6 +5,7 @@ import type { Capabilities } from '../../stores/store.ts';
 import type { Uploads } from '../uploads/contract.ts';
 import { readDeclaration } from '../uploads/declaration.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
+import { idleSeconds } from '../uploads/idle.ts';
 import { filePath } from '../uploads/names.ts';
 import { createTusLibrary, type Exchange } from './library.ts';
 import { checkProtocol, hasBody } from './protocol.ts';
@@ -118,6 +119,7 @@ function describeUpload(ctx: Parameters<Middleware>[0], method: string, exchange
   if (method === 'DELETE' || !upload) return;
   // "Expiration": on every answer while the upload is unfinished.
   const unfinished = received ? !received.file : upload.state === 'receiving';
+  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload)));
   if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
   const file = received?.file;
   const fileId = file?.id ?? upload.fileId;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
+import { idleSeconds } from './idle.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import type { Writers } from './writers.ts';
@@ -133,8 +134,13 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
 
   async function resumePoint(upload: UploadRecord): Promise<ResumePoint | null> {
     try {
-      const { id, offset, size } = await uploads.view(upload.id, upload.owner);
-      return { uploadId: id, offset, length: size };
+      const viewed = await uploads.view(upload.id, upload.owner);
+      return {
+        uploadId: viewed.id,
+        offset: viewed.offset,
+        length: viewed.size,
+        idleSeconds: idleSeconds(viewed),
+      };
     } catch (error) {
       parts.log.info({ uploadId: upload.id, err: error }, 'an unfinished upload cannot be resumed');
       return null;

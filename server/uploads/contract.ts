@@ -30,6 +30,7 @@ export interface Uploads {
   /**
    * An upload's state, for its owner. Never waits for a running transfer and never
    * disturbs one; an upload that has all its bytes but no publication is published first.
+   * Its last byte is the last that came, stored or not.
    *
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
@@ -93,6 +94,7 @@ export interface ResumePoint {
   uploadId: string;
   offset: number;
   length: number | null;
+  idleSeconds: number;
 }
 
 /** How an address or an older API names a content: by digest; `variant` only with an MD5. */

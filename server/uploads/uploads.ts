@@ -109,7 +109,8 @@ export function createUploads(
       upload = await current(id, owner);
     }
     await catalog.durable();
-    return upload;
+    // The ledger learns of bytes when they are stored, which may be long after they came.
+    return { ...upload, lastByteAt: Math.max(upload.lastByteAt, writers.lastArrivalAt(id)) };
   }
 
   /**

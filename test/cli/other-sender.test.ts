@@ -54,6 +54,32 @@ describeOverStores((store) => {
     expect(line.sentBytes()).toBeLessThan(SIZE + MIB);
   });
 
+  // A bucket has nothing new of it for longer than silence is borne.
+  test('a slow first run keeps its upload, though no part of it is stored', async () => {
+    const line = await makeLine(service.port, SLOW);
+    let looks = 0;
+    const url = await makeInterceptor(line.url, (message) => {
+      if (message.url?.startsWith('/check')) looks += 1;
+      return null;
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile('slow-run.bin', SIZE);
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    line.setSpeed(MIB / 16);
+    const second = client.start(['upload', '--json', path]);
+    await second.said('by another run of this command; watching');
+    // One a second.
+    await until(() => looks > 20);
+    line.setSpeed(Infinity);
+    const results = await Promise.all([first.done, second.done]);
+    expect(results[0].stderr).not.toContain('someone else');
+    expect(results.map((result) => result.records()[0])).toMatchObject([
+      { status: 'uploaded', sentBytes: SIZE },
+      { status: 'instant' },
+    ]);
+  });
+
   test('the first of two runs is killed: the second goes on at once', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);

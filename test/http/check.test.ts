@@ -72,12 +72,12 @@ describeOverStores((store) => {
       const location = await createUpload(service.url, bytes.length, { md5: md5(bytes), filename: 'part.dat' });
       expect(json(await check({ md5: md5(bytes) }))).toEqual({
         status: 'notfound',
-        resume: { url: location, offset: 0, length: 9_000 },
+        resume: { url: location, offset: 0, length: 9_000, idle: expect.any(Number) },
       });
       await patch(location, 0, bytes.subarray(0, 4_000));
       expect(json(await check({ md5: md5(bytes) }))).toEqual({
         status: 'uploading',
-        resume: { url: location, offset: 4_000, length: 9_000 },
+        resume: { url: location, offset: 4_000, length: 9_000, idle: expect.any(Number) },
       });
       expect(json(await check({ md5: md5(bytes), size: '9001' }))).toEqual({ status: 'notfound' });
       await patch(location, 4_000, bytes.subarray(4_000));

@@ -64,7 +64,7 @@ describeInBrowser('after a crash', () => {
     await page.reload();
     await page.locator('#file-list > li').waitFor();
     expect(await upload(page, 'wreck.bin').count()).toBe(0);
-  }, 90_000);
+  });
 
   test('of the browser: a small file goes on by itself', async () => {
     const service = await startOwn();
@@ -78,7 +78,7 @@ describeInBrowser('after a crash', () => {
     const { page } = await startBrowser(profile);
     await page.goto(line.url);
     await untilStatus(page, 'dinghy.bin', /^Done, verified/);
-  }, 60_000);
+  });
 
   test('of the tab: another tab lists it; one that lives keeps its own', async () => {
     const { line, big, page } = await startSending('capsized.bin', 40 * MIB, 0.1, { bytesPerSecond: 4 * MIB });
