@@ -113,13 +113,13 @@ describe('GET /api/events', () => {
   });
 
   test('it ends when the service stops, which does not wait for it', async () => {
-    const stopped = await startService({});
+    const stopped = await startService({ env: { SHUTDOWN_TIMEOUT: '90s' } });
     onTestFinished(() => stopped.stop());
     const stream = await listen(stopped, {});
     await stream.until(/event: begin/);
     const before = Date.now();
     expect(await stopped.kill('SIGTERM')).toBe(0);
-    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(Date.now() - before).toBeLessThan(30_000);
     await stream.ended;
     expect(stopped.output()).not.toContain('were cut');
   });

@@ -92,7 +92,8 @@ describeOverStores((store) => {
       offset = await offsetOf(direct);
       answer = await patch(direct, offset, bytes.subarray(offset));
     }
-    expect(Date.now() - begun).toBeLessThan(2000);
+    // Neither for the lock, for 10 s, nor for the peer, for 5 minutes.
+    expect(Date.now() - begun).toBeLessThan(9000);
     expect(offset).toBe(900_000);
     await expectBytes(direct, bytes);
     vanished.destroy();
@@ -168,7 +169,7 @@ test.skipIf(!CAN_TRACE)(
     await holder.write(bytes.subarray(1000, 2000));
     await until('the holder has its lease', async () => (await writtenBytes(waited, location)) === 2000);
     // The disk does not come back from syncing what the holder brought.
-    const trace = await injectAt(waited.pid, 'fdatasync', 'delay_enter=4s:when=1', unfinishedPath(waited, location));
+    const trace = await injectAt(waited.pid, 'fdatasync', 'delay_enter=10s:when=1', unfinishedPath(waited, location));
     await holder.write(bytes.subarray(2000, 50_000));
     const begun = Date.now();
     const waiting = Promise.all(Array.from({ length: 5 }, () => patch(location, 1000, bytes.subarray(1000, 2000))));
@@ -179,7 +180,7 @@ test.skipIf(!CAN_TRACE)(
     expect((await ticksOf(waited.pid)) - before).toBeLessThan(50);
     for (const answer of answers) expect(answer).toMatchObject({ status: 423, code: 'upload_locked' });
     expect(Date.now() - begun).toBeGreaterThan(1900);
-    expect(Date.now() - begun).toBeLessThan(3500);
+    expect(Date.now() - begun).toBeLessThan(9000);
 
     // The holder was asked to stop: it commits what it has as soon as it can.
     expect(await answered(holder)).toMatchObject({ status: 423, code: 'upload_taken_over' });
