@@ -3,7 +3,7 @@
 export const LOOK_INTERVAL_MS = 1000;
 /** After so long without a new byte another sender counts as gone. */
 const SILENT_MS = 15_000;
-/** The offset moves by what is recorded, every 10 s where a line is slow: a single record does not show a rate. */
+/** A folder records what came every 10 s at least: a single record does not show a rate. */
 const JUDGED_AFTER_MS = 20_000;
 /** What would take longer is not waited for: a trickle must not keep anyone from sending at full speed. */
 const MOST_TIME_LEFT_MS = 2 * 60_000;
@@ -38,6 +38,8 @@ export function watchOtherSender(size: number | null): Watch {
     const watchedMs = now - beganAt;
     if (watchedMs > MOST_WATCHED_MS) return 'slow';
     if (watchedMs < JUDGED_AFTER_MS || size === null) return 'moving';
+    // Bytes come, but have not yet made up what a bucket takes at once: they show no rate.
+    if (lastOffset === firstOffset && watchedMs < MOST_TIME_LEFT_MS) return 'moving';
     const bytesPerMs = (lastOffset - firstOffset) / watchedMs;
     return size - lastOffset > bytesPerMs * MOST_TIME_LEFT_MS ? 'slow' : 'moving';
   };

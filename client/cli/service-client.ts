@@ -24,8 +24,7 @@ export interface CheckAnswer {
   status: 'exists' | 'notfound' | 'uploading';
   url?: string;
   file?: RemoteFile;
-  /** An unfinished upload of the same content and owner. */
-  /** `idle`: whole seconds since its last byte came; an older service does not say. */
+  /** An unfinished upload of the same content and owner; `idle`: seconds since its last byte, which an older service does not say. */
   resume?: { url: string; offset: number; length: number | null; idle?: number } | null;
 }
 

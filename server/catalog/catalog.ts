@@ -84,6 +84,20 @@ export interface OffsetCommit {
   part?: PartRecord;
 }
 
+/** Unfinished uploads of a content. */
+export interface ReceivingQuery {
+  /** As it was declared. */
+  md5: string;
+  /** Null: of anyone. */
+  owner: string | null;
+  /** Null: of any size. An upload whose length is deferred may be of each. */
+  size: number | null;
+  /** 1 for those that have bytes, 0 for all. */
+  minOffset: number;
+  /** Those that expire later alone. */
+  now: number;
+}
+
 export interface Digests {
   md5: string;
   sha1: string | null;
@@ -175,8 +189,8 @@ export interface Catalog {
   ): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
-  /** Receiving uploads that declared this MD5, the one with the latest bytes first. */
-  findReceiving(query: { md5: string; owner?: string; limit: number }): Promise<UploadRecord[]>;
+  /** The receiving upload, of those that `query` means, that has the latest bytes. */
+  findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
   /** Receiving uploads whose time is up, the oldest first. */
   listExpired(now: number, limit: number): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes. */

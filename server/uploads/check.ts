@@ -1,7 +1,7 @@
 /** The pre-check: is this content here already, or on its way? */
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../stores/store.ts';
-import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord, ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
 import { checkName, typeOfName } from './names.ts';
@@ -10,8 +10,6 @@ import type { Writers } from './writers.ts';
 
 /** How recent the last byte must be for an upload to count as being on its way. */
 const LATELY_MS = 30_000;
-/** Unfinished uploads of one MD5 that are looked at: some may be of another size, or expired. */
-const MOST_UPLOADS = 10;
 
 export type Check = (query: CheckQuery) => Promise<CheckResult>;
 
@@ -111,30 +109,37 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
     return record && { record, isNew: record.id === id };
   }
 
-  async function findUnfinished(query: CheckQuery): Promise<CheckResult> {
-    const { md5, owner } = query;
-    const now = Date.now();
-    const isMeant = (upload: UploadRecord): boolean =>
-      upload.md5 === md5 &&
-      (limits.instant === 'all' || upload.owner === owner) &&
-      (query.size === undefined || upload.size === null || upload.size === query.size);
-    const findMeant = async (of: { owner?: string }): Promise<UploadRecord[]> =>
-      (await catalog.findReceiving({ md5, ...of, limit: MOST_UPLOADS })).filter(
-        (upload) => upload.expiresAt > now && isMeant(upload),
-      );
-    const owned = await findMeant({ owner });
-    // Those with the latest bytes come first: what is older says nothing.
-    const all = limits.instant === 'all' ? await findMeant({}) : owned;
-    const committed = all.filter(({ offset }) => offset > 0).map(({ lastByteAt }) => lastByteAt);
-    const lastArrivalAt = Math.max(0, ...committed, writers.lastArrivalOf(isMeant));
-    const own = owned[0];
-    const resume = own ? await resumePoint(own) : null;
-    return { status: now - lastArrivalAt < LATELY_MS ? 'uploading' : 'notfound', resume };
+  async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<CheckResult> {
+    const size = query.size ?? null;
+    const own = await findLatest({ md5, owner, size });
+    const latest = limits.instant === 'all' ? await findLatest({ md5, owner: null, size }) : own;
+    const resume = own ? await resumePoint(own.uploadId, owner) : null;
+    return { status: latest && Date.now() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
-  async function resumePoint(upload: UploadRecord): Promise<ResumePoint | null> {
+  /** Of the unfinished uploads that are meant, the one whose last byte came latest; 0 where none has come. */
+  async function findLatest(
+    meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size'>,
+  ): Promise<{ uploadId: string; byteAt: number } | undefined> {
+    const { md5, owner, size } = meant;
+    const arrival = writers.findLastArrival(
+      (upload) =>
+        upload.md5 === md5 &&
+        (owner === null || upload.owner === owner) &&
+        (size === null || upload.size === null || upload.size === size),
+    );
+    const query = { ...meant, now: Date.now() };
+    const stored = await catalog.findReceiving({ ...query, minOffset: 1 });
+    // What has come may not be stored yet; what came to another process is seen once it is.
+    if (arrival && arrival.at >= (stored?.lastByteAt ?? 0)) return { uploadId: arrival.upload.id, byteAt: arrival.at };
+    if (stored) return { uploadId: stored.id, byteAt: stored.lastByteAt };
+    const empty = await catalog.findReceiving({ ...query, minOffset: 0 });
+    return empty && { uploadId: empty.id, byteAt: 0 };
+  }
+
+  async function resumePoint(uploadId: string, owner: string): Promise<ResumePoint | null> {
     try {
-      const viewed = await uploads.view(upload.id, upload.owner);
+      const viewed = await uploads.view(uploadId, owner);
       return {
         uploadId: viewed.id,
         offset: viewed.offset,
@@ -142,7 +147,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
         idleSeconds: idleSeconds(viewed),
       };
     } catch (error) {
-      parts.log.info({ uploadId: upload.id, err: error }, 'an unfinished upload cannot be resumed');
+      parts.log.info({ uploadId, err: error }, 'an unfinished upload cannot be resumed');
       return null;
     }
   }

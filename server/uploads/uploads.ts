@@ -147,6 +147,7 @@ export function createUploads(
   async function declareLength(id: string, lease: Lease, size: number): Promise<void> {
     refuseTooLarge(size);
     if (!(await catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
+    writers.markLength(id, size);
   }
 
   async function terminate(id: string, lease: Lease): Promise<void> {

@@ -21,8 +21,8 @@ export interface Writers {
   isWanted(id: string): boolean;
   /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
   lastArrivalAt(id: string): number;
-  /** The latest of those of all these uploads. */
-  lastArrivalOf(isMeant: (upload: UploadRecord) => boolean): number;
+  /** The upload, of those that are meant, whose last byte came latest in this process, and when. */
+  findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
   /** Bytes came, under the lease held in this process. */
   markArrival(id: string): void;
   /** Whether the upload has all its bytes and its writer is publishing it. */
@@ -33,6 +33,8 @@ export interface Writers {
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload may differ from the catalog. */
   needsRecovery(id: string): boolean;
+  /** A deferred length was declared, under the lease held in this process. */
+  markLength(id: string, size: number): void;
   /** The upload was just created: the catalog has it right, and nobody has had its epoch. */
   markCreated(upload: UploadRecord): void;
   /** The upload may be ahead of the catalog: a write failed half-way. */
@@ -41,8 +43,17 @@ export interface Writers {
   forget(id: string): void;
 }
 
+/** What an upload is of. */
+export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'size'>;
+
+export interface Arrival {
+  upload: Declared;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
 export function createWriters(parts: Parts): Writers {
-  const held = new Map<string, { upload: UploadRecord; released: Promise<void>; lastArrivalAt: number }>();
+  const held = new Map<string, { upload: Declared; released: Promise<void>; lastArrivalAt: number }>();
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
@@ -97,7 +108,8 @@ export function createWriters(parts: Parts): Writers {
   function track(upload: UploadRecord, lease: Lease): Lease {
     let markReleased: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (markReleased = resolve));
-    const entry = { upload, released, lastArrivalAt: 0 };
+    const { id, owner, md5, size } = upload;
+    const entry = { upload: { id, owner, md5, size }, released, lastArrivalAt: 0 };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,
@@ -150,16 +162,20 @@ export function createWriters(parts: Parts): Writers {
     isHeld: (id) => held.has(id),
     isWanted: (id) => held.has(id) || wanted.has(id),
     lastArrivalAt: (id) => held.get(id)?.lastArrivalAt ?? 0,
-    lastArrivalOf: (isMeant) => {
-      let latest = 0;
-      for (const { upload, lastArrivalAt } of held.values()) {
-        if (lastArrivalAt > latest && isMeant(upload)) latest = lastArrivalAt;
+    findLastArrival: (isMeant) => {
+      let latest: Arrival | undefined;
+      for (const { upload, lastArrivalAt: at } of held.values()) {
+        if (at > (latest?.at ?? 0) && isMeant(upload)) latest = { upload, at };
       }
       return latest;
     },
     markArrival: (id) => {
       const entry = held.get(id);
       if (entry) entry.lastArrivalAt = Date.now();
+    },
+    markLength: (id, size) => {
+      const entry = held.get(id);
+      if (entry) entry.upload.size = size;
     },
     isPublishing: (id) => publications.has(id),
     publishing: async (id, publication) => {

@@ -1,6 +1,6 @@
 /** Uploads: their life up to publication. */
 import { describe, expect, it } from 'vitest';
-import { CatalogError } from '../../server/catalog/catalog.ts';
+import { CatalogError, type ReceivingQuery } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
 import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile, newUpload } from './fixtures.ts';
 
@@ -164,21 +164,28 @@ export function describeUploads(current: Current): void {
       expect(await catalog.declareLength(id, 2, 100)).toBe(false);
     });
 
-    it('are found by declared MD5 while receiving, the latest bytes first', async () => {
+    it('are found by declared MD5 while receiving: the one with the latest bytes, of those that are meant', async () => {
       const { catalog } = current();
       const md5 = md5Of('shared');
-      const early = await addUpload(catalog, { md5 });
-      const late = await addUpload(catalog, { md5, owner: 'bob' });
-      const ended = await addUpload(catalog, { md5 });
-      await addUpload(catalog, { md5: md5Of('other') });
+      const early = await addUpload(catalog, { md5, size: 100 });
+      const late = await addUpload(catalog, { md5, size: 100, owner: 'bob' });
+      const deferred = await addUpload(catalog, { md5, size: null, createdAt: T0 + 30 });
+      const ended = await addUpload(catalog, { md5, size: 100 });
+      await addUpload(catalog, { md5: md5Of('other'), size: 100, createdAt: T0 + 40 });
       await catalog.commitOffset(commitTo(early, 10));
-      await catalog.commitOffset(commitTo(late, 20));
+      await catalog.commitOffset(commitTo(late, 20, { expiresAt: T0 + 900 }));
       await catalog.endUpload(ended, 1, 'terminated', null, T0);
-      const ids = async (query: { owner?: string; limit: number }) =>
-        (await catalog.findReceiving({ md5, ...query })).map((upload) => upload.id);
-      expect(await ids({ limit: 10 })).toEqual([late, early]);
-      expect(await ids({ limit: 1 })).toEqual([late]);
-      expect(await ids({ owner: 'ann', limit: 10 })).toEqual([early]);
+      const found = async (query: Partial<ReceivingQuery>) =>
+        (await catalog.findReceiving({ md5, owner: null, size: null, minOffset: 1, now: T0, ...query }))?.id;
+      expect(await found({})).toBe(late);
+      expect(await found({ owner: 'ann' })).toBe(early);
+      expect(await found({ size: 100 })).toBe(late);
+      expect(await found({ size: 101 })).toBeUndefined();
+      expect(await found({ now: T0 + 900 })).toBe(early);
+      // One that was begun later and has nothing is no better.
+      expect(await found({ minOffset: 0 })).toBe(deferred);
+      expect(await found({ minOffset: 0, size: 101 })).toBe(deferred);
+      expect(await found({ minOffset: 0, owner: 'carl' })).toBeUndefined();
     });
 
     it('are listed once their time is up, the oldest first', async () => {

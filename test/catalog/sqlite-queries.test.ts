@@ -58,8 +58,7 @@ describe('queries of an SQLite catalog', () => {
     await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
     await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
     await catalog.listParts(id);
-    await catalog.findReceiving({ md5, limit: 10 });
-    await catalog.findReceiving({ md5, owner: 'ann', limit: 10 });
+    await catalog.findReceiving({ md5, owner: 'ann', size: null, minOffset: 0, now: T0 });
     await catalog.listExpired(T0, 10);
     await catalog.listUnpublished(10);
     await catalog.filterReceiving([id, 'another']);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { type Answer, createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { openPatch } from '../system/support.ts';
 import { bearer, filePart, json, putFile, sendForm, storedNames } from './support.ts';
 
 const ANNA = bearer('annas-secret-1');
@@ -110,6 +111,16 @@ describe('two owners', () => {
     expect((await send('GET', location, { headers: ANNA })).status).toBe(200);
   });
 
+  test('do not learn what the other is sending', async () => {
+    const bytes = makeBytes(3_000, 87);
+    const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) }, ANNA);
+    const running = openPatch(location, 0, bytes.length, ANNA);
+    await running.write(bytes.subarray(0, 1_000));
+    await expect.poll(async () => json(await check(service, bytes, ANNA))['status']).toBe('uploading');
+    expect(json(await check(service, bytes, BERT))).toEqual({ status: 'notfound' });
+    running.destroy();
+  });
+
   test("do not see, rename or delete each other's files; an unknown one answers the same", async () => {
     const bytes = makeBytes(3_000, 82);
     const stored = await putFile(service.url, bytes, { filename: 'annas.txt' }, ANNA);
@@ -193,7 +204,9 @@ describe('INSTANT and PUBLIC_READ', () => {
       const location = await createUpload(all.url, bytes.length, { md5: md5(bytes) }, ANNA);
       await patch(location, 0, bytes.subarray(0, 1_000), ANNA);
       for (let count = 0; count < 12; count++) await createUpload(all.url, bytes.length, { md5: md5(bytes) }, BERT);
-      expect(json(await check(all, bytes, ANNA))).toMatchObject({ resume: { url: location, offset: 1_000 } });
+      const resume = { url: location, offset: 1_000 };
+      expect(json(await check(all, bytes, ANNA))).toMatchObject({ status: 'uploading', resume });
+      expect(json(await check(all, bytes, BERT))).toMatchObject({ status: 'uploading', resume: { offset: 0 } });
     } finally {
       await all.stop();
     }

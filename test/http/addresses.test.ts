@@ -225,6 +225,7 @@ describe('other origins, with tokens', () => {
           'Tus-Version',
           'Tidemark-File-Id',
           'Tidemark-File-Url',
+          'Tidemark-Idle',
           'X-Request-Id',
           'Content-Range',
           'Content-Disposition',

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { type Answer, createUpload, patch, send } from '../support/tus.ts';
+import { type Answer, createUpload, encodeMetadata, patch, send, TUS } from '../support/tus.ts';
 import { openPatch } from '../system/support.ts';
 import { json, putFile } from './support.ts';
 
@@ -94,11 +94,38 @@ describeOverStores((store) => {
         .toMatchObject({ status: 'uploading', resume: { url: location } });
       // Nor does it matter how many others have begun since.
       for (let count = 0; count < 12; count++) await createUpload(service.url, bytes.length, { md5: md5(bytes) });
-      expect(json(await check({ md5: md5(bytes) }))['status']).toBe('uploading');
+      expect(json(await check({ md5: md5(bytes), size: '9000' }))).toMatchObject({
+        status: 'uploading',
+        resume: { url: location },
+      });
+      expect(json(await check({ md5: md5(bytes), size: '9001' }))).toEqual({ status: 'notfound' });
       await running.write(bytes.subarray(4_000));
       running.end();
       expect(await running.answer).toMatchObject({ status: 204 });
       expect(json(await check({ md5: md5(bytes) }))['status']).toBe('exists');
+    });
+
+    test('an upload with bytes is resumed, however many have been begun since', async () => {
+      const bytes = makeBytes(9_000, 36);
+      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+      await patch(location, 0, bytes.subarray(0, 4_000));
+      for (let count = 0; count < 12; count++) await createUpload(service.url, 8_000 + count, { md5: md5(bytes) });
+      const resume = { url: location, offset: 4_000 };
+      expect(json(await check({ md5: md5(bytes) }))).toMatchObject({ status: 'uploading', resume });
+      expect(json(await check({ md5: md5(bytes), size: '9000' }))).toMatchObject({ status: 'uploading', resume });
+    });
+
+    test('a length declared late counts as one declared at once', async () => {
+      const bytes = makeBytes(9_000, 37);
+      const created = await send('POST', `${service.url}/uploads`, {
+        headers: { ...TUS, 'Upload-Defer-Length': '1', 'Upload-Metadata': encodeMetadata({ md5: md5(bytes) }) },
+      });
+      const location = created.headers.location ?? '';
+      const running = openPatch(location, 0, bytes.length, { 'Upload-Length': '9000' });
+      await running.write(bytes.subarray(0, 4_000));
+      await expect.poll(async () => json(await check({ md5: md5(bytes), size: '9000' }))['status']).toBe('uploading');
+      expect(json(await check({ md5: md5(bytes), size: '9001' }))).toEqual({ status: 'notfound' });
+      running.destroy();
     });
 
     test('a filename gives the owner a file, once; HEAD never does', async () => {

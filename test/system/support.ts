@@ -29,11 +29,20 @@ export interface OpenPatch {
  *
  * @param length - bytes it announces; without it the body is chunked.
  */
-export function openPatch(location: string, offset: number, length?: number): OpenPatch {
+export function openPatch(
+  location: string,
+  offset: number,
+  length?: number,
+  headers: Record<string, string> = {},
+): OpenPatch {
   const request = httpRequest(location, {
     method: 'PATCH',
     agent: false,
-    headers: { ...patchHeaders(offset), ...(length === undefined ? {} : { 'Content-Length': String(length) }) },
+    headers: {
+      ...patchHeaders(offset),
+      ...(length === undefined ? {} : { 'Content-Length': String(length) }),
+      ...headers,
+    },
   });
   request.flushHeaders();
   const answer = new Promise<Answer | Error>((resolve) => {

@@ -1,7 +1,7 @@
 /** Uploads and their parts. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, NewUpload, OffsetCommit, PartRecord, UploadState } from '../catalog.ts';
+import type { Catalog, NewUpload, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 
@@ -162,17 +162,16 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
 
   const receiving = db.selectFrom('uploads').select(RECORD).where('state', '=', RECEIVING);
 
-  const selectByMd5 = prepare((by: { md5: string; limit: number }) =>
-    receiving.where('md5', '=', by.md5).orderBy('last_byte_at', 'desc').orderBy('id', 'desc').limit(by.limit),
-  );
-
-  const selectByMd5AndOwner = prepare((by: { md5: string; owner: string; limit: number }) =>
+  const selectByMd5 = prepare((by: ReceivingQuery) =>
     receiving
       .where('md5', '=', by.md5)
-      .where('owner', '=', by.owner)
+      .where('owner', '=', (eb) => eb.fn.coalesce(eb.val(by.owner), 'owner'))
+      .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
+      .where('offset', '>=', by.minOffset)
+      .where('expires_at', '>', by.now)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(by.limit),
+      .limit(1),
   );
 
   const selectExpired = prepare((by: { now: number; limit: number }) =>
@@ -242,10 +241,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       return selectParts.rows(db, { id });
     },
 
-    findReceiving({ md5, owner, limit }) {
-      return owner === undefined
-        ? selectByMd5.rows(db, { md5, limit })
-        : selectByMd5AndOwner.rows(db, { md5, owner, limit });
+    findReceiving(query) {
+      return selectByMd5.first(db, query);
     },
 
     listExpired(now, limit) {
