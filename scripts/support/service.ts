@@ -1,11 +1,11 @@
 /** A real service process for tests, benchmarks and chaos: started, killed, started again on the same data. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
@@ -89,20 +89,6 @@ export async function startService({ env = {}, dataDir }: ServiceOptions = {}): 
       if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port of the loopback address that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        resolve(typeof address === 'object' && address ? address.port : 0);
-      });
-    });
-  });
 }
 
 async function untilReady(url: string, child: ChildProcess, output: () => string): Promise<void> {

@@ -153,9 +153,14 @@ describeInBrowser('a broken line', () => {
   });
 
   test('an upload that expired meanwhile is sent from the start, and says so', async () => {
-    const { service, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
-    await press(page, 'late.bin', /^Pause/);
-    await untilExpired(service);
+    const { service, line, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
+    line.setSpeed(CRAWL);
+    await untilExpired(service, async () => {
+      await press(page, 'late.bin', /^Pause/);
+      await untilStatus(page, 'late.bin', /^Paused · /);
+      line.setSpeed(8 * MIB);
+    });
+    line.setSpeed(Infinity);
     await press(page, 'late.bin', /^Resume/);
     await untilStatus(page, 'late.bin', /^What was sent before had expired; sent from the start/);
     await file(page, 'late.bin').waitFor();

@@ -121,9 +121,10 @@ describeInBrowser('after a crash', () => {
       env: { UPLOAD_TTL: '1s' },
     });
     line.setSpeed(CRAWL);
-    await leave(page);
-    line.setSpeed(Infinity);
-    await untilExpired(service);
+    await untilExpired(service, async () => {
+      await leave(page);
+      line.setSpeed(Infinity);
+    });
     await page.goto(line.url);
     await untilStatus(page, 'stranded.bin', /^What was sent has expired\. Choose the file again/);
     await choose(page, big.path);

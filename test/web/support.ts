@@ -200,10 +200,12 @@ export async function startSending(
   return { service, line, big, page };
 }
 
-/** Waits until the one upload of the service, whose sender has left, has expired; then it has its usual patience. */
-export async function untilExpired(service: RunningService): Promise<void> {
-  const [name = ''] = await storedNames(service);
+/** Has the sender of the one upload of the service leave, and waits until it has expired; then it has its usual patience. */
+export async function untilExpired(service: RunningService, leave: () => Promise<void>): Promise<void> {
+  // While bytes come, it is there.
+  const [name = 'none'] = await storedNames(service);
   const address = `${service.url}/uploads/${name.replace('tmp_', '')}`;
+  await leave();
   await expect.poll(async () => (await head(address)).status, { timeout: 20_000 }).toBe(410);
   // Bytes that are on their way are committed at longer intervals than a life of a second.
   await service.restart({});

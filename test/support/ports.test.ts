@@ -1,0 +1,22 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { freePort } from '../../scripts/support/ports.ts';
+
+const EACH = 300;
+
+test('no port is given out twice, by two processes at once', async () => {
+  const module = new URL('../../scripts/support/ports.js', import.meta.url).href;
+  // Lives until it is told that the other has chosen, too.
+  const code = `import { freePort } from '${module}';
+    const ports = [];
+    for (let count = 0; count < ${EACH}; count++) ports.push(await freePort());
+    process.stdout.write(JSON.stringify(ports));
+    process.stdin.resume();`;
+  const other = promisify(execFile)(process.execPath, ['--input-type=module', '-e', code]);
+  const ports: number[] = [];
+  for (let count = 0; count < EACH; count++) ports.push(await freePort());
+  other.child.stdin?.end();
+  ports.push(...(JSON.parse((await other).stdout) as number[]));
+  expect(new Set(ports).size).toBe(2 * EACH);
+});
