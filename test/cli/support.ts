@@ -178,9 +178,16 @@ export async function makeInterceptor(
   const server = createServer((incoming, outgoing) => {
     const instead = intercept(incoming);
     if (instead && 'status' in instead) {
-      incoming.resume();
-      outgoing.writeHead(instead.status, { 'Content-Type': 'application/json', Connection: 'close' });
-      outgoing.end(instead.body === undefined ? '' : JSON.stringify(instead.body));
+      const body = instead.body === undefined ? '' : JSON.stringify(instead.body);
+      outgoing.writeHead(instead.status, {
+        'Content-Type': 'application/json',
+        'Content-Length': Buffer.byteLength(body),
+        Connection: 'close',
+      });
+      outgoing.flushHeaders();
+      outgoing.write(body);
+      // A connection that is closed while the client still sends may cost it the answer.
+      incoming.resume().once('close', () => outgoing.end());
       return;
     }
     const url = new URL(incoming.url ?? '/', serviceUrl);
