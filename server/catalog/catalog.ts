@@ -189,7 +189,7 @@ export interface Catalog {
   ): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
-  /** The receiving upload, of those that `query` means, that has the latest bytes. */
+  /** The receiving upload, of those that `query` means, whose last byte came latest; one without bytes counts from when it was begun. */
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
   /** Receiving uploads whose time is up, the oldest first. */
   listExpired(now: number, limit: number): Promise<UploadRecord[]>;
