@@ -6,7 +6,7 @@ import { makeRandomFile } from '../support/make-file.ts';
 import { compare, type Workload } from './compare.ts';
 import { inParallel, sendFile } from './load.ts';
 import { printTable } from './table.ts';
-import { findOnPath, startDirect, startScript, startTidemark, type StartTarget, type Target } from './targets.ts';
+import { findOnPath, listBuilds, startDirect, startScript, type StartTarget, type Target } from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** Of the files whose requests are counted. */
@@ -71,7 +71,7 @@ async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
 function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
   const env = bucketEnv(rgw, port);
   return [
-    (folder) => startTidemark(folder, { STORE: 'ceph', ...env }),
+    ...listBuilds({ STORE: 'ceph', ...env }),
     (folder) => startScript('@tus/server + S3Store', 'plain-s3-server.js', 'tus', folder, env),
   ];
 }

@@ -4,6 +4,7 @@
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side and bucket parts (default 3).
  * BENCH_ONLY: of these two parts only workloads with this in their name.
+ * BENCH_BEFORE: dist folder of another build, which these two parts measure too.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';

@@ -3,7 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve as toAbsolute } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/ports.ts';
@@ -23,11 +23,24 @@ export interface Target {
 export type StartTarget = (workFolder: string) => Promise<Target>;
 
 /** tidemark itself. */
-export async function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}): Promise<Target> {
+export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}): Promise<Target> {
+  return startBuild('tidemark', workFolder, { env });
+}
+
+/** A build of tidemark: this one, or the one whose entry is given. */
+async function startBuild(
+  name: string,
+  workFolder: string,
+  { env = {}, main }: { env?: NodeJS.ProcessEnv; main?: string },
+): Promise<Target> {
   const folder = await mkdtemp(join(workFolder, 'tidemark-'));
-  const service = await startService({ dataDir: folder, env: { LOG_LEVEL: 'warn', ...env } });
+  const service = await startService({
+    dataDir: folder,
+    env: { LOG_LEVEL: 'warn', ...env },
+    ...(main === undefined ? {} : { main }),
+  });
   return {
-    name: 'tidemark',
+    name,
     url: `${service.url}/uploads`,
     protocol: 'tus',
     pid: service.pid,
@@ -38,11 +51,25 @@ export async function startTidemark(workFolder: string, env: NodeJS.ProcessEnv =
   };
 }
 
+/** The build in the folder BENCH_BEFORE, where one is named: what it does, this build is compared with. */
+export function listBuilds(env: NodeJS.ProcessEnv = {}): StartTarget[] {
+  const before = process.env['BENCH_BEFORE'];
+  return [
+    (folder) => startTidemark(folder, env),
+    ...(before
+      ? [
+          (folder: string) =>
+            startBuild('tidemark before', folder, { env, main: toAbsolute(before, 'server', 'main.js') }),
+        ]
+      : []),
+  ];
+}
+
 /** Everything that can be measured on this machine, tidemark first. */
 export function listTargets(): StartTarget[] {
   const tusd = findOnPath('tusd');
   return [
-    (folder) => startTidemark(folder),
+    ...listBuilds(),
     (folder) => startScript('@tus/server + FileStore', 'plain-server.js', 'tus', folder),
     (folder) => startScript('bare PUT sink', 'sink-server.js', 'put', folder),
     ...(tusd ? [(folder: string) => startTusd(tusd, folder)] : []),

@@ -29,6 +29,8 @@ export interface RunningService {
 export interface ServiceOptions {
   env?: NodeJS.ProcessEnv;
   dataDir?: string;
+  /** The entry of another build of the service; this build's by default. */
+  main?: string;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface ServiceOptions {
  *
  * @throws Error with the service's output when it ends or is not ready in time.
  */
-export async function startService({ env = {}, dataDir }: ServiceOptions = {}): Promise<RunningService> {
+export async function startService({ env = {}, dataDir, main = MAIN }: ServiceOptions = {}): Promise<RunningService> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'tidemark-test-')));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -45,7 +47,7 @@ export async function startService({ env = {}, dataDir }: ServiceOptions = {}): 
   let settings = env;
 
   async function start(): Promise<void> {
-    child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+    child = spawn(process.execPath, ['--enable-source-maps', main], {
       // Away from the checkout, so that no .env of a developer counts.
       cwd: tmpdir(),
       env: { PATH: process.env['PATH'], LISTEN: '127.0.0.1', HTTP_PORT: String(port), DATA_DIR: folder, ...settings },
