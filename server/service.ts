@@ -16,6 +16,7 @@ import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
+import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
@@ -66,9 +67,11 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await makeFolder(dirname(config.database.file));
     const catalog = await openSqliteCatalog({ file: config.database.file });
     opened.push(() => catalog.close());
+    const clock = await startClock(config, catalog, log);
     const store = await openStore(config.store, {
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id) },
+      now: () => clock.earliest(),
     });
     opened.push(() => store.close());
     const digests = createDigestPool(config.digests);
@@ -83,6 +86,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       catalog,
       store,
       locker,
+      clock,
       digests,
       log,
       limits: {
@@ -105,6 +109,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     const app = createApp({
       config,
+      clock,
       uploads,
       files,
       events: parts.events,
@@ -116,6 +121,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         uploads,
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
+        clock,
       }),
       tusVersion: TUS_VERSION,
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
