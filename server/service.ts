@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import { type Store, StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
+import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
@@ -20,6 +21,7 @@ import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
+import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
@@ -38,6 +40,8 @@ const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
   readonly localUrl: string;
+  /** Resolves, with why, when it cannot go on: it is to be stopped, and the process to end. */
+  readonly failed: Promise<CatalogError>;
   /**
    * Stops in order: no new uploads; running ones commit what they have and answer;
    * connections close; then catalog and store. Never takes longer than
@@ -65,7 +69,9 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
-    const catalog = await openSqliteCatalog({ file: config.database.file });
+    let fail: (error: CatalogError) => void = () => undefined;
+    const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
+    const catalog = await openSqliteCatalog({ file: config.database.file, onFailure: fail });
     opened.push(() => catalog.close());
     const clock = await startClock(config, catalog, log);
     const store = await openStore(config.store, {
@@ -102,9 +108,10 @@ export async function startService(config: Config, log: Logger): Promise<Service
     };
     const writers = createWriters(parts);
     const fileActions = createFileActions(parts);
-    const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
-    const files = createFiles(parts, fileActions, createCheck(parts, writers, uploads));
-    const sweeper = createSweeper(parts, writers, uploads);
+    const plainUploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
+    const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
+    const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
+    const sweeper = createSweeper(parts, writers, plainUploads);
     await sweeper.sweepRemovals();
 
     const app = createApp({
@@ -137,6 +144,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     return {
       localUrl,
+      failed,
       stop: async () => {
         stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
         await closeServer(server, config.shutdownTimeoutMs, log);

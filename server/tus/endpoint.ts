@@ -43,7 +43,7 @@ export function createTusEndpoint({
     begin: (id, exchange, size) => {
       const header = exchange.headers['upload-metadata'];
       const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      return uploads.begin({ id, owner: exchange.owner, declaration });
+      return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: hasBody(exchange.headers) });
     },
   });
 
