@@ -11,6 +11,10 @@ import { startService } from './service.ts';
 /** sysexits(3): EX_CONFIG. */
 const EXIT_CONFIG = 78;
 
+const DISK_FAILED =
+  'the catalog could not be synced to its disk: the service ends, as it tells nothing that is not durable. ' +
+  'Started again it goes on from what is there; if this comes again, look at the disk (dmesg)';
+
 /** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
 const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
 
@@ -25,6 +29,15 @@ async function main(): Promise<void> {
   );
 
   let stopping = false;
+  service.failed
+    .then(async (error) => {
+      log.fatal({ err: error }, DISK_FAILED);
+      stopping = true;
+      await service.stop();
+    })
+    .catch((error: unknown) => log.error({ err: error }, 'the stop failed'))
+    .finally(() => process.exit(1));
+
   async function stop(signal: NodeJS.Signals): Promise<void> {
     // Asked twice: whoever asks does not want to wait.
     if (stopping) process.exit(1);

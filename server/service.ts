@@ -10,15 +10,18 @@ import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import { type Store, StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
+import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
+import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
+import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
@@ -37,6 +40,8 @@ const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
   readonly localUrl: string;
+  /** Resolves, with why, when it cannot go on: it is to be stopped, and the process to end. */
+  readonly failed: Promise<CatalogError>;
   /**
    * Stops in order: no new uploads; running ones commit what they have and answer;
    * connections close; then catalog and store. Never takes longer than
@@ -64,11 +69,15 @@ export async function startService(config: Config, log: Logger): Promise<Service
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
-    const catalog = await openSqliteCatalog({ file: config.database.file });
+    let fail: (error: CatalogError) => void = () => undefined;
+    const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
+    const catalog = await openSqliteCatalog({ file: config.database.file, onFailure: fail });
     opened.push(() => catalog.close());
+    const clock = await startClock(config, catalog, log);
     const store = await openStore(config.store, {
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id) },
+      now: () => clock.earliest(),
     });
     opened.push(() => store.close());
     const digests = createDigestPool(config.digests);
@@ -83,6 +92,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       catalog,
       store,
       locker,
+      clock,
       digests,
       log,
       limits: {
@@ -98,13 +108,15 @@ export async function startService(config: Config, log: Logger): Promise<Service
     };
     const writers = createWriters(parts);
     const fileActions = createFileActions(parts);
-    const uploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
-    const files = createFiles(parts, fileActions, createCheck(parts, writers, uploads));
-    const sweeper = createSweeper(parts, writers, uploads);
+    const plainUploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
+    const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
+    const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
+    const sweeper = createSweeper(parts, writers, plainUploads);
     await sweeper.sweepRemovals();
 
     const app = createApp({
       config,
+      clock,
       uploads,
       files,
       events: parts.events,
@@ -116,6 +128,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
         uploads,
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
+        clock,
       }),
       tusVersion: TUS_VERSION,
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
@@ -131,6 +144,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
 
     return {
       localUrl,
+      failed,
       stop: async () => {
         stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
         await closeServer(server, config.shutdownTimeoutMs, log);

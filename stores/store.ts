@@ -59,9 +59,14 @@ export interface Ledger {
 }
 
 /**
+ * What the catalog does not know may be another's, or the catalog an older copy: it is kept until it is as old as this.
+ */
+export const UNKNOWN_MS = 7 * 24 * 3_600_000;
+
+/**
  * Of bytes that are under the upload's own key already, where the store has such a key: `keep`
  * where a content has them, `remove` where none has. `unknown`: the catalog does not know the
- * upload; where others may share the place, only what is old goes, and no final bytes.
+ * upload; only what is older than `UNKNOWN_MS` goes, and no final bytes.
  */
 export type Discarding = 'keep' | 'remove' | 'unknown';
 

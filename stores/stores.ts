@@ -18,6 +18,8 @@ export interface StoreSettings {
   /** The service's folder (`DATA_DIR`). */
   dataDir: string;
   ledger: Ledger;
+  /** What time it is, for what is removed once it is old: never ahead of the truth. */
+  now?: () => number;
 }
 
 /**
@@ -25,15 +27,15 @@ export interface StoreSettings {
  *
  * @throws StoreError `unavailable` when the store cannot be used.
  */
-export async function openStore(choice: StoreChoice, { dataDir, ledger }: StoreSettings): Promise<Store> {
+export async function openStore(choice: StoreChoice, { dataDir, ledger, now }: StoreSettings): Promise<Store> {
   switch (choice.kind) {
     case 'local':
-      return openLocalStore({ folder: join(dataDir, 'files') });
+      return openLocalStore({ folder: join(dataDir, 'files'), now });
     case 's3':
-      return (await import('./s3/store.ts')).openS3Store(choice, ledger);
+      return (await import('./s3/store.ts')).openS3Store(choice, ledger, now);
     case 'ceph':
-      return (await import('./ceph/store.ts')).openCephStore(choice, ledger);
+      return (await import('./ceph/store.ts')).openCephStore(choice, ledger, now);
     case 'oss':
-      return (await import('./oss/store.ts')).openOssStore(choice, ledger);
+      return (await import('./oss/store.ts')).openOssStore(choice, ledger, now);
   }
 }

@@ -168,6 +168,9 @@ export interface FilePage {
   nextCursor: string | null;
 }
 
+/** `clock`: see server/clock.ts. `place`: the folder of the files has been marked with the catalog's id. */
+export type MetaKey = 'clock' | 'place';
+
 export interface Catalog {
   // -- uploads ------------------------------------------------------------
   /** Records a new upload: receiving, offset 0, epoch 1. */
@@ -239,6 +242,12 @@ export interface Catalog {
   deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 
   // -- the whole ----------------------------------------------------------
+  /** Random, and the same for as long as the catalog lives; a copy has it too. */
+  id(): Promise<string>;
+  getMeta(key: MetaKey): Promise<string | undefined>;
+  setMeta(key: MetaKey, value: string): Promise<void>;
+  /** Whether there must be bytes in the store: of a content, or of an upload under way. */
+  hasBytes(): Promise<boolean>;
   /** Resolves when everything committed before the call survives a power cut. */
   durable(): Promise<void>;
   /** Answers, or throws CatalogError `unavailable`. */

@@ -4,6 +4,7 @@ import type { Catalog } from './catalog.ts';
 import { createContentQueries } from './queries/contents.ts';
 import { createFileQueries } from './queries/files.ts';
 import { createListFiles } from './queries/list-files.ts';
+import { createMetaQueries } from './queries/meta.ts';
 import { createPublish } from './queries/publish.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
@@ -19,6 +20,7 @@ export function createCatalog(db: Kysely<Tables>, dialect: DialectMethods): Cata
     ...createPublish(db),
     ...createFileQueries(db),
     ...createListFiles(db),
+    ...createMetaQueries(db),
     ...dialect,
   };
 }

@@ -8,6 +8,7 @@ export interface Tables {
   uploads: UploadsTable;
   parts: PartsTable;
   removals: RemovalsTable;
+  meta: MetaTable;
 }
 
 export interface ContentsTable {
@@ -75,4 +76,9 @@ export interface RemovalsTable {
   /** In the order in which the keys came. */
   id: Generated<number>;
   key: string;
+}
+
+export interface MetaTable {
+  key: string;
+  value: string;
 }

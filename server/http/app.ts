@@ -2,6 +2,7 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
@@ -25,6 +26,7 @@ import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
   config: Config;
+  clock: Clock;
   /** `http://host:port` of the socket. */
   listening: () => string;
   uploads: Uploads;
@@ -54,7 +56,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(errorAnswers());
   app.use(addressing(parts));
   app.use(crossOrigin(parts.config.access.corsOrigins));
-  app.use(authentication(parts.config.access));
+  app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
   app.use(tusMount(parts.tus));
   const router = createRoutes(parts);
@@ -82,7 +84,7 @@ function createRoutes(parts: AppParts): Router<RequestState> {
   addContentRoutes(router, parts);
   addFileRoutes(router, parts.files);
   router.get('/api/events', eventsRoute(parts));
-  router.post('/api/ticket', ticketRoute(parts.config.access));
+  router.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
   for (const path of ['/', '/file/upload']) router.get(path, (ctx) => parts.web.sendPage(ctx));
   router.get('/assets/:name', (ctx) => parts.web.sendAsset(ctx, ctx.params['name'] ?? ''));
   addOlderRoutes(router, parts);

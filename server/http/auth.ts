@@ -1,17 +1,18 @@
 /** Who asks: bearer tokens (RFC 6750), compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../clock.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
-export function authentication(access: AccessConfig): Handler {
+export function authentication(access: AccessConfig, clock: Clock): Handler {
   const known = access.tokens.map(({ owner, secret }) => ({ owner, hash: sha256(secret) }));
 
   return async (ctx, next) => {
     ctx.state.owner = ANYONE;
     if (known.length > 0) {
-      const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access);
+      const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access, clock);
       if (owner !== undefined) ctx.state.owner = owner;
       else if (!isOpen(ctx.method, ctx.path)) {
         throw new TidemarkError('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });

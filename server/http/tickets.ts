@@ -4,6 +4,7 @@
  * /files/ for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Clock } from '../clock.ts';
 import type { AccessConfig } from '../config/config.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -11,13 +12,13 @@ const COOKIE = 'tidemark_ticket';
 const LIFE_S = 3_600;
 
 /** POST /api/ticket. */
-export function ticketRoute(access: AccessConfig): Handler {
+export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>): Handler {
   return (ctx) => {
     ctx.set('Cache-Control', 'no-store');
     const token = access.tokens.find(({ owner }) => owner === ctx.state.owner);
     if (token) {
       const { protocol, pathname } = new URL(ctx.state.baseUrl);
-      const expiresAt = Math.floor(Date.now() / 1000) + LIFE_S;
+      const expiresAt = Math.floor(clock.latest() / 1000) + LIFE_S;
       const attributes = [
         `${COOKIE}=${writeTicket(token, expiresAt)}`,
         `Path=${pathname.replace(/\/$/, '')}/files/`,
@@ -33,7 +34,7 @@ export function ticketRoute(access: AccessConfig): Handler {
 }
 
 /** Whose ticket the request carries, where it may be used. */
-export function ownerOfTicket(ctx: Ctx, access: AccessConfig): string | undefined {
+export function ownerOfTicket(ctx: Ctx, access: AccessConfig, clock: Pick<Clock, 'earliest'>): string | undefined {
   if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !ctx.path.startsWith('/files/')) return undefined;
   // SameSite leaves out ports: another service of this host is the same site, and not the same origin (Fetch Metadata).
   const from = ctx.get('Sec-Fetch-Site');
@@ -41,7 +42,7 @@ export function ownerOfTicket(ctx: Ctx, access: AccessConfig): string | undefine
   const given = ctx.cookies.get(COOKIE);
   if (given === undefined) return undefined;
   const expiresAt = Number(given.split('.', 1)[0]);
-  if (!(expiresAt * 1000 > Date.now())) return undefined;
+  if (!(expiresAt * 1000 > clock.earliest())) return undefined;
   const found = access.tokens.find((token) => equal(given, writeTicket(token, expiresAt)));
   if (found) ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
   return found?.owner;

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
+import type { Clock } from '../clock.ts';
 import type { Uploads } from '../uploads/contract.ts';
 import { readDeclaration } from '../uploads/declaration.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
@@ -22,6 +23,7 @@ export interface TusEndpointOptions {
   uploads: Uploads;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
+  clock: Pick<Clock, 'steady'>;
 }
 
 /** Request headers the library reads; no others reach it. */
@@ -31,6 +33,7 @@ export function createTusEndpoint({
   uploads,
   capabilities,
   maxFileSizeBytes,
+  clock,
 }: TusEndpointOptions): Middleware<TusState> {
   const library = createTusLibrary({
     uploads,
@@ -40,7 +43,7 @@ export function createTusEndpoint({
     begin: (id, exchange, size) => {
       const header = exchange.headers['upload-metadata'];
       const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      return uploads.begin({ id, owner: exchange.owner, declaration });
+      return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: hasBody(exchange.headers) });
     },
   });
 
@@ -82,7 +85,7 @@ export function createTusEndpoint({
       // What browsers of other origins may see is said for all routes alike.
       if (!name.startsWith('access-control-')) ctx.set(name, value);
     }
-    describeUpload(ctx, method, exchange);
+    describeUpload(ctx, method, exchange, clock);
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
     if (ctx.status !== 204) ctx.length = 0;
@@ -108,7 +111,12 @@ function checkMethod(method: string, path: string): void {
 }
 
 /** What the protocol, or we beyond it, say about an upload in an answer. */
-function describeUpload(ctx: Parameters<Middleware>[0], method: string, exchange: Exchange): void {
+function describeUpload(
+  ctx: Parameters<Middleware>[0],
+  method: string,
+  exchange: Exchange,
+  clock: Pick<Clock, 'steady'>,
+): void {
   const { upload, received } = exchange;
   if (method === 'HEAD' && upload) {
     // What the library read after it may have been committed meanwhile, and not be durable yet.
@@ -119,7 +127,7 @@ function describeUpload(ctx: Parameters<Middleware>[0], method: string, exchange
   if (method === 'DELETE' || !upload) return;
   // "Expiration": on every answer while the upload is unfinished.
   const unfinished = received ? !received.file : upload.state === 'receiving';
-  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload)));
+  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload, clock)));
   if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
   const file = received?.file;
   const fileId = file?.id ?? upload.fileId;

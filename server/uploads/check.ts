@@ -104,7 +104,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),
-      uploadedAt: Date.now(),
+      uploadedAt: parts.clock.now(),
     });
     return record && { record, isNew: record.id === id };
   }
@@ -114,7 +114,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
     const own = await findLatest({ md5, owner, size });
     const latest = limits.instant === 'all' ? await findLatest({ md5, owner: null, size }) : own;
     const resume = own ? await resumePoint(own.uploadId, owner) : null;
-    return { status: latest && Date.now() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
+    return { status: latest && parts.clock.steady() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
   /** Of the unfinished uploads that are meant, the one whose last byte came latest; 0 where none has come. */
@@ -128,7 +128,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
         (owner === null || upload.owner === owner) &&
         (size === null || upload.size === null || upload.size === size),
     );
-    const query = { ...meant, now: Date.now() };
+    const query = { ...meant, now: parts.clock.earliest() };
     const stored = await catalog.findReceiving({ ...query, minOffset: 1 });
     // What has come may not be stored yet; what came to another process is seen once it is.
     if (arrival && arrival.at >= (stored?.lastByteAt ?? 0)) return { uploadId: arrival.upload.id, byteAt: arrival.at };
@@ -144,7 +144,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
         uploadId: viewed.id,
         offset: viewed.offset,
         length: viewed.size,
-        idleSeconds: idleSeconds(viewed),
+        idleSeconds: idleSeconds(viewed, parts.clock),
       };
     } catch (error) {
       parts.log.info({ uploadId, err: error }, 'an unfinished upload cannot be resumed');

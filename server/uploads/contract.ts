@@ -11,6 +11,8 @@ export interface BeginRequest {
   id: string;
   owner: string;
   declaration: Declaration;
+  /** Bytes come with the same request: its answer waits for them, so that the beginning need not be durable before. */
+  isFollowed?: boolean;
 }
 
 export interface Received {

@@ -1,8 +1,9 @@
 /** Since when an upload waits for bytes. */
 import type { UploadRecord } from '../catalog/catalog.ts';
+import type { Clock } from '../clock.ts';
 
 /** Whole seconds since the upload's last byte came; since it was begun, while it has none. */
-export function idleSeconds({ lastByteAt }: Pick<UploadRecord, 'lastByteAt'>): number {
-  // A clock that was set back meanwhile makes nothing younger than now.
-  return Math.floor(Math.max(0, Date.now() - lastByteAt) / 1000);
+export function idleSeconds({ lastByteAt }: Pick<UploadRecord, 'lastByteAt'>, clock: Pick<Clock, 'steady'>): number {
+  // A row may be of a clock that was ahead.
+  return Math.floor(Math.max(0, clock.steady() - lastByteAt) / 1000);
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Clock } from '../clock.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Locker } from '../locks/locker.ts';
 import type { FileEvents } from './events.ts';
@@ -24,6 +25,7 @@ export interface Parts {
   locker: Locker;
   digests: DigestPool;
   limits: Limits;
+  clock: Clock;
   events: FileEvents;
   log: Logger;
   /**

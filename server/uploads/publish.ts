@@ -62,7 +62,7 @@ async function publishVerified(
     owner: upload.owner,
     name,
     type: upload.filetype ?? typeOfName(name),
-    uploadedAt: Date.now(),
+    uploadedAt: parts.clock.now(),
   };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const sameMd5 = await catalog.findContents({ md5: computed.md5 });
@@ -189,7 +189,7 @@ async function cleanUp(parts: Parts, upload: UploadRecord, others: ContentRecord
 }
 
 async function reject(parts: Parts, upload: UploadRecord, epoch: number): Promise<void> {
-  const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch', Date.now());
+  const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch', parts.clock.latest());
   if (!ended) throw new TidemarkError('upload_taken_over');
   await parts.catalog.durable();
   await discard(parts, upload, 'remove');

@@ -49,15 +49,14 @@ export async function receive(
   }
 
   async function record(progress: Commit): Promise<void> {
-    const now = Date.now();
     const moved = progress.offset > upload.offset;
-    if (moved) expiresAt = now + limits.uploadTtlMs;
+    if (moved) expiresAt = parts.clock.latest() + limits.uploadTtlMs;
     const committed = await catalog.commitOffset({
       id,
       epoch: lease.epoch,
       ...progress,
       // A commit may come long after the last byte, when a dead line is let go of.
-      lastByteAt: moved ? writers.lastArrivalAt(id) || now : upload.lastByteAt,
+      lastByteAt: moved ? writers.lastArrivalAt(id) || parts.clock.steady() : upload.lastByteAt,
       expiresAt,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');

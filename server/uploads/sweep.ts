@@ -10,7 +10,7 @@ import { isWhole } from './uploads.ts';
 import type { Writers } from './writers.ts';
 
 /** How long an ended upload answers 410 rather than 404. */
-const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
+export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 const SWEEP_EVERY_MS = 60_000;
 /** What a crash left of an upload that went on is a stray once that has ended. */
 const LOOK_FOR_STRAYS_EVERY_MS = 24 * 3_600_000;
@@ -34,12 +34,13 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
     await attempt(undefined, 'looking over contents', reportStrays);
-    let lookedAt = Date.now();
+    let lookedAt = parts.clock.steady();
     while (!parts.stopping.aborted) {
-      if (Date.now() - lookedAt > LOOK_FOR_STRAYS_EVERY_MS) {
-        lookedAt = Date.now();
+      if (parts.clock.steady() - lookedAt > LOOK_FOR_STRAYS_EVERY_MS) {
+        lookedAt = parts.clock.steady();
         await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
       }
+      await attempt(undefined, 'keeping the time', () => catalog.setMeta('clock', parts.clock.keep()));
       await attempt(undefined, 'expiry', sweepExpired);
       await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
       await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
@@ -130,7 +131,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   }
 
   async function sweepExpired(): Promise<void> {
-    const now = Date.now();
+    const now = parts.clock.earliest();
     for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
       let ended = 0;
       for (const { id } of batch) {
@@ -147,7 +148,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
 
   async function expire(id: string): Promise<void> {
     const upload = await catalog.findUpload(id);
-    if (upload?.state !== 'receiving' || upload.expiresAt > Date.now()) return;
+    if (upload?.state !== 'receiving' || upload.expiresAt > parts.clock.earliest()) return;
     // A holder whose bytes were still coming would have moved the expiry: it is asked to stop, and commits what it has.
     // Held only so long that whoever asks can wait for it.
     const lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
@@ -159,8 +160,8 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
         return;
       }
       // Bytes came meanwhile, or were found.
-      if (now.expiresAt > Date.now()) return;
-      if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, Date.now()))) return;
+      if (now.expiresAt > parts.clock.earliest()) return;
+      if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, parts.clock.latest()))) return;
       await catalog.durable();
       await discard(parts, now, 'remove');
       writers.forget(id);

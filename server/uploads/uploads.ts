@@ -27,15 +27,16 @@ export function createUploads(
   writers: Writers,
   removeFile: (id: string, owner: string) => Promise<unknown>,
 ): Uploads {
-  const { catalog, store, limits } = parts;
+  const { catalog, store, limits, clock } = parts;
   /** Uploads that are being taken up after a crash. */
   const settling = new Map<string, Promise<void>>();
 
   async function begin({ id, owner, declaration }: BeginRequest): Promise<UploadRecord> {
     if (parts.stopping.aborted) throw parts.stopping.reason;
     refuseTooLarge(declaration.size ?? 0);
-    const createdAt = Date.now();
-    const expiresAt = createdAt + limits.uploadTtlMs;
+    // Its bytes count from here on, while there are none.
+    const createdAt = clock.steady();
+    const expiresAt = clock.latest() + limits.uploadTtlMs;
     const created = { ...declaration, id, owner, createdAt, expiresAt };
     const upload: UploadRecord = {
       ...created,
@@ -61,7 +62,7 @@ export function createUploads(
       await store.createUpload(upload);
     } catch (error) {
       writers.forget(id);
-      await catalog.endUpload(id, null, 'terminated', 'no_room', Date.now());
+      await catalog.endUpload(id, null, 'terminated', 'no_room', clock.latest());
       throw error;
     }
     return upload;
@@ -81,7 +82,7 @@ export function createUploads(
     if (!upload || upload.owner !== owner) throw new TidemarkError('not_found');
     if (upload.state === 'receiving' || upload.state === 'complete') {
       // One with all its bytes is not given up: it is published by whoever looks.
-      const expired = upload.state === 'receiving' && Date.now() >= upload.expiresAt && !isWhole(upload);
+      const expired = upload.state === 'receiving' && clock.earliest() >= upload.expiresAt && !isWhole(upload);
       if (expired && !writers.isHeld(id)) {
         throw new TidemarkError('upload_expired');
       }
@@ -162,14 +163,14 @@ export function createUploads(
   async function drop(id: string, lease: Lease, state: 'terminated', reason: string | null): Promise<void> {
     let ended;
     try {
-      ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+      ended = await catalog.endUpload(id, lease.epoch, state, reason, clock.latest());
     } catch (error) {
       // No room to record it: then the bytes, which may be what fills the disk, go first.
       if (!(error instanceof CatalogError && error.code === 'full')) throw error;
       const upload = await catalog.findUpload(id);
       if (upload?.epoch !== lease.epoch) throw error;
       await store.discardUpload(upload, 'remove');
-      ended = await catalog.endUpload(id, lease.epoch, state, reason, Date.now());
+      ended = await catalog.endUpload(id, lease.epoch, state, reason, clock.latest());
     }
     if (!ended) {
       // Where another holds the lease by now, or has published it, the bytes are theirs.

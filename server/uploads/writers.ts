@@ -48,7 +48,7 @@ export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'size'>;
 
 export interface Arrival {
   upload: Declared;
-  /** Milliseconds since the epoch. */
+  /** By the clock that does not jump. */
   at: number;
 }
 
@@ -129,13 +129,12 @@ export function createWriters(parts: Parts): Writers {
     try {
       const found = await parts.store.recoverUpload(upload, parts.digests, signal);
       if (found) {
-        const now = Date.now();
         const committed = await parts.catalog.commitOffset({
           id,
           epoch: lease.epoch,
           ...found,
           lastByteAt: upload.lastByteAt,
-          expiresAt: now + parts.limits.uploadTtlMs,
+          expiresAt: parts.clock.latest() + parts.limits.uploadTtlMs,
         });
         if (!committed) throw new TidemarkError('upload_taken_over');
         parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
@@ -171,7 +170,7 @@ export function createWriters(parts: Parts): Writers {
     },
     markArrival: (id) => {
       const entry = held.get(id);
-      if (entry) entry.lastArrivalAt = Date.now();
+      if (entry) entry.lastArrivalAt = parts.clock.steady();
     },
     markLength: (id, size) => {
       const entry = held.get(id);

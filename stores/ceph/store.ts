@@ -5,6 +5,6 @@ import type { Ledger, Store } from '../store.ts';
 import { CEPH_PRESET } from './preset.ts';
 
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
-export function openCephStore(settings: S3Settings, ledger: Ledger): Promise<Store> {
-  return openBucketStore(CEPH_PRESET, settings, ledger);
+export function openCephStore(settings: S3Settings, ledger: Ledger, now?: () => number): Promise<Store> {
+  return openBucketStore(CEPH_PRESET, settings, ledger, now);
 }

@@ -11,13 +11,15 @@ import {
   type Capabilities,
   type Commit,
   type DiscardedUpload,
+  type Discarding,
   type Store,
   StoreError,
   type StoredUpload,
+  UNKNOWN_MS,
   type WriteOptions,
   type Written,
 } from '../store.ts';
-import { readBootId } from './boot-id.ts';
+import { readBootId } from '../boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
 import { createFile, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
 import { recoverFile } from './recover.ts';
@@ -37,6 +39,8 @@ const READ_BYTES = 256 * 1024;
 export interface LocalStoreOptions {
   /** The folder of the files; made if it is not there. */
   folder: string;
+  /** See `StoreSettings`. */
+  now?: (() => number) | undefined;
 }
 
 /**
@@ -44,12 +48,12 @@ export interface LocalStoreOptions {
  *
  * @throws StoreError `unavailable` when the folder cannot be made or written.
  */
-export async function openLocalStore({ folder }: LocalStoreOptions): Promise<Store> {
+export async function openLocalStore({ folder, now = Date.now }: LocalStoreOptions): Promise<Store> {
   try {
     // The library makes the folder in its constructor and ends the process when it can't.
     await mkdir(folder, { recursive: true });
     await syncFolder(dirname(folder));
-    const store = new LocalStore(folder);
+    const store = new LocalStore(folder, now);
     await store.prepare();
     return store;
   } catch (error) {
@@ -68,10 +72,12 @@ class LocalStore extends FileStore implements Store {
   /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
   #hasLinks = false;
   readonly #syncFolder;
+  readonly #now: () => number;
 
-  constructor(folder: string) {
+  constructor(folder: string, now: () => number) {
     super({ directory: folder, configstore: NO_SIDE_FILES });
     this.#syncFolder = createFolderSync(folder);
+    this.#now = now;
     this.capabilities = {
       deferLength: this.hasExtension('creation-defer-length'),
       terminate: this.hasExtension('termination'),
@@ -128,8 +134,15 @@ class LocalStore extends FileStore implements Store {
     }
   }
 
-  async discardUpload({ id }: DiscardedUpload): Promise<void> {
-    await translated(`discarding upload ${id}`, () => removeFile(this.#unfinished(id)));
+  async discardUpload({ id }: DiscardedUpload, final: Discarding): Promise<void> {
+    await translated(`discarding upload ${id}`, async () => {
+      const path = this.#unfinished(id);
+      if (final === 'unknown') {
+        const found = statSync(path, { throwIfNoEntry: false });
+        if (!found || this.#now() - found.mtimeMs < UNKNOWN_MS) return;
+      }
+      await removeFile(path);
+    });
   }
 
   async *listUnfinished(): AsyncIterable<string> {

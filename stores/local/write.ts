@@ -63,7 +63,7 @@ async function append(
   let offset = upload.offset;
   let committed = upload.offset;
   let syncedTo = upload.offset;
-  let commitDueAt = Date.now() + FIRST_COMMIT_MS;
+  let commitDueAt = performance.now() + FIRST_COMMIT_MS;
   let syncing: Promise<void> | undefined;
   let syncFailed = false;
   let failure: Error | undefined;
@@ -87,7 +87,7 @@ async function append(
   function syncBehind(leastBytes: number): void {
     if (syncing || failure) return;
     const upTo = offset;
-    const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || Date.now() >= commitDueAt;
+    const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || performance.now() >= commitDueAt;
     if (!commitDue && upTo - syncedTo < leastBytes) return;
     const snapshot = commitDue ? lane.snapshot() : undefined;
     syncing = (async () => {
@@ -97,7 +97,7 @@ async function append(
         if (!state) return;
         await options.commit({ offset: upTo, snapshot: state, bootId: place.bootId });
         committed = upTo;
-        commitDueAt = Date.now() + COMMIT_EVERY_MS;
+        commitDueAt = performance.now() + COMMIT_EVERY_MS;
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error));
         intake.stop(error);

@@ -108,7 +108,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
   /** The next in line. */
   function next(): Waiting | undefined {
     const first = waiting[0];
-    if (!first?.again || Date.now() - first.since > MOST_WAIT_MS) return first;
+    if (!first?.again || performance.now() - first.since > MOST_WAIT_MS) return first;
     return waiting.find((entry) => !entry.again) ?? first;
   }
 
@@ -127,7 +127,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
   }
 
   function askForRoom(): void {
-    const now = Date.now();
+    const now = performance.now();
     let slowest: { held: Held; rest: number } | undefined;
     for (const held of open) {
       // One is enough, and the next follows when it has made room.
@@ -141,7 +141,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
 
   function take(bytes: number): Room {
     free -= bytes;
-    const since = Date.now();
+    const since = performance.now();
     const held: Held = {
       since,
       missingBytes: bytes,
@@ -159,7 +159,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
       },
       asked: held.controller.signal,
       grew: (more) => {
-        const now = Date.now();
+        const now = performance.now();
         const { window } = held;
         held.missingBytes -= more;
         window.bytes += more;
@@ -181,7 +181,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
   async function reserve(bytes: number, again: boolean, signal: AbortSignal): Promise<Room> {
     if ((waiting.length === 0 && fits(bytes)) || signal.aborted) return take(bytes);
     return new Promise((resolve) => {
-      const entry: Waiting = { bytes, since: Date.now(), again, grant };
+      const entry: Waiting = { bytes, since: performance.now(), again, grant };
       function grant(): void {
         signal.removeEventListener('abort', onAbort);
         resolve(take(bytes));

@@ -34,7 +34,7 @@ export async function callWithRetries<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   { attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, withinMs = WITHIN_MS, signal }: CallOptions = {},
 ): Promise<T> {
-  const begunAt = Date.now();
+  const begunAt = performance.now();
   for (let tried = 1; ; tried++) {
     try {
       return await inTime(attempt, timeoutMs, signal);
@@ -44,7 +44,7 @@ export async function callWithRetries<T>(
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
       const rest = Math.max(asked, backoffMs(tried));
-      if (Date.now() - begunAt + rest + Math.min(timeoutMs, ATTEMPT_TIMEOUT_MS) > withinMs) throw error;
+      if (performance.now() - begunAt + rest + Math.min(timeoutMs, ATTEMPT_TIMEOUT_MS) > withinMs) throw error;
       await wait(rest, undefined, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;
     }

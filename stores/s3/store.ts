@@ -14,6 +14,7 @@ import {
   type Store,
   StoreError,
   type StoredUpload,
+  UNKNOWN_MS,
   type WriteOptions,
   type Written,
 } from '../store.ts';
@@ -30,20 +31,23 @@ import { decodeState, type UploadState } from './state.ts';
 import { readTail } from './tail.ts';
 import { appendToBucket } from './write.ts';
 
-/** Tails of uploads that the catalog does not know are another service's until they are as old as this. */
-const FOREIGN_MS = 7 * 24 * 3_600_000;
 /** The rest of the memory is for what sockets have brought and has not been collected since. */
 const SHARE_OF_PARTS = 7 / 8;
 const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
-export function openS3Store(settings: S3Settings, ledger: Ledger): Promise<Store> {
-  return openBucketStore(S3_PRESET, settings, ledger);
+export function openS3Store(settings: S3Settings, ledger: Ledger, now?: () => number): Promise<Store> {
+  return openBucketStore(S3_PRESET, settings, ledger, now);
 }
 
 /** @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
-export async function openBucketStore(preset: Preset, settings: S3Settings, ledger: Ledger): Promise<Store> {
-  const store = new BucketStore(preset, settings, ledger);
+export async function openBucketStore(
+  preset: Preset,
+  settings: S3Settings,
+  ledger: Ledger,
+  now: () => number = Date.now,
+): Promise<Store> {
+  const store = new BucketStore(preset, settings, ledger, now);
   try {
     await store.probe();
     return store;
@@ -64,6 +68,7 @@ class BucketStore extends S3Store implements Store {
   readonly #keys: Keys;
   readonly #buffers: BufferPool;
   readonly #ledger: Ledger;
+  readonly #now: () => number;
   /** Its host makes browsers save everything. */
   readonly #isSaving: boolean;
   readonly #sender: S3;
@@ -72,7 +77,7 @@ class BucketStore extends S3Store implements Store {
   /** Uploads whose bytes this process has made final, until they are discarded. */
   readonly #final = new Set<string>();
 
-  constructor(preset: Preset, settings: S3Settings, ledger: Ledger) {
+  constructor(preset: Preset, settings: S3Settings, ledger: Ledger, now: () => number) {
     const { config, closeConnections } = setUpClient(preset, settings);
     super({ s3ClientConfig: config, useTags: false });
     this.#sender = createSender(config);
@@ -88,6 +93,7 @@ class BucketStore extends S3Store implements Store {
     this.#keys = createKeys(settings.prefix);
     this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS));
     this.#ledger = ledger;
+    this.#now = now;
     this.#closeConnections = closeConnections;
     this.#isSaving =
       settings.endpoint !== null && (preset.savingHosts?.test(new URL(settings.endpoint).hostname) ?? false);
@@ -143,14 +149,14 @@ class BucketStore extends S3Store implements Store {
     const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
     for (const tail of tails) await this.#objects.remove(tail);
     // After a crash there may be tails that no row tells of.
-    if (final !== 'keep' || storeState === null) await this.#removeTails(id, final === 'unknown' ? FOREIGN_MS : 0);
+    if (final !== 'keep' || storeState === null) await this.#removeTails(id, final === 'unknown' ? UNKNOWN_MS : 0);
     if (final === 'remove') await this.#objects.remove(key);
     this.#final.delete(id);
   }
 
   async #removeTails(id: string, leastAgeMs: number): Promise<void> {
     for await (const { key, modifiedAt } of this.#objects.list(this.#keys.tails(id))) {
-      if (this.#keys.ownerOfTail(key) !== id || Date.now() - modifiedAt < leastAgeMs) continue;
+      if (this.#keys.ownerOfTail(key) !== id || this.#now() - modifiedAt < leastAgeMs) continue;
       await this.#objects.remove(key);
     }
   }

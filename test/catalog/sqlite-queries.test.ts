@@ -36,11 +36,16 @@ describe('queries of an SQLite catalog', () => {
       return prepare(sql);
     }) as typeof database.prepare;
     const nothing = async () => {};
-    catalog = createCatalog(new Kysely<Tables>({ dialect: createSqliteDialect(database, () => undefined) }), {
-      durable: nothing,
-      ping: nothing,
-      close: nothing,
-    });
+    catalog = createCatalog(
+      new Kysely<Tables>({
+        dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }),
+      }),
+      {
+        durable: nothing,
+        ping: nothing,
+        close: nothing,
+      },
+    );
   });
 
   afterEach(async () => {

@@ -1,5 +1,12 @@
-/** Preloaded into a process, makes its clock wrong by `?ms=`: see `shiftedClock`. */
-const shiftMs = Number(new URL(import.meta.url).searchParams.get('ms'));
+/**
+ * Preloaded into a process, makes its clock wrong: by `?ms=`, or by as much as stands in `?file=`, which
+ * is read at the start and again with every SIGUSR2. See `shiftedClock` and `ShiftingClock`.
+ */
+import { readFileSync } from 'node:fs';
+
+const { searchParams } = new URL(import.meta.url);
+const file = searchParams.get('file');
+let shiftMs = Number(searchParams.get('ms'));
 const RealDate = Date;
 
 class ShiftedDate extends RealDate {
@@ -11,6 +18,18 @@ class ShiftedDate extends RealDate {
   static override now(): number {
     return RealDate.now() + shiftMs;
   }
+}
+
+if (file !== null) {
+  const read = (): void => {
+    shiftMs = Number(readFileSync(file, 'utf8'));
+  };
+  read();
+  process.on('SIGUSR2', () => {
+    read();
+    // So that a test knows from when on it counts.
+    process.stdout.write(`the clock is shifted by ${shiftMs} ms\n`);
+  });
 }
 
 globalThis.Date = ShiftedDate as typeof Date;

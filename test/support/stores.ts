@@ -68,7 +68,7 @@ export function describeOverStores(suite: (store: TestStore) => void): void {
   }
 }
 
-const LOCAL: TestStore = {
+export const LOCAL: TestStore = {
   name: 'local',
   newPlace: () => ({}),
   startService: async (env = {}, dataDir) => {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import { type Clock, createClock } from '../../server/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
@@ -21,6 +22,8 @@ import { makeTempFolder } from '../support/temp-folder.ts';
 await import(RESOLVE_HERE);
 
 export interface House {
+  /** Of the catalog, and of the files of the local store. */
+  folder: string;
   parts: Parts;
   writers: Writers;
   uploads: Uploads;
@@ -31,17 +34,26 @@ export interface House {
 }
 
 /** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
-export async function openHouse(env: NodeJS.ProcessEnv, limits: Partial<Limits> = {}): Promise<House> {
+export async function openHouse(
+  env: NodeJS.ProcessEnv,
+  limits: Partial<Limits> = {},
+  clock: Clock = createClock({ believeAfterMs: Infinity }),
+): Promise<House> {
   const folder = await makeTempFolder();
   const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
   const config = parseConfig({ ...env, DATA_DIR: folder });
-  const store = await openStore(config.store, { dataDir: folder, ledger: { parts: (id) => catalog.listParts(id) } });
+  const store = await openStore(config.store, {
+    dataDir: folder,
+    ledger: { parts: (id) => catalog.listParts(id) },
+    now: () => clock.earliest(),
+  });
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();
   const parts: Parts = {
     catalog,
     store,
     locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId) }),
+    clock,
     digests,
     limits: {
       maxFileSizeBytes: null,
@@ -65,6 +77,7 @@ export async function openHouse(env: NodeJS.ProcessEnv, limits: Partial<Limits> 
     await catalog.close();
   });
   return {
+    folder,
     parts,
     writers,
     uploads,

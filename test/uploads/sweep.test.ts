@@ -1,17 +1,22 @@
 /** Expiry: what is silent ends, also while someone holds it; what still moves does not. */
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { createClock } from '../../server/clock.ts';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import type { Lease } from '../../server/locks/locker.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
 import { makeBytes } from '../support/bytes.ts';
+import { UNKNOWN_MS } from '../../stores/store.ts';
 import { describeOverStores } from '../support/stores.ts';
 import { type House, openHouse } from './support.ts';
 
 const bytes = makeBytes(1000, 56);
 const TTL_MS = 400;
+const DAY_MS = 24 * 3_600_000;
 
 interface Writing {
   source: PassThrough;
@@ -57,6 +62,25 @@ function sweep(house: House): Promise<void> {
   return createSweeper(house.parts, house.writers, house.uploads).run();
 }
 
+/** One round of it: it looks at everything, once, before it waits. */
+async function sweepOnce(house: House): Promise<void> {
+  const over = new AbortController();
+  const { catalog } = house.parts;
+  const parts = {
+    ...house.parts,
+    stopping: over.signal,
+    catalog: {
+      ...catalog,
+      // The last of what a round does.
+      listUndiscarded: async (...args: Parameters<typeof catalog.listUndiscarded>) => {
+        over.abort();
+        return catalog.listUndiscarded(...args);
+      },
+    },
+  };
+  await createSweeper(parts, house.writers, house.uploads).run();
+}
+
 describeOverStores((store) => {
   test('an upload whose writer is silent expires', async () => {
     const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
@@ -93,4 +117,44 @@ describeOverStores((store) => {
     house.stop();
     await sweeping;
   });
+
+  test('no sweep takes a clock that has jumped for time that has passed', async () => {
+    let offMs = 0;
+    const source = {
+      wallMs: () => Date.now() + offMs,
+      elapsedMs: () => performance.now(),
+      uptimeMs: () => performance.now(),
+      bootId: null,
+    };
+    const clock = createClock({ source, believeAfterMs: Infinity });
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, clock);
+    const [waiting, begun] = [await house.begin(bytes), await house.begin(bytes)];
+    const writing = await write(house, begun);
+    writing.source.end(bytes.subarray(0, 100));
+    await writing.ended;
+    // A day ahead: both would be over. A day back: one begun now would be, once the clock is right again.
+    for (const jump of [DAY_MS, -DAY_MS, 0]) {
+      offMs = jump;
+      const late = await house.begin(bytes);
+      await sweepOnce(house);
+      for (const id of [waiting, begun, late]) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
+      expect(await house.uploads.view(begun, 'anyone')).toMatchObject({ offset: 100 });
+    }
+  });
+});
+
+test('bytes that the catalog does not know wait for a week: it may be an older copy', async () => {
+  const house = await openHouse({});
+  const ended = await house.begin(bytes);
+  await house.parts.catalog.endUpload(ended, null, 'terminated', null, Date.now());
+  const files = join(house.folder, 'files');
+  const [young, old] = ['tmp_young', 'tmp_old'];
+  for (const name of [young, old, `tmp_${ended}`]) await writeFile(join(files, name), 'bytes');
+  const almost = new Date(Date.now() - UNKNOWN_MS + 60_000);
+  const past = new Date(Date.now() - UNKNOWN_MS - 1000);
+  await utimes(join(files, young), almost, almost);
+  await utimes(join(files, old), past, past);
+  await sweepOnce(house);
+  // What the catalog knows to have ended goes at once.
+  expect((await readdir(files)).filter((name) => name.startsWith('tmp_'))).toEqual([young]);
 });

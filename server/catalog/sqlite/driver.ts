@@ -14,15 +14,22 @@ import { toCatalogError } from './errors.ts';
 /**
  * The dialect for a database that is open already, and stays open.
  *
- * @param onWrite - called after each statement that may have written to the log.
+ * @param watch - told of what is done; may refuse it.
  */
-export function createSqliteDialect(database: Database, onWrite: () => void): Dialect {
+export function createSqliteDialect(database: Database, watch: Watch): Dialect {
   return {
-    createDriver: () => new SqliteDriver(database, onWrite),
+    createDriver: () => new SqliteDriver(database, watch),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
+}
+
+export interface Watch {
+  /** Before each statement. @throws CatalogError when nothing may be read or written any more. */
+  check(): void;
+  /** After each statement that may have written to the log. */
+  onWrite(): void;
 }
 
 class SqliteDriver implements Driver {
@@ -30,8 +37,8 @@ class SqliteDriver implements Driver {
   readonly #waiting: Array<() => void> = [];
   #taken = false;
 
-  constructor(database: Database, onWrite: () => void) {
-    this.#connection = new SqliteConnection(database, onWrite);
+  constructor(database: Database, watch: Watch) {
+    this.#connection = new SqliteConnection(database, watch);
   }
 
   async init(): Promise<void> {}
@@ -68,13 +75,13 @@ class SqliteDriver implements Driver {
 
 class SqliteConnection implements DatabaseConnection {
   readonly #database: Database;
-  readonly #onWrite: () => void;
+  readonly #watch: Watch;
   /** By text: there are as many as queries in queries/, those with a list once for each length it may have. */
   readonly #statements = new Map<string, Statement>();
 
-  constructor(database: Database, onWrite: () => void) {
+  constructor(database: Database, watch: Watch) {
     this.#database = database;
-    this.#onWrite = onWrite;
+    this.#watch = watch;
   }
 
   get inTransaction(): boolean {
@@ -83,6 +90,7 @@ class SqliteConnection implements DatabaseConnection {
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
+    this.#watch.check();
     try {
       const statement = this.#prepare(sql);
       try {
@@ -91,7 +99,7 @@ class SqliteConnection implements DatabaseConnection {
         return { rows: [], numAffectedRows: BigInt(changes) };
       } finally {
         // COMMIT counts as read-only to SQLite, and is what writes.
-        if (!statement.reader || !statement.readonly) this.#onWrite();
+        if (!statement.reader || !statement.readonly) this.#watch.onWrite();
       }
     } catch (error) {
       throw toCatalogError(error, this.#database.name);

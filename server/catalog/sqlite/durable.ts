@@ -23,8 +23,13 @@ export interface Syncer {
  *
  * A failure is final: the kernel reports lost writes once and then forgets that
  * they were lost, so a later success would prove nothing about them.
+ *
+ * @param onFailure - told of it, once.
  */
-export function createGroupSync(syncOnce: () => Promise<void>): Pick<Syncer, 'sync' | 'failure'> {
+export function createGroupSync(
+  syncOnce: () => Promise<void>,
+  onFailure: (error: CatalogError) => void = () => undefined,
+): Pick<Syncer, 'sync' | 'failure'> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   let failed: CatalogError | undefined;
@@ -33,11 +38,12 @@ export function createGroupSync(syncOnce: () => Promise<void>): Pick<Syncer, 'sy
     try {
       await syncOnce();
     } catch (error) {
-      failed ??= new CatalogError(
+      failed = new CatalogError(
         'unavailable',
         `the catalog could not be synced to the disk and must be reopened: ${(error as Error).message}`,
         error,
       );
+      onFailure(failed);
     } finally {
       running = undefined;
     }
@@ -62,7 +68,7 @@ export function createGroupSync(syncOnce: () => Promise<void>): Pick<Syncer, 'sy
 }
 
 /** Syncs the write-ahead log of a database that this process holds open in exclusive mode. */
-export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
+export async function openWalSyncer(databaseFile: string, onFailure: (error: CatalogError) => void): Promise<Syncer> {
   // Where SQLite has put it: beside the file itself, not beside a link to it.
   const realFile = await realpath(databaseFile);
   // A descriptor of our own: SQLite keeps its locks on the database file, so that
@@ -88,7 +94,7 @@ export async function openWalSyncer(databaseFile: string): Promise<Syncer> {
     const upTo = written;
     await wal.datasync();
     synced = upTo;
-  });
+  }, onFailure);
   let closing: Promise<void> | undefined;
 
   async function syncAndClose(): Promise<void> {

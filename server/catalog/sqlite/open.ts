@@ -7,8 +7,8 @@ import type { Catalog } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import type { Tables } from '../schema.ts';
 import { Database } from './database.ts';
-import { createSqliteDialect } from './driver.ts';
-import { openWalSyncer } from './durable.ts';
+import { createSqliteDialect, type Watch } from './driver.ts';
+import { openWalSyncer, type Syncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { createReserve } from './reserve.ts';
@@ -17,13 +17,22 @@ import { runWithReserve, withReserve } from './with-reserve.ts';
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
 const LOCK_TIMEOUT_MS = 2_000;
 
+export interface SqliteCatalogOptions {
+  file: string;
+  /**
+   * The log could not be synced, and it is not known what of it is on the disk. From then on nothing is read or
+   * written; the process is to end, and the next one to open it looks at what is there.
+   */
+  onFailure?: (error: CatalogError) => void;
+}
+
 /**
  * Opens the catalog in `file`, which is created where it is missing.
  *
  * @throws CatalogError `unavailable`, saying why: in use by another service,
  *   damaged, not writable, of a newer version.
  */
-export async function openSqliteCatalog({ file }: { file: string }): Promise<Catalog> {
+export async function openSqliteCatalog({ file, onFailure = () => undefined }: SqliteCatalogOptions): Promise<Catalog> {
   await checkPlace(file);
   const database = openDatabase(file);
   try {
@@ -31,20 +40,23 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
     const reserve = createReserve(`${await realpath(file)}-reserve`);
     await runWithReserve(reserve, async () => bringUpToDate(database));
     await reserve.restore();
-    const syncer = await openWalSyncer(file);
-    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, () => syncer.markWritten()) });
+    const syncer = await openWalSyncer(file, onFailure);
+    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer)) });
     const catalog = createCatalog(db, {
       durable: () => syncer.sync(),
 
       async ping() {
-        const failure = syncer.failure();
-        if (failure) throw failure;
         await db.selectFrom('uploads').select('id').limit(1).execute();
       },
 
       async close() {
-        // Also when syncing fails: the lock must not outlive the catalog.
-        await syncer.close().finally(() => database.close());
+        try {
+          await syncer.close();
+        } finally {
+          // Closing brings the log into the database, and after a failed sync the kernel may by now read something
+          // else where the log was: the next process checks it first. Then the lock goes with this one.
+          if (!syncer.failure()) database.close();
+        }
       },
     });
     // As a query it waits for the transaction under way.
@@ -54,6 +66,16 @@ export async function openSqliteCatalog({ file }: { file: string }): Promise<Cat
     database.close();
     throw toCatalogError(error, file);
   }
+}
+
+function watchOver(syncer: Syncer): Watch {
+  return {
+    check: () => {
+      const failure = syncer.failure();
+      if (failure) throw failure;
+    },
+    onWrite: () => syncer.markWritten(),
+  };
 }
 
 /**

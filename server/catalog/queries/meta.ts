@@ -1,0 +1,46 @@
+/** What is known of the catalog itself. */
+import type { Kysely } from 'kysely';
+import { CatalogError } from '../catalog.ts';
+import type { Catalog, MetaKey } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './uploads.ts';
+
+export type MetaQueries = Pick<Catalog, 'id' | 'getMeta' | 'setMeta' | 'hasBytes'>;
+
+/** Prepares the queries on the catalog itself. */
+export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
+  const select = prepare((by: { key: string }) => db.selectFrom('meta').select('value').where('key', '=', by.key));
+
+  const upsert = prepare((row: { key: string; value: string }) =>
+    db
+      .insertInto('meta')
+      .values({ key: row.key, value: row.value })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet((eb) => ({ value: eb.ref('excluded.value') }))),
+  );
+
+  async function get(key: MetaKey | 'id'): Promise<string | undefined> {
+    return (await select.first(db, { key }))?.value;
+  }
+
+  return {
+    async id() {
+      const id = await get('id');
+      if (id === undefined) throw new CatalogError('failed', 'the catalog has no id');
+      return id;
+    },
+
+    getMeta: get,
+
+    async setMeta(key, value) {
+      await upsert.changes(db, { key, value });
+    },
+
+    async hasBytes() {
+      const content = db.selectFrom('contents').select('id').limit(1);
+      if ((await content.execute()).length > 0) return true;
+      const upload = db.selectFrom('uploads').select('id').where('state', '=', RECEIVING).where('offset', '>', 0);
+      return (await upload.limit(1).execute()).length > 0;
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/**
+ * What time it is, for what expires. The wall clock may jump: by a battery that is empty, a wrong time server,
+ * a hand. So a second clock stands beside it, which counts with the machine from what the wall clock once said
+ * and does not jump. What is given a life is given it from the later of the two, and it ends when the earlier
+ * one has come to its end. See docs/decisions/0024-time-has-to-pass.md.
+ */
+import { uptime } from 'node:os';
+import { readBootId } from '../stores/boot-id.ts';
+
+export interface Clock {
+  /** The wall clock: for what people read. Milliseconds since the epoch, as are all of them. */
+  now(): number;
+  /** Does not jump: for how long something takes, and since when. */
+  steady(): number;
+  /** The earlier of both: what ends by then has ended. */
+  earliest(): number;
+  /** The later of both: a life is counted from it. */
+  latest(): number;
+  /** To be called now and then: finds jumps while nobody asks, and what to go on from after a restart. */
+  keep(): string;
+}
+
+/** Where a clock has its time from. */
+export interface ClockSource {
+  wallMs(): number;
+  /** Since whenever; never goes back. */
+  elapsedMs(): number;
+  /** The same for all processes, until the machine starts anew. */
+  uptimeMs(): number;
+  /** Which start of the machine this is; null where that is not known. */
+  bootId: string | null;
+}
+
+export type ClockNews =
+  /** While the service ran: so far ahead, or back (below 0). */
+  | { kind: 'jump'; byMs: number }
+  /** At the start the wall clock is so far from where the service's own has come. */
+  | { kind: 'apart'; byMs: number }
+  /** The wall clock has held for so long that it is believed. */
+  | { kind: 'believed'; byMs: number };
+
+export interface ClockOptions {
+  source?: ClockSource;
+  /** What `keep` has returned to the process before. */
+  kept?: string | undefined;
+  /** After a jump, the wall clock is believed once it has held for as long: no less than the longest life. */
+  believeAfterMs: number;
+  tell?: (news: ClockNews) => void;
+}
+
+interface Kept {
+  bootId: string | null;
+  uptimeMs: number;
+  steadyMs: number;
+  /** By the steady clock; null while both agree. */
+  apartSinceMs: number | null;
+}
+
+/** Leap seconds and a time server's small steps are less. */
+const JUMP_MS = 5_000;
+
+function systemSource(): ClockSource {
+  return {
+    wallMs: () => Date.now(),
+    elapsedMs: () => performance.now(),
+    uptimeMs: () => uptime() * 1000,
+    bootId: readBootId(),
+  };
+}
+
+/** A clock that goes on from where it was kept, and that believes the wall clock where nothing was. */
+export function createClock({ source = systemSource(), kept, believeAfterMs, tell }: ClockOptions): Clock {
+  const before = readKept(kept);
+  /** What the steady clock is ahead of the time elapsed. */
+  let offsetMs = (before && steadyAfter(before, source)) ?? source.wallMs();
+  offsetMs -= source.elapsedMs();
+  let apartMs = source.wallMs() - steady();
+  let apartSinceMs: number | null = null;
+  if (Math.abs(apartMs) >= JUMP_MS) {
+    apartSinceMs = before?.apartSinceMs ?? steady();
+    tell?.({ kind: 'apart', byMs: apartMs });
+  }
+
+  function steady(): number {
+    return source.elapsedMs() + offsetMs;
+  }
+
+  /** Both, after a look at whether the one has jumped. */
+  function read(): { wall: number; own: number } {
+    const wall = source.wallMs();
+    const own = steady();
+    const byMs = wall - own - apartMs;
+    if (Math.abs(byMs) >= JUMP_MS) {
+      apartMs = wall - own;
+      apartSinceMs = Math.abs(apartMs) < JUMP_MS ? null : own;
+      tell?.({ kind: 'jump', byMs });
+    }
+    if (apartSinceMs === null || own - apartSinceMs < believeAfterMs) return { wall, own };
+    tell?.({ kind: 'believed', byMs: apartMs });
+    offsetMs += wall - own;
+    apartMs = 0;
+    apartSinceMs = null;
+    return { wall, own: wall };
+  }
+
+  return {
+    now: () => Math.round(source.wallMs()),
+    steady: () => Math.round(steady()),
+    earliest: () => {
+      const { wall, own } = read();
+      return Math.floor(Math.min(wall, own));
+    },
+    latest: () => {
+      const { wall, own } = read();
+      return Math.ceil(Math.max(wall, own));
+    },
+    keep: () => {
+      const { own } = read();
+      const { bootId } = source;
+      return JSON.stringify({ bootId, uptimeMs: source.uptimeMs(), steadyMs: own, apartSinceMs } satisfies Kept);
+    },
+  };
+}
+
+/**
+ * What the steady clock has come to meanwhile. Since the machine started anew nothing has counted: the time
+ * without it is not taken from what waits. Undefined where nothing can be said.
+ */
+function steadyAfter({ bootId, uptimeMs, steadyMs }: Kept, source: ClockSource): number | undefined {
+  if (bootId === null || source.bootId === null) return undefined;
+  return bootId === source.bootId ? steadyMs + Math.max(0, source.uptimeMs() - uptimeMs) : steadyMs;
+}
+
+function readKept(text: string | undefined): Kept | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const kept = JSON.parse(text) as Kept;
+    return Number.isFinite(kept.uptimeMs) && Number.isFinite(kept.steadyMs) ? kept : undefined;
+  } catch {
+    return undefined;
+  }
+}

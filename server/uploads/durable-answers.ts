@@ -1,0 +1,77 @@
+/**
+ * Uploads and files as the edges see them: nothing is told that a power cut could undo. What writes waits for its
+ * own commit already (receive, receiveWhole, view, rename, remove); here the rest waits, once for each answer,
+ * for whatever it has read. Where nothing is unsynced that costs nothing.
+ */
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Files, Uploads } from './contract.ts';
+import { TidemarkError } from './errors.ts';
+import { toTidemarkError } from './translate.ts';
+
+/** Refusals that say nothing about what is in the catalog. */
+const SILENT = new Set(['store_unavailable', 'shutting_down', 'internal']);
+
+/** Both, with the contracts' own signatures. */
+export function withDurableAnswers(
+  { uploads, files }: { uploads: Uploads; files: Files },
+  { durable }: Pick<Catalog, 'durable'>,
+): { uploads: Uploads; files: Files } {
+  async function untilDurable(): Promise<void> {
+    try {
+      await durable();
+    } catch (error) {
+      throw toTidemarkError(error);
+    }
+  }
+
+  /** That something is gone, expired or taken is an answer, too. */
+  async function waitingToRefuse<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof TidemarkError && SILENT.has(error.code))) await untilDurable();
+      throw error;
+    }
+  }
+
+  function waiting<T>(action: () => Promise<T>, isTold: (result: T) => boolean = () => true): Promise<T> {
+    return waitingToRefuse(async () => {
+      const result = await action();
+      if (isTold(result)) await untilDurable();
+      return result;
+    });
+  }
+
+  return {
+    uploads: {
+      ...uploads,
+      begin: (request) =>
+        waiting(
+          () => uploads.begin(request),
+          () => !request.isFollowed,
+        ),
+      // On the way of bytes; what has ended is told as it is.
+      current: (id, owner) =>
+        waiting(
+          () => uploads.current(id, owner),
+          ({ state }) => state !== 'receiving',
+        ),
+      view: (id, owner) => waitingToRefuse(() => uploads.view(id, owner)),
+      peek: (id) => waitingToRefuse(() => uploads.peek(id)),
+      acquire: (upload, options) => waitingToRefuse(() => uploads.acquire(upload, options)),
+      declareLength: (id, lease, size) => waitingToRefuse(() => uploads.declareLength(id, lease, size)),
+      receive: (upload, source, options) => waitingToRefuse(() => uploads.receive(upload, source, options)),
+      receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
+      terminate: (id, lease) => waiting(() => uploads.terminate(id, lease)),
+    },
+    files: {
+      ...files,
+      check: (query) => waiting(() => files.check(query)),
+      list: (query) => waiting(() => files.list(query)),
+      get: (id, owner) => waiting(() => files.get(id, owner)),
+      find: (name, owner) => waiting(() => files.find(name, owner)),
+      rename: (id, owner, name) => waitingToRefuse(() => files.rename(id, owner, name)),
+      remove: (id, owner) => waitingToRefuse(() => files.remove(id, owner)),
+    },
+  };
+}
