@@ -133,12 +133,14 @@ describeOverStores((store) => {
       if (ask === '409') {
         const answer = await patch(location, 5, 'x');
         expect(answer.status).toBe(409);
+        // It has taken over already: what came after that is sent again.
         offset = Number(answer.headers['upload-offset']);
+        expect(offset).toBeLessThanOrEqual(777_777);
       } else {
         const answer = await send('GET', `${service.url}/check?md5=${digest(ask)}`);
         offset = (JSON.parse(answer.body) as { resume: { offset: number } }).resume.offset;
+        expect(offset).toBe(777_777);
       }
-      expect(offset).toBe(777_777);
       expect((await patch(location, offset, bytes.subarray(offset, offset + 5))).status).toBe(204);
       socket.destroy();
     }
