@@ -2,7 +2,9 @@
  * The intake: takes what a request brings in batches, with back-pressure, without
  * ever destroying the request: its answer still has to go out on the same socket.
  */
+import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { WriteOptions } from './store.ts';
 
 /** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
@@ -12,6 +14,16 @@ const MOST_WAITING_BYTES = 1024 * 1024;
 const LEAST_WAITING_BYTES = 64 * 1024;
 /** Largest batch: one vectored write (Linux IOV_MAX is 1024 buffers). */
 const MOST_CHUNKS = 512;
+/**
+ * Turns of the event loop without a byte after which nothing is left to be read: each turn asks the kernel
+ * for whatever is ready, but the first may have asked before it was counted, and the second before the
+ * source, paused until then, was asked for again.
+ */
+const QUIET_TURNS = 3;
+/** What both kernels can hold of one connection: more than that came from a sender that is still there. */
+const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes('wmem', 4 * 1024 * 1024);
+/** A disk or bucket that stands still does not let more in. */
+const MOST_CATCH_UP_MS = 5_000;
 
 /** Why a source gave no more: it ended as it should, broke, was told to stop, or had too much. */
 export type IntakeEnd =
@@ -20,11 +32,19 @@ export type IntakeEnd =
   | { kind: 'stopped'; cause: unknown }
   | { kind: 'overflow' };
 
+/**
+ * What became of catching up. `quiet`: all that had come has been taken, and no more came. `flowing`: more came since
+ * than can have been there. `ended`: the source gives no more.
+ */
+export type CaughtUp = 'quiet' | 'flowing' | 'ended';
+
 export interface Intake {
   /** The next batch in order; null once everything that arrived was taken. */
   take(): Promise<Uint8Array[] | null>;
   /** Why there is no more; only after `take` answered null. */
   readonly ended: IntakeEnd;
+  /** Waits until all that had come when it was called, also to the kernel, has been taken. */
+  catchUp(): Promise<CaughtUp>;
   /** Stops reading; what arrived before can still be taken. */
   stop(cause: unknown): void;
 }
@@ -40,7 +60,8 @@ function highWaterBytes(): number {
  * Begins to read a source.
  *
  * `signal` stops reading when aborted, as `stop` does; a chunk that would exceed `maxBytes` is
- * not taken and ends the intake with `overflow`.
+ * not taken and ends the intake with `overflow`. The one that reaches `maxBytes` is taken once the
+ * source has ended: until then more may follow, and with too much none of it makes an upload whole.
  */
 export function openIntake(
   source: Readable,
@@ -49,24 +70,34 @@ export function openIntake(
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
   let totalBytes = 0;
+  /** Has all that may come, and waits for the end. */
+  let last: Uint8Array | undefined;
   let ended: IntakeEnd | undefined;
   let wake: (() => void) | undefined;
+  let emptied: (() => void)[] = [];
   openIntakes++;
 
   function onData(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
     if (totalBytes + chunk.length > maxBytes) {
       finish({ kind: 'overflow' });
       return;
     }
     totalBytes += chunk.length;
+    onArrival?.();
+    if (totalBytes === maxBytes) last = chunk;
+    else enqueue(chunk);
+  }
+
+  function enqueue(chunk: Uint8Array): void {
     queuedBytes += chunk.length;
     queue.push(chunk);
-    onArrival?.();
     if (queuedBytes >= highWaterBytes()) source.pause();
     wake?.();
   }
 
   function onEnd(): void {
+    if (last) enqueue(last);
     finish({ kind: 'end' });
   }
 
@@ -94,6 +125,13 @@ export function openIntake(
     signal.removeEventListener('abort', onAbort);
     if (end.kind !== 'end') source.pause();
     wake?.();
+    tellEmptied();
+  }
+
+  function tellEmptied(): void {
+    const told = emptied;
+    emptied = [];
+    for (const tell of told) tell();
   }
 
   // The error listener stays: a connection may break again after the intake has ended.
@@ -116,14 +154,45 @@ export function openIntake(
     queue = queue.length <= MOST_CHUNKS ? [] : queue.slice(MOST_CHUNKS);
     for (const chunk of batch) queuedBytes -= chunk.length;
     if (!ended && queuedBytes < highWaterBytes()) source.resume();
+    if (queue.length === 0) tellEmptied();
     return batch;
+  }
+
+  async function catchUp(): Promise<CaughtUp> {
+    const most = totalBytes + KERNEL_BYTES;
+    const until = performance.now() + MOST_CATCH_UP_MS;
+    for (let quiet = 0; quiet < QUIET_TURNS;) {
+      if (ended) return 'ended';
+      if (totalBytes > most || performance.now() > until) return 'flowing';
+      if (queue.length > 0) {
+        quiet = 0;
+        await new Promise<void>((resolve) => emptied.push(resolve));
+        continue;
+      }
+      const before = totalBytes;
+      const isRead = !source.isPaused() && source.readableLength === 0;
+      await turn();
+      quiet = isRead && totalBytes === before ? quiet + 1 : 0;
+    }
+    return 'quiet';
   }
 
   return {
     take,
+    catchUp,
     stop,
     get ended() {
       return ended ?? { kind: 'broken', cause: new Error('the intake has not ended') };
     },
   };
+}
+
+/** Largest buffer of a TCP connection (tcp(7): tcp_rmem, tcp_wmem); the default of Linux where it is not told. */
+function mostBufferBytes(direction: 'rmem' | 'wmem', otherwise: number): number {
+  try {
+    const [, , most] = readFileSync(`/proc/sys/net/ipv4/tcp_${direction}`, 'utf8').trim().split(/\s+/);
+    return Number(most) || otherwise;
+  } catch {
+    return otherwise;
+  }
 }

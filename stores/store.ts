@@ -88,6 +88,16 @@ export interface Commit {
   optional?: boolean;
 }
 
+/**
+ * Takes in what has come by now, also what the kernel holds of it, and commits it, without ending the write. Where
+ * nothing came since the last commit, nothing is stored or synced. A store that commits in large pieces may leave
+ * out what comes faster than it can be caught up with: such a sender is there. Never rejects: what fails
+ * ends the write.
+ *
+ * @returns `ending` when the source has ended, or the write will for another reason: its end commits.
+ */
+export type Flush = () => Promise<'committed' | 'ending'>;
+
 export interface WriteOptions {
   digests: DigestPool;
   /** Records progress in the ledger. A rejection (a lost lease, say) ends the write. */
@@ -96,7 +106,14 @@ export interface WriteOptions {
   signal: AbortSignal;
   /** Told of bytes as they come, which may be long before they are committed. */
   onArrival?: () => void;
-  /** Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. */
+  /** Told, once the source is read, how to have the write commit what has come. */
+  onReading?: (flush: Flush) => void;
+  /** Resolves when what was committed survives a power cut; only then may what it supersedes be removed. */
+  durable?: () => Promise<void>;
+  /**
+   * Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. The
+   * last ones count once the source has ended: a source with too much never makes an upload whole.
+   */
   maxBytes: number;
 }
 

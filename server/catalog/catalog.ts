@@ -182,6 +182,8 @@ export interface Catalog {
   commitOffset(commit: OffsetCommit): Promise<boolean>;
   /** Sets a deferred length, once, under the lease. */
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;
+  /** Takes back a length that was declared under this lease, by a request that is refused. */
+  withdrawLength(id: string, epoch: number): Promise<boolean>;
   /** Ends a receiving upload without publication, and forgets its parts. `epoch` null: whoever holds the lease. */
   endUpload(
     id: string,

@@ -41,6 +41,8 @@ export function createTusEndpoint({
     maxFileSizeBytes,
     newId: randomUUID,
     begin: (id, exchange, size) => {
+      const length = Number(exchange.headers['content-length'] ?? 0);
+      refuseTooLong(length, size ?? maxFileSizeBytes);
       const header = exchange.headers['upload-metadata'];
       const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
       return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: hasBody(exchange.headers) });
@@ -63,6 +65,7 @@ export function createTusEndpoint({
       body: ctx.req,
       headers: ctx.req.headers,
       uploadId: undefined,
+      begun: method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined,
       upload: undefined,
       received: undefined,
       error: undefined,
@@ -76,7 +79,7 @@ export function createTusEndpoint({
       headers.set('content-type', 'application/offset+octet-stream');
     }
     const request = { method, url: `http://tidemark${ctx.path}`, headers, body: null };
-    const response = await library.handle(request as never, exchange);
+    const response = await library.handle(request as never, exchange).finally(() => exchange.begun());
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
     if (exchange.error) throw await withOffset(exchange.error, exchange);
 
@@ -103,6 +106,20 @@ export function createTusEndpoint({
   }
 }
 
+/** The id in an upload's path: its last part. */
+function idOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Before anything is made of a POST. @throws `too_large`. */
+function refuseTooLong(length: number, mostBytes: number | null): void {
+  if (mostBytes === null || length <= mostBytes) return;
+  throw new TidemarkError('too_large', {
+    field: 'Content-Length',
+    message: `The body has ${length} bytes, more than the ${mostBytes} that the upload may have.`,
+  });
+}
+
 /** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
 function checkMethod(method: string, path: string): void {
   const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -118,12 +135,6 @@ function describeUpload(
   clock: Pick<Clock, 'steady'>,
 ): void {
   const { upload, received } = exchange;
-  if (method === 'HEAD' && upload) {
-    // What the library read after it may have been committed meanwhile, and not be durable yet.
-    ctx.set('Upload-Offset', String(upload.offset));
-    if (upload.metadata) ctx.set('Upload-Metadata', upload.metadata);
-    else ctx.remove('Upload-Metadata');
-  }
   if (method === 'DELETE' || !upload) return;
   // "Expiration": on every answer while the upload is unfinished.
   const unfinished = received ? !received.file : upload.state === 'receiving';

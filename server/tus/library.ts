@@ -5,7 +5,8 @@
  * - A body reaches the store as the request's own stream. The library turns it into
  *   a web stream and back, through two more streams, which costs more than storing it.
  * - The lease travels with the request, so that a writer that lost it cannot commit.
- * - HEAD takes no lock: looking at an upload never disturbs a transfer.
+ * - HEAD takes no lock: looking at an upload never disturbs a transfer. All that it tells is of one row.
+ * - A length that a PATCH declares counts once the request is taken: one that is refused has declared nothing.
  */
 import type { Readable } from 'node:stream';
 import { Server } from '@tus/server';
@@ -25,6 +26,8 @@ export interface Exchange {
   readonly body: Readable;
   readonly headers: NodeJS.Dict<string | string[]>;
   uploadId: string | undefined;
+  /** Says that the request writes now, or will not any more; see `markComing` of uploads. */
+  begun: () => void;
   /** The upload as HEAD saw it, or as POST made it. */
   upload: UploadRecord | undefined;
   received: Received | undefined;
@@ -35,7 +38,11 @@ export interface Exchange {
 interface Held {
   readonly lease: Lease;
   readonly stop: AbortController;
+  /** The request that holds the lease has made it: nobody else knows it. */
+  readonly isNew: boolean;
   upload: UploadRecord;
+  /** Declared by this request, and not in the catalog yet. */
+  length?: number;
 }
 
 function requireHeld(held: Held | undefined, id: string): Held {
@@ -82,6 +89,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     onUploadCreate: async (request, upload) => {
       const exchange = exchangeOf(request);
       exchange.uploadId = upload.id;
+      exchange.begun = uploads.markComing(upload.id);
       exchange.upload = await options.begin(upload.id, exchange, upload.size ?? null);
       return {};
     },
@@ -101,7 +109,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   for (const handler of [server.handlers.POST, server.handlers.PATCH, server.handlers.DELETE]) {
     Object.assign(handler, { acquireLock, writeToStore });
   }
-  Object.assign(server.handlers.HEAD, { acquireLock: look });
+  Object.assign(server.handlers.HEAD, { send: look });
 
   async function acquireLock(request: LibraryRequest, id: string, context: CancellationContext): Promise<Lock> {
     const exchange = exchangeOf(request);
@@ -116,13 +124,15 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
         stop.abort(new TidemarkError('upload_taken_over'));
       },
     });
-    const entry: Held = { lease, stop, upload: await readUnderLease(exchange, id, lease) };
+    const isNew = exchange.upload !== undefined;
+    const entry: Held = { lease, stop, isNew, upload: await readUnderLease(exchange, id, lease) };
     leases.set(id, entry);
     return {
       lock: async () => undefined,
       unlock: async () => {
         if (leases.get(id) === entry) leases.delete(id);
         await lease.release();
+        exchange.begun();
       },
     };
   }
@@ -137,12 +147,24 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     }
   }
 
-  /** In place of HEAD's lock. */
-  async function look(request: LibraryRequest, id: string): Promise<Lock> {
+  /** In place of the library's HEAD, which reads the upload a second time. */
+  async function look(
+    request: LibraryRequest,
+    _context: CancellationContext,
+    headers = new Headers(),
+  ): Promise<Response> {
     const exchange = exchangeOf(request);
+    const id = server.handlers.HEAD.getFileIdFromRequest(request);
+    if (id === undefined) throw new TidemarkError('not_found');
     exchange.uploadId = id;
-    exchange.upload = await uploads.view(id, exchange.owner);
-    return { lock: async () => undefined, unlock: async () => undefined };
+    const upload = await uploads.view(id, exchange.owner);
+    exchange.upload = upload;
+    headers.set('Cache-Control', 'no-store');
+    headers.set('Upload-Offset', String(upload.offset));
+    if (upload.size === null) headers.set('Upload-Defer-Length', '1');
+    else headers.set('Upload-Length', String(upload.size));
+    if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
+    return new Response('', { status: 200, headers });
   }
 
   async function writeToStore(
@@ -152,7 +174,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     context: CancellationContext,
   ): Promise<number> {
     const exchange = exchangeOf(context);
-    const { lease, stop, upload: state } = requireHeld(leases.get(upload.id), upload.id);
+    const { lease, stop, isNew, upload: state, length } = requireHeld(leases.get(upload.id), upload.id);
     if (state.state !== 'receiving') {
       // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
       // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
@@ -160,7 +182,20 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       return exchange.upload.offset;
     }
     exchange.upload = state;
-    exchange.received = await uploads.receive(state, exchange.body, { lease, signal: stop.signal, maxBytes });
+    try {
+      exchange.received = await uploads.receive(state, exchange.body, {
+        lease,
+        signal: stop.signal,
+        maxBytes,
+        length,
+        onReading: exchange.begun,
+      });
+    } catch (error) {
+      // Refused as a whole: there is no address under which it could go on.
+      if (isNew && error instanceof TidemarkError && error.code === 'too_large')
+        await uploads.terminate(state.id, lease);
+      throw error;
+    }
     return exchange.received.offset;
   }
 
@@ -213,9 +248,8 @@ class UploadsDataStore extends DataStore {
   }
 
   override async declareUploadLength(id: string, size: number): Promise<void> {
-    const held = requireHeld(this.#held(id), id);
-    await this.#uploads.declareLength(id, held.lease, size);
-    held.upload = { ...held.upload, size };
+    // Before the library looks at what the body has.
+    requireHeld(this.#held(id), id).length = size;
   }
 
   override async remove(id: string): Promise<void> {

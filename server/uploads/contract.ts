@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { ContentRecord, Declaration, FilePage, FileRecord, FileSort, UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
+import type { ReceiveOptions } from './receive.ts';
 
 export interface BeginRequest {
   id: string;
@@ -30,9 +31,9 @@ export interface Uploads {
   /** Checks what the client declares and records a new upload with room in the store. */
   begin(request: BeginRequest): Promise<UploadRecord>;
   /**
-   * An upload's state, for its owner. Never waits for a running transfer and never
-   * disturbs one; an upload that has all its bytes but no publication is published first.
-   * Its last byte is the last that came, stored or not.
+   * An upload's state, for its owner: one row. Never ends a running transfer, but has it commit first what has
+   * come (for a while: then the row tells less); an upload that has all its bytes but no publication is published
+   * first. Its last byte is the last that came, stored or not.
    *
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
@@ -48,20 +49,20 @@ export interface Uploads {
    * @throws `not_found`; `upload_locked` after the lock timeout.
    */
   acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
-  /** Sets a deferred length. */
-  declareLength(id: string, lease: Lease, size: number): Promise<void>;
+  /**
+   * A request that may write to the upload has come: `view` waits for what it is to bring. To be called at once when
+   * the request comes; what it returns, when the request has ended, or is refused.
+   */
+  markComing(id: string): () => void;
   /**
    * Appends the source at the upload's offset, and publishes when it was the last byte.
-   * What arrived is kept, whatever ends the request.
+   * What arrived is kept, whatever ends the request; of one with too many bytes, what came before the last of them,
+   * and not the length that it declared.
    *
    * @param upload - its row, read under the lease.
    * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
    */
-  receive(
-    upload: UploadRecord,
-    source: Readable,
-    options: { lease: Lease; signal: AbortSignal; maxBytes: number },
-  ): Promise<Received>;
+  receive(upload: UploadRecord, source: Readable, options: ReceiveOptions): Promise<Received>;
   /** Ends an upload and removes its bytes; of a published one, the file. */
   terminate(id: string, lease: Lease): Promise<void>;
   /**

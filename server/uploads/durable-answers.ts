@@ -59,7 +59,6 @@ export function withDurableAnswers(
       view: (id, owner) => waitingToRefuse(() => uploads.view(id, owner)),
       peek: (id) => waitingToRefuse(() => uploads.peek(id)),
       acquire: (upload, options) => waitingToRefuse(() => uploads.acquire(upload, options)),
-      declareLength: (id, lease, size) => waitingToRefuse(() => uploads.declareLength(id, lease, size)),
       receive: (upload, source, options) => waitingToRefuse(() => uploads.receive(upload, source, options)),
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
       terminate: (id, lease) => waiting(() => uploads.terminate(id, lease)),

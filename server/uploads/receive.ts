@@ -6,7 +6,7 @@ import type { Lease } from '../locks/locker.ts';
 import type { Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
-import type { Parts } from './parts.ts';
+import type { Limits, Parts } from './parts.ts';
 import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
 import type { Writers } from './writers.ts';
@@ -17,6 +17,10 @@ export interface ReceiveOptions {
   signal: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
+  /** The deferred length that this request declares: with bytes beyond it, it has declared nothing. */
+  length?: number | undefined;
+  /** It reads its source now. */
+  onReading?: () => void;
 }
 
 /**
@@ -28,13 +32,15 @@ export interface ReceiveOptions {
 export async function receive(
   parts: Parts,
   writers: Writers,
-  upload: UploadRecord,
+  before: UploadRecord,
   source: Readable,
   options: ReceiveOptions,
 ): Promise<Received> {
   const { catalog, store, limits } = parts;
-  const { id } = upload;
-  const { lease } = options;
+  const { id } = before;
+  const { lease, length } = options;
+  if (length !== undefined) await declareLength(parts, writers, lease, length);
+  const upload = length === undefined ? before : { ...before, size: length };
   let expiresAt = upload.expiresAt;
   const { signal, unlink } = linkSignals(options.signal, parts.stopping);
 
@@ -81,12 +87,21 @@ export async function receive(
       commit,
       signal,
       maxBytes: options.maxBytes,
+      durable: () => catalog.durable(),
       onArrival: () => writers.markArrival(id),
+      onReading: (flush) => {
+        writers.markReading(id, flush);
+        options.onReading?.();
+      },
     });
   } catch (error) {
     // What the store took may be ahead of the ledger now.
     writers.markUnsettled(id);
     await recordLast();
+    if (length !== undefined && error instanceof StoreError && error.code === 'overflow') {
+      await catalog.withdrawLength(id, lease.epoch);
+      writers.markLength(id, null);
+    }
     await catalog.durable();
     // Gone by another hand: no later request could go on either.
     if (error instanceof StoreError && error.code === 'missing') {
@@ -112,6 +127,25 @@ export async function receive(
   await catalog.durable();
   if (signal.aborted) throw signal.reason;
   return { offset: written.offset, file: null, expiresAt, interrupted: written.interrupted };
+}
+
+/** Sets a deferred length, under the lease. @throws `too_large`, `upload_taken_over`. */
+export async function declareLength(parts: Parts, writers: Writers, lease: Lease, size: number): Promise<void> {
+  refuseTooLarge(parts.limits, size);
+  if (!(await parts.catalog.declareLength(lease.uploadId, lease.epoch, size))) {
+    throw new TidemarkError('upload_taken_over');
+  }
+  writers.markLength(lease.uploadId, size);
+}
+
+/** @throws `too_large`. */
+export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void {
+  if (maxFileSizeBytes !== null && size > maxFileSizeBytes) {
+    throw new TidemarkError('too_large', {
+      field: 'Upload-Length',
+      message: `The file is larger than this service accepts: at most ${maxFileSizeBytes} bytes.`,
+    });
+  }
 }
 
 /**

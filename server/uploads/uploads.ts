@@ -7,7 +7,7 @@ import type { BeginRequest, Received, Uploads } from './contract.ts';
 import { discard } from './discard.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
-import { finish, receive, type ReceiveOptions } from './receive.ts';
+import { declareLength, finish, receive, type ReceiveOptions, refuseTooLarge } from './receive.ts';
 import { linkSignals } from './signals.ts';
 import { translated } from './translate.ts';
 import type { Writers } from './writers.ts';
@@ -33,7 +33,7 @@ export function createUploads(
 
   async function begin({ id, owner, declaration }: BeginRequest): Promise<UploadRecord> {
     if (parts.stopping.aborted) throw parts.stopping.reason;
-    refuseTooLarge(declaration.size ?? 0);
+    refuseTooLarge(limits, declaration.size ?? 0);
     // Its bytes count from here on, while there are none.
     const createdAt = clock.steady();
     const expiresAt = clock.latest() + limits.uploadTtlMs;
@@ -68,15 +68,6 @@ export function createUploads(
     return upload;
   }
 
-  function refuseTooLarge(size: number): void {
-    if (limits.maxFileSizeBytes !== null && size > limits.maxFileSizeBytes) {
-      throw new TidemarkError('too_large', {
-        field: 'Upload-Length',
-        message: `The file is larger than this service accepts: at most ${limits.maxFileSizeBytes} bytes.`,
-      });
-    }
-  }
-
   async function current(id: string, owner: string): Promise<UploadRecord> {
     const upload = await catalog.findUpload(id);
     if (!upload || upload.owner !== owner) throw new TidemarkError('not_found');
@@ -98,6 +89,9 @@ export function createUploads(
   }
 
   async function view(id: string, owner: string): Promise<UploadRecord> {
+    // Nobody has a stranger's upload disturbed.
+    await current(id, owner);
+    await writers.catchUp(id);
     let upload = await current(id, owner);
     while (upload.state === 'receiving' && (writers.isPublishing(id) || (isWhole(upload) && writers.isHeld(id)))) {
       // Its writer is publishing: "complete" is only said once that is done.
@@ -143,12 +137,6 @@ export function createUploads(
     } finally {
       await lease?.release();
     }
-  }
-
-  async function declareLength(id: string, lease: Lease, size: number): Promise<void> {
-    refuseTooLarge(size);
-    if (!(await catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
-    writers.markLength(id, size);
   }
 
   async function terminate(id: string, lease: Lease): Promise<void> {
@@ -207,7 +195,7 @@ export function createUploads(
       if (received.interrupted !== undefined) {
         throw new TidemarkError('incomplete_form', { cause: received.interrupted });
       }
-      await declareLength(id, lease, received.offset);
+      await declareLength(parts, writers, lease, received.offset);
       return await finish(parts, writers, id, lease);
     } catch (error) {
       try {
@@ -228,7 +216,7 @@ export function createUploads(
     peek: (id) => translated(() => peek(id)),
     view: (id, owner) => translated(() => view(id, owner)),
     acquire: (upload, options) => translated(() => writers.acquire(upload, options)),
-    declareLength: (id, lease, size) => translated(() => declareLength(id, lease, size)),
+    markComing: (id) => writers.markComing(id),
     receive: (upload, source, options: ReceiveOptions): Promise<Received> =>
       translated(() => receive(parts, writers, upload, source, options)),
     terminate: (id, lease) => translated(() => terminate(id, lease)),

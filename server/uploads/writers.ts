@@ -6,7 +6,8 @@
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import { CatalogError } from '../catalog/catalog.ts';
-import { StoreError } from '../../stores/store.ts';
+import { type Flush, StoreError } from '../../stores/store.ts';
+import { createCatchUp, shared } from './catch-up.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
@@ -25,6 +26,12 @@ export interface Writers {
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
   /** Bytes came, under the lease held in this process. */
   markArrival(id: string): void;
+  /** A request that may write to the upload has come; to be told when it writes, or has ended. */
+  markComing(id: string): () => void;
+  /** The holder of the lease reads its source. */
+  markReading(id: string, flush: Flush): void;
+  /** Has whoever writes in this process commit all that has come by now, and waits for it, but not for ever. */
+  catchUp(id: string): Promise<void>;
   /** Whether the upload has all its bytes and its writer is publishing it. */
   isPublishing(id: string): boolean;
   /** Runs a publication, by the holder of the lease; what was known of the upload does not hold after it. */
@@ -33,8 +40,8 @@ export interface Writers {
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload may differ from the catalog. */
   needsRecovery(id: string): boolean;
-  /** A deferred length was declared, under the lease held in this process. */
-  markLength(id: string, size: number): void;
+  /** A deferred length was declared, or withdrawn, under the lease held in this process. */
+  markLength(id: string, size: number | null): void;
   /** The upload was just created: the catalog has it right, and nobody has had its epoch. */
   markCreated(upload: UploadRecord): void;
   /** The upload may be ahead of the catalog: a write failed half-way. */
@@ -46,6 +53,14 @@ export interface Writers {
 /** What an upload is of. */
 export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'size'>;
 
+interface Held {
+  upload: Declared;
+  released: Promise<void>;
+  /** Once it reads its source. */
+  flush?: Flush;
+  lastArrivalAt: number;
+}
+
 export interface Arrival {
   upload: Declared;
   /** By the clock that does not jump. */
@@ -53,7 +68,8 @@ export interface Arrival {
 }
 
 export function createWriters(parts: Parts): Writers {
-  const held = new Map<string, { upload: Declared; released: Promise<void>; lastArrivalAt: number }>();
+  const held = new Map<string, Held>();
+  const catching = createCatchUp(parts.log, (id) => held.get(id));
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();
@@ -109,7 +125,7 @@ export function createWriters(parts: Parts): Writers {
     let markReleased: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (markReleased = resolve));
     const { id, owner, md5, size } = upload;
-    const entry = { upload: { id, owner, md5, size }, released, lastArrivalAt: 0 };
+    const entry: Held = { upload: { id, owner, md5, size }, released, lastArrivalAt: 0 };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,
@@ -176,6 +192,12 @@ export function createWriters(parts: Parts): Writers {
       const entry = held.get(id);
       if (entry) entry.upload.size = size;
     },
+    markComing: (id) => catching.markComing(id),
+    markReading: (id, flush) => {
+      const entry = held.get(id);
+      if (entry) entry.flush = shared(flush);
+    },
+    catchUp: (id) => catching.catchUp(id),
     isPublishing: (id) => publications.has(id),
     publishing: async (id, publication) => {
       publications.add(id);

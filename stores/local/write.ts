@@ -108,25 +108,42 @@ async function append(
   }
 
   /** A batch is on its way: the digest may be ahead of `offset`, and no commit must be made of it. */
-  let writing = false;
+  let writing: Promise<unknown> | undefined;
+  let isEnding = false;
+
+  async function flush(): Promise<'committed' | 'ending'> {
+    if ((await intake.catchUp()) === 'ended') return 'ending';
+    await settled(writing);
+    const upTo = offset;
+    while (committed < upTo && !isEnding && !failure) {
+      // Also for whoever syncs next: with a quick sender that may be the loop below.
+      commitDueAt = 0;
+      if (!writing) syncBehind(0);
+      await settled(syncing ?? writing);
+    }
+    return isEnding || failure ? 'ending' : 'committed';
+  }
+  options.onReading?.(flush);
+
   const pause = setTimeout(() => {
     if (!writing) syncBehind(SYNC_IN_PAUSE_BYTES);
   }, PAUSE_MS);
   try {
     for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
       const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
-      writing = true;
       const hashed = lane.update(batch);
       // Asked for with the last bytes, the digests come with the same message.
       if (offset + bytes === upload.size) result = hashed.then(() => readResult(lane));
-      await Promise.all([file.write(batch, offset), hashed, result]);
+      writing = Promise.all([file.write(batch, offset), hashed, result]);
+      await writing;
       offset += bytes;
-      writing = false;
+      writing = undefined;
       syncBehind(SYNC_EVERY_BYTES);
       pause.refresh();
       // A disk slower than the line: wait for it here, not at the end with all memory dirty.
       if (offset - syncedTo >= COMMIT_EVERY_BYTES) await syncing;
     }
+    isEnding = true;
     clearTimeout(pause);
     await syncing;
     if (failure) throw failure;
@@ -152,12 +169,17 @@ async function append(
       interrupted: end.kind === 'end' ? undefined : end.cause,
     };
   } catch (error) {
+    isEnding = true;
     clearTimeout(pause);
     intake.stop(error);
     await syncing;
     if (syncFailed) await cutUnsynced(file, syncedTo);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
+}
+
+async function settled(action: Promise<unknown> | undefined): Promise<void> {
+  await action?.catch(() => undefined);
 }
 
 interface Result {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
 import type { Keys } from './keys.ts';
 import type { Objects } from './objects.ts';
@@ -77,6 +78,9 @@ async function append(
   let multipart: Promise<string> | undefined;
   let part: OpenPart | undefined;
   let madeRoom = false;
+  let isEnding = false;
+  /** The tail that is stored of the open part while more is added to it. */
+  let tailOnItsWay: Promise<void> | undefined;
 
   function fail(cause: unknown): void {
     if (failure) return;
@@ -179,6 +183,7 @@ async function append(
     const isAll = whole.start === 0 && whole.end === upload.size && state.multipart === null && !multipart;
     // Before this part's own step: recorded first.
     const begun = isAll ? undefined : beginMultipart();
+    const tail = tailOnItsWay;
     const etag = (async () => {
       try {
         const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
@@ -186,6 +191,8 @@ async function append(
         await objects.putFinal(finalKey, upload, body);
         return undefined;
       } finally {
+        // Its beginning may be read still.
+        await tail;
         whole.room.release();
       }
     })();
@@ -205,22 +212,52 @@ async function append(
     });
   }
 
-  /** Stores what a part has so far, so that memory can forget it. */
-  async function park(open: OpenPart): Promise<void> {
+  /** Stores what a part has so far; more may be added to it meanwhile. */
+  function storeTail(open: OpenPart): Promise<void> {
     const snapshot = lane.snapshot();
     const md5 = open.md5();
     for (const promise of [snapshot, md5]) promise.catch(() => undefined);
     const { start, bytes } = open;
     const end = start + bytes.length;
-    await inOrder(async () => {
+    tailOnItsWay = inOrder(async () => {
       if (end <= committed) return;
       const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
       const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
       await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });
       await commit(end, await snapshot, { tail });
     });
+    return tailOnItsWay;
+  }
+
+  /** Stores what a part has so far, so that memory can forget it. */
+  async function park(open: OpenPart): Promise<void> {
+    await storeTail(open);
     open.room.release();
   }
+
+  /** Tails are stored between batches: then part and digest are at the same byte. */
+  let lastTurn: Promise<void> = Promise.resolve();
+  function inTurn(action: () => Promise<void>): Promise<void> {
+    const run = lastTurn.then(action);
+    lastTurn = run.catch(() => undefined);
+    return run;
+  }
+
+  async function flush(): Promise<'committed' | 'ending'> {
+    const caughtUp = await intake.catchUp();
+    if (caughtUp === 'ended') return 'ending';
+    await inTurn(async () => {
+      if (caughtUp === 'quiet' && part && offset > committed && !isEnding && !failure) void storeTail(part);
+    });
+    await lastStep;
+    if (isEnding || failure) return 'ending';
+    const superseded = state.old;
+    await options.durable?.();
+    // By rows that are there for good now: the next commit removes them.
+    outdated = superseded;
+    return 'committed';
+  }
+  options.onReading?.(flush);
 
   async function takeIn(batch: Uint8Array[]): Promise<void> {
     for (let chunks = batch; chunks.length > 0 && !failure;) {
@@ -247,14 +284,17 @@ async function append(
       asked?.forget();
       if (batch === null || failure) break;
       if (batch === undefined) {
-        if (part) await park(part);
-        part = undefined;
+        await inTurn(async () => {
+          if (part) await park(part);
+          part = undefined;
+        });
         madeRoom = true;
         continue;
       }
-      await takeIn(batch);
+      await inTurn(() => takeIn(batch));
       taking = intake.take();
     }
+    isEnding = true;
     if (part) await park(part);
     await lastStep;
     if (failure) throw failure.cause;
@@ -270,33 +310,11 @@ async function append(
       interrupted: end.kind === 'end' ? undefined : end.cause,
     };
   } catch (error) {
+    isEnding = true;
     fail(error);
-    part?.room.release();
     await lastStep;
+    part?.room.release();
     await Promise.all(sending);
     throw error;
   }
-}
-
-/** Chunks up to so many bytes, and those after. */
-function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8Array[]] {
-  let left = bytes;
-  for (const [index, chunk] of chunks.entries()) {
-    if (chunk.length > left) {
-      const before = [...chunks.slice(0, index), chunk.subarray(0, left)].filter((piece) => piece.length > 0);
-      return [before, [chunk.subarray(left), ...chunks.slice(index + 1)]];
-    }
-    left -= chunk.length;
-  }
-  return [chunks, []];
-}
-
-function whenAborted(signal: AbortSignal): { promise: Promise<undefined>; forget: () => void } {
-  let onAbort: () => void = () => undefined;
-  const promise = new Promise<undefined>((resolve) => {
-    onAbort = () => resolve(undefined);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  return { promise, forget: () => signal.removeEventListener('abort', onAbort) };
 }

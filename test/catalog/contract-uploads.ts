@@ -148,6 +148,11 @@ export function describeUploads(current: Current): void {
       expect(await catalog.declareLength(id, 1, 40)).toBe(true);
       expect(await catalog.declareLength(id, 1, 41)).toBe(false);
       expect(await catalog.findUpload(id)).toMatchObject({ size: 40 });
+      // Taken back under the same lease, and by no other.
+      expect(await catalog.withdrawLength(id, 2)).toBe(false);
+      expect(await catalog.withdrawLength(id, 1)).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: null });
+      expect(await catalog.declareLength(id, 1, 50)).toBe(true);
     });
 
     it('end once, for whoever holds the lease, and forget their parts', async () => {

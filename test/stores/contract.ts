@@ -15,6 +15,7 @@ import {
   type WriteOptions,
 } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
+import { testFlush } from './flush-suite.ts';
 
 /** A store as a test uses it. */
 export interface StoreUnderTest {
@@ -214,6 +215,8 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await expect(writing).rejects.toBe(refused);
       await store.discardUpload(upload, 'remove');
     });
+
+    testFlush(() => ({ store, newUpload, write }));
 
     test('refuses to make bytes final over others', async () => {
       const key = await publish(Buffer.from('the first'), 'a.txt');

@@ -1,6 +1,6 @@
 /** An offset that is told is durably stored: with a disk that is slow, or fails, at the sync that makes it so. */
 import { join } from 'node:path';
-import { stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { startService } from '../support/service.ts';
@@ -37,6 +37,9 @@ test.skipIf(!CAN_TRACE)('HEAD tells what was durable when it looked, not what wa
   // Something for the look to make durable.
   await createUpload(service.url, 10);
   const looking = head(location);
+  // It has looked, and waits for the disk: what comes from now on is not waited for.
+  let seen = 0;
+  await until('the disk is waited for', async () => (seen = (await hasStoppedThread(service.pid)) ? seen + 1 : 0) > 20);
   const sender = openPatch(location, 1000, bytes.length - 1000);
   await sender.write(bytes.subarray(1000, 200_000));
   sender.destroy();
@@ -70,3 +73,12 @@ test.skipIf(!CAN_TRACE)('what is committed while the disk is slow can be gone on
     await expectBytes(location, content);
   }
 });
+
+/** Whether a thread is held by whoever traces it (proc(5): state `t`). */
+async function hasStoppedThread(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => '')),
+  );
+  return stats.some((text) => text.slice(text.lastIndexOf(')') + 2).startsWith('t'));
+}

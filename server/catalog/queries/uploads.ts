@@ -12,6 +12,7 @@ export type UploadQueries = Pick<
   | 'nextEpoch'
   | 'commitOffset'
   | 'declareLength'
+  | 'withdrawLength'
   | 'endUpload'
   | 'listParts'
   | 'findReceiving'
@@ -140,6 +141,15 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       .where('offset', '<=', by.size),
   );
 
+  const unsetLength = prepare((by: { id: string; epoch: number }) =>
+    db
+      .updateTable('uploads')
+      .set({ size: null })
+      .where('id', '=', by.id)
+      .where('epoch', '=', by.epoch)
+      .where('state', '=', RECEIVING),
+  );
+
   const end = prepare(
     (by: { id: string; epoch: number | null; state: UploadState; reason: string | null; at: number }) =>
       db
@@ -227,6 +237,10 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
 
     async declareLength(id, epoch, size) {
       return (await setLength.changes(db, { id, epoch, size })) === 1;
+    },
+
+    async withdrawLength(id, epoch) {
+      return (await unsetLength.changes(db, { id, epoch })) === 1;
     },
 
     endUpload(id, epoch, state, reason, at) {

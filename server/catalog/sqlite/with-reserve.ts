@@ -36,6 +36,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     nextEpoch: (...args) => makingRoom(() => catalog.nextEpoch(...args)),
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),
+    withdrawLength: (...args) => makingRoom(() => catalog.withdrawLength(...args)),
     endUpload: (...args) => makingRoom(() => catalog.endUpload(...args)),
     forgetStoreState: (...args) => makingRoom(() => catalog.forgetStoreState(...args)),
     forgetEnded: (...args) => makingRoom(() => catalog.forgetEnded(...args)),

@@ -1,0 +1,84 @@
+/**
+ * Catching up: an offset that is told is where the next request is to go on. So whoever writes commits first all that
+ * has come by then, though its sender may have gone without a word; it goes on writing all the same.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Flush } from '../../stores/store.ts';
+
+/** Without an answer by then the committed offset is told. */
+const MOST_MS = 2_000;
+/**
+ * Turns of the event loop after which all requests that had come before are known: one may take a connection from the
+ * kernel's queue, the next reads what it brought.
+ */
+const TURNS = 3;
+
+/** Whoever holds an upload's lease. */
+interface Writer {
+  readonly released: Promise<void>;
+  readonly flush?: Flush;
+}
+
+export interface CatchUp {
+  /** See Writers. */
+  markComing(id: string): () => void;
+  catchUp(id: string): Promise<void>;
+}
+
+/** @param writerOf - who writes to an upload now. */
+export function createCatchUp(log: Logger, writerOf: (id: string) => Writer | undefined): CatchUp {
+  /** Requests that have come and neither write yet nor have ended, by upload. */
+  const coming = new Map<string, Set<Promise<void>>>();
+
+  function markComing(id: string): () => void {
+    let tell: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (tell = resolve));
+    const ofUpload = coming.get(id) ?? new Set();
+    coming.set(id, ofUpload.add(begun));
+    return () => {
+      ofUpload.delete(begun);
+      if (ofUpload.size === 0 && coming.get(id) === ofUpload) coming.delete(id);
+      tell();
+    };
+  }
+
+  async function catchUp(id: string): Promise<void> {
+    for (let turns = 0; turns < TURNS; turns++) await turn();
+    const before = [...(coming.get(id) ?? [])];
+    if (before.length === 0 && !writerOf(id)?.flush) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), MOST_MS)));
+    const outcome = await Promise.race([late, committed(id, before)]);
+    clearTimeout(timer);
+    if (outcome === 'late') log.info({ uploadId: id }, 'bytes that have come could not be committed in time');
+  }
+
+  async function committed(id: string, before: readonly Promise<void>[]): Promise<void> {
+    await Promise.all(before);
+    const writer = writerOf(id);
+    if (!writer?.flush) return;
+    const outcome = await Promise.race([writer.flush(), writer.released]);
+    // Its end commits, and may publish.
+    if (outcome === 'ending') await writer.released;
+  }
+
+  return { markComing, catchUp };
+}
+
+/** One at a time, and all who come while it runs share the next one: more may have come since it began. */
+export function shared(flush: Flush): Flush {
+  let running: ReturnType<Flush> | undefined;
+  let next: ReturnType<Flush> | undefined;
+
+  function run(): ReturnType<Flush> {
+    next = undefined;
+    running = flush().finally(() => (running = undefined));
+    return running;
+  }
+
+  return () => {
+    if (!running) return run();
+    return (next ??= running.then(run, run));
+  };
+}
