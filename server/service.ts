@@ -68,7 +68,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     opened.push(() => catalog.close());
     const store = await openStore(config.store, {
       dataDir: config.dataDir,
-      ledger: { parts: (id) => catalog.listParts(id) },
+      ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
     });
     opened.push(() => store.close());
     const digests = createDigestPool(config.digests);

@@ -35,7 +35,10 @@ export async function openHouse(env: NodeJS.ProcessEnv, limits: Partial<Limits> 
   const folder = await makeTempFolder();
   const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
   const config = parseConfig({ ...env, DATA_DIR: folder });
-  const store = await openStore(config.store, { dataDir: folder, ledger: { parts: (id) => catalog.listParts(id) } });
+  const store = await openStore(config.store, {
+    dataDir: folder,
+    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+  });
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();
   const parts: Parts = {
