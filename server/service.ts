@@ -76,7 +76,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
     const clock = await startClock(config, catalog, log);
     const store = await openStore(config.store, {
       dataDir: config.dataDir,
-      ledger: { parts: (id) => catalog.listParts(id) },
+      ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
       now: () => clock.earliest(),
     });
     opened.push(() => store.close());

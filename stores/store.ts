@@ -52,11 +52,16 @@ export interface StoredPart {
   snapshot: Uint8Array;
 }
 
-/** The rows of parts, for stores that need them all at the end. */
+/** What was committed, for stores that need all parts at the end, or must not act before a row is there for good. */
 export interface Ledger {
   /** Of one upload, in order. */
   parts(uploadId: string): Promise<readonly StoredPart[]>;
+  /** Resolves when everything that was committed before, the rows of uploads included, survives a power cut. */
+  durable(): Promise<void>;
 }
+
+/** `storeState` of an upload that has ended and of which the store never noted anything: something may be there. */
+export const NOTHING_NOTED = '';
 
 /**
  * What the catalog does not know may be another's, or the catalog an older copy: it is kept until it is as old as this.

@@ -14,6 +14,9 @@
  * digests are lower-case hex.
  */
 
+/** Of an upload that has ended without a note of its store: something may be there all the same. */
+export const NOTHING_NOTED = '';
+
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
 /** What a client says about a file before sending it. */
@@ -41,7 +44,10 @@ export interface UploadRecord extends Declaration {
   epoch: number;
   /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
   bootId: string | null;
-  /** What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`. */
+  /**
+   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`:
+   * `NOTHING_NOTED` where the store had told nothing by then.
+   */
   storeState: string | null;
   /** Why the upload was rejected: a code of the error catalogue. */
   reason: string | null;
@@ -184,7 +190,7 @@ export interface Catalog {
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;
   /** Takes back a length that was declared under this lease, by a request that is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
-  /** Ends a receiving upload without publication, and forgets its parts. `epoch` null: whoever holds the lease. */
+  /** Ends a receiving upload without publication, and forgets its parts; the store may keep something of it from now on. `epoch` null: whoever holds the lease. */
   endUpload(
     id: string,
     epoch: number | null,
@@ -239,7 +245,8 @@ export interface Catalog {
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
    * Deletes a file; with the last file of a content, the content too, whose key
-   * joins the removals. Undefined when there is no such file.
+   * joins the removals. An upload that became it goes, too, unless the store still keeps
+   * something of it: then it is terminated. Undefined when there is no such file.
    */
   deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 

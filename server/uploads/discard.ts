@@ -14,5 +14,6 @@ export async function discard(
   final: Discarding,
 ): Promise<void> {
   await store.discardUpload(upload, final);
-  if (upload.storeState !== null) await catalog.forgetStoreState(upload.id);
+  // One that was ended has a note, whatever `upload` was read before.
+  if (upload.storeState !== null || final === 'remove') await catalog.forgetStoreState(upload.id);
 }

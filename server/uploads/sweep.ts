@@ -100,9 +100,10 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
   }
 
   async function discardEnded(upload: UploadRecord): Promise<void> {
-    // One that became a file may have been folded into another's content.
+    // One that became a file may have been folded into another's content; one whose file was deleted may be a
+    // content that others have.
     const key = store.keyFor(upload, { md5: upload.md5 ?? '', variant: 0 });
-    const isContent = upload.state === 'complete' && (await catalog.filterKeys([key])).has(key);
+    const isContent = (await catalog.filterKeys([key])).has(key);
     await discard(parts, upload, isContent ? 'keep' : 'remove');
   }
 

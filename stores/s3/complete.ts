@@ -1,6 +1,8 @@
 /** Putting the parts together, exactly once, whatever becomes of the answer. */
 import { StoreError } from '../store.ts';
+import { type Asked, askOverTime, isMissing } from './ask.ts';
 import { codeOf, toStoreError } from './errors.ts';
+import { bare } from './multiparts.ts';
 import type { Objects, SentPart } from './objects.ts';
 import { callWithRetries } from './retry.ts';
 
@@ -24,6 +26,10 @@ export interface Completion {
  * @throws StoreError `missing` when neither the parts nor the object are there.
  */
 export async function completeUpload(objects: Objects, completion: Completion, closing: AbortSignal): Promise<void> {
+  await askOverTime(`completing ${completion.key}`, () => completeOnce(objects, completion, closing), closing);
+}
+
+async function completeOnce(objects: Objects, completion: Completion, closing: AbortSignal): Promise<Asked<true>> {
   const { key, multipart, parts } = completion;
 
   async function attempt(): Promise<void> {
@@ -44,10 +50,23 @@ export async function completeUpload(objects: Objects, completion: Completion, c
 
   try {
     await callWithRetries(attempt, { timeoutMs: TIMEOUT_MS, withinMs: WITHIN_MS, signal: closing });
+    return { found: true };
   } catch (error) {
-    if (DAMAGED.has(codeOf(error))) throw new StoreError('missing', `completing ${key}: ${codeOf(error)}`, error);
-    throw toStoreError(error, `completing ${key}`);
+    if (DAMAGED.has(codeOf(error))) {
+      return { evidence: codeOf(error), isSure: await areOthers(objects, completion) };
+    }
+    const translated = toStoreError(error, `completing ${key}`);
+    if (translated.code !== 'missing') throw translated;
+    return { evidence: 'its parts are gone', isSure: (await objects.isMultipartThere(key, multipart)) !== true };
   }
+}
+
+/** Whether the parts that are there are others than those of the ledger; true where nobody can tell. */
+async function areOthers(objects: Objects, { key, multipart, parts }: Completion): Promise<boolean> {
+  const listed = await objects.listParts(key, multipart);
+  if (listed === undefined) return true;
+  const etags = new Map(listed.map(({ number, etag }) => [number, bare(etag)]));
+  return parts.some(({ number, etag }) => etags.get(number) !== bare(etag));
 }
 
 /** Whether the object of this upload is under its key, whole. */
@@ -57,4 +76,37 @@ export async function isThere(
 ): Promise<boolean> {
   const found = await objects.head(key);
   return found?.size === size && found.uploadId === uploadId;
+}
+
+/**
+ * Makes sure that the object of an upload is under its key, whole.
+ *
+ * @throws StoreError `missing` when it is not.
+ */
+export async function requireThere(
+  objects: Objects,
+  object: Pick<Completion, 'key' | 'uploadId' | 'size'>,
+  closing: AbortSignal,
+): Promise<void> {
+  const { key, size } = object;
+  await askOverTime(
+    `looking for ${key}`,
+    async () => {
+      if (await isThere(objects, object)) return { found: true };
+      return { evidence: `no object of ${size} bytes`, isSure: !(await canBeRead(objects, object)) };
+    },
+    closing,
+  );
+}
+
+/** Whether an object of this size can be opened, whatever HEAD says of it. */
+async function canBeRead(objects: Objects, { key, size }: Pick<Completion, 'key' | 'size'>): Promise<boolean> {
+  try {
+    const { body, length } = await objects.get(key);
+    body.destroy();
+    return length === size;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }

@@ -8,10 +8,13 @@ import {
   type S3,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../store.ts';
+import { isMissing } from './ask.ts';
 import { codeOf } from './errors.ts';
 import type { CallOptions } from './retry.ts';
 import type { Preset } from './settings.ts';
 
+/** S3: as many as ListParts answers at once. */
+const PARTS_PER_PAGE = 1000;
 const NOT_TO_BE_LISTED = new Set(['AccessDenied', 'NotImplemented', 'MethodNotAllowed']);
 
 /** Makes a call, again where that helps, and translates its error. */
@@ -21,19 +24,34 @@ export type Call = <T>(
   options?: CallOptions,
 ) => Promise<T>;
 
+export interface ListedPart {
+  number: number;
+  size: number;
+  /** As the provider wrote it, which Complete has to repeat. */
+  etag: string;
+}
+
 export interface Multiparts {
   /** One that is gone already is no error. */
   abortMultipart(key: string, multipart: string): Promise<void>;
   /** Those under way, where the provider lists them and the key may ask; elsewhere none. */
-  listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }>;
+  listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }>;
   /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
   abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
+  /** Ends those of one key, whatever they hold, that were begun by then (ms since the epoch); all of them by default. */
+  abortMultiparts(key: string, begunBy?: number): Promise<void>;
+  /** All parts of one; none where it is gone, undefined where the provider or the key's rights do not let one ask. */
+  listParts(key: string, multipart: string): Promise<ListedPart[] | undefined>;
+  /** One part; null where it is not there, undefined where one may not ask. */
+  findPart(key: string, multipart: string, number: number): Promise<ListedPart | null | undefined>;
+  /** Undefined where one may not ask. */
+  isMultipartThere(key: string, multipart: string): Promise<boolean | undefined>;
   /** Whether one is not there any more, where completing it does not tell; elsewhere, and where the key may not ask, false. */
   isMultipartGone(key: string, multipart: string): Promise<boolean>;
 }
 
 export function createMultiparts(client: S3, bucket: string, preset: Preset, call: Call): Multiparts {
-  async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string }> {
+  async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }> {
     let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
     while (preset.listsMultiparts) {
       const input = { Bucket: bucket, Prefix: prefix, ...from };
@@ -42,18 +60,42 @@ export function createMultiparts(client: S3, bucket: string, preset: Preset, cal
           client.send(new ListMultipartUploadsCommand(input), options),
         ),
       );
-      for (const { Key, UploadId } of page?.Uploads ?? []) if (Key && UploadId) yield { key: Key, id: UploadId };
+      for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
+        if (Key && UploadId) yield { key: Key, id: UploadId, begunAt: Initiated?.getTime() ?? Date.now() };
+      }
       if (!page?.IsTruncated) return;
       from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
   }
 
   /** Undefined where the key may not ask. */
-  function lookInto(key: string, multipart: string): Promise<ListPartsCommandOutput | undefined> {
-    const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: 1 };
+  function lookInto(
+    key: string,
+    multipart: string,
+    { after, most = 1 }: { after?: string | undefined; most?: number } = {},
+  ): Promise<ListPartsCommandOutput | undefined> {
+    const from = after === undefined ? {} : { PartNumberMarker: after };
+    const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: most, ...from };
     return ifListed(() =>
       call(`looking into a multipart upload of ${key}`, (options) => client.send(new ListPartsCommand(input), options)),
     );
+  }
+
+  async function listParts(key: string, multipart: string): Promise<ListedPart[] | undefined> {
+    const parts: ListedPart[] = [];
+    let after: string | undefined;
+    do {
+      const page = await ifThere(() => lookInto(key, multipart, { after, most: PARTS_PER_PAGE }), null);
+      if (!page) return page === null ? [] : undefined;
+      parts.push(...partsOf(page));
+      after = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    } while (after !== undefined);
+    return parts;
+  }
+
+  async function findPart(key: string, multipart: string, number: number): Promise<ListedPart | null | undefined> {
+    const page = await ifThere(() => lookInto(key, multipart, { after: String(number - 1) }), null);
+    return page && (partsOf(page).find((part) => part.number === number) ?? null);
   }
 
   async function abortMultipart(key: string, multipart: string): Promise<void> {
@@ -68,6 +110,21 @@ export function createMultiparts(client: S3, bucket: string, preset: Preset, cal
     abortMultipart,
 
     listMultiparts,
+
+    listParts,
+
+    findPart,
+
+    isMultipartThere: async (key, multipart) => {
+      const page = await ifThere(() => lookInto(key, multipart), null);
+      return page === undefined ? undefined : page !== null;
+    },
+
+    abortMultiparts: async (key, begunBy = Infinity) => {
+      for await (const { key: found, id, begunAt } of listMultiparts(key)) {
+        if (found === key && begunAt <= begunBy) await abortMultipart(key, id);
+      }
+    },
 
     abortEmptyMultiparts: async (key, but) => {
       for await (const { key: found, id } of listMultiparts(key)) {
@@ -103,10 +160,30 @@ async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** Removes something. That it was not there is believed when it is told twice. */
 export async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {
+  const done = await ifThere(async () => action().then(() => true), false);
+  if (!done) await ifThere(action, undefined);
+}
+
+async function ifThere<T, E>(action: () => Promise<T>, otherwise: E): Promise<T | E> {
   try {
-    await action();
+    return await action();
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+    if (!isMissing(error)) throw error;
+    return otherwise;
   }
+}
+
+function partsOf(page: ListPartsCommandOutput): ListedPart[] {
+  return (page.Parts ?? []).map(({ PartNumber: number = 0, Size: size = 0, ETag: etag = '' }) => ({
+    number,
+    size,
+    etag,
+  }));
+}
+
+/** An ETag as one compares it: some answers of RGW lack the quotes, and OSS writes it in capitals. */
+export function bare(etag: string): string {
+  return etag.replaceAll('"', '').toLowerCase();
 }

@@ -15,8 +15,8 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type AddressOptions, type ByteRange, StoreError, type StoredUpload } from '../store.ts';
 import { checkBucket } from './check.ts';
 import { describe, toStoreError } from './errors.ts';
-import { type Call, createMultiparts, ignoringMissing, type Multiparts } from './multiparts.ts';
-import { callWithRetries } from './retry.ts';
+import { bare, type Call, createMultiparts, ignoringMissing, type Multiparts } from './multiparts.ts';
+import { type CallOptions, callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
 
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
@@ -47,6 +47,12 @@ export interface OpenObject {
   etag: string;
 }
 
+export interface FoundObject {
+  size: number;
+  uploadId: string | undefined;
+  etag: string;
+}
+
 export interface Objects extends Multiparts {
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
@@ -56,8 +62,8 @@ export interface Objects extends Multiparts {
   /** @returns the part's ETag, as the provider wrote it. */
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
-  /** Size and owner of an object; undefined when there is none. */
-  head(key: string): Promise<{ size: number; uploadId: string | undefined } | undefined>;
+  /** Size, owner and ETag (without quotes, in lower case) of an object; undefined when there is none. */
+  head(key: string, options?: CallOptions): Promise<FoundObject | undefined>;
   /**
    * Opens an object, or a range that must lie within it.
    *
@@ -194,12 +200,12 @@ export function createObjects(
       );
     },
 
-    head: async (key) => {
+    head: async (key, patience) => {
       try {
-        const { ContentLength, Metadata } = await call(`looking up ${key}`, (options) =>
-          client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), options),
-        );
-        return { size: ContentLength ?? 0, uploadId: Metadata?.[UPLOAD_ID] };
+        const command = new HeadObjectCommand({ Bucket: bucket, Key: key });
+        const attempt = (options: { abortSignal: AbortSignal }) => client.send(command, options);
+        const { ContentLength, Metadata, ETag = '' } = await call(`looking up ${key}`, attempt, patience);
+        return { size: ContentLength ?? 0, uploadId: Metadata?.[UPLOAD_ID], etag: bare(ETag) };
       } catch (error) {
         if (error instanceof StoreError && error.code === 'missing') return undefined;
         throw error;

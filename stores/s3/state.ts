@@ -1,5 +1,5 @@
 /** What an upload's row keeps for this store. Null there: nothing is stored yet, or nothing is left to remove. */
-import { StoreError } from '../store.ts';
+import { NOTHING_NOTED, StoreError } from '../store.ts';
 import type { PartSizes } from './part-sizes.ts';
 
 /** The bytes after the last part, in an object of their own until the part is whole. */
@@ -35,7 +35,7 @@ export function encodeState(state: UploadState): string {
 
 /** @throws StoreError `failed` when it is not one of ours. */
 export function decodeState(text: string | null): UploadState | null {
-  if (text === null) return null;
+  if (text === null || text === NOTHING_NOTED) return null;
   const { version, ...state } = JSON.parse(text) as UploadState & { version: unknown };
   if (version !== VERSION) throw new StoreError('failed', `state of an upload in an unknown version: ${text}`);
   return state;

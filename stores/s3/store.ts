@@ -3,6 +3,7 @@ import type { S3 } from '@aws-sdk/client-s3';
 import { S3Store } from '@tus/s3-store';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
+import type { DigestPool } from '../digests/digests.ts';
 import {
   type AddressOptions,
   type ByteRange,
@@ -14,26 +15,27 @@ import {
   type Store,
   StoreError,
   type StoredUpload,
-  UNKNOWN_MS,
   type WriteOptions,
   type Written,
 } from '../store.ts';
+import { askOverTime, isMissing } from './ask.ts';
 import { type BufferPool, createBufferPool } from './buffers.ts';
 import { bucketOf, createSender, setUpClient } from './client.ts';
-import { completeUpload, isThere } from './complete.ts';
 import { openContent } from './content.ts';
+import { discardFromBucket } from './discard.ts';
+import { finalizeUpload } from './finalize.ts';
+import { createGuard } from './guarded.ts';
 import { createKeys, type Keys } from './keys.ts';
-import { type Body, createObjects, type Objects, type SentPart } from './objects.ts';
-import { MOST_BYTES, choosePartSizes, placeOf } from './part-sizes.ts';
+import { createObjects, type Objects } from './objects.ts';
+import { MOST_BYTES, choosePartSizes } from './part-sizes.ts';
 import { S3_PRESET } from './preset.ts';
+import { recoverWhole } from './recover.ts';
 import type { Preset, S3Settings } from './settings.ts';
-import { decodeState, type UploadState } from './state.ts';
-import { readTail } from './tail.ts';
+import { decodeState } from './state.ts';
 import { appendToBucket } from './write.ts';
 
 /** The rest of the memory is for what sockets have brought and has not been collected since. */
 const SHARE_OF_PARTS = 7 / 8;
-const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
 export function openS3Store(settings: S3Settings, ledger: Ledger, now?: () => number): Promise<Store> {
@@ -65,6 +67,7 @@ class BucketStore extends S3Store implements Store {
   readonly name: string;
   readonly capabilities: Capabilities;
   readonly #objects: Objects;
+  readonly #guard: (upload: StoredUpload) => Objects;
   readonly #keys: Keys;
   readonly #buffers: BufferPool;
   readonly #ledger: Ledger;
@@ -90,6 +93,7 @@ class BucketStore extends S3Store implements Store {
       preset,
       this.#closing.signal,
     );
+    this.#guard = createGuard(this.#objects);
     this.#keys = createKeys(settings.prefix);
     this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS));
     this.#ledger = ledger;
@@ -115,50 +119,48 @@ class BucketStore extends S3Store implements Store {
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
-    const place = { objects: this.#objects, keys: this.#keys, buffers: this.#buffers };
+    const place = {
+      objects: this.#guard(upload),
+      keys: this.#keys,
+      buffers: this.#buffers,
+      durable: () => this.#ledger.durable(),
+    };
     const written = await appendToBucket(source, upload, place, options);
     if (written.storedWhole) this.#final.add(upload.id);
     return written;
   }
 
-  async recoverUpload({ id, size, offset, storeState }: StoredUpload): Promise<Commit | null> {
-    // Nothing counts but what was committed: the bucket need not be asked.
+  async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
+    const { id, size, offset, storeState } = upload;
     if (storeState === null && offset > 0 && offset !== size) {
       throw new StoreError('missing', `upload ${id}: it is not known where its bytes are`);
     }
-    return null;
+    // Nothing else counts but what was committed.
+    const row = { upload, state: decodeState(storeState) };
+    return recoverWhole(this.#objects, this.#keys.final(id), row, digests, signal);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
     // Parts cannot be read before they are put together. Nobody can see them under their key all the same.
     const key = this.#keys.final(upload.id);
     await this.finalize(upload, key);
-    return openContent(this.#objects, key);
+    return askOverTime(
+      `reading upload ${upload.id}`,
+      async () => {
+        try {
+          return { found: await openContent(this.#objects, key) };
+        } catch (error) {
+          if (!isMissing(error)) throw error;
+          return { evidence: 'it is not there', isSure: (await this.#objects.head(key)) === undefined };
+        }
+      },
+      this.#closing.signal,
+    );
   }
 
-  async discardUpload({ id, storeState }: DiscardedUpload, final: Discarding): Promise<void> {
-    const state = decodeState(storeState);
-    const key = this.#keys.final(id);
-    // Never what a content was made of: RGW may still know it as unfinished when it died while completing it.
-    const { multipart = null } = state ?? {};
-    if (multipart && final !== 'keep') await this.#objects.abortMultipart(key, multipart);
-    // Those that were begun twice by whoever passes calls on are found by a sweep, which comes without a note.
-    if (state?.doubtful || (storeState === null && final !== 'unknown')) {
-      await this.#objects.abortEmptyMultiparts(key, multipart);
-    }
-    const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
-    for (const tail of tails) await this.#objects.remove(tail);
-    // After a crash there may be tails that no row tells of.
-    if (final !== 'keep' || storeState === null) await this.#removeTails(id, final === 'unknown' ? UNKNOWN_MS : 0);
-    if (final === 'remove') await this.#objects.remove(key);
-    this.#final.delete(id);
-  }
-
-  async #removeTails(id: string, leastAgeMs: number): Promise<void> {
-    for await (const { key, modifiedAt } of this.#objects.list(this.#keys.tails(id))) {
-      if (this.#keys.ownerOfTail(key) !== id || this.#now() - modifiedAt < leastAgeMs) continue;
-      await this.#objects.remove(key);
-    }
+  async discardUpload(upload: DiscardedUpload, final: Discarding): Promise<void> {
+    await discardFromBucket(upload, final, { objects: this.#objects, keys: this.#keys, now: this.#now });
+    this.#final.delete(upload.id);
   }
 
   async *listUnfinished(): AsyncIterable<string> {
@@ -188,82 +190,13 @@ class BucketStore extends S3Store implements Store {
       throw new StoreError('occupied', `${key} is not the key of upload ${upload.id}`);
     }
     if (this.#final.has(upload.id)) return;
-    await this.#finalize(upload, key, decodeState(upload.storeState));
+    await finalizeUpload(upload, key, decodeState(upload.storeState), {
+      objects: this.#guard(upload),
+      buffers: this.#buffers,
+      ledger: this.#ledger,
+      closing: this.#closing.signal,
+    });
     this.#final.add(upload.id);
-  }
-
-  async #finalize(upload: StoredUpload, key: string, state: UploadState | null): Promise<void> {
-    const { id, offset: size } = upload;
-    if (size === 0) {
-      await this.#objects.putFinal(key, upload, {
-        bytes: new Uint8Array(0),
-        md5: MD5_OF_NOTHING,
-        onFailure: () => undefined,
-      });
-      return;
-    }
-    if (state === null || state.whole) {
-      if (await isThere(this.#objects, { key, uploadId: id, size })) return;
-      throw new StoreError('missing', `upload ${id}: its object is gone`);
-    }
-    if (state.multipart === null) {
-      await this.#putTailAsFinal(upload, key, state);
-      return;
-    }
-    const parts = await this.#partsOf(upload, key, state, state.multipart);
-    const completion = { key, uploadId: id, size, multipart: state.multipart, parts };
-    await completeUpload(this.#objects, completion, this.#closing.signal);
-  }
-
-  /** An upload whose length was told at its end, and which is one part. */
-  async #putTailAsFinal(upload: StoredUpload, key: string, { tail }: UploadState): Promise<void> {
-    await this.#withTail(upload, { tail, start: 0 }, (body) => this.#objects.putFinal(key, upload, body));
-  }
-
-  /** All parts by the ledger; a tail that is the last of them is sent now. */
-  async #partsOf(
-    upload: StoredUpload,
-    key: string,
-    { sizes, tail }: UploadState,
-    multipart: string,
-  ): Promise<SentPart[]> {
-    const parts: SentPart[] = [];
-    let end = 0;
-    for (const part of await this.#ledger.parts(upload.id)) {
-      if (part.start !== end) throw new StoreError('missing', `upload ${upload.id}: no part begins at ${end}`);
-      end += part.size;
-      parts.push({ number: part.number, etag: part.etag });
-    }
-    if (tail && end < upload.offset) {
-      const number = placeOf(sizes, end)?.number ?? 0;
-      await this.#withTail(upload, { tail, start: end }, async (body) => {
-        const etag = await this.#objects.uploadPart(key, multipart, number, body, this.#closing.signal);
-        parts.push({ number, etag });
-      });
-      end = upload.offset;
-    }
-    if (end !== upload.offset) throw new StoreError('missing', `upload ${upload.id}: no part begins at ${end}`);
-    return parts;
-  }
-
-  async #withTail(
-    upload: StoredUpload,
-    { tail, start }: { tail: UploadState['tail']; start: number },
-    use: (body: Body) => Promise<void>,
-  ): Promise<void> {
-    const length = upload.offset - start;
-    const room = await this.#buffers.reserve(length, false, this.#closing.signal);
-    room.seal();
-    try {
-      let at = 0;
-      for (const chunk of await readTail(this.#objects, tail, start, upload.offset)) {
-        room.bytes.set(chunk, at);
-        at += chunk.length;
-      }
-      await use({ bytes: room.bytes, md5: tail?.md5 ?? '', onFailure: room.spoil });
-    } finally {
-      room.release();
-    }
   }
 
   readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {

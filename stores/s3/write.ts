@@ -24,6 +24,8 @@ export interface Place {
   objects: Objects;
   keys: Keys;
   buffers: BufferPool;
+  /** Resolves when everything that was committed before survives a power cut. */
+  durable: () => Promise<void>;
 }
 
 /**
@@ -50,7 +52,7 @@ async function append(
   lane: DigestLane,
   source: Readable,
   upload: StoredUpload,
-  { objects, keys, buffers }: Place,
+  { objects, keys, buffers, durable }: Place,
   options: WriteOptions,
 ): Promise<WrittenToBucket> {
   const intake = openIntake(source, options);
@@ -63,6 +65,9 @@ async function append(
     old: [],
     whole: false,
   };
+  /** The row of a new upload: before anything is stored, so that whatever a power cut leaves is looked for. */
+  const noted = upload.storeState === null ? durable() : Promise.resolve();
+  noted.catch(() => undefined);
   /** Superseded before this request. */
   let outdated = state.old;
   /** Bytes taken, and bytes committed. */
@@ -143,9 +148,12 @@ async function append(
     await inOrder(async () => {
       const { doubtful } = state;
       await commit(committed, await committedSnapshot, { doubtful: true });
+      await durable();
       const begun = await objects.createMultipart(finalKey, upload);
       id = begun.id;
       await commit(committed, await committedSnapshot, { multipart: id, doubtful: doubtful || begun.again });
+      // Before it has a part: one that nobody knows of is only ended if it has none.
+      await durable();
     });
     if (failure) throw failure.cause;
     if (id === undefined) throw new Error('the upload was not begun');
@@ -165,7 +173,7 @@ async function append(
       if (offset > at.start) {
         await lastStep;
         if (failure) throw failure.cause;
-        await opened.addAgain(await readTail(objects, state.tail, at.start, offset));
+        await opened.addAgain(await readTail(objects, state.tail, at.start, offset, options.signal));
       }
       return opened;
     } catch (error) {
@@ -188,6 +196,7 @@ async function append(
       try {
         const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
         if (begun) return await objects.uploadPart(finalKey, await begun, whole.number, body, stopSending.signal);
+        await noted;
         await objects.putFinal(finalKey, upload, body);
         return undefined;
       } finally {
@@ -223,6 +232,7 @@ async function append(
       if (end <= committed) return;
       const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
       const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
+      await noted;
       await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });
       await commit(end, await snapshot, { tail });
     });

@@ -1,10 +1,28 @@
 /** Files: added, found, renamed, deleted. */
 import { describe, expect, it } from 'vitest';
 import type { Current } from './contract.ts';
-import { T0, addPublished, addUpload, newContent, newFile } from './fixtures.ts';
+import { T0, addPublished, addUpload, commitTo, newContent, newFile } from './fixtures.ts';
 
 export function describeFiles(current: Current): void {
   describe('files', () => {
+    it('take an upload with them when they go, but for one of which the store keeps something', async () => {
+      const { catalog } = current();
+      for (const storeState of [null, 'a note']) {
+        const uploadId = await addUpload(catalog);
+        await catalog.commitOffset(commitTo(uploadId, 10, { storeState }));
+        const file = newFile({ owner: 'ann' });
+        const content = newContent(`kept ${storeState}`);
+        const outcome = await catalog.publish({ uploadId, epoch: 1, content, file });
+        expect(outcome.kind).toBe('published');
+        await catalog.deleteFile(file.id, 'ann');
+        const found = await catalog.findUpload(uploadId);
+        expect(found?.state).toBe(storeState === null ? undefined : 'terminated');
+        expect(await catalog.listUndiscarded('', 10)).toHaveLength(storeState === null ? 0 : 1);
+        await catalog.forgetStoreState(uploadId);
+        expect(await catalog.listUndiscarded('', 10)).toEqual([]);
+      }
+    });
+
     it('are given without a transfer, once per owner, content and name', async () => {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));

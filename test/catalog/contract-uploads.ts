@@ -1,6 +1,6 @@
 /** Uploads: their life up to publication. */
 import { describe, expect, it } from 'vitest';
-import { CatalogError, type ReceivingQuery } from '../../server/catalog/catalog.ts';
+import { CatalogError, NOTHING_NOTED, type ReceivingQuery } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
 import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile, newUpload } from './fixtures.ts';
 
@@ -46,6 +46,11 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listUndiscarded('', 10)).toHaveLength(1);
       await catalog.forgetStoreState(id);
       expect(await catalog.listUndiscarded('', 10)).toEqual([]);
+
+      const silent = await addUpload(catalog);
+      await catalog.endUpload(silent, 1, 'expired', null, T0);
+      expect(await catalog.listUndiscarded('', 10)).toMatchObject([{ id: silent, storeState: NOTHING_NOTED }]);
+      await catalog.forgetStoreState(silent);
 
       const other = await addUpload(catalog);
       await catalog.commitOffset(commitTo(other, 10, { storeState: 'a note' }));
@@ -239,6 +244,9 @@ export function describeUploads(current: Current): void {
       await catalog.endUpload(old, 1, 'expired', null, T0);
       await catalog.endUpload(recent, 1, 'rejected', 'digest_mismatch', T0 + 10);
       await catalog.publish({ uploadId: complete, epoch: 1, content: newContent('c'), file: newFile() });
+      // Until the store is done with them.
+      expect(await catalog.forgetEnded(T0 + 10)).toBe(0);
+      for (const id of [old, recent]) await catalog.forgetStoreState(id);
       expect(await catalog.forgetEnded(T0 + 10)).toBe(1);
       expect(await catalog.findUpload(old)).toBeUndefined();
       for (const id of [recent, receiving, complete]) expect(await catalog.findUpload(id)).toBeDefined();

@@ -112,6 +112,7 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     const removed = await catalog.deleteFile(old.id, 'ann');
     expect(removed?.removedKey).toBe(old.content.key);
     await catalog.removalDone(old.content.key);
+    await catalog.forgetStoreState(ended.id);
     expect(await catalog.forgetEnded(2)).toBe(1);
     await catalog.durable();
     expect(await sizeOf(`${file}-reserve`)).toBeGreaterThan(0);

@@ -40,6 +40,7 @@ export function createTestLedger(): TestLedger {
     record: (uploadId, part) => {
       rows.set(uploadId, (rows.get(uploadId) ?? new Map<number, StoredPart>()).set(part.number, part));
     },
+    durable: async () => undefined,
     parts: async (uploadId) => [...(rows.get(uploadId)?.values() ?? [])].toSorted((a, b) => a.number - b.number),
   };
 }

@@ -17,7 +17,21 @@ export interface ChaosOptions {
   mostPerCall?: number;
 }
 
-const KINDS: readonly Fault['kind'][] = ['answer', 'stall', 'reset', 'cutRequest', 'cutAnswer', 'loseAnswer', 'twice'];
+const KINDS: readonly Fault['kind'][] = [
+  'answer',
+  'stall',
+  'reset',
+  'cutRequest',
+  'cutAnswer',
+  'loseAnswer',
+  'twice',
+  'flip',
+  'shorten',
+  'deny',
+  'wrongEtag',
+];
+/** Calls that may be told of a multipart upload that it is not there. */
+const OF_UPLOADS = new Set<S3Operation>(['UploadPart', 'ListParts', 'CompleteMultipartUpload', 'AbortMultipartUpload']);
 const STATUSES = [500, 503, 429];
 const IN_A_MILLION = 1_000_000;
 
@@ -44,6 +58,16 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
     switch (kind) {
       case 'answer':
         return { kind, status: random.pick(STATUSES) };
+      // False answers: only where a service can find out that they are false.
+      case 'flip':
+        return isTail(call) && call.operation === 'GetObject' ? { kind } : undefined;
+      case 'shorten':
+        if (!isTail(call) || call.operation !== 'GetObject') return undefined;
+        return { kind, byBytes: random.pick([1, random.between(1, 1024 * 1024)]) };
+      case 'deny':
+        return deny(call);
+      case 'wrongEtag':
+        return call.operation === 'UploadPart' ? { kind } : undefined;
       case 'stall':
         return { kind, at: random.pick(['request', 'answer']), forMs: random.between(1, longestStallMs) };
       case 'cutRequest':
@@ -57,6 +81,17 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
         return { kind };
     }
   };
+}
+
+/** What a client downloads is left alone: nobody on the way could tell that it is wrong. */
+function isTail({ key }: S3Call): boolean {
+  return key.includes('tails/');
+}
+
+function deny(call: S3Call): Fault | undefined {
+  if (OF_UPLOADS.has(call.operation)) return { kind: 'deny', code: 'NoSuchUpload' };
+  const isHit = call.operation === 'HeadObject' || (call.operation === 'GetObject' && isTail(call));
+  return isHit ? { kind: 'deny', code: 'NoSuchKey' } : undefined;
 }
 
 /** FNV-1a */

@@ -185,6 +185,33 @@ describe('faults', () => {
     expect(isStored('lost')).toBe(true);
   });
 
+  test('flip and shorten: an answer that looks whole and is not what was stored', async () => {
+    const bytes = makeBytes(MIB);
+    await put('flipped', bytes);
+    const read = async (): Promise<Buffer> => {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: 'flipped' }));
+      return Buffer.from((await Body?.transformToByteArray()) ?? new Uint8Array());
+    };
+    proxy.place({ operation: 'GetObject', fault: { kind: 'flip' } });
+    const flipped = await read();
+    expect(flipped.filter((byte, at) => byte !== bytes[at])).toHaveLength(1);
+    proxy.place({ operation: 'GetObject', fault: { kind: 'shorten', byBytes: 10 } });
+    expect((await read()).equals(bytes.subarray(0, -10))).toBe(true);
+    expect((await read()).equals(bytes)).toBe(true);
+  });
+
+  test("deny: not performed, and the answer is the provider's; wrongEtag: performed", async () => {
+    proxy.place({ operation: 'HeadObject', fault: { kind: 'deny', code: 'NoSuchKey' } });
+    await put('denied');
+    const refused = client.send(new HeadObjectCommand({ Bucket, Key: 'denied' }));
+    await expect(refused).rejects.toMatchObject({ $metadata: { httpStatusCode: 404, requestId: expect.any(String) } });
+    const { ETag: right } = await client.send(new HeadObjectCommand({ Bucket, Key: 'denied' }));
+    proxy.place({ operation: 'HeadObject', fault: { kind: 'wrongEtag' } });
+    const { ETag: wrong } = await client.send(new HeadObjectCommand({ Bucket, Key: 'denied' }));
+    expect(wrong).toMatch(/^"[0-9a-f]{32}"$/);
+    expect(wrong).not.toBe(right);
+  });
+
   test('twice: performed twice, each answer on demand', async () => {
     const bytes = makeBytes(MIB);
     proxy.place({ operation: 'PutObject', fault: { kind: 'twice' } });
@@ -226,6 +253,24 @@ describe('chaos', () => {
     }),
   );
 
+  test('a false answer is one that a service can find out, and never what a client downloads', () => {
+    const dice = createDice({
+      seed: 1,
+      probability: 1,
+      mostPerCall: 400,
+      kinds: ['flip', 'shorten', 'deny', 'wrongEtag'],
+    });
+    const dealt = (target: string, method = 'GET') => {
+      const call = readS3Call({ method, target, headers: { host: '127.0.0.1' } });
+      return new Set(Array.from({ length: 100 }, () => dice(call)?.kind));
+    };
+    expect(dealt('/bucket/files/an-id')).toEqual(new Set([undefined]));
+    expect(dealt('/bucket/files/tails/an-id/0-a')).toEqual(new Set(['flip', 'shorten', 'deny', undefined]));
+    expect(dealt('/bucket/files/an-id?partNumber=1&uploadId=a', 'PUT')).toEqual(
+      new Set(['deny', 'wrongEtag', undefined]),
+    );
+  });
+
   test('the same seed gives the same faults, another one others', () => {
     const deal = (seed: number) => {
       const dice = createDice({ seed, probability: 0.2 });
@@ -236,7 +281,8 @@ describe('chaos', () => {
     const faults = deal(1).filter((fault) => fault !== undefined);
     expect(faults.length).toBeGreaterThan(40);
     expect(faults.length).toBeLessThan(120);
-    expect(new Set(faults.map(({ kind }) => kind)).size).toBe(7);
+    // All but those for tails alone.
+    expect(new Set(faults.map(({ kind }) => kind)).size).toBe(9);
   });
 
   test('no call is hit more often than it may be', () => {

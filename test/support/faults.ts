@@ -31,7 +31,17 @@ export type Fault =
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }
   /** Performed twice, one after the other; the answer is that of the second time unless told. */
-  | { kind: 'twice'; answer?: 'first' | 'second' };
+  | { kind: 'twice'; answer?: 'first' | 'second' }
+  /** Performed; one bit of the answer's body is another one. */
+  | { kind: 'flip' }
+  /** Performed; the answer's body ends early, and its Content-Length says the same. */
+  | { kind: 'shorten'; byBytes: number }
+  /** Not performed, and answered as the provider itself would: with 404 unless told otherwise. */
+  | { kind: 'deny'; code: DeniedCode; status?: number }
+  /** Performed; the answer tells an ETag that is not the one of what was stored. */
+  | { kind: 'wrongEtag' };
+
+export type DeniedCode = 'NoSuchKey' | 'NoSuchUpload' | 'InvalidPart';
 
 export interface Exchange {
   request: IncomingMessage;
@@ -75,6 +85,19 @@ export async function playFault(exchange: Exchange, fault: Fault): Promise<void>
       return;
     case 'twice':
       await performTwice(exchange, fault.answer ?? 'second');
+      return;
+    case 'flip':
+      await sendBack(exchange, await perform(exchange, request), { body: flipOneBit });
+      return;
+    case 'shorten':
+      await shorten(exchange, fault.byBytes);
+      return;
+    case 'deny':
+      await finished(request.resume(), { writable: false });
+      await deny(response, fault);
+      return;
+    case 'wrongEtag':
+      await sendBack(exchange, await perform(exchange, request), { etag: `"${randomBytes(16).toString('hex')}"` });
       return;
   }
 }
@@ -124,16 +147,67 @@ async function perform(exchange: Exchange, body: Readable): Promise<IncomingMess
   return incoming;
 }
 
-async function sendBack({ response }: Exchange, incoming: IncomingMessage): Promise<void> {
+async function sendBack(
+  { response }: Exchange,
+  incoming: IncomingMessage,
+  changed: { etag?: string; length?: number; body?: (bytes: AsyncIterable<Buffer>) => AsyncIterable<Buffer> } = {},
+): Promise<void> {
+  const headers = [...incoming.rawHeaders];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i]?.toLowerCase();
+    if (name === 'etag' && changed.etag !== undefined) headers[i + 1] = changed.etag;
+    if (name === 'content-length' && changed.length !== undefined) headers[i + 1] = String(changed.length);
+  }
   response.sendDate = false;
-  response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, incoming.rawHeaders);
-  await pipeline(incoming, response);
+  response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, headers);
+  await pipeline(incoming, changed.body ?? ((bytes: AsyncIterable<Buffer>) => bytes), response);
+}
+
+async function* flipOneBit(bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  let isFlipped = false;
+  for await (const chunk of bytes) {
+    if (!isFlipped && chunk.length > 0) {
+      const at = Math.floor(chunk.length / 2);
+      chunk[at] = (chunk[at] ?? 0) ^ 1;
+      isFlipped = true;
+    }
+    yield chunk;
+  }
+}
+
+async function shorten(exchange: Exchange, byBytes: number): Promise<void> {
+  const incoming = await perform(exchange, exchange.request);
+  const length = Math.max(0, Number(incoming.headers['content-length'] ?? 0) - byBytes);
+  await sendBack(exchange, incoming, {
+    length,
+    body: async function* (bytes) {
+      let left = length;
+      for await (const chunk of bytes) {
+        yield chunk.subarray(0, left);
+        left -= Math.min(left, chunk.length);
+      }
+    },
+  });
 }
 
 async function answer(response: ServerResponse, fault: Fault & { kind: 'answer' }): Promise<void> {
   const code = fault.code ?? { 429: 'TooManyRequests', 503: 'SlowDown' }[fault.status] ?? 'InternalError';
   const retryAfter = fault.retryAfterSeconds === undefined ? {} : { 'Retry-After': fault.retryAfterSeconds };
-  response.writeHead(fault.status, { 'Content-Type': 'application/xml', ...retryAfter });
+  await refuse(response, fault.status, code, retryAfter);
+}
+
+/** With the provider's mark, by which a client knows that no proxy in between has answered. */
+async function deny(response: ServerResponse, { code, status = 404 }: Fault & { kind: 'deny' }): Promise<void> {
+  await refuse(response, status, code, { 'x-amz-request-id': randomBytes(12).toString('hex').toUpperCase() });
+}
+
+async function refuse(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  headers: Record<string, string | number>,
+): Promise<void> {
+  response.writeHead(status, { 'Content-Type': 'application/xml', ...headers });
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>A fault.</Message></Error>`;
   response.end(response.req.method === 'HEAD' ? undefined : body);
   await finished(response);

@@ -6,9 +6,10 @@ import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { PART } from '../support/stores.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
-import { expectBytes, offsetOf, openPatch } from './support.ts';
+import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 
 const MIB = 1024 * 1024;
+const REFUSAL = { kind: 'answer', status: 403, code: 'AccessDenied' } as const;
 const PATIENCE = { timeout: 20_000 };
 
 for (const { name, missing } of BUCKETS) {
@@ -113,6 +114,45 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await service.restart();
       await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
       await expectBytes(second, bytes);
+    });
+
+    test.each([1000, PART + 17])(
+      'of %i bytes that were folded into others while nothing could be removed, and whose file was deleted',
+      async (size) => {
+        const bytes = makeBytes(size, 87);
+        const first = await createUpload(service.url, size, { filename: 'first' });
+        expect((await patch(first, 0, bytes)).status).toBe(204);
+        const before = await bucket.keys();
+
+        const second = await createUpload(service.url, size, { filename: 'second' });
+        const refusing = proxy.place({ operation: 'DeleteObject', times: Infinity, fault: REFUSAL });
+        expect((await patch(second, 0, bytes)).status).toBe(204);
+        const file = (await listFiles(service)).find(({ name }) => name === 'second');
+        expect((await send('DELETE', `${service.url}/api/files/${file?.id}`)).status).toBe(204);
+        expect(await bucket.keys()).toHaveLength(before.length + 1);
+        refusing.remove();
+        await service.restart();
+        await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
+        await expectBytes(first, bytes);
+      },
+    );
+
+    test('of an object that was stored without a commit, once its upload was ended while nothing could be removed', async () => {
+      const bytes = makeBytes(1000, 88);
+      const before = await bucket.keys();
+      const location = await createUpload(service.url, bytes.length);
+      const stalled = proxy.place({ operation: 'PutObject', fault: { kind: 'stall', at: 'answer' } });
+      const sending = openPatch(location, 0, bytes.length);
+      await sending.write(bytes);
+      await expect.poll(() => bucket.keys(), PATIENCE).toHaveLength(before.length + 1);
+      await killDuring(stalled, sending.answer);
+      proxy.place({ operation: 'DeleteObject', times: Infinity, fault: REFUSAL });
+      await send('DELETE', location, { headers: { 'Tus-Resumable': '1.0.0' } });
+      expect((await head(location)).status).toBe(410);
+      expect(await bucket.keys()).toHaveLength(before.length + 1);
+      proxy.clear();
+      await service.restart();
+      await expect.poll(() => bucket.keys(), PATIENCE).toEqual(before);
     });
 
     test('of an upload whose bytes somebody removed: it is told to be gone', async () => {

@@ -39,7 +39,10 @@ export async function prepare(env: NodeJS.ProcessEnv, work: (house: Open) => Pro
   const catalog = await openSqliteCatalog({ file: join(folder, 'catalog.db') });
   const digests = createDigestPool(['md5']);
   const settings = parseConfig({ ...env, DATA_DIR: folder });
-  const store = await openStore(settings.store, { dataDir: folder, ledger: { parts: (id) => catalog.listParts(id) } });
+  const store = await openStore(settings.store, {
+    dataDir: folder,
+    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+  });
   try {
     await work({ folder, env, catalog, store, digests });
   } finally {

@@ -44,7 +44,7 @@ export async function openHouse(
   const config = parseConfig({ ...env, DATA_DIR: folder });
   const store = await openStore(config.store, {
     dataDir: folder,
-    ledger: { parts: (id) => catalog.listParts(id) },
+    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
     now: () => clock.earliest(),
   });
   const digests = createDigestPool(['md5']);

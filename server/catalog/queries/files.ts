@@ -1,7 +1,7 @@
 /** Files: an owner's names for contents. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog } from '../catalog.ts';
+import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepareSelectContent } from './contents.ts';
 import { foldName, prepareInsertFile, selectFiles, toFileRecord } from './file-rows.ts';
@@ -49,6 +49,21 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .set({ name: by.name, folded_name: by.foldedName, type: by.type })
       .where('id', '=', by.id)
       .where('owner', '=', by.owner),
+  );
+
+  // The row would go with the file, and with it what the store has noted.
+  const endNoted = prepare((by: { fileId: string }) =>
+    db
+      .updateTable('uploads')
+      .set((eb) => ({
+        state: sql.lit<UploadState>('terminated'),
+        reason: sql.lit('file_deleted'),
+        file_id: null,
+        // Late enough to be forgotten only when it would have been anyway.
+        ended_at: eb.ref('expires_at'),
+      }))
+      .where('file_id', '=', by.fileId)
+      .where('store_state', 'is not', null),
   );
 
   const deleteById = prepare((by: { id: string }) => db.deleteFrom('files').where('id', '=', by.id));
@@ -106,6 +121,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       return db.transaction().execute(async (trx) => {
         const row = await selectById.first(trx, { id, owner });
         if (!row) return undefined;
+        await endNoted.changes(trx, { fileId: id });
         await deleteById.changes(trx, { id });
         const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
         if (removed) await insertRemoval.changes(trx, removed);

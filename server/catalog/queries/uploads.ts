@@ -1,6 +1,7 @@
 /** Uploads and their parts. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
+import { NOTHING_NOTED } from '../catalog.ts';
 import type { Catalog, NewUpload, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
@@ -154,7 +155,14 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     (by: { id: string; epoch: number | null; state: UploadState; reason: string | null; at: number }) =>
       db
         .updateTable('uploads')
-        .set({ state: by.state, reason: by.reason, ended_at: by.at, snapshot: null })
+        .set((eb) => ({
+          state: by.state,
+          reason: by.reason,
+          ended_at: by.at,
+          snapshot: null,
+          // What the store did without a commit it has not noted: something may be there.
+          store_state: eb.fn.coalesce('store_state', sql.lit(NOTHING_NOTED)),
+        }))
         .where('id', '=', by.id)
         .where('epoch', '=', (eb) => eb.fn.coalesce(eb.val(by.epoch), 'epoch'))
         .where('state', '=', RECEIVING),

@@ -1,0 +1,71 @@
+/** The calls that store an upload's bytes, for which one answer alone proves nothing. */
+import { StoreError, type StoredUpload } from '../store.ts';
+import { askOverTime, isMissing } from './ask.ts';
+import { bare } from './multiparts.ts';
+import type { Body, Objects } from './objects.ts';
+
+/**
+ * Guards the calls of one store. ETags of parts are known to be MD5s, which they are but where a
+ * provider encrypts, until an answer that says otherwise is confirmed.
+ */
+export function createGuard(objects: Objects): (upload: StoredUpload) => Objects {
+  let areEtagsMd5s = true;
+
+  /** What an answer told of a part; what the provider lists of it where that is no MD5 of its bytes. */
+  async function confirmEtag(
+    key: string,
+    multipart: string,
+    number: number,
+    told: string,
+    body: Body,
+  ): Promise<string> {
+    if (!areEtagsMd5s || bare(told) === body.md5) return told;
+    const listed = await objects.findPart(key, multipart, number);
+    // Nobody can tell: what was told has to do.
+    if (listed === undefined) return told;
+    if (listed?.size !== body.bytes.length) {
+      throw new StoreError('unavailable', `part ${number} of ${key} was stored, and is not listed`);
+    }
+    if (bare(listed.etag) === bare(told)) areEtagsMd5s = false;
+    return listed.etag;
+  }
+
+  return (upload) => {
+    /** There is nothing that such a call could miss. */
+    function again<T>(doing: string, call: () => Promise<T>): Promise<T> {
+      return askOverTime(`${doing} of upload ${upload.id}`, async () => {
+        try {
+          return { found: await call() };
+        } catch (error) {
+          if (!isMissing(error)) throw error;
+          return { evidence: error.message, isSure: false };
+        }
+      });
+    }
+
+    return {
+      ...objects,
+      createMultipart: (key, of) => again('the beginning', () => objects.createMultipart(key, of)),
+      putTail: (key, body) => again('a tail', () => objects.putTail(key, body)),
+      putFinal: (key, of, body) => again('the object', () => objects.putFinal(key, of, body)),
+      uploadPart: (key, multipart, number, body, signal) =>
+        askOverTime(
+          `storing part ${number} of ${key}`,
+          async () => {
+            try {
+              const told = await objects.uploadPart(key, multipart, number, body, signal);
+              return { found: await confirmEtag(key, multipart, number, told, body) };
+            } catch (error) {
+              if (!isMissing(error)) throw error;
+              if ((await objects.head(key))?.uploadId === upload.id) {
+                throw new StoreError('unavailable', `${key} is whole already: to be taken up by recovery`, error);
+              }
+              const isSure = (await objects.isMultipartThere(key, multipart)) !== true;
+              return { evidence: 'its parts are gone', isSure };
+            }
+          },
+          signal,
+        ),
+    };
+  };
+}

@@ -1,0 +1,89 @@
+/** Taking up an upload whose object is whole, though its row does not say so. */
+import { type DigestPool, SnapshotError } from '../digests/digests.ts';
+import { type Commit, StoreError, type StoredUpload } from '../store.ts';
+import { openContent } from './content.ts';
+import type { FoundObject, Objects } from './objects.ts';
+import { encodeState, type UploadState } from './state.ts';
+
+/** Nothing depends on the answer: whoever finds the parts gone asks again. */
+const PATIENCE = { attempts: 1, timeoutMs: 3_000 };
+/** Readings of the same bytes, of which two have to agree. */
+const MOST_READINGS = 5;
+
+/**
+ * The parts of an upload become its object when it has all its bytes. A row from before that, of
+ * a catalog that was restored or cut off by a power cut, goes on from the object.
+ *
+ * @returns null when there is nothing to take up.
+ */
+export async function recoverWhole(
+  objects: Objects,
+  key: string,
+  { upload, state }: { upload: StoredUpload; state: UploadState | null },
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Commit | null> {
+  if (!state?.multipart || state.whole || upload.offset === upload.size) return null;
+  const found = await objects.head(key, PATIENCE).catch(() => undefined);
+  if (!found || !isOf(upload, found)) return null;
+  return {
+    offset: found.size,
+    snapshot: await digestRest(objects, key, { upload, size: found.size }, digests, signal),
+    bootId: null,
+    storeState: encodeState({
+      ...state,
+      tail: null,
+      old: state.tail ? [...state.old, state.tail.key] : state.old,
+      whole: true,
+    }),
+  };
+}
+
+function isOf({ id, size, offset }: StoredUpload, found: FoundObject): boolean {
+  return found.uploadId === id && (size === null ? found.size >= offset : found.size === size);
+}
+
+/** The digest state at the object's end. It cannot be compared with anything, so it is computed twice. */
+async function digestRest(
+  objects: Objects,
+  key: string,
+  { upload, size }: { upload: StoredUpload; size: number },
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const seen = new Set<string>();
+  for (let tried = 0; tried < MOST_READINGS; tried++) {
+    const { snapshot, digest } = await digestOnce(objects, key, { upload, size }, digests, signal);
+    if (seen.has(digest) || size === upload.offset) return snapshot;
+    seen.add(digest);
+  }
+  throw new StoreError('unavailable', `${key} is read as other bytes each time`);
+}
+
+async function digestOnce(
+  objects: Objects,
+  key: string,
+  { upload: { offset, snapshot }, size }: { upload: StoredUpload; size: number },
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<{ snapshot: Uint8Array; digest: string }> {
+  const lane = digests.open(snapshot);
+  try {
+    await lane.snapshot();
+    if (offset < size) {
+      const range = { start: offset, end: size - 1 };
+      for await (const chunk of (await openContent(objects, key, { range, signal })) as AsyncIterable<Uint8Array>) {
+        signal.throwIfAborted();
+        await lane.update([chunk]);
+      }
+    }
+    return { snapshot: await lane.snapshot(), digest: JSON.stringify(await lane.digests()) };
+  } catch (error) {
+    // A state of another version of the digest library: the bytes are all here, hash them again.
+    if (!(error instanceof SnapshotError) || snapshot === null) throw error;
+    const anew = { id: '', offset: 0, snapshot: null } as StoredUpload;
+    return await digestOnce(objects, key, { upload: anew, size }, digests, signal);
+  } finally {
+    lane.close();
+  }
+}
