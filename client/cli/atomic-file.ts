@@ -8,6 +8,8 @@ import { join } from 'node:path';
 export interface RecordFolder<T> {
   /** null when there is none, or none that can be read. */
   read(key: readonly string[]): Promise<T | null>;
+  /** All that can be read. */
+  list(): Promise<T[]>;
   /** Replaces the record. @throws when the folder cannot be written. */
   write(key: readonly string[], record: T): Promise<void>;
   remove(key: readonly string[]): Promise<void>;
@@ -38,12 +40,19 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
   const pathOf = (key: readonly string[]): string =>
     join(folder, `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 40)}.json`);
 
-  async function read(key: readonly string[]): Promise<T | null> {
+  async function readAt(path: string): Promise<T | null> {
     try {
-      return JSON.parse(await readFile(pathOf(key), 'utf8')) as T;
+      return JSON.parse(await readFile(path, 'utf8')) as T;
     } catch {
       return null;
     }
+  }
+
+  async function list(): Promise<T[]> {
+    const names = await readdir(folder).catch(() => []);
+    const paths = names.filter((name) => name.endsWith('.json')).map((name) => join(folder, name));
+    const records = await Promise.all(paths.map(readAt));
+    return records.filter((record) => record !== null);
   }
 
   async function write(key: readonly string[], record: T): Promise<void> {
@@ -81,5 +90,5 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
     }
   }
 
-  return { read, write, remove, prune };
+  return { read: (key) => readAt(pathOf(key)), list, write, remove, prune };
 }

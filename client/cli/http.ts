@@ -83,6 +83,8 @@ export function open(request: Exchange): Promise<IncomingMessage> {
     let connected = false;
     outgoing.once('socket', (socket) => {
       connected = !socket.connecting;
+      // A connection that is kept gets no more listeners with each request.
+      if (connected) return;
       socket.once('connect', () => {
         connected = true;
       });

@@ -24,6 +24,8 @@ export interface Journalled {
 export interface Journal {
   /** The upload that this very state of the file was last sent to. */
   find(file: FileIdentity): Promise<Journalled | null>;
+  /** The upload that `isIt` finds among all, whichever file was sent to it; one that is being sent to before others. */
+  findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null>;
   /** From now on this process sends the file there. */
   record(file: FileIdentity, uploadUrl: string): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
@@ -34,15 +36,35 @@ export interface Journal {
 export function createJournal(serverUrl: string): Journal {
   const folder = createRecordFolder<JournalEntry>(join(stateFolder(), 'uploads'), { durable: true });
   // All of it is in the key: a changed file has another one, and never goes on with an older upload.
-  const keyOf = (file: FileIdentity): string[] => [serverUrl, file.path, String(file.size), file.mtimeNs, file.inode];
+  const keyOf = (file: FileIdentity): string[] => [
+    serverUrl,
+    file.path,
+    String(file.size),
+    file.mtimeNs,
+    file.ctimeNs,
+    file.inode,
+  ];
+
+  async function findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null> {
+    let found: Journalled | null = null;
+    for (const entry of await folder.list()) {
+      const journalled = readEntry(entry);
+      if (journalled === null || !isIt(journalled.uploadUrl)) continue;
+      if (found === null || journalled.sender === 'running') found = journalled;
+    }
+    return found;
+  }
+
   return {
-    find: async (file) => {
-      const entry = await folder.read(keyOf(file));
-      if (typeof entry?.uploadUrl !== 'string') return null;
-      return { uploadUrl: entry.uploadUrl, sender: lifeOf(entry.sender) };
-    },
+    find: async (file) => readEntry(await folder.read(keyOf(file))),
+    findUpload,
     record: (file, uploadUrl) => folder.write(keyOf(file), { path: file.path, uploadUrl, sender: ownMark() }),
     forget: (file) => folder.remove(keyOf(file)),
     prune: () => folder.prune(KEEP_MS),
   };
+}
+
+function readEntry(entry: JournalEntry | null): Journalled | null {
+  if (typeof entry?.uploadUrl !== 'string') return null;
+  return { uploadUrl: entry.uploadUrl, sender: lifeOf(entry.sender) };
 }

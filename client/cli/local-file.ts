@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { CliError } from './errors.ts';
 
 const READ_BYTES = 512 * 1024;
@@ -12,7 +13,17 @@ export interface FileIdentity {
   path: string;
   size: number;
   mtimeNs: string;
+  /** Nobody can set it: it tells of changes that left size and mtime as they were. */
+  ctimeNs: string;
   inode: string;
+}
+
+/** Its size is not what reading it gives, as in /proc and /sys. */
+export class SizeUntrueError extends CliError {
+  constructor(size: number, given: 'more' | 'fewer') {
+    super('size_untrue', `says that it has ${size} bytes, but reading it gives ${given}`);
+    this.name = 'SizeUntrueError';
+  }
 }
 
 export interface LocalFile {
@@ -22,11 +33,15 @@ export interface LocalFile {
   /**
    * The bytes from `start` up to `end`, in chunks whose memory is reused two chunks later.
    *
-   * @throws CliError `file_changed` as soon as the file is not what it was when it was opened.
+   * @throws CliError `file_changed` as soon as the file is not what it was when it was opened; SizeUntrueError.
    */
   read(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined>;
   /** @throws CliError `file_changed` */
   verifyUnchanged(): Promise<void>;
+  /** Whether it ends where its size says. @throws CliError `file_changed`, SizeUntrueError. */
+  verifyEnd(): Promise<void>;
+  /** All that reading gives, whatever its size says. */
+  stream(): Readable;
   close(): Promise<void>;
 }
 
@@ -37,11 +52,17 @@ export async function openLocalFile(path: string): Promise<LocalFile> {
   try {
     const opened = await handle.stat({ bigint: true });
     if (opened.isDirectory()) throw new CliError('is_folder', 'is a folder; add --recursive to upload what is in it');
-    if (!opened.isFile()) throw new CliError('not_a_file', 'is not a regular file');
+    if (!opened.isFile()) {
+      throw new CliError(
+        'not_a_file',
+        'is not a regular file; what it gives can be piped in: tidemark upload - --name <name>',
+      );
+    }
     const identity: FileIdentity = {
       path: resolve(path),
       size: Number(opened.size),
       mtimeNs: String(opened.mtimeNs),
+      ctimeNs: String(opened.ctimeNs),
       inode: `${opened.dev}:${opened.ino}`,
     };
     return watched(handle, identity);
@@ -59,7 +80,14 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
     if (now.nlink === 0n) throw changed('was deleted or replaced while it was being read');
     if (Number(now.size) < size) throw changed(`shrank while it was being read, from ${size} to ${now.size} bytes`);
     if (Number(now.size) > size) throw changed(`grew while it was being read, from ${size} to ${now.size} bytes`);
-    if (String(now.mtimeNs) !== identity.mtimeNs) throw changed('was changed while it was being read');
+    const isSame = String(now.mtimeNs) === identity.mtimeNs && String(now.ctimeNs) === identity.ctimeNs;
+    if (!isSame) throw changed('was changed while it was being read');
+  }
+
+  async function verifyEnd(): Promise<void> {
+    const { bytesRead } = await handle.read(Buffer.allocUnsafe(1), 0, 1, size);
+    await verifyUnchanged();
+    if (bytesRead > 0) throw new SizeUntrueError(size, 'more');
   }
 
   async function* read(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined> {
@@ -74,7 +102,7 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
       const { bytesRead } = await handle.read(buffer, 0, wanted, position);
       // After the read: a change that came before it is seen now, before its bytes are sent.
       await verifyUnchanged();
-      if (bytesRead === 0) throw changed('shrank while it was being read');
+      if (bytesRead === 0) throw new SizeUntrueError(size, 'fewer');
       return buffer.subarray(0, bytesRead);
     }
 
@@ -95,7 +123,17 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
     }
   }
 
-  return { identity, name: basename(identity.path), size, read, verifyUnchanged, close: () => handle.close() };
+  return {
+    identity,
+    name: basename(identity.path),
+    size,
+    read,
+    verifyUnchanged,
+    verifyEnd,
+    // From its first byte: what was read before was read by position.
+    stream: () => handle.createReadStream({ autoClose: false }),
+    close: () => handle.close(),
+  };
 }
 
 function changed(what: string): CliError {

@@ -62,6 +62,8 @@ export interface ServiceClient {
   tus(request: TusExchange): Promise<Answer>;
   /** The same resource, addressed the way this client reaches the service. */
   rebase(url: string): string;
+  /** Whether two addresses, however the service was called, are of the same resource. */
+  isSame(one: string, other: string): boolean;
 }
 
 export interface Download {
@@ -95,9 +97,15 @@ export function createServiceClient(settings: Settings): ServiceClient {
    * what lies under our own routes is asked of the server we were given.
    */
   function rebase(url: string): string {
-    const match = /\/(?:uploads|files)\/[^/?#]+$/.exec(new URL(url, `${serverUrl}/`).pathname);
-    if (!match) throw new CliError('protocol', `the service gave an address that is not its own: ${printable(url)}`);
-    return `${serverUrl}${match[0]}`;
+    const path = ownPath(url);
+    if (path === null)
+      throw new CliError('protocol', `the service gave an address that is not its own: ${printable(url)}`);
+    return `${serverUrl}${path}`;
+  }
+
+  /** The part of an address below the service's own; null when it is not one of its routes. */
+  function ownPath(url: string): string | null {
+    return /\/(?:uploads|files)\/[^/?#]+$/.exec(new URL(url, `${serverUrl}/`).pathname)?.[0] ?? null;
   }
 
   async function call(
@@ -192,6 +200,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
     download,
     tus,
     rebase,
+    isSame: (one, other) => ownPath(one) !== null && ownPath(one) === ownPath(other),
   };
 }
 

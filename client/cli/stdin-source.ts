@@ -7,7 +7,7 @@ import type { UploadSource } from './tus-stack.ts';
 
 export interface StreamSource extends UploadSource {
   /** Of all bytes read; to be asked for once the end was reached. */
-  summary(): { md5: string; size: number };
+  summary(): { md5: string; sha256: string; size: number };
 }
 
 /**
@@ -15,6 +15,7 @@ export interface StreamSource extends UploadSource {
  */
 export function createStreamSource(stream: Readable, chunkSizeBytes: number): StreamSource {
   const md5 = createHash('md5');
+  const sha256 = createHash('sha256');
   const chunk = Buffer.allocUnsafe(chunkSizeBytes);
   let chunkStart = 0;
   let chunkLength = 0;
@@ -46,6 +47,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
       const taken = Math.min(piece.length, chunkSizeBytes - chunkLength);
       piece.copy(chunk, chunkLength, 0, taken);
       md5.update(piece.subarray(0, taken));
+      sha256.update(piece.subarray(0, taken));
       chunkLength += taken;
       if (taken < piece.length) surplus = piece.subarray(taken);
     }
@@ -55,7 +57,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
     if (start < chunkStart || start > chunkStart + chunkLength) {
       throw new CliError(
         'not_resumable',
-        'the service lost bytes of standard input that are not held here any more; begin again',
+        'the service lost bytes of a stream that are not held here any more; begin again',
       );
     }
     // All of the chunk has arrived (or there was none yet): the next one.
@@ -68,7 +70,12 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
     return { body: bodyOf(bytes), last: ended && surplus === null };
   }
 
-  return { size: null, slice, summary: () => ({ md5: md5.copy().digest('hex'), size: chunkStart + chunkLength }) };
+  function summary(): { md5: string; sha256: string; size: number } {
+    const size = chunkStart + chunkLength;
+    return { md5: md5.copy().digest('hex'), sha256: sha256.copy().digest('hex'), size };
+  }
+
+  return { size: null, slice, summary };
 }
 
 const PIECE_BYTES = 64 * 1024;

@@ -51,6 +51,10 @@ export interface TransferResult {
   sentBytes: number;
   /** Where the first request of this run began. */
   startOffset: number;
+  /** How the upload was begun, where it was not begun here; `name` null where it was given none. */
+  adopted: { name: string | null } | null;
+  /** Someone else may have sent bytes of it while it was gone on with here. */
+  shared: boolean;
 }
 
 /** Sends the source until the service has all of it. */
@@ -64,8 +68,20 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   let furthest = 0;
   let wholeBytes = 0;
   let restarted = false;
+  let adopted: TransferResult['adopted'] = null;
+  let shared = false;
+  /** Whether the upload is one that another run or client has begun. */
+  let isBegunElsewhere = uploadUrl !== null;
 
   const observer: TusObserver = {
+    onDeclared(metadata): void {
+      if (!isBegunElsewhere) return;
+      // MD5 names, it does not prove: only what declared the same SHA-256 was begun for these bytes.
+      if (metadata.get('sha256')?.toLowerCase() !== options.metadata['sha256']) {
+        throw new UploadUnusableError('the unfinished upload is not certain to be of the same bytes');
+      }
+      adopted = { name: metadata.get('filename') ?? null };
+    },
     onOffset(offset: number): void {
       startOffset ??= offset;
       if (offset > furthest) patience.progress();
@@ -162,6 +178,10 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   function startOver(): void {
     restarted = true;
     uploadUrl = null;
+    isBegunElsewhere = false;
+    adopted = null;
+    shared = false;
+    startOffset = null;
     furthest = 0;
     wholeBytes = 0;
     patience.progress();
@@ -169,7 +189,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   }
 
   function result(): TransferResult {
-    return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0 };
+    return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0, adopted, shared };
   }
 
   let takenOver = false;
@@ -179,7 +199,10 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     try {
       if (takenOver) await standBack();
       takenOver = false;
-      if (creationLost) ({ uploadUrl, fileId } = await options.findCreated());
+      if (creationLost) {
+        ({ uploadUrl, fileId } = await options.findCreated());
+        isBegunElsewhere = uploadUrl !== null;
+      }
       creationLost = false;
       // A small file travels with its creation, and may have been published by it.
       if (uploadUrl === null && fileId !== null) return result();
@@ -201,6 +224,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       const delayMs = patience.next(error);
       if (uploadUrl !== null && isTakenOver(error)) {
         takenOver = true;
+        shared = true;
         options.onTakenOver();
         continue;
       }

@@ -17,6 +17,8 @@ export interface UploadSource {
 
 /** What the requests of an upload reveal on their way. */
 export interface TusObserver {
+  /** How the upload was begun, in its metadata: told before any other answer about it. */
+  onDeclared(metadata: ReadonlyMap<string, string>): void;
   /** The service has this much, durably. */
   onOffset(offset: number): void;
   /** So many bytes more have left, up to this position. */
@@ -50,6 +52,7 @@ export function createTusStack(options: {
     const length = answer.headers['upload-length'];
     const offset = Number(answer.headers['upload-offset']);
     lengthIsDeclared = length !== undefined;
+    options.observer.onDeclared(readMetadata(answer.headers['upload-metadata']));
     if (options.size !== null && length !== undefined && Number(length) !== options.size) {
       throw new UploadUnusableError('the unfinished upload has another length');
     }
@@ -146,4 +149,14 @@ export function createSourceReader(source: UploadSource): FileReader {
     // The library's types lack the null that its code provides for a length not known yet.
   } as FileSource;
   return { openFile: () => Promise.resolve(adapted) };
+}
+
+/** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
+export function readMetadata(header: string | string[] | undefined): Map<string, string> {
+  const metadata = new Map<string, string>();
+  for (const pair of String(header ?? '').split(',')) {
+    const [key = '', value = ''] = pair.trim().split(' ');
+    if (key !== '') metadata.set(key, Buffer.from(value, 'base64').toString('utf8'));
+  }
+  return metadata;
 }

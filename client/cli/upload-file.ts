@@ -1,21 +1,25 @@
 /** One file, from the disk to a verified address. */
 import { lookup } from 'mime-types';
+import { beginAlone } from './begin-alone.ts';
+import type { Wanted } from './begin-alone.ts';
 import { ask, createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
-import { digestFile } from './digests.ts';
+import { digestFile, forgetDigests } from './digests.ts';
 import type { Digests } from './digests.ts';
-import { describeError } from './errors.ts';
+import { ServiceError, describeError } from './errors.ts';
+import { giveName } from './give-name.ts';
 import { createJournal } from './journal.ts';
-import type { Journalled } from './journal.ts';
-import { openLocalFile } from './local-file.ts';
+import type { Journal } from './journal.ts';
+import { SizeUntrueError, openLocalFile } from './local-file.ts';
 import type { LocalFile } from './local-file.ts';
-import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
 import type { ProgressItem } from './progress.ts';
-import { sleep } from './retry.ts';
-import type { CheckAnswer, RemoteFile } from './service-client.ts';
+import type { RemoteFile } from './service-client.ts';
 import { transfer } from './transfer.ts';
+import type { TransferResult } from './transfer.ts';
+import { readMetadata } from './tus-stack.ts';
 import type { UploadSource } from './tus-stack.ts';
-import { verifyPublished } from './verify.ts';
+import { uploadStream } from './upload-stream.ts';
+import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
 export interface UploadedFile {
   status: 'uploaded' | 'instant';
@@ -37,44 +41,118 @@ export interface UploadFileOptions {
 
 /** Uploads the file at `path`, or finds that the service has its content already. */
 export async function uploadFile(path: string, options: UploadFileOptions): Promise<UploadedFile> {
-  const { context, progress } = options;
+  const { context, progress, chunkSizeBytes } = options;
   const file = await openLocalFile(path);
   try {
-    progress.phase('hashing', file.size);
-    const digests = await digestFile(file, { signal: context.signal, onProgress: (bytes) => progress.at(bytes) });
-    // Two copies of the same bytes in one run: the second is instant once the first is there.
-    return await options.exclusively(`${digests.md5} ${file.size}`, () => send(file, digests, options));
+    return await sendDigested(file, options);
+  } catch (error) {
+    if (!(error instanceof SizeUntrueError)) throw error;
+    const name = options.name ?? file.name;
+    context.output.say(`${path}: ${error.message}; it is sent as a stream`);
+    return await uploadStream(file.stream(), { context, progress, chunkSizeBytes, name });
   } finally {
     await file.close();
   }
 }
 
-async function send(file: LocalFile, digests: Digests, options: UploadFileOptions): Promise<UploadedFile> {
+async function sendDigested(file: LocalFile, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress } = options;
-  const { service, signal, output } = context;
-  const name = options.name ?? file.name;
-  const journal = createJournal(service.settings.serverUrl);
-  const { size } = file;
 
-  const question = { ...digests, size, filename: name };
-  const { answer, journalled, avoid } = await checkUntilAlone(context, progress, question, () =>
-    journal.find(file.identity),
-  );
-  if (answer.status === 'exists' && answer.file) {
-    await journal.forget(file.identity);
-    return { status: 'instant', file: answer.file, sentBytes: 0, resumedFrom: 0 };
+  async function digest(): Promise<Digests & { remembered: boolean }> {
+    progress.phase('hashing', file.size);
+    return digestFile(file, { signal: context.signal, onProgress: (bytes) => progress.at(bytes) });
   }
 
-  progress.phase('uploading', size);
-  const resumable = answer.resume?.length === size ? answer.resume.url : null;
-  const isWelcome = (url: string | null): url is string =>
-    url !== null && (avoid === null || service.rebase(url) !== service.rebase(avoid));
-  const uploadUrl = [resumable, journalled?.uploadUrl ?? null].find(isWelcome) ?? null;
-  const sent = await transfer({
+  // Two copies of the same bytes in one run: the second is instant once the first is there.
+  function sendAlone({ md5, sha256 }: Digests): Promise<UploadedFile> {
+    return options.exclusively(`${sha256} ${file.size}`, () => send(file, { md5, sha256 }, options));
+  }
+
+  const digests = await digest();
+  try {
+    return await sendAlone(digests);
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'digest_mismatch') throw error;
+    await forgetDigests(file);
+    // The upload was rejected.
+    await createJournal(context.service.settings.serverUrl).forget(file.identity);
+    if (!digests.remembered) throw error;
+    // What was remembered of it may be wrong, whatever its times say: it is read again, once.
+    const read = await digest();
+    if (read.sha256 === digests.sha256 && read.md5 === digests.md5) throw error;
+    return sendAlone(read);
+  }
+}
+
+async function send(file: LocalFile, digests: Digests, options: UploadFileOptions): Promise<UploadedFile> {
+  const { context, progress } = options;
+  const journal = createJournal(context.service.settings.serverUrl);
+  const wanted: Wanted = { ...digests, size: file.size, name: options.name ?? file.name };
+
+  const finished = await finishEarlier(context, journal, file, wanted);
+  const beginning = finished ?? (await beginAlone(context, progress, wanted, { journal, identity: file.identity }));
+  if ('file' in beginning) {
+    await journal.forget(file.identity);
+    return { status: 'instant', file: beginning.file, sentBytes: 0, resumedFrom: 0 };
+  }
+
+  const { isOurs } = beginning;
+  let { uploadUrl } = beginning;
+  let sentBytes = 0;
+  for (;;) {
+    progress.phase('uploading', file.size);
+    const sent = await transferFile(file, wanted, { ...options, ...beginning, journal, uploadUrl });
+    sentBytes += sent.sentBytes;
+    const isProven = (sent.adopted === null || isOurs) && !sent.shared;
+    const published = await verifyPublished(context, sent, { ...wanted, isProven });
+    const named = await giveName(context, published, wanted, { adopted: sent.adopted, isOurs });
+    if (named) {
+      await journal.forget(file.identity);
+      return { status: 'uploaded', file: named, sentBytes, resumedFrom: sent.startOffset };
+    }
+    // It is somebody else's, by their name: ours is sent by itself.
+    uploadUrl = null;
+  }
+}
+
+/**
+ * Takes up what a run of ours left that ended after the last byte and before it was done: the
+ * published file, by the name given now. Asked before anything else, as the pre-check would make
+ * a second file by that name.
+ */
+async function finishEarlier(
+  context: Context,
+  journal: Journal,
+  file: LocalFile,
+  wanted: Wanted,
+): Promise<{ file: RemoteFile } | null> {
+  const left = await journal.find(file.identity);
+  if (left?.sender !== 'ended') return null;
+  const upload = await ask(context, wanted.name, () => lookAtUpload(context, left.uploadUrl, wanted.size));
+  const fileId = fileIdOf(upload);
+  const declared = readMetadata(upload?.headers['upload-metadata']);
+  if (fileId === null || declared.get('sha256') !== wanted.sha256) return null;
+  const published = await ask(context, wanted.name, () => findFile(context, fileId));
+  if (published?.md5 !== wanted.md5 || published.size !== wanted.size) return null;
+  const adopted = { name: declared.get('filename') ?? null };
+  const named = await giveName(context, published, wanted, { adopted, isOurs: true });
+  return named && { file: named };
+}
+
+/** Sends the file, from where the upload stands, until the service has all of it. */
+function transferFile(
+  file: LocalFile,
+  wanted: Wanted,
+  options: UploadFileOptions & { journal: Journal; uploadUrl: string | null; avoid: string | null },
+): Promise<TransferResult> {
+  const { context, progress, journal, avoid } = options;
+  const { service, signal, output } = context;
+  const { name, md5, sha256, size } = wanted;
+  return transfer({
     service,
     source: sourceOf(file),
-    metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream', ...digests },
-    uploadUrl,
+    metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream', md5, sha256 },
+    uploadUrl: options.uploadUrl,
     chunkSizeBytes: options.chunkSizeBytes,
     signal,
     onUploadUrl: async (url) => {
@@ -86,9 +164,10 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
       }
     },
     findCreated: async () => {
+      const question = { md5, sha256, size, filename: name };
       const { file: published, resume } = await service.check(question, signal);
-      const created = resume?.length === size && isWelcome(resume.url) ? resume.url : null;
-      return { uploadUrl: published ? null : created, fileId: published?.id ?? null };
+      const isCreated = resume?.length === size && (avoid === null || !service.isSame(resume.url, avoid));
+      return { uploadUrl: !published && isCreated ? resume.url : null, fileId: published?.id ?? null };
     },
     onUploadGone: () => journal.forget(file.identity),
     onOffset: (offset) => progress.jump(offset),
@@ -96,9 +175,6 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
     onWait: createWaitReporter(context, name),
     onTakenOver: () => output.say(`${name}: someone else goes on with this upload; watching`),
   });
-  const published = await verifyPublished(context, sent, { name, md5: digests.md5, size });
-  await journal.forget(file.identity);
-  return { status: 'uploaded', file: published, sentBytes: sent.sentBytes, resumedFrom: sent.startOffset };
 }
 
 function sourceOf(file: LocalFile): UploadSource {
@@ -110,58 +186,4 @@ function sourceOf(file: LocalFile): UploadSource {
       return { body: { size: stop - start, chunks: () => file.read(start, stop) }, last: stop === file.size };
     },
   };
-}
-
-/** How to begin, once nobody else brings the content in. */
-interface Beginning {
-  answer: CheckAnswer;
-  /** What a run of our own left. */
-  journalled: Journalled | null;
-  /** An upload that is in better hands elsewhere, slow as it is. */
-  avoid: string | null;
-}
-
-/**
- * Asks for the content. While somebody else is sending the very same bytes, waits and
- * watches them come in, since nothing needs to be sent twice; once they stop, their
- * upload is ours to go on with. What a run of our own left, that is not there any more,
- * is gone on with at once.
- */
-async function checkUntilAlone(
-  context: Context,
-  progress: ProgressItem,
-  question: { md5: string; sha256: string; size: number; filename: string },
-  findJournalled: () => Promise<Journalled | null>,
-): Promise<Beginning> {
-  const { service, signal, output } = context;
-  const watch = watchOtherSender(question.size);
-  let said = false;
-  let journalled: Journalled | null = null;
-  for (;;) {
-    // A run that watches is the first to know of the other's end; a run that is done leaves no entry.
-    journalled = (await findJournalled()) ?? journalled;
-    const answer = await ask(context, question.filename, () => service.check(question, signal));
-    const { resume } = answer;
-    const alone: Beginning = { answer, journalled, avoid: null };
-    if (answer.status === 'exists' || !resume) return alone;
-    const isOurs = journalled !== null && service.rebase(resume.url) === service.rebase(journalled.uploadUrl);
-    const byOtherRun = isOurs && journalled?.sender === 'running';
-    if (isOurs && journalled?.sender === 'ended') return alone;
-    // Another run of ours may be slow to bring its first byte; that it is there is known all the same.
-    if (answer.status !== 'uploading' && !byOtherRun) return alone;
-    const verdict = watch(resume.offset, resume.idle);
-    if (verdict === 'silent') return alone;
-    if (verdict === 'slow' && !byOtherRun) {
-      output.say(`${question.filename}: they come in slowly; sending them as well`);
-      return { ...alone, avoid: resume.url };
-    }
-    if (!said) {
-      const who = byOtherRun ? 'another run of this command' : 'someone else';
-      output.say(`${question.filename}: these bytes are being sent already, by ${who}; watching`);
-      progress.phase('waiting', question.size);
-    }
-    said = true;
-    progress.jump(resume.offset);
-    await sleep(LOOK_INTERVAL_MS, signal);
-  }
 }

@@ -3,7 +3,7 @@ import { CliError, ServiceError, TransportError } from './errors.ts';
 import type { Context } from './context.ts';
 import { ask } from './context.ts';
 import type { Answer } from './http.ts';
-import type { CheckAnswer, RemoteFile } from './service-client.ts';
+import type { RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
 /** Publication follows the last byte at once; a service that restarts in between finishes it on the next HEAD. */
@@ -12,64 +12,99 @@ const NOT_PUBLISHED_ATTEMPTS = 8;
 export interface Expected {
   name: string;
   md5: string;
+  sha256: string;
   size: number;
+  /** Whether all its bytes are known to be ours: then an equal MD5, which the service computed of them, says enough. */
+  isProven: boolean;
 }
 
 /**
- * The published file, after its MD5 and size have been compared with ours.
+ * The published file, after its digests and size have been compared with ours.
  *
  * @throws CliError `not_published`, `digest_differs`.
  */
-export function verifyPublished(context: Context, sent: TransferResult, expected: Expected): Promise<RemoteFile> {
+export async function verifyPublished(
+  context: Context,
+  sent: Pick<TransferResult, 'fileId' | 'uploadUrl'>,
+  expected: Expected,
+): Promise<RemoteFile> {
   const { service, signal } = context;
+  const { md5, sha256, size, name } = expected;
   let { fileId } = sent;
 
   async function lookUp(): Promise<RemoteFile | null> {
+    // By looking, the service is led to finish what a restart left unfinished.
+    fileId ??= sent.uploadUrl === null ? null : fileIdOf(await lookAtUpload(context, sent.uploadUrl, size));
     if (fileId !== null) {
-      const file = await service.file(fileId, signal).catch(nullWhenMissing);
+      const file = await findFile(context, fileId);
       if (file) return file;
+      fileId = null;
     }
-    const { md5, size } = expected;
-    const answer: CheckAnswer = await service.check({ md5, size }, signal);
+    const answer = await service.check({ md5, sha256, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
     // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
-    const { files } = await service.list(
-      { limit: 100, sort: 'uploaded', order: 'desc', search: expected.name },
-      signal,
-    );
-    return files.find((file) => file.md5 === md5 && file.size === size) ?? null;
+    const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search: name }, signal);
+    return files.find((file) => isSame(file, expected)) ?? null;
   }
 
-  // By looking, the service is led to finish what a restart left unfinished.
-  async function lookAt(url: string | null): Promise<Answer | null> {
-    if (url === null) return null;
-    const headers = { 'Tus-Resumable': '1.0.0' };
-    return service.tus({ method: 'HEAD', url, headers, signal, workBytes: expected.size }).catch(nullWhenMissing);
-  }
-
-  return ask(context, expected.name, async (attempt) => {
-    const file = await lookUp();
-    if (file) return compare(file, expected);
+  const file = await ask(context, name, async (attempt) => {
+    const found = await lookUp();
+    if (found) return found;
     if (attempt >= NOT_PUBLISHED_ATTEMPTS) {
       throw new CliError('not_published', 'all bytes were sent, but the service has not published the file');
     }
-    const answer = await lookAt(sent.uploadUrl);
-    const id = answer?.headers['tidemark-file-id'];
-    if (typeof id === 'string') fileId = id;
     throw new TransportError('not_published_yet', 'the file is not published yet');
   });
+  if (!isSame(file, expected)) throw differs(file, expected);
+  if (!expected.isProven && file.sha256 === undefined) await compareSha256(context, file, expected);
+  return file;
+}
+
+/** HEAD of an upload; null when it is no more. */
+export async function lookAtUpload(context: Context, url: string, workBytes: number): Promise<Answer | null> {
+  const { service, signal } = context;
+  const headers = { 'Tus-Resumable': '1.0.0' };
+  return service.tus({ method: 'HEAD', url, headers, signal, workBytes }).catch(nullWhenMissing);
+}
+
+/** A file of the catalog; null when it is no more. */
+export function findFile({ service, signal }: Context, id: string): Promise<RemoteFile | null> {
+  return service.file(id, signal).catch(nullWhenMissing);
+}
+
+/** The file that an upload has become, as HEAD tells it. */
+export function fileIdOf(answer: Answer | null): string | null {
+  const id = answer?.headers['tidemark-file-id'];
+  return typeof id === 'string' ? id : null;
+}
+
+/** Others had a hand in it: an equal MD5 is not enough. Asking makes the service compute the SHA-256, once. */
+async function compareSha256(context: Context, file: RemoteFile, expected: Expected): Promise<void> {
+  const { service, signal } = context;
+  const { name, md5, sha256, size } = expected;
+  const { status } = await ask(context, name, () => service.check({ md5, sha256, size }, signal));
+  const computed = await ask(context, name, () => service.file(file.id, signal));
+  if (!isSame(computed, expected)) throw differs(computed, expected);
+  // Found, and by another content than that of this file.
+  if (computed.sha256 === undefined && status === 'exists') throw differs(computed, expected);
 }
 
 function nullWhenMissing(error: unknown): null {
-  if (error instanceof ServiceError && error.status === 404) return null;
+  if (error instanceof ServiceError && (error.status === 404 || error.status === 410)) return null;
   throw error;
 }
 
-function compare(file: RemoteFile, expected: Expected): RemoteFile {
-  if (file.md5 === expected.md5 && file.size === expected.size) return file;
-  throw new CliError(
+function isSame(file: RemoteFile, { md5, sha256, size }: Expected): boolean {
+  return file.md5 === md5 && file.size === size && (file.sha256 === undefined || file.sha256 === sha256);
+}
+
+function differs(file: RemoteFile, expected: Expected): CliError {
+  const what = (of: { md5: string; sha256?: string; size: number }): string =>
+    file.md5 === expected.md5 && file.size === expected.size
+      ? `SHA-256 ${of.sha256 ?? 'unknown'}`
+      : `MD5 ${of.md5}, ${of.size} bytes`;
+  return new CliError(
     'digest_differs',
-    `the service published other bytes than were sent: MD5 ${file.md5}, ${file.size} bytes, ` +
-      `instead of ${expected.md5}, ${expected.size} bytes`,
+    `the service published other bytes than were sent: ${what(file)}, instead of ${what(expected)}`,
   );
 }

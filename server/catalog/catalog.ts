@@ -98,6 +98,8 @@ export interface ReceivingQuery {
   owner: string | null;
   /** Null: of any size. An upload whose length is deferred may be of each. */
   size: number | null;
+  /** Only uploads that declared this one. Null: whatever they declared. */
+  sha256: string | null;
   /** 1 for those that have bytes, 0 for all. */
   minOffset: number;
   /** Those that expire later alone. */
@@ -144,6 +146,8 @@ export interface Publication {
   /** The content this upload was found equal to, or the new one it becomes. */
   content: { id: number } | (Digests & { size: number; variant: number; key: string });
   file: NewFile;
+  /** A file of that owner with the same name and content is returned as it is, and none is added. */
+  reuseFile?: boolean;
 }
 
 /**

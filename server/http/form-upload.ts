@@ -1,6 +1,5 @@
 /** POST /upload: a whole file in a form, for clients that cannot resume. */
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
+import type { Files, Published, Uploads } from '../uploads/contract.ts';
 import { checkDigest, checkName, filePath } from '../uploads/names.ts';
 import { receiveForm } from './form.ts';
 import { param } from './query.ts';
@@ -11,15 +10,15 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
     const given = param(ctx, 'md5');
     const filename = param(ctx, 'filename');
     const md5 = given === undefined ? null : checkDigest(given, 'md5', 'md5');
-    // MD5 names, it does not prove: with a SHA-256 the content that is here already is compared by it.
     const givenSha256 = param(ctx, 'sha256');
     const sha256 = givenSha256 === undefined ? null : checkDigest(givenSha256, 'sha256', 'sha256');
     if (filename !== undefined) checkName(filename, 'filename');
-    if (md5 !== null) {
+    // MD5 names, it does not prove: without a SHA-256 the bytes of the form are read and compared.
+    if (md5 !== null && sha256 !== null) {
       const found = await parts.files.check({
         owner: ctx.state.owner,
         md5,
-        ...(sha256 === null ? {} : { sha256 }),
+        sha256,
         ...(filename === undefined ? {} : { filename }),
       });
       // Content of others without a name to give it is sent after all: "exists" promises a file of one's own.
@@ -32,21 +31,24 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         return;
       }
     }
-    const file = await receiveFile(ctx, parts.uploads, {
+    const { file, wasHere } = await receiveFile(ctx, parts.uploads, {
       md5,
       sha256,
       ...(filename === undefined ? {} : { filename }),
     });
-    ctx.body = { status: 'ok', url: ctx.state.baseUrl + filePath(file) };
+    ctx.body = { status: md5 !== null && wasHere ? 'exists' : 'ok', url: ctx.state.baseUrl + filePath(file) };
   };
 }
 
-/** Takes the form's file; its name is the one given, else what the browser says. */
+/**
+ * Takes the form's file; its name is the one given, else what the browser says. Where an MD5
+ * was declared, a form that is sent again makes no second file.
+ */
 export function receiveFile(
   ctx: Ctx,
   uploads: Uploads,
   declared: { md5: string | null; sha256?: string | null; filename?: string },
-): Promise<FileRecord> {
+): Promise<Published> {
   return receiveForm(ctx, ({ filename, stream }, signal) => {
     const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');
     const declaration = {
@@ -58,7 +60,11 @@ export function receiveFile(
       filetype: null,
       metadata: '',
     };
-    return uploads.receiveWhole({ owner: ctx.state.owner, declaration }, stream, signal);
+    return uploads.receiveWhole(
+      { owner: ctx.state.owner, declaration, reuseFile: declared.md5 !== null },
+      stream,
+      signal,
+    );
   });
 }
 

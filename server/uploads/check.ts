@@ -110,23 +110,25 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
   }
 
   async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<CheckResult> {
-    const size = query.size ?? null;
-    const own = await findLatest({ md5, owner, size });
-    const latest = limits.instant === 'all' ? await findLatest({ md5, owner: null, size }) : own;
+    const meant = { md5, size: query.size ?? null, sha256: query.sha256 ?? null };
+    const own = await findLatest({ ...meant, owner });
+    const latest = limits.instant === 'all' ? await findLatest({ ...meant, owner: null }) : own;
     const resume = own ? await resumePoint(own.uploadId, owner) : null;
     return { status: latest && parts.clock.steady() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
   /** Of the unfinished uploads that are meant, the one whose last byte came latest; 0 where none has come. */
   async function findLatest(
-    meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size'>,
+    meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size' | 'sha256'>,
   ): Promise<{ uploadId: string; byteAt: number } | undefined> {
-    const { md5, owner, size } = meant;
+    const { md5, owner, size, sha256 } = meant;
     const arrival = writers.findLastArrival(
       (upload) =>
         upload.md5 === md5 &&
         (owner === null || upload.owner === owner) &&
-        (size === null || upload.size === null || upload.size === size),
+        (size === null || upload.size === null || upload.size === size) &&
+        // MD5 names, it does not prove: bytes of another content, or of none that is known, are not these.
+        (sha256 === null || upload.sha256 === sha256),
     );
     const query = { ...meant, now: parts.clock.earliest() };
     const stored = await catalog.findReceiving({ ...query, minOffset: 1 });

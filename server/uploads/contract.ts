@@ -68,12 +68,20 @@ export interface Uploads {
   /**
    * Takes a whole file in one go, for forms that cannot be resumed: published, or
    * nothing is left behind.
+   *
+   * @param request - with `reuseFile`, a file of the owner with this name and these bytes is not made twice.
    */
   receiveWhole(
-    request: { owner: string; declaration: Declaration },
+    request: { owner: string; declaration: Declaration; reuseFile: boolean },
     source: Readable,
     signal: AbortSignal,
-  ): Promise<FileRecord>;
+  ): Promise<Published>;
+}
+
+export interface Published {
+  file: FileRecord;
+  /** The owner had a file of these very bytes before, and may be told so (`INSTANT`). */
+  wasHere: boolean;
 }
 
 export interface CheckQuery {

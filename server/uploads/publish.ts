@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { equalStreams } from '../../stores/equal-streams.ts';
 import { StoreError } from '../../stores/store.ts';
-import type { ContentRecord, FileRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
+import type { Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
@@ -23,6 +24,7 @@ const ATTEMPTS = 5;
  * @param upload - its row, with `offset` equal to `size`.
  * @param epoch - of the caller's lease.
  * @param computed - digests of its bytes.
+ * @param options - `reuseFile`: see Publication.
  * @throws `digest_mismatch` after the upload was rejected; `upload_taken_over`.
  */
 export async function publish(
@@ -30,7 +32,8 @@ export async function publish(
   upload: UploadRecord,
   epoch: number,
   computed: DigestSet,
-): Promise<FileRecord> {
+  options: { reuseFile: boolean } = { reuseFile: false },
+): Promise<Published> {
   const mismatch = (['md5', 'sha1', 'sha256'] as const).find(
     (algorithm) => upload[algorithm] && computed[algorithm] && upload[algorithm] !== computed[algorithm],
   );
@@ -45,7 +48,7 @@ export async function publish(
   }
   const { md5 } = computed;
   if (!md5) throw new Error(`upload ${upload.id}: no MD5 was computed`);
-  return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }));
+  return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }, options));
 }
 
 async function publishVerified(
@@ -53,7 +56,8 @@ async function publishVerified(
   upload: UploadRecord,
   epoch: number,
   computed: VerifiedDigests,
-): Promise<FileRecord> {
+  { reuseFile }: { reuseFile: boolean },
+): Promise<Published> {
   const { catalog } = parts;
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
@@ -76,12 +80,14 @@ async function publishVerified(
           size,
           ...(await finalizeAsNew(parts, upload, epoch, computed.md5, sameMd5)),
         };
-    const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file });
+    const wasHere =
+      equal !== undefined && parts.limits.instant !== 'off' && (await catalog.ownsContent(upload.owner, equal.id));
+    const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file, reuseFile });
     if (outcome.kind === 'published') {
       await catalog.durable();
-      parts.events.tell('published', outcome.file);
+      if (outcome.file.id === file.id) parts.events.tell('published', outcome.file);
       await cleanUp(parts, upload, equal ? sameMd5 : null);
-      return outcome.file;
+      return { file: outcome.file, wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
   }

@@ -1,9 +1,9 @@
 /** Receiving: bytes of one request into the store and the ledger, and on to publication. */
 import type { Readable } from 'node:stream';
 import { type Commit, StoreError } from '../../stores/store.ts';
-import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
-import type { Received } from './contract.ts';
+import type { Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Limits, Parts } from './parts.ts';
@@ -116,7 +116,7 @@ export async function receive(
   if (digests) {
     const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
     try {
-      const file = await writers.publishing(id, () => publish(parts, complete, lease.epoch, digests));
+      const { file } = await writers.publishing(id, () => publish(parts, complete, lease.epoch, digests));
       return { offset: written.offset, file, expiresAt, interrupted: undefined };
     } catch (error) {
       // Whole it is all the same, unless it was refused: the next who looks publishes it.
@@ -153,12 +153,18 @@ export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void
  *
  * @throws as `publish`.
  */
-export async function finish(parts: Parts, writers: Writers, id: string, lease: Lease): Promise<FileRecord> {
+export async function finish(
+  parts: Parts,
+  writers: Writers,
+  id: string,
+  lease: Lease,
+  options: { reuseFile: boolean } = { reuseFile: false },
+): Promise<Published> {
   const upload = await requireReceiving(parts, id);
   const lane = parts.digests.open(upload.snapshot);
   try {
     const digests = await lane.digests();
-    return await writers.publishing(id, () => publish(parts, upload, lease.epoch, digests));
+    return await writers.publishing(id, () => publish(parts, upload, lease.epoch, digests, options));
   } finally {
     lane.close();
   }

@@ -1,9 +1,9 @@
 /** The life of an upload: begin, receive, verify, publish, end. */
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { CatalogError, type FileRecord, type UploadRecord } from '../catalog/catalog.ts';
+import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
-import type { BeginRequest, Received, Uploads } from './contract.ts';
+import type { BeginRequest, Published, Received, Uploads } from './contract.ts';
 import { discard } from './discard.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
@@ -173,10 +173,10 @@ export function createUploads(
   }
 
   async function receiveWhole(
-    request: { owner: string; declaration: BeginRequest['declaration'] },
+    { reuseFile, ...request }: Omit<BeginRequest, 'id'> & { reuseFile: boolean },
     source: Readable,
     signal: AbortSignal,
-  ): Promise<FileRecord> {
+  ): Promise<Published> {
     const id = randomUUID();
     const upload = await begin({ id, ...request });
     const stop = new AbortController();
@@ -196,7 +196,7 @@ export function createUploads(
         throw new TidemarkError('incomplete_form', { cause: received.interrupted });
       }
       await declareLength(parts, writers, lease, received.offset);
-      return await finish(parts, writers, id, lease);
+      return await finish(parts, writers, id, lease, { reuseFile });
     } catch (error) {
       try {
         await drop(id, lease, 'terminated', 'form_failed');

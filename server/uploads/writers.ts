@@ -51,7 +51,7 @@ export interface Writers {
 }
 
 /** What an upload is of. */
-export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'size'>;
+export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size'>;
 
 interface Held {
   upload: Declared;
@@ -124,8 +124,8 @@ export function createWriters(parts: Parts): Writers {
   function track(upload: UploadRecord, lease: Lease): Lease {
     let markReleased: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (markReleased = resolve));
-    const { id, owner, md5, size } = upload;
-    const entry: Held = { upload: { id, owner, md5, size }, released, lastArrivalAt: 0 };
+    const { id, owner, md5, sha256, size } = upload;
+    const entry: Held = { upload: { id, owner, md5, sha256, size }, released, lastArrivalAt: 0 };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,

@@ -1,5 +1,6 @@
 /** Contents, publication and removals. */
 import { describe, expect, it } from 'vitest';
+import type { NewFile, PublishOutcome } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
 import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile } from './fixtures.ts';
 
@@ -52,6 +53,26 @@ export function describePublication(current: Current): void {
       const publication = { epoch: 1, content: newContent('c'), file: newFile() };
       expect(await catalog.publish({ uploadId, ...publication })).toEqual({ kind: 'lost' });
       expect(await catalog.publish({ uploadId: 'another', ...publication })).toEqual({ kind: 'lost' });
+    });
+
+    it('adds no second file of the same name, owner and content where that is asked for', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'), { name: 'same.txt' });
+      const publishAgain = async (file: Partial<NewFile>): Promise<{ uploadId: string; outcome: PublishOutcome }> => {
+        const entry = newFile(file);
+        const uploadId = await addUpload(catalog, { owner: entry.owner, size: null });
+        const content = { id: first.content.id };
+        const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry, reuseFile: true });
+        return { uploadId, outcome };
+      };
+      const { uploadId, outcome } = await publishAgain({ name: 'same.txt' });
+      expect(outcome).toEqual({ kind: 'published', file: first });
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'complete', fileId: first.id });
+      for (const other of [{ name: 'other.txt' }, { name: 'same.txt', owner: 'bob' }]) {
+        expect((await publishAgain(other)).outcome).toMatchObject({ kind: 'published', file: other });
+      }
+      const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
+      expect(files.map(({ name }) => name)).toEqual(['other.txt', 'same.txt']);
     });
 
     it('joins an upload to content that is here', async () => {

@@ -186,12 +186,17 @@ export function describeUploads(current: Current): void {
       await catalog.commitOffset(commitTo(late, 20, { expiresAt: T0 + 900 }));
       await catalog.endUpload(ended, 1, 'terminated', null, T0);
       const found = async (query: Partial<ReceivingQuery>) =>
-        (await catalog.findReceiving({ md5, owner: null, size: null, minOffset: 1, now: T0, ...query }))?.id;
+        (await catalog.findReceiving({ md5, owner: null, size: null, sha256: null, minOffset: 1, now: T0, ...query }))
+          ?.id;
       expect(await found({})).toBe(late);
       expect(await found({ owner: 'ann' })).toBe(early);
       expect(await found({ size: 100 })).toBe(late);
       expect(await found({ size: 101 })).toBeUndefined();
       expect(await found({ now: T0 + 900 })).toBe(early);
+      const proven = await addUpload(catalog, { md5, size: 100, sha256: 'a'.repeat(64), createdAt: T0 });
+      expect(await found({ minOffset: 0, sha256: 'a'.repeat(64) })).toBe(proven);
+      expect(await found({ minOffset: 0, sha256: 'b'.repeat(64) })).toBeUndefined();
+      expect(await found({ sha256: 'a'.repeat(64) })).toBeUndefined();
       // One that was begun later and has nothing is no better.
       expect(await found({ minOffset: 0 })).toBe(deferred);
       expect(await found({ minOffset: 0, size: 101 })).toBe(deferred);

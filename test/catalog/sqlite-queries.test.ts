@@ -63,12 +63,14 @@ describe('queries of an SQLite catalog', () => {
     await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
     await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
     await catalog.listParts(id);
-    await catalog.findReceiving({ md5, owner: 'ann', size: null, minOffset: 0, now: T0 });
+    await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0, now: T0 });
     await catalog.listExpired(T0, 10);
     await catalog.listUnpublished(10);
     await catalog.filterReceiving([id, 'another']);
     const { content } = await addPublished(catalog, newContent('c'));
     await addPublished(catalog, { id: content.id });
+    const again = await addUpload(catalog, { size: null });
+    await catalog.publish({ uploadId: again, epoch: 1, content: { id: content.id }, file: newFile(), reuseFile: true });
     await catalog.findUpload(id);
     await catalog.endUpload(id, 2, 'terminated', null, T0);
     await catalog.forgetEnded(T0 + 1);

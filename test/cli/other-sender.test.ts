@@ -10,8 +10,8 @@ const SIZE = 24 * MIB;
 const SLOW = 8 * MIB;
 
 async function makeUpload(service: RunningService, bytes: Uint8Array): Promise<string> {
-  const md5 = createHash('md5').update(bytes).digest('hex');
-  const metadata = [`filename ${btoa('other.bin')}`, `md5 ${btoa(md5)}`].join(',');
+  const [md5, sha256] = ['md5', 'sha256'].map((name) => createHash(name).update(bytes).digest('hex'));
+  const metadata = [`filename ${btoa('other.bin')}`, `md5 ${btoa(`${md5}`)}`, `sha256 ${btoa(`${sha256}`)}`].join(',');
   const headers = { 'Tus-Resumable': '1.0.0', 'Upload-Length': String(bytes.length), 'Upload-Metadata': metadata };
   const answer = await fetch(`${service.url}/uploads`, { method: 'POST', headers });
   expect(answer.status).toBe(201);

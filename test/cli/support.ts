@@ -1,7 +1,7 @@
 /** The client as a real process, for tests. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { utimes, writeFile } from 'node:fs/promises';
+import { stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -148,6 +148,12 @@ export async function makeClient(serverUrl: string): Promise<Client> {
   }
 
   return { folder, start, run: (args, env) => start(args, env ? { env } : {}).done, makeFile };
+}
+
+/** Resolves once digests of the file are remembered: when its last change lies behind its file system's clock. */
+export async function settled(path: string): Promise<void> {
+  const { ctimeMs } = await stat(path);
+  await until(() => Date.now() - ctimeMs > 150);
 }
 
 /** A line to the service of the running test. */

@@ -5,7 +5,7 @@ import { makeBytes, md5 } from '../support/bytes.ts';
 import { startService } from '../support/service.ts';
 import type { RunningService } from '../support/service.ts';
 import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { MIB, makeClient } from './support.ts';
+import { MIB, makeClient, settled } from './support.ts';
 
 async function published(url: string): Promise<string> {
   const answer = await fetch(url);
@@ -119,6 +119,7 @@ describe('wherever the bytes are', () => {
     const client = await makeClient(service.url);
     const path = await client.makeFile('remembered.bin', 100_000);
     const digest = md5(await readFile(path));
+    await settled(path);
     expect((await client.run(['check', '--json', path])).records()).toMatchObject([
       { md5: digest, status: 'notfound' },
     ]);

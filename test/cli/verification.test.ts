@@ -1,7 +1,5 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { md5 } from '../support/bytes.ts';
 import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
@@ -11,20 +9,6 @@ describeOverStores((store) => {
     onTestFinished(() => service.stop());
     return service;
   }
-
-  test('bytes that do not have the declared MD5 are refused once and for all, in the service’s own words', async () => {
-    const service = await makeService();
-    const client = await makeClient(service.url);
-    const path = await client.makeFile('lying.bin', MIB);
-    await client.run(['check', path]);
-    const folder = join(client.folder, '.cache/tidemark/digests');
-    const [name = ''] = await readdir(folder);
-    const remembered = await readFile(join(folder, name), 'utf8');
-    await writeFile(join(folder, name), remembered.replace(md5(await readFile(path)), '0'.repeat(32)));
-    const result = await client.run(['upload', '--json', path]);
-    expect(result.exitCode).toBe(1);
-    expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_mismatch' } }]);
-  });
 
   test('success is reported only for the bytes that were sent', async () => {
     const service = await makeService();

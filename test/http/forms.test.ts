@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, patch, send } from '../support/tus.ts';
@@ -219,10 +219,10 @@ describeOverStores((store) => {
   });
 
   describe('POST /upload', () => {
-    test('with a known MD5 the bytes are not read, and the file is there by its name', async () => {
+    test('with a known SHA-256 the bytes are not read, and the file is there by its name', async () => {
       const bytes = makeBytes(3_000, 51);
       const stored = await putFile(service.url, bytes, { filename: 'known.txt' });
-      const query = new URLSearchParams({ md5: md5(bytes), filename: 'again.txt' });
+      const query = new URLSearchParams({ md5: md5(bytes), sha256: sha256(bytes), filename: 'again.txt' });
       const answer = await sendForm(`${service.url}/upload?${query.toString()}`, [
         [filePart('x.txt'), 'other bytes altogether'],
       ]);
@@ -231,11 +231,13 @@ describeOverStores((store) => {
       expect(json(unnamed)['status']).toBe('exists');
     });
 
-    test('with an MD5 that is uploading, it is not taken twice', async () => {
+    test('with a SHA-256 that is uploading, it is not taken twice', async () => {
       const bytes = makeBytes(3_000, 52);
-      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
+      const digests = { md5: md5(bytes), sha256: sha256(bytes) };
+      const location = await createUpload(service.url, bytes.length, digests);
       await patch(location, 0, bytes.subarray(0, 1_000));
-      const answer = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('x.txt'), bytes]]);
+      const query = new URLSearchParams(digests).toString();
+      const answer = await sendForm(`${service.url}/upload?${query}`, [[filePart('x.txt'), bytes]]);
       expect([answer.status, json(answer)]).toEqual([200, { status: 'uploading' }]);
     });
 

@@ -20,7 +20,8 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
       let digests;
       try {
         item.phase('hashing', size);
-        digests = await digestFile(file, { signal, onProgress: (bytes) => item.at(bytes) });
+        const { md5, sha256 } = await digestFile(file, { signal, onProgress: (bytes) => item.at(bytes) });
+        digests = { md5, sha256 };
       } finally {
         await file.close();
       }

@@ -9,7 +9,7 @@ import { createJournal } from '../journal.ts';
 import { createProgress } from '../progress.ts';
 import type { RemoteFile } from '../service-client.ts';
 import { uploadFile } from '../upload-file.ts';
-import { uploadStdin } from '../upload-stdin.ts';
+import { uploadStream } from '../upload-stream.ts';
 
 export interface UploadOptions {
   recursive: boolean;
@@ -79,7 +79,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
       const { chunkSizeBytes, name } = options;
       const outcome: Outcome =
         item.path === STDIN
-          ? await uploadStdin({ context, progress: itemProgress, chunkSizeBytes, name: name ?? STDIN })
+          ? await uploadStream(process.stdin, { context, progress: itemProgress, chunkSizeBytes, name: name ?? STDIN })
           : await uploadFile(item.path, { context, progress: itemProgress, chunkSizeBytes, name, exclusively });
       itemProgress.end();
       counts[outcome.status] += 1;

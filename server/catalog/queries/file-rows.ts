@@ -1,4 +1,5 @@
 /** What the queries on files have in common: their columns, their names, and how one is inserted. */
+import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { ContentRecord, FileRecord, NewFile } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
@@ -44,6 +45,17 @@ export function toFileRecord(row: FileRow): FileRecord {
  */
 export function foldName(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** Prepares the search for an owner's file of a content by its name. */
+export function prepareSelectSame(db: Kysely<Tables>) {
+  return prepare((by: { contentId: number; owner: string; name: string }) =>
+    selectFiles(db)
+      .where('files.content_id', '=', by.contentId)
+      .where('files.owner', '=', by.owner)
+      .where('files.name', '=', by.name)
+      .limit(sql.lit(1)),
+  );
 }
 
 /** Prepares the insertion of a file. */

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepareSelectContent } from './contents.ts';
-import { foldName, prepareInsertFile, selectFiles, toFileRecord } from './file-rows.ts';
+import { foldName, prepareInsertFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
 export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile' | 'deleteFile'>;
@@ -13,17 +13,10 @@ export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfCont
 export function createFileQueries(db: Kysely<Tables>): FileQueries {
   const selectContent = prepareSelectContent(db);
   const insertFile = prepareInsertFile(db);
+  const selectSame = prepareSelectSame(db);
 
   const selectById = prepare((by: { id: string; owner: string }) =>
     selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
-  );
-
-  const selectSame = prepare((by: { contentId: number; owner: string; name: string }) =>
-    selectFiles(db)
-      .where('files.content_id', '=', by.contentId)
-      .where('files.owner', '=', by.owner)
-      .where('files.name', '=', by.name)
-      .limit(sql.lit(1)),
   );
 
   const selectLatest = prepare((by: { contentId: number }) =>

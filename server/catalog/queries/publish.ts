@@ -5,7 +5,7 @@ import { CatalogError } from '../catalog.ts';
 import type { Catalog, ContentRecord, Publication, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepareDeleteRemoval, prepareSelectContent } from './contents.ts';
-import { prepareInsertFile } from './file-rows.ts';
+import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 import { RECEIVING, prepareDeleteParts } from './uploads.ts';
@@ -15,6 +15,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
   const selectContent = prepareSelectContent(db);
   const deleteRemoval = prepareDeleteRemoval(db);
   const insertFile = prepareInsertFile(db);
+  const selectSame = prepareSelectSame(db);
   const deleteParts = prepareDeleteParts(db);
 
   const selectUpload = prepare((by: { id: string; epoch: number }) =>
@@ -72,7 +73,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file } = publication;
+      const { uploadId, epoch, file, reuseFile } = publication;
       return db.transaction().execute(async (trx) => {
         // Both refusals come before anything was changed.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
@@ -86,8 +87,9 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
             `upload ${uploadId} of ${upload.size} bytes cannot become content of ${content.size} bytes`,
           );
         }
-        const record = await insertFile(trx, file, content);
-        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: file.id });
+        const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
+        const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
+        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id });
         await deleteParts.changes(trx, { id: uploadId });
         return { kind: 'published', file: record };
       });

@@ -185,6 +185,7 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       .where('md5', '=', by.md5)
       .where('owner', '=', (eb) => eb.fn.coalesce(eb.val(by.owner), 'owner'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
+      .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
       .where('offset', '>=', by.minOffset)
       .where('expires_at', '>', by.now)
       .orderBy('last_byte_at', 'desc')

@@ -1,4 +1,5 @@
-/** Standard input, from the pipe to a verified address. */
+/** A stream of bytes, from its first to a verified address: standard input, and files whose size says nothing. */
+import type { Readable } from 'node:stream';
 import { lookup } from 'mime-types';
 import { createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
@@ -10,24 +11,22 @@ import { verifyPublished } from './verify.ts';
 
 const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 
-/** Uploads what comes through the pipe. Its digests are known at the end only, so nothing is instant here. */
-export async function uploadStdin(options: {
-  context: Context;
-  progress: ProgressItem;
-  chunkSizeBytes: number | null;
-  name: string;
-}): Promise<{ status: 'uploaded'; file: RemoteFile; sentBytes: number; resumedFrom: number }> {
+/** Uploads what the stream gives. Its digests are known at the end only, so nothing is instant here. */
+export async function uploadStream(
+  stream: Readable,
+  options: { context: Context; progress: ProgressItem; chunkSizeBytes: number | null; name: string },
+): Promise<{ status: 'uploaded'; file: RemoteFile; sentBytes: number; resumedFrom: number }> {
   const { context, progress, name } = options;
   const { signal } = context;
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_BYTES;
-  const source = createStreamSource(process.stdin, chunkSizeBytes);
-  // Nothing else would wake a reader that waits for the other end of the pipe.
+  const source = createStreamSource(stream, chunkSizeBytes);
+  // Nothing else would wake a reader that waits for the other end of a pipe.
   const stop = (): void => {
-    process.stdin.destroy(signal.reason as Error);
+    stream.destroy(signal.reason as Error);
   };
   signal.addEventListener('abort', stop, { once: true });
   // Whoever reads next is told of an error; without a listener it would end the process before that.
-  process.stdin.on('error', () => {});
+  stream.on('error', () => {});
   try {
     progress.phase('uploading', null);
     const sent = await transfer({
@@ -46,10 +45,10 @@ export async function uploadStdin(options: {
       onWait: createWaitReporter(context, name),
       onTakenOver: () => context.output.say(`${name}: someone else goes on with this upload; watching`),
     });
-    const file = await verifyPublished(context, sent, { name, ...source.summary() });
+    const file = await verifyPublished(context, sent, { name, ...source.summary(), isProven: !sent.shared });
     return { status: 'uploaded', file, sentBytes: sent.sentBytes, resumedFrom: 0 };
   } finally {
     signal.removeEventListener('abort', stop);
-    process.stdin.destroy();
+    stream.destroy();
   }
 }

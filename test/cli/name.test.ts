@@ -1,0 +1,135 @@
+/** The name given now is the name of the file, whatever the upload was begun as. */
+import { copyFile, readFile, rename } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeBytes, md5, sha256 } from '../support/bytes.ts';
+import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { createUpload, patch } from '../support/tus.ts';
+import { type Client, type Interception, MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
+
+const SIZE = 24 * MIB;
+
+describeOverStores((store) => {
+  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
+    const service = await store.startService(env);
+    onTestFinished(() => service.stop());
+    return service;
+  }
+
+  async function filesOf(service: StoredService): Promise<string[]> {
+    const answer = await fetch(`${service.url}/api/files?sort=name`);
+    const { files } = (await answer.json()) as { files: { name: string; type: string | null }[] };
+    return files.map(({ name, type }) => `${name} ${type}`);
+  }
+
+  /** Has a client send half of a file, and end. */
+  async function sendHalf(
+    service: StoredService,
+    name: string,
+    intercept: (message: IncomingMessage) => Interception | null = () => null,
+  ): Promise<{ client: Client; path: string }> {
+    const line = await makeLine(service.port, 12 * MIB);
+    const client = await makeClient(await makeInterceptor(line.url, intercept));
+    const path = await client.makeFile(name, SIZE);
+    const first = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 2);
+    first.signal('SIGKILL');
+    await first.done;
+    line.setSpeed(Infinity);
+    return { client, path };
+  }
+
+  test.each([
+    ['--name', async (path: string) => ['--name', 'final.pdf', path]],
+    [
+      'a file that was renamed',
+      async (path: string) => {
+        await rename(path, join(path, '../final.pdf'));
+        return [join(path, '../final.pdf')];
+      },
+    ],
+    [
+      'a copy',
+      async (path: string) => {
+        await copyFile(path, join(path, '../final.pdf'));
+        return [join(path, '../final.pdf')];
+      },
+    ],
+  ])('half of it was sent by another name: %s is gone on with, and is the one file', async (_, change) => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, 'draft.txt');
+    const result = await client.run(['upload', '--json', ...(await change(path))]);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', name: 'final.pdf' });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+    expect(record?.url).toMatch(/\.pdf$/);
+    expect(await fetch(record?.url ?? '').then((answer) => answer.status)).toBe(200);
+  });
+
+  test('a run that ends between the publication and the name: the next one gives it', async () => {
+    const service = await makeService();
+    let isCut = true;
+    let renames = 0;
+    const { client, path } = await sendHalf(service, 'draft.txt', ({ method, url }) => {
+      if (!isCut || method !== 'PATCH' || url?.startsWith('/api/files/') !== true) return null;
+      renames += 1;
+      return { status: 503 };
+    });
+    const cut = client.start(['upload', '--name', 'final.pdf', path]);
+    await until(() => renames > 0);
+    cut.signal('SIGKILL');
+    await cut.done;
+    expect(await filesOf(service)).toEqual(['draft.txt text/plain']);
+    isCut = false;
+    const result = await client.run(['upload', '--json', '--name', 'final.pdf', path]);
+    expect(result.records()).toMatchObject([{ name: 'final.pdf' }]);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+  });
+
+  test('the upload of another client keeps its name, and ours is there as well', async () => {
+    for (const env of [{}, { INSTANT: 'off' }]) {
+      const service = await makeService(env);
+      const bytes = makeBytes(3 * MIB, 81);
+      const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
+      const location = await createUpload(service.url, bytes.length, declared);
+      await patch(location, 0, bytes.subarray(0, MIB));
+      const client = await makeClient(service.url);
+      const result = await client.run(['upload', '--json', await client.makeFile('ours.pdf', bytes)]);
+      expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'ours.pdf' }]);
+      expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
+    }
+  });
+
+  test('two runs by two names at once: each gets its own', async () => {
+    const service = await makeService();
+    const line = await makeLine(service.port, 8 * MIB);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('one.txt', SIZE);
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SIZE / 4);
+    const second = client.start(['upload', '--json', '--name', 'two.pdf', path]);
+    await second.said('by another run of this command; watching');
+    line.setSpeed(Infinity);
+    const names = (await Promise.all([first.done, second.done])).map((result) => result.records()[0]?.name);
+    expect(names).toEqual(['one.txt', 'two.pdf']);
+    expect(await filesOf(service)).toEqual(['one.txt text/plain', 'two.pdf application/pdf']);
+  });
+
+  test('a file that somebody renamed after it was published keeps the name that they gave it', async () => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, 'draft.txt');
+    const bytes = await readFile(path);
+    // Finished and renamed by other hands: nothing of ours.
+    const answer = await fetch(`${service.url}/check?md5=${md5(bytes)}&sha256=${sha256(bytes)}`);
+    const { resume } = (await answer.json()) as { resume: { url: string; offset: number } };
+    const done = await patch(resume.url, resume.offset, bytes.subarray(resume.offset));
+    const file = `${service.url}/api/files/${String(done.headers['tidemark-file-id'])}`;
+    const headers = { 'Content-Type': 'application/json' };
+    await fetch(file, { method: 'PATCH', headers, body: JSON.stringify({ name: 'theirs.md' }) });
+    const result = await client.run(['upload', '--json', '--name', 'final.pdf', path]);
+    expect(result.records()).toMatchObject([{ status: 'instant', name: 'final.pdf' }]);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf', 'theirs.md text/markdown']);
+  });
+});
