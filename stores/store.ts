@@ -7,7 +7,7 @@
  * - `writeUpload` ends with a commit of everything it stored, also when the source
  *   breaks or the signal is aborted: what arrived is kept.
  * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
- *   key never change afterwards.
+ *   key never change afterwards, but to be healed.
  * - `discardUpload` and `removeContent` are idempotent: what is not there is not an error.
  *   What `removeContent` has removed stays removed after a power cut.
  * - Errors leave as StoreError, with the cause kept.
@@ -185,20 +185,35 @@ export interface Store {
    */
   finalize(upload: StoredUpload, key: string): Promise<void>;
   /**
+   * Puts the bytes of a complete upload in the place of those that a content has lost: what is
+   * under `key` is gone or damaged. Idempotent; there is no moment at which `key` has neither
+   * the old bytes nor the new ones, and streams that are open keep the old ones. The upload
+   * keeps its own until `discardUpload`.
+   *
+   * @returns the key that has them: `key`, or the upload's own.
+   * @throws StoreError `missing` when the upload's are gone.
+   */
+  heal(upload: StoredUpload, key: string): Promise<string>;
+  /**
    * Opens final bytes, or a range that lies within them. Once resolved the stream
    * delivers to its end even when the key is removed meanwhile, or breaks off with an
    * error: it never ends early as if it were whole.
    *
    * @param signal - ends the opening; whoever has the stream destroys it.
-   * @throws StoreError `missing`.
+   * @param size - of all bytes under the key, where the caller knows it: others are not opened.
+   * @throws StoreError `missing`, also for bytes of another size.
    */
-  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable>;
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal, size?: number): Promise<Readable>;
   /**
    * An address at which anyone who has it can read final bytes, with GET and ranges, for
    * a while. It is a secret: no log may hold it. Only with capability `address`.
    */
   addressOf(key: string, options: AddressOptions): Promise<string>;
-  /** Size of final bytes; undefined when there are none. */
+  /**
+   * Size of final bytes; undefined when there are none.
+   *
+   * @throws StoreError `unavailable` when they only cannot be seen now.
+   */
   contentSize(key: string): Promise<number | undefined>;
   /** Keys that have final bytes, of a content or not; only with capability `listContents`. */
   listContents(): AsyncIterable<string>;

@@ -70,7 +70,8 @@ const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429, 500, 502, 503, 504,
 /** Whether trying again later may succeed. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError) return true;
-  return error instanceof ServiceError && TRANSIENT_STATUSES.has(error.status);
+  // Bytes that the service has lost do not come back by asking again.
+  return error instanceof ServiceError && TRANSIENT_STATUSES.has(error.status) && error.code !== 'content_damaged';
 }
 
 /** Whether someone else writes to the upload now. */

@@ -143,8 +143,11 @@ export interface NewFile {
 export interface Publication {
   uploadId: string;
   epoch: number;
-  /** The content this upload was found equal to, or the new one it becomes. */
-  content: { id: number } | (Digests & { size: number; variant: number; key: string });
+  /**
+   * The content this upload was found equal to, or the new one it becomes. `key` beside an
+   * `id`: where the bytes of that content are from now on; the key they had joins the removals.
+   */
+  content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string });
   file: NewFile;
   /** A file of that owner with the same name and content is returned as it is, and none is added. */
   reuseFile?: boolean;

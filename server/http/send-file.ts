@@ -50,6 +50,8 @@ export async function sendFile(
       });
     case 'range':
     case 'whole': {
+      // What HEAD tells of, GET has.
+      if (ctx.method === 'HEAD') await files.requireBytes(file);
       const address = ctx.method === 'GET' ? await files.addressOf(file, presentation) : null;
       if (address === null) await sendSelected(ctx, files, file, selection);
       else redirect(ctx, address);

@@ -1,11 +1,11 @@
 /** The pre-check: is this content here already, or on its way? */
 import { randomUUID } from 'node:crypto';
-import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord, ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { digestStored, hasBytes } from './stored-bytes.ts';
 import type { Writers } from './writers.ts';
 
 /** How recent the last byte must be for an upload to count as being on its way. */
@@ -16,12 +16,13 @@ export type Check = (query: CheckQuery) => Promise<CheckResult>;
 export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): Check {
   const { catalog, limits } = parts;
   /** SHA-256 computations under way, by content: two clients asking cost one reading. */
-  const computing = new Map<number, Promise<string>>();
+  const computing = new Map<number, Promise<string | undefined>>();
 
   async function check(query: CheckQuery): Promise<CheckResult> {
     if (query.filename !== undefined) checkName(query.filename, 'filename');
     const content = await findContent(query);
-    if (content) {
+    // What is told as here is not sent, and its sender may have no other copy.
+    if (content && (await hasBytes(parts, content))) {
       const file = await fileFor(content, query);
       // A content that was deleted meanwhile is not here any more.
       if (file !== undefined) {
@@ -49,13 +50,16 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       return sameMd5.length === 1 ? visible[0] : undefined;
     }
     for (const content of visible) {
-      if ((content.sha256 ?? (await sha256IfThere(content))) === query.sha256) return content;
+      if ((content.sha256 ?? (await sha256Of(content))) === query.sha256) return content;
     }
     return undefined;
   }
 
-  /** MD5 names, it does not prove: a client that gives a SHA-256 has it compared, computed once if need be. */
-  async function sha256Of(content: ContentRecord): Promise<string> {
+  /**
+   * MD5 names, it does not prove: a client that gives a SHA-256 has it compared, computed once if need be.
+   * Undefined when the bytes are gone or damaged: then they may be sent anew.
+   */
+  async function sha256Of(content: ContentRecord): Promise<string | undefined> {
     const running = computing.get(content.id) ?? computeSha256(content);
     computing.set(content.id, running);
     try {
@@ -65,28 +69,10 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
     }
   }
 
-  /** Undefined when its bytes are gone by accident: then it may be sent anew. */
-  async function sha256IfThere(content: ContentRecord): Promise<string | undefined> {
-    try {
-      return await sha256Of(content);
-    } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'missing')) throw error;
-      parts.log.error({ key: content.key, err: error }, 'bytes of a content are gone');
-      return undefined;
-    }
-  }
-
-  async function computeSha256(content: ContentRecord): Promise<string> {
-    const lane = parts.digests.open(null, ['sha256']);
-    try {
-      for await (const chunk of await parts.store.readContent(content.key)) await lane.update([chunk as Uint8Array]);
-      const { sha256 } = await lane.digests();
-      if (!sha256) throw new Error('no SHA-256 was computed');
-      await catalog.addDigests(content.id, { sha256 });
-      return sha256;
-    } finally {
-      lane.close();
-    }
+  async function computeSha256(content: ContentRecord): Promise<string | undefined> {
+    const sha256 = (await digestStored(parts, content, ['sha256']))?.sha256;
+    if (sha256 !== undefined) await catalog.addDigests(content.id, { sha256 });
+    return sha256;
   }
 
   /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */

@@ -131,6 +131,8 @@ export interface Files {
   find(name: ContentName, owner: string | null): Promise<FileRecord>;
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
+  /** @throws `content_damaged` when a file's bytes are gone or have another size; so do the two below. */
+  requireBytes(file: FileRecord): Promise<void>;
   /**
    * Where a client is to fetch a file's bytes, whatever the file's owner thinks of it: ask
    * first. Null where they are to be had from `open`.

@@ -29,6 +29,7 @@ const CATALOGUE = {
   upload_taken_over:        [423, 'A newer request has taken over this upload.'],
   digest_mismatch:          [460, 'The bytes do not match the declared digest; the upload was rejected.'],
   internal:                 [500, 'Something went wrong on our side.'],
+  content_damaged:          [500, 'The stored bytes of this file are gone or damaged; sending the same bytes again restores it.'],
   not_implemented:          [501, 'This is not supported.'],
   store_unavailable:        [503, 'The store cannot be reached right now; try again shortly.'],
   shutting_down:            [503, 'The service is shutting down; try again shortly.'],

@@ -1,12 +1,13 @@
 /** Files of the catalog: find, list, rename, read and remove them. */
 import type { Readable } from 'node:stream';
-import type { ByteRange } from '../../stores/store.ts';
+import { type ByteRange, StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { ContentName, Files } from './contract.ts';
 import type { Check } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { hasBytes, reportLost } from './stored-bytes.ts';
 import { translated } from './translate.ts';
 
 export interface FileActions {
@@ -81,15 +82,35 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return file;
   }
 
-  async function open(file: FileRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable> {
+  async function requireBytes({ content }: FileRecord): Promise<void> {
+    if (!(await hasBytes(parts, content))) throw new TidemarkError('content_damaged');
+  }
+
+  async function open(
+    { content }: Pick<FileRecord, 'content'>,
+    range: ByteRange | undefined,
+    signal: AbortSignal,
+    isAgain = false,
+  ): Promise<Readable> {
+    const { key, size } = content;
     // An empty file has no range to ask for.
     const isNone = range !== undefined && range.end < range.start;
-    return store.readContent(file.content.key, isNone ? undefined : range, signal);
+    try {
+      return await store.readContent(key, isNone ? undefined : range, signal, size);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+      const now = await reportLost(parts, content, { err: error });
+      if (!now) throw new TidemarkError('not_found', { cause: error });
+      if (now.key === key || isAgain) throw new TidemarkError('content_damaged', { cause: error });
+      return open({ content: now }, range, signal, true);
+    }
   }
 
   async function addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null> {
     const lifeMs = parts.limits.addressLifeMs;
     if (lifeMs === null || !store.capabilities.address) return null;
+    // Whatever the store has under the key, it would hand out as if it were right.
+    await requireBytes(file);
     return store.addressOf(file.content.key, { ...shown, lifeMs });
   }
 
@@ -100,6 +121,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     find: (name, owner) => translated(() => find(name, owner)),
     rename: (id, owner, name) => translated(() => rename(id, owner, name)),
     remove: (id, owner) => translated(() => actions.remove(id, owner)),
+    requireBytes: (file) => translated(() => requireBytes(file)),
     addressOf: (file, shown) => translated(() => addressOf(file, shown)),
     open: (file, range, signal) => translated(() => open(file, range, signal)),
   };

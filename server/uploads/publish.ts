@@ -1,18 +1,16 @@
 /** Publication: the one step that turns a complete, verified upload into content plus a file. */
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
-import { equalStreams } from '../../stores/equal-streams.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
 import type { Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
+import { removeBytes } from './files.ts';
+import { findMatch, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
-
-type VerifiedDigests = DigestSet & { md5: string };
 
 /** How often a publication decides again when others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
@@ -70,9 +68,9 @@ async function publishVerified(
   };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const sameMd5 = await catalog.findContents({ md5: computed.md5 });
-    const equal = await findEqual(parts, upload, epoch, computed, sameMd5);
-    const content: Publication['content'] = equal
-      ? { id: equal.id }
+    const match = await findMatch(parts, { upload, epoch, computed }, sameMd5);
+    const content = match
+      ? { id: match.content.id, ...(match.kind === 'damaged' ? await heal(parts, upload, epoch, match.content) : {}) }
       : {
           md5: computed.md5,
           sha1: computed.sha1 ?? null,
@@ -81,12 +79,14 @@ async function publishVerified(
           ...(await finalizeAsNew(parts, upload, epoch, computed.md5, sameMd5)),
         };
     const wasHere =
-      equal !== undefined && parts.limits.instant !== 'off' && (await catalog.ownsContent(upload.owner, equal.id));
+      match?.kind === 'equal' &&
+      parts.limits.instant !== 'off' &&
+      (await catalog.ownsContent(upload.owner, match.content.id));
     const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file, reuseFile });
     if (outcome.kind === 'published') {
       await catalog.durable();
       if (outcome.file.id === file.id) parts.events.tell('published', outcome.file);
-      await cleanUp(parts, upload, equal ? sameMd5 : null);
+      await cleanUp(parts, upload, outcome.file.content, match ? sameMd5 : null);
       return { file: outcome.file, wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
@@ -94,56 +94,20 @@ async function publishVerified(
   throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
 }
 
-/**
- * The content this upload is equal to. MD5 names content, it does not prove it: only
- * a SHA-256 on both sides, or the bytes themselves, do.
- */
-async function findEqual(
+/** Puts the upload's bytes in the place of a content's that are gone or damaged; under which key. */
+async function heal(
   parts: Parts,
   upload: UploadRecord,
   epoch: number,
-  computed: VerifiedDigests,
-  candidates: ContentRecord[],
-): Promise<ContentRecord | undefined> {
-  for (const content of candidates) {
-    if (content.size !== upload.offset) continue;
-    if (content.size === 0) return content;
-    if (content.sha256 && computed.sha256) {
-      if (content.sha256 === computed.sha256) return content;
-      continue;
-    }
-    const theirs = await openContent(parts, content);
-    // Gone by accident: nothing can be proved about them, and nobody is kept from storing them anew.
-    if (!theirs) continue;
-    try {
-      const ours = await openUpload(parts, upload, epoch);
-      if (!ours) return undefined;
-      // As long as the content is large. Whoever ends it early leaves an upload that the next start publishes.
-      if (await equalStreams(ours, theirs, parts.stopping)) return content;
-    } finally {
-      theirs.destroy();
-    }
-    parts.log.warn({ uploadId: upload.id, md5: computed.md5 }, 'different bytes with the same MD5: kept apart');
-  }
-  return undefined;
-}
-
-async function openUpload(parts: Parts, upload: UploadRecord, epoch: number): Promise<Readable | null> {
+  { id: contentId, key }: ContentRecord,
+): Promise<{ key: string }> {
   try {
-    return await parts.store.readUpload(upload);
+    const healed = { key: await parts.store.heal(upload, key) };
+    parts.log.warn({ uploadId: upload.id, contentId, ...healed }, 'bytes of a content are healed by an upload');
+    return healed;
   } catch (error) {
     if (error instanceof StoreError && error.code === 'missing') await endWithoutBytes(parts, upload.id, epoch, error);
     throw error;
-  }
-}
-
-async function openContent(parts: Parts, content: ContentRecord): Promise<Readable | undefined> {
-  try {
-    return await parts.store.readContent(content.key);
-  } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'missing')) throw error;
-    parts.log.error({ key: content.key, err: error }, 'bytes of a content are gone');
-    return undefined;
   }
 }
 
@@ -171,22 +135,31 @@ async function finalizeAsNew(
 }
 
 /**
- * The upload's own bytes are not needed any more.
+ * The upload's own bytes are not needed any more, unless they are the content's.
  *
+ * @param content - what it became.
  * @param others - the contents of its MD5 when it was folded into one of them: then what
- *   an attempt that was cut short made final for it, under a key of no content, goes too.
+ *   an attempt that was cut short made final for it, under a key of no content, goes too,
+ *   and what a healed content had before.
  */
-async function cleanUp(parts: Parts, upload: UploadRecord, others: ContentRecord[] | null): Promise<void> {
+async function cleanUp(
+  parts: Parts,
+  upload: UploadRecord,
+  content: ContentRecord,
+  others: ContentRecord[] | null,
+): Promise<void> {
   const { store } = parts;
   try {
-    await discard(parts, upload, others ? 'remove' : 'keep');
+    await discard(parts, upload, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
-    const { md5 } = others[0];
-    const variants = Math.max(...others.map((content) => content.variant)) + 2;
+    const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
+    if (before !== content.key) await removeBytes(parts, before);
+    const { md5 } = content;
+    const variants = Math.max(...others.map(({ variant }) => variant)) + 2;
     // A store may have one key for all variants.
     const keys = new Set(Array.from({ length: variants }, (_, variant) => store.keyFor(upload, { md5, variant })));
     for (const key of keys) {
-      if (!others.some((content) => content.key === key)) await store.removeContent(key);
+      if (key !== content.key && !others.some((other) => other.key === key)) await store.removeContent(key);
     }
   } catch (error) {
     // Published it is all the same; the next start removes strays.

@@ -1,6 +1,6 @@
 /** The local store: uploads and contents as files in one folder of a local disk. */
-import { statSync } from 'node:fs';
-import { mkdir, open, opendir, unlink } from 'node:fs/promises';
+import { fstatSync, statSync } from 'node:fs';
+import { mkdir, open, opendir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
@@ -21,7 +21,8 @@ import {
 } from '../store.ts';
 import { readBootId } from '../boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { createFile, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
+import { createFile, identityOf, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
+import { removeFile, replaceFile } from './heal.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -73,6 +74,8 @@ class LocalStore extends FileStore implements Store {
   #hasLinks = false;
   readonly #syncFolder;
   readonly #now: () => number;
+  /** Of the folder as it was opened: another one in its place, or none, is a disk that is not mounted. */
+  #identity = '';
 
   constructor(folder: string, now: () => number) {
     super({ directory: folder, configstore: NO_SIDE_FILES });
@@ -179,8 +182,30 @@ class LocalStore extends FileStore implements Store {
     });
   }
 
-  async readContent(key: string, range?: ByteRange): Promise<Readable> {
-    return translated(`reading ${key}`, () => openStream(this.#path(key), range));
+  async heal(upload: StoredUpload, key: string): Promise<string> {
+    await translated(`healing ${key} by upload ${upload.id}`, async () => {
+      const unfinished = this.#unfinished(upload.id);
+      const from = upload.offset === 0 ? null : unfinished;
+      // The name between begins as unfinished bytes do: what a crash leaves of it is swept.
+      await replaceFile(from, this.#path(key), `${unfinished}-heal`).catch((error: unknown) => {
+        // Just then a sweep took it for left by a crash. The upload's own bytes are there.
+        if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
+        throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
+      });
+      await this.#syncFolder();
+    });
+    return key;
+  }
+
+  async readContent(key: string, range?: ByteRange, _signal?: AbortSignal, size?: number): Promise<Readable> {
+    return translated(`reading ${key}`, async () => {
+      try {
+        return await openStream(this.#path(key), range, size);
+      } catch (error) {
+        if (isFsError(error, 'ENOENT')) this.#requireFolder();
+        throw error;
+      }
+    });
   }
 
   addressOf(key: string): Promise<string> {
@@ -188,7 +213,11 @@ class LocalStore extends FileStore implements Store {
   }
 
   async contentSize(key: string): Promise<number | undefined> {
-    return translated(`looking up ${key}`, async () => sizeOf(this.#path(key)));
+    return translated(`looking up ${key}`, async () => {
+      const size = sizeOf(this.#path(key));
+      if (size === undefined) this.#requireFolder();
+      return size;
+    });
   }
 
   async removeContent(key: string): Promise<void> {
@@ -214,6 +243,7 @@ class LocalStore extends FileStore implements Store {
 
   /** Finds out what the folder can do; to be called once, before the first upload. */
   async prepare(): Promise<void> {
+    this.#identity = identityOf(this.directory) ?? '';
     try {
       await this.probe();
       await translated(`linking in ${this.directory}`, () => this.#tryLinks());
@@ -235,6 +265,12 @@ class LocalStore extends FileStore implements Store {
 
   async close(): Promise<void> {
     // Files are open only while a request or a stream uses them.
+  }
+
+  /** @throws StoreError `unavailable` when the folder is not the one that was opened: what it lacks is not lost. */
+  #requireFolder(): void {
+    if (identityOf(this.directory) === this.#identity) return;
+    throw new StoreError('unavailable', `${this.directory} is not the folder that was opened: is its disk mounted?`);
   }
 
   /** Ids and keys are made by the service, never by a client; one that is not a plain name is refused all the same. */
@@ -267,17 +303,15 @@ async function translated<T>(doing: string, action: () => Promise<T>): Promise<T
   }
 }
 
-/** Removes a file, if there is one. */
-async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (!isFsError(error, 'ENOENT')) throw error;
-  }
-}
-
-async function openStream(path: string, range?: ByteRange): Promise<Readable> {
+async function openStream(path: string, range?: ByteRange, size?: number): Promise<Readable> {
   const file = await open(path, 'r');
+  if (size !== undefined) {
+    const found = fstatSync(file.fd).size;
+    if (found !== size) {
+      await file.close();
+      throw new StoreError('missing', `${path} has ${found} bytes, not ${size}`);
+    }
+  }
   return file.createReadStream({ ...range, highWaterMark: READ_BYTES });
 }
 

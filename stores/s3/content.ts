@@ -2,7 +2,7 @@
 import { finished, Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type ByteRange, StoreError } from '../store.ts';
-import { toStoreError } from './errors.ts';
+import { codeOf, toStoreError } from './errors.ts';
 import type { Objects, OpenObject } from './objects.ts';
 import { backoffMs } from './retry.ts';
 
@@ -17,6 +17,8 @@ export interface ContentOptions {
   /** Ends the opening; an open stream ends by being destroyed. */
   signal?: AbortSignal | undefined;
   silenceMs?: number;
+  /** Of the whole object, where the caller knows it. */
+  size?: number | undefined;
 }
 
 /**
@@ -29,10 +31,31 @@ export interface ContentOptions {
 export async function openContent(
   objects: Pick<Objects, 'get'>,
   key: string,
-  { range, signal, silenceMs = SILENCE_MS }: ContentOptions = {},
+  { range, signal, silenceMs = SILENCE_MS, size }: ContentOptions = {},
 ): Promise<Readable> {
-  const first = await objects.get(key, range, signal);
+  const first = await getSized(objects, key, { range, signal, size });
   return new ContentStream(objects, key, { first, start: range?.start ?? 0, silenceMs });
+}
+
+/** @throws StoreError `missing` also for an object of another size than it must have. */
+async function getSized(
+  objects: Pick<Objects, 'get'>,
+  key: string,
+  { range, signal, size }: Pick<ContentOptions, 'range' | 'signal' | 'size'>,
+): Promise<OpenObject> {
+  let first;
+  try {
+    first = await objects.get(key, range, signal);
+  } catch (error) {
+    // The range lies in what the object must have: it has less.
+    const isShort =
+      range && size !== undefined && error instanceof StoreError && codeOf(error.cause) === 'InvalidRange';
+    if (isShort) throw new StoreError('missing', `${key} has fewer than ${size} bytes`, error);
+    throw error;
+  }
+  if (size === undefined || first.total === size) return first;
+  first.body.destroy();
+  throw new StoreError('missing', `${key} has ${first.total} bytes, not ${size}`);
 }
 
 class ContentStream extends Readable {

@@ -43,6 +43,8 @@ export interface OpenObject {
   body: Readable;
   /** Bytes of it. */
   length: number;
+  /** Bytes of the whole object. */
+  total: number;
   /** Of the object, without quotes, which some answers of RGW lack. */
   etag: string;
 }
@@ -229,7 +231,8 @@ export function createObjects(
             body.destroy();
             throw new StoreError('failed', `${key}: the bucket answered with something else than what was asked for`);
           }
-          return { body, length: ContentLength, etag: ETag.replaceAll('"', '') };
+          const total = range ? Number(ContentRange?.split('/')[1]) : ContentLength;
+          return { body, length: ContentLength, total, etag: ETag.replaceAll('"', '') };
         },
         { signal },
       ),

@@ -199,8 +199,14 @@ class BucketStore extends S3Store implements Store {
     this.#final.add(upload.id);
   }
 
-  readContent(key: string, range?: ByteRange, signal?: AbortSignal): Promise<Readable> {
-    return openContent(this.#objects, key, { range, signal });
+  async heal(upload: StoredUpload): Promise<string> {
+    const key = this.#keys.final(upload.id);
+    await this.finalize(upload, key);
+    return key;
+  }
+
+  readContent(key: string, range?: ByteRange, signal?: AbortSignal, size?: number): Promise<Readable> {
+    return openContent(this.#objects, key, { range, signal, size });
   }
 
   addressOf(key: string, options: AddressOptions): Promise<string> {

@@ -83,6 +83,30 @@ export function describePublication(current: Current): void {
       expect(await catalog.findContents({ md5: md5Of('c') })).toHaveLength(1);
     });
 
+    it('moves content whose bytes are healed to another key, and notes the old one', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      const other = await addPublished(catalog, newContent('other'));
+      const uploadId = await addUpload(catalog);
+      const heal = (key: string) =>
+        catalog.publish({ uploadId, epoch: 1, content: { id: first.content.id, key }, file: newFile() });
+      expect(await heal(other.content.key)).toEqual({ kind: 'conflict' });
+      expect(await catalog.findFile(first.id, 'ann')).toEqual(first);
+      expect(await catalog.listRemovals(10)).toEqual([]);
+
+      const moved = { ...first.content, key: 'healed' };
+      expect(await heal('healed')).toMatchObject({ kind: 'published', file: { content: moved } });
+      expect(await catalog.findContents({ md5: md5Of('c') })).toEqual([moved]);
+      expect(await catalog.findFile(first.id, 'ann')).toEqual({ ...first, content: moved });
+      expect(await catalog.listRemovals(10)).toEqual([first.content.key]);
+      const again = await addUpload(catalog);
+      const same = { id: first.content.id, key: 'healed' };
+      expect(await catalog.publish({ uploadId: again, epoch: 1, content: same, file: newFile() })).toMatchObject({
+        kind: 'published',
+      });
+      expect(await catalog.listRemovals(10)).toEqual([first.content.key]);
+    });
+
     it('is a conflict when the content to join is gone, even if another one came since', async () => {
       const { catalog } = current();
       const gone = await addPublished(catalog, newContent('gone'));

@@ -230,6 +230,42 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.removeContent(key);
     });
 
+    test('heals content: old bytes or new ones, at every moment, and open streams keep the old', async () => {
+      const [old, bytes] = [makeBytes(2 * MIB, 21), makeBytes(2 * MIB, 22)];
+      const key = await publish(old, 'a.txt');
+      const upload = newUpload(bytes.length, 'b.bin');
+      await store.createUpload(upload);
+      const done = await write(upload, Readable.from([bytes]));
+      const stream = await store.readContent(key);
+      const healed = await store.heal(done.upload, key);
+      expect([key, store.keyFor(done.upload, { md5: md5(bytes), variant: 0 })]).toContain(healed);
+      expect(md5(await buffer(stream))).toBe(md5(old));
+      // Once more, as after a death before it was recorded.
+      expect(await (await under.reopen()).heal(done.upload, key)).toBe(healed);
+      expect(md5(await buffer(await store.readContent(healed)))).toBe(md5(bytes));
+      await store.discardUpload(done.upload, 'keep');
+      expect(md5(await buffer(await store.readContent(healed)))).toBe(md5(bytes));
+      const left = (await all(store.listUnfinished())).filter((id) => id.startsWith(upload.id));
+      expect(left).toEqual([]);
+      await store.removeContent(key);
+      await store.removeContent(healed);
+      await expect(store.heal({ ...newUpload(5), offset: 5 }, key)).rejects.toMatchObject({ code: 'missing' });
+    });
+
+    test('opens no bytes of another size than the caller knows', async () => {
+      const key = await publish(Buffer.from('nine byte'));
+      expect(String(await buffer(await store.readContent(key, undefined, undefined, 9)))).toBe('nine byte');
+      const last = { start: 8, end: 8 };
+      expect(String(await buffer(await store.readContent(key, last, undefined, 9)))).toBe('e');
+      for (const [size, range] of [[8], [10], [10, last], [12, { start: 9, end: 11 }], [12, { start: 7, end: 11 }]] as [
+        number,
+        typeof last?,
+      ][]) {
+        await expect(store.readContent(key, range, undefined, size)).rejects.toMatchObject({ code: 'missing' });
+      }
+      await store.removeContent(key);
+    });
+
     test('takes up after the death of the process what was stored since the last commit', async () => {
       const bytes = makeBytes(5 * MIB, 4);
       const upload = newUpload(bytes.length);

@@ -1,8 +1,10 @@
 /** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
 import {
   DeleteObjectCommand,
+  GetObjectCommand,
   ListMultipartUploadsCommand,
   paginateListObjectsV2,
+  PutObjectCommand,
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
@@ -28,6 +30,8 @@ export interface SystemBucket {
   restartGateway?(): Promise<void>;
   /** Removes one object. */
   remove(key: string): Promise<void>;
+  /** Puts other bytes in the place of an object's. */
+  overwrite(key: string, change: (bytes: Buffer) => Buffer): Promise<void>;
   /** Removes all objects. */
   empty(): Promise<void>;
   stop(): Promise<void>;
@@ -59,6 +63,7 @@ async function startCeph(): Promise<SystemBucket> {
     remove: async (key) => {
       await client.send(new DeleteObjectCommand({ Bucket: rgw.bucket, Key: key }));
     },
+    overwrite: (key, change) => overwrite(client, rgw.bucket, key, change),
     empty: () => removeAll(client, rgw.bucket),
     stop: () => rgw.stop(),
   };
@@ -84,6 +89,7 @@ async function startDouble(): Promise<SystemBucket> {
     remove: async (key) => {
       await client.send(new DeleteObjectCommand({ Bucket: oss.bucket, Key: key }));
     },
+    overwrite: (key, change) => overwrite(client, oss.bucket, key, change),
     empty: () => removeAll(client, oss.bucket),
     stop: () => oss.stop(),
   };
@@ -99,6 +105,18 @@ async function listKeys(client: S3Client, bucket: string, prefix: string): Promi
     for (const { Key = '' } of page.Contents ?? []) keys.push(Key.slice(prefix.length));
   }
   return keys;
+}
+
+async function overwrite(
+  client: S3Client,
+  bucket: string,
+  key: string,
+  change: (bytes: Buffer) => Buffer,
+): Promise<void> {
+  const { Body, Metadata } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+  const about = Metadata === undefined ? {} : { Metadata };
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: change(bytes), ...about }));
 }
 
 async function removeAll(client: S3Client, bucket: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** Whole-system tests over each store: a service on a folder, on Ceph, on OSS, and one way to look at what they hold. */
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
@@ -21,6 +21,8 @@ interface Holdings {
   contentName(location: string, inFolder: string): string;
   /** Removes final bytes behind the service's back. */
   loseContent(name: string): Promise<void>;
+  /** Puts other bytes in the place of final ones behind the service's back. */
+  changeContent(name: string, change: (bytes: Buffer) => Buffer): Promise<void>;
   /**
    * Resolves when so many bytes of an upload, counted from its first, are where a kill of the
    * service finds them: written to the disk, or in its memory and, of whole parts, in the bucket.
@@ -79,6 +81,10 @@ export const LOCAL: TestStore = {
       unfinished: async () => (await storedNames(service)).filter(isUnfinished),
       contentName: (_location, inFolder) => inFolder,
       loseContent: (name) => rm(join(service.dataDir, 'files', name)),
+      changeContent: async (name, change) => {
+        const path = join(service.dataDir, 'files', name);
+        await writeFile(path, change(await readFile(path)));
+      },
       untilTaken: (location, bytes) =>
         until(`${bytes} bytes are written`, async () => (await writtenBytes(service, location)) === bytes),
     };
@@ -103,6 +109,7 @@ async function startOnBucket(
     ],
     contentName: idOf,
     loseContent: (name) => bucket.remove(prefix + name),
+    changeContent: (name, change) => bucket.overwrite(prefix + name, change),
     untilTaken: async (location, bytes) => {
       // Twice: while the kernel's table is read, bytes may go from one end of a connection to the other.
       let empty = 0;

@@ -22,6 +22,16 @@ export const CONTENT_RECORD = [
   'published_at as publishedAt',
 ] as const;
 
+/** Prepares the noting of a key whose bytes are to be removed. */
+export function prepareInsertRemoval(db: Kysely<Tables>) {
+  return prepare((by: { key: string }) =>
+    db
+      .insertInto('removals')
+      .values({ key: by.key })
+      .onConflict((conflict) => conflict.column('key').doNothing()),
+  );
+}
+
 /** Prepares the forgetting of a key that was to be removed. */
 export function prepareDeleteRemoval(db: Kysely<Tables>) {
   return prepare((by: { key: string }) => db.deleteFrom('removals').where('key', '=', by.key));

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import { prepareSelectContent } from './contents.ts';
+import { prepareInsertRemoval, prepareSelectContent } from './contents.ts';
 import { foldName, prepareInsertFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
@@ -71,12 +71,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .returning('key'),
   );
 
-  const insertRemoval = prepare((by: { key: string }) =>
-    db
-      .insertInto('removals')
-      .values({ key: by.key })
-      .onConflict((conflict) => conflict.column('key').doNothing()),
-  );
+  const insertRemoval = prepareInsertRemoval(db);
 
   return {
     addFile(contentId, file) {

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog, ContentRecord, Publication, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import { prepareDeleteRemoval, prepareSelectContent } from './contents.ts';
+import { prepareDeleteRemoval, prepareInsertRemoval, prepareSelectContent } from './contents.ts';
 import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
@@ -14,6 +14,7 @@ import { RECEIVING, prepareDeleteParts } from './uploads.ts';
 export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
   const selectContent = prepareSelectContent(db);
   const deleteRemoval = prepareDeleteRemoval(db);
+  const insertRemoval = prepareInsertRemoval(db);
   const insertFile = prepareInsertFile(db);
   const selectSame = prepareSelectSame(db);
   const deleteParts = prepareDeleteParts(db);
@@ -44,6 +45,19 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
       .returning('id'),
   );
 
+  // A key that another content has is left to it: no row is changed.
+  const moveContent = prepare((by: { id: number; key: string }) =>
+    db
+      .updateTable('contents')
+      .set({ key: by.key })
+      .where('id', '=', by.id)
+      .where((eb) =>
+        eb.not(
+          eb.exists(eb.selectFrom('contents as other').select('other.id').where('other.key', '=', eb.val(by.key))),
+        ),
+      ),
+  );
+
   const completeUpload = prepare((by: { id: string; size: number; fileId: string }) =>
     db
       .updateTable('uploads')
@@ -57,10 +71,22 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
       .where('id', '=', by.id),
   );
 
+  async function joinContent(
+    trx: Executor,
+    { id, key }: { id: number; key?: string },
+  ): Promise<ContentRecord | undefined> {
+    const found = await selectContent.first(trx, { id });
+    if (!found || key === undefined || key === found.key) return found;
+    if ((await moveContent.changes(trx, { id, key })) === 0) return undefined;
+    await insertRemoval.changes(trx, { key: found.key });
+    await deleteRemoval.changes(trx, { key });
+    return { ...found, key };
+  }
+
   /** The content to join, or the new one once it is recorded; undefined on a conflict. */
   async function claimContent(trx: Executor, publication: Publication): Promise<ContentRecord | undefined> {
     const { content, file } = publication;
-    if ('id' in content) return selectContent.first(trx, content);
+    if ('id' in content) return joinContent(trx, content);
 
     const { md5, sha1, sha256, size, variant, key } = content;
     const values = { md5, sha1, sha256, size, variant, key, publishedAt: file.uploadedAt };
