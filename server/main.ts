@@ -18,11 +18,15 @@ const DISK_FAILED =
 /** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
 const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
 
-async function main(): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
+  const unknown = args.find((argument) => argument !== '--adopt');
+  if (unknown !== undefined) {
+    throw new ConfigError([{ variable: unknown, message: 'is not known here; there is only --adopt' }]);
+  }
   const config = parseConfig(readEnv());
   if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
   const log = createLog(config.logLevel);
-  const service = await startService(config, log);
+  const service = await startService(config, log, { adopt: args.includes('--adopt') });
   log.info(
     { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
     `tidemark listens on ${service.localUrl}`,
@@ -82,7 +86,7 @@ function explain(error: unknown): { lines: string[]; exitCode: number } {
 }
 
 try {
-  await main();
+  await main(process.argv.slice(2));
 } catch (error) {
   const { lines, exitCode } = explain(error);
   process.stderr.write(`${lines.join('\n')}\n`);

@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import { type Store, StoreError } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
+import { bindPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
@@ -53,9 +54,10 @@ export interface Service {
 /**
  * Opens everything and listens.
  *
+ * @param options.adopt - the catalog and the folder of the files belong together from now on.
  * @throws CatalogError, StoreError or the listening error of the socket.
  */
-export async function startService(config: Config, log: Logger): Promise<Service> {
+export async function startService(config: Config, log: Logger, { adopt = false } = {}): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];
   async function dispose(): Promise<void> {
@@ -71,7 +73,12 @@ export async function startService(config: Config, log: Logger): Promise<Service
     await makeFolder(dirname(config.database.file));
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
-    const catalog = await openSqliteCatalog({ file: config.database.file, onFailure: fail });
+    const catalog = await openSqliteCatalog({
+      file: config.database.file,
+      onFailure: fail,
+      adopt,
+      tell: (found) => log.warn(found),
+    });
     opened.push(() => catalog.close());
     const clock = await startClock(config, catalog, log);
     const store = await openStore(config.store, {
@@ -80,6 +87,7 @@ export async function startService(config: Config, log: Logger): Promise<Service
       now: () => clock.earliest(),
     });
     opened.push(() => store.close());
+    if (store.place) await bindPlace(catalog, store.place, { file: config.database.file, adopt, log });
     const digests = createDigestPool(config.digests);
     opened.push(() => digests.close());
     const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });

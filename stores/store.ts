@@ -147,9 +147,23 @@ export interface AddressOptions {
   lifeMs: number;
 }
 
+/** Where a store's bytes are, which belongs to one catalog: the mark says to which. */
+export interface Place {
+  /** For people: a folder's path. */
+  readonly name: string;
+  /** The id of its catalog; undefined where it was never marked. */
+  readMark(): Promise<string | undefined>;
+  /** Survives a power cut once resolved. */
+  writeMark(id: string): Promise<void>;
+  /** Whether there are bytes of uploads or contents. */
+  hasBytes(): Promise<boolean>;
+}
+
 export interface Store {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Null: it is not marked, as others may share it. */
+  readonly place: Place | null;
 
   /** Makes room for a new upload. */
   createUpload(upload: StoredUpload): Promise<void>;

@@ -31,6 +31,8 @@ export interface ServiceOptions {
   dataDir?: string;
   /** The entry of another build of the service; this build's by default. */
   main?: string;
+  /** Of its command line, at the first start only. */
+  args?: readonly string[];
 }
 
 /**
@@ -38,7 +40,12 @@ export interface ServiceOptions {
  *
  * @throws Error with the service's output when it ends or is not ready in time.
  */
-export async function startService({ env = {}, dataDir, main = MAIN }: ServiceOptions = {}): Promise<RunningService> {
+export async function startService({
+  env = {},
+  dataDir,
+  main = MAIN,
+  args = [],
+}: ServiceOptions = {}): Promise<RunningService> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'tidemark-test-')));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -46,8 +53,8 @@ export async function startService({ env = {}, dataDir, main = MAIN }: ServiceOp
   let output = '';
   let settings = env;
 
-  async function start(): Promise<void> {
-    child = spawn(process.execPath, ['--enable-source-maps', main], {
+  async function start(given: readonly string[] = []): Promise<void> {
+    child = spawn(process.execPath, ['--enable-source-maps', main, ...given], {
       // Away from the checkout, so that no .env of a developer counts.
       cwd: tmpdir(),
       env: { PATH: process.env['PATH'], LISTEN: '127.0.0.1', HTTP_PORT: String(port), DATA_DIR: folder, ...settings },
@@ -71,7 +78,7 @@ export async function startService({ env = {}, dataDir, main = MAIN }: ServiceOp
     });
   }
 
-  await start();
+  await start(args);
   return {
     url,
     port,

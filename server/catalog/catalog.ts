@@ -181,7 +181,7 @@ export interface FilePage {
   nextCursor: string | null;
 }
 
-/** `clock`: see server/clock.ts. `place`: the folder of the files has been marked with the catalog's id. */
+/** `clock`: see server/clock.ts. `place`: the folder that was marked with the catalog's id. */
 export type MetaKey = 'clock' | 'place';
 
 export interface Catalog {
@@ -262,8 +262,8 @@ export interface Catalog {
   id(): Promise<string>;
   getMeta(key: MetaKey): Promise<string | undefined>;
   setMeta(key: MetaKey, value: string): Promise<void>;
-  /** Whether there must be bytes in the store: of a content, or of an upload under way. */
-  hasBytes(): Promise<boolean>;
+  /** What it knows of: contents or uploads that must have `bytes` in the store, at most `uploads` that may, `nothing`. */
+  extent(): Promise<'nothing' | 'uploads' | 'bytes'>;
   /** Resolves when everything committed before the call survives a power cut. */
   durable(): Promise<void>;
   /** Answers, or throws CatalogError `unavailable`. */

@@ -62,7 +62,7 @@ function describeStore({ store }: Config): string {
 async function examine(config: Config, report: Report, signal: AbortSignal): Promise<void> {
   const sections = [
     await storeSection(config, signal),
-    catalogSection(config.database.file),
+    catalogSection(config.database.file, config.store.kind === 'local' ? config.dataDir : null),
     folderSection(config.dataDir),
   ];
   for (const section of sections) {

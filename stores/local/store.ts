@@ -12,6 +12,7 @@ import {
   type Commit,
   type DiscardedUpload,
   type Discarding,
+  type Place,
   type Store,
   StoreError,
   type StoredUpload,
@@ -23,6 +24,7 @@ import { readBootId } from '../boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
 import { createFile, identityOf, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
 import { removeFile, replaceFile } from './heal.ts';
+import { createPlace } from './place.ts';
 import { recoverFile } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
@@ -69,6 +71,7 @@ export async function openLocalStore({ folder, now = Date.now }: LocalStoreOptio
 class LocalStore extends FileStore implements Store {
   readonly name = 'local';
   readonly capabilities: Capabilities;
+  readonly place: Place;
   readonly #bootId = readBootId();
   /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
   #hasLinks = false;
@@ -81,6 +84,7 @@ class LocalStore extends FileStore implements Store {
     super({ directory: folder, configstore: NO_SIDE_FILES });
     this.#syncFolder = createFolderSync(folder);
     this.#now = now;
+    this.place = createPlace(folder, (name) => name.startsWith(UNFINISHED) || FINAL.test(name));
     this.capabilities = {
       deferLength: this.hasExtension('creation-defer-length'),
       terminate: this.hasExtension('termination'),

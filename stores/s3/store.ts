@@ -66,6 +66,7 @@ export async function openBucketStore(
 class BucketStore extends S3Store implements Store {
   readonly name: string;
   readonly capabilities: Capabilities;
+  readonly place = null;
   readonly #objects: Objects;
   readonly #guard: (upload: StoredUpload) => Objects;
   readonly #keys: Keys;

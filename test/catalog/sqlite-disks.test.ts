@@ -80,13 +80,20 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
       const { id } = await addPublished(catalog, newContent('c'), { name: 'before' });
       const filler = join(place, 'filler');
       await fill(filler);
+      // What its log has room for still goes.
+      let name = 'before';
+      for (let renames = 0; renames < 2000; renames++) {
+        const next = `${name.split('-', 1)[0]}-${renames}`;
+        if (!(await catalog.renameFile(id, 'ann', next, null).catch(() => undefined))) break;
+        name = next;
+      }
 
       for (let attempt = 0; attempt < 2; attempt++) {
         await expect(catalog.renameFile(id, 'ann', 'after', null)).rejects.toMatchObject({
           code: 'full',
           cause: { code: 'SQLITE_FULL' },
         });
-        expect(await catalog.findFile(id, 'ann')).toMatchObject({ name: 'before' });
+        expect(await catalog.findFile(id, 'ann')).toMatchObject({ name });
       }
       await rm(filler);
       expect(await catalog.renameFile(id, 'ann', 'after', null)).toMatchObject({ name: 'after' });

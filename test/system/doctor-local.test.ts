@@ -1,18 +1,19 @@
 /** `tidemark doctor` on a folder and a catalog: what is well, what is wrong, and that nothing is left or changed. */
 import { execFile } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { runCli } from '../../scripts/support/cli.ts';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
 import { diagnose, readDiagnosis } from '../support/doctor.ts';
 import { startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { createUpload, patch } from '../support/tus.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
+import { refusal } from './refused-start-support.ts';
 import { expectBytes, offsetOf } from './support.ts';
 import { CAN_TRACE } from './trace.ts';
 
@@ -25,6 +26,7 @@ const STEPS = [
   'hard link',
   'cleaning',
   'catalog',
+  'belonging',
   'folder',
   'free space',
 ] as const;
@@ -37,6 +39,12 @@ const SCHEMA_AT = 60;
 async function makeCatalog(folder: string): Promise<string> {
   await (await startService({ dataDir: folder })).stop();
   return join(folder, 'catalog.db');
+}
+
+/** Names and bytes of a folder of data. */
+async function readFiles(folder: string): Promise<[string, string][]> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith('catalog.db')).sort();
+  return Promise.all(names.map(async (name) => [name, md5(await readFile(join(folder, name)))] as [string, string]));
 }
 
 function change(file: string, pragma: string): void {
@@ -170,11 +178,55 @@ describe('the doctor on a catalog', () => {
     const location = await createUpload(service.url, 2000);
     expect((await patch(location, 0, makeBytes(1000, 92))).status).toBe(204);
     await service.kill('SIGKILL');
+    const before = await readFiles(service.dataDir);
     const { exitCode, step } = await diagnose(service.dataDir, {});
-    expect(step('catalog')?.found).toMatch(/^writable, schema (\d+) of \1$/);
+    expect(step('catalog')?.found).toMatch(
+      /^schema (\d+) of \1: it was not closed, and the next start brings its log in/,
+    );
+    expect(step('belonging')).toMatchObject({ status: 'ok', found: 'the same' });
     expect(exitCode).toBe(0);
+    expect(await readFiles(service.dataDir)).toEqual(before);
     await service.restart();
     expect(await offsetOf(location)).toBe(1000);
+  });
+
+  test('tells a log that is gone, and one of another time, as a start would', async () => {
+    const service = await startService();
+    onTestFinished(() => service.stop());
+    const folder = service.dataDir;
+    const file = join(folder, 'catalog.db');
+    await service.kill('SIGTERM');
+    await copyFile(file, join(folder, 'backup'));
+    for (let run = 0; run < 2; run++) {
+      await service.restart();
+      await createUpload(service.url, 2000);
+      await service.kill(run === 0 ? 'SIGTERM' : 'SIGKILL');
+    }
+    await rename(`${file}-wal`, join(folder, 'away'));
+    const gone = await diagnose(folder, {});
+    expect(gone.step('catalog')).toMatchObject({ status: 'failed', change: expect.stringContaining('--adopt') });
+    expect(gone.step('catalog')?.found).toContain('is not there, and the service that used it was not stopped');
+    expect(await refusal(folder)).toContain('is not there, and the service that used it was not stopped');
+    await rename(join(folder, 'away'), `${file}-wal`);
+    await rename(file, join(folder, 'newest'));
+    await copyFile(join(folder, 'backup'), file);
+    const before = await readFiles(folder);
+    expect((await diagnose(folder, {})).step('catalog')?.found).toContain('is not that of the catalog');
+    expect(await refusal(folder)).toContain('is not that of the catalog');
+    expect(await readFiles(folder)).toEqual(before);
+    await rename(join(folder, 'newest'), file);
+    await service.restart();
+  });
+
+  test('tells a folder that belongs to another catalog', async () => {
+    const service = await startService();
+    onTestFinished(() => service.stop());
+    const other = await makeCatalog(await makeTempFolder());
+    const { step, exitCode } = await diagnose(service.dataDir, { DATABASE_URL: `sqlite:${other}` });
+    expect(step('belonging')).toMatchObject({ status: 'failed', found: 'the folder belongs to another catalog' });
+    expect(exitCode).toBe(1);
+    // As of the last checkpoint, also beside a running service.
+    expect((await diagnose(service.dataDir, {})).step('belonging')?.found).toBe('the same');
   });
 
   test('knows an older schema, which it leaves as it is, and a newer one', async () => {

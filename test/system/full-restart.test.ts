@@ -26,8 +26,14 @@ async function restartFull(service: RunningService, disk: SmallDisk, signal: Nod
   await truncate(filler, (await stat(filler)).size - 4096);
   await service.restart();
   await disk.fill();
-  const refused = await send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '10' } });
-  expect(refused).toMatchObject({ status: 507, code: 'store_full' });
+  // The log that a killed service has left is used anew, and may have room for some.
+  for (let begun = 0; begun < 500; begun++) {
+    const answer = await send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '10' } });
+    if (answer.status === 201) continue;
+    expect(answer).toMatchObject({ status: 507, code: 'store_full' });
+    return;
+  }
+  throw new Error('nothing was refused');
 }
 
 async function expectUploads(service: RunningService, size: number): Promise<void> {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { bindPlace } from '../../server/belonging.ts';
 import type { Catalog, UploadRecord } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
@@ -43,6 +44,8 @@ export async function prepare(env: NodeJS.ProcessEnv, work: (house: Open) => Pro
     dataDir: folder,
     ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
   });
+  const file = join(folder, 'catalog.db');
+  if (store.place) await bindPlace(catalog, store.place, { file, adopt: false, log: { warn: () => undefined } });
   try {
     await work({ folder, env, catalog, store, digests });
   } finally {

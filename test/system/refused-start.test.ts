@@ -5,23 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
-
-/** Tries to start; what it says when it ends with exit code 78. */
-async function refusal(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
-  const attempt = startService({ dataDir, env }).then(
-    async (service) => {
-      await service.stop();
-      return 'it started';
-    },
-    (error: Error) => error.message,
-  );
-  const [end = '', ...said] = (await attempt).trim().split('\n');
-  expect(end).toBe('the service ended with 78:');
-  // One sentence, and no stack trace.
-  expect(said).toHaveLength(1);
-  expect(said[0]).toMatch(/^The service cannot start: /);
-  return said[0] ?? '';
-}
+import { refusal } from './refused-start-support.ts';
 
 describe('a service that cannot work with what it is given', () => {
   test('DATA_DIR is a file, or below one', async () => {

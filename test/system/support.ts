@@ -104,9 +104,9 @@ export async function writtenBytes(service: RunningService, location: string): P
   );
 }
 
-/** Names in the folder of the store. */
-export function storedNames({ dataDir }: { dataDir: string }): Promise<string[]> {
-  return readdir(join(dataDir, 'files'));
+/** Names in the folder of the store, but for the mark that says whose it is. */
+export async function storedNames({ dataDir }: { dataDir: string }): Promise<string[]> {
+  return (await readdir(join(dataDir, 'files'))).filter((name) => name !== '.tidemark-id');
 }
 
 /** The offset HEAD tells. */

@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './uploads.ts';
 
-export type MetaQueries = Pick<Catalog, 'id' | 'getMeta' | 'setMeta' | 'hasBytes'>;
+export type MetaQueries = Pick<Catalog, 'id' | 'getMeta' | 'setMeta' | 'extent'>;
 
 /** Prepares the queries on the catalog itself. */
 export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
@@ -36,11 +36,13 @@ export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
       await upsert.changes(db, { key, value });
     },
 
-    async hasBytes() {
+    async extent() {
       const content = db.selectFrom('contents').select('id').limit(1);
-      if ((await content.execute()).length > 0) return true;
-      const upload = db.selectFrom('uploads').select('id').where('state', '=', RECEIVING).where('offset', '>', 0);
-      return (await upload.limit(1).execute()).length > 0;
+      if ((await content.execute()).length > 0) return 'bytes';
+      const uploads = db.selectFrom('uploads').select('id').limit(1);
+      const begun = uploads.where('state', '=', RECEIVING).where('offset', '>', 0);
+      if ((await begun.execute()).length > 0) return 'bytes';
+      return (await uploads.execute()).length > 0 ? 'uploads' : 'nothing';
     },
   };
 }

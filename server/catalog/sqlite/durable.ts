@@ -7,6 +7,8 @@ import { dirname } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 
 export interface Syncer {
+  /** A descriptor of the log, until the syncer is closed. */
+  readonly logFd: number;
   /** Something was written to the log. */
   markWritten(): void;
   /** Resolves when everything written before the call is on the disk. */
@@ -106,6 +108,7 @@ export async function openWalSyncer(databaseFile: string, onFailure: (error: Cat
   }
 
   return {
+    logFd: wal.fd,
     markWritten: () => {
       written++;
     },

@@ -1,21 +1,25 @@
 /** A look at a catalog that changes nothing and disturbs nobody. */
-import { open } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { CatalogError } from '../catalog.ts';
-import { SqliteError } from './database.ts';
+import { type Database, SqliteError } from './database.ts';
+import { hasLog, type LogState, lookAtLog, readMetaOfFile } from './log-mark.ts';
 import { HEADER_BYTES, NEWEST_SCHEMA, readSchema, readSchemaOfHeader } from './migrate.ts';
 import { checkPlace, openDatabase } from './open.ts';
+import { checkDatabase, describeLog } from './settle-log.ts';
 
 export interface CatalogState {
-  /** `new`: there is no file yet. `in use`: a service has it open. */
-  state: 'new' | 'free' | 'in use';
+  /** `new`: there is no file yet. `in use`: a service has it open. `unclean`: none has, and it was not closed. */
+  state: 'new' | 'free' | 'in use' | 'unclean';
   /** 0 where nothing was written yet. */
   schema: number;
   newestSchema: number;
 }
 
 /**
- * Opens the catalog as the service does, for a moment, and looks which schema it has. Where a
- * service has it open, its file alone is read.
+ * Looks whether a service could use the catalog, and which schema it has. One that was closed is opened for a moment
+ * and checked. Where it has a log, opening it would bring that in: then its files are only read.
  *
  * @throws CatalogError `unavailable`, saying why a service could not use it.
  */
@@ -24,18 +28,68 @@ export async function inspectSqliteCatalog(file: string): Promise<CatalogState> 
   const header = await readHeader(file);
   if (header === undefined) return { state: 'new', schema: 0, newestSchema: NEWEST_SCHEMA };
   // Before it is opened: that alone would change a database of another program.
-  const schema = readSchemaOfHeader(header, file) ?? 0;
+  const known = { schema: readSchemaOfHeader(header, file) ?? 0, newestSchema: NEWEST_SCHEMA };
+  if (hasLog(file)) {
+    if (await isLocked(file)) return { state: 'in use', ...known };
+    refuseLog(file, lookAtLog(file));
+    return { state: 'unclean', ...known };
+  }
+  // Before it is open here: closing its file again would drop the lock on it.
+  const log = lookAtLog(file);
   try {
     const database = openDatabase(file);
     try {
+      refuseLog(file, log);
       database.exec('BEGIN IMMEDIATE');
-      return { state: 'free', schema: readSchema(database), newestSchema: NEWEST_SCHEMA };
+      const schema = readSchema(database);
+      database.exec('ROLLBACK');
+      await checkDatabase(database, file, () => undefined);
+      return { state: 'free', schema, newestSchema: NEWEST_SCHEMA };
     } finally {
       database.close();
     }
   } catch (error) {
-    if (isInUse(error)) return { state: 'in use', schema, newestSchema: NEWEST_SCHEMA };
+    if (isInUse(error)) return { state: 'in use', ...known };
     throw error;
+  }
+}
+
+/** Which folder of files the catalog knows, as of its last checkpoint; undefined where there is no catalog with an id. */
+export function readBelonging(file: string): { id: string; place: string | undefined } | undefined {
+  const id = readMetaOfFile(file, 'id');
+  return id === undefined ? undefined : { id, place: readMetaOfFile(file, 'place') };
+}
+
+/** @throws CatalogError `unavailable` where a start would refuse the log, or its absence. */
+function refuseLog(file: string, log: LogState): void {
+  const problem = describeLog(file, log);
+  if (problem !== undefined) throw new CatalogError('unavailable', problem);
+}
+
+/**
+ * Whether a service has the database open: asked by another name of it, beside which there is no log to bring in. The
+ * lock is on the file, whatever its name. False where the file system has no second names.
+ */
+async function isLocked(file: string): Promise<boolean> {
+  const path = await realpath(file);
+  const folder = join(dirname(path), `.doctor-${randomBytes(8).toString('hex')}`);
+  let database: Database | undefined;
+  await mkdir(folder, { mode: 0o700 });
+  try {
+    const other = join(folder, 'catalog');
+    const linked = await link(path, other).then(
+      () => true,
+      () => false,
+    );
+    if (!linked) return false;
+    database = openDatabase(other);
+    return false;
+  } catch (error) {
+    if (isInUse(error)) return true;
+    throw error;
+  } finally {
+    database?.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

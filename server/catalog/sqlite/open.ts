@@ -1,5 +1,5 @@
 /** The catalog in an SQLite file, which one service at a time may have open. */
-import { access, constants, realpath, stat } from 'node:fs/promises';
+import { access, constants, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CompiledQuery, Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
@@ -11,11 +11,14 @@ import { createSqliteDialect, type Watch } from './driver.ts';
 import { openWalSyncer, type Syncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
 import { migrate } from './migrate.ts';
+import { createLogMarker, hasLog, type LogMarker } from './log-mark.ts';
+import { checkDatabase, openHere, settleLog } from './settle-log.ts';
 import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
 const LOCK_TIMEOUT_MS = 2_000;
+const LEAST_ROOM_BYTES = 1024 * 1024;
 
 export interface SqliteCatalogOptions {
   file: string;
@@ -24,6 +27,10 @@ export interface SqliteCatalogOptions {
    * written; the process is to end, and the next one to open it looks at what is there.
    */
   onFailure?: (error: CatalogError) => void;
+  /** The operator says to go on without the log where it does not belong to the database, or is not there. */
+  adopt?: boolean;
+  /** Told in a sentence what was found at the opening. */
+  tell?: (found: string) => void;
 }
 
 /**
@@ -32,16 +39,30 @@ export interface SqliteCatalogOptions {
  * @throws CatalogError `unavailable`, saying why: in use by another service,
  *   damaged, not writable, of a newer version.
  */
-export async function openSqliteCatalog({ file, onFailure = () => undefined }: SqliteCatalogOptions): Promise<Catalog> {
+export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<Catalog> {
+  const { file, onFailure = () => undefined, tell = () => undefined } = options;
   await checkPlace(file);
+  const log = await settleLog(options);
+  const hadLog = hasLog(file);
   const database = openDatabase(file);
+  let marker: LogMarker | undefined;
   try {
     // Beside the file itself, as the log is, not beside a link to it.
-    const reserve = createReserve(`${await realpath(file)}-reserve`);
+    const path = await realpath(file);
+    const reserve = createReserve(`${path}-reserve`);
     await runWithReserve(reserve, async () => bringUpToDate(database));
+    if (log !== 'clean') await checkDatabase(database, path, tell);
     await reserve.restore();
     const syncer = await openWalSyncer(file, onFailure);
-    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer)) });
+    const marks = (marker = createLogMarker(database, syncer.logFd, () => syncer.markWritten()));
+    if (await hasRoom(path)) {
+      marks.afterCommit();
+      // From now on the database itself says that it is in use.
+      database.pragma('wal_checkpoint(PASSIVE)');
+    }
+    openHere.add(path);
+    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer, marks)) });
+    let closing: Promise<void> | undefined;
     const catalog = createCatalog(db, {
       durable: () => syncer.sync(),
 
@@ -49,32 +70,52 @@ export async function openSqliteCatalog({ file, onFailure = () => undefined }: S
         await db.selectFrom('uploads').select('id').limit(1).execute();
       },
 
-      async close() {
-        try {
-          await syncer.close();
-        } finally {
-          // Closing brings the log into the database, and after a failed sync the kernel may by now read something
-          // else where the log was: the next process checks it first. Then the lock goes with this one.
-          if (!syncer.failure()) database.close();
-        }
-      },
+      close: () => (closing ??= closeDatabase(database, syncer, marks).finally(() => openHere.delete(path))),
     });
+    const setMeta = catalog.setMeta.bind(catalog);
+    catalog.setMeta = async (key, value) => {
+      if (!(await hasRoom(path)))
+        throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
+      await setMeta(key, value);
+    };
     // As a query it waits for the transaction under way.
     const checkpoint = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
     return withReserve(catalog, reserve, checkpoint);
   } catch (error) {
-    database.close();
+    // Closing removes the log. Where the database would still say that it has one, the lock goes with the process.
+    if (marker ? marker.markClosed() : !hadLog) database.close();
     throw toCatalogError(error, file);
   }
 }
 
-function watchOver(syncer: Syncer): Watch {
+/** Whether there is room for what can wait: on a full disk the last page is for deletions, and for the store to be asked. */
+async function hasRoom(path: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  return bavail * bsize >= LEAST_ROOM_BYTES;
+}
+
+async function closeDatabase(database: Database, syncer: Syncer, marker: LogMarker): Promise<void> {
+  let isMarked = false;
+  try {
+    isMarked = syncer.failure() === undefined && marker.markClosed();
+    await syncer.close();
+  } finally {
+    // Closing brings the log into the database and removes it. After a failed sync the kernel may by now read something
+    // else where the log was: the next process checks it first. Then the lock goes with this one.
+    if (isMarked && !syncer.failure()) database.close();
+  }
+}
+
+function watchOver(syncer: Syncer, marker: LogMarker): Watch {
   return {
     check: () => {
       const failure = syncer.failure();
       if (failure) throw failure;
     },
-    onWrite: () => syncer.markWritten(),
+    onWrite: () => {
+      syncer.markWritten();
+      marker.afterCommit();
+    },
   };
 }
 
@@ -116,8 +157,9 @@ export function openDatabase(file: string): Database {
 export function bringUpToDate(database: Database): void {
   try {
     migrate(database);
-    // Whatever an earlier process left in the log goes into the database, synced.
-    database.pragma('wal_checkpoint(TRUNCATE)');
+    // Whatever an earlier process left in the log goes into the database, synced. The log stays, and begins anew with
+    // the next commit: a database that is in use is never without one.
+    database.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
     throw toCatalogError(error, database.name);
   }

@@ -1,0 +1,69 @@
+/**
+ * A catalog and the place of its files belong together: started with another one, a service would take the files of
+ * uploads for nobody's and the catalog's files for lost. See docs/decisions/0019-catalog-and-folder-belong-together.md.
+ */
+import type { Logger } from 'pino';
+import { type Place, StoreError } from '../stores/store.ts';
+import { type Catalog, CatalogError } from './catalog/catalog.ts';
+
+export interface BelongingOptions {
+  /** Where the catalog is, for the sentence. */
+  file: string;
+  /** The operator says that they belong together from now on. */
+  adopt: boolean;
+  log: Pick<Logger, 'warn'>;
+}
+
+/**
+ * Makes sure that they belong together. What is new on both sides, or was never marked, is marked.
+ *
+ * @throws CatalogError `unavailable` with what to do, when they do not; then nothing has changed.
+ */
+export async function bindPlace(catalog: Catalog, place: Place, options: BelongingOptions): Promise<void> {
+  const id = await catalog.id();
+  const mark = await place.readMark();
+  if (mark === id) return;
+  if (!options.adopt) {
+    const problem = await findProblem(catalog, place, mark, options.file);
+    if (problem !== undefined) throw new CatalogError('unavailable', `${problem}. ${WHAT_TO_DO}`);
+  } else if (mark !== undefined || (await place.hasBytes())) {
+    options.log.warn({ folder: place.name, catalog: options.file }, 'the folder belongs to this catalog from now on');
+  }
+  // The id first: lost with the power after the mark was written, the catalog would get another one.
+  await catalog.durable();
+  try {
+    await place.writeMark(id);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'full')) throw error;
+    options.log.warn(
+      { err: error },
+      'the folder could not be marked as that of this catalog: the next start tries again',
+    );
+    return;
+  }
+  await catalog.setMeta('place', place.name);
+  await catalog.durable();
+}
+
+const WHAT_TO_DO =
+  'Nothing was changed. Put the right one in place (DATABASE_URL, DATA_DIR); ' +
+  'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
+
+async function findProblem(
+  catalog: Catalog,
+  place: Place,
+  mark: string | undefined,
+  file: string,
+): Promise<string | undefined> {
+  if (mark !== undefined) return `the folder ${place.name} belongs to another catalog than ${file}`;
+  const [known, hasBytes, before] = [await catalog.extent(), await place.hasBytes(), await catalog.getMeta('place')];
+  if (hasBytes && known === 'nothing')
+    return `the folder ${place.name} has files, and the catalog ${file} is a new one`;
+  if (!hasBytes && known === 'bytes') {
+    return `the catalog ${file} has files, and the folder ${place.name} has none: its disk may not be mounted`;
+  }
+  if (hasBytes && before !== undefined) {
+    return `the folder ${place.name} does not say that it belongs to the catalog ${file}, which was used with one that does`;
+  }
+  return undefined;
+}

@@ -1,0 +1,181 @@
+/**
+ * Whether a log (`-wal`) belongs to its database. SQLite applies any log whose checksums are right in themselves: that
+ * of another time, beside a copy that was restored, would damage the database; and without its log a database is
+ * silently older. So each generation of the log says which one it follows, in a row that the database has, too.
+ * See docs/decisions/0019-catalog-and-folder-belong-together.md.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { type ReadAt, readMetaPage, readMetaTable } from './database-file.ts';
+import type { MetaKey } from '../catalog.ts';
+import type { Database } from './database.ts';
+
+/** Key of the row: `<id of this generation> <id of the one before> <open or closed>`. */
+const KEY = 'log';
+const FRAME_HEADER_BYTES = 24;
+const LOG_HEADER_BYTES = 32;
+/** WAL-index format: the magic number, whose last bit tells the byte order of checksums. */
+const LOG_MAGIC = 0x377f0682;
+
+interface Mark {
+  own: string;
+  before: string;
+  isClosed: boolean;
+}
+
+/**
+ * - `fits`: it belongs to the database, or there is nothing to say about it.
+ * - `clean`: the database was closed, there is none.
+ * - `missing`: the database was not closed, and there is none.
+ * - `foreign`: it is that of another time, or of another database.
+ */
+export type LogState = 'fits' | 'clean' | 'missing' | 'foreign';
+
+/**
+ * Looks at a database and its log, and changes neither. To be asked before SQLite opens them; where a service has
+ * them open, what it writes just then may show.
+ */
+export function lookAtLog(file: string): LogState {
+  const path = realPath(file);
+  const base = withFile(path, (readAt) => readMetaTable(readAt));
+  const mark = readMark(base?.rows);
+  if (base === undefined && isEmpty(path) && !isEmpty(`${path}-wal`)) return 'foreign';
+  // Of an older version, or nothing was written yet.
+  if (!base || !mark) return 'fits';
+  return withFile(`${path}-wal`, (readAt, size) => compare(readAt, size, base, mark)) ?? withoutLog(mark);
+}
+
+/** A row of `meta` as the database file alone has it; undefined where there is none. */
+export function readMetaOfFile(file: string, key: MetaKey | 'id'): string | undefined {
+  return withFile(realPath(file), (readAt) => readMetaTable(readAt))?.rows.get(key);
+}
+
+/** Whether there is a log with something in it. */
+export function hasLog(file: string): boolean {
+  return !isEmpty(`${realPath(file)}-wal`);
+}
+
+function isEmpty(path: string): boolean {
+  return (withFile(path, (_, size) => size) ?? 0) === 0;
+}
+
+/** Where the file is, or will be: its log is beside it, not beside a link to it. */
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
+function withoutLog({ isClosed }: Mark): LogState {
+  return isClosed ? 'clean' : 'missing';
+}
+
+function compare(readAt: ReadAt, size: number, base: { pageBytes: number; page: number }, mark: Mark): LogState {
+  const header = readAt(0, LOG_HEADER_BYTES);
+  if (header.length < LOG_HEADER_BYTES || (header.readUInt32BE(0) & ~1) !== LOG_MAGIC) return withoutLog(mark);
+  const salts = header.subarray(16, 24);
+  let isSaid = false;
+  const step = FRAME_HEADER_BYTES + base.pageBytes;
+  for (let at = LOG_HEADER_BYTES; at + step <= size; at += step) {
+    const frame = readAt(at, FRAME_HEADER_BYTES);
+    // From here on it is what the generation before has left.
+    if (!frame.subarray(8, 16).equals(salts)) break;
+    if (frame.readUInt32BE(0) !== base.page) continue;
+    const found = readMark(readMetaPage(readAt(at + FRAME_HEADER_BYTES, base.pageBytes)));
+    if (!found) continue;
+    if (found.own === mark.own || (!isSaid && found.before === mark.own)) return 'fits';
+    isSaid = true;
+  }
+  // A generation says it with its second commit at the latest: one that does not is of a crash before.
+  return isSaid ? 'foreign' : 'fits';
+}
+
+function readMark(rows: Map<string, string> | undefined): Mark | undefined {
+  const [own = '', before = '', state] = rows?.get(KEY)?.split(' ') ?? [];
+  return state === undefined ? undefined : { own, before, isClosed: state === 'closed' };
+}
+
+/** Undefined where there is no file. */
+function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const readAt: ReadAt = (position, length) => {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, position));
+    };
+    return look(readAt, fstatSync(fd).size);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface LogMarker {
+  /** After a commit: where the log was begun anew by it, that is said in it. */
+  afterCommit(): void;
+  /** Before the database is closed. False where that cannot be said for want of room: then its log has to stay. */
+  markClosed(): boolean;
+}
+
+/**
+ * Marks the generations of the log of a database that is open.
+ *
+ * @param logFd - a descriptor of the log.
+ * @param onWrite - called when it has written to the log.
+ */
+export function createLogMarker(database: Database, logFd: number, onWrite: () => void): LogMarker {
+  const read = database.prepare(`SELECT value FROM meta WHERE key = '${KEY}'`).pluck();
+  const write = database.prepare(
+    `INSERT INTO meta (key, value) VALUES ('${KEY}', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+  );
+  const salts = Buffer.alloc(8);
+  const marked = Buffer.alloc(8);
+
+  function mark({ own, before, isClosed }: Mark): boolean {
+    try {
+      write.run(`${own} ${before} ${isClosed ? 'closed' : 'open'}`);
+      onWrite();
+      return true;
+    } catch {
+      // A full disk: the next commit that has room comes here again.
+      return false;
+    }
+  }
+
+  function current(): { own: string; isClosed: boolean } {
+    const [own = '', , state] = ((read.get() as string | undefined) ?? '').split(' ');
+    return { own, isClosed: state === 'closed' };
+  }
+
+  function afterCommit(): void {
+    if (database.inTransaction) return;
+    const length = readSync(logFd, salts, 0, salts.length, 16);
+    if (length === salts.length && salts.equals(marked)) return;
+    if (!mark({ own: randomBytes(8).toString('hex'), before: current().own, isClosed: false })) return;
+    // With the first commit of all there is a log only now.
+    readSync(logFd, marked, 0, marked.length, 16);
+  }
+
+  return {
+    afterCommit,
+    markClosed: () => {
+      const { own, isClosed } = current();
+      // It was never marked as open, for want of room.
+      if (isClosed || mark({ own, before: own, isClosed: true })) return true;
+      try {
+        // The log begins anew in the room that it has.
+        database.pragma('wal_checkpoint(PASSIVE)');
+      } catch {
+        return false;
+      }
+      return mark({ own, before: own, isClosed: true });
+    },
+  };
+}

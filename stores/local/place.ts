@@ -1,0 +1,56 @@
+/** Which catalog a folder belongs to: a small file in it says so. */
+import { open, opendir, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Place } from '../store.ts';
+import { isFsError, toStoreError } from './errors.ts';
+import { syncFolder } from './files.ts';
+
+/** No upload and no content has such a name. */
+const MARK = '.tidemark-id';
+
+/**
+ * The folder as a place.
+ *
+ * @param isOurs - whether a name in it is that of bytes: of an upload or of a content.
+ */
+export function createPlace(folder: string, isOurs: (name: string) => boolean): Place {
+  const mark = join(folder, MARK);
+
+  async function readMark(): Promise<string | undefined> {
+    try {
+      return (await readFile(mark, 'utf8')).trim();
+    } catch (error) {
+      if (isFsError(error, 'ENOENT')) return undefined;
+      throw toStoreError(error, `reading ${mark}`);
+    }
+  }
+
+  async function writeMark(id: string): Promise<void> {
+    try {
+      const file = await open(`${mark}-new`, 'w', 0o600);
+      try {
+        await file.writeFile(`${id}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(`${mark}-new`, mark);
+      await syncFolder(folder);
+    } catch (error) {
+      throw toStoreError(error, `writing ${mark}`);
+    }
+  }
+
+  async function hasBytes(): Promise<boolean> {
+    try {
+      for await (const { name } of await opendir(folder)) if (isOurs(name)) return true;
+      return false;
+    } catch (error) {
+      // Not made yet.
+      if (isFsError(error, 'ENOENT')) return false;
+      throw toStoreError(error, `looking into ${folder}`);
+    }
+  }
+
+  return { name: folder, readMark, writeMark, hasBytes };
+}

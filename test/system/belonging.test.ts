@@ -1,0 +1,154 @@
+/** A catalog and a folder that do not belong together: refused, and nothing is lost by the attempt. */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { Database } from '../../server/catalog/sqlite/database.ts';
+import { makeBytes } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { makeTempFolder } from '../support/temp-folder.ts';
+import { createUpload, head, patch } from '../support/tus.ts';
+import { refusal } from './refused-start-support.ts';
+import { expectBytes, offsetOf, storedNames } from './support.ts';
+
+const whole = makeBytes(70_000, 121);
+const part = makeBytes(90_000, 122);
+
+interface Used {
+  service: RunningService;
+  folder: string;
+  /** Of a published file, and of an upload of 40,000 bytes. */
+  published: string;
+  unfinished: string;
+}
+
+/** A service with a file and an upload, and its folder. */
+async function useService(env: NodeJS.ProcessEnv = {}, dataDir?: string): Promise<Used> {
+  const folder = dataDir ?? (await makeTempFolder());
+  const service = await startService({ dataDir: folder, env });
+  onTestFinished(() => service.stop());
+  const published = await createUpload(service.url, whole.length);
+  expect((await patch(published, 0, whole)).status).toBe(204);
+  const unfinished = await createUpload(service.url, part.length);
+  expect((await patch(unfinished, 0, part.subarray(0, 40_000))).status).toBe(204);
+  return { service, folder, published, unfinished };
+}
+
+async function expectAll({ published, unfinished }: Used): Promise<void> {
+  await expectBytes(published, whole);
+  expect(await offsetOf(unfinished)).toBe(40_000);
+  expect((await patch(unfinished, 40_000, part.subarray(40_000))).status).toBe(204);
+  await expectBytes(unfinished, part);
+}
+
+async function elsewhere(): Promise<string> {
+  return join(await makeTempFolder(), 'other.db');
+}
+
+test('a new catalog on a folder that is used', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  const other = await elsewhere();
+  const names = await storedNames(used.service);
+  const said = await refusal(used.folder, { DATABASE_URL: `sqlite:${other}` });
+  for (const told of [other, join(used.folder, 'files'), '--adopt']) expect(said).toContain(told);
+  expect(await storedNames(used.service)).toEqual(names);
+  await used.service.restart();
+  await expectAll(used);
+});
+
+test('a second service with a catalog of its own, while the first one runs', async () => {
+  const used = await useService();
+  const catalog = await elsewhere();
+  const other = await useService({ DATABASE_URL: `sqlite:${catalog}` });
+  await other.service.kill('SIGTERM');
+  expect(await refusal(used.folder, { DATABASE_URL: `sqlite:${catalog}` })).toContain(
+    'belongs to another catalog than',
+  );
+  // Neither side has anything yet.
+  const empty = await startService();
+  onTestFinished(() => empty.stop());
+  expect(await refusal(empty.dataDir, { DATABASE_URL: `sqlite:${await elsewhere()}` })).toContain('another catalog');
+  await expectAll(used);
+  await other.service.restart();
+  await expectAll(other);
+});
+
+test('a catalog with files, and a folder without: a disk that is not mounted', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  const files = join(used.folder, 'files');
+  await rename(files, `${files}-away`);
+  for (const attempt of ['not there', 'empty']) {
+    expect(await refusal(used.folder), attempt).toContain('its disk may not be mounted');
+  }
+  await rm(files, { recursive: true });
+  await rename(`${files}-away`, files);
+  await used.service.restart();
+  await expectAll(used);
+});
+
+test('a folder that has lost its mark, or is an older copy', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  await rm(join(used.folder, 'files', '.tidemark-id'));
+  expect(await refusal(used.folder)).toContain('does not say that it belongs to the catalog');
+  const adopted = await startService({ dataDir: used.folder, args: ['--adopt'] });
+  await adopted.kill('SIGTERM');
+  await used.service.restart();
+  await expectAll(used);
+});
+
+test('--adopt takes what is there; what the new catalog does not know stays, and the old one can have it back', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  const names = await storedNames(used.service);
+  const env = { DATABASE_URL: `sqlite:${await elsewhere()}` };
+  const adopted = await startService({ dataDir: used.folder, env, args: ['--adopt'] });
+  onTestFinished(() => adopted.stop());
+  // The sweep has been through the folder.
+  await expect.poll(() => adopted.output(), { timeout: 10_000 }).toContain('that the catalog does not know');
+  expect(await storedNames(adopted)).toEqual(names);
+  expect((await head(adopted.url + new URL(used.unfinished).pathname)).status).toBe(404);
+  // From now on without it; and the other way round.
+  await adopted.restart();
+  await adopted.kill('SIGTERM');
+  expect(await refusal(used.folder)).toContain('another catalog');
+  await (await startService({ dataDir: used.folder, args: ['--adopt'] })).stop();
+  await used.service.restart();
+  await expectAll(used);
+});
+
+test('an installation of before, on which neither side has an id', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  await rm(join(used.folder, 'files', '.tidemark-id'));
+  const database = new Database(join(used.folder, 'catalog.db'));
+  database.exec('DROP TABLE meta');
+  database.pragma('user_version = 2');
+  database.close();
+  await used.service.restart();
+  expect(await readdir(join(used.folder, 'files'))).toContain('.tidemark-id');
+  await expectAll(used);
+});
+
+test('an older copy of the catalog: an upload goes on at what its file has', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  const file = join(used.folder, 'catalog.db');
+  const older = new Database(file);
+  const columns = 'UPDATE uploads SET "offset" = 0, snapshot = NULL, boot_id = NULL WHERE state = \'receiving\'';
+  older.exec(columns);
+  older.close();
+  await used.service.restart();
+  // Of another boot, so what lies beyond cannot be trusted: the client is told less than before, and sends it again.
+  expect(await offsetOf(used.unfinished)).toBe(0);
+  expect((await patch(used.unfinished, 0, part)).status).toBe(204);
+  await expectBytes(used.unfinished, part);
+  await expectBytes(used.published, whole);
+});
+
+test('an unknown argument is refused', async () => {
+  const folder = await makeTempFolder();
+  await mkdir(folder, { recursive: true });
+  await expect(startService({ dataDir: folder, args: ['--adpot'] })).rejects.toThrow(/ended with 78:[^]*--adpot/);
+});
