@@ -6,8 +6,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Flush } from '../../stores/store.ts';
 
-/** Without an answer by then the committed offset is told. */
-const MOST_MS = 2_000;
 /**
  * Turns of the event loop after which all requests that had come before are known: one may take a connection from the
  * kernel's queue, the next reads what it brought.
@@ -26,8 +24,12 @@ export interface CatchUp {
   catchUp(id: string): Promise<void>;
 }
 
-/** @param writerOf - who writes to an upload now. */
-export function createCatchUp(log: Logger, writerOf: (id: string) => Writer | undefined): CatchUp {
+/**
+ * @param mostMs - when the writer has not committed by then, the committed offset is told. The next request would
+ *   wait for its lease no longer either.
+ * @param writerOf - who writes to an upload now.
+ */
+export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string) => Writer | undefined): CatchUp {
   /** Requests that have come and neither write yet nor have ended, by upload. */
   const coming = new Map<string, Set<Promise<void>>>();
 
@@ -48,7 +50,7 @@ export function createCatchUp(log: Logger, writerOf: (id: string) => Writer | un
     const before = [...(coming.get(id) ?? [])];
     if (before.length === 0 && !writerOf(id)?.flush) return;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), MOST_MS)));
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), mostMs)));
     const outcome = await Promise.race([late, committed(id, before)]);
     clearTimeout(timer);
     if (outcome === 'late') log.info({ uploadId: id }, 'bytes that have come could not be committed in time');
