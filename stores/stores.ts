@@ -30,7 +30,7 @@ export interface StoreSettings {
 export async function openStore(choice: StoreChoice, { dataDir, ledger, now }: StoreSettings): Promise<Store> {
   switch (choice.kind) {
     case 'local':
-      return openLocalStore({ folder: join(dataDir, 'files'), now });
+      return openLocalStore({ folder: join(dataDir, 'files'), durable: () => ledger.durable(), now });
     case 's3':
       return (await import('./s3/store.ts')).openS3Store(choice, ledger, now);
     case 'ceph':

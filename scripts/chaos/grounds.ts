@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { BUCKETS, PREFIX, type SystemBucket } from '../../test/support/buckets.ts';
+import type { ChaosOptions } from '../../test/support/fault-dice.ts';
 import { type FaultProxy, startFaultProxy } from '../../test/support/fault-proxy.ts';
 
 /** Share of the S3 calls that go wrong in a run with faults. */
@@ -11,8 +12,17 @@ const FAULT_PROBABILITY = 0.35;
 const MOST_FAULTS_PER_CALL = 8;
 const LONGEST_STALL_MS = 1500;
 
+/** What goes wrong in a storm, by turns: a little of everything, refusals of most calls, next to nothing. */
+const WEATHER: { forMs: number; chaos: Omit<ChaosOptions, 'seed'> }[] = [
+  { forMs: 6_000, chaos: { probability: 0.15, longestStallMs: LONGEST_STALL_MS } },
+  { forMs: 1_500, chaos: { probability: 0.8, kinds: ['answer'], mostPerCall: MOST_FAULTS_PER_CALL } },
+  { forMs: 3_000, chaos: { probability: 0.3, longestStallMs: LONGEST_STALL_MS, mostPerCall: MOST_FAULTS_PER_CALL } },
+  { forMs: 1_000, chaos: { probability: 0.5, kinds: ['reset', 'loseAnswer', 'cutAnswer'] } },
+  { forMs: 2_000, chaos: { probability: 0.02 } },
+];
+
 /** Where a run can take place, by its name on the command line. */
-export const GROUNDS = ['local', 'ceph', 'oss', 'ceph-faults', 'oss-faults'] as const;
+export const GROUNDS = ['local', 'ceph', 'oss', 'ceph-faults', 'oss-faults', 'ceph-storm', 'oss-storm'] as const;
 
 export type GroundName = (typeof GROUNDS)[number];
 export type Victim = 'client' | 'service' | 'both' | 'line' | 'gateway';
@@ -38,6 +48,7 @@ export async function openGround(name: GroundName, dataDir: string, seed: number
   const place = BUCKETS.find((each) => name.startsWith(each.name.toLowerCase()));
   if (!place || place.missing !== undefined) throw new Error(place?.missing ?? `${name} is unknown`);
   const bucket = await place.start();
+  if (name.endsWith('-storm')) return openStormyBucket(bucket, dataDir, seed);
   return name.endsWith('-faults') ? openFaultyBucket(bucket, dataDir, seed) : openBucket(bucket, dataDir);
 }
 
@@ -68,7 +79,11 @@ function openBucket(bucket: SystemBucket, dataDir: string): Ground {
   };
 }
 
-async function openFaultyBucket(bucket: SystemBucket, dataDir: string, seed: number): Promise<Ground> {
+async function openFaultyBucket(
+  bucket: SystemBucket,
+  dataDir: string,
+  seed: number,
+): Promise<Ground & Pick<FaultProxy, 'setChaos'>> {
   const proxy: FaultProxy = await startFaultProxy({
     toPort: bucket.port,
     chaos: {
@@ -84,10 +99,35 @@ async function openFaultyBucket(bucket: SystemBucket, dataDir: string, seed: num
     restartGateway: nothingToRestart,
     faults: () => proxy.calls().filter((call) => call.fault).length,
     calm: () => proxy.clear(),
+    setChaos: (chaos) => proxy.setChaos(chaos),
     leftovers: () => compare(bucket, dataDir),
     stop: async () => {
       await proxy.stop();
       await bucket.stop();
+    },
+  };
+}
+
+async function openStormyBucket(bucket: SystemBucket, dataDir: string, seed: number): Promise<Ground> {
+  const ground = await openFaultyBucket(bucket, dataDir, seed);
+  let turns = 0;
+  let timer: NodeJS.Timeout | undefined;
+  function turn(): void {
+    const weather = WEATHER[turns % WEATHER.length];
+    if (!weather) return;
+    ground.setChaos({ seed: seed + turns++, ...weather.chaos });
+    timer = setTimeout(turn, weather.forMs).unref();
+  }
+  turn();
+  return {
+    ...ground,
+    calm: () => {
+      clearTimeout(timer);
+      ground.calm();
+    },
+    stop: async () => {
+      clearTimeout(timer);
+      await ground.stop();
     },
   };
 }

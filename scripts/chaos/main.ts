@@ -3,7 +3,8 @@
  * line by the real client to the real service, and at a random moment one of them, or the
  * gateway of the bucket, is killed with SIGKILL, or the line is cut; then it goes on until
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
- * cut, performed twice, or performed without an answer.
+ * cut, performed twice, performed without an answer, or answered falsely. In a storm many
+ * uploads go on at once, by a plain tus client, and nothing is killed.
  * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
  * is left over in the store.
  */
@@ -18,10 +19,12 @@ import { type RunningService, startService } from '../support/service.ts';
 import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
 import { observeOffsets } from './observer.ts';
 import { createRandom, type Random } from './random.ts';
+import { rideStorm } from './storm.ts';
 
 const MIB = 1024 * 1024;
 /** Tries of the client in one round, or of a download; more would mean that it never ends. */
 const MOST_TRIES = 12;
+const MOST_ROUNDS = 5000;
 const LINE_BYTES_PER_SECOND = 60 * MIB;
 /** What the client may say when it gives up while others are struck. */
 const EXPECTED_ENDS = /ECONN|socket|reach|refused|connection|store/i;
@@ -38,8 +41,8 @@ interface Told {
 const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
 const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
 const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
-if (rounds > 1000 || words.length > 1 || more.length > 0 || !groundName) {
-  process.stderr.write(`Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..1000] [seed]\n`);
+if (rounds > MOST_ROUNDS || words.length > 1 || more.length > 0 || !groundName) {
+  process.stderr.write(`Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n`);
   process.exit(2);
 }
 
@@ -53,7 +56,12 @@ process.stdout.write(`chaos: ${rounds} rounds, seed ${seed}, ${groundName}\n`);
 const ground = await openGround(groundName, dataDir, seed);
 const service = await startService({ dataDir, env: { ...ground.env, LOG_LEVEL: 'info' } });
 try {
-  for (let round = 1; round <= rounds; round++) {
+  if (groundName.endsWith('-storm')) {
+    const { kept, problems: found } = await rideStorm(service.url, rounds, seed);
+    problems.push(...found);
+    told.push(...kept.map(({ location: url, ...file }) => ({ ...file, url })));
+  }
+  for (let round = 1; round <= rounds && !groundName.endsWith('-storm'); round++) {
     await playRound(round, service, random);
     if (round % 10 === 0) process.stdout.write(`${round} rounds, ${problems.length} problems\n`);
   }

@@ -132,12 +132,14 @@ export async function linkFile(from: string, to: string): Promise<'linked' | 'ta
 /**
  * Gives a file a second name, or another one where the file system has no links.
  *
+ * @param beforeMoving - what has to be so before the first name is lost.
  * @returns false when that name is taken.
  */
-export async function linkOrRename(from: string, to: string): Promise<boolean> {
+export async function linkOrRename(from: string, to: string, beforeMoving: () => Promise<void>): Promise<boolean> {
   const outcome = await linkFile(from, to);
   if (outcome !== 'unsupported') return outcome === 'linked';
   if (sizeOf(to) !== undefined) return false;
+  await beforeMoving();
   await renameAsync(from, to);
   return true;
 }

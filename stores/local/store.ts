@@ -44,6 +44,8 @@ export interface LocalStoreOptions {
   folder: string;
   /** See `StoreSettings`. */
   now?: (() => number) | undefined;
+  /** Resolves when everything committed before survives a power cut. */
+  durable?: () => Promise<void>;
 }
 
 /**
@@ -51,12 +53,12 @@ export interface LocalStoreOptions {
  *
  * @throws StoreError `unavailable` when the folder cannot be made or written.
  */
-export async function openLocalStore({ folder, now = Date.now }: LocalStoreOptions): Promise<Store> {
+export async function openLocalStore({ folder, durable, now = Date.now }: LocalStoreOptions): Promise<Store> {
   try {
     // The library makes the folder in its constructor and ends the process when it can't.
     await mkdir(folder, { recursive: true });
     await syncFolder(dirname(folder));
-    const store = new LocalStore(folder, now);
+    const store = new LocalStore(folder, now, durable);
     await store.prepare();
     return store;
   } catch (error) {
@@ -77,14 +79,16 @@ class LocalStore extends FileStore implements Store {
   #hasLinks = false;
   readonly #syncFolder;
   readonly #now: () => number;
+  readonly #durable: () => Promise<void>;
   /** Of the folder as it was opened: another one in its place, or none, is a disk that is not mounted. */
   #identity = '';
 
-  constructor(folder: string, now: () => number) {
+  constructor(folder: string, now: () => number, durable: LocalStoreOptions['durable']) {
     super({ directory: folder, configstore: NO_SIDE_FILES });
     this.#syncFolder = createFolderSync(folder);
     this.#now = now;
     this.place = createPlace(folder, (name) => name.startsWith(UNFINISHED) || FINAL.test(name));
+    this.#durable = durable ?? (() => Promise.resolve());
     this.capabilities = {
       deferLength: this.hasExtension('creation-defer-length'),
       terminate: this.hasExtension('termination'),
@@ -179,7 +183,7 @@ class LocalStore extends FileStore implements Store {
         else if (sizeOf(final) !== upload.size) {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
-      } else if (!(await linkOrRename(unfinished, final)) && !(await equalFiles(unfinished, final))) {
+      } else if (!(await linkOrRename(unfinished, final, this.#durable)) && !(await equalFiles(unfinished, final))) {
         throw new StoreError('occupied', `${key} holds other bytes`);
       }
       await this.#syncFolder();

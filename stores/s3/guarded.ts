@@ -11,23 +11,23 @@ import type { Body, Objects } from './objects.ts';
 export function createGuard(objects: Objects): (upload: StoredUpload) => Objects {
   let areEtagsMd5s = true;
 
-  /** What an answer told of a part; what the provider lists of it where that is no MD5 of its bytes. */
+  /**
+   * A part's ETag as the provider has it: what an answer told, unless that is no MD5 of the part's
+   * bytes. Then ListParts decides, or a second answer where one may not ask.
+   */
   async function confirmEtag(
-    key: string,
-    multipart: string,
-    number: number,
-    told: string,
-    body: Body,
+    { key, multipart, number, body }: { key: string; multipart: string; number: number; body: Body },
+    send: () => Promise<string>,
   ): Promise<string> {
+    const told = await send();
     if (!areEtagsMd5s || bare(told) === body.md5) return told;
     const listed = await objects.findPart(key, multipart, number);
-    // Nobody can tell: what was told has to do.
-    if (listed === undefined) return told;
-    if (listed?.size !== body.bytes.length) {
+    if (listed !== undefined && listed?.size !== body.bytes.length) {
       throw new StoreError('unavailable', `part ${number} of ${key} was stored, and is not listed`);
     }
-    if (bare(listed.etag) === bare(told)) areEtagsMd5s = false;
-    return listed.etag;
+    const etag = listed?.etag ?? (await send());
+    if (bare(etag) === bare(told)) areEtagsMd5s = false;
+    return etag;
   }
 
   return (upload) => {
@@ -53,8 +53,8 @@ export function createGuard(objects: Objects): (upload: StoredUpload) => Objects
           `storing part ${number} of ${key}`,
           async () => {
             try {
-              const told = await objects.uploadPart(key, multipart, number, body, signal);
-              return { found: await confirmEtag(key, multipart, number, told, body) };
+              const send = () => objects.uploadPart(key, multipart, number, body, signal);
+              return { found: await confirmEtag({ key, multipart, number, body }, send) };
             } catch (error) {
               if (!isMissing(error)) throw error;
               if ((await objects.head(key))?.uploadId === upload.id) {

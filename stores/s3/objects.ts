@@ -232,6 +232,11 @@ export function createObjects(
             throw new StoreError('failed', `${key}: the bucket answered with something else than what was asked for`);
           }
           const total = range ? Number(ContentRange?.split('/')[1]) : ContentLength;
+          // Shorter by what it says of the object itself: a false answer, and no object that was cut off.
+          if (range && ContentLength < Math.min(range.end + 1, total) - range.start) {
+            body.destroy();
+            throw new Error('the answer is shorter than what was asked for');
+          }
           return { body, length: ContentLength, total, etag: ETag.replaceAll('"', '') };
         },
         { signal },

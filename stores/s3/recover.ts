@@ -71,11 +71,14 @@ async function digestOnce(
   try {
     await lane.snapshot();
     if (offset < size) {
+      let at = offset;
       const range = { start: offset, end: size - 1 };
       for await (const chunk of (await openContent(objects, key, { range, signal })) as AsyncIterable<Uint8Array>) {
         signal.throwIfAborted();
         await lane.update([chunk]);
+        at += chunk.length;
       }
+      if (at < size) throw new StoreError('unavailable', `${key} ended at ${at}, before ${size}`);
     }
     return { snapshot: await lane.snapshot(), digest: JSON.stringify(await lane.digests()) };
   } catch (error) {

@@ -32,6 +32,13 @@ const FALSE_ANSWERS: { what: string; rules: FaultRule[] }[] = [
     rules: [{ operation: 'UploadPart', partNumber: 2, fault: { kind: 'wrongEtag' } }],
   },
   {
+    what: 'a wrong ETag for a part, where the parts may not be listed',
+    rules: [
+      { operation: 'UploadPart', partNumber: 2, fault: { kind: 'wrongEtag' } },
+      { operation: 'ListParts', times: Infinity, fault: { kind: 'answer', status: 403, code: 'AccessDenied' } },
+    ],
+  },
+  {
     what: 'NoSuchUpload for a Complete that was not performed',
     rules: [{ operation: 'CompleteMultipartUpload', fault: { kind: 'deny', code: 'NoSuchUpload' } }],
   },
