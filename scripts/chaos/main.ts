@@ -4,6 +4,7 @@
  * gateway of the bucket, is killed with SIGKILL, or the line is cut; then it goes on until
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
  * cut, performed twice, or performed without an answer.
+ * `power` is another kind of run: see power.ts.
  * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
  * is left over in the store.
  */
@@ -17,6 +18,7 @@ import { openLine } from '../support/proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
 import { observeOffsets } from './observer.ts';
+import { runPower } from './power.ts';
 import { createRandom, type Random } from './random.ts';
 
 const MIB = 1024 * 1024;
@@ -35,11 +37,14 @@ interface Told {
   url: string;
 }
 
+if (process.argv[2] === 'power') process.exit(await runPower(process.argv.slice(3)));
 const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
 const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
 const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
 if (rounds > 1000 || words.length > 1 || more.length > 0 || !groundName) {
-  process.stderr.write(`Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..1000] [seed]\n`);
+  process.stderr.write(
+    `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..1000] [seed]\n       npm run chaos -- power [cuts] [seed]\n`,
+  );
   process.exit(2);
 }
 
