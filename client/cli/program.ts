@@ -110,7 +110,7 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
     setExitCode(await runInfo(id, contextOf(flags, BRISK))),
   );
 
-  command('get <id|md5>', 'download a file and verify it', PATIENT)
+  command('get <id|md5|address>', 'download a file and verify it', PATIENT)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
     .action(async (id: string, flags: GetFlags) => {

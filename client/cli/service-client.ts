@@ -105,7 +105,8 @@ export function createServiceClient(settings: Settings): ServiceClient {
 
   /** The part of an address below the service's own; null when it is not one of its routes. */
   function ownPath(url: string): string | null {
-    return /\/(?:uploads|files)\/[^/?#]+$/.exec(new URL(url, `${serverUrl}/`).pathname)?.[0] ?? null;
+    const { pathname } = new URL(url, `${serverUrl}/`);
+    return /\/(?:(?:uploads|files)\/[^/?#]+|api\/files\/[^/?#]+\/content)$/.exec(pathname)?.[0] ?? null;
   }
 
   async function call(

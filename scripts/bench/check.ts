@@ -1,6 +1,6 @@
 /** GET /check with few and with many contents. */
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { startService } from '../support/service.ts';
@@ -8,6 +8,8 @@ import { median, printTable } from './table.ts';
 
 const COUNTS = [1_000, 1_000_000];
 const REQUESTS = 2_000;
+/** From one content that is asked for to the next. */
+const STRIDE = 7_919;
 
 export async function benchCheck(folder: string): Promise<void> {
   const dataDir = await mkdtemp(join(folder, 'check-'));
@@ -19,11 +21,12 @@ export async function benchCheck(folder: string): Promise<void> {
       await service.kill('SIGTERM');
       fill(join(dataDir, 'catalog.db'), filled, count);
       filled = count;
+      await storeBytes(join(dataDir, 'files'), count);
       await service.restart();
       await time(service.url, (i) => nameOf(i % count));
       results.push({
         count,
-        present: await time(service.url, (i) => nameOf((i * 7_919) % count)),
+        present: await time(service.url, (i) => nameOf((i * STRIDE) % count)),
         absent: await time(service.url, (i) => nameOf(-1 - i)),
       });
     }
@@ -44,7 +47,14 @@ export async function benchCheck(folder: string): Promise<void> {
   );
 }
 
-/** Rows as publications leave them, without the bytes: a check reads none. */
+/** Bytes of those contents that are asked for as present: a check looks whether they are there, with their size. */
+async function storeBytes(folder: string, count: number): Promise<void> {
+  for (let i = 0; i < REQUESTS; i++) {
+    for (const index of [i % count, (i * STRIDE) % count]) await writeFile(join(folder, nameOf(index)), 'x');
+  }
+}
+
+/** Rows as publications leave them, without the bytes. */
 function fill(file: string, from: number, to: number): void {
   const database = new Database(file);
   const content = database.prepare(

@@ -245,9 +245,10 @@ export interface Catalog {
    * when the content is gone.
    */
   addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
-  findFile(id: string, owner: string): Promise<FileRecord | undefined>;
-  /** The owner's latest file of this content; of anyone with owner null. */
-  findFileOfContent(contentId: number, owner: string | null): Promise<FileRecord | undefined>;
+  /** Of anyone with owner null. */
+  findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
+  /** One of the owner's files of this content, by when they were uploaded. */
+  findFileOfContent(contentId: number, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord | undefined>;
   listFiles(query: FileQuery): Promise<FilePage>;
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { TidemarkError } from '../uploads/errors.ts';
+import { isFileAddress } from './file-addresses.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
@@ -38,7 +39,7 @@ export function authentication(access: AccessConfig, clock: Clock): Handler {
     const reading = method === 'GET' || method === 'HEAD';
     // The page asks for the token.
     if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
-    return access.publicRead && reading && path.startsWith('/files/');
+    return access.publicRead && reading && isFileAddress(path);
   }
 }
 

@@ -1,6 +1,6 @@
 /** GET /check: is it here already? */
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
-import { checkDigest, checkSize, filePath } from '../uploads/names.ts';
+import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
 import { describeFile, type FileJson } from './file-json.ts';
 import { param, requiredParam } from './query.ts';
 import type { Ctx, Handler } from './state.ts';
@@ -39,7 +39,7 @@ export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
   const { baseUrl } = ctx.state;
   if (result.status === 'exists') {
     const { file, content } = result;
-    const url = baseUrl + filePath(file ?? { name: '', content });
+    const url = baseUrl + (file ? filePath(file) : contentPath(content));
     return { status: 'exists', url, ...(file ? { file: describeFile(file, baseUrl) } : {}) };
   }
   return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };

@@ -80,7 +80,8 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
     if (!name) {
       throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
     }
-    return files.find(name, owner);
+    // The services before this one knew one file by a digest: the one that came last.
+    return files.find(name, owner, 'latest');
   }
 }
 

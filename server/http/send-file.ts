@@ -9,6 +9,9 @@ import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import type { Ctx } from './state.ts';
 
+/** What is shown of a file, or of a content without one. */
+export type ShownFile = Pick<FileRecord, 'name' | 'type' | 'uploadedAt' | 'content'>;
+
 /**
  * Answers a GET or HEAD with a file.
  *
@@ -18,7 +21,7 @@ import type { Ctx } from './state.ts';
 export async function sendFile(
   ctx: Ctx,
   files: Files,
-  file: FileRecord,
+  file: ShownFile,
   options: { save: boolean; shared: boolean },
 ): Promise<void> {
   const { size } = file.content;
@@ -73,7 +76,7 @@ function redirect(ctx: Ctx, address: string): void {
 async function sendSelected(
   ctx: Ctx,
   files: Files,
-  file: FileRecord,
+  file: ShownFile,
   selection: Extract<Selection, { kind: 'range' | 'whole' }>,
 ): Promise<void> {
   const { size } = file.content;

@@ -1,15 +1,18 @@
 /**
  * Tickets: what a browser shows and saves by itself (`<video>`, `<a download>`) carries no
- * Authorization header. A page with a token gets a cookie that opens GET and HEAD below
- * /files/ for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
+ * Authorization header. A page with a token gets a cookie that opens GET and HEAD of the
+ * addresses of files for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AccessConfig } from '../config/config.ts';
+import { isFileAddress } from './file-addresses.ts';
 import type { Ctx, Handler } from './state.ts';
 
 const COOKIE = 'tidemark_ticket';
 const LIFE_S = 3_600;
+/** A cookie has one path; the second one is narrowed down further by `isFileAddress`. */
+const PATHS = ['/files/', '/api/files/'];
 
 /** POST /api/ticket. */
 export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>): Handler {
@@ -20,14 +23,17 @@ export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>):
       const { protocol, pathname } = new URL(ctx.state.baseUrl);
       const expiresAt = Math.floor(clock.latest() / 1000) + LIFE_S;
       const attributes = [
-        `${COOKIE}=${writeTicket(token, expiresAt)}`,
-        `Path=${pathname.replace(/\/$/, '')}/files/`,
         `Max-Age=${LIFE_S}`,
         'HttpOnly',
         'SameSite=Strict',
         ...(protocol === 'https:' ? ['Secure'] : []),
-      ];
-      ctx.set('Set-Cookie', attributes.join('; '));
+      ].join('; ');
+      const ticket = `${COOKIE}=${writeTicket(token, expiresAt)}`;
+      const base = pathname.replace(/\/$/, '');
+      ctx.set(
+        'Set-Cookie',
+        PATHS.map((path) => `${ticket}; Path=${base}${path}; ${attributes}`),
+      );
     }
     ctx.body = { expiresInSeconds: token ? LIFE_S : null };
   };
@@ -35,7 +41,7 @@ export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>):
 
 /** Whose ticket the request carries, where it may be used. */
 export function ownerOfTicket(ctx: Ctx, access: AccessConfig, clock: Pick<Clock, 'earliest'>): string | undefined {
-  if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !ctx.path.startsWith('/files/')) return undefined;
+  if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !isFileAddress(ctx.path)) return undefined;
   // SameSite leaves out ports: another service of this host is the same site, and not the same origin (Fetch Metadata).
   const from = ctx.get('Sec-Fetch-Site');
   if (from !== '' && from !== 'same-origin' && from !== 'none') return undefined;

@@ -81,7 +81,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
     query: CheckQuery,
   ): Promise<{ record: FileRecord; isNew: boolean } | null | undefined> {
     if (query.filename === undefined) {
-      const found = await catalog.findFileOfContent(content.id, query.owner);
+      const found = await catalog.findFileOfContent(content.id, query.owner, 'latest');
       return found ? { record: found, isNew: false } : null;
     }
     const id = randomUUID();

@@ -115,6 +115,9 @@ export interface ContentName {
   variant: number;
 }
 
+/** A file, or what is shown in its place: it names the bytes. */
+export type HasContent = Pick<FileRecord, 'content'>;
+
 export interface Files {
   check(query: CheckQuery): Promise<CheckResult>;
   list(query: {
@@ -125,25 +128,27 @@ export interface Files {
     search?: string;
     cursor?: string;
   }): Promise<FilePage>;
-  /** @throws `not_found`, as do all below. */
-  get(id: string, owner: string): Promise<FileRecord>;
-  /** The owner's latest file of this content; of anyone with owner null. */
-  find(name: ContentName, owner: string | null): Promise<FileRecord>;
+  /** @throws `not_found`, as do all below. Of anyone with owner null. */
+  get(id: string, owner: string | null): Promise<FileRecord>;
+  /** One of the owner's files of this content. */
+  find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
+  /** The content itself, whoever has files of it. */
+  findContent(name: ContentName): Promise<ContentRecord>;
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
   /** @throws `content_damaged` when a file's bytes are gone or have another size; so do the two below. */
-  requireBytes(file: FileRecord): Promise<void>;
+  requireBytes(file: HasContent): Promise<void>;
   /**
    * Where a client is to fetch a file's bytes, whatever the file's owner thinks of it: ask
    * first. Null where they are to be had from `open`.
    *
    * @param shown - what the answer there says of them.
    */
-  addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null>;
+  addressOf(file: HasContent, shown: { type: string; disposition: string }): Promise<string | null>;
   /**
    * Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile.
    *
    * @param signal - whoever asked has gone.
    */
-  open(file: FileRecord, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>;
+  open(file: HasContent, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>;
 }

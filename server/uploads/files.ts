@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { ContentName, Files } from './contract.ts';
+import type { ContentName, Files, HasContent } from './contract.ts';
 import type { Check } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { checkName, typeOfName } from './names.ts';
@@ -48,18 +48,24 @@ export async function removeBytes(parts: Parts, key: string): Promise<void> {
 export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
   const { catalog, store, events } = parts;
 
-  async function get(id: string, owner: string): Promise<FileRecord> {
+  async function get(id: string, owner: string | null): Promise<FileRecord> {
     const file = await catalog.findFile(id, owner);
     if (!file) throw new TidemarkError('not_found');
     return file;
   }
 
-  async function find(name: ContentName, owner: string | null): Promise<FileRecord> {
+  async function find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
     for (const content of await contentsBy(name)) {
-      const file = await catalog.findFileOfContent(content.id, owner);
+      const file = await catalog.findFileOfContent(content.id, owner, which);
       if (file) return file;
     }
     throw new TidemarkError('not_found');
+  }
+
+  async function findContent(name: ContentName): Promise<ContentRecord> {
+    const [content] = await contentsBy(name);
+    if (!content) throw new TidemarkError('not_found');
+    return content;
   }
 
   async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
@@ -82,12 +88,12 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return file;
   }
 
-  async function requireBytes({ content }: FileRecord): Promise<void> {
+  async function requireBytes({ content }: HasContent): Promise<void> {
     if (!(await hasBytes(parts, content))) throw new TidemarkError('content_damaged');
   }
 
   async function open(
-    { content }: Pick<FileRecord, 'content'>,
+    { content }: HasContent,
     range: ByteRange | undefined,
     signal: AbortSignal,
     isAgain = false,
@@ -106,7 +112,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     }
   }
 
-  async function addressOf(file: FileRecord, shown: { type: string; disposition: string }): Promise<string | null> {
+  async function addressOf(file: HasContent, shown: { type: string; disposition: string }): Promise<string | null> {
     const lifeMs = parts.limits.addressLifeMs;
     if (lifeMs === null || !store.capabilities.address) return null;
     // Whatever the store has under the key, it would hand out as if it were right.
@@ -118,7 +124,8 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     check: (query) => translated(() => check(query)),
     list: (query) => translated(() => catalog.listFiles(query)),
     get: (id, owner) => translated(() => get(id, owner)),
-    find: (name, owner) => translated(() => find(name, owner)),
+    find: (name, owner, which) => translated(() => find(name, owner, which)),
+    findContent: (name) => translated(() => findContent(name)),
     rename: (id, owner, name) => translated(() => rename(id, owner, name)),
     remove: (id, owner) => translated(() => actions.remove(id, owner)),
     requireBytes: (file) => translated(() => requireBytes(file)),

@@ -98,7 +98,12 @@ export function parseContentName(text: string): ContentName | undefined {
   return { algorithm, digest, variant: match[2] ? Number(match[2]) : 0 };
 }
 
-/** Path of a file's address, below the service's base: `/files/<content name><extension>`. */
-export function filePath(file: { name: string; content: { md5: string; variant: number } }): string {
-  return `/files/${formatContentName(file.content)}${extensionOf(file.name)}`;
+/** Path of a file's own address, below the service's base: it carries the file's name and type. */
+export function filePath(file: { id: string }): string {
+  return `/api/files/${file.id}/content`;
+}
+
+/** Path of a content's address, below the service's base. */
+export function contentPath(content: { md5: string; variant: number }): string {
+  return `/files/${formatContentName(content)}`;
 }

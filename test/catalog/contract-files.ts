@@ -60,15 +60,18 @@ export function describeFiles(current: Current): void {
       expect(await catalog.findFile(id, 'ann')).toMatchObject({ name: 'a.txt' });
     });
 
-    it('are found by content, the latest first', async () => {
+    it('are found by content, the owner’s oldest or latest; by id, anyone’s', async () => {
       const { catalog } = current();
       const first = await addPublished(catalog, newContent('c'), { uploadedAt: T0 });
       const contentId = first.content.id;
       const second = await catalog.addFile(contentId, newFile({ name: 'later', uploadedAt: T0 + 1 }));
       const third = await catalog.addFile(contentId, newFile({ owner: 'bob', uploadedAt: T0 + 2 }));
-      expect(await catalog.findFileOfContent(contentId, 'ann')).toEqual(second);
-      expect(await catalog.findFileOfContent(contentId, null)).toEqual(third);
-      expect(await catalog.findFileOfContent(contentId, 'eve')).toBeUndefined();
+      expect(await catalog.findFileOfContent(contentId, 'ann', 'latest')).toEqual(second);
+      expect(await catalog.findFileOfContent(contentId, 'ann', 'oldest')).toEqual(first);
+      expect(await catalog.findFileOfContent(contentId, 'bob', 'oldest')).toEqual(third);
+      expect(await catalog.findFileOfContent(contentId, 'eve', 'oldest')).toBeUndefined();
+      expect(await catalog.findFile(third?.id ?? '', null)).toEqual(third);
+      expect(await catalog.findFile('another', null)).toBeUndefined();
     });
 
     it('are renamed', async () => {

@@ -39,7 +39,18 @@ describeOverStores((store) => {
     expect(byId).toMatchObject({ exitCode: 0, stdout: 'by-id.bin\n' });
     const byMd5 = await client.run(['get', md5(bytes), '-o', 'by-md5.bin']);
     expect(byMd5.exitCode).toBe(0);
-    for (const name of ['by-id.bin', 'by-md5.bin'])
+    // By either address, also with another name of the service in it.
+    const { url = '' } = uploaded ?? {};
+    expect(url).toMatch(/\/api\/files\/[^/]+\/content$/);
+    for (const [address, name] of [
+      [url, 'by-address.bin'],
+      [url.replace('127.0.0.1', 'localhost'), 'by-other-name.bin'],
+      [`${service.url}/files/${md5(bytes)}.bin`, 'by-content.bin'],
+    ] as const) {
+      const run = await client.run(['get', address, '-o', name]);
+      expect(run, run.stderr).toMatchObject({ exitCode: 0, stdout: `${name}\n` });
+    }
+    for (const name of ['by-id.bin', 'by-md5.bin', 'by-address.bin', 'by-other-name.bin', 'by-content.bin'])
       expect(md5(await readFile(join(client.folder, name)))).toBe(md5(bytes));
 
     const refused = await client.run(['get', md5(bytes)]);
@@ -53,6 +64,9 @@ describeOverStores((store) => {
     const unknown = await client.run(['get', 'no-such-id']);
     expect(unknown).toMatchObject({ exitCode: 1 });
     expect(unknown.stderr).toContain('there is no file no-such-id');
+    const noAddress = await client.run(['get', `${service.url}/uploads/x`]);
+    expect(noAddress).toMatchObject({ exitCode: 1 });
+    expect(noAddress.stderr).toContain('is not the address of a file');
   });
 
   test('a download that was killed goes on by Range, and a damaged beginning is replaced', async () => {
@@ -140,7 +154,7 @@ describe('wherever the bytes are', () => {
     await upload.run(['upload', 'restless.bin']);
     let answers = 0;
     const url = await makeInterceptor(service.url, ({ url: path = '' }) => {
-      if (!path.startsWith('/files/')) return null;
+      if (!path.endsWith('/content')) return null;
       answers += 1;
       // More than the system holds on the way: some of it has been read for certain.
       return { cutAfterBytes: SIZE - MIB, headers: { etag: `"${answers}"` } };

@@ -163,17 +163,30 @@ describe('two owners', () => {
     const sent = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('berts.txt'), bytes]], BERT);
     expect(json(sent)['status']).toBe('ok');
     expect(await storedNames(service)).toEqual(before);
+    const address = `${service.url}/files/${md5(bytes)}.txt`;
     for (const [who, name] of [
       [ANNA, 'annas.txt'],
       [BERT, 'berts.txt'],
     ] as const) {
-      const answer = await send('GET', annas.url, { headers: who });
+      const answer = await send('GET', address, { headers: who });
       expect([answer.status, answer.headers['content-disposition']]).toEqual([200, expect.stringContaining(name)]);
       expect(answer.headers['cache-control']).toBe('private, no-cache');
     }
     await send('DELETE', `${service.url}/api/files/${annas.fileId}`, { headers: ANNA });
-    expect((await send('GET', annas.url, { headers: ANNA })).status).toBe(404);
-    expect((await send('GET', annas.url, { headers: BERT })).status).toBe(200);
+    expect((await send('GET', address, { headers: ANNA })).status).toBe(404);
+    expect((await send('GET', address, { headers: BERT })).status).toBe(200);
+  });
+
+  test('a file’s own address is its owner’s alone', async () => {
+    const { url } = await putFile(service.url, 'in private', { filename: 'annas.txt' }, ANNA);
+    expect((await send('GET', url, { headers: ANNA })).body).toBe('in private');
+    for (const method of ['GET', 'HEAD']) {
+      expect((await send(method, url, { headers: BERT })).status).toBe(404);
+      expect((await send(method, url)).status).toBe(401);
+    }
+    const unknown = url.replace(/[0-9a-f-]{36}/, '00000000-0000-4000-8000-000000000000');
+    const [there, not] = [await send('GET', url, { headers: BERT }), await send('GET', unknown, { headers: BERT })];
+    expect(there.body).toBe(not.body);
   });
 });
 
@@ -182,9 +195,11 @@ describe('INSTANT and PUBLIC_READ', () => {
     const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
     try {
       const bytes = makeBytes(3_000, 84);
-      const { url } = await putFile(all.url, bytes, { filename: 'annas.txt' }, ANNA);
+      const own = await putFile(all.url, bytes, { filename: 'annas.txt' }, ANNA);
+      const url = `${all.url}/files/${md5(bytes)}`;
       const seen = json(await check(all, bytes, BERT));
-      expect(seen).toEqual({ status: 'exists', url: url.replace('.txt', '') });
+      expect(seen).toEqual({ status: 'exists', url });
+      expect((await send('GET', own.url, { headers: BERT })).status).toBe(404);
       expect((await send('GET', url, { headers: BERT })).status).toBe(404);
       // "exists" after a form promises a file of one's own: without a name to give, it is sent.
       const form = await sendForm(`${all.url}/upload?md5=${md5(bytes)}`, [[filePart('berts.txt'), bytes]], BERT);
@@ -226,7 +241,46 @@ describe('INSTANT and PUBLIC_READ', () => {
     }
   });
 
-  test('PUBLIC_READ opens GET and HEAD of /files/ alone', async () => {
+  test('PUBLIC_READ: nobody names another’s file, nor learns its name', async () => {
+    const open = await startService({ env: { ...TOKENS, PUBLIC_READ: 'true' } });
+    try {
+      const page = Buffer.from('<script>alert(1)</script>');
+      const annas = await putFile(open.url, page, { filename: 'annas secret plan.txt' }, ANNA);
+      const address = `${open.url}/files/${md5(page)}`;
+      for (const filename of ['INVOICE.hta', 'INVOICE.html']) {
+        await putFile(open.url, page, { filename, filetype: 'application/hta' }, BERT);
+        const stranger = await send('GET', address);
+        expect(JSON.stringify(stranger.headers)).not.toMatch(/INVOICE|secret plan|hta|html/);
+        expect(stranger.headers).toMatchObject({
+          'content-type': 'application/octet-stream',
+          'content-disposition': `attachment; filename="${md5(page)}"`,
+        });
+        // An extension is the asker's: one that a program would run is none.
+        for (const extension of ['hta', 'html', 'svg', 'exe', 'x.hta', 'png.hta', '%2e%2ehta']) {
+          const { headers } = await send('GET', `${address}.${extension}`);
+          expect(headers['content-disposition'], extension).toBe(`attachment; filename="${md5(page)}"`);
+          expect(headers['content-type']).toBe('application/octet-stream');
+        }
+        const shown = await send('GET', `${address}.png`);
+        expect(shown.headers).toMatchObject({
+          'content-type': 'image/png',
+          'content-disposition': `inline; filename="${md5(page)}.png"`,
+          'x-content-type-options': 'nosniff',
+        });
+        // Each owner has the own name, by the content's address and by the file's.
+        const own = await send('GET', address, { headers: ANNA });
+        expect(own.headers['content-disposition']).toBe('inline; filename="annas secret plan.txt"');
+        for (const headers of [ANNA, BERT, {}]) {
+          const { 'content-disposition': disposition } = (await send('GET', annas.url, { headers })).headers;
+          expect(disposition).toBe('inline; filename="annas secret plan.txt"');
+        }
+      }
+    } finally {
+      await open.stop();
+    }
+  });
+
+  test('PUBLIC_READ opens GET and HEAD of the addresses of files alone', async () => {
     const open = await startService({ env: { ...TOKENS, PUBLIC_READ: 'true' } });
     try {
       const bytes = makeBytes(3_000, 86);
@@ -236,6 +290,8 @@ describe('INSTANT and PUBLIC_READ', () => {
         const answer = await send(method, stored.url);
         expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'public, no-cache']);
       }
+      const byContent = await send('GET', `${open.url}/files/${md5(bytes)}`);
+      expect([byContent.status, byContent.headers['cache-control']]).toEqual([200, 'public, no-cache']);
       // An owner sees the own name, though another's is newer.
       const own = await send('GET', stored.url, { headers: ANNA });
       expect(own.headers['content-disposition']).toContain('annas.txt');
@@ -248,6 +304,11 @@ describe('INSTANT and PUBLIC_READ', () => {
         ['GET', '/files/../api/files'],
         ['GET', '/api/files'],
         ['GET', `/api/files/${stored.fileId}`],
+        ['DELETE', `/api/files/${stored.fileId}/content`],
+        ['PATCH', `/api/files/${stored.fileId}/content`],
+        ['GET', `/api/files/${stored.fileId}/content/more`],
+        ['GET', `/api/files/${stored.fileId}/../content`],
+        ['GET', '/api/files/x/content'],
         ['GET', new URL(stored.upload).pathname],
         ['GET', `/check?md5=${md5(bytes)}`],
         ['GET', `/file/download?filehash=${md5(bytes)}`],

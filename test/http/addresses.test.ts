@@ -35,7 +35,9 @@ async function addresses(service: RunningService, headers: Record<string, string
 
 function expectBase(found: string[], base: string): void {
   for (const address of found)
-    expect(address).toMatch(new RegExp(`^${base.replaceAll(/[.[\]]/g, '\\$&')}/(?:uploads|files)/[^/]+$`));
+    expect(address).toMatch(
+      new RegExp(`^${base.replaceAll(/[.[\]]/g, '\\$&')}/(?:uploads/[^/]+|api/files/[^/]+/content)$`),
+    );
 }
 
 describe('behind no proxy', () => {
@@ -132,7 +134,7 @@ describe('with PUBLIC_URL', () => {
   test('requests come with the prefix or without', async () => {
     const { url } = await putFile(service.url, 'either way', { filename: 'x.txt' });
     const path = new URL(url).pathname;
-    expect(path).toMatch(/^\/tide\/mark\/files\//);
+    expect(path).toMatch(/^\/tide\/mark\/api\/files\//);
     for (const asked of [path, path.slice('/tide/mark'.length)]) {
       expect((await send('GET', service.url + asked)).body).toBe('either way');
     }
@@ -157,7 +159,7 @@ describe('with PUBLIC_URL', () => {
     expect((await patch(here, 0, 'abc')).status).toBe(204);
     expect((await head(here)).headers['upload-offset']).toBe('3');
     const done = await patch(here.replace('/tide/mark', ''), 3, 'def');
-    expect(done.headers['tidemark-file-url']).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/files\//);
+    expect(done.headers['tidemark-file-url']).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/api\/files\//);
   });
 });
 

@@ -207,8 +207,11 @@ describeOverStores((store) => {
       const renamed = await rename(service, fileId, JSON.stringify({ name: '潮.png' }));
       expect([renamed.status, json(renamed)]).toEqual([
         200,
-        { ...described, name: '潮.png', type: 'image/png', url: `${service.url}/files/${md5(bytes)}.png` },
+        // Its address is its own: a new name does not change it.
+        { ...described, name: '潮.png', type: 'image/png' },
       ]);
+      expect(url).toBe(`${address}/content`);
+      expect((await send('GET', url)).headers['content-type']).toBe('image/png');
       const deleted = await send('DELETE', address);
       expect([deleted.status, deleted.body]).toEqual([204, '']);
       for (const method of ['GET', 'DELETE']) expect((await send(method, address)).status).toBe(404);

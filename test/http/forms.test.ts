@@ -79,14 +79,17 @@ describeOverStores((store) => {
         [filePart('form.tar.gz'), bytes],
         ['Content-Disposition: form-data; name="after"', 'after'],
       ]);
-      const url = `${service.url}/files/${md5(bytes)}.gz`;
+      let url = `${service.url}/files/${md5(bytes)}.gz`;
       if (older) {
         expect([answer.status, answer.headers.location, answer.body]).toEqual([
           302,
           '/file/upload/suc',
           'Upload finished!',
         ]);
-      } else expect([answer.status, json(answer)]).toEqual([200, { status: 'ok', url }]);
+      } else {
+        expect([answer.status, json(answer)['status']]).toEqual([200, 'ok']);
+        url = String(json(answer)['url']);
+      }
       const stored = await send('GET', url);
       expect([stored.status, stored.headers['content-length']]).toEqual([200, '200000']);
       expect(stored.headers['content-disposition']).toContain('form.tar.gz');
@@ -226,7 +229,10 @@ describeOverStores((store) => {
       const answer = await sendForm(`${service.url}/upload?${query.toString()}`, [
         [filePart('x.txt'), 'other bytes altogether'],
       ]);
-      expect([answer.status, json(answer)]).toEqual([200, { status: 'exists', url: stored.url }]);
+      expect([answer.status, json(answer)['status']]).toEqual([200, 'exists']);
+      const { url } = json<{ url: string }>(answer);
+      expect((await send('GET', url)).headers['content-disposition']).toContain('again.txt');
+      expect((await send('GET', stored.url)).headers['content-disposition']).toContain('known.txt');
       const unnamed = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('x.txt'), bytes]]);
       expect(json(unnamed)['status']).toBe('exists');
     });
@@ -259,7 +265,14 @@ describeOverStores((store) => {
     test("the name given counts, not the form's", async () => {
       const bytes = makeBytes(100, 54);
       const answer = await sendForm(`${service.url}/upload?filename=given.pdf`, [[filePart('form.txt'), bytes]]);
-      expect(json(answer)).toEqual({ status: 'ok', url: `${service.url}/files/${md5(bytes)}.pdf` });
+      const { status, url } = json<{ status: string; url: string }>(answer);
+      expect(status).toBe('ok');
+      const { headers } = await send('GET', url);
+      expect(headers).toMatchObject({
+        'content-type': 'application/pdf',
+        'content-disposition': 'inline; filename="given.pdf"',
+      });
+      expect(headers.etag).toContain(md5(bytes));
     });
 
     test.each(['md5=', 'md5=xyz', 'filename=', 'filename=..', 'filename=a%2Fb', 'filename=%00', 'filename=a%0d%0ab'])(

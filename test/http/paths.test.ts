@@ -130,7 +130,7 @@ describe('paths', () => {
       'GET http://other:81/api/files?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
-    expect(answer).toContain('"url":"http://other:81/files/');
+    expect(answer).toContain('"url":"http://other:81/api/files/');
   });
 
   test('a body that is no HTTP is told in the middle of it', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { type Answer, send } from '../support/tus.ts';
 import { filePart, json, putFile, sendForm } from './support.ts';
@@ -63,6 +63,31 @@ describe('names in Content-Disposition', () => {
       expect((await send('GET', url)).headers['content-disposition']).toContain('before.txt');
     },
   );
+
+  test('equal bytes under two names: each address keeps to its file’s, the content’s to the oldest', async () => {
+    const bytes = '%PDF-1.4 of two names';
+    const pdf = await putFile(service.url, bytes, { filename: 'a.pdf' });
+    const shown = async (url: string): Promise<unknown[]> => {
+      const { headers } = await send('GET', url);
+      return [headers['content-type'], headers['content-disposition']];
+    };
+    const asPdf = ['application/pdf', 'inline; filename="a.pdf"'];
+    const asBin = ['application/octet-stream', 'attachment; filename="b.bin"'];
+    const content = `${service.url}/files/${md5(Buffer.from(bytes))}`;
+    expect(await shown(content)).toEqual(asPdf);
+    const bin = await putFile(service.url, bytes, { filename: 'b.bin' });
+    expect([await shown(pdf.url), await shown(bin.url)]).toEqual([asPdf, asBin]);
+    for (const url of [content, `${content}.pdf`, `${content}.bin`]) expect(await shown(url)).toEqual(asPdf);
+    expect((await shown(`${pdf.url}?download`))[1]).toBe('attachment; filename="a.pdf"');
+    // What could run as script is saved by its own address, too.
+    const page = await putFile(service.url, bytes, { filename: 'c.html' });
+    const { headers } = await send('GET', page.url);
+    expect(headers['content-disposition']).toBe('attachment; filename="c.html"');
+    expect(headers['content-security-policy']).toContain('sandbox');
+    await send('DELETE', `${service.url}/api/files/${pdf.fileId}`);
+    expect((await send('GET', pdf.url)).status).toBe(404);
+    expect(await shown(content)).toEqual(asBin);
+  });
 
   test('a form names its file in UTF-8, and is held to the same', async () => {
     const sent = await sendForm(`${service.url}/upload`, [

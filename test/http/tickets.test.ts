@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { send } from '../support/tus.ts';
 import { bearer, json, putFile, type Stored } from './support.ts';
@@ -30,11 +31,15 @@ describe('tickets', () => {
     const answer = await send('GET', stored.url, { headers: { Cookie: cookie, Range: 'bytes=4-7' } });
     expect([answer.status, answer.body]).toEqual([206, 'anna']);
     expect(answer.headers['cross-origin-resource-policy']).toBe('same-origin');
+    const byContent = await send('GET', `${service.url}/files/${md5(Buffer.from('for anna'))}`, {
+      headers: { Cookie: cookie },
+    });
+    expect([byContent.status, byContent.body]).toEqual([200, 'for anna']);
     const berts = await ticket(BERT);
     expect((await send('GET', stored.url, { headers: { Cookie: berts } })).status).toBe(404);
   });
 
-  test('its cookie is for /files/ alone, out of reach of scripts and of other sites', async () => {
+  test('its cookies are for addresses of files, out of reach of scripts and of other sites', async () => {
     const answer = await send('POST', `${service.url}/api/ticket`, {
       headers: {
         ...ANNA,
@@ -43,16 +48,22 @@ describe('tickets', () => {
         'X-Forwarded-Prefix': '/tide',
       },
     });
-    expect(answer.headers['set-cookie']?.[0]).toMatch(
-      /^tidemark_ticket=\S+; Path=\/tide\/files\/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure$/,
-    );
+    const attributes = 'Max-Age=3600; HttpOnly; SameSite=Strict; Secure';
+    const [first = '', second = ''] = answer.headers['set-cookie'] ?? [];
+    const [value = ''] = first.split(';', 1);
+    expect(value).toMatch(/^tidemark_ticket=\S+$/);
+    expect(first).toBe(`${value}; Path=/tide/files/; ${attributes}`);
+    expect(second).toBe(`${value}; Path=/tide/api/files/; ${attributes}`);
+    expect(answer.headers['set-cookie']).toHaveLength(2);
   });
 
   test('it opens nothing else', async () => {
     for (const [method, path] of [
       ['GET', '/api/files'],
       ['GET', `/api/files/${stored.fileId}`],
+      ['PATCH', `/api/files/${stored.fileId}`],
       ['DELETE', `/api/files/${stored.fileId}`],
+      ['DELETE', `/api/files/${stored.fileId}/content`],
       ['GET', '/file/query'],
       ['GET', '/api/events'],
       ['POST', '/uploads'],

@@ -60,7 +60,7 @@ describeInBrowser('tokens', () => {
     const page = await openPage(service.url);
     await page.getByRole('textbox', { name: 'Token' }).fill(SECRET);
     await page.keyboard.press('Enter');
-    const asked = page.waitForRequest((request) => request.url().endsWith('.png'));
+    const asked = page.waitForRequest((request) => /\/api\/files\/[^/]+\/content$/.test(request.url()));
     await page.getByRole('button', { name: 'Preview annas.png' }).click();
     await expect.poll(() => page.evaluate("document.querySelector('#preview img').naturalWidth")).toBe(1);
     expect((await asked).url()).not.toContain('?');

@@ -181,14 +181,14 @@ describeInBrowser('the catalog', () => {
     await expect.poll(() => page.evaluate("document.querySelector('#preview img').naturalWidth")).toBe(1);
     await page.keyboard.press('Escape');
 
-    const answered = page.waitForResponse((response) => response.url().endsWith('.wav'));
+    const answered = page.waitForResponse((response) => /\/api\/files\/[^/]+\/content$/.test(response.url()));
     await page.getByRole('button', { name: 'Preview silence.wav' }).click();
     expect((await answered).status()).toBe(206);
     await expect.poll(() => page.evaluate("document.querySelector('#preview audio').duration")).toBeCloseTo(0.99, 1);
     await page.keyboard.press('Escape');
 
     await putFile(service.url, await film(page), { filename: 'waves.webm' });
-    const played = page.waitForResponse((response) => response.url().endsWith('.webm'));
+    const played = page.waitForResponse((response) => /\/api\/files\/[^/]+\/content$/.test(response.url()));
     await page.getByRole('button', { name: 'Preview waves.webm' }).click();
     expect((await played).status()).toBe(206);
     await expect.poll(() => page.evaluate("document.querySelector('#preview video').videoWidth")).toBe(16);

@@ -25,8 +25,9 @@ interface Wanted {
   url: string;
 }
 
-/** Downloads the file with this id, or the content with this MD5. */
-export async function runGet(idOrMd5: string, options: GetOptions, context: Context): Promise<number> {
+/** Downloads the file with this id or address, or the content with this MD5 or address. */
+export async function runGet(what: string, options: GetOptions, context: Context): Promise<number> {
+  const idOrMd5 = nameOf(what);
   const wanted = await ask(context, null, () => resolveWanted(idOrMd5, context));
   const progress = createProgress(context.output, { files: 1, bytes: wanted.size ?? 0 });
   const startedAt = performance.now();
@@ -110,6 +111,19 @@ async function getToStdout(wanted: Wanted, context: Context, progress: Progress)
   item.end();
   if (sink.digest() === wanted.md5) return EXIT.done;
   throw new CliError('digest_differs', `what was written does not have the MD5 ${wanted.md5}`);
+}
+
+/**
+ * The id or MD5 in an address of the service; anything else is one itself. The host does not
+ * count: the service may have another name for others, and the token goes to the one that was set.
+ */
+function nameOf(what: string): string {
+  if (!/^https?:\/\//i.test(what)) return what;
+  const { pathname } = URL.canParse(what) ? new URL(what) : { pathname: '' };
+  const found = /\/api\/files\/([^/]+)(?:\/content)?$|\/files\/([0-9a-f]{32}(?:-\d+)?)(?:\.[^/]*)?$/i.exec(pathname);
+  const name = found?.[1] ?? found?.[2];
+  if (name !== undefined) return name;
+  throw new CliError('not_found', `${printable(what)} is not the address of a file`);
 }
 
 async function resolveWanted(idOrMd5: string, context: Context): Promise<Wanted> {

@@ -10,6 +10,6 @@ export function serviceUrl(path: string): string {
 
 /** An address that the service handed out, as this page may use it. */
 export function ownUrl(url: string): string {
-  const tail = /\/((?:uploads|files)\/[^/]+)$/.exec(url)?.[1];
+  const tail = /\/((?:uploads|files)\/[^/]+|api\/files\/[^/]+\/content)$/.exec(url)?.[1];
   return tail === undefined ? url : serviceUrl(tail);
 }

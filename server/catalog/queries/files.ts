@@ -19,22 +19,19 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
     selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
   );
 
-  const selectLatest = prepare((by: { contentId: number }) =>
-    selectFiles(db)
-      .where('files.content_id', '=', by.contentId)
-      .orderBy('files.uploaded_at', 'desc')
-      .orderBy('files.id', 'desc')
-      .limit(sql.lit(1)),
-  );
+  const selectOfAnyone = prepare((by: { id: string }) => selectFiles(db).where('files.id', '=', by.id));
 
-  const selectLatestOfOwner = prepare((by: { contentId: number; owner: string }) =>
-    selectFiles(db)
-      .where('files.content_id', '=', by.contentId)
-      .where('files.owner', '=', by.owner)
-      .orderBy('files.uploaded_at', 'desc')
-      .orderBy('files.id', 'desc')
-      .limit(sql.lit(1)),
-  );
+  const selectOfContent = (direction: 'asc' | 'desc') =>
+    prepare((by: { contentId: number; owner: string }) =>
+      selectFiles(db)
+        .where('files.content_id', '=', by.contentId)
+        .where('files.owner', '=', by.owner)
+        .orderBy('files.uploaded_at', direction)
+        .orderBy('files.id', direction)
+        .limit(sql.lit(1)),
+    );
+  const selectOldest = selectOfContent('asc');
+  const selectLatest = selectOfContent('desc');
 
   const rename = prepare((by: { id: string; owner: string; name: string; foldedName: string; type: string | null }) =>
     db
@@ -85,15 +82,12 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
     },
 
     async findFile(id, owner) {
-      const row = await selectById.first(db, { id, owner });
+      const row = owner === null ? await selectOfAnyone.first(db, { id }) : await selectById.first(db, { id, owner });
       return row && toFileRecord(row);
     },
 
-    async findFileOfContent(contentId, owner) {
-      const row =
-        owner === null
-          ? await selectLatest.first(db, { contentId })
-          : await selectLatestOfOwner.first(db, { contentId, owner });
+    async findFileOfContent(contentId, owner, which) {
+      const row = await (which === 'oldest' ? selectOldest : selectLatest).first(db, { contentId, owner });
       return row && toFileRecord(row);
     },
 
