@@ -8,6 +8,8 @@ export interface FileJson {
   /** Bytes. */
   size: number;
   md5: string;
+  /** Where the service has it. */
+  sha256?: string;
   type: string | null;
   /** ISO 8601. */
   uploadedAt: string;
@@ -80,8 +82,22 @@ async function json<T>(answer: Response): Promise<T> {
   }
 }
 
-export async function check(md5: string, size: number, filename: string): Promise<CheckJson> {
-  const query = new URLSearchParams({ md5, size: String(size), filename });
+/** What bytes are known by. Without a SHA-256, those that a file of the catalog has. */
+export interface Content {
+  md5: string;
+  sha256?: string | null;
+  size: number;
+}
+
+/**
+ * Asks whether the service has this content.
+ *
+ * @param filename - with it, what is there becomes a file by this name.
+ */
+export async function check({ md5, sha256, size }: Content, filename?: string): Promise<CheckJson> {
+  const query = new URLSearchParams({ md5, size: String(size) });
+  if (sha256) query.set('sha256', sha256);
+  if (filename !== undefined) query.set('filename', filename);
   return json(await request(`check?${query.toString()}`));
 }
 
@@ -106,15 +122,41 @@ export async function deleteFile(id: string): Promise<void> {
 
 const TUS = { 'Tus-Resumable': '1.0.0' };
 
+export interface UploadState {
+  offset: number;
+  /** The file it has become. */
+  fileId: string | null;
+  /** As it was begun. */
+  sha256: string | null;
+  name: string | null;
+}
+
 /** Where an upload stands; null when it is no more. */
-export async function uploadState(url: string): Promise<{ offset: number; fileId: string | null } | null> {
+export async function uploadState(url: string): Promise<UploadState | null> {
   try {
     const { headers } = await request(url, { method: 'HEAD', headers: TUS });
-    return { offset: Number(headers.get('Upload-Offset')), fileId: headers.get('Tidemark-File-Id') };
+    const declared = readMetadata(headers.get('Upload-Metadata') ?? '');
+    return {
+      offset: Number(headers.get('Upload-Offset')),
+      fileId: headers.get('Tidemark-File-Id'),
+      sha256: declared.get('sha256')?.toLowerCase() ?? null,
+      name: declared.get('filename') ?? null,
+    };
   } catch (error) {
     if (error instanceof ApiError && (error.status === 404 || error.status === 410)) return null;
     throw error;
   }
+}
+
+/** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
+function readMetadata(header: string): Map<string, string> {
+  const metadata = new Map<string, string>();
+  for (const pair of header.split(',')) {
+    const [key = '', value = ''] = pair.trim().split(' ');
+    const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+    metadata.set(key, new TextDecoder().decode(bytes));
+  }
+  return metadata;
 }
 
 export async function endUpload(url: string): Promise<void> {

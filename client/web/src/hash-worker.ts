@@ -1,5 +1,5 @@
-/** MD5 of a file, a chunk at a time, away from the page's thread. */
-import { createMD5 } from 'hash-wasm';
+/** MD5 and SHA-256 of a file in one pass, a chunk at a time, away from the page's thread. */
+import { createMD5, createSHA256 } from 'hash-wasm';
 
 export type HashRequest =
   | { kind: 'hash'; job: number; file: File }
@@ -7,8 +7,8 @@ export type HashRequest =
 
 export type HashAnswer =
   | { kind: 'progress'; job: number; bytes: number }
-  | { kind: 'done'; job: number; md5: string }
-  /** The file cannot be read any more: it has changed, or is gone. */
+  | { kind: 'done'; job: number; md5: string; sha256: string }
+  /** The file cannot be read any more: it has changed, or is gone, or gives other than its size. */
   | { kind: 'unreadable'; job: number };
 
 /** Large enough to keep the disk busy, small enough to stop soon. */
@@ -26,20 +26,33 @@ function answer(message: HashAnswer): void {
   self.postMessage(message);
 }
 
+async function read(file: File, at: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await file.slice(at, at + CHUNK_BYTES).arrayBuffer());
+  if (bytes.length !== Math.min(CHUNK_BYTES, Math.max(0, file.size - at))) throw new Error('fewer bytes than its size');
+  return bytes;
+}
+
 async function hash(id: number, file: File): Promise<void> {
   const job: Job = { stopped: false, gate: Promise.resolve(), open: () => undefined };
   jobs.set(id, job);
   try {
-    const hasher = await createMD5();
-    hasher.init();
+    const [md5, sha256] = [await createMD5(), await createSHA256()];
+    md5.init();
+    sha256.init();
+    // One chunk ahead: the disk works while the digests are computed.
+    let ahead = read(file, 0);
     for (let at = 0; at < file.size; at += CHUNK_BYTES) {
       await job.gate;
       if (job.stopped) return;
-      const bytes = await file.slice(at, at + CHUNK_BYTES).arrayBuffer();
-      hasher.update(new Uint8Array(bytes));
-      answer({ kind: 'progress', job: id, bytes: Math.min(at + CHUNK_BYTES, file.size) });
+      const bytes = await ahead;
+      ahead = read(file, at + CHUNK_BYTES);
+      // Awaited in the next turn; a failure before that is not an unhandled one.
+      ahead.catch(() => undefined);
+      md5.update(bytes);
+      sha256.update(bytes);
+      answer({ kind: 'progress', job: id, bytes: at + bytes.length });
     }
-    answer({ kind: 'done', job: id, md5: hasher.digest() });
+    answer({ kind: 'done', job: id, md5: md5.digest(), sha256: sha256.digest() });
   } catch {
     answer({ kind: 'unreadable', job: id });
   } finally {

@@ -2,7 +2,7 @@
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
 
 export type HashOutcome =
-  | { md5: string }
+  | { md5: string; sha256: string }
   /** `unreadable`: the file has changed or is gone. `broken`: the worker is, not the file. */
   | { problem: 'unreadable' | 'broken' };
 
@@ -28,7 +28,7 @@ export function startHashing(file: File, onProgress: (bytes: number) => void): H
         return;
       }
       listeners.delete(job);
-      resolve(answer.kind === 'done' ? { md5: answer.md5 } : { problem: answer.kind });
+      resolve(answer.kind === 'done' ? { md5: answer.md5, sha256: answer.sha256 } : { problem: answer.kind });
     });
   });
   ask({ kind: 'hash', job, file });

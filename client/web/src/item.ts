@@ -6,7 +6,7 @@ import type { Transfer } from './transfer.ts';
 export type State =
   | 'queued'
   | 'hashing'
-  /** Its MD5 is known. */
+  /** Its digests are known. */
   | 'ready'
   | 'checking'
   | 'sending'
@@ -22,6 +22,14 @@ export type State =
 export type StallReason = 'lostLine' | 'restarting' | 'full' | 'busy' | 'elsewhere' | 'needsToken' | 'beginAgain';
 export type FailReason = 'tooLarge' | 'fileChanged' | 'mismatch' | 'refused' | 'failed';
 
+/** An upload that was not begun for the item that goes on with it. */
+export interface Adopted {
+  /** The name it was begun by. */
+  name: string | null;
+  /** By this page, in an earlier life. */
+  isOurs: boolean;
+}
+
 export interface Item {
   readonly id: string;
   /** As it is sent. */
@@ -29,7 +37,7 @@ export interface Item {
   /** With its folders, where it came in one. */
   readonly path: string;
   size: number;
-  /** The file's time of change when its MD5 was taken. */
+  /** The file's time of change when its digests were taken. */
   lastModified: number;
   file: File | null;
   state: State;
@@ -40,11 +48,16 @@ export interface Item {
   /** Bytes digested. */
   hashed: number;
   md5: string | null;
+  /** Known when the MD5 is. MD5 names, it does not prove. */
+  sha256: string | null;
   /** Bytes the service has, with those on the line. */
   sent: number;
   url: string | null;
   /** Of the bytes that were begun there. */
   urlMd5: string | null;
+  /** As above; null where an earlier edition of the page began it. */
+  urlSha256: string | null;
+  adopted: Adopted | null;
   /** What was sent before had expired. */
   fromStart: boolean;
   /** Interrupted, and a click is all that is needed to go on. */
@@ -67,9 +80,12 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     message: '',
     hashed: 0,
     md5: null,
+    sha256: null,
     sent: 0,
     url: null,
     urlMd5: null,
+    urlSha256: null,
+    adopted: null,
     fromStart: false,
     needsClick: false,
     result: null,

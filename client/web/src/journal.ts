@@ -3,6 +3,8 @@
  * machine: names and addresses; and what the browser lets a page keep of the files themselves.
  */
 
+import type { Adopted } from './item.ts';
+
 export interface JournalEntry {
   id: string;
   name: string;
@@ -10,10 +12,14 @@ export interface JournalEntry {
   size: number;
   lastModified: number;
   md5: string | null;
+  /** Missing in what an earlier edition of the page wrote, as are the others that may be. */
+  sha256?: string | null;
   /** The upload's address, once there is one. */
   url: string | null;
   /** Of the bytes that were begun there. */
   urlMd5: string | null;
+  urlSha256?: string | null;
+  adopted?: Adopted | null;
   /** Bytes that were sent when it was last looked at. */
   sent: number;
   at: number;
@@ -21,6 +27,12 @@ export interface JournalEntry {
 
 /** A dropped file's handle, or a small file itself. */
 type Kept = File | FileSystemFileHandle;
+
+export interface KeptFile {
+  file: File;
+  /** These are the bytes that were chosen then. */
+  isSame: boolean;
+}
 
 /** As far as browsers have it; TypeScript's DOM does not. */
 interface HandlePermissions {
@@ -134,15 +146,17 @@ export function keepFile(id: string, file: File, handle: FileSystemFileHandle | 
 }
 
 /**
- * A file that was kept.
+ * A file that was kept: as it was where it was kept whole, else as it is on the disk by now.
  *
  * @param asking - the browser may ask its user; that takes a click.
  * @returns `ask` when it would have to.
  */
-export async function keptFile(id: string, asking: boolean): Promise<File | 'ask' | null> {
+export async function keptFile(id: string, asking: boolean): Promise<KeptFile | 'ask' | null> {
   const kept = await readKept(id);
-  if (kept === undefined || kept instanceof File) return kept ?? null;
-  return openHandle(kept, asking);
+  if (kept === undefined) return null;
+  if (kept instanceof File) return { file: kept, isSame: true };
+  const file = await openHandle(kept, asking);
+  return file instanceof File ? { file, isSame: false } : file;
 }
 
 /** The file as it is on the disk by now, where the browser has kept a way to it. */

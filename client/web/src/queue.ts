@@ -3,7 +3,16 @@ import { endUpload, type FileJson } from './api.ts';
 import { onAccepted } from './access.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';
 import { type FailReason, isOver, isUnderWay, type Item, newItem, type StallReason } from './item.ts';
-import { forget, freshFile, holdUpload, type JournalEntry, keepFile, keptFile, writeJournal } from './journal.ts';
+import {
+  forget,
+  freshFile,
+  holdUpload,
+  type JournalEntry,
+  keepFile,
+  keptFile,
+  type KeptFile,
+  writeJournal,
+} from './journal.ts';
 import { acceptableName } from './names.ts';
 import { createRestorer } from './restore.ts';
 import { createSender, isReadable } from './sender.ts';
@@ -69,13 +78,15 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     finish,
     fail,
     stall,
+    findLeft: (url) => items.find((item) => item.state === 'interrupted' && item.url === url),
+    letGo: remove,
   });
   const restorer = createRestorer({
     items,
     change,
     finish,
-    goOn: (item, file) => {
-      continueWith(item, file);
+    goOn: (item, kept) => {
+      continueWith(item, kept);
       pump();
     },
     onList: () => events.onList(),
@@ -97,7 +108,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       if (active.length >= SENDING_AT_ONCE) return;
       if (item.state !== 'ready') continue;
       // The same bytes twice: the second one is instant when the first is done.
-      if (active.some((other) => other.md5 === item.md5 && other.size === item.size)) continue;
+      if (active.some((other) => other.sha256 === item.sha256 && other.size === item.size)) continue;
       active.push(item);
       void send(item);
     }
@@ -125,13 +136,15 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       else stall(item, 'lostLine', null);
       return;
     }
-    const { md5 } = outcome;
+    const { md5, sha256 } = outcome;
+    // An upload of an earlier edition of the page declared its MD5 alone: what it began is compared once it is whole.
+    const isSame = item.urlSha256 === null ? item.urlMd5 === md5 : item.urlSha256 === sha256;
     // Chosen again, and no longer the same: what was begun is of no use.
-    if (item.url !== null && item.urlMd5 !== md5) {
-      void endUpload(item.url).catch(() => undefined);
-      Object.assign(item, { url: null, sent: 0 });
+    if (item.url !== null && !isSame) {
+      if (item.adopted === null || item.adopted.isOurs) void endUpload(item.url).catch(() => undefined);
+      Object.assign(item, { url: null, adopted: null, sent: 0 });
     }
-    change(item, { md5, state: item.state === 'paused' ? 'paused' : 'ready' });
+    change(item, { md5, sha256, state: item.state === 'paused' ? 'paused' : 'ready' });
     note(item);
     pump();
   }
@@ -158,7 +171,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
   function fail(item: Item, failure: FailReason, message = ''): void {
     item.turn++;
     // What was sent is gone, and what was read may be of another time.
-    if (failure === 'mismatch') Object.assign(item, { md5: null, url: null, sent: 0 });
+    if (failure === 'mismatch') Object.assign(item, { md5: null, sha256: null, url: null, adopted: null, sent: 0 });
     change(item, { state: 'failed', failure, message, stall: null });
     events.onOver(item);
     pump();
@@ -189,7 +202,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     const fresh: Item[] = [];
     for (const one of chosen) {
       const known = waitingFor(one);
-      if (known?.state === 'interrupted') continueWith(known, one.file);
+      if (known?.state === 'interrupted') continueWith(known, { file: one.file, isSame: false });
       else if (known) renew(known, one);
       else fresh.push(begin(one));
     }
@@ -248,6 +261,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       size: file.size,
       lastModified: file.lastModified,
       md5: null,
+      sha256: null,
       hashed: 0,
       sent: 0,
       attempts: 0,
@@ -260,12 +274,16 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     take(item, file, handle);
   }
 
-  function continueWith(item: Item, file: File): void {
-    // Touched since: it is read again, and goes on only if its bytes are the same.
-    const md5 = item.lastModified === file.lastModified ? item.md5 : null;
+  function continueWith(item: Item, { file, isSame }: KeptFile): void {
+    // Size and time do not tell all changes, and no more is told to a page: what comes from the disk is read
+    // again, and goes on only if its bytes are the same.
+    const { md5, sha256 } = isSame ? item : { md5: null, sha256: null };
+    const urlMd5 = item.lastModified === file.lastModified ? item.urlMd5 : null;
     change(item, {
       file,
       md5,
+      sha256,
+      urlMd5,
       lastModified: file.lastModified,
       needsClick: false,
       state: md5 === null ? 'queued' : 'ready',
@@ -334,9 +352,9 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       remove(item);
     },
     goOn: async (item) => {
-      const file = await keptFile(item.id, true);
-      if (item.state !== 'interrupted' || !(file instanceof File)) return false;
-      continueWith(item, file);
+      const kept = await keptFile(item.id, true);
+      if (item.state !== 'interrupted' || kept === null || kept === 'ask') return false;
+      continueWith(item, kept);
       pump();
       return true;
     },
@@ -348,6 +366,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
 }
 
 function entryOf(item: Item): JournalEntry {
-  const { id, name, path, size, lastModified, md5, url, urlMd5, sent } = item;
-  return { id, name, path, size, lastModified, md5, url, urlMd5, sent, at: Date.now() };
+  const { id, name, path, size, lastModified, md5, sha256, url, urlMd5, urlSha256, adopted, sent } = item;
+  const digests = { md5, sha256, urlMd5, urlSha256 };
+  return { id, name, path, size, lastModified, ...digests, url, adopted, sent, at: Date.now() };
 }

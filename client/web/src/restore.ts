@@ -1,14 +1,15 @@
 /** What earlier lives of the page have left: listed, looked up at the service, taken up again. */
 import { type FileJson, getFile, uploadState } from './api.ts';
 import { type Item, newItem } from './item.ts';
-import { heldUploads, keptFile, readJournal } from './journal.ts';
+import { giveName } from './give-name.ts';
+import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
 
 /** What it needs of the queue. */
 export interface RestoreParts {
   items: Item[];
   change: (item: Item, changes: Partial<Item>) => void;
   finish(item: Item, result: FileJson, state: 'done'): void;
-  goOn(item: Item, file: File): void;
+  goOn(item: Item, kept: KeptFile): void;
   onList(): void;
 }
 
@@ -30,8 +31,10 @@ export function createRestorer(queue: RestoreParts): Restorer {
     const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
-      const { md5, url, urlMd5, sent } = known;
-      items.push(Object.assign(item, { md5, url, urlMd5, sent, state: 'interrupted' as const }));
+      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, adopted = null, sent } = known;
+      // Digests are of use together alone.
+      const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
+      items.push(Object.assign(item, { ...digests, url, adopted, sent, state: 'interrupted' as const }));
     }
     if (entries.length > 0) queue.onList();
     for (const item of items) if (item.state === 'interrupted') void revive(item);
@@ -40,11 +43,11 @@ export function createRestorer(queue: RestoreParts): Restorer {
   async function revive(item: Item): Promise<void> {
     await lookUp(item);
     if (item.state !== 'interrupted') return;
-    const file = await keptFile(item.id, false);
+    const kept = await keptFile(item.id, false);
     if (item.state !== 'interrupted') return;
     window.setTimeout(() => void lookUp(item), LOOK_AGAIN_MS);
-    if (file === 'ask') change(item, { needsClick: true });
-    else if (file) queue.goOn(item, file);
+    if (kept === 'ask') change(item, { needsClick: true });
+    else if (kept) queue.goOn(item, kept);
   }
 
   /** How much of it the service has by now. */
@@ -52,9 +55,10 @@ export function createRestorer(queue: RestoreParts): Restorer {
     if (item.url === null || item.state !== 'interrupted') return;
     const state = await uploadState(item.url).catch(() => undefined);
     if (state === undefined || item.state !== 'interrupted') return;
-    if (state === null) change(item, { url: null, sent: 0, fromStart: true });
+    if (state === null) change(item, { url: null, adopted: null, sent: 0, fromStart: true });
     else if (state.fileId !== null) {
-      const result = await getFile(state.fileId).catch(() => null);
+      const file = await getFile(state.fileId).catch(() => null);
+      const result = file && (await giveName(file, item.name, item.adopted).catch(() => null));
       if (result && item.state === 'interrupted') queue.finish(item, result, 'done');
     } else change(item, { sent: state.offset });
   }

@@ -1,6 +1,7 @@
-/** One file's way once its MD5 is known: ask, send, verify. What stands in the way is handed back to the queue. */
-import { ApiError, check, type FileJson, getFile } from './api.ts';
+/** One file's way once its digests are known: ask, send, verify. What stands in the way is handed back to the queue. */
+import { ApiError, check, type Content, type FileJson, getFile, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
+import { giveName } from './give-name.ts';
 import { type FailReason, type Item, meaningOf, type StallReason } from './item.ts';
 import { startTransfer } from './transfer.ts';
 
@@ -15,6 +16,10 @@ export interface SenderEvents {
   fail(item: Item, failure: FailReason, message?: string): void;
   /** @param waitMs - null: as long as for whatever has stood in its way so often. */
   stall(item: Item, reason: StallReason, waitMs: number | null): void;
+  /** What an earlier life of the page has begun at this address, and nobody goes on with. */
+  findLeft(url: string): Item | undefined;
+  /** Another item goes on with its upload: it is taken off the list. */
+  letGo(item: Item): void;
 }
 
 const ELSEWHERE_MS = 3_000;
@@ -28,8 +33,8 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
   const { change } = queue;
 
   async function send(item: Item): Promise<void> {
-    const { file, md5 } = item;
-    if (!file || md5 === null) return;
+    const { file } = item;
+    if (!file || item.md5 === null) return;
     if (item.transfer) {
       change(item, { state: 'sending', stall: null });
       item.transfer.resume();
@@ -38,7 +43,16 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
     const turn = ++item.turn;
     change(item, { state: 'checking' });
     try {
-      const known = await check(md5, item.size, item.name);
+      // Published, and perhaps not by this name yet: asked by name, the service would add a second file.
+      if (item.url !== null && item.adopted !== null) {
+        const state = await uploadState(item.url);
+        if (item.turn !== turn) return;
+        if (state !== null && state.fileId !== null) {
+          await verify(item, state.fileId, turn);
+          return;
+        }
+      }
+      const known = await check(contentOf(item), item.name);
       if (item.turn !== turn) return;
       if (known.status === 'exists') {
         if (known.file) queue.finish(item, known.file, item.sent === 0 ? 'instant' : 'done');
@@ -46,32 +60,48 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
         return;
       }
       const resume = known.resume ? ownUrl(known.resume.url) : null;
-      if (known.status === 'uploading' && (item.url === null || item.url !== resume)) {
+      const isLeft = resume !== null && queue.findLeft(resume) !== undefined;
+      if (known.status === 'uploading' && !isLeft && (item.url === null || item.url !== resume)) {
         queue.stall(item, 'elsewhere', ELSEWHERE_MS);
         return;
       }
-      if (item.url === null && resume !== null) Object.assign(item, { url: resume, urlMd5: md5 });
-      transfer(item, file, md5, turn);
+      if (item.url === null && resume !== null) await adopt(item, resume);
+      if (item.turn === turn) transfer(item, file, turn);
     } catch (error) {
       if (item.turn === turn) await meet(item, error);
     }
   }
 
-  function transfer(item: Item, file: File, md5: string, turn: number): void {
+  /** Goes on with an unfinished upload, where it was begun for the very same bytes. */
+  async function adopt(item: Item, url: string): Promise<void> {
+    const { turn, md5, sha256 } = item;
+    const state = await uploadState(url);
+    if (item.turn !== turn || state === null || state.sha256 !== sha256) return;
+    const left = queue.findLeft(url);
+    const adopted = { name: state.name, isOurs: left !== undefined };
+    Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted });
+    // First it is written down who goes on with it, then the other is forgotten.
+    queue.note(item);
+    if (left) queue.letGo(left);
+  }
+
+  function transfer(item: Item, file: File, turn: number): void {
+    const { md5, sha256 } = item;
+    if (md5 === null || sha256 === null) return;
     const begunAt = Date.now();
     let before: number | null = null;
     const isCurrent = (): boolean => item.turn === turn;
     change(item, { state: 'sending' });
     item.transfer = startTransfer(
       file,
-      { name: item.name, path: item.path, md5, url: item.url },
+      { name: item.name, path: item.path, md5, sha256, url: item.url },
       {
         onUrl: (url) => {
-          Object.assign(item, { url, urlMd5: md5 });
+          Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: null });
           queue.note(item);
         },
         onRestart: () => {
-          change(item, { url: null, sent: 0, fromStart: true });
+          change(item, { url: null, adopted: null, sent: 0, fromStart: true });
           before = null;
         },
         onProgress: (sent) => {
@@ -94,24 +124,40 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
   }
 
   /** "Complete" is believed when the catalog has the file, with these bytes. */
-  async function verify(item: Item, fileId: string | null, turn: number): Promise<void> {
+  async function verify(item: Item, told: string | null, turn: number): Promise<void> {
     try {
-      const { md5, size, name } = item;
-      if (md5 === null) return;
-      if (fileId === null) {
-        const known = await check(md5, size, name);
-        if (item.turn !== turn) return;
-        if (known.status === 'exists' && known.file) queue.finish(item, known.file, 'done');
-        else queue.fail(item, 'failed');
-        return;
-      }
-      const file = await getFile(fileId);
+      // The answer may have been another's: HEAD tells the file too.
+      const fileId = told ?? (item.url === null ? null : ((await uploadState(item.url))?.fileId ?? null));
+      const found = fileId === null ? await findPublished(item) : await getFile(fileId);
+      const verdict = found && (await compare(item, found));
       if (item.turn !== turn) return;
-      if (file.md5 === md5 && file.size === size) queue.finish(item, file, 'done');
-      else queue.fail(item, 'mismatch');
+      if (verdict === null) queue.fail(item, 'failed');
+      else if (verdict === 'differs') queue.fail(item, 'mismatch');
+      else if (verdict === 'adoptedDiffers') {
+        // What somebody else sent is not what they said: next time it is sent from its first byte.
+        Object.assign(item, { url: null, adopted: null, sent: 0 });
+        queue.fail(item, 'failed');
+      } else await finish(item, verdict, turn);
     } catch (error) {
       if (item.turn === turn) await meet(item, error);
     }
+  }
+
+  async function findPublished(item: Item): Promise<FileJson | null> {
+    const known = await check(contentOf(item), item.name);
+    return (known.status === 'exists' && known.file) || null;
+  }
+
+  /** By its name; what somebody else began stays theirs where the service gives no second name. */
+  async function finish(item: Item, file: FileJson, turn: number): Promise<void> {
+    const named = await giveName(file, item.name, item.adopted);
+    if (item.turn !== turn) return;
+    if (named) {
+      queue.finish(item, named, 'done');
+      return;
+    }
+    Object.assign(item, { url: null, adopted: null, sent: 0 });
+    if (item.file) transfer(item, item.file, turn);
   }
 
   /** Something stood in the way: of the line, the service, or the file. */
@@ -124,12 +170,33 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
     }
     if (item.turn !== turn) return;
     const meaning = meaningOf(known, item.url !== null);
-    if (meaning.stall === 'beginAgain') change(item, { url: null, sent: 0, fromStart: true });
+    if (meaning.stall === 'beginAgain') change(item, { url: null, adopted: null, sent: 0, fromStart: true });
     if (meaning.stall) queue.stall(item, meaning.stall, meaning.stall === 'full' ? FULL_MS : null);
     else queue.fail(item, meaning.failure, known.message);
   }
 
   return send;
+}
+
+function contentOf({ md5, sha256, size }: Item): Content {
+  return { md5: md5 ?? '', sha256, size };
+}
+
+/**
+ * The published file, where it has the item's bytes. Those that all came from here, under an MD5
+ * that the service computed of them, are known by it; where others had a hand in it, the service
+ * is asked to compute the SHA-256.
+ */
+async function compare(item: Item, file: FileJson): Promise<FileJson | 'differs' | 'adoptedDiffers'> {
+  const { md5, sha256, size } = item;
+  if (file.md5 !== md5 || file.size !== size) return 'differs';
+  const isProven = item.urlSha256 !== null && (item.adopted === null || item.adopted.isOurs);
+  if (file.sha256 !== undefined) return file.sha256 === sha256 ? file : 'adoptedDiffers';
+  if (isProven) return file;
+  const known = await check(contentOf(item));
+  const computed = await getFile(file.id);
+  const isOther = computed.sha256 === undefined ? known.status === 'exists' : computed.sha256 !== sha256;
+  return isOther ? 'adoptedDiffers' : computed;
 }
 
 /**

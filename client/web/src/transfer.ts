@@ -38,7 +38,7 @@ class OwnOrigin extends DefaultHttpStack {
 
 export function startTransfer(
   file: File,
-  about: { name: string; path: string; md5: string; url: string | null },
+  about: { name: string; path: string; md5: string; sha256: string; url: string | null },
   events: TransferEvents,
 ): Transfer {
   let ended = false;
@@ -57,7 +57,7 @@ export function startTransfer(
     retryDelays: [],
     // The queue keeps its own journal.
     storeFingerprintForResuming: false,
-    allowedMetaFields: ['filename', 'filetype', 'md5', 'relativePath'],
+    allowedMetaFields: ['filename', 'filetype', 'md5', 'sha256', 'relativePath'],
     onBeforeRequest: (sent: HttpRequest) => {
       refusal = null;
       for (const [name, value] of Object.entries(authorization())) sent.setHeader(name, value);
@@ -128,6 +128,7 @@ export function startTransfer(
       ...(/^[\w.+-]+\/[\w.+-]+$/.test(file.type) ? { filetype: file.type } : {}),
       ...(about.path === about.name ? {} : { relativePath: about.path }),
       md5: about.md5,
+      sha256: about.sha256,
     },
   });
   if (about.url !== null) uppy.setFileState(id, { tus: { uploadUrl: ownUrl(about.url) } });

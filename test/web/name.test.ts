@@ -1,0 +1,98 @@
+/** The name of the file that was chosen is the name it gets, whatever its upload was begun as. */
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { json } from '../http/support.ts';
+import { makeBytes, md5, sha256 } from '../support/bytes.ts';
+import type { RunningService } from '../support/service.ts';
+import { createUpload, patch, send } from '../support/tus.ts';
+import {
+  CRAWL,
+  choose,
+  chosen,
+  describeInBrowser,
+  openPage,
+  type Sending,
+  sentFrom,
+  startOwn,
+  startSending,
+  untilStatus,
+  upload,
+} from './support.ts';
+
+const MIB = 1024 * 1024;
+
+describeInBrowser('the name given now', () => {
+  async function filesOf(service: RunningService): Promise<string[]> {
+    const { files } = json<{ files: { name: string; type: string | null }[] }>(
+      await send('GET', `${service.url}/api/files?sort=name`),
+    );
+    return files.map(({ name, type }) => `${name} ${type}`);
+  }
+
+  /** Half of a file is sent, and the page left; then it is there again, with a copy by another name. */
+  async function interrupt({ line, big, page }: Sending): Promise<string> {
+    line.setSpeed(CRAWL);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+    line.setSpeed(Infinity);
+    const copy = join(big.path, '../final.pdf');
+    await copyFile(big.path, copy);
+    await page.goto(line.url);
+    await untilStatus(page, 'draft.txt', /^Interrupted/);
+    return copy;
+  }
+
+  test('a renamed copy goes on with what was sent, and is the one file', async () => {
+    const sending = await startSending('draft.txt', 24 * MIB, 0.2);
+    const { service, page } = sending;
+    const copy = await interrupt(sending);
+    const offsets = sentFrom(page);
+    await choose(page, copy);
+    await untilStatus(page, 'final.pdf', /^Done, verified/);
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+    // What it was begun as is done with.
+    expect(await upload(page, 'draft.txt').count()).toBe(0);
+    await page.reload();
+    await page.locator('#file-list > li').waitFor();
+    expect(await upload(page, 'draft.txt').count()).toBe(0);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+  });
+
+  test('a page that is left between the publication and the name gives it when it is there again', async () => {
+    const sending = await startSending('draft.txt', 24 * MIB, 0.2);
+    const { service, page, line } = sending;
+    const copy = await interrupt(sending);
+    await page.route('**/api/files/*', (route) =>
+      route.request().method() === 'PATCH' ? route.abort() : route.continue(),
+    );
+    const asked = page.waitForRequest(
+      (request) => request.method() === 'PATCH' && request.url().includes('/api/files'),
+    );
+    await choose(page, copy);
+    await asked;
+    expect(await filesOf(service)).toEqual(['draft.txt text/plain']);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+    await page.unroute('**/api/files/*');
+    await page.goto(line.url);
+    await untilStatus(page, 'final.pdf', /^Done, verified/);
+    expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+  });
+
+  test.each(['owner', 'off'])(
+    'what another client began keeps its name, and ours is there too: INSTANT=%s',
+    async (instant) => {
+      const service = await startOwn({ env: { INSTANT: instant } });
+      const bytes = makeBytes(3 * MIB, 95);
+      const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
+      const location = await createUpload(service.url, bytes.length, declared);
+      await patch(location, 0, bytes.subarray(0, MIB));
+      const page = await openPage(service.url);
+      await choose(page, chosen('ours.pdf', bytes));
+      await untilStatus(page, 'ours.pdf', /^Done, verified/, 60_000);
+      expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
+    },
+  );
+});

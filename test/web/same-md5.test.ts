@@ -1,0 +1,137 @@
+/** Bytes that are not what an MD5, a size or a time lets one think: the page sends what is there now. */
+import { utimes } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts';
+import { makeBytes, md5, sha256 } from '../support/bytes.ts';
+import { COLLIDING, COLLIDING_MD5 } from '../support/collision.ts';
+import { createUpload, head, patch } from '../support/tus.ts';
+import {
+  CRAWL,
+  choose,
+  chosen,
+  describeInBrowser,
+  lineTo,
+  makeFile,
+  openPage,
+  sentFrom,
+  startOwn,
+  startSending,
+  untilSent,
+  untilStatus,
+} from './support.ts';
+
+const MIB = 1024 * 1024;
+
+describeInBrowser('an equal MD5', () => {
+  test('makes nothing instant that is not the same', async () => {
+    const service = await startOwn();
+    const page = await openPage(service.url);
+    await choose(page, chosen('a.bin', COLLIDING[0]));
+    await untilStatus(page, 'a.bin', /^Done, verified/);
+    await choose(page, chosen('b.bin', COLLIDING[1]));
+    await untilStatus(page, 'b.bin', /^Done, verified/);
+    await choose(page, chosen('c.bin', COLLIDING[1]));
+    await untilStatus(page, 'c.bin', /^Instant/);
+    for (const [variant, bytes] of [
+      ['', COLLIDING[0]],
+      ['-1', COLLIDING[1]],
+    ] as const) {
+      const stored = await fetch(`${service.url}/files/${COLLIDING_MD5}${variant}`);
+      expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(bytes));
+    }
+  });
+
+  test('goes on with nothing that was begun for other bytes', async () => {
+    const suffix = makeBytes(3 * MIB, 91);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    for (const declared of [{ md5: md5(a) }, { md5: md5(a), sha256: sha256(a) }]) {
+      const service = await startOwn();
+      const location = await createUpload(service.url, a.length, { ...declared, filename: 'a.bin' });
+      await patch(location, 0, a.subarray(0, MIB));
+      const page = await openPage(service.url);
+      await choose(page, chosen('b.bin', b));
+      await untilStatus(page, 'b.bin', /^Done, verified/);
+      const stored = await fetch(`${service.url}/files/${md5(b)}`);
+      expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
+      expect((await head(location)).headers['upload-offset']).toBe(String(MIB));
+    }
+  });
+
+  test('does not stand for what someone else began and says to be the same', async () => {
+    const suffix = makeBytes(3 * MIB, 92);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    const service = await startOwn();
+    const declared = { md5: md5(b), sha256: sha256(b), filename: 'b.bin' };
+    const location = await createUpload(service.url, b.length, declared);
+    await patch(location, 0, a.subarray(0, MIB));
+    const page = await openPage(service.url);
+    await choose(page, chosen('b.bin', b));
+    await untilStatus(page, 'b.bin', /^Something went wrong/, 60_000);
+    await page.getByRole('button', { name: /^Try again/ }).click();
+    await untilStatus(page, 'b.bin', /^Done, verified/);
+    const stored = await fetch(`${service.url}/files/${md5(b)}-1`);
+    expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
+  });
+});
+
+describeInBrowser('an equal size and time', () => {
+  test('a file that is chosen again is read again', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const big = await makeFile('edition.bin', 24 * MIB);
+    await utimes(big.path, 1_700_000_000, 1_700_000_000);
+    const page = await openPage(line.url);
+    await choose(page, big.path);
+    await untilSent(page, 'edition.bin', 0.2);
+    line.setSpeed(CRAWL);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+    line.setSpeed(Infinity);
+    const next = await makeRandomFile(big.path, big.size);
+    await utimes(big.path, 1_700_000_000, 1_700_000_000);
+    await page.goto(line.url);
+    await untilStatus(page, 'edition.bin', /^Interrupted/);
+    await choose(page, big.path);
+    await untilStatus(page, 'edition.bin', /^Done, verified/);
+    expect(await digestOfUrl(`${service.url}/files/${next}`)).toMatchObject({ status: 200, md5: next });
+  });
+
+  test('what an earlier edition of the page wrote down is read again, and goes on', async () => {
+    const { service, line, big, page } = await startSending('older.bin', 24 * MIB, 0.2);
+    line.setSpeed(CRAWL);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+    line.setSpeed(Infinity);
+    // At the service's own address there is its journal; no script of the page runs at this one.
+    await page.goto(`${line.url}/healthz`);
+    await page.evaluate(`new Promise((resolve, reject) => {
+      const opening = indexedDB.open('tidemark', 1);
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction('uploads', 'readwrite');
+        const store = transaction.objectStore('uploads');
+        store.getAll().onsuccess = ({ target }) => {
+          for (const { sha256, urlSha256, adopted, ...entry } of target.result) store.put(entry, entry.id);
+        };
+        transaction.oncomplete = () => { opening.result.close(); resolve(); };
+        transaction.onabort = reject;
+      };
+    })`);
+    await page.goto(line.url);
+    await untilStatus(page, 'older.bin', /^Interrupted/);
+    const offsets = sentFrom(page);
+    await choose(page, big.path);
+    await untilStatus(page, 'older.bin', /^Done, verified/);
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+    expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ status: 200, md5: big.md5 });
+  });
+});
+
+describeInBrowser('a file that gives other than its size', () => {
+  // A browser shows no more of a file than the size it was told, so an empty one of /proc stays empty.
+  test('is refused', async () => {
+    const service = await startOwn();
+    const page = await openPage(service.url);
+    await choose(page, '/sys/kernel/uevent_seqnum');
+    await untilStatus(page, 'uevent_seqnum', /^The file changed or vanished/);
+  });
+});
