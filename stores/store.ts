@@ -91,6 +91,8 @@ export interface Commit {
    * been through, `recoverUpload` establishes the same, and before that nothing was told.
    */
   optional?: boolean;
+  /** Of a recovery: the upload is whole with these bytes, also where the catalog has no length of it. */
+  wholeSize?: number;
 }
 
 /**

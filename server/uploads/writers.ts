@@ -145,14 +145,16 @@ export function createWriters(parts: Parts): Writers {
     try {
       const found = await parts.store.recoverUpload(upload, parts.digests, signal);
       if (found) {
+        const { wholeSize, ...commit } = found;
         const committed = await parts.catalog.commitOffset({
           id,
           epoch: lease.epoch,
-          ...found,
+          ...commit,
           lastByteAt: upload.lastByteAt,
           expiresAt: parts.clock.latest() + parts.limits.uploadTtlMs,
         });
         if (!committed) throw new TidemarkError('upload_taken_over');
+        if (wholeSize !== undefined && upload.size === null) await recoverLength(id, lease, wholeSize);
         parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
       }
       settled.add(id);
@@ -165,6 +167,17 @@ export function createWriters(parts: Parts): Writers {
       }
       throw error;
     }
+  }
+
+  /** A length that was declared, and lost in a power cut. */
+  async function recoverLength(id: string, lease: Lease, size: number): Promise<void> {
+    if (!(await parts.catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
+    markLength(id, size);
+  }
+
+  function markLength(id: string, size: number): void {
+    const entry = held.get(id);
+    if (entry) entry.upload.size = size;
   }
 
   function forget(id: string): void {
@@ -188,10 +201,7 @@ export function createWriters(parts: Parts): Writers {
       const entry = held.get(id);
       if (entry) entry.lastArrivalAt = parts.clock.steady();
     },
-    markLength: (id, size) => {
-      const entry = held.get(id);
-      if (entry) entry.upload.size = size;
-    },
+    markLength,
     markComing: (id) => catching.markComing(id),
     markReading: (id, flush) => {
       const entry = held.get(id);

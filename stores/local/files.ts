@@ -7,6 +7,7 @@
 import {
   closeSync,
   constants,
+  copyFile,
   fdatasync,
   fsync,
   fstatSync,
@@ -17,6 +18,7 @@ import {
   read,
   rename,
   statSync,
+  unlink,
   writev,
 } from 'node:fs';
 import { promisify } from 'node:util';
@@ -29,6 +31,8 @@ const fdatasyncAsync = promisify(fdatasync);
 const fsyncAsync = promisify(fsync);
 const linkAsync = promisify(link);
 const renameAsync = promisify(rename);
+const unlinkAsync = promisify(unlink);
+const copyFileAsync = promisify(copyFile);
 
 /**
  * Syncs under way at once. libuv has four threads by default: were all of them
@@ -59,9 +63,49 @@ export function openFile(path: string): LocalFile {
   return localFile(openSync(path, 'r+'));
 }
 
-/** Opens a file, and makes it first if need be: that may wait for the file system's journal. */
+/**
+ * Makes a file: that may wait for the file system's journal. One that is there gives up this name, and
+ * keeps its bytes for any other it has: the entry is a new one, and the next sync of the folder counts for it.
+ */
 export async function createFile(path: string): Promise<LocalFile> {
-  return localFile(await openAsync(path, constants.O_RDWR | constants.O_CREAT, 0o600));
+  for (;;) {
+    try {
+      return localFile(await openAsync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
+    } catch (error) {
+      if (!isFsError(error, 'EEXIST')) throw error;
+      await removeFile(path);
+    }
+  }
+}
+
+/** Removes a file; whether there was one. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlinkAsync(path);
+    return true;
+  } catch (error) {
+    if (!isFsError(error, 'ENOENT')) throw error;
+    return false;
+  }
+}
+
+/** Whether both names are of one file. */
+export function isSameFile(a: string, b: string): boolean {
+  const [first, second] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return first !== undefined && second !== undefined && first.ino === second.ino && first.dev === second.dev;
+}
+
+/** Gives `path` a file of its own with the first bytes of the one it has, which keeps its other names. */
+export async function separateFile(path: string, bytes: number, copy: string): Promise<void> {
+  await copyFileAsync(path, copy);
+  const file = openFile(copy);
+  try {
+    file.truncate(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await renameAsync(copy, path);
 }
 
 function localFile(fd: number): LocalFile {
@@ -142,6 +186,22 @@ export async function linkOrRename(from: string, to: string, beforeMoving: () =>
   await beforeMoving();
   await renameAsync(from, to);
   return true;
+}
+
+/**
+ * Makes an entry anew that is there, of the same bytes. A sync of the folder that failed may have been
+ * for it: the kernel tells once, so that no later sync says anything of it.
+ *
+ * @param from - an upload's own name for the bytes; nothing is there when it was renamed to the other.
+ */
+export async function renewEntry(from: string, to: string, beforeMoving: () => Promise<void>): Promise<void> {
+  if (sizeOf(from) === undefined) {
+    await renameAsync(to, from);
+    await renameAsync(from, to);
+    return;
+  }
+  await removeFile(to);
+  if (!(await linkOrRename(from, to, beforeMoving))) throw new Error(`${to} is there again`);
 }
 
 /** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */

@@ -1,7 +1,6 @@
 /** Putting a file in the place of another, whole at every moment. */
-import { copyFile, rename, unlink } from 'node:fs/promises';
-import { isFsError } from './errors.ts';
-import { createFile, linkFile, openFile } from './files.ts';
+import { copyFile, rename } from 'node:fs/promises';
+import { createFile, linkFile, openFile, removeFile } from './files.ts';
 
 /**
  * Gives the bytes of `from` the name `to` as well, whatever has that name now. Streams that
@@ -18,15 +17,6 @@ export async function replaceFile(from: string | null, to: string, spare: string
   await rename(spare, to);
   // Of two names of one file rename(2) leaves both.
   await removeFile(spare);
-}
-
-/** Removes a file, if there is one. */
-export async function removeFile(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (!isFsError(error, 'ENOENT')) throw error;
-  }
 }
 
 /** In place of a link, where there are none. */

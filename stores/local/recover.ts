@@ -10,9 +10,7 @@ const READ_BYTES = 1024 * 1024;
  *
  * Writes go in order, one at a time, so after the death of the process alone the
  * file is whole up to its size. After a power cut it may have the size without the
- * bytes: what was not committed is then cut off. A whole file with a second name had
- * its bytes synced before it was given that name, which others may have joined since:
- * it is never cut.
+ * bytes: what was not committed is then cut off.
  *
  * @returns null when the catalog has it right.
  * @throws StoreError `missing` when committed bytes are gone.
@@ -24,24 +22,58 @@ export async function recoverFile(
   digests: DigestPool,
   signal: AbortSignal,
 ): Promise<Commit | null> {
-  const fileSize = file.size();
-  if (fileSize < upload.offset) {
-    throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - fileSize} committed bytes are gone`);
-  }
-  const isFinal = file.links() > 1 && fileSize === upload.size;
+  const fileSize = requireCommitted(file, upload);
   const sameBoot = bootId !== null && upload.bootId === bootId;
-  const end = isFinal || sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
-  if (end < fileSize && !isFinal) file.truncate(end);
+  const end = sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
+  if (end < fileSize) file.truncate(end);
 
-  const snapshot = await digestUpTo(file, upload, end, digests, signal);
+  const { snapshot } = await digestUpTo(file, upload, end, digests, signal);
   if (end === upload.offset && snapshot === upload.snapshot) return null;
   try {
     await file.sync();
   } catch (error) {
-    if (!isFinal) await cutUnsynced(file, upload.offset);
+    await cutUnsynced(file, upload.offset);
     throw error;
   }
   return { offset: end, snapshot, bootId };
+}
+
+/**
+ * The same of a file that has a second name, which may be its final one: then it is whole,
+ * also where the catalog has lost its length; its bytes were synced before it got that name, and others
+ * may have joined it since. It is read and never changed.
+ *
+ * @param isFinal - whether the file has a final name of this MD5.
+ * @returns undefined when it has none.
+ */
+export async function recoverLinked(
+  file: LocalFile,
+  upload: StoredUpload,
+  bootId: string | null,
+  digests: DigestPool,
+  isFinal: (md5: string) => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<Commit | null | undefined> {
+  const size = requireCommitted(file, upload);
+  if (upload.size !== null && upload.size !== size) return undefined;
+  const { snapshot, md5 } = await digestUpTo(file, upload, size, digests, signal);
+  if (!(await isFinal(md5))) return undefined;
+  if (size === upload.offset && size === upload.size && snapshot === upload.snapshot) return null;
+  await file.sync();
+  return { offset: size, snapshot, bootId, wholeSize: size };
+}
+
+function requireCommitted(file: LocalFile, upload: StoredUpload): number {
+  const size = file.size();
+  if (size < upload.offset) {
+    throw new StoreError('missing', `upload ${upload.id}: ${upload.offset - size} committed bytes are gone`);
+  }
+  return size;
+}
+
+interface Digested {
+  snapshot: Uint8Array;
+  md5: string;
 }
 
 /** The digest state at `end`; the upload's own snapshot when that is where it stands. */
@@ -51,13 +83,13 @@ async function digestUpTo(
   end: number,
   digests: DigestPool,
   signal: AbortSignal,
-): Promise<Uint8Array> {
+): Promise<Digested> {
   if (upload.snapshot) {
     const lane = digests.open(upload.snapshot);
     try {
       await lane.snapshot();
-      if (end === upload.offset) return upload.snapshot;
-      return await addFromFile(file, lane, upload.offset, end, signal);
+      const digested = await addFromFile(file, lane, upload.offset, end, signal);
+      return end === upload.offset ? { ...digested, snapshot: upload.snapshot } : digested;
     } catch (error) {
       // A state of another version of the digest library: the bytes are all here, hash them again.
       if (!(error instanceof SnapshotError)) throw error;
@@ -79,7 +111,7 @@ async function addFromFile(
   start: number,
   end: number,
   signal: AbortSignal,
-): Promise<Uint8Array> {
+): Promise<Digested> {
   const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - start)));
   let at = start;
   while (at < end) {
@@ -89,5 +121,6 @@ async function addFromFile(
     await lane.update([buffer.subarray(0, bytesRead)]);
     at += bytesRead;
   }
-  return lane.snapshot();
+  const [{ md5 = '' }, snapshot] = await Promise.all([lane.digests(), lane.snapshot()]);
+  return { snapshot, md5 };
 }

@@ -22,10 +22,23 @@ import {
 } from '../store.ts';
 import { readBootId } from '../boot-id.ts';
 import { isFsError, isSystemError, toStoreError } from './errors.ts';
-import { createFile, identityOf, linkFile, linkOrRename, openFile, sizeOf, syncFolder } from './files.ts';
-import { removeFile, replaceFile } from './heal.ts';
+import {
+  createFile,
+  identityOf,
+  isSameFile,
+  linkFile,
+  linkOrRename,
+  type LocalFile,
+  openFile,
+  removeFile,
+  renewEntry,
+  separateFile,
+  sizeOf,
+  syncFolder,
+} from './files.ts';
+import { replaceFile } from './heal.ts';
 import { createPlace } from './place.ts';
-import { recoverFile } from './recover.ts';
+import { recoverFile, recoverLinked } from './recover.ts';
 import { createFolderSync } from './sync.ts';
 import { appendToFile } from './write.ts';
 
@@ -36,6 +49,8 @@ const EXTENSION_PATTERN = '\\.[a-z0-9]{1,16}';
 const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
 /** Names that `keyFor` gives; whatever else is in the folder is not ours to touch. */
 const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
+/** What a service that was killed may leave beside them. No other one is at work here: the catalog is locked. */
+const LITTER = /^\.(probe|links|copy)-/;
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 const READ_BYTES = 256 * 1024;
 
@@ -107,8 +122,7 @@ class LocalStore extends FileStore implements Store {
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       // Once bytes are committed, a file that is not there is one that is lost.
-      const path = this.#unfinished(upload.id);
-      const file = upload.offset > 0 ? openFile(path) : await createFile(path);
+      const file = upload.offset > 0 ? await this.#openOwn(upload) : await createFile(this.#unfinished(upload.id));
       try {
         const place = { bootId: this.#bootId, syncFolder: this.#syncFolder, hasLinks: this.#hasLinks };
         return await appendToFile(file, source, upload, place, options);
@@ -126,13 +140,58 @@ class LocalStore extends FileStore implements Store {
         if (upload.offset === 0 || upload.offset === upload.size) return null;
         throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
       }
-      const file = openFile(path);
+      const linked = await this.#recoverLinked(upload, digests, signal);
+      if (linked !== undefined) return linked;
+      if (upload.offset === 0) {
+        // Nothing of it was told. Its entry may be one that no sync counts for: the next write makes it anew.
+        await removeFile(path);
+        return null;
+      }
+      const file = await this.#openOwn(upload);
       try {
         return await recoverFile(file, upload, this.#bootId, digests, signal);
       } finally {
         await file.close();
       }
     });
+  }
+
+  /** Undefined: the upload's file is not final. */
+  async #recoverLinked(
+    upload: StoredUpload,
+    digests: DigestPool,
+    signal: AbortSignal,
+  ): Promise<Commit | null | undefined> {
+    const file = openFile(this.#unfinished(upload.id));
+    try {
+      if (file.links() === 1) return undefined;
+      const isFinal = (md5: string): Promise<boolean> => this.#isFinal(upload.id, md5);
+      return await recoverLinked(file, upload, this.#bootId, digests, isFinal, signal);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Whether an upload's file has a final name of this MD5, of any variant and extension. */
+  async #isFinal(id: string, md5: string): Promise<boolean> {
+    for await (const { name } of await opendir(this.directory)) {
+      if (name.startsWith(md5) && FINAL.test(name) && isSameFile(this.#unfinished(id), this.#path(name))) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Opens an upload's file to write to it or to cut it: one with another name, which is final or somebody's
+   * copy of the folder (`cp -al`), is left as it is.
+   */
+  async #openOwn(upload: StoredUpload): Promise<LocalFile> {
+    const path = this.#unfinished(upload.id);
+    const file = openFile(path);
+    if (file.links() === 1) return file;
+    await file.close();
+    await separateFile(path, upload.offset, join(this.directory, `.copy-${upload.id}`));
+    await this.#syncFolder();
+    return openFile(path);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
@@ -178,13 +237,16 @@ class LocalStore extends FileStore implements Store {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
       if (sizeOf(unfinished) === undefined) {
-        // Renamed by an attempt that was cut short, where there are no links.
         if (upload.size === 0) await (await createFile(final)).close();
         else if (sizeOf(final) !== upload.size) {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
-      } else if (!(await linkOrRename(unfinished, final, this.#durable)) && !(await equalFiles(unfinished, final))) {
-        throw new StoreError('occupied', `${key} holds other bytes`);
+        // Renamed by an attempt that was cut short, where there are no links.
+        else await renewEntry(unfinished, final, this.#durable);
+      } else if (!(await linkOrRename(unfinished, final, this.#durable))) {
+        if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${key} holds other bytes`);
+        // Of an attempt that was cut short, this upload's or another's.
+        await renewEntry(unfinished, final, this.#durable);
       }
       await this.#syncFolder();
     });
@@ -231,7 +293,12 @@ class LocalStore extends FileStore implements Store {
   async removeContent(key: string): Promise<void> {
     // Streams that are open keep their descriptor and deliver to the end.
     await translated(`removing ${key}`, async () => {
-      await removeFile(this.#path(key));
+      const path = this.#path(key);
+      // Gone already, and the sync that was for it may have failed: it goes once more.
+      if (!(await removeFile(path)) && this.#syncFolder.hasFailed()) {
+        await (await createFile(path)).close();
+        await removeFile(path);
+      }
       await this.#syncFolder();
     });
   }
@@ -249,9 +316,12 @@ class LocalStore extends FileStore implements Store {
     });
   }
 
-  /** Finds out what the folder can do; to be called once, before the first upload. */
+  /** Clears up after a start that was killed, and finds out what the folder can do; once, before the first upload. */
   async prepare(): Promise<void> {
     this.#identity = identityOf(this.directory) ?? '';
+    for await (const { name } of await opendir(this.directory)) {
+      if (LITTER.test(name)) await removeFile(join(this.directory, name));
+    }
     try {
       await this.probe();
       await translated(`linking in ${this.directory}`, () => this.#tryLinks());
@@ -324,10 +394,8 @@ async function openStream(path: string, range?: ByteRange, size?: number): Promi
 }
 
 async function equalFiles(a: string, b: string): Promise<boolean> {
-  const [first, second] = [statSync(a), statSync(b)];
-  // One file under both names: linked by an attempt that was cut short.
-  if (first.ino === second.ino && first.dev === second.dev) return true;
-  if (first.size !== second.size) return false;
+  if (isSameFile(a, b)) return true;
+  if (sizeOf(a) !== sizeOf(b)) return false;
   const ours = await openStream(a);
   try {
     return await equalStreams(ours, await openStream(b));

@@ -69,9 +69,9 @@ async function append(
   let failure: Error | undefined;
   let result: Promise<Result> | undefined;
 
-  /** Before its first commit the file itself must be there after a power cut. */
+  /** With the first bytes that are committed the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
-    if (upload.snapshot === null && committed === upload.offset) await place.syncFolder();
+    if (committed === 0) await place.syncFolder();
   }
 
   async function sync(): Promise<void> {
@@ -153,8 +153,8 @@ async function append(
     if (offset > committed || upload.snapshot === null) {
       await Promise.all([
         offset > syncedTo ? sync() : undefined,
-        // Publication gives a complete file its final name and syncs the folder then.
-        complete ? undefined : syncEntry(),
+        // Publication gives a complete file its final name and syncs the folder then; a rename can be lost.
+        complete && place.hasLinks ? undefined : syncEntry(),
       ]);
       const last: Commit = { offset, snapshot, bootId: place.bootId, optional: complete && place.hasLinks };
       await options.commit(last);

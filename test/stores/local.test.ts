@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -81,13 +81,74 @@ test('keeps the bytes of an upload until it is discarded, whatever becomes of th
   await expect(store.finalize({ ...upload, id: 'another' }, 'third.txt')).rejects.toMatchObject({ code: 'missing' });
 });
 
-test('what was made final is never cut, though the power failed before that was recorded', async () => {
+const never = new AbortController().signal;
+
+test.each([
+  ['and its length is known', { size: bytes.length }],
+  ['and its length was lost, too', { size: null }],
+])('what was made final is never cut, though the power failed before that was recorded %s', async (_, row) => {
   const { store, digests } = await storeWithUpload();
-  await store.finalize(upload, 'final.txt');
-  const before = { ...upload, bootId: 'an earlier boot' };
-  const recovered = await store.recoverUpload(before, digests, new AbortController().signal);
-  expect(recovered).toMatchObject({ offset: bytes.length });
-  expect(md5(await buffer(await store.readContent('final.txt')))).toBe(md5(bytes));
+  const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
+  await store.finalize(upload, key);
+  const before = { ...upload, ...row, offset: 0, bootId: 'an earlier boot' };
+  const recovered = await store.recoverUpload(before, digests, never);
+  expect(recovered).toMatchObject({ offset: bytes.length, wholeSize: bytes.length });
+  expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
+  const again = { ...before, ...recovered, size: bytes.length };
+  expect(await store.recoverUpload(again, digests, never)).toBeNull();
+});
+
+test.each(['recovered', 'written to'])(
+  'a copy of the folder by links does not change when an upload is %s',
+  async (how) => {
+    const { store, digests, folder } = await storeWithUpload();
+    const copy = join(await mkdtemp(join(folder, 'copy-')), 'of-the-upload');
+    await link(join(folder, `tmp_${upload.id}`), copy);
+    const lane = digests.open(null);
+    await lane.update([bytes.subarray(0, 60_000)]);
+    const row = { ...upload, size: null, offset: 60_000, snapshot: await lane.snapshot(), bootId: 'an earlier boot' };
+    lane.close();
+    if (how === 'recovered') expect(await store.recoverUpload(row, digests, never)).toBeNull();
+    const written = await store.writeUpload(Readable.from([Buffer.from('other bytes')]), row, {
+      digests,
+      signal: never,
+      maxBytes: bytes.length,
+      commit: async () => undefined,
+    });
+    expect(written.offset).toBe(60_011);
+    expect(md5(await readFile(copy))).toBe(md5(bytes));
+    const now = await readFile(join(folder, `tmp_${upload.id}`));
+    expect(now.equals(Buffer.concat([bytes.subarray(0, 60_000), Buffer.from('other bytes')]))).toBe(true);
+  },
+);
+
+test('before its first commit nothing of an upload is kept, and its file is made anew', async () => {
+  const { store, digests, folder } = await storeWithUpload();
+  const path = join(folder, `tmp_${upload.id}`);
+  const { ino } = await stat(path);
+  // Another file takes the number of the first while that is open.
+  const opened = await open(path);
+  onTestFinished(() => opened.close());
+  expect(await store.recoverUpload(upload, digests, never)).toBeNull();
+  const signal = never;
+  await store.writeUpload(Readable.from([bytes]), upload, {
+    digests,
+    signal,
+    maxBytes: bytes.length,
+    commit: async () => undefined,
+  });
+  expect((await stat(path)).ino).not.toBe(ino);
+  expect(md5(await readFile(path))).toBe(md5(bytes));
+});
+
+test('what a killed start left goes with the next one; what is not its own stays', async () => {
+  const folder = await makeTempFolder();
+  const others = ['.probe', '.hidden', 'probe-1', `${md5(bytes)}.txt`];
+  for (const name of ['.probe-71', '.links-71', '.links-71-other', '.copy-an-upload', ...others]) {
+    await writeFile(join(folder, name), 'left');
+  }
+  await openLocalStore({ folder });
+  expect((await readdir(folder)).toSorted()).toEqual(others.toSorted());
 });
 
 test('a file is closed only when what was begun with it has ended', async () => {
