@@ -1,6 +1,5 @@
 /** The composition root: a Config -> a running service. The only place where parts meet. */
 import { setMaxListeners } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
@@ -8,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
-import { type Store, StoreError } from '../stores/store.ts';
+import type { Store } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
 import { bindPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
@@ -17,6 +16,7 @@ import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
+import { makeFolder } from './make-folder.ts';
 import { createProcessLocker } from './locks/process-locker.ts';
 import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
@@ -51,13 +51,23 @@ export interface Service {
   stop(): Promise<void>;
 }
 
+export interface Overrides {
+  /** The catalog and the folder of the files belong together from now on. */
+  adopt?: boolean;
+  /** False, in tests: nothing is swept, so that a request can come first. */
+  sweeps?: boolean;
+}
+
 /**
  * Opens everything and listens.
  *
- * @param options.adopt - the catalog and the folder of the files belong together from now on.
  * @throws CatalogError, StoreError or the listening error of the socket.
  */
-export async function startService(config: Config, log: Logger, { adopt = false } = {}): Promise<Service> {
+export async function startService(
+  config: Config,
+  log: Logger,
+  { adopt = false, sweeps = true }: Overrides = {},
+): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];
   async function dispose(): Promise<void> {
@@ -146,7 +156,7 @@ export async function startService(config: Config, log: Logger, { adopt = false 
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
-    const sweeping = sweeper.run();
+    const sweeping = sweeps ? sweeper.run() : undefined;
     // It ends with the store's calls at the latest, which end when the store is closed.
     opened.push(() => Promise.race([sweeping, wait(SWEEP_GRACE_MS, undefined, { ref: false })]));
 
@@ -170,26 +180,6 @@ async function originOfFiles({ download }: Config, store: Store): Promise<string
   if (download.mode !== 'redirect') return null;
   const options = { type: 'application/octet-stream', disposition: 'inline', lifeMs: download.presignTtlMs };
   return new URL(await store.addressOf('any', options)).origin;
-}
-
-/** What stands in the way of a folder, in plain words; see mkdir(2). */
-const NO_FOLDER: Record<string, string> = {
-  EEXIST: 'it is a file',
-  ENOTDIR: 'a part of its path is a file',
-  EACCES: 'there is no permission to make it',
-  EROFS: 'its file system is read-only',
-  // What Node makes of EROFS when it makes several folders at once.
-  ENOENT: 'it is not there and cannot be made; its file system may be read-only',
-  ENOSPC: 'its disk is full',
-};
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    throw new StoreError('unavailable', `the folder ${path} cannot be used: ${NO_FOLDER[code] ?? message}`, error);
-  }
 }
 
 async function checkReadiness(

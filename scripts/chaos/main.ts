@@ -5,6 +5,7 @@
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
  * cut, performed twice, performed without an answer, or answered falsely. In a storm many
  * uploads go on at once, by a plain tus client, and nothing is killed.
+ * `power` is another kind of run: see power.ts.
  * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
  * is left over in the store.
  */
@@ -18,6 +19,7 @@ import { openLine } from '../support/proxy.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
 import { observeOffsets } from './observer.ts';
+import { runPower } from './power.ts';
 import { createRandom, type Random } from './random.ts';
 import { rideStorm } from './storm.ts';
 
@@ -38,11 +40,15 @@ interface Told {
   url: string;
 }
 
+if (process.argv[2] === 'power') process.exit(await runPower(process.argv.slice(3)));
 const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
 const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
 const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
 if (rounds > MOST_ROUNDS || words.length > 1 || more.length > 0 || !groundName) {
-  process.stderr.write(`Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n`);
+  process.stderr.write(
+    `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n` +
+      '       npm run chaos -- power [cuts] [seed]\n',
+  );
   process.exit(2);
 }
 

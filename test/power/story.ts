@@ -1,0 +1,61 @@
+/** What a client of a recorded service did and was told, and when. */
+import { makeBytes, md5 } from '../support/bytes.ts';
+
+/** At a time of the recording; what begins with "-ing" was asked for then, and may have happened since. */
+export type Event = { at: number } & (
+  | { what: 'created' }
+  | { what: 'offset'; offset: number }
+  | { what: 'complete'; fileId: string }
+  | { what: 'listed'; fileId: string }
+  | { what: 'renaming' | 'renamed'; name: string }
+  | { what: 'removing' | 'removed' }
+  | { what: 'rejected' }
+);
+
+/**
+ * Whether every answer waits for what it tells to be durable: a 201, a listing, a 404 after a deletion.
+ * False: these are noted, and nobody is held to them.
+ */
+export const EVERY_ANSWER_IS_DURABLE: boolean = false;
+
+/** One upload, or one file given without a transfer. */
+export interface Story {
+  /** Of the upload, once its address was told. */
+  id: string | null;
+  name: string;
+  size: number;
+  /** Stories with the same seed and size have the same bytes. */
+  seed: number;
+  /** With its last byte it is refused, for a wrong digest. */
+  doomed: boolean;
+  events: Event[];
+}
+
+export interface Script {
+  stories: Story[];
+  /** Size of the log when all was done. */
+  end: number;
+}
+
+const made = new Map<string, Buffer>();
+
+export function bytesOf({ size, seed }: Pick<Story, 'size' | 'seed'>): Buffer {
+  const key = `${size}-${seed}`;
+  const bytes = made.get(key) ?? makeBytes(size, seed);
+  made.set(key, bytes);
+  return bytes;
+}
+
+const digests = new Map<string, string>();
+
+export function md5Of({ size, seed }: Pick<Story, 'size' | 'seed'>): string {
+  const key = `${size}-${seed}`;
+  const digest = digests.get(key) ?? md5(bytesOf({ size, seed }));
+  digests.set(key, digest);
+  return digest;
+}
+
+/** What was told before `time`; the kinds that are promises are checked by check.ts. */
+export function toldBefore(story: Story, time: number): Event[] {
+  return story.events.filter(({ at }) => at <= time);
+}
