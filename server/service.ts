@@ -51,11 +51,10 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** For tests. */
-export interface StartOptions {
+export interface Overrides {
   /** The catalog and the folder of the files belong together from now on. */
   adopt?: boolean;
-  /** False: nothing is swept, so that a request can come first. */
+  /** False, in tests: nothing is swept, so that a request can come first. */
   sweeps?: boolean;
 }
 
@@ -67,7 +66,7 @@ export interface StartOptions {
 export async function startService(
   config: Config,
   log: Logger,
-  { adopt = false, sweeps = true }: StartOptions = {},
+  { adopt = false, sweeps = true }: Overrides = {},
 ): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];

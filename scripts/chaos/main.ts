@@ -46,7 +46,8 @@ const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slic
 const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
 if (rounds > MOST_ROUNDS || words.length > 1 || more.length > 0 || !groundName) {
   process.stderr.write(
-    `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n       npm run chaos -- power [cuts] [seed]\n`,
+    `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n` +
+      '       npm run chaos -- power [cuts] [seed]\n',
   );
   process.exit(2);
 }

@@ -194,15 +194,14 @@ export async function linkOrRename(from: string, to: string, beforeMoving: () =>
  *
  * @param from - an upload's own name for the bytes; nothing is there when it was renamed to the other.
  */
-export async function renewEntry(from: string, to: string): Promise<void> {
+export async function renewEntry(from: string, to: string, beforeMoving: () => Promise<void>): Promise<void> {
   if (sizeOf(from) === undefined) {
     await renameAsync(to, from);
     await renameAsync(from, to);
     return;
   }
   await removeFile(to);
-  // Whole and durable it was when it was given that name before.
-  if (!(await linkOrRename(from, to, async () => undefined))) throw new Error(`${to} is there again`);
+  if (!(await linkOrRename(from, to, beforeMoving))) throw new Error(`${to} is there again`);
 }
 
 /** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */

@@ -50,7 +50,7 @@ const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
 /** Names that `keyFor` gives; whatever else is in the folder is not ours to touch. */
 const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
 /** What a service that was killed may leave beside them. No other one is at work here: the catalog is locked. */
-const LITTER = /^\.(probe|links|copy)-/;
+const LITTER = /^\.((probe|links|copy)-|tidemark-id-new$)/;
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 const READ_BYTES = 256 * 1024;
 
@@ -242,11 +242,11 @@ class LocalStore extends FileStore implements Store {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
         // Renamed by an attempt that was cut short, where there are no links.
-        else await renewEntry(unfinished, final);
+        else await renewEntry(unfinished, final, this.#durable);
       } else if (!(await linkOrRename(unfinished, final, this.#durable))) {
         if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${key} holds other bytes`);
         // Of an attempt that was cut short, this upload's or another's.
-        await renewEntry(unfinished, final);
+        await renewEntry(unfinished, final, this.#durable);
       }
       await this.#syncFolder();
     });
