@@ -82,7 +82,7 @@ describe('wherever the bytes are', () => {
     const client = await makeClient(service.url);
     const result = await client.run(['upload', '-q', await client.makeFile('quiet.txt', 1000)]);
     expect(result.stderr).toBe('');
-    expect(result.stdout).toMatch(/^http:\/\/\S+\/files\/[0-9a-f]{32}\.txt\n$/);
+    expect(result.stdout).toMatch(/^http:\/\/\S+\/api\/files\/[0-9a-f-]{36}\/content\n$/);
   });
 
   test('a folder needs --recursive, which takes regular files and says what it skips', async () => {
