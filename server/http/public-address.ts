@@ -6,7 +6,8 @@ import type { Config } from '../config/config.ts';
 export type AddressOf = (request: IncomingMessage) => string;
 
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-const PREFIX = /^(?:\/[\w.~-]+)+$/;
+/** A path without an empty part; slashes at its end are left out. */
+const PREFIX = /^((?:\/[\w.~-]+)+)\/*$/;
 
 /**
  * @param listening - `http://host:port` of the socket, where nothing else says more.
@@ -41,8 +42,8 @@ function readForwarded(request: IncomingMessage): string | undefined {
     /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
-  const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';
-  return `${proto.toLowerCase()}://${host}${PREFIX.test(prefix) ? prefix : ''}`;
+  const prefix = PREFIX.exec(first(request.headers['x-forwarded-prefix']) ?? '')?.[1] ?? '';
+  return `${proto.toLowerCase()}://${host}${prefix}`;
 }
 
 /** A port may be out of range, and a number no address, in what looks like a host. */
