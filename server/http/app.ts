@@ -15,6 +15,7 @@ import { crossOrigin } from './cors.ts';
 import { errorAnswers } from './errors.ts';
 import { eventsRoute } from './events.ts';
 import { formUploadRoute } from './form-upload.ts';
+import { knownHosts } from './known-hosts.ts';
 import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
@@ -55,6 +56,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(methodOverride());
   app.use(errorAnswers());
   app.use(addressing(parts));
+  app.use(knownHosts(parts.config));
   app.use(crossOrigin(parts.config.access.corsOrigins));
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));

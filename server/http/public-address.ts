@@ -1,5 +1,5 @@
 /** Where the client finds us: the base of the addresses in an answer. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import proxyaddr from 'proxy-addr';
 import type { Config } from '../config/config.ts';
 
@@ -38,12 +38,17 @@ export function createAddressOf(
 /** RFC 7239, or the X-Forwarded headers; the entry nearest to the client. */
 function readForwarded(request: IncomingMessage): string | undefined {
   const nearest = first(request.headers['forwarded']) ?? '';
-  const host =
-    /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
+  const host = forwardedHost(request.headers) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
   const prefix = PREFIX.exec(first(request.headers['x-forwarded-prefix']) ?? '')?.[1] ?? '';
   return `${proto.toLowerCase()}://${host}${prefix}`;
+}
+
+/** What a proxy says that it was called, whoever the proxy is. */
+export function forwardedHost(headers: IncomingHttpHeaders): string | undefined {
+  const nearest = first(headers['forwarded']) ?? '';
+  return /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(headers['x-forwarded-host']);
 }
 
 /** A port may be out of range, and a number no address, in what looks like a host. */

@@ -25,6 +25,7 @@ const CATALOGUE = {
   too_large:                [413, 'The file is larger than this service accepts.'],
   unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
   range_not_satisfiable:    [416, 'The range lies outside the file.'],
+  unknown_host:             [421, 'Without tokens this service does not answer to that name.'],
   upload_locked:            [423, 'Another request is writing to this upload; try again shortly.'],
   upload_taken_over:        [423, 'A newer request has taken over this upload.'],
   digest_mismatch:          [460, 'The bytes do not match the declared digest; the upload was rejected.'],

@@ -44,8 +44,7 @@ describe('an empty environment', () => {
 
   test('is what empty and blank variables give, too', () => {
     const names = 'HOST HTTP_PORT LISTEN PUBLIC_URL TRUST_PROXY STORE DATA_DIR DATABASE_URL MAX_FILE_SIZE UPLOAD_TTL';
-    const more =
-      'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ CORS_ORIGINS SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
+    const more = 'DIGESTS AUTH INSTANT PUBLIC_READ CORS_ORIGINS SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
     const variables = `${names} ${more}`.split(' ');
     for (const blank of ['', '  ']) {
       expect(parseConfig(Object.fromEntries(variables.map((name) => [name, blank])))).toEqual(parseConfig({}));
@@ -123,7 +122,7 @@ test('the catalog follows DATA_DIR, and its paths may be relative', () => {
 test('hosts are taken without brackets, and PUBLIC_URL without its last slash', () => {
   expect(parseConfig({ HOST: '[2001:db8::1]' }).host).toBe('2001:db8::1');
   expect(parseConfig({ LISTEN: '[::1]' }).listen).toBe('::1');
-  expect(parseConfig({ PUBLIC_URL: 'https://files.example.org/' })).toMatchObject({
+  expect(parseConfig({ PUBLIC_URL: 'https://files.example.org/', AUTH: 'off' })).toMatchObject({
     publicUrl: 'https://files.example.org',
     basePath: '',
   });
@@ -284,6 +283,24 @@ describe('exposure', () => {
       expect(variablesOf({ LISTEN: listen })).toEqual([]);
     },
   );
+
+  test.each([
+    ['PUBLIC_URL', 'https://files.example.org'],
+    ['TRUST_PROXY', 'loopback'],
+  ])('%s without tokens needs AUTH=off: others reach it through a proxy', (variable, value) => {
+    expect(variablesOf({ [variable]: value })).toEqual([variable]);
+    expect(problemsOf({ [variable]: value })[0]?.message).toMatch(/set AUTH_TOKENS, or AUTH=off/);
+    expect(variablesOf({ [variable]: value, AUTH: 'off' })).toEqual([]);
+    expect(variablesOf({ [variable]: value, AUTH_TOKENS: tokens })).toEqual([]);
+  });
+
+  test.each(['', '  ', '\t'])('an AUTH_TOKENS that is set to %j is no service without tokens', (value) => {
+    for (const AUTH of [undefined, 'off']) {
+      expect(problemsOf({ AUTH_TOKENS: value, AUTH })).toMatchObject([
+        { variable: 'AUTH_TOKENS', message: expect.stringContaining('is set but empty') },
+      ]);
+    }
+  });
 
   test('AUTH=off beside tokens is a contradiction', () => {
     expect(variablesOf({ AUTH: 'off', AUTH_TOKENS: tokens })).toEqual(['AUTH']);
