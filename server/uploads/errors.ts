@@ -28,6 +28,8 @@ const CATALOGUE = {
   unknown_host:             [421, 'Without tokens this service does not answer to that name.'],
   upload_locked:            [423, 'Another request is writing to this upload; try again shortly.'],
   upload_taken_over:        [423, 'A newer request has taken over this upload.'],
+  too_many_listeners:       [429, 'Too many listen to the events of this owner already; try again later.'],
+  too_many_uploads:         [429, 'This owner has too many unfinished uploads; finish or end some of them first.'],
   digest_mismatch:          [460, 'The bytes do not match the declared digest; the upload was rejected.'],
   internal:                 [500, 'Something went wrong on our side.'],
   content_damaged:          [500, 'The stored bytes of this file are gone or damaged; sending the same bytes again restores it.'],
