@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { CatalogError } from './catalog/catalog.ts';
 import { StoreError } from '../stores/store.ts';
+import type { Config } from './config/config.ts';
 import { readEnv } from './config/env.ts';
 import { parseConfig } from './config/parse.ts';
 import { ConfigError } from './config/problems.ts';
@@ -31,6 +32,11 @@ async function main(args: readonly string[]): Promise<void> {
     { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
     `tidemark listens on ${service.localUrl}`,
   );
+  if (tellsOfStrangers(config)) {
+    log.warn(
+      'DOWNLOAD=redirect: an address in the bucket tells an owner whether another one stored the same bytes before',
+    );
+  }
 
   let stopping = false;
   service.failed
@@ -59,6 +65,12 @@ async function main(args: readonly string[]): Promise<void> {
       });
     });
   }
+}
+
+/** See docs/decisions/0026-what-strangers-learn.md. */
+function tellsOfStrangers({ download, access }: Config): boolean {
+  const owners = new Set(access.tokens.map(({ owner }) => owner));
+  return download.mode === 'redirect' && owners.size > 1 && access.instant !== 'all';
 }
 
 /** What to tell whoever started it: a sentence per problem, never a stack trace. */

@@ -117,10 +117,12 @@ export async function startService(
         maxFileSizeBytes: config.maxFileSizeBytes,
         uploadTtlMs: config.uploadTtlMs,
         lockTimeoutMs: config.lockTimeoutMs,
+        maxOpenUploads: config.maxOpenUploads,
         instant: config.access.instant,
+        digests: config.digests,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
-      events: createFileEvents(),
+      events: createFileEvents(config.digests),
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };

@@ -44,6 +44,7 @@ export function parseConfig(env: Env): Config {
     database: readDatabase(read, dataDir),
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
+    maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
     download: readDownload(read),
     digests: readDigests(read),

@@ -1,6 +1,8 @@
 /** What happens to files, told to whoever listens: an owner's page shows the uploads of others as they end. */
 import { randomUUID } from 'node:crypto';
+import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
+import { withConfiguredDigests } from './shown.ts';
 
 export type FileEventKind = 'published' | 'renamed' | 'deleted';
 
@@ -41,8 +43,12 @@ interface OfOwner {
   listeners: Set<(event: FileEvent) => void>;
 }
 
-/** The events of this process: those of other nodes are not among them. */
-export function createFileEvents(): FileEvents {
+/**
+ * The events of this process: those of other nodes are not among them.
+ *
+ * @param digests - those that are computed for every file; others are not told.
+ */
+export function createFileEvents(digests: readonly DigestAlgorithm[]): FileEvents {
   const run = randomUUID().slice(0, 8);
   const owners = new Map<string, OfOwner>();
 
@@ -55,7 +61,7 @@ export function createFileEvents(): FileEvents {
   function tell(kind: FileEventKind, file: FileRecord): void {
     const { owner } = file;
     const its = of(owner);
-    const event = { id: `${run}-${++its.latest}`, kind, file };
+    const event = { id: `${run}-${++its.latest}`, kind, file: withConfiguredDigests(file, digests) };
     its.remembered.push(event);
     if (its.remembered.length > REMEMBERED) its.remembered.shift();
     for (const hear of its.listeners) hear(event);

@@ -62,8 +62,9 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
 
 /** Prepares the queries on uploads. */
 export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
-  const insert = prepare((upload: NewUpload) =>
-    db.insertInto('uploads').values({
+  // One statement: those that begin at once are counted, too.
+  const insert = prepare((upload: NewUpload & { skipped: number }) => {
+    const values = {
       id: upload.id,
       owner: upload.owner,
       state: RECEIVING,
@@ -79,8 +80,24 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       created_at: upload.createdAt,
       last_byte_at: upload.createdAt,
       expires_at: upload.expiresAt,
-    }),
-  );
+    };
+    const columns = Object.keys(values) as (keyof typeof values)[];
+    const oneTooMany = db
+      .selectFrom('uploads')
+      .select('id')
+      .where('owner', '=', upload.owner)
+      .where('state', '=', RECEIVING)
+      .limit(sql.lit(1))
+      .offset(upload.skipped);
+    return db
+      .insertInto('uploads')
+      .columns(columns)
+      .expression(
+        db
+          .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
+          .where((eb) => eb.not(eb.exists(oneTooMany))),
+      );
+  });
 
   const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
 
@@ -180,17 +197,19 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
 
   const receiving = db.selectFrom('uploads').select(RECORD).where('state', '=', RECEIVING);
 
-  const selectByMd5 = prepare((by: ReceivingQuery) =>
+  const byMd5 = (by: ReceivingQuery) =>
     receiving
       .where('md5', '=', by.md5)
-      .where('owner', '=', (eb) => eb.fn.coalesce(eb.val(by.owner), 'owner'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
       .where('offset', '>=', by.minOffset)
       .where('expires_at', '>', by.now)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(1),
+      .limit(sql.lit(1));
+  const selectByMd5 = prepare(byMd5);
+  const selectByMd5OfOwner = prepare((by: ReceivingQuery & { owner: string }) =>
+    byMd5(by).where('owner', '=', by.owner),
   );
 
   const selectExpired = prepare((by: { now: number; limit: number }) =>
@@ -222,8 +241,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   );
 
   return {
-    async createUpload(upload) {
-      await insert.changes(db, upload);
+    async createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
+      return (await insert.changes(db, { ...upload, skipped: mostOpen - 1 })) === 1;
     },
 
     findUpload(id) {
@@ -265,7 +284,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     },
 
     findReceiving(query) {
-      return selectByMd5.first(db, query);
+      const { owner } = query;
+      return owner === null ? selectByMd5.first(db, query) : selectByMd5OfOwner.first(db, { ...query, owner });
     },
 
     listExpired(now, limit) {
