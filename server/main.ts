@@ -7,6 +7,7 @@ import { readEnv } from './config/env.ts';
 import { parseConfig } from './config/parse.ts';
 import { ConfigError } from './config/problems.ts';
 import { createLog } from './log.ts';
+import { makeFilesPrivate } from './private-files.ts';
 import { startService } from './service.ts';
 
 /** sysexits(3): EX_CONFIG. */
@@ -24,6 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (unknown !== undefined) {
     throw new ConfigError([{ variable: unknown, message: 'is not known here; there is only --adopt' }]);
   }
+  makeFilesPrivate();
   const config = parseConfig(readEnv());
   if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
   const log = createLog(config.logLevel);

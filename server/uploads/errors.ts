@@ -35,6 +35,7 @@ const CATALOGUE = {
   content_damaged:          [500, 'The stored bytes of this file are gone or damaged; sending the same bytes again restores it.'],
   not_implemented:          [501, 'This is not supported.'],
   store_unavailable:        [503, 'The store cannot be reached right now; try again shortly.'],
+  too_many_connections:     [503, 'As many requests are under way as this service can serve; try again shortly.'],
   shutting_down:            [503, 'The service is shutting down; try again shortly.'],
   store_full:               [507, 'The store is full; the upload can go on once there is room.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>;

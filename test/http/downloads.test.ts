@@ -14,7 +14,7 @@ import { createUpload, patch, send } from '../support/tus.ts';
 import { putFile, type Stored } from './support.ts';
 
 const BYTES = makeBytes(100_000, 21);
-const TAG = new RegExp(`^"${md5(BYTES)}\\.\\d+"$`);
+const TAG = new RegExp(`^"${md5(BYTES)}\\.[\\w-]{16}"$`);
 
 function download(
   url: string,
