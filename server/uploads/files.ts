@@ -8,7 +8,7 @@ import { TidemarkError } from './errors.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
-import { withConfiguredDigests } from './shown.ts';
+import { createAsked, withConfiguredDigests } from './shown.ts';
 import { translated } from './translate.ts';
 
 export interface FileActions {
@@ -123,10 +123,12 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return store.addressOf(file.content.key, { ...shown, lifeMs });
   }
 
-  const told = (file: FileRecord): FileRecord => withConfiguredDigests(file, parts.limits.digests);
+  const asked = createAsked();
+  const told = (file: FileRecord): FileRecord => withConfiguredDigests(file, parts.limits.digests, asked.has);
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
     const result = await check(query);
+    if (result.status === 'exists' && query.sha256 !== undefined) asked.note(query.owner, result.content.id);
     return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
   }
 

@@ -4,15 +4,37 @@ import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
 import { formatContentName } from './names.ts';
 
+/** Answers by SHA-256 that are remembered. */
+const REMEMBERED = 10_000;
+
 /**
  * A file without the digests that the service does not compute for every file: they
  * are there where somebody, who may be another owner, has asked for this content by them.
+ *
+ * @param asked - whether it was this file's owner.
  */
-export function withConfiguredDigests(file: FileRecord, digests: readonly DigestAlgorithm[]): FileRecord {
+export function withConfiguredDigests(
+  file: FileRecord,
+  digests: readonly DigestAlgorithm[],
+  asked: (file: FileRecord) => boolean = () => false,
+): FileRecord {
   const { content } = file;
   const sha1 = digests.includes('sha1') ? content.sha1 : null;
-  const sha256 = digests.includes('sha256') ? content.sha256 : null;
+  const sha256 = digests.includes('sha256') || asked(file) ? content.sha256 : null;
   return sha1 === content.sha1 && sha256 === content.sha256 ? file : { ...file, content: { ...content, sha1, sha256 } };
+}
+
+/** Which owners were told lately that a content has the SHA-256 they asked by; a restart forgets it. */
+export function createAsked(): { note(owner: string, contentId: number): void; has(file: FileRecord): boolean } {
+  const known = new Set<string>();
+  return {
+    note(owner, contentId) {
+      known.add(`${contentId} ${owner}`);
+      const [oldest] = known;
+      if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
+    },
+    has: (file) => known.has(`${file.content.id} ${file.owner}`),
+  };
 }
 
 /**

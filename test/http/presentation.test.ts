@@ -151,7 +151,6 @@ describe('what a browser may show', () => {
   test.each([
     ['a.js', undefined],
     ['a.mjs', undefined],
-    ['a.cjs', undefined],
     ['a.bin', 'text/javascript'],
     ['a.bin', 'Application/JavaScript; charset=utf-8'],
     ['a.bin', 'application/ecmascript'],

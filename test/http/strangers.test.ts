@@ -53,7 +53,7 @@ describeOverStores((store) => {
     test('a digest that another owner has asked for is not seen', async () => {
       const bytes = makeBytes(5_000, 43);
       const mine = await putFile(service.url, bytes, { filename: 'mine.bin' }, ANNA);
-      await putFile(service.url, bytes, { filename: 'his.bin' }, BERT);
+      const his = await putFile(service.url, bytes, { filename: 'his.bin' }, BERT);
       const look = async (): Promise<unknown[]> =>
         Promise.all(
           [
@@ -73,6 +73,9 @@ describeOverStores((store) => {
       const answer = json<{ status: string }>(await send('GET', asked, { headers: BERT }));
       expect(answer.status).toBe(INSTANT === 'off' ? 'notfound' : 'exists');
       expect(await look()).toEqual(before);
+      // Who asked is told what is known by then.
+      const asker = await send('GET', `${service.url}/api/files/${his.fileId}`, { headers: BERT });
+      expect(json(asker)['sha256']).toBe(INSTANT === 'off' ? undefined : sha256(bytes));
       const renamed = await send('PATCH', `${service.url}/api/files/${mine.fileId}`, {
         headers: { ...ANNA, 'Content-Type': 'application/json' },
         body: '{"name": "other.bin"}',

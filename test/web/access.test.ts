@@ -83,7 +83,7 @@ describeInBrowser('tokens', () => {
       (await page.context().cookies(`${service.url}/files/x`)).map(({ name }) => name);
     await expect.poll(cookies).toEqual(['tidemark_ticket']);
     await page.keyboard.press('Escape');
-    await page.getByRole('button', { name: 'Forget token' }).click();
+    await page.getByRole('button', { name: 'Forget the token' }).click();
     await page.getByRole('dialog', { name: 'A token is needed' }).waitFor();
     expect(await cookies()).toEqual([]);
   });

@@ -14,7 +14,7 @@ describeInBrowser('scripts', () => {
   test('a file is neither a script, nor a module, a style or a worker of the page', async () => {
     const script = await putFile(service.url, 'self.ran = true; self.postMessage?.("ran");', { filename: 'evil.js' });
     const style = await putFile(service.url, 'body { --ran: yes }', { filename: 'evil.css' });
-    const page = await openPage(service.url);
+    const page = await openPage(service.url, {}, /^Loading the (?:script|stylesheet) '\S+\/files\//);
     await file(page, 'evil.js').waitFor();
     const outcomes = await page.evaluate(`(async () => {
       const add = (tag, properties) => new Promise((resolve) => {
