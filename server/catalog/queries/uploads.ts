@@ -2,13 +2,12 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
-import type { Catalog, NewUpload, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
+import type { Catalog, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 
 export type UploadQueries = Pick<
   Catalog,
-  | 'createUpload'
   | 'findUpload'
   | 'nextEpoch'
   | 'commitOffset'
@@ -62,43 +61,6 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
 
 /** Prepares the queries on uploads. */
 export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
-  // One statement: those that begin at once are counted, too.
-  const insert = prepare((upload: NewUpload & { skipped: number }) => {
-    const values = {
-      id: upload.id,
-      owner: upload.owner,
-      state: RECEIVING,
-      size: upload.size,
-      md5: upload.md5,
-      sha1: upload.sha1,
-      sha256: upload.sha256,
-      filename: upload.filename,
-      filetype: upload.filetype,
-      metadata: upload.metadata,
-      offset: sql.lit(0),
-      epoch: sql.lit(1),
-      created_at: upload.createdAt,
-      last_byte_at: upload.createdAt,
-      expires_at: upload.expiresAt,
-    };
-    const columns = Object.keys(values) as (keyof typeof values)[];
-    const oneTooMany = db
-      .selectFrom('uploads')
-      .select('id')
-      .where('owner', '=', upload.owner)
-      .where('state', '=', RECEIVING)
-      .limit(sql.lit(1))
-      .offset(upload.skipped);
-    return db
-      .insertInto('uploads')
-      .columns(columns)
-      .expression(
-        db
-          .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
-          .where((eb) => eb.not(eb.exists(oneTooMany))),
-      );
-  });
-
   const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
 
   const raiseEpoch = prepare((by: { id: string }) =>
@@ -241,10 +203,6 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   );
 
   return {
-    async createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
-      return (await insert.changes(db, { ...upload, skipped: mostOpen - 1 })) === 1;
-    },
-
     findUpload(id) {
       return selectById.first(db, { id });
     },
