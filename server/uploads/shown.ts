@@ -24,7 +24,7 @@ export function withConfiguredDigests(
   return sha1 === content.sha1 && sha256 === content.sha256 ? file : { ...file, content: { ...content, sha1, sha256 } };
 }
 
-/** Which owners were told lately that a content has the SHA-256 they asked by; a restart forgets it. */
+/** Which owners have lately had the SHA-256 of a content of theirs compared; a restart forgets it. */
 export function createAsked(): { note(owner: string, contentId: number): void; has(file: FileRecord): boolean } {
   const known = new Set<string>();
   return {
