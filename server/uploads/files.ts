@@ -124,7 +124,8 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   }
 
   const asked = createAsked();
-  const told = (file: FileRecord): FileRecord => withConfiguredDigests(file, parts.limits.digests, asked.has);
+  const told = (file: FileRecord): FileRecord =>
+    withConfiguredDigests(file, parts.limits.digests, (of) => asked.has(of));
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
     const result = await check(query);

@@ -176,9 +176,10 @@ describe('what a browser may show', () => {
         const policyOf = async (address: string): Promise<unknown> =>
           (await send('GET', address)).headers['cross-origin-resource-policy'];
         expect(await policyOf(url)).toBe(policy);
+        expect(await policyOf(`${on.url}/files/${md5(Buffer.from('to embed'))}`)).toBe(policy);
         for (const other of [
           upload,
-          `${on.url}/file/download?filehash=${url.slice(-36, -4)}`,
+          `${on.url}/file/download?filehash=${md5(Buffer.from('to embed'))}`,
           `${on.url}/api/files/${fileId}`,
         ]) {
           expect(await policyOf(other), other).toBe('same-origin');

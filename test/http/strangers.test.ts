@@ -27,6 +27,7 @@ describeOverStores((store) => {
       for (const [index, content] of [makeBytes(99, seed), bytes, bytes, makeBytes(99, seed + 1)].entries()) {
         const { url, fileId } = await putFile(service.url, content, { filename: `${index}.bin` }, ANNA);
         tags.push(await tagOf(url));
+        expect(await tagOf(`${service.url}/files/${md5(content)}`)).toBe(tags.at(-1));
         await send('DELETE', `${service.url}/api/files/${fileId}`, { headers: ANNA });
       }
       return tags;
@@ -46,7 +47,8 @@ describeOverStores((store) => {
       }
       const mine = await putFile(service.url, here, { filename: 'mine.bin' }, ANNA);
       expect(await tagOf(mine.url)).toBe(await tagOf(mine.url));
-      const berts = await send('HEAD', mine.url, { headers: BERT });
+      const berts = await send('HEAD', `${service.url}/files/${md5(here)}`, { headers: BERT });
+      expect(berts.status).toBe(200);
       expect(berts.headers.etag).not.toBe(await tagOf(mine.url));
     });
 

@@ -80,8 +80,8 @@ describeInBrowser('tokens', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'Preview annas.png' }).click();
     const cookies = async (): Promise<string[]> =>
-      (await page.context().cookies(`${service.url}/files/x`)).map(({ name }) => name);
-    await expect.poll(cookies).toEqual(['tidemark_ticket']);
+      (await page.context().cookies([`${service.url}/files/x`, `${service.url}/api/files/x`])).map(({ name }) => name);
+    await expect.poll(cookies).toEqual(['tidemark_ticket', 'tidemark_ticket']);
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Forget the token' }).click();
     await page.getByRole('dialog', { name: 'A token is needed' }).waitFor();
