@@ -74,8 +74,12 @@ describe.runIf(process.platform === 'linux')('with 512 descriptors', () => {
     }
     expect(running.destroyed).toBe(false);
     running.write('done');
-    await until('it is complete', async () => (await head(location)).headers['upload-offset'] === '8');
-    await until('it is logged', async () => output.includes('as many connections as the limit of open files allows'));
+    await until('it is complete', async () => (await head(location)).headers['upload-offset'] === '8', 30_000);
+    await until(
+      'it is logged',
+      async () => output.includes('as many connections as the limit of open files allows'),
+      30_000,
+    );
     const told = output.split('\n').filter((line) => line.includes('as many connections'));
     expect(told).toHaveLength(1);
     expect(JSON.parse(told[0] ?? '')).toMatchObject({ level: 40, mostRequests: MOST_REQUESTS });
@@ -87,11 +91,11 @@ describe.runIf(process.platform === 'linux')('with 512 descriptors', () => {
     for (let index = 0; index < MOST_REQUESTS; index++) locations.push(await createUpload(url, 8));
     const running = await Promise.all(locations.map((location) => openPatch(location, 8)));
     const ask = () => send('GET', `${url}/api/files?limit=1`);
-    await until('all are under way', async () => (await ask()).status === 503);
+    await until('all are under way', async () => (await ask()).status === 503, 30_000);
     const refused = await ask();
     expect([refused.status, refused.code, refused.headers['retry-after']]).toEqual([503, 'too_many_connections', '5']);
     running[0]?.write('done');
-    await until('there is room', async () => (await ask()).status === 200);
+    await until('there is room', async () => (await ask()).status === 200, 30_000);
     expect(running.every((socket) => !socket.destroyed)).toBe(true);
     for (const socket of sockets) socket.destroy();
   });
