@@ -1,6 +1,7 @@
 /** The service's log: JSON lines on stdout. */
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
+import { openLineOutput } from './log-output.ts';
 
 /** Keys whose values never reach the log, in lower case. */
 const SECRET_KEYS = new Set([
@@ -37,12 +38,14 @@ export function createLog(level: Config['logLevel'], target: DestinationStream =
   );
 }
 
-/** A log that cannot be written (its disk is full, its reader gone) must not take the service with it. */
+/** A log that cannot be written (its disk is full, its reader gone or asleep) must not take the service with it. */
 function openStdout(): DestinationStream {
-  // What cannot be written is kept for later, within a limit.
-  const stdout = pino.destination({ dest: 1, sync: true, maxLength: 1024 * 1024 });
-  stdout.on('error', () => undefined);
-  return stdout;
+  const output = openLineOutput(1, (dropped) => {
+    const line = { level: pino.levels.values['warn'], time: new Date().toISOString(), dropped };
+    return `${JSON.stringify({ ...line, msg: 'lines of this log were dropped: they could not be written' })}\n`;
+  });
+  process.on('exit', () => output.end());
+  return output;
 }
 
 /**

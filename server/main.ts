@@ -2,10 +2,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { CatalogError } from './catalog/catalog.ts';
 import { StoreError } from '../stores/store.ts';
+import type { Config } from './config/config.ts';
 import { readEnv } from './config/env.ts';
 import { parseConfig } from './config/parse.ts';
 import { ConfigError } from './config/problems.ts';
 import { createLog } from './log.ts';
+import { makeFilesPrivate } from './private-files.ts';
 import { startService } from './service.ts';
 
 /** sysexits(3): EX_CONFIG. */
@@ -23,6 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (unknown !== undefined) {
     throw new ConfigError([{ variable: unknown, message: 'is not known here; there is only --adopt' }]);
   }
+  makeFilesPrivate();
   const config = parseConfig(readEnv());
   if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
   const log = createLog(config.logLevel);
@@ -31,6 +34,11 @@ async function main(args: readonly string[]): Promise<void> {
     { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
     `tidemark listens on ${service.localUrl}`,
   );
+  if (tellsOfStrangers(config)) {
+    log.warn(
+      'DOWNLOAD=redirect: an address in the bucket tells an owner whether another one stored the same bytes before',
+    );
+  }
 
   let stopping = false;
   service.failed
@@ -59,6 +67,12 @@ async function main(args: readonly string[]): Promise<void> {
       });
     });
   }
+}
+
+/** See docs/decisions/0026-what-strangers-learn.md. */
+function tellsOfStrangers({ download, access }: Config): boolean {
+  const owners = new Set(access.tokens.map(({ owner }) => owner));
+  return download.mode === 'redirect' && owners.size > 1 && access.instant !== 'all';
 }
 
 /** What to tell whoever started it: a sentence per problem, never a stack trace. */

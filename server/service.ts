@@ -14,6 +14,7 @@ import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
+import { countAffordableRequests, createConnections } from './http/connections.ts';
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
 import { makeFolder } from './make-folder.ts';
@@ -27,6 +28,7 @@ import { TidemarkError } from './uploads/errors.ts';
 import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
+import { tighten } from './private-files.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createSweeper } from './uploads/sweep.ts';
 import { createUploads } from './uploads/uploads.ts';
@@ -81,6 +83,7 @@ export async function startService(
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
+    await tighten(config.dataDir, config.database.file, log);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
     const catalog = await openSqliteCatalog({
@@ -117,10 +120,12 @@ export async function startService(
         maxFileSizeBytes: config.maxFileSizeBytes,
         uploadTtlMs: config.uploadTtlMs,
         lockTimeoutMs: config.lockTimeoutMs,
+        maxOpenUploads: config.maxOpenUploads,
         instant: config.access.instant,
+        digests: config.digests,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
-      events: createFileEvents(),
+      events: createFileEvents(config.digests),
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };
@@ -152,7 +157,12 @@ export async function startService(
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
-    const server = createHttpServer({ answer: app.callback(), idleTimeoutMs: config.idleTimeoutMs, log });
+    const server = createHttpServer({
+      answer: app.callback(),
+      idleTimeoutMs: config.idleTimeoutMs,
+      connections: createConnections(await countAffordableRequests(), log),
+      log,
+    });
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;

@@ -82,11 +82,13 @@ export function fileIdOf(answer: Answer | null): string | null {
 async function compareSha256(context: Context, file: RemoteFile, expected: Expected): Promise<void> {
   const { service, signal } = context;
   const { name, md5, sha256, size } = expected;
-  const { status } = await ask(context, name, () => service.check({ md5, sha256, size }, signal));
+  const answer = await ask(context, name, () => service.check({ md5, sha256, size }, signal));
+  if (answer.status === 'exists' && answer.file?.id === file.id) return;
+  // Of another file of the same content; who has asked is told the digest.
   const computed = await ask(context, name, () => service.file(file.id, signal));
   if (!isSame(computed, expected)) throw differs(computed, expected);
   // Found, and by another content than that of this file.
-  if (computed.sha256 === undefined && status === 'exists') throw differs(computed, expected);
+  if (computed.sha256 === undefined && answer.status === 'exists') throw differs(computed, expected);
 }
 
 function nullWhenMissing(error: unknown): null {

@@ -186,8 +186,12 @@ export type MetaKey = 'clock' | 'place';
 
 export interface Catalog {
   // -- uploads ------------------------------------------------------------
-  /** Records a new upload: receiving, offset 0, epoch 1. */
-  createUpload(upload: NewUpload): Promise<void>;
+  /**
+   * Records a new upload: receiving, offset 0, epoch 1.
+   *
+   * @param mostOpen - false, and nothing is recorded, where the owner has as many that are receiving.
+   */
+  createUpload(upload: NewUpload, mostOpen?: number): Promise<boolean>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** Raises the upload's epoch and returns the new one; undefined when there is no such upload. */
   nextEpoch(id: string): Promise<number | undefined>;

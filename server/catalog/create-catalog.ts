@@ -1,6 +1,7 @@
 /** Puts a catalog together from the queries that both dialects share. */
 import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
+import { createBeginUpload } from './queries/begin-upload.ts';
 import { createContentQueries } from './queries/contents.ts';
 import { createFileQueries } from './queries/files.ts';
 import { createListFiles } from './queries/list-files.ts';
@@ -15,6 +16,7 @@ export type DialectMethods = Pick<Catalog, 'durable' | 'ping' | 'close'>;
 /** The catalog in the database behind `db`, whose driver translates its errors. */
 export function createCatalog(db: Kysely<Tables>, dialect: DialectMethods): Catalog {
   return {
+    ...createBeginUpload(db),
     ...createUploadQueries(db),
     ...createContentQueries(db),
     ...createPublish(db),

@@ -23,6 +23,8 @@ export interface Config {
   dataDir: string;
   /** Largest file in bytes (`MAX_FILE_SIZE`); null: no limit. */
   maxFileSizeBytes: number | null;
+  /** Unfinished uploads of one owner (`MAX_OPEN_UPLOADS`). */
+  maxOpenUploads: number;
   /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
   download: DownloadConfig;

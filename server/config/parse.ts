@@ -19,7 +19,7 @@ const LONGEST_TTL = '3650d';
 const LONGEST_PRESIGN_TTL = '7d';
 
 /**
- * @param env - variables by name; an empty one counts as not set.
+ * @param env - variables by name; an empty one counts as not set, but for AUTH_TOKENS.
  * @throws ConfigError with every problem there is.
  */
 export function parseConfig(env: Env): Config {
@@ -29,6 +29,9 @@ export function parseConfig(env: Env): Config {
   const dataDir = resolve(read.text('DATA_DIR', './data'));
   const publicUrl = readPublicUrl(read);
   const tokensText = read.optional('AUTH_TOKENS');
+  if (tokensText === undefined && env['AUTH_TOKENS'] !== undefined) {
+    read.problem('AUTH_TOKENS', 'is set but empty, which would let anyone in: give it name:secret pairs, or unset it');
+  }
   const tokens = tokensText ? parseTokens(tokensText, (message) => read.problem('AUTH_TOKENS', message)) : [];
   const config: Config = {
     listen: readHost(read, 'LISTEN', 'the port belongs in HTTP_PORT') ?? '127.0.0.1',
@@ -41,6 +44,7 @@ export function parseConfig(env: Env): Config {
     database: readDatabase(read, dataDir),
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
+    maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
     download: readDownload(read),
     digests: readDigests(read),
@@ -145,12 +149,16 @@ function checkAccess(config: Config, tokensGiven: boolean, read: Reader): void {
   const auth = read.optional('AUTH')?.toLowerCase();
   if (auth !== undefined && auth !== 'off') read.problem('AUTH', `must be off or not set, not ${quote(auth)}`);
   if (auth === 'off' && tokensGiven) read.problem('AUTH', 'is off although AUTH_TOKENS is set: unset one of them');
-  if (!isLoopback(config.listen) && !tokensGiven && auth !== 'off') {
-    read.problem(
-      'LISTEN',
-      `${config.listen} can be reached from other machines: set AUTH_TOKENS, or AUTH=off to let anyone in`,
-    );
+  if (tokensGiven || auth === 'off') return;
+  const remedy = 'set AUTH_TOKENS, or AUTH=off to let anyone in';
+  if (!isLoopback(config.listen)) {
+    read.problem('LISTEN', `${config.listen} can be reached from other machines: ${remedy}`);
   }
+  // A proxy in front of it lets others reach it whatever it listens on.
+  if (config.publicUrl !== null) read.problem('PUBLIC_URL', `says that others reach the service: ${remedy}`);
+  const { trustProxy } = config;
+  if (trustProxy.length > 0 && trustProxy.every(isProxyRange))
+    read.problem('TRUST_PROXY', `says that others reach the service: ${remedy}`);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -17,6 +17,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${USAGE}\n`);
     return EXIT.usage;
   }
+  // What it makes, the service takes over.
+  process.umask(0o077);
   const report = createReport(args.includes('--json'), (line) => process.stdout.write(`${line}\n`));
   const interruption = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

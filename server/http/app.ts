@@ -14,14 +14,16 @@ import { addContentRoutes } from './contents.ts';
 import { crossOrigin } from './cors.ts';
 import { errorAnswers } from './errors.ts';
 import { eventsRoute } from './events.ts';
+import { isFileAddress } from './file-addresses.ts';
 import { formUploadRoute } from './form-upload.ts';
+import { knownHosts } from './known-hosts.ts';
 import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import type { Handler, RequestState } from './state.ts';
-import { ticketRoute } from './tickets.ts';
+import { endTicketRoute, ticketRoute } from './tickets.ts';
 import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
@@ -55,6 +57,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(methodOverride());
   app.use(errorAnswers());
   app.use(addressing(parts));
+  app.use(knownHosts(parts.config));
   app.use(crossOrigin(parts.config.access.corsOrigins));
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
@@ -85,6 +88,7 @@ function createRoutes(parts: AppParts): Router<RequestState> {
   addFileRoutes(router, parts.files);
   router.get('/api/events', eventsRoute(parts));
   router.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
+  router.delete('/api/ticket', endTicketRoute);
   for (const path of ['/', '/file/upload']) router.get(path, (ctx) => parts.web.sendPage(ctx));
   router.get('/assets/:name', (ctx) => parts.web.sendAsset(ctx, ctx.params['name'] ?? ''));
   addOlderRoutes(router, parts);
@@ -104,9 +108,13 @@ function unmounted(basePath: string): Handler {
 /** What every answer says, and under which address the client sees us. */
 function addressing(parts: AppParts): Handler {
   const addressOf = createAddressOf(parts.config, parts.listening);
+  const { access } = parts.config;
   return async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     ctx.set('Referrer-Policy', 'no-referrer');
+    // Pages of elsewhere embed nothing (Fetch, "cross-origin resource policy"), but for files that are open to all.
+    const isOpen = access.publicRead && isFileAddress(ctx.path);
+    ctx.set('Cross-Origin-Resource-Policy', isOpen ? 'cross-origin' : 'same-origin');
     ctx.state.baseUrl = addressOf(ctx.req);
     // tus 1.0.0, "Tus-Resumable": on every answer, whoever refuses.
     if (/^\/uploads(?:\/|$)/.test(ctx.path)) ctx.set('Tus-Resumable', parts.tusVersion);

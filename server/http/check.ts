@@ -1,5 +1,6 @@
 /** GET /check: is it here already? */
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
+import { TidemarkError } from '../uploads/errors.ts';
 import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
 import { describeFile, type FileJson } from './file-json.ts';
 import { param, requiredParam } from './query.ts';
@@ -22,17 +23,29 @@ export function checkRoute(files: Files): Handler {
     const size = param(ctx, 'size');
     const sha256 = param(ctx, 'sha256');
     const filename = param(ctx, 'filename');
+    // HEAD asks only: nothing is given to anyone by it.
+    const makesFile = filename !== undefined && ctx.method === 'GET';
+    if (makesFile) refuseForeignPages(ctx);
     const result = await files.check({
       owner: ctx.state.owner,
       md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
       ...(size !== undefined ? { size: checkSize(size, 'size') } : {}),
       ...(sha256 !== undefined ? { sha256: checkDigest(sha256, 'sha256', 'sha256') } : {}),
-      // HEAD asks only: nothing is given to anyone by it.
-      ...(filename !== undefined && ctx.method === 'GET' ? { filename } : {}),
+      ...(makesFile ? { filename } : {}),
     });
     ctx.set('Cache-Control', 'no-store');
     ctx.body = describeCheck(ctx, result);
   };
+}
+
+/** A page of elsewhere sends a GET by an `<img>`, without an Origin; browsers say where it comes from (Fetch Metadata). */
+function refuseForeignPages(ctx: Ctx): void {
+  const from = ctx.get('Sec-Fetch-Site');
+  if (from === '' || from === 'same-origin' || from === 'none') return;
+  throw new TidemarkError('origin_not_allowed', {
+    field: 'Sec-Fetch-Site',
+    message: 'With filename, which makes a file, only the pages of the service itself may ask. Ask without filename.',
+  });
 }
 
 export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {

@@ -4,6 +4,9 @@ import contentDisposition from 'content-disposition';
 /** Types that cannot run script; everything else is saved, not shown. A browser takes any `+xml` for XML, which can. */
 const SHOWN = /^(?!.*\+xml$)(?:image\/(?!svg)[\w.+-]+|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf|text\/plain)$/;
 
+/** MIME Sniffing Standard, "JavaScript MIME type": the only types that a browser runs as script under nosniff. */
+const SCRIPT = /^(?:application|text)\/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0-5])?$/;
+
 /** No script, no request to anywhere; what the browser's own viewers need. */
 const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";
 const CSP_SAVED = "default-src 'none'; sandbox";
@@ -26,10 +29,15 @@ export function present(name: string, type: string | null, save: boolean): Prese
   const essence = (type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   const isShown = SHOWN.test(essence) && !save;
   return {
-    type: essence === 'text/plain' ? 'text/plain; charset=utf-8' : (type ?? 'application/octet-stream'),
+    type: typeToSend(essence, type),
     disposition: contentDisposition(name, { type: isShown ? 'inline' : 'attachment', fallback: inAscii(name) }),
     isShown,
   };
+}
+
+function typeToSend(essence: string, type: string | null): string {
+  if (essence === 'text/plain') return 'text/plain; charset=utf-8';
+  return type === null || SCRIPT.test(essence) ? 'application/octet-stream' : type;
 }
 
 /** The headers that make a file harmless whatever it holds. */

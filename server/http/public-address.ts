@@ -1,12 +1,13 @@
 /** Where the client finds us: the base of the addresses in an answer. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import proxyaddr from 'proxy-addr';
 import type { Config } from '../config/config.ts';
 
 export type AddressOf = (request: IncomingMessage) => string;
 
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-const PREFIX = /^(?:\/[\w.~-]+)+$/;
+/** A path without an empty part; slashes at its end are left out. */
+const PREFIX = /^((?:\/[\w.~-]+)+)\/*$/;
 
 /**
  * @param listening - `http://host:port` of the socket, where nothing else says more.
@@ -37,12 +38,17 @@ export function createAddressOf(
 /** RFC 7239, or the X-Forwarded headers; the entry nearest to the client. */
 function readForwarded(request: IncomingMessage): string | undefined {
   const nearest = first(request.headers['forwarded']) ?? '';
-  const host =
-    /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-host']) ?? request.headers.host;
+  const host = forwardedHost(request.headers) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
-  const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';
-  return `${proto.toLowerCase()}://${host}${PREFIX.test(prefix) ? prefix : ''}`;
+  const prefix = PREFIX.exec(first(request.headers['x-forwarded-prefix']) ?? '')?.[1] ?? '';
+  return `${proto.toLowerCase()}://${host}${prefix}`;
+}
+
+/** What a proxy says that it was called, whoever the proxy is. */
+export function forwardedHost(headers: IncomingHttpHeaders): string | undefined {
+  const nearest = first(headers['forwarded']) ?? '';
+  return /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(headers['x-forwarded-host']);
 }
 
 /** A port may be out of range, and a number no address, in what looks like a host. */

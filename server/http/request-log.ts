@@ -5,6 +5,9 @@ import type { Logger } from 'pino';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Ctx, Handler } from './state.ts';
 
+/** What supervisors and load balancers ask. */
+const PROBES = new Set(['/healthz', '/readyz']);
+
 /** Gives each request an id, kept from a proxy's X-Request-Id where that is sane, and logs it. */
 export function requestLog(log: Logger): Handler {
   /** What a kept connection had read and written when its last request ended: a request's head is read before this runs. */
@@ -57,5 +60,7 @@ function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
   };
   // The cause of what is our side's fault; a client that went away is nobody's.
   if (ours) state.log.warn({ ...line, err: failure }, 'request');
+  // Asked every few seconds for as long as the service runs; one that is not well is told of.
+  else if (PROBES.has(ctx.path) && res.statusCode < 400) state.log.debug(line, 'request');
   else state.log.info(line, 'request');
 }

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
-import { formatContentName } from '../uploads/names.ts';
+import { tagOf } from '../uploads/shown.ts';
 import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import type { Ctx } from './state.ts';
@@ -25,8 +25,7 @@ export async function sendFile(
   options: { save: boolean; shared: boolean },
 ): Promise<void> {
   const { size } = file.content;
-  // The id: an address names other bytes once its content is gone and another one with its MD5 is published.
-  const etag = `"${formatContentName(file.content)}.${file.content.id}"`;
+  const etag = tagOf(file);
   const modifiedAt = new Date(file.uploadedAt);
   const presentation = present(file.name, file.type, options.save);
   ctx.set({

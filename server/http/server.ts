@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { TidemarkError } from '../uploads/errors.ts';
+import type { Connections } from './connections.ts';
 import { describeRefusal } from './errors.ts';
 import { MAX_HEADER_BYTES } from './limits.ts';
 import { readTarget } from './target.ts';
@@ -17,6 +18,7 @@ export interface HttpServerParts {
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** How long nothing may move on a connection while it is the client's turn. */
   idleTimeoutMs: number;
+  connections: Connections;
   log: Logger;
 }
 
@@ -25,7 +27,7 @@ interface Exchange {
   response: ServerResponse;
 }
 
-export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts): Server {
+export function createHttpServer({ answer, idleTimeoutMs, connections, log }: HttpServerParts): Server {
   /** The latest request of each connection, until it is answered. */
   const running = new WeakMap<Socket, Exchange>();
 
@@ -38,6 +40,11 @@ export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts
       response.once('close', () => {
         if (running.get(socket) === exchange) running.delete(socket);
       });
+      const tooMany = connections.begin(socket, response);
+      if (tooMany) {
+        refuse(response, tooMany);
+        return;
+      }
       const target = readTarget(request.url ?? '');
       if (!target) {
         const refusal = new TidemarkError('invalid_request', { message: 'The request target is not valid.' });
@@ -53,6 +60,7 @@ export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts
       });
     },
   );
+  connections.watch(server);
   // Uploads may last for days, connections on which nothing moves may not.
   server.requestTimeout = 0;
   server.headersTimeout = 60_000;
@@ -112,6 +120,7 @@ function refuse(response: ServerResponse, refusal: TidemarkError): void {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
+    ...refusal.headers,
     Connection: 'close',
   });
   response.end(body);

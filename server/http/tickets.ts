@@ -20,23 +20,28 @@ export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>):
     ctx.set('Cache-Control', 'no-store');
     const token = access.tokens.find(({ owner }) => owner === ctx.state.owner);
     if (token) {
-      const { protocol, pathname } = new URL(ctx.state.baseUrl);
       const expiresAt = Math.floor(clock.latest() / 1000) + LIFE_S;
-      const attributes = [
-        `Max-Age=${LIFE_S}`,
-        'HttpOnly',
-        'SameSite=Strict',
-        ...(protocol === 'https:' ? ['Secure'] : []),
-      ].join('; ');
-      const ticket = `${COOKIE}=${writeTicket(token, expiresAt)}`;
-      const base = pathname.replace(/\/$/, '');
-      ctx.set(
-        'Set-Cookie',
-        PATHS.map((path) => `${ticket}; Path=${base}${path}; ${attributes}`),
-      );
+      ctx.set('Set-Cookie', cookies(ctx, writeTicket(token, expiresAt), LIFE_S));
     }
     ctx.body = { expiresInSeconds: token ? LIFE_S : null };
   };
+}
+
+/** DELETE /api/ticket: the browser is to forget it. Only this can: script has no access to the cookies. */
+export function endTicketRoute(ctx: Ctx): void {
+  ctx.set('Cache-Control', 'no-store');
+  ctx.set('Set-Cookie', cookies(ctx, '', 0));
+  ctx.status = 204;
+}
+
+/** One for each path. */
+function cookies(ctx: Ctx, value: string, lifeSeconds: number): string[] {
+  const { protocol, pathname } = new URL(ctx.state.baseUrl);
+  const base = pathname.replace(/\/$/, '');
+  const secure = protocol === 'https:' ? '; Secure' : '';
+  return PATHS.map(
+    (path) => `${COOKIE}=${value}; Path=${base}${path}; Max-Age=${lifeSeconds}; HttpOnly; SameSite=Strict${secure}`,
+  );
 }
 
 /** Whose ticket the request carries, where it may be used. */

@@ -1,4 +1,5 @@
 /** The page and its assets, as the build has left them: in memory, with their compressed forms. */
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
@@ -17,16 +18,19 @@ export interface WebPage {
 
 /**
  * Nothing from elsewhere, nothing inline. A PDF is shown in a frame, by the browser's own viewer.
+ * Scripts and styles are those that the page itself names, by a nonce: 'self' would let files of
+ * somebody be one, and a path needs the host's public name, which not every proxy tells.
  *
  * @param filesOrigin - where files are sent to, when not to the service itself: previews come from there.
  */
-function policyOfPage(filesOrigin: string | null): string {
+function policyOfPage(filesOrigin: string | null, nonce: string): string {
   const files = filesOrigin === null ? "'self'" : `'self' ${filesOrigin}`;
   return [
     "default-src 'none'",
-    "script-src 'self'",
+    `script-src 'nonce-${nonce}'`,
+    // One that digests; files are never sent as script (disposition.ts).
     "worker-src 'self'",
-    "style-src 'self'",
+    `style-src 'nonce-${nonce}'`,
     "connect-src 'self'",
     `img-src ${files}`,
     `media-src ${files}`,
@@ -38,10 +42,7 @@ function policyOfPage(filesOrigin: string | null): string {
 }
 
 /** A worker's own policy counts, not that of its page (CSP 3, section 4.2.2); it digests in WebAssembly. */
-const CSP_ASSET = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'";
-
-/** Prefixes whose page is kept: one, but for proxies that mount the service in several places. */
-const KEPT_PAGES = 8;
+const CSP_ASSET = "default-src 'none'; script-src 'wasm-unsafe-eval'";
 
 /**
  * @param folder - where Vite has put index.html and assets/, each asset beside its `.br` and `.gz`.
@@ -49,28 +50,25 @@ const KEPT_PAGES = 8;
  * @returns a page that is not there where nothing was built.
  */
 export async function loadWebPage(folder: string, filesOrigin: string | null): Promise<WebPage> {
-  const policy = policyOfPage(filesOrigin);
   const [html, assets] = await Promise.all([
     readFile(join(folder, 'index.html'), 'utf8').catch(() => undefined),
     loadAssets(join(folder, 'assets')),
   ]);
-  const pages = new Map<string, Forms>();
 
-  function pageFor(prefix: string): Forms {
+  function pageFor(prefix: string, nonce: string): string {
     if (html === undefined) throw new TidemarkError('not_found', { message: 'The page is not built: npm run build.' });
-    const known = pages.get(prefix);
-    if (known) return known;
-    const made = compressed(Buffer.from(html.replaceAll('="./', `="${escaped(prefix)}/`)));
-    if (pages.size >= KEPT_PAGES) pages.clear();
-    pages.set(prefix, made);
-    return made;
+    return html
+      .replaceAll('="./', `="${escaped(prefix)}/`)
+      .replaceAll(/<(?:script|link rel="stylesheet")/g, `$& nonce="${nonce}"`);
   }
 
   return {
     sendPage: (ctx) => {
-      const forms = pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''));
+      // Another one each time: who has seen one page knows nothing of the next.
+      const nonce = randomBytes(16).toString('base64');
+      const forms = compressed(Buffer.from(pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''), nonce)));
       ctx.set({
-        'Content-Security-Policy': policy,
+        'Content-Security-Policy': policyOfPage(filesOrigin, nonce),
         // With 'no-referrer' a browser would send the form as of the origin 'null' (Fetch, "append a request Origin header").
         'Referrer-Policy': 'same-origin',
         'Cross-Origin-Opener-Policy': 'same-origin',
@@ -114,8 +112,14 @@ async function loadAssets(folder: string): Promise<Map<string, Forms>> {
   return new Map(await Promise.all(entries));
 }
 
+/** A few kilobytes, at each request: half a millisecond. */
 function compressed(identity: Buffer): Forms {
-  const br = brotliCompressSync(identity, { params: { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT } });
+  const br = brotliCompressSync(identity, {
+    params: {
+      [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
+      [constants.BROTLI_PARAM_QUALITY]: 5,
+    },
+  });
   return { identity, br, gzip: gzipSync(identity) };
 }
 

@@ -1,11 +1,13 @@
 /** What happens to files, told to whoever listens: an owner's page shows the uploads of others as they end. */
 import { randomUUID } from 'node:crypto';
+import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
+import { withConfiguredDigests } from './shown.ts';
 
 export type FileEventKind = 'published' | 'renamed' | 'deleted';
 
 export interface FileEvent {
-  /** `<run of the service>-<number>`; numbers grow by one. */
+  /** `<run of the service>-<number>`; an owner's numbers grow by one, whatever happens to the files of others. */
   id: string;
   kind: FileEventKind;
   file: FileRecord;
@@ -19,54 +21,70 @@ export interface FileEvents {
    *
    * @param after - the id of the last event that the listener knows of.
    * @returns the owner's events after it; null when they are not all remembered: look at the catalog anew.
+   *   Undefined where too many listen for this owner already.
    */
   listen(
     owner: string,
     after: string | undefined,
     hear: (event: FileEvent) => void,
-  ): { missed: FileEvent[] | null; latestId: string; stop: () => void };
+  ): { missed: FileEvent[] | null; latestId: string; stop: () => void } | undefined;
 }
 
-/** Events that are remembered for listeners whose connection broke. */
-const REMEMBERED = 1_000;
+/** Events of each owner that are remembered for listeners whose connection broke. */
+const REMEMBERED = 500;
+/** Listeners of one owner: each event is written to all of them before anything else happens. */
+const MOST_LISTENERS = 500;
 
-/** The events of this process: those of other nodes are not among them. */
-export function createFileEvents(): FileEvents {
+/** What one owner's listeners need. There are as many as tokens have names. */
+interface OfOwner {
+  /** The newest last. */
+  remembered: FileEvent[];
+  latest: number;
+  listeners: Set<(event: FileEvent) => void>;
+}
+
+/**
+ * The events of this process: those of other nodes are not among them.
+ *
+ * @param digests - those that are computed for every file; others are not told.
+ */
+export function createFileEvents(digests: readonly DigestAlgorithm[]): FileEvents {
   const run = randomUUID().slice(0, 8);
-  const remembered: FileEvent[] = [];
-  const listeners = new Map<string, Set<(event: FileEvent) => void>>();
-  let latest = 0;
+  const owners = new Map<string, OfOwner>();
 
-  function tell(kind: FileEventKind, file: FileRecord): void {
-    latest++;
-    const event = { id: `${run}-${latest}`, kind, file };
-    remembered.push(event);
-    if (remembered.length > REMEMBERED) remembered.shift();
-    for (const hear of listeners.get(file.owner) ?? []) hear(event);
+  function of(owner: string): OfOwner {
+    const known = owners.get(owner) ?? { remembered: [], latest: 0, listeners: new Set() };
+    owners.set(owner, known);
+    return known;
   }
 
-  function since(owner: string, after: string): FileEvent[] | null {
+  function tell(kind: FileEventKind, file: FileRecord): void {
+    const { owner } = file;
+    const its = of(owner);
+    const event = { id: `${run}-${++its.latest}`, kind, file: withConfiguredDigests(file, digests) };
+    its.remembered.push(event);
+    if (its.remembered.length > REMEMBERED) its.remembered.shift();
+    for (const hear of its.listeners) hear(event);
+  }
+
+  function since({ latest, remembered }: OfOwner, after: string): FileEvent[] | null {
     const [otherRun, number] = after.split('-');
     const known = Number(number);
     if (otherRun !== run || !Number.isInteger(known) || known > latest) return null;
     if (latest - known > remembered.length) return null;
-    const events = known === latest ? [] : remembered.slice(known - latest);
-    return events.filter((event) => event.file.owner === owner);
+    return known === latest ? [] : remembered.slice(known - latest);
   }
 
   return {
     tell,
     listen: (owner, after, hear) => {
-      const ofOwner = listeners.get(owner) ?? new Set();
-      listeners.set(owner, ofOwner);
-      ofOwner.add(hear);
+      const its = of(owner);
+      if (its.listeners.size >= MOST_LISTENERS) return undefined;
+      its.listeners.add(hear);
       return {
-        missed: after === undefined ? null : since(owner, after),
-        latestId: `${run}-${latest}`,
-        stop: () => {
-          ofOwner.delete(hear);
-          if (ofOwner.size === 0 && listeners.get(owner) === ofOwner) listeners.delete(owner);
-        },
+        missed: after === undefined ? null : since(its, after),
+        latestId: `${run}-${its.latest}`,
+        stop: () => void its.listeners.delete(hear),
       };
     },
   };

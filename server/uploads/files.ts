@@ -1,13 +1,14 @@
 /** Files of the catalog: find, list, rename, read and remove them. */
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
-import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { ContentName, Files, HasContent } from './contract.ts';
+import type { ContentRecord, FilePage, FileQuery, FileRecord } from '../catalog/catalog.ts';
+import type { CheckQuery, CheckResult, ContentName, Files, HasContent } from './contract.ts';
 import type { Check } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
+import { createAsked, withConfiguredDigests } from './shown.ts';
 import { translated } from './translate.ts';
 
 export interface FileActions {
@@ -69,6 +70,8 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   }
 
   async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
+    // Those that some contents alone have would tell who else was asked about.
+    if (algorithm !== 'md5' && !parts.limits.digests.includes(algorithm)) return [];
     switch (algorithm) {
       case 'md5':
         return (await catalog.findContents({ md5: digest })).filter((content) => content.variant === variant);
@@ -120,14 +123,37 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     return store.addressOf(file.content.key, { ...shown, lifeMs });
   }
 
+  const asked = createAsked();
+  const told = (file: FileRecord): FileRecord =>
+    withConfiguredDigests(file, parts.limits.digests, (of) => asked.has(of));
+
+  async function checkShown(query: CheckQuery): Promise<CheckResult> {
+    const result = await check(query);
+    if (query.sha256 !== undefined) await noteAsked(query);
+    return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
+  }
+
+  /** The owner's contents that a check by SHA-256 has compared, whether or not it was theirs. */
+  async function noteAsked({ owner, md5 }: CheckQuery): Promise<void> {
+    if (parts.limits.instant === 'off') return;
+    for (const content of await catalog.findContents({ md5 })) {
+      if (await catalog.ownsContent(owner, content.id)) asked.note(owner, content.id);
+    }
+  }
+
+  async function list(query: FileQuery): Promise<FilePage> {
+    const page = await catalog.listFiles(query);
+    return { ...page, files: page.files.map(told) };
+  }
+
   return {
-    check: (query) => translated(() => check(query)),
-    list: (query) => translated(() => catalog.listFiles(query)),
-    get: (id, owner) => translated(() => get(id, owner)),
-    find: (name, owner, which) => translated(() => find(name, owner, which)),
+    check: (query) => translated(() => checkShown(query)),
+    list: (query) => translated(() => list(query)),
+    get: (id, owner) => translated(async () => told(await get(id, owner))),
+    find: (name, owner, which) => translated(async () => told(await find(name, owner, which))),
     findContent: (name) => translated(() => findContent(name)),
-    rename: (id, owner, name) => translated(() => rename(id, owner, name)),
-    remove: (id, owner) => translated(() => actions.remove(id, owner)),
+    rename: (id, owner, name) => translated(async () => told(await rename(id, owner, name))),
+    remove: (id, owner) => translated(async () => told(await actions.remove(id, owner))),
     requireBytes: (file) => translated(() => requireBytes(file)),
     addressOf: (file, shown) => translated(() => addressOf(file, shown)),
     open: (file, range, signal) => translated(() => open(file, range, signal)),

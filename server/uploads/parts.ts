@@ -1,6 +1,6 @@
 /** What the life of an upload is made of; handed in by the composition root. */
 import type { Logger } from 'pino';
-import type { DigestPool } from '../../stores/digests/digests.ts';
+import type { DigestAlgorithm, DigestPool } from '../../stores/digests/digests.ts';
 import type { Store } from '../../stores/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../clock.ts';
@@ -14,7 +14,11 @@ export interface Limits {
   maxFileSizeBytes: number | null;
   uploadTtlMs: number;
   lockTimeoutMs: number;
+  /** Unfinished uploads of one owner. */
+  maxOpenUploads: number;
   instant: InstantPolicy;
+  /** Those that are computed for every file. */
+  digests: readonly DigestAlgorithm[];
   /** How long addresses of the store hold that downloads are sent to; null: the bytes go through the service. */
   addressLifeMs: number | null;
 }

@@ -19,6 +19,9 @@ const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
   terminated: 'upload_terminated',
 };
 
+/** When another one may have ended; they expire in the course of minutes. */
+const RETRY_AFTER_S = '60';
+
 /**
  * @param removeFile - deletes a published file; see files.ts.
  */
@@ -53,7 +56,8 @@ export function createUploads(
     // Before anyone can see it: whoever takes its lease first is to find that out here.
     writers.markCreated(upload);
     try {
-      await catalog.createUpload(created);
+      const isRoom = await catalog.createUpload(created, limits.maxOpenUploads);
+      if (!isRoom) throw new TidemarkError('too_many_uploads', { headers: { 'Retry-After': RETRY_AFTER_S } });
     } catch (error) {
       writers.forget(id);
       throw error;

@@ -30,6 +30,20 @@ export function describeUploads(current: Current): void {
       expect(await catalog.findUpload('another')).toBeUndefined();
     });
 
+    it('are no more of one owner than are wanted, also when many begin at once', async () => {
+      const { catalog } = current();
+      const owner = 'crowded';
+      const begin = (fields = {}): Promise<boolean> => catalog.createUpload(newUpload({ owner, ...fields }), 3);
+      const first = newUpload({ owner });
+      const begun = await Promise.all([catalog.createUpload(first, 3), begin(), begin(), begin(), begin()]);
+      expect(begun).toEqual([true, true, true, false, false]);
+      expect(await begin({ owner: 'another' })).toBe(true);
+      expect(await catalog.createUpload(newUpload({ owner }))).toBe(true);
+      expect(await catalog.endUpload(first.id, null, 'terminated', null, T0)).toBe(true);
+      expect(await begin()).toBe(false);
+      expect(await catalog.createUpload(newUpload({ owner }), 4)).toBe(true);
+    });
+
     it('keep what the store notes with a commit, also after their end, until it is forgotten', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog);

@@ -20,7 +20,8 @@ test('the defaults that .env.example shows are the defaults', () => {
     S3_BUCKET: 'uploads',
   };
   expect(shown).toMatchObject(examples);
-  expect(parseConfig({ ...shown, HOST: '', PUBLIC_URL: '', AUTH_TOKENS: '' })).toEqual(parseConfig({}));
+  const { AUTH_TOKENS: _, ...others } = shown;
+  expect(parseConfig({ ...others, HOST: '', PUBLIC_URL: '' })).toEqual(parseConfig({}));
 });
 
 test('the settings that .env.example proposes for buckets are accepted as they are', () => {

@@ -31,6 +31,7 @@ describe('an empty environment', () => {
       database: { kind: 'sqlite', file: resolve('data/catalog.db') },
       dataDir: resolve('data'),
       maxFileSizeBytes: null,
+      maxOpenUploads: 10_000,
       uploadTtlMs: 86_400_000,
       download: { mode: 'stream', presignTtlMs: 300_000 },
       digests: ['md5'],
@@ -44,8 +45,7 @@ describe('an empty environment', () => {
 
   test('is what empty and blank variables give, too', () => {
     const names = 'HOST HTTP_PORT LISTEN PUBLIC_URL TRUST_PROXY STORE DATA_DIR DATABASE_URL MAX_FILE_SIZE UPLOAD_TTL';
-    const more =
-      'DIGESTS AUTH_TOKENS AUTH INSTANT PUBLIC_READ CORS_ORIGINS SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
+    const more = 'DIGESTS AUTH INSTANT PUBLIC_READ CORS_ORIGINS SHUTDOWN_TIMEOUT LOCK_TIMEOUT IDLE_TIMEOUT LOG_LEVEL';
     const variables = `${names} ${more}`.split(' ');
     for (const blank of ['', '  ']) {
       expect(parseConfig(Object.fromEntries(variables.map((name) => [name, blank])))).toEqual(parseConfig({}));
@@ -72,6 +72,7 @@ test('every variable is taken over', () => {
     DATABASE_URL: 'sqlite:/var/lib/catalog.db',
     MAX_FILE_SIZE: '10GiB',
     PRESIGN_TTL: '1h',
+    MAX_OPEN_UPLOADS: '25',
     UPLOAD_TTL: '2d',
     DIGESTS: 'sha1, SHA256',
     AUTH_TOKENS: 'alice:s3cret:with=colon, bob.b-1_:another~secret/+',
@@ -95,6 +96,7 @@ test('every variable is taken over', () => {
     dataDir: '/srv/tidemark',
     database: { kind: 'sqlite', file: '/var/lib/catalog.db' },
     maxFileSizeBytes: 10 * 2 ** 30,
+    maxOpenUploads: 25,
     uploadTtlMs: 172_800_000,
     download: { mode: 'stream', presignTtlMs: 3_600_000 },
     digests: ['md5', 'sha1', 'sha256'],
@@ -123,7 +125,7 @@ test('the catalog follows DATA_DIR, and its paths may be relative', () => {
 test('hosts are taken without brackets, and PUBLIC_URL without its last slash', () => {
   expect(parseConfig({ HOST: '[2001:db8::1]' }).host).toBe('2001:db8::1');
   expect(parseConfig({ LISTEN: '[::1]' }).listen).toBe('::1');
-  expect(parseConfig({ PUBLIC_URL: 'https://files.example.org/' })).toMatchObject({
+  expect(parseConfig({ PUBLIC_URL: 'https://files.example.org/', AUTH: 'off' })).toMatchObject({
     publicUrl: 'https://files.example.org',
     basePath: '',
   });
@@ -184,6 +186,8 @@ describe('values at the edge', () => {
     ['DATABASE_URL', 'sqlite::memory:'],
     ['MAX_FILE_SIZE', '0'],
     ['UPLOAD_TTL', '0s'],
+    ['MAX_OPEN_UPLOADS', '0'],
+    ['MAX_OPEN_UPLOADS', '1000001'],
     ['UPLOAD_TTL', '3651d'],
     ['LOCK_TIMEOUT', '25d'],
     ['SHUTDOWN_TIMEOUT', '30'],
@@ -284,6 +288,24 @@ describe('exposure', () => {
       expect(variablesOf({ LISTEN: listen })).toEqual([]);
     },
   );
+
+  test.each([
+    ['PUBLIC_URL', 'https://files.example.org'],
+    ['TRUST_PROXY', 'loopback'],
+  ])('%s without tokens needs AUTH=off: others reach it through a proxy', (variable, value) => {
+    expect(variablesOf({ [variable]: value })).toEqual([variable]);
+    expect(problemsOf({ [variable]: value })[0]?.message).toMatch(/set AUTH_TOKENS, or AUTH=off/);
+    expect(variablesOf({ [variable]: value, AUTH: 'off' })).toEqual([]);
+    expect(variablesOf({ [variable]: value, AUTH_TOKENS: tokens })).toEqual([]);
+  });
+
+  test.each(['', '  ', '\t'])('an AUTH_TOKENS that is set to %j is no service without tokens', (value) => {
+    for (const AUTH of [undefined, 'off']) {
+      expect(problemsOf({ AUTH_TOKENS: value, AUTH })).toMatchObject([
+        { variable: 'AUTH_TOKENS', message: expect.stringContaining('is set but empty') },
+      ]);
+    }
+  });
 
   test('AUTH=off beside tokens is a contradiction', () => {
     expect(variablesOf({ AUTH: 'off', AUTH_TOKENS: tokens })).toEqual(['AUTH']);

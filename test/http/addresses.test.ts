@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
-import { filePart, json, putFile, sendForm, type Stored } from './support.ts';
+import { bearer, filePart, json, putFile, sendForm, type Stored } from './support.ts';
 
 const FORWARDED = {
   'X-Forwarded-Proto': 'https',
@@ -10,8 +10,12 @@ const FORWARDED = {
   'X-Forwarded-Prefix': '/tide/',
 };
 
-/** Addresses a service hands out, for requests with these headers. */
-async function addresses(service: RunningService, headers: Record<string, string>): Promise<string[]> {
+const TOKENS = { AUTH_TOKENS: 'anna:annas-secret-1' };
+const ANNA = bearer('annas-secret-1');
+
+/** Addresses a service with TOKENS, which answers to any name, hands out for requests with these headers. */
+async function addresses(service: RunningService, given: Record<string, string>): Promise<string[]> {
+  const headers = { ...ANNA, ...given };
   const bytes = Buffer.from(JSON.stringify(headers));
   const created = await createUpload(service.url, bytes.length, {}, headers);
   const sent = await send('PATCH', service.url, {
@@ -43,7 +47,7 @@ function expectBase(found: string[], base: string): void {
 describe('behind no proxy', () => {
   let service: RunningService;
   beforeAll(async () => {
-    service = await startService();
+    service = await startService({ env: TOKENS });
   });
   afterAll(() => service.stop());
 
@@ -68,7 +72,7 @@ describe('behind no proxy', () => {
 describe('behind a trusted proxy', () => {
   let service: RunningService;
   beforeAll(async () => {
-    service = await startService({ env: { TRUST_PROXY: 'loopback' } });
+    service = await startService({ env: { ...TOKENS, TRUST_PROXY: 'loopback' } });
   });
   afterAll(() => service.stop());
 
@@ -104,13 +108,13 @@ describe('behind a trusted proxy', () => {
   });
 
   test('the page of the older API leads on below the prefix', async () => {
-    const answer = await sendForm(`${service.url}/file/upload`, [[filePart('x.txt'), 'x']], FORWARDED);
+    const answer = await sendForm(`${service.url}/file/upload`, [[filePart('x.txt'), 'x']], { ...ANNA, ...FORWARDED });
     expect(answer.headers.location).toBe('/tide/file/upload/suc');
   });
 });
 
 test('TRUST_PROXY of another address does not trust this one', async () => {
-  const service = await startService({ env: { TRUST_PROXY: '10.0.0.0/8, 192.0.2.1' } });
+  const service = await startService({ env: { ...TOKENS, TRUST_PROXY: '10.0.0.0/8, 192.0.2.1' } });
   try {
     expectBase(await addresses(service, FORWARDED), service.url);
   } finally {
@@ -122,7 +126,7 @@ describe('with PUBLIC_URL', () => {
   const PUBLIC = 'https://files.example.org/tide/mark';
   let service: RunningService;
   beforeAll(async () => {
-    service = await startService({ env: { PUBLIC_URL: `${PUBLIC}/`, TRUST_PROXY: 'loopback' } });
+    service = await startService({ env: { ...TOKENS, PUBLIC_URL: `${PUBLIC}/`, TRUST_PROXY: 'loopback' } });
   });
   afterAll(() => service.stop());
 
@@ -132,11 +136,11 @@ describe('with PUBLIC_URL', () => {
   });
 
   test('requests come with the prefix or without', async () => {
-    const { url } = await putFile(service.url, 'either way', { filename: 'x.txt' });
+    const { url } = await putFile(service.url, 'either way', { filename: 'x.txt' }, ANNA);
     const path = new URL(url).pathname;
     expect(path).toMatch(/^\/tide\/mark\/api\/files\//);
     for (const asked of [path, path.slice('/tide/mark'.length)]) {
-      expect((await send('GET', service.url + asked)).body).toBe('either way');
+      expect((await send('GET', service.url + asked, { headers: ANNA })).body).toBe('either way');
     }
     for (const [asked, status] of [
       ['/tide/mark/healthz', 200],
@@ -145,20 +149,20 @@ describe('with PUBLIC_URL', () => {
       ['/tide/mark/tide/mark/healthz', 404],
       ['/tide/healthz', 404],
     ] as const) {
-      expect((await send('GET', service.url + asked)).status, asked).toBe(status);
+      expect((await send('GET', service.url + asked, { headers: ANNA })).status, asked).toBe(status);
     }
   });
 
   test('a tus upload runs over the prefixed path', async () => {
     const created = await send('POST', `${service.url}/tide/mark/uploads`, {
-      headers: { ...TUS, 'Upload-Length': '6' },
+      headers: { ...TUS, ...ANNA, 'Upload-Length': '6' },
     });
     const { location = '' } = created.headers;
     expect(location).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/uploads\/[\w-]+$/);
     const here = service.url + new URL(location).pathname;
-    expect((await patch(here, 0, 'abc')).status).toBe(204);
-    expect((await head(here)).headers['upload-offset']).toBe('3');
-    const done = await patch(here.replace('/tide/mark', ''), 3, 'def');
+    expect((await patch(here, 0, 'abc', ANNA)).status).toBe(204);
+    expect((await head(here, ANNA)).headers['upload-offset']).toBe('3');
+    const done = await patch(here.replace('/tide/mark', ''), 3, 'def', ANNA);
     expect(done.headers['tidemark-file-url']).toMatch(/^https:\/\/files\.example\.org\/tide\/mark\/api\/files\//);
   });
 });
@@ -246,7 +250,7 @@ describe('other origins, without tokens', () => {
   let file: Stored;
   beforeAll(async () => {
     [service, friendly] = await Promise.all([
-      startService(),
+      startService({ env: { HOST: 'files.example' } }),
       startService({ env: { CORS_ORIGINS: 'https://app.example, http://localhost:5173' } }),
     ]);
     file = await putFile(service.url, 'private', { filename: 'x.txt' });

@@ -148,6 +148,26 @@ describeOverStores((store) => {
       expect((await namesOf(digest)).toSorted()).toEqual(['first.dat', 'second.txt']);
       expect(json(await check({ md5: '1'.repeat(32), filename: 'nothing.txt' }))).toEqual({ status: 'notfound' });
     });
+
+    test('a page of elsewhere gives nobody a file, also by an <img>', async () => {
+      const bytes = makeBytes(7_000, 35);
+      await putFile(service.url, bytes, { filename: 'mine.dat' });
+      const digest = md5(bytes);
+      const ask = (from: string, name: string): Promise<Answer> =>
+        send('GET', `${service.url}/check?md5=${digest}&filename=${name}`, { headers: { 'Sec-Fetch-Site': from } });
+      for (const from of ['cross-site', 'same-site', 'x']) {
+        const answer = await ask(from, 'planted.dat');
+        expect([answer.status, answer.code]).toEqual([403, 'origin_not_allowed']);
+        expect(answer.body).toContain('Ask without filename');
+        // It makes nothing without a name.
+        const look = { headers: { 'Sec-Fetch-Site': from } };
+        expect((await send('GET', `${service.url}/check?md5=${digest}`, look)).status).toBe(200);
+        expect((await send('HEAD', `${service.url}/check?md5=${digest}&filename=x`, look)).status).toBe(200);
+      }
+      expect(await namesOf(digest)).toEqual(['mine.dat']);
+      for (const from of ['same-origin', 'none']) expect((await ask(from, 'own.dat')).status).toBe(200);
+      expect((await namesOf(digest)).toSorted()).toEqual(['mine.dat', 'own.dat']);
+    });
   });
 });
 

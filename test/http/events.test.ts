@@ -103,6 +103,76 @@ describe('GET /api/events', () => {
     }
   });
 
+  test('more missed than can wait unread: it begins anew, and goes on', async () => {
+    const first = await listen(service, ANNA);
+    const [, id = ''] = await first.until(/id: (\S+)\nevent: begin/);
+    first.response.destroy();
+    // Some 1,000 bytes each: names of 255 bytes, in two fields, written out in JSON.
+    const { fileId } = await putFile(service.url, 'renamed often', { filename: 'x.txt' }, ANNA);
+    for (let round = 0; round < 450; round++) {
+      const name = `${String(round).padStart(3, '0')}${'\u{1f30a}'.repeat(63)}`;
+      await send('PATCH', `${service.url}/api/files/${fileId}`, {
+        headers: { ...ANNA, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ name }),
+      });
+    }
+    const second = await listen(service, { ...ANNA, 'Last-Event-ID': id });
+    const [, latest = ''] = await second.until(/id: (\S+)\nevent: begin/);
+    expect(second.response.statusCode).toBe(200);
+    expect(second.text()).not.toContain('event: renamed');
+    await putFile(service.url, 'after it', { filename: 'after.txt' }, ANNA);
+    await second.until(/event: published\ndata: .*after\.txt/);
+    const third = await listen(service, { ...ANNA, 'Last-Event-ID': latest });
+    await third.until(/event: published\ndata: .*after\.txt/);
+    expect(third.text()).not.toContain('event: begin');
+  });
+
+  test('nothing in it tells how much happens to others', async () => {
+    const idNow = async (who: Record<string, string>): Promise<string> => {
+      const stream = await listen(service, who);
+      const [, id = ''] = await stream.until(/id: (\S+)\nevent: begin/);
+      stream.response.destroy();
+      return id;
+    };
+    const before = await idNow(BERT);
+    const { fileId } = await putFile(service.url, 'of anna', { filename: 'a.txt' }, ANNA);
+    for (let round = 0; round < 600; round++) {
+      await send('PATCH', `${service.url}/api/files/${fileId}`, {
+        headers: { ...ANNA, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ name: `${round}.txt` }),
+      });
+    }
+    expect(await idNow(BERT)).toBe(before);
+    // Nor whether what he missed is still remembered.
+    await putFile(service.url, 'of bert', { filename: 'b.txt' }, BERT);
+    const back = await listen(service, { ...BERT, 'Last-Event-ID': before });
+    await back.until(/event: published\ndata: .*b\.txt/);
+    expect(back.text()).not.toContain('event: begin');
+  });
+
+  test('there is a bound on those who listen for one owner, and room again when one leaves', async () => {
+    const crowded = await startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2' } });
+    onTestFinished(() => crowded.stop());
+    const streams = await Promise.all(Array.from({ length: 500 }, () => listen(crowded, ANNA)));
+    await Promise.all(streams.map((stream) => stream.until(/event: begin/)));
+    const refused = await send('GET', `${crowded.url}/api/events`, { headers: ANNA });
+    expect([refused.status, refused.code, refused.headers['retry-after']]).toEqual([429, 'too_many_listeners', '30']);
+    const bert = await listen(crowded, BERT);
+    await bert.until(/event: begin/);
+    await putFile(crowded.url, 'told to all', { filename: 'all.txt' }, ANNA);
+    await Promise.all(streams.map((stream) => stream.until(/event: published\ndata: .*all\.txt/)));
+    streams[0]?.response.destroy();
+    await expect
+      .poll(async () => (await send('HEAD', `${crowded.url}/api/events`, { headers: ANNA })).status)
+      .toBe(200);
+    await expect
+      .poll(async () => {
+        const again = await listen(crowded, ANNA);
+        return again.response.statusCode;
+      })
+      .toBe(200);
+  });
+
   test('a stream on which nothing happens outlives IDLE_TIMEOUT', async () => {
     const stream = await listen(service, ANNA);
     await stream.until(/event: begin/);

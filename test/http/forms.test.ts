@@ -184,7 +184,7 @@ describeOverStores((store) => {
         const socket = connect(service.port, '127.0.0.1');
         await once(socket, 'connect');
         socket.write(
-          `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=here\r\n` +
+          `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=here\r\n` +
             `Content-Length: ${body.length}\r\n\r\n`,
         );
         socket.write(body.subarray(0, 2_000_000));
@@ -209,7 +209,7 @@ describeOverStores((store) => {
           Array.from({ length: 30 }, async (_, index) => {
             const socket = connect(service.port, '127.0.0.1');
             socket.on('error', () => undefined);
-            const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=here\r\nContent-Length: ${body.length}\r\n\r\n`;
+            const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=here\r\nContent-Length: ${body.length}\r\n\r\n`;
             socket.write(head);
             await new Promise((resolve) => socket.write(body.subarray(0, index * 2_000), resolve));
             if (index % 2 === 0) socket.destroy();
@@ -324,7 +324,7 @@ describe('a refusal while the body is still coming', () => {
   });
 
   test('a client that sends nothing more gets its answer at once, and is let go', async () => {
-    const answer = await raw(service, 'POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc');
+    const answer = await raw(service, 'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc');
     expect(answer).toMatch(/^HTTP\/1\.1 404 /);
     expect(answer).toContain('"not_found"');
   });

@@ -19,7 +19,18 @@ describe('the page', () => {
     const answer = await send('GET', `${service.url}/`);
     expect(answer.status).toBe(200);
     expect(answer.headers['cache-control']).toBe('no-store');
-    expect(answer.headers['content-security-policy']).toContain("default-src 'none'; script-src 'self'; ");
+    const policy = String(answer.headers['content-security-policy']);
+    const [, nonce = ''] = /^default-src 'none'; script-src 'nonce-([\w+/]{22}==)'; /.exec(policy) ?? [];
+    expect(policy).toContain(`; style-src 'nonce-${nonce}'; `);
+    const named = [
+      ...answer.body.matchAll(/<(script|link rel="stylesheet") nonce="([^"]+)"[^>]* (?:src|href)="\/assets\//g),
+    ];
+    expect(named.map(([, tag, own]) => [tag, own])).toEqual([
+      ['script', nonce],
+      ['link rel="stylesheet"', nonce],
+    ]);
+    expect(answer.body.match(/<script|"stylesheet"/g)).toHaveLength(named.length);
+    expect((await send('GET', `${service.url}/`)).body).not.toContain(nonce);
     expect(answer.headers['content-security-policy']).not.toMatch(/unsafe|https?:|data:|\*/);
     expect(answer.body).not.toMatch(/<script(?![^>]* src=)|<style| style=| on\w+=|https?:\/\//);
     expect((await send('HEAD', `${service.url}/`)).status).toBe(200);

@@ -86,13 +86,15 @@ describe('paths', () => {
         .digest('hex'),
     ).toBe(createHash('md5').update('outside of the data folder').digest('hex'));
     expect((await readdir(outside)).toSorted()).toEqual(['data', 'secret.txt']);
-    expect((await readdir(join(outside, 'data', 'files'))).length).toBe(1);
+    // Beside the one file, what marks the folder as that of this catalog.
+    const stored = await readdir(join(outside, 'data', 'files'));
+    expect(stored.filter((name) => !name.startsWith('.'))).toHaveLength(1);
   });
 
   test.each([
-    ['path', `GET /files/${'x'.repeat(40_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
-    ['path, far', `GET /files/${'x'.repeat(5_000_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
-    ['header', `POST /uploads HTTP/1.1\r\nHost: x\r\nUpload-Metadata: note ${'YWFh'.repeat(10_000)}\r\n\r\n`],
+    ['path', `GET /files/${'x'.repeat(40_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
+    ['path, far', `GET /files/${'x'.repeat(5_000_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
+    ['header', `POST /uploads HTTP/1.1\r\nHost: localhost\r\nUpload-Metadata: note ${'YWFh'.repeat(10_000)}\r\n\r\n`],
   ])('a %s beyond the limit is 400, told as JSON', async (_, text) => {
     const answer = await raw(service, text);
     expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
@@ -105,7 +107,7 @@ describe('paths', () => {
   test.each(['http://[', 'http://[::1', 'http://', 'http://a:99999/healthz', 'HTTP://%zz/healthz', 'ftp://x/healthz'])(
     'the target %s is 400 and harms nobody',
     async (target) => {
-      const answer = await raw(service, `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const answer = await raw(service, `GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
       expect(answer).toMatch(/^HTTP\/1\.1 400 /);
       expect(errorIn(answer).code).toBe('invalid_request');
       expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
@@ -113,13 +115,16 @@ describe('paths', () => {
   );
 
   test('the target http://xn--/healthz, which is an address to some versions of Node, harms nobody', async () => {
-    const answer = await raw(service, 'GET http://xn--/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const answer = await raw(
+      service,
+      'GET http://xn--/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 (200|400) /);
     expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
   });
 
   test.each(['//user@[#x', '//[/healthz'])('the target %j is a path like any other', async (target) => {
-    const answer = await raw(service, `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    const answer = await raw(service, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 404 /);
     expect(errorIn(answer).code).toBe('not_found');
   });
@@ -127,16 +132,16 @@ describe('paths', () => {
   test('an address in the place of a path counts, and its host (RFC 9112 section 3.2.2)', async () => {
     const answer = await raw(
       service,
-      'GET http://other:81/api/files?limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+      'GET http://other.localhost:81/api/files?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
-    expect(answer).toContain('"url":"http://other:81/api/files/');
+    expect(answer).toContain('"url":"http://other.localhost:81/api/files/');
   });
 
   test('a body that is no HTTP is told in the middle of it', async () => {
     const answer = await raw(
       service,
-      'POST /file/delete HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
+      'POST /file/delete HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n' +
         'Transfer-Encoding: chunked\r\n\r\nzz\r\n',
     );
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
@@ -145,18 +150,22 @@ describe('paths', () => {
 
   test.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400],
-    ['a NUL in the path', 'GET /files/a\0b HTTP/1.1\r\nHost: x\r\n\r\n', 400],
-    ['two lengths', 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
+    ['a NUL in the path', 'GET /files/a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['two lengths', 'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
     [
       'a length and chunks',
-      'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
       400,
     ],
     ['no Host', 'GET /healthz HTTP/1.1\r\n\r\n', 400],
-    ['an asterisk', 'GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
-    ['an address', 'GET http://other/files/../secret.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
-    ['a Host that is none', 'GET /api/files HTTP/1.1\r\nHost: a b"<>\r\nConnection: close\r\n\r\n', 200],
-    ['a Host with a port that is none', 'GET /api/files HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n', 200],
+    ['an asterisk', 'GET * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 404],
+    [
+      'an address',
+      'GET http://localhost/files/../secret.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      404,
+    ],
+    ['a Host that is none', 'GET /api/files HTTP/1.1\r\nHost: a b"<>\r\nConnection: close\r\n\r\n', 421],
+    ['a Host with a port that is none', 'GET /api/files HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n', 421],
   ])('%s', async (_, text, status) => {
     const answer = await raw(service, text);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));

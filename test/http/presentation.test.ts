@@ -148,6 +148,48 @@ describe('what a browser may show', () => {
     }
   });
 
+  test.each([
+    ['a.js', undefined],
+    ['a.mjs', undefined],
+    ['a.bin', 'text/javascript'],
+    ['a.bin', 'Application/JavaScript; charset=utf-8'],
+    ['a.bin', 'application/ecmascript'],
+    ['a.bin', 'application/x-javascript'],
+    ['a.bin', 'text/x-ecmascript'],
+    ['a.bin', 'text/jscript'],
+    ['a.bin', 'text/livescript'],
+    ['a.bin', 'text/javascript1.5'],
+  ])('%s declared as %s is never sent as script', async (filename, filetype) => {
+    const answer = await look({ filename, ...(filetype === undefined ? {} : { filetype }) });
+    expect(answer.headers['content-type']).toBe('application/octet-stream');
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+  });
+
+  test('pages of elsewhere embed no file, unless files are open to all', async () => {
+    const open = await startService({ env: { PUBLIC_READ: 'true' } });
+    try {
+      for (const [on, policy] of [
+        [service, 'same-origin'],
+        [open, 'cross-origin'],
+      ] as const) {
+        const { url, upload, fileId } = await putFile(on.url, 'to embed', { filename: 'a.png' });
+        const policyOf = async (address: string): Promise<unknown> =>
+          (await send('GET', address)).headers['cross-origin-resource-policy'];
+        expect(await policyOf(url)).toBe(policy);
+        expect(await policyOf(`${on.url}/files/${md5(Buffer.from('to embed'))}`)).toBe(policy);
+        for (const other of [
+          upload,
+          `${on.url}/file/download?filehash=${md5(Buffer.from('to embed'))}`,
+          `${on.url}/api/files/${fileId}`,
+        ]) {
+          expect(await policyOf(other), other).toBe('same-origin');
+        }
+      }
+    } finally {
+      await open.stop();
+    }
+  });
+
   test('a type that no header can hold is refused when it is declared', async () => {
     for (const filetype of ['text/html; x="漢"', 'text/html; x="\u0001"', 'text/html\r\nX: y', 'text', 'text/']) {
       await expect(look({ filename: 'a.bin', filetype }), filetype).rejects.toThrow(/400/);

@@ -57,6 +57,21 @@ describe('tickets', () => {
     expect(answer.headers['set-cookie']).toHaveLength(2);
   });
 
+  test('it is taken back in the words in which it was given', async () => {
+    const forwarded = {
+      ...ANNA,
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Host': 'f.example',
+      'X-Forwarded-Prefix': '/t',
+    };
+    const answer = await send('DELETE', `${service.url}/api/ticket`, { headers: forwarded });
+    expect(answer.status).toBe(204);
+    expect(answer.headers['set-cookie']).toEqual([
+      'tidemark_ticket=; Path=/t/files/; Max-Age=0; HttpOnly; SameSite=Strict; Secure',
+      'tidemark_ticket=; Path=/t/api/files/; Max-Age=0; HttpOnly; SameSite=Strict; Secure',
+    ]);
+  });
+
   test('it opens nothing else', async () => {
     for (const [method, path] of [
       ['GET', '/api/files'],
@@ -68,6 +83,7 @@ describe('tickets', () => {
       ['GET', '/api/events'],
       ['POST', '/uploads'],
       ['POST', '/api/ticket'],
+      ['DELETE', '/api/ticket'],
       ['GET', new URL(stored.upload).pathname],
     ] as const) {
       expect((await send(method, service.url + path, { headers: { Cookie: cookie } })).status, path).toBe(401);

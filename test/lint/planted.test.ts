@@ -176,13 +176,14 @@ test('what is allowed is not found', async () => {
   expect(await lint(plant(ALLOWED))).toEqual([]);
 });
 
-test('cycles, default exports, a stray look at the environment and mishandled promises are found', async () => {
+test("cycles, default exports, a stray look at the environment, Koa's query and mishandled promises are found", async () => {
   const findings = await lint({
     'server/uploads/a.ts': "import { b } from './b.ts';\nexport const a = (): number => b();\n",
     'server/uploads/b.ts': "import { a } from './a.ts';\nexport const b = (): number => a();\n",
     'server/uploads/default.ts': 'export default 1;\n',
     'server/uploads/environment.ts': "export const host = process.env['HOST'];\n",
     'server/config/env.ts': "export const host = process.env['HOST'];\n",
+    'server/http/query.ts': 'export const a = (ctx: { query: { a: string } }): string => ctx.query.a;\n',
     'server/uploads/promises.ts': `
       async function work(): Promise<void> { await Promise.resolve(); }
       export function floating(): void { work(); }
@@ -200,6 +201,7 @@ test('cycles, default exports, a stray look at the environment and mishandled pr
     'no-floating-promises',
     'no-misused-promises',
     'await-thenable',
+    'no-restricted-properties',
   ]) {
     expect(codes).toContain(rule);
   }

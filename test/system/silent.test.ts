@@ -70,7 +70,7 @@ describeOverStores((store) => {
     form.on('error', () => undefined);
     form.resume();
     form.write(
-      'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n' +
+      'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n' +
         '--b\r\nContent-Disposition: form-data; name="file"; filename="stalled"\r\n\r\nthe beginning',
     );
     // What a part has so far lies in memory, where parts are stored.
@@ -90,7 +90,7 @@ describeOverStores((store) => {
     onTestFinished(() => void download.destroy());
     download.pause();
     download.on('error', () => undefined);
-    download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     await once(download, 'connect');
     await until('it is served', () => isConnected(download.localPort, service.port));
     if (store.name === 'local') await until('it has begun', hasOpenFile);

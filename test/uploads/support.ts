@@ -59,13 +59,15 @@ export async function openHouse(
       maxFileSizeBytes: null,
       uploadTtlMs: 60_000,
       lockTimeoutMs: 1000,
+      maxOpenUploads: 10_000,
       instant: 'owner',
+      digests: ['md5'],
       addressLifeMs: null,
       ...limits,
     },
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
-    events: createFileEvents(),
+    events: createFileEvents(['md5']),
     stopping: stopping.signal,
   };
   const writers = createWriters(parts);

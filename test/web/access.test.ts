@@ -74,6 +74,20 @@ describeInBrowser('tokens', () => {
     expect(await (await saved).failure()).toBeNull();
   });
 
+  test('Forget token takes the cookie back, too', async () => {
+    const page = await openPage(service.url);
+    await page.getByRole('textbox', { name: 'Token' }).fill(SECRET);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Preview annas.png' }).click();
+    const cookies = async (): Promise<string[]> =>
+      (await page.context().cookies([`${service.url}/files/x`, `${service.url}/api/files/x`])).map(({ name }) => name);
+    await expect.poll(cookies).toEqual(['tidemark_ticket', 'tidemark_ticket']);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Forget the token' }).click();
+    await page.getByRole('dialog', { name: 'A token is needed' }).waitFor();
+    expect(await cookies()).toEqual([]);
+  });
+
   test('a token that is withdrawn while sending is asked for again, and nothing is lost', async () => {
     const page = await openPage(service.url);
     await page.getByRole('textbox', { name: 'Token' }).fill(SECRET);

@@ -8,8 +8,8 @@ const KEY = 'tidemark-token';
 let token = sessionStorage.getItem(KEY);
 /** What is to be said of the last one that was given. */
 let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
-/** When the service let this browser fetch files by itself; see `letBrowserFetch`. */
-let ticketUntil = 0;
+/** Forgetting does not wait longer for a service that does not answer; its cookie ends within the hour. */
+const FORGET_MS = 5_000;
 const listeners = new Set<() => void>();
 
 export function authorization(): Record<string, string> {
@@ -35,14 +35,18 @@ export function askForToken(given: Record<string, string>): void {
 
 /**
  * Lets the browser fetch files without the page: `<video>` and `<a download>` send no token.
- * The service gives a cookie that opens files, and nothing else, for a while.
+ * The service gives a cookie that opens files, and nothing else, for a while. Asked for each
+ * time: another tab may have given it back.
  */
 export async function letBrowserFetch(): Promise<void> {
-  if (token === null || ticketUntil > Date.now()) return;
-  const answer = await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization() });
-  if (!answer.ok) return;
-  const { expiresInSeconds } = (await answer.json()) as { expiresInSeconds: number | null };
-  ticketUntil = Date.now() + ((expiresInSeconds ?? 0) / 2) * 1000;
+  if (token === null) return;
+  await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization() });
+}
+
+/** Takes back what `letBrowserFetch` was given, for all tabs of this browser. */
+async function endBrowserFetch(): Promise<void> {
+  const signal = AbortSignal.timeout(FORGET_MS);
+  await fetch(serviceUrl('api/ticket'), { method: 'DELETE', headers: authorization(), signal });
 }
 
 export function startAccess(): void {
@@ -60,8 +64,12 @@ export function startAccess(): void {
   byId('forget').addEventListener('click', () => {
     if (token === null) dialog.showModal();
     else {
-      forget();
-      location.reload();
+      void endBrowserFetch()
+        .catch(() => undefined)
+        .then(() => {
+          forget();
+          location.reload();
+        });
     }
   });
   onLanguage(showState);
@@ -87,7 +95,6 @@ export function startAccess(): void {
 
 function forget(): void {
   token = null;
-  ticketUntil = 0;
   sessionStorage.removeItem(KEY);
 }
 

@@ -10,6 +10,8 @@ export interface FileEventsListener {
 }
 
 const RETRY_MS = 2_000;
+/** Too many listen already: a place is free when one of them leaves. */
+const CROWDED_MS = 30_000;
 /** The service says something every 15 seconds: a line that is silent for so long is dead. */
 const SILENCE_MS = 40_000;
 
@@ -30,7 +32,8 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
         if (connection === current) connection = null;
         // Without a token it begins again when there is one.
         if (error instanceof ApiError && error.status === 401) return;
-        if (!connection && !document.hidden) timer = window.setTimeout(open, RETRY_MS);
+        const crowded = error instanceof ApiError && error.status === 429;
+        if (!connection && !document.hidden) timer = window.setTimeout(open, crowded ? CROWDED_MS : RETRY_MS);
       });
   }
 

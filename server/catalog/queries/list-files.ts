@@ -55,8 +55,10 @@ function sortValue(row: FileRow, sort: FileSort): string | number {
   return sort === 'size' ? row.size : row.uploadedAt;
 }
 
-/** Matches names that contain `text`, whatever signs LIKE would take for wildcards. */
+/**
+ * Names that contain `text`. LIKE looks at every sign of a pattern at every place of a name, and takes
+ * some hundred times as long where both repeat themselves.
+ */
 function contains(text: string) {
-  const pattern = `%${foldName(text).replace(/[\\%_]/g, '\\$&')}%`;
-  return sql<boolean>`${sql.ref('files.folded_name')} like ${pattern} escape '\\'`;
+  return sql<boolean>`instr(${sql.ref('files.folded_name')}, ${foldName(text)}) > 0`;
 }

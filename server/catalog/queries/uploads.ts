@@ -2,13 +2,12 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
-import type { Catalog, NewUpload, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
+import type { Catalog, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 
 export type UploadQueries = Pick<
   Catalog,
-  | 'createUpload'
   | 'findUpload'
   | 'nextEpoch'
   | 'commitOffset'
@@ -62,26 +61,6 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
 
 /** Prepares the queries on uploads. */
 export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
-  const insert = prepare((upload: NewUpload) =>
-    db.insertInto('uploads').values({
-      id: upload.id,
-      owner: upload.owner,
-      state: RECEIVING,
-      size: upload.size,
-      md5: upload.md5,
-      sha1: upload.sha1,
-      sha256: upload.sha256,
-      filename: upload.filename,
-      filetype: upload.filetype,
-      metadata: upload.metadata,
-      offset: sql.lit(0),
-      epoch: sql.lit(1),
-      created_at: upload.createdAt,
-      last_byte_at: upload.createdAt,
-      expires_at: upload.expiresAt,
-    }),
-  );
-
   const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
 
   const raiseEpoch = prepare((by: { id: string }) =>
@@ -180,17 +159,19 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
 
   const receiving = db.selectFrom('uploads').select(RECORD).where('state', '=', RECEIVING);
 
-  const selectByMd5 = prepare((by: ReceivingQuery) =>
+  const byMd5 = (by: ReceivingQuery) =>
     receiving
       .where('md5', '=', by.md5)
-      .where('owner', '=', (eb) => eb.fn.coalesce(eb.val(by.owner), 'owner'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
       .where('offset', '>=', by.minOffset)
       .where('expires_at', '>', by.now)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(1),
+      .limit(sql.lit(1));
+  const selectByMd5 = prepare(byMd5);
+  const selectByMd5OfOwner = prepare((by: ReceivingQuery & { owner: string }) =>
+    byMd5(by).where('owner', '=', by.owner),
   );
 
   const selectExpired = prepare((by: { now: number; limit: number }) =>
@@ -222,10 +203,6 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   );
 
   return {
-    async createUpload(upload) {
-      await insert.changes(db, upload);
-    },
-
     findUpload(id) {
       return selectById.first(db, { id });
     },
@@ -265,7 +242,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     },
 
     findReceiving(query) {
-      return selectByMd5.first(db, query);
+      const { owner } = query;
+      return owner === null ? selectByMd5.first(db, query) : selectByMd5OfOwner.first(db, { ...query, owner });
     },
 
     listExpired(now, limit) {

@@ -1,0 +1,53 @@
+/** The beginning of an upload, within the bound on those of its owner. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog, NewUpload } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './uploads.ts';
+
+/** Prepares `createUpload`. */
+export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUpload'> {
+  // One statement: those that begin at once are counted, too.
+  const insert = prepare((upload: NewUpload & { skipped: number }) => {
+    const values = {
+      id: upload.id,
+      owner: upload.owner,
+      state: RECEIVING,
+      size: upload.size,
+      md5: upload.md5,
+      sha1: upload.sha1,
+      sha256: upload.sha256,
+      filename: upload.filename,
+      filetype: upload.filetype,
+      metadata: upload.metadata,
+      offset: sql.lit(0),
+      epoch: sql.lit(1),
+      created_at: upload.createdAt,
+      last_byte_at: upload.createdAt,
+      expires_at: upload.expiresAt,
+    };
+    const columns = Object.keys(values) as (keyof typeof values)[];
+    const oneTooMany = db
+      .selectFrom('uploads')
+      .select('id')
+      .where('owner', '=', upload.owner)
+      .where('state', '=', RECEIVING)
+      .limit(sql.lit(1))
+      .offset(upload.skipped);
+    return db
+      .insertInto('uploads')
+      .columns(columns)
+      .expression(
+        db
+          .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
+          .where((eb) => eb.not(eb.exists(oneTooMany))),
+      );
+  });
+
+  return {
+    async createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
+      return (await insert.changes(db, { ...upload, skipped: mostOpen - 1 })) === 1;
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/** What an owner is told of a content, which others may share: nothing that somebody else has brought about. */
+import { createHash } from 'node:crypto';
+import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
+import type { FileRecord } from '../catalog/catalog.ts';
+import { formatContentName } from './names.ts';
+
+/** Answers by SHA-256 that are remembered. */
+const REMEMBERED = 10_000;
+
+/**
+ * A file without the digests that the service does not compute for every file: they
+ * are there where somebody, who may be another owner, has asked for this content by them.
+ *
+ * @param asked - whether it was this file's owner.
+ */
+export function withConfiguredDigests(
+  file: FileRecord,
+  digests: readonly DigestAlgorithm[],
+  asked: (file: FileRecord) => boolean = () => false,
+): FileRecord {
+  const { content } = file;
+  const sha1 = digests.includes('sha1') ? content.sha1 : null;
+  const sha256 = digests.includes('sha256') || asked(file) ? content.sha256 : null;
+  return sha1 === content.sha1 && sha256 === content.sha256 ? file : { ...file, content: { ...content, sha1, sha256 } };
+}
+
+/** Which owners have lately had the SHA-256 of a content of theirs compared; a restart forgets it. */
+export function createAsked(): { note(owner: string, contentId: number): void; has(file: FileRecord): boolean } {
+  const known = new Set<string>();
+  return {
+    note(owner, contentId) {
+      known.add(`${contentId} ${owner}`);
+      const [oldest] = known;
+      if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
+    },
+    has: (file) => known.has(`${file.content.id} ${file.owner}`),
+  };
+}
+
+/**
+ * A strong ETag, with its quotes. It goes by the file, whose content never changes, and not by the
+ * content: a content's number counts the contents of everybody, and one that outlives the owner's
+ * own file tells that somebody else has it, too. A content that is open to all goes without a file.
+ */
+export function tagOf({ id, content }: Pick<FileRecord, 'content'> & { id?: string }): string {
+  const source = id ?? `${content.key} ${content.publishedAt}`;
+  const mark = createHash('sha256').update(source).digest('base64url').slice(0, 16);
+  return `"${formatContentName(content)}.${mark}"`;
+}
