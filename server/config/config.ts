@@ -77,6 +77,10 @@ export interface AccessConfig {
   publicRead: boolean;
   /** Origins whose pages may use the service from a browser (`CORS_ORIGINS`); `*`: all. Its own always may. */
   corsOrigins: '*' | readonly string[];
+  /** Request headers that pages of those origins may send beside the protocol's own (`CORS_HEADERS`). */
+  corsHeaders: readonly string[];
+  /** Those pages may send cookies, which a proxy in front may ask for (`CORS_CREDENTIALS`). */
+  corsCredentials: boolean;
 }
 
 /** Who owns what is uploaded to a service without tokens. */

@@ -42,7 +42,15 @@ function readForwarded(request: IncomingMessage): string | undefined {
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
   const prefix = first(request.headers['x-forwarded-prefix'])?.replace(/\/+$/, '') ?? '';
-  return `${proto.toLowerCase()}://${host}${PREFIX.test(prefix) ? prefix : ''}`;
+  const scheme = proto.toLowerCase();
+  const { origin } = new URL(`${scheme}://${withPort(host, scheme, first(request.headers['x-forwarded-port']))}`);
+  return `${origin}${PREFIX.test(prefix) ? prefix : ''}`;
+}
+
+/** Many proxies forward the port beside the host. One that is the other scheme's own is a leftover of where TLS ended. */
+function withPort(host: string, scheme: string, port: string | undefined): string {
+  const known = /:\d+$/.test(host) || port === undefined || !/^\d{1,5}$/.test(port) || Number(port) > 65_535;
+  return known || port === (scheme === 'https' ? '80' : '443') ? host : `${host}:${port}`;
 }
 
 /** A port may be out of range, and a number no address, in what looks like a host. */
