@@ -144,6 +144,7 @@ export async function startService(
       listening: () => localUrl,
       tus: createTusEndpoint({
         uploads,
+        fileOf: (id, owner) => files.get(id, owner),
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
         clock,

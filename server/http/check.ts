@@ -2,6 +2,7 @@
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
 import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
 import { describeFile, type FileJson } from './file-json.ts';
+import { digestParam, nameParam } from './labels.ts';
 import { param, requiredParam } from './query.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -20,13 +21,13 @@ export interface ResumeJson {
 export function checkRoute(files: Files): Handler {
   return async (ctx) => {
     const size = param(ctx, 'size');
-    const sha256 = param(ctx, 'sha256');
-    const filename = param(ctx, 'filename');
+    const sha256 = digestParam(ctx, 'sha256');
+    const filename = nameParam(ctx, 'filename');
     const result = await files.check({
       owner: ctx.state.owner,
       md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
       ...(size !== undefined ? { size: checkSize(size, 'size') } : {}),
-      ...(sha256 !== undefined ? { sha256: checkDigest(sha256, 'sha256', 'sha256') } : {}),
+      ...(sha256 !== null ? { sha256 } : {}),
       // HEAD asks only: nothing is given to anyone by it.
       ...(filename !== undefined && ctx.method === 'GET' ? { filename } : {}),
     });
