@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { connectionsFor, readDescriptorLimit } from '../stores/descriptors.ts';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
@@ -154,6 +155,7 @@ export async function startService(
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
     const server = createHttpServer({ answer: app.callback(), idleTimeoutMs: config.idleTimeoutMs, log });
+    server.maxConnections = connectionsFor(readDescriptorLimit());
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;

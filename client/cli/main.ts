@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Entry of the command `tidemark`: signals, the one place where errors end, the exit code. */
+import { setMaxListeners } from 'node:events';
 import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
 import { printable, shellQuote } from './format.ts';
 import { flushOutput, stdoutFailure } from './output.ts';
@@ -25,6 +26,8 @@ function complain(text: string): void {
 
 async function main(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
+  // Every transfer listens to it.
+  setMaxListeners(0, interruption.signal);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       // The second time: at once, whatever is under way.

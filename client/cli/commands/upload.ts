@@ -2,6 +2,7 @@
 import { collectPaths } from '../collect-paths.ts';
 import type { FoundPath } from '../collect-paths.ts';
 import type { Context } from '../context.ts';
+import { filesAtOnce } from '../descriptors.ts';
 import { pruneDigests } from '../digests.ts';
 import { CliError, EXIT, InterruptedError, UsageError, codeOf, describeError } from '../errors.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
@@ -92,7 +93,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
     }
   }
 
-  await Promise.all(Array.from({ length: Math.min(options.parallel, found.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(options.parallel, filesAtOnce(), found.length) }, work));
   progress.stop();
   if (found.length > 1) {
     const { uploaded, instant, failed } = counts;

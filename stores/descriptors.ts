@@ -1,0 +1,45 @@
+/** File descriptors: how many this process may have, and patience when there is none left. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Catalog, log, libraries, connections to a bucket, and what is opened for a moment. */
+const KEPT_BACK = 48;
+/** What most systems allow, where this one does not say. */
+const ASSUMED = 1024;
+const LEAST_CONNECTIONS = 8;
+/** Others close theirs within milliseconds; who holds one longer is a slow client, of whom there may be many. */
+const PATIENCE_MS = 10_000;
+const LOOK_EVERY_MS = 10;
+
+/** How many descriptors this process may have; Node raises the soft limit to the hard one at its start. */
+export function readDescriptorLimit(): number {
+  try {
+    const limit = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(limit ?? ASSUMED);
+  } catch {
+    return ASSUMED;
+  }
+}
+
+/** How many connections there may be at once, so that each of them finds a descriptor for the one file it may need. */
+export function connectionsFor(limit: number): number {
+  return Math.max(LEAST_CONNECTIONS, Math.floor((limit - KEPT_BACK) / 2));
+}
+
+/**
+ * Opens something, and waits for a descriptor where there is none.
+ *
+ * @throws what `open` threw, EMFILE and ENFILE only after a while.
+ */
+export async function withDescriptor<T>(open: () => T | Promise<T>): Promise<T> {
+  const givenUpAt = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if ((code !== 'EMFILE' && code !== 'ENFILE') || performance.now() > givenUpAt) throw error;
+    }
+    await wait(LOOK_EVERY_MS);
+  }
+}
