@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
 import { printable, shellQuote } from './format.ts';
 import { flushOutput, stdoutFailure } from './output.ts';
+import { showable } from './plain-text.ts';
 import { runProgram } from './program.ts';
 
 /** This very command line again, for the eyes: without the token. */
@@ -21,7 +22,7 @@ function againCommand(args: readonly string[]): string {
 }
 
 function complain(text: string): void {
-  process.stderr.write(`tidemark: ${printable(text)}\n`);
+  process.stderr.write(`tidemark: ${showable(printable(text))}\n`);
 }
 
 async function main(args: readonly string[]): Promise<number> {

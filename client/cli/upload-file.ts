@@ -40,7 +40,7 @@ export interface UploadFileOptions {
 }
 
 /** Uploads the file at `path`, or finds that the service has its content already. */
-export async function uploadFile(path: string, options: UploadFileOptions): Promise<UploadedFile> {
+export async function uploadFile(path: string | Buffer, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress, chunkSizeBytes } = options;
   const file = await openLocalFile(path);
   try {
