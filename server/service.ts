@@ -28,6 +28,7 @@ import { TidemarkError } from './uploads/errors.ts';
 import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
+import { createLaterDigests, NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createSweeper } from './uploads/sweep.ts';
 import { createUploads } from './uploads/uploads.ts';
@@ -99,7 +100,8 @@ export async function startService(
     });
     opened.push(() => store.close());
     if (store.place) await bindPlace(catalog, store.place, { file: config.database.file, adopt, log });
-    const digests = createDigestPool(config.digests);
+    // SHA-1 would halve the speed of a stream: it comes later.
+    const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());
     const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });
     opened.push(() => locker.close());
@@ -107,6 +109,9 @@ export async function startService(
     const stopping = new AbortController();
     // Every running transfer listens to it.
     setMaxListeners(0, stopping.signal);
+    const later = config.digests.includes('sha1')
+      ? createLaterDigests({ catalog, store, log, stopping: stopping.signal })
+      : NOTHING_LATER;
     const parts: Parts = {
       catalog,
       store,
@@ -122,6 +127,7 @@ export async function startService(
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
       events: createFileEvents(),
+      later,
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };
@@ -159,7 +165,7 @@ export async function startService(
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
-    const sweeping = sweeps ? sweeper.run() : undefined;
+    const sweeping = sweeps ? Promise.all([sweeper.run(), later.run()]) : undefined;
     // It ends with the store's calls at the latest, which end when the store is closed.
     opened.push(() => Promise.race([sweeping, wait(SWEEP_GRACE_MS, undefined, { ref: false })]));
 

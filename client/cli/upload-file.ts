@@ -48,7 +48,7 @@ export async function uploadFile(path: string | Buffer, options: UploadFileOptio
   } catch (error) {
     if (!(error instanceof SizeUntrueError)) throw error;
     const name = options.name ?? file.name;
-    context.output.say(`${path}: ${error.message}; it is sent as a stream`);
+    context.output.say(`${path.toString()}: ${error.message}; it is sent as a stream`);
     return await uploadStream(file.stream(), { context, progress, chunkSizeBytes, name });
   } finally {
     await file.close();

@@ -9,6 +9,8 @@ import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
+/** What is computed after publication would make a file's description differ from one moment to the next. */
+const STEADY = { DIGESTS: 'md5' };
 
 export interface RunningService {
   /** e.g. `http://127.0.0.1:40123`; the same after a restart. */
@@ -63,7 +65,14 @@ export async function startService({
     child = spawn(program, rest, {
       // Away from the checkout, so that no .env of a developer counts.
       cwd: tmpdir(),
-      env: { PATH: process.env['PATH'], LISTEN: '127.0.0.1', HTTP_PORT: String(port), DATA_DIR: folder, ...settings },
+      env: {
+        PATH: process.env['PATH'],
+        LISTEN: '127.0.0.1',
+        HTTP_PORT: String(port),
+        DATA_DIR: folder,
+        ...STEADY,
+        ...settings,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr]) {

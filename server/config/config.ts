@@ -26,6 +26,7 @@ export interface Config {
   /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
   download: DownloadConfig;
+  /** What is known of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */

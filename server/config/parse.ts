@@ -112,7 +112,9 @@ function readDownload(read: Reader): DownloadConfig {
 
 function readDigests(read: Reader): DigestAlgorithm[] {
   const wanted = new Set<DigestAlgorithm>(['md5']);
-  for (const name of read.list('DIGESTS')) {
+  const given = read.list('DIGESTS');
+  // Clients of the older API know a file by its SHA-1 alone.
+  for (const name of given.length > 0 ? given : ['sha1']) {
     const algorithm = DIGEST_ALGORITHMS.find((known) => known === name.toLowerCase());
     if (algorithm) wanted.add(algorithm);
     else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${quote(name)} is none of them`);

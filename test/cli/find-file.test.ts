@@ -114,16 +114,15 @@ test.skipIf(!HAS_SCRIPT)(
     const name = 'a-rather-long-name-of-a-file-of-2026.bin';
     const run = async (setting: string, env: NodeJS.ProcessEnv): Promise<string> => {
       const path = await client.makeFile(name, 16 * MIB);
-      const inShell = (command: string): string[] => [
-        ...['script', '--quiet', '--return', '--command'],
-        ...[`${setting}${command}`, '/dev/null'],
-      ];
+      const script = ['script', '--quiet', '--return', '--command'];
+      const inShell = (command: string): string[] => [...script, `${setting}${command}`, '/dev/null'];
       const result = await client.start(['upload', path], { inShell, env }).done;
       expect(result.exitCode).toBe(0);
       return result.stdout;
     };
     const narrow = await run('stty cols 40; ', { TERM: 'xterm', LANG: 'C.UTF-8' });
     expect(narrow).toMatch(/\r[^\r\n]*: uploading[^\r\n]* \d+%/);
+    // oxlint-disable-next-line no-control-regex -- what a redrawn line ends with
     const drawn = [...narrow.matchAll(/\r([^\r\n\u001b]+)\u001b\[K/g)].map((match) => match[1] ?? '');
     for (const text of drawn) expect(text.length).toBeLessThan(40);
     const dumb = await run('', { TERM: 'dumb', LANG: 'C.UTF-8' });

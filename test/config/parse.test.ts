@@ -33,7 +33,7 @@ describe('an empty environment', () => {
       maxFileSizeBytes: null,
       uploadTtlMs: 86_400_000,
       download: { mode: 'stream', presignTtlMs: 300_000 },
-      digests: ['md5'],
+      digests: ['md5', 'sha1'],
       access: {
         tokens: [],
         instant: 'owner',

@@ -8,6 +8,7 @@ import { parseConfig } from '../../server/config/parse.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
@@ -66,6 +67,7 @@ export async function openHouse(
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
     events: createFileEvents(),
+    later: NOTHING_LATER,
     stopping: stopping.signal,
   };
   const writers = createWriters(parts);

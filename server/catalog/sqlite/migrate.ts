@@ -4,9 +4,10 @@ import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { storeState } from './migrations/0002-store-state.ts';
 import { meta } from './migrations/0003-meta.ts';
+import { withoutSha1 } from './migrations/0007-without-sha1.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, storeState, meta];
+const MIGRATIONS = [initial, storeState, meta, withoutSha1];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;
