@@ -25,6 +25,9 @@ interface Content {
  */
 export async function findFile(given: string, use: Use, context: Context): Promise<RemoteFile> {
   const address = readAddress(given);
+  if (!address && /^https?:\/\//i.test(given)) {
+    throw new CliError('not_found', `${printable(given)} is not the address of a file`);
+  }
   if (address?.kind === 'upload') return findByUpload(address.url, given, context);
   const meant = address?.name ?? given;
   const content = address?.kind === 'file' ? null : readContent(meant);
