@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { readDescriptorLimit } from '../stores/descriptors.ts';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
 import { openStore } from '../stores/stores.ts';
@@ -29,6 +30,7 @@ import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { tighten } from './private-files.ts';
+import { createLaterDigests, NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createSweeper } from './uploads/sweep.ts';
 import { createUploads } from './uploads/uploads.ts';
@@ -101,7 +103,8 @@ export async function startService(
     });
     opened.push(() => store.close());
     if (store.place) await bindPlace(catalog, store.place, { file: config.database.file, adopt, log });
-    const digests = createDigestPool(config.digests);
+    // SHA-1 would halve the speed of a stream: it comes later.
+    const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());
     const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });
     opened.push(() => locker.close());
@@ -109,6 +112,9 @@ export async function startService(
     const stopping = new AbortController();
     // Every running transfer listens to it.
     setMaxListeners(0, stopping.signal);
+    const later = config.digests.includes('sha1')
+      ? createLaterDigests({ catalog, store, log, stopping: stopping.signal })
+      : NOTHING_LATER;
     const parts: Parts = {
       catalog,
       store,
@@ -126,6 +132,7 @@ export async function startService(
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
       events: createFileEvents(config.digests),
+      later,
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
     };
@@ -149,6 +156,7 @@ export async function startService(
       listening: () => localUrl,
       tus: createTusEndpoint({
         uploads,
+        fileOf: (id, owner) => files.get(id, owner),
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
         clock,
@@ -160,13 +168,13 @@ export async function startService(
     const server = createHttpServer({
       answer: app.callback(),
       idleTimeoutMs: config.idleTimeoutMs,
-      connections: createConnections(await countAffordableRequests(), log),
+      connections: createConnections(countAffordableRequests(readDescriptorLimit()), log),
       log,
     });
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
-    const sweeping = sweeps ? sweeper.run() : undefined;
+    const sweeping = sweeps ? Promise.all([sweeper.run(), later.run()]) : undefined;
     // It ends with the store's calls at the latest, which end when the store is closed.
     opened.push(() => Promise.race([sweeping, wait(SWEEP_GRACE_MS, undefined, { ref: false })]));
 

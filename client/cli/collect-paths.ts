@@ -1,11 +1,17 @@
 /** From what was named on the command line to the files to upload. */
 import { lstat, readdir, stat } from 'node:fs/promises';
-import type { Stats } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Stats } from 'node:fs';
 import { UsageError } from './errors.ts';
 
+const SLASH = 0x2f;
+
 export interface FoundPath {
+  /** For the eyes, and to know it again. */
   path: string;
+  /** To open it by, where its name is not UTF-8: then `path` is the name made readable. */
+  bytes?: Buffer;
   size: number;
   /** What cannot be looked at fails when its turn comes, like any other file. */
   error?: Error;
@@ -22,51 +28,95 @@ export async function collectPaths(
   const found: FoundPath[] = [];
   const seen = new Set<string>();
 
-  function add(path: string, size: number): void {
-    if (seen.has(path)) return;
-    seen.add(path);
-    found.push({ path, size });
+  function add(place: Buffer, size: number): void {
+    const key = place.toString('latin1');
+    if (seen.has(key)) return;
+    seen.add(key);
+    found.push({ ...shown(place), size });
   }
 
-  async function walk(folder: string): Promise<void> {
-    let names: string[];
+  async function walk(folder: Buffer): Promise<void> {
+    let names: Buffer[];
     try {
-      names = await readdir(folder);
+      names = await readdir(folder, { encoding: 'buffer' });
     } catch (error) {
-      found.push({ path: folder, size: 0, error: asError(error) });
+      found.push({ ...shown(folder), size: 0, error: asError(error) });
       return;
     }
-    for (const name of names.sort()) {
+    for (const name of names.sort((one, other) => Buffer.compare(one, other))) {
       options.signal.throwIfAborted();
-      const path = join(folder, name);
+      const place = Buffer.concat([withSlash(folder), name]);
+      const { path } = shown(place);
       let entry: Stats;
       try {
-        entry = await lstat(path);
+        entry = await lstat(place);
       } catch (error) {
         found.push({ path, size: 0, error: asError(error) });
         continue;
       }
       // Links inside a folder may lead out of it, or round in a circle.
       if (entry.isSymbolicLink()) options.skip(path, 'a symbolic link');
-      else if (entry.isDirectory()) await walk(path);
-      else if (entry.isFile()) add(path, entry.size);
+      else if (entry.isDirectory()) await walk(place);
+      else if (entry.isFile()) add(place, entry.size);
       else options.skip(path, 'not a regular file');
     }
   }
 
-  for (const path of paths) {
+  for (const given of paths) {
+    const place = argumentBytes(given);
     let entry: Stats;
     try {
-      entry = await stat(path);
+      entry = await stat(place);
     } catch (error) {
-      found.push({ path, size: 0, error: asError(error) });
+      found.push({ path: given, size: 0, error: asError(error) });
       continue;
     }
-    if (!entry.isDirectory()) add(path, entry.size);
-    else if (options.recursive) await walk(path);
-    else throw new UsageError(`${path} is a folder; add --recursive to upload what is in it.`);
+    if (!entry.isDirectory()) add(place, entry.size);
+    else if (options.recursive) await walk(given.includes('\ufffd') ? place : Buffer.from(join(given)));
+    else throw new UsageError(`${given} is a folder; add --recursive to upload what is in it.`);
   }
   return found;
+}
+
+function withSlash(folder: Buffer): Buffer {
+  return folder.at(-1) === SLASH ? folder : Buffer.concat([folder, Buffer.of(SLASH)]);
+}
+
+/** A path as it is shown; with its bytes where that is not what is on the disk. */
+function shown(place: Buffer): { path: string; bytes?: Buffer } {
+  const path = place.toString('utf8');
+  return Buffer.from(path).equals(place) ? { path } : { path, bytes: place };
+}
+
+/**
+ * The bytes of an argument. Node has put U+FFFD into it for what is not UTF-8, as in the names that a shell finds;
+ * Linux tells the arguments as they were given.
+ */
+function argumentBytes(given: string): Buffer {
+  if (!given.includes('\ufffd')) return Buffer.from(given);
+  const same = givenArguments().get(given);
+  // Several may look alike: each is taken once.
+  return (same && same.length > 1 ? same.shift() : same?.[0]) ?? Buffer.from(given);
+}
+
+let known: Map<string, Buffer[]> | undefined;
+
+/** See proc(5), /proc/self/cmdline; nothing where there is no such file. */
+function givenArguments(): Map<string, Buffer[]> {
+  if (known) return known;
+  known = new Map();
+  let line = '';
+  try {
+    line = readFileSync('/proc/self/cmdline', 'latin1');
+  } catch {
+    // Not Linux: macOS has names in UTF-8 alone.
+  }
+  for (const argument of line.split('\0')) {
+    const bytes = Buffer.from(argument, 'latin1');
+    const text = bytes.toString('utf8');
+    known.set(text, [...(known.get(text) ?? []), bytes]);
+  }
+  return known;
 }
 
 function asError(error: unknown): Error {

@@ -65,5 +65,7 @@ export function createWaitReporter(context: Context, about: string | null): (wai
 function reasonFor(context: Context, error: unknown): string {
   if (error instanceof ServiceError && error.status === 507) return 'the store is full, waiting for room';
   if (error instanceof ServiceError) return describeError(error);
-  return `${context.service.settings.serverUrl}: ${describeError(error)}`;
+  const { serverUrl } = context.service.settings;
+  const text = describeError(error);
+  return text.includes(serverUrl) ? text : `${serverUrl}: ${text}`;
 }

@@ -33,11 +33,14 @@ export class InterruptedError extends CliError {
 /** The connection failed or stood still: nothing is known of what the service did. */
 export class TransportError extends Error {
   readonly code: string;
+  /** How long it is worth trying again at most; null for as long as anything is. */
+  readonly patienceMs: number | null;
 
-  constructor(code: string, message: string, options: { cause?: unknown } = {}) {
+  constructor(code: string, message: string, options: { cause?: unknown; patienceMs?: number | null } = {}) {
     super(message, options);
     this.name = 'TransportError';
     this.code = code;
+    this.patienceMs = options.patienceMs ?? null;
   }
 }
 
@@ -67,11 +70,17 @@ export class ServiceError extends Error {
 // 409: the offset moved on, the next HEAD tells where to. 423: another request holds the upload.
 const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429, 500, 502, 503, 504, 507]);
 
+/** Of proxies and networks in front of a service that cannot reach it (Cloudflare: 520 to 530). */
+function isOfEdge(status: number): boolean {
+  return status >= 520 && status <= 530;
+}
+
 /** Whether trying again later may succeed. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError) return true;
+  if (!(error instanceof ServiceError)) return false;
   // Bytes that the service has lost do not come back by asking again.
-  return error instanceof ServiceError && TRANSIENT_STATUSES.has(error.status) && error.code !== 'content_damaged';
+  return (TRANSIENT_STATUSES.has(error.status) || isOfEdge(error.status)) && error.code !== 'content_damaged';
 }
 
 /** Whether someone else writes to the upload now. */

@@ -1,6 +1,7 @@
 /** The name given now, for a file whose upload was begun by another name. */
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
+import { ServiceError } from './errors.ts';
 import type { RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
@@ -24,7 +25,14 @@ export async function giveName(
   const { adopted, isOurs } = begun;
   if (file.name === filename || adopted === null || adopted.name === filename) return file;
   if (isOurs && file.name === adopted.name) {
-    return ask(context, filename, () => service.rename(file.id, filename, signal));
+    const renamed = await ask(context, filename, () =>
+      service.rename(file.id, filename, signal).catch((error: unknown) => {
+        // A name that a person types is refused where it cannot be kept as it is; below it is cleaned.
+        if (error instanceof ServiceError && error.code === 'invalid_field') return null;
+        throw error;
+      }),
+    );
+    if (renamed) return renamed;
   }
   const answer = await ask(context, filename, () => service.check({ ...content, filename }, signal));
   return (answer.status === 'exists' && answer.file) || null;

@@ -8,6 +8,7 @@ import https from 'node:https';
 import type { IncomingHttpHeaders, IncomingMessage, ClientRequest } from 'node:http';
 import { TransportError } from './errors.ts';
 import { formatDuration } from './format.ts';
+import { routeTo } from './proxy.ts';
 
 /** Bytes to send; `chunks` may be asked for once. A chunk's memory is its maker's again when the next one is asked for. */
 export interface Body {
@@ -34,12 +35,6 @@ export interface Answer {
   headers: IncomingHttpHeaders;
   body: string;
 }
-
-// Connections are kept for the next request: on a far line that is a round trip (two with TLS) saved each.
-const agents = {
-  'http:': new http.Agent({ keepAlive: true }),
-  'https:': new https.Agent({ keepAlive: true }),
-};
 
 /** An answer to an API call is small; more than this is not one of ours. */
 const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -72,10 +67,12 @@ export function open(request: Exchange): Promise<IncomingMessage> {
     const headers: Record<string, string> = { ...request.headers };
     if (typeof body === 'string') headers['Content-Length'] = String(Buffer.byteLength(body));
     else if (body) headers['Content-Length'] = String(body.size);
+    const { agent, via } = routeTo(url);
     const outgoing = (secure ? https : http).request(url, {
       method: request.method,
-      headers,
-      agent: secure ? agents['https:'] : agents['http:'],
+      agent,
+      ...via,
+      headers: via ? { ...headers, Host: url.host, ...via.headers } : headers,
     });
 
     const startedAt = performance.now();

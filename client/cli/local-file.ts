@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { withDescriptor } from './descriptors.ts';
 import { CliError } from './errors.ts';
 
 const READ_BYTES = 512 * 1024;
@@ -45,10 +46,15 @@ export interface LocalFile {
   close(): Promise<void>;
 }
 
-/** Opens a regular file; the path is not needed any more afterwards. */
-export async function openLocalFile(path: string): Promise<LocalFile> {
+/**
+ * Opens a regular file; the path is not needed any more afterwards.
+ *
+ * @param place - its path; as bytes where its name is not UTF-8, and then its name is made readable.
+ */
+export async function openLocalFile(place: string | Buffer): Promise<LocalFile> {
+  const path = place.toString();
   // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const handle = await withDescriptor(() => open(place, constants.O_RDONLY | constants.O_NONBLOCK));
   try {
     const opened = await handle.stat({ bigint: true });
     if (opened.isDirectory()) throw new CliError('is_folder', 'is a folder; add --recursive to upload what is in it');

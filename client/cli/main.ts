@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** Entry of the command `tidemark`: signals, the one place where errors end, the exit code. */
+import { setMaxListeners } from 'node:events';
 import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
 import { printable, shellQuote } from './format.ts';
 import { flushOutput, stdoutFailure } from './output.ts';
+import { showable } from './plain-text.ts';
 import { runProgram } from './program.ts';
 
 /** This very command line again, for the eyes: without the token. */
@@ -20,11 +22,13 @@ function againCommand(args: readonly string[]): string {
 }
 
 function complain(text: string): void {
-  process.stderr.write(`tidemark: ${printable(text)}\n`);
+  process.stderr.write(`tidemark: ${showable(printable(text))}\n`);
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const interruption = new AbortController();
+  // Every transfer listens to it.
+  setMaxListeners(0, interruption.signal);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       // The second time: at once, whatever is under way.

@@ -3,6 +3,7 @@
  * for the eyes to stderr, so that stdout can always be piped on.
  */
 import { printable } from './format.ts';
+import { showable } from './plain-text.ts';
 
 export interface OutputModes {
   /** One JSON object per line on stdout. */
@@ -51,9 +52,9 @@ export function createOutput(modes: OutputModes): Output {
     result: (text) => line(process.stdout, text),
     record: (value) => line(process.stdout, JSON.stringify(value)),
     say: (text) => {
-      if (!modes.quiet) line(process.stderr, printable(text));
+      if (!modes.quiet) line(process.stderr, showable(printable(text)));
     },
-    complain: (text) => line(process.stderr, printable(text)),
+    complain: (text) => line(process.stderr, showable(printable(text))),
     stdoutClosed: () => closed,
     attach: (next) => {
       display = next;

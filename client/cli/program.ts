@@ -9,7 +9,7 @@ import { runUpload } from './commands/upload.ts';
 import { createContext } from './context.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { EXIT } from './errors.ts';
-import { parseCount, parseSize } from './format.ts';
+import { parseCount, parseSize, printable } from './format.ts';
 import { translateOlderSpelling } from './older-spelling.ts';
 
 export interface Run {
@@ -25,6 +25,7 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted.`;
 
 const ENVIRONMENT = `
+<file> is an id, an MD5, an address of the file, or its name where only one file has it.
 The service is, in this order: --server, TIDEMARK_SERVER, http://HOST:HTTP_PORT from
 the environment or .env in this folder, http://127.0.0.1:8080.
 The token is TIDEMARK_TOKEN; --token works too, but shows in lists of processes.
@@ -38,7 +39,12 @@ export async function runProgram(args: readonly string[], run: Run): Promise<num
   });
   const names = program.commands.map((command) => command.name());
   const translated = translateOlderSpelling(args, names);
+  const [first = ''] = translated;
   try {
+    // With --help behind it the parser would print the help of the whole, and call it well done.
+    if (/^[^-]/.test(first) && first !== 'help' && !names.includes(first)) {
+      program.error(`error: unknown command '${printable(first)}'`);
+    }
     await program.parseAsync(translated, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -67,7 +73,7 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
       .option('--token <token>', 'who we are (better: TIDEMARK_TOKEN)')
       .option('--json', 'one JSON object per line on stdout')
       .option('-q, --quiet', 'print results and errors only')
-      .addOption(new Option('--retry-for <time>', 'keep trying so long without progress').default(defaults.retryFor))
+      .option('--retry-for <time>', `keep trying so long without progress (default: ${defaults.retryFor})`)
       .addOption(new Option('--stall-timeout <time>', 'give a silent connection up after so long').default('30s'))
       .addHelpText('after', EXIT_CODES);
   }
@@ -106,25 +112,25 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
       setExitCode(await runList(options, contextOf(flags, BRISK)));
     });
 
-  command('info <id>', 'print all that is known of a file', BRISK).action(async (id: string, flags: CommonFlags) =>
-    setExitCode(await runInfo(id, contextOf(flags, BRISK))),
+  command('info <file>', 'print all that is known of a file', BRISK).action(async (file: string, flags: CommonFlags) =>
+    setExitCode(await runInfo(file, contextOf(flags, BRISK))),
   );
 
-  command('get <id|md5|address>', 'download a file and verify it', PATIENT)
+  command('get <file>', 'download a file and verify it', PATIENT)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
-    .action(async (id: string, flags: GetFlags) => {
+    .action(async (file: string, flags: GetFlags) => {
       const options = { output: flags.output, force: flags.force === true };
-      setExitCode(await runGet(id, options, contextOf(flags, PATIENT)));
+      setExitCode(await runGet(file, options, contextOf(flags, PATIENT)));
     });
 
-  command('rename <id> <name>', 'give a file another name', BRISK).action(
-    async (id: string, name: string, flags: CommonFlags) =>
-      setExitCode(await runRename(id, name, contextOf(flags, BRISK))),
+  command('rename <file> <name>', 'give a file another name', BRISK).action(
+    async (file: string, name: string, flags: CommonFlags) =>
+      setExitCode(await runRename(file, name, contextOf(flags, BRISK))),
   );
 
-  command('delete <id...>', 'delete files', BRISK).action(async (ids: string[], flags: CommonFlags) =>
-    setExitCode(await runDelete(ids, contextOf(flags, BRISK))),
+  command('delete <file...>', 'delete files', BRISK).action(async (files: string[], flags: CommonFlags) =>
+    setExitCode(await runDelete(files, contextOf(flags, BRISK))),
   );
 
   program

@@ -1,6 +1,7 @@
 /** How far everything is: one line that redraws itself on a terminal, a line now and then elsewhere. */
 import { fit, formatDuration, formatSize, printable, textWidth } from './format.ts';
 import type { Output } from './output.ts';
+import { canRedraw, showable } from './plain-text.ts';
 
 const REDRAW_MS = 100;
 const LINE_EVERY_MS = 5000;
@@ -8,6 +9,8 @@ const LINE_EVERY_MS = 5000;
 const RATE_SMOOTHING_MS = 3000;
 const MOST_BAR_COLUMNS = 24;
 const LEAST_BAR_COLUMNS = 6;
+/** Of a name, before facts go. */
+const LEAST_NAME_COLUMNS = 8;
 
 /** One file's way. */
 export interface ProgressItem {
@@ -40,7 +43,7 @@ interface State {
  */
 export function createProgress(output: Output, expected: { files: number; bytes: number }): Progress {
   const items = new Set<State>();
-  const onTerminal = process.stderr.isTTY;
+  const onTerminal = canRedraw();
   let endedFiles = 0;
   let endedBytes = 0;
   let lastLineAt = performance.now();
@@ -62,28 +65,36 @@ export function createProgress(output: Output, expected: { files: number; bytes:
     drawn = true;
   }
 
+  /** What is done and how much of it is always there; what else there is room for comes in the order of its worth. */
   function barLine(columns: number): string {
-    const { label, share, facts } = describe();
+    const { name, verb, share, facts } = describe();
     const percent = share === null ? '' : ` ${Math.floor(share * 100)}%`;
-    const room = columns - textWidth(percent) - textWidth(facts) - 1;
-    if (room < 8) return fit(`${percent.trim()} ${facts}`.trim(), columns);
+    const fixed = textWidth(verb) + textWidth(percent);
+    const named = Math.min(textWidth(name), LEAST_NAME_COLUMNS);
+    let told = '';
+    for (const fact of facts) {
+      if (fixed + named + textWidth(told + fact) > columns) break;
+      told += fact;
+    }
+    const room = columns - fixed - textWidth(told);
     // The name gives way to a short bar, the bar to a short name.
-    const shown = fit(label, share === null ? room : Math.max(room - MOST_BAR_COLUMNS - 3, Math.min(room, 24)));
+    const shown = fit(name, share === null ? room : Math.max(room - MOST_BAR_COLUMNS - 3, Math.min(room, 24)));
     const barColumns = Math.min(MOST_BAR_COLUMNS, room - textWidth(shown) - 3);
     const bar = share === null || barColumns < LEAST_BAR_COLUMNS ? '' : ` [${drawBar(share, barColumns)}]`;
-    return `${shown}${bar}${percent} ${facts}`;
+    return showable(fit(`${shown}${verb}${bar}${percent}${told}`, columns));
   }
 
-  function describe(): { label: string; share: number | null; facts: string } {
+  function describe(): { name: string; verb: string; share: number | null; facts: string[] } {
     const [only] = items;
     const bytesPerSecond = rate.value();
     const speed = bytesPerSecond > 0 ? ` ${formatSize(bytesPerSecond)}/s` : '';
     if (only !== undefined && expected.files <= 1) {
       const { name, phase, total, position } = only;
-      if (total === null) return { label: `${name}: ${phase}`, share: null, facts: `${formatSize(position)}${speed}` };
+      const verb = `: ${phase}`;
+      if (total === null) return { name, verb, share: null, facts: [` ${formatSize(position)}`, speed] };
       const share = total === 0 ? 1 : Math.min(1, position / total);
-      const facts = `${formatPart(position, total)}${speed}${timeLeft(total - position, bytesPerSecond)}`;
-      return { label: `${name}: ${phase}`, share, facts };
+      const facts = [` ${formatPart(position, total)}`, speed, timeLeft(total - position, bytesPerSecond)];
+      return { name, verb, share, facts };
     }
     let position = endedBytes;
     const names: string[] = [];
@@ -93,8 +104,13 @@ export function createProgress(output: Output, expected: { files: number; bytes:
       names.push(`${item.name} ${item.phase}${share}`);
     }
     const share = expected.bytes === 0 ? null : Math.min(1, position / expected.bytes);
-    const label = `${endedFiles} of ${expected.files} files (${names.join(', ')})`;
-    return { label, share, facts: `${formatPart(position, expected.bytes)}${speed}` };
+    const verb = `${endedFiles} of ${expected.files} files`;
+    return {
+      name: '',
+      verb,
+      share,
+      facts: [` ${formatPart(position, expected.bytes)}`, speed, ` (${names.join(', ')})`],
+    };
   }
 
   function sayNowAndThen(): void {
@@ -115,8 +131,8 @@ export function createProgress(output: Output, expected: { files: number; bytes:
 
   function sayLine(): void {
     lastLineAt = performance.now();
-    const { label, share, facts } = describe();
-    output.say(`${label}${share === null ? '' : ` ${Math.floor(share * 100)}%`}, ${facts}`);
+    const { name, verb, share, facts } = describe();
+    output.say(`${name}${verb}${share === null ? '' : ` ${Math.floor(share * 100)}%`},${facts.join('')}`);
   }
 
   function tick(): void {

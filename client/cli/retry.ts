@@ -1,6 +1,6 @@
 /** Trying again: how long, how often, and what counts as getting on. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { CliError, ServiceError, describeError, isTransient } from './errors.ts';
+import { CliError, ServiceError, TransportError, describeError, isTransient } from './errors.ts';
 import { formatDuration } from './format.ts';
 
 const FIRST_DELAY_MS = 250;
@@ -38,8 +38,10 @@ export function createPatience(limitMs: number): Patience {
   function next(error: unknown): number {
     const now = performance.now();
     firstFailureAt ??= now;
-    const leftMs = firstFailureAt + limitMs - now;
+    const ownMs = error instanceof TransportError ? error.patienceMs : null;
+    const leftMs = firstFailureAt + Math.min(limitMs, ownMs ?? limitMs) - now;
     if (leftMs <= 0) {
+      if (ownMs !== null) throw new CliError('gave_up', describeError(error), { cause: error });
       const tried = limitMs === 0 ? '' : `, and nothing moved for ${formatDuration(limitMs)}`;
       throw new CliError('gave_up', `${describeError(error)}${tried}`, { cause: error });
     }

@@ -1,6 +1,7 @@
 /** The service's HTTP API as functions. One call is one request; trying again is the caller's business. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { CliError, ServiceError } from './errors.ts';
+import { CliError, ServiceError, TransportError } from './errors.ts';
+import { explainFailure, explainRefusal } from './first-contact.ts';
 import { exchange, open, readBody } from './http.ts';
 import type { Answer, Body } from './http.ts';
 import { printable } from './format.ts';
@@ -91,6 +92,34 @@ export function createServiceClient(settings: Settings): ServiceClient {
   const authorization: Record<string, string> =
     settings.token === null ? {} : { Authorization: `Bearer ${settings.token}` };
 
+  /** Whether the service, or something in front of it, has answered. */
+  let met = false;
+  /** PATCH and HEAD do not get through: POST says them (tus 1.0.0, "X-HTTP-Method-Override"). */
+  let overrides = false;
+
+  async function reaching<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const given = await answer;
+      met = true;
+      return given;
+    } catch (error) {
+      throw explainFailure(error, { serverUrl, met, persistent: settings.persistent });
+    }
+  }
+
+  /** What the service says against a request, in its own words where it has any. */
+  function refusal(method: string, answer: Answer): ServiceError {
+    const { code, message } = readRefusal(answer);
+    const explained = explainRefusal(answer.status, code, answer.body, settings.token !== null);
+    return new ServiceError({
+      code,
+      message: explained ?? printable(message),
+      status: answer.status,
+      method,
+      retryAfterMs: readRetryAfter(answer.headers),
+    });
+  }
+
   /**
    * Addresses in answers name the service as it believes to be called. Behind a proxy or a
    * second address that may be wrong, and the token must not follow them to another host:
@@ -122,7 +151,9 @@ export function createServiceClient(settings: Settings): ServiceClient {
     const headers: Record<string, string> = { ...authorization, Accept: 'application/json' };
     if (options.json !== undefined) headers['Content-Type'] = 'application/json';
     const body = options.json === undefined ? undefined : JSON.stringify(options.json);
-    const answer = await exchange({ method, url: url.href, headers, body, signal, ...timeouts(options.workBytes) });
+    const answer = await reaching(
+      exchange({ method, url: url.href, headers, body, signal, ...timeouts(options.workBytes) }),
+    );
     if (answer.status < 200 || answer.status > 299) throw refusal(method, answer);
     return answer;
   }
@@ -145,7 +176,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
   }
 
   function get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
-    return open({ method: 'GET', url, headers, signal, stallTimeoutMs });
+    return reaching(open({ method: 'GET', url, headers, signal, stallTimeoutMs }));
   }
 
   async function readRest(response: IncomingMessage, signal: AbortSignal): Promise<Answer> {
@@ -156,14 +187,29 @@ export function createServiceClient(settings: Settings): ServiceClient {
   }
 
   async function tus(request: TusExchange): Promise<Answer> {
-    const answer = await exchange({
-      ...request,
-      url: rebaseUnlessEndpoint(request.url),
-      headers: { ...request.headers, ...authorization },
-      ...timeouts(request.workBytes),
-    });
-    if (answer.status < 200 || answer.status > 299) throw refusal(request.method, answer);
-    return answer;
+    const { method } = request;
+    const isOverridden = overrides && method !== 'POST';
+    const answer = await reaching(
+      exchange({
+        ...request,
+        url: rebaseUnlessEndpoint(request.url),
+        method: isOverridden ? 'POST' : method,
+        headers: {
+          ...request.headers,
+          ...authorization,
+          ...(isOverridden ? { 'X-HTTP-Method-Override': method } : {}),
+        },
+        ...timeouts(request.workBytes),
+      }),
+    );
+    if (answer.status >= 200 && answer.status <= 299) return answer;
+    if ((answer.status !== 405 && answer.status !== 501) || method === 'POST' || isOverridden) {
+      throw refusal(method, answer);
+    }
+    overrides = true;
+    // A body has been given out, and can be had again in the next attempt only.
+    if (request.body) throw new TransportError('method_refused', `${method} does not get through; POST is to say it`);
+    return tus(request);
   }
 
   function timeouts(workBytes = 0): { stallTimeoutMs: number; answerTimeoutMs: number } {
@@ -228,18 +274,6 @@ function storeRefusal({ status, headers, body }: Answer): ServiceError {
     status,
     method: 'GET',
     retryAfterMs: readRetryAfter(headers),
-  });
-}
-
-/** What the service says against a request, in its own words where it has any. */
-function refusal(method: string, answer: Answer): ServiceError {
-  const { code, message } = readRefusal(answer);
-  return new ServiceError({
-    code,
-    message: printable(message),
-    status: answer.status,
-    method,
-    retryAfterMs: readRetryAfter(answer.headers),
   });
 }
 

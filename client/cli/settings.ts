@@ -11,6 +11,8 @@ export interface Settings {
   readonly token: string | null;
   /** How long to keep trying without any progress. */
   readonly retryForMs: number;
+  /** That was said on the command line: then also where nothing has ever answered. */
+  readonly persistent: boolean;
   /** How long a connection may stand still. */
   readonly stallTimeoutMs: number;
 }
@@ -36,6 +38,7 @@ export function readSettings(flags: ConnectionFlags, defaults: { retryFor: strin
   return {
     serverUrl: server === undefined ? defaultServerUrl(environment) : parseServer(server),
     token,
+    persistent: flags.retryFor !== undefined,
     retryForMs: parseDuration(flags.retryFor ?? defaults.retryFor, '--retry-for'),
     stallTimeoutMs: Math.max(100, parseDuration(flags.stallTimeout ?? '30s', '--stall-timeout')),
   };

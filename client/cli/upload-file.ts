@@ -40,7 +40,7 @@ export interface UploadFileOptions {
 }
 
 /** Uploads the file at `path`, or finds that the service has its content already. */
-export async function uploadFile(path: string, options: UploadFileOptions): Promise<UploadedFile> {
+export async function uploadFile(path: string | Buffer, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress, chunkSizeBytes } = options;
   const file = await openLocalFile(path);
   try {
@@ -48,7 +48,7 @@ export async function uploadFile(path: string, options: UploadFileOptions): Prom
   } catch (error) {
     if (!(error instanceof SizeUntrueError)) throw error;
     const name = options.name ?? file.name;
-    context.output.say(`${path}: ${error.message}; it is sent as a stream`);
+    context.output.say(`${path.toString()}: ${error.message}; it is sent as a stream`);
     return await uploadStream(file.stream(), { context, progress, chunkSizeBytes, name });
   } finally {
     await file.close();

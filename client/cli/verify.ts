@@ -43,7 +43,8 @@ export async function verifyPublished(
     const answer = await service.check({ md5, sha256, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
     // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
-    const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search: name }, signal);
+    const search = Array.from(name).slice(0, 60).join('');
+    const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search }, signal);
     return files.find((file) => isSame(file, expected)) ?? null;
   }
 

@@ -9,6 +9,8 @@ import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
+/** What is computed after publication would make a file's description differ from one moment to the next. */
+const STEADY = { DIGESTS: 'md5' };
 
 export interface RunningService {
   /** e.g. `http://127.0.0.1:40123`; the same after a restart. */
@@ -33,6 +35,8 @@ export interface ServiceOptions {
   main?: string;
   /** Of its command line, at the first start only. */
   args?: readonly string[];
+  /** Most file descriptors it may have (`ulimit -n`). */
+  descriptors?: number;
 }
 
 /**
@@ -45,6 +49,7 @@ export async function startService({
   dataDir,
   main = MAIN,
   args = [],
+  descriptors,
 }: ServiceOptions = {}): Promise<RunningService> {
   const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'tidemark-test-')));
   const port = await freePort();
@@ -54,10 +59,20 @@ export async function startService({
   let settings = env;
 
   async function start(given: readonly string[] = []): Promise<void> {
-    child = spawn(process.execPath, ['--enable-source-maps', main, ...given], {
+    const command = [process.execPath, '--enable-source-maps', main, ...given];
+    if (descriptors !== undefined) command.unshift('bash', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`);
+    const [program = '', ...rest] = command;
+    child = spawn(program, rest, {
       // Away from the checkout, so that no .env of a developer counts.
       cwd: tmpdir(),
-      env: { PATH: process.env['PATH'], LISTEN: '127.0.0.1', HTTP_PORT: String(port), DATA_DIR: folder, ...settings },
+      env: {
+        PATH: process.env['PATH'],
+        LISTEN: '127.0.0.1',
+        HTTP_PORT: String(port),
+        DATA_DIR: folder,
+        ...STEADY,
+        ...settings,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr]) {

@@ -233,6 +233,8 @@ export interface Catalog {
   ownsContent(owner: string, contentId: number): Promise<boolean>;
   /** Adds digests that were computed after publication. */
   addDigests(contentId: number, digests: { sha1?: string; sha256?: string }): Promise<void>;
+  /** Contents whose SHA-1 is not known, by id, after this one. */
+  listWithoutSha1(after: number, limit: number): Promise<ContentRecord[]>;
   /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
   publish(publication: Publication): Promise<PublishOutcome>;
   /** Store keys whose content is gone and whose bytes may still be there. */

@@ -28,6 +28,7 @@ export interface Config {
   /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
   download: DownloadConfig;
+  /** What is known of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
@@ -79,6 +80,10 @@ export interface AccessConfig {
   publicRead: boolean;
   /** Origins whose pages may use the service from a browser (`CORS_ORIGINS`); `*`: all. Its own always may. */
   corsOrigins: '*' | readonly string[];
+  /** Request headers that pages of those origins may send beside the protocol's own (`CORS_HEADERS`). */
+  corsHeaders: readonly string[];
+  /** Those pages may send cookies, which a proxy in front may ask for (`CORS_CREDENTIALS`). */
+  corsCredentials: boolean;
 }
 
 /** Who owns what is uploaded to a service without tokens. */

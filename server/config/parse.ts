@@ -53,6 +53,8 @@ export function parseConfig(env: Env): Config {
       instant: read.oneOf('INSTANT', INSTANT_POLICIES, 'owner'),
       publicRead: read.flag('PUBLIC_READ'),
       corsOrigins: readCorsOrigins(read, tokensText !== undefined),
+      corsHeaders: readCorsHeaders(read),
+      corsCredentials: read.flag('CORS_CREDENTIALS'),
     },
     shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
     lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
@@ -62,6 +64,9 @@ export function parseConfig(env: Env): Config {
   checkProxies(config.trustProxy, read);
   if (config.download.mode === 'redirect' && config.store.kind === 'local') {
     read.problem('DOWNLOAD', 'must be stream with STORE=local: a file on its disk has no address but the service');
+  }
+  if (config.access.corsCredentials && !namesOrigins(config.access.corsOrigins)) {
+    read.problem('CORS_CREDENTIALS', 'needs CORS_ORIGINS to name the origins: browsers send cookies to no *');
   }
   checkAccess(config, tokensText !== undefined, read);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -111,7 +116,9 @@ function readDownload(read: Reader): DownloadConfig {
 
 function readDigests(read: Reader): DigestAlgorithm[] {
   const wanted = new Set<DigestAlgorithm>(['md5']);
-  for (const name of read.list('DIGESTS')) {
+  const given = read.list('DIGESTS');
+  // Clients of the older API know a file by its SHA-1 alone.
+  for (const name of given.length > 0 ? given : ['sha1']) {
     const algorithm = DIGEST_ALGORITHMS.find((known) => known === name.toLowerCase());
     if (algorithm) wanted.add(algorithm);
     else read.problem('DIGESTS', `must be a list of ${DIGEST_ALGORITHMS.join(', ')}; ${quote(name)} is none of them`);
@@ -133,6 +140,20 @@ function readCorsOrigins(read: Reader, tokensGiven: boolean): '*' | string[] {
     );
     return [];
   });
+}
+
+/** RFC 9110 section 5.6.2: a header's name is a token. */
+function readCorsHeaders(read: Reader): string[] {
+  const given = read.list('CORS_HEADERS');
+  for (const name of given) {
+    if (/^[\w!#$%&'*+.^`|~-]+$/.test(name) && name !== '*') continue;
+    read.problem('CORS_HEADERS', `must be a list of names of headers such as X-Tenant; ${quote(name)} is none`);
+  }
+  return given;
+}
+
+function namesOrigins(origins: '*' | readonly string[]): boolean {
+  return origins !== '*' && origins.length > 0;
 }
 
 function checkProxies(proxies: readonly string[], read: Reader): void {

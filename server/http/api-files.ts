@@ -2,7 +2,7 @@
 import type Router from '@koa/router';
 import type { Files } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
-import { checkCharacters, MAX_NAME_BYTES } from '../uploads/names.ts';
+import { checkCharacters, MAX_SEARCH_BYTES } from '../uploads/names.ts';
 import { describeFile } from './file-json.ts';
 import { choiceParam, numberParam, param, readJson } from './query.ts';
 import type { RequestState } from './state.ts';
@@ -12,9 +12,9 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
     const sort = choiceParam(ctx, 'sort', ['uploaded', 'name', 'size'], 'uploaded');
     const search = param(ctx, 'search') ?? '';
     checkCharacters(search, 'search');
-    // No name is longer; and the database takes patterns of limited length.
-    if (Buffer.byteLength(search) > MAX_NAME_BYTES) {
-      throw invalidField('search', `search must be at most ${MAX_NAME_BYTES} bytes long in UTF-8.`);
+    // The database takes patterns of limited length, and a search passes over all names.
+    if (Buffer.byteLength(search) > MAX_SEARCH_BYTES) {
+      throw invalidField('search', `search must be at most ${MAX_SEARCH_BYTES} bytes long in UTF-8.`);
     }
     const cursor = param(ctx, 'cursor');
     const page = await files.list({

@@ -58,7 +58,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(errorAnswers());
   app.use(addressing(parts));
   app.use(knownHosts(parts.config));
-  app.use(crossOrigin(parts.config.access.corsOrigins));
+  app.use(crossOrigin(parts.config.access));
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
   app.use(tusMount(parts.tus));
@@ -136,8 +136,9 @@ function closingRefusal(closing: AppParts['closing']): Handler {
 
 function tusMount(tus: Handler): Handler {
   return async (ctx, next) => {
-    // GET of an upload is a download; the collection cannot be read.
-    const mine = ctx.method === 'GET' ? /^\/uploads\/?$/ : /^\/uploads(?:\/[^/]*)?$/;
+    // GET of an upload is a download, as is HEAD by a client that does not speak tus; the collection cannot be read.
+    const isDownload = ctx.method === 'GET' || (ctx.method === 'HEAD' && ctx.get('Tus-Resumable') === '');
+    const mine = isDownload ? /^\/uploads\/?$/ : /^\/uploads(?:\/[^/]*)?$/;
     if (mine.test(ctx.path)) await tus(ctx, async () => undefined);
     else await next();
   };

@@ -3,7 +3,6 @@
  * One on which nothing is asked makes room for a new one, the longest idle first, so that nobody
  * keeps others out by connecting; one with a request under way is never closed.
  */
-import { readFile } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
@@ -85,9 +84,7 @@ export function createConnections(mostRequests: number, log: Logger): Connection
   };
 }
 
-/** Requests that may be under way at a time in this process; where the system does not tell its limit, any number. */
-export async function countAffordableRequests(): Promise<number> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-  const open = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
-  return Math.max(LEAST_REQUESTS, Math.floor((open - DESCRIPTORS_OF_OURS - SPARE) / DESCRIPTORS_PER_REQUEST));
+/** How many requests may be under way at a time with so many descriptors. */
+export function countAffordableRequests(descriptors: number): number {
+  return Math.max(LEAST_REQUESTS, Math.floor((descriptors - DESCRIPTORS_OF_OURS - SPARE) / DESCRIPTORS_PER_REQUEST));
 }

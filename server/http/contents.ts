@@ -1,6 +1,6 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
-import type { ContentRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, UploadRecord } from '../catalog/catalog.ts';
 import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
@@ -11,7 +11,7 @@ import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
   router: Router<RequestState>,
-  parts: { config: Config; files: Files; uploads: Uploads },
+  parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
@@ -45,7 +45,12 @@ export function addContentRoutes(
     const id = ctx.params['id'] ?? '';
     ctx.state.uploadId = id;
     const upload = await uploads.view(id, ctx.state.owner);
-    if (upload.fileId === null) throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
+    // A cache may make a GET of a tus client's HEAD, and answer that with what it got.
+    if (ctx.get('Tus-Resumable') !== '') ctx.set(stateHeaders(upload));
+    if (upload.fileId === null) {
+      sendUnfinished(ctx, parts.tusVersion);
+      return;
+    }
     const file = await files.get(upload.fileId, ctx.state.owner);
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: false });
   });
@@ -59,6 +64,30 @@ function withoutName(content: ContentRecord, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
+}
+
+/** There are no bytes to be had yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
+function sendUnfinished(ctx: Ctx, tusVersion: string): void {
+  if (ctx.get('Tus-Resumable') === '') {
+    if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
+    throw new TidemarkError('unsupported_tus_version', {
+      field: 'Tus-Resumable',
+      headers: { 'Tus-Version': tusVersion },
+    });
+  }
+  ctx.set('Cache-Control', 'no-store');
+  ctx.status = 200;
+  ctx.body = '';
+}
+
+/** Where an upload stands, in the words of tus 1.0.0. */
+function stateHeaders({ offset, size, metadata, expiresAt, state }: UploadRecord): Record<string, string> {
+  return {
+    'Upload-Offset': String(offset),
+    ...(size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) }),
+    ...(metadata === '' ? {} : { 'Upload-Metadata': metadata }),
+    ...(state === 'receiving' ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
+  };
 }
 
 function wantsToSave(ctx: Ctx): boolean {

@@ -15,6 +15,7 @@ const EXPOSED = [
   'Tus-Extension',
   'Tus-Max-Size',
   'Tidemark-File-Id',
+  'Tidemark-File-Name',
   'Tidemark-File-Url',
   'Tidemark-Idle',
   'X-Request-Id',
@@ -33,6 +34,8 @@ const ALLOWED = [
   'If-Match',
   'If-None-Match',
   'Tus-Resumable',
+  'Upload-Checksum',
+  'Upload-Concat',
   'Upload-Length',
   'Upload-Defer-Length',
   'Upload-Metadata',
@@ -40,10 +43,11 @@ const ALLOWED = [
   'X-HTTP-Method-Override',
   'X-Requested-With',
   'X-Request-Id',
-].join(', ');
+];
 
 /** Browsers say where a page comes from in Origin; requests without one are not concerned. */
-export function crossOrigin(allowed: AccessConfig['corsOrigins']): Handler {
+export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials }: AccessConfig): Handler {
+  const allowedHeaders = [...ALLOWED, ...corsHeaders].join(', ');
   return async (ctx, next) => {
     const origin = ctx.get('Origin');
     if (allowed !== '*') ctx.vary('Origin');
@@ -51,14 +55,15 @@ export function crossOrigin(allowed: AccessConfig['corsOrigins']): Handler {
     if (mayRead) {
       ctx.set('Access-Control-Allow-Origin', allowed === '*' ? '*' : origin);
       ctx.set('Access-Control-Expose-Headers', EXPOSED);
-    } else if (origin !== '' && ctx.method !== 'OPTIONS' && !isOurs(origin, ctx)) {
+      if (corsCredentials) ctx.set('Access-Control-Allow-Credentials', 'true');
+    } else if (origin !== '' && ctx.method !== 'OPTIONS' && !isOpen(ctx) && !isOurs(origin, ctx)) {
       // A form is sent without asking first, and what it does is done though the page cannot read the answer.
-      throw new TidemarkError('origin_not_allowed', { field: 'Origin' });
+      throw new TidemarkError('origin_not_allowed', { field: 'Origin', message: whatToSet(origin, ctx) });
     }
     if (ctx.method === 'OPTIONS') {
       if (mayRead) {
         ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, POST, PATCH, DELETE, OPTIONS');
-        ctx.set('Access-Control-Allow-Headers', ALLOWED);
+        ctx.set('Access-Control-Allow-Headers', allowedHeaders);
         ctx.set('Access-Control-Max-Age', '86400');
       }
       // Below /uploads OPTIONS is also how a tus client asks what the server can do.
@@ -71,9 +76,32 @@ export function crossOrigin(allowed: AccessConfig['corsOrigins']): Handler {
   };
 }
 
+/**
+ * What holds nothing of anyone's: the page itself. Behind a proxy that passes another Host its scripts
+ * come with an Origin that looks foreign, and the page is to say so rather than to stay empty.
+ */
+function isOpen({ method, path }: Ctx): boolean {
+  return (method === 'GET' || method === 'HEAD') && /^\/(?:assets\/.*|file\/upload)?$/.test(path);
+}
+
 /** Whether it is a page of this service. The scheme is left out: TLS may end at a proxy that does not say so. */
 function isOurs(origin: string, ctx: Ctx): boolean {
   if (!URL.canParse(origin)) return false;
-  const { host } = new URL(origin);
-  return host !== '' && (host === ctx.get('Host').toLowerCase() || host === new URL(ctx.state.baseUrl).host);
+  const { host, protocol } = new URL(origin);
+  return host !== '' && (host === hostUnder(protocol, ctx.get('Host')) || host === new URL(ctx.state.baseUrl).host);
+}
+
+/** A Host header as an origin of this scheme writes it: without the scheme's own port (RFC 6454 section 6.2). */
+function hostUnder(protocol: string, host: string): string {
+  const url = `${protocol}//${host}`;
+  return URL.canParse(url) ? new URL(url).host : host.toLowerCase();
+}
+
+/** For whoever runs the service: mostly it is its own page behind a proxy. */
+function whatToSet(origin: string, ctx: Ctx): string {
+  const shown = /^[\w.:/[\]+-]{1,200}$/.test(origin) ? origin : 'this origin';
+  return (
+    `Pages of ${shown} may not use this service, which is asked for as ${new URL(ctx.state.baseUrl).host}. ` +
+    'Behind a proxy set PUBLIC_URL, or TRUST_PROXY, or let the proxy pass Host; for another site set CORS_ORIGINS.'
+  );
 }

@@ -1,18 +1,20 @@
 /** POST /upload: a whole file in a form, for clients that cannot resume. */
+import { once } from 'node:events';
+import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files, Published, Uploads } from '../uploads/contract.ts';
-import { checkDigest, checkName, filePath } from '../uploads/names.ts';
-import { receiveForm } from './form.ts';
-import { param } from './query.ts';
+import { invalidField } from '../uploads/errors.ts';
+import { cleanName, encodeName } from '../uploads/labels.ts';
+import { filePath } from '../uploads/names.ts';
+import { describeFile } from './file-json.ts';
+import { type FormFile, receiveForm } from './form.ts';
+import { decodeFormName, digestParam, nameParam } from './labels.ts';
 import type { Ctx, Handler } from './state.ts';
 
 export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Handler {
   return async (ctx) => {
-    const given = param(ctx, 'md5');
-    const filename = param(ctx, 'filename');
-    const md5 = given === undefined ? null : checkDigest(given, 'md5', 'md5');
-    const givenSha256 = param(ctx, 'sha256');
-    const sha256 = givenSha256 === undefined ? null : checkDigest(givenSha256, 'sha256', 'sha256');
-    if (filename !== undefined) checkName(filename, 'filename');
+    const filename = nameParam(ctx, 'filename');
+    const md5 = digestParam(ctx, 'md5');
+    const sha256 = digestParam(ctx, 'sha256');
     // MD5 names, it does not prove: without a SHA-256 the bytes of the form are read and compared.
     if (md5 !== null && sha256 !== null) {
       const found = await parts.files.check({
@@ -23,7 +25,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
       });
       // Content of others without a name to give it is sent after all: "exists" promises a file of one's own.
       if (found.status === 'exists' && found.file) {
-        ctx.body = { status: 'exists', url: ctx.state.baseUrl + filePath(found.file) };
+        ctx.body = describe(ctx, 'exists', found.file);
         return;
       }
       if (found.status === 'uploading') {
@@ -36,39 +38,48 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
       sha256,
       ...(filename === undefined ? {} : { filename }),
     });
-    ctx.body = { status: md5 !== null && wasHere ? 'exists' : 'ok', url: ctx.state.baseUrl + filePath(file) };
+    ctx.body = describe(ctx, md5 !== null && wasHere ? 'exists' : 'ok', file);
   };
 }
 
+function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileRecord): object {
+  const { baseUrl } = ctx.state;
+  return { status, url: baseUrl + filePath(file), file: describeFile(file, baseUrl) };
+}
+
 /**
- * Takes the form's file; its name is the one given, else what the browser says. Where an MD5
- * was declared, a form that is sent again makes no second file.
+ * Takes the form's file; its name is the one given, else what the browser says, else its MD5. Where an
+ * MD5 was declared, a form that is sent again makes no second file.
  */
-export function receiveFile(
+export async function receiveFile(
   ctx: Ctx,
   uploads: Uploads,
   declared: { md5: string | null; sha256?: string | null; filename?: string },
 ): Promise<Published> {
-  return receiveForm(ctx, ({ filename, stream }, signal) => {
-    const name = checkName(declared.filename ?? baseName(filename), declared.filename ? 'filename' : 'file');
+  const received = await receiveForm(ctx, async (file, signal) => {
+    if (declared.filename === undefined) await requireChosen(file);
     const declaration = {
       size: null,
       md5: declared.md5,
       sha1: null,
       sha256: declared.sha256 ?? null,
-      filename: name,
+      filename: declared.filename ?? cleanName(decodeFormName(file.filename)),
       filetype: null,
       metadata: '',
     };
-    return uploads.receiveWhole(
-      { owner: ctx.state.owner, declaration, reuseFile: declared.md5 !== null },
-      stream,
-      signal,
-    );
+    const request = { owner: ctx.state.owner, declaration, reuseFile: declared.md5 !== null };
+    return uploads.receiveWhole(request, file.stream, signal);
   });
+  ctx.set('Tidemark-File-Name', encodeName(received.file.name));
+  return received;
 }
 
-/** Old browsers send a whole path. */
-function baseName(filename: string): string {
-  return filename.slice(Math.max(filename.lastIndexOf('/'), filename.lastIndexOf('\\')) + 1);
+/** A browser sends a file without name and bytes where none was chosen (HTML, "constructing the entry list"). */
+async function requireChosen({ filename, stream }: FormFile): Promise<void> {
+  if (filename !== '') return;
+  const ended = new AbortController();
+  await Promise.race(
+    ['readable', 'end', 'close'].map((event) => once(stream, event, { signal: ended.signal })),
+  ).finally(() => ended.abort());
+  if (stream.readableLength === 0) throw invalidField('file', 'No file was chosen in the field file.');
 }

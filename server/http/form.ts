@@ -7,7 +7,7 @@ import type { Ctx } from './state.ts';
 
 /** What a form's file is called, and its bytes. */
 export interface FormFile {
-  /** As the browser named it; '' where it did not. */
+  /** As the browser wrote it; '' where it did not. */
   filename: string;
   stream: Readable;
 }
@@ -100,6 +100,8 @@ function openForm(ctx: Ctx, fail: (error: TidemarkError) => void): BusboyInstanc
     return new Busboy({
       headers: { ...ctx.req.headers, 'content-type': contentType },
       defCharset: 'utf8',
+      // What becomes of a path in a name is decided in one place.
+      preservePath: true,
       limits: { headerSize: MAX_HEADER_BYTES, fieldSize: MAX_HEADER_BYTES, fields: 100, parts: 200 },
     });
   } catch (cause) {

@@ -41,14 +41,22 @@ function readForwarded(request: IncomingMessage): string | undefined {
   const host = forwardedHost(request.headers) ?? request.headers.host;
   const proto = /proto=(https?)/i.exec(nearest)?.[1] ?? first(request.headers['x-forwarded-proto']) ?? 'http';
   if (!host || !isHost(host) || !/^https?$/i.test(proto)) return undefined;
+  const scheme = proto.toLowerCase();
+  const { origin } = new URL(`${scheme}://${withPort(host, scheme, first(request.headers['x-forwarded-port']))}`);
   const prefix = PREFIX.exec(first(request.headers['x-forwarded-prefix']) ?? '')?.[1] ?? '';
-  return `${proto.toLowerCase()}://${host}${prefix}`;
+  return `${origin}${prefix}`;
 }
 
 /** What a proxy says that it was called, whoever the proxy is. */
 export function forwardedHost(headers: IncomingHttpHeaders): string | undefined {
   const nearest = first(headers['forwarded']) ?? '';
   return /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(headers['x-forwarded-host']);
+}
+
+/** Many proxies forward the port beside the host. One that is the other scheme's own is a leftover of where TLS ended. */
+function withPort(host: string, scheme: string, port: string | undefined): string {
+  const known = /:\d+$/.test(host) || port === undefined || !/^\d{1,5}$/.test(port) || Number(port) > 65_535;
+  return known || port === (scheme === 'https' ? '80' : '443') ? host : `${host}:${port}`;
 }
 
 /** A port may be out of range, and a number no address, in what looks like a host. */

@@ -31,36 +31,42 @@ export function createHttpServer({ answer, idleTimeoutMs, connections, log }: Ht
   /** The latest request of each connection, until it is answered. */
   const running = new WeakMap<Socket, Exchange>();
 
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const exchange = { request, response };
+    running.set(socket, exchange);
+    response.once('close', () => {
+      if (running.get(socket) === exchange) running.delete(socket);
+    });
+    const tooMany = connections.begin(socket, response);
+    if (tooMany) {
+      refuse(response, tooMany);
+      return;
+    }
+    const target = readTarget(request.url ?? '');
+    if (!target) {
+      const refusal = new TidemarkError('invalid_request', { message: 'The request target is not valid.' });
+      refuse(response, refusal);
+      log.info({ method: request.method, status: refusal.status, code: refusal.code }, 'request');
+      return;
+    }
+    request.url = target.path;
+    if (target.host !== undefined) request.headers.host = target.host;
+    answer(request, response).catch((error: unknown) => {
+      log.error({ err: error }, 'a request could not be answered');
+      socket.destroy();
+    });
+  }
+
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
-    (request, response) => {
-      const { socket } = request;
-      const exchange = { request, response };
-      running.set(socket, exchange);
-      response.once('close', () => {
-        if (running.get(socket) === exchange) running.delete(socket);
-      });
-      const tooMany = connections.begin(socket, response);
-      if (tooMany) {
-        refuse(response, tooMany);
-        return;
-      }
-      const target = readTarget(request.url ?? '');
-      if (!target) {
-        const refusal = new TidemarkError('invalid_request', { message: 'The request target is not valid.' });
-        refuse(response, refusal);
-        log.info({ method: request.method, status: refusal.status, code: refusal.code }, 'request');
-        return;
-      }
-      request.url = target.path;
-      if (target.host !== undefined) request.headers.host = target.host;
-      answer(request, response).catch((error: unknown) => {
-        log.error({ err: error }, 'a request could not be answered');
-        socket.destroy();
-      });
-    },
+    serve,
   );
   connections.watch(server);
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continueWhenRead(request, response);
+    serve(request, response);
+  });
   // Uploads may last for days, connections on which nothing moves may not.
   server.requestTimeout = 0;
   server.headersTimeout = 60_000;
@@ -76,6 +82,14 @@ export function createHttpServer({ answer, idleTimeoutMs, connections, log }: Ht
     if (exchange) {
       const requestId = exchange.response.getHeader('X-Request-Id');
       log.info({ requestId }, 'a connection on which nothing moved was closed');
+    }
+    if (exchange && !exchange.response.headersSent) {
+      // With the headers that the routes have set by now.
+      refuse(exchange.response, new TidemarkError('request_timeout'));
+      // Node forgets a request that is answered: whoever stores its body would wait for more of it for ever.
+      socket.once('close', () => exchange.request.destroy());
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      return;
     }
     socket.destroy();
   });
@@ -102,6 +116,22 @@ function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean
   const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
   const keepsFromReading = response.headersSent && socket.writableLength > 0;
   return keepsFromSending || keepsFromReading;
+}
+
+/**
+ * Sends 100 (RFC 9110 section 10.1.1) once the body is asked for: what is refused by its headers alone
+ * is refused before the client sends a byte.
+ */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  // What every way of reading a stream calls; Node has no event for it.
+  /* oxlint-disable no-underscore-dangle -- the name is Node's */
+  const read = request._read.bind(request);
+  request._read = (size) => {
+    request._read = read;
+    if (!response.headersSent && !response.destroyed) response.writeContinue();
+    read(size);
+  };
+  /* oxlint-enable no-underscore-dangle */
 }
 
 /** Codes of Node's HTTP parser and of its watch over headers. */

@@ -5,11 +5,14 @@ import type { Capabilities } from '../../stores/store.ts';
 import type { Clock } from '../clock.ts';
 import type { Uploads } from '../uploads/contract.ts';
 import { readDeclaration } from '../uploads/declaration.ts';
+import type { FileRecord } from '../catalog/catalog.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
+import { encodeName } from '../uploads/labels.ts';
 import { filePath } from '../uploads/names.ts';
+import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange } from './library.ts';
-import { checkProtocol, hasBody } from './protocol.ts';
+import { checkContentType, checkProtocol } from './protocol.ts';
 
 /** What the middleware before it has found out. */
 export interface TusState {
@@ -21,6 +24,8 @@ export interface TusState {
 
 export interface TusEndpointOptions {
   uploads: Uploads;
+  /** A file of its owner. @throws `not_found`. */
+  fileOf: (id: string, owner: string) => Promise<FileRecord>;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   clock: Pick<Clock, 'steady'>;
@@ -31,6 +36,7 @@ const PASSED_ON = ['tus-resumable', 'upload-offset', 'upload-length', 'upload-de
 
 export function createTusEndpoint({
   uploads,
+  fileOf,
   capabilities,
   maxFileSizeBytes,
   clock,
@@ -45,7 +51,7 @@ export function createTusEndpoint({
       refuseTooLong(length, size ?? maxFileSizeBytes);
       const header = exchange.headers['upload-metadata'];
       const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: hasBody(exchange.headers) });
+      return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: exchange.bringsBody });
     },
   });
 
@@ -58,12 +64,15 @@ export function createTusEndpoint({
     ctx.res.once('close', () => {
       if (!ctx.res.writableFinished) gone.abort(new Error('the client is gone'));
     });
+    const isBrought = method === 'POST' && (await bringsBody(ctx.req));
+    if (isBrought) checkContentType(ctx.req.headers);
     const exchange: Exchange = {
       owner: ctx.state.owner,
       baseUrl: ctx.state.baseUrl,
       gone: gone.signal,
       body: ctx.req,
       headers: ctx.req.headers,
+      bringsBody: isBrought,
       uploadId: undefined,
       begun: method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined,
       upload: undefined,
@@ -75,7 +84,7 @@ export function createTusEndpoint({
       const value = ctx.req.headers[name];
       if (typeof value === 'string') headers.set(name, value);
     }
-    if (method === 'PATCH' || (method === 'POST' && hasBody(ctx.req.headers))) {
+    if (method === 'PATCH' || isBrought) {
       headers.set('content-type', 'application/offset+octet-stream');
     }
     const request = { method, url: `http://tidemark${ctx.path}`, headers, body: null };
@@ -88,11 +97,23 @@ export function createTusEndpoint({
       // What browsers of other origins may see is said for all routes alike.
       if (!name.startsWith('access-control-')) ctx.set(name, value);
     }
-    describeUpload(ctx, method, exchange, clock);
+    describeUpload(ctx, method, exchange, clock, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
     if (ctx.status !== 204) ctx.length = 0;
   };
+
+  /** The file that the upload has become, by this request or by an earlier one. */
+  async function publishedFile(method: string, exchange: Exchange): Promise<FileRecord | null> {
+    const { received, upload, owner } = exchange;
+    if (received?.file) return received.file;
+    if (method === 'DELETE' || !upload?.fileId) return null;
+    return fileOf(upload.fileId, owner).catch((error: unknown) => {
+      // Deleted a moment ago.
+      if (hasCode(error, 'not_found')) return null;
+      throw error;
+    });
+  }
 
   /** 409 tells where the upload stands. */
   async function withOffset(error: TidemarkError, exchange: Exchange): Promise<TidemarkError> {
@@ -133,6 +154,7 @@ function describeUpload(
   method: string,
   exchange: Exchange,
   clock: Pick<Clock, 'steady'>,
+  file: FileRecord | null,
 ): void {
   const { upload, received } = exchange;
   if (method === 'DELETE' || !upload) return;
@@ -140,8 +162,10 @@ function describeUpload(
   const unfinished = received ? !received.file : upload.state === 'receiving';
   if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload, clock)));
   if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
-  const file = received?.file;
   const fileId = file?.id ?? upload.fileId;
   if (fileId) ctx.set('Tidemark-File-Id', fileId);
   if (file) ctx.set('Tidemark-File-Url', exchange.baseUrl + filePath(file));
+  const name = file?.name ?? upload.filename;
+  // The name that was taken, which may differ from the one that was sent.
+  if (name) ctx.set('Tidemark-File-Name', encodeName(name));
 }

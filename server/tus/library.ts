@@ -25,6 +25,8 @@ export interface Exchange {
   readonly gone: AbortSignal;
   readonly body: Readable;
   readonly headers: NodeJS.Dict<string | string[]>;
+  /** A POST whose body has bytes. */
+  readonly bringsBody: boolean;
   uploadId: string | undefined;
   /** Says that the request writes now, or will not any more; see `markComing` of uploads. */
   begun: () => void;

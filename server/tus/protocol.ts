@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { TidemarkError } from '../uploads/errors.ts';
+import { hasBody } from './body.ts';
 
 export const TUS_VERSION = '1.0.0';
 const OFFSET_TYPE = 'application/offset+octet-stream';
@@ -13,7 +14,7 @@ const OFFSET_TYPE = 'application/offset+octet-stream';
  * Checks a request's tus headers.
  *
  * @throws `unsupported_tus_version` (412 with Tus-Version), `unsupported_media_type`
- *   (415), `invalid_field` (400), `not_implemented` (501).
+ *   (415), `invalid_field` (400).
  */
 export function checkProtocol(method: string, headers: IncomingHttpHeaders): void {
   if (headers['tus-resumable'] !== TUS_VERSION) {
@@ -31,9 +32,12 @@ export function checkProtocol(method: string, headers: IncomingHttpHeaders): voi
 }
 
 function checkCreation(headers: IncomingHttpHeaders): void {
-  if (hasBody(headers)) checkContentType(headers);
+  // Whether a chunked body of no type is one is seen once it comes.
+  const isSeenLater = headers['transfer-encoding'] !== undefined && headers['content-type'] === undefined;
+  if (hasBody(headers) && !isSeenLater) checkContentType(headers);
   if (headers['upload-concat'] !== undefined) {
-    throw new TidemarkError('not_implemented', {
+    // Not 501: clients take that for a failure of the moment, and try again for minutes.
+    throw new TidemarkError('invalid_field', {
       field: 'Upload-Concat',
       message: 'Concatenation is not supported; send the file as one upload.',
     });
@@ -54,14 +58,11 @@ function checkCreation(headers: IncomingHttpHeaders): void {
   }
 }
 
-/** Whether the request announces a body ("Message Body", RFC 9112 section 6). */
-export function hasBody(headers: IncomingHttpHeaders): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-}
-
-function checkContentType(headers: IncomingHttpHeaders): void {
-  const type = headers['content-type'];
-  if (type?.toLowerCase() !== OFFSET_TYPE) {
+/** @throws `unsupported_media_type`. */
+export function checkContentType(headers: IncomingHttpHeaders): void {
+  // A parameter, which some libraries add by themselves, changes nothing: the body is bytes.
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== OFFSET_TYPE) {
     throw new TidemarkError('unsupported_media_type', {
       field: 'Content-Type',
       message: `Content-Type must be ${OFFSET_TYPE}.`,

@@ -1,21 +1,20 @@
 /** What a client declares about a file before sending it. */
 import type { Declaration } from '../catalog/catalog.ts';
 import { TidemarkError } from './errors.ts';
-import { checkDigest, checkName } from './names.ts';
+import { cleanName, isAbsent, mediaTypeOf } from './labels.ts';
+import { checkDigest } from './names.ts';
 
 /** Longest Upload-Metadata that is kept. */
 export const MAX_METADATA_BYTES = 8 * 1024;
 
-/** RFC 6838 section 4.2, with parameters. */
-const MEDIA_TYPE =
-  /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t !#-[\]-~]*"))*$/i;
 const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
  * Reads the Upload-Metadata header (tus 1.0, Creation): comma-separated pairs of a
  * key and, after a space, a Base64 value. The keys filename, filetype, md5, sha1
- * and sha256 are understood; others are kept and given back.
+ * and sha256 are understood; others are kept and given back. A name is cleaned, and a
+ * type that is none counts as absent (labels.ts).
  *
  * @param header - the header; undefined where there was none.
  * @param size - declared length in bytes; null while deferred.
@@ -27,28 +26,16 @@ export function readDeclaration(header: string | undefined, size: number | null)
     throw invalidMetadata(`Upload-Metadata must be at most ${MAX_METADATA_BYTES} bytes long.`);
   }
   const values = parseMetadata(metadata);
-  const filename = textOf(values, 'filename') ?? textOf(values, 'name');
-  const filetype = textOf(values, 'filetype') || textOf(values, 'type') || null;
+  const filename = textOf(values, 'filename') || textOf(values, 'name');
   return {
     size,
     metadata,
-    filename: filename === undefined ? null : checkName(filename, 'filename'),
-    filetype: filetype === null ? null : checkMediaType(filetype, 'filetype'),
+    filename: filename === undefined ? null : cleanName(filename),
+    filetype: mediaTypeOf(textOf(values, 'filetype')) ?? mediaTypeOf(textOf(values, 'type')),
     md5: digestOf(values, 'md5'),
     sha1: digestOf(values, 'sha1'),
     sha256: digestOf(values, 'sha256'),
   };
-}
-
-/** @throws `invalid_field`. */
-export function checkMediaType(type: string, field: string): string {
-  if (type.length > 255 || !MEDIA_TYPE.test(type)) {
-    throw new TidemarkError('invalid_field', {
-      field,
-      message: `${field} must be a media type such as text/plain.`,
-    });
-  }
-  return type;
 }
 
 function parseMetadata(metadata: string): Map<string, Buffer> {
@@ -68,19 +55,14 @@ function parseMetadata(metadata: string): Map<string, Buffer> {
   return values;
 }
 
+/** What is not UTF-8 is made readable. */
 function textOf(values: Map<string, Buffer>, key: string): string | undefined {
-  const value = values.get(key);
-  if (!value) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(value);
-  } catch (cause) {
-    throw new TidemarkError('invalid_field', { field: key, message: `${key} must be valid UTF-8.`, cause });
-  }
+  return values.get(key)?.toString('utf8');
 }
 
 function digestOf(values: Map<string, Buffer>, key: 'md5' | 'sha1' | 'sha256'): string | null {
   const text = textOf(values, key);
-  return text === undefined ? null : checkDigest(text, key, key);
+  return isAbsent(text) ? null : checkDigest(text, key, key);
 }
 
 function invalidMetadata(message: string): TidemarkError {

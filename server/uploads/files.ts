@@ -56,11 +56,27 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   }
 
   async function find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
+    const found = await findNow(name, owner, which);
+    if (found) return found;
+    if (name.algorithm === 'sha1') {
+      // It may be of what they have just sent.
+      await parts.later.caughtUp(owner);
+      const late = await findNow(name, owner, which);
+      if (late) return late;
+    }
+    throw new TidemarkError('not_found');
+  }
+
+  async function findNow(
+    name: ContentName,
+    owner: string,
+    which: 'oldest' | 'latest',
+  ): Promise<FileRecord | undefined> {
     for (const content of await contentsBy(name)) {
       const file = await catalog.findFileOfContent(content.id, owner, which);
       if (file) return file;
     }
-    throw new TidemarkError('not_found');
+    return undefined;
   }
 
   async function findContent(name: ContentName): Promise<ContentRecord> {

@@ -98,7 +98,11 @@ function isProvedOther(content: ContentRecord, { sha256 }: DigestSet): boolean {
   return sha256 !== undefined && content.sha256 !== null && content.sha256 !== sha256;
 }
 
-async function openUpload(parts: Parts, { upload, epoch }: WholeUpload): Promise<Readable | null> {
+/** The bytes of a complete upload; null where a publication that was cut short has made them final. */
+export async function openUpload(
+  parts: Parts,
+  { upload, epoch }: Omit<WholeUpload, 'computed'>,
+): Promise<Readable | null> {
   try {
     return await parts.store.readUpload(upload);
   } catch (error) {

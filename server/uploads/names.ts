@@ -3,9 +3,10 @@ import { extname } from 'node:path';
 import mime from 'mime-types';
 import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
+import { cleanName, MAX_NAME_CHARACTERS } from './labels.ts';
 
-/** Longest file name, in UTF-8 bytes (ext4, APFS, S3 consoles: 255). */
-export const MAX_NAME_BYTES = 255;
+/** Longest text to search names for, in UTF-8 bytes. */
+export const MAX_SEARCH_BYTES = 255;
 
 // C0 and C1 controls, line and paragraph separators, and lone surrogates.
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
@@ -14,8 +15,8 @@ const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogat
 const DIGEST_LENGTHS = { md5: 32, sha1: 40, sha256: 64 } as const;
 
 /**
- * Accepts a file name as it is. Names are kept as data and never used as paths;
- * those that could be taken for one are refused, so that no client trips over them.
+ * Accepts a file name as it is: for a name that a person gives a file, who is told what is wrong
+ * with it. It takes what `cleanName` leaves unchanged, and refuses the rest.
  *
  * @param field - the request field to name in the refusal.
  * @throws `invalid_field`.
@@ -26,9 +27,10 @@ export function checkName(name: string, field: string): string {
     throw invalidField(field, `${field} must be a plain file name, without path parts.`);
   }
   checkCharacters(name, field);
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) {
-    throw invalidField(field, `${field} must be at most ${MAX_NAME_BYTES} bytes long in UTF-8.`);
+  if (Array.from(name).length > MAX_NAME_CHARACTERS) {
+    throw invalidField(field, `${field} must be at most ${MAX_NAME_CHARACTERS} characters long.`);
   }
+  if (cleanName(name) !== name) throw invalidField(field, `${field} must not begin with a byte order mark.`);
   return name;
 }
 

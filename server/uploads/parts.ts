@@ -8,6 +8,7 @@ import type { InstantPolicy } from '../config/config.ts';
 import type { Locker } from '../locks/locker.ts';
 import type { FileEvents } from './events.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
+import type { LaterDigests } from './later-digests.ts';
 
 export interface Limits {
   /** Largest file in bytes; null: none. */
@@ -31,6 +32,8 @@ export interface Parts {
   limits: Limits;
   clock: Clock;
   events: FileEvents;
+  /** Digests that are computed after publication. */
+  later: LaterDigests;
   log: Logger;
   /**
    * Held, by MD5, by whoever decides where the bytes of a content go or removes

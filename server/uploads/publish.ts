@@ -1,5 +1,5 @@
 /** Publication: the one step that turns a complete, verified upload into content plus a file. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
@@ -7,7 +7,7 @@ import type { Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import { removeBytes } from './files.ts';
-import { findMatch, type VerifiedDigests } from './match.ts';
+import { findMatch, openUpload, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -21,7 +21,7 @@ const ATTEMPTS = 5;
  *
  * @param upload - its row, with `offset` equal to `size`.
  * @param epoch - of the caller's lease.
- * @param computed - digests of its bytes.
+ * @param given - digests of its bytes.
  * @param options - `reuseFile`: see Publication.
  * @throws `digest_mismatch` after the upload was rejected; `upload_taken_over`.
  */
@@ -29,9 +29,10 @@ export async function publish(
   parts: Parts,
   upload: UploadRecord,
   epoch: number,
-  computed: DigestSet,
+  given: DigestSet,
   options: { reuseFile: boolean } = { reuseFile: false },
 ): Promise<Published> {
+  const computed = await withDeclaredSha1(parts, upload, epoch, given);
   const mismatch = (['md5', 'sha1', 'sha256'] as const).find(
     (algorithm) => upload[algorithm] && computed[algorithm] && upload[algorithm] !== computed[algorithm],
   );
@@ -47,6 +48,22 @@ export async function publish(
   const { md5 } = computed;
   if (!md5) throw new Error(`upload ${upload.id}: no MD5 was computed`);
   return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }, options));
+}
+
+/** SHA-1 comes after publication, but for an upload that declares one: that is compared before. */
+async function withDeclaredSha1(
+  parts: Parts,
+  upload: UploadRecord,
+  epoch: number,
+  computed: DigestSet,
+): Promise<DigestSet> {
+  if (upload.sha1 === null || computed.sha1 || !parts.later.isOn) return computed;
+  const bytes = await openUpload(parts, { upload, epoch });
+  // Made final by an attempt that has compared it.
+  if (!bytes) return computed;
+  const sha1 = createHash('sha1');
+  for await (const chunk of bytes) sha1.update(chunk as Uint8Array);
+  return { ...computed, sha1: sha1.digest('hex') };
 }
 
 async function publishVerified(
@@ -86,6 +103,7 @@ async function publishVerified(
     if (outcome.kind === 'published') {
       await catalog.durable();
       if (outcome.file.id === file.id) parts.events.tell('published', outcome.file);
+      parts.later.note(outcome.file.content, upload.owner);
       await cleanUp(parts, upload, outcome.file.content, match ? sameMd5 : null);
       return { file: outcome.file, wasHere };
     }

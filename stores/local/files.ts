@@ -22,6 +22,7 @@ import {
   writev,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { withDescriptor } from '../descriptors.ts';
 import { isFsError, isSystemError } from './errors.ts';
 
 const openAsync = promisify(open);
@@ -206,7 +207,7 @@ export async function renewEntry(from: string, to: string, beforeMoving: () => P
 
 /** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */
 export async function syncFolder(path: string): Promise<void> {
-  const fd = openSync(path, 'r');
+  const fd = await withDescriptor(() => openSync(path, 'r'));
   try {
     await fsyncAsync(fd);
   } finally {

@@ -4,6 +4,7 @@ import { mkdir, open, opendir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
+import { withDescriptor } from '../descriptors.ts';
 import type { DigestPool } from '../digests/digests.ts';
 import { equalStreams } from '../equal-streams.ts';
 import {
@@ -122,7 +123,9 @@ class LocalStore extends FileStore implements Store {
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       // Once bytes are committed, a file that is not there is one that is lost.
-      const file = upload.offset > 0 ? await this.#openOwn(upload) : await createFile(this.#unfinished(upload.id));
+      const file = await withDescriptor(() =>
+        upload.offset > 0 ? this.#openOwn(upload) : createFile(this.#unfinished(upload.id)),
+      );
       try {
         const place = { bootId: this.#bootId, syncFolder: this.#syncFolder, hasLinks: this.#hasLinks };
         return await appendToFile(file, source, upload, place, options);
@@ -147,7 +150,7 @@ class LocalStore extends FileStore implements Store {
         await removeFile(path);
         return null;
       }
-      const file = await this.#openOwn(upload);
+      const file = await withDescriptor(() => this.#openOwn(upload));
       try {
         return await recoverFile(file, upload, this.#bootId, digests, signal);
       } finally {
@@ -216,13 +219,13 @@ class LocalStore extends FileStore implements Store {
   }
 
   async *listUnfinished(): AsyncIterable<string> {
-    for await (const entry of await opendir(this.directory)) {
+    for await (const entry of await withDescriptor(() => opendir(this.directory))) {
       if (entry.name.startsWith(UNFINISHED)) yield entry.name.slice(UNFINISHED.length);
     }
   }
 
   async *listContents(): AsyncIterable<string> {
-    for await (const entry of await opendir(this.directory)) {
+    for await (const entry of await withDescriptor(() => opendir(this.directory))) {
       if (FINAL.test(entry.name)) yield entry.name;
     }
   }
@@ -237,7 +240,7 @@ class LocalStore extends FileStore implements Store {
       const unfinished = this.#unfinished(upload.id);
       const final = this.#path(key);
       if (sizeOf(unfinished) === undefined) {
-        if (upload.size === 0) await (await createFile(final)).close();
+        if (upload.size === 0) await (await withDescriptor(() => createFile(final))).close();
         else if (sizeOf(final) !== upload.size) {
           throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
         }
@@ -306,7 +309,7 @@ class LocalStore extends FileStore implements Store {
   async probe(): Promise<void> {
     await translated(`writing to ${this.directory}`, async () => {
       const path = join(this.directory, `.probe-${process.pid}`);
-      const file = await open(path, 'w', 0o600);
+      const file = await withDescriptor(() => open(path, 'w', 0o600));
       try {
         await file.write('tidemark');
       } finally {
@@ -382,7 +385,7 @@ async function translated<T>(doing: string, action: () => Promise<T>): Promise<T
 }
 
 async function openStream(path: string, range?: ByteRange, size?: number): Promise<Readable> {
-  const file = await open(path, 'r');
+  const file = await withDescriptor(() => open(path, 'r'));
   if (size !== undefined) {
     const found = fstatSync(file.fd).size;
     if (found !== size) {

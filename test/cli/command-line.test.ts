@@ -22,6 +22,7 @@ test.each([
   [['upload']],
   [['upload', '--no-such-flag', 'x']],
   [['no-such-command']],
+  [['gc', '--help']],
   [['upload', '--parallel', 'none', 'x']],
   [['upload', '--chunk-size', 'big', 'x']],
   [['upload', '--retry-for', 'ever', 'x']],
@@ -66,7 +67,7 @@ test('the server comes from flags, then the environment, then .env', async () =>
   expect(await client.run(['list', '--server', `localhost:${port}`], elsewhere)).toMatchObject({ exitCode: 0 });
 });
 
-test('a wrong token is refused in the service’s own words, and no token is ever printed', async () => {
+test('a wrong token is refused in a sentence, and no token is ever printed', async () => {
   const client = await makeClient(service.url);
   const path = await client.makeFile('secret.txt', Buffer.from('secret'));
   const wrong = 'wrong-token-5555';
@@ -79,7 +80,9 @@ test('a wrong token is refused in the service’s own words, and no token is eve
     await client.run(['upload', '--server', 'http://127.0.0.1:9', '--retry-for', '0', '--token', wrong, path], debug),
   ];
   expect(runs.map(({ exitCode }) => exitCode)).toEqual([1, 1, 1, 2, 1]);
-  expect(runs[0]?.stderr).toContain('A valid token is required');
+  expect(runs[0]?.stderr).toContain('does not know this token');
+  const without = await client.run(['list']);
+  expect([without.exitCode, without.stderr]).toEqual([1, expect.stringContaining('put it into TIDEMARK_TOKEN')]);
   expect(runs[0]?.records()).toMatchObject([{ status: 'failed', error: { code: 'unauthorized' } }]);
   for (const { stdout, stderr } of runs) expect(stdout + stderr).not.toContain(wrong);
   expect(await client.run(['upload', path], { TIDEMARK_TOKEN: SECRET })).toMatchObject({ exitCode: 0 });

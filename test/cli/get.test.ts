@@ -64,7 +64,7 @@ describeOverStores((store) => {
     const unknown = await client.run(['get', 'no-such-id']);
     expect(unknown).toMatchObject({ exitCode: 1 });
     expect(unknown.stderr).toContain('there is no file no-such-id');
-    const noAddress = await client.run(['get', `${service.url}/uploads/x`]);
+    const noAddress = await client.run(['get', `${service.url}/elsewhere/x`]);
     expect(noAddress).toMatchObject({ exitCode: 1 });
     expect(noAddress.stderr).toContain('is not the address of a file');
   });

@@ -34,8 +34,15 @@ describe('an empty environment', () => {
       maxOpenUploads: 10_000,
       uploadTtlMs: 86_400_000,
       download: { mode: 'stream', presignTtlMs: 300_000 },
-      digests: ['md5'],
-      access: { tokens: [], instant: 'owner', publicRead: false, corsOrigins: [] },
+      digests: ['md5', 'sha1'],
+      access: {
+        tokens: [],
+        instant: 'owner',
+        publicRead: false,
+        corsOrigins: [],
+        corsHeaders: [],
+        corsCredentials: false,
+      },
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -79,6 +86,8 @@ test('every variable is taken over', () => {
     INSTANT: 'all',
     PUBLIC_READ: 'TRUE',
     CORS_ORIGINS: 'https://App.example:443/, http://[::1]:5173,capacitor://localhost',
+    CORS_HEADERS: 'X-Tenant, x-csrf-token',
+    CORS_CREDENTIALS: 'yes',
     SHUTDOWN_TIMEOUT: '30s',
     LOCK_TIMEOUT: '500ms',
     IDLE_TIMEOUT: '10m',
@@ -108,6 +117,8 @@ test('every variable is taken over', () => {
       instant: 'all',
       publicRead: true,
       corsOrigins: ['https://app.example', 'http://[::1]:5173', 'capacitor://localhost'],
+      corsHeaders: ['X-Tenant', 'x-csrf-token'],
+      corsCredentials: true,
     },
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
@@ -224,6 +235,17 @@ describe('CORS_ORIGINS', () => {
       expect(variablesOf({ CORS_ORIGINS: text })).toEqual(['CORS_ORIGINS']);
     },
   );
+});
+
+describe('CORS_HEADERS and CORS_CREDENTIALS', () => {
+  test.each(['X Tenant', 'x:y', '*', 'ü'])('%j is no header', (text) => {
+    expect(variablesOf({ CORS_HEADERS: text })).toEqual(['CORS_HEADERS']);
+  });
+
+  test.each([{}, { CORS_ORIGINS: '*' }])('credentials need named origins: %j', (env) => {
+    expect(variablesOf({ ...env, CORS_CREDENTIALS: 'true' })).toEqual(['CORS_CREDENTIALS']);
+    expect(variablesOf({ CORS_ORIGINS: 'https://a.example', CORS_CREDENTIALS: 'true' })).toEqual([]);
+  });
 });
 
 describe('AUTH_TOKENS', () => {

@@ -154,7 +154,7 @@ describe('one file', () => {
     'a\nb',
     '\u2028',
     '\ud800',
-    'ü'.repeat(128),
+    'ü'.repeat(256),
     null,
     5,
     ['a'],

@@ -189,15 +189,7 @@ describe('/check', () => {
     ['size', { size: '1.5' }],
     ['size', { size: '1e3' }],
     ['size', { size: '99999999999999999999' }],
-    ['sha256', { sha256: '' }],
     ['sha256', { sha256: 'a'.repeat(63) }],
-    ['filename', { filename: '' }],
-    ['filename', { filename: '..' }],
-    ['filename', { filename: '../a' }],
-    ['filename', { filename: 'a\\b' }],
-    ['filename', { filename: 'a\0b' }],
-    ['filename', { filename: 'a\r\nb' }],
-    ['filename', { filename: 'ü'.repeat(128) }],
   ])('a wrong %s is refused: %j', async (field, query) => {
     const given = new URLSearchParams(field === 'md5' ? query : { md5: 'a'.repeat(32), ...query });
     const answer = await send('GET', `${service.url}/check?${given.toString()}`);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
@@ -32,9 +33,13 @@ describe('the older API', () => {
   });
 
   test('GET /file/meta by MD5, SHA-1 and SHA-256', async () => {
+    // Computed a moment after publication; to ask by it is to wait for it.
+    const filehashOfBytes = createHash('sha1').update(BYTES).digest('hex');
+    await send('GET', `${service.url}/file/meta?filehash=${filehashOfBytes}`);
     const file = json<{ sha1: string; sha256: string; uploadedAt: string }>(
       await send('GET', `${service.url}/api/files/${stored.fileId}`),
     );
+    expect(file.sha1).toBe(filehashOfBytes);
     expect(file.sha256).toBe(sha256(BYTES));
     const expected = {
       FileSha1: file.sha1,

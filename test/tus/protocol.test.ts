@@ -297,16 +297,8 @@ describe('bad input', () => {
     ['three tokens', 'filename YQ== YQ=='],
     ['an empty pair', 'filename YQ==,,note Yg=='],
     ['over 8 KiB', `note ${Buffer.alloc(9_000, 'a').toString('base64')}`],
-    ['not UTF-8', `filename ${Buffer.from([0xff, 0xfe, 0x41]).toString('base64')}`],
     ['an MD5 of 31 digits', encodeMetadata({ md5: 'a'.repeat(31) })],
     ['an MD5 with other letters', encodeMetadata({ md5: 'g'.repeat(32) })],
-    ['an empty name', encodeMetadata({ filename: '' })],
-    ['a name with path parts', encodeMetadata({ filename: '../../etc/passwd' })],
-    ['a name with a backslash', encodeMetadata({ filename: 'a\\b' })],
-    ['a name with NUL', encodeMetadata({ filename: 'a\0b' })],
-    ['a name with a line break', encodeMetadata({ filename: 'a\r\nb' })],
-    ['a name of 256 bytes', encodeMetadata({ filename: 'a'.repeat(256) })],
-    ['a type that is none', encodeMetadata({ filetype: 'text/html\r\nX: y' })],
   ])('metadata: %s is 400', async (_, metadata) => {
     const answer = await send('POST', `${service.url}/uploads`, {
       headers: { ...TUS, 'Upload-Length': '1', 'Upload-Metadata': metadata },

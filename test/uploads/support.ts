@@ -8,6 +8,7 @@ import { parseConfig } from '../../server/config/parse.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
@@ -68,6 +69,7 @@ export async function openHouse(
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
     events: createFileEvents(['md5']),
+    later: NOTHING_LATER,
     stopping: stopping.signal,
   };
   const writers = createWriters(parts);

@@ -2,6 +2,8 @@
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ServiceError, codeOf, describeError } from '../errors.ts';
+import { findFile } from '../find-file.ts';
+import { isHopeless } from '../first-contact.ts';
 import { fit, formatSize, printable, textWidth } from '../format.ts';
 import type { ListQuestion, RemoteFile } from '../service-client.ts';
 
@@ -51,13 +53,14 @@ function listLine(file: RemoteFile): string {
 }
 
 /** Prints all that is known of one file. */
-export async function runInfo(id: string, context: Context): Promise<number> {
-  printFile(context, await ask(context, null, () => context.service.file(id, context.signal)));
+export async function runInfo(given: string, context: Context): Promise<number> {
+  printFile(context, await findFile(given, 'read', context));
   return EXIT.done;
 }
 
 /** Gives a file another name. */
-export async function runRename(id: string, name: string, context: Context): Promise<number> {
+export async function runRename(given: string, name: string, context: Context): Promise<number> {
+  const { id } = await findFile(given, 'change', context);
   const file = await ask(context, null, () => context.service.rename(id, name, context.signal));
   if (context.output.modes.json) context.output.record(file);
   else context.output.say(`${file.id} is now called ${file.name}`);
@@ -65,12 +68,13 @@ export async function runRename(id: string, name: string, context: Context): Pro
 }
 
 /** Deletes files; one that cannot be deleted does not keep the others. */
-export async function runDelete(ids: readonly string[], context: Context): Promise<number> {
+export async function runDelete(meant: readonly string[], context: Context): Promise<number> {
   const { output, service, signal } = context;
   let failed = 0;
-  for (const id of ids) {
+  for (const given of meant) {
     try {
-      await ask(context, id, async (attempt) => {
+      const { id } = await findFile(given, 'change', context);
+      await ask(context, given, async (attempt) => {
         try {
           await service.remove(id, signal);
         } catch (error) {
@@ -80,13 +84,14 @@ export async function runDelete(ids: readonly string[], context: Context): Promi
         }
       });
       if (output.modes.json) output.record({ id, status: 'deleted' });
-      else output.say(`${id}: deleted`);
+      else output.say(`${given}: deleted`);
     } catch (error) {
       signal.throwIfAborted();
+      if (isHopeless(error)) throw error;
       failed += 1;
       const message = describeError(error);
-      output.complain(`${id}: ${message}`);
-      if (output.modes.json) output.record({ id, status: 'failed', error: { code: codeOf(error), message } });
+      output.complain(`${given}: ${message}`);
+      if (output.modes.json) output.record({ id: given, status: 'failed', error: { code: codeOf(error), message } });
     }
   }
   return failed === 0 ? EXIT.done : EXIT.failed;

@@ -3,6 +3,7 @@ import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { digestFile } from '../digests.ts';
 import { EXIT, codeOf, describeError } from '../errors.ts';
+import { isHopeless } from '../first-contact.ts';
 import { printable } from '../format.ts';
 import { openLocalFile } from '../local-file.ts';
 import { createProgress } from '../progress.ts';
@@ -45,6 +46,7 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
     } catch (error) {
       item.end();
       if (signal.aborted) break;
+      if (isHopeless(error)) throw error;
       failed += 1;
       const message = describeError(error);
       output.complain(message.startsWith(`${path}: `) ? message : `${path}: ${message}`);

@@ -1,15 +1,18 @@
 /** `tidemark get`: a published content back to the disk, verified. */
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { download } from '../download.ts';
-import { CliError, EXIT, ServiceError } from '../errors.ts';
+import { CliError, EXIT } from '../errors.ts';
+import { contentNamed, findFile } from '../find-file.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import { createStdoutSink, openFileSink, refuseTaken } from '../sinks.ts';
 import type { FileSink } from '../sinks.ts';
+
+/** ext4, APFS and NTFS: 255 bytes or more. */
+const MOST_NAME_BYTES = 255;
 
 export interface GetOptions {
   /** A file, a folder, or `-`. */
@@ -25,10 +28,9 @@ interface Wanted {
   url: string;
 }
 
-/** Downloads the file with this id or address, or the content with this MD5 or address. */
-export async function runGet(what: string, options: GetOptions, context: Context): Promise<number> {
-  const idOrMd5 = nameOf(what);
-  const wanted = await ask(context, null, () => resolveWanted(idOrMd5, context));
+/** Downloads a file, or the content with an MD5. */
+export async function runGet(given: string, options: GetOptions, context: Context): Promise<number> {
+  const wanted = await resolveWanted(given, context);
   const progress = createProgress(context.output, { files: 1, bytes: wanted.size ?? 0 });
   const startedAt = performance.now();
   try {
@@ -113,42 +115,35 @@ async function getToStdout(wanted: Wanted, context: Context, progress: Progress)
   throw new CliError('digest_differs', `what was written does not have the MD5 ${wanted.md5}`);
 }
 
-/**
- * The id or MD5 in an address of the service; anything else is one itself. The host does not
- * count: the service may have another name for others, and the token goes to the one that was set.
- */
-function nameOf(what: string): string {
-  if (!/^https?:\/\//i.test(what)) return what;
-  const { pathname } = URL.canParse(what) ? new URL(what) : { pathname: '' };
-  const found = /\/api\/files\/([^/]+)(?:\/content)?$|\/files\/([0-9a-f]{32}(?:-\d+)?)(?:\.[^/]*)?$/i.exec(pathname);
-  const name = found?.[1] ?? found?.[2];
-  if (name !== undefined) return name;
-  throw new CliError('not_found', `${printable(what)} is not the address of a file`);
-}
-
-async function resolveWanted(idOrMd5: string, context: Context): Promise<Wanted> {
-  const { service, signal } = context;
-  const md5 = /^([0-9a-f]{32})(-\d+)?$/i.exec(idOrMd5)?.[1]?.toLowerCase();
-  if (md5 !== undefined && md5.length === idOrMd5.length) {
-    const answer = await service.check({ md5 }, signal);
-    if (answer.status === 'exists' && answer.file) return answer.file;
-  }
+async function resolveWanted(given: string, context: Context): Promise<Wanted> {
   try {
-    return await service.file(idOrMd5, signal);
+    return await findFile(given, 'read', context);
   } catch (error) {
-    if (!(error instanceof ServiceError) || error.status !== 404) throw error;
-    if (md5 === undefined) throw new CliError('not_found', `there is no file ${printable(idOrMd5)}`, { cause: error });
+    const name = contentNamed(given);
+    if (!(error instanceof CliError && error.code === 'not_found') || name === null) throw error;
     // Readable by its address all the same, where the service lets anyone read.
-    const name = idOrMd5.toLowerCase();
-    return { id: null, name, md5, size: null, url: `${service.settings.serverUrl}/files/${name}` };
+    const [md5 = ''] = name.split('-', 1);
+    return { id: null, name, md5, size: null, url: `${context.service.settings.serverUrl}/files/${name}` };
   }
 }
 
 /** Where to: the name in the catalog is data from elsewhere and never gets to be more than a name. */
 async function targetPath(output: string | undefined, name: string): Promise<string> {
   const plain = basename(printable(name).replaceAll('\\', '_'));
-  const safe = plain === '' || plain === '.' || plain === '..' ? 'download' : plain;
+  const safe = plain === '' || plain === '.' || plain === '..' ? 'download' : shortenName(plain);
   if (output === undefined) return safe;
   const isFolder = output.endsWith('/') || ((await stat(output).catch(() => null))?.isDirectory() ?? false);
   return isFolder ? join(output, safe) : output;
+}
+
+/** Most file systems take 255 bytes, and a name in the catalog may have more: its end is kept, which says what it is. */
+function shortenName(name: string): string {
+  if (Buffer.byteLength(name) <= MOST_NAME_BYTES) return name;
+  const extension = /\.[^.]{1,16}$/.exec(name)?.[0] ?? '';
+  let stem = '';
+  for (const character of name) {
+    if (Buffer.byteLength(stem + character + extension) > MOST_NAME_BYTES) break;
+    stem += character;
+  }
+  return stem + extension;
 }

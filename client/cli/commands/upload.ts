@@ -1,9 +1,12 @@
 /** `tidemark upload`: files, folders and standard input. */
+import { basename } from 'node:path';
 import { collectPaths } from '../collect-paths.ts';
 import type { FoundPath } from '../collect-paths.ts';
 import type { Context } from '../context.ts';
+import { filesAtOnce } from '../descriptors.ts';
 import { pruneDigests } from '../digests.ts';
 import { CliError, EXIT, InterruptedError, UsageError, codeOf, describeError } from '../errors.ts';
+import { isHopeless } from '../first-contact.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createJournal } from '../journal.ts';
 import { createProgress } from '../progress.ts';
@@ -26,7 +29,7 @@ interface Outcome {
   resumedFrom: number;
 }
 
-type Counts = Record<'uploaded' | 'instant' | 'failed', number>;
+type Counts = Record<'uploaded' | 'instant' | 'failed' | 'interrupted', number>;
 
 const STDIN = '-';
 
@@ -57,7 +60,9 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   const startedAt = performance.now();
   const totalBytes = found.reduce((sum, { size }) => sum + size, 0);
   const progress = createProgress(output, { files: found.length, bytes: totalBytes });
-  const counts: Counts = { uploaded: 0, instant: 0, failed: 0 };
+  const counts: Counts = { uploaded: 0, instant: 0, failed: 0, interrupted: 0 };
+  /** Why no other file would fare better. */
+  let hopeless: unknown;
   const exclusively = createExclusion();
   let next = 0;
 
@@ -65,7 +70,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
     for (;;) {
       const item = found[next];
       next += 1;
-      if (item === undefined || signal.aborted) return;
+      if (item === undefined || signal.aborted || hopeless !== undefined) return;
       await uploadOne(item);
     }
   }
@@ -80,25 +85,33 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
       const outcome: Outcome =
         item.path === STDIN
           ? await uploadStream(process.stdin, { context, progress: itemProgress, chunkSizeBytes, name: name ?? STDIN })
-          : await uploadFile(item.path, { context, progress: itemProgress, chunkSizeBytes, name, exclusively });
+          : await uploadFile(item.bytes ?? item.path, {
+              context,
+              progress: itemProgress,
+              chunkSizeBytes,
+              name,
+              exclusively,
+            });
       itemProgress.end();
       counts[outcome.status] += 1;
-      reportSuccess(context, label, item.path, outcome, performance.now() - itemStartedAt);
+      reportSuccess(context, label, item.path, outcome, performance.now() - itemStartedAt, name ?? basename(item.path));
     } catch (error) {
       itemProgress.end();
       const cause: unknown = signal.aborted ? signal.reason : error;
-      counts.failed += 1;
+      counts[cause instanceof InterruptedError ? 'interrupted' : 'failed'] += 1;
+      if (isHopeless(cause)) hopeless ??= cause;
       reportFailure(context, label, item.path, cause, performance.now() - itemStartedAt);
     }
   }
 
-  await Promise.all(Array.from({ length: Math.min(options.parallel, found.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(options.parallel, filesAtOnce(), found.length) }, work));
   progress.stop();
   if (found.length > 1) {
-    const { uploaded, instant, failed } = counts;
-    const left = found.length - uploaded - instant - failed;
+    const { uploaded, instant, failed, interrupted } = counts;
+    const left = found.length - uploaded - instant - failed - interrupted;
     output.say(
-      `${uploaded} uploaded, ${instant} instant, ${failed} failed${left === 0 ? '' : `, ${left} not begun`}, ` +
+      `${uploaded} uploaded, ${instant} instant, ${failed} failed` +
+        `${interrupted === 0 ? '' : `, ${interrupted} interrupted`}${left === 0 ? '' : `, ${left} not begun`}, ` +
         `in ${formatDuration(performance.now() - startedAt)}`,
     );
   }
@@ -116,10 +129,19 @@ function sayInterrupted(context: Context, fromStdin: boolean): number {
   return EXIT.interrupted;
 }
 
-function reportSuccess(context: Context, label: string, path: string, outcome: Outcome, durationMs: number): void {
+function reportSuccess(
+  context: Context,
+  label: string,
+  path: string,
+  outcome: Outcome,
+  durationMs: number,
+  sentName: string,
+): void {
   const { output } = context;
   const { file, status, sentBytes, resumedFrom } = outcome;
   output.say(`${label}: ${describe(outcome, durationMs)}`);
+  // What no name can hold is cleaned by the service.
+  if (file.name !== sentName) output.say(`${label}: is called ${file.name} there`);
   if (output.modes.json) {
     output.record({
       path,

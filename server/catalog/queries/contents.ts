@@ -7,7 +7,7 @@ import { prepare } from './prepare.ts';
 
 export type ContentQueries = Pick<
   Catalog,
-  'findContents' | 'ownsContent' | 'addDigests' | 'filterKeys' | 'listRemovals' | 'removalDone'
+  'findContents' | 'ownsContent' | 'addDigests' | 'listWithoutSha1' | 'filterKeys' | 'listRemovals' | 'removalDone'
 >;
 
 /** A ContentRecord's columns. */
@@ -72,6 +72,16 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
       .where('id', '=', by.contentId),
   );
 
+  const selectWithoutSha1 = prepare((by: { after: number; limit: number }) =>
+    db
+      .selectFrom('contents')
+      .select(CONTENT_RECORD)
+      .where('sha1', 'is', null)
+      .where('id', '>', by.after)
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
   const selectRemovals = prepare((by: { limit: number }) =>
     db.selectFrom('removals').select('key').orderBy('id').limit(by.limit),
   );
@@ -91,6 +101,10 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
 
     async addDigests(contentId, { sha1 = null, sha256 = null }) {
       await fillDigests.changes(db, { contentId, sha1, sha256 });
+    },
+
+    listWithoutSha1(after, limit) {
+      return selectWithoutSha1.rows(db, { after, limit });
     },
 
     async filterKeys(keys) {

@@ -4,10 +4,11 @@ import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { storeState } from './migrations/0002-store-state.ts';
 import { meta } from './migrations/0003-meta.ts';
-import { guards } from './migrations/0006-guards.ts';
+import { guards } from './migrations/0004-guards.ts';
+import { withoutSha1 } from './migrations/0005-without-sha1.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, storeState, meta, guards];
+const MIGRATIONS = [initial, storeState, meta, guards, withoutSha1];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;

@@ -1,0 +1,76 @@
+/** What goes wrong before the service has answered at all, and what it says by its first refusals. */
+import { CliError, ServiceError, TransportError } from './errors.ts';
+
+/** A service that is just being started is there after this long; a wrong address never is. */
+const FIRST_CONTACT_MS = 4_000;
+
+/** Nobody listens there, or nobody knows the name. */
+const NOBODY_THERE = new Set(['econnrefused', 'enotfound', 'eai_again']);
+const BAD_CERTIFICATE = /^(?:cert_|depth_zero_|self_signed_|unable_to_|err_tls_cert_)/;
+const NOT_TLS = /^(?:eproto|err_ssl_.*)$/;
+const NOT_HTTP = /^hpe_/;
+/** What nginx, Go and others answer on a port for TLS. */
+const WANTS_TLS = /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server/i;
+
+/** Nothing that the command has left to do can succeed. */
+export class HopelessError extends CliError {
+  constructor(code: string, message: string, cause: unknown) {
+    super(code, message, { cause });
+    this.name = 'HopelessError';
+  }
+}
+
+/** Whether the next file would meet the same: no service there, or none that lets us in. */
+export function isHopeless(error: unknown): boolean {
+  const cause = error instanceof CliError && error.code === 'gave_up' ? error.cause : error;
+  if (cause instanceof HopelessError || (cause instanceof ServiceError && cause.status === 401)) return true;
+  return cause instanceof TransportError && cause.patienceMs !== null;
+}
+
+/**
+ * Explains a failure of the line.
+ *
+ * @param met - the service has answered before: then it will again.
+ * @param persistent - somebody asked for a longer patience than ours.
+ */
+export function explainFailure(
+  error: unknown,
+  { serverUrl, met, persistent }: { serverUrl: string; met: boolean; persistent: boolean },
+): unknown {
+  if (!(error instanceof TransportError)) return error;
+  const { code, message } = error;
+  if (NOT_TLS.test(code) && serverUrl.startsWith('https:')) {
+    return new HopelessError('not_https', `${serverUrl} does not speak https; is it http there?`, error);
+  }
+  if (BAD_CERTIFICATE.test(code)) {
+    const what = `the certificate of ${serverUrl} is not trusted (${message})`;
+    return new HopelessError('bad_certificate', `${what}; NODE_EXTRA_CA_CERTS names one that is to be`, error);
+  }
+  if (met) return error;
+  if (NOT_HTTP.test(code)) {
+    return new HopelessError(
+      'protocol',
+      `what answers at ${serverUrl} does not speak HTTP; is the address right?`,
+      error,
+    );
+  }
+  if (!NOBODY_THERE.has(code)) return error;
+  const what = `there is no service at ${serverUrl} (${message}); --server or TIDEMARK_SERVER gives another address`;
+  return new TransportError(code, what, { cause: error, patienceMs: persistent ? null : FIRST_CONTACT_MS });
+}
+
+/** Explains a refusal that no later try would change; undefined where the service's own words say enough. */
+export function explainRefusal(status: number, code: string, body: string, hasToken: boolean): string | undefined {
+  if (status === 401) {
+    return hasToken
+      ? 'The service does not know this token; TIDEMARK_TOKEN or --token gives another.'
+      : 'The service asks for a token: put it into TIDEMARK_TOKEN.';
+  }
+  if (code !== 'http_error') return undefined;
+  if (status === 400 && WANTS_TLS.test(body)) return 'The server wants https:// in its address.';
+  if (status === 407) return 'The proxy asks for a name and a password: HTTP_PROXY=http://name:password@host:port.';
+  if (status === 413) {
+    return 'Something in front of the service takes no request of this size; --chunk-size 512KiB sends smaller ones.';
+  }
+  return undefined;
+}

@@ -1,0 +1,20 @@
+/** What a request's body is, as far as its headers and its first byte tell. */
+import { once } from 'node:events';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+
+/** Whether the request announces a body ("Message Body", RFC 9112 section 6). */
+export function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Whether a body comes. Some clients announce a chunked one, of no type, and then send not a byte. */
+export async function bringsBody(request: IncomingMessage): Promise<boolean> {
+  const { headers } = request;
+  if (!hasBody(headers)) return false;
+  if (headers['content-type'] !== undefined || headers['transfer-encoding'] === undefined) return true;
+  const decided = new AbortController();
+  await Promise.race(
+    ['readable', 'end', 'close'].map((event) => once(request, event, { signal: decided.signal })),
+  ).finally(() => decided.abort());
+  return request.readableLength > 0;
+}

@@ -1,0 +1,60 @@
+/**
+ * What clients say about a file beside its bytes: its name, its media type, a digest that is none.
+ * Bytes are never refused for such a label: what cannot be kept as it is, is cleaned or counts as
+ * absent, by the same rule on every route. See docs/decisions/0028-labels-and-names.md.
+ */
+
+/** Longest file name, in characters (Unicode code points). */
+export const MAX_NAME_CHARACTERS = 255;
+/** Longest media type. RFC 6838 section 4.2: type and subtype have at most 127 characters each. */
+const MAX_TYPE_CHARACTERS = 255;
+/** The longest ending of a name that is kept when the name is cut. */
+const LONGEST_EXTENSION = 16;
+
+/** C0 and C1 controls, DEL, line and paragraph separators, lone surrogates, and the backslash. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
+const UNFIT = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\]|\p{Surrogate}/gu;
+/** A whole path of Windows, as its old browsers send it: with a drive, or of a network share. */
+const WINDOWS_PATH = /^(?:[A-Za-z]:\\|\\\\)/;
+/** RFC 6838 section 4.2, with parameters. */
+const MEDIA_TYPE =
+  /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t !#-[\]-~]*"))*$/i;
+/** What scripts send in the place of a value that they do not have. */
+const NO_VALUE = /^(?:|undefined|null)$/;
+
+/**
+ * The file name to keep for one that a client sends. Of a path the last part counts; signs that no
+ * name can hold become `_`; a leading byte order mark goes; what is too long is cut before its extension.
+ *
+ * @returns null where nothing is left of it: the name counts as absent.
+ */
+export function cleanName(given: string): string | null {
+  const path = WINDOWS_PATH.test(given) ? given.replaceAll('\\', '/') : given;
+  const [part = ''] = path.split('/').filter(Boolean).slice(-1);
+  const name = shorten(part.replace(/^\ufeff+/, '').replaceAll(UNFIT, '_'));
+  return name === '' || name === '.' || name === '..' ? null : name;
+}
+
+/** A file's name as a header holds it: percent-encoded UTF-8. */
+export function encodeName(name: string): string {
+  return encodeURIComponent(name);
+}
+
+/** The media type that a client declares; null where it is none. */
+export function mediaTypeOf(given: string | null | undefined): string | null {
+  const type = given?.trim() ?? '';
+  return type.length <= MAX_TYPE_CHARACTERS && MEDIA_TYPE.test(type) ? type : null;
+}
+
+/** Whether a client that was to name a digest has none. One that is malformed is not absent: it would not be compared. */
+export function isAbsent(digest: string | undefined): digest is undefined {
+  return digest === undefined || NO_VALUE.test(digest.trim());
+}
+
+function shorten(name: string): string {
+  const characters = Array.from(name);
+  if (characters.length <= MAX_NAME_CHARACTERS) return name;
+  const dot = characters.lastIndexOf('.');
+  const extension = characters.slice(dot > 0 && characters.length - dot <= LONGEST_EXTENSION ? dot : characters.length);
+  return [...characters.slice(0, MAX_NAME_CHARACTERS - extension.length), ...extension].join('');
+}

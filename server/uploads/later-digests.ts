@@ -1,0 +1,158 @@
+/**
+ * SHA-1 of contents, computed after they were published: beside MD5 it would make one stream half as
+ * fast. What has just been published comes first, older contents follow. See docs/decisions/0027-sha1-later.md.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { StoreError } from '../../stores/store.ts';
+import type { ContentRecord } from '../catalog/catalog.ts';
+import type { Parts } from './parts.ts';
+import { linkSignals } from './signals.ts';
+
+/** More than these are found in the catalog when their turn comes. */
+const MOST_RECENT = 10_000;
+const BATCH = 50;
+/** Of the time, what this takes: a tenth. Uploads and downloads go first. */
+const REST_FACTOR = 9;
+const LONGEST_REST_MS = 10_000;
+/** For contents that could not be read. */
+const LOOK_AGAIN_MS = 3_600_000;
+/** How long somebody who asks by a SHA-1 waits for those of what they have just sent. */
+const PATIENCE_MS = 3_000;
+
+export interface LaterDigests {
+  /** Whether it computes any. */
+  readonly isOn: boolean;
+  /** A content has been published for an owner. */
+  note(content: ContentRecord, owner: string): void;
+  /** Resolves once what this owner published lately has its digests, or after a while. */
+  caughtUp(owner: string): Promise<void>;
+  /** Until the service stops. */
+  run(): Promise<void>;
+}
+
+/** Where the service computes no digests later. */
+export const NOTHING_LATER: LaterDigests = {
+  isOn: false,
+  note: () => undefined,
+  caughtUp: async () => undefined,
+  run: async () => undefined,
+};
+
+export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping'>): LaterDigests {
+  const { catalog, store, log, stopping } = parts;
+  const recent = new Map<number, { content: ContentRecord; owner: string }>();
+  const waiters = new Set<{ owner: string; resolve: () => void }>();
+  let wake = new AbortController();
+  let hurry = new AbortController();
+
+  function note(content: ContentRecord, owner: string): void {
+    if (content.sha1 !== null || recent.size >= MOST_RECENT) return;
+    recent.set(content.id, { content, owner });
+    wake.abort();
+  }
+
+  function isDue(owner: string): boolean {
+    for (const entry of recent.values()) if (entry.owner === owner) return true;
+    return false;
+  }
+
+  async function caughtUp(owner: string): Promise<void> {
+    if (!isDue(owner)) return;
+    const over = new AbortController();
+    await new Promise<void>((resolve) => {
+      const waiter = { owner, resolve };
+      waiters.add(waiter);
+      hurry.abort();
+      void wait(PATIENCE_MS, undefined, { signal: over.signal, ref: false })
+        .catch(() => undefined)
+        .then(resolve)
+        .finally(() => waiters.delete(waiter));
+    });
+    over.abort();
+  }
+
+  async function run(): Promise<void> {
+    /** The content looked at last; null when there is none left. */
+    let after: number | null = 0;
+    while (!stopping.aborted) {
+      const startedAt = performance.now();
+      try {
+        if (!(await takeRecent()) && after !== null) after = await takeOlder(after);
+      } catch (error) {
+        if (!stopping.aborted) log.warn({ err: error }, 'the SHA-1 of contents could not be computed');
+      }
+      if (waiters.size > 0 && recent.size > 0) continue;
+      const tookMs = performance.now() - startedAt;
+      if (recent.size === 0 && after === null) {
+        await rest(LOOK_AGAIN_MS, true);
+        if (recent.size === 0) after = 0;
+      } else await rest(Math.min(LONGEST_REST_MS, tookMs * REST_FACTOR), recent.size === 0);
+    }
+  }
+
+  /** Ends early when somebody waits. @param orForRecent - or when there is something new to do. */
+  async function rest(durationMs: number, orForRecent: boolean): Promise<void> {
+    wake = new AbortController();
+    hurry = new AbortController();
+    const asked = linkSignals(stopping, hurry.signal);
+    const signal = orForRecent ? linkSignals(asked.signal, wake.signal) : asked;
+    await wait(durationMs, undefined, { signal: signal.signal, ref: false }).catch(() => undefined);
+    signal.unlink();
+    asked.unlink();
+  }
+
+  async function takeRecent(): Promise<boolean> {
+    // Those first for which somebody waits.
+    const asked = new Set([...waiters].map(({ owner }) => owner));
+    const entries = [...recent.values()];
+    const next = entries.find(({ owner }) => asked.has(owner)) ?? entries[0];
+    if (!next) return false;
+    try {
+      await complete(next.content);
+    } finally {
+      recent.delete(next.content.id);
+      for (const { owner, resolve } of waiters) if (!isDue(owner)) resolve();
+    }
+    return true;
+  }
+
+  /** One more of the contents without SHA-1; where it stands now, null at their end. */
+  async function takeOlder(after: number): Promise<number | null> {
+    const batch = await catalog.listWithoutSha1(after, BATCH);
+    for (const content of batch) {
+      if (stopping.aborted || recent.size > 0) return content.id - 1;
+      const startedAt = performance.now();
+      await complete(content).catch((error: unknown) => {
+        if (!stopping.aborted) log.warn({ key: content.key, err: error }, 'a content has no SHA-1 yet');
+      });
+      await rest(Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR), true);
+    }
+    return batch.at(-1)?.id ?? null;
+  }
+
+  async function complete({ id, key, md5 }: ContentRecord): Promise<void> {
+    const sha1 = createHash('sha1');
+    // What has rotted must not get a SHA-1 of its own.
+    const found = createHash('md5');
+    try {
+      const bytes = await store.readContent(key, undefined, stopping);
+      for await (const chunk of bytes) {
+        if (stopping.aborted) return;
+        sha1.update(chunk as Uint8Array);
+        found.update(chunk as Uint8Array);
+      }
+    } catch (error) {
+      // Deleted meanwhile, or gone by accident: whoever reads it is told.
+      if (error instanceof StoreError && error.code === 'missing') return;
+      throw error;
+    }
+    if (found.digest('hex') !== md5) {
+      log.error({ key }, 'the stored bytes of a content are not those that were published');
+      return;
+    }
+    await catalog.addDigests(id, { sha1: sha1.digest('hex') });
+  }
+
+  return { isOn: true, note, caughtUp, run };
+}

@@ -1,0 +1,168 @@
+/** Wrong addresses, other ways to the service, and what stands in front of it. */
+import { createServer, request, type IncomingMessage, type Server } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../../scripts/support/ports.ts';
+import { makeSelfSigned } from '../support/self-signed.ts';
+import { startService } from '../support/service.ts';
+import type { RunningService } from '../support/service.ts';
+import { makeClient, makeInterceptor } from './support.ts';
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await startService();
+});
+afterAll(() => service.stop());
+
+async function listening(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+test.each(['http://127.0.0.1:{port}', 'http://no-such-host.invalid:{port}'])(
+  'where nothing answers at %s, many files end in a few seconds with one sentence',
+  { timeout: 30_000 },
+  async (pattern) => {
+    const address = pattern.replace('{port}', String(await freePort()));
+    const client = await makeClient(address);
+    const names = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((n) => client.makeFile(`${n}.bin`, 100)));
+    const startedAt = performance.now();
+    const result = await client.run(['upload', ...names]);
+    // Ten minutes where it is not told apart from a service that restarts.
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain(`there is no service at ${address}`);
+    expect(result.stderr).toContain('TIDEMARK_SERVER');
+    expect(result.stderr).toContain('not begun');
+  },
+);
+
+test(
+  'a service that starts a little later is waited for, as long as --retry-for says',
+  { timeout: 60_000 },
+  async () => {
+    const late = await startService();
+    onTestFinished(() => late.stop());
+    await late.kill('SIGKILL');
+    const client = await makeClient(late.url);
+    const run = client.start(['list', '--retry-for', '60s']);
+    await run.said('there is no service at');
+    await late.restart();
+    expect((await run.done).exitCode).toBe(0);
+  },
+);
+
+test('https to an http port, and a certificate that nobody knows, are said at once', { timeout: 30_000 }, async () => {
+  const client = await makeClient(service.url.replace('http:', 'https:'));
+  const plain = await client.run(['list']);
+  expect([plain.exitCode, plain.stderr]).toEqual([1, expect.stringContaining('does not speak https')]);
+  const { key, cert } = makeSelfSigned(10);
+  const server = createTlsServer({ key, cert }, (_, answer) => answer.end());
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const unknown = await client.run(['list', '--server', `https://127.0.0.1:${port}`]);
+  expect([unknown.exitCode, unknown.stderr]).toEqual([1, expect.stringContaining('NODE_EXTRA_CA_CERTS')]);
+});
+
+test('a proxy that takes no large request is named with the flag that helps', async () => {
+  const url = await makeInterceptor(service.url, ({ method }) => (method === 'PATCH' ? { status: 413 } : null));
+  const client = await makeClient(url);
+  const path = await client.makeFile('large.bin', 600_000);
+  const result = await client.run(['upload', path]);
+  expect([result.exitCode, result.stderr]).toEqual([1, expect.stringContaining('--chunk-size')]);
+});
+
+test.each([500, 425, 520, 524, 530])('%i of what is in front of the service is waited out', async (status) => {
+  let refusals = 2;
+  const url = await makeInterceptor(service.url, ({ method }) =>
+    method !== 'GET' && refusals-- > 0 ? { status } : null,
+  );
+  const client = await makeClient(url);
+  const path = await client.makeFile(`waited-${status}.bin`, 1_000);
+  expect(await client.run(['upload', path])).toMatchObject({ exitCode: 0 });
+});
+
+test.each([405, 501])(
+  'where PATCH and HEAD are answered with %i, POST says them',
+  { timeout: 30_000 },
+  async (status) => {
+    const seen: string[] = [];
+    const url = await makeInterceptor(service.url, ({ method = '' }: IncomingMessage) => {
+      seen.push(method);
+      return method === 'PATCH' || method === 'HEAD' ? { status } : null;
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile(`overridden-${status}.bin`, 600_000);
+    const result = await client.run(['upload', '--chunk-size', '250000', path]);
+    expect(result).toMatchObject({ exitCode: 0 });
+    expect(seen.filter((method) => method === 'PATCH' || method === 'HEAD').length).toBeLessThan(3);
+  },
+);
+
+test('HTTP_PROXY and HTTPS_PROXY lead to the service, NO_PROXY does not', { timeout: 30_000 }, async () => {
+  const seen: string[] = [];
+  const proxy = createServer((incoming, outgoing) => {
+    seen.push(`${incoming.method} ${incoming.url} ${incoming.headers['proxy-authorization'] ?? ''}`);
+    const { pathname, search } = new URL(incoming.url ?? '');
+    const options = { port: service.port, method: incoming.method, path: pathname + search, headers: incoming.headers };
+    incoming.pipe(
+      request(options, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      }),
+    );
+  });
+  const { key, cert } = makeSelfSigned(10);
+  const secure = createTlsServer({ key, cert }, (incoming, outgoing) => {
+    const options = { port: service.port, method: incoming.method, path: incoming.url, headers: incoming.headers };
+    incoming.pipe(
+      request(options, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      }),
+    );
+  });
+  const securePort = await listening(secure as unknown as Server);
+  proxy.on('connect', (incoming, socket) => {
+    seen.push(`CONNECT ${incoming.url}`);
+    const onward = connect(securePort, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(onward).pipe(socket);
+    });
+    onward.on('error', () => socket.destroy());
+    socket.on('error', () => onward.destroy());
+  });
+  const port = await listening(proxy);
+  // A name that only the proxy knows; the service is asked for by an address that it answers to.
+  const client = await makeClient('http://192.0.2.7:8080');
+  const path = await client.makeFile('proxied.bin', 400_000);
+  const env = { HTTP_PROXY: `http://me:p%40ss@127.0.0.1:${port}` };
+  expect(await client.run(['upload', path], env)).toMatchObject({ exitCode: 0 });
+  const secret = Buffer.from('me:p@ss').toString('base64');
+  expect(seen).toContain(`POST http://192.0.2.7:8080/uploads Basic ${secret}`);
+
+  const tunnelled = { https_proxy: `127.0.0.1:${port}`, NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+  const listed = await client.run(['list', '--server', 'https://192.0.2.7'], tunnelled);
+  expect([listed.exitCode, listed.stdout]).toEqual([0, expect.stringContaining('proxied.bin')]);
+  expect(seen).toContain('CONNECT 192.0.2.7:443');
+
+  const before = seen.length;
+  for (const NO_PROXY of ['*', 'localhost,192.0.2.7', '192.0.2.7:8080']) {
+    const stop = client.start(['list', '--retry-for', '0', '--stall-timeout', '200ms'], { env: { ...env, NO_PROXY } });
+    expect((await stop.done).exitCode, NO_PROXY).toBe(1);
+  }
+  // This machine itself is never asked for through a proxy.
+  expect((await client.run(['list', '--server', service.url], env)).exitCode).toBe(0);
+  expect(seen.length).toBe(before);
+});
