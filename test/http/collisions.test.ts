@@ -70,12 +70,12 @@ describeOverStores((store) => {
         sendForm(`${service.url}/upload?md5=${COLLIDING_MD5}`, [[filePart(name), bytes]]);
 
       const apart = json<{ status: string; url: string }>(await form(b, 'b.bin'));
-      expect(apart).toEqual({ status: 'ok', url: `${service.url}/files/${COLLIDING_MD5}-1.bin` });
+      expect(apart.status).toBe('ok');
       expect(await bytesAt(apart.url)).toBe(sha256(b));
       expect(await bytesAt(first.url)).toBe(sha256(a));
 
-      expect(json(await form(b, 'b.bin'))).toEqual({ status: 'exists', url: apart.url });
-      expect(json(await form(a, 'a.bin'))).toEqual({ status: 'exists', url: first.url });
+      expect(json(await form(b, 'b.bin'))).toMatchObject({ status: 'exists', url: apart.url });
+      expect(json(await form(a, 'a.bin'))).toMatchObject({ status: 'exists', url: first.url });
       expect(await namesOf(COLLIDING_MD5)).toEqual(['a.bin', 'b.bin']);
     });
 
@@ -84,12 +84,15 @@ describeOverStores((store) => {
       const stored = await putFile(service.url, bytes, { filename: 'known.txt' });
       const before = [await service.contents(), await service.unfinished()];
       const query = new URLSearchParams({ md5: md5(bytes), filename: 'again.txt' });
+      const addresses = new Set<string>();
       for (let count = 0; count < 2; count++) {
         const answer = await sendForm(`${service.url}/upload?${query.toString()}`, [[filePart('x.txt'), bytes]]);
-        expect([answer.status, json(answer)]).toEqual([200, { status: 'exists', url: stored.url }]);
+        expect([answer.status, json(answer)]).toMatchObject([200, { status: 'exists' }]);
+        addresses.add(json<{ url: string }>(answer).url);
       }
+      expect(addresses.size).toBe(1);
       const unnamed = await sendForm(`${service.url}/upload?md5=${md5(bytes)}`, [[filePart('known.txt'), bytes]]);
-      expect(json(unnamed)).toEqual({ status: 'exists', url: stored.url });
+      expect(json(unnamed)).toMatchObject({ status: 'exists', url: stored.url });
       expect(await namesOf(md5(bytes))).toEqual(['again.txt', 'known.txt']);
       expect([await service.contents(), await service.unfinished()]).toEqual(before);
     });
@@ -112,7 +115,7 @@ describeOverStores((store) => {
           [filePart('x.txt'), bytes],
         ]);
       const exists = { status: 'exists', url: stored.url };
-      expect(json(await post(sha256(a), Buffer.from('nobody looks at these')))).toEqual(exists);
+      expect(json(await post(sha256(a), Buffer.from('nobody looks at these')))).toMatchObject(exists);
       const apart = json<{ status: string; url: string }>(await post(sha256(b), b));
       expect(apart.status).toBe('ok');
       expect(await bytesAt(apart.url)).toBe(sha256(b));

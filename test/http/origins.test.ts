@@ -12,7 +12,7 @@ function list(headers: Record<string, string>): Promise<Answer> {
 
 describe('behind a proxy that is trusted', () => {
   beforeAll(async () => {
-    service = await startService({ env: { TRUST_PROXY: 'loopback' } });
+    service = await startService({ env: { AUTH: 'off', TRUST_PROXY: 'loopback' } });
   });
   afterAll(() => service.stop());
 
@@ -24,15 +24,15 @@ describe('behind a proxy that is trusted', () => {
   }
 
   test.each([
-    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '8443', Host: 'f.example' }, 'https://f.example:8443'],
-    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '443', Host: 'f.example' }, 'https://f.example'],
-    [{ 'X-Forwarded-Port': '8080', 'X-Forwarded-Host': 'f.example' }, 'http://f.example:8080'],
+    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '8443', Host: 'f.localhost' }, 'https://f.localhost:8443'],
+    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '443', Host: 'f.localhost' }, 'https://f.localhost'],
+    [{ 'X-Forwarded-Port': '8080', 'X-Forwarded-Host': 'f.localhost' }, 'http://f.localhost:8080'],
     // The host says it itself.
-    [{ 'X-Forwarded-Port': '8080', 'X-Forwarded-Host': 'f.example:9090' }, 'http://f.example:9090'],
+    [{ 'X-Forwarded-Port': '8080', 'X-Forwarded-Host': 'f.localhost:9090' }, 'http://f.localhost:9090'],
     // TLS ended at yet another proxy in front.
-    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '80', Host: 'f.example' }, 'https://f.example'],
-    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '99999', Host: 'f.example' }, 'https://f.example'],
-    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': 'x', Host: 'f.example:443' }, 'https://f.example'],
+    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '80', Host: 'f.localhost' }, 'https://f.localhost'],
+    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '99999', Host: 'f.localhost' }, 'https://f.localhost'],
+    [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': 'x', Host: 'f.localhost:443' }, 'https://f.localhost'],
     [{ 'X-Forwarded-Proto': 'https', 'X-Forwarded-Port': '8443', Host: '[2001:db8::1]' }, 'https://[2001:db8::1]:8443'],
   ])('%j makes %s, whose page may use it', async (headers, base) => {
     expect(await location(headers as Record<string, string>)).toBe(base);
@@ -47,20 +47,20 @@ describe('without settings', () => {
   afterAll(() => service.stop());
 
   test.each([
-    ['f.example:443', 'https://f.example', 200],
-    ['f.example', 'https://f.example', 200],
-    ['f.example:80', 'http://f.example', 200],
-    ['F.example:8080', 'http://f.example:8080', 200],
-    ['f.example:443', 'http://f.example', 403],
-    ['f.example:8443', 'https://f.example', 403],
-    ['f.example', 'https://g.example', 403],
-    ['f.example', 'null', 403],
+    ['f.localhost:443', 'https://f.localhost', 200],
+    ['f.localhost', 'https://f.localhost', 200],
+    ['f.localhost:80', 'http://f.localhost', 200],
+    ['F.localhost:8080', 'http://f.localhost:8080', 200],
+    ['f.localhost:443', 'http://f.localhost', 403],
+    ['f.localhost:8443', 'https://f.localhost', 403],
+    ['f.localhost', 'https://g.localhost', 403],
+    ['f.localhost', 'null', 403],
   ])('Host: %s and Origin: %s is %i', async (Host, Origin, status) => {
     expect((await list({ Host, Origin })).status).toBe(status);
   });
 
   test('behind a proxy that passes another Host the page is there, and the refusal says what to set', async () => {
-    const headers = { Host: 'backend:8080', Origin: 'https://files.example.org' };
+    const headers = { Host: 'backend.localhost:8080', Origin: 'https://files.example.org' };
     const page = await send('GET', `${service.url}/`, { headers });
     expect(page.status).toBe(200);
     const assets = [...page.body.matchAll(/="(\/assets\/[^"]+)"/g)].map((match) => match[1] ?? '');
@@ -71,7 +71,13 @@ describe('without settings', () => {
     const refused = await list(headers);
     expect([refused.status, refused.code]).toEqual([403, 'origin_not_allowed']);
     const { message } = json<{ error: { message: string } }>(refused).error;
-    for (const word of ['https://files.example.org', 'backend:8080', 'PUBLIC_URL', 'TRUST_PROXY', 'CORS_ORIGINS']) {
+    for (const word of [
+      'https://files.example.org',
+      'backend.localhost:8080',
+      'PUBLIC_URL',
+      'TRUST_PROXY',
+      'CORS_ORIGINS',
+    ]) {
       expect(message).toContain(word);
     }
     expect((await send('POST', `${service.url}/file/upload`, { headers })).status).toBe(403);
