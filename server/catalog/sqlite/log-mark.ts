@@ -7,15 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { type ReadAt, readMetaPage, readMetaTable } from './database-file.ts';
+import { readFrames } from './log-frames.ts';
 import type { MetaKey } from '../catalog.ts';
 import type { Database } from './database.ts';
 
 /** Key of the row: `<id of this generation> <id of the one before> <open or closed>`. */
 const KEY = 'log';
-const FRAME_HEADER_BYTES = 24;
-const LOG_HEADER_BYTES = 32;
-/** WAL-index format: the magic number, whose last bit tells the byte order of checksums. */
-const LOG_MAGIC = 0x377f0682;
 
 interface Mark {
   own: string;
@@ -73,17 +70,12 @@ function withoutLog({ isClosed }: Mark): LogState {
 }
 
 function compare(readAt: ReadAt, size: number, base: { pageBytes: number; page: number }, mark: Mark): LogState {
-  const header = readAt(0, LOG_HEADER_BYTES);
-  if (header.length < LOG_HEADER_BYTES || (header.readUInt32BE(0) & ~1) !== LOG_MAGIC) return withoutLog(mark);
-  const salts = header.subarray(16, 24);
+  const frames = readFrames(readAt, size);
+  if (!frames) return withoutLog(mark);
   let isSaid = false;
-  const step = FRAME_HEADER_BYTES + base.pageBytes;
-  for (let at = LOG_HEADER_BYTES; at + step <= size; at += step) {
-    const frame = readAt(at, FRAME_HEADER_BYTES);
-    // From here on it is what the generation before has left.
-    if (!frame.subarray(8, 16).equals(salts)) break;
-    if (frame.readUInt32BE(0) !== base.page) continue;
-    const found = readMark(readMetaPage(readAt(at + FRAME_HEADER_BYTES, base.pageBytes)));
+  for (const { page, bytes } of frames) {
+    if (page !== base.page) continue;
+    const found = readMark(readMetaPage(bytes));
     if (!found) continue;
     if (found.own === mark.own || (!isSaid && found.before === mark.own)) return 'fits';
     isSaid = true;
