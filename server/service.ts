@@ -152,7 +152,12 @@ export async function startService(
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
-    const server = createHttpServer({ answer: app.callback(), idleTimeoutMs: config.idleTimeoutMs, log });
+    const server = createHttpServer({
+      answer: app.callback(),
+      onConnection: () => uploads.markConnection(),
+      idleTimeoutMs: config.idleTimeoutMs,
+      log,
+    });
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
