@@ -22,7 +22,10 @@ export interface BelongingOptions {
 export async function bindPlace(catalog: Catalog, place: Place, options: BelongingOptions): Promise<void> {
   const id = await catalog.id();
   const mark = await place.readMark();
-  if (mark === id) return;
+  if (mark === id) {
+    await notePlace(catalog, place, options);
+    return;
+  }
   if (!options.adopt) {
     const problem = await findProblem(catalog, place, mark, options.file);
     if (problem !== undefined) throw new CatalogError('unavailable', `${problem}. ${WHAT_TO_DO}`);
@@ -41,7 +44,19 @@ export async function bindPlace(catalog: Catalog, place: Place, options: Belongi
     );
     return;
   }
-  await catalog.setMeta('place', place.name);
+  await notePlace(catalog, place, options);
+}
+
+/** The catalog is one that was used with a marked folder. Where there is no room for that, it can wait. */
+async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptions): Promise<void> {
+  if ((await catalog.getMeta('place')) === place.name) return;
+  try {
+    await catalog.setMeta('place', place.name);
+  } catch (error) {
+    if (!(error instanceof CatalogError && error.code === 'full')) throw error;
+    log.warn({ err: error }, 'the folder could not be noted in the catalog: the next start tries again');
+    return;
+  }
   await catalog.durable();
 }
 
