@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import { type Place, StoreError } from '../stores/store.ts';
 import { type Catalog, CatalogError } from './catalog/catalog.ts';
+import { mayHaveId } from './catalog/sqlite/inspect.ts';
 
 export interface BelongingOptions {
   /** Where the catalog is, for the sentence. */
@@ -12,6 +13,23 @@ export interface BelongingOptions {
   /** The operator says that they belong together from now on. */
   adopt: boolean;
   log: Pick<Logger, 'warn'>;
+}
+
+/**
+ * Refuses a folder that is marked as that of another catalog, before either of them is opened: opening brings a
+ * catalog up to date, and clears up the folder.
+ *
+ * @throws CatalogError `unavailable` with what to do.
+ */
+export async function refuseForeignPlace(
+  place: Pick<Place, 'name' | 'readMark'>,
+  { file, adopt }: Pick<BelongingOptions, 'file' | 'adopt'>,
+): Promise<void> {
+  if (adopt) return;
+  // What stands in the way of reading it, its opening tells.
+  const mark = await place.readMark().catch(() => undefined);
+  if (mark === undefined || (await mayHaveId(file, mark))) return;
+  throw new CatalogError('unavailable', `${describeForeign(place, file)}. ${WHAT_TO_DO}`);
 }
 
 /**
@@ -64,13 +82,17 @@ const WHAT_TO_DO =
   'Nothing was changed. Put the right one in place (DATABASE_URL, DATA_DIR); ' +
   'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
 
+function describeForeign({ name }: Pick<Place, 'name'>, file: string): string {
+  return `the folder ${name} belongs to another catalog than ${file}`;
+}
+
 async function findProblem(
   catalog: Catalog,
   place: Place,
   mark: string | undefined,
   file: string,
 ): Promise<string | undefined> {
-  if (mark !== undefined) return `the folder ${place.name} belongs to another catalog than ${file}`;
+  if (mark !== undefined) return describeForeign(place, file);
   const [known, hasBytes, before] = [await catalog.extent(), await place.hasBytes(), await catalog.getMeta('place')];
   if (hasBytes && known === 'nothing')
     return `the folder ${place.name} has files, and the catalog ${file} is a new one`;
