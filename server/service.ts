@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
-import { openStore } from '../stores/stores.ts';
-import { bindPlace } from './belonging.ts';
+import { openStore, placeOf } from '../stores/stores.ts';
+import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
@@ -81,6 +81,9 @@ export async function startService(
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
+    const belonging = { file: config.database.file, adopt, log };
+    const place = placeOf(config.store, config.dataDir);
+    if (place) await refuseForeignPlace(place, belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
     const catalog = await openSqliteCatalog({
@@ -97,7 +100,7 @@ export async function startService(
       now: () => clock.earliest(),
     });
     opened.push(() => store.close());
-    if (store.place) await bindPlace(catalog, store.place, { file: config.database.file, adopt, log });
+    if (store.place) await bindPlace(catalog, store.place, belonging);
     const digests = createDigestPool(config.digests);
     opened.push(() => digests.close());
     const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });
@@ -152,7 +155,12 @@ export async function startService(
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
       closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
     });
-    const server = createHttpServer({ answer: app.callback(), idleTimeoutMs: config.idleTimeoutMs, log });
+    const server = createHttpServer({
+      answer: app.callback(),
+      onConnection: () => uploads.markConnection(),
+      idleTimeoutMs: config.idleTimeoutMs,
+      log,
+    });
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;

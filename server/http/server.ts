@@ -15,6 +15,8 @@ const PROBE_AFTER_MS = 60_000;
 export interface HttpServerParts {
   /** Answers a request whose target can be read. */
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** Told of each connection as it is accepted. */
+  onConnection: () => void;
   /** How long nothing may move on a connection while it is the client's turn. */
   idleTimeoutMs: number;
   log: Logger;
@@ -25,7 +27,7 @@ interface Exchange {
   response: ServerResponse;
 }
 
-export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts): Server {
+export function createHttpServer({ answer, onConnection, idleTimeoutMs, log }: HttpServerParts): Server {
   /** The latest request of each connection, until it is answered. */
   const running = new WeakMap<Socket, Exchange>();
 
@@ -58,6 +60,8 @@ export function createHttpServer({ answer, idleTimeoutMs, log }: HttpServerParts
   server.headersTimeout = 60_000;
   server.keepAliveTimeout = 65_000;
   server.timeout = idleTimeoutMs;
+
+  server.on('connection', onConnection);
 
   server.on('timeout', (socket: Socket) => {
     const exchange = running.get(socket);
