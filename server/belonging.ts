@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import { type Place, StoreError } from '../stores/store.ts';
 import { type Catalog, CatalogError } from './catalog/catalog.ts';
+import { mayHaveId } from './catalog/sqlite/inspect.ts';
 
 export interface BelongingOptions {
   /** Where the catalog is, for the sentence. */
@@ -15,6 +16,23 @@ export interface BelongingOptions {
 }
 
 /**
+ * Refuses a folder that is marked as that of another catalog, before either of them is opened: opening brings a
+ * catalog up to date, and clears up the folder.
+ *
+ * @throws CatalogError `unavailable` with what to do.
+ */
+export async function refuseForeignPlace(
+  place: Pick<Place, 'name' | 'readMark'>,
+  { file, adopt }: Pick<BelongingOptions, 'file' | 'adopt'>,
+): Promise<void> {
+  if (adopt) return;
+  // What stands in the way of reading it, its opening tells.
+  const mark = await place.readMark().catch(() => undefined);
+  if (mark === undefined || (await mayHaveId(file, mark))) return;
+  throw new CatalogError('unavailable', `${describeForeign(place, file)}. ${WHAT_TO_DO}`);
+}
+
+/**
  * Makes sure that they belong together. What is new on both sides, or was never marked, is marked.
  *
  * @throws CatalogError `unavailable` with what to do, when they do not; then nothing has changed.
@@ -22,7 +40,10 @@ export interface BelongingOptions {
 export async function bindPlace(catalog: Catalog, place: Place, options: BelongingOptions): Promise<void> {
   const id = await catalog.id();
   const mark = await place.readMark();
-  if (mark === id) return;
+  if (mark === id) {
+    await notePlace(catalog, place, options);
+    return;
+  }
   if (!options.adopt) {
     const problem = await findProblem(catalog, place, mark, options.file);
     if (problem !== undefined) throw new CatalogError('unavailable', `${problem}. ${WHAT_TO_DO}`);
@@ -41,7 +62,19 @@ export async function bindPlace(catalog: Catalog, place: Place, options: Belongi
     );
     return;
   }
-  await catalog.setMeta('place', place.name);
+  await notePlace(catalog, place, options);
+}
+
+/** The catalog is one that was used with a marked folder. Where there is no room for that, it can wait. */
+async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptions): Promise<void> {
+  if ((await catalog.getMeta('place')) === place.name) return;
+  try {
+    await catalog.setMeta('place', place.name);
+  } catch (error) {
+    if (!(error instanceof CatalogError && error.code === 'full')) throw error;
+    log.warn({ err: error }, 'the folder could not be noted in the catalog: the next start tries again');
+    return;
+  }
   await catalog.durable();
 }
 
@@ -49,13 +82,17 @@ const WHAT_TO_DO =
   'Nothing was changed. Put the right one in place (DATABASE_URL, DATA_DIR); ' +
   'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
 
+function describeForeign({ name }: Pick<Place, 'name'>, file: string): string {
+  return `the folder ${name} belongs to another catalog than ${file}`;
+}
+
 async function findProblem(
   catalog: Catalog,
   place: Place,
   mark: string | undefined,
   file: string,
 ): Promise<string | undefined> {
-  if (mark !== undefined) return `the folder ${place.name} belongs to another catalog than ${file}`;
+  if (mark !== undefined) return describeForeign(place, file);
   const [known, hasBytes, before] = [await catalog.extent(), await place.hasBytes(), await catalog.getMeta('place')];
   if (hasBytes && known === 'nothing')
     return `the folder ${place.name} has files, and the catalog ${file} is a new one`;

@@ -9,8 +9,8 @@ import type { Logger } from 'pino';
 import { readDescriptorLimit } from '../stores/descriptors.ts';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
-import { openStore } from '../stores/stores.ts';
-import { bindPlace } from './belonging.ts';
+import { openStore, placeOf } from '../stores/stores.ts';
+import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
 import type { Config } from './config/config.ts';
@@ -85,6 +85,9 @@ export async function startService(
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
+    const belonging = { file: config.database.file, adopt, log };
+    const place = placeOf(config.store, config.dataDir);
+    if (place) await refuseForeignPlace(place, belonging);
     await tighten(config.dataDir, config.database.file, log);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
@@ -102,7 +105,7 @@ export async function startService(
       now: () => clock.earliest(),
     });
     opened.push(() => store.close());
-    if (store.place) await bindPlace(catalog, store.place, { file: config.database.file, adopt, log });
+    if (store.place) await bindPlace(catalog, store.place, belonging);
     // SHA-1 would halve the speed of a stream: it comes later.
     const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());
@@ -167,6 +170,7 @@ export async function startService(
     });
     const server = createHttpServer({
       answer: app.callback(),
+      onConnection: () => uploads.markConnection(),
       idleTimeoutMs: config.idleTimeoutMs,
       connections: createConnections(countAffordableRequests(readDescriptorLimit()), log),
       log,

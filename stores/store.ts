@@ -115,8 +115,6 @@ export interface WriteOptions {
   onArrival?: () => void;
   /** Told, once the source is read, how to have the write commit what has come. */
   onReading?: (flush: Flush) => void;
-  /** Resolves when what was committed survives a power cut; only then may what it supersedes be removed. */
-  durable?: () => Promise<void>;
   /**
    * Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. The
    * last ones count once the source has ended: a source with too much never makes an upload whole.

@@ -1,11 +1,12 @@
 /** All stores. Adding one is a folder and a line here. */
 import { join } from 'node:path';
 import { CEPH_PRESET } from './ceph/preset.ts';
+import { createPlace } from './local/place.ts';
 import { openLocalStore } from './local/store.ts';
 import { OSS_PRESET } from './oss/preset.ts';
 import { S3_PRESET } from './s3/preset.ts';
 import type { Preset, S3Settings } from './s3/settings.ts';
-import type { Ledger, Store } from './store.ts';
+import type { Ledger, Place, Store } from './store.ts';
 
 /** Which store, by its name in `STORE`, and what it is opened with. */
 export type StoreChoice = { kind: 'local' } | ({ kind: BucketKind } & S3Settings);
@@ -22,6 +23,13 @@ export interface StoreSettings {
   now?: () => number;
 }
 
+const folderIn = (dataDir: string): string => join(dataDir, 'files');
+
+/** The place of a store that is not open; null where it is not marked. */
+export function placeOf(choice: StoreChoice, dataDir: string): Pick<Place, 'name' | 'readMark'> | null {
+  return choice.kind === 'local' ? createPlace(folderIn(dataDir), () => true) : null;
+}
+
 /**
  * Opens a store. Those in a bucket are loaded when they are asked for: the SDK is large.
  *
@@ -30,7 +38,7 @@ export interface StoreSettings {
 export async function openStore(choice: StoreChoice, { dataDir, ledger, now }: StoreSettings): Promise<Store> {
   switch (choice.kind) {
     case 'local':
-      return openLocalStore({ folder: join(dataDir, 'files'), durable: () => ledger.durable(), now });
+      return openLocalStore({ folder: folderIn(dataDir), durable: () => ledger.durable(), now });
     case 's3':
       return (await import('./s3/store.ts')).openS3Store(choice, ledger, now);
     case 'ceph':

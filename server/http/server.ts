@@ -16,6 +16,8 @@ const PROBE_AFTER_MS = 60_000;
 export interface HttpServerParts {
   /** Answers a request whose target can be read. */
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  /** Told of each connection as it is accepted. */
+  onConnection: () => void;
   /** How long nothing may move on a connection while it is the client's turn. */
   idleTimeoutMs: number;
   connections: Connections;
@@ -27,7 +29,8 @@ interface Exchange {
   response: ServerResponse;
 }
 
-export function createHttpServer({ answer, idleTimeoutMs, connections, log }: HttpServerParts): Server {
+export function createHttpServer(parts: HttpServerParts): Server {
+  const { answer, onConnection, idleTimeoutMs, connections, log } = parts;
   /** The latest request of each connection, until it is answered. */
   const running = new WeakMap<Socket, Exchange>();
 
@@ -72,6 +75,8 @@ export function createHttpServer({ answer, idleTimeoutMs, connections, log }: Ht
   server.headersTimeout = 60_000;
   server.keepAliveTimeout = 65_000;
   server.timeout = idleTimeoutMs;
+
+  server.on('connection', onConnection);
 
   server.on('timeout', (socket: Socket) => {
     const exchange = running.get(socket);

@@ -7,10 +7,12 @@ import type { Logger } from 'pino';
 import type { Flush } from '../../stores/store.ts';
 
 /**
- * Turns of the event loop after which all requests that had come before are known: one may take a connection from the
- * kernel's queue, the next reads what it brought.
+ * Turns of the event loop in which no connection came, after which all requests that had come before are known: each
+ * takes one connection from the kernel's queue, the next one reads what that brought.
  */
 const TURNS = 3;
+/** What the kernel's queue holds (Node's default for `listen`): whoever is taken from it later came later. */
+const MOST_QUEUED = 511;
 
 /** Whoever holds an upload's lease. */
 interface Writer {
@@ -20,6 +22,7 @@ interface Writer {
 
 export interface CatchUp {
   /** See Writers. */
+  markConnection(): void;
   markComing(id: string): () => void;
   catchUp(id: string): Promise<void>;
 }
@@ -32,6 +35,8 @@ export interface CatchUp {
 export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string) => Writer | undefined): CatchUp {
   /** Requests that have come and neither write yet nor have ended, by upload. */
   const coming = new Map<string, Set<Promise<void>>>();
+  /** Connections so far. */
+  let connections = 0;
 
   function markComing(id: string): () => void {
     let tell: () => void = () => undefined;
@@ -45,8 +50,17 @@ export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string
     };
   }
 
+  async function untilKnown(): Promise<void> {
+    const most = connections + MOST_QUEUED;
+    for (let quiet = 0; quiet < TURNS;) {
+      const before = connections;
+      await turn();
+      quiet = connections === before || connections > most ? quiet + 1 : 0;
+    }
+  }
+
   async function catchUp(id: string): Promise<void> {
-    for (let turns = 0; turns < TURNS; turns++) await turn();
+    await untilKnown();
     const before = [...(coming.get(id) ?? [])];
     if (before.length === 0 && !writerOf(id)?.flush) return;
     let timer: NodeJS.Timeout | undefined;
@@ -65,7 +79,13 @@ export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string
     if (outcome === 'ending') await writer.released;
   }
 
-  return { markComing, catchUp };
+  return {
+    markConnection: () => {
+      connections++;
+    },
+    markComing,
+    catchUp,
+  };
 }
 
 /** One at a time, and all who come while it runs share the next one: more may have come since it began. */

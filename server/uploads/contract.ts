@@ -49,6 +49,8 @@ export interface Uploads {
    * @throws `not_found`; `upload_locked` after the lock timeout.
    */
   acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  /** A connection was accepted: `view` waits for what it is to bring. */
+  markConnection(): void;
   /**
    * A request that may write to the upload has come: `view` waits for what it is to bring. To be called at once when
    * the request comes; what it returns, when the request has ended, or is refused.

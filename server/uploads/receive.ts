@@ -87,7 +87,6 @@ export async function receive(
       commit,
       signal,
       maxBytes: options.maxBytes,
-      durable: () => catalog.durable(),
       onArrival: () => writers.markArrival(id),
       onReading: (flush) => {
         writers.markReading(id, flush);

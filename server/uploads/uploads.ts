@@ -94,9 +94,11 @@ export function createUploads(
 
   async function view(id: string, owner: string): Promise<UploadRecord> {
     // Nobody has a stranger's upload disturbed.
-    await current(id, owner);
-    await writers.catchUp(id);
     let upload = await current(id, owner);
+    if (upload.state === 'receiving') {
+      await writers.catchUp(id);
+      upload = await current(id, owner);
+    }
     while (upload.state === 'receiving' && (writers.isPublishing(id) || (isWhole(upload) && writers.isHeld(id)))) {
       // Its writer is publishing: "complete" is only said once that is done.
       await writers.released(id);
@@ -220,6 +222,7 @@ export function createUploads(
     peek: (id) => translated(() => peek(id)),
     view: (id, owner) => translated(() => view(id, owner)),
     acquire: (upload, options) => translated(() => writers.acquire(upload, options)),
+    markConnection: () => writers.markConnection(),
     markComing: (id) => writers.markComing(id),
     receive: (upload, source, options: ReceiveOptions): Promise<Received> =>
       translated(() => receive(parts, writers, upload, source, options)),

@@ -26,6 +26,8 @@ export interface Writers {
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
   /** Bytes came, under the lease held in this process. */
   markArrival(id: string): void;
+  /** A connection was accepted: what it brings may have come before what is asked now. */
+  markConnection(): void;
   /** A request that may write to the upload has come; to be told when it writes, or has ended. */
   markComing(id: string): () => void;
   /** The holder of the lease reads its source. */
@@ -202,6 +204,7 @@ export function createWriters(parts: Parts): Writers {
       if (entry) entry.lastArrivalAt = parts.clock.steady();
     },
     markLength,
+    markConnection: () => catching.markConnection(),
     markComing: (id) => catching.markComing(id),
     markReading: (id, flush) => {
       const entry = held.get(id);

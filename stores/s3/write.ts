@@ -262,7 +262,7 @@ async function append(
     await lastStep;
     if (isEnding || failure) return 'ending';
     const superseded = state.old;
-    await options.durable?.();
+    await durable();
     // By rows that are there for good now: the next commit removes them.
     outdated = superseded;
     return 'committed';

@@ -1,6 +1,6 @@
 /** A catalog and a folder that do not belong together: refused, and nothing is lost by the attempt. */
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { makeBytes } from '../support/bytes.ts';
@@ -52,6 +52,26 @@ test('a new catalog on a folder that is used', async () => {
   const said = await refusal(used.folder, { DATABASE_URL: `sqlite:${other}` });
   for (const told of [other, join(used.folder, 'files'), '--adopt']) expect(said).toContain(told);
   expect(await storedNames(used.service)).toEqual(names);
+  await used.service.restart();
+  await expectAll(used);
+});
+
+test('a catalog of before on a folder of another one: it stays as it was, and none is made', async () => {
+  const used = await useService();
+  await used.service.kill('SIGTERM');
+  const other = await useService();
+  await other.service.kill('SIGTERM');
+  const file = join(other.folder, 'catalog.db');
+  const before = new Database(file);
+  before.exec('DROP TABLE meta');
+  before.pragma('user_version = 2');
+  before.close();
+  const bytes = await readFile(file);
+  expect(await refusal(used.folder, { DATABASE_URL: `sqlite:${file}` })).toContain('another catalog');
+  expect((await readFile(file)).equals(bytes)).toBe(true);
+  const missing = await elsewhere();
+  expect(await refusal(used.folder, { DATABASE_URL: `sqlite:${missing}` })).toContain('another catalog');
+  expect(await readdir(dirname(missing))).toEqual([]);
   await used.service.restart();
   await expectAll(used);
 });

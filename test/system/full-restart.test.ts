@@ -1,8 +1,10 @@
 /** A service that is started on a full disk: whatever frees room does, and uploads go on. */
-import { stat, truncate } from 'node:fs/promises';
+import { rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Database } from '../../server/catalog/sqlite/database.ts';
+import { readBelonging } from '../../server/catalog/sqlite/inspect.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
@@ -72,6 +74,27 @@ describe.skipIf(!CAN_MOUNT)('started on a full disk', () => {
       expect((await send('DELETE', `${service.url}/api/files/${file?.id}`)).status).toBe(204);
       expect(await storedNames(service)).toEqual([]);
       await expectUploads(service, 5 * MIB);
+    });
+
+    test(`after ${signal}: a folder that was never marked`, async () => {
+      const disk = mountSmallDisk('12M');
+      const service = await start({ dataDir: disk.folder });
+      await service.kill(signal);
+      // As a version without marks has left it.
+      const database = new Database(join(disk.folder, 'catalog.db'));
+      database.exec("DELETE FROM meta WHERE key IN ('place', 'log')");
+      database.close();
+      await rm(join(disk.folder, 'files', '.tidemark-id'));
+      await disk.fill();
+      // There is room for the mark, and not for what can wait.
+      const filler = join(disk.folder, 'filler');
+      await truncate(filler, (await stat(filler)).size - 16_384);
+      await service.restart();
+      await disk.makeRoom();
+      await service.restart();
+      await service.kill('SIGTERM');
+      const { place } = readBelonging(join(disk.folder, 'catalog.db')) ?? {};
+      expect(place).toBe(join(disk.folder, 'files'));
     });
 
     test(`after ${signal}: expiry makes room`, async () => {

@@ -1,5 +1,5 @@
 /** Folders and catalogs a service cannot work with: one sentence that says why, exit code 78. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startService } from '../support/service.ts';
@@ -57,6 +57,8 @@ describe('a service that cannot work with what it is given', () => {
     );
     // The catalog is elsewhere, the files cannot be written.
     const elsewhere = join(await makeTempFolder(), 'catalog.db');
+    await copyFile(join(used, 'catalog.db'), elsewhere);
+    await copyFile(join(used, 'catalog.db-wal'), `${elsewhere}-wal`);
     expect(await refusal(used, { DATABASE_URL: `sqlite:${elsewhere}` })).toContain(
       `the folder ${join(used, 'files')} cannot be used`,
     );

@@ -5,7 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
@@ -25,7 +25,12 @@ const bytes = makeBytes(SIZE, 950);
 const others = makeBytes(4 * 1024 * 1024, 951);
 
 /** A PATCH of the whole file whose line breaks after so many bytes; resolves once it is broken. */
-async function breakOff(service: StoredService, location: string, sentBytes: number, way: Way): Promise<Socket> {
+async function breakOff(
+  service: Pick<StoredService, 'port'>,
+  location: string,
+  sentBytes: number,
+  way: Way,
+): Promise<Socket> {
   const socket = connect(service.port, '127.0.0.1');
   socket.setNoDelay(true);
   socket.on('error', () => undefined);
@@ -145,6 +150,30 @@ describeOverStores((store) => {
       socket.destroy();
     }
   });
+});
+
+test('a PATCH whose connection waits behind others to be accepted, while HEAD comes by an open one', async () => {
+  const service = await startService();
+  onTestFinished(() => service.stop());
+  const location = await createUpload(service.url, SIZE);
+  const { pathname } = new URL(location);
+  const asking = connect(service.port, '127.0.0.1').setEncoding('latin1');
+  const told = async (): Promise<number> => {
+    asking.write(`HEAD ${pathname} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n\r\n`);
+    const [answer] = (await once(asking, 'data')) as [string];
+    return Number(/upload-offset: (\d+)/i.exec(answer)?.[1]);
+  };
+  expect(await told()).toBe(0);
+  // The kernel takes in what comes meanwhile; then the service sees all of it at once.
+  process.kill(service.pid, 'SIGSTOP');
+  const before = Array.from({ length: 20 }, () => connect(service.port, '127.0.0.1'));
+  await Promise.all(before.map((socket) => once(socket, 'connect')));
+  await breakOff(service, location, 50_000, 'closed');
+  const telling = told();
+  process.kill(service.pid, 'SIGCONT');
+  expect(await telling).toBe(50_000);
+  expect((await patch(location, 50_000, bytes.subarray(50_000, 60_000))).status).toBe(204);
+  for (const socket of [asking, ...before]) socket.destroy();
 });
 
 describe('looking when nothing has come', () => {

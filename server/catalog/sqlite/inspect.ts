@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 import { type Database, SqliteError } from './database.ts';
 import { hasLog, type LogState, lookAtLog, readMetaOfFile } from './log-mark.ts';
-import { HEADER_BYTES, NEWEST_SCHEMA, readSchema, readSchemaOfHeader } from './migrate.ts';
+import { FIRST_SCHEMA_WITH_ID, HEADER_BYTES, NEWEST_SCHEMA, readSchema, readSchemaOfHeader } from './migrate.ts';
 import { checkPlace, openDatabase } from './open.ts';
-import { checkDatabase, describeLog } from './settle-log.ts';
+import { checkDatabase, describeLog, isOpenHere } from './settle-log.ts';
 
 export interface CatalogState {
   /** `new`: there is no file yet. `in use`: a service has it open. `unclean`: none has, and it was not closed. */
@@ -58,6 +58,21 @@ export async function inspectSqliteCatalog(file: string): Promise<CatalogState> 
 export function readBelonging(file: string): { id: string; place: string | undefined } | undefined {
   const id = readMetaOfFile(file, 'id');
   return id === undefined ? undefined : { id, place: readMetaOfFile(file, 'place') };
+}
+
+/**
+ * Whether a start would find this id in the catalog. It is not opened: that alone would bring it up to date.
+ *
+ * @throws CatalogError `unavailable`, saying why a service could not use it.
+ */
+export async function mayHaveId(file: string, id: string): Promise<boolean> {
+  if (isOpenHere(file)) return true;
+  await checkPlace(file);
+  const header = await readHeader(file);
+  const schema = header && readSchemaOfHeader(header, file);
+  // A new one, or one of before there were ids, is given another.
+  if (schema === undefined || schema < FIRST_SCHEMA_WITH_ID) return false;
+  return (readBelonging(file)?.id ?? id) === id;
 }
 
 /** @throws CatalogError `unavailable` where a start would refuse the log, or its absence. */

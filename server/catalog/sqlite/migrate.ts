@@ -17,6 +17,8 @@ export const HEADER_BYTES = 100;
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
+/** From here on a catalog has an id. */
+export const FIRST_SCHEMA_WITH_ID = 3;
 
 /**
  * The schema of a database; 0 where it is empty.

@@ -9,6 +9,10 @@ import { type LogState, lookAtLog } from './log-mark.ts';
 /** Catalogs that this process has open: to look at one of their files would drop the lock on it. */
 export const openHere = new Set<string>();
 
+export function isOpenHere(file: string): boolean {
+  return openHere.has(realPath(file));
+}
+
 /** A running service may be about to change both: it is looked at so often. */
 const LOOKS = 3;
 const BETWEEN_LOOKS_MS = 100;
@@ -46,7 +50,7 @@ export async function settleLog(options: {
   tell?: (found: string) => void;
 }): Promise<LogState> {
   const { file, adopt = false, tell = () => undefined } = options;
-  if (openHere.has(realPath(file))) return 'fits';
+  if (isOpenHere(file)) return 'fits';
   let state = lookAtLog(file);
   for (let look = 1; look < LOOKS && describeLog(file, state) !== undefined; look++) {
     await wait(BETWEEN_LOOKS_MS);
