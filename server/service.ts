@@ -99,6 +99,8 @@ export async function startService(
     });
     opened.push(() => catalog.close());
     const clock = await startClock(config, catalog, log);
+    // For the next start; a catalog that cannot take it has its reasons told elsewhere.
+    opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
     const store = await openStore(config.store, {
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },

@@ -127,7 +127,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
 
   async function resumePoint(uploadId: string, owner: string): Promise<ResumePoint | null> {
     try {
-      const viewed = await uploads.view(uploadId, owner);
+      const viewed = await uploads.view(uploadId, owner, { often: true });
       return {
         uploadId: viewed.id,
         offset: viewed.offset,

@@ -35,9 +35,10 @@ export interface Uploads {
    * come (for a while: then the row tells less); an upload that has all its bytes but no publication is published
    * first. Its last byte is the last that came, stored or not.
    *
+   * @param options.often - it is asked again and again: while bytes keep coming, what was committed lately is enough.
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
-  view(id: string, owner: string): Promise<UploadRecord>;
+  view(id: string, owner: string, options?: { often?: boolean }): Promise<UploadRecord>;
   /** An upload's row as the catalog has it, for its owner. @throws as `view`. */
   current(id: string, owner: string): Promise<UploadRecord>;
   /** The row alone, for whoever has passed `view` or `current` in the same request. @throws `not_found`. */

@@ -56,7 +56,7 @@ export function withDurableAnswers(
           () => uploads.current(id, owner),
           ({ state }) => state !== 'receiving',
         ),
-      view: (id, owner) => waitingToRefuse(() => uploads.view(id, owner)),
+      view: (id, owner, options) => waitingToRefuse(() => uploads.view(id, owner, options)),
       peek: (id) => waitingToRefuse(() => uploads.peek(id)),
       acquire: (upload, options) => waitingToRefuse(() => uploads.acquire(upload, options)),
       receive: (upload, source, options) => waitingToRefuse(() => uploads.receive(upload, source, options)),

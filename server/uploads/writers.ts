@@ -34,6 +34,8 @@ export interface Writers {
   markReading(id: string, flush: Flush): void;
   /** Has whoever writes in this process commit all that has come by now, and waits for it, but not for ever. */
   catchUp(id: string): Promise<void>;
+  /** Whether its writer has caught up a moment ago, and bytes come all the time: its sender is there. */
+  isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer is publishing it. */
   isPublishing(id: string): boolean;
   /** Runs a publication, by the holder of the lease; what was known of the upload does not hold after it. */
@@ -61,7 +63,14 @@ interface Held {
   /** Once it reads its source. */
   flush?: Flush;
   lastArrivalAt: number;
+  /** When it was last asked to catch up. */
+  caughtUpAt: number;
 }
+
+/** A sender whose last byte came so lately is taken to be there. */
+const THERE_MS = 1_000;
+/** Into a bucket each catching up may store half a part. */
+const CATCH_UP_EVERY_MS = 10_000;
 
 export interface Arrival {
   upload: Declared;
@@ -127,7 +136,7 @@ export function createWriters(parts: Parts): Writers {
     let markReleased: () => void = () => undefined;
     const released = new Promise<void>((resolve) => (markReleased = resolve));
     const { id, owner, md5, sha256, size } = upload;
-    const entry: Held = { upload: { id, owner, md5, sha256, size }, released, lastArrivalAt: 0 };
+    const entry: Held = { upload: { id, owner, md5, sha256, size }, released, lastArrivalAt: 0, caughtUpAt: -Infinity };
     held.set(lease.uploadId, entry);
     return {
       uploadId: lease.uploadId,
@@ -210,7 +219,16 @@ export function createWriters(parts: Parts): Writers {
       const entry = held.get(id);
       if (entry) entry.flush = shared(flush);
     },
-    catchUp: (id) => catching.catchUp(id),
+    catchUp: (id) => {
+      const entry = held.get(id);
+      if (entry) entry.caughtUpAt = parts.clock.steady();
+      return catching.catchUp(id);
+    },
+    isKeptUp: (id) => {
+      const { lastArrivalAt, caughtUpAt } = held.get(id) ?? { lastArrivalAt: 0, caughtUpAt: 0 };
+      const now = parts.clock.steady();
+      return now - lastArrivalAt < THERE_MS && now - caughtUpAt < CATCH_UP_EVERY_MS;
+    },
     isPublishing: (id) => publications.has(id),
     publishing: async (id, publication) => {
       publications.add(id);

@@ -40,6 +40,12 @@ export class ApiError extends Error {
 
 /** An answer that takes longer will not come: the line is dead, and nobody says so. */
 const ANSWER_MS = 20_000;
+/** Asked by SHA-256 for the first time, the service reads all of a content: so fast at least. */
+const READ_BYTES_PER_MS = 50_000;
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof DOMException && reason.name === 'TimeoutError';
+}
 
 /**
  * Asks the service. An answer that does not come in time is none, unless a signal is given.
@@ -56,7 +62,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
       headers: { ...headers, ...(init.headers as object) },
     });
   } catch (error) {
-    if (init.signal?.aborted) throw error;
+    if (init.signal?.aborted && !isTimeout(init.signal.reason)) throw error;
     throw new ApiError('offline', 0, 'no answer');
   }
   if (answer.ok) return answer;
@@ -98,7 +104,8 @@ export async function check({ md5, sha256, size }: Content, filename?: string): 
   const query = new URLSearchParams({ md5, size: String(size) });
   if (sha256) query.set('sha256', sha256);
   if (filename !== undefined) query.set('filename', filename);
-  return json(await request(`check?${query.toString()}`));
+  const signal = AbortSignal.timeout(ANSWER_MS + size / READ_BYTES_PER_MS);
+  return json(await request(`check?${query.toString()}`, { signal }));
 }
 
 export async function getFile(id: string): Promise<FileJson> {
