@@ -18,6 +18,15 @@ export async function finalizeUpload(
 ): Promise<void> {
   const unfinished = folder.unfinished(upload.id);
   const final = folder.path(key);
+  await folder.entries.change(key, () => nameFinal(upload, unfinished, final, durable));
+}
+
+async function nameFinal(
+  upload: StoredUpload,
+  unfinished: string,
+  final: string,
+  durable: () => Promise<void>,
+): Promise<void> {
   if (sizeOf(unfinished) === undefined) {
     if (upload.size === 0) await (await createFile(final)).close();
     else if (sizeOf(final) !== upload.size) {
@@ -26,11 +35,10 @@ export async function finalizeUpload(
     // Renamed by an attempt that was cut short, where there are no links.
     else await renewEntry(unfinished, final, durable);
   } else if (!(await linkOrRename(unfinished, final, durable))) {
-    if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${key} holds other bytes`);
+    if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${final} holds other bytes`);
     // Of an attempt that was cut short, this upload's or another's.
     await renewEntry(unfinished, final, durable);
   }
-  await folder.sync();
 }
 
 async function equalFiles(a: string, b: string): Promise<boolean> {

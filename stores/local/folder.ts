@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { StoreError } from '../store.ts';
 import { identityOf } from './files.ts';
 import { requirePlainName, UNFINISHED } from './names.ts';
+import { createEntries, type Entries } from './entries.ts';
 import { createFolderSync, type FolderSync } from './sync.ts';
 
 export interface Folder {
   readonly directory: string;
   readonly sync: FolderSync;
+  /** By name. */
+  readonly entries: Entries;
   /** Where the file with a name is. @throws StoreError `missing` for a name that is not plain. */
   path(name: string): string;
   /** Where an upload's unfinished bytes are. */
@@ -21,6 +24,7 @@ export interface Folder {
 /** Returns the folder at a path. */
 export function createFolder(directory: string): Folder {
   let identity = '';
+  const sync = createFolderSync(directory);
 
   function path(name: string): string {
     requirePlainName(name);
@@ -29,7 +33,8 @@ export function createFolder(directory: string): Folder {
 
   return {
     directory,
-    sync: createFolderSync(directory),
+    sync,
+    entries: createEntries(directory, sync),
     path,
     unfinished: (id) => path(UNFINISHED + id),
     identify: () => {

@@ -9,13 +9,17 @@ import type { Folder } from './folder.ts';
 export async function healContent(folder: Folder, upload: StoredUpload, key: string): Promise<void> {
   const unfinished = folder.unfinished(upload.id);
   const from = upload.offset === 0 ? null : unfinished;
-  // The name between begins as unfinished bytes do: what a crash leaves of it is swept.
-  await replaceFile(from, folder.path(key), `${unfinished}-heal`).catch((error: unknown) => {
-    // Just then a sweep took it for left by a crash. The upload's own bytes are there.
-    if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
-    throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
+  const damaged = folder.path(key);
+  await folder.entries.replace(key, async () => {
+    try {
+      // The name between begins as unfinished bytes do: what a crash leaves of it is swept.
+      await replaceFile(from, damaged, `${unfinished}-heal`);
+    } catch (error) {
+      // Just then a sweep took it for left by a crash. The upload's own bytes are there.
+      if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
+      throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
+    }
   });
-  await folder.sync();
 }
 
 /**

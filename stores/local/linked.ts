@@ -3,9 +3,9 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DigestPool } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
-import { isSameFile, type LocalFile, openFile, removeFile, separateFile, sizeOf } from './files.ts';
+import { isSameFile, linkFile, type LocalFile, openFile, removeFile, replaceByCopy, sizeOf } from './files.ts';
 import type { Folder } from './folder.ts';
-import { FINAL } from './names.ts';
+import { FINAL, UNFINISHED } from './names.ts';
 import { recoverFile, recoverLinked } from './recover.ts';
 
 /** What of an upload is durably stored; see `Store.recoverUpload`. */
@@ -46,20 +46,36 @@ async function recoverFinal(
   signal: AbortSignal,
 ): Promise<Commit | null | undefined> {
   const file = openFile(folder.unfinished(upload.id));
+  async function isFinal(md5: string): Promise<boolean> {
+    const final = await findFinal(folder, upload.id, md5);
+    // A first commit is about to be made, and a sync of the entry may have failed, in this process or before.
+    if (final !== undefined && upload.offset === 0) await renewOwn(folder, upload.id, final);
+    return final !== undefined;
+  }
   try {
     if (file.links() === 1) return undefined;
-    return await recoverLinked(file, upload, bootId, digests, (md5) => isFinal(folder, upload.id, md5), signal);
+    return await recoverLinked(file, upload, bootId, digests, isFinal, signal);
   } finally {
     await file.close();
   }
 }
 
-/** Whether an upload's file has a final name of this MD5, of any variant and extension. */
-async function isFinal(folder: Folder, id: string, md5: string): Promise<boolean> {
+/** The final name of this MD5, of any variant and extension, that an upload's file has. */
+async function findFinal(folder: Folder, id: string, md5: string): Promise<string | undefined> {
   for await (const { name } of await opendir(folder.directory)) {
-    if (name.startsWith(md5) && FINAL.test(name) && isSameFile(folder.unfinished(id), folder.path(name))) return true;
+    if (name.startsWith(md5) && FINAL.test(name) && isSameFile(folder.unfinished(id), folder.path(name))) return name;
   }
-  return false;
+  return undefined;
+}
+
+/** Makes the upload's own entry anew, and durable. */
+async function renewOwn(folder: Folder, id: string, final: string): Promise<void> {
+  const failures = folder.sync.failures();
+  const path = folder.unfinished(id);
+  await removeFile(path);
+  const outcome = await linkFile(folder.path(final), path);
+  if (outcome !== 'linked') throw new StoreError('unavailable', `upload ${id}: its file cannot be linked: ${outcome}`);
+  await folder.sync(failures);
 }
 
 /**
@@ -68,10 +84,11 @@ async function isFinal(folder: Folder, id: string, md5: string): Promise<boolean
  */
 export async function openOwn(folder: Folder, upload: StoredUpload): Promise<LocalFile> {
   const path = folder.unfinished(upload.id);
+  const name = UNFINISHED + upload.id;
   const file = openFile(path);
-  if (file.links() === 1) return file;
+  if (file.links() === 1 && !folder.entries.isUnsettled(name)) return file;
   await file.close();
-  await separateFile(path, upload.offset, join(folder.directory, `.copy-${upload.id}`));
-  await folder.sync();
+  const copy = join(folder.directory, `.copy-${upload.id}`);
+  await folder.entries.replace(name, () => replaceByCopy(path, copy, upload.offset));
   return openFile(path);
 }

@@ -10,6 +10,8 @@ const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
 export const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
 /** What a service that was killed may leave beside them. No other one is at work here: the catalog is locked. */
 export const LITTER = /^\.((probe|links|copy)-|tidemark-id-new$)/;
+/** Prefix of a file that tells of another: the sync of its entry may have failed, see entries.ts. */
+export const UNSETTLED = '.unsettled-';
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 
 /** The name of a content's file, with the extension of its first upload. */

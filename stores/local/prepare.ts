@@ -3,8 +3,9 @@ import { open, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
 import { translated } from './errors.ts';
-import { createFile, linkFile, removeFile } from './files.ts';
-import { LITTER } from './names.ts';
+import { createFile, linkFile, removeFile, syncFolder } from './files.ts';
+import type { Folder } from './folder.ts';
+import { LITTER, UNSETTLED } from './names.ts';
 
 /**
  * Clears up after a start that was killed; once, before the first upload.
@@ -12,10 +13,15 @@ import { LITTER } from './names.ts';
  * @returns whether the folder has hard links.
  * @throws StoreError `unavailable` when it cannot be written.
  */
-export async function prepareFolder(directory: string): Promise<boolean> {
+export async function prepareFolder(folder: Folder): Promise<boolean> {
+  const { directory } = folder;
+  folder.identify();
   for await (const { name } of await opendir(directory)) {
     if (LITTER.test(name)) await removeFile(join(directory, name));
+    if (name.startsWith(UNSETTLED)) folder.entries.markUnsettled(name.slice(UNSETTLED.length));
   }
+  // What a process had changed when it was killed.
+  await syncFolder(directory);
   try {
     await probeFolder(directory);
     return await translated(`linking in ${directory}`, () => tryLinks(directory));

@@ -98,10 +98,12 @@ class LocalStore extends FileStore implements Store {
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       const path = this.#folder.unfinished(upload.id);
+      const { sync } = this.#folder;
+      const failures = sync.failures();
       // Once bytes are committed, a file that is not there is one that is lost.
       const file = upload.offset > 0 ? await openOwn(this.#folder, upload) : await createFile(path);
       try {
-        const place = { bootId: this.#bootId, syncFolder: this.#folder.sync, hasLinks: this.#hasLinks };
+        const place = { bootId: this.#bootId, syncEntry: () => sync(failures), hasLinks: this.#hasLinks };
         return await appendToFile(file, source, upload, place, options);
       } finally {
         await file.close();
@@ -133,6 +135,7 @@ class LocalStore extends FileStore implements Store {
         if (!found || this.#now() - found.mtimeMs < UNKNOWN_MS) return;
       }
       await removeFile(path);
+      await this.#folder.entries.forget(UNFINISHED + id);
     });
   }
 
@@ -163,6 +166,7 @@ class LocalStore extends FileStore implements Store {
 
   async readContent(key: string, range?: ByteRange, _signal?: AbortSignal, size?: number): Promise<Readable> {
     return translated(`reading ${key}`, async () => {
+      await this.#folder.entries.settle(key);
       try {
         return await openStream(this.#folder.path(key), range, size);
       } catch (error) {
@@ -178,6 +182,7 @@ class LocalStore extends FileStore implements Store {
 
   async contentSize(key: string): Promise<number | undefined> {
     return translated(`looking up ${key}`, async () => {
+      await this.#folder.entries.settle(key);
       const size = sizeOf(this.#folder.path(key));
       if (size === undefined) this.#folder.requireHere();
       return size;
@@ -188,12 +193,12 @@ class LocalStore extends FileStore implements Store {
     // Streams that are open keep their descriptor and deliver to the end.
     await translated(`removing ${key}`, async () => {
       const path = this.#folder.path(key);
-      // Gone already, and the sync that was for it may have failed: it goes once more.
-      if (!(await removeFile(path)) && this.#folder.sync.hasFailed()) {
+      await this.#folder.entries.change(key, async (wasUnsettled) => {
+        // Gone already, and the sync that was for it failed: it goes once more.
+        if ((await removeFile(path)) || !wasUnsettled) return;
         await (await createFile(path)).close();
         await removeFile(path);
-      }
-      await this.#folder.sync();
+      });
     });
   }
 
@@ -203,8 +208,7 @@ class LocalStore extends FileStore implements Store {
 
   /** Once, before the first upload. */
   async prepare(): Promise<void> {
-    this.#folder.identify();
-    this.#hasLinks = await prepareFolder(this.directory);
+    this.#hasLinks = await prepareFolder(this.#folder);
   }
 
   async close(): Promise<void> {
