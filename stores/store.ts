@@ -89,8 +89,10 @@ export interface Commit {
   /**
    * The caller may leave it out when the upload is published at once: once `finalize` has
    * been through, `recoverUpload` establishes the same, and before that nothing was told.
+   * To record it all the same, after a failure, it calls this first, which makes durable what
+   * `finalize` would have.
    */
-  optional?: boolean;
+  optional?: () => Promise<void>;
   /** Of a recovery: the upload is whole with these bytes, also where the catalog has no length of it. */
   wholeSize?: number;
 }

@@ -88,7 +88,11 @@ function split(whole: Part): Part[] {
 async function playParts(parts: Part[]): Promise<number> {
   let broken = 0;
   async function playSome(): Promise<void> {
-    for (let part = parts.shift(); part && broken === 0; part = parts.shift()) broken += await playPart(part);
+    for (let part = parts.shift(); part && broken === 0; part = parts.shift()) {
+      const outcome = await playPart(part);
+      // Not before the wait: the other one may have found something meanwhile.
+      broken += outcome;
+    }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, playSome));
   return broken;

@@ -72,6 +72,7 @@ export async function receive(
   async function recordLast(): Promise<void> {
     if (!last) return;
     try {
+      await last.optional?.();
       await record(last);
     } catch (error) {
       parts.log.warn({ uploadId: id, err: error }, 'the last bytes are not in the ledger: to be recovered');

@@ -36,3 +36,12 @@ export function toStoreError(error: unknown, doing: string): StoreError {
   const fsCode = error instanceof Error && 'code' in error ? String(error.code) : undefined;
   return new StoreError((fsCode && CODES[fsCode]) || 'failed', `${doing}: ${fsCode ?? String(error)}`, error);
 }
+
+/** Runs an action of file system calls; what they throw leaves as StoreError. */
+export async function translated<T>(doing: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw isSystemError(error) ? toStoreError(error, doing) : error;
+  }
+}

@@ -7,7 +7,6 @@
 import {
   closeSync,
   constants,
-  copyFile,
   fdatasync,
   fsync,
   fstatSync,
@@ -33,13 +32,13 @@ const fsyncAsync = promisify(fsync);
 const linkAsync = promisify(link);
 const renameAsync = promisify(rename);
 const unlinkAsync = promisify(unlink);
-const copyFileAsync = promisify(copyFile);
 
 /**
  * Syncs under way at once. libuv has four threads by default: were all of them
  * waiting for the disk, no other upload could write into its cache meanwhile.
  */
 const SYNCS_AT_ONCE = 3;
+const COPY_BYTES = 1024 * 1024;
 
 /** An open file. All errors are the file system's. */
 export interface LocalFile {
@@ -71,7 +70,8 @@ export function openFile(path: string): LocalFile {
 export async function createFile(path: string): Promise<LocalFile> {
   for (;;) {
     try {
-      return localFile(await openAsync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+      return localFile(await withDescriptor(() => openAsync(path, flags, 0o600)));
     } catch (error) {
       if (!isFsError(error, 'EEXIST')) throw error;
       await removeFile(path);
@@ -96,17 +96,39 @@ export function isSameFile(a: string, b: string): boolean {
   return first !== undefined && second !== undefined && first.ino === second.ino && first.dev === second.dev;
 }
 
-/** Gives `path` a file of its own with the first bytes of the one it has, which keeps its other names. */
-export async function separateFile(path: string, bytes: number, copy: string): Promise<void> {
-  await copyFileAsync(path, copy);
-  const file = openFile(copy);
+/**
+ * Gives `path` a file of its own with the bytes of the one it has, or the first of them; that one keeps its other
+ * names. There is no moment without either.
+ *
+ * @param copy - a name for the time between.
+ */
+export async function replaceByCopy(path: string, copy: string, bytes?: number): Promise<void> {
+  const from = openFile(path);
   try {
-    file.truncate(bytes);
-    await file.sync();
+    const to = await createFile(copy);
+    try {
+      await copyBytes(from, to, bytes ?? from.size());
+      await to.sync();
+      await renameAsync(copy, path);
+    } catch (error) {
+      await removeFile(copy);
+      throw error;
+    } finally {
+      await to.close();
+    }
   } finally {
-    await file.close();
+    await from.close();
   }
-  await renameAsync(copy, path);
+}
+
+async function copyBytes(from: LocalFile, to: LocalFile, bytes: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(COPY_BYTES);
+  for (let at = 0; at < bytes;) {
+    const taken = await from.read(buffer, Math.min(buffer.length, bytes - at), at);
+    if (taken === 0) throw new Error(`a file ends at ${at}, before ${bytes}`);
+    await to.write([buffer.subarray(0, taken)], at);
+    at += taken;
+  }
 }
 
 function localFile(fd: number): LocalFile {

@@ -3,19 +3,23 @@ import { syncFolder } from './files.ts';
 
 export interface FolderSync {
   /**
-   * Resolves when every entry made, renamed or removed in the folder before the
-   * call survives a power cut. Callers that come while a sync runs share the next one.
+   * Resolves when every entry made, renamed or removed in the folder since `failures()` gave this number
+   * survives a power cut. Callers that come while a sync runs share the next one.
+   *
+   * @throws what a sync threw since, also one that others asked for: it may have been for these entries,
+   *   and the kernel tells once.
    */
-  (): Promise<void>;
-  /** Whether one has failed: what it was for may be lost, also after another that succeeds. */
-  hasFailed(): boolean;
+  (failures: number): Promise<void>;
+  /** How many have failed: to be asked before the change that a sync is for. */
+  failures(): number;
 }
 
 /** Returns the sync of one folder. */
 export function createFolderSync(folder: string): FolderSync {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
-  let failed = false;
+  let failed = 0;
+  let failure: unknown;
 
   async function syncAfter(previous: Promise<void> | undefined): Promise<void> {
     // A failure there is told to those who waited for it.
@@ -25,11 +29,16 @@ export function createFolderSync(folder: string): FolderSync {
     try {
       await syncFolder(folder);
     } catch (error) {
-      failed = true;
+      failed++;
+      failure = error;
       throw error;
     }
   }
 
-  const sync = (): Promise<void> => (next ??= syncAfter(running));
-  return Object.assign(sync, { hasFailed: () => failed });
+  async function sync(failures: number): Promise<void> {
+    await (next ??= syncAfter(running));
+    if (failed > failures) throw failure;
+  }
+
+  return Object.assign(sync, { failures: () => failed });
 }

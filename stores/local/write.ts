@@ -5,7 +5,6 @@ import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
-import type { FolderSync } from './sync.ts';
 
 /** Most that is hashed again after a crash. */
 const COMMIT_EVERY_BYTES = 64 * 1024 * 1024;
@@ -25,7 +24,8 @@ const PAUSE_MS = 50;
 /** Where a file is, and what can be said of it there. */
 interface Place {
   bootId: string | null;
-  syncFolder: FolderSync;
+  /** Resolves when the file itself is there after a power cut. */
+  syncEntry: () => Promise<void>;
   /** The file keeps its name when it is given its final one. */
   hasLinks: boolean;
 }
@@ -71,7 +71,7 @@ async function append(
 
   /** With the first bytes that are committed the file itself must be there after a power cut. */
   async function syncEntry(): Promise<void> {
-    if (committed === 0) await place.syncFolder();
+    if (committed === 0) await place.syncEntry();
   }
 
   async function sync(): Promise<void> {
@@ -156,8 +156,8 @@ async function append(
         // Publication gives a complete file its final name and syncs the folder then; a rename can be lost.
         complete && place.hasLinks ? undefined : syncEntry(),
       ]);
-      const last: Commit = { offset, snapshot, bootId: place.bootId, optional: complete && place.hasLinks };
-      await options.commit(last);
+      const last: Commit = { offset, snapshot, bootId: place.bootId };
+      await options.commit(complete && place.hasLinks ? { ...last, optional: syncEntry } : last);
     }
     const end = intake.ended;
     if (end.kind === 'overflow') {

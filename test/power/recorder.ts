@@ -27,6 +27,8 @@ export interface Recorder {
   /** What is recorded. */
   readonly root: string;
   readonly service: RunningService;
+  /** Has another process recorded, too. */
+  readonly env: NodeJS.ProcessEnv;
   /** Now: the size of the log. */
   time(): number;
   /** So many calls of 10,000 fail from now on. */
@@ -100,21 +102,19 @@ export async function startRecorder({
   }
 
   if (killIn !== undefined) put(8, killIn);
-  const service = await startService({
-    dataDir: join(root, DATA_DIR),
-    env: {
-      ...env,
-      LD_PRELOAD: library,
-      POWER_ROOT: root,
-      POWER_LOG: log,
-      POWER_CONTROL: control,
-      POWER_BOOT_ID: boot,
-      UV_USE_IO_URING: '0',
-    },
-  });
+  const recorded = {
+    LD_PRELOAD: library,
+    POWER_ROOT: root,
+    POWER_LOG: log,
+    POWER_CONTROL: control,
+    POWER_BOOT_ID: boot,
+    UV_USE_IO_URING: '0',
+  };
+  const service = await startService({ dataDir: join(root, DATA_DIR), env: { ...env, ...recorded } });
   return {
     root,
     service,
+    env: recorded,
     time: () => fstatSync(logFd).size,
     setFaults: (per10000, seed) => {
       put(4, seed);

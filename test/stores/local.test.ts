@@ -1,15 +1,16 @@
 import { link, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openLocalStore } from '../../stores/local/store.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createFile } from '../../stores/local/files.ts';
-import type { Store, StoredUpload } from '../../stores/store.ts';
+import type { Commit, Store, StoredUpload } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
+import { CAN_TRACE, injectAt } from '../system/trace.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { describeStoreContract } from './contract.ts';
@@ -139,6 +140,76 @@ test('before its first commit nothing of an upload is kept, and its file is made
   });
   expect((await stat(path)).ino).not.toBe(ino);
   expect(md5(await readFile(path))).toBe(md5(bytes));
+});
+
+// Skipped without strace and the right to trace.
+describe.skipIf(!CAN_TRACE)('a sync of the folder fails', () => {
+  const all = { signal: never, maxBytes: bytes.length };
+
+  /** While the action runs, the next sync of the folder fails. */
+  async function failNextSync<T>(folder: string, action: () => Promise<T>): Promise<T> {
+    const trace = await injectAt(process.pid, 'fsync', 'error=EIO:when=1', folder);
+    try {
+      return await action();
+    } finally {
+      await trace.stop();
+    }
+  }
+
+  test('that was asked for by another: the first commit of an upload does not take its own for enough', async () => {
+    const { store, digests, folder } = await storeWithUpload();
+    const committed: number[] = [];
+    const source = new PassThrough();
+    let hasBegun: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const commit = async ({ offset }: Commit): Promise<void> => void committed.push(offset);
+    const other = { ...upload, id: 'another', size: null };
+    const writing = store.writeUpload(source, other, { ...all, digests, commit, onReading: hasBegun });
+    await begun;
+    await failNextSync(folder, async () => {
+      await expect(store.finalize(upload, 'key.txt')).rejects.toMatchObject({ code: 'unavailable' });
+    });
+    source.end(bytes);
+    await expect(writing).rejects.toMatchObject({ code: 'unavailable' });
+    expect(committed).toEqual([]);
+  });
+
+  test.each(['by the same process', 'after a restart'])('for the copy of a linked upload: made anew %s', async (by) => {
+    const { store, digests, folder } = await storeWithUpload();
+    const path = join(folder, `tmp_${upload.id}`);
+    await link(path, join(await mkdtemp(join(folder, 'copy-')), 'of-the-upload'));
+    const lane = digests.open(null);
+    await lane.update([bytes.subarray(0, 60_000)]);
+    const row = { ...upload, offset: 60_000, snapshot: await lane.snapshot() };
+    lane.close();
+    const write = (into: Store): Promise<unknown> =>
+      into.writeUpload(Readable.from([bytes.subarray(60_000)]), row, {
+        ...all,
+        digests,
+        commit: async () => undefined,
+      });
+    await failNextSync(folder, async () => {
+      await expect(write(store)).rejects.toMatchObject({ code: 'unavailable' });
+    });
+    // Another file takes the number of the first once that is gone.
+    const opened = await open(path);
+    onTestFinished(() => opened.close());
+    await write(by === 'after a restart' ? await openLocalStore({ folder }) : store);
+    expect((await stat(path)).ino).not.toBe((await opened.stat()).ino);
+    expect(md5(await readFile(path))).toBe(md5(bytes));
+    expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  test('for bytes that were removed, and they are there no more: they are removed once more', async () => {
+    const { store, folder } = await storeWithUpload();
+    await store.finalize(upload, 'key.txt');
+    await failNextSync(folder, async () => {
+      await expect(store.removeContent('key.txt')).rejects.toMatchObject({ code: 'unavailable' });
+    });
+    const before = (await stat(folder)).mtimeMs;
+    await store.removeContent('key.txt');
+    expect((await stat(folder)).mtimeMs).toBeGreaterThan(before);
+  });
 });
 
 test('what a killed start left goes with the next one; what is not its own stays', async () => {

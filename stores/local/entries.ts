@@ -1,0 +1,107 @@
+/**
+ * Entries that are changed while others may rely on them. One whose sync failed is there to look at, and a power
+ * cut may take it back; no later sync tells. It is remembered as unsettled until it was made anew.
+ */
+import { join } from 'node:path';
+import { StoreError } from '../store.ts';
+import { isFsError } from './errors.ts';
+import { createFile, removeFile, replaceByCopy } from './files.ts';
+import { UNSETTLED } from './names.ts';
+import type { FolderSync } from './sync.ts';
+
+export interface Entries {
+  /**
+   * Changes the entry of this name and syncs it; one change of a name at a time. Unless it throws a
+   * StoreError, an action that fails may have changed the entry.
+   *
+   * @param action - told whether the entry was unsettled before.
+   */
+  change(name: string, action: (wasUnsettled: boolean) => Promise<void>): Promise<void>;
+  /** The same for an entry that a later process could take for settled: until it is, a file beside it tells. */
+  replace(name: string, action: () => Promise<void>): Promise<void>;
+  /** Resolves when the entry that is there survives a power cut: waits for a change, and makes an unsettled one anew. */
+  settle(name: string): Promise<void>;
+  isUnsettled(name: string): boolean;
+  /** At start: a file tells so. */
+  markUnsettled(name: string): void;
+  /** There is no such entry any more. */
+  forget(name: string): Promise<void>;
+}
+
+/** Returns the entries of a folder, all settled. */
+export function createEntries(directory: string, sync: FolderSync): Entries {
+  const unsettled = new Set<string>();
+  const turns = new Map<string, Promise<void>>();
+
+  function inTurn(name: string, action: () => Promise<void>): Promise<void> {
+    const turn = (turns.get(name) ?? Promise.resolve()).then(action);
+    const ended = turn
+      .catch(() => undefined)
+      .finally(() => {
+        if (turns.get(name) === ended) turns.delete(name);
+      });
+    turns.set(name, ended);
+    return turn;
+  }
+
+  async function makeDurable(name: string, action: () => Promise<void>): Promise<void> {
+    const failures = sync.failures();
+    await action();
+    await sync(failures);
+    unsettled.delete(name);
+  }
+
+  function change(name: string, action: (wasUnsettled: boolean) => Promise<void>): Promise<void> {
+    return inTurn(name, async () => {
+      const wasUnsettled = unsettled.has(name);
+      unsettled.add(name);
+      try {
+        await makeDurable(name, () => action(wasUnsettled));
+      } catch (error) {
+        if (error instanceof StoreError && !wasUnsettled) {
+          unsettled.delete(name);
+          await removeNote(name);
+        }
+        throw error;
+      }
+      if (wasUnsettled) await removeNote(name);
+    });
+  }
+
+  const noteOf = (name: string): string => join(directory, UNSETTLED + name);
+
+  async function removeNote(name: string): Promise<void> {
+    await removeFile(noteOf(name));
+  }
+
+  return {
+    change,
+
+    replace: (name, action) =>
+      change(name, async () => {
+        // Not synced: what a power cut leaves of the entry is what is on the disk.
+        await (await createFile(noteOf(name))).close();
+        await action();
+      }).then(() => removeNote(name)),
+
+    settle: async (name) => {
+      if (!unsettled.has(name)) return;
+      await inTurn(name, async () => {
+        if (!unsettled.has(name)) return;
+        try {
+          await makeDurable(name, () => replaceByCopy(join(directory, name), join(directory, `.copy-${name}`)));
+          await removeNote(name);
+        } catch (error) {
+          // Gone: there is nothing to rely on.
+          if (!isFsError(error, 'ENOENT')) throw error;
+        }
+      });
+    },
+
+    isUnsettled: (name) => unsettled.has(name),
+    markUnsettled: (name) => void unsettled.add(name),
+    forget: async (name) => {
+      if (unsettled.delete(name)) await removeNote(name);
+    },
+  };
+}

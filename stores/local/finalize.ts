@@ -1,0 +1,53 @@
+/** Giving an upload's bytes their final name. */
+import { equalStreams } from '../equal-streams.ts';
+import { StoreError, type StoredUpload } from '../store.ts';
+import { createFile, isSameFile, linkOrRename, renewEntry, sizeOf } from './files.ts';
+import type { Folder } from './folder.ts';
+import { openStream } from './read.ts';
+
+/**
+ * Makes the bytes of a complete upload final under `key`; see `Store.finalize`.
+ *
+ * @param durable - resolves when everything committed before survives a power cut.
+ */
+export async function finalizeUpload(
+  folder: Folder,
+  upload: StoredUpload,
+  key: string,
+  durable: () => Promise<void>,
+): Promise<void> {
+  const unfinished = folder.unfinished(upload.id);
+  const final = folder.path(key);
+  await folder.entries.change(key, () => nameFinal(upload, unfinished, final, durable));
+}
+
+async function nameFinal(
+  upload: StoredUpload,
+  unfinished: string,
+  final: string,
+  durable: () => Promise<void>,
+): Promise<void> {
+  if (sizeOf(unfinished) === undefined) {
+    if (upload.size === 0) await (await createFile(final)).close();
+    else if (sizeOf(final) !== upload.size) {
+      throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
+    }
+    // Renamed by an attempt that was cut short, where there are no links.
+    else await renewEntry(unfinished, final, durable);
+  } else if (!(await linkOrRename(unfinished, final, durable))) {
+    if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${final} holds other bytes`);
+    // Of an attempt that was cut short, this upload's or another's.
+    await renewEntry(unfinished, final, durable);
+  }
+}
+
+async function equalFiles(a: string, b: string): Promise<boolean> {
+  if (isSameFile(a, b)) return true;
+  if (sizeOf(a) !== sizeOf(b)) return false;
+  const ours = await openStream(a);
+  try {
+    return await equalStreams(ours, await openStream(b));
+  } finally {
+    ours.destroy();
+  }
+}

@@ -1,0 +1,48 @@
+/** The folder of a store, as its steps need it. */
+import { join } from 'node:path';
+import { StoreError } from '../store.ts';
+import { identityOf } from './files.ts';
+import { requirePlainName, UNFINISHED } from './names.ts';
+import { createEntries, type Entries } from './entries.ts';
+import { createFolderSync, type FolderSync } from './sync.ts';
+
+export interface Folder {
+  readonly directory: string;
+  readonly sync: FolderSync;
+  /** By name. */
+  readonly entries: Entries;
+  /** Where the file with a name is. @throws StoreError `missing` for a name that is not plain. */
+  path(name: string): string;
+  /** Where an upload's unfinished bytes are. */
+  unfinished(id: string): string;
+  /** From now on, another folder in its place, or none, is a disk that is not mounted. */
+  identify(): void;
+  /** @throws StoreError `unavailable` when the folder is not the one that was opened: what it lacks is not lost. */
+  requireHere(): void;
+}
+
+/** Returns the folder at a path. */
+export function createFolder(directory: string): Folder {
+  let identity = '';
+  const sync = createFolderSync(directory);
+
+  function path(name: string): string {
+    requirePlainName(name);
+    return join(directory, name);
+  }
+
+  return {
+    directory,
+    sync,
+    entries: createEntries(directory, sync),
+    path,
+    unfinished: (id) => path(UNFINISHED + id),
+    identify: () => {
+      identity = identityOf(directory) ?? '';
+    },
+    requireHere: () => {
+      if (identityOf(directory) === identity) return;
+      throw new StoreError('unavailable', `${directory} is not the folder that was opened: is its disk mounted?`);
+    },
+  };
+}

@@ -1,0 +1,21 @@
+/** Reading a file as a stream. */
+import { fstatSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { withDescriptor } from '../descriptors.ts';
+import { type ByteRange, StoreError } from '../store.ts';
+
+const READ_BYTES = 256 * 1024;
+
+/** Opens a file, or a range of it. @throws StoreError `missing` when it has another size than the one given. */
+export async function openStream(path: string, range?: ByteRange, size?: number): Promise<Readable> {
+  const file = await withDescriptor(() => open(path, 'r'));
+  if (size !== undefined) {
+    const found = fstatSync(file.fd).size;
+    if (found !== size) {
+      await file.close();
+      throw new StoreError('missing', `${path} has ${found} bytes, not ${size}`);
+    }
+  }
+  return file.createReadStream({ ...range, highWaterMark: READ_BYTES });
+}
