@@ -1,7 +1,7 @@
 /** Taking up an upload whose file may have a second name: its final one, or one in somebody's copy of the folder. */
-import { withDescriptor } from '../descriptors.ts';
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withDescriptor } from '../descriptors.ts';
 import type { DigestPool } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { isSameFile, linkFile, type LocalFile, openFile, removeFile, replaceByCopy, sizeOf } from './files.ts';
