@@ -13,6 +13,8 @@ export const CAN_TRACE = (() => {
   }
 })();
 
+const DETACH_MS = 10_000;
+
 export interface Trace {
   /** Lets go of the service; it goes on undisturbed. */
   stop(): Promise<void>;
@@ -49,7 +51,11 @@ export async function injectAt(pid: number, calls: string, injection: string, pa
     stop: async () => {
       // SIGINT makes strace detach; after SIGKILL its tracees would stay stopped.
       if (tracer.exitCode === null && tracer.signalCode === null) tracer.kill('SIGINT');
+      // Where the process is being killed just then, strace may wait for ever for its first thread, behind another
+      // one that it has not looked after. Then nothing is left that could stay stopped.
+      const late = setTimeout(() => tracer.kill('SIGKILL'), DETACH_MS);
       await exited;
+      clearTimeout(late);
     },
   };
 }
