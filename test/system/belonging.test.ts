@@ -143,7 +143,9 @@ test('an installation of before, on which neither side has an id', async () => {
   await used.service.kill('SIGTERM');
   await rm(join(used.folder, 'files', '.tidemark-id'));
   const database = new Database(join(used.folder, 'catalog.db'));
-  database.exec('DROP TABLE meta');
+  // All that the migrations since have made.
+  database.exec('DROP TABLE meta; DROP INDEX files_by_content_owner_name; DROP INDEX uploads_receiving_by_owner');
+  database.exec('DROP INDEX contents_without_sha1');
   database.pragma('user_version = 2');
   database.close();
   await used.service.restart();

@@ -151,7 +151,7 @@ describeOverStores((store) => {
         '--b\r\nContent-Disposition: form-data; name="file"; filename="cut"\r\n\r\nabc\r\n' +
         '--b\r\nContent-Disposition: form-data; name="file"; filename="second"\r\n\r\nabc\r\n--b--\r\n';
       cut.write(
-        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n` +
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n` +
           `Content-Length: ${text.length}\r\n\r\n${text}`,
       );
       const [refusal] = (await once(cut, 'data')) as [Buffer];

@@ -35,7 +35,7 @@ async function breakOff(
   socket.setNoDelay(true);
   socket.on('error', () => undefined);
   await once(socket, 'connect');
-  const headers = { Host: 'x', ...patchHeaders(0), 'Content-Length': String(SIZE) };
+  const headers = { Host: 'localhost', ...patchHeaders(0), 'Content-Length': String(SIZE) };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`PATCH ${new URL(location).pathname} HTTP/1.1\r\n${lines.join('')}\r\n`);
   await new Promise((resolve) => socket.write(bytes.subarray(0, sentBytes), resolve));
@@ -159,7 +159,7 @@ test('a PATCH whose connection waits behind others to be accepted, while HEAD co
   const { pathname } = new URL(location);
   const asking = connect(service.port, '127.0.0.1').setEncoding('latin1');
   const told = async (): Promise<number> => {
-    asking.write(`HEAD ${pathname} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n\r\n`);
+    asking.write(`HEAD ${pathname} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n\r\n`);
     const [answer] = (await once(asking, 'data')) as [string];
     return Number(/upload-offset: (\d+)/i.exec(answer)?.[1]);
   };

@@ -16,7 +16,9 @@ afterAll(() => service.stop());
 function expecting(headers: string[], body: string): Promise<{ asked: boolean; answer: string }> {
   return new Promise((resolve, reject) => {
     const socket = connect(service.port, '127.0.0.1', () => {
-      socket.write(`${[...headers, 'Host: x', 'Connection: close', 'Expect: 100-continue'].join('\r\n')}\r\n\r\n`);
+      socket.write(
+        `${[...headers, 'Host: localhost', 'Connection: close', 'Expect: 100-continue'].join('\r\n')}\r\n\r\n`,
+      );
     });
     let answer = '';
     let asked = false;
@@ -45,7 +47,7 @@ describe('the type of a body', () => {
   });
 
   test('of a chunked POST may be missing where not a byte comes', async () => {
-    const lines = ['POST /uploads HTTP/1.1', 'Host: x', 'Tus-Resumable: 1.0.0', 'Upload-Length: 3'];
+    const lines = ['POST /uploads HTTP/1.1', 'Host: localhost', 'Tus-Resumable: 1.0.0', 'Upload-Length: 3'];
     const top = [...lines, 'Transfer-Encoding: chunked', 'Connection: close'].join('\r\n');
     const empty = await raw(service, `${top}\r\n\r\n0\r\n\r\n`);
     expect(empty).toMatch(/^HTTP\/1\.1 201 /);
@@ -122,7 +124,7 @@ test('a PATCH that falls silent is told 408, and what came of it is kept', async
   const answer = await new Promise<string>((resolve, reject) => {
     const socket = connect(service.port, '127.0.0.1', () => {
       const { pathname } = new URL(location);
-      const lines = ['Host: x', 'Tus-Resumable: 1.0.0', 'Upload-Offset: 0', 'Content-Length: 1000000'];
+      const lines = ['Host: localhost', 'Tus-Resumable: 1.0.0', 'Upload-Offset: 0', 'Content-Length: 1000000'];
       const type = 'Content-Type: application/offset+octet-stream';
       socket.write([`PATCH ${pathname} HTTP/1.1`, ...lines, type, '', ''].join('\r\n'));
       socket.write(bytes);
