@@ -38,11 +38,6 @@ export interface TestStore {
   newPlace(): NodeJS.ProcessEnv;
   /** Starts a service, in a place of its own unless it is given one and a data folder. */
   startService(env?: NodeJS.ProcessEnv, dataDir?: string): Promise<StoredService>;
-  /**
-   * The offset after a SIGKILL when so many bytes were taken: of a file all that was written, of
-   * a bucket what was committed, whole parts that is, and the tail of an earlier request.
-   */
-  keptByKill(committed: number, taken: number): number;
 }
 
 /** Runs a suite over each store; Ceph and OSS are started once for it. Ceph's is skipped where there is none. */
@@ -64,7 +59,6 @@ export function describeOverStores(suite: (store: TestStore) => void): void {
         name,
         newPlace,
         startService: (env, dataDir) => startOnBucket(bucket, { ...newPlace(), ...env }, dataDir),
-        keptByKill: (committed, taken) => Math.max(committed, wholeParts(taken)),
       });
     });
   }
@@ -90,7 +84,6 @@ export const LOCAL: TestStore = {
     };
     return Object.assign(service, holdings);
   },
-  keptByKill: (_committed, taken) => taken,
 };
 
 async function startOnBucket(
