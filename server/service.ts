@@ -88,7 +88,6 @@ export async function startService(
     const belonging = { file: config.database.file, adopt, log };
     const place = placeOf(config.store, config.dataDir);
     if (place) await refuseForeignPlace(place, belonging);
-    await tighten(config.dataDir, config.database.file, log);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
     const catalog = await openSqliteCatalog({
@@ -108,6 +107,8 @@ export async function startService(
     });
     opened.push(() => store.close());
     if (store.place) await bindPlace(catalog, store.place, belonging);
+    // Known to be ours by now: what a mistyped setting names is left as it is.
+    await tighten(config.dataDir, config.database.file, log);
     // SHA-1 would halve the speed of a stream: it comes later.
     const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());

@@ -35,7 +35,8 @@ async function put(base: string, bytes: Buffer): Promise<Answer> {
       if (attempt === 50) throw error;
       return null;
     });
-    if (answer) return answer;
+    // One request too many is told to come again.
+    if (answer && (answer.status !== 503 || attempt === 50)) return answer;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

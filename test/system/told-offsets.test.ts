@@ -34,16 +34,18 @@ test.skipIf(!CAN_TRACE)('HEAD tells what was durable when it looked, not what wa
   expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
   const log = join(service.dataDir, 'catalog.db-wal');
   const trace = await injectAt(service.pid, 'fdatasync', 'delay_enter=6s:when=1', log);
-  // Something for the look to make durable.
-  await createUpload(service.url, 10);
-  const looking = head(location);
-  // It has looked, and waits for the disk: what comes from now on is not waited for.
+  // Something for the look to make durable; its own answer waits for that, too.
+  const creating = createUpload(service.url, 10);
   let seen = 0;
   await until('the disk is waited for', async () => (seen = (await hasStoppedThread(service.pid)) ? seen + 1 : 0) > 20);
+  const looking = head(location);
+  // It has looked, and waits for the disk: what comes from now on is not waited for.
+  for (let later = 0; later < 10; later++) await fetch(`${service.url}/healthz`);
   const sender = openPatch(location, 1000, bytes.length - 1000);
   await sender.write(bytes.subarray(1000, 200_000));
   sender.destroy();
   expect((await looking).headers['upload-offset']).toBe('1000');
+  await creating;
   await trace.stop();
   await until('the rest is told', async () => (await offsetOf(location)) === 200_000);
 });

@@ -205,7 +205,7 @@ export async function startSending(
 /** Has the sender of the one upload of the service leave, and waits until it has expired; then it has its usual patience. */
 export async function untilExpired(service: RunningService, leave: () => Promise<void>): Promise<void> {
   // While bytes come, it is there.
-  const [name = 'none'] = await storedNames(service);
+  const name = (await storedNames(service)).find((each) => each.startsWith('tmp_')) ?? 'none';
   const address = `${service.url}/uploads/${name.replace('tmp_', '')}`;
   await leave();
   await expect.poll(async () => (await head(address)).status, { timeout: 20_000 }).toBe(410);
