@@ -110,6 +110,8 @@ function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T
 }
 
 export interface LogMarker {
+  /** Says in the log which generation it is: at the opening, before anything else is committed. */
+  markOpen(): void;
   /** After a commit: where the log was begun anew by it, that is said in it. */
   afterCommit(): void;
   /** Before the database is closed. False where that cannot be said for want of room: then its log has to stay. */
@@ -146,16 +148,21 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
     return { own, isClosed: state === 'closed' };
   }
 
-  function afterCommit(): void {
-    if (database.inTransaction) return;
-    const length = readSync(logFd, salts, 0, salts.length, 16);
-    if (length === salts.length && salts.equals(marked)) return;
+  function markOpen(): void {
     if (!mark({ own: randomBytes(8).toString('hex'), before: current().own, isClosed: false })) return;
     // With the first commit of all there is a log only now.
     readSync(logFd, marked, 0, marked.length, 16);
   }
 
+  function afterCommit(): void {
+    if (database.inTransaction) return;
+    // Without a log nothing was committed: what came here has changed nothing.
+    if (readSync(logFd, salts, 0, salts.length, 16) < salts.length || salts.equals(marked)) return;
+    markOpen();
+  }
+
   return {
+    markOpen,
     afterCommit,
     markClosed: () => {
       const { own, isClosed } = current();

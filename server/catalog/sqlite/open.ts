@@ -56,7 +56,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     const syncer = await openWalSyncer(file, onFailure);
     const marks = (marker = createLogMarker(database, syncer.logFd, () => syncer.markWritten()));
     if (await hasRoom(path)) {
-      marks.afterCommit();
+      marks.markOpen();
       // From now on the database itself says that it is in use.
       database.pragma('wal_checkpoint(PASSIVE)');
     }
