@@ -68,7 +68,7 @@ describe('the disk', () => {
     { ...at, kind: 'syncBegin', fd, token },
     { ...at, kind: 'syncEnd', fd, token, failed },
   ];
-  const begin = [open(9, '/root'), open(1, '/root/a'), write(0, 'first')];
+  const begin = [open(9, '/disk'), open(1, '/disk/a'), write(0, 'first')];
 
   async function leave(
     calls: Call[],
@@ -76,7 +76,7 @@ describe('the disk', () => {
   ): Promise<(name: string) => Promise<string | undefined>> {
     const into = join(scratch, `disk-${Math.random()}`);
     await mkdir(into);
-    await replay(calls, '/root').leave(calls.length, luck, into);
+    await replay(calls, '/disk').leave(calls.length, luck, into);
     return (name) => readFile(join(into, name), 'utf8').catch(() => undefined);
   }
 
@@ -102,14 +102,14 @@ describe('the disk', () => {
     expect(await (await leave(names))('a')).toBeUndefined();
     expect(
       await (
-        await leave([...names, { ...at, kind: 'link', path: '/root/a', to: '/root/b' }, ...sync(9, 4n)])
+        await leave([...names, { ...at, kind: 'link', path: '/disk/a', to: '/disk/b' }, ...sync(9, 4n)])
       )('b'),
     ).toBe('first');
   });
 
   test('a rename is there whole or not at all, and two names are one file', async () => {
     const synced = [...begin, ...sync(1, 1n), ...sync(9, 2n)];
-    const renamed: Call[] = [...synced, { ...at, kind: 'rename', path: '/root/a', to: '/root/b' }];
+    const renamed: Call[] = [...synced, { ...at, kind: 'rename', path: '/disk/a', to: '/disk/b' }];
     const none = await leave(renamed);
     expect([await none('a'), await none('b')]).toEqual(['first', undefined]);
     const all = await leave([...renamed, ...sync(9, 3n)]);

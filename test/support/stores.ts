@@ -25,7 +25,7 @@ interface Holdings {
   changeContent(name: string, change: (bytes: Buffer) => Buffer): Promise<void>;
   /**
    * Resolves when so many bytes of an upload, counted from its first, are where a kill of the
-   * service finds them: written to the disk, or in its memory and, of whole parts, in the bucket.
+   * service finds them: written to the disk, or in the bucket, where a HEAD has had them stored.
    */
   untilTaken(location: string, bytes: number): Promise<void>;
 }
