@@ -32,7 +32,8 @@ export function readStore(read: Reader): StoreConfig {
   if (kind === 'local') return { kind };
   const config: BucketConfig = { kind, ...bucket };
   checkBucket(config, read);
-  if (config.endpoint !== null) checkEndpoint(config, config.endpoint, read);
+  if (config.endpoint === null) checkNoEndpoint(config, read);
+  else checkEndpoint(config, config.endpoint, read);
   if (config.endpointIsBucket) checkOwnDomain(config, read);
   if (kind === 'oss') {
     config.region ??=
@@ -63,6 +64,17 @@ function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, buffe
     read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: three parts and what is around them');
 }
 
+/** Only S3 has an endpoint that everybody knows: AWS's. The keys of another provider must not be sent there. */
+function checkNoEndpoint({ kind, endpointIsBucket }: BucketConfig, read: Reader): void {
+  if (endpointIsBucket && kind !== 'ceph') {
+    read.problem('S3_ENDPOINT', 'is needed with S3_ENDPOINT_IS_BUCKET: the domain that leads to the bucket');
+  } else if (kind === 'oss') {
+    read.problem('S3_ENDPOINT', 'is needed with STORE=oss: https://s3.oss-<region>.aliyuncs.com');
+  } else if (kind === 'ceph') {
+    read.problem('S3_ENDPOINT', "is needed with STORE=ceph: the gateway's address, such as https://rgw.example.org");
+  }
+}
+
 function checkEndpoint(config: BucketConfig, endpoint: string, read: Reader): void {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   const plain = url && /^https?:$/.test(url.protocol) && !url.search && !url.hash && !url.username && !url.password;
@@ -76,9 +88,6 @@ function checkOwnDomain({ kind, pathStyle }: BucketConfig, read: Reader): void {
   if (kind === 'ceph') {
     read.problem('S3_ENDPOINT_IS_BUCKET', 'is for STORE=oss and s3: with ceph the endpoint is without the bucket');
   }
-  if (read.optional('S3_ENDPOINT') === undefined) {
-    read.problem('S3_ENDPOINT', 'is needed with S3_ENDPOINT_IS_BUCKET: the domain that leads to the bucket');
-  }
   if (pathStyle) {
     read.problem('S3_PATH_STYLE', 'must be false with S3_ENDPOINT_IS_BUCKET: the bucket is not in the path');
   }
@@ -86,9 +95,6 @@ function checkOwnDomain({ kind, pathStyle }: BucketConfig, read: Reader): void {
 
 function checkOss(config: BucketConfig, read: Reader): void {
   const { endpoint, bucket, region, endpointIsBucket } = config;
-  if (read.optional('S3_ENDPOINT') === undefined && !endpointIsBucket) {
-    read.problem('S3_ENDPOINT', 'is needed with STORE=oss: https://s3.oss-<region>.aliyuncs.com');
-  }
   if (config.pathStyle && !endpointIsBucket) {
     read.problem('S3_PATH_STYLE', 'must be false with STORE=oss: OSS takes the bucket in the host name only');
   }

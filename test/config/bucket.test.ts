@@ -54,6 +54,19 @@ describe('a bucket', () => {
     expect(S3_ENDPOINT).not.toContain('secret@');
   });
 
+  test.each([
+    ['ceph', { S3_ENDPOINT: expect.stringMatching(/^is needed with STORE=ceph: .*https:\/\/rgw\.example\.org$/) }],
+    ['oss', { S3_ENDPOINT: expect.stringMatching(/^is needed with STORE=oss: https:\/\/s3\.oss-<region>/) }],
+    // AWS's own is known.
+    ['s3', {}],
+  ])('with STORE=%s and without an endpoint', (kind, expected) => {
+    const region = { S3_REGION: 'cn-hangzhou' };
+    for (const blank of [undefined, '', ' ']) {
+      const { S3_ENDPOINT: _, ...rest } = { ...CEPH, ...region, STORE: kind };
+      expect(problemsOf(blank === undefined ? rest : { ...rest, S3_ENDPOINT: blank })).toEqual(expected);
+    }
+  });
+
   test('does not matter to the local store', () => {
     expect(parseConfig({ S3_BUCKET: 'files' }).store).toEqual({ kind: 'local' });
   });

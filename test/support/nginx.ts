@@ -1,0 +1,89 @@
+/** A real nginx in front of a service, with what a document says stands in its configuration. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../../scripts/support/ports.ts';
+import { makeSelfSigned } from './self-signed.ts';
+
+/** nginx; undefined where there is none. Debian puts it where only root looks. */
+export const NGINX: string | undefined = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
+  .map((folder) => join(folder, 'nginx'))
+  .find((path) => existsSync(path));
+
+/** How to get it, in one line. */
+export const NGINX_MISSING = 'no nginx here: apt-get install --no-install-recommends nginx-light';
+
+/** What Debian's nginx has beyond `http {}`, and compression of everything, which some switch on. */
+const SURROUNDINGS = 'access_log off; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;';
+const FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+const START_TIMEOUT_MS = 20_000;
+
+export interface RunningNginx {
+  /** Where it listens for https, on loopback. */
+  readonly port: number;
+  /** And for http. */
+  readonly plainPort: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts it with these servers; ports and certificate are replaced by what this machine has.
+ *
+ * @throws Error with what nginx said when it does not come up.
+ */
+export async function startNginx(servers: string): Promise<RunningNginx> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
+  const [port, plainPort] = [await freePort(), await freePort()];
+  const { key, cert } = makeSelfSigned(1);
+  const here = servers
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${port} ssl;`)
+    .replace('listen 80;', `listen 127.0.0.1:${plainPort};`)
+    .replace(/(ssl_certificate +)\S+;/, `$1${folder}/cert.pem;`)
+    .replace(/(ssl_certificate_key +)\S+;/, `$1${folder}/key.pem;`);
+  const places = FOLDERS.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ');
+  await Promise.all([
+    writeFile(join(folder, 'cert.pem'), cert),
+    writeFile(join(folder, 'key.pem'), key),
+    // One process, which ends by one signal.
+    writeFile(
+      join(folder, 'nginx.conf'),
+      `daemon off; master_process off; pid ${folder}/pid;\nevents {}\nhttp {\n${SURROUNDINGS} ${places}\n${here}}\n`,
+    ),
+  ]);
+  const child = spawn(NGINX ?? 'nginx', ['-p', folder, '-e', 'stderr', '-c', join(folder, 'nginx.conf')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const gone = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await gone;
+    await rm(folder, { recursive: true, force: true });
+  };
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (!(await listens(port))) {
+    if (child.exitCode === null && child.pid !== undefined && Date.now() < deadline) {
+      await wait(20);
+      continue;
+    }
+    await stop();
+    throw new Error(`nginx did not come up: ${said}`);
+  }
+  return { port, plainPort, stop };
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}

@@ -1,0 +1,104 @@
+/** Backup and restore with a bucket, row by row as docs/operations.md says: an older catalog on the bucket of now. */
+import Database from 'better-sqlite3';
+import { copyFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { putFile } from '../http/support.ts';
+import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { type RunningService, startService } from '../support/service.ts';
+import { PART } from '../support/stores.ts';
+import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { expectBytes, idOf, listFiles } from './support.ts';
+
+for (const { name, missing } of BUCKETS) {
+  if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
+}
+
+describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
+  describe.skipIf(missing !== undefined)('an older catalog', () => {
+    let bucket: SystemBucket;
+    let service: RunningService;
+    let copy: string;
+    beforeEach(async () => {
+      bucket = await start();
+      service = await startService({ env: bucket.env() });
+      copy = join(service.dataDir, 'copy');
+    });
+    afterEach(async () => {
+      await service.stop();
+      await bucket.stop();
+    });
+
+    /** Stops the service, copies the catalog, and starts it again. */
+    async function backUp(): Promise<void> {
+      expect(await service.kill('SIGTERM')).toBe(0);
+      expect(await readdir(service.dataDir)).not.toContain('catalog.db-wal');
+      await copyFile(join(service.dataDir, 'catalog.db'), copy);
+      await service.restart();
+    }
+
+    /** Stops the service, puts the catalog back without any log, and starts it. */
+    async function restore(): Promise<void> {
+      await service.kill('SIGKILL');
+      await rm(join(service.dataDir, 'catalog.db-wal'));
+      await copyFile(copy, join(service.dataDir, 'catalog.db'));
+      await service.restart();
+    }
+
+    async function names(): Promise<string[]> {
+      return (await listFiles(service)).map(({ name }) => name).toSorted();
+    }
+
+    test('knows the files of then: what was deleted can be sent again, what came later too', async () => {
+      const [kept, deleted, later] = [makeBytes(1_000, 1), makeBytes(2_000, 2), makeBytes(3_000, 3)];
+      await putFile(service.url, kept, { filename: 'kept' });
+      const gone = await putFile(service.url, deleted, { filename: 'deleted' });
+      await backUp();
+      expect((await send('DELETE', `${service.url}/api/files/${gone.fileId}`)).status).toBe(204);
+      const { upload } = await putFile(service.url, later, { filename: 'later' });
+      await expect.poll(() => bucket.keys()).toHaveLength(2);
+
+      await restore();
+      expect(await names()).toEqual(['deleted', 'kept']);
+      await expectBytes((await listFiles(service)).find(({ name }) => name === 'kept')?.url ?? '', kept);
+      expect((await send('GET', gone.url)).code).toBe('content_damaged');
+      expect((await send('GET', `${service.url}/check?md5=${md5(deleted)}`)).body).toContain('notfound');
+      await putFile(service.url, deleted, { filename: 'sent again' });
+      await expectBytes(gone.url, deleted);
+
+      expect((await head(upload)).status).toBe(404);
+      await expectBytes((await putFile(service.url, later, { filename: 'later' })).url, later);
+      // The one of before has no file any more, and stays.
+      expect(await bucket.keys()).toContain(idOf(upload));
+    });
+
+    test('goes on with an upload from the offset of then, or ends it where its parts are gone', async () => {
+      const bytes = makeBytes(2 * PART, 4);
+      const half = PART + 1_000_000;
+      const begun = await Promise.all(
+        ['going on', 'ended'].map((filename) => createUpload(service.url, 2 * PART, { filename })),
+      );
+      for (const location of begun) expect((await patch(location, 0, bytes.subarray(0, half))).status).toBe(204);
+      const [goingOn = '', ended = ''] = begun;
+      await backUp();
+      expect((await patch(goingOn, half, bytes.subarray(half, half + 1_000_000))).status).toBe(204);
+      expect((await send('DELETE', ended, { headers: TUS })).status).toBe(204);
+
+      await restore();
+      expect((await head(goingOn)).headers['upload-offset']).toBe(String(half));
+      expect((await patch(goingOn, half, bytes.subarray(half))).status).toBe(204);
+      await expectBytes(goingOn, bytes);
+      const refused = await patch(ended, half, bytes.subarray(half));
+      expect([refused.status, refused.code]).toEqual([410, 'upload_expired']);
+    });
+  });
+});
+
+test('the catalog cannot be copied by SQLite while the service runs', async () => {
+  const service = await startService();
+  onTestFinished(() => service.stop());
+  const catalog = new Database(join(service.dataDir, 'catalog.db'), { timeout: 10 });
+  onTestFinished(() => void catalog.close());
+  expect(() => catalog.exec(`VACUUM INTO '${join(service.dataDir, 'copy')}'`)).toThrow('database is locked');
+});
