@@ -41,10 +41,19 @@ function namesOf({ headers }: IncomingMessage, expectsProxy: boolean): string[] 
 /** An address cannot be made to point elsewhere, nor can a name that every browser keeps for its own machine (RFC 6761 section 6.3). */
 function createIsOurs({ host, listen, publicUrl }: Known): (called: string) => boolean {
   const own = new Set([host, listen, publicUrl && new URL(publicUrl).hostname].map((name) => bare(name ?? '')));
-  return (called) => {
+  /** Nearly all requests come by one name. */
+  let latest: string | undefined;
+
+  function isOurs(called: string): boolean {
     if (!URL.canParse(`http://${called}`)) return false;
     const name = bare(new URL(`http://${called}`).hostname);
     return isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || own.has(name);
+  }
+
+  return (called) => {
+    if (called !== latest && !isOurs(called)) return false;
+    latest = called;
+    return true;
   };
 }
 

@@ -140,7 +140,7 @@ describe('queries of an SQLite catalog', () => {
     ]);
     // Open uploads of one MD5, of others too: the newest first, and no row is read of those that do not fit.
     expect(planLike(/^select.*from "uploads".*"md5" = \?.*"owner" = \?/)).toEqual([
-      'SEARCH uploads USING INDEX uploads_receiving_by_owner (owner=? AND md5=?)',
+      'SEARCH uploads USING INDEX uploads_receiving_by_owner_and_md5 (owner=? AND md5=?)',
     ]);
     expect(planLike(/^select.*from "uploads".*"md5" = \?.*desc limit 1$/)).toContain(
       'SEARCH uploads USING INDEX uploads_receiving_by_md5 (md5=?)',

@@ -145,7 +145,8 @@ test('an installation of before, on which neither side has an id', async () => {
   const database = new Database(join(used.folder, 'catalog.db'));
   // All that the migrations since have made.
   database.exec('DROP TABLE meta; DROP INDEX files_by_content_owner_name; DROP INDEX uploads_receiving_by_owner');
-  database.exec('DROP INDEX contents_without_sha1');
+  database.exec('DROP INDEX contents_without_sha1; DROP INDEX uploads_receiving_by_owner_and_md5');
+  database.exec('CREATE INDEX files_by_content ON files (content_id, uploaded_at, id)');
   database.pragma('user_version = 2');
   database.close();
   await used.service.restart();

@@ -30,7 +30,7 @@ export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUplo
     const columns = Object.keys(values) as (keyof typeof values)[];
     const oneTooMany = db
       .selectFrom('uploads')
-      .select('id')
+      .select('owner')
       .where('owner', '=', upload.owner)
       .where('state', '=', RECEIVING)
       .limit(sql.lit(1))

@@ -69,8 +69,17 @@ export function createGroupSync(
   };
 }
 
-/** Syncs the write-ahead log of a database that this process holds open in exclusive mode. */
-export async function openWalSyncer(databaseFile: string, onFailure: (error: CatalogError) => void): Promise<Syncer> {
+/**
+ * Syncs the write-ahead log of a database that this process holds open in exclusive mode.
+ *
+ * @param onFailure - told of a sync that failed, once.
+ * @param beforeSync - may write to the log; what it writes is synced, too.
+ */
+export async function openWalSyncer(
+  databaseFile: string,
+  onFailure: (error: CatalogError) => void,
+  beforeSync: () => void,
+): Promise<Syncer> {
   // Where SQLite has put it: beside the file itself, not beside a link to it.
   const realFile = await realpath(databaseFile);
   // A descriptor of our own: SQLite keeps its locks on the database file, so that
@@ -93,6 +102,7 @@ export async function openWalSyncer(databaseFile: string, onFailure: (error: Cat
   let written = 1;
   let synced = 0;
   const group = createGroupSync(async () => {
+    beforeSync();
     const upTo = written;
     await wal.datasync();
     synced = upTo;

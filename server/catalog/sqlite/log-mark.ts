@@ -11,6 +11,9 @@ import { readFrames } from './log-frames.ts';
 import type { MetaKey } from '../catalog.ts';
 import type { Database } from './database.ts';
 
+/** A generation has some thousand pages, and a statement writes a few of them: none ends without its mark. */
+const LOOK_EVERY_WRITES = 64;
+
 /** Key of the row: `<id of this generation> <id of the one before> <open or closed>`. */
 const KEY = 'log';
 
@@ -80,7 +83,8 @@ function compare(readAt: ReadAt, size: number, base: { pageBytes: number; page: 
     if (found.own === mark.own || (!isSaid && found.before === mark.own)) return 'fits';
     isSaid = true;
   }
-  // A generation says it with its second commit at the latest: one that does not is of a crash before.
+  // A generation says it before it is synced for the first time: one that does not is of a crash before, and nothing
+  // in it was told to anyone.
   return isSaid ? 'foreign' : 'fits';
 }
 
@@ -112,8 +116,10 @@ function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T
 export interface LogMarker {
   /** Says in the log which generation it is: at the opening, before anything else is committed. */
   markOpen(): void;
-  /** After a commit: where the log was begun anew by it, that is said in it. */
-  afterCommit(): void;
+  /** Before the log is synced: where it was begun anew since, that is said in it. */
+  beforeSync(): void;
+  /** After each write: says what `beforeSync` could not, as a transaction was under way; and where no sync comes for long. */
+  afterWrite(): void;
   /** Before the database is closed. False where that cannot be said for want of room: then its log has to stay. */
   markClosed(): boolean;
 }
@@ -131,6 +137,11 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
   );
   const salts = Buffer.alloc(8);
   const marked = Buffer.alloc(8);
+  /** The log is to be looked at when the transaction that is under way ends. */
+  let isDue = false;
+  let writes = 0;
+  /** What is synced from now on is the end; it must not say that the database is open. */
+  let isClosing = false;
 
   function mark({ own, before, isClosed }: Mark): boolean {
     try {
@@ -154,8 +165,11 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
     readSync(logFd, marked, 0, marked.length, 16);
   }
 
-  function afterCommit(): void {
-    if (database.inTransaction) return;
+  function lookForNewLog(): void {
+    // Within a transaction the mark could be rolled back.
+    isDue = database.inTransaction;
+    if (isDue || isClosing) return;
+    writes = 0;
     // Without a log nothing was committed: what came here has changed nothing.
     if (readSync(logFd, salts, 0, salts.length, 16) < salts.length || salts.equals(marked)) return;
     markOpen();
@@ -163,8 +177,12 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
 
   return {
     markOpen,
-    afterCommit,
+    beforeSync: lookForNewLog,
+    afterWrite: () => {
+      if (isDue || ++writes >= LOOK_EVERY_WRITES) lookForNewLog();
+    },
     markClosed: () => {
+      isClosing = true;
       const { own, isClosed } = current();
       // It was never marked as open, for want of room.
       if (isClosed || mark({ own, before: own, isClosed: true })) return true;

@@ -53,7 +53,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     await runWithReserve(reserve, async () => bringUpToDate(database));
     if (log !== 'clean') await checkDatabase(database, path, tell);
     await reserve.restore();
-    const syncer = await openWalSyncer(file, onFailure);
+    const syncer = await openWalSyncer(file, onFailure, () => marker?.beforeSync());
     const marks = (marker = createLogMarker(database, syncer.logFd, () => syncer.markWritten()));
     if (await hasRoom(path)) {
       marks.markOpen();
@@ -114,7 +114,7 @@ function watchOver(syncer: Syncer, marker: LogMarker): Watch {
     },
     onWrite: () => {
       syncer.markWritten();
-      marker.afterCommit();
+      marker.afterWrite();
     },
   };
 }
