@@ -93,6 +93,8 @@ const OWN_TO_ONE: [RegExp, string][] = [
   [/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g, '<time>'],
   [/(nonce[-=]\\*["']?)[\w+/]{22}==/g, '$1<nonce>'],
   [/(id: )[0-9a-f]{8}-\d+/g, '$1<event>'],
+  // Seconds since the last byte, in JSON or a header.
+  [/(idle\\?":"?)\d+/g, '$1<seconds>'],
   [/(tidemark_ticket=)[^;]+/g, '$1<ticket>'],
 ];
 

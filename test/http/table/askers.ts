@@ -118,7 +118,7 @@ const WITH_TOKENS: readonly Omit<Asker, 'service'>[] = [
     gets: withoutToken,
   },
   {
-    title: 'its owner, by any name of the service',
+    title: 'its owner by any name of the service',
     headers: () => ({ ...ANNA, Host: 'any.example', 'X-Forwarded-Host': 'other.example' }),
     gets: () => 'served',
   },
@@ -147,12 +147,12 @@ const WITHOUT_TOKENS: readonly Omit<Asker, 'service'>[] = [
     gets: asForeignPage,
   })),
   {
-    title: 'an image on a page of another site, which sends no Origin',
+    title: 'an image on a page of another site, without Origin',
     headers: () => ({ 'Sec-Fetch-Site': 'cross-site' }),
     gets: ({ path, by }) => (path === '/check' && by === 'with filename' ? FOREIGN_PAGE : 'served'),
   },
   ...['evil.example', 'nas.local:8080', '127.0.0.1.evil.example'].map((Host) => ({
-    title: `a page under the name ${Host}, made to point at the service,`,
+    title: `a page under the name ${Host}, made to point at the service`,
     headers: () => ({ Host, Origin: `http://${Host}` }),
     gets: underForeignName,
   })),
@@ -165,7 +165,7 @@ const WITHOUT_TOKENS: readonly Omit<Asker, 'service'>[] = [
 
 const BEHIND_A_PROXY: readonly Omit<Asker, 'service'>[] = [
   {
-    title: 'its own page, as the proxy calls it,',
+    title: 'its own page, as the proxy calls it',
     headers: () => ({
       'X-Forwarded-Host': 'files.localhost',
       'X-Forwarded-Proto': 'https',
@@ -174,7 +174,7 @@ const BEHIND_A_PROXY: readonly Omit<Asker, 'service'>[] = [
     gets: () => 'served',
   },
   {
-    title: 'a page under a name of another, as the proxy passes it on,',
+    title: 'a page under a name of another, as the proxy passes it on',
     headers: () => ({ 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'http', Origin: 'http://evil.example' }),
     gets: underForeignName,
   },

@@ -79,7 +79,7 @@ test.each(UNREADABLE_METADATA)(
 );
 
 describe.each(RENAMINGS.map((renaming, index) => [renaming.of[0] ?? '', index, renaming] as const))(
-  '%s (%i), by which a person names a file,',
+  '%s, way %i by which a person names a file,',
   (_title, _index, { field, rename }) => {
     /** What is taken as it is, and what is not: the same rule as for names beside bytes, without cleaning. */
     const typed = [

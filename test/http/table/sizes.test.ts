@@ -52,7 +52,7 @@ function bytesOf({ bytes, name }: Thing): Pick<Thing, 'bytes' | 'name'> {
   return { bytes, name };
 }
 
-describe.each(SIZE_ROWS.map((row) => [`${row.of[0]}: ${row.field}`, row] as const))('%s', (_, row) => {
+describe.each(SIZE_ROWS.map((row) => [`${row.of[0]} by ${row.field}`, row] as const))('%s', (_, row) => {
   const isText = row.field !== 'the bytes of a form';
   const numbers = isText ? NUMBERS : NUMBERS.filter((value) => value <= 2 * LIMIT);
   const taken = numbers.filter((value) => typeof row.gets(value) === 'number');
