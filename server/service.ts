@@ -137,7 +137,7 @@ export async function startService(
         digests: config.digests,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
-      events: createFileEvents(config.digests),
+      events: createFileEvents(config.digests, later),
       later,
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,

@@ -72,7 +72,8 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   return app;
 }
 
-function createRoutes(parts: AppParts): Router<RequestState> {
+/** All routes but those of the tus endpoint; test/http/table has a row for each. */
+export function createRoutes(parts: AppParts): Router<RequestState> {
   const router = new Router<RequestState>();
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'ok' };

@@ -1,17 +1,20 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
-import type { ContentRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
+import type { Clock } from '../clock.ts';
 import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
-import { formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
+import { idleSeconds } from '../uploads/idle.ts';
+import { encodeName } from '../uploads/labels.ts';
+import { filePath, formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
 import { param } from './query.ts';
 import { sendFile, type ShownFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
   router: Router<RequestState>,
-  parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
+  parts: { config: Config; clock: Pick<Clock, 'steady'>; files: Files; uploads: Uploads; tusVersion: string },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
@@ -45,13 +48,14 @@ export function addContentRoutes(
     const id = ctx.params['id'] ?? '';
     ctx.state.uploadId = id;
     const upload = await uploads.view(id, ctx.state.owner);
+    const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
     // A cache may make a GET of a tus client's HEAD, and answer that with what it got.
-    if (ctx.get('Tus-Resumable') !== '') ctx.set(stateHeaders(upload));
-    if (upload.fileId === null) {
+    if (ctx.get('Tus-Resumable') !== '')
+      ctx.set({ ...stateHeaders(upload, parts.clock), ...nameHeaders(upload, file, ctx.state.baseUrl) });
+    if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);
       return;
     }
-    const file = await files.get(upload.fileId, ctx.state.owner);
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: false });
   });
 }
@@ -80,13 +84,25 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   ctx.body = '';
 }
 
-/** Where an upload stands, in the words of tus 1.0.0. */
-function stateHeaders({ offset, size, metadata, expiresAt, state }: UploadRecord): Record<string, string> {
+/** Where an upload stands, as HEAD tells a tus client. */
+function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Record<string, string> {
+  const { offset, size, metadata, expiresAt, state } = upload;
+  const isUnfinished = state === 'receiving';
   return {
     'Upload-Offset': String(offset),
     ...(size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) }),
     ...(metadata === '' ? {} : { 'Upload-Metadata': metadata }),
-    ...(state === 'receiving' ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
+    ...(isUnfinished ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
+    ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload, clock)) } : {}),
+  };
+}
+
+/** What it is called, and the file that it became. */
+function nameHeaders({ filename }: UploadRecord, file: FileRecord | null, baseUrl: string): Record<string, string> {
+  const name = file?.name ?? filename;
+  return {
+    ...(name === null ? {} : { 'Tidemark-File-Name': encodeName(name) }),
+    ...(file === null ? {} : { 'Tidemark-File-Id': file.id, 'Tidemark-File-Url': baseUrl + filePath(file) }),
   };
 }
 

@@ -166,7 +166,8 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     if (upload.size === null) headers.set('Upload-Defer-Length', '1');
     else headers.set('Upload-Length', String(upload.size));
     if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
-    return new Response('', { status: 200, headers });
+    // No text, not even an empty one: it would get a type.
+    return new Response(null, { status: 200, headers });
   }
 
   async function writeToStore(

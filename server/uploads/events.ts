@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
+import type { LaterDigests } from './later-digests.ts';
 import { withConfiguredDigests } from './shown.ts';
 
 export type FileEventKind = 'published' | 'renamed' | 'deleted';
@@ -48,7 +49,10 @@ interface OfOwner {
  *
  * @param digests - those that are computed for every file; others are not told.
  */
-export function createFileEvents(digests: readonly DigestAlgorithm[]): FileEvents {
+export function createFileEvents(
+  digests: readonly DigestAlgorithm[],
+  { isPending }: Pick<LaterDigests, 'isPending'>,
+): FileEvents {
   const run = randomUUID().slice(0, 8);
   const owners = new Map<string, OfOwner>();
 
@@ -61,7 +65,7 @@ export function createFileEvents(digests: readonly DigestAlgorithm[]): FileEvent
   function tell(kind: FileEventKind, file: FileRecord): void {
     const { owner } = file;
     const its = of(owner);
-    const event = { id: `${run}-${++its.latest}`, kind, file: withConfiguredDigests(file, digests) };
+    const event = { id: `${run}-${++its.latest}`, kind, file: withConfiguredDigests(file, digests, isPending) };
     its.remembered.push(event);
     if (its.remembered.length > REMEMBERED) its.remembered.shift();
     for (const hear of its.listeners) hear(event);

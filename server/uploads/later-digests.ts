@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { StoreError } from '../../stores/store.ts';
-import type { ContentRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { Parts } from './parts.ts';
 import { linkSignals } from './signals.ts';
 
@@ -23,8 +23,13 @@ const PATIENCE_MS = 3_000;
 export interface LaterDigests {
   /** Whether it computes any. */
   readonly isOn: boolean;
-  /** A content has been published for an owner. */
+  /**
+   * A content has been published for an owner. Where others have it already its SHA-1 may be known: it is
+   * computed all the same, and not told meanwhile, so that it takes as long as that of what nobody has.
+   */
   note(content: ContentRecord, owner: string): void;
+  /** Whether a file's owner is not to be told its SHA-1 yet. */
+  readonly isPending: (file: Pick<FileRecord, 'content' | 'owner'>) => boolean;
   /** Resolves once what this owner published lately has its digests, or after a while. */
   caughtUp(owner: string): Promise<void>;
   /** Until the service stops. */
@@ -35,21 +40,27 @@ export interface LaterDigests {
 export const NOTHING_LATER: LaterDigests = {
   isOn: false,
   note: () => undefined,
+  isPending: () => false,
   caughtUp: async () => undefined,
   run: async () => undefined,
 };
 
 export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping'>): LaterDigests {
   const { catalog, store, log, stopping } = parts;
-  const recent = new Map<number, { content: ContentRecord; owner: string }>();
+  /** By content and owner. */
+  const recent = new Map<string, { content: ContentRecord; owner: string }>();
   const waiters = new Set<{ owner: string; resolve: () => void }>();
   let wake = new AbortController();
   let hurry = new AbortController();
 
   function note(content: ContentRecord, owner: string): void {
-    if (content.sha1 !== null || recent.size >= MOST_RECENT) return;
-    recent.set(content.id, { content, owner });
+    if (recent.size >= MOST_RECENT) return;
+    recent.set(keyOf(content, owner), { content, owner });
     wake.abort();
+  }
+
+  function isPending({ content, owner }: Pick<FileRecord, 'content' | 'owner'>): boolean {
+    return recent.has(keyOf(content, owner));
   }
 
   function isDue(owner: string): boolean {
@@ -111,7 +122,7 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     try {
       await complete(next.content);
     } finally {
-      recent.delete(next.content.id);
+      recent.delete(keyOf(next.content, next.owner));
       for (const { owner, resolve } of waiters) if (!isDue(owner)) resolve();
     }
     return true;
@@ -154,5 +165,9 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     await catalog.addDigests(id, { sha1: sha1.digest('hex') });
   }
 
-  return { isOn: true, note, caughtUp, run };
+  return { isOn: true, note, isPending, caughtUp, run };
+}
+
+function keyOf({ id }: ContentRecord, owner: string): string {
+  return `${id} ${owner}`;
 }

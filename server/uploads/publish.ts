@@ -11,6 +11,7 @@ import { findMatch, openUpload, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { withConfiguredDigests } from './shown.ts';
 
 /** How often a publication decides again when others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
@@ -95,21 +96,36 @@ async function publishVerified(
           size,
           ...(await finalizeAsNew(parts, upload, epoch, computed.md5, sameMd5)),
         };
-    const wasHere =
-      match?.kind === 'equal' &&
-      parts.limits.instant !== 'off' &&
-      (await catalog.ownsContent(upload.owner, match.content.id));
+    const isTheirs = match !== undefined && (await catalog.ownsContent(upload.owner, match.content.id));
+    const wasHere = match?.kind === 'equal' && parts.limits.instant !== 'off' && isTheirs;
+    if (match?.kind === 'equal') await addComputed(parts, match.content, computed);
     const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file, reuseFile });
     if (outcome.kind === 'published') {
       await catalog.durable();
-      if (outcome.file.id === file.id) parts.events.tell('published', outcome.file);
-      parts.later.note(outcome.file.content, upload.owner);
-      await cleanUp(parts, upload, outcome.file.content, match ? sameMd5 : null);
-      return { file: outcome.file, wasHere };
+      const { content: published } = outcome.file;
+      // Computed for this upload too, or known to this owner before.
+      const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
+      const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
+      if (!isToldAtOnce) parts.later.note(published, upload.owner);
+      // As of this moment: the later digest may be there before the answer is written.
+      const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
+      if (outcome.file.id === file.id) parts.events.tell('published', shown);
+      await cleanUp(parts, upload, published, match ? sameMd5 : null);
+      return { file: shown, wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
   }
   throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
+}
+
+/** Digests that an equal content lacks: what nobody had before would have them. */
+async function addComputed({ catalog }: Parts, content: ContentRecord, computed: VerifiedDigests): Promise<void> {
+  const { sha1, sha256 } = computed;
+  const lacking = {
+    ...(content.sha1 === null && sha1 !== undefined ? { sha1 } : {}),
+    ...(content.sha256 === null && sha256 !== undefined ? { sha256 } : {}),
+  };
+  if (Object.keys(lacking).length > 0) await catalog.addDigests(content.id, lacking);
 }
 
 /** Puts the upload's bytes in the place of a content's that are gone or damaged; under which key. */

@@ -10,16 +10,19 @@ const REMEMBERED = 10_000;
 /**
  * A file without the digests that the service does not compute for every file: they
  * are there where somebody, who may be another owner, has asked for this content by them.
+ * Nor with a SHA-1 that it would not have yet if nobody else had sent the content before.
  *
+ * @param isPending - of LaterDigests.
  * @param asked - whether it was this file's owner.
  */
 export function withConfiguredDigests(
   file: FileRecord,
   digests: readonly DigestAlgorithm[],
+  isPending: (file: FileRecord) => boolean,
   asked: (file: FileRecord) => boolean = () => false,
 ): FileRecord {
   const { content } = file;
-  const sha1 = digests.includes('sha1') ? content.sha1 : null;
+  const sha1 = digests.includes('sha1') && !isPending(file) ? content.sha1 : null;
   const sha256 = digests.includes('sha256') || asked(file) ? content.sha256 : null;
   return sha1 === content.sha1 && sha256 === content.sha256 ? file : { ...file, content: { ...content, sha1, sha256 } };
 }

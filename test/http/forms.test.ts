@@ -1,24 +1,18 @@
 import { once } from 'node:events';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5, sha256 } from '../support/bytes.ts';
 import { describeOverStores, type StoredService } from '../support/stores.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { createUpload, patch, send } from '../support/tus.ts';
 import { filePart, json, multipart, putFile, raw, sendForm } from './support.ts';
+import { countRows, type Rows } from './traces.ts';
 
 const LIMIT = 4 * 1024 * 1024;
 
-interface Traces {
+interface Traces extends Rows {
   stored: string[];
-  receiving: number;
-  contents: number;
-  files: number;
 }
 
 /** 200 MB that are never held in memory. */
@@ -42,23 +36,10 @@ describeOverStores((store) => {
 
   /** What the service keeps: names in its store, and rows of the catalog. */
   async function traces(): Promise<Traces> {
-    // The service has its catalog to itself: it is read from a copy, with the log of commits beside it.
-    const copy = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
-    try {
-      for (const name of ['catalog.db', 'catalog.db-wal']) await cp(join(service.dataDir, name), join(copy, name));
-      const catalog = new Database(join(copy, 'catalog.db'));
-      const count = (from: string): number => Number(catalog.prepare(`select count(*) from ${from}`).pluck().get());
-      const found = {
-        stored: [...(await service.contents()), ...(await service.unfinished())],
-        receiving: count("uploads where state = 'receiving'"),
-        contents: count('contents'),
-        files: count('files'),
-      };
-      catalog.close();
-      return found;
-    } finally {
-      await rm(copy, { recursive: true });
-    }
+    return {
+      stored: [...(await service.contents()), ...(await service.unfinished())],
+      ...(await countRows(service.dataDir)),
+    };
   }
 
   /** Runs what is refused, and sees to it that nothing of it stays. */

@@ -68,7 +68,7 @@ export async function openHouse(
     },
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
-    events: createFileEvents(['md5']),
+    events: createFileEvents(['md5'], NOTHING_LATER),
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };

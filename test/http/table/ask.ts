@@ -1,0 +1,111 @@
+/** One request of the table, and what holds of every answer, whatever the route and whoever asks. */
+import { readFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { type Answer, send } from '../../support/tus.ts';
+
+/** A request below a service's address. */
+export interface Ask {
+  method: string;
+  /** With its query. */
+  path: string;
+  headers?: Record<string, string>;
+  body?: Uint8Array | string;
+  /** The answer has no end: what comes first is all of it. */
+  endless?: boolean;
+}
+
+const page = await readFile(fileURLToPath(new URL('../../../../docs/http-api.md', import.meta.url)), 'utf8');
+
+/** Statuses by their codes, as docs/http-api.md has them. */
+const DOCUMENTED = new Map(
+  [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map(([, code = '', status]) => [code, Number(status)]),
+);
+
+/** What only the inside of the service would say. */
+const INSIDES = /\n\s+at |node_modules|node:internal|\.[jt]s:\d+|SQLITE_|ENOENT|EACCES|\/files\/tmp_/;
+
+/** Sends a request and looks at what every answer must have. */
+export async function ask(base: string, { method, path, headers = {}, body, endless = false }: Ask): Promise<Answer> {
+  const options = { headers, ...(body === undefined ? {} : { body }) };
+  const answer =
+    endless && method === 'GET' ? await begin(base + path, headers) : await send(method, base + path, options);
+  expectWellFormed(answer, { method, path });
+  return answer;
+}
+
+/**
+ * Every refusal is JSON with a code that is documented for its status, and tells nothing of the inside;
+ * every answer can be found in the log, and below /uploads names the protocol.
+ */
+export function expectWellFormed(answer: Answer, { method, path }: Pick<Ask, 'method' | 'path'>): void {
+  const { status, headers, body } = answer;
+  const label = `${method} ${path.slice(0, 100)}: ${status} ${body.slice(0, 300)}`;
+  const [pathname = ''] = path.split('?');
+  expect(headers['x-request-id'], label).toMatch(/^[\w.:-]+$/);
+  expect(headers['x-content-type-options'], label).toBe('nosniff');
+  if (/^\/uploads(?:\/|$)/.test(pathname)) expect(headers['tus-resumable'], label).toBe('1.0.0');
+  if (method === 'HEAD' || status === 204 || status === 304) expect(body, label).toBe('');
+  if (status < 400) return;
+  expect(headers['cache-control'], label).toBe('no-store');
+  expect(headers['content-type'], label).toBe('application/json; charset=utf-8');
+  if (method === 'HEAD') return;
+  expect(body, label).not.toMatch(INSIDES);
+  const { error, ...rest } = JSON.parse(body) as { error: Record<string, unknown> };
+  expect(rest, label).toEqual(/^\/(?:check|upload|file\/.*)$/.test(pathname) ? { status: 'error' } : {});
+  const { code, message, field, ...more } = error;
+  expect(more, label).toEqual({});
+  expect(message, label).toMatch(/^\S.*\.$/s);
+  if (field !== undefined) expect(field, label).toMatch(/^\S+$/);
+  expect(DOCUMENTED.get(String(code)), `${label}; docs/http-api.md`).toBe(status);
+}
+
+/** The head of an answer without end, and what it begins with. */
+function begin(url: string, headers: Record<string, string>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url, { headers, agent: false }, (response) => {
+      let body = '';
+      const end = (): void => {
+        request.destroy();
+        const { statusCode: status = 0 } = response;
+        const code = status < 400 ? undefined : (JSON.parse(body) as { error: { code: string } }).error.code;
+        resolve({ status, headers: response.headers, body, code });
+      };
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+        if (response.statusCode === 200 && body.includes('data: ')) end();
+      });
+      response.on('end', end);
+    });
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+/** What differs between two answers that say the same: moments, and what is random. */
+const OWN_TO_ONE: [RegExp, string][] = [
+  [/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<id>'],
+  [/\b[0-9a-f]{64}\b/g, '<sha256>'],
+  [/\b[0-9a-f]{40}\b/g, '<sha1>'],
+  [/\b[0-9a-f]{32}(?:\.[\w-]{16})?\b/g, '<md5>'],
+  [/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+Z)?/g, '<time>'],
+  [/\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT/g, '<time>'],
+  [/(nonce[-=]\\*["']?)[\w+/]{22}==/g, '$1<nonce>'],
+  [/(id: )[0-9a-f]{8}-\d+/g, '$1<event>'],
+  // Seconds since the last byte, in JSON or a header.
+  [/(idle\\?":"?)\d+/g, '$1<seconds>'],
+  [/(tidemark_ticket=)[^;]+/g, '$1<ticket>'],
+];
+
+/**
+ * A whole answer but for its date, the id of the request, and what differs between any two things.
+ *
+ * @param name - of the thing that it is about; names are as long as each other.
+ */
+export function wholeOf({ status, headers, body }: Answer, name: string): unknown {
+  const { date: _date, 'x-request-id': _id, ...kept } = headers;
+  let text = JSON.stringify({ headers: kept, body }).replaceAll(name, '<name>');
+  for (const [pattern, mark] of OWN_TO_ONE) text = text.replaceAll(pattern, mark);
+  return { status, ...(JSON.parse(text) as object) };
+}

@@ -1,0 +1,27 @@
+/** The routes that the service has, from where they are registered. */
+import { type AppParts, createRoutes } from '../../../server/http/app.ts';
+import { parseConfig } from '../../../server/config/parse.ts';
+import { send, TUS } from '../../support/tus.ts';
+
+/** Of the real router, as `GET /check`; HEAD goes with GET. Nothing is asked, so that its parts are not called. */
+export function routesOfRouter(): string[] {
+  const router = createRoutes({ config: parseConfig({}) } as AppParts);
+  return router.stack.flatMap(({ path, methods }) =>
+    methods.filter((method) => method !== 'HEAD').map((method) => `${method} ${String(path)}`),
+  );
+}
+
+/** Of the tus endpoint, which stands before the router: what a running service says that it allows. */
+export async function routesOfTus(base: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const [path, shown] of [
+    ['/uploads', '/uploads'],
+    ['/uploads/x', '/uploads/:id'],
+  ]) {
+    const { status, headers } = await send('TRACE', base + path, { headers: TUS });
+    if (status !== 405) throw new Error(`TRACE ${path} is ${status}: nothing tells what it allows`);
+    const allowed = (headers.allow ?? '').split(', ').filter((method) => method !== 'OPTIONS');
+    found.push(...allowed.map((method) => `${method} ${shown}`));
+  }
+  return found;
+}

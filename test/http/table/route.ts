@@ -1,0 +1,36 @@
+/** What a row of the table of routes says. */
+import type { Ask } from './ask.ts';
+import type { Thing } from './things.ts';
+
+/**
+ * Who may ask. `anyone`: whatever the token, page or name; `page`: the page and its assets, which need no
+ * token and come with any Origin; `owner`: those with a token, of the service's own pages.
+ */
+export type Askers = 'anyone' | 'page' | 'owner';
+
+/**
+ * What it takes from a request, and so what it must be tried with: a query; a JSON object, urlencoded
+ * parameters or a form as its body; bytes of an upload; a `name` for bytes, or one that is `typed` by a person;
+ * `labels` (a media type, digests that are optional) beside bytes; `sizes`, numbers of bytes or of rows.
+ */
+export type Takes = 'query' | 'json' | 'urlencoded' | 'form' | 'bytes' | 'name' | 'typed' | 'labels' | 'sizes';
+
+export interface Route {
+  method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'DELETE';
+  /** As the router has it. */
+  path: string;
+  /** Where a route has several rows: what this one is about. */
+  by?: string;
+  askers: Askers;
+  takes: readonly Takes[];
+  /** To the owner of the thing that it is asked about. */
+  status: number;
+  /** Whether a thing is asked for by its id or digest: then one of somebody else is `not_found`, as one that is not there. */
+  names?: true;
+  /** An address of a file's bytes: tickets and PUBLIC_READ open it. */
+  bytesOfFile?: true;
+  /** With `INSTANT=all` it tells on purpose what others have. */
+  tellsWithInstantAll?: true;
+  /** A right request about a thing. */
+  ask(thing: Thing): Omit<Ask, 'method'>;
+}

@@ -1,0 +1,35 @@
+/**
+ * What somebody learns of what others have: byte for byte what they learn of what nobody has, from every route,
+ * whole answers compared. With `INSTANT=all` the routes that tell on purpose are left out.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RunningService, startService } from '../../support/service.ts';
+import { send } from '../../support/tus.ts';
+import { ask, wholeOf } from './ask.ts';
+import { ANNA, BERT } from './askers.ts';
+import { rows } from './routes.ts';
+import { makeThing, nothing } from './things.ts';
+
+describe.each(['owner', 'off', 'all'])('INSTANT=%s', (INSTANT) => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService({
+      env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', DIGESTS: 'md5,sha1', INSTANT },
+    });
+  });
+  afterAll(() => service.stop());
+
+  const telling = rows(({ tellsWithInstantAll }) => INSTANT !== 'all' || tellsWithInstantAll !== true);
+  test.each(telling)('%s by a stranger: as if it did not exist', async (_, route) => {
+    const thing = await makeThing(service.url, ANNA);
+    // Its SHA-1 and SHA-256 are there from now on; of what is new they cannot be.
+    await send('GET', `${service.url}/file/meta?filehash=${thing.sha1}`, { headers: ANNA });
+    await send('GET', `${service.url}/check?md5=${thing.md5}&sha256=${thing.sha256}`, { headers: ANNA });
+    const [theirs, nobodys] = [thing, nothing()].map(async (about) => {
+      const { headers, ...rest } = route.ask(about);
+      const answer = await ask(service.url, { method: route.method, ...rest, headers: { ...headers, ...BERT } });
+      return wholeOf(answer, about.name);
+    });
+    expect(await theirs).toEqual(await nobodys);
+  });
+});

@@ -1,0 +1,70 @@
+/** What routes are asked about: a file with its content and upload, and an upload that is not finished. */
+import { createHash, randomUUID } from 'node:crypto';
+import { makeBytes, md5, sha256 } from '../../support/bytes.ts';
+import { createUpload, patch } from '../../support/tus.ts';
+import { putFile } from '../support.ts';
+
+export interface Thing {
+  bytes: Buffer;
+  md5: string;
+  sha1: string;
+  sha256: string;
+  /** No other file is called so. */
+  name: string;
+  fileId: string;
+  /** Of the upload that the file came by. */
+  uploadId: string;
+  /** Of an upload of other bytes that has HALF of them. */
+  openId: string;
+  /** Digest of what the open upload is to become. */
+  openMd5: string;
+}
+
+export const SIZE = 200;
+export const HALF = 100;
+
+let seed = 90_000;
+
+/** Bytes that nobody has sent. */
+export function freshBytes(): Buffer {
+  seed += 1;
+  return makeBytes(SIZE, seed);
+}
+
+/** What a thing is like that does not exist; with the bytes of nobody. */
+export function nothing(): Thing {
+  const bytes = freshBytes();
+  return {
+    bytes,
+    md5: md5(bytes),
+    sha1: sha1(bytes),
+    sha256: sha256(bytes),
+    name: nameOf(bytes),
+    fileId: randomUUID(),
+    uploadId: randomUUID(),
+    openId: randomUUID(),
+    openMd5: md5(freshBytes()),
+  };
+}
+
+/** Makes a thing of whoever sends these headers. */
+export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
+  const [thing, open] = [nothing(), freshBytes()];
+  const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
+  const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
+  const half = await patch(location, 0, open.subarray(0, HALF), headers);
+  if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
+  return { ...thing, fileId, uploadId: lastPart(upload), openId: lastPart(location), openMd5: md5(open) };
+}
+
+export function lastPart(address: string): string {
+  return address.slice(address.lastIndexOf('/') + 1);
+}
+
+function nameOf(bytes: Buffer): string {
+  return `${createHash('sha512').update(bytes).digest('base64url').slice(0, 8)}.txt`;
+}
+
+function sha1(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
