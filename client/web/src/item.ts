@@ -32,10 +32,10 @@ export interface Adopted {
 
 export interface Item {
   readonly id: string;
-  /** As it is sent. */
+  /** As it is sent; once it is done, as it was taken. */
   name: string;
-  /** With its folders, where it came in one. */
-  readonly path: string;
+  /** The name, with its folders where it came in one. */
+  path: string;
   size: number;
   /** The file's time of change when its digests were taken. */
   lastModified: number;

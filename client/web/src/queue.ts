@@ -13,7 +13,7 @@ import {
   type KeptFile,
   writeJournal,
 } from './journal.ts';
-import { acceptableName } from './names.ts';
+import { acceptableName, acceptablePath, withName } from './names.ts';
 import { createRestorer } from './restore.ts';
 import { createSender, isReadable } from './sender.ts';
 
@@ -179,7 +179,8 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
 
   function finish(item: Item, result: FileJson, state: 'done' | 'instant'): void {
     item.turn++;
-    change(item, { state, result, sent: item.size, stall: null, file: null });
+    const { name } = result;
+    change(item, { state, result, name, path: withName(item.path, name), sent: item.size, stall: null, file: null });
     unwritten.delete(item);
     forget([item.id]);
     events.onOver(item);
@@ -219,10 +220,11 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
         (item.state === 'interrupted' && item.size === file.size) ||
         (item.state === 'failed' && item.failure === 'fileChanged'),
     );
-    const exactly = waiting.find((item) => item.path === path);
+    const wanted = acceptablePath(path);
+    const exactly = waiting.find((item) => acceptablePath(item.path) === wanted);
     if (exactly) return exactly;
     // Of a folder, and chosen again by itself.
-    const likely = waiting.filter((item) => item.path.endsWith(`/${path}`));
+    const likely = waiting.filter((item) => acceptablePath(item.path).endsWith(`/${wanted}`));
     return likely.length === 1 ? likely[0] : undefined;
   }
 
@@ -232,7 +234,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     const item = newItem({
       id,
       name: acceptableName(file.name),
-      path,
+      path: acceptablePath(path),
       size: file.size,
       lastModified: file.lastModified,
       file,

@@ -88,7 +88,7 @@ export const en = {
   deleted: (name: string) => `Deleted: ${name}`,
   undo: 'Undo',
   deleteFailed: (name: string) => `${name} could not be deleted.`,
-  badName: 'Not a name for a file: no slashes, no control characters, at most 255 bytes.',
+  badName: 'Not a name for a file: no slashes, no control characters, at most 255 characters.',
   renameFailed: 'It could not be renamed.',
   close: 'Close',
   preview: (name: string) => `Preview ${name}`,

@@ -89,7 +89,7 @@ export const zh: Texts = {
   deleted: (name) => `已删除：${name}`,
   undo: '撤销',
   deleteFailed: (name) => `无法删除 ${name}。`,
-  badName: '不能作为文件名：不能含斜杠和控制字符，最长 255 字节。',
+  badName: '不能作为文件名：不能含斜杠和控制字符，最长 255 个字符。',
   renameFailed: '无法重命名。',
   close: '关闭',
   preview: (name) => `预览 ${name}`,
