@@ -33,6 +33,7 @@ export const zh: Texts = {
   done: '已完成，校验通过',
   lostLine: (sent, size) => `等待网络恢复，恢复后自动继续 · ${sent} / ${size}`,
   restarting: '服务正在重启，稍后自动继续',
+  trouble: '服务或其前面的代理暂时出错，稍后自动继续',
   full: '服务端空间不足，有空间后自动继续',
   busy: '此上传正被另一个发送方占用，稍后重试',
   elsewhere: '此文件正从别处上传，等待结果',
@@ -44,6 +45,7 @@ export const zh: Texts = {
   fromStart: '之前发送的部分已过期，已从头上传',
 
   tooLarge: (limit) => `文件过大：最大允许 ${limit}。没有发送任何内容。`,
+  requestTooLarge: '服务前面的代理不接受这么大的请求。请让管理员放行（nginx：client_max_body_size 0），然后重试。',
   fileChanged: '读取时文件被修改或已消失。请用现在的文件重试。',
   mismatch: '收到的内容与读取时不一致：文件在此期间被修改。未保存任何内容，请重试。',
   refused: (message) => `被拒绝：${message}`,

@@ -1,11 +1,12 @@
 /** Sending one file's bytes: Uppy with its tus plugin, without its retries: the queue knows why to wait. */
 import Uppy from '@uppy/core';
 import Tus from '@uppy/tus';
-import { DefaultHttpStack, type HttpRequest, type HttpResponse } from 'tus-js-client';
+import type { HttpRequest, HttpResponse } from 'tus-js-client';
 import { askForToken, authorization } from './access.ts';
 import { mediaTypeOf } from '../../../server/wire/labels.ts';
 import { ApiError, refusalOf } from './api.ts';
 import { ownUrl, serviceUrl } from './base.ts';
+import { OwnOrigin } from './tus-stack.ts';
 
 export interface TransferEvents {
   /** The upload's address is known. */
@@ -29,13 +30,6 @@ export interface Transfer {
 const SILENCE_MS = 30_000;
 /** The last answer comes after the verification, which may have to read what is stored already. */
 const SILENCE_AT_END_MS = 300_000;
-
-/** Addresses of the service as the page may use them: PUBLIC_URL may name another origin. */
-class OwnOrigin extends DefaultHttpStack {
-  override createRequest(method: string, url: string): HttpRequest {
-    return super.createRequest(method, ownUrl(url));
-  }
-}
 
 /** What a file is called and known by. */
 export interface About {
