@@ -2,23 +2,8 @@
 import { isTransientRefusal } from '../../core/refusals.ts';
 import type { ApiError, FileJson } from './api.ts';
 import type { Hashing } from './hasher.ts';
+import type { State } from '../../core/upload-states.ts';
 import type { Transfer } from './transfer.ts';
-
-export type State =
-  | 'queued'
-  | 'hashing'
-  /** Its digests are known. */
-  | 'ready'
-  | 'checking'
-  | 'sending'
-  | 'paused'
-  /** Goes on by itself; `reason` says what it waits for. */
-  | 'stalled'
-  | 'instant'
-  | 'done'
-  | 'failed'
-  /** Of an earlier life of the page: its file has to be chosen again. */
-  | 'interrupted';
 
 export type StallReason =
   | 'lostLine'
