@@ -1,4 +1,5 @@
 /** What can go wrong, as the person at the terminal is told it: one sentence, no stack. */
+import { isTransientRefusal } from '../core/refusals.ts';
 
 /** Documented in `--help` and docs/cli.md. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -67,20 +68,10 @@ export class ServiceError extends Error {
   }
 }
 
-// 409: the offset moved on, the next HEAD tells where to. 423: another request holds the upload.
-const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429, 500, 502, 503, 504, 507]);
-
-/** Of proxies and networks in front of a service that cannot reach it (Cloudflare: 520 to 530). */
-function isOfEdge(status: number): boolean {
-  return status >= 520 && status <= 530;
-}
-
 /** Whether trying again later may succeed. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError) return true;
-  if (!(error instanceof ServiceError)) return false;
-  // Bytes that the service has lost do not come back by asking again.
-  return (TRANSIENT_STATUSES.has(error.status) || isOfEdge(error.status)) && error.code !== 'content_damaged';
+  return error instanceof ServiceError && isTransientRefusal(error);
 }
 
 /** Whether someone else writes to the upload now. */

@@ -1,5 +1,6 @@
 /** The service's HTTP API as functions. One call is one request; trying again is the caller's business. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isMethodRefusal } from '../core/refusals.ts';
 import { CliError, ServiceError, TransportError } from './errors.ts';
 import { explainFailure, explainRefusal } from './first-contact.ts';
 import { exchange, open, readBody } from './http.ts';
@@ -203,9 +204,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
       }),
     );
     if (answer.status >= 200 && answer.status <= 299) return answer;
-    if ((answer.status !== 405 && answer.status !== 501) || method === 'POST' || isOverridden) {
-      throw refusal(method, answer);
-    }
+    if (isOverridden || !isMethodRefusal(method, answer.status)) throw refusal(method, answer);
     overrides = true;
     // A body has been given out, and can be had again in the next attempt only.
     if (request.body) throw new TransportError('method_refused', `${method} does not get through; POST is to say it`);

@@ -6,7 +6,7 @@ import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
-import { encodeName } from '../uploads/labels.ts';
+import { encodeName } from '../wire/labels.ts';
 import { filePath, formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
 import { param } from './query.ts';
 import { sendFile, type ShownFile } from './send-file.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files, Published, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
-import { cleanName, encodeName } from '../uploads/labels.ts';
+import { cleanName, encodeName } from '../wire/labels.ts';
 import { filePath } from '../uploads/names.ts';
 import { describeFile } from './file-json.ts';
 import { type FormFile, receiveForm } from './form.ts';

@@ -1,5 +1,5 @@
 /** The labels of a file in a query, and the name that was taken, in an answer. */
-import { cleanName, isAbsent } from '../uploads/labels.ts';
+import { cleanName, isAbsent } from '../wire/labels.ts';
 import { checkDigest } from '../uploads/names.ts';
 import { param } from './query.ts';
 import type { Ctx } from './state.ts';

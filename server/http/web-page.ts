@@ -25,6 +25,8 @@ export interface WebPage {
  */
 function policyOfPage(filesOrigin: string | null, nonce: string): string {
   const files = filesOrigin === null ? "'self'" : `'self' ${filesOrigin}`;
+  // Where the browser takes no cookie, the page itself fetches what is behind a token.
+  const shown = `${files} blob:`;
   return [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
@@ -32,8 +34,8 @@ function policyOfPage(filesOrigin: string | null, nonce: string): string {
     "worker-src 'self'",
     `style-src 'nonce-${nonce}'`,
     "connect-src 'self'",
-    `img-src ${files}`,
-    `media-src ${files}`,
+    `img-src ${shown}`,
+    `media-src ${shown}`,
     `frame-src ${files}`,
     "form-action 'self'",
     "base-uri 'none'",

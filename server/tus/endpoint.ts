@@ -8,7 +8,7 @@ import { readDeclaration } from '../uploads/declaration.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
-import { encodeName } from '../uploads/labels.ts';
+import { encodeName } from '../wire/labels.ts';
 import { filePath } from '../uploads/names.ts';
 import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange } from './library.ts';

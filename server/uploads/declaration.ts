@@ -1,7 +1,7 @@
 /** What a client declares about a file before sending it. */
 import type { Declaration } from '../catalog/catalog.ts';
 import { TidemarkError } from './errors.ts';
-import { cleanName, isAbsent, mediaTypeOf } from './labels.ts';
+import { cleanName, isAbsent, mediaTypeOf } from '../wire/labels.ts';
 import { checkDigest } from './names.ts';
 
 /** Longest Upload-Metadata that is kept. */

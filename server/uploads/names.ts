@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import mime from 'mime-types';
 import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
-import { cleanName, MAX_NAME_CHARACTERS } from './labels.ts';
+import { cleanName, MAX_NAME_CHARACTERS } from '../wire/labels.ts';
 
 /** Longest text to search names for, in UTF-8 bytes. */
 export const MAX_SEARCH_BYTES = 255;

@@ -92,6 +92,14 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['client/cli/b.ts', 'stores/target.ts', 'HTTP only'],
   ['client/cli/c.ts', 'scripts/target.ts', 'HTTP only'],
   ['client/cli/d.ts', 'test/target.ts', 'HTTP only'],
+  ['client/web/src/a.ts', 'server/uploads/target.ts', 'HTTP only'],
+  ['client/core/a.ts', 'client/cli/target.ts', 'policy of a client'],
+  ['client/core/b.ts', 'client/web/src/target.ts', 'policy of a client'],
+  ['client/core/c.ts', 'server/uploads/target.ts', 'policy of a client'],
+  ['server/wire/a.ts', 'server/uploads/target.ts', 'shared with browsers'],
+  ['server/wire/b.ts', 'server/log.ts', 'shared with browsers'],
+  ['server/wire/c.ts', 'stores/target.ts', 'shared with browsers'],
+  ['server/wire/d.ts', 'client/core/target.ts', 'shared with browsers'],
   ...[
     'server/catalog',
     'server/locks',
@@ -129,6 +137,12 @@ const ALLOWED: [from: string, to: string][] = [
   ['server/doctor/a.ts', 'server/config/target.ts'],
   ['server/doctor/b.ts', 'server/catalog/sqlite/target.ts'],
   ['server/doctor/bucket/c.ts', 'stores/s3/target.ts'],
+  ['server/http/e.ts', 'server/wire/target.ts'],
+  ['server/wire/a.ts', 'server/wire/target.ts'],
+  ['client/cli/a.ts', 'server/wire/target.ts'],
+  ['client/cli/b.ts', 'client/core/target.ts'],
+  ['client/web/src/a.ts', 'server/wire/target.ts'],
+  ['client/core/a.ts', 'server/wire/target.ts'],
   ['scripts/a.ts', 'server/service.ts'],
   ['test/a.ts', 'stores/local/target.ts'],
 ];
@@ -170,6 +184,19 @@ test('types, re-exports and imports at run time are held to the layers, too', as
       .map(({ filename }) => filename)
       .toSorted(),
   ).toEqual(['server/uploads/late.ts', 'server/uploads/re-export.ts', 'server/uploads/type.ts']);
+});
+
+test('what browsers share imports nothing of Node, and no package', async () => {
+  const findings = await lint({
+    'server/wire/node.ts': "import { extname } from 'node:path';\nexport const planted = extname('a.b');\n",
+    'client/core/node.ts': "import { extname } from 'node:path';\nexport const planted = extname('a.b');\n",
+    'server/wire/package.ts': "import { lookup } from 'mime-types';\nexport const planted = lookup('a.b');\n",
+  });
+  expect(
+    layerFindings(findings)
+      .map(({ filename }) => filename)
+      .toSorted(),
+  ).toEqual(['client/core/node.ts', 'server/wire/node.ts', 'server/wire/package.ts']);
 });
 
 test('what is allowed is not found', async () => {

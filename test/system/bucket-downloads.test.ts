@@ -103,7 +103,7 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
       test('the page may show what comes from there', async () => {
         const { headers } = await fetch(`${service.url}/`);
         const { origin } = new URL(await addressOf(file.url));
-        expect(headers.get('content-security-policy')).toContain(`img-src 'self' ${origin};`);
+        expect(headers.get('content-security-policy')).toContain(`img-src 'self' ${origin} blob:;`);
       });
 
       async function addressOf(url: string, headers: Record<string, string> = ALICE): Promise<string> {

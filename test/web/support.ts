@@ -1,11 +1,18 @@
 /** A real browser on the page of a real service: Debian's Chromium, where it is installed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+} from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { makeRandomFile } from '../../scripts/support/make-file.ts';
 import { type Line, openLine } from '../../scripts/support/proxy.ts';
@@ -32,7 +39,21 @@ export function describeInBrowser(name: string, body: () => void): void {
 /** Opens the page in a browser of its own; whatever its scripts or its policy complain about fails the test, but what is expected. */
 export async function openPage(url: string, options: BrowserContextOptions = {}, expected = /$^/): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1_100, height: 800 }, ...options });
-  const page = await context.newPage();
+  return goTo(url, context, await context.newPage(), expected);
+}
+
+/** Opens the page in a browser that lets no site keep anything, as its settings offer: no cookies, no storage. */
+export async function openForgetfulPage(url: string): Promise<Page> {
+  const profile = await makeTempFolder();
+  await mkdir(join(profile, 'Default'));
+  const settings = { profile: { default_content_setting_values: { cookies: 2 } } };
+  await writeFile(join(profile, 'Default/Preferences'), JSON.stringify(settings));
+  const options = { executablePath: chromiumPath ?? '', args: ['--no-sandbox'], locale: 'en-GB' };
+  const context = await chromium.launchPersistentContext(profile, options);
+  return goTo(url, context, await context.newPage(), /$^/);
+}
+
+async function goTo(url: string, context: BrowserContext, page: Page, expected: RegExp): Promise<Page> {
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {

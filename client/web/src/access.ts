@@ -2,10 +2,11 @@
 import { serviceUrl } from './base.ts';
 import { byId, setText } from './dom.ts';
 import { onLanguage, texts } from './i18n.ts';
+import { discard, keep, recall } from './storage.ts';
 
 const KEY = 'tidemark-token';
 
-let token = sessionStorage.getItem(KEY);
+let token = recall('sessionStorage', KEY);
 /** What is to be said of the last one that was given. */
 let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
 /** Forgetting does not wait longer for a service that does not answer; its cookie ends within the hour. */
@@ -14,6 +15,10 @@ const listeners = new Set<() => void>();
 
 export function authorization(): Record<string, string> {
   return token === null ? {} : { Authorization: `Bearer ${token}` };
+}
+
+export function hasToken(): boolean {
+  return token !== null;
 }
 
 /** Called each time a token was accepted: whoever waits for one goes on. */
@@ -86,7 +91,7 @@ export function startAccess(): void {
       return;
     }
     token = given;
-    sessionStorage.setItem(KEY, given);
+    keep('sessionStorage', KEY, given);
     input.value = '';
     dialog.close();
     for (const listener of listeners) listener();
@@ -95,7 +100,7 @@ export function startAccess(): void {
 
 function forget(): void {
   token = null;
-  sessionStorage.removeItem(KEY);
+  discard('sessionStorage', KEY);
 }
 
 let wasAsked = false;

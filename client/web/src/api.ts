@@ -1,6 +1,7 @@
 /** The service's HTTP API, as the page uses it. */
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
+import { isToBeSaidByPost, sayMethod } from './methods.ts';
 
 export interface FileJson {
   id: string;
@@ -127,7 +128,17 @@ export async function deleteFile(id: string): Promise<void> {
   await request(`api/files/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true });
 }
 
-const TUS = { 'Tus-Resumable': '1.0.0' };
+/** Asks about an upload. */
+async function askUpload(url: string, method: 'HEAD' | 'DELETE', init: RequestInit = {}): Promise<Response> {
+  const said = sayMethod(method);
+  try {
+    const headers = { 'Tus-Resumable': '1.0.0', ...said.headers };
+    return await request(url, { ...init, method: said.method, headers });
+  } catch (error) {
+    if (error instanceof ApiError && isToBeSaidByPost(said, error.status)) return askUpload(url, method, init);
+    throw error;
+  }
+}
 
 export interface UploadState {
   offset: number;
@@ -141,7 +152,7 @@ export interface UploadState {
 /** Where an upload stands; null when it is no more. */
 export async function uploadState(url: string): Promise<UploadState | null> {
   try {
-    const { headers } = await request(url, { method: 'HEAD', headers: TUS });
+    const { headers } = await askUpload(url, 'HEAD');
     const declared = readMetadata(headers.get('Upload-Metadata') ?? '');
     return {
       offset: Number(headers.get('Upload-Offset')),
@@ -167,7 +178,7 @@ function readMetadata(header: string): Map<string, string> {
 }
 
 export async function endUpload(url: string): Promise<void> {
-  await request(url, { method: 'DELETE', headers: TUS, keepalive: true });
+  await askUpload(url, 'DELETE', { keepalive: true });
 }
 
 /** Largest file in bytes; null: no limit. */

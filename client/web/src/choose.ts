@@ -2,7 +2,7 @@
 import { byId, make } from './dom.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
-import type { Chosen } from './queue.ts';
+import type { Chosen } from './chosen.ts';
 
 interface WithHandle {
   getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;

@@ -1,4 +1,5 @@
 /** The page's texts, in the language of the browser or the chosen one. */
+import { keep, recall } from './storage.ts';
 import { en } from './texts-en.ts';
 import { zh } from './texts-zh.ts';
 
@@ -30,7 +31,7 @@ export function onLanguage(listener: () => void): void {
 
 /** Picks the language and fills in what index.html leaves to it. */
 export function startLanguage(button: HTMLButtonElement): void {
-  const chosen = localStorage.getItem(KEY);
+  const chosen = recall('localStorage', KEY);
   const wanted = navigator.languages.find((tag) => /^(?:zh|en)\b/i.test(tag)) ?? 'en';
   current = chosen === 'en' || chosen === 'zh' ? chosen : /^zh/i.test(wanted) ? 'zh' : 'en';
   const apply = (): void => {
@@ -45,7 +46,7 @@ export function startLanguage(button: HTMLButtonElement): void {
   };
   button.addEventListener('click', () => {
     current = current === 'en' ? 'zh' : 'en';
-    localStorage.setItem(KEY, current);
+    keep('localStorage', KEY, current);
     apply();
   });
   apply();

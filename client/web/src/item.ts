@@ -1,26 +1,28 @@
 /** One file on its way, as the queue keeps it and the page shows it. */
+import { isTransientRefusal } from '../../core/refusals.ts';
 import type { ApiError, FileJson } from './api.ts';
 import type { Hashing } from './hasher.ts';
+import type { State } from '../../core/upload-states.ts';
 import type { Transfer } from './transfer.ts';
 
-export type State =
-  | 'queued'
-  | 'hashing'
-  /** Its digests are known. */
-  | 'ready'
-  | 'checking'
-  | 'sending'
-  | 'paused'
-  /** Goes on by itself; `reason` says what it waits for. */
-  | 'stalled'
-  | 'instant'
-  | 'done'
-  | 'failed'
-  /** Of an earlier life of the page: its file has to be chosen again. */
-  | 'interrupted';
-
-export type StallReason = 'lostLine' | 'restarting' | 'full' | 'busy' | 'elsewhere' | 'needsToken' | 'beginAgain';
-export type FailReason = 'tooLarge' | 'fileChanged' | 'mismatch' | 'refused' | 'failed';
+export type StallReason =
+  | 'lostLine'
+  | 'restarting'
+  /** It, or something in front of it, has failed. */
+  | 'trouble'
+  | 'full'
+  | 'busy'
+  | 'elsewhere'
+  | 'needsToken'
+  | 'beginAgain';
+export type FailReason =
+  | 'tooLarge'
+  /** For something in front of the service. */
+  | 'requestTooLarge'
+  | 'fileChanged'
+  | 'mismatch'
+  | 'refused'
+  | 'failed';
 
 /** An upload that was not begun for the item that goes on with it. */
 export interface Adopted {
@@ -32,10 +34,10 @@ export interface Adopted {
 
 export interface Item {
   readonly id: string;
-  /** As it is sent. */
+  /** As it is sent; once it is done, as it was taken. */
   name: string;
-  /** With its folders, where it came in one. */
-  readonly path: string;
+  /** The name, with its folders where it came in one. */
+  path: string;
   size: number;
   /** The file's time of change when its digests were taken. */
   lastModified: number;
@@ -116,7 +118,7 @@ export function meaningOf(error: ApiError, isBegun: boolean): Meaning {
   const { status } = error;
   if ((status === 404 || status === 410) && isBegun) return { stall: 'beginAgain' };
   if (error.code === 'digest_mismatch') return { stall: null, failure: 'mismatch' };
-  if (status === 413) return { stall: null, failure: 'tooLarge' };
+  if (status === 413) return { stall: null, failure: error.code === 'too_large' ? 'tooLarge' : 'requestTooLarge' };
   return { stall: null, failure: status >= 400 && status < 500 ? 'refused' : 'failed' };
 }
 
@@ -136,6 +138,6 @@ function stallOf(error: ApiError): StallReason | null {
     case 504:
       return 'restarting';
     default:
-      return null;
+      return isTransientRefusal(error) ? 'trouble' : null;
   }
 }

@@ -1,30 +1,25 @@
-/** Names that the service accepts, of what the sender's system allows. */
+/** Names of files as the service keeps them: by its own rule. */
+import { cleanName } from '../../../server/wire/labels.ts';
 
-/** The service's limit, in UTF-8. */
-const MAX_NAME_BYTES = 255;
-
-/** As the service refuses them: separators of paths, controls, lone surrogates. */
-// oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
-const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029/\\]|\p{Surrogate}/gu;
-
+/** Whether a name that a person types can be kept as it is. */
 export function isAcceptable(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && acceptableName(name) === name;
+  return cleanName(name) === name;
 }
 
-/** A name as it is sent: some systems allow more than the service does, and 255 Chinese characters are 765 bytes. */
+/**
+ * The name that the service will give a file; systems allow others than it does. One of which
+ * nothing would be left is sent as it is: the service finds a name for its file.
+ */
 export function acceptableName(name: string): string {
-  const clean = name.replaceAll(FORBIDDEN, '_');
-  if (byteLength(clean) <= MAX_NAME_BYTES) return clean;
-  const dot = clean.lastIndexOf('.');
-  const extension = dot > 0 && clean.length - dot <= 16 ? clean.slice(dot) : '';
-  let stem = '';
-  for (const character of clean) {
-    if (byteLength(stem + character + extension) > MAX_NAME_BYTES) break;
-    stem += character;
-  }
-  return stem + extension;
+  return cleanName(name) ?? name;
 }
 
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+/** A path to a file, whose last part is the file's name as it is kept. */
+export function acceptablePath(path: string): string {
+  return withName(path, acceptableName(path.slice(path.lastIndexOf('/') + 1)));
+}
+
+/** The path with another name of the file at its end. */
+export function withName(path: string, name: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 1) + name;
 }

@@ -1,7 +1,7 @@
 /** A look at a file without saving it: the browser fetches what it shows, in ranges. */
-import { letBrowserFetch } from './access.ts';
 import type { FileJson } from './api.ts';
 import { ownUrl } from './base.ts';
+import { addressOf, mustFetchFiles } from './file-address.ts';
 import { byId, make, setText, shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 
@@ -18,8 +18,7 @@ export function previewKind({ type }: FileJson): Kind | null {
 
 /** Fetched by the browser itself, once it may. */
 export async function download(file: FileJson): Promise<void> {
-  await letBrowserFetch().catch(() => undefined);
-  const link = make('a', { href: `${ownUrl(file.url)}?download`, download: file.name });
+  const link = make('a', { href: await addressOf(file, 'save'), download: file.name });
   document.body.append(link);
   link.click();
   link.remove();
@@ -27,19 +26,20 @@ export async function download(file: FileJson): Promise<void> {
 
 export async function openPreview(file: FileJson): Promise<void> {
   const kind = previewKind(file);
-  if (kind === null) {
+  // The browser's own viewer shows no PDF that the page has fetched.
+  if (kind === null || (kind === 'pdf' && mustFetchFiles())) {
     await download(file);
     return;
   }
-  await letBrowserFetch().catch(() => undefined);
+  const src = await addressOf(file, 'show');
   const dialog = byId<HTMLDialogElement>('preview');
   const body = byId('preview-body');
   const name = shownName(file.name);
   setText(byId('preview-title'), name);
   const link = byId<HTMLAnchorElement>('preview-download');
-  link.href = `${ownUrl(file.url)}?download`;
+  link.href = mustFetchFiles() ? src : `${ownUrl(file.url)}?download`;
   link.download = file.name;
-  const shown = makeShown(kind, ownUrl(file.url), name);
+  const shown = makeShown(kind, src, name);
   shown.addEventListener('error', () => body.replaceChildren(make('p', { className: 'note' }, texts().previewFailed)));
   body.replaceChildren(shown);
   dialog.showModal();

@@ -1,28 +1,15 @@
-/** The queue: who is digested and sent when; what waits, goes on, is given up. How one is sent: sender.ts. */
+/** The queue: who is digested and sent when; what waits, goes on, is given up. Its states: core/upload-states.ts; how one is sent: sender.ts. */
 import { endUpload, type FileJson } from './api.ts';
 import { onAccepted } from './access.ts';
+import { type Chosen, itemOf, waitingFor } from './chosen.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';
-import { type FailReason, isOver, isUnderWay, type Item, newItem, type StallReason } from './item.ts';
-import {
-  forget,
-  freshFile,
-  holdUpload,
-  type JournalEntry,
-  keepFile,
-  keptFile,
-  type KeptFile,
-  writeJournal,
-} from './journal.ts';
-import { acceptableName } from './names.ts';
+import { type FailReason, isOver, type Item, type StallReason } from './item.ts';
+import { freshFile, holdUpload, keepFile, keptFile, type KeptFile } from './journal.ts';
+import { withName } from './names.ts';
+import { openNotebook } from './notebook.ts';
 import { createRestorer } from './restore.ts';
 import { createSender, isReadable } from './sender.ts';
-
-export interface Chosen {
-  file: File;
-  /** With its folders. */
-  path: string;
-  handle: FileSystemFileHandle | null;
-}
+import { nextToHash, nextToSend, stateAfter, type Step, waitAfter } from '../../core/upload-states.ts';
 
 export interface Queue {
   readonly items: readonly Item[];
@@ -55,25 +42,18 @@ export interface QueueEvents {
   onOver(item: Item): void;
 }
 
-/** HTTP/1.1 browsers open six connections: some are left for the list and its events. */
-const SENDING_AT_ONCE = 3;
-const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
-const NOTE_EVERY_MS = 1_000;
-
 export function createQueue(events: QueueEvents, limit: () => number | null): Queue {
   const items: Item[] = [];
   let moved = 0;
-  /** How many, since the page was opened. */
-  let begun = 1e6;
-  /** Items whose journal entry is behind. */
-  const unwritten = new Set<Item>();
+  const notebook = openNotebook();
 
   const send = createSender({
     change,
-    note: (item) => note(item),
+    step,
+    note: (item) => notebook.note(item),
     moved: (item, bytes) => {
       moved += bytes;
-      unwritten.add(item);
+      notebook.noteSoon(item);
     },
     finish,
     fail,
@@ -97,26 +77,22 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     events.onChange(item);
   }
 
+  /** @returns false where this step means nothing to it as it stands; then nothing is changed. */
+  function step(item: Item, name: Step, changes: Partial<Item> = {}): boolean {
+    const state = stateAfter(name, { ...item, ...changes });
+    if (state !== null) change(item, { ...changes, state });
+    return state !== null;
+  }
+
   /** Starts what may start. */
   function pump(): void {
-    if (!items.some((item) => item.state === 'hashing')) {
-      const next = items.find((item) => item.state === 'queued');
-      if (next) hash(next);
-    }
-    const active = items.filter((item) => item.state === 'checking' || item.state === 'sending');
-    for (const item of items) {
-      if (active.length >= SENDING_AT_ONCE) return;
-      if (item.state !== 'ready') continue;
-      // The same bytes twice: the second one is instant when the first is done.
-      if (active.some((other) => other.sha256 === item.sha256 && other.size === item.size)) continue;
-      active.push(item);
-      void send(item);
-    }
+    const next = nextToHash(items);
+    if (next) hash(next);
+    for (const item of nextToSend(items)) void send(item);
   }
 
   function hash(item: Item): void {
-    if (!item.file) return;
-    change(item, { state: 'hashing' });
+    if (!item.file || !step(item, 'hash')) return;
     if (item.hashing) {
       item.hashing.resume();
       return;
@@ -144,16 +120,16 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       if (item.adopted === null || item.adopted.isOurs) void endUpload(item.url).catch(() => undefined);
       Object.assign(item, { url: null, adopted: null, sent: 0 });
     }
-    change(item, { md5, sha256, state: item.state === 'paused' ? 'paused' : 'ready' });
-    note(item);
+    step(item, 'digested', { md5, sha256 });
+    notebook.note(item);
     pump();
   }
 
   function stall(item: Item, reason: StallReason, waitMs: number | null): void {
-    const wait = waitMs ?? WAITS_MS[Math.min(item.attempts, WAITS_MS.length - 1)] ?? 0;
+    const wait = waitMs ?? waitAfter(item.attempts);
     item.turn++;
     item.attempts++;
-    change(item, { state: 'stalled', stall: reason });
+    step(item, 'stall', { stall: reason });
     if (item.timer !== null) clearTimeout(item.timer);
     // A token is waited for, not asked about again and again.
     item.timer = reason === 'needsToken' ? null : window.setTimeout(() => wake(item), wait);
@@ -161,10 +137,9 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
   }
 
   function wake(item: Item): void {
-    if (item.state !== 'stalled') return;
+    if (!step(item, 'wake')) return;
     if (item.timer !== null) clearTimeout(item.timer);
     item.timer = null;
-    change(item, { state: item.md5 === null ? 'queued' : 'ready' });
     pump();
   }
 
@@ -172,36 +147,25 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     item.turn++;
     // What was sent is gone, and what was read may be of another time.
     if (failure === 'mismatch') Object.assign(item, { md5: null, sha256: null, url: null, adopted: null, sent: 0 });
-    change(item, { state: 'failed', failure, message, stall: null });
+    step(item, 'fail', { failure, message, stall: null });
     events.onOver(item);
     pump();
   }
 
   function finish(item: Item, result: FileJson, state: 'done' | 'instant'): void {
     item.turn++;
-    change(item, { state, result, sent: item.size, stall: null, file: null });
-    unwritten.delete(item);
-    forget([item.id]);
+    const { name } = result;
+    const taken = { result, name, path: withName(item.path, name), sent: item.size };
+    step(item, state === 'done' ? 'finish' : 'finishAtOnce', { ...taken, stall: null, file: null });
+    notebook.strike(item);
     events.onOver(item);
     pump();
   }
 
-  /** Writes down where it stands, so that a crash of the browser does not forget it. */
-  function note(...changed: Item[]): void {
-    writeJournal(changed.map(entryOf), 'strict');
-  }
-
-  setInterval(() => {
-    if (unwritten.size === 0) return;
-    // The service knows better; this is what is shown until it is asked.
-    writeJournal([...unwritten].filter((item) => !isOver(item)).map(entryOf), 'relaxed');
-    unwritten.clear();
-  }, NOTE_EVERY_MS);
-
   function add(chosen: readonly Chosen[]): void {
     const fresh: Item[] = [];
     for (const one of chosen) {
-      const known = waitingFor(one);
+      const known = waitingFor(one, items);
       if (known?.state === 'interrupted') continueWith(known, { file: one.file, isSame: false });
       else if (known) renew(known, one);
       else fresh.push(begin(one));
@@ -212,31 +176,8 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     pump();
   }
 
-  /** The item whose file this is, where one waits for its file. */
-  function waitingFor({ file, path }: Chosen): Item | undefined {
-    const waiting = items.filter(
-      (item) =>
-        (item.state === 'interrupted' && item.size === file.size) ||
-        (item.state === 'failed' && item.failure === 'fileChanged'),
-    );
-    const exactly = waiting.find((item) => item.path === path);
-    if (exactly) return exactly;
-    // Of a folder, and chosen again by itself.
-    const likely = waiting.filter((item) => item.path.endsWith(`/${path}`));
-    return likely.length === 1 ? likely[0] : undefined;
-  }
-
   function begin({ file, path, handle }: Chosen): Item {
-    // In the order in which they were begun, for the journal.
-    const id = [Date.now(), ++begun, crypto.getRandomValues(new Uint32Array(1))[0]].join('-');
-    const item = newItem({
-      id,
-      name: acceptableName(file.name),
-      path,
-      size: file.size,
-      lastModified: file.lastModified,
-      file,
-    });
+    const item = itemOf({ file, path });
     if (isTooLarge(file)) Object.assign(item, { state: 'failed', failure: 'tooLarge' });
     else take(item, file, handle);
     return item;
@@ -244,7 +185,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
 
   /** From here on it survives the page: first the entry, then the file, as another tab lets go of files without one. */
   function take(item: Item, file: File, handle: FileSystemFileHandle | null): void {
-    note(item);
+    notebook.note(item);
     keepFile(item.id, file, handle);
     holdUpload(item.id);
   }
@@ -270,7 +211,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       fail(item, 'tooLarge');
       return;
     }
-    change(item, { state: 'queued', failure: null });
+    step(item, 'retry', { failure: null });
     take(item, file, handle);
   }
 
@@ -279,15 +220,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     // again, and goes on only if its bytes are the same.
     const { md5, sha256 } = isSame ? item : { md5: null, sha256: null };
     const urlMd5 = item.lastModified === file.lastModified ? item.urlMd5 : null;
-    change(item, {
-      file,
-      md5,
-      sha256,
-      urlMd5,
-      lastModified: file.lastModified,
-      needsClick: false,
-      state: md5 === null ? 'queued' : 'ready',
-    });
+    step(item, 'continue', { file, md5, sha256, urlMd5, lastModified: file.lastModified, needsClick: false });
     holdUpload(item.id);
   }
 
@@ -299,7 +232,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       renew(item, { file, handle: null });
     } else {
       item.attempts = 0;
-      change(item, { state: item.md5 === null ? 'queued' : 'ready', failure: null, message: '' });
+      step(item, 'retry', { failure: null, message: '' });
     }
     pump();
     return true;
@@ -310,8 +243,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     if (item.timer !== null) clearTimeout(item.timer);
     item.hashing?.stop();
     items.splice(items.indexOf(item), 1);
-    unwritten.delete(item);
-    forget([item.id]);
+    notebook.strike(item);
     events.onList();
     pump();
   }
@@ -333,17 +265,15 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     restored: restorer.restore(),
     add,
     pause: (item) => {
-      if (!isUnderWay(item) || item.state === 'paused') return;
-      if (item.state === 'hashing') item.hashing?.pause();
+      const wasHashing = item.state === 'hashing';
+      if (!step(item, 'pause', { stall: null })) return;
+      if (wasHashing) item.hashing?.pause();
       if (item.transfer) item.transfer.pause();
-      else if (item.state !== 'hashing') item.turn++;
-      change(item, { state: 'paused', stall: null });
+      else if (!wasHashing) item.turn++;
       pump();
     },
     resume: (item) => {
-      if (item.state !== 'paused') return;
-      change(item, { state: item.md5 === null ? 'queued' : 'ready' });
-      pump();
+      if (step(item, 'resume')) pump();
     },
     retry,
     cancel: (item) => {
@@ -363,10 +293,4 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     },
     bytesMoved: () => moved,
   };
-}
-
-function entryOf(item: Item): JournalEntry {
-  const { id, name, path, size, lastModified, md5, sha256, url, urlMd5, urlSha256, adopted, sent } = item;
-  const digests = { md5, sha256, urlMd5, urlSha256 };
-  return { id, name, path, size, lastModified, ...digests, url, adopted, sent, at: Date.now() };
 }

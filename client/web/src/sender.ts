@@ -3,11 +3,14 @@ import { ApiError, check, type Content, type FileJson, getFile, uploadState } fr
 import { ownUrl } from './base.ts';
 import { giveName } from './give-name.ts';
 import { type FailReason, type Item, meaningOf, type StallReason } from './item.ts';
+import type { Step } from '../../core/upload-states.ts';
 import { startTransfer } from './transfer.ts';
 
 /** What the sender tells the queue. */
 export interface SenderEvents {
   change: (item: Item, changes: Partial<Item>) => void;
+  /** As `change`, to the state that follows. */
+  step: (item: Item, name: Step, changes?: Partial<Item>) => boolean;
   /** Where it stands is worth writing down, at once. */
   note(item: Item): void;
   /** Bytes went over the line. */
@@ -36,12 +39,12 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
     const { file } = item;
     if (!file || item.md5 === null) return;
     if (item.transfer) {
-      change(item, { state: 'sending', stall: null });
+      queue.step(item, 'send', { stall: null });
       item.transfer.resume();
       return;
     }
     const turn = ++item.turn;
-    change(item, { state: 'checking' });
+    queue.step(item, 'ask');
     try {
       // Published, and perhaps not by this name yet: asked by name, the service would add a second file.
       if (item.url !== null && item.adopted !== null) {
@@ -91,7 +94,7 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
     const begunAt = Date.now();
     let before: number | null = null;
     const isCurrent = (): boolean => item.turn === turn;
-    change(item, { state: 'sending' });
+    queue.step(item, 'send');
     item.transfer = startTransfer(
       file,
       { name: item.name, path: item.path, md5, sha256, url: item.url },

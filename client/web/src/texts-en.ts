@@ -31,6 +31,7 @@ export const en = {
   done: 'Done, verified',
   lostLine: (sent: string, size: string) => `Waiting for the connection; it goes on by itself · ${sent} of ${size}`,
   restarting: 'The service is restarting; it goes on by itself',
+  trouble: 'The service, or something in front of it, has trouble; it goes on by itself',
   full: 'There is no room on the service; it goes on by itself as soon as there is',
   busy: 'Another sender holds this upload; trying again shortly',
   elsewhere: 'This file is just being sent from elsewhere; waiting for the outcome',
@@ -43,6 +44,8 @@ export const en = {
   fromStart: 'What was sent before had expired; sent from the start',
 
   tooLarge: (limit: string) => `Too large: files of at most ${limit} are accepted. Nothing was sent.`,
+  requestTooLarge:
+    'Something in front of the service takes no requests of this size. Whoever runs it can let them through (nginx: client_max_body_size 0); then try again.',
   fileChanged: 'The file changed or vanished while it was read. Try again with the file as it is now.',
   mismatch: 'What arrived is not what was read: the file has changed meanwhile. Nothing was stored; try again.',
   refused: (message: string) => `Refused: ${message}`,
@@ -88,7 +91,7 @@ export const en = {
   deleted: (name: string) => `Deleted: ${name}`,
   undo: 'Undo',
   deleteFailed: (name: string) => `${name} could not be deleted.`,
-  badName: 'Not a name for a file: no slashes, no control characters, at most 255 bytes.',
+  badName: 'Not a name for a file: no slashes, no control characters, at most 255 characters.',
   renameFailed: 'It could not be renamed.',
   close: 'Close',
   preview: (name: string) => `Preview ${name}`,

@@ -1,10 +1,12 @@
 /** Sending one file's bytes: Uppy with its tus plugin, without its retries: the queue knows why to wait. */
 import Uppy from '@uppy/core';
 import Tus from '@uppy/tus';
-import { DefaultHttpStack, type HttpRequest, type HttpResponse } from 'tus-js-client';
+import type { HttpRequest, HttpResponse } from 'tus-js-client';
 import { askForToken, authorization } from './access.ts';
+import { mediaTypeOf } from '../../../server/wire/labels.ts';
 import { ApiError, refusalOf } from './api.ts';
 import { ownUrl, serviceUrl } from './base.ts';
+import { OwnOrigin } from './tus-stack.ts';
 
 export interface TransferEvents {
   /** The upload's address is known. */
@@ -29,18 +31,34 @@ const SILENCE_MS = 30_000;
 /** The last answer comes after the verification, which may have to read what is stored already. */
 const SILENCE_AT_END_MS = 300_000;
 
-/** Addresses of the service as the page may use them: PUBLIC_URL may name another origin. */
-class OwnOrigin extends DefaultHttpStack {
-  override createRequest(method: string, url: string): HttpRequest {
-    return super.createRequest(method, ownUrl(url));
-  }
+/** What a file is called and known by. */
+export interface About {
+  name: string;
+  path: string;
+  md5: string;
+  sha256: string;
+  /** Of the upload that was begun. */
+  url: string | null;
 }
 
-export function startTransfer(
-  file: File,
-  about: { name: string; path: string; md5: string; sha256: string; url: string | null },
-  events: TransferEvents,
-): Transfer {
+/** With a longer path the service might refuse the whole of the labels. */
+const MAX_PATH_BYTES = 4_096;
+
+/** What is said about a file beside its bytes: what there is of it. */
+function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string, string> {
+  const type = mediaTypeOf(file.type);
+  const hasFolders = path !== name && new TextEncoder().encode(path).length <= MAX_PATH_BYTES;
+  return {
+    filename: name,
+    ...(type === null ? {} : { filetype: type }),
+    ...(hasFolders ? { relativePath: path } : {}),
+    md5,
+    sha256,
+  };
+}
+
+export function startTransfer(file: File, about: About, events: TransferEvents): Transfer {
+  const labels = labelsOf(file, about);
   let ended = false;
   let isPaused = false;
   let isAtEnd = false;
@@ -57,7 +75,8 @@ export function startTransfer(
     retryDelays: [],
     // The queue keeps its own journal.
     storeFingerprintForResuming: false,
-    allowedMetaFields: ['filename', 'filetype', 'md5', 'sha256', 'relativePath'],
+    // Only what is there: for a field that is not, Uppy sends the word "undefined".
+    allowedMetaFields: Object.keys(labels),
     onBeforeRequest: (sent: HttpRequest) => {
       refusal = null;
       for (const [name, value] of Object.entries(authorization())) sent.setHeader(name, value);
@@ -123,13 +142,7 @@ export function startTransfer(
     name: about.name,
     type: file.type,
     data: file,
-    meta: {
-      filename: about.name,
-      ...(/^[\w.+-]+\/[\w.+-]+$/.test(file.type) ? { filetype: file.type } : {}),
-      ...(about.path === about.name ? {} : { relativePath: about.path }),
-      md5: about.md5,
-      sha256: about.sha256,
-    },
+    meta: labels,
   });
   if (about.url !== null) uppy.setFileState(id, { tus: { uploadUrl: ownUrl(about.url) } });
   // How it went is told by the events.

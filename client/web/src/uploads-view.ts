@@ -40,8 +40,7 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
   });
 
   function makeRow(item: Item): HTMLLIElement {
-    const name = make('bdi', { className: 'name', dir: 'auto' }, shownName(item.path));
-    name.title = shownName(item.path);
+    const name = make('bdi', { className: 'name', dir: 'auto' });
     const status = make('p', { className: 'status' });
     const bar = make('progress', { max: 1 });
     const first = make('button', { type: 'button' });
@@ -59,8 +58,14 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
   function updateRow(row: HTMLLIElement, item: Item): void {
     const t = texts();
     row.dataset['state'] = item.state;
-    const [status, bar] = [row.querySelector('.status'), row.querySelector('progress')];
-    if (!status || !bar) return;
+    const [name, status, bar] = [
+      row.querySelector<HTMLElement>('.name'),
+      row.querySelector('.status'),
+      row.querySelector('progress'),
+    ];
+    if (!name || !status || !bar) return;
+    setText(name, shownName(item.path));
+    name.title = shownName(item.path);
     setText(status, statusOf(item));
     status.setAttribute('title', status.textContent ?? '');
     bar.value = progressOf(item);

@@ -1,4 +1,4 @@
-/** What clients say about bytes beside their name; the rule is server/uploads/labels.ts. */
+/** What clients say about bytes beside their name; the rule is server/wire/labels.ts. */
 import type { Label } from './ways.ts';
 
 /** Values that say nothing: they count as not given. */

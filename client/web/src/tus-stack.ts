@@ -1,0 +1,55 @@
+/** tus-js-client's requests: to the page's own origin, and by POST where another method does not get through. */
+import { DefaultHttpStack, type HttpRequest, type HttpResponse } from 'tus-js-client';
+import { ownUrl } from './base.ts';
+import { isToBeSaidByPost, sayMethod } from './methods.ts';
+
+/** Addresses of the service as the page may use them: PUBLIC_URL may name another origin. */
+export class OwnOrigin extends DefaultHttpStack {
+  override createRequest(method: string, url: string): HttpRequest {
+    return requestOf(method, ownUrl(url), (said) => super.createRequest(said, ownUrl(url)));
+  }
+}
+
+/** A request that is sent once more, by POST, where its method is refused. */
+function requestOf(method: string, url: string, make: (said: string) => HttpRequest): HttpRequest {
+  const headers = new Map<string, string>();
+  let said = sayMethod(method);
+  let current = begin();
+  let onProgress: (bytes: number) => void = () => undefined;
+  let isAborted = false;
+
+  function begin(): HttpRequest {
+    const request = make(said.method);
+    for (const [name, value] of [...headers, ...Object.entries(said.headers)]) request.setHeader(name, value);
+    return request;
+  }
+
+  async function send(body: unknown): Promise<HttpResponse> {
+    const answer = await current.send(body);
+    if (!isToBeSaidByPost(said, answer.getStatus()) || isAborted) return answer;
+    said = sayMethod(method);
+    current = begin();
+    current.setProgressHandler(onProgress);
+    return current.send(body);
+  }
+
+  return {
+    getMethod: () => method,
+    getURL: () => url,
+    setHeader: (name, value) => {
+      headers.set(name, value);
+      current.setHeader(name, value);
+    },
+    getHeader: (name) => headers.get(name),
+    setProgressHandler: (handler) => {
+      onProgress = handler;
+      current.setProgressHandler(handler);
+    },
+    send,
+    abort: () => {
+      isAborted = true;
+      return current.abort();
+    },
+    getUnderlyingObject: (): unknown => current.getUnderlyingObject(),
+  };
+}
