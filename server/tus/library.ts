@@ -120,6 +120,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const stop = new AbortController();
     // A POST that brings bytes has just made it.
     const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
+    if (isBehind(request, exchange, upload)) throw refusalOfOffset();
     const lease = await uploads.acquire(upload, {
       signal: exchange.gone,
       onAsked: () => {
@@ -264,6 +265,15 @@ class UploadsDataStore extends DataStore {
   }
 }
 
+/** Whether a PATCH would write where bytes are committed. That offset stays wrong, so its writer is not interrupted. */
+function isBehind({ method }: LibraryRequest, { headers }: Exchange, { state, offset }: UploadRecord): boolean {
+  return method === 'PATCH' && state === 'receiving' && Number(headers['upload-offset']) < offset;
+}
+
+function refusalOfOffset(cause?: unknown): TidemarkError {
+  return new TidemarkError('offset_conflict', { cause, field: 'Upload-Offset' });
+}
+
 /** The library's errors, compared by identity, and ours -> one refusal. */
 function toRefusal(error: unknown, exchange: Exchange): TidemarkError {
   if (error instanceof TidemarkError) return error;
@@ -272,7 +282,7 @@ function toRefusal(error: unknown, exchange: Exchange): TidemarkError {
     case ERRORS.FILE_NOT_FOUND:
       return new TidemarkError('not_found', { cause });
     case ERRORS.INVALID_OFFSET:
-      return new TidemarkError('offset_conflict', { cause, field: 'Upload-Offset' });
+      return refusalOfOffset(cause);
     case ERRORS.INVALID_LENGTH:
       return new TidemarkError('invalid_field', {
         cause,

@@ -45,6 +45,24 @@ describeOverStores((store) => {
     await expectBytes(location, bytes);
   });
 
+  test('a PATCH behind what is committed is refused, and interrupts nobody', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const location = await createUpload(service.url, SIZE, { filename: 'behind', md5: md5(bytes) });
+    expect((await patch(location, 0, bytes.subarray(0, 100_000))).status).toBe(204);
+    const running = openPatch(location, 100_000, SIZE - 100_000);
+    await running.write(bytes.subarray(100_000, 500_000));
+    await service.untilTaken(location, 500_000);
+
+    for (const offset of [0, 99_999]) {
+      const refused = await patch(location, offset, bytes.subarray(offset, offset + 1000));
+      expect(refused).toMatchObject({ status: 409, headers: { 'upload-offset': '500000' } });
+    }
+    await running.write(bytes.subarray(500_000));
+    running.end();
+    expect((await answered(running)).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
   test('many PATCHes at once to one upload end in one right file', async () => {
     const bytes = makeBytes(SIZE, seed++);
     const location = await createUpload(service.url, SIZE, { filename: 'crowd', md5: md5(bytes) });
