@@ -181,6 +181,13 @@ export interface FilePage {
   nextCursor: string | null;
 }
 
+/** What an owner has altogether. */
+export interface OwnerTotal {
+  files: number;
+  /** The sizes of these files; a content counts with each of its files. */
+  bytes: number;
+}
+
 /** `clock`: see server/clock.ts. `place`: the folder that was marked with the catalog's id. */
 export type MetaKey = 'clock' | 'place';
 
@@ -256,6 +263,8 @@ export interface Catalog {
   /** One of the owner's files of this content, by when they were uploaded. */
   findFileOfContent(contentId: number, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord | undefined>;
   listFiles(query: FileQuery): Promise<FilePage>;
+  /** Costs the same however many files there are. */
+  totalOf(owner: string): Promise<OwnerTotal>;
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
    * Deletes a file; with the last file of a content, the content too, whose key

@@ -5,6 +5,7 @@ import type { UploadState } from './catalog.ts';
 export interface Tables {
   contents: ContentsTable;
   files: FilesTable;
+  owner_totals: OwnerTotalsTable;
   uploads: UploadsTable;
   parts: PartsTable;
   removals: RemovalsTable;
@@ -34,6 +35,13 @@ export interface FilesTable {
   content_id: number;
   /** The content's size, here so that an index can sort an owner's files by it. */
   size: number;
+}
+
+/** Of the rows of `files`; an owner without files has none. The database keeps it itself (sqlite/owner-totals.ts). */
+export interface OwnerTotalsTable {
+  owner: string;
+  files: number;
+  bytes: number;
 }
 
 export interface UploadsTable {

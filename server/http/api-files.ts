@@ -25,10 +25,12 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
       ...(search ? { search } : {}),
       ...(cursor ? { cursor } : {}),
     });
+    const total = await files.totalOf(ctx.state.owner);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = {
       files: page.files.map((file) => describeFile(file, ctx.state.baseUrl)),
       nextCursor: page.nextCursor,
+      total,
     };
   });
 

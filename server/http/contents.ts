@@ -37,7 +37,8 @@ export function addContentRoutes(
     const id = ctx.params['id'] ?? '';
     // Ids are given to a file's owner alone, and cannot be guessed: whoever has the address was given it.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
-    await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx) });
+    const direct = param(ctx, 'direct') !== undefined;
+    await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx), direct });
   });
 
   function isShared(ctx: Ctx): boolean {

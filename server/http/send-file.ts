@@ -9,6 +9,9 @@ import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import type { Ctx } from './state.ts';
 
+/** So much is sent on request where clients are else sent to the store: a look at a file, not the file. */
+const MOST_DIRECT_BYTES = 1024 * 1024;
+
 /** What is shown of a file, or of a content without one. */
 export type ShownFile = Pick<FileRecord, 'name' | 'type' | 'uploadedAt' | 'content'>;
 
@@ -17,12 +20,13 @@ export type ShownFile = Pick<FileRecord, 'name' | 'type' | 'uploadedAt' | 'conte
  *
  * @param options.save - the browser is to save it, whatever it is.
  * @param options.shared - caches between us and the client may keep it.
+ * @param options.direct - a small range comes from here, not from the store's own address.
  */
 export async function sendFile(
   ctx: Ctx,
   files: Files,
   file: ShownFile,
-  options: { save: boolean; shared: boolean },
+  options: { save: boolean; shared: boolean; direct?: boolean },
 ): Promise<void> {
   const { size } = file.content;
   const etag = tagOf(file);
@@ -54,11 +58,16 @@ export async function sendFile(
     case 'whole': {
       // What HEAD tells of, GET has.
       if (ctx.method === 'HEAD') await files.requireBytes(file);
-      const address = ctx.method === 'GET' ? await files.addressOf(file, presentation) : null;
+      const isDirect = options.direct === true && isSmall(selection);
+      const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
       if (address === null) await sendSelected(ctx, files, file, selection);
       else redirect(ctx, address);
     }
   }
+}
+
+function isSmall(selection: Extract<Selection, { kind: 'range' | 'whole' }>): boolean {
+  return selection.kind === 'range' && selection.range.end - selection.range.start < MOST_DIRECT_BYTES;
 }
 
 /**

@@ -4,7 +4,15 @@
  */
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { ContentRecord, Declaration, FilePage, FileRecord, FileSort, UploadRecord } from '../catalog/catalog.ts';
+import type {
+  ContentRecord,
+  Declaration,
+  FilePage,
+  FileRecord,
+  FileSort,
+  OwnerTotal,
+  UploadRecord,
+} from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
 import type { ReceiveOptions } from './receive.ts';
 
@@ -131,6 +139,8 @@ export interface Files {
     search?: string;
     cursor?: string;
   }): Promise<FilePage>;
+  /** What the owner has altogether. */
+  totalOf(owner: string): Promise<OwnerTotal>;
   /** @throws `not_found`, as do all below. Of anyone with owner null. */
   get(id: string, owner: string | null): Promise<FileRecord>;
   /** One of the owner's files of this content. */

@@ -67,6 +67,7 @@ export function withDurableAnswers(
       ...files,
       check: (query) => waiting(() => files.check(query)),
       list: (query) => waiting(() => files.list(query)),
+      totalOf: (owner) => waiting(() => files.totalOf(owner)),
       get: (id, owner) => waiting(() => files.get(id, owner)),
       find: (name, owner, which) => waiting(() => files.find(name, owner, which)),
       findContent: (name) => waiting(() => files.findContent(name)),

@@ -165,6 +165,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   return {
     check: (query) => translated(() => checkShown(query)),
     list: (query) => translated(() => list(query)),
+    totalOf: (owner) => translated(() => catalog.totalOf(owner)),
     get: (id, owner) => translated(async () => told(await get(id, owner))),
     find: (name, owner, which) => translated(async () => told(await find(name, owner, which))),
     findContent: (name) => translated(() => findContent(name)),

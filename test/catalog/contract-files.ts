@@ -44,6 +44,27 @@ export function describeFiles(current: Current): void {
       expect(new Set(given.map((file) => file?.id)).size).toBe(1);
     });
 
+    it('are counted for each owner, with their sizes, as they come and go', async () => {
+      const { catalog, reopen } = current();
+      expect(await catalog.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
+      const first = await addPublished(catalog, newContent('c', { size: 30 }));
+      const second = await addPublished(catalog, newContent('d', { size: 12 }));
+      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
+      // The same name for the same content is the same file.
+      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
+      await catalog.addFile(first.content.id, newFile({ owner: 'bob' }));
+      await catalog.renameFile(second.id, 'ann', 'renamed', null);
+      expect(await catalog.totalOf('ann')).toEqual({ files: 3, bytes: 72 });
+      expect(await catalog.totalOf('bob')).toEqual({ files: 1, bytes: 30 });
+      await catalog.deleteFile(first.id, 'ann');
+      expect(await catalog.totalOf('ann')).toEqual({ files: 2, bytes: 42 });
+      await catalog.deleteFile(second.id, 'bob');
+      expect(await catalog.totalOf('ann')).toEqual({ files: 2, bytes: 42 });
+      const again = await reopen();
+      expect(await again.totalOf('bob')).toEqual({ files: 1, bytes: 30 });
+      expect(await again.totalOf('eve')).toEqual({ files: 0, bytes: 0 });
+    });
+
     it('are not given of content that is gone', async () => {
       const { catalog } = current();
       const { id, content } = await addPublished(catalog, newContent('c'));

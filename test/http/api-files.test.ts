@@ -14,6 +14,7 @@ interface Listed {
 interface Page {
   files: Listed[];
   nextCursor: string | null;
+  total: { files: number; bytes: number };
 }
 
 const COUNT = 250;
@@ -91,6 +92,12 @@ describe('GET /api/files', () => {
       (await list({ sort: 'name', order: 'asc', limit: '3' })).files.map((f) => f.name),
     );
     expect((await list({ limit: '1000' })).nextCursor).toBeNull();
+  });
+
+  test('count and total size are told with each page, of all files, whatever is searched for', async () => {
+    const bytes = Array.from({ length: COUNT }, (_, i) => i % 40).reduce((sum, size) => sum + size, 0);
+    expect((await list({})).total).toEqual({ files: COUNT, bytes });
+    expect((await list({ search: 'nothing like it', limit: '1' })).total).toEqual({ files: COUNT, bytes });
   });
 
   test('search finds parts of names in either case, signs as they are', async () => {

@@ -112,6 +112,17 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
         return answer.headers.location ?? '';
       }
 
+      test('a small range comes from the service where it is asked for directly, as no script may read the bucket', async () => {
+        const direct = `${file.url}?direct`;
+        const part = await send('GET', direct, { headers: { ...ALICE, Range: 'bytes=100-109' } });
+        expect(part).toMatchObject({ status: 206, headers: { 'content-range': `bytes 100-109/${SIZE}` } });
+        expect(newReads()).toHaveLength(1);
+        await addressOf(direct);
+        await addressOf(direct, { ...ALICE, Range: `bytes=0-${MIB}` });
+        await addressOf(file.url, { ...ALICE, Range: 'bytes=100-109' });
+        expect(newReads()).toHaveLength(0);
+      });
+
       test('are whole or a range, with name and type; the service itself answers the rest', async () => {
         const id = new URL(file.upload).pathname;
         const older = `${service.url}/file/download?filehash=${md5(bytes)}`;

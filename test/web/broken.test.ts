@@ -98,19 +98,19 @@ describeInBrowser('a broken line', () => {
     line.setSpeed(CRAWL);
     await reload(page);
     const row = upload(page, 'dropped.bin');
-    const goOn = row.getByRole('button', { name: /^Go on/ });
+    const goOn = row.getByRole('button', { name: /^Continue/ });
     const goesOn = row.locator('.status', { hasText: /^\d+\.\d MiB of 40/ });
     await goOn.or(goesOn).first().waitFor();
-    expect(await row.getByRole('button', { name: /^Choose the file again/ }).count()).toBe(0);
+    expect(await row.getByRole('button', { name: /^Choose the file/ }).count()).toBe(0);
   });
 
-  test('offline shows as waiting, and it goes on by itself when the line is back', async () => {
+  test('offline shows as waiting, and it continues by itself when the line is back', async () => {
     const { service, line, big, page } = await startSending('offline.bin', 30 * MIB, 0.3);
     line.setSpeed(CRAWL);
     await page.context().setOffline(true);
     line.cut();
     line.setSpeed(Infinity);
-    await untilStatus(page, 'offline.bin', /^Waiting for the connection; it goes on by itself/);
+    await untilStatus(page, 'offline.bin', /^Waiting for the connection; it continues by itself/);
     await page.context().setOffline(false);
     await untilStatus(page, 'offline.bin', /^Done, verified/);
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });

@@ -145,7 +145,7 @@ describeInBrowser('after a crash', () => {
     await untilStatus(page, '/hull.bin', /^Interrupted/);
     await screenshot(page, 'interrupted');
     const dialog = page.waitForEvent('filechooser');
-    await press(page, '/hull.bin', /^Choose the file again/);
+    await press(page, '/hull.bin', /^Choose the file/);
     await (await dialog).setFiles(big.path);
     await untilStatus(page, '/hull.bin', /^Done, verified/);
     expect(await upload(page, 'hull.bin').count()).toBe(1);

@@ -12,6 +12,7 @@ import {
   findings,
   openPage,
   screenshot,
+  showFinished,
   untilStatus,
   upload,
 } from './support.ts';
@@ -40,6 +41,7 @@ describeInBrowser('for everyone', () => {
       chosen('照片.zip', makeBytes(200_000, 960)),
       chosen('paused.mov', makeBytes(300_000, 961)),
     ]);
+    await showFinished(page);
     await upload(page, 'again.mp3').and(page.locator('[data-state=instant]')).waitFor();
     await upload(page, '照片.zip').and(page.locator('[data-state=sending]')).waitFor();
     await upload(page, 'paused.mov').getByRole('button').first().click();
@@ -123,6 +125,7 @@ describeInBrowser('for everyone', () => {
     await focusOn(/^Undo$/);
     await page.keyboard.press('Enter');
     await file(page, 'by keys.txt').waitFor();
+    await expect.poll(() => page.evaluate('document.activeElement.ariaLabel')).toBe('Delete: by keys.txt');
   });
 
   test('a screen reader is told of additions, ends and failures', async () => {

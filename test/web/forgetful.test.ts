@@ -63,7 +63,7 @@ describeInBrowser('site data blocked', () => {
     await untilStatus(page, 'waiting.bin', /^Waiting for the connection/);
     await service.restart();
     await untilStatus(page, 'waiting.bin', /^Done, verified/);
-    await press(page, 'waiting.bin', /^Remove/);
+    await press(page, 'waiting.bin', /^Hide/);
   });
 
   test('behind a token: asked for, kept until the page goes, and files are shown and saved without a cookie', async () => {

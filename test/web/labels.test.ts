@@ -53,7 +53,7 @@ describeInBrowser('labels', () => {
     const row = page.locator('#upload-list > li[data-state="done"]');
     await row.waitFor();
     const name = await row.locator('.name').textContent();
-    await row.getByRole('button', { name: /^Remove/ }).click();
+    await row.getByRole('button', { name: /^Hide/ }).click();
     await row.waitFor({ state: 'detached' });
     return name;
   }

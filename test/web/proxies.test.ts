@@ -32,7 +32,7 @@ describeInBrowser('proxies', () => {
     await untilStatus(
       page,
       'patient.bin',
-      /^The service, or something in front of it, has trouble; it goes on by itself/,
+      /^The service, or something in front of it, has trouble; it continues by itself/,
     );
     await untilStatus(page, 'patient.bin', /^Done, verified/);
     expect([...met].toSorted()).toEqual([
@@ -53,7 +53,7 @@ describeInBrowser('proxies', () => {
       route.fulfill({ status: 500, json: { error: { code: 'content_damaged', message: 'Its bytes are damaged.' } } }),
     );
     await choose(page, chosen('lost.bin', makeBytes(1_000, 730)));
-    await untilStatus(page, 'lost.bin', /^Something went wrong/);
+    await untilStatus(page, 'lost.bin', /^The stored file is damaged/);
   });
 
   test('a limit of a proxy gets a sentence that says what to do, and trying again is enough once it is lifted', async () => {
@@ -129,7 +129,7 @@ describeInBrowser('proxies', () => {
     const created = page.waitForResponse((answer) => answer.request().method() === 'POST' && answer.status() === 201);
     await choose(page, chosen('given up.bin', makeBytes(MIB, 737)));
     const address = (await (await created).headerValue('location')) ?? '';
-    await untilStatus(page, 'given up.bin', /goes on by itself/);
+    await untilStatus(page, 'given up.bin', /continues by itself/);
     await press(page, 'given up.bin', /^Cancel/);
     await expect.poll(async () => (await head(`${service.url}${new URL(address).pathname}`)).status).toBe(410);
     expect(await upload(page, 'given up.bin').count()).toBe(0);
@@ -144,7 +144,7 @@ describeInBrowser('proxies', () => {
     await untilStatus(
       page,
       'stranger.bin',
-      /^Refused: .*Behind a proxy set PUBLIC_URL, or TRUST_PROXY, or let the proxy pass Host/,
+      /^The service does not know this page by its address\..*PUBLIC_URL or TRUST_PROXY behind a proxy/,
     );
     await service.restart({ PUBLIC_URL: proxy.url, AUTH: 'off' });
     await press(page, 'stranger.bin', /^Try again/);

@@ -135,6 +135,11 @@ export function upload(page: Page, name: string): Locator {
   return page.locator('#upload-list > li', { has: page.locator('.name', { hasText: name }) });
 }
 
+/** Opens what the finished ones are folded into, once there is one. */
+export async function showFinished(page: Page): Promise<void> {
+  await page.locator('.fold.done button[aria-expanded=false]').click();
+}
+
 /** The row of a file of the catalog. */
 export function file(page: Page, name: string): Locator {
   return page.locator('#file-list > li', { has: page.locator('button.name', { hasText: name }) });

@@ -31,7 +31,11 @@ describeInBrowser('trouble', () => {
     const page = await openPage(service.url);
     const big = await makeFile('cargo.bin', 20 * MIB);
     await choose(page, big.path);
-    await untilStatus(page, 'cargo.bin', /^There is no room on the service; it goes on by itself as soon as there is/);
+    await untilStatus(
+      page,
+      'cargo.bin',
+      /^There is no room on the service; it continues by itself as soon as there is/,
+    );
     disk.remount('size=60M');
     await untilStatus(page, 'cargo.bin', /^Done, verified/);
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
@@ -46,7 +50,7 @@ describeInBrowser('trouble', () => {
     await untilStatus(
       page,
       'dredged.bin',
-      /^(?:The service is restarting|Waiting for the connection); it goes on by itself/,
+      /^(?:The service is (?:busy or )?restarting|Waiting for the connection).*it continues by itself/i,
     );
     await service.restart();
     await untilStatus(page, 'dredged.bin', /^Done, verified/);

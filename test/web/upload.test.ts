@@ -8,7 +8,18 @@ import { type RunningService, startService } from '../support/service.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { send } from '../support/tus.ts';
 import { json } from '../http/support.ts';
-import { choose, chosen, describeInBrowser, drop, file, openPage, press, untilStatus, upload } from './support.ts';
+import {
+  choose,
+  chosen,
+  describeInBrowser,
+  drop,
+  file,
+  openPage,
+  press,
+  showFinished,
+  untilStatus,
+  upload,
+} from './support.ts';
 
 const MIB = 1024 * 1024;
 
@@ -52,6 +63,7 @@ describeInBrowser('sending', () => {
     ]);
     await page.locator('#summary', { hasText: 'All 11 uploads are done' }).waitFor();
     expect(new Set(await names('many-'))).toHaveLength(11);
+    await showFinished(page);
     expect(await upload(page, 'many-empty.txt').locator('.status').textContent()).toContain('0 B');
   });
 
@@ -96,7 +108,7 @@ describeInBrowser('sending', () => {
     await file(page, 'wanted after all.bin').waitFor();
     await page.getByRole('button', { name: 'Delete: wanted after all.bin' }).click();
     await page.getByRole('button', { name: 'Undo' }).waitFor();
-    await press(page, 'wanted after all.bin', /^Remove/);
+    await press(page, 'wanted after all.bin', /^Hide/);
     await choose(page, chosen('wanted after all.bin', bytes));
     await untilStatus(page, 'wanted after all.bin', /^Instant/);
     await file(page, 'wanted after all.bin').waitFor();

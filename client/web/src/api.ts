@@ -20,6 +20,13 @@ export interface FileJson {
 export interface FilePage {
   files: FileJson[];
   nextCursor: string | null;
+  /** Of all files, whatever was searched for. */
+  total: FilesTotal;
+}
+
+export interface FilesTotal {
+  files: number;
+  bytes: number;
 }
 
 export type CheckJson =
@@ -113,8 +120,35 @@ export async function getFile(id: string): Promise<FileJson> {
   return json(await request(`api/files/${encodeURIComponent(id)}`));
 }
 
-export async function listFiles(query: Record<string, string>, signal: AbortSignal): Promise<FilePage> {
-  return json(await request(`api/files?${new URLSearchParams(query).toString()}`, { signal }));
+export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePage> {
+  return json(await request(`api/files?${new URLSearchParams(query).toString()}`, signal ? { signal } : {}));
+}
+
+/**
+ * The first bytes of a file: at most so many are read, whatever the service or something in front of it sends.
+ * From the service itself: a bucket may let no script read.
+ */
+export async function readBeginning(id: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const leave = new AbortController();
+  const signal = AbortSignal.any([leave.signal, AbortSignal.timeout(ANSWER_MS)]);
+  const headers = { Range: `bytes=0-${most - 1}` };
+  const { body } = await request(`api/files/${encodeURIComponent(id)}/content?direct`, { headers, signal });
+  const reader = body?.getReader();
+  const bytes = new Uint8Array(most);
+  let length = 0;
+  try {
+    while (reader && length < most) {
+      const { value } = await reader.read();
+      if (value === undefined) break;
+      bytes.set(value.subarray(0, most - length), length);
+      length = Math.min(most, length + value.length);
+    }
+  } catch {
+    throw new ApiError('offline', 0, 'the answer broke off');
+  } finally {
+    leave.abort();
+  }
+  return bytes.subarray(0, length);
 }
 
 export async function renameFile(id: string, name: string): Promise<FileJson> {

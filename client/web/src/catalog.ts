@@ -1,5 +1,6 @@
 /** The files as they are listed: pages of the catalog, kept up to date by what the service tells. */
-import { ApiError, type FileJson, type FilePage, listFiles } from './api.ts';
+import { ApiError, type FileJson, type FilePage, type FilesTotal, listFiles } from './api.ts';
+import { createTotal } from './total.ts';
 
 export interface ListOrder {
   sort: 'uploaded' | 'name' | 'size';
@@ -17,7 +18,13 @@ export interface CatalogEvents {
 export interface CatalogList {
   readonly files: readonly FileJson[];
   readonly state: 'loading' | 'ready' | 'lost' | 'locked';
+  /** Why the list is lost. */
+  readonly problem: ApiError | null;
   readonly order: Readonly<ListOrder>;
+  /** Of all files, without those that are taken off the list; null while it is not known. */
+  readonly total: FilesTotal | null;
+  /** Whether all that match are in `files`. */
+  readonly isWhole: boolean;
   setOrder(order: Partial<ListOrder>): void;
   /** From the start, with at least as many entries as there are. */
   reload(): Promise<void>;
@@ -26,6 +33,8 @@ export interface CatalogList {
   put(file: FileJson): void;
   /** Takes it off the list; puts it back with the returned function. */
   take(id: string): () => void;
+  /** The service has it no more. */
+  gone(id: string): void;
 }
 
 /** Soon there; those that follow come in larger portions. */
@@ -38,6 +47,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
   let files: FileJson[] = [];
   let cursor: string | null = null;
   let state: CatalogList['state'] = 'loading';
+  let problem: ApiError | null = null;
   let order: ListOrder = { sort: 'uploaded', order: 'desc', search: '' };
   let running: AbortController | null = null;
   let timer: number | undefined;
@@ -45,6 +55,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
   const hidden = new Set<string>();
   /** Told of while an answer is on its way, which may be older. */
   let told: FileJson[] = [];
+  const total = createTotal(() => events.onChange());
 
   /** Loads what follows on `from`, until so many more are there. */
   async function load(from: string | null, wanted: number): Promise<void> {
@@ -60,6 +71,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
         const page = await listPage(next, Math.min(MOST, wanted - loaded.length), current.signal);
         if (running !== current) return;
         loaded.push(...page.files);
+        total.set(page.total);
         next = page.nextCursor;
       } while (next !== null && loaded.length < wanted);
       const known = from === null ? [] : files;
@@ -72,6 +84,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
       if (running !== current) return;
       const locked = error instanceof ApiError && error.status === 401;
       state = locked ? 'locked' : 'lost';
+      problem = error instanceof ApiError ? error : null;
       if (!locked) timer = window.setTimeout(() => void load(from, wanted), RETRY_MS);
     }
     running = null;
@@ -125,6 +138,12 @@ export function createCatalog(events: CatalogEvents): CatalogList {
     events.onInserted(index);
   }
 
+  function take(id: string): FileJson | undefined {
+    hidden.add(id);
+    const index = files.findIndex((file) => file.id === id);
+    return index < 0 ? undefined : files.splice(index, 1)[0];
+  }
+
   return {
     get files() {
       return files;
@@ -132,8 +151,17 @@ export function createCatalog(events: CatalogEvents): CatalogList {
     get state() {
       return state;
     },
+    get problem() {
+      return problem;
+    },
     get order() {
       return order;
+    },
+    get total() {
+      return total.value;
+    },
+    get isWhole() {
+      return cursor === null;
     },
     setOrder: (changed) => {
       order = { ...order, ...changed };
@@ -145,17 +173,24 @@ export function createCatalog(events: CatalogEvents): CatalogList {
     },
     put: (file) => {
       if (running) told.push(file);
+      if (!files.some(({ id }) => id === file.id)) total.renew();
       if (state !== 'ready') return;
       place(file);
       events.onChange();
     },
+    gone: (id) => {
+      const taken = take(id);
+      if (taken) total.withhold(taken);
+      total.gone(id);
+      events.onChange();
+    },
     take: (id) => {
-      hidden.add(id);
-      const index = files.findIndex((file) => file.id === id);
-      const [taken] = index < 0 ? [] : files.splice(index, 1);
+      const taken = take(id);
+      if (taken) total.withhold(taken);
       if (taken) events.onChange();
       return () => {
         hidden.delete(id);
+        total.giveBack(id);
         if (!taken || files.some((file) => file.id === id)) return;
         insert(taken);
         events.onChange();

@@ -2,11 +2,13 @@
 import { deleteFile, type FileJson, renameFile } from './api.ts';
 import { createCatalog, type ListOrder } from './catalog.ts';
 import { byId, make, setText, shownName } from './dom.ts';
-import { formatSize, formatTime } from './format.ts';
+import { formatCount, formatSize, formatWhen } from './format.ts';
 import { onLanguage, type PlainText, texts } from './i18n.ts';
 import { isAcceptable } from './names.ts';
-import { notify } from './notices.ts';
+import { showName } from './long-name.ts';
+import { createUndoable, notify } from './notices.ts';
 import { download, openPreview, previewKind } from './preview.ts';
+import { sentenceOf, sentenceOfError } from './refusal.ts';
 import { createWindowed } from './windowed.ts';
 
 const ORDERS: { key: PlainText; sort: ListOrder['sort']; order: ListOrder['order'] }[] = [
@@ -18,6 +20,14 @@ const ORDERS: { key: PlainText; sort: ListOrder['sort']; order: ListOrder['order
   { key: 'smallest', sort: 'size', order: 'asc' },
 ];
 const SEARCH_AFTER_MS = 200;
+/** In the order in which their buttons stand. */
+const ACTIONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;
+/** The columns that can be sorted by, each with its orders as they stand in ORDERS: the first, and the other way round. */
+const COLUMNS = [
+  { id: 'by-name', label: 'name', orders: [2, 3] },
+  { id: 'by-size', label: 'size', orders: [4, 5] },
+  { id: 'by-time', label: 'uploaded', orders: [0, 1] },
+] as const;
 
 /** The list as the rest of the page sees it. */
 export interface FilesView {
@@ -27,14 +37,28 @@ export interface FilesView {
   /** This page has just sent it: it is wanted, also where it was just deleted here. */
   putOwn(file: FileJson): void;
   /** It was deleted. */
-  take(id: string): void;
+  gone(id: string): void;
 }
 
 export function startFilesView(): FilesView {
   /** The file that is being renamed. */
   let renaming: string | null = null;
-  /** Deletions that can still be called back, by the file's id. */
-  const callBack = new Map<string, () => void>();
+  /** What is off the list, and still at the service, by the file's id. */
+  const deleting = new Map<string, { file: FileJson; putBack: () => void }>();
+  const deletions = createUndoable<string>({
+    words: (ids) => texts().deleted(ids.map((id) => shownName(deleting.get(id)?.file.name ?? ''))),
+    label: () => texts().undo,
+    undo: (id) => {
+      const { putBack } = deleting.get(id) ?? {};
+      deleting.delete(id);
+      putBack?.();
+    },
+    focus: (id) => {
+      const file = catalog.files.find((one) => one.id === id);
+      if (file) rows.rowOf(file)?.querySelector<HTMLButtonElement>('.act.delete')?.focus({ preventScroll: true });
+    },
+    carryOut: (id) => void carryOut(id),
+  });
 
   const catalog = createCatalog({
     onChange: () => {
@@ -55,19 +79,18 @@ export function startFilesView(): FilesView {
 
   function makeRow({ id }: FileJson): HTMLLIElement {
     const open = make('button', { type: 'button', className: 'name' }, make('bdi', { dir: 'auto' }));
-    const md5 = make('button', { type: 'button', className: 'md5 plain' });
-    const buttons = ['download', 'copy', 'rename', 'delete'].map((action) =>
-      make('button', { type: 'button', className: `plain act ${action}` }),
+    const buttons = ACTIONS.map((action) =>
+      make('button', { type: 'button', className: `plain act ${action}` }, make('span')),
     );
     const actions: ((file: FileJson) => void)[] = [
       (file) => void openPreview(file),
-      (file) => void copy(file.md5),
       (file) => void download(file),
       (file) => void copy(file.url),
+      (file) => void copy(file.md5),
       beginRenaming,
       remove,
     ];
-    [open, md5, ...buttons].forEach((button, index) => {
+    [open, ...buttons].forEach((button, index) => {
       button.addEventListener('click', () => {
         const file = catalog.files.find((one) => one.id === id);
         if (file) actions[index]?.(file);
@@ -76,7 +99,9 @@ export function startFilesView(): FilesView {
     return make(
       'li',
       { className: 'file' },
-      make('div', { className: 'file-text' }, open, make('p', { className: 'facts' }, make('span'), md5)),
+      open,
+      make('span', { className: 'size' }),
+      make('time', { className: 'when' }),
       make('div', { className: 'row-buttons' }, ...buttons),
     );
   }
@@ -84,25 +109,34 @@ export function startFilesView(): FilesView {
   function updateRow(row: HTMLLIElement, file: FileJson): void {
     const t = texts();
     const name = shownName(file.name);
-    const [open, facts, md5] = [
+    const [open, bdi, size, when] = [
       row.querySelector<HTMLButtonElement>('button.name'),
-      row.querySelector('.facts span'),
-      row.querySelector<HTMLButtonElement>('.md5'),
+      row.querySelector<HTMLElement>('button.name bdi'),
+      row.querySelector<HTMLElement>('.size'),
+      row.querySelector<HTMLTimeElement>('time'),
     ];
-    if (!open || !facts || !md5) return;
-    if (open.firstElementChild) setText(open.firstElementChild, name);
-    open.title = name;
+    if (!open || !bdi || !size || !when) return;
+    showName(bdi, file.name);
     open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
-    setText(facts, `${formatSize(file.size)} · ${formatTime(file.uploadedAt)}`);
-    const short = file.md5.slice(0, 8);
-    setText(md5, short);
-    md5.title = t.copyMd5(file.md5);
-    md5.ariaLabel = t.copyMd5(short);
-    const labels = [t.download, t.copyAddress, t.rename, t.deleteFile];
+    setText(size, formatSize(file.size));
+    size.title = t.bytes(formatCount(file.size));
+    const { short, whole } = formatWhen(file.uploadedAt);
+    setText(when, short);
+    when.title = whole;
+    when.dateTime = file.uploadedAt;
+    const md5 = t.copyMd5(file.md5.slice(0, 8));
+    const labels = [
+      [t.download, t.ofFile(t.download, name)],
+      [t.address, t.ofFile(t.copyAddress, name)],
+      ['MD5', md5],
+      [t.rename, t.ofFile(t.rename, name)],
+      [t.deleteFile, t.ofFile(t.deleteFile, name)],
+    ];
     row.querySelectorAll<HTMLButtonElement>('.act').forEach((button, index) => {
-      const label = labels[index] ?? '';
-      button.title = label;
-      button.ariaLabel = t.ofFile(label, name);
+      const [label = '', spoken = ''] = labels[index] ?? [];
+      if (button.firstElementChild) setText(button.firstElementChild, label);
+      button.ariaLabel = spoken;
+      button.title = button.classList.contains('md5') ? t.copyMd5(file.md5) : spoken;
     });
     if (renaming !== file.id) row.querySelector('form')?.remove();
   }
@@ -149,8 +183,8 @@ export function startFilesView(): FilesView {
       try {
         catalog.put(await renameFile(file.id, name));
         end();
-      } catch {
-        setText(problem, t.renameFailed);
+      } catch (error) {
+        setText(problem, t.renameFailed(sentenceOfError(error)));
       }
       running = false;
     };
@@ -164,39 +198,73 @@ export function startFilesView(): FilesView {
     });
   }
 
-  /** Gone from the list at once, from the service when nobody has called it back. */
+  /** Gone from the list at once, from the service when nobody has undone it. */
   function remove(file: FileJson): void {
-    const t = texts();
     const row = rows.rowOf(file);
     const next = (row?.nextElementSibling ?? row?.previousElementSibling)?.querySelector<HTMLButtonElement>(
       'button.name',
     );
     next?.focus({ preventScroll: true });
-    const putBack = catalog.take(file.id);
-    const name = shownName(file.name);
-    const undo = (): void => {
-      callBack.delete(file.id);
-      putBack();
-    };
-    const act = notify(t.deleted(name), { label: t.undo, run: undo }, () => {
-      callBack.delete(file.id);
-      deleteFile(file.id).catch((error: unknown) => {
-        if ((error as { status?: number }).status === 404) return;
-        putBack();
-        notify(texts().deleteFailed(name));
-      });
-    });
-    callBack.set(file.id, act);
+    deleting.set(file.id, { file, putBack: catalog.take(file.id) });
+    deletions.add(file.id);
+  }
+
+  async function carryOut(id: string): Promise<void> {
+    const { file, putBack } = deleting.get(id) ?? {};
+    deleting.delete(id);
+    try {
+      await deleteFile(id);
+      catalog.gone(id);
+    } catch (error) {
+      if ((error as { status?: number }).status === 404) return catalog.gone(id);
+      putBack?.();
+      notify(texts().deleteFailed(shownName(file?.name ?? ''), sentenceOfError(error)));
+    }
   }
 
   function updateNote(): void {
     const t = texts();
     const note = byId('files-note');
     byId('catalog').hidden = false;
-    const words = { loading: t.loading, lost: t.listLost, locked: t.needsToken, ready: '' }[catalog.state];
+    const why = catalog.problem && catalog.problem.status > 0 ? `${sentenceOf(catalog.problem)} ` : '';
+    const words = { loading: t.loading, lost: why + t.listLost, locked: t.needsToken, ready: '' }[catalog.state];
     const none = catalog.files.length === 0 ? (catalog.order.search ? t.noMatch : t.empty) : '';
     setText(note, catalog.state === 'ready' ? none : words);
     note.hidden = note.textContent === '';
+    byId('list-head').hidden = catalog.files.length === 0;
+    setText(byId('files-total'), totalWords());
+  }
+
+  /** How many there are; of those that a search finds, how many are known of. */
+  function totalWords(): string {
+    const t = texts();
+    const { total, files, order } = catalog;
+    if (order.search)
+      return catalog.state === 'ready' ? t.found(formatCount(files.length) + (catalog.isWhole ? '' : '+')) : '';
+    if (total === null || total.files === 0) return '';
+    return t.total(formatCount(total.files), formatSize(total.bytes), total.files === 1);
+  }
+
+  function sortBy(index: number): void {
+    const chosen = ORDERS[index];
+    if (!chosen) return;
+    sort.selectedIndex = index;
+    updateColumns();
+    catalog.setOrder({ sort: chosen.sort, order: chosen.order });
+  }
+
+  /** The columns' heads say by which of them the list is sorted, and what a click does. */
+  function updateColumns(): void {
+    const t = texts();
+    for (const { id, label, orders } of COLUMNS) {
+      const button = byId<HTMLButtonElement>(id);
+      const current = orders.findIndex((index) => index === sort.selectedIndex);
+      const next = ORDERS[orders[current === 0 ? 1 : 0]]?.key ?? 'newest';
+      setText(button, t[label]);
+      button.dataset['sorted'] = current < 0 ? '' : (ORDERS[sort.selectedIndex]?.order ?? '');
+      button.ariaLabel = t.sortTo(t[label], t[next]);
+      button.title = t[next];
+    }
   }
 
   const search = byId<HTMLInputElement>('search');
@@ -206,10 +274,10 @@ export function startFilesView(): FilesView {
     timer = window.setTimeout(() => catalog.setOrder({ search: search.value.trim() }), SEARCH_AFTER_MS);
   });
   const sort = byId<HTMLSelectElement>('sort');
-  sort.addEventListener('change', () => {
-    const chosen = ORDERS[sort.selectedIndex];
-    if (chosen) catalog.setOrder({ sort: chosen.sort, order: chosen.order });
-  });
+  sort.addEventListener('change', () => sortBy(sort.selectedIndex));
+  for (const { id, orders } of COLUMNS) {
+    byId(id).addEventListener('click', () => sortBy(orders[sort.selectedIndex === orders[0] ? 1 : 0]));
+  }
   onLanguage(applyTexts);
   applyTexts();
 
@@ -221,6 +289,7 @@ export function startFilesView(): FilesView {
     const index = Math.max(0, sort.selectedIndex);
     sort.replaceChildren(...ORDERS.map(({ key }) => make('option', {}, t[key])));
     sort.selectedIndex = index;
+    updateColumns();
     updateNote();
     rows.refresh();
   }
@@ -230,10 +299,10 @@ export function startFilesView(): FilesView {
     reload: () => catalog.reload(),
     put: (file) => catalog.put(file),
     putOwn: (file) => {
-      callBack.get(file.id)?.();
+      deletions.takeBack(file.id);
       catalog.put(file);
     },
-    take: (id) => void catalog.take(id),
+    gone: (id) => catalog.gone(id),
   };
 }
 

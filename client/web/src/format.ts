@@ -39,10 +39,19 @@ export function formatDuration(seconds: number): string {
   return t.hours(Math.floor(seconds / 3_600), Math.ceil((seconds % 3_600) / 600) * 10);
 }
 
-export function formatTime(iso: string): string {
+/** Numbers of things: 12,345. */
+export function formatCount(count: number): string {
+  return formatter('count', (locale) => new Intl.NumberFormat(locale)).format(count);
+}
+
+/** When it was, to the minute: short for the list, and whole. */
+export function formatWhen(iso: string): { short: string; whole: string } {
   const time = new Date(iso);
-  const sameDay = time.toDateString() === new Date().toDateString();
   const clock = { hour: '2-digit', minute: '2-digit' } as const;
-  const options = sameDay ? clock : ({ year: 'numeric', month: 'short', day: 'numeric', ...clock } as const);
-  return formatter(`time ${sameDay}`, (locale) => new Intl.DateTimeFormat(locale, options)).format(time);
+  const day = { year: 'numeric', month: 'short', day: 'numeric' } as const;
+  const format = (key: string, options: Intl.DateTimeFormatOptions): string =>
+    formatter(key, (locale) => new Intl.DateTimeFormat(locale, options)).format(time);
+  const isToday = time.toDateString() === new Date().toDateString();
+  const whole = format('time', { ...day, ...clock });
+  return { short: isToday ? texts().today(format('clock', clock)) : format('day', day), whole };
 }

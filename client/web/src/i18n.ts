@@ -13,6 +13,9 @@ const LANGUAGES: Record<Language, { texts: Texts; tag: string; name: string }> =
 };
 const KEY = 'tidemark-language';
 
+/** Where nobody can drop anything, the page does not speak of it. */
+const touch = matchMedia('(max-width: 40rem), (pointer: coarse)');
+
 let current: Language = 'en';
 const listeners = new Set<() => void>();
 
@@ -40,10 +43,12 @@ export function startLanguage(button: HTMLButtonElement): void {
     button.textContent = other.name;
     button.lang = other.tag;
     for (const element of document.querySelectorAll<HTMLElement>('[data-t]')) {
-      element.textContent = texts()[element.dataset['t'] as PlainText];
+      const { t = '', tTouch = t } = element.dataset;
+      element.textContent = texts()[(touch.matches ? tTouch : t) as PlainText];
     }
     for (const listener of listeners) listener();
   };
+  touch.addEventListener('change', apply);
   button.addEventListener('click', () => {
     current = current === 'en' ? 'zh' : 'en';
     keep('localStorage', KEY, current);

@@ -47,6 +47,8 @@ export interface Item {
   failure: FailReason | null;
   /** The service's own words, in a refusal. */
   message: string;
+  /** Of the latest refusal; see docs/http-api.md. */
+  refusal: { code: string; status: number } | null;
   /** Bytes digested. */
   hashed: number;
   md5: string | null;
@@ -80,6 +82,7 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     stall: null,
     failure: null,
     message: '',
+    refusal: null,
     hashed: 0,
     md5: null,
     sha256: null,

@@ -45,7 +45,7 @@ function start(): void {
     () => limit,
   );
   const choosing = startChoosing(
-    (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(chosen)),
+    (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(view.takeBack(chosen))),
   );
 
   document.body.classList.add('ready');
@@ -59,7 +59,7 @@ function start(): void {
     },
     onPublished: (file) => files.put(file),
     onRenamed: (file) => files.put(file),
-    onDeleted: (id) => files.take(id),
+    onDeleted: (id) => files.gone(id),
   });
   onAccepted(() => {
     void files.reload();

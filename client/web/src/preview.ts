@@ -2,18 +2,22 @@
 import type { FileJson } from './api.ts';
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
-import { byId, make, setText, shownName } from './dom.ts';
+import { byId, make, shownName } from './dom.ts';
 import { texts } from './i18n.ts';
+import { showName } from './long-name.ts';
+import { sentenceOfError } from './refusal.ts';
+import { isText, showText } from './text-preview.ts';
 
-type Kind = 'image' | 'audio' | 'video' | 'pdf';
+type Kind = 'image' | 'audio' | 'video' | 'pdf' | 'text';
 
-/** What the page can show; SVG and the like are saved, as they can hold script. */
-export function previewKind({ type }: FileJson): Kind | null {
-  const essence = (type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+/** What the page can show. SVG and HTML, which can hold script, are shown as the text they are. */
+export function previewKind(file: FileJson): Kind | null {
+  const essence = (file.type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (essence === 'application/pdf') return 'pdf';
-  if (essence === 'image/svg+xml') return null;
   const family = essence.split('/')[0];
-  return family === 'image' || family === 'audio' || family === 'video' ? family : null;
+  const isSvg = essence === 'image/svg+xml';
+  if (!isSvg && (family === 'image' || family === 'audio' || family === 'video')) return family;
+  return isSvg || isText(file) ? 'text' : null;
 }
 
 /** Fetched by the browser itself, once it may. */
@@ -24,6 +28,11 @@ export async function download(file: FileJson): Promise<void> {
   link.remove();
 }
 
+/** In sight, and for the page itself to fetch where it is to be saved. */
+let notFetched: FileJson | null = null;
+/** Grows with each preview: an answer for one that was closed comes too late. */
+let turn = 0;
+
 export async function openPreview(file: FileJson): Promise<void> {
   const kind = previewKind(file);
   // The browser's own viewer shows no PDF that the page has fetched.
@@ -31,21 +40,45 @@ export async function openPreview(file: FileJson): Promise<void> {
     await download(file);
     return;
   }
-  const src = await addressOf(file, 'show');
-  const dialog = byId<HTMLDialogElement>('preview');
-  const body = byId('preview-body');
-  const name = shownName(file.name);
-  setText(byId('preview-title'), name);
+  const current = ++turn;
+  const isFetchedHere = mustFetchFiles();
+  // Of a text the beginning is enough.
+  const src = kind === 'text' && isFetchedHere ? '' : await addressOf(file, 'show');
+  if (current !== turn) return;
+  showName(byId('preview-title'), file.name);
   const link = byId<HTMLAnchorElement>('preview-download');
-  link.href = mustFetchFiles() ? src : `${ownUrl(file.url)}?download`;
+  link.href = isFetchedHere ? src : `${ownUrl(file.url)}?download`;
   link.download = file.name;
-  const shown = makeShown(kind, src, name);
-  shown.addEventListener('error', () => body.replaceChildren(make('p', { className: 'note' }, texts().previewFailed)));
-  body.replaceChildren(shown);
-  dialog.showModal();
+  notFetched = src === '' ? file : null;
+  const name = shownName(file.name);
+  if (kind === 'text') void showAsText(file, name, current);
+  else {
+    const shown = makeShown(kind, src, name);
+    shown.addEventListener('error', () => {
+      if (current !== turn) return;
+      // `.ts` is a film by its type, and mostly none.
+      if (isText(file)) void showAsText(file, name, current);
+      else say(texts().previewFailed);
+    });
+    byId('preview-body').replaceChildren(shown);
+  }
+  byId<HTMLDialogElement>('preview').showModal();
 }
 
-function makeShown(kind: Kind, src: string, name: string): HTMLElement {
+async function showAsText(file: FileJson, name: string, current: number): Promise<void> {
+  say(texts().loading);
+  const shown = await showText(file, name).catch((error: unknown) => sentenceOfError(error));
+  if (current !== turn) return;
+  if (shown === null) say(texts().previewFailed);
+  else if (typeof shown === 'string') say(shown);
+  else byId('preview-body').replaceChildren(shown);
+}
+
+function say(words: string): void {
+  byId('preview-body').replaceChildren(make('p', { className: 'note', role: 'status' }, words));
+}
+
+function makeShown(kind: Exclude<Kind, 'text'>, src: string, name: string): HTMLElement {
   switch (kind) {
     case 'image':
       return make('img', { src, alt: name });
@@ -60,10 +93,18 @@ function makeShown(kind: Kind, src: string, name: string): HTMLElement {
 
 export function startPreview(): void {
   const dialog = byId<HTMLDialogElement>('preview');
+  byId('preview-download').addEventListener('click', (event) => {
+    if (notFetched === null) return;
+    event.preventDefault();
+    void download(notFetched);
+  });
   byId('preview-close').addEventListener('click', () => dialog.close());
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
   // What plays, stops, and is fetched no further.
-  dialog.addEventListener('close', () => byId('preview-body').replaceChildren());
+  dialog.addEventListener('close', () => {
+    turn++;
+    byId('preview-body').replaceChildren();
+  });
 }

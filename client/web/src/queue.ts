@@ -3,7 +3,7 @@ import { endUpload, type FileJson } from './api.ts';
 import { onAccepted } from './access.ts';
 import { type Chosen, itemOf, waitingFor } from './chosen.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';
-import { type FailReason, isOver, type Item, type StallReason } from './item.ts';
+import { type FailReason, type Item, type StallReason } from './item.ts';
 import { freshFile, holdUpload, keepFile, keptFile, type KeptFile } from './journal.ts';
 import { withName } from './names.ts';
 import { openNotebook } from './notebook.ts';
@@ -29,6 +29,7 @@ export interface Queue {
    * @returns false when its file has to be chosen again.
    */
   goOn(item: Item): Promise<boolean>;
+  /** Takes what is done off the list. */
   clear(): void;
   /** Bytes that went over the line since the page was opened. */
   bytesMoved(): number;
@@ -289,7 +290,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
       return true;
     },
     clear: () => {
-      for (const item of items.filter(isOver)) remove(item);
+      for (const item of items.filter(({ result }) => result !== null)) remove(item);
     },
     bytesMoved: () => moved,
   };

@@ -172,6 +172,7 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
       return;
     }
     if (item.turn !== turn) return;
+    item.refusal = { code: known.code, status: known.status };
     const meaning = meaningOf(known, item.url !== null);
     if (meaning.stall === 'beginAgain') change(item, { url: null, adopted: null, sent: 0, fromStart: true });
     if (meaning.stall) queue.stall(item, meaning.stall, meaning.stall === 'full' ? FULL_MS : null);

@@ -1,4 +1,4 @@
-/** A list of rows of one height, of which only those in sight are in the document: 100,000 entries stay fluent. */
+/** A list of rows of one height, but for a few lower ones, of which only those in sight are in the document: 100,000 entries stay fluent. */
 
 export interface Windowed<T> {
   /** The entries have changed, or the rows' texts. */
@@ -17,6 +17,8 @@ export interface WindowedParts<T> {
   keyOf: (item: T) => string;
   make: (item: T) => HTMLLIElement;
   update: (row: HTMLLIElement, item: T) => void;
+  /** Which are lower; there are few of them. */
+  isLow?: (item: T) => boolean;
   /** The last entries are nearly in sight. */
   onNearEnd?: () => void;
 }
@@ -40,14 +42,27 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
   }
 
   /** Set in the style sheet, by the width of the screen. */
-  function rowHeight(): number {
-    return Number.parseFloat(getComputedStyle(list).getPropertyValue('--row'));
+  function rowHeight(property: '--row' | '--low-row' = '--row'): number {
+    return Number.parseFloat(getComputedStyle(list).getPropertyValue(property));
+  }
+
+  /** Where each row begins, and after the last one the end of the list. */
+  function createTops(items: readonly T[]): (index: number) => number {
+    const height = rowHeight();
+    const { isLow } = parts;
+    if (!isLow) return (index) => index * height;
+    const lows = items.flatMap((item, index) => (isLow(item) ? [index] : []));
+    const less = height - rowHeight('--low-row');
+    return (index) => index * height - lows.filter((low) => low < index).length * less;
   }
 
   function draw(): void {
     const items = parts.items();
     const height = rowHeight();
-    list.style.height = `${items.length * height}px`;
+    const topOf = createTops(items);
+    list.style.height = `${topOf(items.length)}px`;
+    // By how many rows of the usual height an entry may stand higher than its place.
+    const higher = Math.ceil((items.length * height - topOf(items.length)) / height);
     if (items.length === 0 || list.offsetParent === null) {
       for (const { row } of rows.values()) row.remove();
       rows.clear();
@@ -55,7 +70,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
     }
     const { top } = list.getBoundingClientRect();
     const first = Math.max(0, Math.floor(-top / height) - OVERSCAN);
-    const last = Math.min(items.length - 1, Math.ceil((window.innerHeight - top) / height) + OVERSCAN);
+    const last = Math.min(items.length - 1, Math.ceil((window.innerHeight - top) / height) + higher + OVERSCAN);
     const wanted = new Map<string, number>();
     for (let index = first; index <= last; index++) {
       const item = items[index];
@@ -64,12 +79,15 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
     const updateAll = isStale;
     isStale = false;
     const focused = document.activeElement;
-    for (const [key, { row }] of rows) {
+    /** Where the row with the focus stood, if it goes. */
+    let left: number | null = null;
+    for (const [key, { row, index: was }] of rows) {
       if (wanted.has(key)) continue;
       // What has the focus stays, or the keyboard would be lost in the page.
       const index = row.contains(focused) ? items.findIndex((item) => parts.keyOf(item) === key) : -1;
       if (index >= 0) wanted.set(key, index);
       else {
+        if (row.contains(focused)) left = was;
         row.remove();
         rows.delete(key);
       }
@@ -81,20 +99,35 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       const known = rows.get(key);
       const row: HTMLLIElement = known?.row ?? parts.make(item);
       rows.set(key, { row, index });
-      row.style.transform = `translateY(${index * height}px)`;
+      row.style.transform = `translateY(${topOf(index)}px)`;
       row.ariaPosInSet = String(index + 1);
       row.ariaSetSize = String(items.length);
       if (!known || updateAll) parts.update(row, item);
       const next: ChildNode | null = before ? before.nextSibling : list.firstChild;
-      // In the order of the entries, for the keyboard; a row that is moved would lose the focus.
+      // In the order of the entries, for the keyboard.
       if (row !== next) list.insertBefore(row, next);
       before = row;
     }
+    keepFocus(focused, left);
     if (last >= items.length - 1 - OVERSCAN * 4) parts.onNearEnd?.();
+  }
+
+  /** A row that was moved has lost the focus; the place of one that is gone passes it on. */
+  function keepFocus(focused: Element | null, left: number | null): void {
+    if (document.activeElement === focused) return;
+    if (left === null) {
+      if (focused instanceof HTMLElement && list.contains(focused)) focused.focus({ preventScroll: true });
+      return;
+    }
+    const index = Math.min(left, parts.items().length - 1);
+    const next = [...rows.values()].find((each) => each.index === index);
+    next?.row.querySelector<HTMLElement>('button:not([hidden])')?.focus({ preventScroll: true });
   }
 
   window.addEventListener('scroll', schedule, { passive: true });
   window.addEventListener('resize', schedule);
+  // What comes and goes above the list moves it.
+  new ResizeObserver(schedule).observe(document.body);
   return {
     refresh: () => {
       isStale = true;

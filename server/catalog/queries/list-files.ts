@@ -6,6 +6,7 @@ import { decodeCursor, encodeCursor } from '../cursor.ts';
 import type { Tables } from '../schema.ts';
 import { foldName, selectFiles, toFileRecord } from './file-rows.ts';
 import type { FileRow } from './file-rows.ts';
+import { prepare } from './prepare.ts';
 
 /** The column that each sort goes by; equal values are sorted by id. */
 const SORT_COLUMNS = {
@@ -14,9 +15,15 @@ const SORT_COLUMNS = {
   size: 'files.size',
 } as const satisfies Record<FileSort, string>;
 
-/** Prepares `listFiles`. */
-export function createListFiles(db: Kysely<Tables>): Pick<Catalog, 'listFiles'> {
+/** Prepares `listFiles` and `totalOf`. */
+export function createListFiles(db: Kysely<Tables>): Pick<Catalog, 'listFiles' | 'totalOf'> {
+  const selectTotal = prepare((by: { owner: string }) =>
+    db.selectFrom('owner_totals').select(['files', 'bytes']).where('owner', '=', by.owner),
+  );
+
   return {
+    totalOf: async (owner) => (await selectTotal.first(db, { owner })) ?? { files: 0, bytes: 0 },
+
     async listFiles({ owner, limit, sort, descending, search, cursor }) {
       const column = SORT_COLUMNS[sort];
       const direction = descending ? 'desc' : 'asc';

@@ -13,6 +13,7 @@ import { toCatalogError } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { createLogMarker, hasLog, type LogMarker } from './log-mark.ts';
 import { checkDatabase, openHere, settleLog } from './settle-log.ts';
+import { keepTotals } from './owner-totals.ts';
 import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
@@ -150,7 +151,7 @@ export function openDatabase(file: string): Database {
 }
 
 /**
- * Brings the schema up to date, and the database up to its log.
+ * Brings the schema up to date, and the database up to its log; counts files.
  *
  * @throws CatalogError `unavailable`; `full`, and then it can be called again.
  */
@@ -160,6 +161,7 @@ export function bringUpToDate(database: Database): void {
     // Whatever an earlier process left in the log goes into the database, synced. The log stays, and begins anew with
     // the next commit: a database that is in use is never without one.
     database.pragma('wal_checkpoint(PASSIVE)');
+    keepTotals(database);
   } catch (error) {
     throw toCatalogError(error, database.name);
   }

@@ -1,0 +1,38 @@
+/** 服务各错误代码的说明。 */
+import type { refusalsEn } from './refusals-en.ts';
+
+export const refusalsZh: typeof refusalsEn = {
+  invalid_request: '服务无法理解此页面的请求。请刷新页面后重试。',
+  invalid_field: '服务不接受此文件的某项信息，例如名称。',
+  invalid_metadata: '服务不接受此文件的名称或类型。',
+  incomplete_form: '文件没有完整到达，请重新发送。',
+  unauthorized: '需要有效的令牌。',
+  forbidden_operation: '服务不允许此操作。',
+  origin_not_allowed:
+    '服务不认识此页面的地址。管理员可以放行：经过代理时设置 PUBLIC_URL 或 TRUST_PROXY，否则设置 CORS_ORIGINS。',
+  not_found: '服务上已没有该内容。',
+  method_not_allowed: '服务或其前面的代理不放行此请求。',
+  request_timeout: '数据没有及时到达。',
+  offset_conflict: '服务已有的部分与预期不同。',
+  upload_expired: '未完成的上传已过期，请重新发送文件。',
+  upload_rejected: '上传未被接受，请重新发送文件。',
+  upload_terminated: '上传已在别处取消，请重新发送文件。',
+  unsupported_tus_version: '页面与服务的版本不一致，请刷新页面。',
+  precondition_failed: '服务上的文件在此期间已改变。',
+  too_large: '文件超过服务允许的大小。',
+  unsupported_media_type: '服务不接受这种形式的数据。',
+  range_not_satisfiable: '服务上的文件比预期短。',
+  unknown_host: '服务不通过此地址应答。管理员可以放行：设置 PUBLIC_URL，或启用令牌（AUTH_TOKENS）。',
+  upload_locked: '此文件正从别处上传。',
+  upload_taken_over: '此文件已改由别处上传。',
+  too_many_listeners: '打开此服务的页面过多，这里的列表不会自动更新。',
+  too_many_uploads: '未完成的上传过多，请先完成或取消一部分。',
+  digest_mismatch: '收到的内容与读取时不一致，未保存任何内容。',
+  internal: '服务出错了。',
+  content_damaged: '已存储的文件已损坏，重新发送同一文件即可修复。',
+  not_implemented: '服务不支持此操作。',
+  store_unavailable: '服务暂时无法访问其存储。',
+  too_many_connections: '服务正忙。',
+  shutting_down: '服务正在重启。',
+  store_full: '服务端空间已满。',
+};
