@@ -56,6 +56,8 @@ type Handler = Server['handlers'][keyof Server['handlers']];
 type LibraryRequest = Parameters<Handler['send']>[0];
 type Lock = Awaited<ReturnType<Handler['acquireLock']>>;
 
+const NOTHING_LOCKED: Lock = { lock: async () => undefined, unlock: async () => undefined };
+
 export interface TusLibrary {
   /** @param request - what the library reads of a web request: method, url, headers. */
   handle(request: LibraryRequest, exchange: Exchange): Promise<Response>;
@@ -117,6 +119,8 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const exchange = exchangeOf(request);
     exchanges.set(context, exchange);
     exchange.uploadId = id;
+    // Begun by this request, which brings nothing to write: the first PATCH takes the lease.
+    if (exchange.upload && !exchange.bringsBody) return NOTHING_LOCKED;
     const stop = new AbortController();
     // A POST that brings bytes has just made it.
     const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
