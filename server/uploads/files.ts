@@ -144,17 +144,9 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, (of) => asked.has(of));
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
-    const result = await check(query);
-    if (query.sha256 !== undefined) await noteAsked(query);
+    // None but these: another owner may have asked for the others.
+    const result = await check(query, ({ id }) => asked.note(query.owner, id));
     return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
-  }
-
-  /** The owner's contents that a check by SHA-256 has compared, whether or not it was theirs. */
-  async function noteAsked({ owner, md5 }: CheckQuery): Promise<void> {
-    if (parts.limits.instant === 'off') return;
-    for (const content of await catalog.findContents({ md5 })) {
-      if (await catalog.ownsContent(owner, content.id)) asked.note(owner, content.id);
-    }
   }
 
   async function list(query: FileQuery): Promise<FilePage> {
