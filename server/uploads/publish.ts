@@ -106,7 +106,7 @@ async function publishVerified(
       // Computed for this upload too, or known to this owner before.
       const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
       const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
-      if (!isToldAtOnce) parts.later.note(published, upload.owner);
+      if (!isToldAtOnce) parts.later.note(outcome.file);
       // As of this moment: the later digest may be there before the answer is written.
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
       if (outcome.file.id === file.id) parts.events.tell('published', shown);
