@@ -63,7 +63,10 @@ async function withDeclaredSha1(
   // Made final by an attempt that has compared it.
   if (!bytes) return computed;
   const sha1 = createHash('sha1');
-  for await (const chunk of bytes) sha1.update(chunk as Uint8Array);
+  for await (const chunk of bytes) {
+    parts.stopping.throwIfAborted();
+    sha1.update(chunk as Uint8Array);
+  }
   return { ...computed, sha1: sha1.digest('hex') };
 }
 

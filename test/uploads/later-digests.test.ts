@@ -1,12 +1,12 @@
 /** SHA-1 after publication, where it does not go as it should: too many at once, bytes that are away for a while. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { FileRecord } from '../../server/catalog/catalog.ts';
-import { createLaterDigests } from '../../server/uploads/later-digests.ts';
+import { createLaterDigests, NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { type House, openHouse } from './support.ts';
 
@@ -100,4 +100,36 @@ test('who asks does not wait for the rest after an older content', async () => {
   expect(await knownOf(house, mine)).toBe(sha1(mine));
   house.stop();
   await running;
+});
+
+test('a declared one is not computed to its end when the service stops', async () => {
+  const house = await openHouse({});
+  const { parts, uploads } = house;
+  const bytes = makeBytes(1_000_000, 18_030);
+  parts.later = { ...NOTHING_LATER, isOn: true };
+  let read = 0;
+  Object.assign(parts.store, {
+    readUpload: async () => {
+      async function* chunks(): AsyncIterable<Buffer> {
+        for (; read < bytes.length; read += 1_000) {
+          if (read === 100_000) house.stop();
+          yield bytes.subarray(read, read + 1_000);
+          await wait(0);
+        }
+      }
+      return Readable.from(chunks());
+    },
+  });
+  const id = randomUUID();
+  const labels = { md5: null, sha256: null, filename: 'a', filetype: null, metadata: '' };
+  await uploads.begin({ id, owner: 'anyone', declaration: { size: bytes.length, sha1: sha1(bytes), ...labels } });
+  const { signal } = new AbortController();
+  const upload = await uploads.peek(id);
+  const lease = await uploads.acquire(upload, { signal, onAsked: () => undefined });
+  const options = { lease, signal, maxBytes: bytes.length };
+  await expect(uploads.receive(upload, Readable.from([bytes]), options)).rejects.toThrow('aborted');
+  await lease.release();
+  expect(read).toBeLessThan(bytes.length / 2);
+  // The next start publishes it.
+  expect(await uploads.peek(id)).toMatchObject({ state: 'receiving', offset: bytes.length });
 });
