@@ -140,6 +140,7 @@ export async function startService(
       events: createFileEvents(config.digests, later),
       later,
       contentMutex: createKeyedMutex(),
+      unremoved: new Map(),
       stopping: stopping.signal,
     };
     const writers = createWriters(parts);

@@ -40,6 +40,8 @@ export interface Parts {
    * them: publication and removal of the same name must not cross.
    */
   contentMutex: KeyedMutex;
+  /** Contents that are gone from the catalog, and their bytes not yet from the store: the MD5, by key. A sweep tries again. */
+  unremoved: Map<string, string>;
   /** Aborted when the service begins to stop; the reason is what running requests answer. */
   stopping: AbortSignal;
 }

@@ -57,12 +57,12 @@ async function inTime<T>(
   timeoutMs: number,
   signal: AbortSignal | undefined,
 ): Promise<T> {
+  if (signal?.aborted) throw signal.reason;
   const controller = new AbortController();
   const onAbort = (): void => controller.abort(signal?.reason);
   const timer = setTimeout(() => {
     controller.abort(Object.assign(new Error(`no answer in ${Math.round(timeoutMs)} ms`), { code: 'ETIMEDOUT' }));
   }, timeoutMs);
-  if (signal?.aborted) throw signal.reason;
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     return await attempt(controller.signal);

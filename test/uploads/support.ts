@@ -68,6 +68,7 @@ export async function openHouse(
     },
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
+    unremoved: new Map(),
     events: createFileEvents(['md5'], NOTHING_LATER),
     later: NOTHING_LATER,
     stopping: stopping.signal,
