@@ -87,6 +87,13 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/doctor/a.ts', 'server/uploads/target.ts', 'entry of its own'],
   ['server/doctor/b.ts', 'server/service.ts', 'entry of its own'],
   ['server/doctor/bucket/c.ts', 'server/http/target.ts', 'entry of its own'],
+  ['stores/stores.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['stores/local/d.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/belonging.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/log.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/doctor/d.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/uploads/f.ts', 'stores/memory/target.ts', 'which stores there are'],
+  ['server/config/e.ts', 'stores/memory/target.ts', 'names of digests'],
   ['client/cli/a.ts', 'server/uploads/target.ts', 'HTTP only'],
   ['client/cli/e.ts', 'server/doctor/target.ts', 'HTTP only'],
   ['client/cli/b.ts', 'stores/target.ts', 'HTTP only'],
@@ -144,7 +151,10 @@ const ALLOWED: [from: string, to: string][] = [
   ['client/web/src/a.ts', 'server/wire/target.ts'],
   ['client/core/a.ts', 'server/wire/target.ts'],
   ['scripts/a.ts', 'server/service.ts'],
+  ['stores/memory/a.ts', 'stores/target.ts'],
+  ['stores/memory/b.ts', 'stores/memory/target.ts'],
   ['test/a.ts', 'stores/local/target.ts'],
+  ['test/b.ts', 'stores/memory/target.ts'],
 ];
 
 /** The files of these imports, each written as a person would write it, from the importing file. */
