@@ -3,7 +3,6 @@
  * fast. What has just been published comes first, older contents follow. See docs/decisions/0027-sha1-later.md.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { Parts } from './parts.ts';
@@ -45,8 +44,10 @@ export const NOTHING_LATER: LaterDigests = {
   run: async () => undefined,
 };
 
-export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping'>): LaterDigests {
-  const { catalog, store, log, stopping } = parts;
+export function createLaterDigests(
+  parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping' | 'surroundings'>,
+): LaterDigests {
+  const { catalog, store, log, stopping, surroundings } = parts;
   /** By content and owner. */
   const recent = new Map<string, { content: ContentRecord; owner: string }>();
   const waiters = new Set<{ owner: string; resolve: () => void }>();
@@ -75,7 +76,8 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
       const waiter = { owner, resolve };
       waiters.add(waiter);
       hurry.abort();
-      void wait(PATIENCE_MS, undefined, { signal: over.signal, ref: false })
+      void surroundings
+        .wait(PATIENCE_MS, { signal: over.signal, ref: false })
         .catch(() => undefined)
         .then(resolve)
         .finally(() => waiters.delete(waiter));
@@ -87,14 +89,14 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     /** The content looked at last; null when there is none left. */
     let after: number | null = 0;
     while (!stopping.aborted) {
-      const startedAt = performance.now();
+      const startedAt = surroundings.elapsedMs();
       try {
         if (!(await takeRecent()) && after !== null) after = await takeOlder(after);
       } catch (error) {
         if (!stopping.aborted) log.warn({ err: error }, 'the SHA-1 of contents could not be computed');
       }
       if (waiters.size > 0 && recent.size > 0) continue;
-      const tookMs = performance.now() - startedAt;
+      const tookMs = surroundings.elapsedMs() - startedAt;
       if (recent.size === 0 && after === null) {
         await rest(LOOK_AGAIN_MS, true);
         if (recent.size === 0) after = 0;
@@ -108,7 +110,7 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     hurry = new AbortController();
     const asked = linkSignals(stopping, hurry.signal);
     const signal = orForRecent ? linkSignals(asked.signal, wake.signal) : asked;
-    await wait(durationMs, undefined, { signal: signal.signal, ref: false }).catch(() => undefined);
+    await surroundings.wait(durationMs, { signal: signal.signal, ref: false }).catch(() => undefined);
     signal.unlink();
     asked.unlink();
   }
@@ -133,11 +135,11 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     const batch = await catalog.listWithoutSha1(after, BATCH);
     for (const content of batch) {
       if (stopping.aborted || recent.size > 0) return content.id - 1;
-      const startedAt = performance.now();
+      const startedAt = surroundings.elapsedMs();
       await complete(content).catch((error: unknown) => {
         if (!stopping.aborted) log.warn({ key: content.key, err: error }, 'a content has no SHA-1 yet');
       });
-      await rest(Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR), true);
+      await rest(Math.min(LONGEST_REST_MS, (surroundings.elapsedMs() - startedAt) * REST_FACTOR), true);
     }
     return batch.at(-1)?.id ?? null;
   }

@@ -138,6 +138,7 @@ const ALLOWED: [from: string, to: string][] = [
   ['server/uploads/d.ts', 'stores/digests/target.ts'],
   ['server/uploads/e.ts', 'server/config/target.ts'],
   ['server/config/a.ts', 'stores/digests/digests.ts'],
+  ['server/locks/a.ts', 'stores/surroundings.ts'],
   ['server/catalog/sqlite/a.ts', 'server/catalog/target.ts'],
   ['stores/stores.ts', 'stores/local/target.ts'],
   ['stores/local/a.ts', 'stores/digests/target.ts'],
@@ -242,4 +243,38 @@ test("cycles, default exports, a stray look at the environment, Koa's query and 
   ]) {
     expect(codes).toContain(rule);
   }
+});
+
+/** Rooms that get time, timers and chance handed in. */
+const ROOMS = ['server/uploads', 'server/locks', 'server/tus'];
+
+/** What they must not call by themselves. */
+const RAW: Record<string, string> = {
+  'set-timeout': 'export const a = (): unknown => setTimeout(() => undefined, 1);',
+  'set-interval': 'export const a = (): unknown => setInterval(() => undefined, 1);',
+  'set-immediate': 'export const a = (): unknown => setImmediate(() => undefined);',
+  performance: 'export const a = performance.now();',
+  'date-now': 'export const a = Date.now();',
+  'date-now-by-reference': 'export const a: () => number = Date.now;',
+  random: 'export const a = Math.random();',
+  hrtime: 'export const a = process.hrtime();',
+  'signal-timeout': 'export const a = AbortSignal.timeout(1);',
+  wait: "import { setTimeout } from 'node:timers/promises';\nexport const a = setTimeout;",
+  timers: "import { setTimeout } from 'node:timers';\nexport const a = setTimeout;",
+  hooks: "import { performance } from 'node:perf_hooks';\nexport const a = performance;",
+  uuid: "import { randomUUID } from 'node:crypto';\nexport const a = randomUUID;",
+  bytes: "import { createHash, randomBytes } from 'node:crypto';\nexport const a = [createHash, randomBytes];",
+};
+
+test.each(ROOMS)('time, timers and chance that were not handed in are found in %s', async (room) => {
+  const files = Object.entries(RAW).map(([name, text]) => [`${room}/${name}.ts`, `${text}\n`] as const);
+  const findings = await lint({
+    ...Object.fromEntries(files),
+    [`${room}/allowed.ts`]: "import { createHash } from 'node:crypto';\nexport const a = createHash;\n",
+    'server/http/elsewhere.ts': RAW['date-now'] ?? '',
+  });
+  const found = findings.filter((each) => `${each.message} ${each.help}`.includes('are handed in'));
+  expect([...new Set(found.map(({ filename }) => filename))].toSorted()).toEqual(
+    files.map(([path]) => path).toSorted(),
+  );
 });
