@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { readDescriptorLimit } from '../stores/descriptors.ts';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
-import { openStore, placeOf } from '../stores/stores.ts';
+import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
@@ -62,6 +62,8 @@ export interface Overrides {
   sweeps?: boolean;
   /** In tests: time, timers and chance. Connections keep the machine's, and so does the log. */
   surroundings?: Surroundings;
+  /** In tests: opens another store than the one that is configured. */
+  openOtherStore?: (settings: StoreSettings) => Promise<Store>;
 }
 
 /**
@@ -72,7 +74,7 @@ export interface Overrides {
 export async function startService(
   config: Config,
   log: Logger,
-  { adopt = false, sweeps = true, surroundings = SYSTEM }: Overrides = {},
+  { adopt = false, sweeps = true, surroundings = SYSTEM, openOtherStore }: Overrides = {},
 ): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];
@@ -88,7 +90,7 @@ export async function startService(
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
     const belonging = { file: config.database.file, adopt, log };
-    const place = placeOf(config.store, config.dataDir);
+    const place = openOtherStore ? null : placeOf(config.store, config.dataDir);
     if (place) await refuseForeignPlace(place, belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
@@ -102,7 +104,8 @@ export async function startService(
     const clock = await startClock(config, catalog, log, surroundings);
     // For the next start; a catalog that cannot take it has its reasons told elsewhere.
     opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
-    const store = await openStore(config.store, {
+    const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
+    const store = await (openOtherStore ?? openConfigured)({
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
       now: () => clock.earliest(),
