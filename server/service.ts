@@ -109,6 +109,7 @@ export async function startService(
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
       now: () => clock.earliest(),
+      surroundings,
     });
     opened.push(() => store.close());
     if (store.place) await bindPlace(catalog, store.place, belonging);

@@ -3,6 +3,7 @@
  * It is no choice of `STORE`, and no part of the service imports it.
  */
 import { type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import type { MemoryDisk, Mount } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { finalizeUpload, healContent } from './finalize.ts';
@@ -11,17 +12,18 @@ import { lastPieceOf, readPieces } from './pieces.ts';
 import { openStream } from './read.ts';
 import { recoverUpload } from './recover.ts';
 import { withFaults } from './with-faults.ts';
-import { appendPieces } from './write.ts';
+import { appendPieces, type Writing } from './write.ts';
 
 export interface MemoryStoreOptions {
   disk: MemoryDisk;
   /** See `StoreSettings`. */
-  now: () => number;
+  now?: (() => number) | undefined;
   faults?: Faults;
   /** `upload` unless told: the only one that several nodes may share. */
   keys?: KeyStyle;
   /** Commits when so many bytes have come since the last commit. */
   commitEveryBytes?: number;
+  surroundings?: Surroundings | undefined;
 }
 
 export interface MemoryStore extends Store {
@@ -34,17 +36,20 @@ const COMMIT_EVERY_BYTES = 1024 * 1024;
 /** Opens the store of one process on a disk that others may have open, too. */
 export function openMemoryStore({
   disk,
-  now,
+  surroundings = SYSTEM,
+  now = () => surroundings.wallMs(),
   faults = createFaults(),
   keys = 'upload',
   commitEveryBytes = COMMIT_EVERY_BYTES,
 }: MemoryStoreOptions): MemoryStore {
   const mount = disk.mount(faults);
-  const store = withFaults(plainStore(mount, now, keys, commitEveryBytes), faults);
+  const store = withFaults(plainStore({ mount, now, commitEveryBytes, surroundings }, keys), faults);
   return { ...store, die: () => mount.die() };
 }
 
-function plainStore(mount: Mount, now: () => number, keys: KeyStyle, commitEveryBytes: number): Store {
+function plainStore(writing: Writing, keys: KeyStyle): Store {
+  const { mount, now } = writing;
+
   function keyFor(upload: StoredUpload, { md5, variant }: { md5: string; variant: number }): string {
     if (keys === 'upload') return attemptKey(upload.id, lastPieceOf(upload));
     return variant > 0 ? `${md5}-${variant}` : md5;
@@ -64,7 +69,7 @@ function plainStore(mount: Mount, now: () => number, keys: KeyStyle, commitEvery
     createUpload: async () => {
       // Its first bytes make its first piece.
     },
-    writeUpload: (source, upload, options) => appendPieces(source, upload, options, { mount, now, commitEveryBytes }),
+    writeUpload: (source, upload, options) => appendPieces(source, upload, options, writing),
     recoverUpload: (upload, digests, signal) => recoverUpload(mount, upload, digests, signal),
     readUpload: async (upload) => {
       try {

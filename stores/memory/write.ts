@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
 import type { Mount } from './disk.ts';
 import { pieceName } from './names.ts';
 import { lastPieceOf, requireLastPiece } from './pieces.ts';
@@ -12,6 +13,7 @@ export interface Writing {
   now: () => number;
   /** Commits when so many bytes have come since the last commit. */
   commitEveryBytes: number;
+  surroundings: Surroundings;
 }
 
 /** Appends a source to an upload's pieces; see `Store.writeUpload`. */
@@ -37,9 +39,9 @@ async function append(
   source: Readable,
   upload: StoredUpload,
   options: WriteOptions,
-  { mount, now, commitEveryBytes }: Writing,
+  { mount, now, commitEveryBytes, surroundings }: Writing,
 ): Promise<Written> {
-  const intake = openIntake(source, options);
+  const intake = openIntake(source, options, surroundings);
   const onDeath = (): void => intake.stop(mount.died.reason);
   mount.died.addEventListener('abort', onDeath);
   const inTurn = createTurns();

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import { SYSTEM } from '../surroundings.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
 import type { Keys } from './keys.ts';
@@ -55,7 +56,7 @@ async function append(
   { objects, keys, buffers, durable }: Place,
   options: WriteOptions,
 ): Promise<WrittenToBucket> {
-  const intake = openIntake(source, options);
+  const intake = openIntake(source, options, SYSTEM);
   const finalKey = keys.final(upload.id);
   let state: UploadState = decodeState(upload.storeState) ?? {
     sizes: choosePartSizes(upload.size),

@@ -14,7 +14,7 @@ import { describeStoreContract } from './contract.ts';
 for (const keys of ['upload', 'digest'] as const) {
   describeStoreContract(`memory (keys by ${keys})`, async () => {
     const disk = createMemoryDisk();
-    const open = (): Store => openMemoryStore({ disk, now: Date.now, keys });
+    const open = (): Store => openMemoryStore({ disk, keys });
     return { store: open(), reopen: async () => open(), dispose: async () => undefined };
   });
 }
@@ -35,7 +35,7 @@ interface Node {
 
 function openNode(disk: MemoryDisk, upload: StoredUpload = newUpload()): Node {
   const faults = createFaults();
-  return { store: openMemoryStore({ disk, now: Date.now, faults, commitEveryBytes: 2 * PIECE }), faults, upload };
+  return { store: openMemoryStore({ disk, faults, commitEveryBytes: 2 * PIECE }), faults, upload };
 }
 
 function newUpload(): StoredUpload {

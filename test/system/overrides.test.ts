@@ -43,7 +43,7 @@ test('over a store in memory, an answer that was lost while the file was made fi
   const faults = createFaults();
   const disk = createMemoryDisk();
   const url = await start({
-    openOtherStore: async ({ now = Date.now }) => openMemoryStore({ disk, now, faults }),
+    openOtherStore: async ({ now, surroundings }) => openMemoryStore({ disk, now, surroundings, faults }),
   });
   const order = faults.order({ call: 'finalize', at: 'after', error: 'unavailable' });
   const failed = await create(url, bytes);

@@ -59,6 +59,7 @@ export async function openHouse(
       dataDir: folder,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
       now: () => clock.earliest(),
+      surroundings,
     }));
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();

@@ -17,7 +17,7 @@ const DECLARATION = { size: bytes.length, md5: md5(bytes), sha1: null, sha256: n
 async function openVirtual(seed: number) {
   const surroundings = createVirtualSurroundings(seed);
   const faults = createFaults();
-  const store = openMemoryStore({ disk: createMemoryDisk(), now: surroundings.wallMs, faults });
+  const store = openMemoryStore({ disk: createMemoryDisk(), surroundings, faults });
   const house = await openHouse({}, { uploadTtlMs: HOUR_MS, lockTimeoutMs: HOUR_MS }, { surroundings, store });
   return { house, surroundings, faults };
 }
