@@ -46,10 +46,10 @@ export async function openStore(
     case 'local':
       return openLocalStore({ folder: folderIn(dataDir), durable: () => ledger.durable(), now, surroundings });
     case 's3':
-      return (await import('./s3/store.ts')).openS3Store(choice, ledger, now);
+      return (await import('./s3/store.ts')).openS3Store(choice, ledger, { now, surroundings });
     case 'ceph':
-      return (await import('./ceph/store.ts')).openCephStore(choice, ledger, now);
+      return (await import('./ceph/store.ts')).openCephStore(choice, ledger, { now, surroundings });
     case 'oss':
-      return (await import('./oss/store.ts')).openOssStore(choice, ledger, now);
+      return (await import('./oss/store.ts')).openOssStore(choice, ledger, { now, surroundings });
   }
 }

@@ -1,10 +1,8 @@
 /** The way of bytes into a bucket: parts in memory, sent a few at once, committed in order. */
-import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
-import { SYSTEM } from '../surroundings.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
 import type { Keys } from './keys.ts';
@@ -56,7 +54,7 @@ async function append(
   { objects, keys, buffers, durable }: Place,
   options: WriteOptions,
 ): Promise<WrittenToBucket> {
-  const intake = openIntake(source, options, SYSTEM);
+  const intake = openIntake(source, options, objects.surroundings);
   const finalKey = keys.final(upload.id);
   let state: UploadState = decodeState(upload.storeState) ?? {
     sizes: choosePartSizes(upload.size),
@@ -231,7 +229,7 @@ async function append(
     const end = start + bytes.length;
     tailOnItsWay = inOrder(async () => {
       if (end <= committed) return;
-      const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
+      const key = keys.tail(upload.id, start, objects.surroundings.randomHex(6));
       const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
       await noted;
       await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });

@@ -246,7 +246,7 @@ test("cycles, default exports, a stray look at the environment, Koa's query and 
 });
 
 /** Rooms that get time, timers and chance handed in. */
-const ROOMS = ['server/uploads', 'server/locks', 'server/tus'];
+const ROOMS = ['server/uploads', 'server/locks', 'server/tus', 'stores', 'stores/local'];
 
 /** What they must not call by themselves. */
 const RAW: Record<string, string> = {
@@ -272,6 +272,7 @@ test.each(ROOMS)('time, timers and chance that were not handed in are found in %
     ...Object.fromEntries(files),
     [`${room}/allowed.ts`]: "import { createHash } from 'node:crypto';\nexport const a = createHash;\n",
     'server/http/elsewhere.ts': RAW['date-now'] ?? '',
+    'stores/surroundings.ts': Object.values(RAW)[0] ?? '',
   });
   const found = findings.filter((each) => `${each.message} ${each.help}`.includes('are handed in'));
   expect([...new Set(found.map(({ filename }) => filename))].toSorted()).toEqual(

@@ -71,6 +71,8 @@ export function createVirtualSurroundings(seed = 1): VirtualSurroundings {
 
   async function advance(byMs: number): Promise<void> {
     const untilMs = elapsedMs + byMs;
+    // What was begun before sets its timers by the time of now.
+    await turn();
     for (;;) {
       const due = [...timers].filter(({ dueMs }) => dueMs <= untilMs).toSorted((a, b) => a.dueMs - b.dueMs)[0];
       elapsedMs = due ? Math.max(elapsedMs, due.dueMs) : untilMs;
