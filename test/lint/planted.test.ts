@@ -48,6 +48,7 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/catalog/f.ts', 'stores/target.ts', 'lowest layer'],
   ['server/catalog/g.ts', 'server/log.ts', 'by their errors'],
   ['server/catalog/h.ts', 'server/service.ts', 'one way'],
+  ['server/catalog/queries/a.ts', 'server/uploads/target.ts', 'lowest layer'],
   ['server/catalog/sqlite/a.ts', 'server/uploads/target.ts', 'lowest layer'],
   ['server/catalog/sqlite/b.ts', 'server/main.ts', 'one way'],
   ['server/locks/a.ts', 'server/catalog/target.ts', 'lowest layer'],
@@ -246,7 +247,15 @@ test("cycles, default exports, a stray look at the environment, Koa's query and 
 });
 
 /** Rooms that get time, timers and chance handed in. */
-const ROOMS = ['server/uploads', 'server/locks', 'server/tus', 'stores', 'stores/local'];
+const ROOMS = [
+  'server/uploads',
+  'server/locks',
+  'server/tus',
+  'server/catalog',
+  'server/catalog/queries',
+  'stores',
+  'stores/local',
+];
 
 /** What they must not call by themselves. */
 const RAW: Record<string, string> = {
