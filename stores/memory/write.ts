@@ -34,26 +34,27 @@ export async function appendPieces(
   }
 }
 
-async function append(
+/** The end of an upload's pieces. */
+interface Tail {
+  readonly offset: number;
+  readonly isCommitted: boolean;
+  /** Adds a piece, and commits where that is due. */
+  add(bytes: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+}
+
+function openTail(
   lane: DigestLane,
-  source: Readable,
   upload: StoredUpload,
-  options: WriteOptions,
-  { mount, now, commitEveryBytes, surroundings }: Writing,
-): Promise<Written> {
-  const intake = openIntake(source, options, surroundings);
-  const onDeath = (): void => intake.stop(mount.died.reason);
-  mount.died.addEventListener('abort', onDeath);
-  const inTurn = createTurns();
+  commitRow: WriteOptions['commit'],
+  { mount, now, commitEveryBytes }: Writing,
+): Tail {
   let offset = upload.offset;
   let committed = upload.offset;
   let last = lastPieceOf(upload);
   let unsynced: string[] = [];
-  let failure: { error: unknown } | undefined;
-  let isEnding = false;
 
-  async function add(batch: Uint8Array[]): Promise<void> {
-    const bytes = Buffer.concat(batch);
+  async function add(bytes: Uint8Array): Promise<void> {
     const name = pieceName(upload.id, mount.nextNumber());
     const piece = { chunks: [bytes], size: bytes.length, start: offset, after: last, writtenAtMs: now() };
     await mount.write(name, piece);
@@ -67,10 +68,36 @@ async function append(
   async function commit(): Promise<void> {
     if (unsynced.length > 0) await mount.sync(unsynced);
     const snapshot = await lane.snapshot();
-    await options.commit({ offset, snapshot, bootId: mount.bootId, storeState: last });
+    await commitRow({ offset, snapshot, bootId: mount.bootId, storeState: last });
     unsynced = [];
     committed = offset;
   }
+
+  return {
+    get offset() {
+      return offset;
+    },
+    get isCommitted() {
+      return offset === committed;
+    },
+    add,
+    commit,
+  };
+}
+
+async function append(
+  lane: DigestLane,
+  source: Readable,
+  upload: StoredUpload,
+  options: WriteOptions,
+  writing: Writing,
+): Promise<Written> {
+  const { died } = writing.mount;
+  const intake = openIntake(source, options, writing.surroundings);
+  const tail = openTail(lane, upload, options.commit, writing);
+  const inTurn = createTurns();
+  let failure: { error: unknown } | undefined;
+  let isEnding = false;
 
   function fail(error: unknown): void {
     failure ??= { error };
@@ -83,7 +110,7 @@ async function append(
     return inTurn(async () => {
       if (isEnding) return 'ending';
       try {
-        if (offset > committed) await commit();
+        if (!tail.isCommitted) await tail.commit();
         return 'committed';
       } catch (error) {
         fail(error);
@@ -91,31 +118,33 @@ async function append(
       }
     });
   }
-  options.onReading?.(flush);
 
   async function finish(): Promise<Written> {
     isEnding = true;
     if (failure) throw failure.error;
-    if (offset > committed || upload.snapshot === null) await commit();
+    if (!tail.isCommitted || upload.snapshot === null) await tail.commit();
     const end = intake.ended;
     if (end.kind === 'overflow') {
       throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
     }
-    const digests = offset === upload.size ? await lane.digests() : null;
-    return { offset, digests, interrupted: end.kind === 'end' ? undefined : end.cause };
+    const digests = tail.offset === upload.size ? await lane.digests() : null;
+    return { offset: tail.offset, digests, interrupted: end.kind === 'end' ? undefined : end.cause };
   }
 
+  const onDeath = (): void => intake.stop(died.reason);
+  died.addEventListener('abort', onDeath);
+  options.onReading?.(flush);
   try {
     for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
-      const taken = batch;
-      await inTurn(() => add(taken));
+      const bytes = Buffer.concat(batch);
+      await inTurn(() => tail.add(bytes));
     }
     return await inTurn(finish);
   } catch (error) {
     fail(error);
     throw error;
   } finally {
-    mount.died.removeEventListener('abort', onDeath);
+    died.removeEventListener('abort', onDeath);
   }
 }
 
