@@ -1,5 +1,4 @@
 /** The pre-check: is this content here already, or on its way? */
-import { randomUUID } from 'node:crypto';
 import type { ContentRecord, FileRecord, ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
@@ -90,7 +89,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       const found = await catalog.findFileOfContent(content.id, query.owner, 'latest');
       return found ? { record: found, isNew: false } : null;
     }
-    const id = randomUUID();
+    const id = parts.surroundings.newId();
     const record = await catalog.addFile(content.id, {
       id,
       owner: query.owner,

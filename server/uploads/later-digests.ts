@@ -3,7 +3,6 @@
  * fast. What has just been published comes first, older contents follow. See docs/decisions/0027-sha1-later.md.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { Parts } from './parts.ts';
@@ -47,10 +46,10 @@ export const NOTHING_LATER: LaterDigests = {
 };
 
 export function createLaterDigests(
-  parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping'>,
+  parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping' | 'surroundings'>,
   { mostRecent = MOST_RECENT, lookAgainMs = LOOK_AGAIN_MS } = {},
 ): LaterDigests {
-  const { catalog, store, log, stopping } = parts;
+  const { catalog, store, log, stopping, surroundings } = parts;
   /** By content and owner. */
   const recent = new Map<string, { content: ContentRecord; owner: string }>();
   /**
@@ -89,7 +88,8 @@ export function createLaterDigests(
       const waiter = { owner, resolve };
       waiters.add(waiter);
       hurry.abort();
-      void wait(PATIENCE_MS, undefined, { signal: over.signal, ref: false })
+      void surroundings
+        .wait(PATIENCE_MS, { signal: over.signal, ref: false })
         .catch(() => undefined)
         .then(resolve)
         .finally(() => waiters.delete(waiter));
@@ -102,13 +102,13 @@ export function createLaterDigests(
     let after: number | null = 0;
     let lookAgainAt = Infinity;
     while (!stopping.aborted) {
-      const startedAt = performance.now();
+      const startedAt = surroundings.elapsedMs();
       let leastRestMs = 0;
       try {
         if (!(await takeRecent()) && after !== null) {
           after = await takeOlder(after);
           if (after === null) {
-            lookAgainAt = performance.now() + lookAgainMs;
+            lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
             for (const owner of lookedFor) crowdedOut.delete(owner);
           }
         }
@@ -117,13 +117,13 @@ export function createLaterDigests(
         leastRestMs = LONGEST_REST_MS;
       }
       if (waiters.size > 0 && recent.size > 0) continue;
-      if (after === null && (crowdedOut.size > 0 || performance.now() >= lookAgainAt)) {
+      if (after === null && (crowdedOut.size > 0 || surroundings.elapsedMs() >= lookAgainAt)) {
         after = 0;
         lookedFor = new Set(crowdedOut.keys());
       }
       const isIdle = after === null && recent.size === 0;
-      const restMs = Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR);
-      await rest(isIdle ? lookAgainAt - performance.now() : Math.max(leastRestMs, restMs), recent.size === 0);
+      const restMs = Math.min(LONGEST_REST_MS, (surroundings.elapsedMs() - startedAt) * REST_FACTOR);
+      await rest(isIdle ? lookAgainAt - surroundings.elapsedMs() : Math.max(leastRestMs, restMs), recent.size === 0);
     }
   }
 
@@ -133,7 +133,7 @@ export function createLaterDigests(
     hurry = new AbortController();
     const asked = linkSignals(stopping, hurry.signal);
     const signal = orForRecent ? linkSignals(asked.signal, wake.signal) : asked;
-    await wait(durationMs, undefined, { signal: signal.signal, ref: false }).catch(() => undefined);
+    await surroundings.wait(durationMs, { signal: signal.signal, ref: false }).catch(() => undefined);
     signal.unlink();
     asked.unlink();
   }

@@ -1,5 +1,5 @@
 /** Publication: the one step that turns a complete, verified upload into content plus a file. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
@@ -81,7 +81,7 @@ async function publishVerified(
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
   const file: Publication['file'] = {
-    id: randomUUID(),
+    id: parts.surroundings.newId(),
     owner: upload.owner,
     name,
     type: upload.filetype ?? typeOfName(name),

@@ -1,5 +1,4 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
-import { setTimeout as wait } from 'node:timers/promises';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
@@ -58,7 +57,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       await attempt(undefined, 'expiry', sweepExpired);
       await attempt(undefined, 'removal of deleted contents', sweepUnremoved);
       await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
-      await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
+      await parts.surroundings.wait(SWEEP_EVERY_MS, { signal: parts.stopping, ref: false }).catch(() => undefined);
     }
   }
 

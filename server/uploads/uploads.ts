@@ -1,5 +1,4 @@
 /** The life of an upload: begin, receive, verify, publish, end. */
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
@@ -183,7 +182,7 @@ export function createUploads(
     source: Readable,
     signal: AbortSignal,
   ): Promise<Published> {
-    const id = randomUUID();
+    const id = parts.surroundings.newId();
     const upload = await begin({ id, ...request });
     const stop = new AbortController();
     const lease = await writers.acquire(upload, {

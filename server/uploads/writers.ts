@@ -80,7 +80,7 @@ export interface Arrival {
 
 export function createWriters(parts: Parts): Writers {
   const held = new Map<string, Held>();
-  const catching = createCatchUp(parts.log, parts.limits.lockTimeoutMs, (id) => held.get(id));
+  const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => held.get(id));
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const settled = new Set<string>();

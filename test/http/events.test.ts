@@ -7,6 +7,7 @@ import { eventsRoute } from '../../server/http/events.ts';
 import type { RequestState } from '../../server/http/state.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { send } from '../support/tus.ts';
 import { bearer, putFile, raw } from './support.ts';
@@ -202,7 +203,7 @@ describe('GET /api/events', () => {
   });
 
   test('what is published while the streams end is told to nobody, and harms nobody', async () => {
-    const events = createFileEvents(['md5'], NOTHING_LATER);
+    const events = createFileEvents(['md5'], NOTHING_LATER, SYSTEM);
     const stopping = new AbortController();
     const app = new Koa<RequestState>();
     app.use(async (ctx, next) => {

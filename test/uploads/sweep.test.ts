@@ -128,7 +128,7 @@ describeOverStores((store) => {
       bootId: null,
     };
     const clock = createClock({ source, believeAfterMs: Infinity });
-    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, clock);
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { clock });
     const [waiting, begun] = [await house.begin(bytes), await house.begin(bytes)];
     const writing = await write(house, begun);
     writing.source.end(bytes.subarray(0, 100));
