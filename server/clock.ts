@@ -4,8 +4,7 @@
  * and does not jump. What is given a life is given it from the later of the two, and it ends when the earlier
  * one has come to its end. See docs/decisions/0024-time-has-to-pass.md.
  */
-import { uptime } from 'node:os';
-import { readBootId } from '../stores/boot-id.ts';
+import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
 
 export interface Clock {
   /** The wall clock: for what people read. Milliseconds since the epoch, as are all of them. */
@@ -21,15 +20,7 @@ export interface Clock {
 }
 
 /** Where a clock has its time from. */
-export interface ClockSource {
-  wallMs(): number;
-  /** Since whenever; never goes back. */
-  elapsedMs(): number;
-  /** The same for all processes, until the machine starts anew. */
-  uptimeMs(): number;
-  /** Which start of the machine this is; null where that is not known. */
-  bootId: string | null;
-}
+export type ClockSource = Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
 
 export type ClockNews =
   /** While the service ran: so far ahead, or back (below 0). */
@@ -59,17 +50,8 @@ interface Kept {
 /** Leap seconds and a time server's small steps are less. */
 const JUMP_MS = 5_000;
 
-function systemSource(): ClockSource {
-  return {
-    wallMs: () => Date.now(),
-    elapsedMs: () => performance.now(),
-    uptimeMs: () => uptime() * 1000,
-    bootId: readBootId(),
-  };
-}
-
 /** A clock that goes on from where it was kept, and that believes the wall clock where nothing was. */
-export function createClock({ source = systemSource(), kept, believeAfterMs, tell }: ClockOptions): Clock {
+export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: ClockOptions): Clock {
   const before = readKept(kept);
   /** What the steady clock is ahead of the time elapsed. */
   let offsetMs = (before && steadyAfter(before, source)) ?? source.wallMs();

@@ -39,6 +39,8 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   /** Writes what can be written now. @returns whether anything was. */
   function drain(): boolean {
     let moved = false;
+    // A line longer than all that may wait was dropped though none waited.
+    if (waiting.length === 0) tellDropped();
     while (waiting.length > 0) {
       let taken = 0;
       let bytes = 0;

@@ -3,13 +3,13 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { readDescriptorLimit } from '../stores/descriptors.ts';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
-import { openStore, placeOf } from '../stores/stores.ts';
+import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
+import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
 import { openSqliteCatalog } from './catalog/sqlite/open.ts';
@@ -60,6 +60,10 @@ export interface Overrides {
   adopt?: boolean;
   /** False, in tests: nothing is swept, so that a request can come first. */
   sweeps?: boolean;
+  /** In tests: time, timers and chance. Connections keep the machine's, and so does the log. */
+  surroundings?: Surroundings;
+  /** In tests: opens another store than the one that is configured. */
+  openOtherStore?: (settings: StoreSettings) => Promise<Store>;
 }
 
 /**
@@ -70,7 +74,7 @@ export interface Overrides {
 export async function startService(
   config: Config,
   log: Logger,
-  { adopt = false, sweeps = true }: Overrides = {},
+  { adopt = false, sweeps = true, surroundings = SYSTEM, openOtherStore }: Overrides = {},
 ): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];
@@ -86,7 +90,7 @@ export async function startService(
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
     const belonging = { file: config.database.file, adopt, log };
-    const place = placeOf(config.store, config.dataDir);
+    const place = openOtherStore ? null : placeOf(config.store, config.dataDir);
     if (place) await refuseForeignPlace(place, belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
@@ -97,13 +101,15 @@ export async function startService(
       tell: (found) => log.warn(found),
     });
     opened.push(() => catalog.close());
-    const clock = await startClock(config, catalog, log);
+    const clock = await startClock(config, catalog, log, surroundings);
     // For the next start; a catalog that cannot take it has its reasons told elsewhere.
     opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
-    const store = await openStore(config.store, {
+    const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
+    const store = await (openOtherStore ?? openConfigured)({
       dataDir: config.dataDir,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
       now: () => clock.earliest(),
+      surroundings,
     });
     opened.push(() => store.close());
     if (store.place) await bindPlace(catalog, store.place, belonging);
@@ -112,20 +118,21 @@ export async function startService(
     // SHA-1 would halve the speed of a stream: it comes later.
     const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());
-    const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id) });
+    const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id), surroundings });
     opened.push(() => locker.close());
 
     const stopping = new AbortController();
     // Every running transfer listens to it.
     setMaxListeners(0, stopping.signal);
     const later = config.digests.includes('sha1')
-      ? createLaterDigests({ catalog, store, log, stopping: stopping.signal })
+      ? createLaterDigests({ catalog, store, log, surroundings, stopping: stopping.signal })
       : NOTHING_LATER;
     const parts: Parts = {
       catalog,
       store,
       locker,
       clock,
+      surroundings,
       digests,
       log,
       limits: {
@@ -137,9 +144,10 @@ export async function startService(
         digests: config.digests,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
-      events: createFileEvents(config.digests, later),
+      events: createFileEvents(config.digests, later, surroundings),
       later,
       contentMutex: createKeyedMutex(),
+      unremoved: new Map(),
       stopping: stopping.signal,
     };
     const fileActions = createFileActions(parts);
@@ -166,6 +174,7 @@ export async function startService(
         capabilities: store.capabilities,
         maxFileSizeBytes: config.maxFileSizeBytes,
         clock,
+        newId: () => surroundings.newId(),
       }),
       tusVersion: TUS_VERSION,
       ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
@@ -183,7 +192,7 @@ export async function startService(
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
     const sweeping = sweeps ? Promise.all([sweeper.run(), later.run()]) : undefined;
     // It ends with the store's calls at the latest, which end when the store is closed.
-    opened.push(() => Promise.race([sweeping, wait(SWEEP_GRACE_MS, undefined, { ref: false })]));
+    opened.push(() => Promise.race([sweeping, surroundings.wait(SWEEP_GRACE_MS, { ref: false })]));
 
     return {
       localUrl,

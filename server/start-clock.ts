@@ -2,13 +2,14 @@
 import type { Logger } from 'pino';
 import { UNKNOWN_MS } from '../stores/store.ts';
 import type { Catalog } from './catalog/catalog.ts';
-import { type Clock, type ClockNews, createClock } from './clock.ts';
+import { type Clock, type ClockNews, type ClockSource, createClock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { REMEMBER_ENDED_MS } from './uploads/sweep.ts';
 
 /** @throws CatalogError when the catalog cannot be read. */
-export async function startClock(config: Config, catalog: Catalog, log: Logger): Promise<Clock> {
+export async function startClock(config: Config, catalog: Catalog, log: Logger, source: ClockSource): Promise<Clock> {
   const clock = createClock({
+    source,
     kept: await catalog.getMeta('clock'),
     believeAfterMs: Math.max(config.uploadTtlMs, REMEMBER_ENDED_MS, UNKNOWN_MS),
     tell: (news) => tellOfClock(news, log),

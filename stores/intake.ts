@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import type { WriteOptions } from './store.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
 const WAITING_BYTES = 4 * 1024 * 1024;
@@ -66,6 +66,7 @@ function highWaterBytes(): number {
 export function openIntake(
   source: Readable,
   { signal, maxBytes, onArrival }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival'>,
+  surroundings: Pick<Surroundings, 'elapsedMs' | 'turn'>,
 ): Intake {
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
@@ -160,10 +161,10 @@ export function openIntake(
 
   async function catchUp(): Promise<CaughtUp> {
     const most = totalBytes + KERNEL_BYTES;
-    const until = performance.now() + MOST_CATCH_UP_MS;
+    const until = surroundings.elapsedMs() + MOST_CATCH_UP_MS;
     for (let quiet = 0; quiet < QUIET_TURNS;) {
       if (ended) return 'ended';
-      if (totalBytes > most || performance.now() > until) return 'flowing';
+      if (totalBytes > most || surroundings.elapsedMs() > until) return 'flowing';
       if (queue.length > 0) {
         quiet = 0;
         await new Promise<void>((resolve) => emptied.push(resolve));
@@ -171,7 +172,7 @@ export function openIntake(
       }
       const before = totalBytes;
       const isRead = !source.isPaused() && source.readableLength === 0;
-      await turn();
+      await surroundings.turn();
       quiet = isRead && totalBytes === before ? quiet + 1 : 0;
     }
     return 'quiet';

@@ -7,6 +7,7 @@ import { OSS_PRESET } from './oss/preset.ts';
 import { S3_PRESET } from './s3/preset.ts';
 import type { Preset, S3Settings } from './s3/settings.ts';
 import type { Ledger, Place, Store } from './store.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Which store, by its name in `STORE`, and what it is opened with. */
 export type StoreChoice = { kind: 'local' } | ({ kind: BucketKind } & S3Settings);
@@ -21,6 +22,8 @@ export interface StoreSettings {
   ledger: Ledger;
   /** What time it is, for what is removed once it is old: never ahead of the truth. */
   now?: () => number;
+  /** The machine's unless told. */
+  surroundings?: Surroundings;
 }
 
 const folderIn = (dataDir: string): string => join(dataDir, 'files');
@@ -35,15 +38,18 @@ export function placeOf(choice: StoreChoice, dataDir: string): Pick<Place, 'name
  *
  * @throws StoreError `unavailable` when the store cannot be used.
  */
-export async function openStore(choice: StoreChoice, { dataDir, ledger, now }: StoreSettings): Promise<Store> {
+export async function openStore(
+  choice: StoreChoice,
+  { dataDir, ledger, now, surroundings }: StoreSettings,
+): Promise<Store> {
   switch (choice.kind) {
     case 'local':
-      return openLocalStore({ folder: folderIn(dataDir), durable: () => ledger.durable(), now });
+      return openLocalStore({ folder: folderIn(dataDir), durable: () => ledger.durable(), now, surroundings });
     case 's3':
-      return (await import('./s3/store.ts')).openS3Store(choice, ledger, now);
+      return (await import('./s3/store.ts')).openS3Store(choice, ledger, { now, surroundings });
     case 'ceph':
-      return (await import('./ceph/store.ts')).openCephStore(choice, ledger, now);
+      return (await import('./ceph/store.ts')).openCephStore(choice, ledger, { now, surroundings });
     case 'oss':
-      return (await import('./oss/store.ts')).openOssStore(choice, ledger, now);
+      return (await import('./oss/store.ts')).openOssStore(choice, ledger, { now, surroundings });
   }
 }

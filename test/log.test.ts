@@ -50,6 +50,20 @@ test('what is logged stays as it was, and errors keep their causes', () => {
   expect(JSON.stringify(line?.['err'])).toMatch(/outer.*inner/);
 });
 
+test('a line longer than what may wait is dropped and told of, and the lines after it come out', async () => {
+  const code = `
+    const { createLog } = await import(${JSON.stringify(LOG_MODULE)});
+    const logger = createLog('info');
+    logger.info({ long: 'x'.repeat(1100000) }, 'too long');
+    logger.info('after it');`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code]);
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { msg: string; dropped?: number });
+  expect(lines.map(({ msg, dropped }) => dropped ?? msg)).toEqual([1, 'after it']);
+});
+
 test.each(['process.exit(3)', "throw new Error('boom')"])(
   'every line is out when the process ends by %s',
   async (end) => {

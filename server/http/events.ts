@@ -35,6 +35,8 @@ export function eventsRoute(parts: { events: FileEvents; stopping: AbortSignal }
 
     const end = (): void => void res.end();
     const send = (text: string): void => {
+      // The service stops, and what was sent before is still on its way.
+      if (res.writableEnded) return;
       res.write(text);
       if (res.writableLength > UNREAD_BYTES) res.destroy();
     };

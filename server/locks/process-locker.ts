@@ -1,4 +1,5 @@
 /** The locker for one process: a line of requests per upload, in memory. */
+import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
 import { LockError } from './locker.ts';
 import type { AcquireOptions, Lease, Locker } from './locker.ts';
 
@@ -24,8 +25,10 @@ interface Line {
  */
 export function createProcessLocker({
   nextEpoch,
+  surroundings = SYSTEM,
 }: {
   nextEpoch: (uploadId: string) => Promise<number | undefined>;
+  surroundings?: Surroundings;
 }): Locker {
   // Holds an entry for exactly those uploads that have a holder.
   const lines = new Map<string, Line>();
@@ -56,12 +59,12 @@ export function createProcessLocker({
 
   function waitInLine(id: string, line: Line, place: Place, options: AcquireOptions): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => place.settle(new LockError('timeout', id)), options.timeoutMs);
+      const timer = surroundings.setTimeout(() => place.settle(new LockError('timeout', id)), options.timeoutMs);
       const abort = () => place.settle(new LockError('aborted', id));
       options.signal.addEventListener('abort', abort, { once: true });
 
       place.settle = (refusal) => {
-        clearTimeout(timer);
+        surroundings.clearTimeout(timer);
         options.signal.removeEventListener('abort', abort);
         line.waiting.delete(place);
         if (refusal) reject(refusal);

@@ -1,5 +1,4 @@
 /** The tus endpoint: POST, HEAD, PATCH, DELETE and OPTIONS below /uploads. */
-import { randomUUID } from 'node:crypto';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
 import type { Clock } from '../clock.ts';
@@ -29,6 +28,7 @@ export interface TusEndpointOptions {
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   clock: Pick<Clock, 'steady'>;
+  newId: () => string;
 }
 
 /** Request headers the library reads; no others reach it. */
@@ -40,12 +40,13 @@ export function createTusEndpoint({
   capabilities,
   maxFileSizeBytes,
   clock,
+  newId,
 }: TusEndpointOptions): Middleware<TusState> {
   const library = createTusLibrary({
     uploads,
     capabilities,
     maxFileSizeBytes,
-    newId: randomUUID,
+    newId,
     begin: (id, exchange, size) => {
       const length = Number(exchange.headers['content-length'] ?? 0);
       refuseTooLong(length, size ?? maxFileSizeBytes);

@@ -2,9 +2,9 @@
  * Catching up: an offset that is told is where the next request is to go on. So whoever writes commits first all that
  * has come by then, though its sender may have gone without a word; it goes on writing all the same.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Flush } from '../../stores/store.ts';
+import type { Surroundings, Timer } from '../../stores/surroundings.ts';
 
 /**
  * Turns of the event loop in which no connection came, after which all requests that had come before are known: each
@@ -32,7 +32,11 @@ export interface CatchUp {
  *   wait for its lease no longer either.
  * @param writerOf - who writes to an upload now.
  */
-export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string) => Holder | undefined): CatchUp {
+export function createCatchUp(
+  { log, surroundings }: { log: Logger; surroundings: Surroundings },
+  mostMs: number,
+  writerOf: (id: string) => Holder | undefined,
+): CatchUp {
   /** Requests that have come and neither write yet nor have ended, by upload. */
   const coming = new Map<string, Set<Promise<void>>>();
   /** Connections so far. */
@@ -54,7 +58,7 @@ export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string
     const most = connections + MOST_QUEUED;
     for (let quiet = 0; quiet < TURNS;) {
       const before = connections;
-      await turn();
+      await surroundings.turn();
       quiet = connections === before || connections > most ? quiet + 1 : 0;
     }
   }
@@ -63,10 +67,10 @@ export function createCatchUp(log: Logger, mostMs: number, writerOf: (id: string
     await untilKnown();
     const before = [...(coming.get(id) ?? [])];
     if (before.length === 0 && !writerOf(id)?.flush) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), mostMs)));
+    let timer: Timer | undefined;
+    const late = new Promise<'late'>((resolve) => (timer = surroundings.setTimeout(() => resolve('late'), mostMs)));
     const outcome = await Promise.race([late, committed(id, before)]);
-    clearTimeout(timer);
+    surroundings.clearTimeout(timer);
     if (outcome === 'late') log.info({ uploadId: id }, 'bytes that have come could not be committed in time');
   }
 

@@ -1,5 +1,4 @@
 /** The pre-check: is this content here already, or on its way? */
-import { randomUUID } from 'node:crypto';
 import type { ContentRecord, FileRecord, ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
@@ -11,16 +10,17 @@ import type { Writers } from './writers.ts';
 /** How recent the last byte must be for an upload to count as being on its way. */
 const LATELY_MS = 30_000;
 
-export type Check = (query: CheckQuery) => Promise<CheckResult>;
+/** @param onCompared - told of each content whose SHA-256 was compared with the one that is asked for. */
+export type Check = (query: CheckQuery, onCompared: (content: ContentRecord) => void) => Promise<CheckResult>;
 
 export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): Check {
   const { catalog, limits } = parts;
   /** SHA-256 computations under way, by content: two clients asking cost one reading. */
   const computing = new Map<number, Promise<string | undefined>>();
 
-  async function check(query: CheckQuery): Promise<CheckResult> {
+  async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<CheckResult> {
     if (query.filename !== undefined) checkName(query.filename, 'filename');
-    const content = await findContent(query);
+    const content = await findContent(query, onCompared);
     // What is told as here is not sent, and its sender may have no other copy.
     if (content && (await hasBytes(parts, content))) {
       const file = await fileFor(content, query);
@@ -36,7 +36,10 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
   }
 
   /** The content the asking owner may learn of, if it is the one that was meant. */
-  async function findContent(query: CheckQuery): Promise<ContentRecord | undefined> {
+  async function findContent(
+    query: CheckQuery,
+    onCompared: (content: ContentRecord) => void,
+  ): Promise<ContentRecord | undefined> {
     if (limits.instant === 'off') return undefined;
     const sameMd5 = (await catalog.findContents({ md5: query.md5 })).filter(
       (content) => query.size === undefined || content.size === query.size,
@@ -50,7 +53,9 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       return sameMd5.length === 1 ? visible[0] : undefined;
     }
     for (const content of visible) {
-      if ((content.sha256 ?? (await sha256Of(content))) === query.sha256) return content;
+      const sha256 = content.sha256 ?? (await sha256Of(content));
+      if (sha256 !== undefined) onCompared(content);
+      if (sha256 === query.sha256) return content;
     }
     return undefined;
   }
@@ -84,7 +89,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       const found = await catalog.findFileOfContent(content.id, query.owner, 'latest');
       return found ? { record: found, isNew: false } : null;
     }
-    const id = randomUUID();
+    const id = parts.surroundings.newId();
     const record = await catalog.addFile(content.id, {
       id,
       owner: query.owner,

@@ -1,6 +1,6 @@
 /** What happens to files, told to whoever listens: an owner's page shows the uploads of others as they end. */
-import { randomUUID } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
+import type { Surroundings } from '../../stores/surroundings.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { LaterDigests } from './later-digests.ts';
 import { withConfiguredDigests } from './shown.ts';
@@ -52,8 +52,9 @@ interface OfOwner {
 export function createFileEvents(
   digests: readonly DigestAlgorithm[],
   { isPending }: Pick<LaterDigests, 'isPending'>,
+  { newId }: Pick<Surroundings, 'newId'>,
 ): FileEvents {
-  const run = randomUUID().slice(0, 8);
+  const run = newId().slice(0, 8);
   const owners = new Map<string, OfOwner>();
 
   function of(owner: string): OfOwner {

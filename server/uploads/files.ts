@@ -28,7 +28,7 @@ export function createFileActions(parts: Parts): FileActions {
       // First the row for good, then the bytes: the other way round a power cut leaves a file without them.
       await catalog.durable();
       parts.events.tell('deleted', deleted.file);
-      if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
+      if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey, file.content.md5);
       return deleted.file;
     });
   }
@@ -36,12 +36,23 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** Removes the bytes of a content that is gone from the catalog; what fails here, the next start takes up. */
-export async function removeBytes(parts: Parts, key: string): Promise<void> {
+/** More than these wait for the next start. */
+const MOST_UNREMOVED = 10_000;
+
+/**
+ * Removes the bytes of a content that is gone from the catalog; what fails here, a sweep takes up, and the next start.
+ *
+ * @param md5 - of the content; undefined at a start, before anything is published.
+ */
+export async function removeBytes(parts: Parts, key: string, md5?: string): Promise<void> {
+  const { unremoved } = parts;
   try {
     await parts.store.removeContent(key);
     await parts.catalog.removalDone(key);
+    unremoved.delete(key);
   } catch (error) {
+    unremoved.delete(key);
+    if (md5 !== undefined && unremoved.size < MOST_UNREMOVED) unremoved.set(key, md5);
     parts.log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
   }
 }
@@ -144,17 +155,9 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, (of) => asked.has(of));
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
-    const result = await check(query);
-    if (query.sha256 !== undefined) await noteAsked(query);
+    // None but these: another owner may have asked for the others.
+    const result = await check(query, ({ id }) => asked.note(query.owner, id));
     return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
-  }
-
-  /** The owner's contents that a check by SHA-256 has compared, whether or not it was theirs. */
-  async function noteAsked({ owner, md5 }: CheckQuery): Promise<void> {
-    if (parts.limits.instant === 'off') return;
-    for (const content of await catalog.findContents({ md5 })) {
-      if (await catalog.ownsContent(owner, content.id)) asked.note(owner, content.id);
-    }
   }
 
   async function list(query: FileQuery): Promise<FilePage> {

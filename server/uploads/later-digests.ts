@@ -3,7 +3,6 @@
  * fast. What has just been published comes first, older contents follow. See docs/decisions/0027-sha1-later.md.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { Parts } from './parts.ts';
@@ -11,25 +10,26 @@ import { linkSignals } from './signals.ts';
 
 /** More than these are found in the catalog when their turn comes. */
 const MOST_RECENT = 10_000;
-const BATCH = 50;
 /** Of the time, what this takes: a tenth. Uploads and downloads go first. */
 const REST_FACTOR = 9;
 const LONGEST_REST_MS = 10_000;
-/** For contents that could not be read. */
+/** After the last look at older contents, for those that could not be read. */
 const LOOK_AGAIN_MS = 3_600_000;
 /** How long somebody who asks by a SHA-1 waits for those of what they have just sent. */
 const PATIENCE_MS = 3_000;
+
+type NotedFile = Pick<FileRecord, 'content' | 'owner' | 'uploadedAt'>;
 
 export interface LaterDigests {
   /** Whether it computes any. */
   readonly isOn: boolean;
   /**
-   * A content has been published for an owner. Where others have it already its SHA-1 may be known: it is
+   * A file has been published. Where others have its content already the SHA-1 may be known: it is
    * computed all the same, and not told meanwhile, so that it takes as long as that of what nobody has.
    */
-  note(content: ContentRecord, owner: string): void;
+  note(file: NotedFile): void;
   /** Whether a file's owner is not to be told its SHA-1 yet. */
-  readonly isPending: (file: Pick<FileRecord, 'content' | 'owner'>) => boolean;
+  readonly isPending: (file: NotedFile) => boolean;
   /** Resolves once what this owner published lately has its digests, or after a while. */
   caughtUp(owner: string): Promise<void>;
   /** Until the service stops. */
@@ -45,22 +45,35 @@ export const NOTHING_LATER: LaterDigests = {
   run: async () => undefined,
 };
 
-export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping'>): LaterDigests {
-  const { catalog, store, log, stopping } = parts;
+export function createLaterDigests(
+  parts: Pick<Parts, 'catalog' | 'store' | 'log' | 'stopping' | 'surroundings'>,
+  { mostRecent = MOST_RECENT, lookAgainMs = LOOK_AGAIN_MS } = {},
+): LaterDigests {
+  const { catalog, store, log, stopping, surroundings } = parts;
   /** By content and owner. */
   const recent = new Map<string, { content: ContentRecord; owner: string }>();
+  /**
+   * Owners for whose files there was no room among the recent ones, and when the first of these was uploaded.
+   * None that came since is told until a look at older contents, which finds those without SHA-1, has come to its end.
+   */
+  const crowdedOut = new Map<string, number>();
+  /** Those of them for whom the look that is under way was begun. */
+  let lookedFor = new Set<string>();
   const waiters = new Set<{ owner: string; resolve: () => void }>();
   let wake = new AbortController();
   let hurry = new AbortController();
 
-  function note(content: ContentRecord, owner: string): void {
-    if (recent.size >= MOST_RECENT) return;
-    recent.set(keyOf(content, owner), { content, owner });
+  function note({ content, owner, uploadedAt }: NotedFile): void {
+    if (recent.size < mostRecent) recent.set(keyOf(content, owner), { content, owner });
+    else {
+      crowdedOut.set(owner, Math.min(uploadedAt, crowdedOut.get(owner) ?? Infinity));
+      lookedFor.delete(owner);
+    }
     wake.abort();
   }
 
-  function isPending({ content, owner }: Pick<FileRecord, 'content' | 'owner'>): boolean {
-    return recent.has(keyOf(content, owner));
+  function isPending({ content, owner, uploadedAt }: NotedFile): boolean {
+    return recent.has(keyOf(content, owner)) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity);
   }
 
   function isDue(owner: string): boolean {
@@ -75,7 +88,8 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
       const waiter = { owner, resolve };
       waiters.add(waiter);
       hurry.abort();
-      void wait(PATIENCE_MS, undefined, { signal: over.signal, ref: false })
+      void surroundings
+        .wait(PATIENCE_MS, { signal: over.signal, ref: false })
         .catch(() => undefined)
         .then(resolve)
         .finally(() => waiters.delete(waiter));
@@ -86,19 +100,30 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
   async function run(): Promise<void> {
     /** The content looked at last; null when there is none left. */
     let after: number | null = 0;
+    let lookAgainAt = Infinity;
     while (!stopping.aborted) {
-      const startedAt = performance.now();
+      const startedAt = surroundings.elapsedMs();
+      let leastRestMs = 0;
       try {
-        if (!(await takeRecent()) && after !== null) after = await takeOlder(after);
+        if (!(await takeRecent()) && after !== null) {
+          after = await takeOlder(after);
+          if (after === null) {
+            lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
+            for (const owner of lookedFor) crowdedOut.delete(owner);
+          }
+        }
       } catch (error) {
         if (!stopping.aborted) log.warn({ err: error }, 'the SHA-1 of contents could not be computed');
+        leastRestMs = LONGEST_REST_MS;
       }
       if (waiters.size > 0 && recent.size > 0) continue;
-      const tookMs = performance.now() - startedAt;
-      if (recent.size === 0 && after === null) {
-        await rest(LOOK_AGAIN_MS, true);
-        if (recent.size === 0) after = 0;
-      } else await rest(Math.min(LONGEST_REST_MS, tookMs * REST_FACTOR), recent.size === 0);
+      if (after === null && (crowdedOut.size > 0 || surroundings.elapsedMs() >= lookAgainAt)) {
+        after = 0;
+        lookedFor = new Set(crowdedOut.keys());
+      }
+      const isIdle = after === null && recent.size === 0;
+      const restMs = Math.min(LONGEST_REST_MS, (surroundings.elapsedMs() - startedAt) * REST_FACTOR);
+      await rest(isIdle ? lookAgainAt - surroundings.elapsedMs() : Math.max(leastRestMs, restMs), recent.size === 0);
     }
   }
 
@@ -108,7 +133,7 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
     hurry = new AbortController();
     const asked = linkSignals(stopping, hurry.signal);
     const signal = orForRecent ? linkSignals(asked.signal, wake.signal) : asked;
-    await wait(durationMs, undefined, { signal: signal.signal, ref: false }).catch(() => undefined);
+    await surroundings.wait(durationMs, { signal: signal.signal, ref: false }).catch(() => undefined);
     signal.unlink();
     asked.unlink();
   }
@@ -130,16 +155,12 @@ export function createLaterDigests(parts: Pick<Parts, 'catalog' | 'store' | 'log
 
   /** One more of the contents without SHA-1; where it stands now, null at their end. */
   async function takeOlder(after: number): Promise<number | null> {
-    const batch = await catalog.listWithoutSha1(after, BATCH);
-    for (const content of batch) {
-      if (stopping.aborted || recent.size > 0) return content.id - 1;
-      const startedAt = performance.now();
-      await complete(content).catch((error: unknown) => {
-        if (!stopping.aborted) log.warn({ key: content.key, err: error }, 'a content has no SHA-1 yet');
-      });
-      await rest(Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR), true);
-    }
-    return batch.at(-1)?.id ?? null;
+    const [content] = await catalog.listWithoutSha1(after, 1);
+    if (!content) return null;
+    await complete(content).catch((error: unknown) => {
+      if (!stopping.aborted) log.warn({ key: content.key, err: error }, 'a content has no SHA-1 yet');
+    });
+    return content.id;
   }
 
   async function complete({ id, key, md5 }: ContentRecord): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { DigestAlgorithm, DigestPool } from '../../stores/digests/digests.ts';
 import type { Store } from '../../stores/store.ts';
+import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../clock.ts';
 import type { InstantPolicy } from '../config/config.ts';
@@ -31,6 +32,8 @@ export interface Parts {
   digests: DigestPool;
   limits: Limits;
   clock: Clock;
+  /** Timers, turns and chance; what time it is for the life of things is the clock's to say. */
+  surroundings: Surroundings;
   events: FileEvents;
   /** Digests that are computed after publication. */
   later: LaterDigests;
@@ -40,6 +43,8 @@ export interface Parts {
    * them: publication and removal of the same name must not cross.
    */
   contentMutex: KeyedMutex;
+  /** Contents that are gone from the catalog, and their bytes not yet from the store: the MD5, by key. A sweep tries again. */
+  unremoved: Map<string, string>;
   /** Aborted when the service begins to stop; the reason is what running requests answer. */
   stopping: AbortSignal;
 }

@@ -1,5 +1,5 @@
 /** Publication: the one step that turns a complete, verified upload into content plus a file. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
@@ -63,7 +63,10 @@ async function withDeclaredSha1(
   // Made final by an attempt that has compared it.
   if (!bytes) return computed;
   const sha1 = createHash('sha1');
-  for await (const chunk of bytes) sha1.update(chunk as Uint8Array);
+  for await (const chunk of bytes) {
+    parts.stopping.throwIfAborted();
+    sha1.update(chunk as Uint8Array);
+  }
   return { ...computed, sha1: sha1.digest('hex') };
 }
 
@@ -78,7 +81,7 @@ async function publishVerified(
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
   const file: Publication['file'] = {
-    id: randomUUID(),
+    id: parts.surroundings.newId(),
     owner: upload.owner,
     name,
     type: upload.filetype ?? typeOfName(name),
@@ -106,7 +109,7 @@ async function publishVerified(
       // Computed for this upload too, or known to this owner before.
       const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
       const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
-      if (!isToldAtOnce) parts.later.note(published, upload.owner);
+      if (!isToldAtOnce) parts.later.note(outcome.file);
       // As of this moment: the later digest may be there before the answer is written.
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
       if (outcome.file.id === file.id) parts.events.tell('published', shown);
@@ -187,7 +190,7 @@ async function cleanUp(
     await discard(parts, upload, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
     const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
-    if (before !== content.key) await removeBytes(parts, before);
+    if (before !== content.key) await removeBytes(parts, before, content.md5);
     const { md5 } = content;
     const variants = Math.max(...others.map(({ variant }) => variant)) + 2;
     // A store may have one key for all variants.

@@ -1,5 +1,4 @@
 /** Sweeping: what crashes and absent clients leave behind goes; finished files never do. */
-import { setTimeout as wait } from 'node:timers/promises';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
@@ -29,6 +28,20 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     for (const key of await catalog.listRemovals(Number.MAX_SAFE_INTEGER)) await removeBytes(parts, key);
   }
 
+  /** Removals that failed while the service ran. */
+  async function sweepUnremoved(): Promise<void> {
+    for (const [key, md5] of parts.unremoved) {
+      if (parts.stopping.aborted) return;
+      await parts.contentMutex.run(md5, async () => {
+        // Published anew under its key: the bytes are a content's again.
+        if ((await catalog.filterKeys([key])).has(key)) parts.unremoved.delete(key);
+        else await removeBytes(parts, key, md5);
+      });
+      // The store is not well: this one comes last in the next round.
+      if (parts.unremoved.has(key)) return;
+    }
+  }
+
   async function run(): Promise<void> {
     await attempt(undefined, 'publication', sweepUnpublished);
     await attempt(undefined, 'looking over unfinished uploads', sweepUnfinished);
@@ -41,8 +54,9 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
       }
       await attempt(undefined, 'keeping the time', () => catalog.setMeta('clock', parts.clock.keep()));
       await attempt(undefined, 'expiry', sweepExpired);
+      await attempt(undefined, 'removal of deleted contents', sweepUnremoved);
       await attempt(undefined, 'looking over ended uploads', sweepUndiscarded);
-      await wait(SWEEP_EVERY_MS, undefined, { signal: parts.stopping, ref: false }).catch(() => undefined);
+      await parts.surroundings.wait(SWEEP_EVERY_MS, { signal: parts.stopping, ref: false }).catch(() => undefined);
     }
   }
 

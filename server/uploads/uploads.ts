@@ -1,5 +1,4 @@
 /** The life of an upload: begin, receive, verify, publish, end. */
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { BeginRequest, Published, Uploads } from './contract.ts';
@@ -132,7 +131,7 @@ export function createUploads(parts: Parts, writers: Writers): Uploads {
     source: Readable,
     signal: AbortSignal,
   ): Promise<Published> {
-    const id = randomUUID();
+    const id = parts.surroundings.newId();
     const upload = await begin({ id, ...request });
     // Never aborted: nobody else knows the id, so there is nothing to wait for, and the cleanup needs the lease.
     const writer = await writers.open(upload, { signal: new AbortController().signal });

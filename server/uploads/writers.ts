@@ -64,7 +64,7 @@ const CATCH_UP_EVERY_MS = 10_000;
 /** @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
   const seats = new Map<string, Seat>();
-  const catching = createCatchUp(parts.log, parts.limits.lockTimeoutMs, (id) => seats.get(id));
+  const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
   const remembered = new Map<string, Remembered>();

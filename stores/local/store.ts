@@ -4,7 +4,6 @@ import { mkdir, opendir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { FileStore } from '@tus/file-store';
-import { readBootId } from '../boot-id.ts';
 import { withDescriptor } from '../descriptors.ts';
 import type { DigestPool } from '../digests/digests.ts';
 import {
@@ -21,6 +20,7 @@ import {
   type WriteOptions,
   type Written,
 } from '../store.ts';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { isFsError, toStoreError, translated } from './errors.ts';
 import { createFile, removeFile, sizeOf, syncFolder } from './files.ts';
 import { finalizeUpload } from './finalize.ts';
@@ -40,6 +40,7 @@ export interface LocalStoreOptions {
   now?: (() => number) | undefined;
   /** Resolves when everything committed before survives a power cut. */
   durable?: () => Promise<void>;
+  surroundings?: Surroundings | undefined;
 }
 
 /**
@@ -47,12 +48,13 @@ export interface LocalStoreOptions {
  *
  * @throws StoreError `unavailable` when the folder cannot be made or written.
  */
-export async function openLocalStore({ folder, durable, now = Date.now }: LocalStoreOptions): Promise<Store> {
+export async function openLocalStore(options: LocalStoreOptions): Promise<Store> {
+  const { folder } = options;
   try {
     // The library makes the folder in its constructor and ends the process when it can't.
     await mkdir(folder, { recursive: true });
     await syncFolder(dirname(folder));
-    const store = new LocalStore(folder, now, durable);
+    const store = new LocalStore(options);
     await store.prepare();
     return store;
   } catch (error) {
@@ -68,16 +70,17 @@ class LocalStore extends FileStore implements Store {
   readonly name = 'local';
   readonly capabilities: Capabilities;
   readonly place: Place;
-  readonly #bootId = readBootId();
+  readonly #surroundings: Surroundings;
   /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
   #hasLinks = false;
   readonly #folder: Folder;
   readonly #now: () => number;
   readonly #durable: () => Promise<void>;
 
-  constructor(folder: string, now: () => number, durable: LocalStoreOptions['durable']) {
+  constructor({ folder, durable, surroundings = SYSTEM, now = () => surroundings.wallMs() }: LocalStoreOptions) {
     super({ directory: folder, configstore: NO_SIDE_FILES });
     this.#folder = createFolder(folder);
+    this.#surroundings = surroundings;
     this.#now = now;
     this.place = createPlace(folder, (name) => name.startsWith(UNFINISHED) || FINAL.test(name));
     this.#durable = durable ?? (() => Promise.resolve());
@@ -105,7 +108,12 @@ class LocalStore extends FileStore implements Store {
       const file =
         upload.offset > 0 ? await withDescriptor(() => openOwn(this.#folder, upload)) : await createFile(path);
       try {
-        const place = { bootId: this.#bootId, syncEntry: () => sync(failures), hasLinks: this.#hasLinks };
+        const place = {
+          bootId: this.#surroundings.bootId,
+          syncEntry: () => sync(failures),
+          hasLinks: this.#hasLinks,
+          surroundings: this.#surroundings,
+        };
         return await appendToFile(file, source, upload, place, options);
       } finally {
         await file.close();
@@ -115,7 +123,7 @@ class LocalStore extends FileStore implements Store {
 
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
     return translated(`recovering upload ${upload.id}`, () =>
-      recoverUpload(this.#folder, upload, this.#bootId, digests, signal),
+      recoverUpload(this.#folder, upload, this.#surroundings.bootId, digests, signal),
     );
   }
 

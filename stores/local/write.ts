@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
 
@@ -28,6 +29,7 @@ interface Place {
   syncEntry: () => Promise<void>;
   /** The file keeps its name when it is given its final one. */
   hasLinks: boolean;
+  surroundings: Surroundings;
 }
 
 /**
@@ -59,11 +61,12 @@ async function append(
   place: Place,
   options: WriteOptions,
 ): Promise<Written> {
-  const intake = openIntake(source, options);
+  const { surroundings } = place;
+  const intake = openIntake(source, options, surroundings);
   let offset = upload.offset;
   let committed = upload.offset;
   let syncedTo = upload.offset;
-  let commitDueAt = performance.now() + FIRST_COMMIT_MS;
+  let commitDueAt = surroundings.elapsedMs() + FIRST_COMMIT_MS;
   let syncing: Promise<void> | undefined;
   let syncFailed = false;
   let failure: Error | undefined;
@@ -87,7 +90,7 @@ async function append(
   function syncBehind(leastBytes: number): void {
     if (syncing || failure) return;
     const upTo = offset;
-    const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || performance.now() >= commitDueAt;
+    const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || surroundings.elapsedMs() >= commitDueAt;
     if (!commitDue && upTo - syncedTo < leastBytes) return;
     const snapshot = commitDue ? lane.snapshot() : undefined;
     syncing = (async () => {
@@ -97,7 +100,7 @@ async function append(
         if (!state) return;
         await options.commit({ offset: upTo, snapshot: state, bootId: place.bootId });
         committed = upTo;
-        commitDueAt = performance.now() + COMMIT_EVERY_MS;
+        commitDueAt = surroundings.elapsedMs() + COMMIT_EVERY_MS;
       } catch (error) {
         failure = error instanceof Error ? error : new Error(String(error));
         intake.stop(error);
@@ -125,7 +128,7 @@ async function append(
   }
   options.onReading?.(flush);
 
-  const pause = setTimeout(() => {
+  const pause = surroundings.setTimeout(() => {
     if (!writing) syncBehind(SYNC_IN_PAUSE_BYTES);
   }, PAUSE_MS);
   try {
@@ -144,7 +147,7 @@ async function append(
       if (offset - syncedTo >= COMMIT_EVERY_BYTES) await syncing;
     }
     isEnding = true;
-    clearTimeout(pause);
+    surroundings.clearTimeout(pause);
     await syncing;
     if (failure) throw failure;
 
@@ -170,7 +173,7 @@ async function append(
     };
   } catch (error) {
     isEnding = true;
-    clearTimeout(pause);
+    surroundings.clearTimeout(pause);
     intake.stop(error);
     await syncing;
     if (syncFailed) await cutUnsynced(file, syncedTo);

@@ -1,6 +1,6 @@
 /** Asking again, over some time and in more than one way, before anything that was acknowledged is given up. */
-import { setTimeout as wait } from 'node:timers/promises';
 import { StoreError } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
 
 /** Before each further asking: long enough for a gateway to come to itself, short enough for a request to wait. */
 const WAITS_MS = [250, 750, 2_000, 4_000];
@@ -21,7 +21,12 @@ export type Asked<T> =
  * @throws StoreError `missing` when all askings were told the same, for sure; `unavailable`
  *   when they were not: then the client is to come again. What an asking throws passes.
  */
-export async function askOverTime<T>(doing: string, ask: () => Promise<Asked<T>>, signal?: AbortSignal): Promise<T> {
+export async function askOverTime<T>(
+  surroundings: Pick<Surroundings, 'wait'>,
+  doing: string,
+  ask: () => Promise<Asked<T>>,
+  signal?: AbortSignal,
+): Promise<T> {
   const told = new Set<string>();
   let areSure = true;
   for (let tried = 0; ; tried++) {
@@ -31,7 +36,7 @@ export async function askOverTime<T>(doing: string, ask: () => Promise<Asked<T>>
     areSure &&= answer.isSure;
     const rest = WAITS_MS[tried];
     if (rest === undefined) break;
-    await wait(rest, undefined, { signal }).catch(() => undefined);
+    await surroundings.wait(rest, { signal }).catch(() => undefined);
     if (signal?.aborted) throw signal.reason;
   }
   const message = `${doing}: ${[...told].join(', then ')}, asked ${WAITS_MS.length + 1} times`;

@@ -7,6 +7,7 @@
  * The memory itself is used again and again: garbage of this size would cost more CPU
  * to collect than everything else that is done with the bytes.
  */
+import { type Surroundings, SYSTEM, type Timer } from '../surroundings.ts';
 
 /** A part younger than this is left alone: how fast it grows is not known yet. */
 const LEAST_HOLD_MS = 2_000;
@@ -70,16 +71,16 @@ function restMs({ missingBytes, window }: Held, now: number): number {
   return missingBytes / bytesPerMs;
 }
 
-export function createBufferPool(totalBytes: number): BufferPool {
+export function createBufferPool(totalBytes: number, surroundings: Surroundings = SYSTEM): BufferPool {
   let free = totalBytes;
   const waiting: Waiting[] = [];
   /** Open parts. */
   const open = new Set<Held>();
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   /** Memory to be used again; with what is taken never more than there may be. */
   let unused: Buffer[] = [];
   let unusedBytes = 0;
-  let forgetting: NodeJS.Timeout | undefined;
+  let forgetting: Timer | undefined;
 
   function allocate(bytes: number): Buffer {
     const index = unused.findIndex((each) => each.length === bytes);
@@ -98,17 +99,18 @@ export function createBufferPool(totalBytes: number): BufferPool {
     if (buffer.length < LEAST_KEPT_BYTES) return;
     unused.push(buffer);
     unusedBytes += buffer.length;
-    clearTimeout(forgetting);
-    forgetting = setTimeout(() => {
+    surroundings.clearTimeout(forgetting);
+    forgetting = surroundings.setTimeout(() => {
       unused = [];
       unusedBytes = 0;
-    }, KEEP_UNUSED_MS).unref();
+    }, KEEP_UNUSED_MS);
+    forgetting.unref();
   }
 
   /** The next in line. */
   function next(): Waiting | undefined {
     const first = waiting[0];
-    if (!first?.again || performance.now() - first.since > MOST_WAIT_MS) return first;
+    if (!first?.again || surroundings.elapsedMs() - first.since > MOST_WAIT_MS) return first;
     return waiting.find((entry) => !entry.again) ?? first;
   }
 
@@ -117,7 +119,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
       waiting.splice(waiting.indexOf(entry), 1);
       entry.grant();
     }
-    clearTimeout(timer);
+    surroundings.clearTimeout(timer);
     if (waiting.length > 0) askForRoom();
   }
 
@@ -127,7 +129,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
   }
 
   function askForRoom(): void {
-    const now = performance.now();
+    const now = surroundings.elapsedMs();
     let slowest: { held: Held; rest: number } | undefined;
     for (const held of open) {
       // One is enough, and the next follows when it has made room.
@@ -136,12 +138,13 @@ export function createBufferPool(totalBytes: number): BufferPool {
       if (rest > (slowest?.rest ?? LEAST_REST_MS)) slowest = { held, rest };
     }
     slowest?.held.controller.abort();
-    timer = setTimeout(serve, LOOK_EVERY_MS).unref();
+    timer = surroundings.setTimeout(serve, LOOK_EVERY_MS);
+    timer.unref();
   }
 
   function take(bytes: number): Room {
     free -= bytes;
-    const since = performance.now();
+    const since = surroundings.elapsedMs();
     const held: Held = {
       since,
       missingBytes: bytes,
@@ -159,7 +162,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
       },
       asked: held.controller.signal,
       grew: (more) => {
-        const now = performance.now();
+        const now = surroundings.elapsedMs();
         const { window } = held;
         held.missingBytes -= more;
         window.bytes += more;
@@ -181,7 +184,7 @@ export function createBufferPool(totalBytes: number): BufferPool {
   async function reserve(bytes: number, again: boolean, signal: AbortSignal): Promise<Room> {
     if ((waiting.length === 0 && fits(bytes)) || signal.aborted) return take(bytes);
     return new Promise((resolve) => {
-      const entry: Waiting = { bytes, since: performance.now(), again, grant };
+      const entry: Waiting = { bytes, since: surroundings.elapsedMs(), again, grant };
       function grant(): void {
         signal.removeEventListener('abort', onAbort);
         resolve(take(bytes));

@@ -2,7 +2,7 @@
 import { connect as connectTls } from 'node:tls';
 import { ListObjectsV2Command, type S3 } from '@aws-sdk/client-s3';
 import { BucketError, codeOf } from './errors.ts';
-import { callWithRetries } from './retry.ts';
+import { type CallOptions, callWithRetries } from './retry.ts';
 
 /** A start-up says within 10 s what is wrong. */
 const CALL = { timeoutMs: 3_000, withinMs: 6_500 };
@@ -16,9 +16,14 @@ const NO_PLAIN_ANSWER = /^(?:ECONNRESET|HPE_.*|NotS3|unknown)$/i;
  *
  * @throws what the SDK threw, or a BucketError: `explain` has a sentence for it.
  */
-export async function checkBucket(client: S3, bucket: string, prefix: string, signal?: AbortSignal): Promise<void> {
+export async function checkBucket(
+  client: S3,
+  bucket: string,
+  prefix: string,
+  options: Pick<CallOptions, 'signal' | 'surroundings'> = {},
+): Promise<void> {
   try {
-    await callWithRetries((abortSignal) => list(client, bucket, prefix, abortSignal), { ...CALL, signal });
+    await callWithRetries((abortSignal) => list(client, bucket, prefix, abortSignal), { ...CALL, ...options });
   } catch (error) {
     if (NO_PLAIN_ANSWER.test(codeOf(error)) && (await isTlsOnly(client))) {
       throw new BucketError('TlsOnly', 'no answer in plain HTTP, and one in TLS', error);

@@ -26,7 +26,12 @@ export interface Completion {
  * @throws StoreError `missing` when neither the parts nor the object are there.
  */
 export async function completeUpload(objects: Objects, completion: Completion, closing: AbortSignal): Promise<void> {
-  await askOverTime(`completing ${completion.key}`, () => completeOnce(objects, completion, closing), closing);
+  await askOverTime(
+    objects.surroundings,
+    `completing ${completion.key}`,
+    () => completeOnce(objects, completion, closing),
+    closing,
+  );
 }
 
 async function completeOnce(objects: Objects, completion: Completion, closing: AbortSignal): Promise<Asked<true>> {
@@ -49,7 +54,12 @@ async function completeOnce(objects: Objects, completion: Completion, closing: A
   }
 
   try {
-    await callWithRetries(attempt, { timeoutMs: TIMEOUT_MS, withinMs: WITHIN_MS, signal: closing });
+    await callWithRetries(attempt, {
+      timeoutMs: TIMEOUT_MS,
+      withinMs: WITHIN_MS,
+      signal: closing,
+      surroundings: objects.surroundings,
+    });
     return { found: true };
   } catch (error) {
     if (DAMAGED.has(codeOf(error))) {
@@ -90,6 +100,7 @@ export async function requireThere(
 ): Promise<void> {
   const { key, size } = object;
   await askOverTime(
+    objects.surroundings,
     `looking for ${key}`,
     async () => {
       if (await isThere(objects, object)) return { found: true };

@@ -1,7 +1,7 @@
 /** The bytes of an object, to their end though the line to the bucket breaks on the way. */
 import { finished, Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import { type ByteRange, StoreError } from '../store.ts';
+import type { Timer } from '../surroundings.ts';
 import { codeOf, toStoreError } from './errors.ts';
 import type { Objects, OpenObject } from './objects.ts';
 import { backoffMs } from './retry.ts';
@@ -29,7 +29,7 @@ export interface ContentOptions {
  * @throws StoreError, as does the stream once it has tried often enough.
  */
 export async function openContent(
-  objects: Pick<Objects, 'get'>,
+  objects: Reading,
   key: string,
   { range, signal, silenceMs = SILENCE_MS, size }: ContentOptions = {},
 ): Promise<Readable> {
@@ -39,7 +39,7 @@ export async function openContent(
 
 /** @throws StoreError `missing` also for an object of another size than it must have. */
 async function getSized(
-  objects: Pick<Objects, 'get'>,
+  objects: Reading,
   key: string,
   { range, signal, size }: Pick<ContentOptions, 'range' | 'signal' | 'size'>,
 ): Promise<OpenObject> {
@@ -58,8 +58,11 @@ async function getSized(
   throw new StoreError('missing', `${key} has ${first.total} bytes, not ${size}`);
 }
 
+/** What a stream needs of the bucket. */
+type Reading = Pick<Objects, 'get' | 'surroundings'>;
+
 class ContentStream extends Readable {
-  readonly #objects: Pick<Objects, 'get'>;
+  readonly #objects: Reading;
   readonly #key: string;
   readonly #etag: string;
   readonly #silenceMs: number;
@@ -72,11 +75,11 @@ class ContentStream extends Readable {
   #isWanted = false;
   #breaks = 0;
   #lastBreakAt: number;
-  #silence: NodeJS.Timeout | undefined;
+  #silence: Timer | undefined;
   readonly #gone = new AbortController();
 
   constructor(
-    objects: Pick<Objects, 'get'>,
+    objects: Reading,
     key: string,
     { first, start, silenceMs }: { first: OpenObject; start: number; silenceMs: number },
   ) {
@@ -99,7 +102,7 @@ class ContentStream extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearTimeout(this.#silence);
+    this.#objects.surroundings.clearTimeout(this.#silence);
     this.#gone.abort();
     // Its end is no break from now on.
     const body = this.#body;
@@ -121,8 +124,8 @@ class ContentStream extends Readable {
   }
 
   #flow(body: Readable): void {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
+    this.#objects.surroundings.clearTimeout(this.#silence);
+    this.#silence = this.#objects.surroundings.setTimeout(() => {
       body.destroy(Object.assign(new Error('the bucket went silent'), { code: 'ETIMEDOUT' }));
     }, this.#silenceMs);
     body.resume();
@@ -135,13 +138,13 @@ class ContentStream extends Readable {
     if (this.#at === this.#end) {
       this.#complete();
     } else if (!this.#isWanted) {
-      clearTimeout(this.#silence);
+      this.#objects.surroundings.clearTimeout(this.#silence);
       body.pause();
     }
   }
 
   #complete(): void {
-    clearTimeout(this.#silence);
+    this.#objects.surroundings.clearTimeout(this.#silence);
     // Read to its end, so that the connection can be used again.
     this.#body?.resume();
     this.#body = undefined;
@@ -149,7 +152,7 @@ class ContentStream extends Readable {
   }
 
   #broke(error: Error): void {
-    clearTimeout(this.#silence);
+    this.#objects.surroundings.clearTimeout(this.#silence);
     this.#body = undefined;
     if (this.#at === this.#end) return;
     const isProgress = this.#at - this.#lastBreakAt >= LEAST_PROGRESS_BYTES;
@@ -164,7 +167,8 @@ class ContentStream extends Readable {
     this.#isOpening = true;
     try {
       const { signal } = this.#gone;
-      if (this.#breaks > 1) await wait(backoffMs(this.#breaks - 1), undefined, { signal });
+      const { surroundings } = this.#objects;
+      if (this.#breaks > 1) await surroundings.wait(backoffMs(this.#breaks - 1, surroundings), { signal });
       const range = { start: this.#at, end: this.#end - 1 };
       const { body, length, etag } = await this.#objects.get(this.#key, range, signal);
       this.#isOpening = false;

@@ -33,7 +33,7 @@ export function createGuard(objects: Objects): (upload: StoredUpload) => Objects
   return (upload) => {
     /** There is nothing that such a call could miss. */
     function again<T>(doing: string, call: () => Promise<T>): Promise<T> {
-      return askOverTime(`${doing} of upload ${upload.id}`, async () => {
+      return askOverTime(objects.surroundings, `${doing} of upload ${upload.id}`, async () => {
         try {
           return { found: await call() };
         } catch (error) {
@@ -50,6 +50,7 @@ export function createGuard(objects: Objects): (upload: StoredUpload) => Objects
       putFinal: (key, of, body) => again('the object', () => objects.putFinal(key, of, body)),
       uploadPart: (key, multipart, number, body, signal) =>
         askOverTime(
+          objects.surroundings,
           `storing part ${number} of ${key}`,
           async () => {
             try {

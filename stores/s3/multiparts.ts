@@ -8,6 +8,7 @@ import {
   type S3,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { isMissing } from './ask.ts';
 import { codeOf } from './errors.ts';
 import type { CallOptions } from './retry.ts';
@@ -50,7 +51,12 @@ export interface Multiparts {
   isMultipartGone(key: string, multipart: string): Promise<boolean>;
 }
 
-export function createMultiparts(client: S3, bucket: string, preset: Preset, call: Call): Multiparts {
+export function createMultiparts(
+  client: S3,
+  bucket: string,
+  preset: Preset,
+  { call, surroundings }: { call: Call; surroundings: Pick<Surroundings, 'wallMs'> },
+): Multiparts {
   async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }> {
     let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
     while (preset.listsMultiparts) {
@@ -61,7 +67,7 @@ export function createMultiparts(client: S3, bucket: string, preset: Preset, cal
         ),
       );
       for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
-        if (Key && UploadId) yield { key: Key, id: UploadId, begunAt: Initiated?.getTime() ?? Date.now() };
+        if (Key && UploadId) yield { key: Key, id: UploadId, begunAt: Initiated?.getTime() ?? surroundings.wallMs() };
       }
       if (!page?.IsTruncated) return;
       from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };

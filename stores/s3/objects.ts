@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type AddressOptions, type ByteRange, StoreError, type StoredUpload } from '../store.ts';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { checkBucket } from './check.ts';
 import { describe, toStoreError } from './errors.ts';
 import { bare, type Call, createMultiparts, ignoringMissing, type Multiparts } from './multiparts.ts';
@@ -56,6 +57,8 @@ export interface FoundObject {
 }
 
 export interface Objects extends Multiparts {
+  /** What whoever makes these calls waits by. */
+  readonly surroundings: Surroundings;
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
   putFinal(key: string, upload: StoredUpload, body: Body): Promise<void>;
@@ -91,10 +94,15 @@ export function createObjects(
   bucket: string,
   preset: Preset,
   closing: AbortSignal,
+  surroundings: Surroundings = SYSTEM,
 ): Objects {
   const call: Call = async (doing, attempt, options = {}) => {
     try {
-      return await callWithRetries((abortSignal) => attempt({ abortSignal }), { signal: closing, ...options });
+      return await callWithRetries((abortSignal) => attempt({ abortSignal }), {
+        signal: closing,
+        surroundings,
+        ...options,
+      });
     } catch (error) {
       throw toStoreError(error, doing);
     }
@@ -144,14 +152,15 @@ export function createObjects(
         client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...from }), options),
       );
       for (const { Key, LastModified } of page.Contents ?? []) {
-        if (Key !== undefined) yield { key: Key, modifiedAt: LastModified?.getTime() ?? Date.now() };
+        if (Key !== undefined) yield { key: Key, modifiedAt: LastModified?.getTime() ?? surroundings.wallMs() };
       }
       ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (ContinuationToken !== undefined);
   }
 
   return {
-    ...createMultiparts(client, bucket, preset, call),
+    surroundings,
+    ...createMultiparts(client, bucket, preset, { call, surroundings }),
 
     list,
 
@@ -267,7 +276,7 @@ export function createObjects(
 
     check: async (prefix) => {
       try {
-        await checkBucket(client, bucket, prefix, closing);
+        await checkBucket(client, bucket, prefix, { signal: closing, surroundings });
       } catch (error) {
         throw new StoreError('unavailable', `the bucket ${bucket} cannot be used: ${describe(error)}`, error);
       }

@@ -1,5 +1,5 @@
 /** Calls that are repeated: with backoff and jitter, for as long as the provider asks to wait, never for ever. */
-import { setTimeout as wait } from 'node:timers/promises';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { isPassing, retryAfterOf } from './errors.ts';
 
 const ATTEMPTS = 6;
@@ -17,11 +17,13 @@ export interface CallOptions {
   /** For all attempts together, if each takes as long as one that is not for content. */
   withinMs?: number;
   signal?: AbortSignal | undefined;
+  /** The machine's unless told. */
+  surroundings?: Surroundings;
 }
 
 /** How long to wait after so many failures in a row. */
-export function backoffMs(failures: number): number {
-  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+export function backoffMs(failures: number, surroundings: Pick<Surroundings, 'random'>): number {
+  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + surroundings.random() / 2);
 }
 
 /**
@@ -32,20 +34,26 @@ export function backoffMs(failures: number): number {
  */
 export async function callWithRetries<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
-  { attempts = ATTEMPTS, timeoutMs = ATTEMPT_TIMEOUT_MS, withinMs = WITHIN_MS, signal }: CallOptions = {},
+  {
+    attempts = ATTEMPTS,
+    timeoutMs = ATTEMPT_TIMEOUT_MS,
+    withinMs = WITHIN_MS,
+    signal,
+    surroundings = SYSTEM,
+  }: CallOptions = {},
 ): Promise<T> {
-  const begunAt = performance.now();
+  const begunAt = surroundings.elapsedMs();
   for (let tried = 1; ; tried++) {
     try {
-      return await inTime(attempt, timeoutMs, signal);
+      return await inTime(attempt, timeoutMs, signal, surroundings);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (tried >= attempts || !isPassing(error)) throw error;
       const asked = retryAfterOf(error) ?? 0;
       if (asked > MOST_RETRY_AFTER_MS) throw error;
-      const rest = Math.max(asked, backoffMs(tried));
-      if (performance.now() - begunAt + rest + Math.min(timeoutMs, ATTEMPT_TIMEOUT_MS) > withinMs) throw error;
-      await wait(rest, undefined, { signal }).catch(() => undefined);
+      const rest = Math.max(asked, backoffMs(tried, surroundings));
+      if (surroundings.elapsedMs() - begunAt + rest + Math.min(timeoutMs, ATTEMPT_TIMEOUT_MS) > withinMs) throw error;
+      await surroundings.wait(rest, { signal }).catch(() => undefined);
       if (signal?.aborted) throw signal.reason;
     }
   }
@@ -56,13 +64,14 @@ async function inTime<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   timeoutMs: number,
   signal: AbortSignal | undefined,
+  surroundings: Surroundings,
 ): Promise<T> {
+  if (signal?.aborted) throw signal.reason;
   const controller = new AbortController();
   const onAbort = (): void => controller.abort(signal?.reason);
-  const timer = setTimeout(() => {
+  const timer = surroundings.setTimeout(() => {
     controller.abort(Object.assign(new Error(`no answer in ${Math.round(timeoutMs)} ms`), { code: 'ETIMEDOUT' }));
   }, timeoutMs);
-  if (signal?.aborted) throw signal.reason;
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     return await attempt(controller.signal);
@@ -70,7 +79,7 @@ async function inTime<T>(
     if (controller.signal.aborted) throw controller.signal.reason;
     throw error;
   } finally {
-    clearTimeout(timer);
+    surroundings.clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -18,6 +18,7 @@ import {
   type WriteOptions,
   type Written,
 } from '../store.ts';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { askOverTime, isMissing } from './ask.ts';
 import { type BufferPool, createBufferPool } from './buffers.ts';
 import { bucketOf, createSender, setUpClient } from './client.ts';
@@ -37,9 +38,15 @@ import { appendToBucket } from './write.ts';
 /** The rest of the memory is for what sockets have brought and has not been collected since. */
 const SHARE_OF_PARTS = 7 / 8;
 
+/** See `StoreSettings`. */
+export interface BucketTime {
+  now?: (() => number) | undefined;
+  surroundings?: Surroundings | undefined;
+}
+
 /** @throws StoreError `unavailable` when the bucket cannot be used. */
-export function openS3Store(settings: S3Settings, ledger: Ledger, now?: () => number): Promise<Store> {
-  return openBucketStore(S3_PRESET, settings, ledger, now);
+export function openS3Store(settings: S3Settings, ledger: Ledger, time?: BucketTime): Promise<Store> {
+  return openBucketStore(S3_PRESET, settings, ledger, time);
 }
 
 /** @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
@@ -47,9 +54,9 @@ export async function openBucketStore(
   preset: Preset,
   settings: S3Settings,
   ledger: Ledger,
-  now: () => number = Date.now,
+  time: BucketTime = {},
 ): Promise<Store> {
-  const store = new BucketStore(preset, settings, ledger, now);
+  const store = new BucketStore(preset, settings, ledger, time);
   try {
     await store.probe();
     return store;
@@ -81,7 +88,12 @@ class BucketStore extends S3Store implements Store {
   /** Uploads whose bytes this process has made final, until they are discarded. */
   readonly #final = new Set<string>();
 
-  constructor(preset: Preset, settings: S3Settings, ledger: Ledger, now: () => number) {
+  constructor(
+    preset: Preset,
+    settings: S3Settings,
+    ledger: Ledger,
+    { surroundings = SYSTEM, now = () => surroundings.wallMs() }: BucketTime,
+  ) {
     const { config, closeConnections } = setUpClient(preset, settings);
     super({ s3ClientConfig: config, useTags: false });
     this.#sender = createSender(config);
@@ -93,10 +105,11 @@ class BucketStore extends S3Store implements Store {
       bucketOf(settings),
       preset,
       this.#closing.signal,
+      surroundings,
     );
     this.#guard = createGuard(this.#objects);
     this.#keys = createKeys(settings.prefix);
-    this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS));
+    this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS), surroundings);
     this.#ledger = ledger;
     this.#now = now;
     this.#closeConnections = closeConnections;
@@ -146,6 +159,7 @@ class BucketStore extends S3Store implements Store {
     const key = this.#keys.final(upload.id);
     await this.finalize(upload, key);
     return askOverTime(
+      this.#objects.surroundings,
       `reading upload ${upload.id}`,
       async () => {
         try {

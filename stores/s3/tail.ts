@@ -22,7 +22,7 @@ export async function readTail(
   if (!tail || tail.start !== start || start + tail.size !== offset) {
     throw new StoreError('missing', `no bytes were kept from ${start} to ${offset}`);
   }
-  return askOverTime(`reading ${tail.key}`, () => readOnce(objects, tail), signal);
+  return askOverTime(objects.surroundings, `reading ${tail.key}`, () => readOnce(objects, tail), signal);
 }
 
 async function readOnce(objects: Objects, tail: Tail): Promise<Asked<Uint8Array[]>> {

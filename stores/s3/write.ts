@@ -1,5 +1,4 @@
 /** The way of bytes into a bucket: parts in memory, sent a few at once, committed in order. */
-import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
@@ -55,7 +54,7 @@ async function append(
   { objects, keys, buffers, durable }: Place,
   options: WriteOptions,
 ): Promise<WrittenToBucket> {
-  const intake = openIntake(source, options);
+  const intake = openIntake(source, options, objects.surroundings);
   const finalKey = keys.final(upload.id);
   let state: UploadState = decodeState(upload.storeState) ?? {
     sizes: choosePartSizes(upload.size),
@@ -230,7 +229,7 @@ async function append(
     const end = start + bytes.length;
     tailOnItsWay = inOrder(async () => {
       if (end <= committed) return;
-      const key = keys.tail(upload.id, start, randomBytes(6).toString('hex'));
+      const key = keys.tail(upload.id, start, objects.surroundings.randomHex(6));
       const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
       await noted;
       await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });

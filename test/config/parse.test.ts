@@ -206,7 +206,7 @@ describe('values at the edge', () => {
     expect(variablesOf({ [variable]: value })).toEqual([variable]);
   });
 
-  test.each(['disk', 'gcs'])('STORE=%s is refused with what there is', (store) => {
+  test.each(['disk', 'gcs', 'memory'])('STORE=%s is refused with what there is', (store) => {
     expect(problemsOf({ STORE: store })[0]?.message).toBe(`must be one of local, s3, ceph, oss, not "${store}"`);
   });
 

@@ -1,5 +1,13 @@
+import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Koa from 'koa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { eventsRoute } from '../../server/http/events.ts';
+import type { RequestState } from '../../server/http/state.ts';
+import { createFileEvents } from '../../server/uploads/events.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
 import { type RunningService, startService } from '../support/service.ts';
 import { send } from '../support/tus.ts';
 import { bearer, putFile, raw } from './support.ts';
@@ -24,7 +32,7 @@ interface Stream {
   ended: Promise<void>;
 }
 
-function listen(on: RunningService, headers: Record<string, string>): Promise<Stream> {
+function listen(on: Pick<RunningService, 'url'>, headers: Record<string, string>): Promise<Stream> {
   return new Promise((resolve, reject) => {
     const request = get(`${on.url}/api/events`, { headers }, (response) => {
       let text = '';
@@ -192,6 +200,39 @@ describe('GET /api/events', () => {
     expect(Date.now() - before).toBeLessThan(30_000);
     await stream.ended;
     expect(stopped.output()).not.toContain('were cut');
+  });
+
+  test('what is published while the streams end is told to nobody, and harms nobody', async () => {
+    const events = createFileEvents(['md5'], NOTHING_LATER, SYSTEM);
+    const stopping = new AbortController();
+    const app = new Koa<RequestState>();
+    app.use(async (ctx, next) => {
+      Object.assign(ctx.state, { owner: 'anna', baseUrl: 'http://localhost' });
+      await next();
+    });
+    app.use(eventsRoute({ events, stopping: stopping.signal }));
+    const server = app.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const stream = await listen({ url: `http://127.0.0.1:${port}` }, {});
+    await stream.until(/event: begin/);
+    const content = {
+      id: 1,
+      md5: md5(Buffer.from('a')),
+      sha1: null,
+      sha256: null,
+      size: 1,
+      variant: 0,
+      key: 'a',
+      publishedAt: 0,
+    };
+    stopping.abort();
+    // One commit may let several publications go on at once.
+    for (const id of ['one', 'two'])
+      events.tell('published', { id, owner: 'anna', name: id, type: null, uploadedAt: 0, content });
+    await stream.ended;
+    expect(stream.text()).not.toContain('published');
   });
 
   test('HEAD has no events', async () => {

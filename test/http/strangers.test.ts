@@ -75,6 +75,9 @@ describeOverStores((store) => {
       const answer = json<{ status: string }>(await send('GET', asked, { headers: BERT }));
       expect(answer.status).toBe(INSTANT === 'off' ? 'notfound' : 'exists');
       expect(await look()).toEqual(before);
+      // One that compares nothing, for another size, tells her nothing of it either.
+      await send('GET', `${asked}&size=4999`, { headers: ANNA });
+      expect(await look()).toEqual(before);
       // Who asked is told what is known by then.
       const asker = await send('GET', `${service.url}/api/files/${his.fileId}`, { headers: BERT });
       expect(json(asker)['sha256']).toBe(INSTANT === 'off' ? undefined : sha256(bytes));

@@ -48,6 +48,7 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/catalog/f.ts', 'stores/target.ts', 'lowest layer'],
   ['server/catalog/g.ts', 'server/log.ts', 'by their errors'],
   ['server/catalog/h.ts', 'server/service.ts', 'one way'],
+  ['server/catalog/queries/a.ts', 'server/uploads/target.ts', 'lowest layer'],
   ['server/catalog/sqlite/a.ts', 'server/uploads/target.ts', 'lowest layer'],
   ['server/catalog/sqlite/b.ts', 'server/main.ts', 'one way'],
   ['server/locks/a.ts', 'server/catalog/target.ts', 'lowest layer'],
@@ -87,6 +88,13 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/doctor/a.ts', 'server/uploads/target.ts', 'entry of its own'],
   ['server/doctor/b.ts', 'server/service.ts', 'entry of its own'],
   ['server/doctor/bucket/c.ts', 'server/http/target.ts', 'entry of its own'],
+  ['stores/stores.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['stores/local/d.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/belonging.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/log.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/doctor/d.ts', 'stores/memory/target.ts', 'for tests and simulations'],
+  ['server/uploads/f.ts', 'stores/memory/target.ts', 'which stores there are'],
+  ['server/config/e.ts', 'stores/memory/target.ts', 'names of digests'],
   ['client/cli/a.ts', 'server/uploads/target.ts', 'HTTP only'],
   ['client/cli/e.ts', 'server/doctor/target.ts', 'HTTP only'],
   ['client/cli/b.ts', 'stores/target.ts', 'HTTP only'],
@@ -131,6 +139,7 @@ const ALLOWED: [from: string, to: string][] = [
   ['server/uploads/d.ts', 'stores/digests/target.ts'],
   ['server/uploads/e.ts', 'server/config/target.ts'],
   ['server/config/a.ts', 'stores/digests/digests.ts'],
+  ['server/locks/a.ts', 'stores/surroundings.ts'],
   ['server/catalog/sqlite/a.ts', 'server/catalog/target.ts'],
   ['stores/stores.ts', 'stores/local/target.ts'],
   ['stores/local/a.ts', 'stores/digests/target.ts'],
@@ -144,7 +153,10 @@ const ALLOWED: [from: string, to: string][] = [
   ['client/web/src/a.ts', 'server/wire/target.ts'],
   ['client/core/a.ts', 'server/wire/target.ts'],
   ['scripts/a.ts', 'server/service.ts'],
+  ['stores/memory/a.ts', 'stores/target.ts'],
+  ['stores/memory/b.ts', 'stores/memory/target.ts'],
   ['test/a.ts', 'stores/local/target.ts'],
+  ['test/b.ts', 'stores/memory/target.ts'],
 ];
 
 /** The files of these imports, each written as a person would write it, from the importing file. */
@@ -232,4 +244,47 @@ test("cycles, default exports, a stray look at the environment, Koa's query and 
   ]) {
     expect(codes).toContain(rule);
   }
+});
+
+/** Rooms that get time, timers and chance handed in. */
+const ROOMS = [
+  'server/uploads',
+  'server/locks',
+  'server/tus',
+  'server/catalog',
+  'server/catalog/queries',
+  'stores',
+  'stores/local',
+];
+
+/** What they must not call by themselves. */
+const RAW: Record<string, string> = {
+  'set-timeout': 'export const a = (): unknown => setTimeout(() => undefined, 1);',
+  'set-interval': 'export const a = (): unknown => setInterval(() => undefined, 1);',
+  'set-immediate': 'export const a = (): unknown => setImmediate(() => undefined);',
+  performance: 'export const a = performance.now();',
+  'date-now': 'export const a = Date.now();',
+  'date-now-by-reference': 'export const a: () => number = Date.now;',
+  random: 'export const a = Math.random();',
+  hrtime: 'export const a = process.hrtime();',
+  'signal-timeout': 'export const a = AbortSignal.timeout(1);',
+  wait: "import { setTimeout } from 'node:timers/promises';\nexport const a = setTimeout;",
+  timers: "import { setTimeout } from 'node:timers';\nexport const a = setTimeout;",
+  hooks: "import { performance } from 'node:perf_hooks';\nexport const a = performance;",
+  uuid: "import { randomUUID } from 'node:crypto';\nexport const a = randomUUID;",
+  bytes: "import { createHash, randomBytes } from 'node:crypto';\nexport const a = [createHash, randomBytes];",
+};
+
+test.each(ROOMS)('time, timers and chance that were not handed in are found in %s', async (room) => {
+  const files = Object.entries(RAW).map(([name, text]) => [`${room}/${name}.ts`, `${text}\n`] as const);
+  const findings = await lint({
+    ...Object.fromEntries(files),
+    [`${room}/allowed.ts`]: "import { createHash } from 'node:crypto';\nexport const a = createHash;\n",
+    'server/http/elsewhere.ts': RAW['date-now'] ?? '',
+    'stores/surroundings.ts': Object.values(RAW)[0] ?? '',
+  });
+  const found = findings.filter((each) => `${each.message} ${each.help}`.includes('are handed in'));
+  expect([...new Set(found.map(({ filename }) => filename))].toSorted()).toEqual(
+    files.map(([path]) => path).toSorted(),
+  );
 });

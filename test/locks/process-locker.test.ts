@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import { addUpload } from '../catalog/fixtures.ts';
 import { describeLockerContract, options } from './contract.ts';
@@ -86,6 +87,20 @@ describe('the locker in one process', () => {
     await lease.release();
     expect(timers()).toBe(before);
     expect(listeners).toBe(0);
+  });
+
+  it('waits by the timers it is given', async () => {
+    const surroundings = createVirtualSurroundings();
+    const locker = createProcessLocker({ nextEpoch: async () => 1, surroundings });
+    const held = await locker.acquire('id', options());
+    let ended: unknown;
+    const waiting = locker.acquire('id', options({ timeoutMs: 3_600_000 })).catch((error: unknown) => (ended = error));
+    await surroundings.advance(3_599_999);
+    expect(ended).toBeUndefined();
+    await surroundings.advance(1);
+    expect(ended).toMatchObject({ code: 'timeout' });
+    await waiting;
+    await held.release();
   });
 
   it('gives the place on when the epoch cannot be had', async () => {

@@ -13,6 +13,7 @@ import { makeBytes, md5 } from '../support/bytes.ts';
 import { CAN_TRACE, injectAt } from '../system/trace.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
+import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
 import { describeStoreContract } from './contract.ts';
 
 describeStoreContract('local', async () => {
@@ -140,6 +141,31 @@ test('before its first commit nothing of an upload is kept, and its file is made
   });
   expect((await stat(path)).ino).not.toBe(ino);
   expect(md5(await readFile(path))).toBe(md5(bytes));
+});
+
+test('commits once a second has passed on the clock that was handed in', async () => {
+  const surroundings = createVirtualSurroundings();
+  const store = await openLocalStore({ folder: await makeTempFolder(), surroundings });
+  const digests = createDigestPool(['md5']);
+  onTestFinished(() => digests.close());
+  const commits: Commit[] = [];
+  const source = new PassThrough();
+  const writing = store.writeUpload(source, upload, {
+    digests,
+    signal: never,
+    maxBytes: bytes.length,
+    commit: async (commit) => void commits.push(commit),
+  });
+  source.write(bytes.subarray(0, 100));
+  await expect.poll(() => surroundings.pending()).toBe(1);
+  await surroundings.advance(999);
+  expect(commits).toEqual([]);
+  await surroundings.advance(1);
+  source.write(bytes.subarray(100, 200));
+  await expect.poll(() => commits).toHaveLength(1);
+  expect(commits[0]).toMatchObject({ bootId: surroundings.bootId });
+  source.end(bytes.subarray(200));
+  expect(await writing).toMatchObject({ digests: { md5: md5(bytes) } });
 });
 
 // Skipped without strace and the right to trace.

@@ -15,6 +15,8 @@ import { createUploads } from '../../server/uploads/uploads.ts';
 import { createWriters, type Writers } from '../../server/uploads/writers.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openStore } from '../../stores/stores.ts';
+import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
+import type { Store } from '../../stores/store.ts';
 import { md5 } from '../support/bytes.ts';
 import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
@@ -34,27 +36,39 @@ export interface House {
   stop(): void;
 }
 
+interface HouseOptions {
+  surroundings?: Surroundings;
+  clock?: Clock;
+  /** In place of the one that `env` names. */
+  store?: Store;
+}
+
 /** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
 export async function openHouse(
   env: NodeJS.ProcessEnv,
   limits: Partial<Limits> = {},
-  clock: Clock = createClock({ believeAfterMs: Infinity }),
+  { surroundings = SYSTEM, ...options }: HouseOptions = {},
 ): Promise<House> {
+  const clock = options.clock ?? createClock({ source: surroundings, believeAfterMs: Infinity });
   const folder = await makeTempFolder();
   const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
   const config = parseConfig({ ...env, DATA_DIR: folder });
-  const store = await openStore(config.store, {
-    dataDir: folder,
-    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
-    now: () => clock.earliest(),
-  });
+  const store =
+    options.store ??
+    (await openStore(config.store, {
+      dataDir: folder,
+      ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+      now: () => clock.earliest(),
+      surroundings,
+    }));
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();
   const parts: Parts = {
     catalog,
     store,
-    locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId) }),
+    locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId), surroundings }),
     clock,
+    surroundings,
     digests,
     limits: {
       maxFileSizeBytes: null,
@@ -68,7 +82,8 @@ export async function openHouse(
     },
     log: pino({ level: 'silent' }),
     contentMutex: createKeyedMutex(),
-    events: createFileEvents(['md5'], NOTHING_LATER),
+    unremoved: new Map(),
+    events: createFileEvents(['md5'], NOTHING_LATER, surroundings),
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };

@@ -1,11 +1,12 @@
 /** Expiry: what is silent ends, also while someone holds it; what still moves does not. */
-import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
+import { createFileActions } from '../../server/uploads/files.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
 import { makeBytes } from '../support/bytes.ts';
 import { UNKNOWN_MS } from '../../stores/store.ts';
@@ -114,7 +115,7 @@ describeOverStores((store) => {
       bootId: null,
     };
     const clock = createClock({ source, believeAfterMs: Infinity });
-    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, clock);
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { clock });
     const [waiting, begun] = [await house.begin(bytes), await house.begin(bytes)];
     const writing = await write(house, begun);
     writing.source.end(bytes.subarray(0, 100));
@@ -144,4 +145,47 @@ test('bytes that the catalog does not know wait for a week: it may be an older c
   await sweepOnce(house);
   // What the catalog knows to have ended goes at once.
   expect((await readdir(files)).filter((name) => name.startsWith('tmp_'))).toEqual([young]);
+});
+
+/** A file whose deletion has left its bytes: its key, and where they are. */
+async function deleteInVain(house: House): Promise<{ key: string; putBack: () => Promise<void> }> {
+  const upload = await house.begin(bytes);
+  const writing = await write(house, upload);
+  writing.source.end(bytes);
+  await writing.ended;
+  const { fileId } = await rowOf(house, upload);
+  const file = await house.parts.catalog.findFile(fileId ?? '', 'anyone');
+  const key = file?.content.key ?? '';
+  const path = join(house.folder, 'files', key);
+  // A folder cannot be unlinked.
+  await rename(path, `${path}.away`);
+  await mkdir(path);
+  await createFileActions(house.parts).remove(fileId ?? '', 'anyone');
+  const putBack = async (): Promise<void> => {
+    await rmdir(path);
+    await rename(`${path}.away`, path);
+  };
+  return { key, putBack };
+}
+
+test('bytes of a deleted content that could not be removed go with a later sweep', async () => {
+  const house = await openHouse({});
+  const { key, putBack } = await deleteInVain(house);
+  await sweepOnce(house);
+  expect(await house.parts.catalog.listRemovals(10)).toEqual([key]);
+  await putBack();
+  await sweepOnce(house);
+  expect(await house.parts.store.contentSize(key)).toBeUndefined();
+  expect(await house.parts.catalog.listRemovals(10)).toEqual([]);
+});
+
+test('but not where they are those of a content again', async () => {
+  const house = await openHouse({});
+  const { key, putBack } = await deleteInVain(house);
+  await putBack();
+  const writing = await write(house, await house.begin(bytes));
+  writing.source.end(bytes);
+  await writing.ended;
+  await sweepOnce(house);
+  expect(await house.parts.store.contentSize(key)).toBe(bytes.length);
 });

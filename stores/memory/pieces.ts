@@ -1,0 +1,53 @@
+/**
+ * An upload is a chain of pieces, each written once and naming the one before it; the row counts up to the piece
+ * that `storeState` names. A writer that has lost its lease can only add pieces that no row names: no bytes
+ * that were counted are ever changed by another writer.
+ */
+import { StoreError, type StoredUpload } from '../store.ts';
+import type { Entry, Mount } from './disk.ts';
+import { numberOfPiece, piecesOf } from './names.ts';
+
+/** The last piece that a row counts; null where it counts none. */
+export function lastPieceOf({ storeState }: Pick<StoredUpload, 'storeState'>): string | null {
+  return storeState || null;
+}
+
+/** Pieces up to the upload's offset, in order. @throws StoreError `missing`. */
+export async function readPieces(mount: Mount, upload: StoredUpload): Promise<Entry[]> {
+  const pieces: Entry[] = [];
+  let end = upload.offset;
+  for (let name = lastPieceOf(upload); name !== null;) {
+    const piece = await mount.read(name);
+    if (!piece || piece.start + piece.size !== end) throw lost(upload, end);
+    pieces.push(piece);
+    end = piece.start;
+    name = piece.after;
+  }
+  if (end !== 0) throw lost(upload, end);
+  return pieces.toReversed();
+}
+
+/** Looks at the last piece alone. @throws StoreError `missing`. */
+export async function requireLastPiece(mount: Mount, upload: StoredUpload): Promise<void> {
+  const name = lastPieceOf(upload);
+  const piece = name === null ? undefined : await mount.read(name);
+  if ((piece ? piece.start + piece.size : 0) !== upload.offset) throw lost(upload, upload.offset);
+}
+
+/** What a process wrote after the last commit: the newest pieces that follow on it, within the upload's size. */
+export async function readUncounted(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
+  const newest = new Map<string | null, { name: string; piece: Entry }>();
+  for (const name of await mount.list(piecesOf(upload.id))) {
+    const piece = await mount.read(name);
+    if (!piece || piece.size === 0 || piece.start + piece.size > (upload.size ?? Infinity)) continue;
+    const other = newest.get(piece.after);
+    if (!other || numberOfPiece(name) > numberOfPiece(other.name)) newest.set(piece.after, { name, piece });
+  }
+  const found: { name: string; piece: Entry }[] = [];
+  for (let next = newest.get(lastPieceOf(upload)); next; next = newest.get(next.name)) found.push(next);
+  return found;
+}
+
+function lost(upload: StoredUpload, end: number): StoreError {
+  return new StoreError('missing', `upload ${upload.id}: no piece ends at ${end}`);
+}

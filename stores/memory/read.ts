@@ -1,0 +1,28 @@
+/** Reading an entry as a stream. It keeps what it has opened, whatever becomes of the name. */
+import { Readable } from 'node:stream';
+import type { ByteRange } from '../store.ts';
+import type { Entry, Mount } from './disk.ts';
+
+const READ_BYTES = 64 * 1024;
+
+/** All bytes of a list of entries, or a range of them. Each piece that is delivered is a step that can fail. */
+export function openStream(mount: Mount, name: string, entries: readonly Entry[], range?: ByteRange): Readable {
+  return Readable.from(deliver(mount, name, entries, range), { objectMode: false });
+}
+
+async function* deliver(
+  mount: Mount,
+  name: string,
+  entries: readonly Entry[],
+  { start, end }: ByteRange = { start: 0, end: Infinity },
+): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for (const chunk of entries.flatMap(({ chunks }) => chunks)) {
+    const to = Math.min(chunk.length, end + 1 - at);
+    for (let from = Math.max(0, start - at); from < to; from += READ_BYTES) {
+      await mount.read(name);
+      yield chunk.subarray(from, Math.min(from + READ_BYTES, to));
+    }
+    at += chunk.length;
+  }
+}

@@ -1,0 +1,55 @@
+/** Taking up an upload after a crash: pieces that no commit counts yet. */
+import { type DigestPool, SnapshotError } from '../digests/digests.ts';
+import type { Commit, StoredUpload } from '../store.ts';
+import type { Entry, Mount } from './disk.ts';
+import { lastPieceOf, readPieces, readUncounted } from './pieces.ts';
+
+/** What of an upload is durably stored; see `Store.recoverUpload`. */
+export async function recoverUpload(
+  mount: Mount,
+  upload: StoredUpload,
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Commit | null> {
+  const counted = await readPieces(mount, upload);
+  // A power cut takes pieces that were not synced, and may leave a later one of them.
+  const uncounted = upload.bootId === mount.bootId ? await readUncounted(mount, upload) : [];
+  if (upload.offset === 0 && uncounted.length === 0) return null;
+  if (uncounted.length > 0) await mount.sync(uncounted.map(({ name }) => name));
+  const beyond = uncounted.map(({ piece }) => piece);
+  const snapshot =
+    (await digestFrom(upload.snapshot, beyond, digests, signal)) ??
+    (await digestFrom(null, [...counted, ...beyond], digests, signal));
+  if (snapshot === null || (beyond.length === 0 && snapshot === upload.snapshot)) return null;
+  const end = beyond.at(-1);
+  return {
+    offset: end ? end.start + end.size : upload.offset,
+    snapshot,
+    bootId: mount.bootId,
+    storeState: uncounted.at(-1)?.name ?? lastPieceOf(upload),
+  };
+}
+
+/** The state after these pieces; null where the state before them is missing or of another version of the library. */
+async function digestFrom(
+  from: Uint8Array | null,
+  pieces: readonly Entry[],
+  digests: DigestPool,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  if (from === null && pieces[0]?.start !== 0) return null;
+  const lane = digests.open(from);
+  try {
+    const before = await lane.snapshot();
+    for (const piece of pieces) {
+      signal.throwIfAborted();
+      await lane.update(piece.chunks);
+    }
+    return pieces.length === 0 ? (from ?? before) : await lane.snapshot();
+  } catch (error) {
+    if (error instanceof SnapshotError) return null;
+    throw error;
+  } finally {
+    lane.close();
+  }
+}

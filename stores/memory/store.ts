@@ -1,0 +1,127 @@
+/**
+ * A store for tests and simulations: bytes on a disk in memory, faults that are ordered, and no timer of its own.
+ * It is no choice of `STORE`, and no part of the service imports it.
+ */
+import { type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
+import { type Surroundings, SYSTEM } from '../surroundings.ts';
+import type { MemoryDisk, Mount } from './disk.ts';
+import { createFaults, type Faults } from './faults.ts';
+import { finalizeUpload, healContent } from './finalize.ts';
+import { attemptKey, finalName, idOfPiece, type KeyStyle, keyOfFinal, piecesOf } from './names.ts';
+import { lastPieceOf, readPieces } from './pieces.ts';
+import { openStream } from './read.ts';
+import { recoverUpload } from './recover.ts';
+import { withFaults } from './with-faults.ts';
+import { appendPieces, type Writing } from './write.ts';
+
+export interface MemoryStoreOptions {
+  disk: MemoryDisk;
+  /** See `StoreSettings`. */
+  now?: (() => number) | undefined;
+  faults?: Faults;
+  /** `upload` unless told: the only one that several nodes may share. */
+  keys?: KeyStyle;
+  /** Commits when so many bytes have come since the last commit. */
+  commitEveryBytes?: number;
+  surroundings?: Surroundings | undefined;
+}
+
+export interface MemoryStore extends Store {
+  /** The process that opened it is killed: none of its calls has an effect from now on, and none is answered. */
+  die(): void;
+}
+
+const COMMIT_EVERY_BYTES = 1024 * 1024;
+
+/** Opens the store of one process on a disk that others may have open, too. */
+export function openMemoryStore({
+  disk,
+  surroundings = SYSTEM,
+  now = () => surroundings.wallMs(),
+  faults = createFaults(),
+  keys = 'upload',
+  commitEveryBytes = COMMIT_EVERY_BYTES,
+}: MemoryStoreOptions): MemoryStore {
+  const mount = disk.mount(faults);
+  const store = withFaults(plainStore({ mount, now, commitEveryBytes, surroundings }, keys), faults);
+  return { ...store, die: () => mount.die() };
+}
+
+function plainStore(writing: Writing, keys: KeyStyle): Store {
+  const { mount, now } = writing;
+
+  function keyFor(upload: StoredUpload, { md5, variant }: { md5: string; variant: number }): string {
+    if (keys === 'upload') return attemptKey(upload.id, lastPieceOf(upload));
+    return variant > 0 ? `${md5}-${variant}` : md5;
+  }
+
+  async function removeFinal(name: string): Promise<void> {
+    await mount.remove(name);
+    await mount.sync([name]);
+  }
+
+  return {
+    name: 'memory',
+    capabilities: { deferLength: true, terminate: true, listUnfinished: true, listContents: true, address: false },
+    place: null,
+    keyFor,
+
+    createUpload: async () => {
+      // Its first bytes make its first piece.
+    },
+    writeUpload: (source, upload, options) => appendPieces(source, upload, options, writing),
+    recoverUpload: (upload, digests, signal) => recoverUpload(mount, upload, digests, signal),
+    readUpload: async (upload) => {
+      try {
+        return openStream(mount, upload.id, await readPieces(mount, upload));
+      } catch (error) {
+        if (error instanceof StoreError && error.code === 'missing') return null;
+        throw error;
+      }
+    },
+    discardUpload: async (upload, final) => {
+      const { id } = upload;
+      const oldest = final === 'unknown' ? now() - UNKNOWN_MS : Infinity;
+      for (const name of await mount.list(piecesOf(id))) {
+        const piece = await mount.read(name);
+        if (piece && piece.writtenAtMs <= oldest) await mount.remove(name);
+      }
+      // The attempt that its row names, and no other: the content may have been made of another.
+      if (final === 'remove' && keys === 'upload') await removeFinal(finalName(attemptKey(id, lastPieceOf(upload))));
+    },
+    listUnfinished: () => names(mount, piecesOf(), idOfPiece),
+
+    finalize: (upload, key) => finalizeUpload(mount, upload, key, now()),
+    heal: async (upload, key) => {
+      const healed = keys === 'upload' ? attemptKey(upload.id, lastPieceOf(upload)) : key;
+      await healContent(mount, upload, healed, now());
+      return healed;
+    },
+    readContent: async (key, range, _signal, size) => {
+      const name = finalName(key);
+      const content = await mount.read(name);
+      if (!content) throw new StoreError('missing', `${key} is not there`);
+      const least = range === undefined ? 0 : range.end + 1;
+      if (content.size !== (size ?? content.size) || content.size < least) {
+        throw new StoreError('missing', `${key} has ${content.size} bytes, not ${size ?? least}`);
+      }
+      return openStream(mount, name, [content], range);
+    },
+    addressOf: (key) => Promise.reject(new StoreError('failed', `${key} has no address outside of the service`)),
+    contentSize: async (key) => (await mount.read(finalName(key)))?.size,
+    listContents: () => names(mount, finalName(''), keyOfFinal),
+    removeContent: (key) => removeFinal(finalName(key)),
+
+    probe: async () => {
+      await mount.list('');
+    },
+    close: async () => {
+      // Nothing is open but streams, which end by themselves.
+    },
+  };
+}
+
+/** Of all names that begin so, what they are names of, each once. */
+async function* names(mount: Mount, prefix: string, nameOf: (name: string) => string): AsyncIterable<string> {
+  yield* new Set((await mount.list(prefix)).map(nameOf));
+}

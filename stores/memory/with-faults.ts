@@ -1,0 +1,43 @@
+/** A store whose calls fail as they were ordered to. */
+import type { Store } from '../store.ts';
+import type { Faults, StoreCall } from './faults.ts';
+
+/** Any store, with its own contract; `keyFor` and `close` never fail. */
+export function withFaults(store: Store, faults: Faults): Store {
+  /** All at once: a listing that fails has told nothing, or everything but its end. */
+  async function* listed(call: StoreCall, list: () => AsyncIterable<string>): AsyncIterable<string> {
+    yield* await faults.run(call, '', async () => {
+      const found: string[] = [];
+      for await (const item of list()) found.push(item);
+      return found;
+    });
+  }
+
+  return {
+    name: store.name,
+    capabilities: store.capabilities,
+    place: store.place,
+    createUpload: (upload) => faults.run('createUpload', upload.id, () => store.createUpload(upload)),
+    writeUpload: (source, upload, options) => {
+      // It may break before the store has seen it.
+      source.on('error', () => undefined);
+      return faults.run('writeUpload', upload.id, () => store.writeUpload(source, upload, options));
+    },
+    recoverUpload: (upload, digests, signal) =>
+      faults.run('recoverUpload', upload.id, () => store.recoverUpload(upload, digests, signal)),
+    readUpload: (upload) => faults.run('readUpload', upload.id, () => store.readUpload(upload)),
+    discardUpload: (upload, final) => faults.run('discardUpload', upload.id, () => store.discardUpload(upload, final)),
+    listUnfinished: () => listed('listUnfinished', () => store.listUnfinished()),
+    keyFor: (upload, content) => store.keyFor(upload, content),
+    finalize: (upload, key) => faults.run('finalize', `${upload.id} ${key}`, () => store.finalize(upload, key)),
+    heal: (upload, key) => faults.run('heal', `${upload.id} ${key}`, () => store.heal(upload, key)),
+    readContent: (key, range, signal, size) =>
+      faults.run('readContent', key, () => store.readContent(key, range, signal, size)),
+    addressOf: (key, options) => faults.run('addressOf', key, () => store.addressOf(key, options)),
+    contentSize: (key) => faults.run('contentSize', key, () => store.contentSize(key)),
+    listContents: () => listed('listContents', () => store.listContents()),
+    removeContent: (key) => faults.run('removeContent', key, () => store.removeContent(key)),
+    probe: () => faults.run('probe', '', () => store.probe()),
+    close: () => store.close(),
+  };
+}

@@ -1,0 +1,159 @@
+/** The way of bytes onto the disk: write, hash, sync, commit; one step at a time, and no timer decides. */
+import type { Readable } from 'node:stream';
+import type { DigestLane } from '../digests/digests.ts';
+import { openIntake } from '../intake.ts';
+import { StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
+import type { Mount } from './disk.ts';
+import { pieceName } from './names.ts';
+import { lastPieceOf, requireLastPiece } from './pieces.ts';
+
+export interface Writing {
+  mount: Mount;
+  now: () => number;
+  /** Commits when so many bytes have come since the last commit. */
+  commitEveryBytes: number;
+  surroundings: Surroundings;
+}
+
+/** Appends a source to an upload's pieces; see `Store.writeUpload`. */
+export async function appendPieces(
+  source: Readable,
+  upload: StoredUpload,
+  options: WriteOptions,
+  writing: Writing,
+): Promise<Written> {
+  // It may break before the intake is open, which finds out from its state.
+  source.on('error', () => undefined);
+  await requireLastPiece(writing.mount, upload);
+  const lane = options.digests.open(upload.snapshot);
+  try {
+    return await append(lane, source, upload, options, writing);
+  } finally {
+    lane.close();
+  }
+}
+
+/** The end of an upload's pieces. */
+interface Tail {
+  readonly offset: number;
+  readonly isCommitted: boolean;
+  /** Adds a piece, and commits where that is due. */
+  add(bytes: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+}
+
+function openTail(
+  lane: DigestLane,
+  upload: StoredUpload,
+  commitRow: WriteOptions['commit'],
+  { mount, now, commitEveryBytes }: Writing,
+): Tail {
+  let offset = upload.offset;
+  let committed = upload.offset;
+  let last = lastPieceOf(upload);
+  let unsynced: string[] = [];
+
+  async function add(bytes: Uint8Array): Promise<void> {
+    const name = pieceName(upload.id, mount.nextNumber());
+    const piece = { chunks: [bytes], size: bytes.length, start: offset, after: last, writtenAtMs: now() };
+    await mount.write(name, piece);
+    await lane.update([bytes]);
+    offset += bytes.length;
+    last = name;
+    unsynced.push(name);
+    if (offset - committed >= commitEveryBytes) await commit();
+  }
+
+  async function commit(): Promise<void> {
+    if (unsynced.length > 0) await mount.sync(unsynced);
+    const snapshot = await lane.snapshot();
+    await commitRow({ offset, snapshot, bootId: mount.bootId, storeState: last });
+    unsynced = [];
+    committed = offset;
+  }
+
+  return {
+    get offset() {
+      return offset;
+    },
+    get isCommitted() {
+      return offset === committed;
+    },
+    add,
+    commit,
+  };
+}
+
+async function append(
+  lane: DigestLane,
+  source: Readable,
+  upload: StoredUpload,
+  options: WriteOptions,
+  writing: Writing,
+): Promise<Written> {
+  const { died } = writing.mount;
+  const intake = openIntake(source, options, writing.surroundings);
+  const tail = openTail(lane, upload, options.commit, writing);
+  const inTurn = createTurns();
+  let failure: { error: unknown } | undefined;
+  let isEnding = false;
+
+  function fail(error: unknown): void {
+    failure ??= { error };
+    isEnding = true;
+    intake.stop(error);
+  }
+
+  async function flush(): Promise<'committed' | 'ending'> {
+    if ((await intake.catchUp()) === 'ended') return 'ending';
+    return inTurn(async () => {
+      if (isEnding) return 'ending';
+      try {
+        if (!tail.isCommitted) await tail.commit();
+        return 'committed';
+      } catch (error) {
+        fail(error);
+        return 'ending';
+      }
+    });
+  }
+
+  async function finish(): Promise<Written> {
+    isEnding = true;
+    if (failure) throw failure.error;
+    if (!tail.isCommitted || upload.snapshot === null) await tail.commit();
+    const end = intake.ended;
+    if (end.kind === 'overflow') {
+      throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
+    }
+    const digests = tail.offset === upload.size ? await lane.digests() : null;
+    return { offset: tail.offset, digests, interrupted: end.kind === 'end' ? undefined : end.cause };
+  }
+
+  const onDeath = (): void => intake.stop(died.reason);
+  died.addEventListener('abort', onDeath);
+  options.onReading?.(flush);
+  try {
+    for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
+      const bytes = Buffer.concat(batch);
+      await inTurn(() => tail.add(bytes));
+    }
+    return await inTurn(finish);
+  } catch (error) {
+    fail(error);
+    throw error;
+  } finally {
+    died.removeEventListener('abort', onDeath);
+  }
+}
+
+/** Runs one action after the other, also where one fails. */
+function createTurns(): <T>(action: () => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve();
+  return (action) => {
+    const mine = turn.then(action);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+}

@@ -1,0 +1,131 @@
+/** SHA-1 after publication, where it does not go as it should: too many at once, bytes that are away for a while. */
+import { createHash, randomUUID } from 'node:crypto';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import type { FileRecord } from '../../server/catalog/catalog.ts';
+import { createLaterDigests, NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { makeBytes, md5 } from '../support/bytes.ts';
+import { type House, openHouse } from './support.ts';
+
+/** A file of these bytes; its SHA-1 is not computed yet. */
+async function publish({ uploads, begin }: House, bytes: Buffer): Promise<FileRecord> {
+  const id = await begin(bytes);
+  const { signal } = new AbortController();
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal });
+  const { file } = await writer.append(Readable.from([bytes]), { maxBytes: bytes.length });
+  await writer.release();
+  if (!file) throw new Error('not published');
+  return file;
+}
+
+async function knownOf({ parts }: House, bytes: Buffer): Promise<string | null | undefined> {
+  return (await parts.catalog.findContents({ md5: md5(bytes) }))[0]?.sha1;
+}
+
+function sha1(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
+
+test('one that could not be read is looked at again, though others come all the time', async () => {
+  const house = await openHouse({});
+  const [away, other] = [makeBytes(1_000, 18_001), makeBytes(1_000, 18_002)];
+  const [file, often] = [await publish(house, away), await publish(house, other)];
+  const path = join(house.folder, 'files', file.content.key);
+  await rename(path, `${path}.away`);
+  const later = createLaterDigests(house.parts, { lookAgainMs: 300 });
+  const running = later.run();
+  later.note(file);
+  await vi.waitFor(() => expect(later.isPending(file)).toBe(false));
+  await vi.waitFor(async () => expect(await knownOf(house, other)).toBe(sha1(other)));
+  await rename(`${path}.away`, path);
+  const until = Date.now() + 5_000;
+  while ((await knownOf(house, away)) === null && Date.now() < until) {
+    later.note(often);
+    await wait(50);
+  }
+  expect(await knownOf(house, away)).toBe(sha1(away));
+  house.stop();
+  await running;
+});
+
+test('of more than are remembered none is told before all are there', async () => {
+  const house = await openHouse({});
+  const [before, first, known, unknown] = [1, 2, 3, 4].map((seed) => makeBytes(1_000, 18_010 + seed)) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const old = await publish(house, before);
+  await wait(2);
+  const files = [await publish(house, first), await publish(house, known), await publish(house, unknown)];
+  // As if another owner had sent it before.
+  await house.parts.catalog.addDigests(files[1]?.content.id ?? 0, { sha1: sha1(known) });
+  const later = createLaterDigests(house.parts, { mostRecent: 1 });
+  for (const file of files) later.note(file);
+  expect(files.map(later.isPending)).toEqual([true, true, true]);
+  expect(later.isPending(old)).toBe(false);
+  const running = later.run();
+  await vi.waitFor(() => expect(files.map(later.isPending)).toEqual([false, false, false]));
+  expect(await knownOf(house, unknown)).toBe(sha1(unknown));
+  house.stop();
+  await running;
+});
+
+test('who asks does not wait for the rest after an older content', async () => {
+  const house = await openHouse({});
+  const [slow, mine] = [makeBytes(1_000, 18_020), makeBytes(1_000, 18_021)];
+  const older = await publish(house, slow);
+  let isReading = false;
+  const { store } = house.parts;
+  const slowStore = Object.assign(Object.create(store) as typeof store, {
+    readContent: async (...args: Parameters<typeof store.readContent>) => {
+      if (args[0] === older.content.key) {
+        isReading = true;
+        await wait(1_000);
+      }
+      return store.readContent(...args);
+    },
+  });
+  const later = createLaterDigests({ ...house.parts, store: slowStore });
+  const running = later.run();
+  await vi.waitFor(() => expect(isReading).toBe(true));
+  later.note(await publish(house, mine));
+  await later.caughtUp('anyone');
+  expect(await knownOf(house, mine)).toBe(sha1(mine));
+  house.stop();
+  await running;
+});
+
+test('a declared one is not computed to its end when the service stops', async () => {
+  const house = await openHouse({});
+  const { parts, uploads } = house;
+  const bytes = makeBytes(1_000_000, 18_030);
+  parts.later = { ...NOTHING_LATER, isOn: true };
+  let read = 0;
+  Object.assign(parts.store, {
+    readUpload: async () => {
+      async function* chunks(): AsyncIterable<Buffer> {
+        for (; read < bytes.length; read += 1_000) {
+          if (read === 100_000) house.stop();
+          yield bytes.subarray(read, read + 1_000);
+          await wait(0);
+        }
+      }
+      return Readable.from(chunks());
+    },
+  });
+  const id = randomUUID();
+  const labels = { md5: null, sha256: null, filename: 'a', filetype: null, metadata: '' };
+  await uploads.begin({ id, owner: 'anyone', declaration: { size: bytes.length, sha1: sha1(bytes), ...labels } });
+  const { signal } = new AbortController();
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal });
+  await expect(writer.append(Readable.from([bytes]), { maxBytes: bytes.length })).rejects.toThrow('aborted');
+  await writer.release();
+  expect(read).toBeLessThan(bytes.length / 2);
+  // The next start publishes it.
+  expect(await uploads.current(id, 'anyone')).toMatchObject({ state: 'receiving', offset: bytes.length });
+});
