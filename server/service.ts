@@ -150,9 +150,9 @@ export async function startService(
       unremoved: new Map(),
       stopping: stopping.signal,
     };
-    const writers = createWriters(parts);
     const fileActions = createFileActions(parts);
-    const plainUploads = createUploads(parts, writers, (id, owner) => fileActions.remove(id, owner));
+    const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
+    const plainUploads = createUploads(parts, writers);
     const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
     const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
     const sweeper = createSweeper(parts, writers, plainUploads);

@@ -4,18 +4,19 @@
  *
  * - A body reaches the store as the request's own stream. The library turns it into
  *   a web stream and back, through two more streams, which costs more than storing it.
- * - The lease travels with the request, so that a writer that lost it cannot commit.
+ * - Each request has handlers and a data store of its own, over the writer that it holds. What the library names by an
+ *   id is answered by that writer, so that one that lost its lease cannot commit.
  * - HEAD takes no lock: looking at an upload never disturbs a transfer. All that it tells is of one row.
  * - A length that a PATCH declares counts once the request is taken: one that is refused has declared nothing.
  */
 import type { Readable } from 'node:stream';
 import { Server } from '@tus/server';
-import { type CancellationContext, DataStore, ERRORS, Upload } from '@tus/utils';
+import { DataStore, ERRORS, Upload } from '@tus/utils';
 import type { Capabilities } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
 import type { Received, Uploads } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
+import type { Writer } from '../uploads/writer.ts';
 
 /** One request on its way through the library. */
 export interface Exchange {
@@ -36,25 +37,11 @@ export interface Exchange {
   error: TidemarkError | undefined;
 }
 
-/** An upload whose lease a request holds, and what is known of it under that lease. */
-interface Held {
-  readonly lease: Lease;
-  readonly stop: AbortController;
-  /** The request that holds the lease has made it: nobody else knows it. */
-  readonly isNew: boolean;
-  upload: UploadRecord;
-  /** Declared by this request, and not in the catalog yet. */
-  length?: number;
-}
-
-function requireHeld(held: Held | undefined, id: string): Held {
-  if (!held) throw new Error(`no lease on upload ${id}`);
-  return held;
-}
-
 type Handler = Server['handlers'][keyof Server['handlers']];
 type LibraryRequest = Parameters<Handler['send']>[0];
 type Lock = Awaited<ReturnType<Handler['acquireLock']>>;
+
+const NOTHING_LOCKED: Lock = { lock: async () => undefined, unlock: async () => undefined };
 
 export interface TusLibrary {
   /** @param request - what the library reads of a web request: method, url, headers. */
@@ -70,14 +57,16 @@ export interface TusLibraryOptions {
   newId: () => string;
 }
 
+/** What the library's hooks are given: the request, with what it belongs to. */
+type OwnRequest = LibraryRequest & { exchange: Exchange };
+
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const { uploads } = options;
-  const exchanges = new WeakMap<object, Exchange>();
-  const leases = new Map<string, Held>();
+  const extensions = listExtensions(options.capabilities);
 
   const server = new Server({
     path: '/uploads',
-    datastore: new UploadsDataStore(uploads, options.capabilities, (id) => leases.get(id)),
+    datastore: new ExchangeStore(extensions),
     locker: {
       newLock: () => {
         throw new Error('leases are taken by acquireLock below');
@@ -97,7 +86,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     },
     onUploadFinish: async (request, upload) => {
       const exchange = exchangeOf(request);
-      // An empty file announced without a body has not passed through receive.
+      // An empty file announced without a body has not passed through a writer.
       if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
       return {};
     },
@@ -107,56 +96,12 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       return { status_code: exchange.error.status, body: '' };
     },
   });
-
-  for (const handler of [server.handlers.POST, server.handlers.PATCH, server.handlers.DELETE]) {
-    Object.assign(handler, { acquireLock, writeToStore });
-  }
-  Object.assign(server.handlers.HEAD, { send: look });
-
-  async function acquireLock(request: LibraryRequest, id: string, context: CancellationContext): Promise<Lock> {
-    const exchange = exchangeOf(request);
-    exchanges.set(context, exchange);
-    exchange.uploadId = id;
-    const stop = new AbortController();
-    // A POST that brings bytes has just made it.
-    const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
-    if (isBehind(request, exchange, upload)) throw refusalOfOffset();
-    const lease = await uploads.acquire(upload, {
-      signal: exchange.gone,
-      onAsked: () => {
-        stop.abort(new TidemarkError('upload_taken_over'));
-      },
-    });
-    const isNew = exchange.upload !== undefined;
-    const entry: Held = { lease, stop, isNew, upload: await readUnderLease(exchange, id, lease) };
-    leases.set(id, entry);
-    return {
-      lock: async () => undefined,
-      unlock: async () => {
-        if (leases.get(id) === entry) leases.delete(id);
-        await lease.release();
-        exchange.begun();
-      },
-    };
-  }
-
-  /** What may have changed while the request waited for the lease; what it has just made has not. */
-  async function readUnderLease({ upload }: Exchange, id: string, lease: Lease): Promise<UploadRecord> {
-    try {
-      return upload ?? (await uploads.peek(id));
-    } catch (error) {
-      await lease.release();
-      throw error;
-    }
-  }
+  Object.assign(server.handlers.HEAD, {
+    send: (request: LibraryRequest, _context: unknown, headers: Headers) => look(exchangeOf(request), request, headers),
+  });
 
   /** In place of the library's HEAD, which reads the upload a second time. */
-  async function look(
-    request: LibraryRequest,
-    _context: CancellationContext,
-    headers = new Headers(),
-  ): Promise<Response> {
-    const exchange = exchangeOf(request);
+  async function look(exchange: Exchange, request: LibraryRequest, headers: Headers): Promise<Response> {
     const id = server.handlers.HEAD.getFileIdFromRequest(request);
     if (id === undefined) throw new TidemarkError('not_found');
     exchange.uploadId = id;
@@ -167,73 +112,106 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     if (upload.size === null) headers.set('Upload-Defer-Length', '1');
     else headers.set('Upload-Length', String(upload.size));
     if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
-    // No text, not even an empty one: it would get a type.
-    return new Response(null, { status: 200, headers });
+    return new Response('', { status: 200, headers });
   }
 
-  async function writeToStore(
-    _body: unknown,
-    upload: Upload,
-    maxBytes: number,
-    context: CancellationContext,
+  /** The library's handler of a method, for one request: what it asks for is answered by that request's own writer. */
+  function handlerFor(method: keyof Server['handlers'], exchange: Exchange): Handler {
+    const store = new ExchangeStore(extensions);
+
+    async function acquireLock(request: LibraryRequest, id: string): Promise<Lock> {
+      exchange.uploadId = id;
+      // Begun by this request, which brings nothing to write: the first PATCH takes the lease.
+      if (exchange.upload && !exchange.bringsBody) return NOTHING_LOCKED;
+      // A POST that brings bytes has just made it.
+      const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
+      if (isBehind(request, exchange, upload)) throw refusalOfOffset();
+      const writer = await uploads.open(upload, { signal: exchange.gone });
+      store.writer = writer;
+      return {
+        lock: async () => undefined,
+        unlock: async () => {
+          await writer.release();
+          exchange.begun();
+        },
+      };
+    }
+
+    return Object.assign(Object.create(server.handlers[method]) as Handler, {
+      store,
+      acquireLock,
+      writeToStore: (_body: unknown, _upload: Upload, maxBytes: number) =>
+        write(exchange, store.requireWriter(), { maxBytes, length: store.length }),
+    });
+  }
+
+  /** @returns the offset after it. */
+  async function write(
+    exchange: Exchange,
+    writer: Writer,
+    given: { maxBytes: number; length: number | undefined },
   ): Promise<number> {
-    const exchange = exchangeOf(context);
-    const { lease, stop, isNew, upload: state, length } = requireHeld(leases.get(upload.id), upload.id);
-    if (state.state !== 'receiving') {
+    const { upload } = writer;
+    if (upload.state !== 'receiving') {
       // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
       // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
-      exchange.upload = await uploads.current(state.id, exchange.owner);
+      exchange.upload = await uploads.current(upload.id, exchange.owner);
       return exchange.upload.offset;
     }
-    exchange.upload = state;
+    const isNew = exchange.upload !== undefined;
+    exchange.upload = upload;
     try {
-      exchange.received = await uploads.receive(state, exchange.body, {
-        lease,
-        signal: stop.signal,
-        maxBytes,
-        length,
-        onReading: exchange.begun,
-      });
+      exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
+      return exchange.received.offset;
     } catch (error) {
       // Refused as a whole: there is no address under which it could go on.
-      if (isNew && error instanceof TidemarkError && error.code === 'too_large')
-        await uploads.terminate(state.id, lease);
+      if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
       throw error;
     }
-    return exchange.received.offset;
-  }
-
-  function exchangeOf(key: object): Exchange {
-    const exchange = exchanges.get(key);
-    if (!exchange) throw new Error('a request of no exchange');
-    return exchange;
   }
 
   return {
     handle: async (request, exchange) => {
-      exchanges.set(request, exchange);
-      return server.handleWeb(request);
+      const method = request.method as keyof Server['handlers'];
+      const handlers = WRITING.has(method) ? { [method]: handlerFor(method, exchange) } : server.handlers;
+      const forOne = Object.assign(Object.create(server) as Server, { handlers });
+      return forOne.handleWeb(Object.assign(request, { exchange }));
     },
   };
 }
 
-/** What the library asks of a data store, answered by the life of uploads. */
-class UploadsDataStore extends DataStore {
-  readonly #uploads: Uploads;
-  readonly #held: (id: string) => Held | undefined;
+/** Methods that need the right to write. */
+const WRITING = new Set<string>(['POST', 'PATCH', 'DELETE']);
 
-  constructor(uploads: Uploads, capabilities: Capabilities, held: (id: string) => Held | undefined) {
+function exchangeOf(request: LibraryRequest): Exchange {
+  return (request as OwnRequest).exchange;
+}
+
+function listExtensions(capabilities: Capabilities): string[] {
+  return [
+    'creation',
+    'creation-with-upload',
+    ...(capabilities.deferLength ? ['creation-defer-length'] : []),
+    // Expiry is kept by the catalog; getExpiration stays 0 so that the library leaves it alone.
+    'expiration',
+    ...(capabilities.terminate ? ['termination'] : []),
+  ];
+}
+
+/** What the library asks of a data store in the course of one request, answered by the request's writer. */
+class ExchangeStore extends DataStore {
+  writer: Writer | undefined;
+  /** Declared by this request, and not in the catalog yet. */
+  length: number | undefined;
+
+  constructor(extensions: string[]) {
     super();
-    this.#uploads = uploads;
-    this.#held = held;
-    this.extensions = [
-      'creation',
-      'creation-with-upload',
-      ...(capabilities.deferLength ? ['creation-defer-length'] : []),
-      // Expiry is kept by the catalog; getExpiration stays 0 so that the library leaves it alone.
-      'expiration',
-      ...(capabilities.terminate ? ['termination'] : []),
-    ];
+    this.extensions = extensions;
+  }
+
+  requireWriter(): Writer {
+    if (!this.writer) throw new Error('a request that writes without a lease');
+    return this.writer;
   }
 
   override async create(upload: Upload): Promise<Upload> {
@@ -242,22 +220,22 @@ class UploadsDataStore extends DataStore {
   }
 
   override async getUpload(id: string): Promise<Upload> {
-    const record = this.#held(id)?.upload ?? (await this.#uploads.peek(id));
+    const { offset, size, createdAt } = this.requireWriter().upload;
     return new Upload({
       id,
-      offset: record.offset,
-      ...(record.size === null ? {} : { size: record.size }),
-      creation_date: new Date(record.createdAt).toISOString(),
+      offset,
+      ...(size === null ? {} : { size }),
+      creation_date: new Date(createdAt).toISOString(),
     });
   }
 
-  override async declareUploadLength(id: string, size: number): Promise<void> {
+  override async declareUploadLength(_id: string, size: number): Promise<void> {
     // Before the library looks at what the body has.
-    requireHeld(this.#held(id), id).length = size;
+    this.length = size;
   }
 
-  override async remove(id: string): Promise<void> {
-    await this.#uploads.terminate(id, requireHeld(this.#held(id), id).lease);
+  override async remove(): Promise<void> {
+    await this.requireWriter().end();
   }
 
   override async write(): Promise<number> {

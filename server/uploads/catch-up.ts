@@ -14,10 +14,10 @@ const TURNS = 3;
 /** What the kernel's queue holds (Node's default for `listen`): whoever is taken from it later came later. */
 const MOST_QUEUED = 511;
 
-/** Whoever holds an upload's lease. */
-interface Writer {
+/** The holder of an upload's lease. */
+interface Holder {
   readonly released: Promise<void>;
-  readonly flush?: Flush;
+  readonly flush: Flush | undefined;
 }
 
 export interface CatchUp {
@@ -35,7 +35,7 @@ export interface CatchUp {
 export function createCatchUp(
   { log, surroundings }: { log: Logger; surroundings: Surroundings },
   mostMs: number,
-  writerOf: (id: string) => Writer | undefined,
+  writerOf: (id: string) => Holder | undefined,
 ): CatchUp {
   /** Requests that have come and neither write yet nor have ended, by upload. */
   const coming = new Map<string, Set<Promise<void>>>();

@@ -13,8 +13,7 @@ import type {
   OwnerTotal,
   UploadRecord,
 } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
-import type { ReceiveOptions } from './receive.ts';
+import type { Writer } from './writer.ts';
 
 export interface BeginRequest {
   id: string;
@@ -49,15 +48,15 @@ export interface Uploads {
   view(id: string, owner: string, options?: { often?: boolean }): Promise<UploadRecord>;
   /** An upload's row as the catalog has it, for its owner. @throws as `view`. */
   current(id: string, owner: string): Promise<UploadRecord>;
-  /** The row alone, for whoever has passed `view` or `current` in the same request. @throws `not_found`. */
-  peek(id: string): Promise<UploadRecord>;
   /**
-   * The right to write; asks a running writer to stop. What a crash left beyond the
-   * last commit has been taken up once this resolves.
+   * The right to write; asks a running writer to stop. What a crash left beyond the last commit has been recovered
+   * once this resolves. To be released.
    *
-   * @throws `not_found`; `upload_locked` after the lock timeout.
+   * @param upload - its row, as `current` or `begin` gave it.
+   * @param options.signal - aborted when it is not wanted any more; a writer that is held stays.
+   * @throws `not_found`; `upload_locked` after the lock timeout; `upload_taken_over`.
    */
-  acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer>;
   /** A connection was accepted: `view` waits for what it is to bring. */
   markConnection(): void;
   /**
@@ -65,17 +64,6 @@ export interface Uploads {
    * the request comes; what it returns, when the request has ended, or is refused.
    */
   markComing(id: string): () => void;
-  /**
-   * Appends the source at the upload's offset, and publishes when it was the last byte.
-   * What arrived is kept, whatever ends the request; of one with too many bytes, what came before the last of them,
-   * and not the length that it declared.
-   *
-   * @param upload - its row, read under the lease.
-   * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
-   */
-  receive(upload: UploadRecord, source: Readable, options: ReceiveOptions): Promise<Received>;
-  /** Ends an upload and removes its bytes; of a published one, the file. */
-  terminate(id: string, lease: Lease): Promise<void>;
   /**
    * Takes a whole file in one go, for forms that cannot be resumed: published, or
    * nothing is left behind.

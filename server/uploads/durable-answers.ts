@@ -57,11 +57,15 @@ export function withDurableAnswers(
           ({ state }) => state !== 'receiving',
         ),
       view: (id, owner, options) => waitingToRefuse(() => uploads.view(id, owner, options)),
-      peek: (id) => waitingToRefuse(() => uploads.peek(id)),
-      acquire: (upload, options) => waitingToRefuse(() => uploads.acquire(upload, options)),
-      receive: (upload, source, options) => waitingToRefuse(() => uploads.receive(upload, source, options)),
+      open: async (upload, options) => {
+        const writer = await waitingToRefuse(() => uploads.open(upload, options));
+        return {
+          ...writer,
+          append: (source, given) => waitingToRefuse(() => writer.append(source, given)),
+          end: (reason) => waiting(() => writer.end(reason)),
+        };
+      },
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
-      terminate: (id, lease) => waiting(() => uploads.terminate(id, lease)),
     },
     files: {
       ...files,

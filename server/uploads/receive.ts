@@ -1,20 +1,18 @@
-/** Receiving: bytes of one request into the store and the ledger, and on to publication. */
+/** What a writer does: bytes of one request into the store and the ledger, and on to publication. */
 import type { Readable } from 'node:stream';
 import { type Commit, StoreError } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
 import type { Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Limits, Parts } from './parts.ts';
 import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
-import type { Writers } from './writers.ts';
+import type { Holding } from './writer.ts';
 
-export interface ReceiveOptions {
-  lease: Lease;
-  /** Its reason, a TidemarkError, is what the request answers. */
-  signal: AbortSignal;
+export interface AppendOptions {
+  /** Ends it too; its reason, a TidemarkError, is what the request answers. */
+  signal?: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
   /** The deferred length that this request declares: with bytes beyond it, it has declared nothing. */
@@ -29,20 +27,15 @@ export interface ReceiveOptions {
  *
  * @throws TidemarkError; errors of store and catalog untranslated.
  */
-export async function receive(
-  parts: Parts,
-  writers: Writers,
-  before: UploadRecord,
-  source: Readable,
-  options: ReceiveOptions,
-): Promise<Received> {
+export async function append(holding: Holding, source: Readable, options: AppendOptions): Promise<Received> {
+  const { parts, upload: before, lease, seat, asked } = holding;
   const { catalog, store, limits } = parts;
   const { id } = before;
-  const { lease, length } = options;
-  if (length !== undefined) await declareLength(parts, writers, lease, length);
+  const { length } = options;
+  if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };
   let expiresAt = upload.expiresAt;
-  const { signal, unlink } = linkSignals(options.signal, parts.stopping);
+  const { signal, unlink } = linkSignals(asked, parts.stopping, ...(options.signal ? [options.signal] : []));
 
   /** The commit that makes the upload whole: the publication records the same, so that this one can be saved. */
   let last: Commit | undefined;
@@ -62,7 +55,7 @@ export async function receive(
       epoch: lease.epoch,
       ...progress,
       // A commit may come long after the last byte, when a dead line is let go of.
-      lastByteAt: moved ? writers.lastArrivalAt(id) || parts.clock.steady() : upload.lastByteAt,
+      lastByteAt: moved ? seat.lastArrivalAt || parts.clock.steady() : upload.lastByteAt,
       expiresAt,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
@@ -88,19 +81,19 @@ export async function receive(
       commit,
       signal,
       maxBytes: options.maxBytes,
-      onArrival: () => writers.markArrival(id),
+      onArrival: () => seat.markArrival(),
       onReading: (flush) => {
-        writers.markReading(id, flush);
+        seat.markReading(flush);
         options.onReading?.();
       },
     });
   } catch (error) {
     // What the store took may be ahead of the ledger now.
-    writers.markUnsettled(id);
+    seat.forget();
     await recordLast();
     if (length !== undefined && error instanceof StoreError && error.code === 'overflow') {
       await catalog.withdrawLength(id, lease.epoch);
-      writers.markLength(id, null);
+      seat.markLength(null);
     }
     await catalog.durable();
     // Gone by another hand: no later request could go on either.
@@ -116,7 +109,7 @@ export async function receive(
   if (digests) {
     const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
     try {
-      const { file } = await writers.publishing(id, () => publish(parts, complete, lease.epoch, digests));
+      const { file } = await seat.publishing(() => publish(parts, complete, lease.epoch, digests));
       return { offset: written.offset, file, expiresAt, interrupted: undefined };
     } catch (error) {
       // Whole it is all the same, unless it was refused: the next who looks publishes it.
@@ -130,12 +123,12 @@ export async function receive(
 }
 
 /** Sets a deferred length, under the lease. @throws `too_large`, `upload_taken_over`. */
-export async function declareLength(parts: Parts, writers: Writers, lease: Lease, size: number): Promise<void> {
+export async function declareLength({ parts, lease, seat }: Holding, size: number): Promise<void> {
   refuseTooLarge(parts.limits, size);
   if (!(await parts.catalog.declareLength(lease.uploadId, lease.epoch, size))) {
     throw new TidemarkError('upload_taken_over');
   }
-  writers.markLength(lease.uploadId, size);
+  seat.markLength(size);
 }
 
 /** @throws `too_large`. */
@@ -149,28 +142,26 @@ export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void
 }
 
 /**
- * Publishes an upload that has all its bytes. The caller holds the lease.
+ * Publishes an upload that has all its bytes.
  *
  * @throws as `publish`.
  */
 export async function finish(
-  parts: Parts,
-  writers: Writers,
-  id: string,
-  lease: Lease,
+  { parts, lease, seat }: Holding,
   options: { reuseFile: boolean } = { reuseFile: false },
 ): Promise<Published> {
-  const upload = await requireReceiving(parts, id);
+  const upload = await requireReceiving(parts, lease.uploadId);
   const lane = parts.digests.open(upload.snapshot);
   try {
     const digests = await lane.digests();
-    return await writers.publishing(id, () => publish(parts, upload, lease.epoch, digests, options));
+    return await seat.publishing(() => publish(parts, upload, lease.epoch, digests, options));
   } finally {
     lane.close();
   }
 }
 
-async function requireReceiving(parts: Parts, id: string): Promise<UploadRecord> {
+/** The row of an upload that is still under way. @throws `not_found`, `upload_taken_over`. */
+export async function requireReceiving(parts: Parts, id: string): Promise<UploadRecord> {
   const upload = await parts.catalog.findUpload(id);
   if (!upload) throw new TidemarkError('not_found');
   if (upload.state !== 'receiving') throw new TidemarkError('upload_taken_over');

@@ -2,7 +2,6 @@
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { discard } from './discard.ts';
 import { removeBytes } from './files.ts';
-import { finish } from './receive.ts';
 import type { Parts } from './parts.ts';
 import type { Uploads } from './contract.ts';
 import { isWhole } from './uploads.ts';
@@ -83,7 +82,7 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     for (const id of ids) {
       if (parts.stopping.aborted) return;
       if (receiving.has(id)) {
-        if (writers.needsRecovery(id) && !writers.isHeld(id)) await attempt(id, 'recovery', () => settle(id));
+        if (!writers.isHeld(id)) await attempt(id, 'recovery', () => recover(id));
       } else if (!writers.isHeld(id)) {
         log.info({ uploadId: id }, 'bytes of no upload under way are looked after');
         await attempt(id, 'removal of stray bytes', () => removeStrayParts(id));
@@ -145,6 +144,11 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     if (upload?.state === 'receiving') await uploads.view(id, upload.owner);
   }
 
+  async function recover(id: string): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload?.state === 'receiving' && writers.needsRecovery(upload)) await uploads.view(id, upload.owner);
+  }
+
   async function sweepExpired(): Promise<void> {
     const now = parts.clock.earliest();
     for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
@@ -166,23 +170,23 @@ export function createSweeper(parts: Parts, writers: Writers, uploads: Uploads):
     if (upload?.state !== 'receiving' || upload.expiresAt > parts.clock.earliest()) return;
     // A holder whose bytes were still coming would have moved the expiry: it is asked to stop, and commits what it has.
     // Held only so long that whoever asks can wait for it.
-    const lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
+    const writer = await writers.open(upload, { signal: parts.stopping });
     try {
-      const now = await catalog.findUpload(id);
-      if (now?.state !== 'receiving') return;
+      const now = writer.upload;
+      if (now.state !== 'receiving') return;
       if (isWhole(now)) {
-        await finish(parts, writers, id, lease);
+        await writer.finish();
         return;
       }
       // Bytes came meanwhile, or were found.
       if (now.expiresAt > parts.clock.earliest()) return;
-      if (!(await catalog.endUpload(id, lease.epoch, 'expired', null, parts.clock.latest()))) return;
+      if (!(await catalog.endUpload(id, writer.epoch, 'expired', null, parts.clock.latest()))) return;
       await catalog.durable();
       await discard(parts, now, 'remove');
       writers.forget(id);
       log.info({ uploadId: id, offset: now.offset }, 'upload expired');
     } finally {
-      await lease.release();
+      await writer.release();
     }
   }
 

@@ -1,14 +1,12 @@
 /** The life of an upload: begin, receive, verify, publish, end. */
 import type { Readable } from 'node:stream';
-import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
-import type { BeginRequest, Published, Received, Uploads } from './contract.ts';
-import { discard } from './discard.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { BeginRequest, Published, Uploads } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
-import { declareLength, finish, receive, type ReceiveOptions, refuseTooLarge } from './receive.ts';
-import { linkSignals } from './signals.ts';
+import { refuseTooLarge } from './receive.ts';
 import { translated } from './translate.ts';
+import type { Writer } from './writer.ts';
 import type { Writers } from './writers.ts';
 
 /** What an ended upload answers. */
@@ -21,14 +19,7 @@ const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
 /** When another one may have ended; they expire in the course of minutes. */
 const RETRY_AFTER_S = '60';
 
-/**
- * @param removeFile - deletes a published file; see files.ts.
- */
-export function createUploads(
-  parts: Parts,
-  writers: Writers,
-  removeFile: (id: string, owner: string) => Promise<unknown>,
-): Uploads {
+export function createUploads(parts: Parts, writers: Writers): Uploads {
   const { catalog, store, limits, clock } = parts;
   /** Uploads that are being taken up after a crash. */
   const settling = new Map<string, Promise<void>>();
@@ -85,12 +76,6 @@ export function createUploads(
     throw new TidemarkError(ENDED[upload.state]);
   }
 
-  async function peek(id: string): Promise<UploadRecord> {
-    const upload = await catalog.findUpload(id);
-    if (!upload) throw new TidemarkError('not_found');
-    return upload;
-  }
-
   async function view(id: string, owner: string, { often = false } = {}): Promise<UploadRecord> {
     // Nobody has a stranger's upload disturbed.
     let upload = await current(id, owner);
@@ -103,7 +88,7 @@ export function createUploads(
       await writers.released(id);
       upload = await current(id, owner);
     }
-    const behind = writers.needsRecovery(id) && !writers.isWanted(id);
+    const behind = writers.needsRecovery(upload) && !writers.isWanted(id);
     if (settling.has(id) || (upload.state === 'receiving' && (isWhole(upload) || behind))) {
       await settleOnce(upload);
       upload = await current(id, owner);
@@ -125,14 +110,11 @@ export function createUploads(
 
   /** Takes up what a crash left: bytes beyond the last commit, a publication that did not happen. */
   async function settle(upload: UploadRecord): Promise<void> {
-    let lease: Lease | undefined;
+    let writer: Writer | undefined;
     try {
-      // Who asks for the lease meanwhile ends the recovery (see writers.ts); a publication is short.
-      lease = await writers.acquire(upload, { signal: parts.stopping, onAsked: () => undefined });
-      const recovered = await catalog.findUpload(upload.id);
-      if (recovered?.state === 'receiving' && isWhole(recovered)) {
-        await finish(parts, writers, upload.id, lease);
-      }
+      // A request that asks for the lease meanwhile ends the recovery (see writers.ts); a publication is short.
+      writer = await writers.open(upload, { signal: parts.stopping });
+      if (writer.upload.state === 'receiving' && isWhole(writer.upload)) await writer.finish();
     } catch (error) {
       // The committed offset still holds; a full disk or a busy writer must not hide it. But
       // an upload that has all its bytes would seem complete by it, and it is not.
@@ -140,41 +122,8 @@ export function createUploads(
       if (now?.state !== 'receiving' || isWhole(now)) throw error;
       parts.log.warn({ uploadId: upload.id, err: error }, 'upload not recovered yet');
     } finally {
-      await lease?.release();
+      await writer?.release();
     }
-  }
-
-  async function terminate(id: string, lease: Lease): Promise<void> {
-    const upload = await catalog.findUpload(id);
-    if (upload?.state === 'complete' && upload.fileId) {
-      await removeFile(upload.fileId, upload.owner);
-      return;
-    }
-    await drop(id, lease, 'terminated', null);
-  }
-
-  async function drop(id: string, lease: Lease, state: 'terminated', reason: string | null): Promise<void> {
-    let ended;
-    try {
-      ended = await catalog.endUpload(id, lease.epoch, state, reason, clock.latest());
-    } catch (error) {
-      // No room to record it: then the bytes, which may be what fills the disk, go first.
-      if (!(error instanceof CatalogError && error.code === 'full')) throw error;
-      const upload = await catalog.findUpload(id);
-      if (upload?.epoch !== lease.epoch) throw error;
-      await store.discardUpload(upload, 'remove');
-      ended = await catalog.endUpload(id, lease.epoch, state, reason, clock.latest());
-    }
-    if (!ended) {
-      // Where another holds the lease by now, or has published it, the bytes are theirs.
-      const found = (await catalog.findUpload(id))?.state;
-      if (found === 'receiving' || found === 'complete') throw new TidemarkError('upload_taken_over');
-      return;
-    }
-    await catalog.durable();
-    const upload = await catalog.findUpload(id);
-    if (upload) await discard(parts, upload, 'remove');
-    writers.forget(id);
   }
 
   async function receiveWhole(
@@ -184,48 +133,37 @@ export function createUploads(
   ): Promise<Published> {
     const id = parts.surroundings.newId();
     const upload = await begin({ id, ...request });
-    const stop = new AbortController();
-    const lease = await writers.acquire(upload, {
-      // Nobody else knows the id, so there is nothing to wait for; and whoever has left needs it to clear up.
-      signal: new AbortController().signal,
-      onAsked: () => stop.abort(new TidemarkError('upload_taken_over')),
-    });
-    const linked = linkSignals(signal, stop.signal);
+    // Never aborted: nobody else knows the id, so there is nothing to wait for, and the cleanup needs the lease.
+    const writer = await writers.open(upload, { signal: new AbortController().signal });
     try {
-      const received = await receive(parts, writers, upload, source, {
-        lease,
-        signal: linked.signal,
+      const received = await writer.append(source, {
+        signal,
         maxBytes: limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
       });
       if (received.interrupted !== undefined) {
         throw new TidemarkError('incomplete_form', { cause: received.interrupted });
       }
-      await declareLength(parts, writers, lease, received.offset);
-      return await finish(parts, writers, id, lease, { reuseFile });
+      await writer.declareLength(received.offset);
+      return await writer.finish({ reuseFile });
     } catch (error) {
       try {
-        await drop(id, lease, 'terminated', 'form_failed');
+        await writer.end('form_failed');
       } catch (cause) {
         parts.log.warn({ uploadId: id, err: cause }, 'what arrived of a form stays until it expires');
       }
       throw error;
     } finally {
-      linked.unlink();
-      await lease.release();
+      await writer.release();
     }
   }
 
   return {
     begin: (request) => translated(() => begin(request)),
     current: (id, owner) => translated(() => current(id, owner)),
-    peek: (id) => translated(() => peek(id)),
     view: (id, owner, options) => translated(() => view(id, owner, options)),
-    acquire: (upload, options) => translated(() => writers.acquire(upload, options)),
+    open: (upload, options) => translated(() => writers.open(upload, options)),
     markConnection: () => writers.markConnection(),
     markComing: (id) => writers.markComing(id),
-    receive: (upload, source, options: ReceiveOptions): Promise<Received> =>
-      translated(() => receive(parts, writers, upload, source, options)),
-    terminate: (id, lease) => translated(() => terminate(id, lease)),
     receiveWhole: (request, source, signal) => translated(() => receiveWhole(request, source, signal)),
   };
 }

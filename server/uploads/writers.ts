@@ -1,70 +1,59 @@
 /**
- * Who writes in this process: leases are handed out here, so that everything that
- * looks at an upload knows whether someone is at it, and so that whoever gets the
- * first lease after a crash takes up what the crash left.
+ * The writers of this process: leases are taken here, so that everything that looks at an upload knows whether
+ * someone is at it, and so that the first lease after a crash recovers what the crash left.
  */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../locks/locker.ts';
-import { CatalogError } from '../catalog/catalog.ts';
-import { type Flush, StoreError } from '../../stores/store.ts';
-import { createCatchUp, shared } from './catch-up.ts';
+import { createCatchUp } from './catch-up.ts';
 import { TidemarkError } from './errors.ts';
-import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
+import { recover } from './recover.ts';
+import { type Arrival, createSeat, type Declared, type Seat } from './seats.ts';
 import { linkSignals } from './signals.ts';
+import { createWriter, type Writer } from './writer.ts';
 
 export interface Writers {
-  /** Waits for the lease on a receiving upload; asks its holder to stop. Recovers the upload if need be. */
-  acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease>;
+  /**
+   * Waits for the lease on a receiving upload, and asks its holder to stop. Recovers the upload if need be.
+   *
+   * @param upload - its row, read before.
+   * @throws LockError; what recovery throws.
+   */
+  open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer>;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
   /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
   lastArrivalAt(id: string): number;
-  /** The upload, of those that are meant, whose last byte came latest in this process, and when. */
+  /** The matching upload whose last byte came to this process most recently, and when. */
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
-  /** Bytes came, under the lease held in this process. */
-  markArrival(id: string): void;
   /** A connection was accepted: what it brings may have come before what is asked now. */
   markConnection(): void;
   /** A request that may write to the upload has come; to be told when it writes, or has ended. */
   markComing(id: string): () => void;
-  /** The holder of the lease reads its source. */
-  markReading(id: string, flush: Flush): void;
-  /** Has whoever writes in this process commit all that has come by now, and waits for it, but not for ever. */
+  /** Has the writer in this process, if any, commit all that has come by now, and waits for it, but not for ever. */
   catchUp(id: string): Promise<void>;
   /** Whether its writer has caught up a moment ago, and bytes come all the time: its sender is there. */
   isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer is publishing it. */
   isPublishing(id: string): boolean;
-  /** Runs a publication, by the holder of the lease; what was known of the upload does not hold after it. */
-  publishing<T>(id: string, publication: () => Promise<T>): Promise<T>;
   /** Resolves when the lease now held in this process, if any, is released. */
   released(id: string): Promise<void>;
-  /** Whether what the store has of this upload may differ from the catalog. */
-  needsRecovery(id: string): boolean;
-  /** A deferred length was declared, or withdrawn, under the lease held in this process. */
-  markLength(id: string, size: number | null): void;
+  /** Whether what the store has of this upload may differ from its row. */
+  needsRecovery(upload: Pick<UploadRecord, 'id' | 'epoch'>): boolean;
   /** The upload was just created: the catalog has it right, and nobody has had its epoch. */
   markCreated(upload: UploadRecord): void;
-  /** The upload may be ahead of the catalog: a write failed half-way. */
-  markUnsettled(id: string): void;
-  /** The upload has ended. */
+  /** What is remembered of the upload does not hold any more. */
   forget(id: string): void;
 }
 
-/** What an upload is of. */
-export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size'>;
-
-interface Held {
-  upload: Declared;
-  released: Promise<void>;
-  /** Once it reads its source. */
-  flush?: Flush;
-  lastArrivalAt: number;
-  /** When it was last asked to catch up. */
-  caughtUpAt: number;
+/** What this process remembers of an upload: store and row agree, for as long as nobody else has had a lease. */
+interface Remembered {
+  /** Of the last lease, or the one the upload was created with. */
+  epoch: number;
+  /** No lease has had this epoch yet. */
+  isUnused: boolean;
 }
 
 /** A sender whose last byte came so lately is taken to be there. */
@@ -72,53 +61,61 @@ const THERE_MS = 1_000;
 /** Into a bucket each catching up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
 
-export interface Arrival {
-  upload: Declared;
-  /** By the clock that does not jump. */
-  at: number;
-}
-
-export function createWriters(parts: Parts): Writers {
-  const held = new Map<string, Held>();
-  const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => held.get(id));
+/** @param removeFile - deletes a published file; see files.ts. */
+export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
+  const seats = new Map<string, Seat>();
+  const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
   /** How many requests ask for a lease now, by upload. */
   const wanted = new Map<string, number>();
-  const settled = new Set<string>();
-  const publications = new Set<string>();
-  /** Epochs that uploads were created with, until the first lease. */
-  const unusedEpochs = new Map<string, number>();
+  const remembered = new Map<string, Remembered>();
 
-  async function acquire(upload: UploadRecord, options: { signal: AbortSignal; onAsked: () => void }): Promise<Lease> {
+  async function open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer> {
+    const { id } = upload;
     const asked = new AbortController();
-    let recovering = true;
-    const unusedEpoch = unusedEpochs.get(upload.id);
-    unusedEpochs.delete(upload.id);
-    const tracked = await whileWanted(upload.id, async () =>
-      track(
-        upload,
-        await parts.locker.acquire(upload.id, {
-          signal: options.signal,
-          timeoutMs: parts.limits.lockTimeoutMs,
-          ...(unusedEpoch === undefined ? {} : { unusedEpoch }),
-          onAsked: () => {
-            if (recovering) asked.abort(new TidemarkError('upload_taken_over'));
-            options.onAsked();
-          },
-        }),
-      ),
-    );
+    const unused = takeUnusedEpoch(id);
+    const { lease, seat } = await whileWanted(id, async () => {
+      const taken = await parts.locker.acquire(id, {
+        signal: options.signal,
+        timeoutMs: parts.limits.lockTimeoutMs,
+        ...(unused === undefined ? {} : { unusedEpoch: unused }),
+        onAsked: () => asked.abort(new TidemarkError('upload_taken_over')),
+      });
+      return sit(upload, taken);
+    });
     try {
-      if (!settled.has(upload.id)) {
-        const { signal, unlink } = linkSignals(options.signal, parts.stopping, asked.signal);
-        await recover(upload.id, tracked, signal).finally(unlink);
-      }
+      // Where nobody has had a lease since it was created its row is as it was.
+      const row = unused === undefined ? await settle(upload, lease, seat, [options.signal, asked.signal]) : upload;
+      if (row.state === 'receiving') remembered.set(id, { epoch: lease.epoch, isUnused: false });
+      return createWriter({ parts, upload: row, lease, seat, asked: asked.signal, removeFile });
     } catch (error) {
-      await tracked.release();
+      await lease.release();
       throw error;
-    } finally {
-      recovering = false;
     }
-    return tracked;
+  }
+
+  /** The upload's row under the lease, once it agrees with what the store durably has. */
+  async function settle(
+    { id }: UploadRecord,
+    lease: Lease,
+    seat: Seat,
+    signals: readonly AbortSignal[],
+  ): Promise<UploadRecord> {
+    const known = remembered.get(id);
+    // A lease of another process in between has raised the epoch further.
+    if (known?.epoch !== lease.epoch - 1) {
+      const { signal, unlink } = linkSignals(...signals, parts.stopping);
+      await recover(parts, id, lease, seat, signal).finally(unlink);
+    }
+    const row = await parts.catalog.findUpload(id);
+    if (!row) throw new TidemarkError('not_found');
+    return row;
+  }
+
+  function takeUnusedEpoch(id: string): number | undefined {
+    const known = remembered.get(id);
+    if (!known?.isUnused) return undefined;
+    known.isUnused = false;
+    return known.epoch;
   }
 
   async function whileWanted<T>(id: string, action: () => Promise<T>): Promise<T> {
@@ -132,121 +129,52 @@ export function createWriters(parts: Parts): Writers {
     }
   }
 
-  function track(upload: UploadRecord, lease: Lease): Lease {
-    let markReleased: () => void = () => undefined;
-    const released = new Promise<void>((resolve) => (markReleased = resolve));
-    const { id, owner, md5, sha256, size } = upload;
-    const entry: Held = { upload: { id, owner, md5, sha256, size }, released, lastArrivalAt: 0, caughtUpAt: -Infinity };
-    held.set(lease.uploadId, entry);
-    return {
-      uploadId: lease.uploadId,
-      epoch: lease.epoch,
-      release: async () => {
-        if (held.get(lease.uploadId) === entry) held.delete(lease.uploadId);
-        await lease.release();
-        markReleased();
-      },
-    };
-  }
-
-  /** Brings the catalog up to what the store durably has. */
-  async function recover(id: string, lease: Lease, signal: AbortSignal): Promise<void> {
-    const upload = await parts.catalog.findUpload(id);
-    if (upload?.state !== 'receiving') return;
-    try {
-      const found = await parts.store.recoverUpload(upload, parts.digests, signal);
-      if (found) {
-        const { wholeSize, ...commit } = found;
-        const committed = await parts.catalog.commitOffset({
-          id,
-          epoch: lease.epoch,
-          ...commit,
-          lastByteAt: upload.lastByteAt,
-          expiresAt: parts.clock.latest() + parts.limits.uploadTtlMs,
-        });
-        if (!committed) throw new TidemarkError('upload_taken_over');
-        if (wholeSize !== undefined && upload.size === null) await recoverLength(id, lease, wholeSize);
-        parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
-      }
-      settled.add(id);
-    } catch (error) {
-      if (error instanceof StoreError && error.code === 'missing') {
-        await endWithoutBytes(parts, id, lease.epoch, error);
-      }
-      if (error instanceof CatalogError && error.code === 'full') {
-        throw new TidemarkError('store_full', { cause: error });
-      }
-      throw error;
+  function sit(upload: Declared, lease: Lease): { lease: Lease; seat: Seat } {
+    const { id } = upload;
+    const seat = createSeat(upload, parts.clock, forget);
+    seats.set(id, seat);
+    async function release(): Promise<void> {
+      if (seats.get(id) === seat) seats.delete(id);
+      await lease.release();
+      seat.leave();
     }
-  }
-
-  /** A length that was declared, and lost in a power cut. */
-  async function recoverLength(id: string, lease: Lease, size: number): Promise<void> {
-    if (!(await parts.catalog.declareLength(id, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
-    markLength(id, size);
-  }
-
-  function markLength(id: string, size: number): void {
-    const entry = held.get(id);
-    if (entry) entry.upload.size = size;
+    return { lease: { ...lease, release }, seat };
   }
 
   function forget(id: string): void {
-    settled.delete(id);
-    unusedEpochs.delete(id);
+    remembered.delete(id);
   }
 
   return {
-    acquire,
-    isHeld: (id) => held.has(id),
-    isWanted: (id) => held.has(id) || wanted.has(id),
-    lastArrivalAt: (id) => held.get(id)?.lastArrivalAt ?? 0,
+    open,
+    isHeld: (id) => seats.has(id),
+    isWanted: (id) => seats.has(id) || wanted.has(id),
+    lastArrivalAt: (id) => seats.get(id)?.lastArrivalAt ?? 0,
     findLastArrival: (isMeant) => {
       let latest: Arrival | undefined;
-      for (const { upload, lastArrivalAt: at } of held.values()) {
+      for (const { upload, lastArrivalAt: at } of seats.values()) {
         if (at > (latest?.at ?? 0) && isMeant(upload)) latest = { upload, at };
       }
       return latest;
     },
-    markArrival: (id) => {
-      const entry = held.get(id);
-      if (entry) entry.lastArrivalAt = parts.clock.steady();
-    },
-    markLength,
     markConnection: () => catching.markConnection(),
     markComing: (id) => catching.markComing(id),
-    markReading: (id, flush) => {
-      const entry = held.get(id);
-      if (entry) entry.flush = shared(flush);
-    },
     catchUp: (id) => {
-      const entry = held.get(id);
-      if (entry) entry.caughtUpAt = parts.clock.steady();
+      const seat = seats.get(id);
+      if (seat) seat.caughtUpAt = parts.clock.steady();
       return catching.catchUp(id);
     },
     isKeptUp: (id) => {
-      const { lastArrivalAt, caughtUpAt } = held.get(id) ?? { lastArrivalAt: 0, caughtUpAt: 0 };
+      const { lastArrivalAt, caughtUpAt } = seats.get(id) ?? { lastArrivalAt: 0, caughtUpAt: 0 };
       const now = parts.clock.steady();
       return now - lastArrivalAt < THERE_MS && now - caughtUpAt < CATCH_UP_EVERY_MS;
     },
-    isPublishing: (id) => publications.has(id),
-    publishing: async (id, publication) => {
-      publications.add(id);
-      try {
-        return await publication();
-      } finally {
-        publications.delete(id);
-        forget(id);
-      }
-    },
-    released: async (id) => held.get(id)?.released,
-    needsRecovery: (id) => !settled.has(id),
+    isPublishing: (id) => seats.get(id)?.isPublishing ?? false,
+    released: async (id) => seats.get(id)?.released,
+    // A row that was read before the last lease here tells nothing of what came after.
+    needsRecovery: ({ id, epoch }) => (remembered.get(id)?.epoch ?? -1) < epoch,
     markCreated: ({ id, epoch }) => {
-      settled.add(id);
-      unusedEpochs.set(id, epoch);
-    },
-    markUnsettled: (id) => {
-      settled.delete(id);
+      remembered.set(id, { epoch, isUnused: true });
     },
     forget,
   };

@@ -46,7 +46,7 @@ describeOverStores((store) => {
   async function leavingNothing<T>(action: () => Promise<T>): Promise<T> {
     const before = await traces();
     const result = await action();
-    await vi.waitFor(async () => expect(await traces()).toEqual(before), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await traces()).toEqual(before), { timeout: 60_000 });
     return result;
   }
 

@@ -14,11 +14,9 @@ import { type House, openHouse } from './support.ts';
 async function publish({ uploads, begin }: House, bytes: Buffer): Promise<FileRecord> {
   const id = await begin(bytes);
   const { signal } = new AbortController();
-  const upload = await uploads.peek(id);
-  const lease = await uploads.acquire(upload, { signal, onAsked: () => undefined });
-  const source = Readable.from([bytes]);
-  const { file } = await uploads.receive(upload, source, { lease, signal, maxBytes: bytes.length });
-  await lease.release();
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal });
+  const { file } = await writer.append(Readable.from([bytes]), { maxBytes: bytes.length });
+  await writer.release();
   if (!file) throw new Error('not published');
   return file;
 }
@@ -124,12 +122,10 @@ test('a declared one is not computed to its end when the service stops', async (
   const labels = { md5: null, sha256: null, filename: 'a', filetype: null, metadata: '' };
   await uploads.begin({ id, owner: 'anyone', declaration: { size: bytes.length, sha1: sha1(bytes), ...labels } });
   const { signal } = new AbortController();
-  const upload = await uploads.peek(id);
-  const lease = await uploads.acquire(upload, { signal, onAsked: () => undefined });
-  const options = { lease, signal, maxBytes: bytes.length };
-  await expect(uploads.receive(upload, Readable.from([bytes]), options)).rejects.toThrow('aborted');
-  await lease.release();
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal });
+  await expect(writer.append(Readable.from([bytes]), { maxBytes: bytes.length })).rejects.toThrow('aborted');
+  await writer.release();
   expect(read).toBeLessThan(bytes.length / 2);
   // The next start publishes it.
-  expect(await uploads.peek(id)).toMatchObject({ state: 'receiving', offset: bytes.length });
+  expect(await uploads.current(id, 'anyone')).toMatchObject({ state: 'receiving', offset: bytes.length });
 });

@@ -2,13 +2,11 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { UploadRecord } from '../../server/catalog/catalog.ts';
-import type { Lease } from '../../server/locks/locker.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import type { Parts } from '../../server/uploads/parts.ts';
 import { endWithoutBytes } from '../../server/uploads/missing-bytes.ts';
-import { finish, receive } from '../../server/uploads/receive.ts';
-import type { Writers } from '../../server/uploads/writers.ts';
+import type { Uploads } from '../../server/uploads/contract.ts';
+import type { Writer } from '../../server/uploads/writer.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { describeOverStores } from '../support/stores.ts';
 import { openHouse } from './support.ts';
@@ -20,23 +18,25 @@ const TAKEN_OVER = expect.objectContaining({ code: 'upload_taken_over', status: 
 
 describeOverStores((store) => {
   let parts: Parts;
-  let writers: Writers;
+  let uploads: Uploads;
   let id: string;
-  let upload: UploadRecord;
-  let lease: Lease;
+  let writer: Writer;
 
   beforeEach(async () => {
     const house = await openHouse(store.newPlace());
-    ({ parts, writers } = house);
+    ({ parts, uploads } = house);
     id = await house.begin(bytes);
-    upload = await house.uploads.peek(id);
-    lease = await house.uploads.acquire(upload, { signal: NEVER, onAsked: () => undefined });
+    writer = await open();
   });
 
-  afterEach(() => lease.release());
+  afterEach(() => writer.release());
 
-  function write(source: PassThrough): ReturnType<typeof receive> {
-    return receive(parts, writers, upload, source, { lease, signal: NEVER, maxBytes: bytes.length });
+  async function open(): Promise<Writer> {
+    return uploads.open(await uploads.current(id, 'anyone'), { signal: NEVER });
+  }
+
+  function write(source: PassThrough): ReturnType<Writer['append']> {
+    return writer.append(source, { maxBytes: bytes.length });
   }
 
   test('cannot move the offset', async () => {
@@ -67,15 +67,15 @@ describeOverStores((store) => {
     expect(await writing).toMatchObject({ offset: 100_000, file: null });
     await parts.catalog.nextEpoch(id);
     await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
-    await expect(finish(parts, writers, id, lease)).rejects.toBeInstanceOf(TidemarkError);
-    expect(await parts.catalog.endUpload(id, lease.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
-    expect(await parts.catalog.declareLength(id, lease.epoch, 5)).toBe(false);
+    await expect(writer.finish()).rejects.toBeInstanceOf(TidemarkError);
+    expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
+    expect(await parts.catalog.declareLength(id, writer.epoch, 5)).toBe(false);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
   });
 
   test('cannot end it for bytes that are gone: who took it may have published them', async () => {
     await parts.catalog.nextEpoch(id);
-    await expect(endWithoutBytes(parts, id, lease.epoch, new Error('gone'))).rejects.toEqual(TAKEN_OVER);
+    await expect(endWithoutBytes(parts, id, writer.epoch, new Error('gone'))).rejects.toEqual(TAKEN_OVER);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ state: 'receiving' });
   });
 
@@ -86,9 +86,9 @@ describeOverStores((store) => {
     await parts.catalog.nextEpoch(id);
     source.destroy(new Error('line cut'));
     await expect(writing).rejects.toEqual(TAKEN_OVER);
-    await lease.release();
+    await writer.release();
 
-    lease = await writers.acquire(await current(), { signal: NEVER, onAsked: () => undefined });
+    writer = await open();
     const { offset } = await current();
     const received = await write(new PassThrough().end(bytes.subarray(offset)));
     expect(received.file).toMatchObject({ name: 'a', content: { md5: md5(bytes), size: bytes.length } });

@@ -87,8 +87,8 @@ export async function openHouse(
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };
-  const writers = createWriters(parts);
-  const uploads = createUploads(parts, writers, () => Promise.reject(new Error('not used here')));
+  const writers = createWriters(parts, () => Promise.reject(new Error('not used here')));
+  const uploads = createUploads(parts, writers);
   onTestFinished(async () => {
     stopping.abort();
     await store.close();

@@ -59,12 +59,11 @@ test('an upload expires, by a sweep, once its life has passed on the clock that 
 test('who asks for an offset waits by the timers that were handed in', async () => {
   const { house, surroundings, faults } = await openVirtual(1);
   const id = await house.begin(bytes);
-  const upload = await house.uploads.peek(id);
-  const lease = await house.uploads.acquire(upload, { signal: NEVER, onAsked: () => undefined });
+  const writer = await house.uploads.open(await house.uploads.current(id, 'anyone'), { signal: NEVER });
   let letGo: () => void = () => undefined;
   const { reached } = faults.order({ call: 'sync', until: new Promise<void>((resolve) => (letGo = resolve)) });
   const source = new Readable({ read: () => undefined });
-  const writing = house.uploads.receive(upload, source, { lease, signal: NEVER, maxBytes: bytes.length });
+  const writing = writer.append(source, { maxBytes: bytes.length });
   source.push(bytes.subarray(0, 1000));
   const asked = house.uploads.view(id, 'anyone');
   await reached;
@@ -75,5 +74,5 @@ test('who asks for an offset waits by the timers that were handed in', async () 
   source.push(bytes.subarray(1000));
   source.push(null);
   expect(await writing).toMatchObject({ file: { content: { md5: md5(bytes) } } });
-  await lease.release();
+  await writer.release();
 });

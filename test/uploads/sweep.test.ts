@@ -6,8 +6,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
-import type { Lease } from '../../server/locks/locker.ts';
-import { TidemarkError } from '../../server/uploads/errors.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
 import { makeBytes } from '../support/bytes.ts';
@@ -27,23 +25,15 @@ interface Writing {
 
 /** A PATCH under way: it stops when it is asked to, as one over HTTP does. */
 async function write({ uploads }: House, id: string): Promise<Writing> {
-  const asked = new AbortController();
   const source = new PassThrough();
-  const lease: Lease = await uploads.acquire(await uploads.peek(id), {
-    signal: new AbortController().signal,
-    onAsked: () => asked.abort(new TidemarkError('upload_taken_over')),
-  });
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal: new AbortController().signal });
   async function receive(): Promise<unknown> {
     try {
-      return await uploads.receive(await uploads.peek(id), source, {
-        lease,
-        signal: asked.signal,
-        maxBytes: bytes.length,
-      });
+      return await writer.append(source, { maxBytes: bytes.length });
     } catch (error) {
       return error;
     } finally {
-      await lease.release();
+      await writer.release();
     }
   }
   return { source, ended: receive() };
@@ -109,10 +99,7 @@ describeOverStores((store) => {
     const sweeping = sweep(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
     // In line behind the sweep.
-    const next = await house.writers.acquire(await rowOf(house, id), {
-      signal: new AbortController().signal,
-      onAsked: () => undefined,
-    });
+    const next = await house.writers.open(await rowOf(house, id), { signal: new AbortController().signal });
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
     await next.release();
     house.stop();

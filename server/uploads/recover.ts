@@ -1,0 +1,44 @@
+/** Recovery: what a crash left of an upload beyond its last commit. */
+import { CatalogError } from '../catalog/catalog.ts';
+import type { Lease } from '../locks/locker.ts';
+import { StoreError } from '../../stores/store.ts';
+import { TidemarkError } from './errors.ts';
+import { endWithoutBytes } from './missing-bytes.ts';
+import type { Parts } from './parts.ts';
+import type { Seat } from './seats.ts';
+
+/**
+ * Brings the catalog up to what the store durably has of a receiving upload.
+ *
+ * @throws TidemarkError `upload_taken_over`, `store_full`, `upload_expired` where the bytes are gone; the reason of
+ *   `signal`; errors of store and catalog untranslated.
+ */
+export async function recover(parts: Parts, id: string, lease: Lease, seat: Seat, signal: AbortSignal): Promise<void> {
+  const upload = await parts.catalog.findUpload(id);
+  if (upload?.state !== 'receiving') return;
+  try {
+    const found = await parts.store.recoverUpload(upload, parts.digests, signal);
+    if (!found) return;
+    const { wholeSize, ...commit } = found;
+    const committed = await parts.catalog.commitOffset({
+      id,
+      epoch: lease.epoch,
+      ...commit,
+      lastByteAt: upload.lastByteAt,
+      expiresAt: parts.clock.latest() + parts.limits.uploadTtlMs,
+    });
+    if (!committed) throw new TidemarkError('upload_taken_over');
+    if (wholeSize !== undefined && upload.size === null) await recoverLength(parts, lease, seat, wholeSize);
+    parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'missing') await endWithoutBytes(parts, id, lease.epoch, error);
+    if (error instanceof CatalogError && error.code === 'full') throw new TidemarkError('store_full', { cause: error });
+    throw error;
+  }
+}
+
+/** A length that was declared, and lost in a power cut. */
+async function recoverLength({ catalog }: Parts, lease: Lease, seat: Seat, size: number): Promise<void> {
+  if (!(await catalog.declareLength(lease.uploadId, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
+  seat.markLength(size);
+}
