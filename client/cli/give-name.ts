@@ -1,4 +1,6 @@
 /** The name given now, for a file whose upload was begun by another name. */
+import { isMethodRefusal } from '../core/refusals.ts';
+import { cleanName } from '../../server/wire/labels.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { ServiceError } from './errors.ts';
@@ -21,19 +23,32 @@ export async function giveName(
   begun: { adopted: TransferResult['adopted']; isOurs: boolean },
 ): Promise<RemoteFile | null> {
   const { service, signal } = context;
-  const { name: filename, ...content } = wanted;
+  const { name, ...content } = wanted;
   const { adopted, isOurs } = begun;
-  if (file.name === filename || adopted === null || adopted.name === filename) return file;
-  if (isOurs && file.name === adopted.name) {
-    const renamed = await ask(context, filename, () =>
+  // As the service keeps them: a rename is refused for a name that an upload would have cleaned.
+  const filename = keptName(name);
+  const begunAs = adopted && adopted.name !== null ? keptName(adopted.name) : null;
+  if (file.name === filename || adopted === null || begunAs === filename) return file;
+  if (isOurs && file.name === begunAs) {
+    const renamed = await ask(context, name, () =>
       service.rename(file.id, filename, signal).catch((error: unknown) => {
-        // A name that a person types is refused where it cannot be kept as it is; below it is cleaned.
-        if (error instanceof ServiceError && error.code === 'invalid_field') return null;
+        if (isRenameRefusal(error)) return null;
         throw error;
       }),
     );
     if (renamed) return renamed;
   }
-  const answer = await ask(context, filename, () => service.check({ ...content, filename }, signal));
+  const answer = await ask(context, name, () => service.check({ ...content, filename }, signal));
   return (answer.status === 'exists' && answer.file) || null;
+}
+
+/** Whether the file can have no other name: this one is none that can be kept, or PATCH does not get through. */
+function isRenameRefusal(error: unknown): boolean {
+  if (!(error instanceof ServiceError)) return false;
+  return error.code === 'invalid_field' || isMethodRefusal('PATCH', error.status);
+}
+
+/** One of which nothing would be left is sent as it is: the service finds a name for its file. */
+function keptName(name: string): string {
+  return cleanName(name) ?? name;
 }

@@ -69,6 +69,19 @@ describeOverStores((store) => {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/pdf']);
   });
 
+  test.each([
+    ['not the same', 'draft.txt', ['--name', 'fi\\nal.pdf'], 'fi_nal.pdf application/pdf'],
+    ['the same', 'dr\taft.txt', [], 'dr_aft.txt text/plain'],
+  ])('a name that is cleaned, and %s as before: there is one file', async (_, before, options, after) => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, before);
+    const result = await client.run(['upload', '--json', ...options, path]);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', name: after.split(' ')[0] });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(await filesOf(service)).toEqual([after]);
+  });
+
   test('a run that ends between the publication and the name: the next one gives it', async () => {
     const service = await makeService();
     let isCut = true;
@@ -87,6 +100,16 @@ describeOverStores((store) => {
     const result = await client.run(['upload', '--json', '--name', 'final.pdf', path]);
     expect(result.records()).toMatchObject([{ name: 'final.pdf' }]);
     expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
+  });
+
+  test('something on the way refuses to rename: there is a second file, by the name given now', async () => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, 'draft.txt', ({ method, url }) =>
+      method === 'PATCH' && url?.startsWith('/api/files/') === true ? { status: 405 } : null,
+    );
+    const result = await client.run(['upload', '--json', '--name', 'final.pdf', path]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'final.pdf' }]);
+    expect(await filesOf(service)).toEqual(['draft.txt text/plain', 'final.pdf application/pdf']);
   });
 
   test('the upload of another client keeps its name, and ours is there as well', async () => {
