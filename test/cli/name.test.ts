@@ -126,6 +126,34 @@ describeOverStores((store) => {
     }
   });
 
+  test('the upload of another client keeps its name also when a run of ours went on with it and was killed', async () => {
+    const service = await makeService();
+    const bytes = makeBytes(SIZE, 82);
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    const line = await makeLine(service.port, 4 * MIB);
+    // As once nobody sends it any more.
+    let isFree = true;
+    const url = await makeInterceptor(line.url, ({ url: path }) => {
+      if (!isFree || path?.startsWith('/check') !== true) return null;
+      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: SIZE } } };
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile('ours.pdf', bytes);
+    const killed = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    killed.signal('SIGKILL');
+    await killed.done;
+    line.setSpeed(Infinity);
+    isFree = false;
+    const result = await client.run(['upload', '--json', path]);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', name: 'ours.pdf' });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
+  });
+
   test('two runs by two names at once: each gets its own', async () => {
     const service = await makeService();
     const line = await makeLine(service.port, 8 * MIB);
