@@ -1,5 +1,6 @@
 /** One file, from the disk to a verified address. */
 import { lookup } from 'mime-types';
+import { readMetadata } from '../core/metadata.ts';
 import { beginAlone } from './begin-alone.ts';
 import type { Wanted } from './begin-alone.ts';
 import { ask, createWaitReporter } from './context.ts';
@@ -16,7 +17,6 @@ import type { ProgressItem } from './progress.ts';
 import type { RemoteFile } from './service-client.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
-import { readMetadata } from './tus-stack.ts';
 import type { UploadSource } from './tus-stack.ts';
 import { uploadStream } from './upload-stream.ts';
 import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
@@ -130,7 +130,7 @@ async function finishEarlier(
   if (left?.sender !== 'ended' || left.begunElsewhere) return null;
   const upload = await ask(context, wanted.name, () => lookAtUpload(context, left.uploadUrl, wanted.size));
   const fileId = fileIdOf(upload);
-  const declared = readMetadata(upload?.headers['upload-metadata']);
+  const declared = readMetadata(String(upload?.headers['upload-metadata'] ?? ''));
   if (fileId === null || declared.get('sha256') !== wanted.sha256) return null;
   const published = await ask(context, wanted.name, () => findFile(context, fileId));
   if (published?.md5 !== wanted.md5 || published.size !== wanted.size) return null;
