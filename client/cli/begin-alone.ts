@@ -22,7 +22,7 @@ export type Beginning =
   | {
       /** An unfinished upload to go on with. */
       uploadUrl: string | null;
-      /** It is of a run of ours that has ended. */
+      /** A run of ours has begun it, and has ended. */
       isOurs: boolean;
       /** An upload that is in better hands elsewhere, slow as it is. */
       avoid: string | null;
@@ -50,7 +50,8 @@ export async function beginAlone(
   function goOn(resume: Journalled | null, avoid: string | null): Beginning {
     const isWelcome = (left: Journalled): boolean => avoid === null || !service.isSame(left.uploadUrl, avoid);
     const left = [resume, journalled].find((one) => one !== null && isWelcome(one)) ?? null;
-    return { uploadUrl: left?.uploadUrl ?? null, isOurs: left?.sender === 'ended', avoid };
+    const isOurs = left?.sender === 'ended' && !left.begunElsewhere;
+    return { uploadUrl: left?.uploadUrl ?? null, isOurs, avoid };
   }
 
   for (;;) {
@@ -64,7 +65,8 @@ export async function beginAlone(
     // Of this file, or of one that had another name then.
     const known = journalled !== null && isIt(journalled.uploadUrl) ? journalled : await own.journal.findUpload(isIt);
     const sender = known?.sender ?? 'unknown';
-    const left = resume.length === wanted.size ? { uploadUrl: resume.url, sender } : null;
+    const begunElsewhere = known?.begunElsewhere ?? true;
+    const left = resume.length === wanted.size ? { uploadUrl: resume.url, sender, begunElsewhere } : null;
     const byOtherRun = sender === 'running';
     if (sender === 'ended') return goOn(left, null);
     // Another run of ours may be slow to bring its first byte; that it is there is known all the same.

@@ -57,7 +57,7 @@ function readAddress(given: string): Address | null {
   if (name === undefined) return null;
   if (match?.[1]?.startsWith('uploads')) return { kind: 'upload', name, url: `/uploads/${name}` };
   return match?.[1]?.startsWith('api')
-    ? { kind: 'file', name: decodeURIComponent(name) }
+    ? { kind: 'file', name }
     : { kind: 'content', name: name.split('.', 1)[0] ?? '' };
 }
 

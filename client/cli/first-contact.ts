@@ -20,26 +20,32 @@ export class HopelessError extends CliError {
   }
 }
 
+/** Nothing has answered at all. */
+class NobodyThereError extends TransportError {}
+
 /** Whether the next file would meet the same: no service there, or none that lets us in. */
 export function isHopeless(error: unknown): boolean {
   const cause = error instanceof CliError && error.code === 'gave_up' ? error.cause : error;
   if (cause instanceof HopelessError || (cause instanceof ServiceError && cause.status === 401)) return true;
-  return cause instanceof TransportError && cause.patienceMs !== null;
+  return cause instanceof NobodyThereError;
 }
 
-/**
- * Explains a failure of the line.
- *
- * @param met - the service has answered before: then it will again.
- * @param persistent - somebody asked for a longer patience than ours.
- */
-export function explainFailure(
-  error: unknown,
-  { serverUrl, met, persistent }: { serverUrl: string; met: boolean; persistent: boolean },
-): unknown {
+/** The way that a request took. */
+export interface Way {
+  serverUrl: string;
+  /** `host:port` of the proxy that leads there; null where none does. */
+  proxy: string | null;
+  /** It has answered before: then it will again. */
+  met: boolean;
+  /** Somebody asked for a longer patience than ours. */
+  persistent: boolean;
+}
+
+/** Explains a failure of the line. */
+export function explainFailure(error: unknown, { serverUrl, proxy, met, persistent }: Way): unknown {
   if (!(error instanceof TransportError)) return error;
   const { code, message } = error;
-  if (NOT_TLS.test(code) && serverUrl.startsWith('https:')) {
+  if (!met && NOT_TLS.test(code) && serverUrl.startsWith('https:')) {
     return new HopelessError('not_https', `${serverUrl} does not speak https; is it http there?`, error);
   }
   if (BAD_CERTIFICATE.test(code)) {
@@ -55,8 +61,20 @@ export function explainFailure(
     );
   }
   if (!NOBODY_THERE.has(code)) return error;
-  const what = `there is no service at ${serverUrl} (${message}); --server or TIDEMARK_SERVER gives another address`;
-  return new TransportError(code, what, { cause: error, patienceMs: persistent ? null : FIRST_CONTACT_MS });
+  const what =
+    proxy === null
+      ? `there is no service at ${serverUrl} (${message}); --server or TIDEMARK_SERVER gives another address`
+      : `there is no proxy at ${proxy} (${message}); HTTP_PROXY or HTTPS_PROXY names it, NO_PROXY says where it is not used`;
+  return new NobodyThereError(code, what, { cause: error, patienceMs: persistent ? null : FIRST_CONTACT_MS });
+}
+
+/** Explains a failure on the way to the store that a service has sent us on to. Never with the whole address, which opens the content. */
+export function explainStoreFailure(error: unknown, address: string): unknown {
+  const { origin } = new URL(address);
+  const explained = explainFailure(error, { serverUrl: origin, proxy: null, met: true, persistent: true });
+  if (!(explained instanceof TransportError)) return explained;
+  const { code, message } = explained;
+  return new TransportError(code, `the service sends us on to its store, ${origin}: ${message}`, { cause: error });
 }
 
 /** Explains a refusal that no later try would change; undefined where the service's own words say enough. */

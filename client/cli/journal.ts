@@ -13,12 +13,16 @@ interface JournalEntry {
   uploadUrl: string;
   /** The process that sends, or sent. */
   sender: string;
+  /** Missing in what earlier releases wrote. */
+  begunElsewhere?: boolean;
 }
 
 export interface Journalled {
   uploadUrl: string;
   /** Of the run that wrote it. */
   sender: Life;
+  /** By another client: ours have gone on with it. */
+  begunElsewhere: boolean;
 }
 
 export interface Journal {
@@ -27,7 +31,7 @@ export interface Journal {
   /** The upload that `isIt` finds among all, whichever file was sent to it; one that is being sent to before others. */
   findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null>;
   /** From now on this process sends the file there. */
-  record(file: FileIdentity, uploadUrl: string): Promise<void>;
+  record(file: FileIdentity, upload: { url: string; begunElsewhere: boolean }): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
   prune(): Promise<void>;
 }
@@ -58,7 +62,8 @@ export function createJournal(serverUrl: string): Journal {
   return {
     find: async (file) => readEntry(await folder.read(keyOf(file))),
     findUpload,
-    record: (file, uploadUrl) => folder.write(keyOf(file), { path: file.path, uploadUrl, sender: ownMark() }),
+    record: (file, { url, begunElsewhere }) =>
+      folder.write(keyOf(file), { path: file.path, uploadUrl: url, sender: ownMark(), begunElsewhere }),
     forget: (file) => folder.remove(keyOf(file)),
     prune: () => folder.prune(KEEP_MS),
   };
@@ -66,5 +71,6 @@ export function createJournal(serverUrl: string): Journal {
 
 function readEntry(entry: JournalEntry | null): Journalled | null {
   if (typeof entry?.uploadUrl !== 'string') return null;
-  return { uploadUrl: entry.uploadUrl, sender: lifeOf(entry.sender) };
+  const { uploadUrl, sender, begunElsewhere } = entry;
+  return { uploadUrl, sender: lifeOf(sender), begunElsewhere: begunElsewhere === true };
 }

@@ -49,6 +49,11 @@ export function proxyFor(url: URL, environment: Environment): URL | null {
   throw new UsageError(`${variable} must be the address of an HTTP proxy, such as http://proxy.example.org:3128.`);
 }
 
+/** `host:port` of the proxy for an address, without what opens it; null where there is none. */
+export function proxyHostFor(address: string): string | null {
+  return proxyFor(new URL(address), process.env)?.host ?? null;
+}
+
 function isOwn(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

@@ -2,10 +2,11 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isMethodRefusal } from '../core/refusals.ts';
 import { CliError, ServiceError, TransportError } from './errors.ts';
-import { explainFailure, explainRefusal } from './first-contact.ts';
+import { explainFailure, explainRefusal, explainStoreFailure } from './first-contact.ts';
 import { exchange, open, readBody } from './http.ts';
 import type { Answer, Body } from './http.ts';
 import { printable } from './format.ts';
+import { proxyHostFor } from './proxy.ts';
 import type { Settings } from './settings.ts';
 
 /** A file in the service's catalog. */
@@ -104,7 +105,8 @@ export function createServiceClient(settings: Settings): ServiceClient {
       met = true;
       return given;
     } catch (error) {
-      throw explainFailure(error, { serverUrl, met, persistent: settings.persistent });
+      const { persistent } = settings;
+      throw explainFailure(error, { serverUrl, proxy: proxyHostFor(serverUrl), met, persistent });
     }
   }
 
@@ -161,7 +163,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
 
   async function download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download> {
     const own = rebase(url);
-    const response = await get(own, { ...authorization, ...headers }, signal);
+    const response = await reaching(get(own, { ...authorization, ...headers }, signal));
     const etag = response.headers.etag ?? null;
     if (isBytes(response)) return { response, etag };
     const refused = await readRest(response, signal);
@@ -171,13 +173,16 @@ export function createServiceClient(settings: Settings): ServiceClient {
     // whether the rest belongs to what is here, the service's tells.
     const { Range: range, 'If-Range': condition, ...others } = headers;
     const goesOn = range !== undefined && etag !== null && condition === etag;
-    const answer = await get(address, { ...others, ...(goesOn ? { Range: range } : {}) }, signal);
+    const asked = { ...others, ...(goesOn ? { Range: range } : {}) };
+    const answer = await get(address, asked, signal).catch((error: unknown) => {
+      throw explainStoreFailure(error, address);
+    });
     if (isBytes(answer)) return { response: answer, etag };
     throw storeRefusal(await readRest(answer, signal));
   }
 
   function get(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
-    return reaching(open({ method: 'GET', url, headers, signal, stallTimeoutMs }));
+    return open({ method: 'GET', url, headers, signal, stallTimeoutMs });
   }
 
   async function readRest(response: IncomingMessage, signal: AbortSignal): Promise<Answer> {
@@ -285,10 +290,16 @@ function readRefusal(answer: Answer): { code: string; message: string } {
     // Not from the service: a proxy in between, or another program on that port.
   }
   if (answer.status >= 300 && answer.status < 400) {
-    const to = answer.headers.location ?? 'elsewhere';
-    return { code: 'redirected', message: `The server sends us to ${to}; give that address with --server.` };
+    return { code: 'redirected', message: describeRedirect(answer.headers.location) };
   }
   return { code: 'http_error', message: `The server answered ${answer.status} without saying why.` };
+}
+
+/** Of the address nothing but where it is: what follows the path is about one request, and may be secret. */
+function describeRedirect(location: string | undefined): string {
+  if (location === undefined || !URL.canParse(location)) return 'The server sends us elsewhere; is the address right?';
+  const { origin, pathname } = new URL(location);
+  return `The server sends us to ${printable(`${origin}${pathname}`)}; give an address there with --server.`;
 }
 
 function readRetryAfter(headers: IncomingHttpHeaders): number | null {

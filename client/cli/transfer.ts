@@ -26,8 +26,8 @@ export interface TransferOptions {
   /** Most bytes in one request; null for all that is left in one. */
   chunkSizeBytes: number | null;
   signal: AbortSignal;
-  /** Told before the first byte is sent to a new upload. */
-  onUploadUrl: (uploadUrl: string) => Promise<void>;
+  /** Told before the first byte is sent; `adopted`: another run or client has begun the upload. */
+  onUploadUrl: (upload: { url: string; adopted: boolean }) => Promise<void>;
   /** Asked when a creation got no answer: what has become of it as far as the service can tell. */
   findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
   /** The upload is not to be gone on with. */
@@ -136,7 +136,8 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
       findUploadsByFingerprint: () => Promise.resolve([]),
       removeUpload: () => Promise.resolve(),
       addUpload: async (_fingerprint, upload) => {
-        if (upload.uploadUrl !== null) await options.onUploadUrl(upload.uploadUrl);
+        const url = upload.uploadUrl;
+        if (url !== null) await options.onUploadUrl({ url, adopted: isBegunElsewhere });
         return 'tidemark';
       },
     };

@@ -4,6 +4,7 @@
  * byte 0), and sources that hand out slices as they are sent.
  */
 import type { FileReader, FileSource, HttpRequest, HttpResponse, HttpStack, SliceResult } from 'tus-js-client';
+import { readMetadata } from '../core/metadata.ts';
 import { CliError, TransportError } from './errors.ts';
 import type { Answer, Body } from './http.ts';
 import type { ServiceClient } from './service-client.ts';
@@ -52,7 +53,7 @@ export function createTusStack(options: {
     const length = answer.headers['upload-length'];
     const offset = Number(answer.headers['upload-offset']);
     lengthIsDeclared = length !== undefined;
-    options.observer.onDeclared(readMetadata(answer.headers['upload-metadata']));
+    options.observer.onDeclared(readMetadata(String(answer.headers['upload-metadata'] ?? '')));
     if (options.size !== null && length !== undefined && Number(length) !== options.size) {
       throw new UploadUnusableError('the unfinished upload has another length');
     }
@@ -149,14 +150,4 @@ export function createSourceReader(source: UploadSource): FileReader {
     // The library's types lack the null that its code provides for a length not known yet.
   } as FileSource;
   return { openFile: () => Promise.resolve(adapted) };
-}
-
-/** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
-export function readMetadata(header: string | string[] | undefined): Map<string, string> {
-  const metadata = new Map<string, string>();
-  for (const pair of String(header ?? '').split(',')) {
-    const [key = '', value = ''] = pair.trim().split(' ');
-    if (key !== '') metadata.set(key, Buffer.from(value, 'base64').toString('utf8'));
-  }
-  return metadata;
 }

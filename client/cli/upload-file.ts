@@ -1,5 +1,6 @@
 /** One file, from the disk to a verified address. */
 import { lookup } from 'mime-types';
+import { readMetadata } from '../core/metadata.ts';
 import { beginAlone } from './begin-alone.ts';
 import type { Wanted } from './begin-alone.ts';
 import { ask, createWaitReporter } from './context.ts';
@@ -16,7 +17,6 @@ import type { ProgressItem } from './progress.ts';
 import type { RemoteFile } from './service-client.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
-import { readMetadata } from './tus-stack.ts';
 import type { UploadSource } from './tus-stack.ts';
 import { uploadStream } from './upload-stream.ts';
 import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
@@ -96,13 +96,13 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
     return { status: 'instant', file: beginning.file, sentBytes: 0, resumedFrom: 0 };
   }
 
-  const { isOurs } = beginning;
   let { uploadUrl } = beginning;
   let sentBytes = 0;
   for (;;) {
     progress.phase('uploading', file.size);
     const sent = await transferFile(file, wanted, { ...options, ...beginning, journal, uploadUrl });
     sentBytes += sent.sentBytes;
+    const isOurs = beginning.isOurs && sent.uploadUrl === uploadUrl;
     const isProven = (sent.adopted === null || isOurs) && !sent.shared;
     const published = await verifyPublished(context, sent, { ...wanted, isProven });
     const named = await giveName(context, published, wanted, { adopted: sent.adopted, isOurs });
@@ -127,10 +127,10 @@ async function finishEarlier(
   wanted: Wanted,
 ): Promise<{ file: RemoteFile } | null> {
   const left = await journal.find(file.identity);
-  if (left?.sender !== 'ended') return null;
+  if (left?.sender !== 'ended' || left.begunElsewhere) return null;
   const upload = await ask(context, wanted.name, () => lookAtUpload(context, left.uploadUrl, wanted.size));
   const fileId = fileIdOf(upload);
-  const declared = readMetadata(upload?.headers['upload-metadata']);
+  const declared = readMetadata(String(upload?.headers['upload-metadata'] ?? ''));
   if (fileId === null || declared.get('sha256') !== wanted.sha256) return null;
   const published = await ask(context, wanted.name, () => findFile(context, fileId));
   if (published?.md5 !== wanted.md5 || published.size !== wanted.size) return null;
@@ -143,7 +143,7 @@ async function finishEarlier(
 function transferFile(
   file: LocalFile,
   wanted: Wanted,
-  options: UploadFileOptions & { journal: Journal; uploadUrl: string | null; avoid: string | null },
+  options: UploadFileOptions & { journal: Journal; uploadUrl: string | null; isOurs: boolean; avoid: string | null },
 ): Promise<TransferResult> {
   const { context, progress, journal, avoid } = options;
   const { service, signal, output } = context;
@@ -155,9 +155,10 @@ function transferFile(
     uploadUrl: options.uploadUrl,
     chunkSizeBytes: options.chunkSizeBytes,
     signal,
-    onUploadUrl: async (url) => {
+    onUploadUrl: async ({ url, adopted }) => {
+      const begunElsewhere = adopted && !(options.isOurs && url === options.uploadUrl);
       try {
-        await journal.record(file.identity, url);
+        await journal.record(file.identity, { url, begunElsewhere });
       } catch (error) {
         // The upload goes on all the same; only a later run may have to begin again.
         output.say(`${name}: the resume journal cannot be written (${describeError(error)})`);

@@ -75,4 +75,28 @@ describeOverStores((store) => {
     const run = await client.run(['upload', '--json', await client.makeFile('b.bin', b)]);
     expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
   });
+
+  test('so it is when a run of ours has gone on with it, and was killed', async () => {
+    const suffix = makeBytes(24 * MIB, 74);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    // It says that it is b, and has sent a.
+    const declared = { md5: md5(b), sha256: sha256(b), filename: 'b.bin' };
+    const location = await createUpload(service.url, b.length, declared);
+    await patch(location, 0, a.subarray(0, MIB));
+    const line = await makeLine(service.port, 8 * MIB);
+    // As once nobody sends it any more.
+    const url = await makeInterceptor(line.url, ({ url: path }) => {
+      if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
+      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile('b.bin', b);
+    const killed = client.start(['upload', path]);
+    await until(() => line.sentBytes() > 8 * MIB);
+    killed.signal('SIGKILL');
+    await killed.done;
+    line.setSpeed(Infinity);
+    const run = await client.run(['upload', '--json', path]);
+    expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
+  });
 });

@@ -36,6 +36,8 @@ test('every command takes an id, an MD5, an address or a name', { timeout: 60_00
     const info = await client.run(['info', '--json', way]);
     expect([info.exitCode, info.records()[0]?.id], `${way}: ${info.stderr}`).toEqual([0, fileId]);
   }
+  const odd = await client.run(['info', `${service.url}/api/files/%zz/content`]);
+  expect([odd.exitCode, odd.stderr]).toEqual([1, expect.stringContaining('there is no file')]);
   const got = await client.run(['get', '-o', '-', url]);
   expect([got.exitCode, Buffer.byteLength(got.stdout) > 0]).toEqual([0, true]);
   const renamed = await client.run(['rename', '--json', 'meant.txt', 'renamed.txt']);

@@ -1,6 +1,6 @@
 /** Wrong addresses, other ways to the service, and what stands in front of it. */
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer as createLine } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -45,6 +45,13 @@ test.each(['http://127.0.0.1:{port}', 'http://no-such-host.invalid:{port}'])(
   },
 );
 
+test('where nothing answers for as long as --retry-for says, other files are not tried', async () => {
+  const client = await makeClient(`http://127.0.0.1:${await freePort()}`);
+  const names = await Promise.all([1, 2].map((n) => client.makeFile(`${n}.bin`, 100)));
+  const result = await client.run(['upload', '--parallel', '1', '--retry-for', '0', ...names]);
+  expect([result.exitCode, result.stderr]).toEqual([1, expect.stringContaining('1 failed, 1 not begun')]);
+});
+
 test(
   'a service that starts a little later is waited for, as long as --retry-for says',
   { timeout: 60_000 },
@@ -73,6 +80,42 @@ test('https to an http port, and a certificate that nobody knows, are said at on
   const { port } = server.address() as AddressInfo;
   const unknown = await client.run(['list', '--server', `https://127.0.0.1:${port}`]);
   expect([unknown.exitCode, unknown.stderr]).toEqual([1, expect.stringContaining('NODE_EXTRA_CA_CERTS')]);
+});
+
+test('what is no TLS ends nothing once the service has spoken it', async () => {
+  const { key, cert } = makeSelfSigned(10);
+  let answered = 0;
+  const secure = createTlsServer({ key, cert }, (_, answer) => {
+    answered += 1;
+    answer.setHeader('Connection', 'close');
+    answer.end(
+      JSON.stringify({
+        files: [{ id: 'a', name: 'a', size: 1, uploadedAt: '' }],
+        nextCursor: answered === 1 ? 'b' : null,
+      }),
+    );
+  });
+  const securePort = await listening(secure as unknown as Server);
+  let connections = 0;
+  const line = createLine((socket) => {
+    connections += 1;
+    socket.on('error', () => {});
+    // As from a line that spoils bytes.
+    if (connections === 2) {
+      socket.end('no record of TLS');
+      return;
+    }
+    const onward = connect(securePort, '127.0.0.1');
+    onward.on('error', () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => {
+    line.listen(0, '127.0.0.1', resolve);
+  });
+  onTestFinished(() => void line.close());
+  const client = await makeClient(`https://127.0.0.1:${(line.address() as AddressInfo).port}`);
+  const result = await client.run(['list', '--json'], { NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+  expect([result.exitCode, result.records().length, connections], result.stderr).toEqual([0, 2, 3]);
 });
 
 test('a proxy that takes no large request is named with the flag that helps', async () => {
@@ -109,6 +152,43 @@ test.each([405, 501])(
     expect(seen.filter((method) => method === 'PATCH' || method === 'HEAD').length).toBeLessThan(3);
   },
 );
+
+test.each([
+  ['http://192.0.2.7:8080', 'HTTP_PROXY'],
+  ['https://192.0.2.7', 'HTTPS_PROXY'],
+])('a proxy on the way to %s that is not there is what is named', async (server, variable) => {
+  const proxy = `127.0.0.1:${await freePort()}`;
+  const client = await makeClient(server);
+  const env = { [variable]: `http://me:secret@${proxy}` };
+  const { exitCode, stderr } = await client.start(['list', '--retry-for', '0'], { env }).done;
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`there is no proxy at ${proxy}`)]);
+  expect(stderr).not.toContain('secret');
+});
+
+test('a server that sends us on is named without what is about one request alone', async () => {
+  const location = 'https://files.example.org/check?md5=00&secret=1';
+  const server = createServer((_, answer) => answer.writeHead(308, { Location: location }).end());
+  const client = await makeClient(`http://127.0.0.1:${await listening(server)}`);
+  const { exitCode, stderr } = await client.run(['list']);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining('sends us to https://files.example.org/check;')]);
+  expect(stderr).not.toContain('secret');
+});
+
+test('a store that cannot be reached is named, not the service that sends us on to it', async () => {
+  const store = `http://127.0.0.1:${await freePort()}`;
+  const about = { id: 'abc', name: 'a.txt', size: 3, md5: '0'.repeat(32), type: null, uploadedAt: '', url: '' };
+  const server = createServer(({ url }, answer) => {
+    if (url === '/api/files/abc') {
+      answer.end(JSON.stringify({ ...about, url: '/api/files/abc/content' }));
+      return;
+    }
+    answer.writeHead(302, { Location: `${store}/bucket/key?X-Amz-Signature=secret` }).end();
+  });
+  const client = await makeClient(`http://127.0.0.1:${await listening(server)}`);
+  const { exitCode, stderr } = await client.run(['get', 'abc', '--retry-for', '0']);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`its store, ${store}: connection refused`)]);
+  expect(stderr).not.toContain('secret');
+});
 
 test('HTTP_PROXY and HTTPS_PROXY lead to the service, NO_PROXY does not', { timeout: 30_000 }, async () => {
   const seen: string[] = [];

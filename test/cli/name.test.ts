@@ -69,6 +69,19 @@ describeOverStores((store) => {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/pdf']);
   });
 
+  test.each([
+    ['not the same', 'draft.txt', ['--name', 'fi\\nal.pdf'], 'fi_nal.pdf application/pdf'],
+    ['the same', 'dr\taft.txt', [], 'dr_aft.txt text/plain'],
+  ])('a name that is cleaned, and %s as before: there is one file', async (_, before, options, after) => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, before);
+    const result = await client.run(['upload', '--json', ...options, path]);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', name: after.split(' ')[0] });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(await filesOf(service)).toEqual([after]);
+  });
+
   test('a run that ends between the publication and the name: the next one gives it', async () => {
     const service = await makeService();
     let isCut = true;
@@ -89,6 +102,16 @@ describeOverStores((store) => {
     expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
   });
 
+  test('something on the way refuses to rename: there is a second file, by the name given now', async () => {
+    const service = await makeService();
+    const { client, path } = await sendHalf(service, 'draft.txt', ({ method, url }) =>
+      method === 'PATCH' && url?.startsWith('/api/files/') === true ? { status: 405 } : null,
+    );
+    const result = await client.run(['upload', '--json', '--name', 'final.pdf', path]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'final.pdf' }]);
+    expect(await filesOf(service)).toEqual(['draft.txt text/plain', 'final.pdf application/pdf']);
+  });
+
   test('the upload of another client keeps its name, and ours is there as well', async () => {
     for (const env of [{}, { INSTANT: 'off' }]) {
       const service = await makeService(env);
@@ -101,6 +124,34 @@ describeOverStores((store) => {
       expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'ours.pdf' }]);
       expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
     }
+  });
+
+  test('the upload of another client keeps its name also when a run of ours went on with it and was killed', async () => {
+    const service = await makeService();
+    const bytes = makeBytes(SIZE, 82);
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    const line = await makeLine(service.port, 4 * MIB);
+    // As once nobody sends it any more.
+    let isFree = true;
+    const url = await makeInterceptor(line.url, ({ url: path }) => {
+      if (!isFree || path?.startsWith('/check') !== true) return null;
+      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: SIZE } } };
+    });
+    const client = await makeClient(url);
+    const path = await client.makeFile('ours.pdf', bytes);
+    const killed = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SIZE / 3);
+    killed.signal('SIGKILL');
+    await killed.done;
+    line.setSpeed(Infinity);
+    isFree = false;
+    const result = await client.run(['upload', '--json', path]);
+    const [record] = result.records();
+    expect(record).toMatchObject({ status: 'uploaded', name: 'ours.pdf' });
+    expect(record?.sentBytes).toBeLessThan(SIZE);
+    expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
   });
 
   test('two runs by two names at once: each gets its own', async () => {

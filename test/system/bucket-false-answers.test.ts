@@ -1,9 +1,8 @@
 /** One false answer of a bucket, or of what passes calls on to it, ends no upload and spoils no file. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
+import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, type FaultRule, startFaultProxy } from '../support/fault-proxy.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import type { FaultRule } from '../support/fault-proxy.ts';
+import { describeOverFaultyBuckets } from '../support/faulty-bucket.ts';
 import { PART } from '../support/stores.ts';
 import { createUpload, head, patch } from '../support/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
@@ -55,69 +54,48 @@ const FALSE_ANSWERS: { what: string; rules: FaultRule[] }[] = [
   },
 ];
 
-for (const { name, missing } of BUCKETS) {
-  if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
-}
+describeOverFaultyBuckets('an upload outlives', { service: 'shared' }, (ground) => {
+  let seed = 700;
 
-describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
-  describe.skipIf(missing !== undefined)('an upload outlives', () => {
-    let bucket: SystemBucket;
-    let proxy: FaultProxy;
-    let service: RunningService;
-    let seed = 700;
+  async function beginUpload(): Promise<{ bytes: Buffer; location: string }> {
+    const bytes = makeBytes(SIZE, seed++);
+    const location = await createUpload(ground.service.url, bytes.length, { md5: md5(bytes) });
+    expect((await patch(location, 0, bytes.subarray(0, FIRST))).status).toBe(204);
+    return { bytes, location };
+  }
 
-    beforeAll(async () => {
-      bucket = await start();
-      proxy = await startFaultProxy({ toPort: bucket.port });
-      service = await startService({ env: { ...bucket.env(proxy.port), INSTANT: 'off' } });
-    });
-    afterEach(() => proxy.clear());
-    afterAll(async () => {
-      await service.stop();
-      await proxy.stop();
-      await bucket.stop();
-    });
+  test.each(FALSE_ANSWERS)('$what', async ({ rules }) => {
+    const { bytes, location } = await beginUpload();
+    const placed = rules.map((rule) => ground.proxy.place(rule));
+    expect((await patch(location, FIRST, bytes.subarray(FIRST))).status).toBe(204);
+    expect(placed.every((rule) => rule.hits() > 0)).toBe(true);
+    await expectBytes(location, bytes);
+  });
 
-    async function beginUpload(): Promise<{ bytes: Buffer; location: string }> {
-      const bytes = makeBytes(SIZE, seed++);
-      const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
-      expect((await patch(location, 0, bytes.subarray(0, FIRST))).status).toBe(204);
-      return { bytes, location };
-    }
+  test.each([
+    { what: 'NoSuchKey for its tail', fault: { kind: 'deny', code: 'NoSuchKey' } },
+    { what: 'a tail with one bit flipped', fault: { kind: 'flip' } },
+    { what: 'a tail that is too short', fault: { kind: 'shorten', byBytes: 1 } },
+  ] as const)('$what again and again, while another call says that it is there', async ({ fault }) => {
+    const { bytes, location } = await beginUpload();
+    const placed = ground.proxy.place({ operation: 'GetObject', key: TAIL, times: Infinity, fault });
+    const refused = await patch(location, FIRST, bytes.subarray(FIRST));
+    expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(refused.headers['retry-after']).toBe('5');
+    expect((await head(location)).headers['upload-offset']).toBe(String(FIRST));
+    placed.remove();
+    expect((await patch(location, FIRST, bytes.subarray(FIRST))).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
 
-    test.each(FALSE_ANSWERS)('$what', async ({ rules }) => {
-      const { bytes, location } = await beginUpload();
-      const placed = rules.map((rule) => proxy.place(rule));
-      expect((await patch(location, FIRST, bytes.subarray(FIRST))).status).toBe(204);
-      expect(placed.every((rule) => rule.hits() > 0)).toBe(true);
-      await expectBytes(location, bytes);
-    });
-
-    test.each([
-      { what: 'NoSuchKey for its tail', fault: { kind: 'deny', code: 'NoSuchKey' } },
-      { what: 'a tail with one bit flipped', fault: { kind: 'flip' } },
-      { what: 'a tail that is too short', fault: { kind: 'shorten', byBytes: 1 } },
-    ] as const)('$what again and again, while another call says that it is there', async ({ fault }) => {
-      const { bytes, location } = await beginUpload();
-      const placed = proxy.place({ operation: 'GetObject', key: TAIL, times: Infinity, fault });
-      const refused = await patch(location, FIRST, bytes.subarray(FIRST));
-      expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' });
-      expect(refused.headers['retry-after']).toBe('5');
-      expect((await head(location)).headers['upload-offset']).toBe(String(FIRST));
-      placed.remove();
-      expect((await patch(location, FIRST, bytes.subarray(FIRST))).status).toBe(204);
-      await expectBytes(location, bytes);
-    });
-
-    test('NoSuchUpload for parts, however often, while ListParts says otherwise', async () => {
-      const { bytes, location } = await beginUpload();
-      const fault = { kind: 'deny', code: 'NoSuchUpload' } as const;
-      const placed = proxy.place({ operation: 'UploadPart', times: Infinity, fault });
-      expect(await patch(location, FIRST, bytes.subarray(FIRST))).toMatchObject({ status: 503 });
-      placed.remove();
-      const offset = await offsetOf(location);
-      expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
-      await expectBytes(location, bytes);
-    });
+  test('NoSuchUpload for parts, however often, while ListParts says otherwise', async () => {
+    const { bytes, location } = await beginUpload();
+    const fault = { kind: 'deny', code: 'NoSuchUpload' } as const;
+    const placed = ground.proxy.place({ operation: 'UploadPart', times: Infinity, fault });
+    expect(await patch(location, FIRST, bytes.subarray(FIRST))).toMatchObject({ status: 503 });
+    placed.remove();
+    const offset = await offsetOf(location);
+    expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+    await expectBytes(location, bytes);
   });
 });

@@ -1,9 +1,9 @@
 /** A service whose bytes live in a bucket, and what is a bucket’s alone: parts, memory, a provider that is away, settings. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { describeOverFaultyBuckets, type FaultyBucket } from '../support/faulty-bucket.ts';
+import { startService } from '../support/service.ts';
 import { PART } from '../support/stores.ts';
 import { createUpload, head, patch, send } from '../support/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
@@ -12,137 +12,111 @@ import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './
 const MIB = 1024 * 1024;
 const SLOW_CLIENTS = 20;
 
-for (const { name, missing } of BUCKETS) {
-  if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
+/** Every test leaves an empty bucket, so that nothing forgotten goes unseen. */
+async function leavesNothing({ service, bucket }: FaultyBucket): Promise<void> {
+  for (const { id } of await listFiles(service)) await send('DELETE', `${service.url}/api/files/${id}`);
+  const left = await bucket.keys();
+  if (left.length > 0) throw new Error(`left in the bucket: ${left.join(', ')}`);
 }
 
-describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
-  describe.skipIf(missing !== undefined)('a service', () => {
-    let bucket: SystemBucket;
-    let proxy: FaultProxy;
-    let service: RunningService;
-
-    beforeAll(async () => {
-      bucket = await start();
-      proxy = await startFaultProxy({ toPort: bucket.port });
-    });
-    beforeEach(async () => {
-      service = await startService({ env: { ...bucket.env(proxy.port), INSTANT: 'off' } });
-    });
-    afterEach(async () => {
-      proxy.clear();
-      // Every test leaves an empty bucket, so that nothing forgotten goes unseen.
-      for (const { id } of await listFiles(service)) await send('DELETE', `${service.url}/api/files/${id}`);
-      const left = await bucket.keys();
-      await service.stop();
-      if (left.length > 0) throw new Error(`left in the bucket: ${left.join(', ')}`);
-    });
-    afterAll(async () => {
-      await proxy.stop();
-      await bucket.stop();
-    });
-
-    test('takes files of all sizes by tus and by form, and gives them back in parts', async () => {
-      for (const size of [0, 1, MIB, PART, PART + 1, 20 * MIB]) {
-        const bytes = makeBytes(size, 61);
-        const location = await createUpload(service.url, size, { filename: 'ä 名.bin', md5: md5(bytes) });
-        if (size > 0) expect((await patch(location, 0, bytes)).status).toBe(204);
-        expect(await offsetOf(location)).toBe(size);
-        await expectBytes(location, bytes);
-        if (size < 10) continue;
-        const range = await fetch(location, { headers: { Range: `bytes=${size - 7}-${size + 100}` } });
-        expect(range.status).toBe(206);
-        expect(Buffer.from(await range.arrayBuffer()).equals(bytes.subarray(size - 7))).toBe(true);
-      }
-      const bytes = makeBytes(PART + 3, 62);
-      const form = new FormData();
-      form.append('file', new Blob([new Uint8Array(bytes)]), 'form.bin');
-      const answer = await fetch(`${service.url}/upload`, { method: 'POST', body: form });
-      const { status, url } = (await answer.json()) as { status: string; url: string };
-      expect(status).toBe('ok');
-      await expectBytes(url, bytes);
-    });
-
-    test.each([1, 2, 3, 4])(
-      'a hole at part %i does not count when it is killed before that is filled',
-      async (hole) => {
-        const bytes = makeBytes(4 * PART - 3, 72);
-        const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
-        const before = proxy.calls().length;
-        proxy.place({ operation: 'UploadPart', partNumber: hole, times: Infinity, fault: { kind: 'stall' } });
-        const sending = openPatch(location, 0, bytes.length);
-        await sending.write(bytes);
-        await until('the other parts are stored', () => {
-          const parts = proxy.calls().slice(before);
-          return parts.filter(({ operation, status }) => operation === 'UploadPart' && status === 200).length === 3;
-        });
-        await until('those before it count', async () => (await offsetOf(location)) === (hole - 1) * PART);
-        await service.kill('SIGKILL');
-        proxy.clear();
-        await sending.answer;
-        await service.restart();
-        expect(await offsetOf(location)).toBe((hole - 1) * PART);
-        expect((await patch(location, (hole - 1) * PART, bytes.subarray((hole - 1) * PART))).status).toBe(204);
-        await expectBytes(location, bytes);
-      },
-    );
-
-    test('publishes once though it was killed while the parts were put together', async () => {
-      const bytes = makeBytes(PART + 17, 67);
-      for (const fault of [{ kind: 'stall', at: 'request' } as const, { kind: 'stall', at: 'answer' } as const]) {
-        const location = await createUpload(service.url, bytes.length, { filename: fault.at });
-        const placed = proxy.place({ operation: 'CompleteMultipartUpload', fault });
-        const sending = openPatch(location, 0, bytes.length);
-        await sending.write(bytes);
-        await placed.hit;
-        await service.kill('SIGKILL');
-        proxy.clear();
-        await sending.answer;
-        await service.restart();
-        expect(await offsetOf(location)).toBe(bytes.length);
-        await expectBytes(location, bytes);
-        expect((await listFiles(service)).filter((file) => file.name === fault.at)).toHaveLength(1);
-      }
-    });
-
-    test('answers 503 with Retry-After while the bucket is away, keeps what it has, and goes on', async () => {
-      const bytes = makeBytes(3 * PART, 68);
-      const location = await createUpload(service.url, bytes.length);
-      expect((await patch(location, 0, bytes.subarray(0, PART + 100))).status).toBe(204);
-      const away = proxy.place({ times: Infinity, fault: { kind: 'reset' } });
-      const refused = await patch(location, PART + 100, bytes.subarray(PART + 100));
-      expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' });
-      expect(refused.headers['retry-after']).toBe('5');
-      expect((await head(location)).headers['upload-offset']).toBe(String(PART + 100));
-      expect((await send('GET', `${service.url}/readyz`)).status).toBe(503);
-      away.remove();
-      expect((await patch(location, PART + 100, bytes.subarray(PART + 100))).status).toBe(204);
+describeOverFaultyBuckets('a service', { service: 'own', afterTest: leavesNothing }, (ground) => {
+  test('takes files of all sizes by tus and by form, and gives them back in parts', async () => {
+    for (const size of [0, 1, MIB, PART, PART + 1, 20 * MIB]) {
+      const bytes = makeBytes(size, 61);
+      const location = await createUpload(ground.service.url, size, { filename: 'ä 名.bin', md5: md5(bytes) });
+      if (size > 0) expect((await patch(location, 0, bytes)).status).toBe(204);
+      expect(await offsetOf(location)).toBe(size);
       await expectBytes(location, bytes);
-    });
+      if (size < 10) continue;
+      const range = await fetch(location, { headers: { Range: `bytes=${size - 7}-${size + 100}` } });
+      expect(range.status).toBe(206);
+      expect(Buffer.from(await range.arrayBuffer()).equals(bytes.subarray(size - 7))).toBe(true);
+    }
+    const bytes = makeBytes(PART + 3, 62);
+    const form = new FormData();
+    form.append('file', new Blob([new Uint8Array(bytes)]), 'form.bin');
+    const answer = await fetch(`${ground.service.url}/upload`, { method: 'POST', body: form });
+    const { status, url } = (await answer.json()) as { status: string; url: string };
+    expect(status).toBe('ok');
+    await expectBytes(url, bytes);
+  });
 
-    test('serves a fast client while slow ones hold open more parts than there is memory for', async () => {
-      await service.restart({ S3_BUFFER_BYTES: '64MiB' });
-      const slow = await Promise.all(
-        Array.from({ length: SLOW_CLIENTS }, async (_, index) => {
-          const bytes = makeBytes(PART + 1000, 500 + index);
-          const location = await createUpload(service.url, bytes.length, { filename: `slow-${index}` });
-          const request = openPatch(location, 0, bytes.length);
-          await request.write(bytes.subarray(0, 100_000));
-          return { bytes, location, request };
-        }),
-      );
-      const bytes = makeBytes(5 * PART + 17, 600);
-      const fast = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
-      expect((await patch(fast, 0, bytes)).status).toBe(204);
-      await expectBytes(fast, bytes);
-      // They were not cut off for it.
-      for (const { bytes: all, location, request } of slow) {
-        await request.write(all.subarray(100_000));
-        request.end();
-        expect((await answered(request)).status).toBe(204);
-        await expectBytes(location, all);
-      }
+  test.each([1, 2, 3, 4])('a hole at part %i does not count when it is killed before that is filled', async (hole) => {
+    const bytes = makeBytes(4 * PART - 3, 72);
+    const location = await createUpload(ground.service.url, bytes.length, { md5: md5(bytes) });
+    const before = ground.proxy.calls().length;
+    ground.proxy.place({ operation: 'UploadPart', partNumber: hole, times: Infinity, fault: { kind: 'stall' } });
+    const sending = openPatch(location, 0, bytes.length);
+    await sending.write(bytes);
+    await until('the other parts are stored', () => {
+      const parts = ground.proxy.calls().slice(before);
+      return parts.filter(({ operation, status }) => operation === 'UploadPart' && status === 200).length === 3;
     });
+    await until('those before it count', async () => (await offsetOf(location)) === (hole - 1) * PART);
+    await ground.service.kill('SIGKILL');
+    ground.proxy.clear();
+    await sending.answer;
+    await ground.service.restart();
+    expect(await offsetOf(location)).toBe((hole - 1) * PART);
+    expect((await patch(location, (hole - 1) * PART, bytes.subarray((hole - 1) * PART))).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
+  test('publishes once though it was killed while the parts were put together', async () => {
+    const bytes = makeBytes(PART + 17, 67);
+    for (const fault of [{ kind: 'stall', at: 'request' } as const, { kind: 'stall', at: 'answer' } as const]) {
+      const location = await createUpload(ground.service.url, bytes.length, { filename: fault.at });
+      const placed = ground.proxy.place({ operation: 'CompleteMultipartUpload', fault });
+      const sending = openPatch(location, 0, bytes.length);
+      await sending.write(bytes);
+      await placed.hit;
+      await ground.service.kill('SIGKILL');
+      ground.proxy.clear();
+      await sending.answer;
+      await ground.service.restart();
+      expect(await offsetOf(location)).toBe(bytes.length);
+      await expectBytes(location, bytes);
+      expect((await listFiles(ground.service)).filter((file) => file.name === fault.at)).toHaveLength(1);
+    }
+  });
+
+  test('answers 503 with Retry-After while the bucket is away, keeps what it has, and goes on', async () => {
+    const bytes = makeBytes(3 * PART, 68);
+    const location = await createUpload(ground.service.url, bytes.length);
+    expect((await patch(location, 0, bytes.subarray(0, PART + 100))).status).toBe(204);
+    const away = ground.proxy.place({ times: Infinity, fault: { kind: 'reset' } });
+    const refused = await patch(location, PART + 100, bytes.subarray(PART + 100));
+    expect(refused).toMatchObject({ status: 503, code: 'store_unavailable' });
+    expect(refused.headers['retry-after']).toBe('5');
+    expect((await head(location)).headers['upload-offset']).toBe(String(PART + 100));
+    expect((await send('GET', `${ground.service.url}/readyz`)).status).toBe(503);
+    away.remove();
+    expect((await patch(location, PART + 100, bytes.subarray(PART + 100))).status).toBe(204);
+    await expectBytes(location, bytes);
+  });
+
+  test('serves a fast client while slow ones hold open more parts than there is memory for', async () => {
+    await ground.service.restart({ S3_BUFFER_BYTES: '64MiB' });
+    const slow = await Promise.all(
+      Array.from({ length: SLOW_CLIENTS }, async (_, index) => {
+        const bytes = makeBytes(PART + 1000, 500 + index);
+        const location = await createUpload(ground.service.url, bytes.length, { filename: `slow-${index}` });
+        const request = openPatch(location, 0, bytes.length);
+        await request.write(bytes.subarray(0, 100_000));
+        return { bytes, location, request };
+      }),
+    );
+    const bytes = makeBytes(5 * PART + 17, 600);
+    const fast = await createUpload(ground.service.url, bytes.length, { md5: md5(bytes) });
+    expect((await patch(fast, 0, bytes)).status).toBe(204);
+    await expectBytes(fast, bytes);
+    // They were not cut off for it.
+    for (const { bytes: all, location, request } of slow) {
+      await request.write(all.subarray(100_000));
+      request.end();
+      expect((await answered(request)).status).toBe(204);
+      await expectBytes(location, all);
+    }
   });
 });
 

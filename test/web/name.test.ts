@@ -81,6 +81,18 @@ describeInBrowser('the name given now', () => {
     expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
   });
 
+  test('where PATCH does not get through there is a second file, by the name of the copy', async () => {
+    const sending = await startSending('draft.txt', 24 * MIB, 0.2);
+    const { service, page } = sending;
+    const copy = await interrupt(sending);
+    await page.route('**/api/files/*', (route) =>
+      route.request().method() === 'PATCH' ? route.fulfill({ status: 405 }) : route.continue(),
+    );
+    await choose(page, copy);
+    await untilStatus(page, 'final.pdf', /^Done, verified/);
+    expect(await filesOf(service)).toEqual(['draft.txt text/plain', 'final.pdf application/pdf']);
+  });
+
   test.each(['owner', 'off'])(
     'what another client began keeps its name, and ours is there too: INSTANT=%s',
     async (instant) => {

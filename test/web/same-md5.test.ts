@@ -72,7 +72,42 @@ describeInBrowser('an equal MD5', () => {
     const stored = await fetch(`${service.url}/files/${md5(b)}-1`);
     expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
   });
+
+  test('does not stand for it either when the page was left before the end', async () => {
+    const suffix = makeBytes(3 * MIB, 93);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    const service = await startOwn();
+    const declared = { md5: md5(b), sha256: sha256(b), filename: 'b.bin' };
+    const location = await createUpload(service.url, b.length, declared);
+    await patch(location, 0, a.subarray(0, MIB));
+    const line = await lineTo(service, Infinity);
+    const page = await openPage(line.url);
+    await choose(page, chosen('b.bin', b));
+    await untilStatus(page, 'b.bin', /^This file is being sent from another place/);
+    line.setSpeed(CRAWL);
+    // The service calls it "uploading" for 30 s after its last byte.
+    await page.locator('#upload-list > li[data-state=sending]').waitFor({ timeout: 60_000 });
+    await untilSent(page, 'b.bin', 0.4);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.goto('about:blank');
+    const { offset } = await finishElsewhere(location, b);
+    expect(offset).toBeLessThan(b.length);
+    line.setSpeed(Infinity);
+    await page.goto(line.url);
+    await untilStatus(page, 'b.bin', /^Something went wrong/);
+  });
 });
+
+/** Sends what is left of an upload that nobody else sends any more. */
+async function finishElsewhere(location: string, bytes: Buffer): Promise<{ offset: number }> {
+  for (;;) {
+    const offset = Number((await head(location)).headers['upload-offset']);
+    const answer = await patch(location, offset, bytes.subarray(offset));
+    if (answer.status === 204) return { offset };
+    // What the page had on the line comes in meanwhile.
+    expect([409, 423]).toContain(answer.status);
+  }
+}
 
 describeInBrowser('an equal size and time', () => {
   test('a file that is chosen again is read again', async () => {

@@ -1,4 +1,5 @@
 /** The service's HTTP API, as the page uses it. */
+import { readMetadata } from '../../core/metadata.ts';
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
@@ -198,17 +199,6 @@ export async function uploadState(url: string): Promise<UploadState | null> {
     if (error instanceof ApiError && (error.status === 404 || error.status === 410)) return null;
     throw error;
   }
-}
-
-/** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
-function readMetadata(header: string): Map<string, string> {
-  const metadata = new Map<string, string>();
-  for (const pair of header.split(',')) {
-    const [key = '', value = ''] = pair.trim().split(' ');
-    const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
-    metadata.set(key, new TextDecoder().decode(bytes));
-  }
-  return metadata;
 }
 
 export async function endUpload(url: string): Promise<void> {

@@ -2,6 +2,7 @@
 import { isTransientRefusal } from '../../core/refusals.ts';
 import type { ApiError, FileJson } from './api.ts';
 import type { Hashing } from './hasher.ts';
+import type { Begun } from '../../core/naming.ts';
 import type { State } from '../../core/upload-states.ts';
 import type { Transfer } from './transfer.ts';
 
@@ -24,13 +25,8 @@ export type FailReason =
   | 'refused'
   | 'failed';
 
-/** An upload that was not begun for the item that goes on with it. */
-export interface Adopted {
-  /** The name it was begun by. */
-  name: string | null;
-  /** By this page, in an earlier life. */
-  isOurs: boolean;
-}
+/** How an upload was begun that was not begun for the item that goes on with it. */
+export type Adopted = Begun;
 
 export interface Item {
   readonly id: string;

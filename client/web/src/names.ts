@@ -1,5 +1,6 @@
 /** Names of files as the service keeps them: by its own rule. */
 import { cleanName } from '../../../server/wire/labels.ts';
+import { keptName } from '../../core/naming.ts';
 
 /** Whether a name that a person types can be kept as it is. */
 export function isAcceptable(name: string): boolean {
@@ -11,7 +12,7 @@ export function isAcceptable(name: string): boolean {
  * nothing would be left is sent as it is: the service finds a name for its file.
  */
 export function acceptableName(name: string): string {
-  return cleanName(name) ?? name;
+  return keptName(name);
 }
 
 /** A path to a file, whose last part is the file's name as it is kept. */

@@ -1,5 +1,6 @@
 /** What earlier lives of the page have left: listed, looked up at the service, taken up again. */
 import { type FileJson, getFile, uploadState } from './api.ts';
+import { compare } from './compare.ts';
 import { type Item, newItem } from './item.ts';
 import { giveName } from './give-name.ts';
 import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
@@ -58,10 +59,19 @@ export function createRestorer(queue: RestoreParts): Restorer {
     if (state === null) change(item, { url: null, adopted: null, sent: 0, fromStart: true });
     else if (state.fileId !== null) {
       const file = await getFile(state.fileId).catch(() => null);
-      const result = file && (await giveName(file, item.name, item.adopted).catch(() => null));
+      const own = file && (await proven(item, file).catch(() => null));
+      const result = own && (await giveName(own, item.name, item.adopted).catch(() => null));
       if (result && item.state === 'interrupted') queue.finish(item, result, 'done');
     } else change(item, { sent: state.offset });
   }
 
   return { restore, revive };
+}
+
+/** The file, where it has the bytes that were sent; null: they are read again and compared once they are at hand. */
+async function proven(item: Item, file: FileJson): Promise<FileJson | null> {
+  // An earlier edition of the page wrote no SHA-256 down, and went on with nobody else's upload.
+  if (item.urlSha256 === null) return file;
+  const verdict = await compare({ ...item, md5: item.urlMd5, sha256: item.urlSha256 }, file);
+  return typeof verdict === 'string' ? null : verdict;
 }

@@ -1,6 +1,7 @@
 /** One file's way once its digests are known: ask, send, verify. What stands in the way is handed back to the queue. */
-import { ApiError, check, type Content, type FileJson, getFile, uploadState } from './api.ts';
+import { ApiError, check, type FileJson, getFile, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
+import { compare, contentOf } from './compare.ts';
 import { giveName } from './give-name.ts';
 import { type FailReason, type Item, meaningOf, type StallReason } from './item.ts';
 import type { Step } from '../../core/upload-states.ts';
@@ -81,7 +82,8 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
     const state = await uploadState(url);
     if (item.turn !== turn || state === null || state.sha256 !== sha256) return;
     const left = queue.findLeft(url);
-    const adopted = { name: state.name, isOurs: left !== undefined };
+    const isOurs = left !== undefined && (left.adopted === null || left.adopted.isOurs);
+    const adopted = { name: state.name, isOurs };
     Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted });
     // First it is written down who goes on with it, then the other is forgotten.
     queue.note(item);
@@ -180,27 +182,6 @@ export function createSender(queue: SenderEvents): (item: Item) => Promise<void>
   }
 
   return send;
-}
-
-function contentOf({ md5, sha256, size }: Item): Content {
-  return { md5: md5 ?? '', sha256, size };
-}
-
-/**
- * The published file, where it has the item's bytes. Those that all came from here, under an MD5
- * that the service computed of them, are known by it; where others had a hand in it, the service
- * is asked to compute the SHA-256.
- */
-async function compare(item: Item, file: FileJson): Promise<FileJson | 'differs' | 'adoptedDiffers'> {
-  const { md5, sha256, size } = item;
-  if (file.md5 !== md5 || file.size !== size) return 'differs';
-  const isProven = item.urlSha256 !== null && (item.adopted === null || item.adopted.isOurs);
-  if (file.sha256 !== undefined) return file.sha256 === sha256 ? file : 'adoptedDiffers';
-  if (isProven) return file;
-  const known = await check(contentOf(item));
-  const computed = await getFile(file.id);
-  const isOther = computed.sha256 === undefined ? known.status === 'exists' : computed.sha256 !== sha256;
-  return isOther ? 'adoptedDiffers' : computed;
 }
 
 /**

@@ -1,0 +1,12 @@
+/** What an upload was declared as: the same for the command and the page. */
+
+/** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
+export function readMetadata(header: string): Map<string, string> {
+  const metadata = new Map<string, string>();
+  for (const pair of header.split(',')) {
+    const [key = '', value = ''] = pair.trim().split(' ');
+    const bytes = Uint8Array.from(atob(value), (character) => character.charCodeAt(0));
+    if (key !== '') metadata.set(key, new TextDecoder().decode(bytes));
+  }
+  return metadata;
+}
