@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js'],
     exclude: ['node_modules/**'],
-    globalSetup: './dist/test/support/chromium.js',
+    globalSetup: ['./dist/test/support/chromium.js', './dist/test/support/shared-ceph.js'],
     pool: 'forks',
     maxWorkers: 2,
     // What a hang may take, on the slowest machine; nothing is measured by them.
