@@ -105,12 +105,11 @@ describe('request line and headers', () => {
 
 describe('a body that nobody asked for', () => {
   const reading: readonly Takes[] = ['json', 'urlencoded', 'form', 'bytes'];
-  test.each(rows(({ takes }) => !takes.some((kind) => reading.includes(kind))))(
+  // A POST to /uploads with a body is one that brings bytes.
+  test.each(rows(({ path, takes }) => path !== '/uploads' && !takes.some((kind) => reading.includes(kind))))(
     '%s answers all the same',
     async (_, route) => {
       const request = { method: route.method, ...route.ask(await makeThing(service.url, {})) };
-      // A POST below /uploads with a body is one that brings bytes.
-      if (request.path === '/uploads') return;
       const answer = await ask(service.url, { ...request, body: Buffer.alloc(MIB) });
       expect(answer.status, answer.body).toBe(route.status);
     },
