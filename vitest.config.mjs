@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongFilesFirst } from './dist/test/support/long-files-first.js';
 
 // The tests run as compiled JavaScript: what is tested is what ships, and
 // worker threads and child processes start from the same files as in production.
@@ -6,12 +7,14 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js'],
     exclude: ['node_modules/**'],
-    globalSetup: './dist/test/support/chromium.js',
+    globalSetup: ['./dist/test/support/chromium.js', './dist/test/support/shared-ceph.js'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Two for each of two processors: a test waits longer than it computes, for timers, disks and other processes.
+    maxWorkers: 4,
+    sequence: { sequencer: LongFilesFirst },
     // What a hang may take, on the slowest machine; nothing is measured by them.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     expect: { poll: { timeout: 10_000 } },
     reporters: ['default', './dist/test/support/closing-line-reporter.js'],
   },

@@ -2,7 +2,8 @@
 # A real Ceph object gateway for tests and benchmarks: one monitor, one OSD and one radosgw on
 # loopback, without containers, systemd or root. Everything lives in one folder.
 #
-#   rgw.sh start        starts what does not run; prints how to reach it, as `env` does
+#   rgw.sh start        starts what does not run; prints how to reach it, as `env` does. Several may call
+#                       it at once for one folder: they wait for each other.
 #   rgw.sh env          endpoint, keys and bucket as lines of VARIABLE=value
 #   rgw.sh kill WHICH   SIGKILL to mon, osd or rgw; `start` brings it back with its data
 #   rgw.sh stop         ends everything and removes the folder
@@ -12,6 +13,7 @@
 # RGW_OWNER    a process id; when that process is gone, everything is stopped
 # RGW_PORT     the gateway's port (default: a free one)
 # RGW_LISTEN   the gateway's address (default 127.0.0.1)
+# RGW_BUCKET   the bucket (default tidemark-test); `start` makes it where it is missing
 # RGW_NODELAY  1 (default) or 0: tcp_nodelay of radosgw, whose own default is 0
 # RGW_DISK_BYTES  the size of the OSD's sparse file (default 16 GiB)
 #
@@ -23,7 +25,7 @@ dir=${RGW_DIR:-/tmp/tidemark-rgw}
 conf=$dir/ceph.conf
 access_key=tidemark-test
 secret_key=tidemark-test-secret-0123456789
-bucket=tidemark-test
+bucket=${RGW_BUCKET:-tidemark-test}
 region=us-east-1
 cluster_id=7d1f0a52-4c1e-4a57-9a3b-0c5d3b8f2e10
 osd_id=7d1f0a52-4c1e-4a57-9a3b-0c5d3b8f2e11
@@ -55,7 +57,8 @@ runs() { [ -s "$dir/$1.pid" ] && grep -aqsF "$conf" "/proc/$(<"$dir/$1.pid")/cmd
 
 launch() {
   local name=$1; shift
-  setsid "$@" </dev/null >"$dir/log/$name.out" 2>&1 &
+  # Without the lock of `start`, which a daemon would hold as long as it lives.
+  setsid "$@" </dev/null >"$dir/log/$name.out" 2>&1 9>&- &
   echo $! >"$dir/$name.pid"
 }
 
@@ -180,7 +183,9 @@ guard() {
 }
 
 start() {
-  mkdir -p "$dir/log" "$dir/mon" "$dir/osd" "$dir/rgw"
+  mkdir -p "$dir/log" "$dir/mon" "$dir/osd" "$dir/rgw" "$dir/buckets"
+  exec 9>"$dir/lock"
+  flock 9
   [ -s "$dir/ports" ] || echo "$(free_port 20000) ${RGW_PORT:-$(free_port 26000)}" >"$dir/ports"
   read -r mon_port rgw_port <"$dir/ports"
   [ -s "$conf" ] || write_conf
@@ -213,14 +218,15 @@ start() {
     touch "$dir/user"
   fi
   wait_until rgw listens "$rgw_port"
-  if [ ! -e "$dir/bucket" ]; then
+  if [ ! -e "$dir/buckets/$bucket" ]; then
     create_bucket || fail 'the bucket could not be made'
-    touch "$dir/bucket"
+    touch "$dir/buckets/$bucket"
   fi
   if [ -n "${RGW_OWNER:-}" ] && [ ! -e "$dir/guarded" ]; then
     touch "$dir/guarded"
-    (guard) </dev/null >/dev/null 2>&1 &
+    (guard) </dev/null >/dev/null 2>&1 9>&- &
   fi
+  exec 9>&-
   print_env
 }
 

@@ -1,5 +1,6 @@
 /** A real Ceph object gateway (monitor, OSD, radosgw) on loopback, in a folder of its own. See scripts/ceph/rgw.sh. */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,13 +31,23 @@ export interface RunningRgw {
   kill(which: RgwDaemon): Promise<void>;
   /** Starts what does not run, on the same ports and data. */
   restart(): Promise<void>;
-  /** Ends everything and removes the folder. */
+  /** Ends everything and removes the folder; a shared cluster stays as it is. */
   stop(): Promise<void>;
 }
 
 export interface RgwOptions {
   /** radosgw's `tcp_nodelay`, on by default here; Ceph's own default is off. */
   tcpNodelay?: boolean;
+  /** A cluster that others use, too: it is started where it does not run, and the bucket is a new one. */
+  shared?: SharedRgw;
+}
+
+/** Where processes meet that share a cluster. */
+export interface SharedRgw {
+  /** Made by the first of them; short, since sockets live in it. */
+  readonly folder: string;
+  /** The process that the cluster ends with. */
+  readonly ownerPid: number;
 }
 
 /**
@@ -45,19 +56,17 @@ export interface RgwOptions {
  *
  * @throws Error with what the daemons said when one does not come up.
  */
-export async function startRgw({ tcpNodelay = true }: RgwOptions = {}): Promise<RunningRgw> {
+export async function startRgw({ tcpNodelay = true, shared }: RgwOptions = {}): Promise<RunningRgw> {
   if (CEPH_MISSING !== undefined) throw new Error(CEPH_MISSING);
-  const folder = await mkdtemp(join(tmpdir(), 'tidemark-rgw-'));
+  const folder = shared?.folder ?? (await mkdtemp(join(tmpdir(), 'tidemark-rgw-')));
   const env = {
     PATH: process.env['PATH'],
     RGW_DIR: folder,
-    RGW_OWNER: String(process.pid),
+    RGW_OWNER: String(shared?.ownerPid ?? process.pid),
     RGW_NODELAY: tcpNodelay ? '1' : '0',
+    ...(shared && { RGW_BUCKET: `tidemark-test-${randomUUID()}` }),
   };
-  const stop = async (): Promise<void> => {
-    await runScript(['stop'], env);
-    await rm(folder, { recursive: true, force: true });
-  };
+  const stop = shared ? async (): Promise<void> => undefined : (): Promise<void> => stopRgw(folder);
   let settings: Map<string, string>;
   try {
     settings = readSettings(await runScript(['start'], env));
@@ -82,6 +91,12 @@ export async function startRgw({ tcpNodelay = true }: RgwOptions = {}): Promise<
     },
     stop,
   };
+}
+
+/** Ends the cluster of a folder, shared or not, and removes the folder. */
+export async function stopRgw(folder: string): Promise<void> {
+  await runScript(['stop'], { PATH: process.env['PATH'], RGW_DIR: folder });
+  await rm(folder, { recursive: true, force: true });
 }
 
 function runScript(args: string[], env: NodeJS.ProcessEnv): Promise<string> {

@@ -76,7 +76,7 @@ export interface PlayOptions {
   /** How many, and the number of the first. */
   cuts: number;
   from?: number;
-  /** None begins after so long. */
+  /** None begins after so long; what is not played by then is a problem, too. */
   budgetMs?: number;
   scratch: string;
 }
@@ -96,6 +96,9 @@ export async function playCuts({ recording, seed, cuts, from = 0, budgetMs, scra
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, play));
+  if (problems.length === 0 && next < from + cuts) {
+    problems.push(`${next - from} of ${cuts} cuts were played in ${budgetMs} ms`);
+  }
   return problems;
 }
 

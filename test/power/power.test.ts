@@ -9,9 +9,9 @@ import { compileLibrary, makeScratch, MISSING } from './recorder.ts';
 import { type Call, readCalls } from './recording.ts';
 
 const SEED = 20;
-/** The same cuts on every machine; the time is a bound for one that is all but stuck. `npm run chaos -- power` plays more. */
-const CUTS = { cuts: 120, budgetMs: 300_000 };
-const CUTS_AFTER_A_FAULT = { cuts: 25, budgetMs: 120_000 };
+/** The same cuts on every machine; one that is all but stuck fails. `npm run chaos -- power` plays more. */
+const CUTS = { cuts: 120, budgetMs: 540_000 };
+const CUTS_AFTER_A_FAULT = { cuts: 25, budgetMs: 300_000 };
 /** Recording and cutting, on a machine that is busy with other things. */
 const TIMEOUT_MS = 600_000;
 

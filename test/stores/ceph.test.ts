@@ -1,7 +1,8 @@
 /** The Ceph store on a real Ceph; skipped where there is none. */
 import { describe } from 'vitest';
 import { openCephStore } from '../../stores/ceph/store.ts';
-import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
+import { CEPH_MISSING } from '../../scripts/support/rgw.ts';
+import { openSharedRgw } from '../support/shared-ceph.ts';
 import { type Bucket, describeBucketStore } from './bucket-suite.ts';
 
 if (CEPH_MISSING !== undefined) console.warn(`skipped: ${CEPH_MISSING}`);
@@ -11,7 +12,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
 });
 
 async function startBucket(): Promise<Bucket> {
-  const rgw = await startRgw();
+  const rgw = await openSharedRgw();
   return {
     settings: {
       endpoint: rgw.endpoint,

@@ -9,6 +9,7 @@ import {
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
+import { isCephShared, openSharedRgw, type RgwBucket } from './shared-ceph.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
 import { startOss } from './oss/oss.ts';
@@ -26,7 +27,7 @@ export interface SystemBucket {
   multiparts(): Promise<string[]>;
   /** Whether a service can ask the provider for them. */
   readonly listsMultiparts: boolean;
-  /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own. */
+  /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own that nobody shares. */
   restartGateway?(): Promise<void>;
   /** Removes one object. */
   remove(key: string): Promise<void>;
@@ -37,8 +38,20 @@ export interface SystemBucket {
   stop(): Promise<void>;
 }
 
+/** In a test run a bucket of the one Ceph that its files share. */
 async function startCeph(): Promise<SystemBucket> {
+  if (isCephShared()) return openCeph(await openSharedRgw());
   const rgw = await startRgw();
+  return {
+    ...openCeph(rgw),
+    restartGateway: async () => {
+      await rgw.kill('rgw');
+      await rgw.restart();
+    },
+  };
+}
+
+function openCeph(rgw: RgwBucket): SystemBucket {
   const client = createClient({ endpoint: rgw.endpoint, region: rgw.region, forcePathStyle: true, credentials: rgw });
   return {
     port: rgw.port,
@@ -56,10 +69,6 @@ async function startCeph(): Promise<SystemBucket> {
       return Uploads.map(({ Key = '' }) => Key);
     },
     listsMultiparts: true,
-    restartGateway: async () => {
-      await rgw.kill('rgw');
-      await rgw.restart();
-    },
     remove: async (key) => {
       await client.send(new DeleteObjectCommand({ Bucket: rgw.bucket, Key: key }));
     },

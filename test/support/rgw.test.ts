@@ -3,6 +3,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   GetObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
@@ -112,6 +113,23 @@ describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
     owner.kill('SIGKILL');
     await vi.waitFor(() => expect(existsSync(folder)).toBe(false), { timeout: 10_000 });
     await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow('fetch failed');
+  });
+
+  test('processes that share one start it once, get a bucket each, and leave it to its owner to end it', async () => {
+    const owner = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+    onTestFinished(() => void owner.kill('SIGKILL'));
+    const shared = { folder: `${rgw.folder}-shared`, ownerPid: Number(owner.pid) };
+    const [one, other] = await Promise.all([startRgw({ shared }), startRgw({ shared })]);
+    expect(one.endpoint).toBe(other.endpoint);
+    const through = createClient(one.endpoint);
+    onTestFinished(() => through.destroy());
+    await through.send(new PutObjectCommand({ Bucket: one.bucket, Key: 'ours', Body: 'x' }));
+    await one.stop();
+    const listed = await through.send(new ListObjectsV2Command({ Bucket: other.bucket }));
+    expect(listed.KeyCount).toBe(0);
+    owner.kill('SIGKILL');
+    await vi.waitFor(() => expect(existsSync(shared.folder)).toBe(false), { timeout: 10_000 });
+    await expect(fetch(one.endpoint)).rejects.toThrow('fetch failed');
   });
 
   test('stop removes everything', async () => {

@@ -1,0 +1,39 @@
+/**
+ * The one Ceph of a test run. The first file that needs it starts it; each asks for a bucket of its own.
+ * Vitest loads this before all tests, to say where the processes of the run meet, and to end it after them.
+ * A test that kills a gateway, or changes what holds for all buckets of a user, starts a Ceph of its own.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RunningRgw, startRgw, stopRgw } from '../../scripts/support/rgw.ts';
+
+const FOLDER = 'TIDEMARK_TEST_CEPH_FOLDER';
+const OWNER = 'TIDEMARK_TEST_CEPH_OWNER';
+
+/** What a file gets that shares it: it cannot kill the gateway of the others. */
+export type RgwBucket = Omit<RunningRgw, 'kill' | 'restart'>;
+
+/** Whether there is a run whose files share one. */
+export function isCephShared(): boolean {
+  return process.env[FOLDER] !== undefined;
+}
+
+/** A new bucket in the Ceph of this test run. */
+export async function openSharedRgw(): Promise<RgwBucket> {
+  const folder = process.env[FOLDER];
+  const ownerPid = Number(process.env[OWNER]);
+  if (folder === undefined) throw new Error(`no test run: ${FOLDER} is not set`);
+  return startRgw({ shared: { folder, ownerPid } });
+}
+
+/** Called by Vitest. The processes of the test files inherit its environment. */
+export function setup(): () => Promise<void> {
+  const folder = join(tmpdir(), `tidemark-rgw-${randomUUID().slice(0, 8)}`);
+  process.env[FOLDER] = folder;
+  process.env[OWNER] = String(process.pid);
+  return async () => {
+    if (existsSync(folder)) await stopRgw(folder);
+  };
+}
