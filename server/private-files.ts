@@ -1,5 +1,5 @@
 /** The service's folder and catalog are its own: nobody else on the machine reads them, whatever they were made with. */
-import { chmod, stat } from 'node:fs/promises';
+import { chmod, realpath, stat } from 'node:fs/promises';
 import type { Logger } from 'pino';
 
 /** Bits of the group and of others. */
@@ -17,7 +17,9 @@ export function makeFilesPrivate(): void {
  * to it, as far as they are there and this process's own.
  */
 export async function tighten(dataDir: string, catalogFile: string, log: Logger): Promise<void> {
-  const paths = [dataDir, ...['', '-wal', '-shm', '-journal', '-reserve'].map((suffix) => catalogFile + suffix)];
+  // The side files are beside the catalog itself, not beside a link to it.
+  const catalog = await realpath(catalogFile).catch(() => catalogFile);
+  const paths = [dataDir, ...['', '-wal', '-shm', '-journal', '-reserve'].map((suffix) => catalog + suffix)];
   for (const path of paths) {
     try {
       const { mode, uid } = await stat(path);

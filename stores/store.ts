@@ -100,8 +100,8 @@ export interface Commit {
 /**
  * Takes in what has come by now, also what the kernel holds of it, and commits it, without ending the write. Where
  * nothing came since the last commit, nothing is stored or synced. A store that commits in large pieces may leave
- * out what comes faster than it can be caught up with: such a sender is there. Never rejects: what fails
- * ends the write.
+ * out what comes faster than it can be caught up with: such a sender is there. What fails
+ * ends the write; it rejects only when the catalog cannot be made durable.
  *
  * @returns `ending` when the source has ended, or the write will for another reason: its end commits.
  */

@@ -95,8 +95,8 @@ export function createTusEndpoint({
 
     ctx.status = method === 'OPTIONS' ? 200 : response.status;
     for (const [name, value] of response.headers) {
-      // What browsers of other origins may see is said for all routes alike.
-      if (!name.startsWith('access-control-')) ctx.set(name, value);
+      // What browsers of other origins may see is said for all routes alike. The library's answers have no body to have a type.
+      if (!name.startsWith('access-control-') && name !== 'content-type') ctx.set(name, value);
     }
     describeUpload(ctx, method, exchange, clock, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';

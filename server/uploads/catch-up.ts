@@ -99,7 +99,10 @@ export function shared(flush: Flush): Flush {
 
   function run(): ReturnType<Flush> {
     next = undefined;
-    running = flush().finally(() => (running = undefined));
+    // Where another one waits for this, it is the one that runs from then on.
+    running = flush().finally(() => {
+      running = next;
+    });
     return running;
   }
 

@@ -156,6 +156,7 @@ async function finalizeAsNew(
   md5: string,
   taken: ContentRecord[],
 ): Promise<{ variant: number; key: string }> {
+  let occupied: string | undefined;
   for (let variant = 0; ; variant++) {
     if (taken.some((content) => content.variant === variant)) continue;
     const key = parts.store.keyFor(upload, { md5, variant });
@@ -166,7 +167,9 @@ async function finalizeAsNew(
       if (!(error instanceof StoreError)) throw error;
       if (error.code === 'missing') await endWithoutBytes(parts, upload.id, epoch, error);
       // Bytes of another upload, made final before a crash and not published yet.
-      if (error.code !== 'occupied') throw error;
+      // A store may have one key for all variants: that one stays occupied.
+      if (error.code !== 'occupied' || key === occupied) throw error;
+      occupied = key;
     }
   }
 }

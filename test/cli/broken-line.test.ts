@@ -227,6 +227,6 @@ describe('wherever the bytes are', () => {
     run.signal('SIGINT');
     const result = await run.done;
     expect(result.exitCode).toBe(130);
-    expect(result.stderr).toContain('cannot be gone on with');
+    expect(result.stderr).toContain('cannot be resumed');
   });
 });

@@ -8,6 +8,8 @@ import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts'
 
 const SIZE = 24 * MIB;
 const SLOW = 8 * MIB;
+/** Bytes per second: next to nothing of a file gets through. */
+const CRAWL = 256 * 1024;
 
 async function makeUpload(service: RunningService, bytes: Uint8Array): Promise<string> {
   const [md5, sha256] = ['md5', 'sha256'].map((name) => createHash(name).update(bytes).digest('hex'));
@@ -111,6 +113,8 @@ describeOverStores((store) => {
     const bytes = await readFile(path);
     const run = client.start(['upload', '--json', path]);
     await until(() => line.sentBytes() > SIZE / 4);
+    // The rest does not get through before it is taken over.
+    line.setSpeed(CRAWL);
     const md5 = createHash('md5').update(bytes).digest('hex');
     const found = (await (await fetch(`${service.url}/check?md5=${md5}`)).json()) as { resume: { url: string } };
     const uploadUrl = found.resume.url;

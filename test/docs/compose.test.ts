@@ -17,7 +17,9 @@ test('the settings for its Ceph are those of the script, at an address that the 
     [...(compose ?? '').matchAll(/^ +# +([A-Z][A-Z0-9_]*)=(\S+)$/gm)].map((m) => [m[1], m[2]]),
   );
   const { store } = parseConfig(env);
-  const made = (name: string): string | undefined => new RegExp(`^${name}=(\\S+)$`, 'm').exec(script ?? '')?.[1];
+  // Its own value, or what a variable is by default.
+  const made = (name: string): string | undefined =>
+    new RegExp(`^${name}=(?:\\$\\{\\w+:-)?([^\\s}]+)\\}?$`, 'm').exec(script ?? '')?.[1];
   expect(store).toMatchObject({
     kind: 'ceph',
     bucket: made('bucket'),

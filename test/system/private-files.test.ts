@@ -1,5 +1,5 @@
 /** What the service keeps is its user's alone. */
-import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { putFile } from '../http/support.ts';
@@ -47,6 +47,22 @@ describe('with the mask of a machine that lets all read', () => {
     await service.restart();
     expect(service.output()).toContain('others on this machine may no longer read it');
     expectPrivate((await modesBelow(dataDir)).filter(([path]) => !path.startsWith('/files')));
+  });
+
+  test('so it is where the catalog is a link: its side files are beside what it leads to', async () => {
+    const [dataDir, elsewhere] = [await makeTempFolder(), await makeTempFolder()];
+    const service = await startService({ dataDir });
+    onTestFinished(() => service.stop());
+    await service.kill('SIGTERM');
+    await rename(join(dataDir, 'catalog.db'), join(elsewhere, 'real.db'));
+    await symlink(join(elsewhere, 'real.db'), join(dataDir, 'catalog.db'));
+    await service.restart();
+    await service.kill('SIGKILL');
+    const names = await readdir(elsewhere);
+    expect(names).toContain('real.db-wal');
+    for (const name of names) await chmod(join(elsewhere, name), 0o644);
+    await service.restart();
+    expectPrivate((await modesBelow(elsewhere)).filter(([path]) => path !== ''));
   });
 
   test('a folder that is shared on purpose stays so, and so does what is beside the catalog', async () => {

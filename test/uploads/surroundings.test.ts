@@ -76,3 +76,10 @@ test('who asks for an offset waits by the timers that were handed in', async () 
   expect(await writing).toMatchObject({ file: { content: { md5: md5(bytes) } } });
   await writer.release();
 });
+
+test('a key that other bytes occupy ends a publication, where the store has no other one for it', async () => {
+  const { house, faults } = await openVirtual(1);
+  for (let time = 0; time < 3; time++) faults.order({ call: 'finalize', error: 'occupied' });
+  await expect(publish(house, 'a.txt')).rejects.toMatchObject({ code: 'internal' });
+  expect(await house.parts.catalog.findContents({ md5: md5(bytes) })).toEqual([]);
+});

@@ -121,7 +121,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
 
 function sayInterrupted(context: Context, fromStdin: boolean): number {
   if (fromStdin) {
-    context.output.complain('Interrupted. An upload from standard input cannot be gone on with: begin it again.');
+    context.output.complain('Interrupted. An upload from standard input cannot be resumed: begin it again.');
   } else {
     context.output.complain('Interrupted. What has arrived is kept. To go on:');
     context.output.complain(`  ${context.againCommand}`);

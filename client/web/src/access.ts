@@ -11,6 +11,8 @@ let token = recall('sessionStorage', KEY);
 let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
 /** Forgetting does not wait longer for a service that does not answer; its cookie ends within the hour. */
 const FORGET_MS = 5_000;
+/** A line that is silent for so long is taken for dead. */
+const ANSWER_MS = 20_000;
 const listeners = new Set<() => void>();
 
 export function authorization(): Record<string, string> {
@@ -45,7 +47,8 @@ export function askForToken(given: Record<string, string>): void {
  */
 export async function letBrowserFetch(): Promise<void> {
   if (token === null) return;
-  await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization() });
+  const signal = AbortSignal.timeout(ANSWER_MS);
+  await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization(), signal });
 }
 
 /** Takes back what `letBrowserFetch` was given, for all tabs of this browser. */
@@ -83,7 +86,8 @@ export function startAccess(): void {
   async function tryToken(given: string): Promise<void> {
     // What no header can hold is no token.
     const headers = /^[\x21-\x7e]+$/.test(given) ? { Authorization: `Bearer ${given}` } : null;
-    const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers }).catch(() => null));
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers, signal }).catch(() => null));
     if (!answer?.ok) {
       problem = headers && answer?.status !== 401 ? 'tokenNoAnswer' : 'tokenRefused';
       showState();
