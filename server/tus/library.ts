@@ -235,7 +235,7 @@ class ExchangeStore extends DataStore {
   }
 
   override async remove(): Promise<void> {
-    await this.requireWriter().end();
+    await this.requireWriter().remove();
   }
 
   override async write(): Promise<number> {

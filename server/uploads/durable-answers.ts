@@ -63,6 +63,7 @@ export function withDurableAnswers(
           ...writer,
           append: (source, given) => waitingToRefuse(() => writer.append(source, given)),
           end: (reason) => waiting(() => writer.end(reason)),
+          remove: () => waiting(() => writer.remove()),
         };
       },
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),

@@ -31,11 +31,14 @@ export interface Writer {
   /** Publishes the upload, which has all its bytes. @throws as `publish`. */
   finish(options?: { reuseFile: boolean }): Promise<Published>;
   /**
-   * Ends the upload and removes its bytes; of a published one, the file.
+   * Ends the upload, which is not published, and removes its bytes.
    *
    * @param reason - why, for its row.
+   * @throws `upload_taken_over`, also where it is published.
    */
   end(reason?: string): Promise<void>;
+  /** Removes what its owner does not want any more: of a published upload the file, else as `end`. */
+  remove(): Promise<void>;
   /** Gives the lease back. Can be called again. */
   release(): Promise<void>;
 }
@@ -71,18 +74,21 @@ export function createWriter(holding: Holding): Writer {
     declareLength: (size) => translated(() => declareLength(holding, size)),
     finish: (options) => translated(() => finish(holding, options)),
     end: (reason) => translated(() => end(holding, reason ?? null)),
+    remove: () => translated(() => remove(holding)),
     release: () => lease.release(),
   };
 }
 
-async function end(holding: Holding, reason: string | null): Promise<void> {
+async function remove(holding: Holding): Promise<void> {
   const { parts, lease, removeFile } = holding;
+  const upload = await parts.catalog.findUpload(lease.uploadId);
+  if (upload?.state === 'complete' && upload.fileId) await removeFile(upload.fileId, upload.owner);
+  else await end(holding, null);
+}
+
+async function end(holding: Holding, reason: string | null): Promise<void> {
+  const { parts, lease } = holding;
   const { catalog } = parts;
-  const upload = await catalog.findUpload(lease.uploadId);
-  if (upload?.state === 'complete' && upload.fileId) {
-    await removeFile(upload.fileId, upload.owner);
-    return;
-  }
   if (!(await recordEnd(holding, reason))) {
     // Where another holds the lease by now, or has published it, the bytes are theirs.
     const found = (await catalog.findUpload(lease.uploadId))?.state;

@@ -10,6 +10,7 @@ import type { Uploads } from '../../server/uploads/contract.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
+import { createFileActions } from '../../server/uploads/files.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
 import { createWriters, type Writers } from '../../server/uploads/writers.ts';
@@ -87,7 +88,7 @@ export async function openHouse(
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };
-  const writers = createWriters(parts, () => Promise.reject(new Error('not used here')));
+  const writers = createWriters(parts, createFileActions(parts).remove);
   const uploads = createUploads(parts, writers);
   onTestFinished(async () => {
     stopping.abort();

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { createFaults } from '../../stores/memory/faults.ts';
 import { createMemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
+import { CatalogError } from '../../server/catalog/catalog.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
 import { makeBytes, md5 } from '../support/bytes.ts';
 import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
@@ -82,4 +83,20 @@ test('a key that other bytes occupy ends a publication, where the store has no o
   for (let time = 0; time < 3; time++) faults.order({ call: 'finalize', error: 'occupied' });
   await expect(publish(house, 'a.txt')).rejects.toMatchObject({ code: 'internal' });
   expect(await house.parts.catalog.findContents({ md5: md5(bytes) })).toEqual([]);
+});
+
+test('a form whose publication was recorded, though its answer was lost, takes no file away', async () => {
+  const { house } = await openVirtual(1);
+  const { catalog } = house.parts;
+  const { file } = await publish(house, 'a.txt');
+  const recorded = catalog.publish.bind(catalog);
+  catalog.publish = async (publication) => {
+    await recorded(publication);
+    throw new CatalogError('unavailable', 'the answer was lost');
+  };
+  const request = { owner: 'anyone', declaration: { ...DECLARATION, size: null, filename: 'a.txt' }, reuseFile: true };
+  await expect(house.uploads.receiveWhole(request, Readable.from([bytes]), NEVER)).rejects.toMatchObject({
+    code: 'store_unavailable',
+  });
+  expect(await catalog.findFile(file.id, 'anyone')).toMatchObject({ name: 'a.txt' });
 });
