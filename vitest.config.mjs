@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { LongFilesFirst } from './dist/test/support/long-files-first.js';
+import { LongFilesFirst } from './dist/test/harness/long-files-first.js';
 
 // The tests run as compiled JavaScript: what is tested is what ships, and
 // worker threads and child processes start from the same files as in production.
@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js'],
     exclude: ['node_modules/**'],
-    globalSetup: ['./dist/test/support/chromium.js', './dist/test/support/shared-ceph.js'],
+    globalSetup: ['./dist/test/harness/chromium.js', './dist/test/harness/shared-ceph.js'],
     pool: 'forks',
     // Two for each of two processors: a test waits longer than it computes, for timers, disks and other processes.
     maxWorkers: 4,
@@ -16,6 +16,6 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     expect: { poll: { timeout: 10_000 } },
-    reporters: ['default', './dist/test/support/closing-line-reporter.js'],
+    reporters: ['default', './dist/test/harness/closing-line-reporter.js'],
   },
 });

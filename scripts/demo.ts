@@ -8,10 +8,10 @@ import { createReadStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type CliResult, type CliRun, runCli } from './support/cli.ts';
-import { makeRandomFile } from './support/make-file.ts';
-import { type Line, openLine } from './support/proxy.ts';
-import { startService } from './support/service.ts';
+import { type CliResult, type CliRun, runCli } from '../test/harness/cli.ts';
+import { makeRandomFile } from '../test/harness/make-file.ts';
+import { type Line, openLine } from '../test/harness/proxy.ts';
+import { startService } from '../test/harness/service.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;

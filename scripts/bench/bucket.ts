@@ -1,8 +1,8 @@
 /** Ways into the same bucket of the same Ceph: speed, CPU, memory, local disk, and S3 requests per file. */
 import { join } from 'node:path';
-import { startFaultProxy } from '../../test/support/fault-proxy.ts';
-import { CEPH_MISSING, type RunningRgw, startRgw } from '../support/rgw.ts';
-import { makeRandomFile } from '../support/make-file.ts';
+import { startFaultProxy } from '../../test/harness/fault-proxy.ts';
+import { CEPH_MISSING, type RunningRgw, startRgw } from '../../test/harness/rgw.ts';
+import { makeRandomFile } from '../../test/harness/make-file.ts';
 import { compare, type Workload } from './compare.ts';
 import { inParallel, sendFile } from './load.ts';
 import { printTable } from './table.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Database } from '../../server/catalog/sqlite/database.ts';
-import { startService } from '../support/service.ts';
+import { startService } from '../../test/harness/service.ts';
 import { median, printTable } from './table.ts';
 
 const COUNTS = [1_000, 1_000_000];

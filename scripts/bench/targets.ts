@@ -6,8 +6,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join, resolve as toAbsolute } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../support/ports.ts';
-import { startService } from '../support/service.ts';
+import { freePort } from '../../test/harness/ports.ts';
+import { startService } from '../../test/harness/service.ts';
 
 export interface Target {
   name: string;

@@ -2,9 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { BUCKETS, PREFIX, type SystemBucket } from '../../test/support/buckets.ts';
-import type { ChaosOptions } from '../../test/support/fault-dice.ts';
-import { type FaultProxy, startFaultProxy } from '../../test/support/fault-proxy.ts';
+import { BUCKETS, PREFIX, type SystemBucket } from '../../test/harness/buckets.ts';
+import type { ChaosOptions } from '../../test/harness/fault-dice.ts';
+import { type FaultProxy, startFaultProxy } from '../../test/harness/fault-proxy.ts';
 
 /** Share of the S3 calls that go wrong in a run with faults. */
 const FAULT_PROBABILITY = 0.35;

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { makeBytes } from '../../test/support/bytes.ts';
-import { type Answer, encodeMetadata, send, TUS } from '../../test/support/tus.ts';
+import { makeBytes } from '../../test/harness/bytes.ts';
+import { type Answer, encodeMetadata, send, TUS } from '../../test/harness/tus.ts';
 import { createRandom, type Random } from './random.ts';
 
 const MIB = 1024 * 1024;

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 const SCRIPT = `
   const { openSqliteCatalog } = await import(process.argv[1]);

@@ -1,9 +1,9 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;

@@ -4,8 +4,8 @@ import { open, readFile, readdir, rename, stat, utimes, writeFile } from 'node:f
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { type Client, MIB, makeClient, makeInterceptor, makeLine, settled, until } from './support.ts';
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import { appendFile, truncate, unlink, utimes } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
 import { MIB, makeClient, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;

@@ -1,10 +1,10 @@
 /** Other bytes with the same MD5: the command never goes on with an upload of theirs. */
 import { readFile } from 'node:fs/promises';
 import { beforeAll, afterAll, expect, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { COLLIDING } from '../support/collision.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { COLLIDING } from '../harness/collision.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 describeOverStores((store) => {

@@ -2,8 +2,8 @@ import { existsSync, linkSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
 import { makeClient } from './support.ts';
 
 const SECRET = 'a-rather-long-secret-0123456789';

@@ -3,10 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { putFile } from '../http/support.ts';
 import { MIB, makeClient, makeLine } from './support.ts';
 

@@ -4,10 +4,10 @@ import { connect, createServer as createLine } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../../scripts/support/ports.ts';
-import { makeSelfSigned } from '../support/self-signed.ts';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
+import { freePort } from '../harness/ports.ts';
+import { makeSelfSigned } from '../harness/self-signed.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
 import { makeClient, makeInterceptor } from './support.ts';
 
 let service: RunningService;

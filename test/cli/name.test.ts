@@ -3,9 +3,9 @@ import { copyFile, readFile, rename } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { type Client, type Interception, MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type RunningService, startService } from '../support/service.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;

@@ -8,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { openLine } from '../../scripts/support/proxy.ts';
-import type { Line } from '../../scripts/support/proxy.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { openLine } from '../harness/proxy.ts';
+import type { Line } from '../harness/proxy.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 const MAIN = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
 export const MIB = 1024 * 1024;

@@ -5,8 +5,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { makeClient } from './support.ts';
 
 /** Less than it says, and more than it says. */

@@ -1,10 +1,10 @@
 import { mkdir, readFile, readdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import type { RunningService } from '../support/service.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import type { RunningService } from '../harness/service.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, settled } from './support.ts';
 
 async function published(url: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 describeOverStores((store) => {

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { build, type Rollup } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bearer, json } from '../http/support.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { describeInBrowser, openPage } from '../web/support.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

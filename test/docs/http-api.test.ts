@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../support/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 
 const TOKEN = 'a-secret-of-the-docs';
 const BOUNDARY = '--- the next example ---';

@@ -7,10 +7,10 @@ import { buffer, text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseDuration } from '../../server/config/units.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { NGINX, NGINX_MISSING, type RunningNginx, startNginx } from '../support/nginx.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { encodeMetadata, head, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { NGINX, NGINX_MISSING, type RunningNginx, startNginx } from '../harness/nginx.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { encodeMetadata, head, TUS } from '../harness/tus.ts';
 
 if (NGINX === undefined) console.warn(`skipped: ${NGINX_MISSING}`);
 

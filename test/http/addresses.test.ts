@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { bearer, filePart, json, putFile, sendForm, type Stored } from './support.ts';
 
 const FORWARDED = {

@@ -1,10 +1,10 @@
 /** Different bytes with one MD5: no answer about the one is given for the other. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { COLLIDING, COLLIDING_MD5 } from '../support/collision.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { type Answer, createUpload, head, patch, send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts';
 import { bearer, filePart, json, putFile, sendForm } from './support.ts';
 
 /** A colliding pair with the same bytes after it: still a colliding pair (MD5 is a chain of blocks). */

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { COLLIDING } from '../support/collision.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { COLLIDING } from '../harness/collision.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { putFile, type Stored } from './support.ts';
 
 const BYTES = makeBytes(100_000, 21);

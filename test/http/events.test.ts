@@ -8,10 +8,10 @@ import type { RequestState } from '../../server/http/state.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { bearer, putFile, raw } from './support.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 
 const ANNA = bearer('annas-secret-1');
 const BERT = bearer('berts-secret-2');

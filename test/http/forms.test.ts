@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { filePart, json, multipart, putFile, raw, sendForm } from './support.ts';
 import { countRows, type Rows } from './traces.ts';
 

@@ -1,7 +1,7 @@
 /** Requests that are cheap to send and must be cheap to answer: what is unbounded in them is refused by number, not by time. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { json } from './support.ts';
 
 let service: RunningService;

@@ -1,8 +1,8 @@
 /** Names that a service without tokens answers to: DNS rebinding is a page whose own name points here. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { type Answer, send, TUS } from '../support/tus.ts';
+import { md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { type Answer, send, TUS } from '../harness/tus.ts';
 import { bearer, filePart, json, putFile, raw, sendForm, type Stored } from './support.ts';
 
 const OTHERS = [

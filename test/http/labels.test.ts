@@ -1,7 +1,7 @@
 /** Names as they come back; what is taken by which route is in table/names-and-labels.test.ts. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startService, type RunningService } from '../support/service.ts';
-import { createUpload, patch, send, TUS } from '../support/tus.ts';
+import { startService, type RunningService } from '../harness/service.ts';
+import { createUpload, patch, send, TUS } from '../harness/tus.ts';
 import { json } from './support.ts';
 
 let service: RunningService;

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { freePort } from '../../scripts/support/ports.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { freePort } from '../harness/ports.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { bearer } from './support.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));

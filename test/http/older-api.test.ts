@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { json, putFile, type Stored } from './support.ts';
 
 const BYTES = makeBytes(1_234, 61);

@@ -1,7 +1,7 @@
 /** Unfinished uploads of one owner are bounded: `MAX_OPEN_UPLOADS`. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type RunningService, startService } from '../support/service.ts';
-import { type Answer, patch, send, TUS } from '../support/tus.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { type Answer, patch, send, TUS } from '../harness/tus.ts';
 import { bearer, filePart, putFile, sendForm } from './support.ts';
 
 const ANNA = bearer('annas-secret-1');

@@ -1,7 +1,7 @@
 /** Which page is the service's own, as proxies tell it, and what pages of other sites may send. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startService, type RunningService } from '../support/service.ts';
-import { send, type Answer } from '../support/tus.ts';
+import { startService, type RunningService } from '../harness/service.ts';
+import { send, type Answer } from '../harness/tus.ts';
 import { json } from './support.ts';
 
 let service: RunningService;

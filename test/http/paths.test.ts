@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../support/service.ts';
-import { send, TUS } from '../support/tus.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send, TUS } from '../harness/tus.ts';
 import { putFile, raw } from './support.ts';
 
 let service: RunningService;

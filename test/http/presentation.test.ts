@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { type Answer, send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { type Answer, send } from '../harness/tus.ts';
 import { filePart, json, putFile, sendForm } from './support.ts';
 
 let service: RunningService;

@@ -1,8 +1,8 @@
 /** What an owner can learn of what others have: nothing, with any answer that names a content both could have. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { send } from '../harness/tus.ts';
 import { bearer, json, putFile } from './support.ts';
 
 const ANNA = bearer('annas-secret-1');

@@ -2,8 +2,8 @@
 import { readdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { RunningService } from '../support/service.ts';
-import { type Answer, encodeMetadata, send, TUS } from '../support/tus.ts';
+import type { RunningService } from '../harness/service.ts';
+import { type Answer, encodeMetadata, send, TUS } from '../harness/tus.ts';
 
 export interface Stored {
   fileId: string;

@@ -3,7 +3,7 @@ import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 

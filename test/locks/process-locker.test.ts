@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
-import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
+import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { createProcessLocker } from '../../server/locks/process-locker.ts';
 import { addUpload } from '../catalog/fixtures.ts';
 import { describeLockerContract, options } from './contract.ts';

@@ -6,8 +6,8 @@ import { Database } from '../../server/catalog/sqlite/database.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createLog } from '../../server/log.ts';
 import { type Service, startService } from '../../server/service.ts';
-import { md5 } from '../support/bytes.ts';
-import { type Answer, createUpload, head, patch, send } from '../support/tus.ts';
+import { md5 } from '../harness/bytes.ts';
+import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts';
 import { bytesOf, EVERY_ANSWER_IS_DURABLE, md5Of, type Story, toldBefore } from './story.ts';
 
 /** Says which catalog the folder belongs to. */

@@ -1,7 +1,7 @@
 /** A client that notes what it is told, and asks again when it gets no answer. */
 import { request as httpRequest } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Answer, encodeMetadata, TUS } from '../support/tus.ts';
+import { type Answer, encodeMetadata, TUS } from '../harness/tus.ts';
 import type { Recorder } from './recorder.ts';
 import { bytesOf, EVERY_ANSWER_IS_DURABLE, type Event, md5Of, type Story } from './story.ts';
 

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type RunningService, startService } from '../../scripts/support/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 
 const SOURCE = fileURLToPath(new URL('../../../test/power/record.c', import.meta.url));
 const CONTROL_BYTES = 4096;

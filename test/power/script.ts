@@ -1,7 +1,7 @@
 /** The recorded run: everything a client can do that leaves a trace on the disk, with kills in between. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { createRandom } from '../../scripts/chaos/random.ts';
-import { md5 } from '../support/bytes.ts';
+import { md5 } from '../harness/bytes.ts';
 import { type Client, createClient } from './client.ts';
 import type { Recorder } from './recorder.ts';
 import { md5Of, type Script, type Story } from './story.ts';

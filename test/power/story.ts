@@ -1,5 +1,5 @@
 /** What a client of a recorded service did and was told, and when. */
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 
 /** At a time of the recording; what begins with "-ing" was asked for then, and may have happened since. */
 export type Event = { at: number } & (

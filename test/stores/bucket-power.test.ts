@@ -19,11 +19,11 @@ import {
   type StoredUpload,
 } from '../../stores/store.ts';
 import { openStore } from '../../stores/stores.ts';
-import { BUCKETS, PREFIX, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { PART } from '../support/stores.ts';
+import { BUCKETS, PREFIX, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { PART } from '../harness/stores.ts';
 
 // This process reaches the double of OSS by its name.
 await import(RESOLVE_HERE);

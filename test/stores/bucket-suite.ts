@@ -7,8 +7,8 @@ import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import type { S3Settings } from '../../stores/s3/settings.ts';
 import type { Commit, Ledger, Store, StoredUpload, Written } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { createTestLedger, describeStoreContract } from './contract.ts';
 
 /** A bucket of a provider, real or double. */

@@ -9,11 +9,11 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CEPH_MISSING, type RunningRgw, startRgw } from '../../scripts/support/rgw.ts';
+import { CEPH_MISSING, type RunningRgw, startRgw } from '../harness/rgw.ts';
 import { openCephStore } from '../../stores/ceph/store.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import type { Commit, Store, StoredUpload } from '../../stores/store.ts';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes } from '../harness/bytes.ts';
 import { createTestLedger } from './contract.ts';
 
 if (CEPH_MISSING !== undefined) console.warn(`skipped: ${CEPH_MISSING}`);

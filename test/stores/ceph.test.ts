@@ -1,8 +1,8 @@
 /** The Ceph store on a real Ceph; skipped where there is none. */
 import { describe } from 'vitest';
 import { openCephStore } from '../../stores/ceph/store.ts';
-import { CEPH_MISSING } from '../../scripts/support/rgw.ts';
-import { openSharedRgw } from '../support/shared-ceph.ts';
+import { CEPH_MISSING } from '../harness/rgw.ts';
+import { openSharedRgw } from '../harness/shared-ceph.ts';
 import { type Bucket, describeBucketStore } from './bucket-suite.ts';
 
 if (CEPH_MISSING !== undefined) console.warn(`skipped: ${CEPH_MISSING}`);

@@ -9,12 +9,12 @@ import { OSS_PRESET } from '../../stores/oss/preset.ts';
 import { setUpClient } from '../../stores/s3/client.ts';
 import { openContent } from '../../stores/s3/content.ts';
 import { createObjects, type Objects } from '../../stores/s3/objects.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { regionHost } from '../support/oss/address.ts';
-import { createOssClient } from '../support/oss/client.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { type RunningOss, startOss } from '../support/oss/oss.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { regionHost } from '../harness/oss/address.ts';
+import { createOssClient } from '../harness/oss/client.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { type RunningOss, startOss } from '../harness/oss/oss.ts';
 
 await import(RESOLVE_HERE);
 

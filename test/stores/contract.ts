@@ -14,7 +14,7 @@ import {
   type StoredUpload,
   type WriteOptions,
 } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import { testFlush } from './flush-suite.ts';
 
 /** A store as a test uses it. */

@@ -4,7 +4,7 @@ import { SnapshotError } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { beginMd5, createMd5Engine, loadMd5, saveMd5 } from '../../stores/digests/md5.ts';
 import { decodeSnapshot } from '../../stores/digests/snapshot.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 
 const pool = createDigestPool(['md5', 'sha1', 'sha256']);
 afterAll(() => pool.close());

@@ -2,7 +2,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Commit, Flush, Store, StoredUpload, WriteOptions, Written } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 
 const MIB = 1024 * 1024;
 

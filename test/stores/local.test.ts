@@ -9,11 +9,11 @@ import { openLocalStore } from '../../stores/local/store.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createFile } from '../../stores/local/files.ts';
 import type { Commit, Store, StoredUpload } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import { CAN_TRACE, injectAt } from '../system/trace.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { describeStoreContract } from './contract.ts';
 
 describeStoreContract('local', async () => {

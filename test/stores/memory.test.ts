@@ -8,7 +8,7 @@ import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import { createFaults, type Fault, type Faults } from '../../stores/memory/faults.ts';
 import { type MemoryStore, openMemoryStore } from '../../stores/memory/store.ts';
 import { type Commit, type Store, StoreError, type StoredUpload } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeStoreContract } from './contract.ts';
 
 for (const keys of ['upload', 'digest'] as const) {

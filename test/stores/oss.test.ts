@@ -1,7 +1,7 @@
 /** The OSS store on the strict double of OSS. */
-import { regionHost } from '../support/oss/address.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { startOss } from '../support/oss/oss.ts';
+import { regionHost } from '../harness/oss/address.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { startOss } from '../harness/oss/oss.ts';
 import { openOssStore } from '../../stores/oss/store.ts';
 import { type Bucket, describeBucketStore } from './bucket-suite.ts';
 

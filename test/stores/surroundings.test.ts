@@ -8,10 +8,10 @@ import { createBufferPool } from '../../stores/s3/buffers.ts';
 import { callWithRetries } from '../../stores/s3/retry.ts';
 import type { Commit } from '../../stores/store.ts';
 import { openStore } from '../../stores/stores.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { startOss } from '../support/oss/oss.ts';
-import { createVirtualSurroundings, type VirtualSurroundings } from '../support/virtual-surroundings.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { startOss } from '../harness/oss/oss.ts';
+import { createVirtualSurroundings, type VirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { createTestLedger } from './contract.ts';
 
 // This process reaches the double of OSS by its name.

@@ -3,10 +3,10 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../server/catalog/sqlite/database.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { refusal } from './refused-start-support.ts';
 import { expectBytes, offsetOf, storedNames } from './support.ts';
 

@@ -4,15 +4,15 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../scripts/support/cli.ts';
+import { runCli } from '../harness/cli.ts';
 import { bearer, putFile, type Stored } from '../http/support.ts';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { send } from '../support/tus.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { send } from '../harness/tus.ts';
 import { expectBytes, until } from './support.ts';
 
 // This process follows redirects to the double of OSS.

@@ -1,10 +1,10 @@
 /** One false answer of a bucket, or of what passes calls on to it, ends no upload and spoils no file. */
 import { expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import type { FaultRule } from '../support/fault-proxy.ts';
-import { describeOverFaultyBuckets } from '../support/faulty-bucket.ts';
-import { PART } from '../support/stores.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import type { FaultRule } from '../harness/fault-proxy.ts';
+import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
+import { PART } from '../harness/stores.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
 
 const TAIL = /tails\//;

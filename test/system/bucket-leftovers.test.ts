@@ -1,9 +1,9 @@
 /** What crashes and lost answers leave in a bucket goes, and nothing else. */
 import { expect, test } from 'vitest';
-import { makeBytes } from '../support/bytes.ts';
-import { describeOverFaultyBuckets } from '../support/faulty-bucket.ts';
-import { PART } from '../support/stores.ts';
-import { createUpload, head, patch, send } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
+import { PART } from '../harness/stores.ts';
+import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 
 const MIB = 1024 * 1024;

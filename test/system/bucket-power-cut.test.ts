@@ -5,10 +5,10 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverFaultyBuckets } from '../support/faulty-bucket.ts';
-import { PART } from '../support/stores.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
+import { PART } from '../harness/stores.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const FIRST = PART + 2_000_000;

@@ -4,11 +4,11 @@ import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { PART } from '../support/stores.ts';
-import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { PART } from '../harness/stores.ts';
+import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles } from './support.ts';
 
 for (const { name, missing } of BUCKETS) {

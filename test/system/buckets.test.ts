@@ -1,12 +1,12 @@
 /** A service whose bytes live in a bucket, and what is a bucket’s alone: parts, memory, a provider that is away, settings. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverFaultyBuckets, type FaultyBucket } from '../support/faulty-bucket.ts';
-import { startService } from '../support/service.ts';
-import { PART } from '../support/stores.ts';
-import { createUpload, head, patch, send } from '../support/tus.ts';
-import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../support/wrong-settings.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverFaultyBuckets, type FaultyBucket } from '../harness/faulty-bucket.ts';
+import { startService } from '../harness/service.ts';
+import { PART } from '../harness/stores.ts';
+import { createUpload, head, patch, send } from '../harness/tus.ts';
+import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../harness/wrong-settings.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const MIB = 1024 * 1024;

@@ -7,11 +7,11 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { DefaultHttpStack, type HttpStack, Upload, type UploadOptions } from 'tus-js-client';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openLine } from '../../scripts/support/proxy.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { encodeMetadata } from '../support/tus.ts';
+import { openLine } from '../harness/proxy.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { encodeMetadata } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
 
 /** As much of Uppy as the test needs: its own types bring those of a browser into the whole program. */

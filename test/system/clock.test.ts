@@ -1,9 +1,9 @@
 /** A clock that jumps costs no unfinished upload: what expires has to have waited by the machine's own measure, too. */
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { makeShiftingClock, type ShiftingClock } from '../support/shifting-clock.ts';
-import { describeOverStores, type StoredService, type TestStore } from '../support/stores.ts';
-import { createUpload, head, patch, send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { makeShiftingClock, type ShiftingClock } from '../harness/shifting-clock.ts';
+import { describeOverStores, type StoredService, type TestStore } from '../harness/stores.ts';
+import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
 
 const HOUR_MS = 3_600_000;
@@ -66,7 +66,7 @@ describeOverStores((store) => {
 
 // Which boot it is, only Linux tells: elsewhere a start believes the clock.
 test.skipIf(process.platform !== 'linux')('a start while the clock is ahead, and its sweep', async () => {
-  const { LOCAL } = await import('../support/stores.ts');
+  const { LOCAL } = await import('../harness/stores.ts');
   const { service, clock } = await start(LOCAL);
   const location = await beginUpload(service);
   await clock.shiftNext(25 * HOUR_MS);

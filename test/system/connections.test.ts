@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { freePort } from '../../scripts/support/ports.ts';
+import { freePort } from '../harness/ports.ts';
 import { putFile } from '../http/support.ts';
-import { createUpload, head, send } from '../support/tus.ts';
+import { createUpload, head, send } from '../harness/tus.ts';
 import { until } from './support.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));

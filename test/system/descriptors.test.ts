@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeClient } from '../cli/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import { send, TUS, type Answer } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import { send, TUS, type Answer } from '../harness/tus.ts';
 
 const FILES = 300;
 /** Loading the service's modules takes more than the service does. */

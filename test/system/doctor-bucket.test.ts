@@ -2,17 +2,17 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { runCli } from '../../scripts/support/cli.ts';
+import { runCli } from '../harness/cli.ts';
 import { makeInterceptor } from '../cli/support.ts';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { diagnose, readDiagnosis } from '../support/doctor.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { makeSelfSigned } from '../support/self-signed.ts';
-import { startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createUpload, patch } from '../support/tus.ts';
-import { REFUSED_FOR_OSS, serveTls, shiftedClock, WRONG_SETTINGS } from '../support/wrong-settings.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { diagnose, readDiagnosis } from '../harness/doctor.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { makeSelfSigned } from '../harness/self-signed.ts';
+import { startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createUpload, patch } from '../harness/tus.ts';
+import { REFUSED_FOR_OSS, serveTls, shiftedClock, WRONG_SETTINGS } from '../harness/wrong-settings.ts';
 
 const STEPS = [
   'settings',

@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { leaveAt, prepare } from './prepare.ts';
 import { answered, expectBytes, idOf, listFiles, offsetOf, openPatch, storedNames } from './support.ts';
 

@@ -1,8 +1,8 @@
 /** A full disk: clear refusals, nothing lost, and uploads go on once there is room. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, patch, send, TUS } from '../harness/tus.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
 

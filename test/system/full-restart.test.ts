@@ -5,9 +5,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { readBelonging } from '../../server/catalog/sqlite/inspect.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { CAN_MOUNT, mountSmallDisk, type SmallDisk } from './mounts.ts';
 import { expectBytes, idOf, listFiles, storedNames, until } from './support.ts';
 

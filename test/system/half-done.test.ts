@@ -6,11 +6,11 @@ import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { UNKNOWN_MS } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { COLLIDING } from '../support/collision.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { head, patch, send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { COLLIDING } from '../harness/collision.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { head, patch, send } from '../harness/tus.ts';
 import { type House, leaveAt, prepare, type Step } from './prepare.ts';
 import { expectBytes, listFiles, storedNames, until } from './support.ts';
 
@@ -209,7 +209,7 @@ describe('in a folder', () => {
       });
       const path = join(await realpath(folder), 'files', `${md5(large)}.bin`);
       // 20 reads: far longer than the test waits for the end.
-      const program = new URL('../support/slow-file.js', import.meta.url).href;
+      const program = new URL('../harness/slow-file.js', import.meta.url).href;
       const service = await start(folder, {
         SHUTDOWN_TIMEOUT: '90s',
         NODE_OPTIONS: `--import=${program}?path=${encodeURIComponent(path)}`,

@@ -1,9 +1,9 @@
 /** Death of the service at any moment: what was told holds, what was cut short is taken up. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 

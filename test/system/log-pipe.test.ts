@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { freePort } from '../../scripts/support/ports.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { send } from '../support/tus.ts';
+import { freePort } from '../harness/ports.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { send } from '../harness/tus.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 

@@ -5,11 +5,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openLocalStore } from '../../stores/local/store.ts';
 import type { StoredUpload } from '../../stores/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { COLLIDING } from '../support/collision.ts';
-import { startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createUpload, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { COLLIDING } from '../harness/collision.ts';
+import { startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createUpload, patch } from '../harness/tus.ts';
 import { expectBytes, storedNames } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 

@@ -6,9 +6,9 @@ import { type Overrides, startService } from '../../server/service.ts';
 import { createMemoryDisk } from '../../stores/memory/disk.ts';
 import { createFaults } from '../../stores/memory/faults.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 
 const bytes = makeBytes(70_000, 6);
 const TUS = { 'Tus-Resumable': '1.0.0' };

@@ -1,11 +1,11 @@
 /** A bucket of OSS as new accounts of the mainland have it: by a domain of its own, the public endpoint refused. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { type RunningOss, startOss } from '../support/oss/oss.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { type RunningOss, startOss } from '../harness/oss/oss.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
 
 // This process follows redirects to the double of OSS.

@@ -3,9 +3,9 @@ import { chmod, mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { createUpload, patch } from '../support/tus.ts';
+import { startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { createUpload, patch } from '../harness/tus.ts';
 
 /** Every folder and file below one, with the bits of its mode. */
 async function modesBelow(folder: string): Promise<[path: string, mode: string][]> {

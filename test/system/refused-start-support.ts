@@ -1,6 +1,6 @@
 /** Starts that are refused. */
 import { expect } from 'vitest';
-import { startService } from '../support/service.ts';
+import { startService } from '../harness/service.ts';
 
 /** Tries to start; what it says when it ends with exit code 78. */
 export async function refusal(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<string> {

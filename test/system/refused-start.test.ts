@@ -2,8 +2,8 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
 import { refusal } from './refused-start-support.ts';
 

@@ -2,9 +2,9 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { type Answer, createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { type Answer, createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
 const OCTETS = { 'Content-Type': 'application/offset+octet-stream' };

@@ -6,12 +6,12 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { BUCKETS, type SystemBucket } from '../support/buckets.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch, send, TUS } from '../support/tus.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, patchHeaders, until } from './support.ts';
 
 const SIZE = 10 * 1024 * 1024;

@@ -1,9 +1,9 @@
 /** Equal bytes are one content; bytes that only share their MD5 are kept apart. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { COLLIDING, COLLIDING_MD5 } from '../support/collision.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
 
 const [FIRST, SECOND] = COLLIDING;

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { filePart, json, putFile, sendForm } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { describeOverStores } from '../support/stores.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { describeOverStores } from '../harness/stores.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 
 interface Listed {
   files: { name: string; sha1?: string }[];

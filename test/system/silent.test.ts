@@ -5,12 +5,12 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { openLine } from '../../scripts/support/proxy.ts';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import { isConnected } from '../support/sockets.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { openLine } from '../harness/proxy.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import { isConnected } from '../harness/sockets.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, until } from './support.ts';
 
 const SIZE = 1024 * 1024;

@@ -1,9 +1,9 @@
 /** Clients that take their time: nobody else is held up, and nothing of theirs is lost. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch, send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, type OpenPatch, until } from './support.ts';
 
 const IDLE = 200;

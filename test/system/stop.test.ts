@@ -4,9 +4,9 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { createUpload, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { createUpload, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf, openPatch, until } from './support.ts';
 
 const SIZE = 1024 * 1024;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { RunningService } from '../support/service.ts';
-import { type Answer, head, send, TUS } from '../support/tus.ts';
+import type { RunningService } from '../harness/service.ts';
+import { type Answer, head, send, TUS } from '../harness/tus.ts';
 
 /** Headers of a PATCH at this offset. */
 export function patchHeaders(offset: number): Record<string, string> {

@@ -1,11 +1,11 @@
 /** Two requests at one upload: the newer one takes over, looking never disturbs, waiting costs nothing. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { openLine } from '../../scripts/support/proxy.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
-import { createUpload, head, patch, send } from '../support/tus.ts';
+import { openLine } from '../harness/proxy.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { createUpload, head, patch, send } from '../harness/tus.ts';
 import {
   answered,
   expectBytes,

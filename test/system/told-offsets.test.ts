@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService } from '../support/service.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService } from '../harness/service.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf, openPatch, unfinishedPath, until } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 

@@ -1,9 +1,9 @@
 /** The catalog's log cannot be synced: what is not durable is not told, on any route, and the service ends. */
 import { get, type IncomingMessage } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { createUpload, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createUpload, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 

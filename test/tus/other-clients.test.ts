@@ -1,9 +1,9 @@
 /** What other clients, proxies and caches send, and a service has to understand. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes } from '../support/bytes.ts';
-import { startService, type RunningService } from '../support/service.ts';
-import { createUpload, encodeMetadata, head, patch, send, TUS } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { startService, type RunningService } from '../harness/service.ts';
+import { createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 import { putFile, raw } from '../http/support.ts';
 
 let service: RunningService;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { startService, type RunningService } from '../support/service.ts';
-import { describeOverStores, PART, type StoredService } from '../support/stores.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { startService, type RunningService } from '../harness/service.ts';
+import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
 import { idOf } from '../system/support.ts';
-import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../support/tus.ts';
+import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 
 const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
 

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { FileRecord } from '../../server/catalog/catalog.ts';
 import { createLaterDigests, NOTHING_LATER } from '../../server/uploads/later-digests.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type House, openHouse } from './support.ts';
 
 /** A file of these bytes; its SHA-1 is not computed yet. */

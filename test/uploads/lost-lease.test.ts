@@ -7,8 +7,8 @@ import type { Parts } from '../../server/uploads/parts.ts';
 import { endWithoutBytes } from '../../server/uploads/missing-bytes.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import type { Writer } from '../../server/uploads/writer.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { describeOverStores } from '../support/stores.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { describeOverStores } from '../harness/stores.ts';
 import { openHouse } from './support.ts';
 
 const bytes = makeBytes(300_000, 55);

@@ -8,8 +8,8 @@ import { parseConfig } from '../../server/config/parse.ts';
 import { createLog } from '../../server/log.ts';
 import { type Service, startService } from '../../server/service.ts';
 import { bearer, filePart, json, putFile, sendForm } from '../http/support.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { send } from '../harness/tus.ts';
 
 const ANNA = bearer('annas-secret-1');
 const BERT = bearer('berts-secret-2');

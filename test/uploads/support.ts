@@ -18,9 +18,9 @@ import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openStore } from '../../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
 import type { Store } from '../../stores/store.ts';
-import { md5 } from '../support/bytes.ts';
-import { RESOLVE_HERE } from '../support/oss/lookup-here.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
+import { md5 } from '../harness/bytes.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 // This process reaches the double of OSS by its name.
 await import(RESOLVE_HERE);

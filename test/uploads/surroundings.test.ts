@@ -6,8 +6,8 @@ import { createMemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
 import { CatalogError } from '../../server/catalog/catalog.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { createVirtualSurroundings } from '../support/virtual-surroundings.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { type House, openHouse } from './support.ts';
 
 const bytes = makeBytes(50_000, 8);

@@ -8,9 +8,9 @@ import { createClock } from '../../server/clock.ts';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import { createSweeper } from '../../server/uploads/sweep.ts';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes } from '../harness/bytes.ts';
 import { UNKNOWN_MS } from '../../stores/store.ts';
-import { describeOverStores } from '../support/stores.ts';
+import { describeOverStores } from '../harness/stores.ts';
 import { type House, openHouse } from './support.ts';
 
 const bytes = makeBytes(1000, 56);

@@ -1,8 +1,8 @@
 /** The page of a service with tokens. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { choose, chosen, describeInBrowser, file, findings, openPage, screenshot, untilStatus } from './support.ts';
 
 const SECRET = 'annas-secret-1';

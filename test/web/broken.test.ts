@@ -1,9 +1,9 @@
 /** The page when the line breaks, the service dies, or the page itself is closed. */
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { digestOfUrl } from '../../scripts/support/make-file.ts';
+import { digestOfUrl } from '../harness/make-file.ts';
 import { putFile, storedNames } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
+import { makeBytes } from '../harness/bytes.ts';
 import {
   CRAWL,
   choose,

@@ -2,9 +2,9 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { json, putFile } from '../http/support.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import { describeInBrowser, file, openPage } from './support.ts';
 
 const COUNT = 1_200;

@@ -2,11 +2,11 @@
 import { utimes } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts';
+import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
 import { json } from '../http/support.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { send } from '../harness/tus.ts';
 import {
   CRAWL,
   choose,

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { bearer, putFile } from '../http/support.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import {
   choose,
   chosen,

@@ -5,10 +5,10 @@ import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cleanName } from '../../server/wire/labels.ts';
 import { json } from '../http/support.ts';
-import { makeBytes, md5, sha256 as sha256Of } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { encodeMetadata, send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 as sha256Of } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { encodeMetadata, send } from '../harness/tus.ts';
 import { choose, chosen, describeInBrowser, drop, file, openPage, upload } from './support.ts';
 
 interface Listed {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { describeInBrowser, file, openPage } from './support.ts';
 
 const COUNT = 100_000;

@@ -3,9 +3,9 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { json } from '../http/support.ts';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import type { RunningService } from '../support/service.ts';
-import { createUpload, patch, send } from '../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import type { RunningService } from '../harness/service.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import {
   CRAWL,
   choose,

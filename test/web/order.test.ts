@@ -1,10 +1,10 @@
 /** Many uploads in the page: which are on top, which are folded away, and what one wrong click costs. */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { digestOfUrl } from '../../scripts/support/make-file.ts';
+import { digestOfUrl } from '../harness/make-file.ts';
 import { storedNames } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import {
   CRAWL,
   choose,

@@ -1,7 +1,7 @@
 /** Files of somebody never run in the page, whatever they are called. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { choose, chosen, describeInBrowser, file, openPage, untilStatus } from './support.ts';
 
 describeInBrowser('scripts', () => {

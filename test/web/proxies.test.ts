@@ -1,9 +1,9 @@
 /** What stands between the page and the service: limits, methods that do not get through, refusals that pass. */
 import { expect, test } from 'vitest';
-import { digestOfUrl } from '../../scripts/support/make-file.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { openPlainProxy } from '../support/plain-proxy.ts';
-import { head } from '../support/tus.ts';
+import { digestOfUrl } from '../harness/make-file.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { openPlainProxy } from '../harness/plain-proxy.ts';
+import { head } from '../harness/tus.ts';
 import { choose, chosen, describeInBrowser, file, openPage, press, startOwn, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;

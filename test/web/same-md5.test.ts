@@ -1,10 +1,10 @@
 /** Bytes that are not what an MD5, a size or a time lets one think: the page sends what is there now. */
 import { utimes } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts';
-import { makeBytes, md5, sha256 } from '../support/bytes.ts';
-import { COLLIDING, COLLIDING_MD5 } from '../support/collision.ts';
-import { createUpload, head, patch } from '../support/tus.ts';
+import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
 import {
   CRAWL,
   choose,

@@ -14,13 +14,13 @@ import {
   type Page,
 } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
-import { makeRandomFile } from '../../scripts/support/make-file.ts';
-import { type Line, openLine } from '../../scripts/support/proxy.ts';
+import { makeRandomFile } from '../harness/make-file.ts';
+import { type Line, openLine } from '../harness/proxy.ts';
 import { storedNames } from '../http/support.ts';
-import { chromiumPath } from '../support/chromium.ts';
-import { type RunningService, type ServiceOptions, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { head } from '../support/tus.ts';
+import { chromiumPath } from '../harness/chromium.ts';
+import { type RunningService, type ServiceOptions, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { head } from '../harness/tus.ts';
 
 let browser: Browser;
 

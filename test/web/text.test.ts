@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
-import { type RunningService, startService } from '../support/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { describeInBrowser, file, findings, openPage, screenshot } from './support.ts';
 
 const LINE = 'the tide comes in, and the tide goes out\n';

@@ -1,8 +1,8 @@
 /** What the page says, and does next, when the service or the file lets it down. */
 import { appendFile, truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { digestOfUrl, makeRandomFile } from '../../scripts/support/make-file.ts';
-import { makeBytes } from '../support/bytes.ts';
+import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
+import { makeBytes } from '../harness/bytes.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import {
   CRAWL,

@@ -2,11 +2,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeRandomFile } from '../../scripts/support/make-file.ts';
-import { makeBytes, md5 } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { makeTempFolder } from '../support/temp-folder.ts';
-import { send } from '../support/tus.ts';
+import { makeRandomFile } from '../harness/make-file.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { send } from '../harness/tus.ts';
 import { json } from '../http/support.ts';
 import {
   choose,

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { json, putFile } from '../http/support.ts';
-import { makeBytes } from '../support/bytes.ts';
-import { type RunningService, startService } from '../support/service.ts';
-import { send } from '../support/tus.ts';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
 import {
   choose,
   chosen,

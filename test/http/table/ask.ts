@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { type Answer, send } from '../../support/tus.ts';
+import { type Answer, send } from '../../harness/tus.ts';
 
 /** A request below a service's address. */
 export interface Ask {

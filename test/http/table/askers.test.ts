@@ -1,7 +1,7 @@
 /** Every route with every kind of asker: who is served, who is refused and how, and that what is refused has not happened. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { send, TUS } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { send, TUS } from '../../harness/tus.ts';
 import { json } from '../support.ts';
 import { ask, wholeOf } from './ask.ts';
 import { ANNA, ASKERS, BERT, type Known, SERVICES, type ServiceName } from './askers.ts';

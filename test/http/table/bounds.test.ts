@@ -1,7 +1,7 @@
 /** Every route with requests that are too much or not what it reads: the right status, and nothing is held up or done. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { type Answer, send, TUS } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { type Answer, send, TUS } from '../../harness/tus.ts';
 import { filePart, json, multipart, raw, storedNames } from '../support.ts';
 import { countRows } from '../traces.ts';
 import { type Ask, ask } from './ask.ts';

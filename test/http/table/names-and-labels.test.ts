@@ -1,7 +1,7 @@
 /** Every way by which bytes come, with every name and label: none refuses bytes, and all take the same. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { send, TUS } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { send, TUS } from '../../harness/tus.ts';
 import { json } from '../support.ts';
 import { ask } from './ask.ts';
 import { ABSENT, malformed, UNREADABLE_METADATA } from './labels.ts';

@@ -1,7 +1,7 @@
 /** The routes that the service has, from where they are registered. */
 import { type AppParts, createRoutes } from '../../../server/http/app.ts';
 import { parseConfig } from '../../../server/config/parse.ts';
-import { send, TUS } from '../../support/tus.ts';
+import { send, TUS } from '../../harness/tus.ts';
 
 /** Of the real router, as `GET /check`; HEAD goes with GET. Nothing is asked, so that its parts are not called. */
 export function routesOfRouter(): string[] {

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { type Answer, TUS } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { type Answer, TUS } from '../../harness/tus.ts';
 import { bearer } from '../support.ts';
 import { ask, wholeOf } from './ask.ts';
 import { routesOfRouter, routesOfTus } from './registered.ts';

@@ -1,8 +1,8 @@
 /** Every route that takes a number, with every kind of it: the right answer, and nothing left where it is refused. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { createUpload, patch, send, TUS } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { createUpload, patch, send, TUS } from '../../harness/tus.ts';
 import { raw, storedNames } from '../support.ts';
 import { countRows } from '../traces.ts';
 import { ask } from './ask.ts';

@@ -1,5 +1,5 @@
 /** Numbers that requests hold, sizes of bytes and counts of rows, and what each route makes of every kind of them. */
-import { TUS } from '../../support/tus.ts';
+import { TUS } from '../../harness/tus.ts';
 import type { Ask } from './ask.ts';
 import { formOf } from './forms.ts';
 import { HALF, SIZE, type Thing } from './things.ts';

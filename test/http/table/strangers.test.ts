@@ -3,8 +3,8 @@
  * whole answers compared. With `INSTANT=all` the routes that tell on purpose are left out.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningService, startService } from '../../support/service.ts';
-import { send } from '../../support/tus.ts';
+import { type RunningService, startService } from '../../harness/service.ts';
+import { send } from '../../harness/tus.ts';
 import { ask, wholeOf } from './ask.ts';
 import { ANNA, BERT } from './askers.ts';
 import { rows } from './routes.ts';

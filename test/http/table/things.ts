@@ -1,7 +1,7 @@
 /** What routes are asked about: a file with its content and upload, and an upload that is not finished. */
 import { createHash, randomUUID } from 'node:crypto';
-import { makeBytes, md5, sha256 } from '../../support/bytes.ts';
-import { createUpload, patch } from '../../support/tus.ts';
+import { makeBytes, md5, sha256 } from '../../harness/bytes.ts';
+import { createUpload, patch } from '../../harness/tus.ts';
 import { putFile } from '../support.ts';
 
 export interface Thing {

@@ -1,5 +1,5 @@
 /** The routes by which bytes come: below /uploads, /check and /upload. */
-import { encodeMetadata, TUS } from '../../support/tus.ts';
+import { encodeMetadata, TUS } from '../../harness/tus.ts';
 import { formOf } from './forms.ts';
 import type { Route } from './route.ts';
 import { HALF, SIZE } from './things.ts';

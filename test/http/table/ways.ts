@@ -1,6 +1,6 @@
 /** The ways by which bytes get a name and other labels, and by which a file is given another name. */
-import { md5 } from '../../support/bytes.ts';
-import { encodeMetadata, patch, send, TUS, type Answer } from '../../support/tus.ts';
+import { md5 } from '../../harness/bytes.ts';
+import { encodeMetadata, patch, send, TUS, type Answer } from '../../harness/tus.ts';
 import { json, putFile } from '../support.ts';
 import { ask } from './ask.ts';
 import { formOf } from './forms.ts';

@@ -1,6 +1,6 @@
 /** The doctor as a real process, by way of the command. */
 import type { StepResult } from '../../server/doctor/steps.ts';
-import { runCli } from '../../scripts/support/cli.ts';
+import { runCli } from './cli.ts';
 
 export interface Diagnosis {
   exitCode: number | null;

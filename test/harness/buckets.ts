@@ -8,7 +8,7 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
-import { CEPH_MISSING, startRgw } from '../../scripts/support/rgw.ts';
+import { CEPH_MISSING, startRgw } from './rgw.ts';
 import { isCephShared, openSharedRgw, type RgwBucket } from './shared-ceph.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type RunningRgw, startRgw, stopRgw } from '../../scripts/support/rgw.ts';
+import { type RunningRgw, startRgw, stopRgw } from './rgw.ts';
 
 const FOLDER = 'TIDEMARK_TEST_CEPH_FOLDER';
 const OWNER = 'TIDEMARK_TEST_CEPH_OWNER';

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort } from '../../scripts/support/ports.ts';
+import { freePort } from './ports.ts';
 import { makeSelfSigned } from './self-signed.ts';
 
 /** nginx; undefined where there is none. Debian puts it where only root looks. */

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { freePort } from '../../scripts/support/ports.ts';
+import { freePort } from './ports.ts';
 
 const EACH = 300;
 
 test('no port is given out twice, by two processes at once', async () => {
-  const module = new URL('../../scripts/support/ports.js', import.meta.url).href;
+  const module = new URL('./ports.js', import.meta.url).href;
   // Lives until it is told that the other has chosen, too.
   const code = `import { freePort } from '${module}';
     const ports = [];

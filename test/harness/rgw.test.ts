@@ -12,7 +12,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { CEPH_MISSING, type RunningRgw, startRgw } from '../../scripts/support/rgw.ts';
+import { CEPH_MISSING, type RunningRgw, startRgw } from './rgw.ts';
 import { makeBytes, md5 } from './bytes.ts';
 import { startFaultProxy } from './fault-proxy.ts';
 
@@ -100,7 +100,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
   });
 
   test('a second one beside it; it ends with the process that started it', async () => {
-    const module = new URL('../../scripts/support/rgw.js', import.meta.url).href;
+    const module = new URL('./rgw.js', import.meta.url).href;
     const script = `const { startRgw } = await import('${module}'); const { folder, port } = await startRgw();
       process.stdout.write(JSON.stringify({ folder, port })); setInterval(() => {}, 1000);`;
     const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
