@@ -6,9 +6,10 @@ import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { FileRecord } from '../../server/catalog/catalog.ts';
-import { createLaterDigests, NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { createLaterDigests } from '../../server/jobs/digests.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { type House, openHouse } from './support.ts';
+import { type House, openHouse } from '../uploads/support.ts';
 
 /** A file of these bytes; its SHA-1 is not computed yet. */
 async function publish({ uploads, begin }: House, bytes: Buffer): Promise<FileRecord> {
