@@ -17,7 +17,7 @@ export async function startClock(config: Config, catalog: Catalog, log: Logger, 
   try {
     await catalog.setMeta('clock', clock.keep());
   } catch (error) {
-    // A full disk: the next sweep tries again.
+    // A full disk: a job tries again.
     log.warn({ err: error }, 'the time could not be kept for the next start');
   }
   return clock;

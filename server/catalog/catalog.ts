@@ -254,7 +254,7 @@ export interface Catalog {
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** The store keeps nothing of this upload any more, which has ended. */
   forgetStoreState(id: string): Promise<void>;
-  /** Ids of these uploads that are receiving: what a store may not sweep. */
+  /** Ids of these uploads that are receiving: what a store must keep the bytes of. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
   /** Forgets some uploads that ended (other than complete) before `before`; returns how many. */
   forgetEnded(before: number, limit: number): Promise<number>;

@@ -60,9 +60,16 @@ export function createLeases({ catalog, node, wake, surroundings, log }: LeasesO
         row = await read(id);
       }
     } catch (error) {
-      turn.pass();
+      await leave(id, turn);
       throw error;
     }
+  }
+
+  /** Gives up a turn in which no lease was taken; what was left to it, without the row being told, goes on to the next. */
+  async function leave(id: string, turn: Turn): Promise<void> {
+    const { left } = turn;
+    if (left && !turn.isAwaited()) await giveBack(id, left.epoch, left.isRecovered);
+    turn.pass(left);
   }
 
   async function takeIfFree(seen: UploadRecord, { onAsked }: Pick<TakeOptions, 'onAsked'>): Promise<Lease | undefined> {

@@ -33,9 +33,14 @@ beforeEach(async () => {
   b = await openNode();
 });
 
-function openNode(): Promise<House> {
+function openNode(lockTimeoutMs = 10_000): Promise<House> {
   const store = openMemoryStore({ disk });
-  return openHouse({}, {}, { store, shared: { catalog, wake } });
+  return openHouse({}, { lockTimeoutMs }, { store, shared: { catalog, wake } });
+}
+
+/** What HEAD at a node tells; asked again where the holder took its time. */
+function head({ uploads }: House, id: string): ReturnType<typeof expect.poll> {
+  return expect.poll(() => uploads.view(id, 'anyone'));
 }
 
 interface Writing {
@@ -79,9 +84,9 @@ test('HEAD at another node tells all that has come, and the PATCH goes on', asyn
   const id = await a.begin(bytes);
   const writing = await patch(a, id);
   await bring(writing, 0, 100_000);
-  expect(await b.uploads.view(id, 'anyone')).toMatchObject({ offset: 100_000, state: 'receiving' });
+  await head(b, id).toMatchObject({ offset: 100_000, state: 'receiving' });
   await bring(writing, 100_000, 200_000);
-  expect(await b.uploads.view(id, 'anyone')).toMatchObject({ offset: 200_000, state: 'receiving' });
+  await head(b, id).toMatchObject({ offset: 200_000, state: 'receiving' });
   writing.source.end(bytes.subarray(200_000));
   expect(await writing.ended).toMatchObject({ offset: bytes.length });
   expect(await b.uploads.view(id, 'anyone')).toMatchObject({ state: 'complete' });
@@ -131,7 +136,7 @@ test('a PATCH at another node takes over, from where all that had come ends', as
 test('a PATCH waits for a holder at another node that cannot stop, and is refused in the end', async () => {
   const id = await a.begin(bytes);
   const writer = await a.uploads.open(await a.uploads.current(id, 'anyone'), { signal: NEVER });
-  await expect(patch(b, id)).rejects.toMatchObject({ code: 'upload_locked' });
+  await expect(patch(await openNode(200), id)).rejects.toMatchObject({ code: 'upload_locked' });
   const waiting = patch(b, id);
   await writer.release();
   const { source, ended } = await waiting;
@@ -143,7 +148,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   const id = await a.begin(bytes);
   const frozen = await patch(a, id);
   await bring(frozen, 0, 100_000);
-  expect(await b.uploads.view(id, 'anyone')).toMatchObject({ offset: 100_000 });
+  await head(b, id).toMatchObject({ offset: 100_000 });
   nowMs += NODE_DEAD_AFTER_MS;
   await catalog.beatNode(b.parts.leases.node);
   await catalog.joinNode(b.parts.leases.node);
@@ -162,7 +167,7 @@ test('what a dead node had committed goes on at another, and what it had whole i
   const [half, whole] = [await a.begin(bytes), await a.begin(bytes)];
   const first = await patch(a, half);
   await bring(first, 0, 100_000);
-  expect(await b.uploads.view(half, 'anyone')).toMatchObject({ offset: 100_000 });
+  await head(b, half).toMatchObject({ offset: 100_000 });
   const writer = await a.uploads.open(await a.uploads.current(whole, 'anyone'), { signal: NEVER });
   await a.parts.store.writeUpload(PassThrough.from([bytes]), writer.upload, {
     digests: a.parts.digests,
@@ -175,7 +180,7 @@ test('what a dead node had committed goes on at another, and what it had whole i
   });
   nowMs += NODE_DEAD_AFTER_MS;
   await catalog.joinNode(b.parts.leases.node);
-  expect(await b.uploads.view(half, 'anyone')).toMatchObject({ offset: 100_000, state: 'receiving' });
+  await head(b, half).toMatchObject({ offset: 100_000, state: 'receiving' });
   expect(await b.uploads.view(whole, 'anyone')).toMatchObject({ state: 'complete' });
   first.source.destroy(new Error('the node is dead'));
   await first.ended;
