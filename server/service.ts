@@ -19,7 +19,12 @@ import { countAffordableRequests, createConnections } from './http/connections.t
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
 import { makeFolder } from './make-folder.ts';
-import { createProcessLocker } from './locks/process-locker.ts';
+import { createLaterDigests } from './jobs/digests.ts';
+import { createJobs, runJobs } from './jobs/jobs.ts';
+import { removeLeftContents } from './jobs/removals.ts';
+import { createLeases } from './leases/create-leases.ts';
+import { keepAlive } from './leases/heartbeat.ts';
+import { createProcessWake } from './leases/wake.ts';
 import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
@@ -30,14 +35,14 @@ import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { tighten } from './private-files.ts';
-import { createLaterDigests, NOTHING_LATER } from './uploads/later-digests.ts';
+import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
-import { createSweeper } from './uploads/sweep.ts';
+import { createRecovery } from './uploads/recovery.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
 
-/** What a sweep may take to end when the service stops. */
-const SWEEP_GRACE_MS = 1000;
+/** What jobs may take to end when the service stops. */
+const JOBS_GRACE_MS = 1000;
 
 /** Where the build leaves the page, beside the compiled service. */
 const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
@@ -58,8 +63,8 @@ export interface Service {
 export interface Overrides {
   /** The catalog and the folder of the files belong together from now on. */
   adopt?: boolean;
-  /** False, in tests: nothing is swept, so that a request can come first. */
-  sweeps?: boolean;
+  /** False, in tests: no job runs, so that a request can come first. */
+  jobs?: boolean;
   /** In tests: time, timers and chance. Connections keep the machine's, and so does the log. */
   surroundings?: Surroundings;
   /** In tests: opens another store than the one that is configured. */
@@ -74,7 +79,7 @@ export interface Overrides {
 export async function startService(
   config: Config,
   log: Logger,
-  { adopt = false, sweeps = true, surroundings = SYSTEM, openOtherStore }: Overrides = {},
+  { adopt = false, jobs = true, surroundings = SYSTEM, openOtherStore }: Overrides = {},
 ): Promise<Service> {
   // Disposed in reverse order, also when a later part fails to open.
   const opened: (() => Promise<unknown>)[] = [];
@@ -97,6 +102,7 @@ export async function startService(
     const catalog = await openSqliteCatalog({
       file: config.database.file,
       onFailure: fail,
+      now: () => surroundings.elapsedMs(),
       adopt,
       tell: (found) => log.warn(found),
     });
@@ -118,19 +124,22 @@ export async function startService(
     // SHA-1 would halve the speed of a stream: it comes later.
     const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
     opened.push(() => digests.close());
-    const locker = createProcessLocker({ nextEpoch: (id) => catalog.nextEpoch(id), surroundings });
-    opened.push(() => locker.close());
+    const node = surroundings.newId();
+    await catalog.joinNode(node);
+    opened.push(() => catalog.leaveNode(node).catch(() => undefined));
+    const leases = createLeases({ catalog, node, wake: createProcessWake(), surroundings, log });
+    opened.push(() => leases.close());
 
     const stopping = new AbortController();
     // Every running transfer listens to it.
     setMaxListeners(0, stopping.signal);
     const later = config.digests.includes('sha1')
-      ? createLaterDigests({ catalog, store, log, surroundings, stopping: stopping.signal })
+      ? createLaterDigests({ catalog, store, log, leases, surroundings, stopping: stopping.signal })
       : NOTHING_LATER;
     const parts: Parts = {
       catalog,
       store,
-      locker,
+      leases,
       clock,
       surroundings,
       digests,
@@ -147,16 +156,16 @@ export async function startService(
       events: createFileEvents(config.digests, later, surroundings),
       later,
       contentMutex: createKeyedMutex(),
-      unremoved: new Map(),
       stopping: stopping.signal,
     };
     const fileActions = createFileActions(parts);
     const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
-    const plainUploads = createUploads(parts, writers);
+    const recovery = createRecovery(parts, writers);
+    const plainUploads = createUploads(parts, writers, recovery);
     const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
     const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
-    const sweeper = createSweeper(parts, writers, plainUploads);
-    await sweeper.sweepRemovals();
+    const jobParts = { ...parts, writers, recovery };
+    await removeLeftContents(jobParts);
 
     const app = createApp({
       config,
@@ -190,9 +199,18 @@ export async function startService(
     const port = await listen(server, config);
     server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
     const localUrl = `http://${bracketed(config.listen)}:${port}`;
-    const sweeping = sweeps ? Promise.all([sweeper.run(), later.run()]) : undefined;
+    const heartbeat = keepAlive({
+      catalog,
+      node,
+      surroundings,
+      log,
+      stopping: stopping.signal,
+      onBeat: () => writers.noteArrivals(),
+      onLate: () => leases.loseAll(),
+    });
+    const working = jobs ? Promise.all([runJobs(createJobs(jobParts), parts), later.run(), heartbeat]) : heartbeat;
     // It ends with the store's calls at the latest, which end when the store is closed.
-    opened.push(() => Promise.race([sweeping, surroundings.wait(SWEEP_GRACE_MS, { ref: false })]));
+    opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 
     return {
       localUrl,

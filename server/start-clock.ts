@@ -4,7 +4,7 @@ import { UNKNOWN_MS } from '../stores/store.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { type Clock, type ClockNews, type ClockSource, createClock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { REMEMBER_ENDED_MS } from './uploads/sweep.ts';
+import { REMEMBER_ENDED_MS } from './uploads/contract.ts';
 
 /** @throws CatalogError when the catalog cannot be read. */
 export async function startClock(config: Config, catalog: Catalog, log: Logger, source: ClockSource): Promise<Clock> {
@@ -17,7 +17,7 @@ export async function startClock(config: Config, catalog: Catalog, log: Logger, 
   try {
     await catalog.setMeta('clock', clock.keep());
   } catch (error) {
-    // A full disk: the next sweep tries again.
+    // A full disk: a job tries again.
     log.warn({ err: error }, 'the time could not be kept for the next start');
   }
   return clock;

@@ -17,6 +17,15 @@
 /** Of an upload that has ended without a note of its store: something may be there all the same. */
 export const NOTHING_NOTED = '';
 
+/**
+ * What the holder of an upload's lease does; `unrecovered`: it was given back, and the store may have more than the row
+ * says. Null: given back, and store and row agreed.
+ */
+export type Phase = 'receiving' | 'publishing' | 'unrecovered';
+
+/** A node that has not been seen for so long has no lease any more. */
+export const NODE_DEAD_AFTER_MS = 10_000;
+
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
 /** What a client says about a file before sending it. */
@@ -42,6 +51,9 @@ export interface UploadRecord extends Declaration {
   snapshot: Uint8Array | null;
   /** Grows with every lease on this upload. */
   epoch: number;
+  /** The node that holds the lease, or held it last. */
+  holder: string | null;
+  phase: Phase | null;
   /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
   bootId: string | null;
   /**
@@ -64,6 +76,10 @@ export interface NewUpload extends Declaration {
   owner: string;
   createdAt: number;
   expiresAt: number;
+  /** The node that begins it. */
+  holder: string;
+  /** `receiving` where that node holds the lease from the first moment on. */
+  phase: 'receiving' | null;
 }
 
 /** One row of the ledger, for stores that send parts. */
@@ -120,6 +136,13 @@ export interface ContentRecord extends Digests {
   /** Where its bytes are in the store. */
   key: string;
   publishedAt: number;
+}
+
+export interface RemovalRecord {
+  id: number;
+  key: string;
+  /** Of the content that had it; null for one from before this was kept. */
+  md5: string | null;
 }
 
 export interface FileRecord {
@@ -200,8 +223,6 @@ export interface Catalog {
    */
   createUpload(upload: NewUpload, mostOpen?: number): Promise<boolean>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
-  /** Raises the upload's epoch and returns the new one; undefined when there is no such upload. */
-  nextEpoch(id: string): Promise<number | undefined>;
   /** Moves the offset forward (one that lies behind: `false`) and records the part, under the lease. */
   commitOffset(commit: OffsetCommit): Promise<boolean>;
   /** Sets a deferred length, once, under the lease. */
@@ -222,16 +243,53 @@ export interface Catalog {
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
   /** Receiving uploads whose time is up, the oldest first. */
   listExpired(now: number, limit: number): Promise<UploadRecord[]>;
-  /** Receiving uploads that have all their bytes. */
-  listUnpublished(limit: number): Promise<UploadRecord[]>;
+  /** Receiving uploads that have all their bytes, by when they were begun, after this one. */
+  listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
+  /**
+   * Receiving uploads that a dead node holds, or that were given back unrecovered, by when they expire, after this one.
+   * It looks at all that are receiving.
+   */
+  listAbandoned(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /** Uploads that have ended while the store still keeps something of them, by id, after this one. */
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** The store keeps nothing of this upload any more, which has ended. */
   forgetStoreState(id: string): Promise<void>;
-  /** Ids of these uploads that are receiving: what a store may not sweep. */
+  /** Ids of these uploads that are receiving: what a store must keep the bytes of. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
-  /** Forgets uploads that ended (other than complete) before `before`; returns how many. */
-  forgetEnded(before: number): Promise<number>;
+  /** Forgets some uploads that ended (other than complete) before `before`; returns how many. */
+  forgetEnded(before: number, limit: number): Promise<number>;
+
+  // -- leases -------------------------------------------------------------
+  // None of these is durable by itself: a lease ends with the power.
+  /**
+   * Gives the lease on a receiving upload to `node`, and raises its epoch. It must be as it was `seen`, and free: released,
+   * of the same node, or held by a node that is dead.
+   *
+   * @returns the new epoch; undefined where it was not to be had.
+   */
+  takeLease(seen: Pick<UploadRecord, 'id' | 'epoch'>, node: string): Promise<number | undefined>;
+  /** The holder publishes the upload, which may take a while. `false` where it does not hold it any more. */
+  markPublishing(id: string, epoch: number): Promise<boolean>;
+  /** Gives the lease back, where the upload still has this epoch and is receiving. */
+  releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
+  /** Gives back what the row says to be held by this node, which knows of no such lease. */
+  releaseStale(id: string, node: string): Promise<void>;
+  /** A byte arrived that is not committed yet. */
+  noteArrival(id: string, epoch: number, at: number): Promise<void>;
+
+  // -- nodes and claims ---------------------------------------------------
+  /** Whether several nodes may have it open at once. */
+  readonly isShared: boolean;
+  joinNode(id: string): Promise<void>;
+  /** The node lives. `false` where it was taken for dead: others may have its leases. */
+  beatNode(id: string): Promise<boolean>;
+  leaveNode(id: string): Promise<void>;
+  isNodeAlive(id: string): Promise<boolean>;
+  /** Forgets nodes that have been dead for an hour. */
+  forgetNodes(): Promise<void>;
+  /** Work by this name is the node's for so long; `false` where another has it. */
+  claim(name: string, node: string, forMs: number): Promise<boolean>;
+  unclaim(name: string, node: string): Promise<void>;
 
   // -- contents -----------------------------------------------------------
   /** All contents with this digest, by variant. */
@@ -244,8 +302,10 @@ export interface Catalog {
   listWithoutSha1(after: number, limit: number): Promise<ContentRecord[]>;
   /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
   publish(publication: Publication): Promise<PublishOutcome>;
-  /** Store keys whose content is gone and whose bytes may still be there. */
-  listRemovals(limit: number): Promise<string[]>;
+  /** Store keys whose content is gone and whose bytes may still be there, in the order they came, after this one. */
+  listRemovals(after: number, limit: number): Promise<RemovalRecord[]>;
+  /** Whether the bytes of a key are still to be removed: no content has taken it since. */
+  isRemovalDue(key: string): Promise<boolean>;
   /** Those of these store keys, 100 at most, that a content has. */
   filterKeys(keys: string[]): Promise<Set<string>>;
   /** The bytes of `key` are gone. */

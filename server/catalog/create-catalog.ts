@@ -4,6 +4,7 @@ import type { Catalog } from './catalog.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createContentQueries } from './queries/contents.ts';
 import { createFileQueries } from './queries/files.ts';
+import { createLeaseQueries, type NodeDialect } from './queries/leases.ts';
 import { createListFiles } from './queries/list-files.ts';
 import { createMetaQueries } from './queries/meta.ts';
 import { createPublish } from './queries/publish.ts';
@@ -11,18 +12,22 @@ import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
 /** What only the dialect itself can do. */
-export type DialectMethods = Pick<Catalog, 'durable' | 'ping' | 'close'>;
+export interface DialectMethods extends Pick<Catalog, 'durable' | 'ping' | 'close'> {
+  nodes: NodeDialect;
+}
 
 /** The catalog in the database behind `db`, whose driver translates its errors. */
-export function createCatalog(db: Kysely<Tables>, dialect: DialectMethods): Catalog {
+export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: DialectMethods): Catalog {
   return {
     ...createBeginUpload(db),
-    ...createUploadQueries(db),
+    ...createUploadQueries(db, nodes),
     ...createContentQueries(db),
     ...createPublish(db),
     ...createFileQueries(db),
     ...createListFiles(db),
     ...createMetaQueries(db),
+    ...createLeaseQueries(db, nodes),
+    isShared: nodes.isShared,
     ...dialect,
   };
 }

@@ -1,6 +1,6 @@
 /** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
 import type { Generated } from 'kysely';
-import type { UploadState } from './catalog.ts';
+import type { Phase, UploadState } from './catalog.ts';
 
 export interface Tables {
   contents: ContentsTable;
@@ -10,6 +10,8 @@ export interface Tables {
   parts: PartsTable;
   removals: RemovalsTable;
   meta: MetaTable;
+  nodes: NodesTable;
+  claims: ClaimsTable;
 }
 
 export interface ContentsTable {
@@ -58,6 +60,9 @@ export interface UploadsTable {
   offset: number;
   snapshot: Uint8Array | null;
   epoch: number;
+  /** The node that has the lease, or had it last. */
+  holder: string | null;
+  phase: Phase | null;
   boot_id: string | null;
   /** Opaque: only the store reads it. */
   store_state: string | null;
@@ -84,9 +89,24 @@ export interface RemovalsTable {
   /** In the order in which the keys came. */
   id: Generated<number>;
   key: string;
+  md5: string | null;
 }
 
 export interface MetaTable {
   key: string;
   value: string;
+}
+
+export interface NodesTable {
+  id: string;
+  /** By the catalog's clock. */
+  seen_at: number;
+}
+
+/** Work in the background that one node does at a time. */
+export interface ClaimsTable {
+  name: string;
+  node: string;
+  /** By the catalog's clock. */
+  until: number;
 }

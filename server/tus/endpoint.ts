@@ -52,7 +52,8 @@ export function createTusEndpoint({
       refuseTooLong(length, size ?? maxFileSizeBytes);
       const header = exchange.headers['upload-metadata'];
       const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      return uploads.begin({ id, owner: exchange.owner, declaration, isFollowed: exchange.bringsBody });
+      const request = { id, owner: exchange.owner, declaration };
+      return exchange.bringsBody ? uploads.beginWriting(request) : uploads.begin(request);
     },
   });
 
@@ -77,6 +78,7 @@ export function createTusEndpoint({
       uploadId: undefined,
       begun: method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined,
       upload: undefined,
+      writer: undefined,
       received: undefined,
       error: undefined,
     };
@@ -89,7 +91,7 @@ export function createTusEndpoint({
       headers.set('content-type', 'application/offset+octet-stream');
     }
     const request = { method, url: `http://tidemark${ctx.path}`, headers, body: null };
-    const response = await library.handle(request as never, exchange).finally(() => exchange.begun());
+    const response = await handle(request, exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
     if (exchange.error) throw await withOffset(exchange.error, exchange);
 
@@ -103,6 +105,16 @@ export function createTusEndpoint({
     // HEAD asked for by override is answered to a POST: the length is that of no body.
     if (ctx.status !== 204) ctx.length = 0;
   };
+
+  async function handle(request: object, exchange: Exchange): Promise<Response> {
+    try {
+      return await library.handle(request as never, exchange);
+    } finally {
+      exchange.begun();
+      // Where the request failed before the library took the lock.
+      await exchange.writer?.release();
+    }
+  }
 
   /** The file that the upload has become, by this request or by an earlier one. */
   async function publishedFile(method: string, exchange: Exchange): Promise<FileRecord | null> {

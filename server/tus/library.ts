@@ -33,6 +33,8 @@ export interface Exchange {
   begun: () => void;
   /** The upload as HEAD saw it, or as POST made it. */
   upload: UploadRecord | undefined;
+  /** Of a POST that brings bytes: held from the upload's first moment on. */
+  writer: Writer | undefined;
   received: Received | undefined;
   error: TidemarkError | undefined;
 }
@@ -52,8 +54,8 @@ export interface TusLibraryOptions {
   uploads: Uploads;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
-  /** Makes a new upload from a POST's headers. */
-  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadRecord>;
+  /** Makes a new upload from a POST's headers; its writer, where the POST brings bytes. */
+  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadRecord | Writer>;
   newId: () => string;
 }
 
@@ -81,7 +83,9 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       const exchange = exchangeOf(request);
       exchange.uploadId = upload.id;
       exchange.begun = uploads.markComing(upload.id);
-      exchange.upload = await options.begin(upload.id, exchange, upload.size ?? null);
+      const begun = await options.begin(upload.id, exchange, upload.size ?? null);
+      if ('append' in begun) exchange.writer = begun;
+      exchange.upload = 'append' in begun ? begun.upload : begun;
       return {};
     },
     onUploadFinish: async (request, upload) => {
@@ -115,6 +119,12 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     return new Response('', { status: 200, headers });
   }
 
+  async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
+    const upload = await uploads.current(id, exchange.owner);
+    if (isBehind(request, exchange, upload)) throw refusalOfOffset();
+    return uploads.open(upload, { signal: exchange.gone });
+  }
+
   /** The library's handler of a method, for one request: what it asks for is answered by that request's own writer. */
   function handlerFor(method: keyof Server['handlers'], exchange: Exchange): Handler {
     const store = new ExchangeStore(extensions);
@@ -123,10 +133,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       exchange.uploadId = id;
       // Begun by this request, which brings nothing to write: the first PATCH takes the lease.
       if (exchange.upload && !exchange.bringsBody) return NOTHING_LOCKED;
-      // A POST that brings bytes has just made it.
-      const upload = exchange.upload ?? (await uploads.current(id, exchange.owner));
-      if (isBehind(request, exchange, upload)) throw refusalOfOffset();
-      const writer = await uploads.open(upload, { signal: exchange.gone });
+      const writer = exchange.writer ?? (await openExisting(request, exchange, id));
       store.writer = writer;
       return {
         lock: async () => undefined,

@@ -15,12 +15,13 @@ import type {
 } from '../catalog/catalog.ts';
 import type { Writer } from './writer.ts';
 
+/** How long an ended upload answers 410 rather than 404. */
+export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
+
 export interface BeginRequest {
   id: string;
   owner: string;
   declaration: Declaration;
-  /** Bytes come with the same request: its answer waits for them, so that the beginning need not be durable before. */
-  isFollowed?: boolean;
 }
 
 export interface Received {
@@ -38,6 +39,11 @@ export interface Uploads {
   /** Checks what the client declares and records a new upload with room in the store. */
   begin(request: BeginRequest): Promise<UploadRecord>;
   /**
+   * As `begin`, for bytes that come with the same request: its answer waits for them, so that the beginning need not be
+   * durable before. The writer is to be released.
+   */
+  beginWriting(request: BeginRequest): Promise<Writer>;
+  /**
    * An upload's state, for its owner: one row. Never ends a running transfer, but has it commit first what has
    * come (for a while: then the row tells less); an upload that has all its bytes but no publication is published
    * first. Its last byte is the last that came, stored or not.
@@ -52,7 +58,7 @@ export interface Uploads {
    * The right to write; asks a running writer to stop. What a crash left beyond the last commit has been recovered
    * once this resolves. To be released.
    *
-   * @param upload - its row, as `current` or `begin` gave it.
+   * @param upload - its row, as `current` gave it.
    * @param options.signal - aborted when it is not wanted any more; a writer that is held stays.
    * @throws `not_found`; `upload_locked` after the lock timeout; `upload_taken_over`.
    */

@@ -4,7 +4,7 @@ import type { Discarding } from '../../stores/store.ts';
 import type { Parts } from './parts.ts';
 
 /**
- * What fails here is taken up by a sweep: the row says for as long as something is left.
+ * What fails here is done again by a job: the row says for as long as something is left.
  *
  * @param final - see the store's `discardUpload`.
  */

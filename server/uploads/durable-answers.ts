@@ -6,6 +6,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Files, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
+import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
 
 /** Refusals that say nothing about what is in the catalog. */
@@ -42,14 +43,20 @@ export function withDurableAnswers(
     });
   }
 
+  function durableWriter(writer: Writer): Writer {
+    return {
+      ...writer,
+      append: (source, given) => waitingToRefuse(() => writer.append(source, given)),
+      end: (reason) => waiting(() => writer.end(reason)),
+      remove: () => waiting(() => writer.remove()),
+    };
+  }
+
   return {
     uploads: {
       ...uploads,
-      begin: (request) =>
-        waiting(
-          () => uploads.begin(request),
-          () => !request.isFollowed,
-        ),
+      begin: (request) => waiting(() => uploads.begin(request)),
+      beginWriting: async (request) => durableWriter(await waitingToRefuse(() => uploads.beginWriting(request))),
       // On the way of bytes; what has ended is told as it is.
       current: (id, owner) =>
         waiting(
@@ -57,15 +64,7 @@ export function withDurableAnswers(
           ({ state }) => state !== 'receiving',
         ),
       view: (id, owner, options) => waitingToRefuse(() => uploads.view(id, owner, options)),
-      open: async (upload, options) => {
-        const writer = await waitingToRefuse(() => uploads.open(upload, options));
-        return {
-          ...writer,
-          append: (source, given) => waitingToRefuse(() => writer.append(source, given)),
-          end: (reason) => waiting(() => writer.end(reason)),
-          remove: () => waiting(() => writer.remove()),
-        };
-      },
+      open: async (upload, options) => durableWriter(await waitingToRefuse(() => uploads.open(upload, options))),
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
     },
     files: {

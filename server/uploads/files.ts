@@ -28,7 +28,7 @@ export function createFileActions(parts: Parts): FileActions {
       // First the row for good, then the bytes: the other way round a power cut leaves a file without them.
       await catalog.durable();
       parts.events.tell('deleted', deleted.file);
-      if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey, file.content.md5);
+      if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
       return deleted.file;
     });
   }
@@ -36,24 +36,15 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** More than these wait for the next start. */
-const MOST_UNREMOVED = 10_000;
-
-/**
- * Removes the bytes of a content that is gone from the catalog; what fails here, a sweep takes up, and the next start.
- *
- * @param md5 - of the content; undefined at a start, before anything is published.
- */
-export async function removeBytes(parts: Parts, key: string, md5?: string): Promise<void> {
-  const { unremoved } = parts;
+/** Removes the bytes of a content that is gone from the catalog; what fails here, a job takes up. Whether they are gone. */
+export async function removeBytes({ store, catalog, log }: Parts, key: string): Promise<boolean> {
   try {
-    await parts.store.removeContent(key);
-    await parts.catalog.removalDone(key);
-    unremoved.delete(key);
+    await store.removeContent(key);
+    await catalog.removalDone(key);
+    return true;
   } catch (error) {
-    unremoved.delete(key);
-    if (md5 !== undefined && unremoved.size < MOST_UNREMOVED) unremoved.set(key, md5);
-    parts.log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
+    log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
+    return false;
   }
 }
 

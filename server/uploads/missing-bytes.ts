@@ -4,7 +4,7 @@ import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
 /**
- * Ends it, so that its client begins anew and no sweep tries for ever.
+ * Ends it, so that its client begins anew and no job tries for ever.
  *
  * @throws `upload_expired`; `upload_taken_over` when the lease was lost. One of them always.
  */

@@ -6,7 +6,7 @@ import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../clock.ts';
 import type { InstantPolicy } from '../config/config.ts';
-import type { Locker } from '../locks/locker.ts';
+import type { Leases } from '../leases/leases.ts';
 import type { FileEvents } from './events.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 import type { LaterDigests } from './later-digests.ts';
@@ -28,7 +28,7 @@ export interface Limits {
 export interface Parts {
   catalog: Catalog;
   store: Store;
-  locker: Locker;
+  leases: Leases;
   digests: DigestPool;
   limits: Limits;
   clock: Clock;
@@ -43,8 +43,6 @@ export interface Parts {
    * them: publication and removal of the same name must not cross.
    */
   contentMutex: KeyedMutex;
-  /** Contents that are gone from the catalog, and their bytes not yet from the store: the MD5, by key. A sweep tries again. */
-  unremoved: Map<string, string>;
   /** Aborted when the service begins to stop; the reason is what running requests answer. */
   stopping: AbortSignal;
 }

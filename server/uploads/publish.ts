@@ -193,7 +193,7 @@ async function cleanUp(
     await discard(parts, upload, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
     const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
-    if (before !== content.key) await removeBytes(parts, before, content.md5);
+    if (before !== content.key) await removeBytes(parts, before);
     const { md5 } = content;
     const variants = Math.max(...others.map(({ variant }) => variant)) + 2;
     // A store may have one key for all variants.

@@ -10,6 +10,9 @@ import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
 import type { Holding } from './writer.ts';
 
+/** Most publications take less, and need no row written for them. */
+const TELL_AFTER_MS = 1_000;
+
 export interface AppendOptions {
   /** Ends it too; its reason, a TidemarkError, is what the request answers. */
   signal?: AbortSignal;
@@ -89,7 +92,7 @@ export async function append(holding: Holding, source: Readable, options: Append
     });
   } catch (error) {
     // What the store took may be ahead of the ledger now.
-    seat.forget();
+    seat.markLeft('unrecovered');
     await recordLast();
     if (length !== undefined && error instanceof StoreError && error.code === 'overflow') {
       await catalog.withdrawLength(id, lease.epoch);
@@ -109,7 +112,7 @@ export async function append(holding: Holding, source: Readable, options: Append
   if (digests) {
     const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
     try {
-      const { file } = await seat.publishing(() => publish(parts, complete, lease.epoch, digests));
+      const { file } = await publishing(holding, () => publish(parts, complete, lease.epoch, digests));
       return { offset: written.offset, file, expiresAt, interrupted: undefined };
     } catch (error) {
       // Whole it is all the same, unless it was refused: the next who looks publishes it.
@@ -147,16 +150,32 @@ export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void
  * @throws as `publish`.
  */
 export async function finish(
-  { parts, lease, seat }: Holding,
+  holding: Holding,
   options: { reuseFile: boolean } = { reuseFile: false },
 ): Promise<Published> {
+  const { parts, lease } = holding;
   const upload = await requireReceiving(parts, lease.uploadId);
   const lane = parts.digests.open(upload.snapshot);
   try {
     const digests = await lane.digests();
-    return await seat.publishing(() => publish(parts, upload, lease.epoch, digests, options));
+    return await publishing(holding, () => publish(parts, upload, lease.epoch, digests, options));
   } finally {
     lane.close();
+  }
+}
+
+/** Runs a publication; other nodes are told of one that takes a while. */
+async function publishing<T>({ parts, lease, seat }: Holding, publication: () => Promise<T>): Promise<T> {
+  const { catalog, surroundings, log } = parts;
+  const timer = surroundings.setTimeout(() => {
+    catalog.markPublishing(lease.uploadId, lease.epoch).catch((error: unknown) => {
+      log.warn({ uploadId: lease.uploadId, err: error }, 'other nodes are not told yet of a publication');
+    });
+  }, TELL_AFTER_MS);
+  try {
+    return await seat.publishing(publication);
+  } finally {
+    surroundings.clearTimeout(timer);
   }
 }
 

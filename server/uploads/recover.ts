@@ -1,6 +1,6 @@
 /** Recovery: what a crash left of an upload beyond its last commit. */
 import { CatalogError } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
+import type { Lease } from '../leases/leases.ts';
 import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
@@ -13,12 +13,15 @@ import type { Seat } from './seats.ts';
  * @throws TidemarkError `upload_taken_over`, `store_full`, `upload_expired` where the bytes are gone; the reason of
  *   `signal`; errors of store and catalog untranslated.
  */
-export async function recover(parts: Parts, id: string, lease: Lease, seat: Seat, signal: AbortSignal): Promise<void> {
-  const upload = await parts.catalog.findUpload(id);
-  if (upload?.state !== 'receiving') return;
+export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: AbortSignal): Promise<void> {
+  const { upload, uploadId: id } = lease;
+  if (upload.state !== 'receiving') return;
   try {
     const found = await parts.store.recoverUpload(upload, parts.digests, signal);
-    if (!found) return;
+    if (!found) {
+      seat.markLeft('recovered');
+      return;
+    }
     const { wholeSize, ...commit } = found;
     const committed = await parts.catalog.commitOffset({
       id,
@@ -29,6 +32,7 @@ export async function recover(parts: Parts, id: string, lease: Lease, seat: Seat
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
     if (wholeSize !== undefined && upload.size === null) await recoverLength(parts, lease, seat, wholeSize);
+    seat.markLeft('recovered');
     parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
   } catch (error) {
     if (error instanceof StoreError && error.code === 'missing') await endWithoutBytes(parts, id, lease.epoch, error);

@@ -2,14 +2,21 @@
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Flush } from '../../stores/store.ts';
 import type { Clock } from '../clock.ts';
+import type { LeftAs } from '../leases/leases.ts';
 import { shared } from './catch-up.ts';
 
 /** What an upload is of. */
 export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size'>;
+/** An upload under a lease. */
+type Leased = Declared & Pick<UploadRecord, 'epoch'>;
 
 /** A writer as others in this process see it, from the moment it has the lease until it gives it back. */
 export interface Seat {
   readonly upload: Declared;
+  /** Of its lease. */
+  readonly epoch: number;
+  /** How its lease is to be given back. */
+  readonly left: LeftAs;
   /** Resolves when the lease is released. */
   readonly released: Promise<void>;
   /** Has it commit all that has come, once it reads its source. */
@@ -26,9 +33,9 @@ export interface Seat {
   markReading(flush: Flush): void;
   /** A deferred length was declared, or withdrawn. */
   markLength(size: number | null): void;
-  /** What is remembered of the upload does not hold any more: it has ended, or a write failed half-way. */
-  forget(): void;
-  /** Runs a publication; what is remembered of the upload does not hold after it. */
+  /** The row tells all that the store has; or, where a write failed half-way, the store may have more; or it has ended. */
+  markLeft(left: LeftAs): void;
+  /** Runs a publication. */
   publishing<T>(publication: () => Promise<T>): Promise<T>;
   /** Gives the seat up. */
   leave(): void;
@@ -40,11 +47,10 @@ export interface Arrival {
   at: number;
 }
 
-/** @param forget - forgets what is remembered of an upload. */
 export function createSeat(
-  { id, owner, md5, sha256, size }: Declared,
+  { id, owner, md5, sha256, size, epoch }: Leased,
   clock: Pick<Clock, 'steady'>,
-  forget: (id: string) => void,
+  left: LeftAs,
 ): Seat {
   let markReleased: () => void = () => undefined;
   const released = new Promise<void>((resolve) => (markReleased = resolve));
@@ -55,8 +61,12 @@ export function createSeat(
 
   return {
     upload,
+    epoch,
     released,
     caughtUpAt: -Infinity,
+    get left() {
+      return left;
+    },
     get flush() {
       return flush;
     },
@@ -75,14 +85,18 @@ export function createSeat(
     markLength: (length) => {
       upload.size = length;
     },
-    forget: () => forget(id),
+    markLeft: (how) => {
+      left = how;
+    },
     publishing: async (publication) => {
       isPublishing = true;
+      left = 'unrecovered';
       try {
-        return await publication();
+        const result = await publication();
+        left = 'ended';
+        return result;
       } finally {
         isPublishing = false;
-        forget(id);
       }
     },
     leave: markReleased,

@@ -1,7 +1,7 @@
-/** What store, catalog and locker throw -> the error catalogue. */
+/** What store, catalog and leases throw -> the error catalogue. */
 import { StoreError, type StoreErrorCode } from '../../stores/store.ts';
 import { CatalogError, type CatalogErrorCode } from '../catalog/catalog.ts';
-import { LockError, type LockErrorCode } from '../locks/locker.ts';
+import { LockError, type LockErrorCode } from '../leases/leases.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 
 const FROM_STORE: Record<StoreErrorCode, ErrorCode> = {
@@ -20,7 +20,7 @@ const FROM_CATALOG: Record<CatalogErrorCode, ErrorCode> = {
   failed: 'internal',
 };
 
-const FROM_LOCKER: Record<LockErrorCode, ErrorCode> = {
+const FROM_LEASES: Record<LockErrorCode, ErrorCode> = {
   timeout: 'upload_locked',
   aborted: 'upload_taken_over',
   missing: 'not_found',
@@ -53,7 +53,7 @@ export function toTidemarkError(error: unknown): unknown {
     }
     return new TidemarkError(code, { cause: error });
   }
-  if (error instanceof LockError) return new TidemarkError(FROM_LOCKER[error.code], { cause: error });
+  if (error instanceof LockError) return new TidemarkError(FROM_LEASES[error.code], { cause: error });
   return error;
 }
 

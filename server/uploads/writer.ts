@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
+import type { Lease } from '../leases/leases.ts';
 import type { Published, Received } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
@@ -37,6 +37,8 @@ export interface Writer {
    * @throws `upload_taken_over`, also where it is published.
    */
   end(reason?: string): Promise<void>;
+  /** Ends the upload, whose time is up; as `end` otherwise. */
+  expire(): Promise<void>;
   /** Removes what its owner does not want any more: of a published upload the file, else as `end`. */
   remove(): Promise<void>;
   /** Gives the lease back. Can be called again. */
@@ -49,6 +51,8 @@ export interface Holding {
   readonly upload: UploadRecord;
   readonly lease: Lease;
   readonly seat: Seat;
+  /** Gives the lease back. Can be called again. */
+  readonly release: () => Promise<void>;
   /** Aborted, with what its request is to answer, when another request waits for the lease. */
   readonly asked: AbortSignal;
   /** Deletes a published file of an owner. */
@@ -73,9 +77,10 @@ export function createWriter(holding: Holding): Writer {
     append: (source, options) => translated(async () => append(await upToDate(), source, options)),
     declareLength: (size) => translated(() => declareLength(holding, size)),
     finish: (options) => translated(() => finish(holding, options)),
-    end: (reason) => translated(() => end(holding, reason ?? null)),
+    end: (reason) => translated(() => end(holding, 'terminated', reason ?? null)),
+    expire: () => translated(() => end(holding, 'expired', null)),
     remove: () => translated(() => remove(holding)),
-    release: () => lease.release(),
+    release: () => holding.release(),
   };
 }
 
@@ -83,13 +88,13 @@ async function remove(holding: Holding): Promise<void> {
   const { parts, lease, removeFile } = holding;
   const upload = await parts.catalog.findUpload(lease.uploadId);
   if (upload?.state === 'complete' && upload.fileId) await removeFile(upload.fileId, upload.owner);
-  else await end(holding, null);
+  else await end(holding, 'terminated', null);
 }
 
-async function end(holding: Holding, reason: string | null): Promise<void> {
+async function end(holding: Holding, state: 'terminated' | 'expired', reason: string | null): Promise<void> {
   const { parts, lease } = holding;
   const { catalog } = parts;
-  if (!(await recordEnd(holding, reason))) {
+  if (!(await recordEnd(holding, state, reason))) {
     // Where another holds the lease by now, or has published it, the bytes are theirs.
     const found = (await catalog.findUpload(lease.uploadId))?.state;
     if (found === 'receiving' || found === 'complete') throw new TidemarkError('upload_taken_over');
@@ -98,20 +103,24 @@ async function end(holding: Holding, reason: string | null): Promise<void> {
   await catalog.durable();
   const ended = await catalog.findUpload(lease.uploadId);
   if (ended) await discard(parts, ended, 'remove');
-  holding.seat.forget();
+  holding.seat.markLeft('ended');
 }
 
-async function recordEnd({ parts, lease }: Holding, reason: string | null): Promise<boolean> {
+async function recordEnd(
+  { parts, lease }: Holding,
+  state: 'terminated' | 'expired',
+  reason: string | null,
+): Promise<boolean> {
   const { catalog, store, clock } = parts;
   const { uploadId, epoch } = lease;
   try {
-    return await catalog.endUpload(uploadId, epoch, 'terminated', reason, clock.latest());
+    return await catalog.endUpload(uploadId, epoch, state, reason, clock.latest());
   } catch (error) {
     // No room to record it: then the bytes, which may be what fills the disk, go first.
     if (!(error instanceof CatalogError && error.code === 'full')) throw error;
     const upload = await catalog.findUpload(uploadId);
     if (upload?.epoch !== epoch) throw error;
     await store.discardUpload(upload, 'remove');
-    return catalog.endUpload(uploadId, epoch, 'terminated', reason, clock.latest());
+    return catalog.endUpload(uploadId, epoch, state, reason, clock.latest());
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The writers of this process: leases are taken here, so that everything that looks at an upload knows whether
- * someone is at it, and so that the first lease after a crash recovers what the crash left.
+ * someone writes to it, and so that the first lease after a crash recovers what the crash left.
  */
 import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../locks/locker.ts';
+import type { Lease } from '../leases/leases.ts';
 import { createCatchUp } from './catch-up.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
@@ -20,6 +20,10 @@ export interface Writers {
    * @throws LockError; what recovery throws.
    */
   open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer>;
+  /** As `open`, where nobody has the lease or waits for it; undefined otherwise. Ends no transfer. */
+  openIfFree(upload: UploadRecord): Promise<Writer | undefined>;
+  /** The writer of an upload from its first moment on. @param create - makes its row, held by this node. */
+  begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer>;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
@@ -32,123 +36,107 @@ export interface Writers {
   markConnection(): void;
   /** A request that may write to the upload has come; to be told when it writes, or has ended. */
   markComing(id: string): () => void;
-  /** Has the writer in this process, if any, commit all that has come by now, and waits for it, but not for ever. */
-  catchUp(id: string): Promise<void>;
+  /** Has the upload's writer, on whichever node, commit all that has come by now, and waits for it, but not for ever. */
+  catchUp(upload: UploadRecord): Promise<void>;
   /** Whether its writer has caught up a moment ago, and bytes come all the time: its sender is there. */
   isKeptUp(id: string): boolean;
-  /** Whether the upload has all its bytes and its writer is publishing it. */
-  isPublishing(id: string): boolean;
-  /** Resolves when the lease now held in this process, if any, is released. */
+  /** Whether the upload has all its bytes and its writer, on whichever node, is publishing it. */
+  isPublishing(upload: UploadRecord): Promise<boolean>;
+  /** Resolves when the lease, on whichever node, is released; of another node, at the latest after a while. */
   released(id: string): Promise<void>;
-  /** Whether what the store has of this upload may differ from its row. */
-  needsRecovery(upload: Pick<UploadRecord, 'id' | 'epoch'>): boolean;
-  /** The upload was just created: the catalog has it right, and nobody has had its epoch. */
-  markCreated(upload: UploadRecord): void;
-  /** What is remembered of the upload does not hold any more. */
-  forget(id: string): void;
-}
-
-/** What this process remembers of an upload: store and row agree, for as long as nobody else has had a lease. */
-interface Remembered {
-  /** Of the last lease, or the one the upload was created with. */
-  epoch: number;
-  /** No lease has had this epoch yet. */
-  isUnused: boolean;
+  /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
+  needsRecovery(upload: UploadRecord): boolean;
+  /** Notes in the catalog, for other nodes, the last arrivals of what is not committed yet. */
+  noteArrivals(): Promise<void>;
 }
 
 /** A sender whose last byte came so lately is taken to be there. */
 const THERE_MS = 1_000;
 /** Into a bucket each catching up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
+/** What another node may take to commit what has come, before the committed offset is told. */
+const CATCH_UP_ELSEWHERE_MS = 2_000;
+/** How often another node's publication is looked at, where its word is lost. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
+  const { leases } = parts;
   const seats = new Map<string, Seat>();
   const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
-  /** How many requests ask for a lease now, by upload. */
-  const wanted = new Map<string, number>();
-  const remembered = new Map<string, Remembered>();
 
   async function open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer> {
-    const { id } = upload;
-    const asked = new AbortController();
-    const unused = takeUnusedEpoch(id);
-    const { lease, seat } = await whileWanted(id, async () => {
-      const taken = await parts.locker.acquire(id, {
-        signal: options.signal,
-        timeoutMs: parts.limits.lockTimeoutMs,
-        ...(unused === undefined ? {} : { unusedEpoch: unused }),
-        onAsked: () => asked.abort(new TidemarkError('upload_taken_over')),
-      });
-      return sit(upload, taken);
+    const asked = createAsked();
+    const lease = await leases.take(upload, {
+      signal: options.signal,
+      timeoutMs: parts.limits.lockTimeoutMs,
+      onAsked: asked.onAsked,
     });
+    return sit(lease, asked.signal, options.signal);
+  }
+
+  async function openIfFree(upload: UploadRecord): Promise<Writer | undefined> {
+    const asked = createAsked();
+    const lease = await leases.takeIfFree(upload, asked);
+    return lease && sit(lease, asked.signal, parts.stopping);
+  }
+
+  async function begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer> {
+    const asked = createAsked();
+    return sit(await leases.begin(id, create, asked), asked.signal, parts.stopping);
+  }
+
+  /** The writer over a lease, once row and store agree. @param wanted - ends the recovery. */
+  async function sit(lease: Lease, asked: AbortSignal, wanted: AbortSignal): Promise<Writer> {
+    const { uploadId } = lease;
+    const seat = createSeat(lease.upload, parts.clock, lease.needsRecovery ? 'unrecovered' : 'recovered');
+    seats.set(uploadId, seat);
+    async function release(): Promise<void> {
+      if (seats.get(uploadId) === seat) seats.delete(uploadId);
+      await lease.release(seat.left);
+      seat.leave();
+    }
     try {
-      // Where nobody has had a lease since it was created its row is as it was.
-      const row = unused === undefined ? await settle(upload, lease, seat, [options.signal, asked.signal]) : upload;
-      if (row.state === 'receiving') remembered.set(id, { epoch: lease.epoch, isUnused: false });
-      return createWriter({ parts, upload: row, lease, seat, asked: asked.signal, removeFile });
+      const upload = lease.needsRecovery ? await recovered(lease, seat, [wanted, asked]) : lease.upload;
+      return createWriter({ parts, upload, lease, seat, asked, release, removeFile });
     } catch (error) {
-      await lease.release();
+      await release();
       throw error;
     }
   }
 
   /** The upload's row under the lease, once it agrees with what the store durably has. */
-  async function settle(
-    { id }: UploadRecord,
-    lease: Lease,
-    seat: Seat,
-    signals: readonly AbortSignal[],
-  ): Promise<UploadRecord> {
-    const known = remembered.get(id);
-    // A lease of another process in between has raised the epoch further.
-    if (known?.epoch !== lease.epoch - 1) {
-      const { signal, unlink } = linkSignals(...signals, parts.stopping);
-      await recover(parts, id, lease, seat, signal).finally(unlink);
-    }
-    const row = await parts.catalog.findUpload(id);
+  async function recovered(lease: Lease, seat: Seat, signals: readonly AbortSignal[]): Promise<UploadRecord> {
+    const { signal, unlink } = linkSignals(...signals, parts.stopping);
+    await recover(parts, lease, seat, signal).finally(unlink);
+    const row = await parts.catalog.findUpload(lease.uploadId);
     if (!row) throw new TidemarkError('not_found');
     return row;
   }
 
-  function takeUnusedEpoch(id: string): number | undefined {
-    const known = remembered.get(id);
-    if (!known?.isUnused) return undefined;
-    known.isUnused = false;
-    return known.epoch;
+  async function isPublishing(upload: UploadRecord): Promise<boolean> {
+    const { id, phase, offset, size } = upload;
+    const seat = seats.get(id);
+    if (seat) return seat.isPublishing || offset === size;
+    return (phase === 'publishing' || offset === size) && (await leases.isHeldElsewhere(upload));
   }
 
-  async function whileWanted<T>(id: string, action: () => Promise<T>): Promise<T> {
-    wanted.set(id, (wanted.get(id) ?? 0) + 1);
-    try {
-      return await action();
-    } finally {
-      const others = (wanted.get(id) ?? 0) - 1;
-      if (others > 0) wanted.set(id, others);
-      else wanted.delete(id);
-    }
-  }
-
-  function sit(upload: Declared, lease: Lease): { lease: Lease; seat: Seat } {
+  async function catchUp(upload: UploadRecord): Promise<void> {
     const { id } = upload;
-    const seat = createSeat(upload, parts.clock, forget);
-    seats.set(id, seat);
-    async function release(): Promise<void> {
-      if (seats.get(id) === seat) seats.delete(id);
-      await lease.release();
-      seat.leave();
-    }
-    return { lease: { ...lease, release }, seat };
+    const seat = seats.get(id);
+    if (seat) seat.caughtUpAt = parts.clock.steady();
+    await catching.catchUp(id);
+    if (!seat && (await leases.isHeldElsewhere(upload))) await leases.catchUpElsewhere(upload, CATCH_UP_ELSEWHERE_MS);
   }
 
-  function forget(id: string): void {
-    remembered.delete(id);
-  }
+  leases.answer((id) => catching.catchUp(id));
 
   return {
     open,
+    openIfFree,
+    begin,
     isHeld: (id) => seats.has(id),
-    isWanted: (id) => seats.has(id) || wanted.has(id),
+    isWanted: (id) => leases.isWanted(id),
     lastArrivalAt: (id) => seats.get(id)?.lastArrivalAt ?? 0,
     findLastArrival: (isMeant) => {
       let latest: Arrival | undefined;
@@ -159,23 +147,25 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
     },
     markConnection: () => catching.markConnection(),
     markComing: (id) => catching.markComing(id),
-    catchUp: (id) => {
-      const seat = seats.get(id);
-      if (seat) seat.caughtUpAt = parts.clock.steady();
-      return catching.catchUp(id);
-    },
+    catchUp,
     isKeptUp: (id) => {
       const { lastArrivalAt, caughtUpAt } = seats.get(id) ?? { lastArrivalAt: 0, caughtUpAt: 0 };
       const now = parts.clock.steady();
       return now - lastArrivalAt < THERE_MS && now - caughtUpAt < CATCH_UP_EVERY_MS;
     },
-    isPublishing: (id) => seats.get(id)?.isPublishing ?? false,
-    released: async (id) => seats.get(id)?.released,
-    // A row that was read before the last lease here tells nothing of what came after.
-    needsRecovery: ({ id, epoch }) => (remembered.get(id)?.epoch ?? -1) < epoch,
-    markCreated: ({ id, epoch }) => {
-      remembered.set(id, { epoch, isUnused: true });
+    isPublishing,
+    released: (id) => seats.get(id)?.released ?? leases.untilTold(id, LOOK_AGAIN_MS),
+    needsRecovery: (upload) => leases.needsRecovery(upload),
+    noteArrivals: async () => {
+      for (const { upload, lastArrivalAt, epoch } of seats.values()) {
+        if (lastArrivalAt > 0) await parts.catalog.noteArrival(upload.id, epoch, lastArrivalAt);
+      }
     },
-    forget,
   };
+}
+
+/** What a running request answers when another one waits for its lease. */
+function createAsked(): { signal: AbortSignal; onAsked: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, onAsked: () => controller.abort(new TidemarkError('upload_taken_over')) };
 }

@@ -2,7 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import type { NewFile, PublishOutcome } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
-import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile } from './fixtures.ts';
+import {
+  T0,
+  addPublished,
+  addUpload,
+  commitTo,
+  md5Of,
+  newContent,
+  newFile,
+  nextLease,
+  removalKeys,
+} from './fixtures.ts';
 
 export function describePublication(current: Current): void {
   describe('publication', () => {
@@ -26,14 +36,14 @@ export function describePublication(current: Current): void {
         snapshot: null,
       });
       expect(await catalog.listParts(uploadId)).toEqual([]);
-      expect(await catalog.listUnpublished(10)).toEqual([]);
+      expect(await catalog.listUnpublished(null, 10)).toEqual([]);
     });
 
     it('happens once, and not for a lease that was lost', async () => {
       const { catalog } = current();
       const uploadId = await addUpload(catalog);
       const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
-      await catalog.nextEpoch(uploadId);
+      await nextLease(catalog, uploadId);
       expect(await catalog.publish(publication)).toEqual({ kind: 'lost' });
       expect(await catalog.findContents({ md5: md5Of('c') })).toEqual([]);
 
@@ -92,19 +102,19 @@ export function describePublication(current: Current): void {
         catalog.publish({ uploadId, epoch: 1, content: { id: first.content.id, key }, file: newFile() });
       expect(await heal(other.content.key)).toEqual({ kind: 'conflict' });
       expect(await catalog.findFile(first.id, 'ann')).toEqual(first);
-      expect(await catalog.listRemovals(10)).toEqual([]);
+      expect(await catalog.listRemovals(0, 10)).toEqual([]);
 
       const moved = { ...first.content, key: 'healed' };
       expect(await heal('healed')).toMatchObject({ kind: 'published', file: { content: moved } });
       expect(await catalog.findContents({ md5: md5Of('c') })).toEqual([moved]);
       expect(await catalog.findFile(first.id, 'ann')).toEqual({ ...first, content: moved });
-      expect(await catalog.listRemovals(10)).toEqual([first.content.key]);
+      expect(await removalKeys(catalog, 10)).toEqual([first.content.key]);
       const again = await addUpload(catalog);
       const same = { id: first.content.id, key: 'healed' };
       expect(await catalog.publish({ uploadId: again, epoch: 1, content: same, file: newFile() })).toMatchObject({
         kind: 'published',
       });
-      expect(await catalog.listRemovals(10)).toEqual([first.content.key]);
+      expect(await removalKeys(catalog, 10)).toEqual([first.content.key]);
     });
 
     it('is a conflict when the content to join is gone, even if another one came since', async () => {
@@ -181,9 +191,9 @@ export function describePublication(current: Current): void {
       const { catalog } = current();
       const { id } = await addPublished(catalog, newContent('c'));
       const removed = await catalog.deleteFile(id, 'ann');
-      expect(await catalog.listRemovals(10)).toEqual([removed?.removedKey]);
+      expect(await removalKeys(catalog, 10)).toEqual([removed?.removedKey]);
       await addPublished(catalog, newContent('c'));
-      expect(await catalog.listRemovals(10)).toEqual([]);
+      expect(await catalog.listRemovals(0, 10)).toEqual([]);
     });
 
     it('survives the catalog being closed and opened again', async () => {
@@ -241,9 +251,9 @@ export function describePublication(current: Current): void {
         await catalog.deleteFile(id, 'ann');
         keys.push(content.key);
       }
-      expect(await catalog.listRemovals(2)).toEqual(keys.slice(0, 2));
+      expect(await removalKeys(catalog, 2)).toEqual(keys.slice(0, 2));
       await catalog.removalDone(keys[0] ?? '');
-      expect(await catalog.listRemovals(10)).toEqual(keys.slice(1));
+      expect(await removalKeys(catalog, 10)).toEqual(keys.slice(1));
     });
   });
 }

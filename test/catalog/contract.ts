@@ -2,16 +2,24 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { describeFiles } from './contract-files.ts';
+import { describeLeases } from './contract-leases.ts';
 import { describeListings } from './contract-listings.ts';
 import { describePublication } from './contract-publication.ts';
 import { describeUploads } from './contract-uploads.ts';
+
+export interface SharedCatalog {
+  catalog: Catalog;
+  clock: { nowMs: number };
+}
 
 /** A catalog of its own for one test. */
 export interface TestCatalog {
   catalog: Catalog;
   /** Closes the catalog and opens the same one again. */
   reopen(): Promise<Catalog>;
-  /** Closes it and removes what it left. */
+  /** One that several nodes share, by a clock that the test sets. */
+  openShared(): Promise<SharedCatalog>;
+  /** Closes them and removes what they left. */
   dispose(): Promise<void>;
 }
 
@@ -41,5 +49,6 @@ export function describeCatalogContract(name: string, open: () => Promise<TestCa
     describePublication(running);
     describeFiles(running);
     describeListings(running);
+    describeLeases(() => running().openShared());
   });
 }

@@ -30,6 +30,8 @@ export function newUpload(fields: Partial<NewUpload> = {}): NewUpload {
     metadata: 'filename YS50eHQ=',
     createdAt: T0,
     expiresAt: T0 + 1000,
+    holder: 'a node',
+    phase: null,
     ...fields,
   };
 }
@@ -39,6 +41,12 @@ export async function addUpload(catalog: Catalog, fields: Partial<NewUpload> = {
   const upload = newUpload(fields);
   await catalog.createUpload(upload);
   return upload.id;
+}
+
+/** The next lease on an upload, for a node of its own; its epoch. */
+export async function nextLease(catalog: Catalog, id: string, node = 'a node'): Promise<number | undefined> {
+  const seen = await catalog.findUpload(id);
+  return seen && catalog.takeLease(seen, node);
 }
 
 export function commitTo(id: string, offset: number, fields: Partial<OffsetCommit> = {}): OffsetCommit {
@@ -78,4 +86,9 @@ export async function addPublished(
   const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry });
   if (outcome.kind !== 'published') throw new Error(`not published: ${outcome.kind}`);
   return outcome.file;
+}
+
+/** The keys of the first removals. */
+export async function removalKeys(catalog: Catalog, limit: number): Promise<string[]> {
+  return (await catalog.listRemovals(0, limit)).map(({ key }) => key);
 }

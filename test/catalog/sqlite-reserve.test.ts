@@ -8,7 +8,7 @@ import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createReserve } from '../../server/catalog/sqlite/reserve.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import { startCatalogProcess } from './catalog-process.ts';
-import { addPublished, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
+import { addPublished, addUpload, commitTo, newContent, newFile, newUpload, nextLease } from './fixtures.ts';
 
 const MIB = 1024 * 1024;
 
@@ -71,7 +71,7 @@ describe('the reserve of an SQLite catalog', () => {
     await mkdir(`${file}-reserve`);
     const catalog = await open(file);
     const id = await addUpload(catalog);
-    expect(await catalog.nextEpoch(id)).toBe(2);
+    expect(await nextLease(catalog, id)).toBe(2);
   });
 });
 
@@ -95,11 +95,11 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     await expect(renaming()).rejects.toMatchObject({ code: 'full' });
     expect(await sizeOf(`${file}-reserve`)).toBe(whole);
 
-    expect(await catalog.nextEpoch(ended.id)).toBe(2);
+    expect(await nextLease(catalog, ended.id)).toBe(2);
     await disk.fill();
     // Clients that are refused by the store come again and again.
     for (let epoch = 2; epoch < 500; epoch++) {
-      expect(await catalog.nextEpoch(kept.id)).toBe(epoch);
+      expect(await nextLease(catalog, kept.id)).toBe(epoch);
       expect(await catalog.commitOffset(commitTo(kept.id, Math.floor(epoch / 10), { epoch }))).toBe(true);
       if (epoch % 10 === 0) await disk.fill();
     }
@@ -113,7 +113,7 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     expect(removed?.removedKey).toBe(old.content.key);
     await catalog.removalDone(old.content.key);
     await catalog.forgetStoreState(ended.id);
-    expect(await catalog.forgetEnded(2)).toBe(1);
+    expect(await catalog.forgetEnded(2, 10)).toBe(1);
     await catalog.durable();
     expect(await sizeOf(`${file}-reserve`)).toBeGreaterThan(0);
   });

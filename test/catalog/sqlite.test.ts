@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { describeCatalogContract } from './contract.ts';
 
@@ -8,6 +9,7 @@ describeCatalogContract('SQLite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
   const file = join(folder, 'catalog.sqlite');
   let catalog = await openSqliteCatalog({ file });
+  const others: Catalog[] = [];
   return {
     catalog,
     async reopen() {
@@ -15,8 +17,15 @@ describeCatalogContract('SQLite', async () => {
       catalog = await openSqliteCatalog({ file });
       return catalog;
     },
+    async openShared() {
+      const clock = { nowMs: 0 };
+      const now = (): number => clock.nowMs;
+      const shared = await openSqliteCatalog({ file: join(folder, `shared-${others.length}`), isShared: true, now });
+      others.push(shared);
+      return { catalog: shared, clock };
+    },
     async dispose() {
-      await catalog.close();
+      for (const each of [catalog, ...others]) await each.close();
       await rm(folder, { recursive: true });
     },
   };

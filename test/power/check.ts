@@ -56,7 +56,7 @@ async function withService(
   const config = parseConfig({ DATA_DIR: dataDir, LISTEN: '127.0.0.1', HTTP_PORT: '0', SHUTDOWN_TIMEOUT: '1s' });
   let service: Service;
   try {
-    service = await startService(config, createLog('silent'), { sweeps });
+    service = await startService(config, createLog('silent'), { jobs: sweeps });
   } catch (error) {
     problems.push(
       `the service does not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -229,7 +229,17 @@ describe('in a folder', () => {
 
   test('expired uploads that cannot be ended, however many, do not keep the service from its work', async () => {
     const { folder } = await prepare({}, async ({ catalog }) => {
-      const declared = { size: 10, md5: null, sha1: null, sha256: null, filename: null, filetype: null, metadata: '' };
+      const declared = {
+        size: 10,
+        md5: null,
+        sha1: null,
+        sha256: null,
+        filename: null,
+        filetype: null,
+        metadata: '',
+        holder: 'a node',
+        phase: null,
+      };
       for (let count = 0; count < 150; count++) {
         await catalog.createUpload({ ...declared, id: randomUUID(), owner: 'anyone', createdAt: 1, expiresAt: 2 });
       }
@@ -238,7 +248,7 @@ describe('in a folder', () => {
     database.exec("CREATE TRIGGER obstacle BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'in the way'); END");
     database.close();
     const service = await start(folder);
-    await until('the sweep has tried', () => service.output().includes('sweep: expiry failed'));
+    await until('the sweep has tried', () => service.output().includes('job: expiry failed'));
     expect(await send('GET', `${service.url}/healthz`)).toMatchObject({ status: 200 });
   });
 

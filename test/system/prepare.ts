@@ -75,7 +75,15 @@ export async function leaveAt(
     filetype: null,
     metadata: '',
   };
-  await catalog.createUpload({ ...declared, id, owner: 'anyone', createdAt: now, expiresAt: now + livesMs });
+  await catalog.createUpload({
+    ...declared,
+    id,
+    owner: 'anyone',
+    createdAt: now,
+    expiresAt: now + livesMs,
+    holder: 'a node',
+    phase: 'receiving',
+  });
   const upload = (await catalog.findUpload(id)) as UploadRecord;
   await store.createUpload(upload);
   await store.writeUpload(Readable.from([committed]), upload, {

@@ -35,6 +35,12 @@ describeOverStores((store) => {
     return uploads.open(await uploads.current(id, 'anyone'), { signal: NEVER });
   }
 
+  /** Another node takes the lease, for which this one is dead. */
+  async function takeAway(): Promise<void> {
+    await parts.catalog.leaveNode(parts.leases.node);
+    expect(await parts.catalog.takeLease(await uploads.current(id, 'anyone'), 'another')).toBeDefined();
+  }
+
   function write(source: PassThrough): ReturnType<Writer['append']> {
     return writer.append(source, { maxBytes: bytes.length });
   }
@@ -43,7 +49,7 @@ describeOverStores((store) => {
     const source = new PassThrough();
     const writing = write(source);
     source.write(bytes.subarray(0, 100_000));
-    await parts.catalog.nextEpoch(id);
+    await takeAway();
     source.destroy(new Error('line cut'));
     await expect(writing).rejects.toEqual(TAKEN_OVER);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving' });
@@ -53,7 +59,7 @@ describeOverStores((store) => {
     const source = new PassThrough();
     const writing = write(source);
     source.write(bytes.subarray(0, 100_000));
-    await parts.catalog.nextEpoch(id);
+    await takeAway();
     source.end(bytes.subarray(100_000));
     await expect(writing).rejects.toEqual(TAKEN_OVER);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 0, state: 'receiving', fileId: null });
@@ -65,7 +71,7 @@ describeOverStores((store) => {
     const writing = write(half);
     half.end(bytes.subarray(0, 100_000));
     expect(await writing).toMatchObject({ offset: 100_000, file: null });
-    await parts.catalog.nextEpoch(id);
+    await takeAway();
     await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
     await expect(writer.finish()).rejects.toBeInstanceOf(TidemarkError);
     expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
@@ -74,7 +80,7 @@ describeOverStores((store) => {
   });
 
   test('cannot end it for bytes that are gone: who took it may have published them', async () => {
-    await parts.catalog.nextEpoch(id);
+    await takeAway();
     await expect(endWithoutBytes(parts, id, writer.epoch, new Error('gone'))).rejects.toEqual(TAKEN_OVER);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ state: 'receiving' });
   });
@@ -83,7 +89,7 @@ describeOverStores((store) => {
     const source = new PassThrough();
     const writing = write(source);
     source.write(bytes.subarray(0, 100_000));
-    await parts.catalog.nextEpoch(id);
+    await takeAway();
     source.destroy(new Error('line cut'));
     await expect(writing).rejects.toEqual(TAKEN_OVER);
     await writer.release();

@@ -25,7 +25,7 @@ beforeAll(async () => {
     AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2',
   });
   // Nothing in the background: what is computed later is never there.
-  service = await startService(config, createLog('silent'), { sweeps: false });
+  service = await startService(config, createLog('silent'), { jobs: false });
 });
 afterAll(async () => {
   await service.stop();

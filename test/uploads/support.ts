@@ -3,15 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { type Clock, createClock } from '../../server/clock.ts';
+import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
-import { createProcessLocker } from '../../server/locks/process-locker.ts';
+import { createLeases } from '../../server/leases/create-leases.ts';
+import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import { createFileEvents } from '../../server/uploads/events.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
+import { createRecovery, type Recovery } from '../../server/uploads/recovery.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
 import { createWriters, type Writers } from '../../server/uploads/writers.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
@@ -30,6 +33,7 @@ export interface House {
   folder: string;
   parts: Parts;
   writers: Writers;
+  recovery: Recovery;
   uploads: Uploads;
   /** Begins an upload of these bytes; its id. */
   begin(bytes: Buffer): Promise<string>;
@@ -42,6 +46,8 @@ interface HouseOptions {
   clock?: Clock;
   /** In place of the one that `env` names. */
   store?: Store;
+  /** That other nodes have, too; to be closed by who opened it. */
+  shared?: { catalog: Catalog; wake: Wake };
 }
 
 /** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
@@ -52,7 +58,7 @@ export async function openHouse(
 ): Promise<House> {
   const clock = options.clock ?? createClock({ source: surroundings, believeAfterMs: Infinity });
   const folder = await makeTempFolder();
-  const catalog = await openSqliteCatalog({ file: `${folder}/catalog.db` });
+  const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db` }));
   const config = parseConfig({ ...env, DATA_DIR: folder });
   const store =
     options.store ??
@@ -64,10 +70,14 @@ export async function openHouse(
     }));
   const digests = createDigestPool(['md5']);
   const stopping = new AbortController();
+  const node = surroundings.newId();
+  await catalog.joinNode(node);
+  const log = pino({ level: 'silent' });
+  const wake = options.shared?.wake ?? createProcessWake();
   const parts: Parts = {
     catalog,
     store,
-    locker: createProcessLocker({ nextEpoch: (uploadId) => catalog.nextEpoch(uploadId), surroundings }),
+    leases: createLeases({ catalog, node, wake, surroundings, log }),
     clock,
     surroundings,
     digests,
@@ -81,25 +91,27 @@ export async function openHouse(
       addressLifeMs: null,
       ...limits,
     },
-    log: pino({ level: 'silent' }),
+    log,
     contentMutex: createKeyedMutex(),
-    unremoved: new Map(),
     events: createFileEvents(['md5'], NOTHING_LATER, surroundings),
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };
   const writers = createWriters(parts, createFileActions(parts).remove);
-  const uploads = createUploads(parts, writers);
+  const recovery = createRecovery(parts, writers);
+  const uploads = createUploads(parts, writers, recovery);
   onTestFinished(async () => {
     stopping.abort();
-    await store.close();
+    await parts.leases.close();
+    if (!options.store) await store.close();
     await digests.close();
-    await catalog.close();
+    if (!options.shared) await catalog.close();
   });
   return {
     folder,
     parts,
     writers,
+    recovery,
     uploads,
     begin: async (bytes) => {
       const id = randomUUID();

@@ -5,7 +5,7 @@ import { createFaults } from '../../stores/memory/faults.ts';
 import { createMemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
 import { CatalogError } from '../../server/catalog/catalog.ts';
-import { createSweeper } from '../../server/uploads/sweep.ts';
+import { createJobs, runJobs } from '../../server/jobs/jobs.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { type House, openHouse } from './support.ts';
@@ -42,19 +42,20 @@ test('the same seed gives the same files, and another seed gives others', async 
   expect(files[2]?.[0]).not.toBe(files[0]?.[0]);
 });
 
-test('an upload expires, by a sweep, once its life has passed on the clock that was handed in', async () => {
+test('an upload expires, by a job, once its life has passed on the clock that was handed in', async () => {
   const { house, surroundings } = await openVirtual(1);
   const id = await house.begin(bytes);
-  const sweeping = createSweeper(house.parts, house.writers, house.uploads).run();
+  const jobs = createJobs({ ...house.parts, writers: house.writers, recovery: house.recovery });
+  const working = runJobs(jobs, house.parts);
   const state = async () => (await house.parts.catalog.findUpload(id))?.state;
-  await expect.poll(() => surroundings.pending()).toBe(1);
+  await expect.poll(() => surroundings.pending()).toBe(jobs.length);
   await surroundings.advance(HOUR_MS / 2);
-  await expect.poll(() => surroundings.pending()).toBe(1);
+  await expect.poll(() => surroundings.pending()).toBe(jobs.length);
   expect(await state()).toBe('receiving');
   await surroundings.advance(HOUR_MS);
   await expect.poll(state).toBe('expired');
   house.stop();
-  await sweeping;
+  await working;
 });
 
 test('who asks for an offset waits by the timers that were handed in', async () => {

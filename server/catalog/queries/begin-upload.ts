@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
-import { RECEIVING } from './uploads.ts';
+import { RECEIVING } from './states.ts';
 
 /** Prepares `createUpload`. */
 export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUpload'> {
@@ -23,6 +23,8 @@ export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUplo
       metadata: upload.metadata,
       offset: sql.lit(0),
       epoch: sql.lit(1),
+      holder: upload.holder,
+      phase: upload.phase,
       created_at: upload.createdAt,
       last_byte_at: upload.createdAt,
       expires_at: upload.expiresAt,

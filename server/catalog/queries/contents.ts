@@ -7,7 +7,14 @@ import { prepare } from './prepare.ts';
 
 export type ContentQueries = Pick<
   Catalog,
-  'findContents' | 'ownsContent' | 'addDigests' | 'listWithoutSha1' | 'filterKeys' | 'listRemovals' | 'removalDone'
+  | 'findContents'
+  | 'ownsContent'
+  | 'addDigests'
+  | 'listWithoutSha1'
+  | 'filterKeys'
+  | 'listRemovals'
+  | 'isRemovalDue'
+  | 'removalDone'
 >;
 
 /** A ContentRecord's columns. */
@@ -24,10 +31,10 @@ export const CONTENT_RECORD = [
 
 /** Prepares the noting of a key whose bytes are to be removed. */
 export function prepareInsertRemoval(db: Kysely<Tables>) {
-  return prepare((by: { key: string }) =>
+  return prepare((by: { key: string; md5: string }) =>
     db
       .insertInto('removals')
-      .values({ key: by.key })
+      .values({ key: by.key, md5: by.md5 })
       .onConflict((conflict) => conflict.column('key').doNothing()),
   );
 }
@@ -82,8 +89,12 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
       .limit(by.limit),
   );
 
-  const selectRemovals = prepare((by: { limit: number }) =>
-    db.selectFrom('removals').select('key').orderBy('id').limit(by.limit),
+  const selectRemovals = prepare((by: { after: number; limit: number }) =>
+    db.selectFrom('removals').select(['id', 'key', 'md5']).where('id', '>', by.after).orderBy('id').limit(by.limit),
+  );
+
+  const selectRemoval = prepare((by: { key: string }) =>
+    db.selectFrom('removals').select('id').where('key', '=', by.key),
   );
 
   const deleteRemoval = prepareDeleteRemoval(db);
@@ -112,8 +123,12 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
       return new Set(rows.map((row) => row.key));
     },
 
-    async listRemovals(limit) {
-      return (await selectRemovals.rows(db, { limit })).map((row) => row.key);
+    listRemovals(after, limit) {
+      return selectRemovals.rows(db, { after, limit });
+    },
+
+    async isRemovalDue(key) {
+      return (await selectRemoval.first(db, { key })) !== undefined;
     },
 
     async removalDone(key) {

@@ -65,7 +65,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .where((eb) =>
         eb.not(eb.exists(eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'))),
       )
-      .returning('key'),
+      .returning(['key', 'md5']),
   );
 
   const insertRemoval = prepareInsertRemoval(db);

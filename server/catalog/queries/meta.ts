@@ -4,7 +4,7 @@ import { CatalogError } from '../catalog.ts';
 import type { Catalog, MetaKey } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
-import { RECEIVING } from './uploads.ts';
+import { RECEIVING } from './states.ts';
 
 export type MetaQueries = Pick<Catalog, 'id' | 'getMeta' | 'setMeta' | 'extent'>;
 

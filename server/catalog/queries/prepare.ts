@@ -15,6 +15,11 @@ export interface Prepared<Values, Row> {
   changes(executor: Executor, values: Values): Promise<number>;
 }
 
+/** A query that nothing durable hangs on: `durable()` does not wait for what it has written. */
+export interface RelaxedQuery extends CompiledQuery {
+  readonly relaxed?: true;
+}
+
 /** Stands for a value in a query that is being compiled. */
 class Placeholder {
   readonly name: string;
@@ -30,8 +35,13 @@ class Placeholder {
  *
  * A placeholder is a value like any other to Kysely, but can't be looked into:
  * `build` must pass it on as it is, where a parameter may stand.
+ *
+ * @param options - `relaxed`: see RelaxedQuery.
  */
-export function prepare<Values extends object, Row>(build: (values: Values) => Compilable<Row>): Prepared<Values, Row> {
+export function prepare<Values extends object, Row>(
+  build: (values: Values) => Compilable<Row>,
+  { relaxed = false }: { relaxed?: boolean } = {},
+): Prepared<Values, Row> {
   // The cast is the point: the placeholders pass for the values they stand for.
   const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
   const template = build(placeholders).compile();
@@ -40,7 +50,7 @@ export function prepare<Values extends object, Row>(build: (values: Values) => C
     const parameters = template.parameters.map((parameter) =>
       parameter instanceof Placeholder ? values[parameter.name as keyof Values] : parameter,
     );
-    return { ...template, parameters };
+    return { ...template, parameters, ...(relaxed ? { relaxed } : {}) };
   }
 
   return {

@@ -8,7 +8,8 @@ import { prepareDeleteRemoval, prepareInsertRemoval, prepareSelectContent } from
 import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
-import { RECEIVING, prepareDeleteParts } from './uploads.ts';
+import { RECEIVING } from './states.ts';
+import { prepareDeleteParts } from './uploads.ts';
 
 /** Prepares `publish`. */
 export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
@@ -67,6 +68,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
         size: by.size,
         file_id: by.fileId,
         snapshot: null,
+        phase: null,
       })
       .where('id', '=', by.id),
   );
@@ -78,7 +80,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
     const found = await selectContent.first(trx, { id });
     if (!found || key === undefined || key === found.key) return found;
     if ((await moveContent.changes(trx, { id, key })) === 0) return undefined;
-    await insertRemoval.changes(trx, { key: found.key });
+    await insertRemoval.changes(trx, { key: found.key, md5: found.md5 });
     await deleteRemoval.changes(trx, { key });
     return { ...found, key };
   }

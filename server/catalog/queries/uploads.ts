@@ -2,14 +2,15 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
-import type { Catalog, OffsetCommit, PartRecord, ReceivingQuery, UploadState } from '../catalog.ts';
+import type { Catalog, OffsetCommit, PartRecord, Phase, ReceivingQuery, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import { type NodeDialect, selectAliveHolder } from './leases.ts';
 import { prepare } from './prepare.ts';
+import { RECEIVING } from './states.ts';
 
 export type UploadQueries = Pick<
   Catalog,
   | 'findUpload'
-  | 'nextEpoch'
   | 'commitOffset'
   | 'declareLength'
   | 'withdrawLength'
@@ -18,6 +19,7 @@ export type UploadQueries = Pick<
   | 'findReceiving'
   | 'listExpired'
   | 'listUnpublished'
+  | 'listAbandoned'
   | 'listUndiscarded'
   | 'forgetStoreState'
   | 'filterReceiving'
@@ -39,6 +41,8 @@ const RECORD = [
   'offset',
   'snapshot',
   'epoch',
+  'holder',
+  'phase',
   'boot_id as bootId',
   'store_state as storeState',
   'reason',
@@ -48,9 +52,6 @@ const RECORD = [
   'expires_at as expiresAt',
 ] as const;
 
-/** Written into the queries, not bound: the indexes of receiving uploads are partial ones. */
-export const RECEIVING = sql.lit<UploadState>('receiving');
-
 /** As many ids as `filterReceiving` looks up with one query. */
 const IDS_PER_QUERY = 100;
 
@@ -59,17 +60,13 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
   return prepare((by: { id: string }) => db.deleteFrom('parts').where('upload_id', '=', by.id));
 }
 
-/** Prepares the queries on uploads. */
-export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
-  const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
+/** Before every time that is kept. */
+const FIRST = Number.MIN_SAFE_INTEGER;
 
-  const raiseEpoch = prepare((by: { id: string }) =>
-    db
-      .updateTable('uploads')
-      .set((eb) => ({ epoch: eb('epoch', '+', sql.lit(1)) }))
-      .where('id', '=', by.id)
-      .returning('epoch'),
-  );
+/** Prepares the queries on uploads. */
+export function createUploadQueries(db: Kysely<Tables>, dialect: NodeDialect): UploadQueries {
+  const selectHolderAlive = selectAliveHolder(db, dialect);
+  const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(RECORD).where('id', '=', by.id));
 
   const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'> & { storeState: string | null }) =>
     db
@@ -139,6 +136,7 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
           reason: by.reason,
           ended_at: by.at,
           snapshot: null,
+          phase: null,
           // What the store did without a commit it has not noted: something may be there.
           store_state: eb.fn.coalesce('store_state', sql.lit(NOTHING_NOTED)),
         }))
@@ -178,8 +176,27 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
     receiving.where('expires_at', '<=', by.now).orderBy('expires_at').orderBy('id').limit(by.limit),
   );
 
-  const selectUnpublished = prepare((by: { limit: number }) =>
-    receiving.whereRef('offset', '=', 'size').orderBy('created_at').orderBy('id').limit(by.limit),
+  const selectUnpublished = prepare((by: { createdAt: number; id: string; limit: number }) =>
+    receiving
+      .whereRef('offset', '=', 'size')
+      .where((eb) => eb(eb.refTuple('created_at', 'id'), '>', eb.tuple(by.createdAt, by.id)))
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
+  const selectAbandoned = prepare((by: { expiresAt: number; id: string; limit: number }) =>
+    receiving
+      .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
+      .where((eb) =>
+        eb.or([
+          eb('phase', '=', sql.lit<Phase>('unrecovered')),
+          eb.and([eb('phase', 'is not', null), eb.not(eb.exists(selectHolderAlive))]),
+        ]),
+      )
+      .orderBy('expires_at')
+      .orderBy('id')
+      .limit(by.limit),
   );
 
   const selectUndiscarded = prepare((by: { after: string; limit: number }) =>
@@ -198,17 +215,22 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   );
 
   // A row that tells what is left in the store stays until it is gone.
-  const deleteEnded = prepare((by: { before: number }) =>
-    db.deleteFrom('uploads').where('ended_at', '<', by.before).where('store_state', 'is', null),
+  const deleteEnded = prepare((by: { before: number; limit: number }) =>
+    db
+      .deleteFrom('uploads')
+      .where('id', 'in', (eb) =>
+        eb
+          .selectFrom('uploads')
+          .select('id')
+          .where('ended_at', '<', by.before)
+          .where('store_state', 'is', null)
+          .limit(by.limit),
+      ),
   );
 
   return {
     findUpload(id) {
       return selectById.first(db, { id });
-    },
-
-    async nextEpoch(id) {
-      return (await raiseEpoch.first(db, { id }))?.epoch;
     },
 
     async commitOffset({ part, storeState = null, ...rest }) {
@@ -250,8 +272,12 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       return selectExpired.rows(db, { now, limit });
     },
 
-    listUnpublished(limit) {
-      return selectUnpublished.rows(db, { limit });
+    listUnpublished(after, limit) {
+      return selectUnpublished.rows(db, { createdAt: after?.createdAt ?? FIRST, id: after?.id ?? '', limit });
+    },
+
+    listAbandoned(after, limit) {
+      return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
     },
 
     listUndiscarded(after, limit) {
@@ -279,8 +305,8 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       });
     },
 
-    forgetEnded(before) {
-      return deleteEnded.changes(db, { before });
+    forgetEnded(before, limit) {
+      return deleteEnded.changes(db, { before, limit });
     },
   };
 }

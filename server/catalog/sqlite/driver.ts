@@ -8,6 +8,7 @@ import type { Statement } from 'better-sqlite3';
 import { CompiledQuery, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { CatalogError } from '../catalog.ts';
+import type { RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
 
@@ -28,8 +29,8 @@ export function createSqliteDialect(database: Database, watch: Watch): Dialect {
 export interface Watch {
   /** Before each statement. @throws CatalogError when nothing may be read or written any more. */
   check(): void;
-  /** After each statement that may have written to the log. */
-  onWrite(): void;
+  /** After each statement that may have written to the log. @param isRelaxed - nothing durable hangs on it. */
+  onWrite(isRelaxed: boolean): void;
 }
 
 class SqliteDriver implements Driver {
@@ -88,7 +89,8 @@ class SqliteConnection implements DatabaseConnection {
     return this.#database.inTransaction;
   }
 
-  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+  async executeQuery<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
+    const { sql, parameters } = query;
     if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     this.#watch.check();
     try {
@@ -99,7 +101,7 @@ class SqliteConnection implements DatabaseConnection {
         return { rows: [], numAffectedRows: BigInt(changes) };
       } finally {
         // COMMIT counts as read-only to SQLite, and is what writes.
-        if (!statement.reader || !statement.readonly) this.#watch.onWrite();
+        if (!statement.reader || !statement.readonly) this.#watch.onWrite(query.relaxed === true);
       }
     } catch (error) {
       throw toCatalogError(error, this.#database.name);

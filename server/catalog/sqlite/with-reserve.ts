@@ -33,7 +33,9 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
 
   return {
     ...catalog,
-    nextEpoch: (...args) => makingRoom(() => catalog.nextEpoch(...args)),
+    takeLease: (...args) => makingRoom(() => catalog.takeLease(...args)),
+    releaseLease: (...args) => makingRoom(() => catalog.releaseLease(...args)),
+    releaseStale: (...args) => makingRoom(() => catalog.releaseStale(...args)),
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),
     withdrawLength: (...args) => makingRoom(() => catalog.withdrawLength(...args)),

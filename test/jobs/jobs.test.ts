@@ -7,11 +7,12 @@ import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
-import { createSweeper } from '../../server/uploads/sweep.ts';
+import type { Job } from '../../server/jobs/job.ts';
+import { createJobs as createAllJobs, runJobs } from '../../server/jobs/jobs.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { UNKNOWN_MS } from '../../stores/store.ts';
 import { describeOverStores } from '../harness/stores.ts';
-import { type House, openHouse } from './support.ts';
+import { type House, openHouse } from '../uploads/support.ts';
 
 const bytes = makeBytes(1000, 56);
 const TTL_MS = 400;
@@ -50,26 +51,16 @@ async function passExpiry(house: House, id: string): Promise<void> {
 }
 
 function sweep(house: House): Promise<void> {
-  return createSweeper(house.parts, house.writers, house.uploads).run();
+  return runJobs(createJobs(house), house.parts);
 }
 
-/** One round of it: it looks at everything, once, before it waits. */
+/** One round of each. */
 async function sweepOnce(house: House): Promise<void> {
-  const over = new AbortController();
-  const { catalog } = house.parts;
-  const parts = {
-    ...house.parts,
-    stopping: over.signal,
-    catalog: {
-      ...catalog,
-      // The last of what a round does.
-      listUndiscarded: async (...args: Parameters<typeof catalog.listUndiscarded>) => {
-        over.abort();
-        return catalog.listUndiscarded(...args);
-      },
-    },
-  };
-  await createSweeper(parts, house.writers, house.uploads).run();
+  for (const job of createJobs(house)) await job.round();
+}
+
+function createJobs({ parts, writers, recovery }: House): Job[] {
+  return createAllJobs({ ...parts, writers, recovery });
 }
 
 describeOverStores((store) => {
@@ -98,7 +89,7 @@ describeOverStores((store) => {
     expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
     const sweeping = sweep(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
-    // In line behind the sweep.
+    // In line behind the expiry.
     const next = await house.writers.open(await rowOf(house, id), { signal: new AbortController().signal });
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
     await next.release();
@@ -172,11 +163,11 @@ test('bytes of a deleted content that could not be removed go with a later sweep
   const house = await openHouse({});
   const { key, putBack } = await deleteInVain(house);
   await sweepOnce(house);
-  expect(await house.parts.catalog.listRemovals(10)).toEqual([key]);
+  expect(await house.parts.catalog.listRemovals(0, 10)).toMatchObject([{ key }]);
   await putBack();
   await sweepOnce(house);
   expect(await house.parts.store.contentSize(key)).toBeUndefined();
-  expect(await house.parts.catalog.listRemovals(10)).toEqual([]);
+  expect(await house.parts.catalog.listRemovals(0, 10)).toEqual([]);
 });
 
 test('but not where they are those of a content again', async () => {

@@ -4,11 +4,12 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { FileRecord } from '../../server/catalog/catalog.ts';
-import { createLaterDigests, NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { createLaterDigests } from '../../server/jobs/digests.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { type House, openHouse } from './support.ts';
+import { type House, openHouse } from '../uploads/support.ts';
 
 /** A file of these bytes; its SHA-1 is not computed yet. */
 async function publish({ uploads, begin }: House, bytes: Buffer): Promise<FileRecord> {
@@ -38,8 +39,8 @@ test('one that could not be read is looked at again, though others come all the 
   const later = createLaterDigests(house.parts, { lookAgainMs: 300 });
   const running = later.run();
   later.note(file);
-  await vi.waitFor(() => expect(later.isPending(file)).toBe(false));
-  await vi.waitFor(async () => expect(await knownOf(house, other)).toBe(sha1(other)));
+  await expect.poll(() => later.isPending(file)).toBe(false);
+  await expect.poll(() => knownOf(house, other)).toBe(sha1(other));
   await rename(`${path}.away`, path);
   const until = Date.now() + 5_000;
   while ((await knownOf(house, away)) === null && Date.now() < until) {
@@ -69,7 +70,7 @@ test('of more than are remembered none is told before all are there', async () =
   expect(files.map(later.isPending)).toEqual([true, true, true]);
   expect(later.isPending(old)).toBe(false);
   const running = later.run();
-  await vi.waitFor(() => expect(files.map(later.isPending)).toEqual([false, false, false]));
+  await expect.poll(() => files.map(later.isPending)).toEqual([false, false, false]);
   expect(await knownOf(house, unknown)).toBe(sha1(unknown));
   house.stop();
   await running;
@@ -92,7 +93,7 @@ test('who asks does not wait for the rest after an older content', async () => {
   });
   const later = createLaterDigests({ ...house.parts, store: slowStore });
   const running = later.run();
-  await vi.waitFor(() => expect(isReading).toBe(true));
+  await expect.poll(() => isReading).toBe(true);
   later.note(await publish(house, mine));
   await later.caughtUp('anyone');
   expect(await knownOf(house, mine)).toBe(sha1(mine));

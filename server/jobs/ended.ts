@@ -1,0 +1,51 @@
+/** Uploads that have ended: what the store still keeps of them goes, and after a while their rows. */
+import type { UploadRecord } from '../catalog/catalog.ts';
+import { REMEMBER_ENDED_MS } from '../uploads/contract.ts';
+import { discard } from '../uploads/discard.ts';
+import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+
+const EVERY_MS = 60_000;
+const CLAIMED_FOR_MS = 600_000;
+
+export function endedJob(parts: JobParts): Job {
+  const { catalog, clock } = parts;
+
+  async function round(): Promise<void> {
+    await discardLeft(parts);
+    const before = clock.earliest() - REMEMBER_ENDED_MS;
+    while (!parts.stopping.aborted && (await catalog.forgetEnded(before, BATCH)) === BATCH);
+    await catalog.forgetNodes();
+  }
+
+  return { name: 'looking over ended uploads', everyMs: EVERY_MS, round };
+}
+
+/** Uploads that ended while the store could not be reached, or just before a crash. */
+async function discardLeft(parts: JobParts): Promise<void> {
+  const { catalog, writers, leases } = parts;
+  for (let after = ''; ;) {
+    const batch = await catalog.listUndiscarded(after, BATCH);
+    for (const upload of batch) {
+      if (parts.stopping.aborted) return;
+      const { id } = upload;
+      after = id;
+      // The request that ended it is still cleaning up.
+      if (writers.isHeld(id)) continue;
+      const claim = `what is left of ${id}`;
+      if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) continue;
+      await attempt(parts, 'removal of what an upload left', id, () => discardEnded(parts, upload));
+      await catalog.unclaim(claim, leases.node);
+    }
+    if (batch.length < BATCH) return;
+  }
+}
+
+/** Removes what the store keeps of an upload that has ended. */
+export async function discardEnded(parts: JobParts, upload: UploadRecord): Promise<void> {
+  const { catalog, store } = parts;
+  // One that became a file may have been folded into another's content; one whose file was deleted may be a
+  // content that others have.
+  const key = store.keyFor(upload, { md5: upload.md5 ?? '', variant: 0 });
+  const isContent = (await catalog.filterKeys([key])).has(key);
+  await discard(parts, upload, isContent ? 'keep' : 'remove');
+}

@@ -1,0 +1,53 @@
+/**
+ * Jobs: work in the background, one file each. Any number of nodes may run them: what one of them works on is claimed,
+ * an upload by its lease, anything else by a claim in the catalog. Rows come in bounded batches.
+ */
+import type { Logger } from 'pino';
+import type { Surroundings } from '../../stores/surroundings.ts';
+import { attempt, type Job, type JobParts } from './job.ts';
+import { endedJob } from './ended.ts';
+import { expiryJob } from './expiry.ts';
+import { removalsJob } from './removals.ts';
+import { strayContentsJob, strayUploadsJob } from './strays.ts';
+import { abandonedJob, unpublishedJob } from './unpublished.ts';
+
+/** Nodes that start together do not work in step. */
+const JITTER = 0.1;
+
+/** All jobs, in the order in which their first rounds run. */
+export function createJobs(parts: JobParts): Job[] {
+  return [
+    unpublishedJob(parts),
+    abandonedJob(parts),
+    strayUploadsJob(parts),
+    strayContentsJob(parts),
+    keepTimeJob(parts),
+    expiryJob(parts),
+    removalsJob(parts),
+    endedJob(parts),
+  ];
+}
+
+/** The clock outlives the process. See server/clock.ts. */
+function keepTimeJob({ catalog, clock }: JobParts): Job {
+  return { name: 'keeping the time', everyMs: 60_000, round: () => catalog.setMeta('clock', clock.keep()) };
+}
+
+/** Runs the first rounds one after the other, and each job by its own time from then on, until the service stops. */
+export async function runJobs(
+  jobs: readonly Job[],
+  parts: { log: Logger; surroundings: Surroundings; stopping: AbortSignal },
+): Promise<void> {
+  for (const job of jobs) await attempt(parts, job.name, undefined, () => job.round());
+  await Promise.all(jobs.map((job) => repeat(job, parts)));
+}
+
+async function repeat(job: Job, parts: Parameters<typeof runJobs>[1]): Promise<void> {
+  const { surroundings, stopping } = parts;
+  for (;;) {
+    const restMs = job.everyMs * (1 + JITTER * (surroundings.random() - 0.5));
+    await surroundings.wait(restMs, { signal: stopping, ref: false }).catch(() => undefined);
+    if (stopping.aborted) return;
+    await attempt(parts, job.name, undefined, () => job.round());
+  }
+}

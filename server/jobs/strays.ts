@@ -1,0 +1,99 @@
+/** Strays: bytes in the store that belong to no row of the catalog. */
+import { discard } from '../uploads/discard.ts';
+import { discardEnded } from './ended.ts';
+import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+
+/** What a crash left of an upload that went on is a stray once that has ended. */
+const EVERY_MS = 24 * 3_600_000;
+const CLAIMED_FOR_MS = 3_600_000;
+
+/** Removes bytes that belong to no unfinished upload; recovers those of unfinished uploads. */
+export function strayUploadsJob(parts: JobParts): Job {
+  const { catalog, store, writers, recovery, log } = parts;
+
+  async function round(): Promise<void> {
+    if (!store.capabilities.listUnfinished) return;
+    for await (const ids of inBatches(store.listUnfinished())) {
+      if (parts.stopping.aborted) return;
+      await lookAt(ids);
+    }
+  }
+
+  async function lookAt(ids: string[]): Promise<void> {
+    const receiving = await catalog.filterReceiving(ids);
+    for (const id of ids) {
+      if (writers.isHeld(id)) continue;
+      if (receiving.has(id)) await attempt(parts, 'recovery', id, () => recover(id));
+      else {
+        log.info({ uploadId: id }, 'bytes of no upload under way are looked after');
+        await attempt(parts, 'removal of stray bytes', id, () => removeStray(id));
+      }
+    }
+  }
+
+  async function recover(id: string): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload?.state === 'receiving' && writers.needsRecovery(upload)) await recovery.recover(upload);
+  }
+
+  async function removeStray(id: string): Promise<void> {
+    const upload = await catalog.findUpload(id);
+    if (upload) await discardEnded(parts, upload);
+    else await discard(parts, { id, storeState: null }, 'unknown');
+  }
+
+  return {
+    name: 'looking over unfinished uploads',
+    everyMs: EVERY_MS,
+    round: () => claimed(parts, 'unfinished', round),
+  };
+}
+
+/**
+ * Tells once after a start of final bytes that no content has. They are left alone: where the catalog is an older copy,
+ * or another one, they are somebody's files.
+ */
+export function strayContentsJob(parts: JobParts): Job {
+  const { catalog, store, log } = parts;
+  let isDone = false;
+
+  async function round(): Promise<void> {
+    if (!store.capabilities.listContents || isDone) return;
+    let strays = 0;
+    let example: string | undefined;
+    for await (const keys of inBatches(store.listContents())) {
+      if (parts.stopping.aborted) return;
+      const known = await catalog.filterKeys(keys);
+      const unknown = keys.filter((key) => !known.has(key));
+      strays += unknown.length;
+      example ??= unknown[0];
+    }
+    isDone = true;
+    if (strays > 0)
+      log.warn({ strays, example }, 'the store has files that the catalog does not know: see docs/operations.md');
+  }
+
+  return { name: 'looking over contents', everyMs: EVERY_MS, round: () => claimed(parts, 'contents', round) };
+}
+
+/** One node at a time goes through the store. */
+async function claimed({ catalog, leases }: JobParts, what: string, action: () => Promise<void>): Promise<void> {
+  const claim = `looking over ${what}`;
+  if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return;
+  try {
+    await action();
+  } finally {
+    await catalog.unclaim(claim, leases.node);
+  }
+}
+
+async function* inBatches(items: AsyncIterable<string>): AsyncIterable<string[]> {
+  let batch: string[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

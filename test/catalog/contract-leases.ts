@@ -1,0 +1,118 @@
+/** Leases, nodes and claims in the catalog's contract. */
+import { describe, expect, it } from 'vitest';
+import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
+import type { SharedCatalog } from './contract.ts';
+import { addUpload, commitTo, nextLease, T0 } from './fixtures.ts';
+
+/** @param openShared - a catalog that several nodes share, by a clock that the test sets. */
+export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
+  describe('leases', () => {
+    it('go to one node at a time, each with a greater epoch', async () => {
+      const { catalog } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      const id = await addUpload(catalog, { holder: 'a' });
+      const seen = await catalog.findUpload(id);
+      expect(seen).toMatchObject({ epoch: 1, holder: 'a', phase: null });
+      if (!seen) throw new Error('no upload');
+      expect(await catalog.takeLease(seen, 'a')).toBe(2);
+      // Read before it was taken, and after.
+      expect(await catalog.takeLease(seen, 'b')).toBeUndefined();
+      expect(await nextLease(catalog, id, 'b')).toBeUndefined();
+      expect(await catalog.findUpload(id)).toMatchObject({ epoch: 2, holder: 'a', phase: 'receiving' });
+      // The node's own, whose answer was lost.
+      expect(await nextLease(catalog, id, 'a')).toBe(3);
+      expect(await catalog.takeLease({ id: 'another', epoch: 1 }, 'a')).toBeUndefined();
+    });
+
+    it('are free once they are given back, and say whether the row is all there is', async () => {
+      const { catalog } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+      expect(await catalog.markPublishing(id, 1)).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ phase: 'publishing' });
+      expect(await nextLease(catalog, id, 'b')).toBeUndefined();
+      await catalog.releaseLease(id, 1, { isRecovered: true });
+      expect(await catalog.findUpload(id)).toMatchObject({ holder: 'a', phase: null });
+      expect(await nextLease(catalog, id, 'b')).toBe(2);
+      // By the one who had it before.
+      await catalog.releaseLease(id, 1, { isRecovered: true });
+      expect(await catalog.markPublishing(id, 1)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ holder: 'b', phase: 'receiving' });
+      await catalog.releaseStale(id, 'a');
+      expect(await catalog.findUpload(id)).toMatchObject({ holder: 'b', phase: 'receiving' });
+      await catalog.releaseStale(id, 'b');
+      expect(await catalog.findUpload(id)).toMatchObject({ phase: 'unrecovered' });
+      expect(await nextLease(catalog, id, 'a')).toBe(3);
+    });
+
+    it('end with the upload', async () => {
+      const { catalog } = await openShared();
+      await catalog.joinNode('a');
+      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+      await catalog.endUpload(id, 1, 'terminated', null, T0);
+      expect(await catalog.findUpload(id)).toMatchObject({ phase: null });
+      expect(await nextLease(catalog, id, 'a')).toBeUndefined();
+    });
+
+    it('are lost by a node that is not seen for a while, or has left', async () => {
+      const { catalog, clock } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+      await catalog.commitOffset(commitTo(id, 10));
+      clock.nowMs += NODE_DEAD_AFTER_MS - 1;
+      expect(await catalog.beatNode('b')).toBe(true);
+      expect(await catalog.isNodeAlive('a')).toBe(true);
+      expect(await nextLease(catalog, id, 'b')).toBeUndefined();
+      expect(await catalog.listAbandoned(null, 10)).toEqual([]);
+      clock.nowMs += 1;
+      expect(await catalog.isNodeAlive('a')).toBe(false);
+      expect(await catalog.listAbandoned(null, 10)).toMatchObject([{ id }]);
+      // It woke up: it is told that it was dead.
+      expect(await catalog.beatNode('a')).toBe(false);
+      expect(await nextLease(catalog, id, 'b')).toBe(2);
+      expect(await catalog.listAbandoned(null, 10)).toEqual([]);
+      expect(await catalog.commitOffset(commitTo(id, 20))).toBe(false);
+      await catalog.leaveNode('b');
+      await catalog.joinNode('a');
+      expect(await nextLease(catalog, id, 'a')).toBe(3);
+    });
+
+    it('that were given back without all there is are listed, by expiry, page by page', async () => {
+      const { catalog } = await openShared();
+      await catalog.joinNode('a');
+      const ids: string[] = [];
+      for (let count = 0; count < 5; count++) {
+        const id = await addUpload(catalog, { holder: 'a', phase: 'receiving', expiresAt: T0 + count });
+        await catalog.releaseLease(id, 1, { isRecovered: count === 2 });
+        if (count !== 2) ids.push(id);
+      }
+      const first = await catalog.listAbandoned(null, 3);
+      expect(first.map(({ id }) => id)).toEqual(ids.slice(0, 3));
+      expect((await catalog.listAbandoned(first[2] ?? null, 3)).map(({ id }) => id)).toEqual(ids.slice(3));
+    });
+
+    it('note when bytes arrived, under the lease, and never an earlier time', async () => {
+      const { catalog } = await openShared();
+      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+      await catalog.noteArrival(id, 1, T0 + 5);
+      await catalog.noteArrival(id, 1, T0 + 3);
+      await catalog.noteArrival(id, 0, T0 + 9);
+      expect(await catalog.findUpload(id)).toMatchObject({ lastByteAt: T0 + 5 });
+    });
+  });
+
+  describe('claims', () => {
+    it('are of one node at a time, and for a while', async () => {
+      const { catalog, clock } = await openShared();
+      expect(await catalog.claim('work', 'a', 100)).toBe(true);
+      expect(await catalog.claim('work', 'b', 100)).toBe(false);
+      expect(await catalog.claim('other work', 'b', 100)).toBe(true);
+      await catalog.unclaim('work', 'b');
+      expect(await catalog.claim('work', 'b', 100)).toBe(false);
+      clock.nowMs += 100;
+      expect(await catalog.claim('work', 'b', 100)).toBe(true);
+      await catalog.unclaim('work', 'b');
+      expect(await catalog.claim('work', 'a', 100)).toBe(true);
+    });
+  });
+}

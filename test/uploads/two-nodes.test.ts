@@ -1,0 +1,196 @@
+/** Several nodes over one catalog and one store: who looks disturbs nobody, who writes takes over, who is dead is fenced. */
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { type Catalog, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { createJobs } from '../../server/jobs/jobs.ts';
+import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
+import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
+import { openMemoryStore } from '../../stores/memory/store.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { type House, openHouse } from './support.ts';
+
+const bytes = makeBytes(300_000, 57);
+const NEVER = new AbortController().signal;
+
+let catalog: Catalog;
+let wake: Wake;
+let disk: MemoryDisk;
+let nowMs = 0;
+let a: House;
+let b: House;
+
+beforeEach(async () => {
+  nowMs = 0;
+  const file = `${await makeTempFolder()}/catalog.db`;
+  catalog = await openSqliteCatalog({ file, isShared: true, now: () => nowMs });
+  onTestFinished(() => catalog.close());
+  wake = createProcessWake();
+  disk = createMemoryDisk();
+  a = await openNode();
+  b = await openNode();
+});
+
+function openNode(lockTimeoutMs = 10_000): Promise<House> {
+  const store = openMemoryStore({ disk });
+  return openHouse({}, { lockTimeoutMs }, { store, shared: { catalog, wake } });
+}
+
+/** What HEAD at a node tells; asked again where the holder took its time. */
+function head({ uploads }: House, id: string): ReturnType<typeof expect.poll> {
+  return expect.poll(() => uploads.view(id, 'anyone'));
+}
+
+interface Writing {
+  source: PassThrough;
+  /** How it ended; its lease is released then. */
+  ended: Promise<unknown>;
+}
+
+/** A PATCH at where the upload stands. */
+async function patch({ uploads }: House, id: string): Promise<Writing> {
+  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal: NEVER });
+  const source = new PassThrough();
+  let isReading: () => void = () => undefined;
+  const reading = new Promise<void>((resolve) => (isReading = resolve));
+  async function receive(): Promise<unknown> {
+    try {
+      return await writer.append(source, { maxBytes: bytes.length, onReading: isReading });
+    } catch (error) {
+      return error;
+    } finally {
+      await writer.release();
+    }
+  }
+  const ended = receive();
+  await Promise.race([reading, ended]);
+  return { source, ended };
+}
+
+/** Brings bytes, and waits until they have been taken from the connection. */
+async function bring({ source }: Writing, from: number, to: number): Promise<void> {
+  source.write(bytes.subarray(from, to));
+  await expect.poll(() => source.readableLength).toBe(0);
+}
+
+async function downloaded(house: House): Promise<Buffer | undefined> {
+  const [content] = await catalog.findContents({ md5: md5(bytes) });
+  return content && buffer(await house.parts.store.readContent(content.key, undefined, NEVER));
+}
+
+test('HEAD at another node tells all that has come, and the PATCH goes on', async () => {
+  const id = await a.begin(bytes);
+  const writing = await patch(a, id);
+  await bring(writing, 0, 100_000);
+  await head(b, id).toMatchObject({ offset: 100_000, state: 'receiving' });
+  await bring(writing, 100_000, 200_000);
+  await head(b, id).toMatchObject({ offset: 200_000, state: 'receiving' });
+  writing.source.end(bytes.subarray(200_000));
+  expect(await writing.ended).toMatchObject({ offset: bytes.length });
+  expect(await b.uploads.view(id, 'anyone')).toMatchObject({ state: 'complete' });
+  expect(await downloaded(b)).toEqual(bytes);
+});
+
+test('POST at one node, PATCH at another, PATCH at the first', async () => {
+  const id = await a.begin(bytes);
+  let at = 0;
+  for (const [node, to] of [
+    [b, 100_000],
+    [a, 200_000],
+    [b, 250_000],
+    [a, bytes.length],
+  ] as const) {
+    const writing = await patch(node, id);
+    writing.source.end(bytes.subarray(at, to));
+    expect(await writing.ended).toMatchObject({ offset: to });
+    at = to;
+  }
+  expect(await downloaded(a)).toEqual(bytes);
+});
+
+test('a node that starts, and does all its work in the background, ends no PATCH of another', async () => {
+  const id = await a.begin(bytes);
+  const writing = await patch(a, id);
+  await bring(writing, 0, 100_000);
+  const third = await openNode();
+  const { parts, writers, recovery } = third;
+  for (const job of createJobs({ ...parts, writers, recovery })) await job.round();
+  writing.source.end(bytes.subarray(100_000));
+  expect(await writing.ended).toMatchObject({ offset: bytes.length });
+  expect(await downloaded(third)).toEqual(bytes);
+});
+
+test('a PATCH at another node takes over, from where all that had come ends', async () => {
+  const id = await a.begin(bytes);
+  const writing = await patch(a, id);
+  await bring(writing, 0, 100_000);
+  const next = await patch(b, id);
+  expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+  expect(await catalog.findUpload(id)).toMatchObject({ offset: 100_000, holder: b.parts.leases.node });
+  next.source.end(bytes.subarray(100_000));
+  expect(await next.ended).toMatchObject({ offset: bytes.length });
+});
+
+test('a PATCH waits for a holder at another node that cannot stop, and is refused in the end', async () => {
+  const id = await a.begin(bytes);
+  const writer = await a.uploads.open(await a.uploads.current(id, 'anyone'), { signal: NEVER });
+  await expect(patch(await openNode(200), id)).rejects.toMatchObject({ code: 'upload_locked' });
+  const waiting = patch(b, id);
+  await writer.release();
+  const { source, ended } = await waiting;
+  source.end(bytes);
+  expect(await ended).toMatchObject({ offset: bytes.length });
+});
+
+test('a node that was frozen beyond its lease can write nothing more', async () => {
+  const id = await a.begin(bytes);
+  const frozen = await patch(a, id);
+  await bring(frozen, 0, 100_000);
+  await head(b, id).toMatchObject({ offset: 100_000 });
+  nowMs += NODE_DEAD_AFTER_MS;
+  await catalog.beatNode(b.parts.leases.node);
+  await catalog.joinNode(b.parts.leases.node);
+  const next = await patch(b, id);
+  await bring(next, 100_000, 200_000);
+  // It wakes up, and goes on as if nothing had been.
+  await bring(frozen, 100_000, 100_010);
+  frozen.source.end(Buffer.alloc(bytes.length - 100_010));
+  expect(await frozen.ended).toMatchObject({ code: 'upload_taken_over' });
+  next.source.end(bytes.subarray(200_000));
+  expect(await next.ended).toMatchObject({ offset: bytes.length });
+  expect(await downloaded(a)).toEqual(bytes);
+});
+
+test('what a dead node had committed goes on at another, and what it had whole is published by a look', async () => {
+  const [half, whole] = [await a.begin(bytes), await a.begin(bytes)];
+  const first = await patch(a, half);
+  await bring(first, 0, 100_000);
+  await head(b, half).toMatchObject({ offset: 100_000 });
+  const writer = await a.uploads.open(await a.uploads.current(whole, 'anyone'), { signal: NEVER });
+  await a.parts.store.writeUpload(PassThrough.from([bytes]), writer.upload, {
+    digests: a.parts.digests,
+    signal: NEVER,
+    maxBytes: bytes.length,
+    commit: async (commit) => {
+      const { lastByteAt, expiresAt } = writer.upload;
+      await catalog.commitOffset({ id: whole, epoch: writer.epoch, ...commit, lastByteAt, expiresAt });
+    },
+  });
+  nowMs += NODE_DEAD_AFTER_MS;
+  await catalog.joinNode(b.parts.leases.node);
+  await head(b, half).toMatchObject({ offset: 100_000, state: 'receiving' });
+  expect(await b.uploads.view(whole, 'anyone')).toMatchObject({ state: 'complete' });
+  first.source.destroy(new Error('the node is dead'));
+  await first.ended;
+});
+
+test('a lease whose taking was never answered is given back when somebody asks for it', async () => {
+  const id = await a.begin(bytes);
+  const seen = await a.uploads.current(id, 'anyone');
+  await catalog.takeLease(seen, a.parts.leases.node);
+  const writing = await patch(b, id);
+  writing.source.end(bytes);
+  expect(await writing.ended).toMatchObject({ offset: bytes.length });
+});
