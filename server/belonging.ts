@@ -3,13 +3,13 @@
  * uploads for nobody's and the catalog's files for lost. See docs/decisions/0019-catalog-and-folder-belong-together.md.
  */
 import type { Logger } from 'pino';
-import { type Place, StoreError } from '../stores/store.ts';
+import { type ClosedPlace, type Place, StoreError } from '../stores/store.ts';
 import { type Catalog, CatalogError } from './catalog/catalog.ts';
-import { mayHaveId } from './catalog/sqlite/inspect.ts';
+import type { ClosedCatalog } from './catalog/catalogs.ts';
 
 export interface BelongingOptions {
-  /** Where the catalog is, for the sentence. */
-  file: string;
+  /** The catalog, not opened. */
+  known: ClosedCatalog;
   /** The operator says that they belong together from now on. */
   adopt: boolean;
   log: Pick<Logger, 'warn'>;
@@ -22,14 +22,14 @@ export interface BelongingOptions {
  * @throws CatalogError `unavailable` with what to do.
  */
 export async function refuseForeignPlace(
-  place: Pick<Place, 'name' | 'readMark'>,
-  { file, adopt }: Pick<BelongingOptions, 'file' | 'adopt'>,
+  place: ClosedPlace,
+  { known, adopt }: Pick<BelongingOptions, 'known' | 'adopt'>,
 ): Promise<void> {
   if (adopt) return;
   // What stands in the way of reading it, its opening tells.
   const mark = await place.readMark().catch(() => undefined);
-  if (mark === undefined || (await mayHaveId(file, mark))) return;
-  throw new CatalogError('unavailable', `${describeForeign(place, file)}. ${WHAT_TO_DO}`);
+  if (mark === undefined || (await known.mayHaveId(mark))) return;
+  throw new CatalogError('unavailable', `${describeForeign(place, known.name)}. ${WHAT_TO_DO}`);
 }
 
 /**
@@ -45,10 +45,13 @@ export async function bindPlace(catalog: Catalog, place: Place, options: Belongi
     return;
   }
   if (!options.adopt) {
-    const problem = await findProblem(catalog, place, mark, options.file);
+    const problem = await findProblem(catalog, place, mark, options.known.name);
     if (problem !== undefined) throw new CatalogError('unavailable', `${problem}. ${WHAT_TO_DO}`);
   } else if (mark !== undefined || (await place.hasBytes())) {
-    options.log.warn({ folder: place.name, catalog: options.file }, 'the folder belongs to this catalog from now on');
+    options.log.warn(
+      { folder: place.name, catalog: options.known.name },
+      'the folder belongs to this catalog from now on',
+    );
   }
   // The id first: lost with the power after the mark was written, the catalog would get another one.
   await catalog.durable();
@@ -82,7 +85,7 @@ const WHAT_TO_DO =
   'Nothing was changed. Put the right one in place (DATABASE_URL, DATA_DIR); ' +
   'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
 
-function describeForeign({ name }: Pick<Place, 'name'>, file: string): string {
+function describeForeign({ name }: ClosedPlace, file: string): string {
   return `the folder ${name} belongs to another catalog than ${file}`;
 }
 

@@ -12,7 +12,7 @@ import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
-import { openSqliteCatalog } from './catalog/sqlite/open.ts';
+import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { countAffordableRequests, createConnections } from './http/connections.ts';
@@ -94,13 +94,12 @@ export async function startService(
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
-    const belonging = { file: config.database.file, adopt, log };
+    const belonging = { known: closedCatalog(config.database), adopt, log };
     const place = openOtherStore ? null : placeOf(config.store, config.dataDir);
     if (place) await refuseForeignPlace(place, belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
-    const catalog = await openSqliteCatalog({
-      file: config.database.file,
+    const catalog = await openCatalog(config.database, {
       onFailure: fail,
       now: () => surroundings.elapsedMs(),
       adopt,
