@@ -95,8 +95,9 @@ export async function startService(
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
     const belonging = { known: closedCatalog(config.database), adopt, log };
-    const place = openOtherStore ? null : placeOf(config.store, config.dataDir);
-    if (place) await refuseForeignPlace(place, belonging);
+    const seen = openOtherStore
+      ? undefined
+      : await refuseForeignPlace(await placeOf(config.store, config.dataDir), belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
     const catalog = await openCatalog(config.database, {
@@ -117,7 +118,7 @@ export async function startService(
       surroundings,
     });
     opened.push(() => store.close());
-    if (store.place) await bindPlace(catalog, store.place, belonging);
+    if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
     // Known to be ours by now: what a mistyped setting names is left as it is.
     await tighten(config.dataDir, config.database.file, log);
     // SHA-1 would halve the speed of a stream: it comes later.

@@ -33,6 +33,8 @@ export interface Step {
 /** Steps about one thing. */
 export interface Section {
   readonly steps: readonly Step[];
+  /** The step without which what the section is about cannot be asked for anything. */
+  readonly gate?: string;
   /** What the error of a step means. */
   explain(error: unknown): { found: string; change: string };
   /** Called once, after the last step, however it ended. */

@@ -170,7 +170,7 @@ export interface Place extends ClosedPlace {
 export interface Store {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Null: it is not marked, as others may share it. */
+  /** Null: it is not marked, as it lives no longer than its catalog. */
   readonly place: Place | null;
 
   /** Makes room for a new upload. */

@@ -29,9 +29,16 @@ export interface StoreSettings {
 
 const folderIn = (dataDir: string): string => join(dataDir, 'files');
 
-/** The place of a store that is not open; null where it is not marked. */
-export function placeOf(choice: StoreChoice, dataDir: string): ClosedPlace | null {
-  return choice.kind === 'local' ? createPlace(folderIn(dataDir), () => true) : null;
+/** The place of a store that is not open. */
+export async function placeOf(choice: StoreChoice, dataDir: string): Promise<ClosedPlace> {
+  switch (choice.kind) {
+    case 'local':
+      return createPlace(folderIn(dataDir), () => true);
+    case 's3':
+    case 'ceph':
+    case 'oss':
+      return (await import('./s3/place.ts')).closedPlace(PRESETS[choice.kind], choice);
+  }
 }
 
 /**

@@ -3,14 +3,14 @@ import type { ClosedCatalog } from '../catalog/catalogs.ts';
 import { type Finding, type Section, StepError } from '../../stores/section.ts';
 import { type ClosedPlace, StoreError } from '../../stores/store.ts';
 
-/** @param needs - the steps without which neither can be asked. */
-export function belongingSection(catalog: ClosedCatalog, place: ClosedPlace, needs: readonly string[]): Section {
+/** @param of - the sections on the two: without their gates there is nothing to compare. */
+export function belongingSection(catalog: ClosedCatalog, place: ClosedPlace, of: readonly Section[]): Section {
   return {
     steps: [
       {
         name: 'belonging',
         tried: `comparing the ids of ${catalog.name} and ${place.name}`,
-        needs,
+        needs: of.flatMap(({ gate }) => gate ?? []),
         run: () => compareIds(catalog, place),
       },
     ],

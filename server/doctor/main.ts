@@ -64,13 +64,9 @@ function describeStore({ store }: Config): string {
 
 async function examine({ database, store, dataDir }: Config, report: Report, signal: AbortSignal): Promise<void> {
   const catalog = closedCatalog(database);
-  const place = placeOf(store, dataDir);
-  const sections = [
-    await inspectStore(store, dataDir, signal),
-    await catalog.inspect(),
-    ...(place ? [belongingSection(catalog, place, ['catalog'])] : []),
-    folderSection(dataDir),
-  ];
+  const place = await placeOf(store, dataDir);
+  const drivers = [await inspectStore(store, dataDir, signal), await catalog.inspect()];
+  const sections = [...drivers, belongingSection(catalog, place, drivers), folderSection(dataDir)];
   await runSections(sections, signal, (result) => report.step(result));
 }
 

@@ -9,6 +9,7 @@ import { inspectSqliteCatalog } from './inspect.ts';
 export function sqliteSection(file: string): Section {
   return {
     steps: [{ name: 'catalog', tried: `opening ${file}`, run: () => inspect(file) }],
+    gate: 'catalog',
     explain: (error) => ({
       found: error instanceof Error ? error.message : String(error),
       change:

@@ -23,6 +23,7 @@ export async function bucketSection(preset: Preset, settings: S3Settings, signal
       ...objects.slice(last),
       cleaning(target),
     ],
+    gate: 'bucket',
     explain: explainRefusal,
     close: () => target.close(),
   };
