@@ -1,35 +1,37 @@
 /**
  * A catalog and the place of its files belong together: started with another one, a service would take the files of
- * uploads for nobody's and the catalog's files for lost. See docs/decisions/0019-catalog-and-folder-belong-together.md.
+ * uploads for nobody's and the catalog's files for lost. See docs/decisions/0019-catalog-and-folder-belong-together.md
+ * for folders, and 0035-a-bucket-belongs-to-one-catalog.md for buckets.
  */
 import type { Logger } from 'pino';
-import { type Place, StoreError } from '../stores/store.ts';
+import { type ClosedPlace, type Place, StoreError } from '../stores/store.ts';
 import { type Catalog, CatalogError } from './catalog/catalog.ts';
-import { mayHaveId } from './catalog/sqlite/inspect.ts';
+import type { ClosedCatalog } from './catalog/catalogs.ts';
 
 export interface BelongingOptions {
-  /** Where the catalog is, for the sentence. */
-  file: string;
+  /** The catalog, not opened. */
+  known: ClosedCatalog;
   /** The operator says that they belong together from now on. */
   adopt: boolean;
   log: Pick<Logger, 'warn'>;
 }
 
 /**
- * Refuses a folder that is marked as that of another catalog, before either of them is opened: opening brings a
- * catalog up to date, and clears up the folder.
+ * Refuses a place that is marked as that of another catalog, before either of them is opened: opening brings a
+ * catalog up to date, and clears up a folder.
  *
+ * @returns the mark that was read, which `bindPlace` need not read again; undefined where none was.
  * @throws CatalogError `unavailable` with what to do.
  */
 export async function refuseForeignPlace(
-  place: Pick<Place, 'name' | 'readMark'>,
-  { file, adopt }: Pick<BelongingOptions, 'file' | 'adopt'>,
-): Promise<void> {
-  if (adopt) return;
+  place: ClosedPlace,
+  { known, adopt }: Pick<BelongingOptions, 'known' | 'adopt'>,
+): Promise<string | undefined> {
+  if (adopt) return undefined;
   // What stands in the way of reading it, its opening tells.
   const mark = await place.readMark().catch(() => undefined);
-  if (mark === undefined || (await mayHaveId(file, mark))) return;
-  throw new CatalogError('unavailable', `${describeForeign(place, file)}. ${WHAT_TO_DO}`);
+  if (mark === undefined || (await known.mayHaveId(mark))) return mark;
+  throw refusal(describeForeign(place, known.name), place);
 }
 
 /**
@@ -37,18 +39,24 @@ export async function refuseForeignPlace(
  *
  * @throws CatalogError `unavailable` with what to do, when they do not; then nothing has changed.
  */
-export async function bindPlace(catalog: Catalog, place: Place, options: BelongingOptions): Promise<void> {
+export async function bindPlace(
+  catalog: Catalog,
+  place: Place,
+  options: BelongingOptions & { seen?: string | undefined },
+): Promise<void> {
+  const { seen, known, adopt, log } = options;
   const id = await catalog.id();
-  const mark = await place.readMark();
+  const mark = seen === id ? id : await place.readMark();
   if (mark === id) {
     await notePlace(catalog, place, options);
     return;
   }
-  if (!options.adopt) {
-    const problem = await findProblem(catalog, place, mark, options.file);
-    if (problem !== undefined) throw new CatalogError('unavailable', `${problem}. ${WHAT_TO_DO}`);
+  if (!adopt) {
+    const problem = await findProblem(catalog, place, mark, known.name);
+    if (problem !== undefined) throw refusal(problem, place);
   } else if (mark !== undefined || (await place.hasBytes())) {
-    options.log.warn({ folder: place.name, catalog: options.file }, 'the folder belongs to this catalog from now on');
+    const both = { [place.kind]: place.name, catalog: known.name };
+    log.warn(both, `the ${place.kind} belongs to this catalog from now on`);
   }
   // The id first: lost with the power after the mark was written, the catalog would get another one.
   await catalog.durable();
@@ -56,34 +64,41 @@ export async function bindPlace(catalog: Catalog, place: Place, options: Belongi
     await place.writeMark(id);
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'full')) throw error;
-    options.log.warn(
-      { err: error },
-      'the folder could not be marked as that of this catalog: the next start tries again',
-    );
+    const message = `the ${place.kind} could not be marked as that of this catalog: the next start tries again`;
+    log.warn({ err: error }, message);
     return;
   }
   await notePlace(catalog, place, options);
 }
 
-/** The catalog is one that was used with a marked folder. Where there is no room for that, it can wait. */
+/** The catalog is one that was used with a marked place. Where there is no room for that, it can wait. */
 async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptions): Promise<void> {
   if ((await catalog.getMeta('place')) === place.name) return;
   try {
     await catalog.setMeta('place', place.name);
   } catch (error) {
     if (!(error instanceof CatalogError && error.code === 'full')) throw error;
-    log.warn({ err: error }, 'the folder could not be noted in the catalog: the next start tries again');
+    log.warn({ err: error }, `the ${place.kind} could not be noted in the catalog: the next start tries again`);
     return;
   }
   await catalog.durable();
 }
 
-const WHAT_TO_DO =
-  'Nothing was changed. Put the right one in place (DATABASE_URL, DATA_DIR); ' +
-  'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
+/** What it may mean that a place has no bytes. */
+const WHEN_EMPTY: Record<ClosedPlace['kind'], string> = {
+  folder: 'its disk may not be mounted',
+  bucket: 'S3_BUCKET or S3_PREFIX may name another one',
+};
 
-function describeForeign({ name }: Pick<Place, 'name'>, file: string): string {
-  return `the folder ${name} belongs to another catalog than ${file}`;
+function refusal(problem: string, { settings }: ClosedPlace): CatalogError {
+  const whatToDo =
+    `Nothing was changed. Put the right one in place (DATABASE_URL, ${settings}); ` +
+    'if one of them is a copy that you restored, start once with --adopt (npm start -- --adopt)';
+  return new CatalogError('unavailable', `${problem}. ${whatToDo}`);
+}
+
+function describeForeign({ kind, name }: ClosedPlace, file: string): string {
+  return `the ${kind} ${name} belongs to another catalog than ${file}`;
 }
 
 async function findProblem(
@@ -93,14 +108,14 @@ async function findProblem(
   file: string,
 ): Promise<string | undefined> {
   if (mark !== undefined) return describeForeign(place, file);
+  const its = `the ${place.kind} ${place.name}`;
   const [known, hasBytes, before] = [await catalog.extent(), await place.hasBytes(), await catalog.getMeta('place')];
-  if (hasBytes && known === 'nothing')
-    return `the folder ${place.name} has files, and the catalog ${file} is a new one`;
+  if (hasBytes && known === 'nothing') return `${its} has files, and the catalog ${file} is a new one`;
   if (!hasBytes && known === 'bytes') {
-    return `the catalog ${file} has files, and the folder ${place.name} has none: its disk may not be mounted`;
+    return `the catalog ${file} has files, and ${its} has none: ${WHEN_EMPTY[place.kind]}`;
   }
   if (hasBytes && before !== undefined) {
-    return `the folder ${place.name} does not say that it belongs to the catalog ${file}, which was used with one that does`;
+    return `${its} does not say that it belongs to the catalog ${file}, which was used with one that does`;
   }
   return undefined;
 }

@@ -12,7 +12,7 @@ import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
-import { openSqliteCatalog } from './catalog/sqlite/open.ts';
+import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { countAffordableRequests, createConnections } from './http/connections.ts';
@@ -94,13 +94,13 @@ export async function startService(
   try {
     await makeFolder(config.dataDir);
     await makeFolder(dirname(config.database.file));
-    const belonging = { file: config.database.file, adopt, log };
-    const place = openOtherStore ? null : placeOf(config.store, config.dataDir);
-    if (place) await refuseForeignPlace(place, belonging);
+    const belonging = { known: closedCatalog(config.database), adopt, log };
+    const seen = openOtherStore
+      ? undefined
+      : await refuseForeignPlace(await placeOf(config.store, config.dataDir), belonging);
     let fail: (error: CatalogError) => void = () => undefined;
     const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
-    const catalog = await openSqliteCatalog({
-      file: config.database.file,
+    const catalog = await openCatalog(config.database, {
       onFailure: fail,
       now: () => surroundings.elapsedMs(),
       adopt,
@@ -118,7 +118,7 @@ export async function startService(
       surroundings,
     });
     opened.push(() => store.close());
-    if (store.place) await bindPlace(catalog, store.place, belonging);
+    if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
     // Known to be ours by now: what a mistyped setting names is left as it is.
     await tighten(config.dataDir, config.database.file, log);
     // SHA-1 would halve the speed of a stream: it comes later.

@@ -149,12 +149,18 @@ export interface AddressOptions {
   lifeMs: number;
 }
 
-/** Where a store's bytes are, which belongs to one catalog: the mark says to which. */
-export interface Place {
-  /** For people: a folder's path. */
+/** Where a store's bytes are, which belongs to one catalog: the mark says to which. This much can be asked of it while the store is not open. */
+export interface ClosedPlace {
+  readonly kind: 'folder' | 'bucket';
+  /** For people: a folder's path, a bucket and its prefix. */
   readonly name: string;
+  /** The settings that say which one it is. */
+  readonly settings: string;
   /** The id of its catalog; undefined where it was never marked. */
   readMark(): Promise<string | undefined>;
+}
+
+export interface Place extends ClosedPlace {
   /** Survives a power cut once resolved. */
   writeMark(id: string): Promise<void>;
   /** Whether there are bytes of uploads or contents. */
@@ -164,7 +170,7 @@ export interface Place {
 export interface Store {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Null: it is not marked, as others may share it. */
+  /** Null: it is not marked, as it lives no longer than its catalog. */
   readonly place: Place | null;
 
   /** Makes room for a new upload. */

@@ -6,15 +6,16 @@ import { openLocalStore } from './local/store.ts';
 import { OSS_PRESET } from './oss/preset.ts';
 import { S3_PRESET } from './s3/preset.ts';
 import type { Preset, S3Settings } from './s3/settings.ts';
-import type { Ledger, Place, Store } from './store.ts';
+import type { Section } from './section.ts';
+import type { ClosedPlace, Ledger, Store } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Which store, by its name in `STORE`, and what it is opened with. */
 export type StoreChoice = { kind: 'local' } | ({ kind: BucketKind } & S3Settings);
 type BucketKind = 's3' | 'ceph' | 'oss';
 
-/** How the providers of buckets differ, for who speaks to them without a store. */
-export const PRESETS: Readonly<Record<BucketKind, Preset>> = { s3: S3_PRESET, ceph: CEPH_PRESET, oss: OSS_PRESET };
+/** How the providers of buckets differ. */
+const PRESETS: Readonly<Record<BucketKind, Preset>> = { s3: S3_PRESET, ceph: CEPH_PRESET, oss: OSS_PRESET };
 
 export interface StoreSettings {
   /** The service's folder (`DATA_DIR`). */
@@ -28,9 +29,32 @@ export interface StoreSettings {
 
 const folderIn = (dataDir: string): string => join(dataDir, 'files');
 
-/** The place of a store that is not open; null where it is not marked. */
-export function placeOf(choice: StoreChoice, dataDir: string): Pick<Place, 'name' | 'readMark'> | null {
-  return choice.kind === 'local' ? createPlace(folderIn(dataDir), () => true) : null;
+/** The place of a store that is not open. */
+export async function placeOf(choice: StoreChoice, dataDir: string): Promise<ClosedPlace> {
+  switch (choice.kind) {
+    case 'local':
+      return createPlace(folderIn(dataDir), () => true);
+    case 's3':
+    case 'ceph':
+    case 'oss':
+      return (await import('./s3/place.ts')).closedPlace(PRESETS[choice.kind], choice);
+  }
+}
+
+/**
+ * The doctor's steps on a store.
+ *
+ * @param signal - ends the calls that are under way.
+ */
+export async function inspectStore(choice: StoreChoice, dataDir: string, signal: AbortSignal): Promise<Section> {
+  switch (choice.kind) {
+    case 'local':
+      return (await import('./local/doctor.ts')).localSection(folderIn(dataDir));
+    case 's3':
+    case 'ceph':
+    case 'oss':
+      return (await import('./s3/doctor/section.ts')).bucketSection(PRESETS[choice.kind], choice, signal);
+  }
 }
 
 /**

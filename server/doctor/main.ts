@@ -3,11 +3,12 @@ import type { Config } from '../config/config.ts';
 import { readEnv } from '../config/env.ts';
 import { parseConfig } from '../config/parse.ts';
 import { ConfigError } from '../config/problems.ts';
-import { PRESETS } from '../../stores/stores.ts';
-import { catalogSection } from './catalog.ts';
-import { folderSection, localStoreSection } from './folder.ts';
+import { inspectStore, placeOf } from '../../stores/stores.ts';
+import { closedCatalog } from '../catalog/catalogs.ts';
+import { belongingSection } from './belonging.ts';
+import { folderSection } from './folder.ts';
 import { createReport, type Report } from './report.ts';
-import { runSection, type Section } from './steps.ts';
+import { runSections } from './steps.ts';
 
 const EXIT = { good: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 const USAGE = 'usage: doctor [--json]';
@@ -61,26 +62,12 @@ function describeStore({ store }: Config): string {
   return `STORE=${store.kind}, S3_ENDPOINT=${store.endpoint ?? "AWS's own"}, S3_BUCKET=${store.bucket}`;
 }
 
-async function examine(config: Config, report: Report, signal: AbortSignal): Promise<void> {
-  const sections = [
-    await storeSection(config, signal),
-    catalogSection(config.database.file, config.store.kind === 'local' ? config.dataDir : null),
-    folderSection(config.dataDir),
-  ];
-  for (const section of sections) {
-    try {
-      await runSection(section, signal, (result) => report.step(result));
-    } finally {
-      await section.close?.();
-    }
-  }
-}
-
-async function storeSection({ store, dataDir }: Config, signal: AbortSignal): Promise<Section> {
-  if (store.kind === 'local') return localStoreSection(dataDir);
-  // The SDK is large.
-  const { bucketSection } = await import('./bucket/section.ts');
-  return bucketSection(PRESETS[store.kind], store, signal);
+async function examine({ database, store, dataDir }: Config, report: Report, signal: AbortSignal): Promise<void> {
+  const catalog = closedCatalog(database);
+  const place = await placeOf(store, dataDir);
+  const drivers = [await inspectStore(store, dataDir, signal), await catalog.inspect()];
+  const sections = [...drivers, belongingSection(catalog, place, drivers), folderSection(dataDir)];
+  await runSections(sections, signal, (result) => report.step(result));
 }
 
 // Whoever reads may go away: what was made is removed all the same.

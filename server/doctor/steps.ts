@@ -1,4 +1,5 @@
-/** Steps: what the doctor tries, one after the other, and what becomes of each. */
+/** Runs the steps that the sections bring, one after the other, and says what becomes of each. */
+import { type Section, type Step, StepError } from '../../stores/section.ts';
 
 /**
  * - `ok`: as it should be.
@@ -21,79 +22,51 @@ export interface StepResult {
   durationMs: number | null;
 }
 
-/** What a step found that did not fail. */
-export interface Finding {
-  found: string;
-  note?: boolean;
-  change?: string;
-}
-
-export interface Step {
-  /** One or two words. */
-  name: string;
-  tried: string;
-  /** Steps without which this one makes no sense, by name. */
-  needs?: readonly string[];
-  /** Also after an interruption: it removes what the others have made. */
-  always?: boolean;
-  /** @throws StepError, or what `explain` of its section knows. */
-  run(): Promise<Finding>;
-}
-
-/** Steps about one thing. */
-export interface Section {
-  steps: readonly Step[];
-  /** What the error of a step means. */
-  explain(error: unknown): { found: string; change: string };
-  close?(): void | Promise<void>;
-}
-
-/** A step failed, and knows why. */
-export class StepError extends Error {
-  readonly found: string;
-  readonly change: string;
-
-  constructor(found: string, change: string) {
-    super(`${found}: ${change}`);
-    this.name = 'StepError';
-    this.found = found;
-    this.change = change;
-  }
-}
-
 /**
- * Runs the steps in order; a failed one does not end it.
+ * Runs the sections in order; a failed step ends neither its section nor the others.
  *
  * @param signal - once aborted, the rest is skipped but for what cleans up.
  * @param report - told of each step at its end.
  */
-export async function runSection(
-  section: Section,
+export async function runSections(
+  sections: readonly Section[],
   signal: AbortSignal,
   report: (result: StepResult) => void,
 ): Promise<void> {
   /** Why a step that was not done was not. */
   const missing = new Map<string, string>();
-
-  function reasonToSkip({ needs = [], always = false }: Step): string | undefined {
-    const without = needs.find((name) => missing.has(name));
-    if (without !== undefined) return missing.get(without);
-    return signal.aborted && !always ? 'interrupted' : undefined;
-  }
-
-  for (const step of section.steps) {
-    const { name, tried } = step;
-    const reason = reasonToSkip(step);
-    if (reason !== undefined) {
-      missing.set(name, reason);
-      report({ step: name, status: 'skipped', tried, found: reason, change: null, durationMs: null });
-      continue;
+  for (const section of sections) {
+    try {
+      for (const step of section.steps) {
+        const result = await runStep(step, section, reasonToSkip(step, missing, signal));
+        if (result.status === 'skipped') missing.set(step.name, result.found);
+        else if (result.status === 'failed') missing.set(step.name, `“${step.name}” failed`);
+        report(result);
+      }
+    } finally {
+      await section.close?.();
     }
-    const begun = performance.now();
-    const outcome = await outcomeOf(step, section);
-    if (outcome.status === 'failed') missing.set(name, `“${name}” failed`);
-    report({ step: name, tried, ...outcome, durationMs: Math.round((performance.now() - begun) * 10) / 10 });
   }
+}
+
+function reasonToSkip(
+  { needs = [], always = false }: Step,
+  missing: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): string | undefined {
+  const without = needs.find((name) => missing.has(name));
+  if (without !== undefined) return missing.get(without);
+  return signal.aborted && !always ? 'interrupted' : undefined;
+}
+
+async function runStep(step: Step, section: Section, reason: string | undefined): Promise<StepResult> {
+  const { name, tried } = step;
+  if (reason !== undefined) {
+    return { step: name, status: 'skipped', tried, found: reason, change: null, durationMs: null };
+  }
+  const begun = performance.now();
+  const outcome = await outcomeOf(step, section);
+  return { step: name, tried, ...outcome, durationMs: Math.round((performance.now() - begun) * 10) / 10 };
 }
 
 async function outcomeOf(step: Step, section: Section): Promise<Pick<StepResult, 'status' | 'found' | 'change'>> {

@@ -52,5 +52,5 @@ export function createPlace(folder: string, isOurs: (name: string) => boolean): 
     }
   }
 
-  return { name: folder, readMark, writeMark, hasBytes };
+  return { kind: 'folder', name: folder, settings: 'DATA_DIR', readMark, writeMark, hasBytes };
 }

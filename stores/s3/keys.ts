@@ -1,8 +1,10 @@
-/** Names of objects: final ones under the upload's id, tails in a folder of their own. */
+/** Names of objects: final ones under the upload's id, tails in a folder of their own, and the mark of the catalog. */
 import { StoreError } from '../store.ts';
 
 /** Below the folder of tails. What looks otherwise is somebody else's. */
 const TAIL = /^([A-Za-z0-9_-]{1,64})\/\d+-[0-9a-f]{12}$/;
+/** No id has a dot, so no upload and no content ever has this name; it comes first in a listing. */
+const MARK = '.tidemark-id';
 const PLAIN_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export interface Keys {
@@ -13,6 +15,8 @@ export interface Keys {
   tails(id?: string): string;
   /** Whose content this is to be. */
   ownerOfFinal(key: string): string | undefined;
+  /** Of the object that says to which catalog all of these belong. */
+  readonly mark: string;
   /** What the keys of all contents begin with. */
   readonly prefix: string;
   /** Whose tail this is. */
@@ -32,6 +36,7 @@ export function createKeys(prefix: string): Keys {
     final: (id) => prefix + plain(id),
     tail: (id, start, nonce) => `${folder}${plain(id)}/${start}-${nonce}`,
     tails: (id) => (id === undefined ? folder : `${folder}${plain(id)}/`),
+    mark: prefix + MARK,
     prefix,
     ownerOfFinal: (key) => {
       const id = key.startsWith(prefix) ? key.slice(prefix.length) : '';

@@ -23,6 +23,8 @@ import type { Preset } from './settings.ts';
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
 const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
+/** Enough to see whether there is anything. */
+const MOST_GLANCED = 100;
 /** Of an attempt at sending content, which ends long before when nothing moves. */
 const SENDING_TIMEOUT_MS = 3_600_000;
 
@@ -78,6 +80,9 @@ export interface Objects extends Multiparts {
   /** A presigned address of an object. */
   addressOf(key: string, options: AddressOptions): Promise<string>;
   remove(key: string): Promise<void>;
+  putMark(key: string, body: Body): Promise<void>;
+  /** The first names under a prefix, by one call: of objects, and of folders, which end with a slash. */
+  glance(prefix: string): Promise<{ keys: string[]; folders: string[] }>;
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>;
   /** Throws what is wrong with the bucket, in a sentence. */
   check(prefix: string): Promise<void>;
@@ -94,13 +99,14 @@ export function createObjects(
   bucket: string,
   preset: Preset,
   closing: AbortSignal,
-  surroundings: Surroundings = SYSTEM,
+  { surroundings = SYSTEM, patience: usual = {} }: { surroundings?: Surroundings; patience?: CallOptions } = {},
 ): Objects {
   const call: Call = async (doing, attempt, options = {}) => {
     try {
       return await callWithRetries((abortSignal) => attempt({ abortSignal }), {
         signal: closing,
         surroundings,
+        ...usual,
         ...options,
       });
     } catch (error) {
@@ -163,6 +169,17 @@ export function createObjects(
     ...createMultiparts(client, bucket, preset, { call, surroundings }),
 
     list,
+
+    glance: async (prefix) => {
+      const input = { Bucket: bucket, Prefix: prefix, Delimiter: '/', MaxKeys: MOST_GLANCED };
+      const page = await call(`listing ${prefix}`, (options) => client.send(new ListObjectsV2Command(input), options));
+      return {
+        keys: (page.Contents ?? []).map(({ Key = '' }) => Key),
+        folders: (page.CommonPrefixes ?? []).map(({ Prefix = '' }) => Prefix),
+      };
+    },
+
+    putMark: (key, body) => put(`storing ${key}`, key, body, { ContentType: 'text/plain' }),
 
     putTail: (key, body) => put(`storing ${key}`, key, body, {}),
 

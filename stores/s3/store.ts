@@ -12,6 +12,7 @@ import {
   type DiscardedUpload,
   type Discarding,
   type Ledger,
+  type Place,
   type Store,
   StoreError,
   type StoredUpload,
@@ -29,6 +30,7 @@ import { createGuard } from './guarded.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { MOST_BYTES, choosePartSizes } from './part-sizes.ts';
+import { createPlace } from './place.ts';
 import { S3_PRESET } from './preset.ts';
 import { recoverWhole } from './recover.ts';
 import type { Preset, S3Settings } from './settings.ts';
@@ -73,7 +75,7 @@ export async function openBucketStore(
 class BucketStore extends S3Store implements Store {
   readonly name: string;
   readonly capabilities: Capabilities;
-  readonly place = null;
+  readonly place: Place;
   readonly #objects: Objects;
   readonly #guard: (upload: StoredUpload) => Objects;
   readonly #keys: Keys;
@@ -105,10 +107,11 @@ class BucketStore extends S3Store implements Store {
       bucketOf(settings),
       preset,
       this.#closing.signal,
-      surroundings,
+      { surroundings },
     );
     this.#guard = createGuard(this.#objects);
     this.#keys = createKeys(settings.prefix);
+    this.place = createPlace(settings, this.#objects, this.#keys);
     this.#buffers = createBufferPool(Math.floor(settings.bufferBytes * SHARE_OF_PARTS), surroundings);
     this.#ledger = ledger;
     this.#now = now;

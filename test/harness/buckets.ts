@@ -3,6 +3,7 @@ import {
   DeleteObjectCommand,
   GetObjectCommand,
   ListMultipartUploadsCommand,
+  NoSuchKey,
   paginateListObjectsV2,
   PutObjectCommand,
   S3Client,
@@ -16,12 +17,14 @@ import { startOss } from './oss/oss.ts';
 
 /** `S3_PREFIX` of the services. */
 export const PREFIX = 'files/';
+/** Below a prefix: of the catalog to which it belongs. */
+export const MARK = '.tidemark-id';
 
 export interface SystemBucket {
   /** Settings of a service on it, by way of a proxy where a port is given. */
   env(port?: number): NodeJS.ProcessEnv;
   readonly port: number;
-  /** Keys of all objects under a prefix, without it. */
+  /** Keys of all objects under a prefix, without it, but for the mark of the catalog. */
   keys(prefix?: string): Promise<string[]>;
   /** Keys of multipart uploads that were begun and neither completed nor aborted. */
   multiparts(): Promise<string[]>;
@@ -33,7 +36,9 @@ export interface SystemBucket {
   remove(key: string): Promise<void>;
   /** Puts other bytes in the place of an object's. */
   overwrite(key: string, change: (bytes: Buffer) => Buffer): Promise<void>;
-  /** Removes all objects. */
+  /** The mark of the catalog to which a prefix belongs; undefined where there is none. */
+  mark(prefix?: string): Promise<string | undefined>;
+  /** Removes all objects, and the mark. */
   empty(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -63,7 +68,8 @@ function openCeph(rgw: RgwBucket): SystemBucket {
       S3_ACCESS_KEY_ID: rgw.accessKeyId,
       S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
     }),
-    keys: (prefix = PREFIX) => listKeys(client, rgw.bucket, prefix),
+    keys: async (prefix = PREFIX) => (await listKeys(client, rgw.bucket, prefix)).filter((key) => key !== MARK),
+    mark: (prefix = PREFIX) => readMark(client, rgw.bucket, prefix + MARK),
     multiparts: async () => {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: rgw.bucket }));
       return Uploads.map(({ Key = '' }) => Key);
@@ -92,7 +98,8 @@ async function startDouble(): Promise<SystemBucket> {
       S3_SECRET_ACCESS_KEY: oss.secretAccessKey,
       NODE_OPTIONS: `--import=${RESOLVE_HERE}`,
     }),
-    keys: (prefix = PREFIX) => listKeys(client, oss.bucket, prefix),
+    keys: async (prefix = PREFIX) => (await listKeys(client, oss.bucket, prefix)).filter((key) => key !== MARK),
+    mark: (prefix = PREFIX) => readMark(client, oss.bucket, prefix + MARK),
     multiparts: async () => oss.uploads().map(({ key }) => key),
     listsMultiparts: false,
     remove: async (key) => {
@@ -126,6 +133,16 @@ async function overwrite(
   const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
   const about = Metadata === undefined ? {} : { Metadata };
   await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: change(bytes), ...about }));
+}
+
+async function readMark(client: S3Client, bucket: string, key: string): Promise<string | undefined> {
+  try {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    return (await Body?.transformToString())?.trim();
+  } catch (error) {
+    if (error instanceof NoSuchKey) return undefined;
+    throw error;
+  }
 }
 
 async function removeAll(client: S3Client, bucket: string): Promise<void> {

@@ -55,7 +55,11 @@ function prepareGround(start: () => Promise<SystemBucket>, { service, afterTest 
     try {
       await afterTest?.(ground);
     } finally {
-      if (service === 'own') await ground.service.stop();
+      if (service === 'own') {
+        await ground.service.stop();
+        // The next one has a new catalog, to which it does not belong.
+        await ground.bucket.empty();
+      }
     }
   });
   afterAll(async () => {

@@ -110,6 +110,28 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       return key;
     }
 
+    test('has a place, which takes the mark of a catalog and another one; no mark is bytes', async () => {
+      const { place } = store;
+      if (place === null) return;
+      expect(await place.readMark()).toBeUndefined();
+      expect(await place.hasBytes()).toBe(false);
+      for (const id of ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210']) {
+        await place.writeMark(id);
+        expect(await place.readMark()).toBe(id);
+      }
+      expect(await place.hasBytes()).toBe(false);
+      expect(await all(store.listUnfinished())).toEqual([]);
+      expect(await all(store.listContents())).toEqual([]);
+      const upload = newUpload(2000);
+      await store.createUpload(upload);
+      const begun = await write(upload, Readable.from([makeBytes(1000, 4)]));
+      expect(await place.hasBytes()).toBe(true);
+      await store.discardUpload(begun.upload, 'remove');
+      expect(await place.hasBytes()).toBe(false);
+      await publish(makeBytes(1000, 4));
+      expect(await place.hasBytes()).toBe(true);
+    });
+
     test('takes bytes in pieces and publishes them whole', async () => {
       const bytes = makeBytes(3 * MIB + 17, 5);
       let upload = newUpload(bytes.length, 'Großes Bild.PNG');

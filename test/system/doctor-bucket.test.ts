@@ -38,6 +38,7 @@ const STEPS = [
   'delete',
   'cleaning',
   'catalog',
+  'belonging',
   'folder',
   'free space',
 ];
@@ -96,6 +97,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
         expect(step(wrong.step)?.change).toMatch(wrong.sentence);
         expect(step(wrong.step)?.change).not.toContain('\n');
         expect(step('put')).toMatchObject({ status: 'skipped', found: `“${wrong.step}” failed`, durationMs: null });
+        expect(step('belonging')).toMatchObject({ status: 'skipped', found: `“${wrong.step}” failed` });
         // What does not depend on it is tried.
         expect(statuses).toMatchObject({ catalog: 'ok', folder: 'ok' });
         expect(exitCode).toBe(1);
@@ -197,6 +199,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
       const { exitCode, step } = await diagnose(service.dataDir, bucket.env());
       expect(step('catalog')).toMatchObject({ status: 'ok' });
       expect(step('catalog')?.found).toMatch(/^a running service has it open, schema (\d+) of \1$/);
+      expect(step('belonging')?.found).toBe('the same');
       expect(exitCode).toBe(0);
       expect(await bucket.keys()).toEqual(before);
       expect((await patch(location, 1000, makeBytes(1000, 82))).status).toBe(204);

@@ -1,10 +1,9 @@
 /** A service's catalog and store, brought by hand to a state that a death between two steps leaves. */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { bindPlace } from '../../server/belonging.ts';
 import type { Catalog, UploadRecord } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { closedCatalog, openCatalog } from '../../server/catalog/catalogs.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
@@ -37,15 +36,15 @@ export type Step = 'received' | 'final' | 'published';
 /** Works on catalog and store as the service does, while no service runs on them. */
 export async function prepare(env: NodeJS.ProcessEnv, work: (house: Open) => Promise<void>): Promise<House> {
   const folder = await makeTempFolder();
-  const catalog = await openSqliteCatalog({ file: join(folder, 'catalog.db') });
-  const digests = createDigestPool(['md5']);
   const settings = parseConfig({ ...env, DATA_DIR: folder });
+  const catalog = await openCatalog(settings.database, {});
+  const digests = createDigestPool(['md5']);
   const store = await openStore(settings.store, {
     dataDir: folder,
     ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
   });
-  const file = join(folder, 'catalog.db');
-  if (store.place) await bindPlace(catalog, store.place, { file, adopt: false, log: { warn: () => undefined } });
+  const options = { known: closedCatalog(settings.database), adopt: false, log: { warn: () => undefined } };
+  if (store.place) await bindPlace(catalog, store.place, options);
   try {
     await work({ folder, env, catalog, store, digests });
   } finally {

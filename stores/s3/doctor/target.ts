@@ -2,9 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { HeadBucketCommand, S3 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { leaveBodiesUnsigned, setUpClient } from '../../../stores/s3/client.ts';
-import { callWithRetries } from '../../../stores/s3/retry.ts';
-import type { Preset, S3Settings } from '../../../stores/s3/settings.ts';
+import { leaveBodiesUnsigned, setUpClient } from '../client.ts';
+import { callWithRetries } from '../retry.ts';
+import type { Preset, S3Settings } from '../settings.ts';
 
 /** On a slower line it gives up. */
 const LEAST_BYTES_PER_MS = 64;

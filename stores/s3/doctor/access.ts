@@ -1,7 +1,7 @@
 /** Whether the key pair is taken, and the bucket is there for it. */
-import { checkBucket } from '../../../stores/s3/check.ts';
-import { codeOf } from '../../../stores/s3/errors.ts';
-import type { Step } from '../steps.ts';
+import { checkBucket } from '../check.ts';
+import { codeOf } from '../errors.ts';
+import type { Step } from '../../section.ts';
 import type { Target } from './target.ts';
 
 /** Refusals of a request whose signature was found right; for its region, too, a bucket is asked first. */

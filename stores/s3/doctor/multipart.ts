@@ -7,10 +7,10 @@ import {
   HeadObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { codeOf, labelOf, statusOf } from '../../../stores/s3/errors.ts';
-import { LEAST_PART_BYTES } from '../../../stores/s3/part-sizes.ts';
-import { addHeaders } from '../../../stores/s3/objects.ts';
-import { type Finding, type Step, StepError } from '../steps.ts';
+import { codeOf, labelOf, statusOf } from '../errors.ts';
+import { LEAST_PART_BYTES } from '../part-sizes.ts';
+import { addHeaders } from '../objects.ts';
+import { type Finding, type Step, StepError } from '../../section.ts';
 import { expectDamageRefused, wrongMd5 } from './objects.ts';
 import { makeSample, type Sample, type Target } from './target.ts';
 

@@ -1,9 +1,9 @@
 /** The steps on a bucket, in their order, and the removal of what they made. */
 import { AbortMultipartUploadCommand, DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { describe, explain, labelOf, statusOf } from '../../../stores/s3/errors.ts';
-import { callWithRetries } from '../../../stores/s3/retry.ts';
-import type { Preset, S3Settings } from '../../../stores/s3/settings.ts';
-import { type Finding, type Section, type Step, StepError } from '../steps.ts';
+import { describe, explain, labelOf, statusOf } from '../errors.ts';
+import { callWithRetries } from '../retry.ts';
+import type { Preset, S3Settings } from '../settings.ts';
+import { type Finding, type Section, type Step, StepError } from '../../section.ts';
 import { accessSteps } from './access.ts';
 import { addressSteps } from './address.ts';
 import { multipartSteps } from './multipart.ts';
@@ -23,6 +23,7 @@ export async function bucketSection(preset: Preset, settings: S3Settings, signal
       ...objects.slice(last),
       cleaning(target),
     ],
+    gate: 'bucket',
     explain: explainRefusal,
     close: () => target.close(),
   };

@@ -6,9 +6,9 @@ import { buffer } from 'node:stream/consumers';
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import contentDisposition from 'content-disposition';
-import { codeOf, statusOf } from '../../../stores/s3/errors.ts';
-import { addHeaders } from '../../../stores/s3/objects.ts';
-import { type Finding, type Step, StepError } from '../steps.ts';
+import { codeOf, statusOf } from '../errors.ts';
+import { addHeaders } from '../objects.ts';
+import { type Finding, type Step, StepError } from '../../section.ts';
 import { isMd5, makeSample, type Sample, type Target } from './target.ts';
 
 const SAMPLE_BYTES = 1000;

@@ -5,9 +5,9 @@ import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { speaksTls } from '../../../stores/s3/check.ts';
-import { BucketError } from '../../../stores/s3/errors.ts';
-import type { Finding, Step } from '../steps.ts';
+import { speaksTls } from '../check.ts';
+import { BucketError } from '../errors.ts';
+import type { Finding, Step } from '../../section.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 5_000;

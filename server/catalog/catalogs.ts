@@ -1,0 +1,62 @@
+/** All catalogs. Adding one is a folder and a line here. */
+import type { Section } from '../../stores/section.ts';
+import type { Catalog, CatalogError } from './catalog.ts';
+import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
+import { openSqliteCatalog } from './sqlite/open.ts';
+
+/** Which catalog, by the scheme of `DATABASE_URL`, and what it is opened with. */
+export type CatalogChoice = { kind: 'sqlite'; file: string };
+
+export interface CatalogSettings {
+  /** What was committed may not be durable: nothing is read or written from then on, and the process is to end. */
+  onFailure?: (error: CatalogError) => void;
+  /** The operator says to go on with what is there, where a part of it does not belong to the rest. */
+  adopt?: boolean;
+  /** Told in a sentence what was found at the opening. */
+  tell?: (found: string) => void;
+  /** A clock in milliseconds that never goes back: the catalog's own where it has no other. */
+  now?: () => number;
+}
+
+/** A catalog that is not open. Looking at it changes nothing, and disturbs no service that has it open. */
+export interface ClosedCatalog {
+  /** For people: where it is. */
+  readonly name: string;
+  /**
+   * Whether opening would find this id in it. False for one that is still to be made.
+   *
+   * @throws CatalogError `unavailable`, saying why a service could not use it.
+   */
+  mayHaveId(id: string): Promise<boolean>;
+  /** Its id, and the place it was used with; undefined where there is no catalog with an id yet. */
+  readIds(): Promise<{ id: string; place: string | undefined } | undefined>;
+  /** The doctor's steps on it, `catalog` among them. */
+  inspect(): Promise<Section>;
+}
+
+/**
+ * Opens the catalog, which is made where it is missing.
+ *
+ * @throws CatalogError `unavailable` when it cannot be used, saying why.
+ */
+export async function openCatalog(choice: CatalogChoice, settings: CatalogSettings): Promise<Catalog> {
+  switch (choice.kind) {
+    case 'sqlite':
+      return openSqliteCatalog({ file: choice.file, ...settings });
+  }
+}
+
+/** The same catalog, not opened. */
+export function closedCatalog(choice: CatalogChoice): ClosedCatalog {
+  switch (choice.kind) {
+    case 'sqlite': {
+      const { file } = choice;
+      return {
+        name: file,
+        mayHaveId: (id) => mayHaveId(file, id),
+        readIds: async () => readBelonging(file),
+        inspect: async () => (await import('./sqlite/doctor.ts')).sqliteSection(file),
+      };
+    }
+  }
+}

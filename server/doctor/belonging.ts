@@ -1,0 +1,43 @@
+/** The step on what belongs together: a catalog and the place of its files know each other by an id. */
+import type { ClosedCatalog } from '../catalog/catalogs.ts';
+import { type Finding, type Section, StepError } from '../../stores/section.ts';
+import { type ClosedPlace, StoreError } from '../../stores/store.ts';
+
+/** @param of - the sections on the two: without their gates there is nothing to compare. */
+export function belongingSection(catalog: ClosedCatalog, place: ClosedPlace, of: readonly Section[]): Section {
+  return {
+    steps: [
+      {
+        name: 'belonging',
+        tried: `comparing the ids of ${catalog.name} and ${place.name}`,
+        needs: of.flatMap(({ gate }) => gate ?? []),
+        run: () => compareIds(catalog, place),
+      },
+    ],
+    explain: (error) => ({
+      found: error instanceof Error ? error.message : String(error),
+      change: `check ${error instanceof StoreError ? place.settings : 'DATABASE_URL'}`,
+    }),
+  };
+}
+
+/** What it may mean that nothing says to which catalog a place belongs. */
+const WHEN_BARE: Record<ClosedPlace['kind'], string> = {
+  folder: 'a disk may not be mounted',
+  bucket: 'S3_BUCKET or S3_PREFIX may name another one',
+};
+
+async function compareIds(catalog: ClosedCatalog, place: ClosedPlace): Promise<Finding> {
+  const mark = await place.readMark();
+  const known = await catalog.readIds();
+  if (mark === known?.id) return { found: mark === undefined ? 'neither has one yet' : 'the same' };
+  if (mark === undefined && known?.place === undefined) {
+    return { found: `the next start gives the ${place.kind} its id` };
+  }
+  const change = `put the right one in place (DATABASE_URL, ${place.settings}); after restoring a copy: npm start -- --adopt`;
+  if (mark === undefined) {
+    const found = `the ${place.kind} has none, and the catalog was used with ${known?.place}: ${WHEN_BARE[place.kind]}`;
+    throw new StepError(found, change);
+  }
+  throw new StepError(`the ${place.kind} belongs to another catalog`, change);
+}
