@@ -15,7 +15,7 @@ export interface Clock {
   earliest(): number;
   /** The later of both: a life is counted from it. */
   latest(): number;
-  /** To be called now and then: finds jumps while nobody asks, and what to go on from after a restart. */
+  /** To be called now and then: finds jumps while nothing else asks, and returns what a restart continues from. */
   keep(): string;
 }
 
@@ -50,7 +50,7 @@ interface Kept {
 /** Leap seconds and a time server's small steps are less. */
 const JUMP_MS = 5_000;
 
-/** A clock that goes on from where it was kept, and that believes the wall clock where nothing was. */
+/** A clock that continues from what was kept, and believes the wall clock where nothing was. */
 export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: ClockOptions): Clock {
   const before = readKept(kept);
   /** What the steady clock is ahead of the time elapsed. */

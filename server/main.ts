@@ -51,7 +51,7 @@ async function main(args: readonly string[]): Promise<void> {
     .finally(() => process.exit(1));
 
   async function stop(signal: NodeJS.Signals): Promise<void> {
-    // Asked twice: whoever asks does not want to wait.
+    // Asked twice: the operator does not want to wait.
     if (stopping) process.exit(1);
     stopping = true;
     log.info({ signal }, 'stopping');
@@ -75,7 +75,7 @@ function tellsOfStrangers({ download, access }: Config): boolean {
   return download.mode === 'redirect' && owners.size > 1 && access.instant !== 'all';
 }
 
-/** What to tell whoever started it: a sentence per problem, never a stack trace. */
+/** What the operator is told: a sentence per problem, never a stack trace. */
 function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof ConfigError) {
     return {

@@ -50,7 +50,7 @@ const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 export interface Service {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
   readonly localUrl: string;
-  /** Resolves, with why, when it cannot go on: it is to be stopped, and the process to end. */
+  /** Resolves, with the reason, when the service must be stopped and the process end. */
   readonly failed: Promise<CatalogError>;
   /**
    * Stops in order: no new uploads; running ones commit what they have and answer;

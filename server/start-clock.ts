@@ -1,4 +1,4 @@
-/** The clock of the service: it goes on from where that of the process before was, and the log tells of its jumps. */
+/** The clock of the service: it continues from where the previous process left off, and its jumps are logged. */
 import type { Logger } from 'pino';
 import { UNKNOWN_MS } from '../stores/store.ts';
 import type { Catalog } from './catalog/catalog.ts';

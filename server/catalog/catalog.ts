@@ -229,7 +229,7 @@ export interface Catalog {
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;
   /** Takes back a length that was declared under this lease, by a request that is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
-  /** Ends a receiving upload without publication, and forgets its parts; the store may keep something of it from now on. `epoch` null: whoever holds the lease. */
+  /** Ends a receiving upload without publication, and forgets its parts; the store may keep something of it from now on. `epoch` null: whichever lease is held. */
   endUpload(
     id: string,
     epoch: number | null,

@@ -10,7 +10,7 @@ export type CatalogChoice = { kind: 'sqlite'; file: string };
 export interface CatalogSettings {
   /** What was committed may not be durable: nothing is read or written from then on, and the process is to end. */
   onFailure?: (error: CatalogError) => void;
-  /** The operator says to go on with what is there, where a part of it does not belong to the rest. */
+  /** The operator says to continue with what is there, where a part of it does not belong to the rest. */
   adopt?: boolean;
   /** Told in a sentence what was found at the opening. */
   tell?: (found: string) => void;

@@ -1,4 +1,4 @@
-/** Environment -> Config: everything is checked, and all problems are told at once. */
+/** Environment -> Config: everything is checked, and all problems are reported at once. */
 import { join, resolve } from 'node:path';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
 import { parseOrigin, parseTokens } from './access.ts';

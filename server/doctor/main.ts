@@ -70,7 +70,7 @@ async function examine({ database, store, dataDir }: Config, report: Report, sig
   await runSections(sections, signal, (result) => report.step(result));
 }
 
-// Whoever reads may go away: what was made is removed all the same.
+// The reader may close the pipe: what was made is removed all the same.
 process.stdout.on('error', () => undefined);
 let exitCode: number = EXIT.failed;
 try {

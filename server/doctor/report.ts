@@ -1,4 +1,4 @@
-/** How the results of the steps are told: lines for the eyes, or one JSON object per line. */
+/** How the results of the steps are printed: lines to read, or one JSON object per line. */
 import type { StepResult, StepStatus } from './steps.ts';
 
 const STATUS_COLUMNS = 9;

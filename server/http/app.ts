@@ -117,7 +117,7 @@ function addressing(parts: AppParts): Handler {
     const isOpen = access.publicRead && isFileAddress(ctx.path);
     ctx.set('Cross-Origin-Resource-Policy', isOpen ? 'cross-origin' : 'same-origin');
     ctx.state.baseUrl = addressOf(ctx.req);
-    // tus 1.0.0, "Tus-Resumable": on every answer, whoever refuses.
+    // tus 1.0.0, "Tus-Resumable": on every answer, also a refusal by other middleware.
     if (/^\/uploads(?:\/|$)/.test(ctx.path)) ctx.set('Tus-Resumable', parts.tusVersion);
     await next();
   };

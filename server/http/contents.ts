@@ -35,7 +35,7 @@ export function addContentRoutes(
 
   router.get('/api/files/:id/content', async (ctx) => {
     const id = ctx.params['id'] ?? '';
-    // Ids are given to a file's owner alone, and cannot be guessed: whoever has the address was given it.
+    // Ids are given to a file's owner alone, and cannot be guessed: who has the address got it from the owner.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
     const direct = param(ctx, 'direct') !== undefined;
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx), direct });
@@ -64,7 +64,7 @@ export function addContentRoutes(
 /** Extensions that a content without a name may be asked for by: no program runs what they stand for. */
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
-/** For those who have no file of it. Nobody else's name or type is told, and nobody chooses one for them. */
+/** For askers who have no file of it: they learn nobody else's name or type, and nobody chooses one for them. */
 function withoutName(content: ContentRecord, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;

@@ -97,7 +97,7 @@ function hostUnder(protocol: string, host: string): string {
   return URL.canParse(url) ? new URL(url).host : host.toLowerCase();
 }
 
-/** For whoever runs the service: mostly it is its own page behind a proxy. */
+/** For the operator: mostly it is the service's own page behind a proxy. */
 function whatToSet(origin: string, ctx: Ctx): string {
   const shown = /^[\w.:/[\]+-]{1,200}$/.test(origin) ? origin : 'this origin';
   return (

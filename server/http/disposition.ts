@@ -11,7 +11,7 @@ const SCRIPT = /^(?:application|text)\/(?:x-)?(?:java|ecma|j|live)script(?:1\.[0
 const CSP_SHOWN = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'";
 const CSP_SAVED = "default-src 'none'; sandbox";
 
-/** How a file is told to a browser, whoever sends it. */
+/** What a browser is told about a file, whether the service sends it or the bucket. */
 export interface Presentation {
   /** Content-Type. */
   type: string;

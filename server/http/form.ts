@@ -60,7 +60,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
         return;
       }
       const held = new PassThrough({ highWaterMark: 256 * 1024 });
-      // Whoever takes it looks at its end; without a listener an error ends the process.
+      // Its consumer looks at how it ended; without a listener an error ends the process.
       held.on('error', () => undefined);
       stream.pipe(held, { end: false });
       whole = held;

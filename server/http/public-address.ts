@@ -47,7 +47,7 @@ function readForwarded(request: IncomingMessage): string | undefined {
   return `${origin}${prefix}`;
 }
 
-/** What a proxy says that it was called, whoever the proxy is. */
+/** The name a proxy says it was called by; any proxy is believed. */
 export function forwardedHost(headers: IncomingHttpHeaders): string | undefined {
   const nearest = first(headers['forwarded']) ?? '';
   return /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(headers['x-forwarded-host']);

@@ -60,7 +60,7 @@ function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
   };
   // The cause of what is our side's fault; a client that went away is nobody's.
   if (ours) state.log.warn({ ...line, err: failure }, 'request');
-  // Asked every few seconds for as long as the service runs; one that is not well is told of.
+  // Asked every few seconds for as long as the service runs; only a failing check is logged.
   else if (PROBES.has(ctx.path) && res.statusCode < 400) state.log.debug(line, 'request');
   else state.log.info(line, 'request');
 }

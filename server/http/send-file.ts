@@ -133,7 +133,7 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
   // Heard of before the pipeline does, which takes the connection down at once.
   stream.once('error', note);
 
-  /** Content-Length is told already: with more or fewer bytes, the next answer would be taken for this file. */
+  /** Content-Length is sent already: with more or fewer bytes, the client would read the next answer as part of this file. */
   async function* exactly(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let sent = 0;
     try {

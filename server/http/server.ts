@@ -91,7 +91,7 @@ export function createHttpServer(parts: HttpServerParts): Server {
     if (exchange && !exchange.response.headersSent) {
       // With the headers that the routes have set by now.
       refuse(exchange.response, new TidemarkError('request_timeout'));
-      // Node forgets a request that is answered: whoever stores its body would wait for more of it for ever.
+      // Node forgets a request that is answered: what stores its body would wait for more of it for ever.
       socket.once('close', () => exchange.request.destroy());
       setTimeout(() => socket.destroy(), LINGER_MS).unref();
       return;
@@ -108,7 +108,7 @@ export function createHttpServer(parts: HttpServerParts): Server {
       return;
     }
     socket.end(refusalText(refusalOf(error)), () => {
-      // A request whose body broke is told at once; else the client may still be sending what made it too long.
+      // A request whose body broke is answered at once; else the client may still be sending what made it too long.
       if (exchange) socket.destroy();
     });
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
@@ -116,7 +116,7 @@ export function createHttpServer(parts: HttpServerParts): Server {
   return server;
 }
 
-/** Whether it is the client that does not go on: an answer may take as long as it takes. */
+/** Whether it is the client that stalls: an answer may take as long as it takes. */
 function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean {
   const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
   const keepsFromReading = response.headersSent && socket.writableLength > 0;

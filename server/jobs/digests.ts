@@ -30,7 +30,7 @@ export function createLaterDigests(
   const recent = new Map<string, { content: ContentRecord; owner: string }>();
   /**
    * Owners for whose files there was no room among the recent ones, and when the first of these was uploaded.
-   * None that came since is told until a look at older contents, which finds those without SHA-1, has come to its end.
+   * Files uploaded since are shown without SHA-1 until a pass over the older contents, which finds those that lack one, has ended.
    */
   const crowdedOut = new Map<string, number>();
   /** Those of them for whom the look that is under way was begun. */
@@ -162,7 +162,7 @@ export function createLaterDigests(
         found.update(chunk as Uint8Array);
       }
     } catch (error) {
-      // Deleted meanwhile, or gone by accident: whoever reads it is told.
+      // Deleted meanwhile, or lost: the next download reports it.
       if (error instanceof StoreError && error.code === 'missing') return;
       throw error;
     }

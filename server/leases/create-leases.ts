@@ -65,7 +65,7 @@ export function createLeases({ catalog, node, wake, surroundings, log }: LeasesO
     }
   }
 
-  /** Gives up a turn in which no lease was taken; what was left to it, without the row being told, goes on to the next. */
+  /** Gives up a turn in which no lease was taken; what its predecessor left, and the row does not say, passes to the next. */
   async function leave(id: string, turn: Turn): Promise<void> {
     const { left } = turn;
     if (left && !turn.isAwaited()) await giveBack(id, left.epoch, left.isRecovered);
@@ -145,7 +145,7 @@ export function createLeases({ catalog, node, wake, surroundings, log }: LeasesO
     try {
       await catalog.releaseLease(id, epoch, { isRecovered });
     } catch (error) {
-      // The row says that this node has it: whoever wants it asks, or takes it here.
+      // The row says that this node has it: other nodes ask for it, and requests here take it.
       log.warn({ uploadId: id, err: error }, 'a lease could not be given back yet');
     }
     wake.tell(id);

@@ -1,5 +1,5 @@
 /**
- * Leases: who may write to an upload. One holder at a time; whoever comes next asks the holder to stop and waits in
+ * Leases: who may write to an upload. One holder at a time; the next request asks the holder to stop and waits in
  * line. Who holds it stands in the upload's row, so that all nodes agree; lines and wakes within this process are only
  * what makes it quick.
  *

@@ -1,6 +1,6 @@
 /**
- * Catching up: an offset that is told is where the next request is to go on. So whoever writes commits first all that
- * has come by then, though its sender may have gone without a word; it goes on writing all the same.
+ * Catching up: an offset that is told is where the next request must resume. So the writer commits first all that has
+ * arrived by then, though its sender may be gone without a word; it keeps writing all the same.
  */
 import type { Logger } from 'pino';
 import type { Flush } from '../../stores/store.ts';
@@ -11,7 +11,7 @@ import type { Surroundings, Timer } from '../../stores/surroundings.ts';
  * takes one connection from the kernel's queue, the next one reads what that brought.
  */
 const TURNS = 3;
-/** What the kernel's queue holds (Node's default for `listen`): whoever is taken from it later came later. */
+/** What the kernel's queue holds (Node's default for `listen`): a connection that is taken from it later came later. */
 const MOST_QUEUED = 511;
 
 /** The holder of an upload's lease. */

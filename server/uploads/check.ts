@@ -21,7 +21,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
   async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<CheckResult> {
     if (query.filename !== undefined) checkName(query.filename, 'filename');
     const content = await findContent(query, onCompared);
-    // What is told as here is not sent, and its sender may have no other copy.
+    // A client does not send what exists, and may have no other copy.
     if (content && (await hasBytes(parts, content))) {
       const file = await fileFor(content, query);
       // A content that was deleted meanwhile is not here any more.

@@ -139,7 +139,7 @@ export interface Files {
   get(id: string, owner: string | null): Promise<FileRecord>;
   /** One of the owner's files of this content. */
   find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
-  /** The content itself, whoever has files of it. */
+  /** The content itself, whichever owners have files of it. */
   findContent(name: ContentName): Promise<ContentRecord>;
   rename(id: string, owner: string, name: string): Promise<FileRecord>;
   remove(id: string, owner: string): Promise<FileRecord>;
@@ -155,7 +155,7 @@ export interface Files {
   /**
    * Opens a file's bytes; the stream delivers to its end even if the file is deleted meanwhile.
    *
-   * @param signal - whoever asked has gone.
+   * @param signal - aborted when the asker is gone.
    */
   open(file: HasContent, range: ByteRange | undefined, signal: AbortSignal): Promise<Readable>;
 }

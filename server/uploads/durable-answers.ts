@@ -1,5 +1,5 @@
 /**
- * Uploads and files as the edges see them: nothing is told that a power cut could undo. What writes waits for its
+ * Uploads and files as the edges see them: no answer tells what a power cut could undo. What writes waits for its
  * own commit already (receive, receiveWhole, view, rename, remove); here the rest waits, once for each answer,
  * for whatever it has read. Where nothing is unsynced that costs nothing.
  */
@@ -57,7 +57,7 @@ export function withDurableAnswers(
       ...uploads,
       begin: (request) => waiting(() => uploads.begin(request)),
       beginWriting: async (request) => durableWriter(await waitingToRefuse(() => uploads.beginWriting(request))),
-      // On the way of bytes; what has ended is told as it is.
+      // A step towards receiving bytes; only an upload that has ended is told as it is.
       current: (id, owner) =>
         waiting(
           () => uploads.current(id, owner),

@@ -25,7 +25,7 @@ export function createFileActions(parts: Parts): FileActions {
     return parts.contentMutex.run(file.content.md5, async () => {
       const deleted = await catalog.deleteFile(id, owner);
       if (!deleted) throw new TidemarkError('not_found');
-      // First the row for good, then the bytes: the other way round a power cut leaves a file without them.
+      // The row durably first, then the bytes: the other way round, a power cut leaves a file without bytes.
       await catalog.durable();
       parts.events.tell('deleted', deleted.file);
       if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
@@ -36,7 +36,7 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** Removes the bytes of a content that is gone from the catalog; what fails here, a job takes up. Whether they are gone. */
+/** Removes the bytes of a content that is gone from the catalog; a job retries what fails here. Whether they are gone. */
 export async function removeBytes({ store, catalog, log }: Parts, key: string): Promise<boolean> {
   try {
     await store.removeContent(key);

@@ -10,7 +10,7 @@ import type { Parts } from './parts.ts';
  */
 export async function endWithoutBytes(parts: Parts, uploadId: string, epoch: number, cause: unknown): Promise<never> {
   const ended = await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes', parts.clock.latest());
-  // Whoever has it now may have published them, and removed what was left.
+  // The present holder may have published them, and removed what was left.
   if (!ended) throw new TidemarkError('upload_taken_over', { cause });
   parts.log.error({ uploadId, err: cause }, 'bytes of an upload are gone');
   const upload = await parts.catalog.findUpload(uploadId);

@@ -39,8 +39,8 @@ export interface Parts {
   later: LaterDigests;
   log: Logger;
   /**
-   * Held, by MD5, by whoever decides where the bytes of a content go or removes
-   * them: publication and removal of the same name must not cross.
+   * Held, by MD5, while the bytes of a content are made final or removed: publication and removal of the same name
+   * must not cross.
    */
   contentMutex: KeyedMutex;
   /** Aborted when the service begins to stop; the reason is what running requests answer. */

@@ -18,7 +18,7 @@ const ATTEMPTS = 5;
 
 /**
  * Verifies a complete upload and publishes it. Can be repeated at any point: what a
- * crash left half-done is taken up.
+ * crash left half-done is completed.
  *
  * @param upload - its row, with `offset` equal to `size`.
  * @param epoch - of the caller's lease.

@@ -57,7 +57,7 @@ export async function append(holding: Holding, source: Readable, options: Append
       id,
       epoch: lease.epoch,
       ...progress,
-      // A commit may come long after the last byte, when a dead line is let go of.
+      // May run long after the last byte: when an idle connection is closed.
       lastByteAt: moved ? seat.lastArrivalAt || parts.clock.steady() : upload.lastByteAt,
       expiresAt,
     });
@@ -77,7 +77,7 @@ export async function append(holding: Holding, source: Readable, options: Append
 
   let written;
   try {
-    // What the row tells the store to be superseded goes now: not before the row is there for good.
+    // The store now removes what the row says is superseded: not before the row is durable.
     if (storeState !== null) await catalog.durable();
     written = await store.writeUpload(source, upload, {
       digests: parts.digests,
@@ -99,7 +99,7 @@ export async function append(holding: Holding, source: Readable, options: Append
       seat.markLength(null);
     }
     await catalog.durable();
-    // Gone by another hand: no later request could go on either.
+    // Something else removed the bytes: no later request could resume either.
     if (error instanceof StoreError && error.code === 'missing') {
       await endWithoutBytes(parts, id, lease.epoch, error);
     }
@@ -164,7 +164,7 @@ export async function finish(
   }
 }
 
-/** Runs a publication; other nodes are told of one that takes a while. */
+/** Runs a publication; one that takes a while is marked in the row, for other nodes. */
 async function publishing<T>({ parts, lease, seat }: Holding, publication: () => Promise<T>): Promise<T> {
   const { catalog, surroundings, log } = parts;
   const timer = surroundings.setTimeout(() => {

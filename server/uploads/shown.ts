@@ -1,4 +1,4 @@
-/** What an owner is told of a content, which others may share: nothing that somebody else has brought about. */
+/** What an owner learns of a content that others may share: nothing that somebody else caused. */
 import { createHash } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { FileRecord } from '../catalog/catalog.ts';

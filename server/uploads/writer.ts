@@ -1,5 +1,5 @@
 /**
- * A writer: the right to write to one upload. It is held, not named by an id: whoever holds none cannot write,
+ * A writer: the right to write to one upload. It is held, not named by an id: code that holds none cannot write,
  * and what it does counts under the epoch of its lease alone.
  */
 import type { Readable } from 'node:stream';

@@ -54,7 +54,7 @@ export interface Writers {
 const THERE_MS = 1_000;
 /** Into a bucket each catching up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
-/** What another node may take to commit what has come, before the committed offset is told. */
+/** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
 /** How often another node's publication is looked at, where its word is lost. */
 const LOOK_AGAIN_MS = 1_000;

@@ -85,7 +85,7 @@ export function createUploadQueries(db: Kysely<Tables>, dialect: NodeDialect): U
       .where('offset', '<=', commit.offset),
   );
 
-  // A part that is sent again, after its tail was taken up anew, replaces what was recorded of it.
+  // A part that is sent again, after its tail was recovered, replaces what was recorded of it.
   const recordPart = prepare((part: PartRecord & { uploadId: string }) =>
     db
       .insertInto('parts')

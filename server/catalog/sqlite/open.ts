@@ -29,7 +29,7 @@ export interface SqliteCatalogOptions {
    * written; the process is to end, and the next one to open it looks at what is there.
    */
   onFailure?: (error: CatalogError) => void;
-  /** The operator says to go on without the log where it does not belong to the database, or is not there. */
+  /** The operator says to continue without the log where it does not belong to the database, or is missing. */
   adopt?: boolean;
   /** Told in a sentence what was found at the opening. */
   tell?: (found: string) => void;

@@ -13,7 +13,7 @@ const LARGEST_BYTES = 8 * 1024 * 1024;
 /** Of the whole file system. */
 const LARGEST_SHARE = 0.05;
 /**
- * Room for dozens of ordinary transactions. Not all at once: whoever else writes to
+ * Room for dozens of ordinary transactions. Not all at once: whatever else writes to
  * the full disk takes what the database does not.
  */
 const STEP_BYTES = 256 * 1024;

@@ -39,9 +39,9 @@ export function describeLog(file: string, state: LogState): string | undefined {
 }
 
 /**
- * Refuses to go on with a log that does not belong to the database, or without the one that does.
+ * Refuses a log that does not belong to the database, and a database whose log is missing.
  *
- * @param options.adopt - go on: without it; one of another time is given another name.
+ * @param options.adopt - continue without the log; one of another time is renamed.
  * @throws CatalogError `unavailable`.
  */
 export async function settleLog(options: {

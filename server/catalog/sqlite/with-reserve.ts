@@ -1,5 +1,5 @@
 /**
- * A catalog whose deletions go on when the disk is full. Repeating a method that
+ * A catalog whose deletions still work when the disk is full. Repeating a method that
  * was refused as `full` is safe: it is one transaction, which did not happen.
  */
 import { CatalogError } from '../catalog.ts';
