@@ -191,19 +191,22 @@ test('who stops hears nothing more, also in the middle of a read', async () => {
   expect(namesOf(await take(again, 1))).toEqual(['b']);
 });
 
-test('what may be told is asked when the event is read and when it is told', async () => {
-  let isPending = true;
+test.each([
+  ['when it is read', true, false],
+  ['when it is told', false, true],
+])('what may not be told of an event %s is not told', async (_, whenRead, whenTold) => {
+  let isPending = whenRead;
   const { feed, catalog, publish } = await openOutbox(
     (plain) => ({
       durable: async () => {
         await plain.durable();
-        isPending = false;
+        isPending = whenTold;
       },
     }),
     (file) => (isPending ? { ...file, content: { ...file.content, sha1: null } } : file),
   );
   const listening = await listenAnew(feed, 'ann');
-  isPending = true;
+  isPending = whenRead;
   const { content } = await publish('bob', 'of bob');
   await catalog.addDigests(content.id, { sha1: 'd'.repeat(40) });
   await catalog.addFile(content.id, { id: 'a', owner: 'ann', name: 'a', type: null, uploadedAt: T0 }, T0);
