@@ -25,19 +25,22 @@ import { removeLeftContents } from './jobs/removals.ts';
 import { createLeases } from './leases/create-leases.ts';
 import { keepAlive } from './leases/heartbeat.ts';
 import { createProcessWake } from './leases/wake.ts';
+import { createCursors } from './outbox/cursor.ts';
+import { createFeed } from './outbox/feed.ts';
+import { withWakes } from './outbox/with-wakes.ts';
 import { startClock } from './start-clock.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
 import { createCheck } from './uploads/check.ts';
 import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { TidemarkError } from './uploads/errors.ts';
-import { createFileEvents } from './uploads/events.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { tighten } from './private-files.ts';
 import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createRecovery } from './uploads/recovery.ts';
+import { withConfiguredDigests } from './uploads/shown.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
 
@@ -136,8 +139,13 @@ export async function startService(
     const later = config.digests.includes('sha1')
       ? createLaterDigests({ catalog, store, log, leases, surroundings, stopping: stopping.signal })
       : NOTHING_LATER;
-    const parts: Parts = {
+    const feed = createFeed({
       catalog,
+      cursors: createCursors(await catalog.eventSecret()),
+      show: (file) => withConfiguredDigests(file, config.digests, later.isPending),
+    });
+    const parts: Parts = {
+      catalog: withWakes(catalog, (owner) => feed.wake(owner)),
       store,
       leases,
       clock,
@@ -153,7 +161,6 @@ export async function startService(
         digests: config.digests,
         addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
       },
-      events: createFileEvents(config.digests, later, surroundings),
       later,
       contentMutex: createKeyedMutex(),
       stopping: stopping.signal,
@@ -172,7 +179,7 @@ export async function startService(
       clock,
       uploads,
       files,
-      events: parts.events,
+      feed,
       stopping: stopping.signal,
       web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
       log,

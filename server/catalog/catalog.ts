@@ -172,6 +172,8 @@ export interface Publication {
    */
   content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string });
   file: NewFile;
+  /** When it happens, for the event. */
+  at: number;
   /** A file of that owner with the same name and content is returned as it is, and none is added. */
   reuseFile?: boolean;
 }
@@ -209,6 +211,27 @@ export interface OwnerTotal {
   files: number;
   /** The sizes of these files; a content counts with each of its files. */
   bytes: number;
+}
+
+export type EventKind = 'published' | 'renamed' | 'deleted';
+
+/** Something that happened to a file. */
+export interface EventRecord {
+  /** Larger than that of every event before it; never given out twice. */
+  number: number;
+  kind: EventKind;
+  /** By the clock that lives are counted by: an event is kept for a while. */
+  at: number;
+  /** As it was then. SHA-1 and SHA-256 are those that are known by now; null where the file is gone. */
+  file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
+}
+
+export interface EventQuery {
+  /** Null: of all. */
+  owner: string | null;
+  /** The number of the last event that is known; 0: from the first. */
+  after: number;
+  limit: number;
 }
 
 /** `clock`: see server/clock.ts. `place`: the folder that was marked with the catalog's id. */
@@ -316,8 +339,10 @@ export interface Catalog {
    * Instant upload: gives the content to the owner under this name. A file of
    * that owner with the same name and content is returned as it is; undefined
    * when the content is gone.
+   *
+   * @param at - when it happens, for the event; so in the two below.
    */
-  addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
+  addFile(contentId: number, file: NewFile, at: number): Promise<FileRecord | undefined>;
   /** Of anyone with owner null. */
   findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
   /** One of the owner's files of this content, by when they were uploaded. */
@@ -325,13 +350,31 @@ export interface Catalog {
   listFiles(query: FileQuery): Promise<FilePage>;
   /** Costs the same however many files there are. */
   totalOf(owner: string): Promise<OwnerTotal>;
-  renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
+  renameFile(id: string, owner: string, name: string, type: string | null, at: number): Promise<FileRecord | undefined>;
   /**
    * Deletes a file; with the last file of a content, the content too, whose key
    * joins the removals. An upload that became it goes, too, unless the store still keeps
    * something of it: then it is terminated. Undefined when there is no such file.
    */
-  deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+  deleteFile(
+    id: string,
+    owner: string,
+    at: number,
+  ): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+
+  // -- events -------------------------------------------------------------
+  // A file that is made (`publish`, `addFile`), renamed or deleted is an event, recorded in the same transaction.
+  /**
+   * The events after a number, in their order. Once one is listed, none comes before it that was not there. Null
+   * where some of those that are asked for are forgotten; of an owner, only their own count.
+   */
+  listEvents(query: EventQuery): Promise<EventRecord[] | null>;
+  /** The number of the latest event, of all with owner null, whether it is forgotten or not; 0 where there was none. */
+  latestEvent(owner: string | null): Promise<number>;
+  /** Forgets the oldest events, so many at most, up to the first that happened at `before` or later; returns how many. */
+  forgetEvents(before: number, limit: number): Promise<number>;
+  /** 16 random bytes in hexadecimal digits, made with the catalog: for cursors that other owners cannot read. */
+  eventSecret(): Promise<string>;
 
   // -- the whole ----------------------------------------------------------
   /** Random, and the same for as long as the catalog lives; a copy has it too. */

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createContentQueries } from './queries/contents.ts';
+import { createEventQueries } from './queries/events.ts';
 import { createFileQueries } from './queries/files.ts';
 import { createLeaseQueries, type NodeDialect } from './queries/leases.ts';
 import { createListFiles } from './queries/list-files.ts';
@@ -25,6 +26,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: Dialect
     ...createPublish(db),
     ...createFileQueries(db),
     ...createListFiles(db),
+    ...createEventQueries(db),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),
     isShared: nodes.isShared,

@@ -1,6 +1,6 @@
 /** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
 import type { Generated } from 'kysely';
-import type { Phase, UploadState } from './catalog.ts';
+import type { EventKind, Phase, UploadState } from './catalog.ts';
 
 export interface Tables {
   contents: ContentsTable;
@@ -9,6 +9,8 @@ export interface Tables {
   uploads: UploadsTable;
   parts: PartsTable;
   removals: RemovalsTable;
+  events: EventsTable;
+  forgotten_events: ForgottenEventsTable;
   meta: MetaTable;
   nodes: NodesTable;
   claims: ClaimsTable;
@@ -90,6 +92,27 @@ export interface RemovalsTable {
   id: Generated<number>;
   key: string;
   md5: string | null;
+}
+
+export interface EventsTable {
+  /** In the order of the transactions; never given out twice. */
+  number: Generated<number>;
+  owner: string;
+  kind: EventKind;
+  at: number;
+  file_id: string;
+  name: string;
+  type: string | null;
+  uploaded_at: number;
+  content_id: number;
+  md5: string;
+  size: number;
+}
+
+/** Of each owner, the last event that is forgotten. */
+export interface ForgottenEventsTable {
+  owner: string;
+  number: number;
 }
 
 export interface MetaTable {

@@ -4,9 +4,9 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
+import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
-import type { FileEvents } from '../uploads/events.ts';
 import { addFileRoutes } from './api-files.ts';
 import { authentication } from './auth.ts';
 import { checkRoute } from './check.ts';
@@ -33,7 +33,7 @@ export interface AppParts {
   listening: () => string;
   uploads: Uploads;
   files: Files;
-  events: FileEvents;
+  feed: Feed;
   /** Aborted when the service begins to stop: streams without end, end. */
   stopping: AbortSignal;
   web: WebPage;

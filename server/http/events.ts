@@ -1,7 +1,9 @@
 /** GET /api/events: what happens to the owner's files, as server-sent events (HTML Living Standard, section 9.2). */
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { Feed, FileEvent, Listening, Told } from '../outbox/feed.ts';
 import { TidemarkError } from '../uploads/errors.ts';
-import type { FileEvent, FileEvents } from '../uploads/events.ts';
+import { translated } from '../uploads/translate.ts';
 import { describeFile } from './file-json.ts';
 import type { Handler } from './state.ts';
 
@@ -9,14 +11,16 @@ import type { Handler } from './state.ts';
 const HEARTBEAT_MS = 15_000;
 /** How long a client waits before it connects again. */
 const RETRY_MS = 2_000;
-/** What may wait for a client that does not read: then it is cut, and asks anew. */
-const UNREAD_BYTES = 256 * 1024;
-/** Of what was missed: more than this is read from the catalog by one request, not told by one event each. */
-const MISSED_BYTES = UNREAD_BYTES / 2;
+/** A client that takes nothing of what is sent for so long is cut: it may come back, and goes on from where it was. */
+const PATIENCE_MS = 60_000;
 /** How long a client that is one too many is to wait. */
 const RETRY_AFTER_S = '30';
 
-export function eventsRoute(parts: { events: FileEvents; stopping: AbortSignal }): Handler {
+/** @param options.patienceMs - for tests. */
+export function eventsRoute(
+  parts: { feed: Feed; stopping: AbortSignal },
+  { patienceMs = PATIENCE_MS }: { patienceMs?: number } = {},
+): Handler {
   return async (ctx) => {
     const { owner, baseUrl } = ctx.state;
     const { res } = ctx;
@@ -33,50 +37,67 @@ export function eventsRoute(parts: { events: FileEvents; stopping: AbortSignal }
       return;
     }
 
-    const end = (): void => void res.end();
-    const send = (text: string): void => {
-      // The service stops, and what was sent before is still on its way.
-      if (res.writableEnded) return;
-      res.write(text);
-      if (res.writableLength > UNREAD_BYTES) res.destroy();
-    };
-    const listening = parts.events.listen(owner, ctx.get('Last-Event-ID') || undefined, (event) => {
-      send(textOf(event, baseUrl));
-    });
+    const listening = await translated(() => parts.feed.listen(owner, ctx.get('Last-Event-ID') || undefined));
     if (!listening) {
       throw new TidemarkError('too_many_listeners', { headers: { 'Retry-After': RETRY_AFTER_S } });
     }
-    const { missed, latestId, stop } = listening;
-    const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS);
+    const end = (): void => {
+      listening.stop();
+      res.end();
+    };
+    // What still waits for the client says enough.
+    const heartbeat = setInterval(() => {
+      if (!res.writableNeedDrain && !res.writableEnded) res.write(':\n\n');
+    }, HEARTBEAT_MS);
+    res.once('close', () => listening.stop());
     parts.stopping.addEventListener('abort', end, { once: true });
     try {
       ctx.respond = false;
       res.writeHead(200, head);
-      // `begin`: what came before is in the catalog, and is not told here.
-      const begin = `id: ${latestId}\nevent: begin\ndata: {}\n\n`;
-      send(`retry: ${RETRY_MS}\n\n${missed === null ? begin : (told(missed, baseUrl) ?? begin)}`);
+      res.write(`retry: ${RETRY_MS}\n\n`);
       if (parts.stopping.aborted) end();
+      if (!res.closed) await sendAll(listening, res, baseUrl, patienceMs);
       if (!res.closed) await once(res, 'close');
+    } catch (error) {
+      ctx.state.log.warn({ err: error }, 'the events could not be read');
+      res.destroy();
     } finally {
-      stop();
+      listening.stop();
       clearInterval(heartbeat);
       parts.stopping.removeEventListener('abort', end);
     }
   };
 }
 
-/** What was missed; undefined where it is too much for a client that has read none of it yet. */
-function told(missed: readonly FileEvent[], baseUrl: string): string | undefined {
-  let text = '';
-  for (const event of missed) {
-    text += textOf(event, baseUrl);
-    if (text.length > MISSED_BYTES) return undefined;
+/** No faster than the client takes it: nothing is collected for it here. */
+async function sendAll(listening: Listening, res: ServerResponse, baseUrl: string, patienceMs: number): Promise<void> {
+  for (let told = await listening.next(); told; told = await listening.next()) {
+    // The service stops, and this was on its way.
+    if (res.writableEnded) return;
+    if (!res.write(textOf(told, baseUrl))) await drained(res, patienceMs);
   }
-  return text;
+}
+
+/** Resolves as well when the connection is closed: by the client, or here when it takes nothing for too long. */
+async function drained(res: ServerResponse, patienceMs: number): Promise<void> {
+  const over = new AbortController();
+  const timer = setTimeout(() => res.destroy(), patienceMs);
+  try {
+    if (res.closed) return;
+    await Promise.race(['drain', 'close'].map((name) => once(res, name, { signal: over.signal })));
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+function textOf(told: Told, baseUrl: string): string {
+  if (told.kind === 'begin') return `id: ${told.id}\nevent: begin\ndata: {}\n\n`;
+  return told.events.map((event) => textOfEvent(event, baseUrl)).join('');
 }
 
 /** An event as it is sent, made once however many listen; clients of one service rarely call it by two names. */
-function textOf(event: FileEvent, baseUrl: string): string {
+function textOfEvent(event: FileEvent, baseUrl: string): string {
   const known = texts.get(event);
   if (known?.baseUrl === baseUrl) return known.text;
   const { id, kind, file } = event;

@@ -1,5 +1,5 @@
 /** A file as the API tells of it. */
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import { filePath } from '../uploads/names.ts';
 
 export interface FileJson {
@@ -17,7 +17,10 @@ export interface FileJson {
   url: string;
 }
 
-export function describeFile(file: FileRecord, baseUrl: string): FileJson {
+/** What of a file is told. */
+type Described = Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'size' | 'md5' | 'sha1' | 'sha256'> };
+
+export function describeFile(file: Described, baseUrl: string): FileJson {
   const { content } = file;
   return {
     id: file.id,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord } from '../catalog/catalog.ts';
-import type { LaterDigests, NotedFile } from '../uploads/later-digests.ts';
+import type { LaterDigests, NotedFile, SoughtFile } from '../uploads/later-digests.ts';
 import type { Parts } from '../uploads/parts.ts';
 import { linkSignals } from '../uploads/signals.ts';
 
@@ -48,7 +48,7 @@ export function createLaterDigests(
     wake.abort();
   }
 
-  function isPending({ content, owner, uploadedAt }: NotedFile): boolean {
+  function isPending({ content, owner, uploadedAt }: SoughtFile): boolean {
     return recent.has(keyOf(content, owner)) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity);
   }
 
@@ -176,6 +176,6 @@ export function createLaterDigests(
   return { isOn: true, note, isPending, caughtUp, run };
 }
 
-function keyOf({ id }: ContentRecord, owner: string): string {
+function keyOf({ id }: Pick<ContentRecord, 'id'>, owner: string): string {
   return `${id} ${owner}`;
 }

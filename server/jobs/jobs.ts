@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { attempt, type Job, type JobParts } from './job.ts';
 import { endedJob } from './ended.ts';
+import { eventsJob } from './events.ts';
 import { expiryJob } from './expiry.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
@@ -25,6 +26,7 @@ export function createJobs(parts: JobParts): Job[] {
     expiryJob(parts),
     removalsJob(parts),
     endedJob(parts),
+    eventsJob(parts),
   ];
 }
 

@@ -28,8 +28,7 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
       if (file !== undefined) {
         // The one who published it may not have heard "complete" yet.
         await catalog.durable();
-        if (file?.isNew) parts.events.tell('published', file.record);
-        return { status: 'exists', content, file: file?.record ?? null };
+        return { status: 'exists', content, file };
       }
     }
     return findUnfinished(query);
@@ -81,23 +80,18 @@ export function createCheck(parts: Parts, writers: Writers, uploads: Uploads): C
   }
 
   /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */
-  async function fileFor(
-    content: ContentRecord,
-    query: CheckQuery,
-  ): Promise<{ record: FileRecord; isNew: boolean } | null | undefined> {
+  async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
     if (query.filename === undefined) {
-      const found = await catalog.findFileOfContent(content.id, query.owner, 'latest');
-      return found ? { record: found, isNew: false } : null;
+      return (await catalog.findFileOfContent(content.id, query.owner, 'latest')) ?? null;
     }
-    const id = parts.surroundings.newId();
-    const record = await catalog.addFile(content.id, {
-      id,
+    const file = {
+      id: parts.surroundings.newId(),
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),
       uploadedAt: parts.clock.now(),
-    });
-    return record && { record, isNew: record.id === id };
+    };
+    return catalog.addFile(content.id, file, parts.clock.latest());
   }
 
   async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<CheckResult> {

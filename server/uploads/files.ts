@@ -23,11 +23,10 @@ export function createFileActions(parts: Parts): FileActions {
     const file = await catalog.findFile(id, owner);
     if (!file) throw new TidemarkError('not_found');
     return parts.contentMutex.run(file.content.md5, async () => {
-      const deleted = await catalog.deleteFile(id, owner);
+      const deleted = await catalog.deleteFile(id, owner, parts.clock.latest());
       if (!deleted) throw new TidemarkError('not_found');
       // The row durably first, then the bytes: the other way round, a power cut leaves a file without bytes.
       await catalog.durable();
-      parts.events.tell('deleted', deleted.file);
       if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
       return deleted.file;
     });
@@ -49,7 +48,7 @@ export async function removeBytes({ store, catalog, log }: Parts, key: string): 
 }
 
 export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
-  const { catalog, store, events } = parts;
+  const { catalog, store } = parts;
 
   async function get(id: string, owner: string | null): Promise<FileRecord> {
     const file = await catalog.findFile(id, owner);
@@ -102,10 +101,9 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
 
   async function rename(id: string, owner: string, name: string): Promise<FileRecord> {
     checkName(name, 'name');
-    const file = await catalog.renameFile(id, owner, name, typeOfName(name));
+    const file = await catalog.renameFile(id, owner, name, typeOfName(name), parts.clock.latest());
     if (!file) throw new TidemarkError('not_found');
     await catalog.durable();
-    events.tell('renamed', file);
     return file;
   }
 

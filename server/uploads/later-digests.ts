@@ -1,7 +1,9 @@
 /** Digests that are computed after publication: what the life of uploads and files needs of them. See jobs/digests.ts. */
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 
 export type NotedFile = Pick<FileRecord, 'content' | 'owner' | 'uploadedAt'>;
+/** What it takes to find one that was noted. */
+export type SoughtFile = Pick<FileRecord, 'owner' | 'uploadedAt'> & { content: Pick<ContentRecord, 'id'> };
 
 export interface LaterDigests {
   /** Whether it computes any. */
@@ -12,7 +14,7 @@ export interface LaterDigests {
    */
   note(file: NotedFile): void;
   /** Whether a file's owner is not to be told its SHA-1 yet. */
-  readonly isPending: (file: NotedFile) => boolean;
+  readonly isPending: (file: SoughtFile) => boolean;
   /** Resolves once what this owner published lately has its digests, or after a while. */
   caughtUp(owner: string): Promise<void>;
   /** Until the service stops. */

@@ -7,7 +7,6 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Clock } from '../clock.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Leases } from '../leases/leases.ts';
-import type { FileEvents } from './events.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 import type { LaterDigests } from './later-digests.ts';
 
@@ -34,7 +33,6 @@ export interface Parts {
   clock: Clock;
   /** Timers, turns and chance; what time it is for the life of things is the clock's to say. */
   surroundings: Surroundings;
-  events: FileEvents;
   /** Digests that are computed after publication. */
   later: LaterDigests;
   log: Logger;

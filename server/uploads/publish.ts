@@ -102,17 +102,24 @@ async function publishVerified(
     const isTheirs = match !== undefined && (await catalog.ownsContent(upload.owner, match.content.id));
     const wasHere = match?.kind === 'equal' && parts.limits.instant !== 'off' && isTheirs;
     if (match?.kind === 'equal') await addComputed(parts, match.content, computed);
-    const outcome = await catalog.publish({ uploadId: upload.id, epoch, content, file, reuseFile });
+    const outcome = await catalog.publish({
+      uploadId: upload.id,
+      epoch,
+      content,
+      file,
+      at: parts.clock.latest(),
+      reuseFile,
+    });
     if (outcome.kind === 'published') {
-      await catalog.durable();
       const { content: published } = outcome.file;
       // Computed for this upload too, or known to this owner before.
       const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
       const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
+      // Before it can be told: no event is that is not durable.
       if (!isToldAtOnce) parts.later.note(outcome.file);
       // As of this moment: the later digest may be there before the answer is written.
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
-      if (outcome.file.id === file.id) parts.events.tell('published', shown);
+      await catalog.durable();
       await cleanUp(parts, upload, published, match ? sameMd5 : null);
       return { file: shown, wasHere };
     }

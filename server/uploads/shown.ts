@@ -1,8 +1,13 @@
 /** What an owner learns of a content that others may share: nothing that somebody else caused. */
 import { createHash } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import { formatContentName } from './names.ts';
+
+/** Of a file, what decides which digests are told, and those. */
+type WithDigests = Pick<FileRecord, 'owner' | 'uploadedAt'> & {
+  content: Pick<ContentRecord, 'id' | 'sha1' | 'sha256'>;
+};
 
 /** Answers by SHA-256 that are remembered. */
 const REMEMBERED = 10_000;
@@ -15,12 +20,12 @@ const REMEMBERED = 10_000;
  * @param isPending - of LaterDigests.
  * @param asked - whether it was this file's owner.
  */
-export function withConfiguredDigests(
-  file: FileRecord,
+export function withConfiguredDigests<T extends WithDigests>(
+  file: T,
   digests: readonly DigestAlgorithm[],
-  isPending: (file: FileRecord) => boolean,
-  asked: (file: FileRecord) => boolean = () => false,
-): FileRecord {
+  isPending: (file: T) => boolean,
+  asked: (file: T) => boolean = () => false,
+): T {
   const { content } = file;
   const sha1 = digests.includes('sha1') && !isPending(file) ? content.sha1 : null;
   const sha256 = digests.includes('sha256') || asked(file) ? content.sha256 : null;

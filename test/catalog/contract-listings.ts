@@ -73,8 +73,8 @@ export function describeListings(current: Current): void {
       const [gone] = first.files;
       const last = first.files.at(-1);
       if (!gone || !last || first.nextCursor === null) throw new Error('a first page of four was expected');
-      await catalog.deleteFile(gone.id, 'ann');
-      await catalog.deleteFile(last.id, 'ann');
+      await catalog.deleteFile(gone.id, 'ann', T0);
+      await catalog.deleteFile(last.id, 'ann', T0);
       await addPublished(catalog, newContent('new'), { name: '0 in front' });
       const second = await catalog.listFiles({ ...query, cursor: first.nextCursor });
       expect(second.files.map((file) => file.id)).toEqual(sorted('name', false).slice(4, 8));

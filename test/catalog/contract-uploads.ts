@@ -263,7 +263,7 @@ export function describeUploads(current: Current): void {
       ];
       await catalog.endUpload(old, 1, 'expired', null, T0);
       await catalog.endUpload(recent, 1, 'rejected', 'digest_mismatch', T0 + 10);
-      await catalog.publish({ uploadId: complete, epoch: 1, content: newContent('c'), file: newFile() });
+      await catalog.publish({ uploadId: complete, epoch: 1, at: T0, content: newContent('c'), file: newFile() });
       // Until the store is done with them.
       expect(await catalog.forgetEnded(T0 + 10, 10)).toBe(0);
       for (const id of [old, recent]) await catalog.forgetStoreState(id);

@@ -1,6 +1,7 @@
 /** The suite that every catalog dialect passes. */
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import { describeEvents } from './contract-events.ts';
 import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
 import { describeListings } from './contract-listings.ts';
@@ -50,5 +51,6 @@ export function describeCatalogContract(name: string, open: () => Promise<TestCa
     describeFiles(running);
     describeListings(running);
     describeLeases(() => running().openShared());
+    describeEvents(running);
   });
 }

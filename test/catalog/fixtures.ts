@@ -83,7 +83,7 @@ export async function addPublished(
 ): Promise<FileRecord> {
   const entry = newFile(file);
   const uploadId = await addUpload(catalog, { owner: entry.owner, size: null });
-  const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry });
+  const outcome = await catalog.publish({ uploadId, epoch: 1, at: T0, content, file: entry });
   if (outcome.kind !== 'published') throw new Error(`not published: ${outcome.kind}`);
   return outcome.file;
 }

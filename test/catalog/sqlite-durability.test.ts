@@ -50,6 +50,7 @@ describe('durability of an SQLite catalog', () => {
         await writer.call('publish', {
           uploadId: id,
           epoch: 1,
+          at: Date.now(),
           content: newContent(id),
           file: newFile({ id: fileId }),
         });

@@ -74,7 +74,14 @@ describe('queries of an SQLite catalog', () => {
     const { content } = await addPublished(catalog, newContent('c'));
     await addPublished(catalog, { id: content.id });
     const again = await addUpload(catalog, { size: null });
-    await catalog.publish({ uploadId: again, epoch: 1, content: { id: content.id }, file: newFile(), reuseFile: true });
+    await catalog.publish({
+      uploadId: again,
+      epoch: 1,
+      at: T0,
+      content: { id: content.id },
+      file: newFile(),
+      reuseFile: true,
+    });
     await addPublished(catalog, { id: content.id, key: 'healed' });
     await catalog.findUpload(id);
     await catalog.endUpload(id, 2, 'terminated', null, T0);
@@ -84,12 +91,12 @@ describe('queries of an SQLite catalog', () => {
     await catalog.findContents({ sha256: 'a' });
     await catalog.ownsContent('ann', content.id);
     await catalog.addDigests(content.id, { sha1: 'a' });
-    const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
+    const file = await catalog.addFile(content.id, newFile({ name: 'new' }), T0);
     await catalog.findFile(file?.id ?? '', 'ann');
     await catalog.findFile(file?.id ?? '', null);
     await catalog.findFileOfContent(content.id, 'ann', 'oldest');
     await catalog.findFileOfContent(content.id, 'ann', 'latest');
-    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);
+    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null, T0);
     for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
       for (const descending of [false, true]) {
         for (const search of [{}, { search: 'A.' }]) {
@@ -100,10 +107,15 @@ describe('queries of an SQLite catalog', () => {
       }
     }
     const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
-    for (const each of files) await catalog.deleteFile(each.id, 'ann');
+    for (const each of files) await catalog.deleteFile(each.id, 'ann', T0);
     const [removal] = await catalog.listRemovals(0, 10);
     await catalog.isRemovalDue(removal?.key ?? '');
     await catalog.removalDone(removal?.key ?? '');
+    for (const owner of ['ann', null]) {
+      await catalog.listEvents({ owner, after: 0, limit: 10 });
+      await catalog.latestEvent(owner);
+    }
+    await catalog.forgetEvents(T0 + 1, 10);
     await callLeases();
   }
 
@@ -201,7 +213,7 @@ describe('queries of an SQLite catalog', () => {
     expect(refusals).toMatchObject([{ name: 'CatalogError', code: 'full', cause: { code: 'SQLITE_FULL' } }]);
 
     const content = newContent('large', { key: 'k'.repeat(100_000) });
-    const publication = { uploadId, epoch: 1, content, file: newFile() };
+    const publication = { uploadId, epoch: 1, at: T0, content, file: newFile() };
     await expect(catalog.publish(publication)).rejects.toMatchObject({ code: 'full' });
     expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
     expect(await catalog.findContents({ md5: content.md5 })).toEqual([]);

@@ -90,7 +90,7 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     const catalog = await open(file);
     const whole = await sizeOf(`${file}-reserve`);
     expect(whole).toBe(Math.floor(0.05 * 64 * MIB));
-    const renaming = () => catalog.renameFile(old.id, 'ann', 'new', null);
+    const renaming = () => catalog.renameFile(old.id, 'ann', 'new', null, Date.now());
     await expect(catalog.createUpload(newUpload())).rejects.toMatchObject({ code: 'full' });
     await expect(renaming()).rejects.toMatchObject({ code: 'full' });
     expect(await sizeOf(`${file}-reserve`)).toBe(whole);
@@ -105,11 +105,17 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     }
     expect(await catalog.endUpload(ended.id, 2, 'terminated', null, 1)).toBe(true);
     expect(await catalog.declareLength(published.id, 1, 100)).toBe(true);
-    const publication = { uploadId: published.id, epoch: 1, content: newContent('new'), file: newFile() };
+    const publication = {
+      uploadId: published.id,
+      epoch: 1,
+      at: Date.now(),
+      content: newContent('new'),
+      file: newFile(),
+    };
     const outcome = await catalog.publish(publication);
     if (outcome.kind !== 'published') throw new Error(outcome.kind);
     await catalog.addDigests(outcome.file.content.id, { sha1: 'a'.repeat(40) });
-    const removed = await catalog.deleteFile(old.id, 'ann');
+    const removed = await catalog.deleteFile(old.id, 'ann', Date.now());
     expect(removed?.removedKey).toBe(old.content.key);
     await catalog.removalDone(old.content.key);
     await catalog.forgetStoreState(ended.id);

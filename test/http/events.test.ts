@@ -1,15 +1,14 @@
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import Koa from 'koa';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { eventsRoute } from '../../server/http/events.ts';
 import type { RequestState } from '../../server/http/state.ts';
-import { createFileEvents } from '../../server/uploads/events.ts';
-import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
-import { SYSTEM } from '../../stores/surroundings.ts';
+import { openOutbox } from '../outbox/support.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
+import { cursorNow, eventsIn, listen } from './event-stream.ts';
 import { bearer, putFile, raw } from './support.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 
@@ -23,46 +22,6 @@ beforeAll(async () => {
   });
 });
 afterAll(() => service.stop());
-
-interface Stream {
-  response: IncomingMessage;
-  text(): string;
-  /** Resolves when this was heard. */
-  until(words: RegExp): Promise<RegExpExecArray>;
-  ended: Promise<void>;
-}
-
-function listen(on: Pick<RunningService, 'url'>, headers: Record<string, string>): Promise<Stream> {
-  return new Promise((resolve, reject) => {
-    const request = get(`${on.url}/api/events`, { headers }, (response) => {
-      let text = '';
-      const heard = new Set<() => void>();
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-        for (const look of heard) look();
-      });
-      response.on('error', () => undefined);
-      onTestFinished(() => void request.destroy());
-      resolve({
-        response,
-        text: () => text,
-        ended: new Promise((end) => response.on('close', () => end())),
-        until: (words) =>
-          new Promise((found) => {
-            const look = (): void => {
-              const match = words.exec(text);
-              if (!match) return;
-              heard.delete(look);
-              found(match);
-            };
-            heard.add(look);
-            look();
-          }),
-      });
-    });
-    request.on('error', reject);
-  });
-}
 
 describe('GET /api/events', () => {
   test('it tells the owner, and nobody else, what is published, renamed and deleted', async () => {
@@ -96,7 +55,7 @@ describe('GET /api/events', () => {
     expect(anna.text()).not.toContain('bert.txt');
   });
 
-  test('who comes back is told what was missed; with an id of another run, to look anew', async () => {
+  test('who comes back is told what was missed; with an id that is not theirs, to look anew', async () => {
     const first = await listen(service, ANNA);
     const [, id = ''] = await first.until(/id: (\S+)\nevent: begin/);
     first.response.destroy();
@@ -104,45 +63,45 @@ describe('GET /api/events', () => {
     const second = await listen(service, { ...ANNA, 'Last-Event-ID': id });
     await second.until(/event: published\ndata: .*missed\.txt/);
     expect(second.text()).not.toContain('event: begin');
-    for (const stranger of ['elsewhere-3', 'x', '-1', `${id}0`, '%00']) {
+    const berts = await cursorNow(service, BERT);
+    const flipped = `${id.startsWith('A') ? 'B' : 'A'}${id.slice(1)}`;
+    for (const stranger of ['elsewhere-3', 'x', '-1', `${id}0`, '%00', flipped, berts]) {
       const other = await listen(service, { ...ANNA, 'Last-Event-ID': stranger });
       await other.until(/event: begin/);
       expect(other.text()).not.toContain('missed.txt');
     }
   });
 
-  test('more missed than can wait unread: it begins anew, and goes on', async () => {
-    const first = await listen(service, ANNA);
-    const [, id = ''] = await first.until(/id: (\S+)\nevent: begin/);
-    first.response.destroy();
+  test('however much was missed, it is told in order, each once', async () => {
+    const id = await cursorNow(service, ANNA);
     // Some 1,000 bytes each: names of 255 bytes, in two fields, written out in JSON.
     const { fileId } = await putFile(service.url, 'renamed often', { filename: 'x.txt' }, ANNA);
-    for (let round = 0; round < 450; round++) {
-      const name = `${String(round).padStart(3, '0')}${'\u{1f30a}'.repeat(63)}`;
+    const names = Array.from(
+      { length: 450 },
+      (_, round) => `${String(round).padStart(3, '0')}${'\u{1f30a}'.repeat(63)}`,
+    );
+    for (const name of names) {
       await send('PATCH', `${service.url}/api/files/${fileId}`, {
         headers: { ...ANNA, 'Content-Type': 'application/json' },
         body: JSON.stringify({ name }),
       });
     }
     const second = await listen(service, { ...ANNA, 'Last-Event-ID': id });
-    const [, latest = ''] = await second.until(/id: (\S+)\nevent: begin/);
-    expect(second.response.statusCode).toBe(200);
-    expect(second.text()).not.toContain('event: renamed');
     await putFile(service.url, 'after it', { filename: 'after.txt' }, ANNA);
     await second.until(/event: published\ndata: .*after\.txt/);
-    const third = await listen(service, { ...ANNA, 'Last-Event-ID': latest });
+    const told = eventsIn(second.text());
+    expect(told.map(({ kind, data }) => `${kind} ${data.name}`)).toEqual([
+      'published x.txt',
+      ...names.map((name) => `renamed ${name}`),
+      'published after.txt',
+    ]);
+    const third = await listen(service, { ...ANNA, 'Last-Event-ID': told.at(-2)?.id ?? '' });
     await third.until(/event: published\ndata: .*after\.txt/);
-    expect(third.text()).not.toContain('event: begin');
+    expect(eventsIn(third.text())).toHaveLength(1);
   });
 
   test('nothing in it tells how much happens to others', async () => {
-    const idNow = async (who: Record<string, string>): Promise<string> => {
-      const stream = await listen(service, who);
-      const [, id = ''] = await stream.until(/id: (\S+)\nevent: begin/);
-      stream.response.destroy();
-      return id;
-    };
-    const before = await idNow(BERT);
+    const before = await cursorNow(service, BERT);
     const { fileId } = await putFile(service.url, 'of anna', { filename: 'a.txt' }, ANNA);
     for (let round = 0; round < 600; round++) {
       await send('PATCH', `${service.url}/api/files/${fileId}`, {
@@ -150,7 +109,7 @@ describe('GET /api/events', () => {
         body: JSON.stringify({ name: `${round}.txt` }),
       });
     }
-    expect(await idNow(BERT)).toBe(before);
+    expect(await cursorNow(service, BERT)).toBe(before);
     // Nor whether what he missed is still remembered.
     await putFile(service.url, 'of bert', { filename: 'b.txt' }, BERT);
     const back = await listen(service, { ...BERT, 'Last-Event-ID': before });
@@ -203,36 +162,66 @@ describe('GET /api/events', () => {
   });
 
   test('what is published while the streams end is told to nobody, and harms nobody', async () => {
-    const events = createFileEvents(['md5'], NOTHING_LATER, SYSTEM);
+    const { feed, publish } = await openOutbox();
     const stopping = new AbortController();
     const app = new Koa<RequestState>();
     app.use(async (ctx, next) => {
       Object.assign(ctx.state, { owner: 'anna', baseUrl: 'http://localhost' });
       await next();
     });
-    app.use(eventsRoute({ events, stopping: stopping.signal }));
+    app.use(eventsRoute({ feed, stopping: stopping.signal }));
     const server = app.listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const stream = await listen({ url: `http://127.0.0.1:${port}` }, {});
     await stream.until(/event: begin/);
-    const content = {
-      id: 1,
-      md5: md5(Buffer.from('a')),
-      sha1: null,
-      sha256: null,
-      size: 1,
-      variant: 0,
-      key: 'a',
-      publishedAt: 0,
-    };
     stopping.abort();
     // One commit may let several publications go on at once.
-    for (const id of ['one', 'two'])
-      events.tell('published', { id, owner: 'anna', name: id, type: null, uploadedAt: 0, content });
+    await Promise.all([publish('anna', 'one'), publish('anna', 'two')]);
     await stream.ended;
     expect(stream.text()).not.toContain('published');
+  });
+
+  test('for a client that takes nothing of what is sent nothing is read, and it is cut', async () => {
+    let reads = 0;
+    const { feed, catalog, publish } = await openOutbox((plain) => ({
+      listEvents: (query) => {
+        reads++;
+        return plain.listEvents(query);
+      },
+    }));
+    const app = new Koa<RequestState>();
+    app.silent = true;
+    app.use(async (ctx, next) => {
+      Object.assign(ctx.state, { owner: 'anna', baseUrl: 'http://localhost' });
+      await next();
+    });
+    app.use(eventsRoute({ feed, stopping: new AbortController().signal }, { patienceMs: 1_000 }));
+    const server = app.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    onTestFinished(() => void client.destroy());
+    client.on('error', () => undefined).write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    const closed = once(socket, 'close');
+    await expect.poll(() => reads).toBe(1);
+
+    // More than the kernel takes for it on both sides.
+    const { id } = await publish('anna', 'x');
+    const name = 'x'.repeat(1_000_000);
+    for (let round = 0; round < 30; round++) {
+      await catalog.renameFile(id, 'anna', name, null, round);
+      await turn();
+    }
+    const before = reads;
+    for (let round = 0; round < 10; round++) {
+      await catalog.renameFile(id, 'anna', 'y', null, round);
+      await turn();
+    }
+    expect(reads).toBe(before);
+    await closed;
   });
 
   test('HEAD has no events', async () => {

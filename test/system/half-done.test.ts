@@ -101,7 +101,7 @@ describeOverStores((store) => {
       const [file] = (await house.catalog.listFiles({ owner: 'anyone', limit: 1, sort: 'name', descending: false }))
         .files;
       // The row is gone and the key noted, but its bytes are still there.
-      await house.catalog.deleteFile(file?.id ?? '', 'anyone');
+      await house.catalog.deleteFile(file?.id ?? '', 'anyone', Date.now());
       id = await leaveAt('final', house, bytes, 'later.bin');
     });
     await expectPublished(await start(place), [{ id, name: 'later.bin', bytes }], 1);

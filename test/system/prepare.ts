@@ -99,6 +99,6 @@ export async function leaveAt(
   if (step === 'final') return id;
   const file = { id: randomUUID(), owner: 'anyone', name: filename, type: null, uploadedAt: now };
   const content = { md5: md5(bytes), sha1: null, sha256: null, size: bytes.length, variant: 0, key };
-  await catalog.publish({ uploadId: id, epoch: 1, content, file });
+  await catalog.publish({ uploadId: id, epoch: 1, at: Date.now(), content, file });
   return id;
 }

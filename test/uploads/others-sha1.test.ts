@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createLog } from '../../server/log.ts';
 import { type Service, startService } from '../../server/service.ts';
+import { cursorNow, eventsIn, listen } from '../http/event-stream.ts';
 import { bearer, filePart, json, putFile, sendForm } from '../http/support.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { send } from '../harness/tus.ts';
@@ -80,4 +81,30 @@ test('one that is declared is told at once, also of what others have without it'
     const described = await send('GET', `${service.localUrl}/api/files/${fileId}`, { headers: BERT });
     expect(json(described)['sha1']).toBe(sha1(bytes));
   }
+});
+
+/** What the events of a file tell, from its publication on: as it happened, again later, and after it is deleted. */
+async function lookAtEvents(bytes: Buffer, name: string): Promise<(string | undefined)[][]> {
+  const on = { url: service.localUrl };
+  const before = await cursorNow(on, BERT);
+  const stream = await listen(on, { ...BERT, 'Last-Event-ID': before });
+  const { fileId } = await putFile(on.url, bytes, { filename: name }, BERT);
+  const digestsIn = (text: string): (string | undefined)[] => eventsIn(text).map(({ data }) => data.sha1);
+  await stream.until(/event: published\n/);
+  const seen = [digestsIn(stream.text())];
+  for (const words of [/event: published\n/, /event: deleted\n/]) {
+    const again = await listen(on, { ...BERT, 'Last-Event-ID': before });
+    await again.until(words);
+    seen.push(digestsIn(again.text()));
+    await send('DELETE', `${on.url}/api/files/${fileId}`, { headers: BERT });
+  }
+  return seen;
+}
+
+test('events tell it as late, also those that are told again', async () => {
+  const [hers, nobodys] = [makeBytes(5_000, 17_005), makeBytes(5_000, 17_006)];
+  await putFile(service.localUrl, hers, { filename: 'hers.bin', sha1: sha1(hers) }, ANNA);
+  const seen = await lookAtEvents(hers, 'five.bin');
+  expect(seen).toEqual(await lookAtEvents(nobodys, 'six.bin'));
+  expect(seen).toEqual([[undefined], [undefined], [undefined, undefined]]);
 });

@@ -9,7 +9,6 @@ import { parseConfig } from '../../server/config/parse.ts';
 import { createLeases } from '../../server/leases/create-leases.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
-import { createFileEvents } from '../../server/uploads/events.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
@@ -93,7 +92,6 @@ export async function openHouse(
     },
     log,
     contentMutex: createKeyedMutex(),
-    events: createFileEvents(['md5'], NOTHING_LATER, surroundings),
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };

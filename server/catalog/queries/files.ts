@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepareInsertRemoval, prepareSelectContent } from './contents.ts';
+import { prepareInsertEvent } from './events.ts';
 import { foldName, prepareInsertFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
@@ -14,6 +15,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
   const selectContent = prepareSelectContent(db);
   const insertFile = prepareInsertFile(db);
   const selectSame = prepareSelectSame(db);
+  const insertEvent = prepareInsertEvent(db);
 
   const selectById = prepare((by: { id: string; owner: string }) =>
     selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
@@ -71,13 +73,16 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
   const insertRemoval = prepareInsertRemoval(db);
 
   return {
-    addFile(contentId, file) {
+    addFile(contentId, file, at) {
       return db.transaction().execute(async (trx) => {
         const { owner, name } = file;
         const same = await selectSame.first(trx, { contentId, owner, name });
         if (same) return toFileRecord(same);
         const content = await selectContent.first(trx, { id: contentId });
-        return content && insertFile(trx, file, content);
+        if (!content) return undefined;
+        const added = await insertFile(trx, file, content);
+        await insertEvent(trx, 'published', added, at);
+        return added;
       });
     },
 
@@ -91,15 +96,18 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       return row && toFileRecord(row);
     },
 
-    renameFile(id, owner, name, type) {
+    renameFile(id, owner, name, type, at) {
       return db.transaction().execute(async (trx) => {
         await rename.changes(trx, { id, owner, name, foldedName: foldName(name), type });
         const row = await selectById.first(trx, { id, owner });
-        return row && toFileRecord(row);
+        if (!row) return undefined;
+        const renamed = toFileRecord(row);
+        await insertEvent(trx, 'renamed', renamed, at);
+        return renamed;
       });
     },
 
-    deleteFile(id, owner) {
+    deleteFile(id, owner, at) {
       return db.transaction().execute(async (trx) => {
         const row = await selectById.first(trx, { id, owner });
         if (!row) return undefined;
@@ -107,7 +115,9 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
         await deleteById.changes(trx, { id });
         const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
         if (removed) await insertRemoval.changes(trx, removed);
-        return { file: toFileRecord(row), removedKey: removed?.key ?? null };
+        const file = toFileRecord(row);
+        await insertEvent(trx, 'deleted', file, at);
+        return { file, removedKey: removed?.key ?? null };
       });
     },
   };

@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-export type MetaQueries = Pick<Catalog, 'id' | 'getMeta' | 'setMeta' | 'extent'>;
+export type MetaQueries = Pick<Catalog, 'id' | 'eventSecret' | 'getMeta' | 'setMeta' | 'extent'>;
 
 /** Prepares the queries on the catalog itself. */
 export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
@@ -19,18 +19,21 @@ export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
       .onConflict((conflict) => conflict.column('key').doUpdateSet((eb) => ({ value: eb.ref('excluded.value') }))),
   );
 
-  async function get(key: MetaKey | 'id'): Promise<string | undefined> {
+  async function get(key: string): Promise<string | undefined> {
     return (await select.first(db, { key }))?.value;
   }
 
-  return {
-    async id() {
-      const id = await get('id');
-      if (id === undefined) throw new CatalogError('failed', 'the catalog has no id');
-      return id;
-    },
+  /** What was made with the catalog. */
+  async function made(key: 'id' | 'event_secret'): Promise<string> {
+    const value = await get(key);
+    if (value === undefined) throw new CatalogError('failed', `the catalog has no ${key}`);
+    return value;
+  }
 
-    getMeta: get,
+  return {
+    id: () => made('id'),
+    eventSecret: () => made('event_secret'),
+    getMeta: (key: MetaKey) => get(key),
 
     async setMeta(key, value) {
       await upsert.changes(db, { key, value });

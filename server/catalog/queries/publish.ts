@@ -5,6 +5,7 @@ import { CatalogError } from '../catalog.ts';
 import type { Catalog, ContentRecord, Publication, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { prepareDeleteRemoval, prepareInsertRemoval, prepareSelectContent } from './contents.ts';
+import { prepareInsertEvent } from './events.ts';
 import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
@@ -18,6 +19,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
   const insertRemoval = prepareInsertRemoval(db);
   const insertFile = prepareInsertFile(db);
   const selectSame = prepareSelectSame(db);
+  const insertEvent = prepareInsertEvent(db);
   const deleteParts = prepareDeleteParts(db);
 
   const selectUpload = prepare((by: { id: string; epoch: number }) =>
@@ -101,7 +103,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file, reuseFile } = publication;
+      const { uploadId, epoch, file, reuseFile, at } = publication;
       return db.transaction().execute(async (trx) => {
         // Both refusals come before anything was changed.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
@@ -117,6 +119,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
         }
         const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
         const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
+        if (!same) await insertEvent(trx, 'published', record, at);
         await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id });
         await deleteParts.changes(trx, { id: uploadId });
         return { kind: 'published', file: record };

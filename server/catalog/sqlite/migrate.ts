@@ -8,9 +8,10 @@ import { guards } from './migrations/0004-guards.ts';
 import { withoutSha1 } from './migrations/0005-without-sha1.ts';
 import { fewerPages } from './migrations/0006-fewer-pages.ts';
 import { presence } from './migrations/0007-presence.ts';
+import { events } from './migrations/0008-events.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, storeState, meta, guards, withoutSha1, fewerPages, presence];
+const MIGRATIONS = [initial, storeState, meta, guards, withoutSha1, fewerPages, presence, events];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;

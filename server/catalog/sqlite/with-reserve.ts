@@ -46,6 +46,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     publish: (...args) => makingRoom(() => catalog.publish(...args)),
     removalDone: (...args) => makingRoom(() => catalog.removalDone(...args)),
     deleteFile: (...args) => makingRoom(() => catalog.deleteFile(...args)),
+    forgetEvents: (...args) => makingRoom(() => catalog.forgetEvents(...args)),
 
     async close() {
       // Before the lock goes: from then on the reserve may be another service's.

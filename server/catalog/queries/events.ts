@@ -1,0 +1,168 @@
+/** What happened to files: written with what happened, read by number. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog, EventKind, EventRecord, FileRecord } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import type { Executor } from './prepare.ts';
+
+export type EventQueries = Pick<Catalog, 'listEvents' | 'latestEvent' | 'forgetEvents'>;
+
+/** An event as one flat row. */
+interface EventRow {
+  number: number;
+  owner: string;
+  kind: EventKind;
+  at: number;
+  fileId: string;
+  name: string;
+  type: string | null;
+  uploadedAt: number;
+  contentId: number;
+  md5: string;
+  size: number;
+  sha1: string | null;
+  sha256: string | null;
+}
+
+/** The columns of an EventRow. */
+const EVENT_ROW = [
+  'events.number',
+  'events.owner',
+  'events.kind',
+  'events.at',
+  'events.file_id as fileId',
+  'events.name',
+  'events.type',
+  'events.uploaded_at as uploadedAt',
+  'events.content_id as contentId',
+  'events.md5',
+  'events.size',
+  'contents.sha1',
+  'contents.sha256',
+] as const;
+
+/** Prepares the noting of what happens to a file, for the transaction in which it happens. */
+export function prepareInsertEvent(db: Kysely<Tables>) {
+  type Values = Omit<EventRow, 'number' | 'sha1' | 'sha256'>;
+  const insert = prepare((event: Values) =>
+    db.insertInto('events').values({
+      owner: event.owner,
+      kind: event.kind,
+      at: event.at,
+      file_id: event.fileId,
+      name: event.name,
+      type: event.type,
+      uploaded_at: event.uploadedAt,
+      content_id: event.contentId,
+      md5: event.md5,
+      size: event.size,
+    }),
+  );
+
+  return async function insertEvent(
+    executor: Executor,
+    kind: EventKind,
+    { id: fileId, owner, name, type, uploadedAt, content }: FileRecord,
+    at: number,
+  ): Promise<void> {
+    const { id: contentId, md5, size } = content;
+    await insert.changes(executor, { owner, kind, at, fileId, name, type, uploadedAt, contentId, md5, size });
+  };
+}
+
+function toEventRecord(row: EventRow): EventRecord {
+  const { number, owner, kind, at, fileId, name, type, uploadedAt, contentId, md5, size, sha1, sha256 } = row;
+  const content = { id: contentId, md5, sha1, sha256, size };
+  return { number, kind, at, file: { id: fileId, owner, name, type, uploadedAt, content } };
+}
+
+/** Prepares the queries on events. */
+export function createEventQueries(db: Kysely<Tables>): EventQueries {
+  // The content of a file that is gone may be there because of other owners alone: then it has nothing to tell.
+  const selectEvents = () =>
+    db
+      .selectFrom('events')
+      .leftJoin('files', 'files.id', 'events.file_id')
+      .leftJoin('contents', 'contents.id', 'files.content_id')
+      .select(EVENT_ROW)
+      .orderBy('events.number');
+  const selectAll = prepare((by: { after: number; limit: number }) =>
+    selectEvents().where('events.number', '>', by.after).limit(by.limit),
+  );
+  const selectOfOwner = prepare((by: { owner: string; after: number; limit: number }) =>
+    selectEvents().where('events.owner', '=', by.owner).where('events.number', '>', by.after).limit(by.limit),
+  );
+
+  const latestOf = (table: 'events' | 'forgotten_events') =>
+    prepare(() =>
+      db
+        .selectFrom(table)
+        .select('number')
+        .where('number', '>', sql.lit(0))
+        .orderBy('number', 'desc')
+        .limit(sql.lit(1)),
+    );
+  const latestOfOwnerIn = (table: 'events' | 'forgotten_events') =>
+    prepare((by: { owner: string }) =>
+      db.selectFrom(table).select('number').where('owner', '=', by.owner).orderBy('number', 'desc').limit(sql.lit(1)),
+    );
+  const latest = latestOf('events');
+  const latestOfOwner = latestOfOwnerIn('events');
+  const latestForgotten = latestOf('forgotten_events');
+  const latestForgottenOfOwner = latestOfOwnerIn('forgotten_events');
+
+  const selectOldest = prepare((by: { limit: number }) =>
+    db
+      .selectFrom('events')
+      .select(['number', 'owner', 'at'])
+      .where('number', '>', sql.lit(0))
+      .orderBy('number')
+      .limit(by.limit),
+  );
+  const noteForgotten = prepare((row: { owner: string; number: number }) =>
+    db
+      .insertInto('forgotten_events')
+      .values({ owner: row.owner, number: row.number })
+      .onConflict((conflict) => conflict.column('owner').doUpdateSet((eb) => ({ number: eb.ref('excluded.number') }))),
+  );
+  const deleteUpTo = prepare((by: { number: number }) => db.deleteFrom('events').where('number', '<=', by.number));
+
+  /** The last that is forgotten; 0 where none is. */
+  async function lastForgotten(owner: string | null): Promise<number> {
+    const row =
+      owner === null ? await latestForgotten.first(db, {}) : await latestForgottenOfOwner.first(db, { owner });
+    return row?.number ?? 0;
+  }
+
+  return {
+    async listEvents({ owner, after, limit }) {
+      const rows =
+        owner === null
+          ? await selectAll.rows(db, { after, limit })
+          : await selectOfOwner.rows(db, { owner, after, limit });
+      // Looked at last: what is not forgotten now was there when the rows were read.
+      if (after < (await lastForgotten(owner))) return null;
+      return rows.map(toEventRecord);
+    },
+
+    async latestEvent(owner) {
+      const row = owner === null ? await latest.first(db, {}) : await latestOfOwner.first(db, { owner });
+      return row?.number ?? (await lastForgotten(owner));
+    },
+
+    forgetEvents(before, limit) {
+      return db.transaction().execute(async (trx) => {
+        const oldest = await selectOldest.rows(trx, { limit });
+        const kept = oldest.findIndex(({ at }) => at >= before);
+        const forgotten = kept < 0 ? oldest : oldest.slice(0, kept);
+        const last = forgotten.at(-1);
+        if (!last) return 0;
+        // Of each owner the last one stays.
+        const lastOf = new Map(forgotten.map(({ owner, number }) => [owner, number]));
+        for (const [owner, number] of lastOf) await noteForgotten.changes(trx, { owner, number });
+        return deleteUpTo.changes(trx, { number: last.number });
+      });
+    },
+  };
+}

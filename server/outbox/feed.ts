@@ -1,0 +1,207 @@
+/**
+ * What happens to an owner's files, told to those who listen. The rows of the catalog are the truth; a wake is only a
+ * hint that there may be new ones. Each listener has a place in the rows and reads on from it, as fast as its client
+ * takes them. Those at the same place share one read, however many they are.
+ */
+import type { Catalog, EventKind, EventRecord } from '../catalog/catalog.ts';
+import type { Cursors } from './cursor.ts';
+
+export type EventFile = EventRecord['file'];
+
+export interface FileEvent {
+  /** Opaque: where to go on from. */
+  id: string;
+  kind: EventKind;
+  file: EventFile;
+}
+
+export type Told =
+  /** What happened before is not told: it is in the catalog. */
+  { kind: 'begin'; id: string } | { kind: 'events'; events: readonly FileEvent[] };
+
+export interface Listening {
+  /** What comes next, once there is something; undefined once `stop` was called. One call at a time. */
+  next(): Promise<Told | undefined>;
+  stop(): void;
+}
+
+export interface Feed {
+  /** Something may have happened to this owner's files. Never waits, never throws. */
+  wake(owner: string): void;
+  /**
+   * Listens until `stop` is called.
+   *
+   * @param after - the id of the last event that the listener knows of; where it is not one of this owner's, or what
+   *   came after it is not all there any more, `begin` is told.
+   * @returns undefined where too many listen for this owner already.
+   */
+  listen(owner: string, after?: string): Promise<Listening | undefined>;
+}
+
+export interface FeedParts {
+  catalog: Pick<Catalog, 'listEvents' | 'latestEvent' | 'durable'>;
+  cursors: Cursors;
+  /** A file as its owner may be told of it at this moment. */
+  show: (file: EventFile) => EventFile;
+}
+
+/** Listeners of one owner: each needs a connection, and writes every event. */
+const MOST_LISTENERS = 500;
+/** Events that are read, and told, at a time. */
+const PAGE = 100;
+/** Pages that a listener reads in a row before it is told to look at the catalog, which is quicker then. */
+const MOST_PAGES = 100;
+/** Pages of one owner that are kept for those who come to the same place a little later. */
+const SHARED_PAGES = 4;
+
+/** Null: some of what was asked for is forgotten. */
+type Page = { events: readonly FileEvent[]; last: number } | null;
+
+interface SharedPage {
+  page: Promise<Page>;
+  /** How many wakes there were when the read began. */
+  wakes: number;
+  /** It has events: whatever comes later, these follow on its place. */
+  isLasting: boolean;
+}
+
+/** What one owner's listeners share, while there are any. */
+interface OfOwner {
+  listeners: number;
+  wakes: number;
+  /** By the number of the event before; the oldest first. */
+  pages: Map<number, SharedPage>;
+  /** Those who have told all there is. */
+  waiting: Set<() => void>;
+}
+
+export function createFeed(parts: FeedParts): Feed {
+  const { catalog, cursors } = parts;
+  const owners = new Map<string, OfOwner>();
+
+  function wake(owner: string): void {
+    const its = owners.get(owner);
+    if (!its) return;
+    its.wakes++;
+    const waiting = [...its.waiting];
+    its.waiting.clear();
+    for (const goOn of waiting) goOn();
+  }
+
+  async function listen(owner: string, after?: string): Promise<Listening | undefined> {
+    const its = owners.get(owner) ?? { listeners: 0, wakes: 0, pages: new Map(), waiting: new Set() };
+    if (its.listeners >= MOST_LISTENERS) return undefined;
+    its.listeners++;
+    owners.set(owner, its);
+    const leave = (): void => {
+      if (--its.listeners === 0) owners.delete(owner);
+    };
+    try {
+      const latest = await latestOf(owner);
+      const known = after === undefined ? undefined : cursors.read(owner, after);
+      // A number that this catalog has not come to is of one that was put back to what it was before.
+      const isKnown = known !== undefined && known <= latest;
+      return createListening(parts, { owner, its, leave, place: isKnown ? known : latest, begins: !isKnown, latestOf });
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /** Of what is durable: a number that a power cut takes back is given to another event. */
+  async function latestOf(owner: string): Promise<number> {
+    const latest = await catalog.latestEvent(owner);
+    await catalog.durable();
+    return latest;
+  }
+
+  return { wake, listen };
+}
+
+interface Place {
+  owner: string;
+  its: OfOwner;
+  /** Gives the place among the listeners back. */
+  leave: () => void;
+  /** The number of the last event that is known. */
+  place: number;
+  /** `begin` comes first. */
+  begins: boolean;
+  latestOf: (owner: string) => Promise<number>;
+}
+
+function createListening(parts: FeedParts, { owner, its, leave, latestOf, ...from }: Place): Listening {
+  let { place, begins } = from;
+  let isStopped = false;
+  let pagesInARow = 0;
+  let goOn: () => void = () => undefined;
+
+  async function next(): Promise<Told | undefined> {
+    for (;;) {
+      if (isStopped) return undefined;
+      if (begins) {
+        begins = false;
+        return { kind: 'begin', id: parts.cursors.write(owner, place) };
+      }
+      const { wakes } = its;
+      const page = await pageAfter(parts, owner, its, place);
+      if (isStopped) return undefined;
+      const isFarBehind = pagesInARow >= MOST_PAGES && page?.events.length !== 0;
+      if (page === null || isFarBehind) {
+        place = await latestOf(owner);
+        begins = true;
+        pagesInARow = 0;
+      } else if (page.events.length > 0) {
+        place = page.last;
+        pagesInARow = page.events.length < PAGE ? 0 : pagesInARow + 1;
+        return { kind: 'events', events: page.events };
+      } else {
+        pagesInARow = 0;
+        if (its.wakes === wakes) await new Promise<void>((resolve) => its.waiting.add((goOn = resolve)));
+      }
+    }
+  }
+
+  return {
+    next,
+    stop: () => {
+      if (isStopped) return;
+      isStopped = true;
+      its.waiting.delete(goOn);
+      goOn();
+      leave();
+    },
+  };
+}
+
+/** The events after a place, read once for all who ask for them at about the same time. */
+function pageAfter(parts: FeedParts, owner: string, its: OfOwner, after: number): Promise<Page> {
+  const known = its.pages.get(after);
+  // One that began before the last wake may have missed what it was for.
+  if (known && (known.isLasting || known.wakes === its.wakes)) return known.page;
+  const shared: SharedPage = { page: readPage(parts, owner, after), wakes: its.wakes, isLasting: false };
+  its.pages.delete(after);
+  its.pages.set(after, shared);
+  const [oldest] = its.pages.keys();
+  if (its.pages.size > SHARED_PAGES && oldest !== undefined) its.pages.delete(oldest);
+  const settle = (page: Page): void => {
+    if (page && page.events.length > 0) shared.isLasting = true;
+    else if (its.pages.get(after) === shared) its.pages.delete(after);
+  };
+  shared.page.then(settle, () => settle(null));
+  return shared.page;
+}
+
+async function readPage({ catalog, cursors, show }: FeedParts, owner: string, after: number): Promise<Page> {
+  const records = await catalog.listEvents({ owner, after, limit: PAGE });
+  if (records === null) return null;
+  if (records.length === 0) return { events: [], last: after };
+  const shown = records.map(({ file }) => show(file));
+  await catalog.durable();
+  const events = records.map(({ number, kind }, index) => {
+    // Both times: what may be told by now may be there because of others alone.
+    const file = show(shown[index] as EventFile);
+    return { id: cursors.write(owner, number), kind, file };
+  });
+  return { events, last: records.at(-1)?.number ?? after };
+}

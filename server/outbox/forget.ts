@@ -1,0 +1,20 @@
+/** Events are kept for a day. */
+import type { Surroundings } from '../../stores/surroundings.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Clock } from '../clock.ts';
+
+const KEPT_MS = 24 * 3_600_000;
+const BATCH = 500;
+
+export interface ForgetParts {
+  catalog: Pick<Catalog, 'forgetEvents'>;
+  clock: Pick<Clock, 'earliest'>;
+  surroundings: Pick<Surroundings, 'turn'>;
+  stopping: AbortSignal;
+}
+
+/** Forgets the events whose time is up, in batches between which others get their turn. */
+export async function forgetOldEvents({ catalog, clock, surroundings, stopping }: ForgetParts): Promise<void> {
+  const before = clock.earliest() - KEPT_MS;
+  while (!stopping.aborted && (await catalog.forgetEvents(before, BATCH)) === BATCH) await surroundings.turn();
+}

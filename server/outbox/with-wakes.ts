@@ -1,0 +1,21 @@
+/** A catalog that wakes those who listen, with the contract's own signature: no caller can forget to. */
+import type { Catalog } from '../catalog/catalog.ts';
+
+/** @param wake - told of an owner whenever something may have happened to their files: also where the call has failed. */
+export function withWakes(catalog: Catalog, wake: (owner: string) => void): Catalog {
+  async function waking<T>(owner: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } finally {
+      wake(owner);
+    }
+  }
+
+  return {
+    ...catalog,
+    publish: (publication) => waking(publication.file.owner, () => catalog.publish(publication)),
+    addFile: (contentId, file, at) => waking(file.owner, () => catalog.addFile(contentId, file, at)),
+    renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
+    deleteFile: (id, owner, at) => waking(owner, () => catalog.deleteFile(id, owner, at)),
+  };
+}

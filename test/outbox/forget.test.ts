@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { createClock } from '../../server/clock.ts';
+import { forgetOldEvents } from '../../server/outbox/forget.ts';
+import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
+import { openOutbox } from './support.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+test('events are kept for a day, by a clock that a jump does not move; batches let others in between', async () => {
+  const { catalog, publish } = await openOutbox();
+  const surroundings = createVirtualSurroundings();
+  let aheadMs = 0;
+  const source = { ...surroundings, bootId: null, wallMs: () => surroundings.wallMs() + aheadMs };
+  const clock = createClock({ source, believeAfterMs: 10 * DAY_MS });
+  const forget = (stopping = new AbortController().signal): Promise<void> =>
+    forgetOldEvents({ catalog, clock, surroundings, stopping });
+  const left = async (): Promise<number> =>
+    (await catalog.listEvents({ owner: 'ann', after: forgotten, limit: 2000 }))?.length ?? -1;
+  let forgotten = 0;
+
+  const file = await publish('ann', '0');
+  await catalog.forgetEvents(Infinity, 1);
+  forgotten = 1;
+  for (let time = 0; time < 1_200; time++) await catalog.renameFile(file.id, 'ann', `${time}`, null, clock.latest());
+  await surroundings.advance(DAY_MS);
+  await forget();
+  expect(await left()).toBe(1_200);
+  aheadMs = 3 * DAY_MS;
+  await forget();
+  expect(await left()).toBe(1_200);
+  aheadMs = 0;
+  await catalog.renameFile(file.id, 'ann', 'a day later', null, clock.latest());
+  await surroundings.advance(1);
+  await forget(AbortSignal.abort());
+  expect(await left()).toBe(1_201);
+  let turns = 0;
+  await forgetOldEvents({
+    catalog,
+    clock,
+    stopping: new AbortController().signal,
+    surroundings: {
+      turn: () => {
+        turns++;
+        return surroundings.turn();
+      },
+    },
+  });
+  forgotten = 1_201;
+  expect([await left(), turns]).toEqual([1, 2]);
+});
