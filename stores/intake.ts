@@ -63,6 +63,7 @@ function highWaterBytes(): number {
  * not taken and ends the intake with `overflow`. The one that reaches `maxBytes` is taken once the
  * source has ended: until then more may follow, and with too much none of it makes an upload whole.
  */
+// oxlint-disable-next-line max-lines-per-function -- listeners of one source over one queue: each is a few lines, and all change the same
 export function openIntake(
   source: Readable,
   { signal, maxBytes, onArrival }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival'>,

@@ -1,25 +1,26 @@
 /** The way of bytes into a file: write, hash, sync, commit. */
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
-import { openIntake } from '../intake.ts';
-import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
-import type { Surroundings } from '../surroundings.ts';
+import { type Intake, openIntake } from '../intake.ts';
+import { type Commit, type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import type { Surroundings, Timer } from '../surroundings.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
+import {
+  afterBatch,
+  afterCommit,
+  afterSync,
+  isFarBehind,
+  isFlushing,
+  lastSteps,
+  nextBehind,
+  type Occasion,
+  type Progress,
+  startAt,
+  withCommitDue,
+} from './progress.ts';
 
-/** Most that is hashed again after a crash. */
-const COMMIT_EVERY_BYTES = 64 * 1024 * 1024;
-/** A slow upload commits at least this often, so that others see that bytes arrive. */
-const COMMIT_EVERY_MS = 10_000;
-/** The first commit comes sooner: only what follows one can be taken up after a crash. */
-const FIRST_COMMIT_MS = 1_000;
-/**
- * Write-back starts this often, so that the sync before the answer finds little
- * left to do, whatever the size of the file.
- */
-const SYNC_EVERY_BYTES = 8 * 1024 * 1024;
-/** And when a pause comes with this much unsynced: a slow line then waits for nothing at its end. */
-const SYNC_IN_PAUSE_BYTES = 256 * 1024;
+/** After so long without a batch. */
 const PAUSE_MS = 50;
 
 /** Where a file is, and what can be said of it there. */
@@ -47,144 +48,214 @@ export async function appendToFile(
 ): Promise<Written> {
   const lane = options.digests.open(upload.snapshot);
   try {
-    return await append(file, lane, source, upload, place, options);
+    const intake = openIntake(source, options, place.surroundings);
+    return await append({ file, lane, intake, upload, place, options });
   } finally {
     lane.close();
   }
 }
 
-async function append(
-  file: LocalFile,
-  lane: DigestLane,
-  source: Readable,
-  upload: StoredUpload,
-  place: Place,
-  options: WriteOptions,
-): Promise<Written> {
-  const { surroundings } = place;
-  const intake = openIntake(source, options, surroundings);
-  let offset = upload.offset;
-  let committed = upload.offset;
-  let syncedTo = upload.offset;
-  let commitDueAt = surroundings.elapsedMs() + FIRST_COMMIT_MS;
-  let syncing: Promise<void> | undefined;
-  let syncFailed = false;
-  let failure: Error | undefined;
-  let result: Promise<Result> | undefined;
+/** One request that writes to an upload. */
+interface Writing {
+  file: LocalFile;
+  lane: DigestLane;
+  intake: Intake;
+  upload: StoredUpload;
+  place: Place;
+  options: WriteOptions;
+}
 
-  /** With the first bytes that are committed the file itself must be there after a power cut. */
-  async function syncEntry(): Promise<void> {
-    if (committed === 0) await place.syncEntry();
-  }
-
-  async function sync(): Promise<void> {
-    try {
-      await file.sync();
-    } catch (error) {
-      syncFailed = true;
-      throw error;
-    }
-  }
-
-  /** Syncs in the background, one at a time; commits too when one is due. */
-  function syncBehind(leastBytes: number): void {
-    if (syncing || failure) return;
-    const upTo = offset;
-    const commitDue = upTo - committed >= COMMIT_EVERY_BYTES || surroundings.elapsedMs() >= commitDueAt;
-    if (!commitDue && upTo - syncedTo < leastBytes) return;
-    const snapshot = commitDue ? lane.snapshot() : undefined;
-    syncing = (async () => {
-      try {
-        const [state] = await Promise.all([snapshot, sync(), snapshot && syncEntry()]);
-        syncedTo = upTo;
-        if (!state) return;
-        await options.commit({ offset: upTo, snapshot: state, bootId: place.bootId });
-        committed = upTo;
-        commitDueAt = surroundings.elapsedMs() + COMMIT_EVERY_MS;
-      } catch (error) {
-        failure = error instanceof Error ? error : new Error(String(error));
-        intake.stop(error);
-      } finally {
-        syncing = undefined;
-      }
-    })();
-  }
-
-  /** A batch is on its way: the digest may be ahead of `offset`, and no commit must be made of it. */
-  let writing: Promise<unknown> | undefined;
-  let isEnding = false;
-
-  async function flush(): Promise<'committed' | 'ending'> {
-    if ((await intake.catchUp()) === 'ended') return 'ending';
-    await settled(writing);
-    const upTo = offset;
-    while (committed < upTo && !isEnding && !failure) {
-      // Also for whoever syncs next: with a quick sender that may be the loop below.
-      commitDueAt = 0;
-      if (!writing) syncBehind(0);
-      await settled(syncing ?? writing);
-    }
-    return isEnding || failure ? 'ending' : 'committed';
-  }
-  options.onReading?.(flush);
-
-  const pause = surroundings.setTimeout(() => {
-    if (!writing) syncBehind(SYNC_IN_PAUSE_BYTES);
-  }, PAUSE_MS);
+async function append(writing: Writing): Promise<Written> {
+  const { file, lane, intake, upload, place, options } = writing;
+  const syncs = createSyncs(writing);
+  const behind = createBehind(writing, syncs);
+  options.onReading?.(behind.flush);
+  const pause = place.surroundings.setTimeout(() => behind.look('pause'), PAUSE_MS);
   try {
-    for (let batch = await intake.take(); batch && !failure; batch = await intake.take()) {
-      const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
-      const hashed = lane.update(batch);
-      // Asked for with the last bytes, the digests come with the same message.
-      if (offset + bytes === upload.size) result = hashed.then(() => readResult(lane));
-      writing = Promise.all([file.write(batch, offset), hashed, result]);
-      await writing;
-      offset += bytes;
-      writing = undefined;
-      syncBehind(SYNC_EVERY_BYTES);
-      pause.refresh();
-      // A disk slower than the line: wait for it here, not at the end with all memory dirty.
-      if (offset - syncedTo >= COMMIT_EVERY_BYTES) await syncing;
-    }
-    isEnding = true;
-    surroundings.clearTimeout(pause);
-    await syncing;
-    if (failure) throw failure;
-
-    const complete = offset === upload.size;
+    const result = await takeAll(writing, behind, pause);
+    behind.end();
+    place.surroundings.clearTimeout(pause);
+    await behind.settled();
+    behind.throwIfFailed();
     const { digests, snapshot } = await (result ?? readResult(lane));
-    if (offset > committed || upload.snapshot === null) {
-      await Promise.all([
-        offset > syncedTo ? sync() : undefined,
-        // Publication gives a complete file its final name and syncs the folder then; a rename can be lost.
-        complete && place.hasLinks ? undefined : syncEntry(),
-      ]);
-      const last: Commit = { offset, snapshot, bootId: place.bootId };
-      await options.commit(complete && place.hasLinks ? { ...last, optional: syncEntry } : last);
-    }
-    const end = intake.ended;
-    if (end.kind === 'overflow') {
+    await commitLast(writing, syncs, behind.progress, snapshot);
+    const { ended } = intake;
+    if (ended.kind === 'overflow') {
       throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
     }
+    const { written } = behind.progress;
     return {
-      offset,
-      digests: complete ? digests : null,
-      interrupted: end.kind === 'end' ? undefined : end.cause,
+      offset: written,
+      digests: written === upload.size ? digests : null,
+      interrupted: ended.kind === 'end' ? undefined : ended.cause,
     };
   } catch (error) {
-    isEnding = true;
-    surroundings.clearTimeout(pause);
+    behind.end();
+    place.surroundings.clearTimeout(pause);
     intake.stop(error);
-    await syncing;
-    if (syncFailed) await cutUnsynced(file, syncedTo);
+    await behind.settled();
+    if (syncs.hasFailed) await cutUnsynced(file, behind.progress.synced);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
 }
 
-async function settled(action: Promise<unknown> | undefined): Promise<void> {
-  await action?.catch(() => undefined);
+/** What makes bytes durable. */
+interface Syncs {
+  /** Some of what was written may be lost, though a later sync would succeed. */
+  readonly hasFailed: boolean;
+  file(): Promise<void>;
+  /** With the first bytes that are committed the file itself must be there after a power cut. */
+  entry(progress: Progress): Promise<void>;
 }
 
+function createSyncs({ file, place }: Writing): Syncs {
+  let hasFailed = false;
+  return {
+    get hasFailed() {
+      return hasFailed;
+    },
+    file: async () => {
+      try {
+        await file.sync();
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    },
+    entry: async ({ committed }) => {
+      if (committed === 0) await place.syncEntry();
+    },
+  };
+}
+
+/** Keeps the progress, and syncs and commits in the background: one at a time. */
+interface Behind {
+  readonly progress: Progress;
+  /** Something in the background has failed; the intake was stopped. */
+  readonly hasFailed: boolean;
+  /** A batch of so many bytes is on its way, until this resolves. */
+  write(batch: Promise<unknown>, bytes: number): Promise<void>;
+  /** Begins what is due. */
+  look(occasion: Occasion): void;
+  readonly flush: Flush;
+  /** Nothing begins from now on. */
+  end(): void;
+  /** Resolves when nothing is under way in the background. */
+  settled(): Promise<void>;
+  /** @throws what failed in the background. */
+  throwIfFailed(): void;
+}
+
+function createBehind({ lane, intake, upload, place, options }: Writing, syncs: Syncs): Behind {
+  const { bootId, surroundings } = place;
+  let progress = startAt(upload.offset, surroundings.elapsedMs());
+  let writing: Promise<unknown> | undefined;
+  let syncing: Promise<void> | undefined;
+  let failure: Error | undefined;
+
+  function look(occasion: Occasion): void {
+    const next = nextBehind(progress, occasion, surroundings.elapsedMs());
+    if (next !== 'rest') syncing = syncBehind(next === 'commit' ? lane.snapshot() : undefined);
+  }
+
+  /** @param snapshot - of all that is written; with it, commits. Never rejects. */
+  async function syncBehind(snapshot: Promise<Uint8Array> | undefined): Promise<void> {
+    const upTo = progress.written;
+    progress = { ...progress, isSyncing: true };
+    try {
+      const [state] = await Promise.all([snapshot, syncs.file(), snapshot && syncs.entry(progress)]);
+      progress = afterSync(progress, upTo);
+      if (!state) return;
+      await options.commit({ offset: upTo, snapshot: state, bootId });
+      progress = afterCommit(progress, upTo, surroundings.elapsedMs());
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      progress = { ...progress, phase: 'failed' };
+      intake.stop(error);
+    } finally {
+      progress = { ...progress, isSyncing: false };
+      syncing = undefined;
+    }
+  }
+
+  async function flush(): Promise<'committed' | 'ending'> {
+    if ((await intake.catchUp()) === 'ended') return 'ending';
+    await writing?.catch(() => undefined);
+    for (const upTo = progress.written; isFlushing(progress, upTo);) {
+      // With a quick sender it may be the end of a batch that begins the commit.
+      progress = withCommitDue(progress);
+      look('batch');
+      await (syncing ?? writing)?.catch(() => undefined);
+    }
+    return progress.phase === 'taking' ? 'committed' : 'ending';
+  }
+
+  return {
+    get progress() {
+      return progress;
+    },
+    get hasFailed() {
+      return failure !== undefined;
+    },
+    write: async (batch, bytes) => {
+      progress = { ...progress, isWriting: true };
+      writing = batch;
+      await batch;
+      writing = undefined;
+      progress = afterBatch(progress, bytes);
+    },
+    look,
+    flush,
+    end: () => {
+      if (progress.phase === 'taking') progress = { ...progress, phase: 'ending' };
+    },
+    settled: async () => syncing,
+    throwIfFailed: () => {
+      if (failure) throw failure;
+    },
+  };
+}
+
+/** Once the source has ended and nothing is under way: commits what is left. */
+async function commitLast(
+  { upload, place, options }: Writing,
+  syncs: Syncs,
+  progress: Progress,
+  snapshot: Uint8Array,
+): Promise<void> {
+  const { bootId, hasLinks } = place;
+  const about = { size: upload.size, isNew: upload.snapshot === null, hasLinks };
+  const steps = lastSteps(progress, about);
+  if (!steps.commits) return;
+  await Promise.all([
+    steps.syncs ? syncs.file() : undefined,
+    steps.entryBy === 'us' ? syncs.entry(progress) : undefined,
+  ]);
+  const last: Commit = { offset: progress.written, snapshot, bootId };
+  const optional = (): Promise<void> => syncs.entry(progress);
+  await options.commit(steps.entryBy === 'publication' ? { ...last, optional } : last);
+}
+
+/** Writes and hashes what the source brings. @returns the digests, where they were asked for with the last bytes. */
+async function takeAll(
+  { file, lane, intake, upload }: Writing,
+  behind: Behind,
+  pause: Timer,
+): Promise<Promise<Result> | undefined> {
+  let result: Promise<Result> | undefined;
+  for (let batch = await intake.take(); batch && !behind.hasFailed; batch = await intake.take()) {
+    const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+    const { written } = behind.progress;
+    const hashed = lane.update(batch);
+    // Asked for with the last bytes, the digests come with the same message.
+    if (written + bytes === upload.size) result = hashed.then(() => readResult(lane));
+    await behind.write(Promise.all([file.write(batch, written), hashed, result]), bytes);
+    behind.look('batch');
+    pause.refresh();
+    if (isFarBehind(behind.progress)) await behind.settled();
+  }
+  return result;
+}
 interface Result {
   digests: DigestSet;
   snapshot: Uint8Array;

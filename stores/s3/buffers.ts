@@ -64,11 +64,45 @@ interface Held {
   controller: AbortController;
 }
 
+function holdSince(since: number, bytes: number): Held {
+  return {
+    since,
+    missingBytes: bytes,
+    window: { since, bytes: 0, bytesPerMsBefore: 0 },
+    controller: new AbortController(),
+  };
+}
+
+function grow(held: Held, bytes: number, now: number): void {
+  const { window } = held;
+  held.missingBytes -= bytes;
+  window.bytes += bytes;
+  const elapsed = now - window.since;
+  if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
+}
+
 /** When a part will be whole, if it goes on as it did. */
 function restMs({ missingBytes, window }: Held, now: number): number {
   const elapsed = now - window.since;
   const bytesPerMs = elapsed < WINDOW_MS / 5 ? window.bytesPerMsBefore : window.bytes / elapsed;
   return missingBytes / bytesPerMs;
+}
+
+/** The next in line. */
+function firstOf(waiting: readonly Waiting[], now: number): Waiting | undefined {
+  const [first] = waiting;
+  if (!first?.again || now - first.since > MOST_WAIT_MS) return first;
+  return waiting.find((entry) => !entry.again) ?? first;
+}
+
+/** The part that would hold its room longest, of those that may be asked for it. */
+function findSlowest(open: Iterable<Held>, now: number): Held | undefined {
+  let slowest: { held: Held; rest: number } | undefined;
+  for (const held of open) {
+    const rest = now - held.since < LEAST_HOLD_MS ? 0 : restMs(held, now);
+    if (rest > (slowest?.rest ?? LEAST_REST_MS)) slowest = { held, rest };
+  }
+  return slowest?.held;
 }
 
 export function createBufferPool(totalBytes: number, surroundings: Surroundings = SYSTEM): BufferPool {
@@ -77,44 +111,10 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
   /** Open parts. */
   const open = new Set<Held>();
   let timer: Timer | undefined;
-  /** Memory to be used again; with what is taken never more than there may be. */
-  let unused: Buffer[] = [];
-  let unusedBytes = 0;
-  let forgetting: Timer | undefined;
-
-  function allocate(bytes: number): Buffer {
-    const index = unused.findIndex((each) => each.length === bytes);
-    const [fitting] = index < 0 ? [] : unused.splice(index, 1);
-    if (fitting) {
-      unusedBytes -= bytes;
-      return fitting;
-    }
-    // More than there is may be taken: then there is nothing to be kept either.
-    while (unused.length > 0 && unusedBytes > free) unusedBytes -= unused.shift()?.length ?? 0;
-    // Not of Node's own pool, of which one small piece keeps a large one.
-    return Buffer.allocUnsafeSlow(bytes);
-  }
-
-  function keepForLater(buffer: Buffer): void {
-    if (buffer.length < LEAST_KEPT_BYTES) return;
-    unused.push(buffer);
-    unusedBytes += buffer.length;
-    surroundings.clearTimeout(forgetting);
-    forgetting = surroundings.setTimeout(() => {
-      unused = [];
-      unusedBytes = 0;
-    }, KEEP_UNUSED_MS);
-    forgetting.unref();
-  }
-
-  /** The next in line. */
-  function next(): Waiting | undefined {
-    const first = waiting[0];
-    if (!first?.again || surroundings.elapsedMs() - first.since > MOST_WAIT_MS) return first;
-    return waiting.find((entry) => !entry.again) ?? first;
-  }
+  const reuse = createReuse(surroundings);
 
   function serve(): void {
+    const next = (): Waiting | undefined => firstOf(waiting, surroundings.elapsedMs());
     for (let entry = next(); entry && fits(entry.bytes); entry = next()) {
       waiting.splice(waiting.indexOf(entry), 1);
       entry.grant();
@@ -129,30 +129,18 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
   }
 
   function askForRoom(): void {
-    const now = surroundings.elapsedMs();
-    let slowest: { held: Held; rest: number } | undefined;
-    for (const held of open) {
-      // One is enough, and the next follows when it has made room.
-      if (held.controller.signal.aborted) return;
-      const rest = now - held.since < LEAST_HOLD_MS ? 0 : restMs(held, now);
-      if (rest > (slowest?.rest ?? LEAST_REST_MS)) slowest = { held, rest };
-    }
-    slowest?.held.controller.abort();
+    // One is enough, and the next follows when it has made room.
+    if ([...open].some(({ controller }) => controller.signal.aborted)) return;
+    findSlowest(open, surroundings.elapsedMs())?.controller.abort();
     timer = surroundings.setTimeout(serve, LOOK_EVERY_MS);
     timer.unref();
   }
 
   function take(bytes: number): Room {
     free -= bytes;
-    const since = surroundings.elapsedMs();
-    const held: Held = {
-      since,
-      missingBytes: bytes,
-      window: { since, bytes: 0, bytesPerMsBefore: 0 },
-      controller: new AbortController(),
-    };
+    const held = holdSince(surroundings.elapsedMs(), bytes);
     open.add(held);
-    const buffer = allocate(bytes);
+    const buffer = reuse.allocate(bytes, free);
     let isHeld = true;
     let isSpoilt = false;
     return {
@@ -161,21 +149,14 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
         isSpoilt = true;
       },
       asked: held.controller.signal,
-      grew: (more) => {
-        const now = surroundings.elapsedMs();
-        const { window } = held;
-        held.missingBytes -= more;
-        window.bytes += more;
-        const elapsed = now - window.since;
-        if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
-      },
+      grew: (more) => grow(held, more, surroundings.elapsedMs()),
       seal: () => void open.delete(held),
       release: () => {
         if (!isHeld) return;
         isHeld = false;
         open.delete(held);
         free += bytes;
-        if (!isSpoilt) keepForLater(buffer);
+        if (!isSpoilt) reuse.keep(buffer);
         serve();
       },
     };
@@ -200,4 +181,43 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
   }
 
   return { totalBytes, reserve };
+}
+
+/** Memory to be used again; with what is taken never more than there may be. */
+interface Reuse {
+  /** @param free - bytes that may be kept unused from now on. */
+  allocate(bytes: number, free: number): Buffer;
+  keep(buffer: Buffer): void;
+}
+
+function createReuse(surroundings: Pick<Surroundings, 'setTimeout' | 'clearTimeout'>): Reuse {
+  let unused: Buffer[] = [];
+  let unusedBytes = 0;
+  let forgetting: Timer | undefined;
+
+  return {
+    allocate: (bytes, free) => {
+      const index = unused.findIndex((each) => each.length === bytes);
+      const [fitting] = index < 0 ? [] : unused.splice(index, 1);
+      if (fitting) {
+        unusedBytes -= bytes;
+        return fitting;
+      }
+      // More than there is may be taken: then there is nothing to be kept either.
+      while (unused.length > 0 && unusedBytes > free) unusedBytes -= unused.shift()?.length ?? 0;
+      // Not of Node's own pool, of which one small piece keeps a large one.
+      return Buffer.allocUnsafeSlow(bytes);
+    },
+    keep: (buffer) => {
+      if (buffer.length < LEAST_KEPT_BYTES) return;
+      unused.push(buffer);
+      unusedBytes += buffer.length;
+      surroundings.clearTimeout(forgetting);
+      forgetting = surroundings.setTimeout(() => {
+        unused = [];
+        unusedBytes = 0;
+      }, KEEP_UNUSED_MS);
+      forgetting.unref();
+    },
+  };
 }

@@ -3,8 +3,9 @@ import { StoreError } from '../store.ts';
 import { type Asked, askOverTime, isMissing } from './ask.ts';
 import { codeOf, toStoreError } from './errors.ts';
 import { bare } from './multiparts.ts';
-import type { Objects, SentPart } from './objects.ts';
+import type { Objects } from './objects.ts';
 import { callWithRetries } from './retry.ts';
+import type { SentPart } from './storing.ts';
 
 /** Parts that are not what the ledger says, which only another hand can have done. */
 const DAMAGED = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall']);

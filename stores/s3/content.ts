@@ -3,7 +3,8 @@ import { finished, Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../store.ts';
 import type { Timer } from '../surroundings.ts';
 import { codeOf, toStoreError } from './errors.ts';
-import type { Objects, OpenObject } from './objects.ts';
+import type { Objects } from './objects.ts';
+import type { OpenObject } from './reading.ts';
 import { backoffMs } from './retry.ts';
 
 /** How long nothing may come while it is the bucket's turn. */

@@ -1,10 +1,12 @@
 /** Making an upload's bytes one object under its key. */
 import { type Ledger, StoreError, type StoredUpload } from '../store.ts';
 import type { BufferPool } from './buffers.ts';
+import type { Body } from './calls.ts';
 import { completeUpload, isThere, requireThere } from './complete.ts';
-import type { Body, Objects, SentPart } from './objects.ts';
+import type { Objects } from './objects.ts';
 import { placeOf } from './part-sizes.ts';
 import type { UploadState } from './state.ts';
+import type { SentPart } from './storing.ts';
 import { readTail } from './tail.ts';
 
 const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';

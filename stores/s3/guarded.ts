@@ -1,8 +1,9 @@
 /** The calls that store an upload's bytes, for which one answer alone proves nothing. */
 import { StoreError, type StoredUpload } from '../store.ts';
 import { askOverTime, isMissing } from './ask.ts';
+import type { Body } from './calls.ts';
 import { bare } from './multiparts.ts';
-import type { Body, Objects } from './objects.ts';
+import type { Objects } from './objects.ts';
 
 /**
  * Guards the calls of one store. ETags of parts are known to be MD5s, which they are but where a

@@ -5,25 +5,15 @@ import {
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
   type ListPartsCommandOutput,
-  type S3,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../store.ts';
-import type { Surroundings } from '../surroundings.ts';
 import { isMissing } from './ask.ts';
+import { call, type Calling } from './calls.ts';
 import { codeOf } from './errors.ts';
-import type { CallOptions } from './retry.ts';
-import type { Preset } from './settings.ts';
 
 /** S3: as many as ListParts answers at once. */
 const PARTS_PER_PAGE = 1000;
 const NOT_TO_BE_LISTED = new Set(['AccessDenied', 'NotImplemented', 'MethodNotAllowed']);
-
-/** Makes a call, again where that helps, and translates its error. */
-export type Call = <T>(
-  doing: string,
-  attempt: (options: { abortSignal: AbortSignal }) => Promise<T>,
-  options?: CallOptions,
-) => Promise<T>;
 
 export interface ListedPart {
   number: number;
@@ -51,47 +41,15 @@ export interface Multiparts {
   isMultipartGone(key: string, multipart: string): Promise<boolean>;
 }
 
-export function createMultiparts(
-  client: S3,
-  bucket: string,
-  preset: Preset,
-  { call, surroundings }: { call: Call; surroundings: Pick<Surroundings, 'wallMs'> },
-): Multiparts {
-  async function* listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }> {
-    let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
-    while (preset.listsMultiparts) {
-      const input = { Bucket: bucket, Prefix: prefix, ...from };
-      const page: ListMultipartUploadsCommandOutput | undefined = await ifListed(() =>
-        call('looking for multipart uploads', (options) =>
-          client.send(new ListMultipartUploadsCommand(input), options),
-        ),
-      );
-      for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
-        if (Key && UploadId) yield { key: Key, id: UploadId, begunAt: Initiated?.getTime() ?? surroundings.wallMs() };
-      }
-      if (!page?.IsTruncated) return;
-      from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
-    }
-  }
-
-  /** Undefined where the key may not ask. */
-  function lookInto(
-    key: string,
-    multipart: string,
-    { after, most = 1 }: { after?: string | undefined; most?: number } = {},
-  ): Promise<ListPartsCommandOutput | undefined> {
-    const from = after === undefined ? {} : { PartNumberMarker: after };
-    const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: most, ...from };
-    return ifListed(() =>
-      call(`looking into a multipart upload of ${key}`, (options) => client.send(new ListPartsCommand(input), options)),
-    );
-  }
+export function createMultiparts(calling: Calling): Multiparts {
+  const { client, bucket, preset } = calling;
+  const listMultiparts = (prefix: string): ReturnType<Multiparts['listMultiparts']> => listAll(calling, prefix);
 
   async function listParts(key: string, multipart: string): Promise<ListedPart[] | undefined> {
     const parts: ListedPart[] = [];
     let after: string | undefined;
     do {
-      const page = await ifThere(() => lookInto(key, multipart, { after, most: PARTS_PER_PAGE }), null);
+      const page = await ifThere(() => lookInto(calling, key, multipart, { after, most: PARTS_PER_PAGE }), null);
       if (!page) return page === null ? [] : undefined;
       parts.push(...partsOf(page));
       after = page.IsTruncated ? page.NextPartNumberMarker : undefined;
@@ -100,13 +58,13 @@ export function createMultiparts(
   }
 
   async function findPart(key: string, multipart: string, number: number): Promise<ListedPart | null | undefined> {
-    const page = await ifThere(() => lookInto(key, multipart, { after: String(number - 1) }), null);
+    const page = await ifThere(() => lookInto(calling, key, multipart, { after: String(number - 1) }), null);
     return page && (partsOf(page).find((part) => part.number === number) ?? null);
   }
 
   async function abortMultipart(key: string, multipart: string): Promise<void> {
     await ignoringMissing(() =>
-      call(`aborting ${key}`, (options) =>
+      call(calling, `aborting ${key}`, (options) =>
         client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: multipart }), options),
       ),
     );
@@ -122,7 +80,7 @@ export function createMultiparts(
     findPart,
 
     isMultipartThere: async (key, multipart) => {
-      const page = await ifThere(() => lookInto(key, multipart), null);
+      const page = await ifThere(() => lookInto(calling, key, multipart), null);
       return page === undefined ? undefined : page !== null;
     },
 
@@ -136,7 +94,7 @@ export function createMultiparts(
       for await (const { key: found, id } of listMultiparts(key)) {
         if (found !== key || id === but) continue;
         await ignoringMissing(async () => {
-          const answer = await lookInto(key, id);
+          const answer = await lookInto(calling, key, id);
           // One with parts may be what RGW still remembers of the object itself.
           if (answer && !answer.Parts?.length) await abortMultipart(key, id);
         });
@@ -147,13 +105,48 @@ export function createMultiparts(
       // Whoever does not know this call may take it for one for the object, which is not there yet.
       if (!preset.hidesGoneMultiparts) return false;
       try {
-        await lookInto(key, multipart);
+        await lookInto(calling, key, multipart);
         return false;
       } catch (error) {
         return error instanceof StoreError && error.code === 'missing';
       }
     },
   };
+}
+
+async function* listAll(calling: Calling, prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }> {
+  const { client, bucket, preset, surroundings } = calling;
+  let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+  while (preset.listsMultiparts) {
+    const input = { Bucket: bucket, Prefix: prefix, ...from };
+    const page: ListMultipartUploadsCommandOutput | undefined = await ifListed(() =>
+      call(calling, 'looking for multipart uploads', (options) =>
+        client.send(new ListMultipartUploadsCommand(input), options),
+      ),
+    );
+    for (const { Key, UploadId, Initiated } of page?.Uploads ?? []) {
+      if (Key && UploadId) yield { key: Key, id: UploadId, begunAt: Initiated?.getTime() ?? surroundings.wallMs() };
+    }
+    if (!page?.IsTruncated) return;
+    from = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+  }
+}
+
+/** Undefined where the key may not ask. */
+function lookInto(
+  calling: Calling,
+  key: string,
+  multipart: string,
+  { after, most = 1 }: { after?: string | undefined; most?: number } = {},
+): Promise<ListPartsCommandOutput | undefined> {
+  const { client, bucket } = calling;
+  const from = after === undefined ? {} : { PartNumberMarker: after };
+  const input = { Bucket: bucket, Key: key, UploadId: multipart, MaxParts: most, ...from };
+  return ifListed(() =>
+    call(calling, `looking into a multipart upload of ${key}`, (options) =>
+      client.send(new ListPartsCommand(input), options),
+    ),
+  );
 }
 
 /** Undefined for a key without the right, or a look-alike without the call: what is there stays, and nothing depends on it. */

@@ -2,7 +2,8 @@
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { openContent } from './content.ts';
-import type { FoundObject, Objects } from './objects.ts';
+import type { Objects } from './objects.ts';
+import type { FoundObject } from './reading.ts';
 import { encodeState, type UploadState } from './state.ts';
 
 /** Nothing depends on the answer: whoever finds the parts gone asks again. */

@@ -1,19 +1,17 @@
 /** The way of bytes into a bucket: parts in memory, sent a few at once, committed in order. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
-import { openIntake } from '../intake.ts';
-import { type Commit, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import { type Intake, openIntake } from '../intake.ts';
+import { type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
+import { afterStep, type Filling, type Happening, nextStep, type Step } from './filling.ts';
 import type { Keys } from './keys.ts';
 import type { Objects } from './objects.ts';
 import { type OpenPart, openPart } from './open-part.ts';
-import { choosePartSizes, placeOf } from './part-sizes.ts';
-import { decodeState, encodeState, type Tail, type UploadState } from './state.ts';
+import { createOrder, createRecorder, type Order, type Recorder } from './recorder.ts';
+import { createSending, type Sending } from './sending.ts';
 import { readTail } from './tail.ts';
-
-/** Parts of one upload on their way at once. */
-const SENDING_AT_ONCE = 4;
 
 /** `storedWhole`: all bytes are under the final key already. */
 export type WrittenToBucket = Written & { storedWhole: boolean };
@@ -41,289 +39,228 @@ export async function appendToBucket(
 ): Promise<WrittenToBucket> {
   const lane = options.digests.open(upload.snapshot);
   try {
-    return await append(lane, source, upload, place, options);
+    const writing = openWriting(source, upload, { lane, place, options });
+    const filler = createFiller(writing);
+    options.onReading?.(filler.flush);
+    return await append(writing, filler);
   } finally {
     lane.close();
   }
 }
 
-async function append(
-  lane: DigestLane,
+/** One request that writes to an upload. */
+interface Writing {
+  upload: StoredUpload;
+  lane: DigestLane;
+  signal: AbortSignal;
+  intake: Intake;
+  objects: Objects;
+  buffers: BufferPool;
+  order: Order;
+  recorder: Recorder;
+  sending: Sending;
+}
+
+function openWriting(
   source: Readable,
   upload: StoredUpload,
-  { objects, keys, buffers, durable }: Place,
-  options: WriteOptions,
-): Promise<WrittenToBucket> {
+  { lane, place, options }: { lane: DigestLane; place: Place; options: WriteOptions },
+): Writing {
+  const { objects, keys, buffers, durable } = place;
   const intake = openIntake(source, options, objects.surroundings);
-  const finalKey = keys.final(upload.id);
-  let state: UploadState = decodeState(upload.storeState) ?? {
-    sizes: choosePartSizes(upload.size),
-    multipart: null,
-    doubtful: false,
-    tail: null,
-    old: [],
-    whole: false,
-  };
+  const stop = new AbortController();
+  const order = createOrder((cause) => {
+    intake.stop(cause);
+    stop.abort(cause);
+  });
   /** The row of a new upload: before anything is stored, so that whatever a power cut leaves is looked for. */
   const noted = upload.storeState === null ? durable() : Promise.resolve();
-  noted.catch(() => undefined);
-  /** Superseded before this request. */
-  let outdated = state.old;
-  /** Bytes taken, and bytes committed. */
-  let offset = upload.offset;
-  let committed = upload.offset;
-  /** The digest state there. */
-  let committedSnapshot: Promise<Uint8Array> = upload.snapshot ? Promise.resolve(upload.snapshot) : lane.snapshot();
-  committedSnapshot.catch(() => undefined);
-  let hasCommitted = false;
-  let failure: { cause: unknown } | undefined;
-  const stopSending = new AbortController();
-  const sending = new Set<Promise<void>>();
-  let multipart: Promise<string> | undefined;
+  const snapshot = upload.snapshot ? Promise.resolve(upload.snapshot) : lane.snapshot();
+  for (const promise of [noted, snapshot]) promise.catch(() => undefined);
+  const key = keys.final(upload.id);
+  const recorder = createRecorder({ upload, key, objects, order, commitRow: options.commit, durable, snapshot });
+  const sending = createSending({ upload, objects, keys, lane, order, recorder, noted, stop: stop.signal });
+  return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending };
+}
+
+/** Takes the steps by which bytes fill parts. */
+interface Filler {
+  /** Aborted when the open part is to make room; none is open: undefined. */
+  readonly asked: AbortSignal | undefined;
+  takeIn(batch: Uint8Array[]): Promise<void>;
+  makeRoom(): Promise<void>;
+  /** The source has ended: no flush begins from now on. */
+  end(): Promise<void>;
+  /** After a failure: gives the open part's room back once nothing is under way with it. */
+  giveUp(): Promise<void>;
+  readonly flush: Flush;
+}
+
+function createFiller(writing: Writing): Filler {
+  const { upload, intake, order, recorder, sending } = writing;
+  let filling: Filling = {
+    size: upload.size,
+    sizes: recorder.row.state.sizes,
+    taken: upload.offset,
+    open: null,
+    isMultipart: recorder.row.state.multipart !== null,
+  };
   let part: OpenPart | undefined;
   let madeRoom = false;
   let isEnding = false;
-  /** The tail that is stored of the open part while more is added to it. */
-  let tailOnItsWay: Promise<void> | undefined;
+  /** Between batches part and digest are at the same byte: only then a tail can be stored. */
+  const inTurn = createTurns();
 
-  function fail(cause: unknown): void {
-    if (failure) return;
-    failure = { cause };
-    intake.stop(cause);
-    stopSending.abort(cause);
-  }
-
-  /** Steps that move the ledger: one after the other, and none after one that failed. */
-  let lastStep: Promise<void> = Promise.resolve();
-  function inOrder(step: () => Promise<void>): Promise<void> {
-    lastStep = lastStep.then(async () => {
-      if (failure) return;
-      try {
-        await step();
-      } catch (error) {
-        fail(error);
-      }
-    });
-    return lastStep;
-  }
-
-  async function commit(
-    to: number,
-    snapshot: Uint8Array,
-    change: Partial<UploadState>,
-    row?: Commit['part'],
-  ): Promise<void> {
-    const next = { ...state, ...change };
-    next.old = state.old.filter((key) => !outdated.includes(key));
-    if (state.tail && state.tail.key !== next.tail?.key) next.old.push(state.tail.key);
-    const nothing = to === 0 && next.old.length === 0 && next.multipart === null && !next.doubtful;
-    await options.commit({
-      offset: to,
-      snapshot,
-      bootId: null,
-      storeState: nothing ? null : encodeState(next),
-      ...(row ? { part: row } : {}),
-    });
-    hasCommitted = true;
-    committed = to;
-    committedSnapshot = Promise.resolve(snapshot);
-    state = next;
-    const keysToRemove = outdated;
-    outdated = [];
-    // What an error leaves here, a sweep removes.
-    await Promise.all(keysToRemove.map((key) => objects.remove(key).catch(() => undefined)));
-  }
-
-  /** Begins the multipart upload, once; recorded before anything is stored in it. */
-  function beginMultipart(): Promise<string> {
-    multipart ??= state.multipart === null ? createMultipart() : Promise.resolve(state.multipart);
-    // Where it fails, whoever needs it hears of it.
-    multipart.catch(() => undefined);
-    return multipart;
-  }
-
-  async function createMultipart(): Promise<string> {
-    let id: string | undefined;
-    await inOrder(async () => {
-      const { doubtful } = state;
-      await commit(committed, await committedSnapshot, { doubtful: true });
-      await durable();
-      const begun = await objects.createMultipart(finalKey, upload);
-      id = begun.id;
-      await commit(committed, await committedSnapshot, { multipart: id, doubtful: doubtful || begun.again });
-      // Before it has a part: one that nobody knows of is only ended if it has none.
-      await durable();
-    });
-    if (failure) throw failure.cause;
-    if (id === undefined) throw new Error('the upload was not begun');
-    return id;
-  }
-
-  async function beginPart(): Promise<OpenPart> {
-    const at = placeOf(state.sizes, offset);
-    if (!at) throw new StoreError('overflow', `upload ${upload.id}: more parts than a bucket takes`);
-    const end = upload.size === null ? at.end : Math.min(at.end, upload.size);
-    // It may be known by now that one part is not enough: its beginning goes on beside.
-    if (upload.size !== null && upload.size > at.end) void beginMultipart();
-    const room = await buffers.reserve(end - at.start, madeRoom, options.signal);
-    madeRoom = false;
-    try {
-      const opened = openPart({ ...at, end }, room, lane);
-      if (offset > at.start) {
-        await lastStep;
-        if (failure) throw failure.cause;
-        await opened.addAgain(await readTail(objects, state.tail, at.start, offset, options.signal));
-      }
-      return opened;
-    } catch (error) {
-      room.release();
-      throw error;
+  /** Takes the one step that is next. @returns the bytes that are left. */
+  async function take(happening: Happening, chunks: Uint8Array[] = []): Promise<[Step, Uint8Array[]]> {
+    const step = nextStep(filling, happening);
+    if (step.kind === 'refuse') {
+      throw new StoreError('overflow', `upload ${upload.id}: more parts than a bucket takes`);
     }
+    if (step.kind === 'open') {
+      part = await openNext(writing, step, { taken: filling.taken, again: madeRoom });
+      madeRoom = false;
+    }
+    filling = afterStep(filling, step);
+    const rest = part && (await act(sending, step, part, chunks));
+    if (!filling.open) part = undefined;
+    return [step, rest ?? chunks];
   }
 
-  /** A part is whole: off it goes. */
-  function send(whole: OpenPart): void {
-    whole.room.seal();
-    const snapshot = lane.snapshot();
-    const md5 = whole.md5();
-    snapshot.catch(() => undefined);
-    const isAll = whole.start === 0 && whole.end === upload.size && state.multipart === null && !multipart;
-    // Before this part's own step: recorded first.
-    const begun = isAll ? undefined : beginMultipart();
-    const tail = tailOnItsWay;
-    const etag = (async () => {
-      try {
-        const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
-        if (begun) return await objects.uploadPart(finalKey, await begun, whole.number, body, stopSending.signal);
-        await noted;
-        await objects.putFinal(finalKey, upload, body);
-        return undefined;
-      } finally {
-        // Its beginning may be read still.
-        await tail;
-        whole.room.release();
-      }
-    })();
-    const settled: Promise<void> = etag.then(
-      () => void sending.delete(settled),
-      () => void sending.delete(settled),
-    );
-    sending.add(settled);
-    void inOrder(async () => {
-      const row = { number: whole.number, start: whole.start, size: whole.end - whole.start };
-      const answer = await etag;
-      if (answer === undefined) {
-        await commit(whole.end, await snapshot, { tail: null, whole: true });
-      } else {
-        await commit(whole.end, await snapshot, { tail: null }, { ...row, etag: answer, snapshot: await snapshot });
-      }
-    });
-  }
-
-  /** Stores what a part has so far; more may be added to it meanwhile. */
-  function storeTail(open: OpenPart): Promise<void> {
-    const snapshot = lane.snapshot();
-    const md5 = open.md5();
-    for (const promise of [snapshot, md5]) promise.catch(() => undefined);
-    const { start, bytes } = open;
-    const end = start + bytes.length;
-    tailOnItsWay = inOrder(async () => {
-      if (end <= committed) return;
-      const key = keys.tail(upload.id, start, objects.surroundings.randomHex(6));
-      const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
-      await noted;
-      await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });
-      await commit(end, await snapshot, { tail });
-    });
-    return tailOnItsWay;
-  }
-
-  /** Stores what a part has so far, so that memory can forget it. */
-  async function park(open: OpenPart): Promise<void> {
-    await storeTail(open);
-    open.room.release();
-  }
-
-  /** Tails are stored between batches: then part and digest are at the same byte. */
-  let lastTurn: Promise<void> = Promise.resolve();
-  function inTurn(action: () => Promise<void>): Promise<void> {
-    const run = lastTurn.then(action);
-    lastTurn = run.catch(() => undefined);
-    return run;
-  }
-
-  async function flush(): Promise<'committed' | 'ending'> {
-    const caughtUp = await intake.catchUp();
-    if (caughtUp === 'ended') return 'ending';
-    await inTurn(async () => {
-      if (caughtUp === 'quiet' && part && offset > committed && !isEnding && !failure) void storeTail(part);
-    });
-    await lastStep;
-    if (isEnding || failure) return 'ending';
-    const superseded = state.old;
-    await durable();
-    // By rows that are there for good now: the next commit removes them.
-    outdated = superseded;
-    return 'committed';
-  }
-  options.onReading?.(flush);
-
-  async function takeIn(batch: Uint8Array[]): Promise<void> {
-    for (let chunks = batch; chunks.length > 0 && !failure;) {
-      while (!part && sending.size >= SENDING_AT_ONCE) await Promise.race(sending);
-      part ??= await beginPart();
-      const [fitting, rest] = split(chunks, part.end - offset);
-      const bytes = fitting.reduce((sum, chunk) => sum + chunk.length, 0);
-      offset += bytes;
-      part.room.grew(bytes);
-      await part.add(fitting);
-      if (offset === part.end) {
-        send(part);
-        part = undefined;
-      }
+  async function fill(batch: Uint8Array[]): Promise<void> {
+    for (let chunks = batch; !order.failure;) {
+      const waiting = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+      const [step, rest] = await take({ kind: 'bytes', waiting }, chunks);
+      if (step.kind === 'rest') return;
       chunks = rest;
     }
   }
 
+  return {
+    get asked() {
+      return part?.room.asked;
+    },
+    takeIn: (batch) => inTurn(() => fill(batch)),
+    makeRoom: async () => {
+      await inTurn(async () => void (await take({ kind: 'memory' })));
+      madeRoom = true;
+    },
+    end: async () => {
+      isEnding = true;
+      await take({ kind: 'end' });
+    },
+    giveUp: async () => {
+      isEnding = true;
+      await order.settled();
+      part?.room.release();
+    },
+    flush: async () => {
+      const caughtUp = await intake.catchUp();
+      if (caughtUp === 'ended') return 'ending';
+      await inTurn(async () => {
+        const isBehind = filling.taken > recorder.row.committed;
+        if (caughtUp === 'quiet' && isBehind && !isEnding && !order.failure) await take({ kind: 'flush' });
+      });
+      await order.settled();
+      if (isEnding || order.failure) return 'ending';
+      await recorder.makeDurable();
+      return 'committed';
+    },
+  };
+}
+
+/** Takes a step with the open part. @returns the bytes that are left. */
+async function act(sending: Sending, step: Step, open: OpenPart, chunks: Uint8Array[]): Promise<Uint8Array[]> {
+  if (step.kind === 'send') sending.send(open, step.as);
+  if (step.kind === 'storeTail') {
+    const stored = sending.storeTail(open);
+    if (!step.closes) return chunks;
+    await stored;
+    open.room.release();
+  }
+  if (step.kind !== 'fill') return chunks;
+  const [fitting, rest] = split(chunks, step.bytes);
+  open.room.grew(step.bytes);
+  await open.add(fitting);
+  return rest;
+}
+
+/** Opens a part, with the bytes that were committed of it before. */
+async function openNext(
+  { lane, signal, objects, buffers, order, recorder, sending }: Writing,
+  { place, readsBack, isOneOfMany }: Step & { kind: 'open' },
+  { taken, again }: { taken: number; again: boolean },
+): Promise<OpenPart> {
+  await sending.hasPlace();
+  // The part waits for room meanwhile.
+  if (isOneOfMany) void recorder.multipart();
+  const room = await buffers.reserve(place.end - place.start, again, signal);
   try {
-    let taking = intake.take();
-    for (;;) {
-      const asked = part && whenAborted(part.room.asked);
-      const batch = await (asked ? Promise.race([taking, asked.promise]) : taking);
-      asked?.forget();
-      if (batch === null || failure) break;
-      if (batch === undefined) {
-        await inTurn(async () => {
-          if (part) await park(part);
-          part = undefined;
-        });
-        madeRoom = true;
-        continue;
-      }
-      await inTurn(() => takeIn(batch));
-      taking = intake.take();
+    const opened = openPart(place, room, lane);
+    if (readsBack) {
+      await order.settled();
+      order.throwIfFailed();
+      await opened.addAgain(await readTail(objects, recorder.row.state.tail, place.start, taken, signal));
     }
-    isEnding = true;
-    if (part) await park(part);
-    await lastStep;
-    if (failure) throw failure.cause;
-    if (upload.snapshot === null && !hasCommitted) await commit(0, await committedSnapshot, {});
-    const end = intake.ended;
-    if (end.kind === 'overflow') {
+    return opened;
+  } catch (error) {
+    room.release();
+    throw error;
+  }
+}
+
+async function append(
+  { upload, lane, intake, order, recorder, sending }: Writing,
+  filler: Filler,
+): Promise<WrittenToBucket> {
+  try {
+    await takeAll(intake, order, filler);
+    await filler.end();
+    await order.settled();
+    order.throwIfFailed();
+    if (upload.snapshot === null && !recorder.hasCommitted) await recorder.commitNothing();
+    const { ended } = intake;
+    if (ended.kind === 'overflow') {
       throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
     }
+    const { committed, state } = recorder.row;
     return {
       offset: committed,
       digests: committed === upload.size ? await lane.digests() : null,
       storedWhole: state.whole,
-      interrupted: end.kind === 'end' ? undefined : end.cause,
+      interrupted: ended.kind === 'end' ? undefined : ended.cause,
     };
   } catch (error) {
-    isEnding = true;
-    fail(error);
-    await lastStep;
-    part?.room.release();
-    await Promise.all(sending);
+    order.fail(error);
+    await filler.giveUp();
+    await sending.settled();
     throw error;
   }
+}
+
+/** Takes what the source brings, to its end or until something fails; makes room when that is asked for. */
+async function takeAll(intake: Intake, order: Order, filler: Filler): Promise<void> {
+  let taking = intake.take();
+  for (;;) {
+    const asked = filler.asked && whenAborted(filler.asked);
+    const batch = await (asked ? Promise.race([taking, asked.promise]) : taking);
+    asked?.forget();
+    if (batch === null || order.failure) return;
+    if (batch === undefined) {
+      await filler.makeRoom();
+    } else {
+      await filler.takeIn(batch);
+      taking = intake.take();
+    }
+  }
+}
+
+/** Runs one action after the other, also where one fails. */
+function createTurns(): (action: () => Promise<void>) => Promise<void> {
+  let lastTurn: Promise<void> = Promise.resolve();
+  return (action) => {
+    const run = lastTurn.then(action);
+    lastTurn = run.catch(() => undefined);
+    return run;
+  };
 }

@@ -8,18 +8,22 @@ import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addPublished, newContent, newUpload } from './fixtures.ts';
+import { isHere } from '../harness/needs.ts';
 
 /** Mounting an image takes root and a kernel with loop devices. */
-const CAN_MOUNT = (() => {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  try {
-    execFileSync('losetup', ['--find'], { stdio: 'ignore' });
-    execFileSync('mkfs.ext4', ['-V'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const CAN_MOUNT = isHere(
+  (() => {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+    try {
+      execFileSync('losetup', ['--find'], { stdio: 'ignore' });
+      execFileSync('mkfs.ext4', ['-V'], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  })(),
+  'disks in a file need Linux, root, losetup and mkfs.ext4 (Debian: apt-get install mount e2fsprogs)',
+);
 
 describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
   let folder: string;

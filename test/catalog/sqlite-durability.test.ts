@@ -10,9 +10,13 @@ import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
+import { isHere } from '../harness/needs.ts';
 
 /** A tracer sees the system calls, and can make them fail. */
-const CAN_TRACE = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0;
+const CAN_TRACE = isHere(
+  spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0,
+  'faults in system calls need strace and the right to trace (Debian: apt-get install strace)',
+);
 
 describe('durability of an SQLite catalog', () => {
   let folder: string;

@@ -9,6 +9,7 @@ import { openDatabase, openSqliteCatalog } from '../../server/catalog/sqlite/ope
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addUpload, newUpload } from './fixtures.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
 const NOBODY = 65534;
@@ -65,7 +66,7 @@ describe('opening an SQLite catalog', () => {
   });
 
   // Looks at the descriptors of another process, which Linux shows as a folder.
-  it.skipIf(process.platform !== 'linux')('waits for one who only looks', async () => {
+  it.skipIf(!IS_LINUX)('waits for one who only looks', async () => {
     await (await open()).close();
     const looking = openDatabase(file);
     looking.exec('BEGIN IMMEDIATE');

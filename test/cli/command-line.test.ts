@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../harness/service.ts';
 import type { RunningService } from '../harness/service.ts';
 import { makeClient } from './support.ts';
+import { isHere } from '../harness/needs.ts';
 
 const SECRET = 'a-rather-long-secret-0123456789';
 
@@ -97,8 +98,9 @@ test('a reader that goes away is no crash', async () => {
   expect(result.stderr).not.toContain('EPIPE');
 });
 
-// Skipped where there is no device that is always full (it is Linux's).
-test.skipIf(!existsSync('/dev/full'))('results that cannot be written are a failure', async () => {
+const HAS_FULL = isHere(existsSync('/dev/full'), 'a device that is always full, /dev/full, needs Linux');
+
+test.skipIf(!HAS_FULL)('results that cannot be written are a failure', async () => {
   const client = await makeClient(service.url);
   const env = { TIDEMARK_TOKEN: SECRET };
   await client.run(['upload', await client.makeFile('listed.txt', Buffer.from('listed'))], env);

@@ -9,6 +9,8 @@ import type { RunningService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { putFile } from '../http/support.ts';
 import { MIB, makeClient, makeLine } from './support.ts';
+import { isHere } from '../harness/needs.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -63,7 +65,7 @@ test('what several files could mean is not guessed at', async () => {
 });
 
 // Names that are not UTF-8 exist on Linux alone.
-test.skipIf(process.platform !== 'linux')('names that are not UTF-8 are sent under a readable one', async () => {
+test.skipIf(!IS_LINUX)('names that are not UTF-8 are sent under a readable one', async () => {
   const client = await makeClient(service.url);
   const folder = join(client.folder, 'old');
   await mkdir(folder);
@@ -98,15 +100,17 @@ test('a name that is kept otherwise is told, and comes back as long as the disk 
   expect([got.exitCode, got.stdout.trim()]).toEqual([0, `${'潮'.repeat(83)}.txt`]);
 });
 
-const HAS_SCRIPT = ((): boolean => {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
-  } catch {
-    return false;
-  }
-})();
+const HAS_SCRIPT = isHere(
+  (() => {
+    try {
+      return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
+    } catch {
+      return false;
+    }
+  })(),
+  'a terminal needs the script command of util-linux (Debian: apt-get install bsdutils)',
+);
 
-// Skipped without util-linux's `script`.
 test.skipIf(!HAS_SCRIPT)(
   '40 columns keep verb and share; a dumb terminal gets plain lines',
   { timeout: 60_000 },

@@ -3,17 +3,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../harness/service.ts';
 import type { RunningService } from '../harness/service.ts';
 import { MIB, makeClient, makeLine } from './support.ts';
+import { isHere } from '../harness/needs.ts';
 
 const SIZE = 24 * MIB;
 
 /** util-linux, whose command lends a program a terminal. */
-const HAS_SCRIPT = (() => {
-  try {
-    return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
-  } catch {
-    return false;
-  }
-})();
+const HAS_SCRIPT = isHere(
+  (() => {
+    try {
+      return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux');
+    } catch {
+      return false;
+    }
+  })(),
+  'a terminal needs the script command of util-linux (Debian: apt-get install bsdutils)',
+);
 
 const onTerminal = (line: string): string[] => ['script', '--quiet', '--return', '--command', line, '/dev/null'];
 
@@ -27,7 +31,6 @@ afterAll(async () => {
   await service.stop();
 });
 
-// Skipped without util-linux's `script`.
 test.skipIf(!HAS_SCRIPT)('a terminal shows bar, share, bytes, rate and time left, in one line that goes', async () => {
   const line = await makeLine(service.port, 12 * MIB);
   const client = await makeClient(line.url);

@@ -12,6 +12,7 @@ import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { putFile, type Stored } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 const BYTES = makeBytes(100_000, 21);
 const TAG = new RegExp(`^"${md5(BYTES)}\\.[\\w-]{16}"$`);
@@ -248,7 +249,7 @@ describeOverStores((store) => {
       });
     }
 
-    test.runIf(process.platform === 'linux')('are streamed: memory does not grow with them', async () => {
+    test.runIf(IS_LINUX)('are streamed: memory does not grow with them', async () => {
       const before = await peakKiB();
       let length = 0;
       for await (const chunk of await openLarge()) length += (chunk as Buffer).length;
@@ -256,28 +257,25 @@ describeOverStores((store) => {
       expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
     });
 
-    test.runIf(process.platform === 'linux')(
-      'a client that does not read holds no memory, one that leaves no file',
-      async () => {
-        const before = await peakKiB();
-        const answers = await Promise.all(Array.from({ length: 8 }, openLarge));
-        for (const answer of answers) answer.pause();
-        expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
-        expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
-        async function openFiles(): Promise<number> {
-          const fds = await readdir(`/proc/${service.pid}/fd`);
-          const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
-          return targets.filter((target) => target.includes('/files/')).length;
-        }
-        // What a bucket is asked for: bucket-downloads.test.ts.
-        if (store.name === 'local') expect(await openFiles()).toBe(8);
-        for (const answer of answers) {
-          answer.on('error', () => undefined);
-          answer.destroy();
-        }
-        await vi.waitFor(async () => expect(await openFiles()).toBe(0), { timeout: 5_000 });
-      },
-    );
+    test.runIf(IS_LINUX)('a client that does not read holds no memory, one that leaves no file', async () => {
+      const before = await peakKiB();
+      const answers = await Promise.all(Array.from({ length: 8 }, openLarge));
+      for (const answer of answers) answer.pause();
+      expect((await send('GET', `${service.url}/healthz`)).status).toBe(200);
+      expect(await peakKiB()).toBeLessThan(before + 64 * 1024);
+      async function openFiles(): Promise<number> {
+        const fds = await readdir(`/proc/${service.pid}/fd`);
+        const targets = await Promise.all(fds.map((fd) => readlink(`/proc/${service.pid}/fd/${fd}`).catch(() => '')));
+        return targets.filter((target) => target.includes('/files/')).length;
+      }
+      // What a bucket is asked for: bucket-downloads.test.ts.
+      if (store.name === 'local') expect(await openFiles()).toBe(8);
+      for (const answer of answers) {
+        answer.on('error', () => undefined);
+        answer.destroy();
+      }
+      await vi.waitFor(async () => expect(await openFiles()).toBe(0), { timeout: 5_000 });
+    });
 
     test('a file deleted while it is being downloaded arrives whole', async () => {
       const answer = await openLarge();

@@ -11,6 +11,7 @@ import { freePort } from '../harness/ports.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { bearer } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const SECRET = 'tide-secret-4711';
@@ -111,7 +112,7 @@ describe('the log', () => {
 });
 
 // /dev/full (full(4)) answers every write as a full disk does.
-test.runIf(process.platform === 'linux')('a log that cannot be written harms nobody', async () => {
+test.runIf(IS_LINUX)('a log that cannot be written harms nobody', async () => {
   const dataDir = await makeTempFolder();
   const port = await freePort();
   const child = spawn('bash', ['-c', 'exec "$0" "$1" > /dev/full', process.execPath, MAIN], {

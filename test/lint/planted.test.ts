@@ -242,6 +242,23 @@ test('types, re-exports and imports at run time are held to the layers, too', as
   ).toEqual(['server/uploads/late.ts', 'server/uploads/re-export.ts', 'server/uploads/type.ts']);
 });
 
+test('a function of a store that is longer than 70 lines is found; blank lines and comments do not count', async () => {
+  const long = (lines: number): string =>
+    `export function planted(): number {\n  let a = 0;\n${'  a++;\n\n  // One more.\n'.repeat(lines - 4)}  return a;\n}\n`;
+  const findings = await lint({
+    'stores/a.ts': long(71),
+    'stores/b.ts': long(70),
+    'stores/local/a.ts': long(71),
+    'stores/s3/a.ts': long(71),
+    'stores/s3/b.ts': long(70),
+  });
+  expect(findings.map(({ code, filename }) => `${filename}: ${code}`).toSorted()).toEqual([
+    'stores/a.ts: eslint(max-lines-per-function)',
+    'stores/local/a.ts: eslint(max-lines-per-function)',
+    'stores/s3/a.ts: eslint(max-lines-per-function)',
+  ]);
+});
+
 test('what browsers share imports nothing of Node, and no package', async () => {
   const findings = await lint({
     'server/wire/node.ts': "import { extname } from 'node:path';\nexport const planted = extname('a.b');\n",

@@ -67,6 +67,8 @@ async function expectHealed(recorder: Recorder): Promise<void> {
   expect((await readFile(join(await cut(recorder), 'files', key))).equals(bytes)).toBe(true);
 }
 
+if (MISSING !== undefined) console.warn(`skipped: ${MISSING}`);
+
 describe.skipIf(MISSING !== undefined)('a sync of the folder fails', () => {
   test.each(['in the same process', 'and the process is killed'])('while a content is healed, %s', async (how) => {
     const recorder = await start();

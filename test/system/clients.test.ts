@@ -13,6 +13,7 @@ import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { encodeMetadata } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
+import { isHere } from '../harness/needs.ts';
 
 /** As much of Uppy as the test needs: its own types bring those of a browser into the whole program. */
 interface UppyLike {
@@ -40,9 +41,12 @@ function httpStackForUppy(): HttpStack {
 }
 
 const run = promisify(execFile);
-const HAS_CURL = await run('curl', ['--version']).then(
-  () => true,
-  () => false,
+const HAS_CURL = isHere(
+  await run('curl', ['--version']).then(
+    () => true,
+    () => false,
+  ),
+  'a client by hand needs curl (Debian: apt-get install curl)',
 );
 
 const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream';

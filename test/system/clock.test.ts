@@ -5,6 +5,7 @@ import { makeShiftingClock, type ShiftingClock } from '../harness/shifting-clock
 import { describeOverStores, type StoredService, type TestStore } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 const HOUR_MS = 3_600_000;
 const bytes = makeBytes(300_000, 77);
@@ -65,7 +66,7 @@ describeOverStores((store) => {
 });
 
 // Which boot it is, only Linux tells: elsewhere a start believes the clock.
-test.skipIf(process.platform !== 'linux')('a start while the clock is ahead, and its sweep', async () => {
+test.skipIf(!IS_LINUX)('a start while the clock is ahead, and its sweep', async () => {
   const { LOCAL } = await import('../harness/stores.ts');
   const { service, clock } = await start(LOCAL);
   const location = await beginUpload(service);

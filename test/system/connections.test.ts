@@ -11,12 +11,13 @@ import { freePort } from '../harness/ports.ts';
 import { putFile } from '../http/support.ts';
 import { createUpload, head, send } from '../harness/tus.ts';
 import { until } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 /** (512 - 64 of its own - 16 spare) / 2. */
 const MOST_REQUESTS = 216;
 
-describe.runIf(process.platform === 'linux')('with 512 descriptors', () => {
+describe.runIf(IS_LINUX)('with 512 descriptors', () => {
   let child: ChildProcess;
   let folder: string;
   let port: number;

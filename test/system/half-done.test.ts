@@ -13,6 +13,7 @@ import { describeOverStores, PART, type StoredService } from '../harness/stores.
 import { head, patch, send } from '../harness/tus.ts';
 import { type House, leaveAt, prepare, type Step } from './prepare.ts';
 import { expectBytes, listFiles, storedNames, until } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 /** All of these uploads are published, once, with their bytes, and nothing else is stored. */
 async function expectPublished(
@@ -199,33 +200,30 @@ describe('in a folder', () => {
   }
 
   // The file is known by what Linux tells of a descriptor (proc(5)).
-  test.skipIf(process.platform !== 'linux')(
-    'a comparison of bytes holds up neither the start nor the stop',
-    async () => {
-      const large = makeBytes(5_000_000, 78);
-      const { folder } = await prepare({}, async (house) => {
-        await leaveAt('published', house, large, 'there.bin');
-        await leaveAt('received', house, large, 'again.bin');
-      });
-      const path = join(await realpath(folder), 'files', `${md5(large)}.bin`);
-      // 20 reads: far longer than the test waits for the end.
-      const program = new URL('../harness/slow-file.js', import.meta.url).href;
-      const service = await start(folder, {
-        SHUTDOWN_TIMEOUT: '90s',
-        NODE_OPTIONS: `--import=${program}?path=${encodeURIComponent(path)}`,
-      });
-      await until('the comparison has begun', () => service.output().includes('the slow file is read'));
-      expect((await listFiles(service)).map(({ name }) => name)).toEqual(['there.bin']);
+  test.skipIf(!IS_LINUX)('a comparison of bytes holds up neither the start nor the stop', async () => {
+    const large = makeBytes(5_000_000, 78);
+    const { folder } = await prepare({}, async (house) => {
+      await leaveAt('published', house, large, 'there.bin');
+      await leaveAt('received', house, large, 'again.bin');
+    });
+    const path = join(await realpath(folder), 'files', `${md5(large)}.bin`);
+    // 20 reads: far longer than the test waits for the end.
+    const program = new URL('../harness/slow-file.js', import.meta.url).href;
+    const service = await start(folder, {
+      SHUTDOWN_TIMEOUT: '90s',
+      NODE_OPTIONS: `--import=${program}?path=${encodeURIComponent(path)}`,
+    });
+    await until('the comparison has begun', () => service.output().includes('the slow file is read'));
+    expect((await listFiles(service)).map(({ name }) => name)).toEqual(['there.bin']);
 
-      let exitCode: number | null = null;
-      void service.kill('SIGTERM').then((code) => (exitCode = code));
-      await until('the service has ended', () => exitCode !== null, 20_000);
-      expect(exitCode).toBe(0);
+    let exitCode: number | null = null;
+    void service.kill('SIGTERM').then((code) => (exitCode = code));
+    await until('the service has ended', () => exitCode !== null, 20_000);
+    expect(exitCode).toBe(0);
 
-      await service.restart({ NODE_OPTIONS: '' });
-      await expect.poll(async () => (await listFiles(service)).length).toBe(2);
-    },
-  );
+    await service.restart({ NODE_OPTIONS: '' });
+    await expect.poll(async () => (await listFiles(service)).length).toBe(2);
+  });
 
   test('expired uploads that cannot be ended, however many, do not keep the service from its work', async () => {
     const { folder } = await prepare({}, async ({ catalog }) => {

@@ -5,21 +5,25 @@ import { open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { isHere } from '../harness/needs.ts';
 
 /** Mounting takes root (CAP_SYS_ADMIN) and Linux. */
-export const CAN_MOUNT = (() => {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  const place = mkdtempSync(join(tmpdir(), 'tidemark-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', 'tidemark-test', place], { stdio: 'ignore' });
-    execFileSync('umount', [place]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(place, { recursive: true });
-  }
-})();
+export const CAN_MOUNT = isHere(
+  (() => {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+    const place = mkdtempSync(join(tmpdir(), 'tidemark-mount-'));
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', 'tidemark-test', place], { stdio: 'ignore' });
+      execFileSync('umount', [place]);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  })(),
+  'small disks need Linux and the right to mount (run as root, in a container with --cap-add SYS_ADMIN)',
+);
 
 export interface SmallDisk {
   readonly folder: string;

@@ -12,6 +12,7 @@ import { isConnected } from '../harness/sockets.ts';
 import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, until } from './support.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 
 const SIZE = 1024 * 1024;
 const IDLE_MS = 1000;
@@ -30,7 +31,7 @@ describeOverStores((store) => {
     return targets.some((target) => target.includes('/files/'));
   }
 
-  test.runIf(process.platform === 'linux')('a PATCH whose peer vanished is ended, and its bytes are kept', async () => {
+  test.runIf(IS_LINUX)('a PATCH whose peer vanished is ended, and its bytes are kept', async () => {
     const bytes = makeBytes(SIZE, 650);
     const line = await openLine({ toPort: service.port });
     onTestFinished(() => line.close());
@@ -82,7 +83,7 @@ describeOverStores((store) => {
     expect(await service.contents()).toEqual(contents);
   });
 
-  test.runIf(process.platform === 'linux')('a download that nobody reads is ended', async () => {
+  test.runIf(IS_LINUX)('a download that nobody reads is ended', async () => {
     const bytes = makeBytes(40 * SIZE, 652);
     const location = await createUpload(service.url, bytes.length);
     await patch(location, 0, bytes);

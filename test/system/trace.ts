@@ -2,16 +2,20 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { until } from './support.ts';
+import { isHere } from '../harness/needs.ts';
 
 /** Whether strace is here and may trace other processes (ptrace(2)). */
-export const CAN_TRACE = (() => {
-  try {
-    execFileSync('strace', ['-o', '/dev/null', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+export const CAN_TRACE = isHere(
+  (() => {
+    try {
+      execFileSync('strace', ['-o', '/dev/null', 'true'], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  })(),
+  'faults in system calls need strace and the right to trace (Debian: apt-get install strace)',
+);
 
 const DETACH_MS = 10_000;
 

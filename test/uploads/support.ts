@@ -16,6 +16,7 @@ import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import { createRecovery, type Recovery } from '../../server/uploads/recovery.ts';
 import { createUploads } from '../../server/uploads/uploads.ts';
 import { createWriters, type Writers } from '../../server/uploads/writers.ts';
+import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openStore } from '../../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
@@ -46,7 +47,7 @@ interface HouseOptions {
   /** In place of the one that `env` names. */
   store?: Store;
   /** That other nodes have, too; to be closed by who opened it. */
-  shared?: { catalog: Catalog; wake: Wake };
+  shared?: { catalog: Catalog; wake: Wake; digests?: DigestPool };
 }
 
 /** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
@@ -67,7 +68,7 @@ export async function openHouse(
       now: () => clock.earliest(),
       surroundings,
     }));
-  const digests = createDigestPool(['md5']);
+  const digests = options.shared?.digests ?? createDigestPool(['md5']);
   const stopping = new AbortController();
   const node = surroundings.newId();
   await catalog.joinNode(node);
@@ -102,7 +103,7 @@ export async function openHouse(
     stopping.abort();
     await parts.leases.close();
     if (!options.store) await store.close();
-    await digests.close();
+    if (!options.shared?.digests) await digests.close();
     if (!options.shared) await catalog.close();
   });
   return {

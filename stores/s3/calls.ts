@@ -1,0 +1,75 @@
+/** How calls to the bucket are made: repeated where that helps, timed, and their errors translated. */
+import type { S3 } from '@aws-sdk/client-s3';
+import type { Surroundings } from '../surroundings.ts';
+import { toStoreError } from './errors.ts';
+import { type CallOptions, callWithRetries } from './retry.ts';
+import type { Preset } from './settings.ts';
+
+/** Of an attempt at sending content, which ends long before when nothing moves. */
+const SENDING_TIMEOUT_MS = 3_600_000;
+
+/** `sender`: for calls with content, whose connections end when nothing moves. */
+export interface Clients {
+  client: S3;
+  sender: S3;
+}
+
+/** One attempt at a call. */
+export type Attempt<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
+
+/** The bucket, and how it is called. */
+export interface Calling extends Clients {
+  readonly bucket: string;
+  readonly preset: Preset;
+  readonly surroundings: Surroundings;
+  /** Ends all calls. */
+  readonly closing: AbortSignal;
+  /** Of each call that has none of its own. */
+  readonly patience: CallOptions;
+}
+
+/** Makes a call, again where that helps, and translates its error. */
+export async function call<T>(
+  { closing, surroundings, patience }: Calling,
+  doing: string,
+  attempt: Attempt<T>,
+  options: CallOptions = {},
+): Promise<T> {
+  try {
+    return await callWithRetries((abortSignal) => attempt({ abortSignal }), {
+      signal: closing,
+      surroundings,
+      ...patience,
+      ...options,
+    });
+  } catch (error) {
+    throw toStoreError(error, doing);
+  }
+}
+
+/** Bytes in memory, with what proves them. */
+export interface Body {
+  bytes: Uint8Array;
+  md5: string;
+  /** A call with them failed: something may still be reading them. */
+  onFailure: () => void;
+}
+
+/** Makes a call with content, which takes as long as its line is slow. */
+export function sendBody<T>(
+  calling: Calling,
+  doing: string,
+  { onFailure }: Body,
+  attempt: Attempt<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  async function watched(options: { abortSignal: AbortSignal }): Promise<T> {
+    try {
+      return await attempt(options);
+    } catch (error) {
+      onFailure();
+      throw error;
+    }
+  }
+  return call(calling, doing, watched, { timeoutMs: SENDING_TIMEOUT_MS, ...(signal ? { signal } : {}) });
+}

@@ -1,0 +1,115 @@
+/** Parts and tails on their way to the bucket; what arrived is committed in order. */
+import type { DigestLane } from '../digests/digests.ts';
+import type { StoredUpload } from '../store.ts';
+import type { Keys } from './keys.ts';
+import type { Objects } from './objects.ts';
+import type { OpenPart } from './open-part.ts';
+import type { Order, Recorder } from './recorder.ts';
+import type { Tail } from './state.ts';
+
+/** Parts of one upload on their way at once. */
+const SENDING_AT_ONCE = 4;
+
+export interface Sending {
+  /** Resolves when one more part may be sent. */
+  hasPlace(): Promise<void>;
+  /** Sends a part that is whole, as the upload's object or as one of its parts, and commits it beside; its room is given back. */
+  send(whole: OpenPart, as: 'object' | 'part'): void;
+  /** Stores what a part has so far, and commits it; more may be added to it meanwhile. */
+  storeTail(open: OpenPart): Promise<void>;
+  /** Resolves when no part is on its way. */
+  settled(): Promise<void>;
+}
+
+export interface SendingPlace {
+  upload: StoredUpload;
+  objects: Objects;
+  keys: Keys;
+  lane: DigestLane;
+  order: Order;
+  recorder: Recorder;
+  /** Resolves when the upload's row is there after a power cut: nothing is stored before. */
+  noted: Promise<void>;
+  /** Ends parts on their way. */
+  stop: AbortSignal;
+}
+
+export function createSending(place: SendingPlace): Sending {
+  const { upload, objects, keys, lane, order, recorder, noted } = place;
+  const underWay = new Set<Promise<void>>();
+  /** The tail that is stored of the open part while more is added to it. */
+  let tailUnderWay: Promise<void> | undefined;
+
+  function send(whole: OpenPart, as: 'object' | 'part'): void {
+    whole.room.seal();
+    const snapshot = lane.snapshot();
+    snapshot.catch(() => undefined);
+    const stored = storeWhole(place, whole, { as, tail: tailUnderWay });
+    const settled: Promise<void> = stored.then(
+      () => void underWay.delete(settled),
+      () => void underWay.delete(settled),
+    );
+    underWay.add(settled);
+    void order.run(async () => {
+      const etag = await stored;
+      const state = await snapshot;
+      if (etag === undefined) {
+        await recorder.commit(whole.end, state, { tail: null, whole: true });
+      } else {
+        const { number, start, end } = whole;
+        const part = { number, start, size: end - start, etag, snapshot: state };
+        await recorder.commit(end, state, { tail: null }, part);
+      }
+    });
+  }
+
+  function storeTail(open: OpenPart): Promise<void> {
+    const snapshot = lane.snapshot();
+    const md5 = open.md5();
+    for (const promise of [snapshot, md5]) promise.catch(() => undefined);
+    const { start, bytes } = open;
+    const end = start + bytes.length;
+    tailUnderWay = order.run(async () => {
+      if (end <= recorder.row.committed) return;
+      const key = keys.tail(upload.id, start, objects.surroundings.randomHex(6));
+      const tail: Tail = { key, start, size: bytes.length, md5: await md5 };
+      await noted;
+      await objects.putTail(key, { bytes, md5: tail.md5, onFailure: open.room.spoil });
+      await recorder.commit(end, await snapshot, { tail });
+    });
+    return tailUnderWay;
+  }
+
+  return {
+    hasPlace: async () => {
+      while (underWay.size >= SENDING_AT_ONCE) await Promise.race(underWay);
+    },
+    send,
+    storeTail,
+    settled: async () => void (await Promise.all(underWay)),
+  };
+}
+
+/** @returns the ETag of a part; none of the whole object. */
+async function storeWhole(
+  { upload, objects, keys, recorder, noted, stop }: SendingPlace,
+  whole: OpenPart,
+  { as, tail }: { as: 'object' | 'part'; tail: Promise<void> | undefined },
+): Promise<string | undefined> {
+  const key = keys.final(upload.id);
+  const md5 = whole.md5();
+  md5.catch(() => undefined);
+  // At once: its step comes before this part's own.
+  const begun = as === 'part' ? recorder.multipart() : undefined;
+  try {
+    const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
+    if (begun) return await objects.uploadPart(key, await begun, whole.number, body, stop);
+    await noted;
+    await objects.putFinal(key, upload, body);
+    return undefined;
+  } finally {
+    // A tail of it may be read from the same memory still.
+    await tail;
+    whole.room.release();
+  }
+}
