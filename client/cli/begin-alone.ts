@@ -1,4 +1,5 @@
 /** How to begin an upload, once nobody else brings its content in. */
+import type { FileJson } from '../../server/wire/files.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import type { Journal, Journalled } from './journal.ts';
@@ -6,7 +7,6 @@ import type { FileIdentity } from './local-file.ts';
 import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
 import type { ProgressItem } from './progress.ts';
 import { sleep } from './retry.ts';
-import type { RemoteFile } from './service-client.ts';
 
 /** The content, and the name that it is to have. */
 export interface Wanted {
@@ -18,7 +18,7 @@ export interface Wanted {
 
 export type Beginning =
   /** The service has it. */
-  | { file: RemoteFile }
+  | { file: FileJson }
   | {
       /** An unfinished upload to go on with. */
       uploadUrl: string | null;
@@ -58,9 +58,9 @@ export async function beginAlone(
     // A run that watches is the first to know of the other's end; a run that is done leaves no entry.
     journalled = (await own.journal.find(own.identity)) ?? journalled;
     const answer = await ask(context, filename, () => service.check({ ...content, filename }, signal));
-    if (answer.status === 'exists' && answer.file) return { file: answer.file };
+    if (answer.status === 'exists') return answer.file ? { file: answer.file } : goOn(null, null);
     const { resume } = answer;
-    if (answer.status === 'exists' || !resume) return goOn(null, null);
+    if (!resume) return goOn(null, null);
     const isIt = (url: string): boolean => service.isSame(url, resume.url);
     // Of this file, or of one that had another name then.
     const known = journalled !== null && isIt(journalled.uploadUrl) ? journalled : await own.journal.findUpload(isIt);

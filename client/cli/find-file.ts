@@ -1,9 +1,9 @@
 /** The file that somebody means: by its id, its MD5, an address of it, or its name where only one has that. */
+import type { FileJson } from '../../server/wire/files.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { CliError, ServiceError } from './errors.ts';
 import { printable } from './format.ts';
-import type { RemoteFile } from './service-client.ts';
 
 /** The most that one request lists. */
 const PAGE = 1000;
@@ -23,7 +23,7 @@ interface Content {
 /**
  * @throws CliError `not_found`; `ambiguous`, with the ids there are.
  */
-export async function findFile(given: string, use: Use, context: Context): Promise<RemoteFile> {
+export async function findFile(given: string, use: Use, context: Context): Promise<FileJson> {
   const address = readAddress(given);
   if (!address && /^https?:\/\//i.test(given)) {
     throw new CliError('not_found', `${printable(given)} is not the address of a file`);
@@ -66,7 +66,7 @@ function readContent(text: string): Content | null {
   return match ? { md5: (match[1] ?? '').toLowerCase(), name: text.toLowerCase() } : null;
 }
 
-async function findByUpload(path: string, given: string, context: Context): Promise<RemoteFile> {
+async function findByUpload(path: string, given: string, context: Context): Promise<FileJson> {
   const { service, signal } = context;
   const headers = { 'Tus-Resumable': '1.0.0' };
   const url = `${service.settings.serverUrl}${path}`;
@@ -79,26 +79,26 @@ async function findByUpload(path: string, given: string, context: Context): Prom
   throw new CliError('not_found', answer ? `the upload ${printable(given)} is not finished` : notFound(given).message);
 }
 
-async function findById(id: string, context: Context): Promise<RemoteFile | null> {
+async function findById(id: string, context: Context): Promise<FileJson | null> {
   if (!/^[\w-]{1,64}$/.test(id)) return null;
   return ask(context, null, () => context.service.file(id, context.signal).catch(nullWhenMissing));
 }
 
-async function findByContent({ md5, name }: Content, use: Use, given: string, context: Context): Promise<RemoteFile> {
+async function findByContent({ md5, name }: Content, use: Use, given: string, context: Context): Promise<FileJson> {
   const { service, signal } = context;
   if (use === 'read' && name === md5) {
-    const { file } = await ask(context, null, () => service.check({ md5 }, signal));
-    if (file) return file;
+    const answer = await ask(context, null, () => service.check({ md5 }, signal));
+    if (answer.status === 'exists' && answer.file) return answer.file;
   }
   // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
-  const isMeant = (file: RemoteFile): boolean => file.md5 === md5 && (name === md5 || contentNamed(file.url) === name);
+  const isMeant = (file: FileJson): boolean => file.md5 === md5 && (name === md5 || contentNamed(file.url) === name);
   const found = await listWhere(isMeant, undefined, context);
   if (found.length > 1 && use === 'change') throw ambiguous(given, found);
   if (found[0]) return found[0];
   throw notFound(given);
 }
 
-async function findByName(name: string, context: Context): Promise<RemoteFile> {
+async function findByName(name: string, context: Context): Promise<FileJson> {
   const search = Array.from(name).slice(0, SEARCHED_CHARACTERS).join('');
   const found = await listWhere((file) => file.name === name, search, context);
   if (found.length > 1) throw ambiguous(name, found);
@@ -107,12 +107,12 @@ async function findByName(name: string, context: Context): Promise<RemoteFile> {
 }
 
 async function listWhere(
-  isMeant: (file: RemoteFile) => boolean,
+  isMeant: (file: FileJson) => boolean,
   search: string | undefined,
   context: Context,
-): Promise<RemoteFile[]> {
+): Promise<FileJson[]> {
   const { service, signal } = context;
-  const found: RemoteFile[] = [];
+  const found: FileJson[] = [];
   let cursor: string | undefined;
   do {
     const question = { limit: PAGE, ...(search ? { search } : {}), ...(cursor === undefined ? {} : { cursor }) };
@@ -132,7 +132,7 @@ function notFound(given: string): CliError {
   return new CliError('not_found', `there is no file ${printable(given)}`);
 }
 
-function ambiguous(given: string, found: RemoteFile[]): CliError {
+function ambiguous(given: string, found: FileJson[]): CliError {
   const ids = found.slice(0, MOST_NAMED).map(({ id, name }) => `${id} (${printable(name)})`);
   const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} more` : '';
   return new CliError('ambiguous', `${found.length} files are meant by ${printable(given)}: ${ids.join(', ')}${more}`);

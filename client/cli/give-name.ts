@@ -1,9 +1,9 @@
 /** The name given now, for a file whose upload was begun by another name. */
+import type { FileJson } from '../../server/wire/files.ts';
 import { isRenameRefusal, keptName, nextForName } from '../core/naming.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { ServiceError } from './errors.ts';
-import type { RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
 /**
@@ -13,10 +13,10 @@ import type { TransferResult } from './transfer.ts';
  */
 export async function giveName(
   context: Context,
-  file: RemoteFile,
+  file: FileJson,
   wanted: { name: string; md5: string; sha256: string; size: number },
   begun: { adopted: TransferResult['adopted']; isOurs: boolean },
-): Promise<RemoteFile | null> {
+): Promise<FileJson | null> {
   const { service, signal } = context;
   const { name, ...content } = wanted;
   const filename = keptName(name);

@@ -1,5 +1,8 @@
 /** The service's HTTP API as functions. One call is one request; trying again is the caller's business. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { CheckJson } from '../../server/wire/check.ts';
+import type { ErrorJson } from '../../server/wire/errors.ts';
+import type { FileJson, FilePageJson, FileSortJson } from '../../server/wire/files.ts';
 import { isMethodRefusal } from '../core/refusals.ts';
 import { CliError, ServiceError, TransportError } from './errors.ts';
 import { explainFailure, explainRefusal, explainStoreFailure } from './first-contact.ts';
@@ -8,28 +11,6 @@ import type { Answer, Body } from './http.ts';
 import { printable } from './format.ts';
 import { proxyHostFor } from './proxy.ts';
 import type { Settings } from './settings.ts';
-
-/** A file in the service's catalog. */
-export interface RemoteFile {
-  id: string;
-  name: string;
-  size: number;
-  md5: string;
-  sha1?: string;
-  sha256?: string;
-  /** null when the service does not know. */
-  type: string | null;
-  uploadedAt: string;
-  url: string;
-}
-
-export interface CheckAnswer {
-  status: 'exists' | 'notfound' | 'uploading';
-  url?: string;
-  file?: RemoteFile;
-  /** An unfinished upload of the same content and owner; `idle`: seconds since its last byte, which an older service does not say. */
-  resume?: { url: string; offset: number; length: number | null; idle?: number } | null;
-}
 
 export interface CheckQuestion {
   md5: string;
@@ -43,18 +24,18 @@ export interface ListQuestion {
   limit: number;
   cursor?: string;
   search?: string;
-  sort?: string;
-  order?: string;
+  sort?: FileSortJson;
+  order?: 'asc' | 'desc';
 }
 
 export interface ServiceClient {
   readonly settings: Settings;
   /** Where new uploads are created. */
   readonly uploadsUrl: string;
-  check(question: CheckQuestion, signal: AbortSignal): Promise<CheckAnswer>;
-  list(question: ListQuestion, signal: AbortSignal): Promise<{ files: RemoteFile[]; nextCursor: string | null }>;
-  file(id: string, signal: AbortSignal): Promise<RemoteFile>;
-  rename(id: string, name: string, signal: AbortSignal): Promise<RemoteFile>;
+  check(question: CheckQuestion, signal: AbortSignal): Promise<CheckJson>;
+  list(question: ListQuestion, signal: AbortSignal): Promise<FilePageJson>;
+  file(id: string, signal: AbortSignal): Promise<FileJson>;
+  rename(id: string, name: string, signal: AbortSignal): Promise<FileJson>;
   remove(id: string, signal: AbortSignal): Promise<void>;
   /**
    * Opens a published content; 200, 206, 304, 412 and 416 come back, the rest is thrown.
@@ -228,20 +209,19 @@ export function createServiceClient(settings: Settings): ServiceClient {
     settings,
     uploadsUrl: `${serverUrl}/uploads`,
     check: async (question, signal) =>
-      readJson<CheckAnswer>(
+      readJson<CheckJson>(
         // For the sake of a SHA-256 that it has not computed yet, or of an upload that is being published.
         await call('GET', '/check', signal, { query: { ...question }, workBytes: question.size ?? 0 }),
         isCheckAnswer,
       ),
     list: async (question, signal) =>
-      readJson<{ files: RemoteFile[]; nextCursor: string | null }>(
-        await call('GET', '/api/files', signal, { query: { ...question } }),
-        (value) => Array.isArray(value['files']),
+      readJson<FilePageJson>(await call('GET', '/api/files', signal, { query: { ...question } }), (value) =>
+        Array.isArray(value['files']),
       ),
     file: async (id, signal) =>
-      readJson<RemoteFile>(await call('GET', `/api/files/${encodeURIComponent(id)}`, signal), isFile),
+      readJson<FileJson>(await call('GET', `/api/files/${encodeURIComponent(id)}`, signal), isFile),
     rename: async (id, name, signal) =>
-      readJson<RemoteFile>(
+      readJson<FileJson>(
         await call('PATCH', `/api/files/${encodeURIComponent(id)}`, signal, { json: { name } }),
         isFile,
       ),
@@ -283,7 +263,7 @@ function storeRefusal({ status, headers, body }: Answer): ServiceError {
 
 function readRefusal(answer: Answer): { code: string; message: string } {
   try {
-    const parsed = JSON.parse(answer.body) as { error?: { code?: unknown; message?: unknown } } | null;
+    const parsed = JSON.parse(answer.body) as { error?: Partial<Record<keyof ErrorJson['error'], unknown>> } | null;
     const { code, message } = parsed?.error ?? {};
     if (typeof message === 'string') return { code: typeof code === 'string' ? code : 'refused', message };
   } catch {

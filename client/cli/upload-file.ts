@@ -1,5 +1,6 @@
 /** One file, from the disk to a verified address. */
 import { lookup } from 'mime-types';
+import type { FileJson } from '../../server/wire/files.ts';
 import { readMetadata } from '../core/metadata.ts';
 import { beginAlone } from './begin-alone.ts';
 import type { Wanted } from './begin-alone.ts';
@@ -14,7 +15,6 @@ import type { Journal } from './journal.ts';
 import { SizeUntrueError, openLocalFile } from './local-file.ts';
 import type { LocalFile } from './local-file.ts';
 import type { ProgressItem } from './progress.ts';
-import type { RemoteFile } from './service-client.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
 import type { UploadSource } from './tus-stack.ts';
@@ -23,7 +23,7 @@ import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
 export interface UploadedFile {
   status: 'uploaded' | 'instant';
-  file: RemoteFile;
+  file: FileJson;
   sentBytes: number;
   /** Bytes that an earlier run had brought over. */
   resumedFrom: number;
@@ -125,7 +125,7 @@ async function finishEarlier(
   journal: Journal,
   file: LocalFile,
   wanted: Wanted,
-): Promise<{ file: RemoteFile } | null> {
+): Promise<{ file: FileJson } | null> {
   const left = await journal.find(file.identity);
   if (left?.sender !== 'ended' || left.begunElsewhere) return null;
   const upload = await ask(context, wanted.name, () => lookAtUpload(context, left.uploadUrl, wanted.size));
@@ -166,9 +166,11 @@ function transferFile(
     },
     findCreated: async () => {
       const question = { md5, sha256, size, filename: name };
-      const { file: published, resume } = await service.check(question, signal);
+      const answer = await service.check(question, signal);
+      if (answer.status === 'exists') return { uploadUrl: null, fileId: answer.file?.id ?? null };
+      const { resume } = answer;
       const isCreated = resume?.length === size && (avoid === null || !service.isSame(resume.url, avoid));
-      return { uploadUrl: !published && isCreated ? resume.url : null, fileId: published?.id ?? null };
+      return { uploadUrl: isCreated ? resume.url : null, fileId: null };
     },
     onUploadGone: () => journal.forget(file.identity),
     onOffset: (offset) => progress.jump(offset),

@@ -1,10 +1,10 @@
 /** A stream of bytes, from its first to a verified address: standard input, and files whose size says nothing. */
 import type { Readable } from 'node:stream';
 import { lookup } from 'mime-types';
+import type { FileJson } from '../../server/wire/files.ts';
 import { createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
 import type { ProgressItem } from './progress.ts';
-import type { RemoteFile } from './service-client.ts';
 import { createStreamSource } from './stdin-source.ts';
 import { transfer } from './transfer.ts';
 import { verifyPublished } from './verify.ts';
@@ -15,7 +15,7 @@ const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 export async function uploadStream(
   stream: Readable,
   options: { context: Context; progress: ProgressItem; chunkSizeBytes: number | null; name: string },
-): Promise<{ status: 'uploaded'; file: RemoteFile; sentBytes: number; resumedFrom: number }> {
+): Promise<{ status: 'uploaded'; file: FileJson; sentBytes: number; resumedFrom: number }> {
   const { context, progress, name } = options;
   const { signal } = context;
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_BYTES;

@@ -1,9 +1,9 @@
 /** Whether what the service published is what was sent: the last word before success is reported. */
+import type { FileJson } from '../../server/wire/files.ts';
 import { CliError, ServiceError, TransportError } from './errors.ts';
 import type { Context } from './context.ts';
 import { ask } from './context.ts';
 import type { Answer } from './http.ts';
-import type { RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
 /** Publication follows the last byte at once; a service that restarts in between finishes it on the next HEAD. */
@@ -27,12 +27,12 @@ export async function verifyPublished(
   context: Context,
   sent: Pick<TransferResult, 'fileId' | 'uploadUrl'>,
   expected: Expected,
-): Promise<RemoteFile> {
+): Promise<FileJson> {
   const { service, signal } = context;
   const { md5, sha256, size, name } = expected;
   let { fileId } = sent;
 
-  async function lookUp(): Promise<RemoteFile | null> {
+  async function lookUp(): Promise<FileJson | null> {
     // By looking, the service is led to finish what a restart left unfinished.
     fileId ??= sent.uploadUrl === null ? null : fileIdOf(await lookAtUpload(context, sent.uploadUrl, size));
     if (fileId !== null) {
@@ -69,7 +69,7 @@ export async function lookAtUpload(context: Context, url: string, workBytes: num
 }
 
 /** A file of the catalog; null when it is no more. */
-export function findFile({ service, signal }: Context, id: string): Promise<RemoteFile | null> {
+export function findFile({ service, signal }: Context, id: string): Promise<FileJson | null> {
   return service.file(id, signal).catch(nullWhenMissing);
 }
 
@@ -80,7 +80,7 @@ export function fileIdOf(answer: Answer | null): string | null {
 }
 
 /** Others had a hand in it: an equal MD5 is not enough. Asking makes the service compute the SHA-256, once. */
-async function compareSha256(context: Context, file: RemoteFile, expected: Expected): Promise<void> {
+async function compareSha256(context: Context, file: FileJson, expected: Expected): Promise<void> {
   const { service, signal } = context;
   const { name, md5, sha256, size } = expected;
   const answer = await ask(context, name, () => service.check({ md5, sha256, size }, signal));
@@ -97,11 +97,11 @@ function nullWhenMissing(error: unknown): null {
   throw error;
 }
 
-function isSame(file: RemoteFile, { md5, sha256, size }: Expected): boolean {
+function isSame(file: FileJson, { md5, sha256, size }: Expected): boolean {
   return file.md5 === md5 && file.size === size && (file.sha256 === undefined || file.sha256 === sha256);
 }
 
-function differs(file: RemoteFile, expected: Expected): CliError {
+function differs(file: FileJson, expected: Expected): CliError {
   const what = (of: { md5: string; sha256?: string; size: number }): string =>
     file.md5 === expected.md5 && file.size === expected.size
       ? `SHA-256 ${of.sha256 ?? 'unknown'}`

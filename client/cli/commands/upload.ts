@@ -1,5 +1,6 @@
 /** `tidemark upload`: files, folders and standard input. */
 import { basename } from 'node:path';
+import type { FileJson } from '../../../server/wire/files.ts';
 import { collectPaths } from '../collect-paths.ts';
 import type { FoundPath } from '../collect-paths.ts';
 import type { Context } from '../context.ts';
@@ -10,7 +11,6 @@ import { isHopeless } from '../first-contact.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createJournal } from '../journal.ts';
 import { createProgress } from '../progress.ts';
-import type { RemoteFile } from '../service-client.ts';
 import { uploadFile } from '../upload-file.ts';
 import { uploadStream } from '../upload-stream.ts';
 
@@ -24,7 +24,7 @@ export interface UploadOptions {
 
 interface Outcome {
   status: 'uploaded' | 'instant';
-  file: RemoteFile;
+  file: FileJson;
   sentBytes: number;
   resumedFrom: number;
 }

@@ -1,38 +1,11 @@
 /** The service's HTTP API, as the page uses it. */
+import type { CheckJson } from '../../../server/wire/check.ts';
+import type { ErrorJson } from '../../../server/wire/errors.ts';
+import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
 import { readMetadata } from '../../core/metadata.ts';
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
-
-export interface FileJson {
-  id: string;
-  name: string;
-  /** Bytes. */
-  size: number;
-  md5: string;
-  /** Where the service has it. */
-  sha256?: string;
-  type: string | null;
-  /** ISO 8601. */
-  uploadedAt: string;
-  url: string;
-}
-
-export interface FilePage {
-  files: FileJson[];
-  nextCursor: string | null;
-  /** Of all files, whatever was searched for. */
-  total: FilesTotal;
-}
-
-export interface FilesTotal {
-  files: number;
-  bytes: number;
-}
-
-export type CheckJson =
-  | { status: 'exists'; url: string; file?: FileJson }
-  | { status: 'notfound' | 'uploading'; resume?: { url: string; offset: number; length: number | null } };
 
 /** A refusal of the service; `code` is `offline` when there was no answer at all. */
 export class ApiError extends Error {
@@ -82,7 +55,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 /** Reads `{"error": {"code", "message"}}`; a proxy may have answered something else. */
 export function refusalOf(status: number, body: string): ApiError {
   try {
-    const { error } = JSON.parse(body) as { error: { code: string; message: string } };
+    const { error } = JSON.parse(body) as ErrorJson;
     return new ApiError(error.code, status, error.message);
   } catch {
     return new ApiError('unknown', status, String(status));
@@ -121,7 +94,7 @@ export async function getFile(id: string): Promise<FileJson> {
   return json(await request(`api/files/${encodeURIComponent(id)}`));
 }
 
-export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePage> {
+export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePageJson> {
   return json(await request(`api/files?${new URLSearchParams(query).toString()}`, signal ? { signal } : {}));
 }
 
@@ -153,7 +126,7 @@ export async function readBeginning(id: string, most: number): Promise<Uint8Arra
 }
 
 export async function renameFile(id: string, name: string): Promise<FileJson> {
-  const body = JSON.stringify({ name });
+  const body = JSON.stringify({ name } satisfies RenameJson);
   const headers = { 'Content-Type': 'application/json' };
   return json(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
 }

@@ -1,5 +1,6 @@
 /** Whether a published file has the bytes that were chosen: before it is called done. */
-import { check, type Content, type FileJson, getFile } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { check, type Content, getFile } from './api.ts';
 import type { Item } from './item.ts';
 
 /** What is known of the bytes, and of the upload that brought them. */

@@ -1,5 +1,6 @@
 /** The catalog as it is shown: find, sort, open, copy, rename, delete. */
-import { deleteFile, type FileJson, renameFile } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { deleteFile, renameFile } from './api.ts';
 import { createCatalog, type ListOrder } from './catalog.ts';
 import { byId, make, setText, shownName } from './dom.ts';
 import { formatCount, formatSize, formatWhen } from './format.ts';

@@ -1,5 +1,6 @@
 /** The name of the file that was chosen, for one whose upload was begun by another name. */
-import { ApiError, check, type FileJson, renameFile } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { ApiError, check, renameFile } from './api.ts';
 import { isRenameRefusal, nextForName } from '../../core/naming.ts';
 import type { Adopted } from './item.ts';
 

@@ -1,6 +1,7 @@
 /** One file on its way, as the queue keeps it and the page shows it. */
+import type { FileJson } from '../../../server/wire/files.ts';
 import { isTransientRefusal } from '../../core/refusals.ts';
-import type { ApiError, FileJson } from './api.ts';
+import type { ApiError } from './api.ts';
 import type { Hashing } from './hasher.ts';
 import type { Begun } from '../../core/naming.ts';
 import type { State } from '../../core/upload-states.ts';

@@ -1,5 +1,6 @@
 /** The queue: who is digested and sent when; what waits, goes on, is given up. Its states: core/upload-states.ts; how one is sent: sender.ts. */
-import { endUpload, type FileJson } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { endUpload } from './api.ts';
 import { onAccepted } from './access.ts';
 import { type Chosen, itemOf, waitingFor } from './chosen.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';

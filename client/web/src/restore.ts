@@ -1,5 +1,6 @@
 /** What earlier lives of the page have left: listed, looked up at the service, taken up again. */
-import { type FileJson, getFile, uploadState } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { getFile, uploadState } from './api.ts';
 import { compare } from './compare.ts';
 import { type Item, newItem } from './item.ts';
 import { giveName } from './give-name.ts';

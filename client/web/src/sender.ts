@@ -1,5 +1,6 @@
 /** One file's way once its digests are known: ask, send, verify. What stands in the way is handed back to the queue. */
-import { ApiError, check, type FileJson, getFile, uploadState } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { ApiError, check, getFile, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
 import { compare, contentOf } from './compare.ts';
 import { giveName } from './give-name.ts';
