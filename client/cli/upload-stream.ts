@@ -20,12 +20,12 @@ export async function uploadStream(
   const { signal } = context;
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_BYTES;
   const source = createStreamSource(stream, chunkSizeBytes);
-  // Nothing else would wake a reader that waits for the other end of a pipe.
+  // Nothing else wakes a read that waits for the other end of a pipe.
   const stop = (): void => {
     stream.destroy(signal.reason as Error);
   };
   signal.addEventListener('abort', stop, { once: true });
-  // Whoever reads next is told of an error; without a listener it would end the process before that.
+  // The next read reports an error; without a listener the error would end the process before that.
   stream.on('error', () => {});
   try {
     progress.phase('uploading', null);
@@ -43,9 +43,14 @@ export async function uploadStream(
       onOffset: (offset) => progress.jump(offset),
       onSending: (position) => progress.at(position),
       onWait: createWaitReporter(context, name),
-      onTakenOver: () => context.output.say(`${name}: someone else goes on with this upload; watching`),
+      onTakenOver: () => context.output.say(`${name}: another client has taken over this upload; watching`),
     });
-    const file = await verifyPublished(context, sent, { name, ...source.summary(), isProven: !sent.shared });
+    const file = await verifyPublished(context, sent, {
+      name,
+      ...source.summary(),
+      begun: null,
+      isShared: sent.shared,
+    });
     return { status: 'uploaded', file, sentBytes: sent.sentBytes, resumedFrom: 0 };
   } finally {
     signal.removeEventListener('abort', stop);

@@ -16,7 +16,7 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
   for (const path of paths) {
     const item = progress.item(path);
     try {
-      const file = await openLocalFile(path);
+      const file = await openLocalFile(path, signal);
       const { size } = file;
       let digests;
       try {

@@ -34,7 +34,7 @@ export interface CatalogList {
   put(file: FileJson): void;
   /** Takes it off the list; puts it back with the returned function. */
   take(id: string): () => void;
-  /** The service has it no more. */
+  /** The service no longer has it. */
   gone(id: string): void;
 }
 

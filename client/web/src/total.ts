@@ -9,10 +9,10 @@ export interface Total {
   set(told: FilesTotalJson): void;
   /** It has changed at the service: it is asked, soon. */
   renew(): void;
-  /** Counts no more, though the service still has it. */
+  /** The file no longer counts, though the service still has it. */
   withhold(file: FileJson): void;
   giveBack(id: string): void;
-  /** The service has it no more. */
+  /** The service no longer has it. */
   gone(id: string): void;
 }
 
