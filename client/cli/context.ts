@@ -20,7 +20,7 @@ export interface Context {
   output: Output;
   /** Aborted by Ctrl-C, with an InterruptedError. */
   signal: AbortSignal;
-  /** The command line that goes on with this one, without the token. */
+  /** The command line that continues this one, without the token. */
   againCommand: string;
 }
 
@@ -36,7 +36,7 @@ export function createContext(
   };
 }
 
-/** Asks the service until it answers, fails for good, or patience is used up. */
+/** Asks the service until it answers, refuses for good, or patience runs out. */
 export function ask<T>(context: Context, about: string | null, operation: (attempt: number) => Promise<T>): Promise<T> {
   return patiently(operation, {
     patience: createPatience(context.service.settings.retryForMs),
@@ -47,7 +47,7 @@ export function ask<T>(context: Context, about: string | null, operation: (attem
 
 const REPEAT_AFTER_MS = 10_000;
 
-/** Says why there is a wait, without saying the same over and over. */
+/** Reports why there is a wait, without repeating the same line all the time. */
 export function createWaitReporter(context: Context, about: string | null): (wait: Wait) => void {
   let said = '';
   let saidAt = 0;

@@ -1,12 +1,12 @@
-/** File descriptors: how many files can be on their way at once. */
+/** File descriptors: how many files can be sent at once. */
 import { readFileSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
+import { sleep } from './retry.ts';
 
-/** Standard streams, libraries, and what is opened for a moment. */
+/** For standard streams, libraries, and files that are opened for a moment. */
 const KEPT_BACK = 40;
-/** A file on its way has its own, its connection's, and one for what is remembered of it. */
+/** A file that is sent takes its own, one for its connection, and one for its journal. */
 const EACH = 3;
-/** What most systems allow at least, where this one does not say. */
+/** Most systems allow at least this many; used where this system does not tell. */
 const ASSUMED = 256;
 const LOOK_EVERY_MS = 25;
 
@@ -24,15 +24,21 @@ function readLimit(): number {
   }
 }
 
-/** Opens something; where there is no descriptor left, once another file has given one back. */
-export async function withDescriptor<T>(open: () => Promise<T>): Promise<T> {
+/**
+ * Opens something. Where no descriptor is left, waits until another file has been closed; the system does not tell when,
+ * so it tries again and again.
+ *
+ * @throws the reason of the signal, once it is aborted.
+ */
+export async function withDescriptor<T>(open: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (;;) {
+    signal.throwIfAborted();
     try {
       return await open();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
     }
-    await wait(LOOK_EVERY_MS);
+    await sleep(LOOK_EVERY_MS, signal);
   }
 }

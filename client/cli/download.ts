@@ -1,4 +1,4 @@
-/** A published content to a sink, in as many requests as the line needs. */
+/** Downloads a published content into a sink, with as many requests as it takes. */
 import type { IncomingMessage } from 'node:http';
 import { createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
@@ -36,7 +36,7 @@ export async function download(
   async function attempt(): Promise<void> {
     let start = sink.position();
     const etag = sink.etag();
-    // Without a strong ETag nobody can say that the rest belongs to what is here.
+    // Without a strong ETag it is not certain that the rest belongs to the bytes that are here.
     if (start > 0 && (etag === null || etag.startsWith('W/'))) {
       await sink.reset();
       start = 0;
@@ -57,7 +57,7 @@ export async function download(
     const resumed = status === 206 && startOf(response) === start;
     if (status !== 200 && !resumed) {
       await sink.reset();
-      throw new TransportError('range_refused', `the service did not go on at byte ${start}`);
+      throw new TransportError('range_refused', `the service did not continue at byte ${start}`);
     }
     if (start > 0 && !resumed) await sink.reset();
     const announced = response.headers['content-length'];
@@ -71,7 +71,7 @@ export async function download(
     for await (const chunk of readBody(response, { signal, stallTimeoutMs: service.settings.stallTimeoutMs })) {
       await sink.write(chunk);
       receivedBytes += chunk.length;
-      // What had been there before and had to be fetched again gets nobody further.
+      // Bytes that are fetched again are no progress.
       if (sink.position() > furthest) patience.progress();
       furthest = Math.max(furthest, sink.position());
       progress.at(sink.position());

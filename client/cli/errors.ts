@@ -1,5 +1,5 @@
 /** What can go wrong, as the person at the terminal is told it: one sentence, no stack. */
-import { isTransientRefusal } from '../core/refusals.ts';
+import { isGone, isTakenOver, isTransientRefusal } from '../core/refusals.ts';
 
 /** Documented in `--help` and docs/cli.md. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
@@ -74,9 +74,15 @@ export function isTransient(error: unknown): boolean {
   return error instanceof ServiceError && isTransientRefusal(error);
 }
 
-/** Whether someone else writes to the upload now. */
-export function isTakenOver(error: unknown): boolean {
-  return error instanceof ServiceError && error.code === 'upload_taken_over';
+/** Whether another client writes to the upload now. */
+export function isTakeOver(error: unknown): boolean {
+  return error instanceof ServiceError && isTakenOver(error);
+}
+
+/** Turns a refusal that says that there is no such thing, or no longer, into null. @throws any other error. */
+export function nullWhenGone(error: unknown): null {
+  if (error instanceof ServiceError && isGone(error)) return null;
+  throw error;
 }
 
 /** The stable code of an error, for `--json`. */

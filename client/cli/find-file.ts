@@ -1,17 +1,18 @@
-/** The file that somebody means: by its id, its MD5, an address of it, or its name where only one has that. */
+/** Finds the file that an argument names: by id, MD5 or address, or by a name that only one file has. */
+import type { FileJson } from '../../server/wire/files.ts';
+import { type OwnAddress, readOwnAddress } from '../core/addresses.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
-import { CliError, ServiceError } from './errors.ts';
+import { CliError, nullWhenGone } from './errors.ts';
 import { printable } from './format.ts';
-import type { RemoteFile } from './service-client.ts';
 
 /** The most that one request lists. */
 const PAGE = 1000;
-/** The service searches for no longer text (255 bytes of UTF-8); what is listed is compared in full. */
+/** The service searches for at most 255 bytes of UTF-8; the files that it lists are compared in full. */
 const SEARCHED_CHARACTERS = 60;
 const MOST_NAMED = 5;
 
-/** Whether all files of the same bytes are as good, or one of them is to be changed. */
+/** `read`: any file with the same bytes will do. `change`: it must be one particular file. */
 export type Use = 'read' | 'change';
 
 interface Content {
@@ -23,12 +24,12 @@ interface Content {
 /**
  * @throws CliError `not_found`; `ambiguous`, with the ids there are.
  */
-export async function findFile(given: string, use: Use, context: Context): Promise<RemoteFile> {
+export async function findFile(given: string, use: Use, context: Context): Promise<FileJson> {
   const address = readAddress(given);
   if (!address && /^https?:\/\//i.test(given)) {
     throw new CliError('not_found', `${printable(given)} is not the address of a file`);
   }
-  if (address?.kind === 'upload') return findByUpload(address.url, given, context);
+  if (address?.kind === 'upload') return findByUpload(address.path, given, context);
   const meant = address?.name ?? given;
   const content = address?.kind === 'file' ? null : readContent(meant);
   if (content) return findByContent(content, use, given, context);
@@ -45,20 +46,9 @@ export function contentNamed(given: string): string | null {
   return readContent(address?.name ?? given)?.name ?? null;
 }
 
-type Address = { kind: 'content' | 'file'; name: string } | { kind: 'upload'; name: string; url: string };
-
-/** An address that the service has handed out, whatever it was called by. */
-function readAddress(given: string): Address | null {
-  if (!/^https?:\/\//i.test(given) && !given.startsWith('/')) return null;
-  if (!URL.canParse(given, 'http://service')) return null;
-  const { pathname } = new URL(given, 'http://service');
-  const match = /\/(?:(api\/files|files|uploads)\/([^/]+))(?:\/content)?$/.exec(pathname);
-  const name = match?.[2];
-  if (name === undefined) return null;
-  if (match?.[1]?.startsWith('uploads')) return { kind: 'upload', name, url: `/uploads/${name}` };
-  return match?.[1]?.startsWith('api')
-    ? { kind: 'file', name }
-    : { kind: 'content', name: name.split('.', 1)[0] ?? '' };
+/** An argument that is written as an address; null for an id, an MD5 or a name. */
+function readAddress(given: string): OwnAddress | null {
+  return /^(?:https?:\/\/|\/)/i.test(given) ? readOwnAddress(given) : null;
 }
 
 function readContent(text: string): Content | null {
@@ -66,12 +56,12 @@ function readContent(text: string): Content | null {
   return match ? { md5: (match[1] ?? '').toLowerCase(), name: text.toLowerCase() } : null;
 }
 
-async function findByUpload(path: string, given: string, context: Context): Promise<RemoteFile> {
+async function findByUpload(path: string, given: string, context: Context): Promise<FileJson> {
   const { service, signal } = context;
   const headers = { 'Tus-Resumable': '1.0.0' };
   const url = `${service.settings.serverUrl}${path}`;
   const answer = await ask(context, null, () =>
-    service.tus({ method: 'HEAD', url, headers, signal }).catch(nullWhenMissing),
+    service.tus({ method: 'HEAD', url, headers, signal }).catch(nullWhenGone),
   );
   const id = answer?.headers['tidemark-file-id'];
   const file = typeof id === 'string' ? await findById(id, context) : null;
@@ -79,26 +69,26 @@ async function findByUpload(path: string, given: string, context: Context): Prom
   throw new CliError('not_found', answer ? `the upload ${printable(given)} is not finished` : notFound(given).message);
 }
 
-async function findById(id: string, context: Context): Promise<RemoteFile | null> {
+async function findById(id: string, context: Context): Promise<FileJson | null> {
   if (!/^[\w-]{1,64}$/.test(id)) return null;
-  return ask(context, null, () => context.service.file(id, context.signal).catch(nullWhenMissing));
+  return ask(context, null, () => context.service.file(id, context.signal).catch(nullWhenGone));
 }
 
-async function findByContent({ md5, name }: Content, use: Use, given: string, context: Context): Promise<RemoteFile> {
+async function findByContent({ md5, name }: Content, use: Use, given: string, context: Context): Promise<FileJson> {
   const { service, signal } = context;
   if (use === 'read' && name === md5) {
-    const { file } = await ask(context, null, () => service.check({ md5 }, signal));
-    if (file) return file;
+    const answer = await ask(context, null, () => service.check({ md5 }, signal));
+    if (answer.status === 'exists' && answer.file) return answer.file;
   }
-  // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
-  const isMeant = (file: RemoteFile): boolean => file.md5 === md5 && (name === md5 || contentNamed(file.url) === name);
+  // A service may not tell what it has (INSTANT=off), but it always lists our own files.
+  const isMeant = (file: FileJson): boolean => file.md5 === md5 && (name === md5 || contentNamed(file.url) === name);
   const found = await listWhere(isMeant, undefined, context);
   if (found.length > 1 && use === 'change') throw ambiguous(given, found);
   if (found[0]) return found[0];
   throw notFound(given);
 }
 
-async function findByName(name: string, context: Context): Promise<RemoteFile> {
+async function findByName(name: string, context: Context): Promise<FileJson> {
   const search = Array.from(name).slice(0, SEARCHED_CHARACTERS).join('');
   const found = await listWhere((file) => file.name === name, search, context);
   if (found.length > 1) throw ambiguous(name, found);
@@ -107,12 +97,12 @@ async function findByName(name: string, context: Context): Promise<RemoteFile> {
 }
 
 async function listWhere(
-  isMeant: (file: RemoteFile) => boolean,
+  isMeant: (file: FileJson) => boolean,
   search: string | undefined,
   context: Context,
-): Promise<RemoteFile[]> {
+): Promise<FileJson[]> {
   const { service, signal } = context;
-  const found: RemoteFile[] = [];
+  const found: FileJson[] = [];
   let cursor: string | undefined;
   do {
     const question = { limit: PAGE, ...(search ? { search } : {}), ...(cursor === undefined ? {} : { cursor }) };
@@ -123,16 +113,11 @@ async function listWhere(
   return found;
 }
 
-function nullWhenMissing(error: unknown): null {
-  if (error instanceof ServiceError && (error.status === 404 || error.status === 410)) return null;
-  throw error;
-}
-
 function notFound(given: string): CliError {
   return new CliError('not_found', `there is no file ${printable(given)}`);
 }
 
-function ambiguous(given: string, found: RemoteFile[]): CliError {
+function ambiguous(given: string, found: FileJson[]): CliError {
   const ids = found.slice(0, MOST_NAMED).map(({ id, name }) => `${id} (${printable(name)})`);
   const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} more` : '';
   return new CliError('ambiguous', `${found.length} files are meant by ${printable(given)}: ${ids.join(', ')}${more}`);

@@ -1,4 +1,4 @@
-/** What goes wrong before the service has answered at all, and what it says by its first refusals. */
+/** Explains what goes wrong before the service has ever answered, and what its first refusals mean. */
 import { CliError, ServiceError, TransportError } from './errors.ts';
 
 /** A service that is just being started is there after this long; a wrong address never is. */
@@ -12,7 +12,7 @@ const NOT_HTTP = /^hpe_/;
 /** What nginx, Go and others answer on a port for TLS. */
 const WANTS_TLS = /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server/i;
 
-/** Nothing that the command has left to do can succeed. */
+/** Nothing else that the command still has to do can succeed. */
 export class HopelessError extends CliError {
   constructor(code: string, message: string, cause: unknown) {
     super(code, message, { cause });
@@ -35,9 +35,9 @@ export interface Way {
   serverUrl: string;
   /** `host:port` of the proxy that leads there; null where none does. */
   proxy: string | null;
-  /** It has answered before: then it will again. */
+  /** It has answered before, so it will again. */
   met: boolean;
-  /** Somebody asked for a longer patience than ours. */
+  /** The user asked for a longer patience than ours. */
   persistent: boolean;
 }
 

@@ -61,49 +61,19 @@ export async function exchange(request: Exchange): Promise<Answer> {
 /** Sends a request and resolves with the head of the answer; its body is to be read with `readBody`. */
 export function open(request: Exchange): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const url = new URL(request.url);
-    const secure = url.protocol === 'https:';
-    const { body } = request;
-    const headers: Record<string, string> = { ...request.headers };
-    if (typeof body === 'string') headers['Content-Length'] = String(Buffer.byteLength(body));
-    else if (body) headers['Content-Length'] = String(body.size);
-    const { agent, via } = routeTo(url);
-    const outgoing = (secure ? https : http).request(url, {
-      method: request.method,
-      agent,
-      ...via,
-      headers: via ? { ...headers, Host: url.host, ...via.headers } : headers,
-    });
-
-    const startedAt = performance.now();
-    let sentBytes = 0;
-    let connected = false;
-    outgoing.once('socket', (socket) => {
-      connected = !socket.connecting;
-      // A connection that is kept gets no more listeners with each request.
-      if (connected) return;
-      socket.once('connect', () => {
-        connected = true;
-      });
-    });
+    const { body, signal } = request;
+    const outgoing = begin(request);
+    const course = { startedAt: performance.now(), sentBytes: 0, isConnected: watchConnection(outgoing) };
     const watch = watchStall(
-      // On a slow line the system's buffer alone takes a while to drain; that is not a standstill.
-      () => {
-        const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
-        const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
-        // A peer that vanishes meanwhile is noticed by the system: the agents' connections are probed every second.
-        const awaitsAnswer = connected && outgoing.writableEnded;
-        const silentMs = Math.max(request.stallTimeoutMs, awaitsAnswer ? (request.answerTimeoutMs ?? 0) : 0);
-        return silentMs + Math.min(drainMs, 3 * request.stallTimeoutMs);
-      },
+      () => allowedSilenceMs(request, outgoing, course),
       (silentMs) => fail(stallError(silentMs)),
     );
-
     let settled = false;
+
     function settle(): void {
       settled = true;
       watch.stop();
-      request.signal.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
     }
     function fail(error: unknown): void {
       if (settled) return;
@@ -112,33 +82,74 @@ export function open(request: Exchange): Promise<IncomingMessage> {
       reject(error instanceof Error ? error : new Error(String(error)));
     }
     function onAbort(): void {
-      fail(request.signal.reason);
+      fail(signal.reason);
     }
     function onSent(bytes: number): void {
-      sentBytes += bytes;
+      course.sentBytes += bytes;
       watch.touch();
-      request.onSent?.(bytes, sentBytes);
+      request.onSent?.(bytes, course.sentBytes);
     }
 
     outgoing.on('error', (error) => fail(asTransportError(error)));
     outgoing.on('close', () => fail(new TransportError('closed', 'the connection was closed without an answer')));
     outgoing.on('response', (response) => {
       settle();
-      // An answer ahead of the body's end is a refusal: the rest of the body is of no use.
+      // An answer before the end of the body is a refusal: the rest of the body is not needed.
       if (!outgoing.writableEnded) response.once('end', () => outgoing.destroy());
       resolve(response);
     });
-    if (request.signal.aborted) {
+    if (signal.aborted) {
       onAbort();
       return;
     }
-    request.signal.addEventListener('abort', onAbort, { once: true });
-    if (body === undefined || typeof body === 'string') {
-      outgoing.end(body);
-    } else {
-      pump(outgoing, body, onSent).catch(fail);
-    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (body === undefined || typeof body === 'string') outgoing.end(body);
+    else pump(outgoing, body, onSent).catch(fail);
   });
+}
+
+/** The request without its body, on its way directly or through a proxy. */
+function begin({ method, url: address, headers: given, body }: Exchange): ClientRequest {
+  const url = new URL(address);
+  const headers: Record<string, string> = { ...given };
+  if (typeof body === 'string') headers['Content-Length'] = String(Buffer.byteLength(body));
+  else if (body) headers['Content-Length'] = String(body.size);
+  const { agent, via } = routeTo(url);
+  return (url.protocol === 'https:' ? https : http).request(url, {
+    method,
+    agent,
+    ...via,
+    headers: via ? { ...headers, Host: url.host, ...via.headers } : headers,
+  });
+}
+
+/** @returns whether there is a connection by now. */
+function watchConnection(outgoing: ClientRequest): () => boolean {
+  let connected = false;
+  outgoing.once('socket', (socket) => {
+    connected = !socket.connecting;
+    // A kept connection must not get more listeners with each request.
+    if (connected) return;
+    socket.once('connect', () => {
+      connected = true;
+    });
+  });
+  return () => connected;
+}
+
+/** How long nothing may move, as the request stands. */
+function allowedSilenceMs(
+  { stallTimeoutMs, answerTimeoutMs = 0 }: Exchange,
+  outgoing: ClientRequest,
+  { startedAt, sentBytes, isConnected }: { startedAt: number; sentBytes: number; isConnected: () => boolean },
+): number {
+  // On a slow line the system's buffer alone takes a while to drain, which is not a standstill.
+  const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
+  const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
+  // A peer that vanishes meanwhile is noticed by the system: the agents' connections are probed every second.
+  const awaitsAnswer = isConnected() && outgoing.writableEnded;
+  const silentMs = Math.max(stallTimeoutMs, awaitsAnswer ? answerTimeoutMs : 0);
+  return silentMs + Math.min(drainMs, 3 * stallTimeoutMs);
 }
 
 /** Writes the body; ends quietly when the request is over before the body is. Rejects with the body's own error. */

@@ -1,4 +1,4 @@
-/** Where unfinished transfers are, so that a later run goes on with them. */
+/** Records unfinished transfers, so that a later run resumes them. */
 import { join } from 'node:path';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import type { FileIdentity } from './local-file.ts';
@@ -13,7 +13,7 @@ interface JournalEntry {
   uploadUrl: string;
   /** The process that sends, or sent. */
   sender: string;
-  /** Missing in what earlier releases wrote. */
+  /** Missing in the entries of earlier releases. */
   begunElsewhere?: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface Journalled {
   uploadUrl: string;
   /** Of the run that wrote it. */
   sender: Life;
-  /** By another client: ours have gone on with it. */
+  /** Another client began it, and a run of ours has resumed it. */
   begunElsewhere: boolean;
 }
 
@@ -39,7 +39,7 @@ export interface Journal {
 /** The journal of uploads to one server. */
 export function createJournal(serverUrl: string): Journal {
   const folder = createRecordFolder<JournalEntry>(join(stateFolder(), 'uploads'), { durable: true });
-  // All of it is in the key: a changed file has another one, and never goes on with an older upload.
+  // The key has all of it: a changed file has another key, and never resumes an older upload.
   const keyOf = (file: FileIdentity): string[] => [
     serverUrl,
     file.path,

@@ -50,11 +50,12 @@ export interface LocalFile {
  * Opens a regular file; the path is not needed any more afterwards.
  *
  * @param place - its path; as bytes where its name is not UTF-8, and then its name is made readable.
+ * @param signal - ends the wait for a file descriptor.
  */
-export async function openLocalFile(place: string | Buffer): Promise<LocalFile> {
+export async function openLocalFile(place: string | Buffer, signal: AbortSignal): Promise<LocalFile> {
   const path = place.toString();
   // Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-  const handle = await withDescriptor(() => open(place, constants.O_RDONLY | constants.O_NONBLOCK));
+  const handle = await withDescriptor(() => open(place, constants.O_RDONLY | constants.O_NONBLOCK), signal);
   try {
     const opened = await handle.stat({ bigint: true });
     if (opened.isDirectory()) throw new CliError('is_folder', 'is a folder; add --recursive to upload what is in it');

@@ -28,13 +28,13 @@ export interface Output {
   attach(display: { clear: () => void; draw: () => void } | null): void;
 }
 
-/** Why results could not be written; null while all could be, or nobody wants them any more. */
+/** Why results could not be written; null where they were, or their reader has gone. */
 let failure: Error | null = null;
 
 export function createOutput(modes: OutputModes): Output {
   let display: { clear: () => void; draw: () => void } | null = null;
   let closed = false;
-  // A reader that went away is its own business: not a crash, and no reason to stop an upload.
+  // A reader that has gone is neither a crash nor a reason to stop an upload.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     closed = true;
     if (error.code !== 'EPIPE') failure ??= error;

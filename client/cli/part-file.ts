@@ -1,5 +1,5 @@
 /**
- * The beginning of a download, in a file that nobody else calls their own:
+ * The beginning of a download, in a file that belongs to one run:
  * `.<name>.<MD5, beginning>.<mark of its process>.tidemark-part` beside the target.
  *
  * The name says whose it is, and taking over what a dead run left is a rename: of
@@ -24,13 +24,13 @@ export async function openPart(target: string, md5: string): Promise<{ path: str
   const beginning = `.${shorten(basename(target))}.${md5.slice(0, 8)}.`;
   const path = join(folder, `${beginning}${ownMark()}${ENDING}`);
   const left = await findLeft(folder, beginning);
-  // The longest is gone on with; the others are of no use any more.
+  // The longest part is resumed; the others are of no use.
   let taken = false;
   for (const part of left) {
     if (taken) await rm(part, { force: true });
     else taken = await rename(part, path).then(() => true, noneLeft);
   }
-  // Somebody else may write to this folder: a link that lies in wait here is not followed.
+  // Other users may write to this folder: a planted link is not followed.
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
   return { path, handle: await open(path, flags, 0o666) };
 }

@@ -1,4 +1,4 @@
-/** Marks of the process that works on something, for later runs to tell whether it still does. */
+/** Marks that name a process, so that later runs can tell whether it still runs. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
@@ -20,7 +20,7 @@ export function lifeOf(mark: unknown): Life {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it runs, as somebody else.
+    // EPERM: it runs as another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return 'ended';
   }
   return startOf(pid) === match[3] ? 'running' : 'ended';

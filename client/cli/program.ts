@@ -1,6 +1,7 @@
 /** The command line: commands, flags, help. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import type { FileSortJson } from '../../server/wire/files.ts';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
 import { runDoctor } from './commands/doctor.ts';
@@ -152,8 +153,8 @@ interface UploadFlags extends CommonFlags {
 
 interface ListFlags extends CommonFlags {
   search?: string;
-  sort: string;
-  order?: string;
+  sort: FileSortJson;
+  order?: 'asc' | 'desc';
   limit: string;
 }
 

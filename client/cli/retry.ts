@@ -1,12 +1,8 @@
-/** Trying again: how long, how often, and what counts as getting on. */
+/** Trying again: for how long in all, and what counts as progress. The waits between attempts: core/waits.ts. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { delayAfter } from '../core/waits.ts';
 import { CliError, ServiceError, TransportError, describeError, isTransient } from './errors.ts';
 import { formatDuration } from './format.ts';
-
-const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 10_000;
-/** A service may ask for any Retry-After; nobody watches a terminal that long. */
-const LONGEST_RETRY_AFTER_MS = 60_000;
 
 /** One wait before the next attempt. */
 export interface Wait {
@@ -20,7 +16,7 @@ export interface Wait {
  * the line breaks.
  */
 export interface Patience {
-  /** Something was achieved: the clock and the delays start anew. */
+  /** There was progress: the clock and the delays start again. */
   progress(): void;
   /** How long to wait before the next attempt. @throws CliError `gave_up` when patience is used up. */
   next(error: unknown): number;
@@ -45,18 +41,15 @@ export function createPatience(limitMs: number): Patience {
       const tried = limitMs === 0 ? '' : `, and nothing moved for ${formatDuration(limitMs)}`;
       throw new CliError('gave_up', `${describeError(error)}${tried}`, { cause: error });
     }
-    const ceilingMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
+    const delayMs = delayAfter(attempts, Math.random(), error instanceof ServiceError ? error : {});
     attempts += 1;
-    // Half of it at random: clients that lost the same service do not come back in step.
-    const backoffMs = ceilingMs * (0.5 + Math.random() / 2);
-    const askedMs = error instanceof ServiceError ? Math.min(error.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0;
-    return Math.min(Math.max(backoffMs, askedMs), leftMs);
+    return Math.min(delayMs, leftMs);
   }
 
   return { progress, next };
 }
 
-/** Waits; an abort rejects with the signal's reason at once. */
+/** Waits; when the signal is aborted, rejects with its reason at once. */
 export async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   try {
     await delay(milliseconds, undefined, { signal });

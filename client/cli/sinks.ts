@@ -26,7 +26,7 @@ const KEEP_MS = 7 * 24 * 3600 * 1000;
 /**
  * Opens a part file beside the target, with what an earlier run left of the same content.
  *
- * @throws CliError `busy` when another run is at it.
+ * @throws CliError `busy` when another run downloads to it.
  */
 export async function openFileSink(target: string, source: { serverUrl: string; md5: string }): Promise<FileSink> {
   const records = createRecordFolder<PartRecord>(join(stateFolder(), 'downloads'), { durable: false });
@@ -47,7 +47,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
   async function begin(next: string | null): Promise<void> {
     if (next === etag) return;
     etag = next;
-    // Without the record a later run begins again; this one goes on all the same.
+    // Without the record a later run begins again; this one continues.
     if (etag === null) await records.remove(key);
     else await records.write(key, { md5: source.md5, etag }).catch(() => {});
   }
@@ -84,7 +84,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
 
   async function close(): Promise<void> {
     await handle.close();
-    // Nothing to go on with.
+    // There is nothing to resume.
     if (position === 0) await rm(part, { force: true });
   }
 

@@ -1,4 +1,4 @@
-/** Bytes from a pipe: their number is known at their end, and one chunk of them is kept to be sent again. */
+/** Bytes from a pipe: their size is known at the end, and one chunk is kept in memory to be sent again. */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { CliError } from './errors.ts';
@@ -57,7 +57,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
     if (start < chunkStart || start > chunkStart + chunkLength) {
       throw new CliError(
         'not_resumable',
-        'the service lost bytes of a stream that are not held here any more; begin again',
+        'the service lost bytes of a stream that are no longer in memory here; begin again',
       );
     }
     // All of the chunk has arrived (or there was none yet): the next one.

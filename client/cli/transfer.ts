@@ -1,19 +1,21 @@
 /**
- * Bytes to the service, over the tus protocol, through whatever breaks on the way.
- * tus-js-client speaks the protocol, one attempt at a time; when to try again and
- * when to give up is decided here.
+ * Sends bytes to the service over the tus protocol, however often the line breaks. tus-js-client speaks the protocol, one
+ * attempt at a time. This file acts out core/transfer-phases.ts, which decides what follows each attempt.
  */
 import { DetailedError, Upload } from 'tus-js-client';
 import type { UrlStorage } from 'tus-js-client';
-import { CliError, ServiceError, isTakenOver, isTransient } from './errors.ts';
-import { LOOK_INTERVAL_MS, watchOtherSender } from './other-sender.ts';
+import { isBegunFor, mayBeginAnew } from '../core/beginnings.ts';
+import { LOOK_INTERVAL_MS, watchOtherSender } from '../core/other-sender.ts';
+import { isGone } from '../core/refusals.ts';
+import { type Outcome, type Phase, phaseAfter } from '../core/transfer-phases.ts';
+import { CliError, ServiceError, isTakeOver, isTransient } from './errors.ts';
 import { createPatience, patiently, sleep } from './retry.ts';
-import type { Wait } from './retry.ts';
+import type { Patience, Wait } from './retry.ts';
 import type { ServiceClient } from './service-client.ts';
 import { UploadUnusableError, createSourceReader, createTusStack } from './tus-stack.ts';
 import type { TusObserver, UploadSource } from './tus-stack.ts';
 
-/** A small file travels with the request that announces it: one round trip instead of two. */
+/** A file of at most this size travels with its creation: one round trip instead of two. */
 const WITH_CREATION_BYTES = 256 * 1024;
 
 export interface TransferOptions {
@@ -21,232 +23,282 @@ export interface TransferOptions {
   source: UploadSource;
   /** Keys as the service knows them: filename, filetype, md5, sha256. */
   metadata: Record<string, string>;
-  /** An unfinished upload to go on with. */
+  /** An unfinished upload to resume. */
   uploadUrl: string | null;
   /** Most bytes in one request; null for all that is left in one. */
   chunkSizeBytes: number | null;
   signal: AbortSignal;
-  /** Told before the first byte is sent; `adopted`: another run or client has begun the upload. */
+  /** Called before the first byte is sent; `adopted`: another run or client began the upload. */
   onUploadUrl: (upload: { url: string; adopted: boolean }) => Promise<void>;
-  /** Asked when a creation got no answer: what has become of it as far as the service can tell. */
+  /** Asks the service what became of a creation that got no answer. */
   findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
-  /** The upload is not to be gone on with. */
+  /** The upload must not be resumed. */
   onUploadGone: () => Promise<void>;
-  /** Where the service says that the transfer stands; less than what was sent when bytes got lost. */
+  /** The offset that the service tells; less than what was sent when bytes got lost. */
   onOffset: (offset: number) => void;
   /** Bytes have left, up to this position. */
   onSending: (position: number) => void;
   onWait: (wait: Wait) => void;
-  /** Someone else has gone on with the upload. */
+  /** Another client has taken the upload over. */
   onTakenOver: () => void;
 }
 
 export interface TransferResult {
-  /** null when a creation was published whose answer got lost. */
+  /** Null when the answer to a creation got lost, and the creation published the file. */
   uploadUrl: string | null;
-  /** As the service said it; null when that answer got lost. */
+  /** Null when the answer that told it got lost. */
   fileId: string | null;
   fileUrl: string | null;
-  /** Bytes sent, those included that had to be sent again. */
+  /** Bytes sent, including those that were sent again. */
   sentBytes: number;
   /** Where the first request of this run began. */
   startOffset: number;
-  /** How the upload was begun, where it was not begun here; `name` null where it was given none. */
+  /** How the upload was begun, where it was not begun here; `name` null where none was declared. */
   adopted: { name: string | null } | null;
-  /** Someone else may have sent bytes of it while it was gone on with here. */
+  /** Another client may have sent bytes of it meanwhile. */
+  shared: boolean;
+}
+
+type Action = Exclude<Phase, 'done' | 'fail'>;
+
+/** What is known of a transfer under way. */
+interface Course {
+  uploadUrl: string | null;
+  fileId: string | null;
+  fileUrl: string | null;
+  sentBytes: number;
+  startOffset: number | null;
+  /** The largest offset that the service told. */
+  furthest: number;
+  /** The size, once the last bytes have been sent. */
+  wholeBytes: number;
+  begunAnew: number;
+  /** Another run or client began the upload. */
+  isBegunElsewhere: boolean;
+  adopted: TransferResult['adopted'];
   shared: boolean;
 }
 
 /** Sends the source until the service has all of it. */
 export async function transfer(options: TransferOptions): Promise<TransferResult> {
+  const { signal, source } = options;
   const patience = createPatience(options.service.settings.retryForMs);
-  let uploadUrl = options.uploadUrl;
-  let fileId: string | null = null;
-  let fileUrl: string | null = null;
-  let sentBytes = 0;
-  let startOffset: number | null = null;
-  let furthest = 0;
-  let wholeBytes = 0;
-  let restarted = false;
-  let adopted: TransferResult['adopted'] = null;
-  let shared = false;
-  /** Whether the upload is one that another run or client has begun. */
-  let isBegunElsewhere = uploadUrl !== null;
+  const course = newCourse(options.uploadUrl);
+  let phase: Action = 'send';
+  for (;;) {
+    signal.throwIfAborted();
+    let outcome: Outcome;
+    let failure: unknown;
+    try {
+      outcome = await act(phase, options, course, patience);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+      outcome = outcomeOf(error);
+    }
+    const next = phaseAfter(outcome, {
+      hasUpload: course.uploadUrl !== null,
+      hasFile: course.fileId !== null,
+      canBeginAnew: canStartOver(source) && mayBeginAnew(course.begunAnew),
+    });
+    if (outcome === 'lost' && course.uploadUrl !== null) await options.onUploadGone();
+    if (next === 'done') return resultOf(course);
+    if (next === 'fail') throw failure;
+    if (outcome === 'takenOver' || outcome === 'obstacle') await pause(next, failure, options, course, patience);
+    phase = next;
+  }
+}
 
-  const observer: TusObserver = {
-    onDeclared(metadata): void {
-      if (!isBegunElsewhere) return;
-      // MD5 names, it does not prove: only what declared the same SHA-256 was begun for these bytes.
-      if (metadata.get('sha256')?.toLowerCase() !== options.metadata['sha256']) {
+/** What a phase does. */
+function act(phase: Action, options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
+  switch (phase) {
+    case 'standBack':
+      return standBack(options, course, patience);
+    case 'findCreated':
+      return findCreated(options, course);
+    case 'beginAnew':
+      beginAnew(options, course, patience);
+      return attempt(options, course, patience);
+    case 'send':
+      return attempt(options, course, patience);
+  }
+}
+
+function newCourse(uploadUrl: string | null): Course {
+  return {
+    uploadUrl,
+    fileId: null,
+    fileUrl: null,
+    sentBytes: 0,
+    startOffset: null,
+    furthest: 0,
+    wholeBytes: 0,
+    begunAnew: 0,
+    isBegunElsewhere: uploadUrl !== null,
+    adopted: null,
+    shared: false,
+  };
+}
+
+/** Forgets the upload, and what is known of it. */
+function beginAnew(options: TransferOptions, course: Course, patience: Patience): void {
+  const { fileId, fileUrl, sentBytes, begunAnew } = course;
+  Object.assign(course, newCourse(null), { fileId, fileUrl, sentBytes, begunAnew: begunAnew + 1 });
+  patience.progress();
+  options.onOffset(0);
+}
+
+function resultOf({ uploadUrl, fileId, fileUrl, sentBytes, startOffset, adopted, shared }: Course): TransferResult {
+  return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0, adopted, shared };
+}
+
+/** One run of the library, from HEAD or POST to success or to the first error. */
+function attempt(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const { service, source, signal } = options;
+    const observer = observe(options, course, patience);
+    const upload = new Upload(Buffer.alloc(0), {
+      // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
+      ...(course.uploadUrl === null ? { endpoint: service.uploadsUrl } : { uploadUrl: course.uploadUrl }),
+      metadata: options.metadata,
+      chunkSize: options.chunkSizeBytes ?? Number.POSITIVE_INFINITY,
+      uploadLengthDeferred: source.size === null,
+      uploadDataDuringCreation: source.size !== null && source.size <= WITH_CREATION_BYTES,
+      retryDelays: null,
+      httpStack: createTusStack({
+        service,
+        size: source.size,
+        signal,
+        observer,
+        wholeBytes: () => course.wholeBytes,
+      }),
+      fileReader: createSourceReader(source),
+      fingerprint: () => Promise.resolve('tidemark'),
+      urlStorage: recordUrl(options, course),
+      onUploadUrlAvailable: () => {
+        course.uploadUrl = upload.url;
+      },
+      onSuccess: () => {
+        if (course.uploadUrl !== null) resolve('sent');
+        else reject(new CliError('protocol', 'the service did not say where the upload is'));
+      },
+      onError: (error) => reject(causeOf(error)),
+    });
+    upload.start();
+  });
+}
+
+function observe(options: TransferOptions, course: Course, patience: Patience): TusObserver {
+  return {
+    onDeclared(metadata) {
+      if (!course.isBegunElsewhere) return;
+      if (!isBegunFor(metadata.get('sha256'), options.metadata['sha256'])) {
         throw new UploadUnusableError('the unfinished upload is not certain to be of the same bytes');
       }
-      adopted = { name: metadata.get('filename') ?? null };
+      course.adopted = { name: metadata.get('filename') ?? null };
     },
-    onOffset(offset: number): void {
-      startOffset ??= offset;
-      if (offset > furthest) patience.progress();
-      furthest = Math.max(furthest, offset);
+    onOffset(offset) {
+      course.startOffset ??= offset;
+      if (offset > course.furthest) patience.progress();
+      course.furthest = Math.max(course.furthest, offset);
       options.onOffset(offset);
     },
-    onSending(bytes: number, position: number): void {
-      startOffset ??= position - bytes;
-      sentBytes += bytes;
+    onSending(bytes, position) {
+      course.startOffset ??= position - bytes;
+      course.sentBytes += bytes;
       options.onSending(position);
     },
-    onLast(size: number): void {
-      wholeBytes = size;
+    onLast(size) {
+      course.wholeBytes = size;
     },
-    onPublished(id: string, url: string | null): void {
-      fileId = id;
-      fileUrl = url;
+    onPublished(id, url) {
+      course.fileId = id;
+      course.fileUrl = url;
     },
   };
+}
 
-  /** One run of the library, from HEAD or POST to success or to the first thing that goes wrong. */
-  function attempt(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { service, source, signal } = options;
-      const stack = createTusStack({ service, size: source.size, signal, observer, wholeBytes: () => wholeBytes });
-      const upload = new Upload(Buffer.alloc(0), {
-        // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
-        ...(uploadUrl === null ? { endpoint: options.service.uploadsUrl } : { uploadUrl }),
-        metadata: options.metadata,
-        chunkSize: options.chunkSizeBytes ?? Number.POSITIVE_INFINITY,
-        uploadLengthDeferred: options.source.size === null,
-        uploadDataDuringCreation: options.source.size !== null && options.source.size <= WITH_CREATION_BYTES,
-        retryDelays: null,
-        httpStack: stack,
-        fileReader: createSourceReader(options.source),
-        fingerprint: () => Promise.resolve('tidemark'),
-        urlStorage: recordUrl(),
-        onUploadUrlAvailable: () => {
-          uploadUrl = upload.url;
-        },
-        onSuccess: () => resolve(),
-        onError: (error) => reject(causeOf(error)),
-      });
-      upload.start();
-    });
-  }
+// The library waits for this hook between "the upload exists" and its first byte, and for no other.
+function recordUrl(options: TransferOptions, course: Course): UrlStorage {
+  return {
+    findAllUploads: () => Promise.resolve([]),
+    findUploadsByFingerprint: () => Promise.resolve([]),
+    removeUpload: () => Promise.resolve(),
+    addUpload: async (_fingerprint, { uploadUrl }) => {
+      if (uploadUrl !== null) await options.onUploadUrl({ url: uploadUrl, adopted: course.isBegunElsewhere });
+      return 'tidemark';
+    },
+  };
+}
 
-  // The one hook of the library that is waited for between "the upload exists" and its first byte.
-  function recordUrl(): UrlStorage {
-    return {
-      findAllUploads: () => Promise.resolve([]),
-      findUploadsByFingerprint: () => Promise.resolve([]),
-      removeUpload: () => Promise.resolve(),
-      addUpload: async (_fingerprint, upload) => {
-        const url = upload.uploadUrl;
-        if (url !== null) await options.onUploadUrl({ url, adopted: isBegunElsewhere });
-        return 'tidemark';
-      },
-    };
-  }
+/** Looks up what became of a creation that got no answer. */
+async function findCreated(options: TransferOptions, course: Course): Promise<Outcome> {
+  const { uploadUrl, fileId } = await options.findCreated();
+  Object.assign(course, { uploadUrl, fileId, isBegunElsewhere: uploadUrl !== null });
+  return 'settled';
+}
 
-  /**
-   * Leaves the upload to whoever took it over: taking it back at once would go on for
-   * ever, each side interrupting the other. Ends when the upload has all its bytes or
-   * gets no more, and when a new one of our own is the better choice.
-   */
-  async function standBack(): Promise<void> {
-    const { service, source, signal } = options;
-    const watch = watchOtherSender(source.size);
-    while (uploadUrl !== null) {
-      const headers = { 'Tus-Resumable': '1.0.0' };
-      const url = uploadUrl;
-      const answer = await patiently(
-        () => service.tus({ method: 'HEAD', url, headers, signal, workBytes: wholeBytes }),
-        {
-          // That the service answers is no progress of the transfer.
-          patience: createPatience(service.settings.retryForMs),
-          signal,
-          onWait: options.onWait,
-        },
-      );
-      const offset = Number(answer.headers['upload-offset']);
-      if (!Number.isSafeInteger(offset)) return;
-      observer.onOffset(offset);
-      if (String(offset) === answer.headers['upload-length']) return;
-      const idle = answer.headers['tidemark-idle'];
-      const verdict = watch(offset, idle === undefined ? undefined : Number(idle));
-      if (verdict === 'silent') return;
-      if (verdict === 'slow' && !restarted && canStartOver(source)) startOver();
-      else if (verdict === 'slow') return;
-      else await sleep(LOOK_INTERVAL_MS, signal);
-    }
-  }
-
-  function startOver(): void {
-    restarted = true;
-    uploadUrl = null;
-    isBegunElsewhere = false;
-    adopted = null;
-    shared = false;
-    startOffset = null;
-    furthest = 0;
-    wholeBytes = 0;
-    patience.progress();
-    options.onOffset(0);
-  }
-
-  function result(): TransferResult {
-    return { uploadUrl, fileId, fileUrl, sentBytes, startOffset: startOffset ?? 0, adopted, shared };
-  }
-
-  let takenOver = false;
-  let creationLost = false;
+/**
+ * Leaves the upload to the client that took it over: if both took it back at once, each would interrupt the other for ever.
+ * Ends when the upload has all its bytes or gets no more of them, or when a new upload would be done sooner.
+ */
+async function standBack(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
+  const { service, source, signal, onWait } = options;
+  const watch = watchOtherSender(performance.now(), source.size);
+  const observer = observe(options, course, patience);
   for (;;) {
-    options.signal.throwIfAborted();
-    try {
-      if (takenOver) await standBack();
-      takenOver = false;
-      if (creationLost) {
-        ({ uploadUrl, fileId } = await options.findCreated());
-        isBegunElsewhere = uploadUrl !== null;
-      }
-      creationLost = false;
-      // A small file travels with its creation, and may have been published by it.
-      if (uploadUrl === null && fileId !== null) return result();
-      await attempt();
-      if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
-      return result();
-    } catch (error) {
-      options.signal.throwIfAborted();
-      if (uploadUrl !== null && isGone(error)) {
-        await options.onUploadGone();
-        // Once: a service that loses every upload will lose the next one too.
-        if (restarted || !canStartOver(options.source)) throw error;
-        startOver();
-        takenOver = false;
-        continue;
-      }
-      if (!isTransient(error)) throw error;
-      creationLost = uploadUrl === null;
-      const delayMs = patience.next(error);
-      if (uploadUrl !== null && isTakenOver(error)) {
-        takenOver = true;
-        shared = true;
-        options.onTakenOver();
-        continue;
-      }
-      if (error instanceof ServiceError && error.status === 409) {
-        // The request of a client that died was still being stored when we asked: the next HEAD knows better.
-        if (furthest === startOffset) startOffset = null;
-      } else {
-        options.onWait({ delayMs, error });
-      }
-      await sleep(delayMs, options.signal);
-    }
+    const url = course.uploadUrl ?? '';
+    const look = { method: 'HEAD', url, headers: { 'Tus-Resumable': '1.0.0' }, signal, workBytes: course.wholeBytes };
+    // An answer of the service is no progress of the transfer: each look has a patience of its own.
+    const own = createPatience(service.settings.retryForMs);
+    const { headers } = await patiently(() => service.tus(look), { patience: own, signal, onWait });
+    const offset = Number(headers['upload-offset']);
+    if (!Number.isSafeInteger(offset)) return 'settled';
+    observer.onOffset(offset);
+    if (String(offset) === headers['upload-length']) return 'settled';
+    const idle = headers['tidemark-idle'];
+    const verdict = watch(performance.now(), offset, idle === undefined ? undefined : Number(idle));
+    if (verdict !== 'moving') return verdict === 'slow' ? 'slow' : 'settled';
+    await sleep(LOOK_INTERVAL_MS, signal);
   }
+}
+
+/** Waits before the next attempt, unless that is to watch another client. @throws CliError `gave_up`. */
+async function pause(
+  next: Phase,
+  error: unknown,
+  options: TransferOptions,
+  course: Course,
+  patience: Patience,
+): Promise<void> {
+  const delayMs = patience.next(error);
+  if (next === 'standBack') {
+    course.shared = true;
+    options.onTakenOver();
+    return;
+  }
+  if (error instanceof ServiceError && error.status === 409) {
+    // The service was still storing the request of a client that died when we asked: the next HEAD knows better.
+    if (course.furthest === course.startOffset) course.startOffset = null;
+  } else {
+    options.onWait({ delayMs, error });
+  }
+  await sleep(delayMs, options.signal);
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (isLost(error)) return 'lost';
+  if (!isTransient(error)) return 'fatal';
+  return isTakeOver(error) ? 'takenOver' : 'obstacle';
 }
 
 /** Whether the upload, not the service or the request, is what is wrong. */
-function isGone(error: unknown): boolean {
+function isLost(error: unknown): boolean {
   if (error instanceof UploadUnusableError) return true;
-  return error instanceof ServiceError && error.method !== 'POST' && (error.status === 404 || error.status === 410);
+  return error instanceof ServiceError && error.method !== 'POST' && isGone(error);
 }
 
-/** What has been read from a pipe and sent is gone. */
+/** Bytes that were read from a pipe cannot be read again. */
 function canStartOver(source: UploadSource): boolean {
   return source.size !== null;
 }

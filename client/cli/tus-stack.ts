@@ -16,9 +16,9 @@ export interface UploadSource {
   slice(start: number, end: number): Promise<{ body: Body; last: boolean }>;
 }
 
-/** What the requests of an upload reveal on their way. */
+/** What the requests of an upload tell. */
 export interface TusObserver {
-  /** How the upload was begun, in its metadata: told before any other answer about it. */
+  /** The metadata with which the upload was begun. Called before anything else about the upload. */
   onDeclared(metadata: ReadonlyMap<string, string>): void;
   /** The service has this much, durably. */
   onOffset(offset: number): void;
@@ -30,7 +30,7 @@ export interface TusObserver {
   onPublished(fileId: string, fileUrl: string | null): void;
 }
 
-/** The upload at this address is not for these bytes, or not there any more: a new one is due. */
+/** The upload at this address is for other bytes: a new one has to be begun. */
 export class UploadUnusableError extends CliError {
   constructor(message: string) {
     super('upload_unusable', message);
@@ -38,106 +38,119 @@ export class UploadUnusableError extends CliError {
   }
 }
 
-export function createTusStack(options: {
+export interface TusStackOptions {
   service: ServiceClient;
+  /** Of the source; null while its end is not known. */
   size: number | null;
   signal: AbortSignal;
   observer: TusObserver;
   /** The size of an upload whose last bytes have been sent; 0 before. */
   wholeBytes: () => number;
-}): HttpStack {
-  // An upload's length can be declared once; the library would declare it again with each try of the last chunk.
-  let lengthIsDeclared = false;
-
-  function inspectHead(answer: Answer): void {
-    const length = answer.headers['upload-length'];
-    const offset = Number(answer.headers['upload-offset']);
-    lengthIsDeclared = length !== undefined;
-    options.observer.onDeclared(readMetadata(String(answer.headers['upload-metadata'] ?? '')));
-    if (options.size !== null && length !== undefined && Number(length) !== options.size) {
-      throw new UploadUnusableError('the unfinished upload has another length');
-    }
-    if (options.size !== null && offset > options.size) {
-      throw new UploadUnusableError('the unfinished upload holds more bytes than the file has');
-    }
-  }
-
-  function inspect(method: string, sentOffset: number | null, isLast: boolean, answer: Answer): void {
-    const offset = Number(answer.headers['upload-offset']);
-    if (method === 'HEAD') inspectHead(answer);
-    if (method === 'PATCH' && !isLast && sentOffset !== null && offset <= sentOffset) {
-      // The library would send the same bytes again at once, for ever.
-      throw new TransportError('no_progress', 'the service took none of the bytes');
-    }
-    if (Number.isSafeInteger(offset)) options.observer.onOffset(offset);
-    const fileId = answer.headers['tidemark-file-id'];
-    const fileUrl = answer.headers['tidemark-file-url'];
-    if (typeof fileId === 'string') {
-      options.observer.onPublished(fileId, typeof fileUrl === 'string' ? fileUrl : null);
-    }
-  }
-
-  function createRequest(method: string, url: string): HttpRequest {
-    const headers: Record<string, string> = {};
-    let onProgress: (bytes: number) => void = () => {};
-
-    async function send(body: Body | null): Promise<HttpResponse> {
-      if (method === 'PATCH' && lengthIsDeclared) delete headers['Upload-Length'];
-      const sentOffset = headers['Upload-Offset'] === undefined ? null : Number(headers['Upload-Offset']);
-      const end = (sentOffset ?? 0) + (body?.size ?? 0);
-      const isEnd = options.size === null ? headers['Upload-Length'] === String(end) : end === options.size;
-      if (method !== 'HEAD' && isEnd) options.observer.onLast(end);
-      const answer = await options.service.tus({
-        method,
-        url,
-        headers,
-        body: body ?? undefined,
-        signal: options.signal,
-        workBytes: method === 'HEAD' || isEnd ? options.wholeBytes() : 0,
-        onSent: (bytes, totalBytes) => {
-          options.observer.onSending(bytes, (sentOffset ?? 0) + totalBytes);
-          onProgress(totalBytes);
-        },
-      });
-      // Only the end of a stream may come without bytes: that its length is now known is what moves on.
-      const isLast = body?.size === 0 && headers['Upload-Length'] !== undefined;
-      inspect(method, sentOffset, isLast, answer);
-      return response(answer);
-    }
-
-    return {
-      getMethod: () => method,
-      getURL: () => url,
-      setHeader: (name, value) => {
-        headers[name] = value;
-      },
-      getHeader: (name) => headers[name],
-      setProgressHandler: (handler) => {
-        onProgress = handler;
-      },
-      send,
-      // Ended by the signal alone.
-      abort: () => Promise.resolve(),
-      getUnderlyingObject: () => null,
-    };
-  }
-
-  function response(answer: Answer): HttpResponse {
-    return {
-      getStatus: () => answer.status,
-      getHeader: (name) => {
-        const value = answer.headers[name.toLowerCase()];
-        return Array.isArray(value) ? value.join(', ') : value;
-      },
-      getBody: () => answer.body,
-      getUnderlyingObject: () => null,
-    };
-  }
-
-  return { createRequest, getName: () => 'tidemark' };
 }
 
-/** Hands one source to the library, which asks for it anew in every attempt. */
+/** What the requests of one attempt share. */
+interface Attempt extends TusStackOptions {
+  /** An upload's length can be declared once; the library would declare it again with each try of the last chunk. */
+  lengthIsDeclared: boolean;
+}
+
+export function createTusStack(options: TusStackOptions): HttpStack {
+  const attempt: Attempt = { ...options, lengthIsDeclared: false };
+  return { createRequest: (method, url) => createRequest(attempt, method, url), getName: () => 'tidemark' };
+}
+
+function createRequest(attempt: Attempt, method: string, url: string): HttpRequest {
+  const headers: Record<string, string> = {};
+  let onProgress: (bytes: number) => void = () => {};
+  return {
+    getMethod: () => method,
+    getURL: () => url,
+    setHeader: (name, value) => {
+      headers[name] = value;
+    },
+    getHeader: (name) => headers[name],
+    setProgressHandler: (handler) => {
+      onProgress = handler;
+    },
+    send: (body: Body | null) => send(attempt, { method, url, headers }, body, (bytes) => onProgress(bytes)),
+    // Ended by the signal alone.
+    abort: () => Promise.resolve(),
+    getUnderlyingObject: () => null,
+  };
+}
+
+async function send(
+  attempt: Attempt,
+  { method, url, headers }: { method: string; url: string; headers: Record<string, string> },
+  body: Body | null,
+  onProgress: (bytes: number) => void,
+): Promise<HttpResponse> {
+  const { size, observer } = attempt;
+  if (method === 'PATCH' && attempt.lengthIsDeclared) delete headers['Upload-Length'];
+  const sentOffset = headers['Upload-Offset'] === undefined ? null : Number(headers['Upload-Offset']);
+  const end = (sentOffset ?? 0) + (body?.size ?? 0);
+  const isEnd = size === null ? headers['Upload-Length'] === String(end) : end === size;
+  if (method !== 'HEAD' && isEnd) observer.onLast(end);
+  const answer = await attempt.service.tus({
+    method,
+    url,
+    headers,
+    body: body ?? undefined,
+    signal: attempt.signal,
+    workBytes: method === 'HEAD' || isEnd ? attempt.wholeBytes() : 0,
+    onSent: (bytes, totalBytes) => {
+      observer.onSending(bytes, (sentOffset ?? 0) + totalBytes);
+      onProgress(totalBytes);
+    },
+  });
+  // Only the end of a stream may come without bytes: that its length is known now is the progress.
+  const isLast = body?.size === 0 && headers['Upload-Length'] !== undefined;
+  inspect(attempt, method, isLast ? null : sentOffset, answer);
+  return responseOf(answer);
+}
+
+/** @param sentOffset - of a PATCH that has to move the offset; null for any other request. */
+function inspect(attempt: Attempt, method: string, sentOffset: number | null, answer: Answer): void {
+  const { observer } = attempt;
+  const offset = Number(answer.headers['upload-offset']);
+  if (method === 'HEAD') inspectHead(attempt, answer);
+  if (method === 'PATCH' && sentOffset !== null && offset <= sentOffset) {
+    // The library would send the same bytes again at once, for ever.
+    throw new TransportError('no_progress', 'the service took none of the bytes');
+  }
+  if (Number.isSafeInteger(offset)) observer.onOffset(offset);
+  const fileId = answer.headers['tidemark-file-id'];
+  const fileUrl = answer.headers['tidemark-file-url'];
+  if (typeof fileId === 'string') observer.onPublished(fileId, typeof fileUrl === 'string' ? fileUrl : null);
+}
+
+function inspectHead(attempt: Attempt, answer: Answer): void {
+  const { size, observer } = attempt;
+  const length = answer.headers['upload-length'];
+  const offset = Number(answer.headers['upload-offset']);
+  attempt.lengthIsDeclared = length !== undefined;
+  observer.onDeclared(readMetadata(String(answer.headers['upload-metadata'] ?? '')));
+  if (size !== null && length !== undefined && Number(length) !== size) {
+    throw new UploadUnusableError('the unfinished upload has another length');
+  }
+  if (size !== null && offset > size) {
+    throw new UploadUnusableError('the unfinished upload holds more bytes than the file has');
+  }
+}
+
+function responseOf(answer: Answer): HttpResponse {
+  return {
+    getStatus: () => answer.status,
+    getHeader: (name) => {
+      const value = answer.headers[name.toLowerCase()];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    getBody: () => answer.body,
+    getUnderlyingObject: () => null,
+  };
+}
+
+/** Hands the same source to the library in every attempt. */
 export function createSourceReader(source: UploadSource): FileReader {
   const adapted = {
     size: source.size,
@@ -145,7 +158,7 @@ export function createSourceReader(source: UploadSource): FileReader {
       const { body, last } = await source.slice(start, end);
       return { value: body, done: last };
     },
-    // The source is closed by whoever opened it.
+    // The caller closes the source that it has opened.
     close: () => {},
     // The library's types lack the null that its code provides for a length not known yet.
   } as FileSource;

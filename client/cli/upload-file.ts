@@ -1,5 +1,7 @@
 /** One file, from the disk to a verified address. */
 import { lookup } from 'mime-types';
+import type { FileJson } from '../../server/wire/files.ts';
+import { isSameResource } from '../core/addresses.ts';
 import { readMetadata } from '../core/metadata.ts';
 import { beginAlone } from './begin-alone.ts';
 import type { Wanted } from './begin-alone.ts';
@@ -14,7 +16,6 @@ import type { Journal } from './journal.ts';
 import { SizeUntrueError, openLocalFile } from './local-file.ts';
 import type { LocalFile } from './local-file.ts';
 import type { ProgressItem } from './progress.ts';
-import type { RemoteFile } from './service-client.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
 import type { UploadSource } from './tus-stack.ts';
@@ -23,9 +24,9 @@ import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
 export interface UploadedFile {
   status: 'uploaded' | 'instant';
-  file: RemoteFile;
+  file: FileJson;
   sentBytes: number;
-  /** Bytes that an earlier run had brought over. */
+  /** Bytes that an earlier run had sent. */
   resumedFrom: number;
 }
 
@@ -35,14 +36,14 @@ export interface UploadFileOptions {
   chunkSizeBytes: number | null;
   /** The name in the catalog; the path's own by default. */
   name?: string | undefined;
-  /** Runs one at a time what concerns the same content. */
+  /** Runs tasks for the same content one after another. */
   exclusively: <T>(content: string, run: () => Promise<T>) => Promise<T>;
 }
 
 /** Uploads the file at `path`, or finds that the service has its content already. */
 export async function uploadFile(path: string | Buffer, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress, chunkSizeBytes } = options;
-  const file = await openLocalFile(path);
+  const file = await openLocalFile(path, context.signal);
   try {
     return await sendDigested(file, options);
   } catch (error) {
@@ -63,7 +64,7 @@ async function sendDigested(file: LocalFile, options: UploadFileOptions): Promis
     return digestFile(file, { signal: context.signal, onProgress: (bytes) => progress.at(bytes) });
   }
 
-  // Two copies of the same bytes in one run: the second is instant once the first is there.
+  // Two copies of the same bytes in one run: the second is instant once the first is done.
   function sendAlone({ md5, sha256 }: Digests): Promise<UploadedFile> {
     return options.exclusively(`${sha256} ${file.size}`, () => send(file, { md5, sha256 }, options));
   }
@@ -77,7 +78,7 @@ async function sendDigested(file: LocalFile, options: UploadFileOptions): Promis
     // The upload was rejected.
     await createJournal(context.service.settings.serverUrl).forget(file.identity);
     if (!digests.remembered) throw error;
-    // What was remembered of it may be wrong, whatever its times say: it is read again, once.
+    // The remembered digests may be wrong, whatever the file's times say: it is read again, once.
     const read = await digest();
     if (read.sha256 === digests.sha256 && read.md5 === digests.md5) throw error;
     return sendAlone(read);
@@ -103,29 +104,28 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
     const sent = await transferFile(file, wanted, { ...options, ...beginning, journal, uploadUrl });
     sentBytes += sent.sentBytes;
     const isOurs = beginning.isOurs && sent.uploadUrl === uploadUrl;
-    const isProven = (sent.adopted === null || isOurs) && !sent.shared;
-    const published = await verifyPublished(context, sent, { ...wanted, isProven });
-    const named = await giveName(context, published, wanted, { adopted: sent.adopted, isOurs });
+    const begun = sent.adopted && { ...sent.adopted, isOurs };
+    const published = await verifyPublished(context, sent, { ...wanted, begun, isShared: sent.shared });
+    const named = await giveName(context, published, wanted, begun);
     if (named) {
       await journal.forget(file.identity);
       return { status: 'uploaded', file: named, sentBytes, resumedFrom: sent.startOffset };
     }
-    // It is somebody else's, by their name: ours is sent by itself.
+    // Another client's, under their name: this file is sent in an upload of its own.
     uploadUrl = null;
   }
 }
 
 /**
- * Takes up what a run of ours left that ended after the last byte and before it was done: the
- * published file, by the name given now. Asked before anything else, as the pre-check would make
- * a second file by that name.
+ * Finishes the upload of a run of ours that ended after its last byte: its file is published, and gets the name given now.
+ * This comes before the check, which would make a second file with that name.
  */
 async function finishEarlier(
   context: Context,
   journal: Journal,
   file: LocalFile,
   wanted: Wanted,
-): Promise<{ file: RemoteFile } | null> {
+): Promise<{ file: FileJson } | null> {
   const left = await journal.find(file.identity);
   if (left?.sender !== 'ended' || left.begunElsewhere) return null;
   const upload = await ask(context, wanted.name, () => lookAtUpload(context, left.uploadUrl, wanted.size));
@@ -134,8 +134,8 @@ async function finishEarlier(
   if (fileId === null || declared.get('sha256') !== wanted.sha256) return null;
   const published = await ask(context, wanted.name, () => findFile(context, fileId));
   if (published?.md5 !== wanted.md5 || published.size !== wanted.size) return null;
-  const adopted = { name: declared.get('filename') ?? null };
-  const named = await giveName(context, published, wanted, { adopted, isOurs: true });
+  const begun = { name: declared.get('filename') ?? null, isOurs: true };
+  const named = await giveName(context, published, wanted, begun);
   return named && { file: named };
 }
 
@@ -160,21 +160,23 @@ function transferFile(
       try {
         await journal.record(file.identity, { url, begunElsewhere });
       } catch (error) {
-        // The upload goes on all the same; only a later run may have to begin again.
+        // The upload continues without it; only a later run may have to begin again.
         output.say(`${name}: the resume journal cannot be written (${describeError(error)})`);
       }
     },
     findCreated: async () => {
       const question = { md5, sha256, size, filename: name };
-      const { file: published, resume } = await service.check(question, signal);
-      const isCreated = resume?.length === size && (avoid === null || !service.isSame(resume.url, avoid));
-      return { uploadUrl: !published && isCreated ? resume.url : null, fileId: published?.id ?? null };
+      const answer = await service.check(question, signal);
+      if (answer.status === 'exists') return { uploadUrl: null, fileId: answer.file?.id ?? null };
+      const { resume } = answer;
+      const isCreated = resume?.length === size && (avoid === null || !isSameResource(resume.url, avoid));
+      return { uploadUrl: isCreated ? resume.url : null, fileId: null };
     },
     onUploadGone: () => journal.forget(file.identity),
     onOffset: (offset) => progress.jump(offset),
     onSending: (position) => progress.at(position),
     onWait: createWaitReporter(context, name),
-    onTakenOver: () => output.say(`${name}: someone else goes on with this upload; watching`),
+    onTakenOver: () => output.say(`${name}: another client has taken over this upload; watching`),
   });
 }
 

@@ -1,21 +1,17 @@
-/** Whether what the service published is what was sent: the last word before success is reported. */
-import { CliError, ServiceError, TransportError } from './errors.ts';
+/** Compares the published file with what was sent, before success is reported. */
+import type { FileJson } from '../../server/wire/files.ts';
+import { type Bytes, compare, judge, type Way } from '../core/proof.ts';
+import { CliError, TransportError, nullWhenGone } from './errors.ts';
 import type { Context } from './context.ts';
 import { ask } from './context.ts';
 import type { Answer } from './http.ts';
-import type { RemoteFile } from './service-client.ts';
 import type { TransferResult } from './transfer.ts';
 
 /** Publication follows the last byte at once; a service that restarts in between finishes it on the next HEAD. */
 const NOT_PUBLISHED_ATTEMPTS = 8;
 
-export interface Expected {
+export interface Expected extends Bytes, Way {
   name: string;
-  md5: string;
-  sha256: string;
-  size: number;
-  /** Whether all its bytes are known to be ours: then an equal MD5, which the service computed of them, says enough. */
-  isProven: boolean;
 }
 
 /**
@@ -27,13 +23,13 @@ export async function verifyPublished(
   context: Context,
   sent: Pick<TransferResult, 'fileId' | 'uploadUrl'>,
   expected: Expected,
-): Promise<RemoteFile> {
+): Promise<FileJson> {
   const { service, signal } = context;
   const { md5, sha256, size, name } = expected;
   let { fileId } = sent;
 
-  async function lookUp(): Promise<RemoteFile | null> {
-    // By looking, the service is led to finish what a restart left unfinished.
+  async function lookUp(): Promise<FileJson | null> {
+    // The HEAD makes the service finish an upload that a restart left unfinished.
     fileId ??= sent.uploadUrl === null ? null : fileIdOf(await lookAtUpload(context, sent.uploadUrl, size));
     if (fileId !== null) {
       const file = await findFile(context, fileId);
@@ -42,10 +38,10 @@ export async function verifyPublished(
     }
     const answer = await service.check({ md5, sha256, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
-    // A service may keep to itself what it has (INSTANT=off); our own list always shows it.
+    // A service may not tell what it has (INSTANT=off), but it always lists our own files.
     const search = Array.from(name).slice(0, 60).join('');
     const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search }, signal);
-    return files.find((file) => isSame(file, expected)) ?? null;
+    return files.find((file) => judge(file, expected, true) === 'same') ?? null;
   }
 
   const file = await ask(context, name, async (attempt) => {
@@ -56,21 +52,24 @@ export async function verifyPublished(
     }
     throw new TransportError('not_published_yet', 'the file is not published yet');
   });
-  if (!isSame(file, expected)) throw differs(file, expected);
-  if (!expected.isProven && file.sha256 === undefined) await compareSha256(context, file, expected);
-  return file;
+  const compared = await compare(file, { md5, sha256, size }, expected, {
+    check: (bytes) => ask(context, name, () => service.check(bytes, signal)),
+    file: (id) => ask(context, name, () => service.file(id, signal)),
+  });
+  if (compared.verdict !== 'same') throw differs(compared.file, expected);
+  return compared.file;
 }
 
-/** HEAD of an upload; null when it is no more. */
+/** HEAD of an upload; null when it no longer exists. */
 export async function lookAtUpload(context: Context, url: string, workBytes: number): Promise<Answer | null> {
   const { service, signal } = context;
   const headers = { 'Tus-Resumable': '1.0.0' };
-  return service.tus({ method: 'HEAD', url, headers, signal, workBytes }).catch(nullWhenMissing);
+  return service.tus({ method: 'HEAD', url, headers, signal, workBytes }).catch(nullWhenGone);
 }
 
-/** A file of the catalog; null when it is no more. */
-export function findFile({ service, signal }: Context, id: string): Promise<RemoteFile | null> {
-  return service.file(id, signal).catch(nullWhenMissing);
+/** A file of the catalog; null when it no longer exists. */
+export function findFile({ service, signal }: Context, id: string): Promise<FileJson | null> {
+  return service.file(id, signal).catch(nullWhenGone);
 }
 
 /** The file that an upload has become, as HEAD tells it. */
@@ -79,29 +78,7 @@ export function fileIdOf(answer: Answer | null): string | null {
   return typeof id === 'string' ? id : null;
 }
 
-/** Others had a hand in it: an equal MD5 is not enough. Asking makes the service compute the SHA-256, once. */
-async function compareSha256(context: Context, file: RemoteFile, expected: Expected): Promise<void> {
-  const { service, signal } = context;
-  const { name, md5, sha256, size } = expected;
-  const answer = await ask(context, name, () => service.check({ md5, sha256, size }, signal));
-  if (answer.status === 'exists' && answer.file?.id === file.id) return;
-  // Of another file of the same content; who has asked is told the digest.
-  const computed = await ask(context, name, () => service.file(file.id, signal));
-  if (!isSame(computed, expected)) throw differs(computed, expected);
-  // Found, and by another content than that of this file.
-  if (computed.sha256 === undefined && answer.status === 'exists') throw differs(computed, expected);
-}
-
-function nullWhenMissing(error: unknown): null {
-  if (error instanceof ServiceError && (error.status === 404 || error.status === 410)) return null;
-  throw error;
-}
-
-function isSame(file: RemoteFile, { md5, sha256, size }: Expected): boolean {
-  return file.md5 === md5 && file.size === size && (file.sha256 === undefined || file.sha256 === sha256);
-}
-
-function differs(file: RemoteFile, expected: Expected): CliError {
+function differs(file: FileJson, expected: Expected): CliError {
   const what = (of: { md5: string; sha256?: string; size: number }): string =>
     file.md5 === expected.md5 && file.size === expected.size
       ? `SHA-256 ${of.sha256 ?? 'unknown'}`

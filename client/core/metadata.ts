@@ -1,4 +1,4 @@
-/** What an upload was declared as: the same for the command and the page. */
+/** What an upload was declared as. */
 
 /** Reads Upload-Metadata (tus 1.0, Creation): pairs of a key and a Base64 value. */
 export function readMetadata(header: string): Map<string, string> {

@@ -1,32 +1,33 @@
-/** Which name the file of an upload gets that was begun by another one. The same for the command and the page. */
+/** Which name a file gets whose upload was begun under another name. */
+import type { CheckJson } from '../../server/wire/check.ts';
+import type { FileJson } from '../../server/wire/files.ts';
 import { cleanName } from '../../server/wire/labels.ts';
-import { isMethodRefusal } from './refusals.ts';
+import { isMethodRefusal, type Refusal } from './refusals.ts';
 
-/** How an upload was begun that somebody goes on with. */
+/** How an upload was begun that a client resumes. */
 export interface Begun {
-  /** As it was declared; null where it was given none. */
+  /** The declared name; null where none was declared. */
   name: string | null;
-  /** By this client, in a run or a life of the page that has ended. */
+  /** This client began it, in a run or a life of the page that has ended. */
   isOurs: boolean;
 }
 
 /**
- * The name that the service keeps for one that is given. One of which nothing would be left is
- * sent as it is: the service finds a name for its file.
+ * The name that the service keeps for a given one. A name of which nothing would be left is sent as it is: the service
+ * finds a name for its file.
  */
 export function keptName(name: string): string {
   return cleanName(name) ?? name;
 }
 
 /**
- * What is left to be done for the published file to have the name given now.
+ * What is left to do for the published file to have the wanted name.
  *
- * - `rename`: what an ended run of ours began. There is one file, by the name given now.
- * - `add`: what somebody else began, or has renamed since, keeps its name. The content gets a
- *   second file.
+ * - `rename`: an ended run of ours began the upload. There is one file, with the wanted name.
+ * - `add`: another client began it, or the file has been renamed since: it keeps its name, and the content gets a second file.
  *
  * @param published - the name of the published file.
- * @param begun - null where the upload was begun just now, by this name.
+ * @param begun - null where the upload was begun just now, with the wanted name.
  */
 export function nextForName(published: string, wanted: string, begun: Begun | null): 'keep' | 'rename' | 'add' {
   if (begun === null || published === keptName(wanted)) return 'keep';
@@ -35,7 +36,35 @@ export function nextForName(published: string, wanted: string, begun: Begun | nu
   return begun.isOurs && published === begunAs ? 'rename' : 'add';
 }
 
-/** Whether a file can have no other name: the new one is none that can be kept, or PATCH does not get through. */
-export function isRenameRefusal({ status, code }: { status: number; code: string }): boolean {
+/** What is asked of the service to name a file. */
+export interface NamingService {
+  /** @returns null where the file can have no other name; see `isRenameRefusal`. */
+  rename(id: string, name: string): Promise<FileJson | null>;
+  /** Gives the content a second file with this name. */
+  checkAs(name: string): Promise<CheckJson>;
+}
+
+/**
+ * Makes sure that there is a file with the wanted name.
+ *
+ * @returns null when the service gives no second name to what it has (INSTANT=off).
+ */
+export async function giveName(
+  file: FileJson,
+  wanted: string,
+  begun: Begun | null,
+  service: NamingService,
+): Promise<FileJson | null> {
+  const name = keptName(wanted);
+  const next = nextForName(file.name, name, begun);
+  if (next === 'keep') return file;
+  const renamed = next === 'rename' ? await service.rename(file.id, name) : null;
+  if (renamed) return renamed;
+  const answer = await service.checkAs(name);
+  return (answer.status === 'exists' && answer.file) || null;
+}
+
+/** Whether a file can have no other name: the new name cannot be kept, or PATCH does not get through. */
+export function isRenameRefusal({ status, code }: Refusal): boolean {
   return code === 'invalid_field' || isMethodRefusal('PATCH', status);
 }

@@ -1,6 +1,6 @@
 /**
- * The life of an upload in the page, as a table, and whose turn it is. Nothing here does anything.
- * The page's queue.ts and sender.ts bring the steps about, and act on what follows.
+ * The states of an upload in the page as a table, and whose turn it is. Nothing here does anything: the page's
+ * queue-steps.ts and sender.ts take the steps.
  */
 
 export type State =
@@ -11,7 +11,7 @@ export type State =
   | 'checking'
   | 'sending'
   | 'paused'
-  /** Goes on by itself; `stall` says what it waits for. */
+  /** Resumes by itself; `stall` says what it waits for. */
   | 'stalled'
   | 'instant'
   | 'done'
@@ -82,9 +82,8 @@ export function stateAfter(step: Step, { state, md5 }: Pick<Standing, 'state' | 
 
 /** HTTP/1.1 browsers open six connections: some are left for the list and its events. */
 const SENDING_AT_ONCE = 3;
-const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000];
 
-/** The next one to be read: one at a time, as a disk and a core give no more. */
+/** The next one to be read: one at a time, as more would share the same disk and core. */
 export function nextToHash<T extends Standing>(items: readonly T[]): T | undefined {
   if (items.some(({ state }) => state === 'hashing')) return undefined;
   return items.find(({ state }) => state === 'queued');
@@ -102,9 +101,4 @@ export function nextToSend<T extends Standing>(items: readonly T[]): T[] {
     next.push(item);
   }
   return next;
-}
-
-/** How long to wait after so many attempts in vain. */
-export function waitAfter(attempts: number): number {
-  return WAITS_MS[Math.min(attempts, WAITS_MS.length - 1)] ?? 0;
 }

@@ -3,13 +3,16 @@ import type Router from '@koa/router';
 import type { Files } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { checkCharacters, MAX_SEARCH_BYTES } from '../uploads/names.ts';
+import type { FilePageJson, FileSortJson, RenameJson } from '../wire/files.ts';
 import { describeFile } from './file-json.ts';
 import { choiceParam, numberParam, param, readJson } from './query.ts';
 import type { RequestState } from './state.ts';
 
+const SORTS: readonly FileSortJson[] = ['uploaded', 'name', 'size'];
+
 export function addFileRoutes(router: Router<RequestState>, files: Files): void {
   router.get('/api/files', async (ctx) => {
-    const sort = choiceParam(ctx, 'sort', ['uploaded', 'name', 'size'], 'uploaded');
+    const sort = choiceParam(ctx, 'sort', SORTS, 'uploaded');
     const search = param(ctx, 'search') ?? '';
     checkCharacters(search, 'search');
     // The database takes patterns of limited length, and a search passes over all names.
@@ -31,7 +34,7 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
       files: page.files.map((file) => describeFile(file, ctx.state.baseUrl)),
       nextCursor: page.nextCursor,
       total,
-    };
+    } satisfies FilePageJson;
   });
 
   router.get('/api/files/:id', async (ctx) => {
@@ -40,7 +43,7 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
   });
 
   router.patch('/api/files/:id', async (ctx) => {
-    const { name } = await readJson(ctx);
+    const { name }: { [K in keyof RenameJson]?: unknown } = await readJson(ctx);
     if (typeof name !== 'string') throw invalidField('name', 'name must be a text.');
     ctx.body = describeFile(await files.rename(ctx.params['id'] ?? '', ctx.state.owner, name), ctx.state.baseUrl);
   });

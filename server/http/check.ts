@@ -2,22 +2,11 @@
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
-import { describeFile, type FileJson } from './file-json.ts';
+import type { CheckJson, ResumeJson } from '../wire/check.ts';
+import { describeFile } from './file-json.ts';
 import { digestParam, nameParam } from './labels.ts';
 import { param, requiredParam } from './query.ts';
 import type { Ctx, Handler } from './state.ts';
-
-export type CheckJson =
-  | { status: 'exists'; url: string; file?: FileJson }
-  | { status: 'notfound' | 'uploading'; resume?: ResumeJson };
-
-export interface ResumeJson {
-  url: string;
-  offset: number;
-  length: number | null;
-  /** Whole seconds since its last byte came. */
-  idle: number;
-}
 
 export function checkRoute(files: Files): Handler {
   return async (ctx) => {

@@ -1,5 +1,6 @@
 /** Errors -> answers: JSON with a stable code, the right status, never a stack trace. */
 import { TidemarkError } from '../uploads/errors.ts';
+import type { ErrorJson } from '../wire/errors.ts';
 import type { Handler } from './state.ts';
 
 /** What was said of a file before its sending was refused; it does not hold for the refusal. */
@@ -27,17 +28,15 @@ export function errorAnswers(): Handler {
       ctx.set(refusal.headers);
       ctx.set('Cache-Control', 'no-store');
       ctx.body = {
-        ...(WITH_STATUS.test(ctx.path) ? { status: 'error' } : {}),
+        ...(WITH_STATUS.test(ctx.path) ? { status: 'error' as const } : {}),
         ...describeRefusal(refusal),
-      };
+      } satisfies ErrorJson;
     }
   };
 }
 
 /** A refusal as every answer tells it. */
-export function describeRefusal({ code, message, field }: TidemarkError): {
-  error: { code: string; message: string; field?: string };
-} {
+export function describeRefusal({ code, message, field }: TidemarkError): ErrorJson {
   return { error: { code, message, ...(field === undefined ? {} : { field }) } };
 }
 

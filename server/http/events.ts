@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { Feed, FileEvent, Listening, Told } from '../outbox/feed.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { translated } from '../uploads/translate.ts';
+import type { EventsJson } from '../wire/events.ts';
 import { describeFile } from './file-json.ts';
 import type { Handler } from './state.ts';
 
@@ -101,7 +102,7 @@ function textOfEvent(event: FileEvent, baseUrl: string): string {
   const known = texts.get(event);
   if (known?.baseUrl === baseUrl) return known.text;
   const { id, kind, file } = event;
-  const data = kind === 'deleted' ? { id: file.id } : describeFile(file, baseUrl);
+  const data: EventsJson[typeof kind] = kind === 'deleted' ? { id: file.id } : describeFile(file, baseUrl);
   const text = `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
   texts.set(event, { baseUrl, text });
   return text;

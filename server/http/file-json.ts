@@ -1,21 +1,7 @@
 /** A file as the API tells of it. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import { filePath } from '../uploads/names.ts';
-
-export interface FileJson {
-  id: string;
-  name: string;
-  /** Bytes. */
-  size: number;
-  md5: string;
-  sha1?: string;
-  sha256?: string;
-  /** Media type; null when unknown. */
-  type: string | null;
-  /** ISO 8601, UTC. */
-  uploadedAt: string;
-  url: string;
-}
+import type { FileJson } from '../wire/files.ts';
 
 /** What of a file is told. */
 type Described = Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'size' | 'md5' | 'sha1' | 'sha256'> };

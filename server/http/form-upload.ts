@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files, Published, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
+import type { FormJson } from '../wire/files.ts';
 import { cleanName, encodeName } from '../wire/labels.ts';
 import { filePath } from '../uploads/names.ts';
 import { describeFile } from './file-json.ts';
@@ -29,7 +30,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         return;
       }
       if (found.status === 'uploading') {
-        ctx.body = { status: 'uploading' };
+        ctx.body = { status: 'uploading' } satisfies FormJson;
         return;
       }
     }
@@ -42,7 +43,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
   };
 }
 
-function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileRecord): object {
+function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileRecord): FormJson {
   const { baseUrl } = ctx.state;
   return { status, url: baseUrl + filePath(file), file: describeFile(file, baseUrl) };
 }

@@ -6,6 +6,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { AccessConfig } from '../config/config.ts';
+import type { TicketJson } from '../wire/files.ts';
 import { isFileAddress } from './file-addresses.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -23,7 +24,7 @@ export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>):
       const expiresAt = Math.floor(clock.latest() / 1000) + LIFE_S;
       ctx.set('Set-Cookie', cookies(ctx, writeTicket(token, expiresAt), LIFE_S));
     }
-    ctx.body = { expiresInSeconds: token ? LIFE_S : null };
+    ctx.body = { expiresInSeconds: token ? LIFE_S : null } satisfies TicketJson;
   };
 }
 

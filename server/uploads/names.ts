@@ -3,14 +3,10 @@ import { extname } from 'node:path';
 import mime from 'mime-types';
 import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
-import { cleanName, MAX_NAME_CHARACTERS } from '../wire/labels.ts';
+import { cleanName, hasUnfitCharacters, MAX_NAME_CHARACTERS } from '../wire/labels.ts';
 
 /** Longest text to search names for, in UTF-8 bytes. */
 export const MAX_SEARCH_BYTES = 255;
-
-// C0 and C1 controls, line and paragraph separators, and lone surrogates.
-// oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
-const FORBIDDEN_IN_NAMES = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogate}/u;
 
 const DIGEST_LENGTHS = { md5: 32, sha1: 40, sha256: 64 } as const;
 
@@ -40,7 +36,7 @@ export function checkName(name: string, field: string): string {
  * @throws `invalid_field`.
  */
 export function checkCharacters(text: string, field: string): void {
-  if (FORBIDDEN_IN_NAMES.test(text)) throw invalidField(field, `${field} must not contain control characters.`);
+  if (hasUnfitCharacters(text)) throw invalidField(field, `${field} must not contain control characters.`);
 }
 
 /**

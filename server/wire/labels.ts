@@ -11,9 +11,11 @@ const MAX_TYPE_CHARACTERS = 255;
 /** The longest ending of a name that is kept when the name is cut. */
 const LONGEST_EXTENSION = 16;
 
-/** C0 and C1 controls, DEL, line and paragraph separators, lone surrogates, and the backslash. */
+/** C0 and C1 controls, DEL, line and paragraph separators, and lone surrogates. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
-const UNFIT = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\\]|\p{Surrogate}/gu;
+const UNFIT = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogate}/u;
+/** What a name cannot hold: those, and the backslash. */
+const UNFIT_IN_NAMES = new RegExp(`${UNFIT.source}|\\\\`, 'gu');
 /** A whole path of Windows, as its old browsers send it: with a drive, or of a network share. */
 const WINDOWS_PATH = /^(?:[A-Za-z]:\\|\\\\)/;
 /** RFC 6838 section 4.2, with parameters. */
@@ -31,8 +33,13 @@ const NO_VALUE = /^(?:|undefined|null)$/;
 export function cleanName(given: string): string | null {
   const path = WINDOWS_PATH.test(given) ? given.replaceAll('\\', '/') : given;
   const [part = ''] = path.split('/').filter(Boolean).slice(-1);
-  const name = shorten(part.replace(/^\ufeff+/, '').replaceAll(UNFIT, '_'));
+  const name = shorten(part.replace(/^\ufeff+/, '').replaceAll(UNFIT_IN_NAMES, '_'));
   return name === '' || name === '.' || name === '..' ? null : name;
+}
+
+/** Whether a text holds characters that no name can hold and nobody can search for. */
+export function hasUnfitCharacters(text: string): boolean {
+  return UNFIT.test(text);
 }
 
 /** A file's name as a header holds it: percent-encoded UTF-8. */

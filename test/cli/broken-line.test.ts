@@ -216,7 +216,7 @@ describe('wherever the bytes are', () => {
     const result = await client.run(['upload', '--retry-for', '1s', path]);
     expect(result).toMatchObject({ exitCode: 1, stdout: '' });
     expect(result.stderr).toContain('connection refused');
-    expect(result.stderr).toContain(`To go on: tidemark upload --retry-for 1s ${path}`);
+    expect(result.stderr).toContain(`To continue: tidemark upload --retry-for 1s ${path}`);
   });
 
   test('Ctrl-C while standard input is silent', async () => {

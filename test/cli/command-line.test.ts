@@ -121,7 +121,7 @@ test('under npx, the command that goes on is one of npx', async () => {
   const client = await makeClient('http://127.0.0.1:9');
   const path = await client.makeFile('npx.txt', Buffer.from('npx'));
   const result = await client.run(['upload', '--retry-for', '0', path], { npm_command: 'exec' });
-  expect(result.stderr).toContain(`To go on: npx tidemark upload --retry-for 0 ${path}`);
+  expect(result.stderr).toContain(`To continue: npx tidemark upload --retry-for 0 ${path}`);
 });
 
 test('Ctrl-C while folders are searched', async () => {

@@ -121,7 +121,7 @@ describeOverStores((store) => {
 
     // Whatever the answer: a PATCH takes over.
     await fetch(uploadUrl, { method: 'PATCH', headers: patchHeaders(await offsetOf(uploadUrl)), body: '' });
-    await run.said('someone else goes on with this upload; watching');
+    await run.said('another client has taken over this upload; watching');
     const offset = await offsetOf(uploadUrl);
     const taker = request(uploadUrl, { method: 'PATCH', headers: patchHeaders(offset) });
     const answered = new Promise<number>((resolve, reject) => {
@@ -168,7 +168,7 @@ describe('wherever the bytes are', () => {
       [0, 'uploaded'],
       [0, 'uploaded'],
     ]);
-    expect(results[0].stderr).toContain('someone else goes on with this upload');
+    expect(results[0].stderr).toContain('another client has taken over this upload');
     // Each taking it from the other again and again would send it several times over.
     expect(line.sentBytes()).toBeLessThan(2 * SIZE);
   });
@@ -191,7 +191,7 @@ describe('wherever the bytes are', () => {
     const timer = setInterval(() => void trickle(), 500);
     onTestFinished(() => clearInterval(timer));
     const run = client.start(['upload', '--json', path]);
-    await run.said('by someone else; watching');
+    await run.said('by another client; watching');
     const result = await run.done;
     expect(result.exitCode).toBe(0);
     expect(result.stderr).toContain('they come in slowly');

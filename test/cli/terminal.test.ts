@@ -55,6 +55,6 @@ test.skipIf(!HAS_SCRIPT)('Ctrl-C on a terminal clears the bar and prints how to 
   const result = await run.done;
   expect(result.exitCode).toBe(130);
   const lines = result.stdout.trimEnd().split('\r\n');
-  expect(lines.at(-2)?.split('\u001b[K').pop()).toBe('Interrupted. What has arrived is kept. To go on:');
+  expect(lines.at(-2)?.split('\u001b[K').pop()).toBe('Interrupted. What has arrived is kept. To continue:');
   expect(lines.at(-1)).toBe(`  tidemark upload ${path}`);
 });

@@ -130,9 +130,19 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['client/cli/c.ts', 'scripts/target.ts', 'HTTP only'],
   ['client/cli/d.ts', 'test/target.ts', 'HTTP only'],
   ['client/web/src/a.ts', 'server/uploads/target.ts', 'HTTP only'],
+  ['client/cli/f.ts', 'client/web/src/target.ts', 'siblings'],
+  ['client/web/src/b.ts', 'client/cli/target.ts', 'siblings'],
+  ['client/web/src/c.ts', 'stores/target.ts', 'HTTP only'],
   ['client/core/a.ts', 'client/cli/target.ts', 'policy of a client'],
   ['client/core/b.ts', 'client/web/src/target.ts', 'policy of a client'],
   ['client/core/c.ts', 'server/uploads/target.ts', 'policy of a client'],
+  ['client/core/d.ts', 'test/target.ts', 'policy of a client'],
+  ['server/catalog/j.ts', 'server/wire/target.ts', 'no lower layer'],
+  ['server/catalog/sqlite/c.ts', 'server/wire/target.ts', 'no lower layer'],
+  ['server/leases/w.ts', 'server/wire/target.ts', 'no lower layer'],
+  ['server/config/f.ts', 'server/wire/target.ts', 'no lower layer'],
+  ['server/doctor/e.ts', 'server/wire/target.ts', 'no lower layer'],
+  ['stores/e.ts', 'server/wire/target.ts', 'lowest layer'],
   ['server/wire/a.ts', 'server/uploads/target.ts', 'shared with browsers'],
   ['server/wire/b.ts', 'server/log.ts', 'shared with browsers'],
   ['server/wire/c.ts', 'stores/target.ts', 'shared with browsers'],
@@ -189,10 +199,13 @@ const ALLOWED: [from: string, to: string][] = [
   ['server/catalog/sqlite/d.ts', 'stores/section.ts'],
   ['stores/s3/doctor/b.ts', 'stores/section.ts'],
   ['server/http/e.ts', 'server/wire/target.ts'],
+  ['server/tus/b.ts', 'server/wire/target.ts'],
+  ['server/uploads/f.ts', 'server/wire/target.ts'],
   ['server/wire/a.ts', 'server/wire/target.ts'],
   ['client/cli/a.ts', 'server/wire/target.ts'],
   ['client/cli/b.ts', 'client/core/target.ts'],
   ['client/web/src/a.ts', 'server/wire/target.ts'],
+  ['client/web/src/b.ts', 'client/core/target.ts'],
   ['client/core/a.ts', 'server/wire/target.ts'],
   ['scripts/a.ts', 'server/service.ts'],
   ['stores/memory/a.ts', 'stores/target.ts'],
@@ -264,13 +277,47 @@ test('what browsers share imports nothing of Node, and no package', async () => 
     'server/wire/node.ts': "import { extname } from 'node:path';\nexport const planted = extname('a.b');\n",
     'client/core/node.ts': "import { extname } from 'node:path';\nexport const planted = extname('a.b');\n",
     'server/wire/package.ts': "import { lookup } from 'mime-types';\nexport const planted = lookup('a.b');\n",
+    'client/core/package.ts': "import { Upload } from 'tus-js-client';\nexport const planted = Upload;\n",
   });
   expect(
     layerFindings(findings)
       .map(({ filename }) => filename)
       .toSorted(),
-  ).toEqual(['client/core/node.ts', 'server/wire/node.ts', 'server/wire/package.ts']);
+  ).toEqual(['client/core/node.ts', 'client/core/package.ts', 'server/wire/node.ts', 'server/wire/package.ts']);
 });
+
+/** What one of the two, Node or a browser, does not have, and what a table of a policy could not decide. */
+const NOT_SHARED: Record<string, string> = {
+  process: 'export const a = process.argv;',
+  buffer: 'export const a = Buffer.alloc(1);',
+  window: 'export const a = (): unknown => window;',
+  document: 'export const a = (): unknown => document;',
+  storage: 'export const a = (): unknown => localStorage;',
+  fetch: "export const a = (): unknown => fetch('/');",
+  timer: 'export const a = (): unknown => setTimeout(() => undefined, 1);',
+  clock: 'export const a = performance.now();',
+  date: 'export const a = Date.now();',
+  chance: 'export const a = Math.random();',
+};
+
+test.each(['server/wire', 'client/core'])(
+  'what Node or a browser alone has, time and chance are found in %s',
+  async (room) => {
+    const files = Object.entries(NOT_SHARED).map(([name, text]) => [`${room}/${name}.ts`, `${text}\n`] as const);
+    const findings = await lint({
+      ...Object.fromEntries(files),
+      [`${room}/allowed.ts`]: "export const a = new URL('http://host/path').pathname;\n",
+      'client/cli/elsewhere.ts': NOT_SHARED['clock'] ?? '',
+      'client/web/src/elsewhere.ts': NOT_SHARED['document'] ?? '',
+    });
+    const found = findings.filter((each) =>
+      `${each.message} ${each.help}`.includes('knows neither Node nor a browser'),
+    );
+    expect([...new Set(found.map(({ filename }) => filename))].toSorted()).toEqual(
+      files.map(([path]) => path).toSorted(),
+    );
+  },
+);
 
 test('what is allowed is not found', async () => {
   expect(await lint(plant(ALLOWED))).toEqual([]);

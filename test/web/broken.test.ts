@@ -38,6 +38,15 @@ describeInBrowser('a broken line', () => {
     return asked;
   }
 
+  /** Each Uppy listens to the window for as long as it lives; nothing else in the page listens for this. */
+  async function uppiesAlive(page: Page): Promise<number> {
+    const session = await page.context().newCDPSession(page);
+    const { result } = await session.send('Runtime.evaluate', { expression: 'window' });
+    const { listeners } = await session.send('DOMDebugger.getEventListeners', { objectId: result.objectId ?? '' });
+    await session.detach();
+    return listeners.filter(({ type }) => type === 'offline').length;
+  }
+
   test('300 MB, cut by the death of the service and its new start, arrive whole', async () => {
     const service = await startOwn();
     const line = await lineTo(service, Infinity);
@@ -118,12 +127,15 @@ describeInBrowser('a broken line', () => {
 
   test('a line that dies without a word is given up, for the bytes and for the events', async () => {
     const { service, line, page } = await startSending('silent.bin', 30 * MIB, 0.3);
+    expect(await uppiesAlive(page)).toBe(1);
     line.freeze();
     // What is opened from now on passes.
     line.thaw();
     line.setSpeed(Infinity);
     await untilStatus(page, 'silent.bin', /^Waiting for the connection/, 60_000);
     await untilStatus(page, 'silent.bin', /^Done, verified/, 90_000);
+    // Neither the one that stood still nor the one that came after it.
+    await expect.poll(() => uppiesAlive(page)).toBe(0);
     await putFile(service.url, makeBytes(2_000, 707), { filename: 'told later.txt' });
     await file(page, 'told later.txt').waitFor({ timeout: 60_000 });
   }, 240_000);

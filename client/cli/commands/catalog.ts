@@ -1,16 +1,17 @@
 /** `tidemark list`, `info`, `rename`, `delete`: what the service's catalog says. */
+import type { FileJson, FileSortJson } from '../../../server/wire/files.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ServiceError, codeOf, describeError } from '../errors.ts';
 import { findFile } from '../find-file.ts';
 import { isHopeless } from '../first-contact.ts';
 import { fit, formatSize, printable, textWidth } from '../format.ts';
-import type { ListQuestion, RemoteFile } from '../service-client.ts';
+import type { ListQuestion } from '../service-client.ts';
 
 export interface ListOptions {
   search: string | undefined;
-  sort: string;
-  order: string | undefined;
+  sort: FileSortJson;
+  order: 'asc' | 'desc' | undefined;
   limit: number;
 }
 
@@ -44,7 +45,7 @@ export async function runList(options: ListOptions, context: Context): Promise<n
   return EXIT.done;
 }
 
-function listLine(file: RemoteFile): string {
+function listLine(file: FileJson): string {
   const when = file.uploadedAt.replace('T', ' ').slice(0, 16);
   const name = printable(file.name);
   const columns = process.stdout.isTTY ? process.stdout.columns - file.id.length - 32 : Number.POSITIVE_INFINITY;
@@ -97,7 +98,7 @@ export async function runDelete(meant: readonly string[], context: Context): Pro
   return failed === 0 ? EXIT.done : EXIT.failed;
 }
 
-function printFile(context: Context, file: RemoteFile): void {
+function printFile(context: Context, file: FileJson): void {
   const { output } = context;
   if (output.modes.json) {
     output.record(file);

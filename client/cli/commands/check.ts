@@ -16,7 +16,7 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
   for (const path of paths) {
     const item = progress.item(path);
     try {
-      const file = await openLocalFile(path);
+      const file = await openLocalFile(path, signal);
       const { size } = file;
       let digests;
       try {
@@ -29,7 +29,9 @@ export async function runCheck(paths: readonly string[], context: Context): Prom
       const question = { ...digests, size };
       const answer = await ask(context, path, () => service.check(question, signal));
       item.end();
-      const { status, url, resume } = answer;
+      const { status } = answer;
+      const url = answer.status === 'exists' ? answer.url : undefined;
+      const resume = answer.status === 'exists' ? undefined : answer.resume;
       if (output.modes.json) {
         output.record({
           path,

@@ -52,7 +52,7 @@ export async function runGet(given: string, options: GetOptions, context: Contex
   } catch (error) {
     if (context.signal.aborted && options.output !== '-') {
       progress.stop();
-      context.output.complain('Interrupted. What has arrived is kept. To go on:');
+      context.output.complain('Interrupted. What has arrived is kept. To continue:');
       context.output.complain(`  ${context.againCommand}`);
       return EXIT.interrupted;
     }

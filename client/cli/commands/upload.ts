@@ -1,5 +1,6 @@
 /** `tidemark upload`: files, folders and standard input. */
 import { basename } from 'node:path';
+import type { FileJson } from '../../../server/wire/files.ts';
 import { collectPaths } from '../collect-paths.ts';
 import type { FoundPath } from '../collect-paths.ts';
 import type { Context } from '../context.ts';
@@ -10,7 +11,7 @@ import { isHopeless } from '../first-contact.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createJournal } from '../journal.ts';
 import { createProgress } from '../progress.ts';
-import type { RemoteFile } from '../service-client.ts';
+import type { Progress, ProgressItem } from '../progress.ts';
 import { uploadFile } from '../upload-file.ts';
 import { uploadStream } from '../upload-stream.ts';
 
@@ -24,7 +25,7 @@ export interface UploadOptions {
 
 interface Outcome {
   status: 'uploaded' | 'instant';
-  file: RemoteFile;
+  file: FileJson;
   sentBytes: number;
   resumedFrom: number;
 }
@@ -33,18 +34,25 @@ type Counts = Record<'uploaded' | 'instant' | 'failed' | 'interrupted', number>;
 
 const STDIN = '-';
 
+/** What the files of a run share. */
+interface Batch {
+  readonly found: readonly FoundPath[];
+  readonly options: UploadOptions;
+  readonly context: Context;
+  readonly progress: Progress;
+  readonly exclusively: ReturnType<typeof createExclusion>;
+  readonly counts: Counts;
+  /** Index of the file that is next. */
+  next: number;
+  /** Why no other file would fare better. */
+  hopeless: unknown;
+}
+
 /** Uploads all of `paths`; the exit code. */
 export async function runUpload(paths: readonly string[], options: UploadOptions, context: Context): Promise<number> {
   const { output, signal } = context;
+  refuseWrongUse(paths, options);
   const fromStdin = paths.includes(STDIN);
-  if (fromStdin && options.name === undefined) {
-    throw new UsageError('Standard input has no name of its own: give one with --name.');
-  }
-  if (fromStdin && paths.indexOf(STDIN) !== paths.lastIndexOf(STDIN)) {
-    throw new UsageError('Standard input (-) can be read once only.');
-  }
-  if (options.name !== undefined && paths.length > 1) throw new UsageError('--name goes with a single file.');
-
   let found: FoundPath[] = [{ path: STDIN, size: 0 }];
   try {
     const skip = (path: string, why: string): void => output.say(`${path}: skipped, ${why}`);
@@ -58,72 +66,85 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   await Promise.all([createJournal(context.service.settings.serverUrl).prune(), pruneDigests()]);
 
   const startedAt = performance.now();
-  const totalBytes = found.reduce((sum, { size }) => sum + size, 0);
-  const progress = createProgress(output, { files: found.length, bytes: totalBytes });
+  const bytes = found.reduce((sum, { size }) => sum + size, 0);
+  const progress = createProgress(output, { files: found.length, bytes });
   const counts: Counts = { uploaded: 0, instant: 0, failed: 0, interrupted: 0 };
-  /** Why no other file would fare better. */
-  let hopeless: unknown;
   const exclusively = createExclusion();
-  let next = 0;
-
-  async function work(): Promise<void> {
-    for (;;) {
-      const item = found[next];
-      next += 1;
-      if (item === undefined || signal.aborted || hopeless !== undefined) return;
-      await uploadOne(item);
-    }
-  }
-
-  async function uploadOne(item: FoundPath): Promise<void> {
-    const label = item.path === STDIN ? (options.name ?? STDIN) : item.path;
-    const itemProgress = progress.item(label);
-    const itemStartedAt = performance.now();
-    try {
-      if (item.error !== undefined) throw item.error;
-      const { chunkSizeBytes, name } = options;
-      const outcome: Outcome =
-        item.path === STDIN
-          ? await uploadStream(process.stdin, { context, progress: itemProgress, chunkSizeBytes, name: name ?? STDIN })
-          : await uploadFile(item.bytes ?? item.path, {
-              context,
-              progress: itemProgress,
-              chunkSizeBytes,
-              name,
-              exclusively,
-            });
-      itemProgress.end();
-      counts[outcome.status] += 1;
-      reportSuccess(context, label, item.path, outcome, performance.now() - itemStartedAt, name ?? basename(item.path));
-    } catch (error) {
-      itemProgress.end();
-      const cause: unknown = signal.aborted ? signal.reason : error;
-      counts[cause instanceof InterruptedError ? 'interrupted' : 'failed'] += 1;
-      if (isHopeless(cause)) hopeless ??= cause;
-      reportFailure(context, label, item.path, cause, performance.now() - itemStartedAt);
-    }
-  }
-
-  await Promise.all(Array.from({ length: Math.min(options.parallel, filesAtOnce(), found.length) }, work));
+  const batch: Batch = { found, options, context, progress, exclusively, counts, next: 0, hopeless: undefined };
+  const workers = Math.min(options.parallel, filesAtOnce(), found.length);
+  await Promise.all(Array.from({ length: workers }, () => work(batch)));
   progress.stop();
-  if (found.length > 1) {
-    const { uploaded, instant, failed, interrupted } = counts;
-    const left = found.length - uploaded - instant - failed - interrupted;
-    output.say(
-      `${uploaded} uploaded, ${instant} instant, ${failed} failed` +
-        `${interrupted === 0 ? '' : `, ${interrupted} interrupted`}${left === 0 ? '' : `, ${left} not begun`}, ` +
-        `in ${formatDuration(performance.now() - startedAt)}`,
-    );
-  }
+  if (found.length > 1)
+    output.say(`${describeCounts(counts, found.length)}, in ${formatDuration(performance.now() - startedAt)}`);
   if (signal.aborted) return sayInterrupted(context, fromStdin);
   return counts.failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** @throws UsageError */
+function refuseWrongUse(paths: readonly string[], { name }: UploadOptions): void {
+  const fromStdin = paths.includes(STDIN);
+  if (fromStdin && name === undefined) {
+    throw new UsageError('Standard input has no name of its own: give one with --name.');
+  }
+  if (fromStdin && paths.indexOf(STDIN) !== paths.lastIndexOf(STDIN)) {
+    throw new UsageError('Standard input (-) can be read once only.');
+  }
+  if (name !== undefined && paths.length > 1) throw new UsageError('--name goes with a single file.');
+}
+
+/** Uploads one file after another, until none is left or no other would fare better. */
+async function work(batch: Batch): Promise<void> {
+  for (;;) {
+    const item = batch.found[batch.next];
+    batch.next += 1;
+    if (item === undefined || batch.context.signal.aborted || batch.hopeless !== undefined) return;
+    await uploadOne(item, batch);
+  }
+}
+
+async function uploadOne(item: FoundPath, batch: Batch): Promise<void> {
+  const { options, context, counts } = batch;
+  const { signal } = context;
+  const label = item.path === STDIN ? (options.name ?? STDIN) : item.path;
+  const progress = batch.progress.item(label);
+  const startedAt = performance.now();
+  try {
+    const outcome = await send(item, batch, progress);
+    progress.end();
+    counts[outcome.status] += 1;
+    const sentName = options.name ?? basename(item.path);
+    reportSuccess(context, label, item.path, outcome, performance.now() - startedAt, sentName);
+  } catch (error) {
+    progress.end();
+    const cause: unknown = signal.aborted ? signal.reason : error;
+    counts[cause instanceof InterruptedError ? 'interrupted' : 'failed'] += 1;
+    if (isHopeless(cause)) batch.hopeless ??= cause;
+    reportFailure(context, label, item.path, cause, performance.now() - startedAt);
+  }
+}
+
+async function send(item: FoundPath, batch: Batch, progress: ProgressItem): Promise<Outcome> {
+  if (item.error !== undefined) throw item.error;
+  const { context, exclusively } = batch;
+  const { chunkSizeBytes, name } = batch.options;
+  return item.path === STDIN
+    ? uploadStream(process.stdin, { context, progress, chunkSizeBytes, name: name ?? STDIN })
+    : uploadFile(item.bytes ?? item.path, { context, progress, chunkSizeBytes, name, exclusively });
+}
+
+function describeCounts({ uploaded, instant, failed, interrupted }: Counts, all: number): string {
+  const left = all - uploaded - instant - failed - interrupted;
+  return (
+    `${uploaded} uploaded, ${instant} instant, ${failed} failed` +
+    `${interrupted === 0 ? '' : `, ${interrupted} interrupted`}${left === 0 ? '' : `, ${left} not begun`}`
+  );
 }
 
 function sayInterrupted(context: Context, fromStdin: boolean): number {
   if (fromStdin) {
     context.output.complain('Interrupted. An upload from standard input cannot be resumed: begin it again.');
   } else {
-    context.output.complain('Interrupted. What has arrived is kept. To go on:');
+    context.output.complain('Interrupted. What has arrived is kept. To continue:');
     context.output.complain(`  ${context.againCommand}`);
   }
   return EXIT.interrupted;
@@ -174,7 +195,7 @@ function reportFailure(context: Context, label: string, path: string, error: unk
     // A system error names the path itself; once is enough.
     output.complain(message.startsWith(`${label}: `) ? message : `${label}: ${message}`);
     if (error instanceof CliError && error.code === 'gave_up') {
-      output.complain(`What has arrived is kept. To go on: ${context.againCommand}`);
+      output.complain(`What has arrived is kept. To continue: ${context.againCommand}`);
     }
     if (process.env['TIDEMARK_DEBUG'] === '1' && error instanceof Error) output.complain(error.stack ?? '');
   }

@@ -23,7 +23,7 @@ export function hasToken(): boolean {
   return token !== null;
 }
 
-/** Called each time a token was accepted: whoever waits for one goes on. */
+/** Registers what waits for a token: called each time one was accepted. */
 export function onAccepted(listener: () => void): void {
   listeners.add(listener);
 }

@@ -1,50 +1,32 @@
 /** The service's HTTP API, as the page uses it. */
+import type { CheckJson } from '../../../server/wire/check.ts';
+import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
 import { readMetadata } from '../../core/metadata.ts';
+import { isGone, NO_ANSWER, readRefusal, type Refusal } from '../../core/refusals.ts';
+import { readRetryAfter } from '../../core/waits.ts';
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
 
-export interface FileJson {
-  id: string;
-  name: string;
-  /** Bytes. */
-  size: number;
-  md5: string;
-  /** Where the service has it. */
-  sha256?: string;
-  type: string | null;
-  /** ISO 8601. */
-  uploadedAt: string;
-  url: string;
-}
-
-export interface FilePage {
-  files: FileJson[];
-  nextCursor: string | null;
-  /** Of all files, whatever was searched for. */
-  total: FilesTotal;
-}
-
-export interface FilesTotal {
-  files: number;
-  bytes: number;
-}
-
-export type CheckJson =
-  | { status: 'exists'; url: string; file?: FileJson }
-  | { status: 'notfound' | 'uploading'; resume?: { url: string; offset: number; length: number | null } };
-
 /** A refusal of the service; `code` is `offline` when there was no answer at all. */
-export class ApiError extends Error {
+export class ApiError extends Error implements Refusal {
   readonly code: string;
   readonly status: number;
+  /** How long the service asks to wait. */
+  readonly retryAfterMs: number | null;
 
-  constructor(code: string, status: number, message: string) {
+  constructor(code: string, status: number, message: string, retryAfterMs: number | null = null) {
     super(message);
     this.name = 'ApiError';
     this.code = code;
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** There was no answer, or not all of it. */
+export function noAnswer(message = 'no answer'): ApiError {
+  return new ApiError(NO_ANSWER, 0, message);
 }
 
 /** An answer that takes longer will not come: the line is dead, and nobody says so. */
@@ -72,28 +54,24 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     });
   } catch (error) {
     if (init.signal?.aborted && !isTimeout(init.signal.reason)) throw error;
-    throw new ApiError('offline', 0, 'no answer');
+    throw noAnswer();
   }
   if (answer.ok) return answer;
   if (answer.status === 401) askForToken(headers);
-  throw refusalOf(answer.status, await answer.text().catch(() => ''));
+  throw refusalOf(answer.status, await answer.text().catch(() => ''), answer.headers.get('Retry-After'));
 }
 
-/** Reads `{"error": {"code", "message"}}`; a proxy may have answered something else. */
-export function refusalOf(status: number, body: string): ApiError {
-  try {
-    const { error } = JSON.parse(body) as { error: { code: string; message: string } };
-    return new ApiError(error.code, status, error.message);
-  } catch {
-    return new ApiError('unknown', status, String(status));
-  }
+/** The refusal that an answer is. */
+export function refusalOf(status: number, body: string, retryAfter: string | null | undefined): ApiError {
+  const { code, message } = readRefusal(body) ?? { code: 'unknown', message: String(status) };
+  return new ApiError(code, status, message, readRetryAfter(retryAfter));
 }
 
 async function json<T>(answer: Response): Promise<T> {
   try {
     return (await answer.json()) as T;
   } catch {
-    throw new ApiError('offline', 0, 'the answer broke off');
+    throw noAnswer('the answer broke off');
   }
 }
 
@@ -121,7 +99,7 @@ export async function getFile(id: string): Promise<FileJson> {
   return json(await request(`api/files/${encodeURIComponent(id)}`));
 }
 
-export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePage> {
+export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePageJson> {
   return json(await request(`api/files?${new URLSearchParams(query).toString()}`, signal ? { signal } : {}));
 }
 
@@ -145,7 +123,7 @@ export async function readBeginning(id: string, most: number): Promise<Uint8Arra
       length = Math.min(most, length + value.length);
     }
   } catch {
-    throw new ApiError('offline', 0, 'the answer broke off');
+    throw noAnswer('the answer broke off');
   } finally {
     leave.abort();
   }
@@ -153,7 +131,7 @@ export async function readBeginning(id: string, most: number): Promise<Uint8Arra
 }
 
 export async function renameFile(id: string, name: string): Promise<FileJson> {
-  const body = JSON.stringify({ name });
+  const body = JSON.stringify({ name } satisfies RenameJson);
   const headers = { 'Content-Type': 'application/json' };
   return json(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
 }
@@ -177,6 +155,8 @@ async function askUpload(url: string, method: 'HEAD' | 'DELETE', init: RequestIn
 
 export interface UploadState {
   offset: number;
+  /** Seconds since its last byte arrived, where the service tells. */
+  idle: number | undefined;
   /** The file it has become. */
   fileId: string | null;
   /** As it was begun. */
@@ -184,19 +164,21 @@ export interface UploadState {
   name: string | null;
 }
 
-/** Where an upload stands; null when it is no more. */
+/** Where an upload stands; null when it no longer exists. */
 export async function uploadState(url: string): Promise<UploadState | null> {
   try {
     const { headers } = await askUpload(url, 'HEAD');
     const declared = readMetadata(headers.get('Upload-Metadata') ?? '');
+    const idle = headers.get('Tidemark-Idle');
     return {
       offset: Number(headers.get('Upload-Offset')),
+      idle: idle === null ? undefined : Number(idle),
       fileId: headers.get('Tidemark-File-Id'),
-      sha256: declared.get('sha256')?.toLowerCase() ?? null,
+      sha256: declared.get('sha256') ?? null,
       name: declared.get('filename') ?? null,
     };
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 404 || error.status === 410)) return null;
+    if (error instanceof ApiError && isGone(error)) return null;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 /** Where the service is: below the page's own origin, whatever address it hands out for others. */
+import { ownPath } from '../../core/addresses.ts';
 import { byId } from './dom.ts';
 
 /** The form stands in the page with the service's path, which a proxy may have put there: `<base>file/upload`. */
@@ -10,6 +11,6 @@ export function serviceUrl(path: string): string {
 
 /** An address that the service handed out, as this page may use it. */
 export function ownUrl(url: string): string {
-  const tail = /\/((?:uploads|files)\/[^/]+|api\/files\/[^/]+\/content)$/.exec(url)?.[1];
-  return tail === undefined ? url : serviceUrl(tail);
+  const path = ownPath(url);
+  return path === null ? url : serviceUrl(path.slice(1));
 }

@@ -1,9 +1,10 @@
 /** The files as they are listed: pages of the catalog, kept up to date by what the service tells. */
-import { ApiError, type FileJson, type FilePage, type FilesTotal, listFiles } from './api.ts';
+import type { FileJson, FilePageJson, FileSortJson, FilesTotalJson } from '../../../server/wire/files.ts';
+import { ApiError, listFiles } from './api.ts';
 import { createTotal } from './total.ts';
 
 export interface ListOrder {
-  sort: 'uploaded' | 'name' | 'size';
+  sort: FileSortJson;
   order: 'asc' | 'desc';
   search: string;
 }
@@ -22,7 +23,7 @@ export interface CatalogList {
   readonly problem: ApiError | null;
   readonly order: Readonly<ListOrder>;
   /** Of all files, without those that are taken off the list; null while it is not known. */
-  readonly total: FilesTotal | null;
+  readonly total: FilesTotalJson | null;
   /** Whether all that match are in `files`. */
   readonly isWhole: boolean;
   setOrder(order: Partial<ListOrder>): void;
@@ -33,7 +34,7 @@ export interface CatalogList {
   put(file: FileJson): void;
   /** Takes it off the list; puts it back with the returned function. */
   take(id: string): () => void;
-  /** The service has it no more. */
+  /** The service no longer has it. */
   gone(id: string): void;
 }
 
@@ -91,7 +92,7 @@ export function createCatalog(events: CatalogEvents): CatalogList {
     events.onChange();
   }
 
-  function listPage(from: string | null, limit: number, signal: AbortSignal): Promise<FilePage> {
+  function listPage(from: string | null, limit: number, signal: AbortSignal): Promise<FilePageJson> {
     const { sort, order: direction, search } = order;
     const query = { limit: String(limit), sort, order: direction };
     return listFiles({ ...query, ...(search ? { search } : {}), ...(from === null ? {} : { cursor: from }) }, signal);

@@ -1,5 +1,7 @@
 /** Server-sent events over fetch, which can carry a token; see GET /api/events. */
-import { ApiError, type FileJson, request } from './api.ts';
+import type { EventName, EventsJson } from '../../../server/wire/events.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { ApiError, request } from './api.ts';
 
 export interface FileEventsListener {
   /** What happened until now is in the catalog only: look there. */
@@ -68,18 +70,21 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
     );
     latestId = fields.get('id') ?? latestId;
     const data = fields.get('data') ?? '{}';
-    switch (fields.get('event') ?? '') {
+    // A later release of the service may tell of more than this page knows.
+    switch (fields.get('event') as EventName | undefined) {
+      case undefined:
+        break;
       case 'begin':
         listener.onBegin();
         break;
       case 'published':
-        listener.onPublished(JSON.parse(data) as FileJson);
+        listener.onPublished(JSON.parse(data) as EventsJson['published']);
         break;
       case 'renamed':
-        listener.onRenamed(JSON.parse(data) as FileJson);
+        listener.onRenamed(JSON.parse(data) as EventsJson['renamed']);
         break;
       case 'deleted':
-        listener.onDeleted((JSON.parse(data) as { id: string }).id);
+        listener.onDeleted((JSON.parse(data) as EventsJson['deleted']).id);
     }
   }
 

@@ -1,32 +1,11 @@
 /** One file on its way, as the queue keeps it and the page shows it. */
-import { isTransientRefusal } from '../../core/refusals.ts';
-import type { ApiError, FileJson } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import type { Watch } from '../../core/other-sender.ts';
+import type { FailReason, Refusal, StallReason } from '../../core/refusals.ts';
 import type { Hashing } from './hasher.ts';
 import type { Begun } from '../../core/naming.ts';
 import type { State } from '../../core/upload-states.ts';
 import type { Transfer } from './transfer.ts';
-
-export type StallReason =
-  | 'lostLine'
-  | 'restarting'
-  /** It, or something in front of it, has failed. */
-  | 'trouble'
-  | 'full'
-  | 'busy'
-  | 'elsewhere'
-  | 'needsToken'
-  | 'beginAgain';
-export type FailReason =
-  | 'tooLarge'
-  /** For something in front of the service. */
-  | 'requestTooLarge'
-  | 'fileChanged'
-  | 'mismatch'
-  | 'refused'
-  | 'failed';
-
-/** How an upload was begun that was not begun for the item that goes on with it. */
-export type Adopted = Begun;
 
 export interface Item {
   readonly id: string;
@@ -44,7 +23,7 @@ export interface Item {
   /** The service's own words, in a refusal. */
   message: string;
   /** Of the latest refusal; see docs/http-api.md. */
-  refusal: { code: string; status: number } | null;
+  refusal: Refusal | null;
   /** Bytes digested. */
   hashed: number;
   md5: string | null;
@@ -57,13 +36,24 @@ export interface Item {
   urlMd5: string | null;
   /** As above; null where an earlier edition of the page began it. */
   urlSha256: string | null;
-  adopted: Adopted | null;
+  /** How the upload was begun, where it was not begun for this item. */
+  adopted: Begun | null;
+  /** Another client may have sent bytes of it since. */
+  shared: boolean;
+  /** Another client has taken the upload over, and may still be sending. */
+  takenOver: boolean;
+  /** Judges another client that is sending the same bytes, while this item waits for it. */
+  watch: { url: string; judge: Watch } | null;
+  /** The upload of another client that is too slow to wait for. */
+  avoided: string | null;
+  /** How often a lost upload was replaced by a new one since the user last asked for this item. */
+  begunAnew: number;
   /** What was sent before had expired. */
   fromStart: boolean;
-  /** Interrupted, and a click is all that is needed to go on. */
+  /** Interrupted, and a click is all that it takes to resume. */
   needsClick: boolean;
   result: FileJson | null;
-  /** Grows whenever what runs for it is to have no further effect. */
+  /** Grows whenever the tasks that run for it must have no further effect. */
   turn: number;
   attempts: number;
   hashing: Hashing | null;
@@ -87,6 +77,11 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     urlMd5: null,
     urlSha256: null,
     adopted: null,
+    shared: false,
+    takenOver: false,
+    watch: null,
+    avoided: null,
+    begunAnew: 0,
     fromStart: false,
     needsClick: false,
     result: null,
@@ -98,6 +93,16 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
   };
 }
 
+/** What an item is without its upload: it is sent from its first byte. */
+export const WITHOUT_UPLOAD = {
+  url: null,
+  adopted: null,
+  shared: false,
+  takenOver: false,
+  watch: null,
+  sent: 0,
+} as const;
+
 export function isOver(item: Item): boolean {
   return item.state === 'done' || item.state === 'instant' || item.state === 'failed';
 }
@@ -105,38 +110,4 @@ export function isOver(item: Item): boolean {
 /** Whether it would be interrupted if the page were left now. */
 export function isUnderWay(item: Item): boolean {
   return !isOver(item) && item.state !== 'interrupted';
-}
-
-/** What a refusal means for an upload: something to wait for, or the end. */
-export type Meaning = { stall: StallReason } | { stall: null; failure: FailReason };
-
-/** @param isBegun - whether the service was asked about an upload that it had begun. */
-export function meaningOf(error: ApiError, isBegun: boolean): Meaning {
-  const stall = stallOf(error);
-  if (stall) return { stall };
-  const { status } = error;
-  if ((status === 404 || status === 410) && isBegun) return { stall: 'beginAgain' };
-  if (error.code === 'digest_mismatch') return { stall: null, failure: 'mismatch' };
-  if (status === 413) return { stall: null, failure: error.code === 'too_large' ? 'tooLarge' : 'requestTooLarge' };
-  return { stall: null, failure: status >= 400 && status < 500 ? 'refused' : 'failed' };
-}
-
-function stallOf(error: ApiError): StallReason | null {
-  if (error.code === 'offline') return 'lostLine';
-  switch (error.status) {
-    case 401:
-      return 'needsToken';
-    case 409:
-    case 423:
-      return 'busy';
-    case 507:
-      return 'full';
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 'restarting';
-    default:
-      return isTransientRefusal(error) ? 'trouble' : null;
-  }
 }

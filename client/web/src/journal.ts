@@ -3,7 +3,7 @@
  * machine: names and addresses; and what the browser lets a page keep of the files themselves.
  */
 
-import type { Adopted } from './item.ts';
+import type { Begun } from '../../core/naming.ts';
 
 export interface JournalEntry {
   id: string;
@@ -19,7 +19,8 @@ export interface JournalEntry {
   /** Of the bytes that were begun there. */
   urlMd5: string | null;
   urlSha256?: string | null;
-  adopted?: Adopted | null;
+  adopted?: Begun | null;
+  shared?: boolean;
   /** Bytes that were sent when it was last looked at. */
   sent: number;
   at: number;
@@ -40,10 +41,10 @@ interface HandlePermissions {
   requestPermission(options: { mode: 'read' }): Promise<PermissionState>;
 }
 
-/** Small files are kept whole, and go on by themselves after a crash. */
+/** Small files are kept whole, and resume by themselves after a crash. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 const KEPT_BYTES_TOGETHER = 64 * 1024 * 1024;
-/** The service has forgotten them by then, too. */
+/** By then the service has forgotten them as well. */
 const LIFE_MS = 14 * 24 * 3_600_000;
 
 const UPLOADS = 'uploads';
@@ -92,7 +93,7 @@ async function read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<
   }
 }
 
-/** What is written down, in the order in which it was begun; lets go of what is out of date. */
+/** The entries, in the order in which they were begun; drops those that are out of date. */
 export async function readJournal(): Promise<JournalEntry[]> {
   // Files first: what another tab keeps meanwhile has its entry before it.
   const files = (await read(FILES, (store) => store.getAllKeys())) ?? [];
@@ -112,7 +113,7 @@ export function writeJournal(entries: readonly JournalEntry[], durability: IDBTr
   }, durability);
 }
 
-/** Takes them out of the journal, and lets go of their files. */
+/** Drops entries, and the files that were kept for them. */
 export function forget(ids: readonly string[]): void {
   for (const id of ids) keptWhole.delete(id);
   void write((store) => {

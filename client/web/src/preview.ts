@@ -1,5 +1,6 @@
 /** A look at a file without saving it: the browser fetches what it shows, in ranges. */
-import type { FileJson } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
 import { byId, make, shownName } from './dom.ts';

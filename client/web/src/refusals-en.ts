@@ -7,7 +7,7 @@ export const refusalsEn = {
   unauthorized: 'A valid token is needed.',
   forbidden_operation: 'The service does not allow this.',
   origin_not_allowed:
-    'The service does not know this page by its address. Whoever runs it can allow it: PUBLIC_URL or TRUST_PROXY behind a proxy, else CORS_ORIGINS.',
+    'The service does not know this page by its address. The operator of the service can allow it: PUBLIC_URL or TRUST_PROXY behind a proxy, else CORS_ORIGINS.',
   not_found: 'This is no longer on the service.',
   method_not_allowed: 'The service, or a proxy in front of it, does not let this request through.',
   request_timeout: 'The data took too long to arrive.',
@@ -21,7 +21,7 @@ export const refusalsEn = {
   unsupported_media_type: 'The service does not accept data in this form.',
   range_not_satisfiable: 'The file on the service is shorter than expected.',
   unknown_host:
-    'The service does not answer by this address. Whoever runs it can allow it: PUBLIC_URL, or tokens (AUTH_TOKENS).',
+    'The service does not answer by this address. The operator of the service can allow it: PUBLIC_URL, or tokens (AUTH_TOKENS).',
   upload_locked: 'The file is being sent from elsewhere right now.',
   upload_taken_over: 'The file is now being sent from elsewhere.',
   too_many_listeners: 'Too many pages are open on this service. The list is not updated by itself here.',

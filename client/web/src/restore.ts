@@ -1,7 +1,8 @@
-/** What earlier lives of the page have left: listed, looked up at the service, taken up again. */
-import { type FileJson, getFile, uploadState } from './api.ts';
+/** Uploads that earlier lives of the page have left: lists them, looks them up at the service, resumes them. */
+import type { FileJson } from '../../../server/wire/files.ts';
+import { getFile, uploadState } from './api.ts';
 import { compare } from './compare.ts';
-import { type Item, newItem } from './item.ts';
+import { type Item, newItem, WITHOUT_UPLOAD } from './item.ts';
 import { giveName } from './give-name.ts';
 import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
 
@@ -10,18 +11,18 @@ export interface RestoreParts {
   items: Item[];
   change: (item: Item, changes: Partial<Item>) => void;
   finish(item: Item, result: FileJson, state: 'done'): void;
-  goOn(item: Item, kept: KeptFile): void;
+  resume(item: Item, kept: KeptFile): void;
   onList(): void;
 }
 
 export interface Restorer {
-  /** Lists what was under way; resolves when all of it is listed, and goes on in the background. */
+  /** Lists what was under way; resolves when all of it is listed, and resumes in the background. */
   restore(): Promise<void>;
-  /** Looks at it again, and goes on with it where its file is at hand. */
+  /** Looks the item up again, and resumes it where its file is at hand. */
   revive(item: Item): Promise<void>;
 }
 
-/** What was on the line when the page went may arrive still. */
+/** Bytes that were on the line when the page was left may still arrive. */
 const LOOK_AGAIN_MS = 3_000;
 
 export function createRestorer(queue: RestoreParts): Restorer {
@@ -32,10 +33,10 @@ export function createRestorer(queue: RestoreParts): Restorer {
     const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
-      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, adopted = null, sent } = known;
+      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, adopted = null, shared = false, sent } = known;
       // Digests are of use together alone.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
-      items.push(Object.assign(item, { ...digests, url, adopted, sent, state: 'interrupted' as const }));
+      items.push(Object.assign(item, { ...digests, url, adopted, shared, sent, state: 'interrupted' as const }));
     }
     if (entries.length > 0) queue.onList();
     for (const item of items) if (item.state === 'interrupted') void revive(item);
@@ -48,7 +49,7 @@ export function createRestorer(queue: RestoreParts): Restorer {
     if (item.state !== 'interrupted') return;
     window.setTimeout(() => void lookUp(item), LOOK_AGAIN_MS);
     if (kept === 'ask') change(item, { needsClick: true });
-    else if (kept) queue.goOn(item, kept);
+    else if (kept) queue.resume(item, kept);
   }
 
   /** How much of it the service has by now. */
@@ -56,7 +57,7 @@ export function createRestorer(queue: RestoreParts): Restorer {
     if (item.url === null || item.state !== 'interrupted') return;
     const state = await uploadState(item.url).catch(() => undefined);
     if (state === undefined || item.state !== 'interrupted') return;
-    if (state === null) change(item, { url: null, adopted: null, sent: 0, fromStart: true });
+    if (state === null) change(item, { ...WITHOUT_UPLOAD, fromStart: true });
     else if (state.fileId !== null) {
       const file = await getFile(state.fileId).catch(() => null);
       const own = file && (await proven(item, file).catch(() => null));
@@ -70,8 +71,8 @@ export function createRestorer(queue: RestoreParts): Restorer {
 
 /** The file, where it has the bytes that were sent; null: they are read again and compared once they are at hand. */
 async function proven(item: Item, file: FileJson): Promise<FileJson | null> {
-  // An earlier edition of the page wrote no SHA-256 down, and went on with nobody else's upload.
+  // An earlier edition of the page wrote no SHA-256 down, and resumed no other client's upload.
   if (item.urlSha256 === null) return file;
-  const verdict = await compare({ ...item, md5: item.urlMd5, sha256: item.urlSha256 }, file);
-  return typeof verdict === 'string' ? null : verdict;
+  const compared = await compare({ ...item, md5: item.urlMd5, sha256: item.urlSha256 }, file);
+  return compared.verdict === 'same' ? compared.file : null;
 }

@@ -1,187 +1,252 @@
-/** One file's way once its digests are known: ask, send, verify. What stands in the way is handed back to the queue. */
-import { ApiError, check, type FileJson, getFile, uploadState } from './api.ts';
+/** One file's way once its digests are known: ask, send, verify. The queue hears of every obstacle. */
+import type { CheckJson } from '../../../server/wire/check.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { isBegunFor, mayBeginAnew } from '../../core/beginnings.ts';
+import { type Sender, watchOtherSender, whatToDo } from '../../core/other-sender.ts';
+import { type FailReason, isTakenOver, meaningOf, NO_ANSWER, type StallReason } from '../../core/refusals.ts';
+import type { Step } from '../../core/upload-states.ts';
+import { delayInPage } from '../../core/waits.ts';
+import { ApiError, check, getFile, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
 import { compare, contentOf } from './compare.ts';
 import { giveName } from './give-name.ts';
-import { type FailReason, type Item, meaningOf, type StallReason } from './item.ts';
-import type { Step } from '../../core/upload-states.ts';
-import { startTransfer } from './transfer.ts';
+import { type Item, WITHOUT_UPLOAD } from './item.ts';
+import { startTransfer, type TransferEvents } from './transfer.ts';
 
 /** What the sender tells the queue. */
 export interface SenderEvents {
   change: (item: Item, changes: Partial<Item>) => void;
   /** As `change`, to the state that follows. */
   step: (item: Item, name: Step, changes?: Partial<Item>) => boolean;
-  /** Where it stands is worth writing down, at once. */
+  /** The item has to be written down now. */
   note(item: Item): void;
   /** Bytes went over the line. */
   moved(item: Item, bytes: number): void;
   finish(item: Item, result: FileJson, state: 'done' | 'instant'): void;
   fail(item: Item, failure: FailReason, message?: string): void;
-  /** @param waitMs - null: as long as for whatever has stood in its way so often. */
-  stall(item: Item, reason: StallReason, waitMs: number | null): void;
-  /** What an earlier life of the page has begun at this address, and nobody goes on with. */
+  stall(item: Item, reason: StallReason, waitMs: number): void;
+  /** The item of an earlier life of the page that began the upload at this address, and still waits for its file. */
   findLeft(url: string): Item | undefined;
-  /** Another item goes on with its upload: it is taken off the list. */
+  /** Another item resumes its upload: it is taken off the list. */
   letGo(item: Item): void;
 }
 
-const ELSEWHERE_MS = 3_000;
-/** Room is not made in a moment, and each attempt sends bytes for nothing. */
-const FULL_MS = 5_000;
-/** Bytes that moved for so long have gone through: the next obstacle is a new one. */
+/** Between looks at what another client sends. Many items may wait at once, so it is longer than the command's. */
+const LOOK_AGAIN_MS = 3_000;
+/** After so much time with moving bytes, the next obstacle counts as a new one. */
 const STEADY_MS = 5_000;
 
-/** @returns a function that sends an item, or goes on with it where it was paused. */
+/** @returns a function that sends an item, or resumes it where it was paused. */
 export function createSender(queue: SenderEvents): (item: Item) => Promise<void> {
-  const { change } = queue;
+  return (item) => send(queue, item);
+}
 
-  async function send(item: Item): Promise<void> {
-    const { file } = item;
-    if (!file || item.md5 === null) return;
-    if (item.transfer) {
-      queue.step(item, 'send', { stall: null });
-      item.transfer.resume();
-      return;
-    }
-    const turn = ++item.turn;
-    queue.step(item, 'ask');
-    try {
-      // Published, and perhaps not by this name yet: asked by name, the service would add a second file.
-      if (item.url !== null && item.adopted !== null) {
-        const state = await uploadState(item.url);
-        if (item.turn !== turn) return;
-        if (state !== null && state.fileId !== null) {
-          await verify(item, state.fileId, turn);
-          return;
-        }
-      }
-      const known = await check(contentOf(item), item.name);
-      if (item.turn !== turn) return;
-      if (known.status === 'exists') {
-        if (known.file) queue.finish(item, known.file, item.sent === 0 ? 'instant' : 'done');
-        else queue.fail(item, 'failed');
-        return;
-      }
-      const resume = known.resume ? ownUrl(known.resume.url) : null;
-      const isLeft = resume !== null && queue.findLeft(resume) !== undefined;
-      if (known.status === 'uploading' && !isLeft && (item.url === null || item.url !== resume)) {
-        queue.stall(item, 'elsewhere', ELSEWHERE_MS);
-        return;
-      }
-      if (item.url === null && resume !== null) await adopt(item, resume);
-      if (item.turn === turn) transfer(item, file, turn);
-    } catch (error) {
-      if (item.turn === turn) await meet(item, error);
-    }
+async function send(queue: SenderEvents, item: Item): Promise<void> {
+  const { file } = item;
+  if (!file || item.md5 === null) return;
+  if (item.transfer) {
+    queue.step(item, 'send', { stall: null });
+    item.transfer.resume();
+    return;
   }
-
-  /** Goes on with an unfinished upload, where it was begun for the very same bytes. */
-  async function adopt(item: Item, url: string): Promise<void> {
-    const { turn, md5, sha256 } = item;
-    const state = await uploadState(url);
-    if (item.turn !== turn || state === null || state.sha256 !== sha256) return;
-    const left = queue.findLeft(url);
-    const isOurs = left !== undefined && (left.adopted === null || left.adopted.isOurs);
-    const adopted = { name: state.name, isOurs };
-    Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted });
-    // First it is written down who goes on with it, then the other is forgotten.
-    queue.note(item);
-    if (left) queue.letGo(left);
-  }
-
-  function transfer(item: Item, file: File, turn: number): void {
-    const { md5, sha256 } = item;
-    if (md5 === null || sha256 === null) return;
-    const begunAt = Date.now();
-    let before: number | null = null;
-    const isCurrent = (): boolean => item.turn === turn;
-    queue.step(item, 'send');
-    item.transfer = startTransfer(
-      file,
-      { name: item.name, path: item.path, md5, sha256, url: item.url },
-      {
-        onUrl: (url) => {
-          Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: null });
-          queue.note(item);
-        },
-        onRestart: () => {
-          change(item, { url: null, adopted: null, sent: 0, fromStart: true });
-          before = null;
-        },
-        onProgress: (sent) => {
-          if (!isCurrent()) return;
-          if (Date.now() - begunAt > STEADY_MS) item.attempts = 0;
-          change(item, { sent, stall: null });
-          queue.moved(item, Math.max(0, sent - (before ?? sent)));
-          before = sent;
-        },
-        onDone: (fileId) => {
-          item.transfer = null;
-          if (isCurrent()) void verify(item, fileId, turn);
-        },
-        onFailed: (error) => {
-          item.transfer = null;
-          if (isCurrent()) void meet(item, error);
-        },
-      },
-    );
-  }
-
-  /** "Complete" is believed when the catalog has the file, with these bytes. */
-  async function verify(item: Item, told: string | null, turn: number): Promise<void> {
-    try {
-      // The answer may have been another's: HEAD tells the file too.
-      const fileId = told ?? (item.url === null ? null : ((await uploadState(item.url))?.fileId ?? null));
-      const found = fileId === null ? await findPublished(item) : await getFile(fileId);
-      const verdict = found && (await compare(item, found));
-      if (item.turn !== turn) return;
-      if (verdict === null) queue.fail(item, 'failed');
-      else if (verdict === 'differs') queue.fail(item, 'mismatch');
-      else if (verdict === 'adoptedDiffers') {
-        // What somebody else sent is not what they said: next time it is sent from its first byte.
-        Object.assign(item, { url: null, adopted: null, sent: 0 });
-        queue.fail(item, 'failed');
-      } else await finish(item, verdict, turn);
-    } catch (error) {
-      if (item.turn === turn) await meet(item, error);
-    }
-  }
-
-  async function findPublished(item: Item): Promise<FileJson | null> {
+  const turn = ++item.turn;
+  queue.step(item, 'ask');
+  try {
+    if (await isSettledByItsUpload(queue, item, turn)) return;
     const known = await check(contentOf(item), item.name);
-    return (known.status === 'exists' && known.file) || null;
-  }
-
-  /** By its name; what somebody else began stays theirs where the service gives no second name. */
-  async function finish(item: Item, file: FileJson, turn: number): Promise<void> {
-    const named = await giveName(file, item.name, item.adopted);
     if (item.turn !== turn) return;
-    if (named) {
-      queue.finish(item, named, 'done');
+    if (known.status === 'exists') {
+      if (known.file) queue.finish(item, known.file, item.sent === 0 ? 'instant' : 'done');
+      else queue.fail(item, 'failed');
       return;
     }
-    Object.assign(item, { url: null, adopted: null, sent: 0 });
-    if (item.file) transfer(item, item.file, turn);
-  }
-
-  /** Something stood in the way: of the line, the service, or the file. */
-  async function meet(item: Item, error: unknown): Promise<void> {
-    const { turn } = item;
-    const known = error instanceof ApiError ? error : new ApiError('unknown', 0, String(error));
-    if (known.code === 'offline' && !(await isReadable(item))) {
-      if (item.turn === turn) queue.fail(item, 'fileChanged');
+    if (mustWait(queue, item, known)) {
+      queue.stall(item, 'elsewhere', LOOK_AGAIN_MS);
       return;
     }
-    if (item.turn !== turn) return;
-    item.refusal = { code: known.code, status: known.status };
-    const meaning = meaningOf(known, item.url !== null);
-    if (meaning.stall === 'beginAgain') change(item, { url: null, adopted: null, sent: 0, fromStart: true });
-    if (meaning.stall) queue.stall(item, meaning.stall, meaning.stall === 'full' ? FULL_MS : null);
-    else queue.fail(item, meaning.failure, known.message);
+    const resume = resumeOf(known);
+    if (item.url === null && resume !== null && resume !== item.avoided) await adopt(queue, item, resume);
+    if (item.turn === turn) transfer(queue, item, file, turn);
+  } catch (error) {
+    if (item.turn === turn) await meet(queue, item, error);
   }
+}
 
-  return send;
+/**
+ * Looks at the item's upload where another client may have sent to it.
+ *
+ * @returns whether that is all there is to do: it is published, or its sender is waited for.
+ */
+async function isSettledByItsUpload(queue: SenderEvents, item: Item, turn: number): Promise<boolean> {
+  const { url } = item;
+  if (url === null || (item.adopted === null && !item.takenOver)) return false;
+  const state = await uploadState(url);
+  if (item.turn !== turn) return true;
+  if (state === null) return false;
+  if (state.fileId !== null) {
+    // Maybe not under this name yet: a check with the name would add a second file.
+    await verify(queue, item, state.fileId, turn);
+    return true;
+  }
+  if (!item.takenOver || state.offset === item.size) return false;
+  const verdict = watchOf(item, url)(performance.now(), state.offset, state.idle);
+  if (verdict === 'moving') {
+    queue.change(item, { sent: state.offset });
+    queue.stall(item, 'elsewhere', LOOK_AGAIN_MS);
+    return true;
+  }
+  Object.assign(item, { takenOver: false, watch: null });
+  if (verdict === 'slow' && mayBeginAnew(item.begunAnew)) {
+    queue.change(item, { ...WITHOUT_UPLOAD, avoided: url, begunAnew: item.begunAnew + 1 });
+  }
+  return false;
+}
+
+function resumeOf(known: CheckJson): string | null {
+  return known.status !== 'exists' && known.resume ? ownUrl(known.resume.url) : null;
+}
+
+/** Whether another client that sends the same bytes is waited for. */
+function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
+  if (known.status === 'exists' || !known.resume) return false;
+  const { resume } = known;
+  const url = ownUrl(resume.url);
+  if (url === item.url || url === item.avoided) return false;
+  const sender: Sender = queue.findLeft(url) === undefined ? 'unknown' : 'ended';
+  const next = whatToDo(sender, known.status === 'uploading', () =>
+    watchOf(item, url)(performance.now(), resume.offset, resume.idle),
+  );
+  if (next === 'wait') return true;
+  if (next === 'avoid') item.avoided = url;
+  item.watch = null;
+  return false;
+}
+
+/** The item's own watch of an upload. It begins with the first look. */
+function watchOf(item: Item, url: string): ReturnType<typeof watchOtherSender> {
+  if (item.watch?.url !== url) item.watch = { url, judge: watchOtherSender(performance.now(), item.size) };
+  return item.watch.judge;
+}
+
+/** Resumes an unfinished upload, where it was begun for the very same bytes. */
+async function adopt(queue: SenderEvents, item: Item, url: string): Promise<void> {
+  const { turn, md5, sha256 } = item;
+  const state = await uploadState(url);
+  if (item.turn !== turn || state === null || !isBegunFor(state.sha256, sha256)) return;
+  const left = queue.findLeft(url);
+  const isOurs = left !== undefined && (left.adopted === null || left.adopted.isOurs);
+  const shared = left?.shared ?? false;
+  Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: { name: state.name, isOurs }, shared });
+  // The order matters: the new owner of the upload is written down before the former one is removed.
+  queue.note(item);
+  if (left) queue.letGo(left);
+}
+
+function transfer(queue: SenderEvents, item: Item, file: File, turn: number): void {
+  const { name, path, md5, sha256, url } = item;
+  if (md5 === null || sha256 === null) return;
+  queue.step(item, 'send');
+  item.transfer = startTransfer(file, { name, path, md5, sha256, url }, eventsOf(queue, item, turn));
+}
+
+/** What the transfer of an item tells, as changes of the item. */
+function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents {
+  const { md5, sha256 } = item;
+  const begunAt = Date.now();
+  let before: number | null = null;
+  const isCurrent = (): boolean => item.turn === turn;
+  return {
+    onUrl: (url) => {
+      Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: null, shared: false });
+      queue.note(item);
+    },
+    onGone: () => {
+      if (!mayBeginAnew(item.begunAnew)) return 'fail';
+      beginAnew(queue, item);
+      before = null;
+      return 'beginAnew';
+    },
+    onProgress: (sent) => {
+      if (!isCurrent()) return;
+      if (Date.now() - begunAt > STEADY_MS) item.attempts = 0;
+      queue.change(item, { sent, stall: null });
+      queue.moved(item, Math.max(0, sent - (before ?? sent)));
+      before = sent;
+    },
+    onDone: (fileId) => {
+      item.transfer = null;
+      if (isCurrent()) void verify(queue, item, fileId, turn);
+    },
+    onFailed: (error) => {
+      item.transfer = null;
+      if (isCurrent()) void meet(queue, item, error);
+    },
+  };
+}
+
+/** The upload is gone: the file is sent from its first byte. */
+function beginAnew(queue: SenderEvents, item: Item): void {
+  queue.change(item, { ...WITHOUT_UPLOAD, fromStart: true, begunAnew: item.begunAnew + 1 });
+}
+
+/** "Complete" is believed when the catalog has the file, with these bytes. */
+async function verify(queue: SenderEvents, item: Item, told: string | null, turn: number): Promise<void> {
+  try {
+    // The answer may have been for another request: HEAD tells the file too.
+    const fileId = told ?? (item.url === null ? null : ((await uploadState(item.url))?.fileId ?? null));
+    const found = fileId === null ? await findPublished(item) : await getFile(fileId);
+    const compared = found && (await compare(item, found));
+    if (item.turn !== turn) return;
+    // What was refused on the way has been overcome.
+    item.refusal = null;
+    if (!compared) queue.fail(item, 'failed');
+    else if (compared.verdict === 'same') await finish(queue, item, compared.file, turn);
+    else if (compared.verdict === 'otherBytes') queue.fail(item, 'mismatch');
+    else {
+      // Another client sent other bytes than it declared: next time the file is sent from its first byte.
+      Object.assign(item, WITHOUT_UPLOAD);
+      queue.fail(item, 'failed');
+    }
+  } catch (error) {
+    if (item.turn === turn) await meet(queue, item, error);
+  }
+}
+
+async function findPublished(item: Item): Promise<FileJson | null> {
+  const known = await check(contentOf(item), item.name);
+  return (known.status === 'exists' && known.file) || null;
+}
+
+/** Finishes under the item's name. Where the service gives no second name, another client's file stays as it is. */
+async function finish(queue: SenderEvents, item: Item, file: FileJson, turn: number): Promise<void> {
+  const named = await giveName(file, item.name, item.adopted);
+  if (item.turn !== turn) return;
+  if (named) {
+    queue.finish(item, named, 'done');
+    return;
+  }
+  Object.assign(item, WITHOUT_UPLOAD);
+  if (item.file) transfer(queue, item, item.file, turn);
+}
+
+/** Reacts to an obstacle: of the line, the service, or the file. */
+async function meet(queue: SenderEvents, item: Item, error: unknown): Promise<void> {
+  const { turn } = item;
+  const known = error instanceof ApiError ? error : new ApiError('unknown', 0, String(error));
+  if (known.code === NO_ANSWER && !(await isReadable(item))) {
+    if (item.turn === turn) queue.fail(item, 'fileChanged');
+    return;
+  }
+  if (item.turn !== turn) return;
+  item.refusal = { code: known.code, status: known.status };
+  if (isTakenOver(known) && item.url !== null) {
+    Object.assign(item, { shared: true, takenOver: true });
+    queue.note(item);
+  }
+  const meaning = meaningOf(known, item.url !== null && mayBeginAnew(item.begunAnew));
+  if (meaning.stall === 'beginAgain') beginAnew(queue, item);
+  if (meaning.stall) queue.stall(item, meaning.stall, delayInPage(item.attempts, Math.random(), known));
+  else queue.fail(item, meaning.failure, known.message);
 }
 
 /**

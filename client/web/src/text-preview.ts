@@ -1,5 +1,6 @@
 /** A look at a text: its beginning, as characters and nothing else. */
-import { type FileJson, readBeginning } from './api.ts';
+import type { FileJson } from '../../../server/wire/files.ts';
+import { readBeginning } from './api.ts';
 import { make } from './dom.ts';
 import { formatSize } from './format.ts';
 import { texts } from './i18n.ts';

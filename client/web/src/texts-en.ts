@@ -21,7 +21,7 @@ export const en = {
   retry: 'Try again',
   retryAll: 'Try those again',
   chooseAgain: 'Choose the file',
-  goOn: 'Continue',
+  resumeKept: 'Continue',
   hide: 'Hide',
   open: 'Open',
 
@@ -42,14 +42,14 @@ export const en = {
   beginAgain: 'What was sent before has expired; it starts again by itself',
   needsToken: 'Waiting for a valid token; nothing is lost',
   interrupted: (sent: string, size: string) =>
-    `Interrupted, ${sent} of ${size} are kept. Choose the file again to go on`,
-  interruptedAtStart: 'Interrupted before anything was sent. Choose the file again to go on',
+    `Interrupted, ${sent} of ${size} are kept. Choose the file again to continue`,
+  interruptedAtStart: 'Interrupted before anything was sent. Choose the file again to continue',
   expired: 'What was sent has expired. Choose the file again to send it from the start',
   fromStart: 'What was sent before had expired; sent from the start',
 
   tooLarge: (limit: string) => `Too large: files of at most ${limit} are accepted. Nothing was sent.`,
   requestTooLarge:
-    'Something in front of the service takes no requests of this size. Whoever runs it can let them through (nginx: client_max_body_size 0); then try again.',
+    'Something in front of the service takes no requests of this size. Its operator can allow them (nginx: client_max_body_size 0); then try again.',
   fileChanged: 'The file changed or vanished while it was read. Try again with the file as it is now.',
   mismatch: 'What arrived is not what was read: the file has changed meanwhile. Nothing was stored; try again.',
   failed: 'Something went wrong. Try again.',

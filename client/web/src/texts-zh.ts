@@ -22,7 +22,7 @@ export const zh: Texts = {
   retry: '重试',
   retryAll: '重试失败的文件',
   chooseAgain: '选择文件',
-  goOn: '继续',
+  resumeKept: '继续',
   hide: '隐藏',
   open: '打开',
 

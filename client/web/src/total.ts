@@ -1,17 +1,18 @@
 /** How many files there are, and how large they are together: as the service says, less what is just being deleted here. */
-import { type FileJson, type FilesTotal, listFiles } from './api.ts';
+import type { FileJson, FilesTotalJson } from '../../../server/wire/files.ts';
+import { listFiles } from './api.ts';
 
 export interface Total {
   /** Null while it is not known. */
-  readonly value: FilesTotal | null;
+  readonly value: FilesTotalJson | null;
   /** The service has said it. */
-  set(told: FilesTotal): void;
+  set(told: FilesTotalJson): void;
   /** It has changed at the service: it is asked, soon. */
   renew(): void;
-  /** Counts no more, though the service still has it. */
+  /** The file no longer counts, though the service still has it. */
   withhold(file: FileJson): void;
   giveBack(id: string): void;
-  /** The service has it no more. */
+  /** The service no longer has it. */
   gone(id: string): void;
 }
 
@@ -19,7 +20,7 @@ export interface Total {
 const RENEW_MS = 500;
 
 export function createTotal(onChange: () => void): Total {
-  let told: FilesTotal | null = null;
+  let told: FilesTotalJson | null = null;
   const withheld = new Map<string, number>();
   /** Of those withheld: what the service says from now on is without them. */
   const gone = new Set<string>();

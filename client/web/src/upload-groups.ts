@@ -1,7 +1,7 @@
 /** In which order uploads are shown, and which of them are folded away. */
 import type { Item } from './item.ts';
 
-/** What needs somebody comes first, then what moves, then what waits; what is done comes last. */
+/** Uploads that need the user come first, then those that move, then those that wait; finished ones come last. */
 const GROUPS = ['attention', 'underWay', 'waiting', 'done'] as const;
 export type Group = (typeof GROUPS)[number];
 

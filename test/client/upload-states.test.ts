@@ -1,13 +1,6 @@
 /** The table of an upload's states in the page. */
 import { describe, expect, test } from 'vitest';
-import {
-  nextToHash,
-  nextToSend,
-  type Standing,
-  type State,
-  stateAfter,
-  waitAfter,
-} from '../../client/core/upload-states.ts';
+import { nextToHash, nextToSend, type Standing, type State, stateAfter } from '../../client/core/upload-states.ts';
 
 const UNDER_WAY: State[] = ['queued', 'hashing', 'ready', 'checking', 'sending', 'paused', 'stalled'];
 const OVER: State[] = ['instant', 'done', 'failed'];
@@ -84,9 +77,5 @@ describe('whose turn it is', () => {
     expect(nextToSend(ready).map(({ sha256 }) => sha256)).toEqual(['a', 'b', 'c']);
     expect(nextToSend([standing('sending', 'a'), standing('checking', 'x'), ...ready])).toEqual([ready[1]]);
     expect(nextToSend([standing('sending', 'b', 2), standing('ready', 'b', 1)])).toHaveLength(1);
-  });
-
-  test('the longer it was in vain, the longer the wait, up to a bound', () => {
-    expect([0, 1, 4, 100].map(waitAfter)).toEqual([500, 1_000, 8_000, 8_000]);
   });
 });

@@ -1,0 +1,38 @@
+/**
+ * Which addresses are the service's own. It writes the host that it believes to be called by into the addresses it hands
+ * out; behind a proxy or by a second name that host is wrong, and a token must not follow it. So a client asks for the path of
+ * such an address at the host that it knows.
+ */
+
+export interface OwnAddress {
+  /** `upload`: in progress. `content`: bytes by their MD5. `file`: an entry of the catalog. */
+  kind: 'upload' | 'content' | 'file';
+  /** The id, or the content's name without an extension. */
+  name: string;
+  /** Below the service's base, with a slash at its beginning. */
+  path: string;
+}
+
+const OWN = /\/(?:(uploads|files)\/([^/]+)|api\/files\/([^/]+)(?:\/content)?)$/;
+
+/** Reads an address that the service handed out; null for any other address. */
+export function readOwnAddress(address: string): OwnAddress | null {
+  if (!URL.canParse(address, 'http://service')) return null;
+  const match = OWN.exec(new URL(address, 'http://service').pathname);
+  if (!match) return null;
+  const [path, folder, name = '', id] = match;
+  if (id !== undefined) return { kind: 'file', name: id, path };
+  if (folder === 'uploads') return { kind: 'upload', name, path };
+  return { kind: 'content', name: name.split('.', 1)[0] ?? '', path };
+}
+
+/** The path of an address below the service's base; null when the address is not the service's own. */
+export function ownPath(address: string): string | null {
+  return readOwnAddress(address)?.path ?? null;
+}
+
+/** Whether two addresses name the same resource of the service, whatever hosts they give. */
+export function isSameResource(one: string, other: string): boolean {
+  const path = ownPath(one);
+  return path !== null && path === ownPath(other);
+}

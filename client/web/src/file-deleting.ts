@@ -1,0 +1,52 @@
+/** Deletes files: off the list at once, and at the service once nobody has undone it. */
+import type { FileJson } from '../../../server/wire/files.ts';
+import { deleteFile } from './api.ts';
+import type { CatalogList } from './catalog.ts';
+import { shownName } from './dom.ts';
+import { texts } from './i18n.ts';
+import { createUndoable, notify } from './notices.ts';
+import { sentenceOfError } from './refusal.ts';
+
+export interface Deletions {
+  add(file: FileJson): void;
+  /** The file is wanted after all. */
+  takeBack(id: string): void;
+}
+
+/** @param focus - moves the focus to a file that is back on the list. */
+export function createDeletions(catalog: CatalogList, focus: (id: string) => void): Deletions {
+  /** What is off the list, and still at the service, by the file's id. */
+  const deleting = new Map<string, { file: FileJson; putBack: () => void }>();
+  const undoable = createUndoable<string>({
+    words: (ids) => texts().deleted(ids.map((id) => shownName(deleting.get(id)?.file.name ?? ''))),
+    label: () => texts().undo,
+    undo: (id) => {
+      const { putBack } = deleting.get(id) ?? {};
+      deleting.delete(id);
+      putBack?.();
+    },
+    focus,
+    carryOut: (id) => void carryOut(id),
+  });
+
+  async function carryOut(id: string): Promise<void> {
+    const { file, putBack } = deleting.get(id) ?? {};
+    deleting.delete(id);
+    try {
+      await deleteFile(id);
+      catalog.gone(id);
+    } catch (error) {
+      if ((error as { status?: number }).status === 404) return catalog.gone(id);
+      putBack?.();
+      notify(texts().deleteFailed(shownName(file?.name ?? ''), sentenceOfError(error)));
+    }
+  }
+
+  return {
+    add: (file) => {
+      deleting.set(file.id, { file, putBack: catalog.take(file.id) });
+      undoable.add(file.id);
+    },
+    takeBack: (id) => undoable.takeBack(id),
+  };
+}

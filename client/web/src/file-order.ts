@@ -1,0 +1,59 @@
+/** In which order the files are listed: the list of orders, and the heads of the columns. */
+import type { ListOrder } from './catalog.ts';
+import { byId, make, setText } from './dom.ts';
+import { type PlainText, texts } from './i18n.ts';
+
+const ORDERS: { key: PlainText; sort: ListOrder['sort']; order: ListOrder['order'] }[] = [
+  { key: 'newest', sort: 'uploaded', order: 'desc' },
+  { key: 'oldest', sort: 'uploaded', order: 'asc' },
+  { key: 'nameUp', sort: 'name', order: 'asc' },
+  { key: 'nameDown', sort: 'name', order: 'desc' },
+  { key: 'largest', sort: 'size', order: 'desc' },
+  { key: 'smallest', sort: 'size', order: 'asc' },
+];
+/** The columns that can be sorted by, each with its orders as they stand in ORDERS: the first, and the other way round. */
+const COLUMNS = [
+  { id: 'by-name', label: 'name', orders: [2, 3] },
+  { id: 'by-size', label: 'size', orders: [4, 5] },
+  { id: 'by-time', label: 'uploaded', orders: [0, 1] },
+] as const;
+
+/** @returns a function that writes the texts anew, in the language of the page. */
+export function startOrder(onOrder: (order: Pick<ListOrder, 'sort' | 'order'>) => void): () => void {
+  const sort = byId<HTMLSelectElement>('sort');
+
+  function sortBy(index: number): void {
+    const chosen = ORDERS[index];
+    if (!chosen) return;
+    sort.selectedIndex = index;
+    updateColumns();
+    onOrder({ sort: chosen.sort, order: chosen.order });
+  }
+
+  /** The head of a column tells whether the list is sorted by it, and what a click does. */
+  function updateColumns(): void {
+    const t = texts();
+    for (const { id, label, orders } of COLUMNS) {
+      const button = byId<HTMLButtonElement>(id);
+      const current = orders.findIndex((index) => index === sort.selectedIndex);
+      const next = ORDERS[orders[current === 0 ? 1 : 0]]?.key ?? 'newest';
+      setText(button, t[label]);
+      button.dataset['sorted'] = current < 0 ? '' : (ORDERS[sort.selectedIndex]?.order ?? '');
+      button.ariaLabel = t.sortTo(t[label], t[next]);
+      button.title = t[next];
+    }
+  }
+
+  sort.addEventListener('change', () => sortBy(sort.selectedIndex));
+  for (const { id, orders } of COLUMNS) {
+    byId(id).addEventListener('click', () => sortBy(orders[sort.selectedIndex === orders[0] ? 1 : 0]));
+  }
+  return () => {
+    const t = texts();
+    sort.ariaLabel = t.sort;
+    const index = Math.max(0, sort.selectedIndex);
+    sort.replaceChildren(...ORDERS.map(({ key }) => make('option', {}, t[key])));
+    sort.selectedIndex = index;
+    updateColumns();
+  };
+}

@@ -1,0 +1,63 @@
+/** The row of a file of the catalog. */
+import type { FileJson } from '../../../server/wire/files.ts';
+import { make, setText, shownName } from './dom.ts';
+import { formatCount, formatSize, formatWhen } from './format.ts';
+import { texts } from './i18n.ts';
+import { showName } from './long-name.ts';
+import { previewKind } from './preview.ts';
+
+/** In the order in which their buttons stand. */
+const BUTTONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;
+export type FileAction = 'open' | (typeof BUTTONS)[number];
+
+/** @param act - called with the action of a button that was pressed. */
+export function makeFileRow(act: (action: FileAction) => void): HTMLLIElement {
+  const open = make('button', { type: 'button', className: 'name' }, make('bdi', { dir: 'auto' }));
+  open.addEventListener('click', () => act('open'));
+  const buttons = BUTTONS.map((action) => {
+    const button = make('button', { type: 'button', className: `plain act ${action}` }, make('span'));
+    button.addEventListener('click', () => act(action));
+    return button;
+  });
+  return make(
+    'li',
+    { className: 'file' },
+    open,
+    make('span', { className: 'size' }),
+    make('time', { className: 'when' }),
+    make('div', { className: 'row-buttons' }, ...buttons),
+  );
+}
+
+export function updateFileRow(row: HTMLLIElement, file: FileJson): void {
+  const t = texts();
+  const name = shownName(file.name);
+  const [open, bdi, size, when] = [
+    row.querySelector<HTMLButtonElement>('button.name'),
+    row.querySelector<HTMLElement>('button.name bdi'),
+    row.querySelector<HTMLElement>('.size'),
+    row.querySelector<HTMLTimeElement>('time'),
+  ];
+  if (!open || !bdi || !size || !when) return;
+  showName(bdi, file.name);
+  open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
+  setText(size, formatSize(file.size));
+  size.title = t.bytes(formatCount(file.size));
+  const { short, whole } = formatWhen(file.uploadedAt);
+  setText(when, short);
+  when.title = whole;
+  when.dateTime = file.uploadedAt;
+  const labels = [
+    [t.download, t.ofFile(t.download, name)],
+    [t.address, t.ofFile(t.copyAddress, name)],
+    ['MD5', t.copyMd5(file.md5.slice(0, 8))],
+    [t.rename, t.ofFile(t.rename, name)],
+    [t.deleteFile, t.ofFile(t.deleteFile, name)],
+  ];
+  row.querySelectorAll<HTMLButtonElement>('.act').forEach((button, index) => {
+    const [label = '', spoken = ''] = labels[index] ?? [];
+    if (button.firstElementChild) setText(button.firstElementChild, label);
+    button.ariaLabel = spoken;
+    button.title = button.classList.contains('md5') ? t.copyMd5(file.md5) : spoken;
+  });
+}

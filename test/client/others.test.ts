@@ -1,0 +1,192 @@
+/** The policy of a client towards others, as tables: whom to wait for, and what counts as proven. */
+import { describe, expect, test } from 'vitest';
+import { giveName } from '../../client/core/naming.ts';
+import { watchOtherSender, whatToDo } from '../../client/core/other-sender.ts';
+import { compare, isProvenByMd5, judge } from '../../client/core/proof.ts';
+import type { CheckJson } from '../../server/wire/check.ts';
+import type { FileJson } from '../../server/wire/files.ts';
+
+const GB = 1e9;
+
+describe('another sender', () => {
+  /** Looks at an upload of 1 GB: seconds since the first look, bytes that are stored, seconds since the last byte. */
+  test.each([
+    [
+      'bytes come at a rate that is worth waiting for',
+      [
+        [0, 0, 0],
+        [30, 300e6, 0],
+      ],
+      'moving',
+    ],
+    [
+      'it is too early to judge',
+      [
+        [0, 0, 0],
+        [19, 1_000, 0],
+      ],
+      'moving',
+    ],
+    [
+      'a trickle',
+      [
+        [0, 0, 0],
+        [21, 1_000, 0],
+      ],
+      'slow',
+    ],
+    [
+      'nothing is stored yet, as a part of a bucket is not full',
+      [
+        [0, 0, 0],
+        [60, 0, 1],
+      ],
+      'moving',
+    ],
+    [
+      'nothing is stored for two minutes, though bytes come',
+      [
+        [0, 0, 0],
+        [121, 0, 1],
+      ],
+      'slow',
+    ],
+    [
+      'no byte comes',
+      [
+        [0, 5, 0],
+        [16, 5, 16],
+      ],
+      'silent',
+    ],
+    [
+      'no byte is stored, and the service does not tell more',
+      [
+        [0, 5, undefined],
+        [16, 5, undefined],
+      ],
+      'silent',
+    ],
+    [
+      'no byte is stored, but the last one came lately',
+      [
+        [0, 5, 0],
+        [16, 5, 3],
+      ],
+      'moving',
+    ],
+    [
+      'it fell silent for less than 15 s',
+      [
+        [0, 5, 0],
+        [15, 5, 15],
+      ],
+      'moving',
+    ],
+    [
+      'it is watched for longer than ten minutes',
+      [
+        [0, 0, 0],
+        [601, 900e6, 0],
+      ],
+      'slow',
+    ],
+  ] as [string, [number, number, number | undefined][], string][])('%s', (_, looks, expected) => {
+    const watch = watchOtherSender(1_000, GB);
+    expect(looks.map(([at, offset, idle]) => watch(1_000 + at * 1_000, offset, idle)).at(-1)).toBe(expected);
+  });
+
+  test('of an unknown size there is no rate that would be too slow', () => {
+    const watch = watchOtherSender(0, null);
+    watch(0, 0, 0);
+    expect(watch(60_000, 10, 0)).toBe('moving');
+  });
+
+  test.each([
+    ['ended', true, 'moving', 'resume'],
+    ['ended', false, 'moving', 'resume'],
+    ['unknown', false, 'moving', 'resume'],
+    ['unknown', true, 'moving', 'wait'],
+    ['unknown', true, 'silent', 'resume'],
+    ['unknown', true, 'slow', 'avoid'],
+    ['running', false, 'moving', 'wait'],
+    ['running', true, 'slow', 'wait'],
+    ['running', false, 'silent', 'resume'],
+  ] as const)('sender %s, bytes lately: %s, %s: %s', (sender, isMoving, verdict, expected) => {
+    expect(whatToDo(sender, isMoving, () => verdict)).toBe(expected);
+  });
+});
+
+const BYTES = { md5: 'm', sha256: 's', size: 3 };
+const FILE: FileJson = { id: 'f', name: 'a', size: 3, md5: 'm', type: null, uploadedAt: '', url: '' };
+
+describe('proof', () => {
+  test.each([
+    [null, false, true],
+    [null, true, false],
+    [{ name: 'a', isOurs: true }, false, true],
+    [{ name: 'a', isOurs: true }, true, false],
+    [{ name: 'a', isOurs: false }, false, false],
+  ])('begun %o, shared %s: an equal MD5 is proof: %s', (begun, isShared, expected) => {
+    expect(isProvenByMd5({ begun, isShared })).toBe(expected);
+  });
+
+  test.each([
+    [{}, true, 'same'],
+    [{}, false, 'unknown'],
+    [{ sha256: 's' }, false, 'same'],
+    [{ sha256: 'x' }, true, 'otherSha256'],
+    [{ md5: 'x' }, true, 'otherBytes'],
+    [{ size: 4, sha256: 's' }, true, 'otherBytes'],
+  ])('a file with %o, proven %s: %s', (changes, isProven, expected) => {
+    expect(judge({ ...FILE, ...changes }, BYTES, isProven)).toBe(expected);
+  });
+
+  const exists = (file?: FileJson): CheckJson => ({ status: 'exists', url: '', ...(file ? { file } : {}) });
+  test.each([
+    ['the check by SHA-256 finds this file', exists(FILE), {}, 'same'],
+    ['it finds another, and this one has the SHA-256', exists({ ...FILE, id: 'g' }), { sha256: 's' }, 'same'],
+    ['it finds another, and this one has none', exists({ ...FILE, id: 'g' }), {}, 'otherSha256'],
+    ['it finds none, and this one has another SHA-256', { status: 'notfound' }, { sha256: 'x' }, 'otherSha256'],
+    ['it finds none, as the service tells nothing', { status: 'notfound' }, {}, 'same'],
+  ] as [string, CheckJson, Partial<FileJson>, string][])('shared: %s', async (_, answer, computed, expected) => {
+    const asked: string[] = [];
+    const service = {
+      check: () => (asked.push('check'), Promise.resolve(answer)),
+      file: () => (asked.push('file'), Promise.resolve({ ...FILE, ...computed })),
+    };
+    expect((await compare(FILE, BYTES, { begun: null, isShared: true }, service)).verdict).toBe(expected);
+    expect(asked[0]).toBe('check');
+    asked.length = 0;
+    expect((await compare(FILE, BYTES, { begun: null, isShared: false }, service)).verdict).toBe('same');
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  const ours = { name: 'old', isOurs: true };
+  test.each([
+    ['begun just now', null, 'old', true, ['old', []]],
+    ['begun by us under another name', ours, 'old', true, ['new', ['rename']]],
+    ['where PATCH does not get through', ours, 'old', false, ['new', ['rename', 'check']]],
+    ['renamed by another client since', ours, 'theirs', true, ['new', ['check']]],
+    ['begun by another client', { name: 'old', isOurs: false }, 'old', true, ['new', ['check']]],
+    ['has the name already', { name: 'old', isOurs: false }, 'new', true, ['new', []]],
+  ] as const)('%s', async (_, begun, published, isRenamed, expected) => {
+    const asked: string[] = [];
+    const named = { ...FILE, name: 'new' };
+    const file = await giveName({ ...FILE, name: published }, 'new', begun, {
+      rename: () => (asked.push('rename'), Promise.resolve(isRenamed ? named : null)),
+      checkAs: () => (asked.push('check'), Promise.resolve({ status: 'exists', url: '', file: named })),
+    });
+    expect([file?.name, asked]).toEqual(expected);
+  });
+
+  test('a service that gives no second name leaves it to the client', async () => {
+    const service = {
+      rename: () => Promise.resolve(null),
+      checkAs: () => Promise.resolve<CheckJson>({ status: 'notfound' }),
+    };
+    expect(await giveName(FILE, 'new', { name: 'a', isOurs: false }, service)).toBeNull();
+  });
+});

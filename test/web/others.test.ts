@@ -1,0 +1,139 @@
+/** The page when other clients send to its uploads, and when the service has lost them. */
+import type { Page } from 'playwright-core';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
+import { COLLIDING } from '../harness/collision.ts';
+import { createUpload, head, patch } from '../harness/tus.ts';
+import { storedNames } from '../http/support.ts';
+import {
+  CRAWL,
+  choose,
+  chosen,
+  describeInBrowser,
+  file,
+  lineTo,
+  openPage,
+  press,
+  sentFrom,
+  startOwn,
+  untilSent,
+  untilStatus,
+} from './support.ts';
+
+const MIB = 1024 * 1024;
+const ELSEWHERE = /^This file is being sent from another place/;
+
+/** Has the page's requests to uploads answered as by a service that loses every upload. */
+async function loseUploads(
+  page: Page,
+  methods: readonly string[],
+): Promise<{ begun: () => number; refused: () => number }> {
+  let begun = 0;
+  let refused = 0;
+  await page.route('**/uploads', (route) => {
+    if (route.request().method() === 'POST') begun++;
+    return route.continue();
+  });
+  await page.route('**/uploads/*', (route) => {
+    if (!methods.includes(route.request().method())) return route.continue();
+    refused++;
+    const error = { code: 'upload_expired', message: 'This upload has expired.' };
+    return route.fulfill({ status: 410, contentType: 'application/json', body: JSON.stringify({ error }) });
+  });
+  return { begun: () => begun, refused: () => refused };
+}
+
+describeInBrowser('a service that loses every upload', () => {
+  // The check still names the upload to a page whose PATCH is refused alone: that one is tried again.
+  test.each([
+    [['PATCH'], 1, 1],
+    [['PATCH', 'HEAD'], 2, 3],
+  ])('is tried once more, and then the page says so (%s)', async (methods, first, second) => {
+    const service = await startOwn();
+    const page = await openPage(service.url);
+    const lost = await loseUploads(page, methods);
+    await choose(page, chosen('lost.bin', makeBytes(MIB, 731)));
+    await untilStatus(page, 'lost.bin', /^The unfinished upload has expired\. Send the file again\./);
+    expect(lost.begun()).toBe(first);
+    const refused = lost.refused();
+    await press(page, 'lost.bin', /^Try again/);
+    await expect.poll(lost.refused).toBeGreaterThan(refused);
+    await untilStatus(page, 'lost.bin', /^The unfinished upload has expired/);
+    expect(lost.begun()).toBe(second);
+    await page.unroute('**/uploads/*');
+    await press(page, 'lost.bin', /^Try again/);
+    await untilStatus(page, 'lost.bin', /^(?:Done, verified|What was sent before had expired)/);
+  });
+});
+
+describeInBrowser('an upload that another client takes over', () => {
+  test('is left to that client, and done when it is', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const page = await openPage(line.url);
+    const offsets = sentFrom(page);
+    const bytes = makeBytes(16 * MIB, 732);
+    await choose(page, chosen('taken.bin', bytes));
+    await untilSent(page, 'taken.bin', 0.2);
+    line.setSpeed(CRAWL);
+    const name = (await storedNames(service)).find((each) => each.startsWith('tmp_')) ?? 'none';
+    const location = `${service.url}/uploads/${name.replace('tmp_', '')}`;
+    const offset = Number((await head(location)).headers['upload-offset']);
+    // Whatever the answer: a PATCH takes over.
+    await patch(location, offset, '');
+    line.setSpeed(Infinity);
+    await untilStatus(page, 'taken.bin', ELSEWHERE);
+    const current = Number((await head(location)).headers['upload-offset']);
+    expect((await patch(location, current, bytes.subarray(current))).status).toBe(204);
+    await untilStatus(page, 'taken.bin', /^Done, verified/);
+    expect(offsets).toHaveLength(1);
+  });
+
+  test('is compared by its SHA-256, as that client may have sent other bytes', async () => {
+    const suffix = makeBytes(3 * MIB, 733);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    const service = await startOwn();
+    const page = await openPage(service.url);
+    let isTaken = false;
+    await page.route('**/uploads/*', async (route) => {
+      const request = route.request();
+      if (isTaken || request.method() !== 'PATCH') return route.continue();
+      isTaken = true;
+      await patch(request.url(), 0, a.subarray(0, MIB));
+      const error = { code: 'upload_taken_over', message: 'A newer request has taken over this upload.' };
+      return route.fulfill({ status: 423, contentType: 'application/json', body: JSON.stringify({ error }) });
+    });
+    await choose(page, chosen('b.bin', b));
+    await untilStatus(page, 'b.bin', ELSEWHERE);
+    // It counts as gone after 15 s of silence; then the page sends the rest.
+    await untilStatus(page, 'b.bin', /^Something went wrong/, 60_000);
+    await press(page, 'b.bin', /^Try again/);
+    await untilStatus(page, 'b.bin', /^Done, verified/);
+    const stored = await fetch(`${service.url}/files/${md5(b)}-1`);
+    expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
+  });
+});
+
+describeInBrowser('another client that sends the same bytes', () => {
+  test('is not waited for where it sends no more than a trickle', async () => {
+    const service = await startOwn();
+    const bytes = Buffer.from(makeBytes(24 * MIB, 734));
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    let offset = 0;
+    async function trickle(): Promise<void> {
+      const answer = await patch(location, offset, bytes.subarray(offset, offset + 100));
+      if (answer.status === 204) offset += 100;
+    }
+    await trickle();
+    const timer = setInterval(() => void trickle(), 500);
+    onTestFinished(() => clearInterval(timer));
+    const page = await openPage(service.url);
+    await choose(page, chosen('ours.bin', bytes));
+    await untilStatus(page, 'ours.bin', ELSEWHERE);
+    await untilStatus(page, 'ours.bin', /^Done, verified/, 60_000);
+    await file(page, 'ours.bin').waitFor();
+    // Theirs was left alone.
+    expect(Number((await head(location)).headers['upload-offset'])).toBeLessThan(MIB);
+  });
+});
