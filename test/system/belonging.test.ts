@@ -147,6 +147,8 @@ test('an installation of before, on which neither side has an id', async () => {
   database.exec('DROP TABLE meta; DROP INDEX files_by_content_owner_name; DROP INDEX uploads_receiving_by_owner');
   database.exec('DROP INDEX contents_without_sha1; DROP INDEX uploads_receiving_by_owner_and_md5');
   database.exec('CREATE INDEX files_by_content ON files (content_id, uploaded_at, id)');
+  database.exec('ALTER TABLE uploads DROP COLUMN holder; ALTER TABLE uploads DROP COLUMN phase');
+  database.exec('ALTER TABLE removals DROP COLUMN md5; DROP TABLE events; DROP TABLE forgotten_events');
   database.pragma('user_version = 2');
   database.close();
   await used.service.restart();
