@@ -1,4 +1,5 @@
 /** The tus endpoint: POST, HEAD, PATCH, DELETE and OPTIONS below /uploads. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
 import type { Clock } from '../clock.ts';
@@ -10,7 +11,7 @@ import { idleSeconds } from '../uploads/idle.ts';
 import { encodeName } from '../wire/labels.ts';
 import { filePath } from '../uploads/names.ts';
 import { bringsBody } from './body.ts';
-import { createTusLibrary, type Exchange } from './library.ts';
+import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 
 /** What the middleware before it has found out. */
@@ -32,7 +33,7 @@ export interface TusEndpointOptions {
 }
 
 /** Request headers the library reads; no others reach it. */
-const PASSED_ON = ['tus-resumable', 'upload-offset', 'upload-length', 'upload-defer-length', 'content-length'];
+const PASSED_ON = new Set(['tus-resumable', 'upload-offset', 'upload-length', 'upload-defer-length', 'content-length']);
 
 export function createTusEndpoint({
   uploads,
@@ -82,23 +83,20 @@ export function createTusEndpoint({
       received: undefined,
       error: undefined,
     };
-    const headers = new Headers();
-    for (const name of PASSED_ON) {
-      const value = ctx.req.headers[name];
-      if (typeof value === 'string') headers.set(name, value);
-    }
-    if (method === 'PATCH' || isBrought) {
-      headers.set('content-type', 'application/offset+octet-stream');
-    }
-    const request = { method, url: `http://tidemark${ctx.path}`, headers, body: null };
-    const response = await handle(request, exchange);
+    const request = {
+      method,
+      url: `http://tidemark${ctx.path}`,
+      headers: passedOn(ctx.req.headers, method, isBrought),
+      body: null,
+    };
+    const answer = await handle(request, exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
-    if (exchange.error) throw await withOffset(exchange.error, exchange);
+    if (!answer) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
-    ctx.status = method === 'OPTIONS' ? 200 : response.status;
-    for (const [name, value] of response.headers) {
-      // What browsers of other origins may see is said for all routes alike. The library's answers have no body to have a type.
-      if (!name.startsWith('access-control-') && name !== 'content-type') ctx.set(name, value);
+    ctx.status = method === 'OPTIONS' ? 200 : answer.status;
+    for (const [name, value] of answer.headers) {
+      // What browsers of other origins may see is said for all routes alike.
+      if (!name.startsWith('Access-Control-')) ctx.set(name, value);
     }
     describeUpload(ctx, method, exchange, clock, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
@@ -106,9 +104,9 @@ export function createTusEndpoint({
     if (ctx.status !== 204) ctx.length = 0;
   };
 
-  async function handle(request: object, exchange: Exchange): Promise<Response> {
+  async function handle(request: TusRequest, exchange: Exchange): Promise<TusAnswer | undefined> {
     try {
-      return await library.handle(request as never, exchange);
+      return await library.handle(request, exchange);
     } finally {
       exchange.begun();
       // Where the request failed before the library took the lock.
@@ -138,6 +136,18 @@ export function createTusEndpoint({
       headers: { 'Upload-Offset': String(offset) },
     });
   }
+}
+
+/** A request's headers as the library reads them. */
+function passedOn(headers: IncomingHttpHeaders, method: string, isBrought: boolean): TusRequest['headers'] {
+  const bringsBytes = method === 'PATCH' || isBrought;
+  return {
+    get: (name) => {
+      if (name === 'content-type') return bringsBytes ? 'application/offset+octet-stream' : null;
+      const value = PASSED_ON.has(name) ? headers[name] : undefined;
+      return typeof value === 'string' ? value : null;
+    },
+  };
 }
 
 /** The id in an upload's path: its last part. */

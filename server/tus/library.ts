@@ -2,6 +2,9 @@
  * @tus/server, extended: the library keeps the protocol's order of steps; leases,
  * bytes and state go to the life of uploads. What it does differently from its own:
  *
+ * - Its handlers are called with what they read of a request, and what they answer is taken as it is: web requests,
+ *   responses and their headers cost more than the rest of a small upload. What it would have checked of the headers
+ *   before, `protocol.ts` does.
  * - A body reaches the store as the request's own stream. The library turns it into
  *   a web stream and back, through two more streams, which costs more than storing it.
  * - Each request has handlers and a data store of its own, over the writer that it holds. What the library names by an
@@ -41,13 +44,28 @@ export interface Exchange {
 
 type Handler = Server['handlers'][keyof Server['handlers']];
 type LibraryRequest = Parameters<Handler['send']>[0];
+type LibraryContext = Parameters<Handler['send']>[1];
 type Lock = Awaited<ReturnType<Handler['acquireLock']>>;
 
 const NOTHING_LOCKED: Lock = { lock: async () => undefined, unlock: async () => undefined };
 
+/** What the library reads of a request. */
+export interface TusRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: { get(name: string): string | null };
+  readonly body: null;
+}
+
+/** What it answers: never a body. */
+export interface TusAnswer {
+  readonly status: number;
+  readonly headers: Iterable<[string, string]>;
+}
+
 export interface TusLibrary {
-  /** @param request - what the library reads of a web request: method, url, headers. */
-  handle(request: LibraryRequest, exchange: Exchange): Promise<Response>;
+  /** @returns undefined where it is refused: why is in the exchange. */
+  handle(request: TusRequest, exchange: Exchange): Promise<TusAnswer | undefined>;
 }
 
 export interface TusLibraryOptions {
@@ -60,7 +78,7 @@ export interface TusLibraryOptions {
 }
 
 /** What the library's hooks are given: the request, with what it belongs to. */
-type OwnRequest = LibraryRequest & { exchange: Exchange };
+type OwnRequest = TusRequest & { exchange: Exchange };
 
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const { uploads } = options;
@@ -94,29 +112,22 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
       return {};
     },
-    onResponseError: (request, error) => {
-      const exchange = exchangeOf(request);
-      exchange.error = toRefusal(error, exchange);
-      return { status_code: exchange.error.status, body: '' };
-    },
   });
-  Object.assign(server.handlers.HEAD, {
-    send: (request: LibraryRequest, _context: unknown, headers: Headers) => look(exchangeOf(request), request, headers),
-  });
-
   /** In place of the library's HEAD, which reads the upload a second time. */
-  async function look(exchange: Exchange, request: LibraryRequest, headers: Headers): Promise<Response> {
+  async function look(exchange: Exchange, request: LibraryRequest): Promise<TusAnswer> {
     const id = server.handlers.HEAD.getFileIdFromRequest(request);
     if (id === undefined) throw new TidemarkError('not_found');
     exchange.uploadId = id;
     const upload = await uploads.view(id, exchange.owner);
     exchange.upload = upload;
-    headers.set('Cache-Control', 'no-store');
-    headers.set('Upload-Offset', String(upload.offset));
+    const headers = new Map([
+      ['Cache-Control', 'no-store'],
+      ['Upload-Offset', String(upload.offset)],
+    ]);
     if (upload.size === null) headers.set('Upload-Defer-Length', '1');
     else headers.set('Upload-Length', String(upload.size));
     if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
-    return new Response('', { status: 200, headers });
+    return { status: 200, headers };
   }
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
@@ -147,6 +158,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     return Object.assign(Object.create(server.handlers[method]) as Handler, {
       store,
       acquireLock,
+      write: answer,
       writeToStore: (_body: unknown, _upload: Upload, maxBytes: number) =>
         write(exchange, store.requireWriter(), { maxBytes, length: store.length }),
     });
@@ -177,21 +189,36 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     }
   }
 
+  async function send(request: TusRequest, exchange: Exchange): Promise<TusAnswer> {
+    const own: OwnRequest = { ...request, exchange };
+    const known = own as never as LibraryRequest;
+    const method = request.method as keyof Server['handlers'];
+    if (method === 'HEAD') return look(exchange, known);
+    // What ends early is told by what is thrown.
+    const context: LibraryContext = { signal: exchange.gone, abort: () => undefined, cancel: () => undefined };
+    const headers = new Map<string, string>() as never as Headers;
+    return handlerFor(method, exchange).send(known, context, headers);
+  }
+
   return {
     handle: async (request, exchange) => {
-      const method = request.method as keyof Server['handlers'];
-      const handlers = WRITING.has(method) ? { [method]: handlerFor(method, exchange) } : server.handlers;
-      const forOne = Object.assign(Object.create(server) as Server, { handlers });
-      return forOne.handleWeb(Object.assign(request, { exchange }));
+      try {
+        return await send(request, exchange);
+      } catch (error) {
+        exchange.error = toRefusal(error, exchange);
+        return undefined;
+      }
     },
   };
 }
 
-/** Methods that need the right to write. */
-const WRITING = new Set<string>(['POST', 'PATCH', 'DELETE']);
+/** In place of a web response. */
+function answer(status: number, headers: Map<string, string> | Record<string, string>): TusAnswer {
+  return { status, headers: headers instanceof Map ? headers : new Map(Object.entries(headers)) };
+}
 
 function exchangeOf(request: LibraryRequest): Exchange {
-  return (request as OwnRequest).exchange;
+  return (request as never as OwnRequest).exchange;
 }
 
 function listExtensions(capabilities: Capabilities): string[] {

@@ -23,12 +23,11 @@ export function checkProtocol(method: string, headers: IncomingHttpHeaders): voi
       headers: { 'Tus-Version': TUS_VERSION },
     });
   }
-  if (method === 'PATCH') {
-    checkContentType(headers);
-    checkWholeNumber(headers, 'Upload-Offset', true);
-    checkWholeNumber(headers, 'Upload-Length', false);
-  }
+  if (method === 'PATCH') checkContentType(headers);
   if (method === 'POST') checkCreation(headers);
+  checkWholeNumber(headers, 'Upload-Offset', method === 'PATCH');
+  checkWholeNumber(headers, 'Upload-Length', false);
+  checkDeferred(headers);
 }
 
 function checkCreation(headers: IncomingHttpHeaders): void {
@@ -43,19 +42,22 @@ function checkCreation(headers: IncomingHttpHeaders): void {
     });
   }
   checkWholeNumber(headers, 'Upload-Length', false);
+  checkDeferred(headers);
   const deferred = headers['upload-defer-length'];
-  if (deferred !== undefined && deferred !== '1') {
-    throw new TidemarkError('invalid_field', {
-      field: 'Upload-Defer-Length',
-      message: 'Upload-Defer-Length must be 1.',
-    });
-  }
   if ((headers['upload-length'] === undefined) === (deferred === undefined)) {
     throw new TidemarkError('invalid_field', {
       field: 'Upload-Length',
       message: 'Exactly one of Upload-Length and Upload-Defer-Length: 1 is required.',
     });
   }
+}
+
+function checkDeferred({ 'upload-defer-length': deferred }: IncomingHttpHeaders): void {
+  if (deferred === undefined || deferred === '1') return;
+  throw new TidemarkError('invalid_field', {
+    field: 'Upload-Defer-Length',
+    message: 'Upload-Defer-Length must be 1.',
+  });
 }
 
 /** @throws `unsupported_media_type`. */

@@ -1,5 +1,6 @@
 /** What the pool and its worker threads say to each other: lists of these, in order. */
-import type { DigestAlgorithm, DigestSet } from './digests.ts';
+import type { DigestSet } from './digests.ts';
+import type { DigestStart } from './hashing.ts';
 
 /** Size of one block of shared memory in bytes: large enough that a message per block costs little. */
 export const BLOCK_BYTES = 256 * 1024;
@@ -17,9 +18,8 @@ export interface Piece {
   length: number;
 }
 
-/** `open` begins a digest by these algorithms, or takes one up from a snapshot. */
 export type Request =
-  | { op: 'open'; lane: number; from: Uint8Array | readonly DigestAlgorithm[] }
+  | ({ op: 'open'; lane: number } & DigestStart)
   | { op: 'update'; lane: number; pieces: Piece[]; to: 'all' | 'part' }
   | { op: 'beginPart'; lane: number }
   | { op: 'partMd5'; lane: number; request: number }

@@ -86,6 +86,53 @@ test('takes bytes again into a part alone, and goes on with both', async () => {
   lane.close();
 });
 
+test.each([65_536, 65_537])(
+  'hashes up to 64 KiB where they are, and all the same what comes after: %i bytes first',
+  async (first) => {
+    const own = createDigestPool(['md5', 'sha256']);
+    const bytes = makeBytes(400_000, 6);
+    const lane = own.open(null);
+    await lane.update([bytes.subarray(0, 30_001), bytes.subarray(30_001, first - 7)]);
+    lane.beginPart();
+    await lane.update([bytes.subarray(first - 7, first)]);
+    const snapshot = await lane.snapshot();
+    expect((await lane.digests()).md5).toBe(md5(bytes.subarray(0, first)));
+    await lane.update([bytes.subarray(first)]);
+    expect(await lane.partMd5()).toBe(md5(bytes.subarray(first - 7)));
+    const expected = { md5: md5(bytes), sha256: createHash('sha256').update(bytes).digest('hex') };
+    expect(await lane.digests()).toEqual(expected);
+    lane.close();
+
+    // What was saved here is taken up like what a thread saves.
+    const again = own.open(snapshot);
+    await again.update([bytes.subarray(first)]);
+    expect(await again.digests()).toEqual(expected);
+    const once = own.open(await again.snapshot());
+    expect(await once.digests()).toEqual(expected);
+    for (const other of [again, once]) other.close();
+    await own.close();
+  },
+);
+
+test('starts no thread for few bytes', async () => {
+  const own = createDigestPool(['md5']);
+  let started = 0;
+  const count = (): void => void started++;
+  process.on('worker', count);
+  for (const [length, expected] of [
+    [65_536, 0],
+    [65_537, 1],
+  ] as const) {
+    const lane = own.open(null);
+    await lane.update([makeBytes(length, 7)]);
+    await lane.digests();
+    lane.close();
+    expect(started).toBe(expected);
+  }
+  process.off('worker', count);
+  await own.close();
+});
+
 test('refuses a damaged snapshot and one of another library version', async () => {
   const lane = pool.open(null);
   const snapshot = await lane.snapshot();

@@ -1,16 +1,17 @@
 /**
  * Kysely's SQLite dialect over one better-sqlite3 connection. Against the driver
- * that comes with Kysely it keeps prepared statements, lets waiting queries in one
- * by one in the order they came, translates errors where they arise, and survives
- * a transaction that SQLite has rolled back by itself.
+ * that comes with Kysely it keeps prepared statements, lets neighbours share a
+ * commit, translates errors where they arise, and survives a transaction that
+ * SQLite has rolled back by itself.
  */
 import type { Statement } from 'better-sqlite3';
-import { CompiledQuery, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
+import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
+import { createSharedCommits, type SharedCommits, type Transactions } from './shared-commits.ts';
 
 /**
  * The dialect for a database that is open already, and stays open.
@@ -34,65 +35,204 @@ export interface Watch {
 }
 
 class SqliteDriver implements Driver {
-  readonly #connection: SqliteConnection;
-  readonly #waiting: Array<() => void> = [];
-  #taken = false;
+  readonly #engine: Engine;
+  readonly #commits: SharedCommits;
+  /** Those that nobody has. */
+  readonly #connections: SqliteConnection[] = [];
 
   constructor(database: Database, watch: Watch) {
-    this.#connection = new SqliteConnection(database, watch);
+    this.#engine = new Engine(database, watch);
+    this.#commits = createSharedCommits(this.#engine);
   }
 
   async init(): Promise<void> {}
 
-  async acquireConnection(): Promise<DatabaseConnection> {
-    if (this.#taken) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#taken = true;
-    return this.#connection;
+  async acquireConnection(): Promise<SqliteConnection> {
+    return this.#connections.pop() ?? new SqliteConnection(this.#engine, this.#commits);
   }
 
-  async releaseConnection(): Promise<void> {
-    const next = this.#waiting.shift();
-    // The connection passes on as it is: nobody gets in between.
-    if (next) next();
-    else this.#taken = false;
+  async releaseConnection(connection: SqliteConnection): Promise<void> {
+    this.#connections.push(connection);
   }
 
-  async beginTransaction(): Promise<void> {
-    await this.#connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  beginTransaction(connection: SqliteConnection): Promise<void> {
+    return connection.begin();
   }
 
-  async commitTransaction(): Promise<void> {
-    await this.#connection.executeQuery(CompiledQuery.raw('commit'));
+  commitTransaction(connection: SqliteConnection): Promise<void> {
+    return connection.end(true);
   }
 
-  async rollbackTransaction(): Promise<void> {
-    // SQLite ends a transaction by itself when the disk is full, for one; there
-    // a second rollback would fail and hide the reason.
-    if (this.#connection.inTransaction) await this.#connection.executeQuery(CompiledQuery.raw('rollback'));
+  rollbackTransaction(connection: SqliteConnection): Promise<void> {
+    return connection.end(false);
   }
 
   async destroy(): Promise<void> {}
 }
 
+/** What one user of the database does: single statements, or a transaction that shares its commit with others. */
 class SqliteConnection implements DatabaseConnection {
+  readonly #engine: Engine;
+  readonly #commits: SharedCommits;
+  /** Ends its part of the transaction under way. */
+  #leave: ((isKept: boolean) => void) | undefined;
+  /** Of its transaction. */
+  #outcome: Promise<void> = Promise.resolve();
+
+  constructor(engine: Engine, commits: SharedCommits) {
+    this.#engine = engine;
+    this.#commits = commits;
+  }
+
+  async executeQuery<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
+    if (this.#leave) return this.#engine.run<Row>(query);
+    if (this.#engine.writes(query)) return this.#write<Row>(query);
+    for (let idle = this.#commits.idle(); idle; idle = this.#commits.idle()) await idle;
+    return this.#engine.run<Row>(query);
+  }
+
+  /** A statement is whole in itself: where it fails, it alone is undone. */
+  #write<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
+    return new Promise((resolve, reject) => {
+      let result: QueryResult<Row>;
+      this.#commits.add({
+        run: () => {
+          try {
+            result = this.#engine.run<Row>(query);
+            return true;
+          } catch (error) {
+            reject(error);
+            return false;
+          }
+        },
+        onCommitted: () => resolve(result),
+        onRefused: reject,
+      });
+    });
+  }
+
+  begin(): Promise<void> {
+    return new Promise((begun, refused) => {
+      this.#outcome = new Promise((committed, undone) => {
+        this.#commits.add({
+          run: (isAlone) => this.#untilLeft(isAlone, begun, refused),
+          onCommitted: committed,
+          onRefused: (error) => {
+            undone(error);
+            refused(error);
+          },
+        });
+      });
+      // Whoever commits hears of it; where it could not begin, whoever began.
+      this.#outcome.catch(() => undefined);
+    });
+  }
+
+  #untilLeft(isAlone: boolean, begun: () => void, refused: (error: unknown) => void): Promise<boolean> {
+    return new Promise((resolve) => {
+      try {
+        if (!isAlone) this.#engine.mark();
+      } catch (error) {
+        refused(error);
+        resolve(false);
+        return;
+      }
+      this.#leave = (isKept) => {
+        if (!isAlone) this.#engine.release(isKept);
+        else if (!isKept) this.#engine.rollback();
+        resolve(isKept);
+      };
+      begun();
+    });
+  }
+
+  /** @throws what kept it from being committed. */
+  async end(isKept: boolean): Promise<void> {
+    const leave = this.#leave;
+    // Kysely rolls back, too, what could not be committed.
+    if (!leave) return;
+    this.#leave = undefined;
+    leave(isKept);
+    if (isKept) await this.#outcome;
+  }
+
+  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error('the catalog does not stream');
+  }
+}
+
+/** Runs statements, and keeps them prepared. */
+class Engine implements Transactions {
   readonly #database: Database;
   readonly #watch: Watch;
   /** By text: there are as many as queries in queries/, those with a list once for each length it may have. */
   readonly #statements = new Map<string, Statement>();
+  /** Nothing durable hangs on what was done in the transaction under way. */
+  #isRelaxed = true;
+  lastError: unknown;
 
   constructor(database: Database, watch: Watch) {
     this.#database = database;
     this.#watch = watch;
   }
 
-  get inTransaction(): boolean {
+  get isOpen(): boolean {
     return this.#database.inTransaction;
   }
 
-  async executeQuery<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
-    const { sql, parameters } = query;
-    if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
-    this.#watch.check();
+  begin(): void {
+    this.#isRelaxed = true;
+    this.#run('begin immediate', [], true);
+  }
+
+  commit(): void {
+    this.#run('commit', [], this.#isRelaxed);
+  }
+
+  rollback(): void {
+    // SQLite ends a transaction by itself when the disk is full, for one; there
+    // a second rollback would fail and hide the reason.
+    if (this.isOpen) this.#tryRun('rollback');
+  }
+
+  /** From here on what is done can be undone without the rest. */
+  mark(): void {
+    this.#run('savepoint own', [], true);
+  }
+
+  /** Keeps or undoes what was done since the mark. Where it cannot be undone by itself, nothing of the rest is kept either. */
+  release(isKept: boolean): void {
+    if (!this.isOpen) return;
+    const isDone = (isKept || this.#tryRun('rollback to own')) && this.#tryRun('release own');
+    if (!isDone) this.rollback();
+  }
+
+  #tryRun(sql: string): boolean {
+    try {
+      this.#prepare(sql).run();
+      return true;
+    } catch (error) {
+      this.lastError = toCatalogError(error, this.#database.name);
+      return false;
+    }
+  }
+
+  /** Whether it may write, and is not one that must be outside of any transaction. */
+  writes({ sql }: RelaxedQuery): boolean {
+    this.#check();
+    try {
+      return !this.#prepare(sql).readonly && !sql.startsWith('pragma');
+    } catch (error) {
+      throw toCatalogError(error, this.#database.name);
+    }
+  }
+
+  run<Row>({ sql, parameters, relaxed }: RelaxedQuery): QueryResult<Row> {
+    return this.#run<Row>(sql, parameters, relaxed === true);
+  }
+
+  #run<Row>(sql: string, parameters: readonly unknown[], isRelaxed: boolean): QueryResult<Row> {
+    this.#check();
     try {
       const statement = this.#prepare(sql);
       try {
@@ -101,15 +241,21 @@ class SqliteConnection implements DatabaseConnection {
         return { rows: [], numAffectedRows: BigInt(changes) };
       } finally {
         // COMMIT counts as read-only to SQLite, and is what writes.
-        if (!statement.reader || !statement.readonly) this.#watch.onWrite(query.relaxed === true);
+        if (!statement.reader || !statement.readonly) {
+          if (!isRelaxed) this.#isRelaxed = false;
+          this.#watch.onWrite(isRelaxed);
+        }
       }
     } catch (error) {
-      throw toCatalogError(error, this.#database.name);
+      this.lastError = toCatalogError(error, this.#database.name);
+      throw this.lastError;
     }
   }
 
-  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
-    throw new Error('the catalog does not stream');
+  /** @throws CatalogError where nothing can be read or written. */
+  #check(): void {
+    if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
+    this.#watch.check();
   }
 
   #prepare(sql: string): Statement {
