@@ -8,8 +8,10 @@
  *   POWER_BOOT_ID  a file that stands for the kernel's boot id
  *
  * A record is appended once its call has returned, so that what a later record saw has one
- * before it. A sync has two: what was recorded before its first one is covered by it. Calls on
- * names are made one at a time, as their order counts.
+ * before it. A sync has two: what was recorded before its first one is covered by it. A write has
+ * two as well: its bytes before it, and a short one once it has returned. A process that ends in
+ * between leaves a part of the first, or the first alone, and then the write may have been made.
+ * Calls on names are made one at a time, as their order counts.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,7 +33,10 @@
 #define MOST_FDS 65536
 
 /* Names of closed files are not freed: another thread may be reading one. */
-enum { START = 1, OPEN, CLOSE, WRITE, FTRUNCATE, TRUNCATE, SYNC_BEGIN, SYNC_END, LINK, RENAME, UNLINK, MKDIR, RMDIR };
+enum { START = 1, OPEN, CLOSE, WRITE_BEGIN, FTRUNCATE, TRUNCATE, SYNC_BEGIN, SYNC_END, LINK, RENAME, UNLINK, MKDIR, RMDIR, WRITE_END };
+
+/* At the end of each header: where a record is cut off, the next one is found by it. */
+#define MAGIC 0x7d1de3a2u
 
 struct control {
   /* Calls of 10,000 that fail. */
@@ -54,7 +59,7 @@ struct header {
   int64_t a;
   int64_t b;
   uint32_t name_bytes; /* the rest is data, or the second name */
-  uint32_t padding;
+  uint32_t magic;
 };
 
 HIDDEN const char *root, *boot_id;
@@ -65,11 +70,11 @@ HIDDEN char *fds[MOST_FDS];
 HIDDEN dev_t devices[MOST_FDS];
 HIDDEN ino_t inodes[MOST_FDS];
 HIDDEN pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
-HIDDEN uint64_t calls;
+HIDDEN uint64_t calls, writes;
 
 HIDDEN void append(int kind, int error, int fd, int64_t a, int64_t b, const char *name, const struct iovec *data, int count, size_t bytes) {
   struct iovec all[1100];
-  struct header head = {0, (uint16_t)kind, (uint16_t)error, (int32_t)getpid(), fd, a, b, name ? (uint32_t)strlen(name) : 0, 0};
+  struct header head = {0, (uint16_t)kind, (uint16_t)error, (int32_t)getpid(), fd, a, b, name ? (uint32_t)strlen(name) : 0, MAGIC};
   int used = 0;
   all[used++] = (struct iovec){&head, sizeof head};
   if (name) all[used++] = (struct iovec){(void *)name, head.name_bytes};
@@ -80,7 +85,7 @@ HIDDEN void append(int kind, int error, int fd, int64_t a, int64_t b, const char
     left -= some;
   }
   head.bytes = (uint32_t)(sizeof head + head.name_bytes + bytes);
-  /* One call with O_APPEND: whole, and in order with those of other threads. */
+  /* One call with O_APPEND: in order with those of other threads, and whole unless the process ends meanwhile. */
   if (syscall(SYS_writev, log_fd, all, used) != (long)head.bytes) {
     static const char text[] = "power: the log cannot be written\n";
     syscall(SYS_write, 2, text, sizeof text - 1);
@@ -235,12 +240,14 @@ HIDDEN ssize_t do_write(int fd, const struct iovec *data, int count, off_t at) {
     data = &part;
     count = 1;
   }
+  size_t bytes = 0;
+  for (int i = 0; i < count; i++) bytes += data[i].iov_len;
+  off_t from = at >= 0 ? at : (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
+  int64_t token = (int64_t)__atomic_add_fetch(&writes, 1, __ATOMIC_RELAXED);
+  append(WRITE_BEGIN, 0, fd, from, token, NULL, data, count, bytes);
   ssize_t done = at >= 0 ? syscall(SYS_pwritev, fd, data, count, (long)at, 0L) : syscall(SYS_writev, fd, data, count);
   int after = errno;
-  if (done > 0) {
-    if (at < 0) at = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR) - done;
-    append(WRITE, 0, fd, at, done, NULL, data, count, (size_t)done);
-  }
+  append(WRITE_END, 0, fd, done > 0 ? done : 0, token, NULL, NULL, 0, 0);
   errno = after;
   return done;
 }

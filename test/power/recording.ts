@@ -3,7 +3,7 @@
 const START = 1;
 const OPEN = 2;
 const CLOSE = 3;
-const WRITE = 4;
+const WRITE_BEGIN = 4;
 const FTRUNCATE = 5;
 const TRUNCATE = 6;
 const SYNC_BEGIN = 7;
@@ -13,7 +13,10 @@ const RENAME = 10;
 const UNLINK = 11;
 const MKDIR = 12;
 const RMDIR = 13;
+const WRITE_END = 14;
 const HEADER_BYTES = 40;
+const MAGIC = 0x7d1de3a2;
+const MAGIC_AT = 36;
 
 /** One record. `time` is the size of the log with it: what a client heard at a later size came after it. */
 export type Call = { time: number; pid: number } & (
@@ -29,15 +32,72 @@ export type Call = { time: number; pid: number } & (
   | { kind: 'unlink' | 'mkdir' | 'rmdir'; path: string }
 );
 
-/** All records of a log. */
+type Write = Extract<Call, { kind: 'write' }>;
+
+/**
+ * All calls of a log, in the order in which they returned. A process that ended in a write may have made it: then the write
+ * counts, before the next process starts. What was cut off in the log itself had not been done.
+ */
 export function readCalls(log: Buffer): Call[] {
   const calls: Call[] = [];
+  /** Begun and not ended, by process and token. */
+  const writing = new Map<string, Write>();
   for (let at = 0; at < log.length;) {
-    const bytes = log.readUInt32LE(at);
-    calls.push(readCall(log.subarray(at, at + bytes), at + bytes));
-    at += bytes;
+    const next = endOf(log, at);
+    if (next === undefined) {
+      at = nextRecord(log, at + 1);
+      continue;
+    }
+    const record = log.subarray(at, next);
+    at = next;
+    const kind = record.readUInt16LE(4);
+    const write = `${record.readInt32LE(8)} ${record.readBigInt64LE(24)}`;
+    if (kind === WRITE_BEGIN) {
+      writing.set(write, readWrite(record));
+      continue;
+    }
+    if (kind === START) {
+      for (const left of writing.values()) calls.push({ ...left, time: next });
+      writing.clear();
+    }
+    const begun = writing.get(write);
+    if (kind !== WRITE_END) calls.push(readCall(record, next));
+    else if (begun) {
+      writing.delete(write);
+      const bytes = begun.bytes.subarray(0, Number(record.readBigInt64LE(16)));
+      if (bytes.length > 0) calls.push({ ...begun, bytes, time: next });
+    }
   }
+  for (const left of writing.values()) calls.push({ ...left, time: log.length });
   return calls;
+}
+
+/** Where the record at `at` ends; undefined where it was cut off. */
+function endOf(log: Buffer, at: number): number | undefined {
+  if (at + HEADER_BYTES > log.length) return undefined;
+  const end = at + log.readUInt32LE(at);
+  return end === log.length || isRecord(log, end) ? end : undefined;
+}
+
+function isRecord(log: Buffer, at: number): boolean {
+  return at + HEADER_BYTES <= log.length && log.readUInt32LE(at + MAGIC_AT) === MAGIC;
+}
+
+/** The next place from `from` on where a record begins; the end of the log where there is none. */
+function nextRecord(log: Buffer, from: number): number {
+  for (let at = from; at + HEADER_BYTES <= log.length; at++) if (isRecord(log, at)) return at;
+  return log.length;
+}
+
+function readWrite(record: Buffer): Write {
+  return {
+    time: 0,
+    pid: record.readInt32LE(8),
+    kind: 'write',
+    fd: record.readInt32LE(12),
+    offset: Number(record.readBigInt64LE(16)),
+    bytes: record.subarray(HEADER_BYTES),
+  };
 }
 
 function readCall(record: Buffer, time: number): Call {
@@ -55,8 +115,6 @@ function readCall(record: Buffer, time: number): Call {
       return { ...at, kind: 'open', fd, flags: number, path };
     case CLOSE:
       return { ...at, kind: 'close', fd };
-    case WRITE:
-      return { ...at, kind: 'write', fd, offset: number, bytes: rest };
     case FTRUNCATE:
       return { ...at, kind: 'ftruncate', fd, size: number };
     case TRUNCATE:
