@@ -32,6 +32,8 @@ export interface MemoryDisk {
   look(name: string): { entry: Entry; isDurable: boolean } | undefined;
   /** Grows with each change. */
   readonly changes: number;
+  /** Which start of the machine this is. */
+  readonly bootId: string;
 }
 
 /**
@@ -163,6 +165,9 @@ export function createMemoryDisk(): MemoryDisk {
     },
     get changes() {
       return changes;
+    },
+    get bootId() {
+      return `boot-${boots}`;
     },
   };
 }
