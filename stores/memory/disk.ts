@@ -28,6 +28,12 @@ export interface MemoryDisk {
   damage(name: string, change: (bytes: Buffer) => Buffer | null): boolean;
   /** What is on it now. */
   names(): string[];
+  /** What is under a name, and whether a power cut leaves it as it is. */
+  look(name: string): { entry: Entry; isDurable: boolean } | undefined;
+  /** Grows with each change. */
+  readonly changes: number;
+  /** Which start of the machine this is. */
+  readonly bootId: string;
 }
 
 /**
@@ -63,11 +69,23 @@ export function createMemoryDisk(): MemoryDisk {
   const mounts = new Set<Mount>();
   let boots = 1;
   let lastNumber = 0;
+  let changes = 0;
 
   function makeDurable(name: string): void {
     const entry = live.get(name);
     if (entry) durable.set(name, entry);
     else durable.delete(name);
+    changes++;
+  }
+
+  function put(name: string, entry: Entry): void {
+    live.set(name, entry);
+    changes++;
+  }
+
+  function take(name: string): void {
+    live.delete(name);
+    changes++;
   }
 
   function mount(faults: Faults): Mount {
@@ -97,17 +115,17 @@ export function createMemoryDisk(): MemoryDisk {
         step(
           'write',
           name,
-          () => void live.set(name, entry),
-          (bytes) => void live.set(name, firstBytes(entry, bytes)),
+          () => put(name, entry),
+          (bytes) => put(name, firstBytes(entry, bytes)),
         ),
       writeNew: (name, entry) =>
         step('write', name, () => {
           const there = live.get(name);
-          if (!there) live.set(name, entry);
+          if (!there) put(name, entry);
           return there;
         }),
       read: (name) => step('read', name, () => live.get(name)),
-      remove: (name) => step('remove', name, () => void live.delete(name)),
+      remove: (name) => step('remove', name, () => take(name)),
       sync: (names) => step('sync', names.join(' '), () => names.forEach(makeDurable)),
       list: (prefix) => step('list', prefix, () => [...live.keys()].filter((name) => name.startsWith(prefix))),
       die: () => {
@@ -128,18 +146,29 @@ export function createMemoryDisk(): MemoryDisk {
       );
       for (const name of changed) if (survives(name)) makeDurable(name);
       live = new Map(durable);
+      changes++;
       boots++;
     },
     damage: (name, change) => {
       const entry = live.get(name);
       if (!entry) return false;
       const bytes = change(Buffer.concat(entry.chunks));
-      if (bytes) live.set(name, { ...entry, chunks: [bytes], size: bytes.length });
-      else live.delete(name);
+      if (bytes) put(name, { ...entry, chunks: [bytes], size: bytes.length });
+      else take(name);
       makeDurable(name);
       return true;
     },
     names: () => [...live.keys()],
+    look: (name) => {
+      const entry = live.get(name);
+      return entry && { entry, isDurable: durable.get(name) === entry };
+    },
+    get changes() {
+      return changes;
+    },
+    get bootId() {
+      return `boot-${boots}`;
+    },
   };
 }
 

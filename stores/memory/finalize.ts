@@ -1,38 +1,53 @@
 /** Making an upload's bytes a content, and putting them in the place of damaged ones. */
 import { StoreError, type StoredUpload } from '../store.ts';
 import type { Entry, Mount } from './disk.ts';
-import { finalName } from './names.ts';
-import { readPieces } from './pieces.ts';
+import { finalName, markName } from './names.ts';
+import { readNamedPieces } from './pieces.ts';
+import type { Writing } from './write.ts';
 
 /** See `Store.finalize`. */
-export async function finalizeUpload(mount: Mount, upload: StoredUpload, key: string, nowMs: number): Promise<void> {
+export async function finalizeUpload(
+  { mount, now, lastIsOptional }: Writing,
+  upload: StoredUpload,
+  key: string,
+): Promise<void> {
   const name = finalName(key);
-  const content = await joinPieces(mount, upload, nowMs).catch(async (error: unknown) => {
+  const joined = await joinPieces(mount, upload, now()).catch(async (error: unknown) => {
     // Of an attempt that was cut short: it was made final, and its pieces were discarded.
     if (upload.offset > 0 && (await mount.read(name))?.size === upload.offset) return undefined;
     throw error;
   });
-  const there = content && (await mount.writeNew(name, content));
-  if (there && content && !sameBytes(there, content)) throw new StoreError('occupied', `${key} holds other bytes`);
-  await mount.sync([name]);
+  const there = joined && (await mount.writeNew(name, joined.content));
+  if (there && !sameBytes(there, joined.content)) throw new StoreError('occupied', `${key} holds other bytes`);
+  await mount.sync([...(joined && lastIsOptional ? await markFinal(mount, upload, joined) : []), name]);
+}
+
+/** What is to be synced, too, where the commit that counts the last piece may have been left out. */
+async function markFinal(mount: Mount, { id }: StoredUpload, { pieces, content }: Joined): Promise<string[]> {
+  const mark = markName(id);
+  const after = pieces.at(-1) ?? null;
+  await mount.write(mark, { chunks: [], size: 0, start: content.size, after, writtenAtMs: content.writtenAtMs });
+  return [...pieces, mark];
 }
 
 /** See `Store.heal`. */
 export async function healContent(mount: Mount, upload: StoredUpload, key: string, nowMs: number): Promise<void> {
   const name = finalName(key);
-  await mount.write(name, await joinPieces(mount, upload, nowMs));
+  await mount.write(name, (await joinPieces(mount, upload, nowMs)).content);
   await mount.sync([name]);
 }
 
-async function joinPieces(mount: Mount, upload: StoredUpload, writtenAtMs: number): Promise<Entry> {
-  const pieces = await readPieces(mount, upload);
-  return {
-    chunks: pieces.flatMap(({ chunks }) => chunks),
-    size: upload.offset,
-    start: 0,
-    after: null,
-    writtenAtMs,
-  };
+interface Joined {
+  content: Entry;
+  /** Names of the pieces that it was made of. */
+  pieces: string[];
+}
+
+async function joinPieces(mount: Mount, upload: StoredUpload, writtenAtMs: number): Promise<Joined> {
+  const pieces = await readNamedPieces(mount, upload);
+  const chunks = pieces.flatMap(({ piece }) => piece.chunks);
+  const content = { chunks, size: upload.offset, start: 0, after: null, writtenAtMs };
+  return { content, pieces: pieces.map(({ name }) => name) };
 }
 
 function sameBytes(a: Entry, b: Entry): boolean {

@@ -15,6 +15,11 @@ export function pieceName(id: string, number: number): string {
   return piecesOf(id) + number;
 }
 
+/** Of an empty piece that says up to which one the upload was made final. It goes with the others. */
+export function markName(id: string): string {
+  return pieceName(id, 0);
+}
+
 export function numberOfPiece(name: string): number {
   return Number(name.slice(name.lastIndexOf('.') + 1));
 }

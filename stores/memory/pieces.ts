@@ -14,12 +14,17 @@ export function lastPieceOf({ storeState }: Pick<StoredUpload, 'storeState'>): s
 
 /** Pieces up to the upload's offset, in order. @throws StoreError `missing`. */
 export async function readPieces(mount: Mount, upload: StoredUpload): Promise<Entry[]> {
-  const pieces: Entry[] = [];
+  return (await readNamedPieces(mount, upload)).map(({ piece }) => piece);
+}
+
+/** The same, with their names. */
+export async function readNamedPieces(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
+  const pieces: { name: string; piece: Entry }[] = [];
   let end = upload.offset;
   for (let name = lastPieceOf(upload); name !== null;) {
     const piece = await mount.read(name);
     if (!piece || piece.start + piece.size !== end) throw lost(upload, end);
-    pieces.push(piece);
+    pieces.push({ name, piece });
     end = piece.start;
     name = piece.after;
   }

@@ -2,6 +2,7 @@
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import type { Commit, StoredUpload } from '../store.ts';
 import type { Entry, Mount } from './disk.ts';
+import { markName } from './names.ts';
 import { lastPieceOf, readPieces, readUncounted } from './pieces.ts';
 
 /** What of an upload is durably stored; see `Store.recoverUpload`. */
@@ -12,8 +13,7 @@ export async function recoverUpload(
   signal: AbortSignal,
 ): Promise<Commit | null> {
   const counted = await readPieces(mount, upload);
-  // A power cut takes pieces that were not synced, and may leave a later one of them.
-  const uncounted = upload.bootId === mount.bootId ? await readUncounted(mount, upload) : [];
+  const uncounted = await findUncounted(mount, upload);
   if (upload.offset === 0 && uncounted.length === 0) return null;
   if (uncounted.length > 0) await mount.sync(uncounted.map(({ name }) => name));
   const beyond = uncounted.map(({ piece }) => piece);
@@ -28,6 +28,16 @@ export async function recoverUpload(
     bootId: mount.bootId,
     storeState: uncounted.at(-1)?.name ?? lastPieceOf(upload),
   };
+}
+
+/** Pieces after the last commit, where they are to be trusted. */
+async function findUncounted(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
+  const found = await readUncounted(mount, upload);
+  if (found.length === 0 || upload.bootId === mount.bootId) return found;
+  // A power cut takes pieces that were not synced, and may leave a later one of them. But those of an attempt that
+  // was made final were synced with its mark.
+  const mark = await mount.read(markName(upload.id));
+  return mark?.after === found.at(-1)?.name ? found : [];
 }
 
 /** The state after these pieces; null where the state before them is missing or of another version of the library. */

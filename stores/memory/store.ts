@@ -21,6 +21,8 @@ export interface MemoryStoreOptions {
   faults?: Faults;
   /** `upload` unless told: the only one that several nodes may share. */
   keys?: KeyStyle;
+  /** The last commit of an upload may be left out, as in a folder: true with keys by digest, unless told. */
+  lastIsOptional?: boolean;
   /** Commits when so many bytes have come since the last commit. */
   commitEveryBytes?: number;
   surroundings?: Surroundings | undefined;
@@ -40,10 +42,11 @@ export function openMemoryStore({
   now = () => surroundings.wallMs(),
   faults = createFaults(),
   keys = 'upload',
+  lastIsOptional = keys === 'digest',
   commitEveryBytes = COMMIT_EVERY_BYTES,
 }: MemoryStoreOptions): MemoryStore {
   const mount = disk.mount(faults);
-  const store = withFaults(plainStore({ mount, now, commitEveryBytes, surroundings }, keys), faults);
+  const store = withFaults(plainStore({ mount, now, commitEveryBytes, lastIsOptional, surroundings }, keys), faults);
   return { ...store, die: () => mount.die() };
 }
 
@@ -91,7 +94,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
     },
     listUnfinished: () => names(mount, piecesOf(), idOfPiece),
 
-    finalize: (upload, key) => finalizeUpload(mount, upload, key, now()),
+    finalize: (upload, key) => finalizeUpload(writing, upload, key),
     heal: async (upload, key) => {
       const healed = keys === 'upload' ? attemptKey(upload.id, lastPieceOf(upload)) : key;
       await healContent(mount, upload, healed, now());

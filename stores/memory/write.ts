@@ -13,6 +13,8 @@ export interface Writing {
   now: () => number;
   /** Commits when so many bytes have come since the last commit. */
   commitEveryBytes: number;
+  /** The last commit of an upload may be left out where `finalize` establishes the same; see `Commit.optional`. */
+  lastIsOptional: boolean;
   surroundings: Surroundings;
 }
 
@@ -41,13 +43,15 @@ interface Tail {
   /** Adds a piece, and commits where that is due. */
   add(bytes: Uint8Array): Promise<void>;
   commit(): Promise<void>;
+  /** The commit at the end of a write: where it makes the upload whole, it may be optional. */
+  commitLast(): Promise<void>;
 }
 
 function openTail(
   lane: DigestLane,
   upload: StoredUpload,
   commitRow: WriteOptions['commit'],
-  { mount, now, commitEveryBytes }: Writing,
+  { mount, now, commitEveryBytes, lastIsOptional }: Writing,
 ): Tail {
   let offset = upload.offset;
   let committed = upload.offset;
@@ -73,6 +77,15 @@ function openTail(
     committed = offset;
   }
 
+  async function commitLast(): Promise<void> {
+    if (!lastIsOptional || offset !== upload.size || offset === 0) return commit();
+    const names = unsynced;
+    const optional = (): Promise<void> => mount.sync(names);
+    const snapshot = await lane.snapshot();
+    await commitRow({ offset, snapshot, bootId: mount.bootId, storeState: last, optional });
+    committed = offset;
+  }
+
   return {
     get offset() {
       return offset;
@@ -82,6 +95,7 @@ function openTail(
     },
     add,
     commit,
+    commitLast,
   };
 }
 
@@ -122,7 +136,7 @@ async function append(
   async function finish(): Promise<Written> {
     isEnding = true;
     if (failure) throw failure.error;
-    if (!tail.isCommitted || upload.snapshot === null) await tail.commit();
+    if (!tail.isCommitted || upload.snapshot === null) await tail.commitLast();
     const end = intake.ended;
     if (end.kind === 'overflow') {
       throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);

@@ -11,12 +11,20 @@ import { type Commit, type Store, StoreError, type StoredUpload } from '../../st
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeStoreContract } from './contract.ts';
 
-for (const keys of ['upload', 'digest'] as const) {
-  describeStoreContract(`memory (keys by ${keys})`, async () => {
-    const disk = createMemoryDisk();
-    const open = (): Store => openMemoryStore({ disk, keys });
-    return { store: open(), reopen: async () => open(), dispose: async () => undefined };
-  });
+const KINDS = [
+  { keys: 'upload', lastIsOptional: false },
+  { keys: 'upload', lastIsOptional: true },
+  { keys: 'digest', lastIsOptional: true },
+] as const;
+for (const kind of KINDS) {
+  describeStoreContract(
+    `memory (keys by ${kind.keys}${kind.lastIsOptional ? ', last commit optional' : ''})`,
+    async () => {
+      const disk = createMemoryDisk();
+      const open = (): Store => openMemoryStore({ disk, ...kind });
+      return { store: open(), reopen: async () => open(), dispose: async () => undefined };
+    },
+  );
 }
 
 const bytes = makeBytes(60_000, 3);
@@ -33,9 +41,13 @@ interface Node {
   upload: StoredUpload;
 }
 
-function openNode(disk: MemoryDisk, upload: StoredUpload = newUpload()): Node {
+function openNode(
+  disk: MemoryDisk,
+  upload: StoredUpload = newUpload(),
+  more: { keys?: 'upload' | 'digest'; lastIsOptional?: boolean } = {},
+): Node {
   const faults = createFaults();
-  return { store: openMemoryStore({ disk, faults, commitEveryBytes: 2 * PIECE }), faults, upload };
+  return { store: openMemoryStore({ disk, faults, commitEveryBytes: 2 * PIECE, ...more }), faults, upload };
 }
 
 function newUpload(): StoredUpload {
@@ -50,7 +62,7 @@ async function writeRest(node: Node, missing: readonly Uint8Array[] = restOf(nod
     digests,
     signal,
     maxBytes: bytes.length,
-    commit: async (commit) => remember(node, commit),
+    commit: (commit) => remember(node, commit),
   });
   const sending = (async () => {
     for (const piece of missing) source.write(piece);
@@ -63,13 +75,15 @@ function restOf({ offset }: StoredUpload): Buffer[] {
   return [bytes.subarray(offset)].filter(({ length }) => length > 0);
 }
 
-function remember(node: Node, commit: Commit): void {
+/** An optional commit is recorded, too, as after a publication that failed. */
+async function remember(node: Node, commit: Commit): Promise<void> {
+  await commit.optional?.();
   node.upload = { ...node.upload, ...commit };
 }
 
 async function recover(node: Node): Promise<void> {
   const found = await node.store.recoverUpload(node.upload, digests, signal);
-  if (found) remember(node, found);
+  if (found) await remember(node, found);
 }
 
 async function publish({ store, upload }: Node): Promise<string> {
@@ -165,6 +179,40 @@ test('what a process wrote before it died is taken up by the next, and the dead 
   await writeRest(last);
   expect(await contentOf(last, await publish(last))).toBe(md5(bytes));
 });
+
+test.each(['upload', 'digest'] as const)(
+  'with keys by %s the last commit can be left out once an upload is final',
+  async (keys) => {
+    const kind = { keys, lastIsOptional: true };
+    // The rest is less than what is committed on the way.
+    const before = PIECE + 1;
+    for (const isFinal of [false, true]) {
+      const disk = createMemoryDisk();
+      const node = openNode(disk, newUpload(), kind);
+      await writeRest(node, [bytes.subarray(0, before)]);
+      const counted = node.upload;
+      const commits: Commit[] = [];
+      await node.store.writeUpload(Readable.from([bytes.subarray(before)]), counted, {
+        digests,
+        signal,
+        maxBytes: bytes.length,
+        commit: async (commit) => void commits.push(commit),
+      });
+      const last = commits.at(-1);
+      expect(last).toMatchObject({ offset: bytes.length, optional: expect.any(Function) });
+      const whole = { ...node, upload: { ...counted, ...last } };
+      const key = isFinal ? await publish(whole) : undefined;
+      disk.crash();
+      const next = openNode(disk, counted, kind);
+      await recover(next);
+      expect(next.upload.offset).toBe(isFinal ? bytes.length : before);
+      if (!isFinal) await writeRest(next);
+      const keyThen = await publish(next);
+      if (isFinal) expect(keyThen).toBe(key);
+      expect(await contentOf(next, keyThen)).toBe(md5(bytes));
+    }
+  },
+);
 
 test('a writer that lost its lease changes nothing that another has counted', async () => {
   const disk = createMemoryDisk();

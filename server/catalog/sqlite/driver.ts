@@ -11,16 +11,17 @@ import { CatalogError } from '../catalog.ts';
 import type { RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
-import { createSharedCommits, type SharedCommits, type Transactions } from './shared-commits.ts';
+import { createSharedCommits, type Defer, type SharedCommits, type Transactions } from './shared-commits.ts';
 
 /**
  * The dialect for a database that is open already, and stays open.
  *
  * @param watch - told of what is done; may refuse it.
+ * @param defer - in simulations: when a commit begins, which others may share.
  */
-export function createSqliteDialect(database: Database, watch: Watch): Dialect {
+export function createSqliteDialect(database: Database, watch: Watch, defer: Defer = setImmediate): Dialect {
   return {
-    createDriver: () => new SqliteDriver(database, watch),
+    createDriver: () => new SqliteDriver(database, watch, defer),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -40,9 +41,9 @@ class SqliteDriver implements Driver {
   /** Those that nobody has. */
   readonly #connections: SqliteConnection[] = [];
 
-  constructor(database: Database, watch: Watch) {
+  constructor(database: Database, watch: Watch, defer: Defer) {
     this.#engine = new Engine(database, watch);
-    this.#commits = createSharedCommits(this.#engine);
+    this.#commits = createSharedCommits(this.#engine, defer);
   }
 
   async init(): Promise<void> {}

@@ -36,7 +36,10 @@ export interface SharedCommits {
   add(write: Write): void;
 }
 
-export function createSharedCommits(transactions: Transactions): SharedCommits {
+/** Calls back once all that comes in this turn of the event loop has asked for what it needs. */
+export type Defer = (action: () => void) => unknown;
+
+export function createSharedCommits(transactions: Transactions, defer: Defer): SharedCommits {
   let waiting: Write[] = [];
   let isDue = false;
   let isRunning = false;
@@ -90,8 +93,7 @@ export function createSharedCommits(transactions: Transactions): SharedCommits {
 
   function beDue(): void {
     isDue = true;
-    // Once all that has come in this turn has asked for what it needs.
-    setImmediate(() => void runAll());
+    defer(() => void runAll());
   }
 
   return {

@@ -1,0 +1,106 @@
+/**
+ * The catalog of a simulation: SQLite in memory, with the service's own schema and queries. One database serves all
+ * simulations of a process, one after the other, since none is ever given back (server/catalog/sqlite/database.ts).
+ */
+import { Kysely, sql } from 'kysely';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { createCatalog } from '../../server/catalog/create-catalog.ts';
+import type { Tables } from '../../server/catalog/schema.ts';
+import { Database } from '../../server/catalog/sqlite/database.ts';
+import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
+import { migrate } from '../../server/catalog/sqlite/migrate.ts';
+import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
+import { keepTotals } from '../../server/catalog/sqlite/owner-totals.ts';
+
+export interface SimCatalog {
+  /** As several nodes share it. */
+  readonly shared: Catalog;
+  /** As one node has it for itself. */
+  readonly alone: Catalog;
+  /** All rows of a question in SQL. */
+  rows<Row>(sql: string): Row[];
+  /** Grows with each row that is changed. */
+  changes(): number;
+  /** The database is empty again. @param now - its clock. */
+  reset(now: () => number): void;
+  /** The one process that had it has ended, and what is kept in that process's memory with it. */
+  forgetNodes(): void;
+  /** What is in it now survives a power cut. */
+  markDurable(): void;
+  /** A power cut takes it back to what was durable. */
+  forgetUndurable(): void;
+}
+
+const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims;';
+
+let opened: SimCatalog | undefined;
+
+/** The one of this process, empty. */
+export function openSimCatalog(now: () => number): SimCatalog {
+  opened ??= open();
+  opened.reset(now);
+  return opened;
+}
+
+function open(): SimCatalog {
+  const database = new Database(':memory:');
+  database.pragma('foreign_keys = ON');
+  migrate(database);
+  keepTotals(database);
+  const db = new Kysely<Tables>({
+    // Each call is a step of its own, and ends within it.
+    dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }, queueMicrotask),
+  });
+  let clock = (): number => 0;
+  createNodeTables(database, () => clock());
+  const [shared, alone] = [true, false].map((isShared) =>
+    createCatalog(db, {
+      nodes: { now: sql<number>`catalog_now()`, isShared },
+      durable: async () => undefined,
+      ping: async () => undefined,
+      close: async () => undefined,
+    }),
+  ) as [Catalog, Catalog];
+  const tables = (
+    database.prepare(`SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name`).all() as {
+      name: string;
+    }[]
+  ).map(({ name }) => name);
+  database.exec(`ATTACH ':memory:' AS kept`);
+  for (const name of tables) database.exec(`CREATE TABLE kept."k_${name}" AS SELECT * FROM main."${name}" WHERE false`);
+  const emptyMeta = database.prepare('SELECT * FROM meta').all() as { key: string; value: string }[];
+
+  const [wipe, keep, bringBack] = [
+    tables.map((name) => `DELETE FROM main."${name}";`),
+    tables.map((name) => `DELETE FROM kept."k_${name}"; INSERT INTO kept."k_${name}" SELECT * FROM main."${name}";`),
+    tables.map((name) => `INSERT INTO main."${name}" SELECT * FROM kept."k_${name}";`),
+  ].map((statements) => statements.join('\n')) as [string, string, string];
+  const insertMeta = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  const countChanges = database.prepare('SELECT total_changes()').pluck();
+  const asked = new Map<string, ReturnType<Database['prepare']>>();
+
+  function withoutChecks(statements: string): void {
+    // It does nothing within a transaction.
+    database.exec(`PRAGMA foreign_keys = OFF; BEGIN; ${statements} COMMIT; PRAGMA foreign_keys = ON;`);
+  }
+
+  return {
+    shared,
+    alone,
+    rows: <Row>(question: string) => {
+      const statement = asked.get(question) ?? database.prepare(question);
+      asked.set(question, statement);
+      return statement.all() as Row[];
+    },
+    changes: () => countChanges.get() as number,
+    reset: (now) => {
+      clock = now;
+      withoutChecks(wipe + FORGET_NODES);
+      for (const { key } of emptyMeta) insertMeta.run(key, 'of a simulation');
+      database.exec(`BEGIN; ${keep} COMMIT;`);
+    },
+    forgetNodes: () => void database.exec(FORGET_NODES),
+    markDurable: () => void database.exec(`BEGIN; ${keep} COMMIT;`),
+    forgetUndurable: () => withoutChecks(wipe + bringBack),
+  };
+}

@@ -1,0 +1,114 @@
+/** A node of a simulation: what server/service.ts puts together below HTTP, over what all nodes share. */
+import { setMaxListeners } from 'node:events';
+import type { Logger } from 'pino';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import type { Config } from '../../server/config/config.ts';
+import { createJobs, runJobs } from '../../server/jobs/jobs.ts';
+import { removeLeftContents } from '../../server/jobs/removals.ts';
+import { createLeases } from '../../server/leases/create-leases.ts';
+import { keepAlive } from '../../server/leases/heartbeat.ts';
+import type { Wake } from '../../server/leases/wake.ts';
+import { startClock } from '../../server/start-clock.ts';
+import { createCheck } from '../../server/uploads/check.ts';
+import type { Files, Uploads } from '../../server/uploads/contract.ts';
+import { withDurableAnswers } from '../../server/uploads/durable-answers.ts';
+import { createFileActions, createFiles } from '../../server/uploads/files.ts';
+import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
+import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import type { Limits, Parts } from '../../server/uploads/parts.ts';
+import { createRecovery } from '../../server/uploads/recovery.ts';
+import { createUploads } from '../../server/uploads/uploads.ts';
+import { createWriters } from '../../server/uploads/writers.ts';
+import type { MemoryDisk } from '../../stores/memory/disk.ts';
+import type { Faults } from '../../stores/memory/faults.ts';
+import { openMemoryStore } from '../../stores/memory/store.ts';
+import type { Surroundings } from '../../stores/surroundings.ts';
+import { createSimDigests } from './digests.ts';
+import type { Actor } from './scheduler.ts';
+import type { Caller } from './wire.ts';
+
+/** One process of the service. Killed ones never come back: another process takes their place. */
+export interface SimNode extends Caller {
+  /** It takes requests. */
+  isReady: boolean;
+  uploads: Uploads;
+  files: Files;
+  newId(): string;
+}
+
+export interface NodeParts {
+  catalog: Catalog;
+  wake: Wake;
+  disk: MemoryDisk;
+  faults: Faults;
+  surroundings: Surroundings;
+  log: Logger;
+  limits: Limits;
+  commitEveryBytes: number;
+  /** How the store names contents. */
+  keys: 'upload' | 'digest';
+}
+
+export function createActor(name: string): Actor {
+  return { name, isFrozen: false, isGone: false };
+}
+
+/** A process that has not started yet. */
+export function createProcess(name: string): SimNode {
+  const starting = (): never => {
+    throw new Error('the node has not started');
+  };
+  return {
+    ...createActor(name),
+    underWay: new Set(),
+    ghost: createActor(`(${name})`),
+    isReady: false,
+    uploads: {} as Uploads,
+    files: {} as Files,
+    newId: starting,
+  };
+}
+
+/** Starts it: it takes requests once this resolves. */
+export async function startNode(node: SimNode, given: NodeParts): Promise<void> {
+  const { catalog, wake, disk, faults, surroundings, log, limits, commitEveryBytes, keys } = given;
+  const config = { uploadTtlMs: limits.uploadTtlMs } as Config;
+  const clock = await startClock(config, catalog, log, surroundings);
+  const store = openMemoryStore({ disk, faults, surroundings, keys, commitEveryBytes, now: () => clock.earliest() });
+  const id = surroundings.newId();
+  await catalog.joinNode(id);
+  const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal);
+  const parts: Parts = {
+    catalog,
+    store,
+    leases: createLeases({ catalog, node: id, wake, surroundings, log }),
+    clock,
+    surroundings,
+    digests: createSimDigests(limits.digests),
+    log,
+    limits,
+    later: NOTHING_LATER,
+    contentMutex: createKeyedMutex(),
+    stopping: stopping.signal,
+  };
+  const fileActions = createFileActions(parts);
+  const writers = createWriters(parts, (file, owner) => fileActions.remove(file, owner));
+  const recovery = createRecovery(parts, writers);
+  const plainUploads = createUploads(parts, writers, recovery);
+  const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
+  const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
+  const jobParts = { ...parts, writers, recovery };
+  await removeLeftContents(jobParts);
+  Object.assign(node, { uploads, files, newId: () => surroundings.newId(), isReady: true });
+  void keepAlive({
+    catalog,
+    node: id,
+    surroundings,
+    log,
+    stopping: stopping.signal,
+    onBeat: () => writers.noteArrivals(),
+    onLate: () => parts.leases.loseAll(),
+  });
+  void runJobs(createJobs(jobParts), parts);
+}

@@ -1,0 +1,83 @@
+/** Seeds of the simulation: what was promised is kept in each of them. `npm run sim` runs more, and replays one. */
+import { expect, test } from 'vitest';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { simulate } from './simulate.ts';
+
+const SEEDS = 500;
+const PER_TEST = 50;
+
+const firsts = Array.from({ length: SEEDS / PER_TEST }, (_, index) => 1 + index * PER_TEST);
+test.each(firsts)(`every promise is kept in ${PER_TEST} worlds, from seed %i on`, async (first) => {
+  let files = 0;
+  for (let seed = first; seed < first + PER_TEST; seed++) {
+    const outcome = await simulate(seed);
+    expect(outcome.problem, `npm run sim -- --seed ${seed}`).toBeUndefined();
+    files += outcome.files;
+  }
+  // Something happens in them.
+  expect(files).toBeGreaterThan(PER_TEST);
+});
+
+test('a seed replays exactly, whatever was simulated before', async () => {
+  const lines: string[] = [];
+  const first = await simulate(7, { tell: (line) => lines.push(line) });
+  await simulate(8);
+  const again: string[] = [];
+  expect(await simulate(7, { tell: (line) => again.push(line) })).toEqual(first);
+  expect(again).toEqual(lines);
+  expect((await simulate(8)).trace).not.toBe(first.trace);
+});
+
+/** Faults that the simulation has to find, each by what it breaks. */
+const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: RegExp }> = {
+  'a commit that counts under any epoch': {
+    tamper: (catalog) => ({
+      ...catalog,
+      commitOffset: async (commit) => {
+        const epoch = (await catalog.findUpload(commit.id))?.epoch ?? commit.epoch;
+        return catalog.commitOffset({ ...commit, epoch });
+      },
+    }),
+    finds: /under epoch \d+, which is over/,
+  },
+  'a publication that counts under any epoch': {
+    tamper: (catalog) => ({
+      ...catalog,
+      publish: async (publication) => {
+        const epoch = (await catalog.findUpload(publication.uploadId))?.epoch ?? publication.epoch;
+        return catalog.publish({ ...publication, epoch });
+      },
+    }),
+    finds: /under epoch \d+, which is over/,
+  },
+  'a holder that forgets what the one before has left': {
+    tamper: (catalog) => ({
+      ...catalog,
+      findUpload: async (id) => {
+        const row = await catalog.findUpload(id);
+        return row && { ...row, phase: null };
+      },
+    }),
+    finds: /though \d+ bytes are stored/,
+  },
+  'a deletion that takes the bytes from other files': {
+    tamper: (catalog) => ({
+      ...catalog,
+      deleteFile: async (id, owner, at) => {
+        const deleted = await catalog.deleteFile(id, owner, at);
+        return deleted && { ...deleted, removedKey: deleted.file.content.key };
+      },
+    }),
+    finds: /has no bytes under/,
+  },
+};
+
+test.each(Object.entries(PLANTED))('finds %s', async (_, { tamper, finds }) => {
+  for (let seed = 1; seed <= 1000; seed++) {
+    const { problem } = await simulate(seed, { tamper });
+    if (problem === undefined) continue;
+    expect(problem).toMatch(finds);
+    return;
+  }
+  expect.unreachable('not found');
+});
