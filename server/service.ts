@@ -41,6 +41,7 @@ import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
 import { createRecovery } from './uploads/recovery.ts';
 import { withConfiguredDigests } from './uploads/shown.ts';
+import { createFindUnfinished } from './uploads/unfinished.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters } from './uploads/writers.ts';
 
@@ -169,7 +170,11 @@ export async function startService(
     const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
     const recovery = createRecovery(parts, writers);
     const plainUploads = createUploads(parts, writers, recovery);
-    const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
+    const plainFiles = createFiles(
+      parts,
+      fileActions,
+      createCheck(parts, createFindUnfinished(parts, writers, plainUploads)),
+    );
     const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
     const jobParts = { ...parts, writers, recovery };
     await removeLeftContents(jobParts);
