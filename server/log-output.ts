@@ -39,21 +39,17 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   /** Writes what can be written now. @returns whether anything was. */
   function drain(): boolean {
     let moved = false;
-    // A line longer than all that may wait was dropped though none waited.
+    // A line that is longer than the whole queue was dropped though no line waited.
     if (waiting.length === 0) tellDropped();
     while (waiting.length > 0) {
-      let taken = 0;
-      let bytes = 0;
-      while (taken < waiting.length && (taken === 0 || bytes < LARGEST_WRITE_BYTES)) {
-        bytes += waiting[taken++]?.length ?? 0;
-      }
+      const taken = countBatch(waiting);
       const batch = taken === 1 ? waiting[0] : Buffer.concat(waiting.slice(0, taken));
       if (!batch) break;
       let written: number;
       try {
         written = writeSync(target, batch);
       } catch {
-        // EAGAIN: nobody reads. Others: the disk is full, the reader gone. All may pass.
+        // EAGAIN: nobody reads. Other errors: the disk is full, or the reader is gone. Each may pass.
         break;
       }
       moved = true;
@@ -84,7 +80,7 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   return {
     write(line) {
       const bytes = Buffer.from(line);
-      // While lines were dropped, none overtakes the notice of it.
+      // After a dropped line, no line is written before the notice of it.
       if (dropped > 0 || waitingBytes + bytes.length > LONGEST_QUEUE_BYTES) {
         dropped++;
       } else {
@@ -107,6 +103,16 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
       }
     },
   };
+}
+
+/** How many lines, from the first on, one write takes. */
+function countBatch(lines: readonly Buffer[]): number {
+  let taken = 0;
+  let bytes = 0;
+  while (taken < lines.length && (taken === 0 || bytes < LARGEST_WRITE_BYTES)) {
+    bytes += lines[taken++]?.length ?? 0;
+  }
+  return taken;
 }
 
 /** A descriptor of the same thing whose writes do not wait. */
