@@ -1,14 +1,14 @@
 /**
- * Lines to a descriptor that is never waited for. A pipe or terminal that nobody reads takes
- * some 64 KiB, and then a blocking write holds the whole process, its signals too. Here a line
- * that cannot be written waits in a bounded queue, and what does not fit there is dropped and counted.
+ * Writes lines to a descriptor without waiting for its reader. A pipe or terminal that nobody reads takes
+ * some 64 KiB. After that a blocking write stops the whole process, and signals are not handled either. Here
+ * a line that cannot be written waits in a bounded queue. A line that does not fit is dropped and counted.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-/** What may wait for its reader. */
+/** How much may wait for its reader. */
 const LONGEST_QUEUE_BYTES = 1024 * 1024;
-/** Most of one write: what a pipe takes at once (pipe(7)). */
+/** The most that one write takes: the capacity of a pipe (pipe(7)). */
 const LARGEST_WRITE_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 2;
 const LONGEST_RETRY_MS = 200;
@@ -140,5 +140,5 @@ function setNonBlocking(fd: number): number {
   return fd;
 }
 
-/** One that is collected would close its descriptor. */
+/** Kept from the garbage collector, which would close their descriptors. */
 const kept: Socket[] = [];

@@ -24,7 +24,7 @@ import { TUS_VERSION } from './tus/protocol.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import type { Parts } from './uploads/parts.ts';
 
-/** What jobs may take to end when the service stops. */
+/** How long jobs may take to end when the service stops. */
 const JOBS_GRACE_MS = 1000;
 
 /** Where the build leaves the page, beside the compiled service. */
@@ -36,9 +36,9 @@ export interface Service {
   /** Resolves, with the reason, when the service must be stopped and the process end. */
   readonly failed: Promise<CatalogError>;
   /**
-   * Stops in order: no new uploads; running ones commit what they have and answer;
-   * connections close; then catalog and store. Never takes longer than
-   * `SHUTDOWN_TIMEOUT` plus what closing the catalog takes.
+   * Stops in order: new uploads are refused; running ones commit what they have and answer;
+   * connections close; then catalog and store close. Takes at most `SHUTDOWN_TIMEOUT`, and
+   * the time to close the catalog.
    */
   stop(): Promise<void>;
 }
@@ -46,9 +46,9 @@ export interface Service {
 export interface Overrides {
   /** The catalog and the folder of the files belong together from now on. */
   adopt?: boolean;
-  /** False, in tests: no job runs, so that a request can come first. */
+  /** False, in tests: no job runs, so that a request finds what a job would have changed. */
   jobs?: boolean;
-  /** In tests: time, timers and chance. Connections keep the machine's, and so does the log. */
+  /** In tests: time, timers and chance. Connections and the log keep the machine's. */
   surroundings?: Surroundings;
   /** In tests: opens another store than the one that is configured. */
   openOtherStore?: (settings: StoreSettings) => Promise<Store>;
@@ -77,7 +77,7 @@ export async function startService(
     await removeLeftContents({ ...parts, ...life });
     const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
     const working = work({ parts, places, life, jobs });
-    // It ends with the store's calls at the latest, which end when the store is closed.
+    // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 
     return {
@@ -172,7 +172,7 @@ async function work({
   await Promise.all([runJobs(createJobs({ ...parts, ...life }), parts), later.run(), heartbeat]);
 }
 
-/** Where downloads are sent to by `DOWNLOAD=redirect`; null where the service sends the bytes. */
+/** The origin to which `DOWNLOAD=redirect` sends downloads; null where the service sends the bytes. */
 async function originOfFiles({ download }: Config, store: Store): Promise<string | null> {
   if (download.mode !== 'redirect') return null;
   const options = { type: 'application/octet-stream', disposition: 'inline', lifeMs: download.presignTtlMs };

@@ -16,9 +16,9 @@ const PROBE_AFTER_MS = 60_000;
 export interface HttpServerParts {
   /** Answers a request whose target can be read. */
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-  /** Told of each connection as it is accepted. */
+  /** Called for each connection as it is accepted. */
   onConnection: () => void;
-  /** How long nothing may move on a connection while it is the client's turn. */
+  /** How long a connection may be idle while it is the client's turn. */
   idleTimeoutMs: number;
   connections: Connections;
   log: Logger;
@@ -135,7 +135,7 @@ function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean
  * is refused before the client sends a byte.
  */
 function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
-  // What every way of reading a stream calls; Node has no event for it.
+  // Every way to read a stream calls this method. Node has no event for it.
   /* oxlint-disable no-underscore-dangle -- the name is Node's */
   const read = request._read.bind(request);
   request._read = (size) => {

@@ -6,13 +6,13 @@ import type { Parts } from './parts.ts';
 import { digestStored, hasBytes } from './stored-bytes.ts';
 import type { FindUnfinished } from './unfinished.ts';
 
-/** @param onCompared - told of each content whose SHA-256 was compared with the one that is asked for. */
+/** @param onCompared - called for each content whose SHA-256 was compared with the requested one. */
 export type Check = (query: CheckQuery, onCompared: (content: ContentRecord) => void) => Promise<CheckResult>;
 
 /** Prepares the check. @param findUnfinished - where the content is not here. */
 export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check {
   const { catalog, limits } = parts;
-  /** SHA-256 computations under way, by content: two clients asking cost one reading. */
+  /** SHA-256 computations under way, by content: two clients that ask share one. */
   const computing = new Map<number, Promise<string | undefined>>();
 
   async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<CheckResult> {
@@ -76,7 +76,7 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
     return sha256;
   }
 
-  /** The owner's file of the content: made when a name is given; null when there is none and none is asked for. */
+  /** The owner's file of the content. With a name in the query it is made. Null: the owner has none, and gave no name. */
   async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
     if (query.filename === undefined) {
       return (await catalog.findFileOfContent(content.id, query.owner, 'latest')) ?? null;

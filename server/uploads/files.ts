@@ -72,7 +72,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     isAgain = false,
   ): Promise<Readable> {
     const { key, size } = content;
-    // An empty file has no range to ask for.
+    // An empty file has no range to read.
     const isNone = range !== undefined && range.end < range.start;
     try {
       return await store.readContent(key, isNone ? undefined : range, signal, size);

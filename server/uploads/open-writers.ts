@@ -1,4 +1,4 @@
-/** How a writer comes about: the lease is taken, the upload recovered where a crash left it, and a seat noted for others. */
+/** Opens writers: takes the lease, recovers what a crash left of the upload, and enters a seat that others can see. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
 import { TidemarkError } from './errors.ts';
@@ -12,7 +12,7 @@ import type { Writers } from './writers.ts';
 /**
  * Prepares the three ways to a writer; see `Writers`.
  *
- * @param seats - those of this process, by upload: each writer enters its own, and removes it at its release.
+ * @param seats - the seats of this process, by upload. Each writer enters its own and removes it at its release.
  * @param removeFile - deletes a published file; see files.ts.
  */
 export function createOpenWriters(

@@ -25,25 +25,25 @@ export interface Writers {
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
-  /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
+  /** When the last byte of the running request came to this process; 0 where none came. A bucket commits it later. */
   lastArrivalAt(id: string): number;
   /** The matching upload whose last byte came to this process most recently, and when. */
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
-  /** A connection was accepted: what it brings may have come before what is asked now. */
+  /** A connection was accepted. Its bytes may have come before a question that is asked on another one. */
   markConnection(): void;
-  /** A request that may write to the upload has come; to be told when it writes, or has ended. */
+  /** A request that may write to the upload has come. What it returns is to be called when the request has ended. */
   markComing(id: string): () => void;
-  /** Has the upload's writer, on whichever node, commit all that has come by now, and waits for it, but not for ever. */
+  /** Makes the upload's writer, on whichever node, commit all that has come by now. Waits for it, up to a limit. */
   catchUp(upload: UploadRecord): Promise<void>;
-  /** Whether its writer has caught up a moment ago, and bytes come all the time: its sender is there. */
+  /** Whether its writer has caught up a moment ago and bytes keep coming: its sender is connected. */
   isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer, on whichever node, is publishing it. */
   isPublishing(upload: UploadRecord): Promise<boolean>;
-  /** Resolves when the lease, on whichever node, is released; of another node, at the latest after a while. */
+  /** Resolves when the lease is released. Where another node holds it, resolves after a while at the latest. */
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
   needsRecovery(upload: UploadRecord): boolean;
-  /** Notes in the catalog, for other nodes, the last arrivals of what is not committed yet. */
+  /** Records in the catalog, for other nodes, when the last byte of each running request came. */
   noteArrivals(): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ const THERE_MS = 1_000;
 const CATCH_UP_EVERY_MS = 10_000;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
-/** How often another node's publication is looked at, where its word is lost. */
+/** How often this node looks at another node's publication, as that node's word may be lost. */
 const LOOK_AGAIN_MS = 1_000;
 
 /** Prepares the writers. @param removeFile - deletes a published file; see files.ts. */

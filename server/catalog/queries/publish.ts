@@ -46,7 +46,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
     publish(publication) {
       const { uploadId, epoch, file, reuseFile, at } = publication;
       return db.transaction().execute(async (trx) => {
-        // Both refusals come before anything was changed.
+        // Both refusals come before the first change.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
         const content = await takeContent(trx, publication);
