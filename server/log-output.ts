@@ -1,14 +1,14 @@
 /**
- * Lines to a descriptor that is never waited for. A pipe or terminal that nobody reads takes
- * some 64 KiB, and then a blocking write holds the whole process, its signals too. Here a line
- * that cannot be written waits in a bounded queue, and what does not fit there is dropped and counted.
+ * Writes lines to a descriptor without waiting for its reader. A pipe or terminal that nobody reads takes
+ * some 64 KiB. After that a blocking write stops the whole process, and signals are not handled either. Here
+ * a line that cannot be written waits in a bounded queue. A line that does not fit is dropped and counted.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-/** What may wait for its reader. */
+/** How much may wait for its reader. */
 const LONGEST_QUEUE_BYTES = 1024 * 1024;
-/** Most of one write: what a pipe takes at once (pipe(7)). */
+/** The most that one write takes: the capacity of a pipe (pipe(7)). */
 const LARGEST_WRITE_BYTES = 64 * 1024;
 const FIRST_RETRY_MS = 2;
 const LONGEST_RETRY_MS = 200;
@@ -39,21 +39,17 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   /** Writes what can be written now. @returns whether anything was. */
   function drain(): boolean {
     let moved = false;
-    // A line longer than all that may wait was dropped though none waited.
+    // A line that is longer than the whole queue was dropped though no line waited.
     if (waiting.length === 0) tellDropped();
     while (waiting.length > 0) {
-      let taken = 0;
-      let bytes = 0;
-      while (taken < waiting.length && (taken === 0 || bytes < LARGEST_WRITE_BYTES)) {
-        bytes += waiting[taken++]?.length ?? 0;
-      }
+      const taken = countBatch(waiting);
       const batch = taken === 1 ? waiting[0] : Buffer.concat(waiting.slice(0, taken));
       if (!batch) break;
       let written: number;
       try {
         written = writeSync(target, batch);
       } catch {
-        // EAGAIN: nobody reads. Others: the disk is full, the reader gone. All may pass.
+        // EAGAIN: nobody reads. Other errors: the disk is full, or the reader is gone. Each may pass.
         break;
       }
       moved = true;
@@ -84,7 +80,7 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   return {
     write(line) {
       const bytes = Buffer.from(line);
-      // While lines were dropped, none overtakes the notice of it.
+      // After a dropped line, no line is written before the notice of it.
       if (dropped > 0 || waitingBytes + bytes.length > LONGEST_QUEUE_BYTES) {
         dropped++;
       } else {
@@ -107,6 +103,16 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
       }
     },
   };
+}
+
+/** How many lines, from the first on, one write takes. */
+function countBatch(lines: readonly Buffer[]): number {
+  let taken = 0;
+  let bytes = 0;
+  while (taken < lines.length && (taken === 0 || bytes < LARGEST_WRITE_BYTES)) {
+    bytes += lines[taken++]?.length ?? 0;
+  }
+  return taken;
 }
 
 /** A descriptor of the same thing whose writes do not wait. */
@@ -134,5 +140,5 @@ function setNonBlocking(fd: number): number {
   return fd;
 }
 
-/** One that is collected would close its descriptor. */
+/** Kept from the garbage collector, which would close their descriptors. */
 const kept: Socket[] = [];

@@ -1,50 +1,30 @@
-/** The composition root: a Config -> a running service. The only place where parts meet. */
-import { setMaxListeners } from 'node:events';
+/** The composition root: a Config becomes a running service. Here, in service-places.ts and service-parts.ts, parts meet. */
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { readDescriptorLimit } from '../stores/descriptors.ts';
-import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Store } from '../stores/store.ts';
-import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
+import type { StoreSettings } from '../stores/stores.ts';
 import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
-import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { CatalogError } from './catalog/catalog.ts';
-import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import type { Config } from './config/config.ts';
 import { createApp } from './http/app.ts';
 import { countAffordableRequests, createConnections } from './http/connections.ts';
+import { closeServer, listen } from './http/listen.ts';
 import { createHttpServer } from './http/server.ts';
 import { loadWebPage } from './http/web-page.ts';
-import { makeFolder } from './make-folder.ts';
-import { createLaterDigests } from './jobs/digests.ts';
 import { createJobs, runJobs } from './jobs/jobs.ts';
 import { removeLeftContents } from './jobs/removals.ts';
-import { createLeases } from './leases/create-leases.ts';
 import { keepAlive } from './leases/heartbeat.ts';
-import { createProcessWake } from './leases/wake.ts';
-import { createCursors } from './outbox/cursor.ts';
-import { createFeed } from './outbox/feed.ts';
-import { withWakes } from './outbox/with-wakes.ts';
-import { startClock } from './start-clock.ts';
+import type { Feed } from './outbox/feed.ts';
+import { createLife, type Life, openParts } from './service-parts.ts';
+import { type Closers, openPlaces, type Places } from './service-places.ts';
 import { createTusEndpoint } from './tus/endpoint.ts';
 import { TUS_VERSION } from './tus/protocol.ts';
-import { createCheck } from './uploads/check.ts';
-import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { TidemarkError } from './uploads/errors.ts';
-import { createFileActions, createFiles } from './uploads/files.ts';
-import { createKeyedMutex } from './uploads/keyed-mutex.ts';
-import { tighten } from './private-files.ts';
-import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Parts } from './uploads/parts.ts';
-import { createRecovery } from './uploads/recovery.ts';
-import { withConfiguredDigests } from './uploads/shown.ts';
-import { createUploads } from './uploads/uploads.ts';
-import { createWriters } from './uploads/writers.ts';
 
-/** What jobs may take to end when the service stops. */
+/** How long jobs may take to end when the service stops. */
 const JOBS_GRACE_MS = 1000;
 
 /** Where the build leaves the page, beside the compiled service. */
@@ -56,9 +36,9 @@ export interface Service {
   /** Resolves, with the reason, when the service must be stopped and the process end. */
   readonly failed: Promise<CatalogError>;
   /**
-   * Stops in order: no new uploads; running ones commit what they have and answer;
-   * connections close; then catalog and store. Never takes longer than
-   * `SHUTDOWN_TIMEOUT` plus what closing the catalog takes.
+   * Stops in order: new uploads are refused; running ones commit what they have and answer;
+   * connections close; then catalog and store close. Takes at most `SHUTDOWN_TIMEOUT`, and
+   * the time to close the catalog.
    */
   stop(): Promise<void>;
 }
@@ -66,9 +46,9 @@ export interface Service {
 export interface Overrides {
   /** The catalog and the folder of the files belong together from now on. */
   adopt?: boolean;
-  /** False, in tests: no job runs, so that a request can come first. */
+  /** False, in tests: no job runs, so that a request finds what a job would have changed. */
   jobs?: boolean;
-  /** In tests: time, timers and chance. Connections keep the machine's, and so does the log. */
+  /** In tests: time, timers and chance. Connections and the log keep the machine's. */
   surroundings?: Surroundings;
   /** In tests: opens another store than the one that is configured. */
   openOtherStore?: (settings: StoreSettings) => Promise<Store>;
@@ -84,139 +64,20 @@ export async function startService(
   log: Logger,
   { adopt = false, jobs = true, surroundings = SYSTEM, openOtherStore }: Overrides = {},
 ): Promise<Service> {
-  // Disposed in reverse order, also when a later part fails to open.
-  const opened: (() => Promise<unknown>)[] = [];
-  async function dispose(): Promise<void> {
-    for (const close of opened.splice(0).toReversed()) {
-      await close().catch((error: unknown) => {
-        log.error({ err: error }, 'closing failed');
-      });
-    }
-  }
+  const opened: Closers = [];
+  const stopping = new AbortController();
+  let onFailure: (error: CatalogError) => void = () => undefined;
+  const failed = new Promise<CatalogError>((resolve) => (onFailure = resolve));
 
   try {
-    await makeFolder(config.dataDir);
-    await makeFolder(dirname(config.database.file));
-    const belonging = { known: closedCatalog(config.database), adopt, log };
-    const seen = openOtherStore
-      ? undefined
-      : await refuseForeignPlace(await placeOf(config.store, config.dataDir), belonging);
-    let fail: (error: CatalogError) => void = () => undefined;
-    const failed = new Promise<CatalogError>((resolve) => (fail = resolve));
-    const catalog = await openCatalog(config.database, {
-      onFailure: fail,
-      now: () => surroundings.elapsedMs(),
-      adopt,
-      tell: (found) => log.warn(found),
-    });
-    opened.push(() => catalog.close());
-    const clock = await startClock(config, catalog, log, surroundings);
-    // For the next start; a catalog that cannot take it has its reasons told elsewhere.
-    opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
-    const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
-    const store = await (openOtherStore ?? openConfigured)({
-      dataDir: config.dataDir,
-      ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
-      now: () => clock.earliest(),
-      surroundings,
-    });
-    opened.push(() => store.close());
-    if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
-    // Known to be ours by now: what a mistyped setting names is left as it is.
-    await tighten(config.dataDir, config.database.file, log);
-    // SHA-1 would halve the speed of a stream: it comes later.
-    const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
-    opened.push(() => digests.close());
-    const node = surroundings.newId();
-    await catalog.joinNode(node);
-    opened.push(() => catalog.leaveNode(node).catch(() => undefined));
-    const leases = createLeases({ catalog, node, wake: createProcessWake(), surroundings, log });
-    opened.push(() => leases.close());
-
-    const stopping = new AbortController();
-    // Every running transfer listens to it.
-    setMaxListeners(0, stopping.signal);
-    const later = config.digests.includes('sha1')
-      ? createLaterDigests({ catalog, store, log, leases, surroundings, stopping: stopping.signal })
-      : NOTHING_LATER;
-    const feed = createFeed({
-      catalog,
-      cursors: createCursors(await catalog.eventSecret()),
-      show: (file) => withConfiguredDigests(file, config.digests, later.isPending),
-    });
-    const parts: Parts = {
-      catalog: withWakes(catalog, (owner) => feed.wake(owner)),
-      store,
-      leases,
-      clock,
-      surroundings,
-      digests,
-      log,
-      limits: {
-        maxFileSizeBytes: config.maxFileSizeBytes,
-        uploadTtlMs: config.uploadTtlMs,
-        lockTimeoutMs: config.lockTimeoutMs,
-        maxOpenUploads: config.maxOpenUploads,
-        instant: config.access.instant,
-        digests: config.digests,
-        addressLifeMs: config.download.mode === 'redirect' ? config.download.presignTtlMs : null,
-      },
-      later,
-      contentMutex: createKeyedMutex(),
-      stopping: stopping.signal,
-    };
-    const fileActions = createFileActions(parts);
-    const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
-    const recovery = createRecovery(parts, writers);
-    const plainUploads = createUploads(parts, writers, recovery);
-    const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
-    const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
-    const jobParts = { ...parts, writers, recovery };
-    await removeLeftContents(jobParts);
-
-    const app = createApp({
-      config,
-      clock,
-      uploads,
-      files,
-      feed,
-      stopping: stopping.signal,
-      web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
-      log,
-      listening: () => localUrl,
-      tus: createTusEndpoint({
-        uploads,
-        fileOf: (id, owner) => files.get(id, owner),
-        capabilities: store.capabilities,
-        maxFileSizeBytes: config.maxFileSizeBytes,
-        clock,
-        newId: () => surroundings.newId(),
-      }),
-      tusVersion: TUS_VERSION,
-      ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
-      closing: () => (stopping.signal.aborted ? (stopping.signal.reason as TidemarkError) : undefined),
-    });
-    const server = createHttpServer({
-      answer: app.callback(),
-      onConnection: () => uploads.markConnection(),
-      idleTimeoutMs: config.idleTimeoutMs,
-      connections: createConnections(countAffordableRequests(readDescriptorLimit()), log),
-      log,
-    });
-    const port = await listen(server, config);
-    server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
-    const localUrl = `http://${bracketed(config.listen)}:${port}`;
-    const heartbeat = keepAlive({
-      catalog,
-      node,
-      surroundings,
-      log,
-      stopping: stopping.signal,
-      onBeat: () => writers.noteArrivals(),
-      onLate: () => leases.loseAll(),
-    });
-    const working = jobs ? Promise.all([runJobs(createJobs(jobParts), parts), later.run(), heartbeat]) : heartbeat;
-    // It ends with the store's calls at the latest, which end when the store is closed.
+    const places = await openPlaces(config, log, { adopt, surroundings, openOtherStore, onFailure }, opened);
+    const options = { config, log, surroundings, stopping: stopping.signal };
+    const { parts, feed } = await openParts(options, places, opened);
+    const life = createLife(parts);
+    await removeLeftContents({ ...parts, ...life });
+    const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
+    const working = work({ parts, places, life, jobs });
+    // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 
     return {
@@ -225,16 +86,93 @@ export async function startService(
       stop: async () => {
         stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
         await closeServer(server, config.shutdownTimeoutMs, log);
-        await dispose();
+        await closeAll(opened, log);
       },
     };
   } catch (error) {
-    await dispose();
+    await closeAll(opened, log);
     throw error;
   }
 }
 
-/** Where downloads are sent to by `DOWNLOAD=redirect`; null where the service sends the bytes. */
+async function closeAll(opened: Closers, log: Logger): Promise<void> {
+  for (const close of opened.splice(0).toReversed()) {
+    await close().catch((error: unknown) => {
+      log.error({ err: error }, 'closing failed');
+    });
+  }
+}
+
+interface ServerParts {
+  config: Config;
+  log: Logger;
+  places: Places;
+  parts: Parts;
+  feed: Feed;
+  life: Life;
+}
+
+/** Puts the edges over the life of uploads and files, and listens. */
+async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
+  const { config, log, places, parts, feed, life } = options;
+  const { catalog, clock, store } = places;
+  const { uploads, files } = life;
+  const { stopping, surroundings } = parts;
+  const app = createApp({
+    config,
+    clock,
+    uploads,
+    files,
+    feed,
+    stopping,
+    web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
+    log,
+    listening: () => localUrl,
+    tus: createTusEndpoint({
+      uploads,
+      fileOf: (id, owner) => files.get(id, owner),
+      capabilities: store.capabilities,
+      maxFileSizeBytes: config.maxFileSizeBytes,
+      clock,
+      newId: () => surroundings.newId(),
+    }),
+    tusVersion: TUS_VERSION,
+    ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
+    closing: () => (stopping.aborted ? (stopping.reason as TidemarkError) : undefined),
+  });
+  const server = createHttpServer({
+    answer: app.callback(),
+    onConnection: () => uploads.markConnection(),
+    idleTimeoutMs: config.idleTimeoutMs,
+    connections: createConnections(countAffordableRequests(readDescriptorLimit()), log),
+    log,
+  });
+  const localUrl = await listen(server, config.listen, config.port, log);
+  return { server, localUrl };
+}
+
+/** What runs beside requests until the service stops: the node's heartbeat and, with `jobs`, the jobs. */
+async function work({
+  parts,
+  places,
+  life,
+  jobs,
+}: Pick<ServerParts, 'parts' | 'places' | 'life'> & { jobs: boolean }): Promise<void> {
+  const { leases, later, surroundings, log, stopping } = parts;
+  const heartbeat = keepAlive({
+    catalog: places.catalog,
+    node: leases.node,
+    surroundings,
+    log,
+    stopping,
+    onBeat: () => life.writers.noteArrivals(),
+    onLate: () => leases.loseAll(),
+  });
+  if (!jobs) return heartbeat;
+  await Promise.all([runJobs(createJobs({ ...parts, ...life }), parts), later.run(), heartbeat]);
+}
+
+/** The origin to which `DOWNLOAD=redirect` sends downloads; null where the service sends the bytes. */
 async function originOfFiles({ download }: Config, store: Store): Promise<string | null> {
   if (download.mode !== 'redirect') return null;
   const options = { type: 'application/octet-stream', disposition: 'inline', lifeMs: download.presignTtlMs };
@@ -255,36 +193,4 @@ async function checkReadiness(
     }),
   );
   return { ok: results.every(([, result]) => result === 'ok'), checks: Object.fromEntries(results) };
-}
-
-function listen(server: Server, config: Config): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.port, config.listen, () => {
-      server.off('error', reject);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
-}
-
-/** Waits for the requests under way, then, at the time limit, cuts what is left. */
-function closeServer(server: Server, timeoutMs: number, log: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      log.warn('requests still open at the shutdown time limit were cut');
-      server.closeAllConnections();
-    }, timeoutMs);
-    server.close(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-    server.closeIdleConnections();
-    // A connection whose request ends from now on is not kept for another one.
-    server.keepAliveTimeout = 1;
-  });
-}
-
-/** An IPv6 address as it stands in a URL. */
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -3,12 +3,19 @@ import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createContentQueries } from './queries/contents.ts';
+import { createDeleteFile } from './queries/delete-file.ts';
+import { createEndedUploads } from './queries/ended-uploads.ts';
 import { createEventQueries } from './queries/events.ts';
 import { createFileQueries } from './queries/files.ts';
-import { createLeaseQueries, type NodeDialect } from './queries/leases.ts';
+import { createFindUploads } from './queries/find-uploads.ts';
+import { createLeaseQueries } from './queries/leases.ts';
+import { createLedgerQueries } from './queries/ledger.ts';
 import { createListFiles } from './queries/list-files.ts';
+import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
+import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
+import { createRemovalQueries } from './queries/removals.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
@@ -21,14 +28,21 @@ export interface DialectMethods extends Pick<Catalog, 'durable' | 'ping' | 'clos
 export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: DialectMethods): Catalog {
   return {
     ...createBeginUpload(db),
-    ...createUploadQueries(db, nodes),
+    ...createFindUploads(db),
+    ...createListUploads(db, nodes),
+    ...createEndedUploads(db),
+    ...createLedgerQueries(db),
+    ...createUploadQueries(db),
     ...createContentQueries(db),
+    ...createRemovalQueries(db),
     ...createPublish(db),
     ...createFileQueries(db),
     ...createListFiles(db),
+    ...createDeleteFile(db),
     ...createEventQueries(db),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),
+    ...createNodeQueries(db, nodes),
     isShared: nodes.isShared,
     ...dialect,
   };

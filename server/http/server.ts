@@ -1,4 +1,4 @@
-/** The HTTP server around the app: what comes before a request is one, and connections on which nothing moves. */
+/** The HTTP server around the app. Malformed requests and idle connections end here. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
@@ -16,9 +16,9 @@ const PROBE_AFTER_MS = 60_000;
 export interface HttpServerParts {
   /** Answers a request whose target can be read. */
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-  /** Told of each connection as it is accepted. */
+  /** Called for each connection as it is accepted. */
   onConnection: () => void;
-  /** How long nothing may move on a connection while it is the client's turn. */
+  /** How long a connection may be idle while it is the client's turn. */
   idleTimeoutMs: number;
   connections: Connections;
   log: Logger;
@@ -29,6 +29,7 @@ interface Exchange {
   response: ServerResponse;
 }
 
+/** Prepares the server; it does not listen yet. */
 export function createHttpServer(parts: HttpServerParts): Server {
   const { answer, onConnection, idleTimeoutMs, connections, log } = parts;
   /** The latest request of each connection, until it is answered. */
@@ -70,7 +71,7 @@ export function createHttpServer(parts: HttpServerParts): Server {
     continueWhenRead(request, response);
     serve(request, response);
   });
-  // Uploads may last for days, connections on which nothing moves may not.
+  // An upload may last for days. A connection on which nothing moves may not.
   server.requestTimeout = 0;
   server.headersTimeout = 60_000;
   server.keepAliveTimeout = 65_000;
@@ -80,43 +81,49 @@ export function createHttpServer(parts: HttpServerParts): Server {
 
   server.on('timeout', (socket: Socket) => {
     const exchange = running.get(socket);
-    if (exchange && !isClientsTurn(exchange, socket)) {
-      socket.setTimeout(idleTimeoutMs);
-      return;
-    }
-    if (exchange) {
-      const requestId = exchange.response.getHeader('X-Request-Id');
-      log.info({ requestId }, 'a connection on which nothing moved was closed');
-    }
-    if (exchange && !exchange.response.headersSent) {
-      // With the headers that the routes have set by now.
-      refuse(exchange.response, new TidemarkError('request_timeout'));
-      // Node forgets a request that is answered: what stores its body would wait for more of it for ever.
-      socket.once('close', () => exchange.request.destroy());
-      setTimeout(() => socket.destroy(), LINGER_MS).unref();
-      return;
-    }
-    socket.destroy();
+    if (exchange && !isClientsTurn(exchange, socket)) socket.setTimeout(idleTimeoutMs);
+    else closeIdle(socket, exchange, log);
   });
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // The parser says it again for whatever else arrives.
-    if (socket.writableEnded) return;
-    const exchange = running.get(socket);
-    if (error.code === 'ECONNRESET' || !socket.writable || exchange?.response.headersSent) {
-      socket.destroy();
-      return;
-    }
-    socket.end(refusalText(refusalOf(error)), () => {
-      // A request whose body broke is answered at once; else the client may still be sending what made it too long.
-      if (exchange) socket.destroy();
-    });
-    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    refuseMalformed(error, socket, running.get(socket));
   });
   return server;
 }
 
-/** Whether it is the client that stalls: an answer may take as long as it takes. */
+/** Closes a connection on which nothing moved while it was the client's turn. A request that runs is answered first. */
+function closeIdle(socket: Socket, exchange: Exchange | undefined, log: Logger): void {
+  if (exchange) {
+    const requestId = exchange.response.getHeader('X-Request-Id');
+    log.info({ requestId }, 'a connection on which nothing moved was closed');
+  }
+  if (!exchange || exchange.response.headersSent) {
+    socket.destroy();
+    return;
+  }
+  // The answer carries the headers that the routes have set by now.
+  refuse(exchange.response, new TidemarkError('request_timeout'));
+  // Node forgets a request that is answered. The store reads its body, and would wait for more of it for ever.
+  socket.once('close', () => exchange.request.destroy());
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+/** Answers what cannot be read as a request, and closes the connection. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, exchange: Exchange | undefined): void {
+  // The parser reports the same error again for all that arrives later.
+  if (socket.writableEnded) return;
+  if (error.code === 'ECONNRESET' || !socket.writable || exchange?.response.headersSent) {
+    socket.destroy();
+    return;
+  }
+  socket.end(refusalText(refusalOf(error)), () => {
+    // A request whose body broke is answered at once. Otherwise the client may still be sending what was too long.
+    if (exchange) socket.destroy();
+  });
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+/** Whether it is the client that stalls. The service may take as long as it needs for an answer. */
 function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean {
   const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
   const keepsFromReading = response.headersSent && socket.writableLength > 0;
@@ -128,7 +135,7 @@ function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean
  * is refused before the client sends a byte.
  */
 function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
-  // What every way of reading a stream calls; Node has no event for it.
+  // Every way to read a stream calls this method. Node has no event for it.
   /* oxlint-disable no-underscore-dangle -- the name is Node's */
   const read = request._read.bind(request);
   request._read = (size) => {
@@ -161,7 +168,7 @@ function refuse(response: ServerResponse, refusal: TidemarkError): void {
   response.end(body);
 }
 
-/** A whole answer where there is no response to write it with. */
+/** A whole answer as text, for where Node has made no response object. */
 function refusalText(refusal: TidemarkError): string {
   const body = JSON.stringify(describeRefusal(refusal));
   const reason = refusal.status === 408 ? 'Request Timeout' : 'Bad Request';

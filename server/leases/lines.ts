@@ -1,8 +1,8 @@
-/** Who in this process has the lease on an upload or wants it: a line for each upload, in memory. */
+/** A line for each upload, in memory: which request of this process has the lease, and which wait for it. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { LockError, type TakeOptions } from './leases.ts';
 
-/** What the one before in the line leaves to the next, without the row being told. */
+/** What a holder leaves to the next in the line, without writing it into the row. */
 export interface Left {
   epoch: number;
   isRecovered: boolean;
@@ -10,38 +10,41 @@ export interface Left {
 
 /** The first place in a line: nobody else in this process writes to the upload. */
 export interface Turn {
-  /** Whether it was given by another one, who came before. */
+  /** Whether another request had the turn before and passed it on. */
   readonly hasWaited: boolean;
   readonly left: Left | undefined;
-  /** Whether somebody in this process waits for it. */
+  /** Whether another request of this process waits for the turn. */
   isAwaited(): boolean;
-  /** The lease is in hand: asks the holder on behalf of those who came since. */
+  /** The lease is in hand: its holder is asked at once for each request that has come since. */
   hold(): void;
   /** The next in line has its turn. */
   pass(left?: Left): void;
 }
 
 export interface Lines {
-  /** Waits for the turn; asks the one who has it. @throws LockError `timeout`, `aborted`, `closed`. */
+  /** Waits for the turn, and asks the holder for it. @throws LockError `timeout`, `aborted`, `closed`. */
   enter(id: string, options: TakeOptions): Promise<Turn>;
   /** The turn, where there is no line. */
   enterIfEmpty(id: string, onAsked: () => void): Turn | undefined;
+  /** Whether the upload has a holder in this process, or somebody waits for it. */
   has(id: string): boolean;
+  isClosed(): boolean;
   /** Asks the holder on behalf of another node; `false` where nobody in this process has the upload. */
   ask(id: string): boolean;
   /** Asks all holders. */
   askAll(): void;
+  /** Refuses new requests and those that wait; holders keep their turn. */
   close(): void;
 }
 
 /** One request for a lease, first in line and then holding it. */
 interface Place {
   onAsked: () => void;
-  /** Whether the lease is in the holder's hands; before that there is nobody to ask. */
+  /** Whether the lease is in hand; before that there is nobody to ask. */
   held: boolean;
   /** Asked by another node before it held the lease. */
   asked: boolean;
-  /** Ends the waiting: with the turn, or with why it never came. */
+  /** Ends the waiting: with the turn, or with the reason why it never came. */
   settle: (refusal: Error | undefined, left?: Left) => void;
 }
 
@@ -51,6 +54,7 @@ interface Line {
   waiting: Set<Place>;
 }
 
+/** The lines of one process. */
 export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'clearTimeout'>): Lines {
   // Holds an entry for exactly those uploads that have a holder.
   const lines = new Map<string, Line>();
@@ -100,38 +104,15 @@ export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'cle
     const line = lines.get(id);
     if (!line) return begin(id, options.onAsked);
     const place: Place = { onAsked: options.onAsked, held: false, asked: false, settle: () => undefined };
-    const left = await waitInLine(id, line, place, options);
+    const left = await waitInLine(surroundings, id, line, place, options);
     return turnOf(id, place, true, left);
-  }
-
-  function waitInLine(id: string, line: Line, place: Place, options: TakeOptions): Promise<Left | undefined> {
-    return new Promise((resolve, reject) => {
-      const timer = surroundings.setTimeout(() => place.settle(new LockError('timeout', id)), options.timeoutMs);
-      const abort = () => place.settle(new LockError('aborted', id));
-      options.signal.addEventListener('abort', abort, { once: true });
-
-      place.settle = (refusal, left) => {
-        surroundings.clearTimeout(timer);
-        options.signal.removeEventListener('abort', abort);
-        line.waiting.delete(place);
-        if (refusal) reject(refusal);
-        else resolve(left);
-      };
-
-      // In line before the holder is asked: it may release at once.
-      line.waiting.add(place);
-      try {
-        if (line.holder.held) line.holder.onAsked();
-      } catch (error) {
-        place.settle(error as Error);
-      }
-    });
   }
 
   return {
     enter,
     enterIfEmpty: (id, onAsked) => (closed || lines.has(id) ? undefined : begin(id, onAsked)),
     has: (id) => lines.has(id),
+    isClosed: () => closed,
     ask: (id) => {
       const holder = lines.get(id)?.holder;
       if (holder?.held) holder.onAsked();
@@ -148,4 +129,35 @@ export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'cle
       }
     },
   };
+}
+
+/** Waits until the turn comes. @throws LockError `timeout`, `aborted`, `closed`. */
+function waitInLine(
+  surroundings: Pick<Surroundings, 'setTimeout' | 'clearTimeout'>,
+  id: string,
+  line: Line,
+  place: Place,
+  options: TakeOptions,
+): Promise<Left | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = surroundings.setTimeout(() => place.settle(new LockError('timeout', id)), options.timeoutMs);
+    const abort = () => place.settle(new LockError('aborted', id));
+    options.signal.addEventListener('abort', abort, { once: true });
+
+    place.settle = (refusal, left) => {
+      surroundings.clearTimeout(timer);
+      options.signal.removeEventListener('abort', abort);
+      line.waiting.delete(place);
+      if (refusal) reject(refusal);
+      else resolve(left);
+    };
+
+    // Enters the line before it asks the holder, which may release at once.
+    line.waiting.add(place);
+    try {
+      if (line.holder.held) line.holder.onAsked();
+    } catch (error) {
+      place.settle(error as Error);
+    }
+  });
 }

@@ -1,10 +1,11 @@
-/** Files of the catalog: find, list, rename, read and remove them. */
+/** Files of the catalog: list, rename, read and remove them. find-files.ts finds them. */
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
-import type { ContentRecord, FilePage, FileQuery, FileRecord } from '../catalog/catalog.ts';
-import type { CheckQuery, CheckResult, ContentName, Files, HasContent } from './contract.ts';
+import type { FilePage, FileQuery, FileRecord } from '../catalog/catalog.ts';
+import type { CheckQuery, CheckResult, Files, HasContent } from './contract.ts';
 import type { Check } from './check.ts';
 import { TidemarkError } from './errors.ts';
+import { createFindFiles } from './find-files.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
@@ -25,7 +26,7 @@ export function createFileActions(parts: Parts): FileActions {
     return parts.contentMutex.run(file.content.md5, async () => {
       const deleted = await catalog.deleteFile(id, owner, parts.clock.latest());
       if (!deleted) throw new TidemarkError('not_found');
-      // The row durably first, then the bytes: the other way round, a power cut leaves a file without bytes.
+      // The row's deletion is durable before the bytes go. Otherwise a power cut leaves a file without bytes.
       await catalog.durable();
       if (deleted.removedKey !== null) await removeBytes(parts, deleted.removedKey);
       return deleted.file;
@@ -35,7 +36,7 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** Removes the bytes of a content that is gone from the catalog; a job retries what fails here. Whether they are gone. */
+/** Removes the bytes of a content that is gone from the catalog. A job retries what fails here. @returns whether they are gone. */
 export async function removeBytes({ store, catalog, log }: Parts, key: string): Promise<boolean> {
   try {
     await store.removeContent(key);
@@ -47,57 +48,10 @@ export async function removeBytes({ store, catalog, log }: Parts, key: string): 
   }
 }
 
+/** Prepares what `Files` promises. */
 export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
   const { catalog, store } = parts;
-
-  async function get(id: string, owner: string | null): Promise<FileRecord> {
-    const file = await catalog.findFile(id, owner);
-    if (!file) throw new TidemarkError('not_found');
-    return file;
-  }
-
-  async function find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
-    const found = await findNow(name, owner, which);
-    if (found) return found;
-    if (name.algorithm === 'sha1') {
-      // It may be of what they have just sent.
-      await parts.later.caughtUp(owner);
-      const late = await findNow(name, owner, which);
-      if (late) return late;
-    }
-    throw new TidemarkError('not_found');
-  }
-
-  async function findNow(
-    name: ContentName,
-    owner: string,
-    which: 'oldest' | 'latest',
-  ): Promise<FileRecord | undefined> {
-    for (const content of await contentsBy(name)) {
-      const file = await catalog.findFileOfContent(content.id, owner, which);
-      if (file && !(name.algorithm === 'sha1' && parts.later.isPending(file))) return file;
-    }
-    return undefined;
-  }
-
-  async function findContent(name: ContentName): Promise<ContentRecord> {
-    const [content] = await contentsBy(name);
-    if (!content) throw new TidemarkError('not_found');
-    return content;
-  }
-
-  async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
-    // Those that some contents alone have would tell who else was asked about.
-    if (algorithm !== 'md5' && !parts.limits.digests.includes(algorithm)) return [];
-    switch (algorithm) {
-      case 'md5':
-        return (await catalog.findContents({ md5: digest })).filter((content) => content.variant === variant);
-      case 'sha1':
-        return catalog.findContents({ sha1: digest });
-      case 'sha256':
-        return catalog.findContents({ sha256: digest });
-    }
-  }
+  const found = createFindFiles(parts);
 
   async function rename(id: string, owner: string, name: string): Promise<FileRecord> {
     checkName(name, 'name');
@@ -118,7 +72,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     isAgain = false,
   ): Promise<Readable> {
     const { key, size } = content;
-    // An empty file has no range to ask for.
+    // An empty file has no range to read.
     const isNone = range !== undefined && range.end < range.start;
     try {
       return await store.readContent(key, isNone ? undefined : range, signal, size);
@@ -134,7 +88,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   async function addressOf(file: HasContent, shown: { type: string; disposition: string }): Promise<string | null> {
     const lifeMs = parts.limits.addressLifeMs;
     if (lifeMs === null || !store.capabilities.address) return null;
-    // Whatever the store has under the key, it would hand out as if it were right.
+    // The store hands out whatever it has under the key, right or not.
     await requireBytes(file);
     return store.addressOf(file.content.key, { ...shown, lifeMs });
   }
@@ -144,7 +98,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, (of) => asked.has(of));
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
-    // None but these: another owner may have asked for the others.
+    // The owner may see the digests of these contents only: another owner may have asked for the others.
     const result = await check(query, ({ id }) => asked.note(query.owner, id));
     return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
   }
@@ -158,9 +112,9 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     check: (query) => translated(() => checkShown(query)),
     list: (query) => translated(() => list(query)),
     totalOf: (owner) => translated(() => catalog.totalOf(owner)),
-    get: (id, owner) => translated(async () => told(await get(id, owner))),
-    find: (name, owner, which) => translated(async () => told(await find(name, owner, which))),
-    findContent: (name) => translated(() => findContent(name)),
+    get: (id, owner) => translated(async () => told(await found.get(id, owner))),
+    find: (name, owner, which) => translated(async () => told(await found.find(name, owner, which))),
+    findContent: (name) => translated(() => found.findContent(name)),
     rename: (id, owner, name) => translated(async () => told(await rename(id, owner, name))),
     remove: (id, owner) => translated(async () => told(await actions.remove(id, owner))),
     requireBytes: (file) => translated(() => requireBytes(file)),

@@ -1,26 +1,28 @@
-/** What a writer does: bytes of one request into the store and the ledger, and on to publication. */
+/** What a writer does: it appends the bytes of one request, and publishes the upload with its last byte. */
 import type { Readable } from 'node:stream';
-import { type Commit, StoreError } from '../../stores/store.ts';
-import type { UploadRecord } from '../catalog/catalog.ts';
+import type { DigestSet } from '../../stores/digests/digests.ts';
+import { StoreError, type Written } from '../../stores/store.ts';
+import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
+import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Limits, Parts } from './parts.ts';
 import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
 import type { Holding } from './writer.ts';
 
-/** Most publications take less, and need no row written for them. */
+/** Most publications take less. A longer one is written into the row, so that other nodes know of it. */
 const TELL_AFTER_MS = 1_000;
 
 export interface AppendOptions {
-  /** Ends it too; its reason, a TidemarkError, is what the request answers. */
+  /** Ends the append. Its reason, a TidemarkError, is what the request answers. */
   signal?: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
-  /** The deferred length that this request declares: with bytes beyond it, it has declared nothing. */
+  /** The deferred length that this request declares. Where more bytes follow, the declaration does not count. */
   length?: number | undefined;
-  /** It reads its source now. */
+  /** Called when the source is read. */
   onReading?: () => void;
 }
 
@@ -31,98 +33,96 @@ export interface AppendOptions {
  * @throws TidemarkError; errors of store and catalog untranslated.
  */
 export async function append(holding: Holding, source: Readable, options: AppendOptions): Promise<Received> {
-  const { parts, upload: before, lease, seat, asked } = holding;
-  const { catalog, store, limits } = parts;
-  const { id } = before;
+  const { parts, upload: before, asked } = holding;
   const { length } = options;
   if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };
-  let expiresAt = upload.expiresAt;
+  const ledger = openLedger(holding, upload);
   const { signal, unlink } = linkSignals(asked, parts.stopping, ...(options.signal ? [options.signal] : []));
 
-  /** The commit that makes the upload whole: the publication records the same, so that this one can be saved. */
-  let last: Commit | undefined;
-  let { storeState } = upload;
-
-  async function commit(progress: Commit): Promise<void> {
-    storeState = progress.storeState ?? null;
-    if (progress.offset === upload.size && progress.optional) last = progress;
-    else await record(progress);
-  }
-
-  async function record(progress: Commit): Promise<void> {
-    const moved = progress.offset > upload.offset;
-    if (moved) expiresAt = parts.clock.latest() + limits.uploadTtlMs;
-    const committed = await catalog.commitOffset({
-      id,
-      epoch: lease.epoch,
-      ...progress,
-      // May run long after the last byte: when an idle connection is closed.
-      lastByteAt: moved ? seat.lastArrivalAt || parts.clock.steady() : upload.lastByteAt,
-      expiresAt,
-    });
-    if (!committed) throw new TidemarkError('upload_taken_over');
-  }
-
-  /** After a failure, which is what the client is to hear of. */
-  async function recordLast(): Promise<void> {
-    if (!last) return;
-    try {
-      await last.optional?.();
-      await record(last);
-    } catch (error) {
-      parts.log.warn({ uploadId: id, err: error }, 'the last bytes are not in the ledger: to be recovered');
-    }
-  }
-
-  let written;
+  let written: Written;
   try {
-    // The store now removes what the row says is superseded: not before the row is durable.
-    if (storeState !== null) await catalog.durable();
-    written = await store.writeUpload(source, upload, {
-      digests: parts.digests,
-      commit,
-      signal,
-      maxBytes: options.maxBytes,
-      onArrival: () => seat.markArrival(),
-      onReading: (flush) => {
-        seat.markReading(flush);
-        options.onReading?.();
-      },
-    });
+    written = await write({ holding, upload, ledger }, source, { ...options, signal });
   } catch (error) {
-    // What the store took may be ahead of the ledger now.
-    seat.markLeft('unrecovered');
-    await recordLast();
-    if (length !== undefined && error instanceof StoreError && error.code === 'overflow') {
-      await catalog.withdrawLength(id, lease.epoch);
-      seat.markLength(null);
-    }
-    await catalog.durable();
-    // Something else removed the bytes: no later request could resume either.
-    if (error instanceof StoreError && error.code === 'missing') {
-      await endWithoutBytes(parts, id, lease.epoch, error);
-    }
+    await settleFailure({ holding, upload, ledger }, length !== undefined, error);
     throw error;
   } finally {
     unlink();
   }
 
-  const { digests } = written;
+  const { offset, digests, interrupted } = written;
   if (digests) {
-    const complete: UploadRecord = { ...upload, offset: written.offset, storeState };
-    try {
-      const { file } = await publishing(holding, () => publish(parts, complete, lease.epoch, digests));
-      return { offset: written.offset, file, expiresAt, interrupted: undefined };
-    } catch (error) {
-      // Whole it is all the same, unless it was refused: the next who looks publishes it.
-      if (!hasCode(error, 'digest_mismatch')) await recordLast();
-      throw error;
-    }
+    const file = await publishWritten({ holding, upload: { ...upload, offset }, ledger }, digests);
+    return { offset, file, expiresAt: ledger.expiresAt, interrupted: undefined };
   }
-  await catalog.durable();
+  await parts.catalog.durable();
   if (signal.aborted) throw signal.reason;
-  return { offset: written.offset, file: null, expiresAt, interrupted: written.interrupted };
+  return { offset, file: null, expiresAt: ledger.expiresAt, interrupted };
+}
+
+/** One append under way. */
+interface Appending {
+  holding: Holding;
+  /** The upload's row, with the length that this request declares. */
+  upload: UploadRecord;
+  ledger: Ledger;
+}
+
+/** Has the store write the source, and commit to the ledger. */
+async function write(
+  { holding, upload, ledger }: Appending,
+  source: Readable,
+  options: AppendOptions & { signal: AbortSignal },
+): Promise<Written> {
+  const { parts, seat } = holding;
+  // The store removes what the row says is superseded. Until the row is durable, a power cut could bring that back.
+  if (upload.storeState !== null) await parts.catalog.durable();
+  return parts.store.writeUpload(source, upload, {
+    digests: parts.digests,
+    commit: (progress) => ledger.commit(progress),
+    signal: options.signal,
+    maxBytes: options.maxBytes,
+    onArrival: () => seat.markArrival(),
+    onReading: (flush) => {
+      seat.markReading(flush);
+      options.onReading?.();
+    },
+  });
+}
+
+/** After a failed write: records what can be kept, and what the next request is to find. */
+async function settleFailure(
+  { holding, upload, ledger }: Appending,
+  hasDeclared: boolean,
+  error: unknown,
+): Promise<void> {
+  const { parts, lease, seat } = holding;
+  // The store may have more by now than the ledger says.
+  seat.markLeft('unrecovered');
+  await ledger.recordLast();
+  if (hasDeclared && error instanceof StoreError && error.code === 'overflow') {
+    await parts.catalog.withdrawLength(upload.id, lease.epoch);
+    seat.markLength(null);
+  }
+  await parts.catalog.durable();
+  // Something else removed the bytes: no later request could resume either.
+  if (error instanceof StoreError && error.code === 'missing') {
+    await endWithoutBytes(parts, upload.id, lease.epoch, error);
+  }
+}
+
+/** Publishes an upload whose last byte has just been written. */
+async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileRecord> {
+  const { parts, lease } = holding;
+  const complete: UploadRecord = { ...upload, storeState: ledger.storeState };
+  try {
+    const { file } = await publishing(holding, () => publish(parts, complete, lease.epoch, digests));
+    return file;
+  } catch (error) {
+    // Unless its digests were wrong, the upload stays whole: the next request that looks at it publishes it.
+    if (!hasCode(error, 'digest_mismatch')) await ledger.recordLast();
+    throw error;
+  }
 }
 
 /** Sets a deferred length, under the lease. @throws `too_large`, `upload_taken_over`. */

@@ -1,16 +1,13 @@
 /**
- * The writers of this process: leases are taken here, so that everything that looks at an upload knows whether
- * someone writes to it, and so that the first lease after a crash recovers what the crash left.
+ * The writers of this process. Leases are taken nowhere else: so everything that looks at an upload knows whether
+ * a request writes to it, and the first lease after a crash recovers what the crash left.
  */
 import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Lease } from '../leases/leases.ts';
 import { createCatchUp } from './catch-up.ts';
-import { TidemarkError } from './errors.ts';
+import { createOpenWriters } from './open-writers.ts';
 import type { Parts } from './parts.ts';
-import { recover } from './recover.ts';
-import { type Arrival, createSeat, type Declared, type Seat } from './seats.ts';
-import { linkSignals } from './signals.ts';
-import { createWriter, type Writer } from './writer.ts';
+import type { Arrival, Declared, Seat } from './seats.ts';
+import type { Writer } from './writer.ts';
 
 export interface Writers {
   /**
@@ -28,91 +25,42 @@ export interface Writers {
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
-  /** When the last byte came of the PATCH that runs in this process: 0 where none came. A bucket commits it later. */
+  /** When the last byte of the running request came to this process; 0 where none came. A bucket commits it later. */
   lastArrivalAt(id: string): number;
   /** The matching upload whose last byte came to this process most recently, and when. */
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
-  /** A connection was accepted: what it brings may have come before what is asked now. */
+  /** A connection was accepted. Its bytes may have come before a question that is asked on another one. */
   markConnection(): void;
-  /** A request that may write to the upload has come; to be told when it writes, or has ended. */
+  /** A request that may write to the upload has come. What it returns is to be called when the request has ended. */
   markComing(id: string): () => void;
-  /** Has the upload's writer, on whichever node, commit all that has come by now, and waits for it, but not for ever. */
+  /** Makes the upload's writer, on whichever node, commit all that has come by now. Waits for it, up to a limit. */
   catchUp(upload: UploadRecord): Promise<void>;
-  /** Whether its writer has caught up a moment ago, and bytes come all the time: its sender is there. */
+  /** Whether its writer has caught up a moment ago and bytes keep coming: its sender is connected. */
   isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer, on whichever node, is publishing it. */
   isPublishing(upload: UploadRecord): Promise<boolean>;
-  /** Resolves when the lease, on whichever node, is released; of another node, at the latest after a while. */
+  /** Resolves when the lease is released. Where another node holds it, resolves after a while at the latest. */
   released(id: string): Promise<void>;
   /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
   needsRecovery(upload: UploadRecord): boolean;
-  /** Notes in the catalog, for other nodes, the last arrivals of what is not committed yet. */
+  /** Records in the catalog, for other nodes, when the last byte of each running request came. */
   noteArrivals(): Promise<void>;
 }
 
-/** A sender whose last byte came so lately is taken to be there. */
+/** A sender whose last byte came so recently counts as connected. */
 const THERE_MS = 1_000;
-/** Into a bucket each catching up may store half a part. */
+/** In a bucket, each catch-up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
-/** How often another node's publication is looked at, where its word is lost. */
+/** How often this node looks at another node's publication, as that node's word may be lost. */
 const LOOK_AGAIN_MS = 1_000;
 
-/** @param removeFile - deletes a published file; see files.ts. */
+/** Prepares the writers. @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
   const { leases } = parts;
   const seats = new Map<string, Seat>();
   const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
-
-  async function open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer> {
-    const asked = createAsked();
-    const lease = await leases.take(upload, {
-      signal: options.signal,
-      timeoutMs: parts.limits.lockTimeoutMs,
-      onAsked: asked.onAsked,
-    });
-    return sit(lease, asked.signal, options.signal);
-  }
-
-  async function openIfFree(upload: UploadRecord): Promise<Writer | undefined> {
-    const asked = createAsked();
-    const lease = await leases.takeIfFree(upload, asked);
-    return lease && sit(lease, asked.signal, parts.stopping);
-  }
-
-  async function begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer> {
-    const asked = createAsked();
-    return sit(await leases.begin(id, create, asked), asked.signal, parts.stopping);
-  }
-
-  /** The writer over a lease, once row and store agree. @param wanted - ends the recovery. */
-  async function sit(lease: Lease, asked: AbortSignal, wanted: AbortSignal): Promise<Writer> {
-    const { uploadId } = lease;
-    const seat = createSeat(lease.upload, parts.clock, lease.needsRecovery ? 'unrecovered' : 'recovered');
-    seats.set(uploadId, seat);
-    async function release(): Promise<void> {
-      if (seats.get(uploadId) === seat) seats.delete(uploadId);
-      await lease.release(seat.left);
-      seat.leave();
-    }
-    try {
-      const upload = lease.needsRecovery ? await recovered(lease, seat, [wanted, asked]) : lease.upload;
-      return createWriter({ parts, upload, lease, seat, asked, release, removeFile });
-    } catch (error) {
-      await release();
-      throw error;
-    }
-  }
-
-  /** The upload's row under the lease, once it agrees with what the store durably has. */
-  async function recovered(lease: Lease, seat: Seat, signals: readonly AbortSignal[]): Promise<UploadRecord> {
-    const { signal, unlink } = linkSignals(...signals, parts.stopping);
-    await recover(parts, lease, seat, signal).finally(unlink);
-    const row = await parts.catalog.findUpload(lease.uploadId);
-    if (!row) throw new TidemarkError('not_found');
-    return row;
-  }
 
   async function isPublishing(upload: UploadRecord): Promise<boolean> {
     const { id, phase, offset, size } = upload;
@@ -132,9 +80,7 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
   leases.answer((id) => catching.catchUp(id));
 
   return {
-    open,
-    openIfFree,
-    begin,
+    ...createOpenWriters(parts, seats, removeFile),
     isHeld: (id) => seats.has(id),
     isWanted: (id) => leases.isWanted(id),
     lastArrivalAt: (id) => seats.get(id)?.lastArrivalAt ?? 0,
@@ -162,10 +108,4 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
       }
     },
   };
-}
-
-/** What a running request answers when another one waits for its lease. */
-function createAsked(): { signal: AbortSignal; onAsked: () => void } {
-  const controller = new AbortController();
-  return { signal: controller.signal, onAsked: () => controller.abort(new TidemarkError('upload_taken_over')) };
 }

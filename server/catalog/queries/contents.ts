@@ -1,4 +1,4 @@
-/** Contents, and the store keys that are to be removed. */
+/** Contents: published bytes, found by their digests. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
@@ -7,14 +7,7 @@ import { prepare } from './prepare.ts';
 
 export type ContentQueries = Pick<
   Catalog,
-  | 'findContents'
-  | 'ownsContent'
-  | 'addDigests'
-  | 'listWithoutSha1'
-  | 'filterKeys'
-  | 'listRemovals'
-  | 'isRemovalDue'
-  | 'removalDone'
+  'findContents' | 'ownsContent' | 'addDigests' | 'listWithoutSha1' | 'filterKeys'
 >;
 
 /** A ContentRecord's columns. */
@@ -28,21 +21,6 @@ export const CONTENT_RECORD = [
   'key',
   'published_at as publishedAt',
 ] as const;
-
-/** Prepares the noting of a key whose bytes are to be removed. */
-export function prepareInsertRemoval(db: Kysely<Tables>) {
-  return prepare((by: { key: string; md5: string }) =>
-    db
-      .insertInto('removals')
-      .values({ key: by.key, md5: by.md5 })
-      .onConflict((conflict) => conflict.column('key').doNothing()),
-  );
-}
-
-/** Prepares the forgetting of a key that was to be removed. */
-export function prepareDeleteRemoval(db: Kysely<Tables>) {
-  return prepare((by: { key: string }) => db.deleteFrom('removals').where('key', '=', by.key));
-}
 
 /** Prepares the lookup of one content. */
 export function prepareSelectContent(db: Kysely<Tables>) {
@@ -89,16 +67,6 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
       .limit(by.limit),
   );
 
-  const selectRemovals = prepare((by: { after: number; limit: number }) =>
-    db.selectFrom('removals').select(['id', 'key', 'md5']).where('id', '>', by.after).orderBy('id').limit(by.limit),
-  );
-
-  const selectRemoval = prepare((by: { key: string }) =>
-    db.selectFrom('removals').select('id').where('key', '=', by.key),
-  );
-
-  const deleteRemoval = prepareDeleteRemoval(db);
-
   return {
     findContents(by) {
       if ('md5' in by) return byMd5.rows(db, { digest: by.md5 });
@@ -121,18 +89,6 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
     async filterKeys(keys) {
       const rows = await db.selectFrom('contents').select('key').where('key', 'in', keys).execute();
       return new Set(rows.map((row) => row.key));
-    },
-
-    listRemovals(after, limit) {
-      return selectRemovals.rows(db, { after, limit });
-    },
-
-    async isRemovalDue(key) {
-      return (await selectRemoval.first(db, { key })) !== undefined;
-    },
-
-    async removalDone(key) {
-      await deleteRemoval.changes(db, { key });
     },
   };
 }

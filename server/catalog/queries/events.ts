@@ -1,4 +1,4 @@
-/** What happened to files: written with what happened, read by number. */
+/** Events: each is written in the transaction of what it tells, and read by number. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, EventKind, EventRecord, FileRecord } from '../catalog.ts';
@@ -42,7 +42,7 @@ const EVENT_ROW = [
   'contents.sha256',
 ] as const;
 
-/** Prepares the noting of what happens to a file, for the transaction in which it happens. */
+/** Prepares the insertion of an event, for the transaction in which it happens. */
 export function prepareInsertEvent(db: Kysely<Tables>) {
   type Values = Omit<EventRow, 'number' | 'sha1' | 'sha256'>;
   const insert = prepare((event: Values) =>
@@ -77,9 +77,25 @@ function toEventRecord(row: EventRow): EventRecord {
   return { number, kind, at, file: { id: fileId, owner, name, type, uploadedAt, content } };
 }
 
+/** Prepares the lookup of the greatest number in a table: of one owner, or of all with owner null. */
+function prepareLatestNumber(db: Kysely<Tables>, table: 'events' | 'forgotten_events') {
+  const ofAll = prepare(() =>
+    db.selectFrom(table).select('number').where('number', '>', sql.lit(0)).orderBy('number', 'desc').limit(sql.lit(1)),
+  );
+  const ofOwner = prepare((by: { owner: string }) =>
+    db.selectFrom(table).select('number').where('owner', '=', by.owner).orderBy('number', 'desc').limit(sql.lit(1)),
+  );
+
+  return async function latestNumber(owner: string | null): Promise<number | undefined> {
+    const row = owner === null ? await ofAll.first(db, {}) : await ofOwner.first(db, { owner });
+    return row?.number;
+  };
+}
+
 /** Prepares the queries on events. */
 export function createEventQueries(db: Kysely<Tables>): EventQueries {
-  // The content of a file that is gone may be there because of other owners alone: then it has nothing to tell.
+  // Digests come by way of the file. Once the owner has deleted it, the content may be here for other owners only.
+  // Then nothing is told of it.
   const selectEvents = () =>
     db
       .selectFrom('events')
@@ -94,23 +110,8 @@ export function createEventQueries(db: Kysely<Tables>): EventQueries {
     selectEvents().where('events.owner', '=', by.owner).where('events.number', '>', by.after).limit(by.limit),
   );
 
-  const latestOf = (table: 'events' | 'forgotten_events') =>
-    prepare(() =>
-      db
-        .selectFrom(table)
-        .select('number')
-        .where('number', '>', sql.lit(0))
-        .orderBy('number', 'desc')
-        .limit(sql.lit(1)),
-    );
-  const latestOfOwnerIn = (table: 'events' | 'forgotten_events') =>
-    prepare((by: { owner: string }) =>
-      db.selectFrom(table).select('number').where('owner', '=', by.owner).orderBy('number', 'desc').limit(sql.lit(1)),
-    );
-  const latest = latestOf('events');
-  const latestOfOwner = latestOfOwnerIn('events');
-  const latestForgotten = latestOf('forgotten_events');
-  const latestForgottenOfOwner = latestOfOwnerIn('forgotten_events');
+  const latestEvent = prepareLatestNumber(db, 'events');
+  const latestForgotten = prepareLatestNumber(db, 'forgotten_events');
 
   const selectOldest = prepare((by: { limit: number }) =>
     db
@@ -128,27 +129,19 @@ export function createEventQueries(db: Kysely<Tables>): EventQueries {
   );
   const deleteUpTo = prepare((by: { number: number }) => db.deleteFrom('events').where('number', '<=', by.number));
 
-  /** The last that is forgotten; 0 where none is. */
-  async function lastForgotten(owner: string | null): Promise<number> {
-    const row =
-      owner === null ? await latestForgotten.first(db, {}) : await latestForgottenOfOwner.first(db, { owner });
-    return row?.number ?? 0;
-  }
-
   return {
     async listEvents({ owner, after, limit }) {
       const rows =
         owner === null
           ? await selectAll.rows(db, { after, limit })
           : await selectOfOwner.rows(db, { owner, after, limit });
-      // Looked at last: what is not forgotten now was there when the rows were read.
-      if (after < (await lastForgotten(owner))) return null;
+      // Read last: an event that is not forgotten now was still there when the rows were read.
+      if (after < ((await latestForgotten(owner)) ?? 0)) return null;
       return rows.map(toEventRecord);
     },
 
     async latestEvent(owner) {
-      const row = owner === null ? await latest.first(db, {}) : await latestOfOwner.first(db, { owner });
-      return row?.number ?? (await lastForgotten(owner));
+      return (await latestEvent(owner)) ?? (await latestForgotten(owner)) ?? 0;
     },
 
     forgetEvents(before, limit) {
@@ -158,7 +151,7 @@ export function createEventQueries(db: Kysely<Tables>): EventQueries {
         const forgotten = kept < 0 ? oldest : oldest.slice(0, kept);
         const last = forgotten.at(-1);
         if (!last) return 0;
-        // Of each owner the last one stays.
+        // For each owner, the number of the last forgotten event is kept.
         const lastOf = new Map(forgotten.map(({ owner, number }) => [owner, number]));
         for (const [owner, number] of lastOf) await noteForgotten.changes(trx, { owner, number });
         return deleteUpTo.changes(trx, { number: last.number });

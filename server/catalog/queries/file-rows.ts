@@ -47,6 +47,13 @@ export function foldName(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
+/** Prepares the lookup of one file of an owner. */
+export function prepareSelectFile(db: Kysely<Tables>) {
+  return prepare((by: { id: string; owner: string }) =>
+    selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
+  );
+}
+
 /** Prepares the search for an owner's file of a content by its name. */
 export function prepareSelectSame(db: Kysely<Tables>) {
   return prepare((by: { contentId: number; owner: string; name: string }) =>

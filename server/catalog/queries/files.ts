@@ -1,25 +1,29 @@
 /** Files: an owner's names for contents. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, UploadState } from '../catalog.ts';
+import type { Catalog } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import { prepareInsertRemoval, prepareSelectContent } from './contents.ts';
+import { prepareSelectContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
-import { foldName, prepareInsertFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
+import {
+  foldName,
+  prepareInsertFile,
+  prepareSelectFile,
+  prepareSelectSame,
+  selectFiles,
+  toFileRecord,
+} from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
-export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile' | 'deleteFile'>;
+export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile'>;
 
-/** Prepares the queries on files, but for their listing. */
+/** Prepares the queries on files. list-files.ts lists them, delete-file.ts deletes them. */
 export function createFileQueries(db: Kysely<Tables>): FileQueries {
   const selectContent = prepareSelectContent(db);
   const insertFile = prepareInsertFile(db);
   const selectSame = prepareSelectSame(db);
+  const selectFile = prepareSelectFile(db);
   const insertEvent = prepareInsertEvent(db);
-
-  const selectById = prepare((by: { id: string; owner: string }) =>
-    selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
-  );
 
   const selectOfAnyone = prepare((by: { id: string }) => selectFiles(db).where('files.id', '=', by.id));
 
@@ -43,35 +47,6 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       .where('owner', '=', by.owner),
   );
 
-  // The row would go with the file, and with it what the store has noted.
-  const endNoted = prepare((by: { fileId: string }) =>
-    db
-      .updateTable('uploads')
-      .set((eb) => ({
-        state: sql.lit<UploadState>('terminated'),
-        reason: sql.lit('file_deleted'),
-        file_id: null,
-        // Late enough to be forgotten only when it would have been anyway.
-        ended_at: eb.ref('expires_at'),
-      }))
-      .where('file_id', '=', by.fileId)
-      .where('store_state', 'is not', null),
-  );
-
-  const deleteById = prepare((by: { id: string }) => db.deleteFrom('files').where('id', '=', by.id));
-
-  const deleteContentIfUnused = prepare((by: { id: number }) =>
-    db
-      .deleteFrom('contents')
-      .where('id', '=', by.id)
-      .where((eb) =>
-        eb.not(eb.exists(eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'))),
-      )
-      .returning(['key', 'md5']),
-  );
-
-  const insertRemoval = prepareInsertRemoval(db);
-
   return {
     addFile(contentId, file, at) {
       return db.transaction().execute(async (trx) => {
@@ -87,7 +62,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
     },
 
     async findFile(id, owner) {
-      const row = owner === null ? await selectOfAnyone.first(db, { id }) : await selectById.first(db, { id, owner });
+      const row = owner === null ? await selectOfAnyone.first(db, { id }) : await selectFile.first(db, { id, owner });
       return row && toFileRecord(row);
     },
 
@@ -99,25 +74,11 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
     renameFile(id, owner, name, type, at) {
       return db.transaction().execute(async (trx) => {
         await rename.changes(trx, { id, owner, name, foldedName: foldName(name), type });
-        const row = await selectById.first(trx, { id, owner });
+        const row = await selectFile.first(trx, { id, owner });
         if (!row) return undefined;
         const renamed = toFileRecord(row);
         await insertEvent(trx, 'renamed', renamed, at);
         return renamed;
-      });
-    },
-
-    deleteFile(id, owner, at) {
-      return db.transaction().execute(async (trx) => {
-        const row = await selectById.first(trx, { id, owner });
-        if (!row) return undefined;
-        await endNoted.changes(trx, { fileId: id });
-        await deleteById.changes(trx, { id });
-        const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
-        if (removed) await insertRemoval.changes(trx, removed);
-        const file = toFileRecord(row);
-        await insertEvent(trx, 'deleted', file, at);
-        return { file, removedKey: removed?.key ?? null };
       });
     },
   };

@@ -1,0 +1,55 @@
+/** Ended uploads: which of them have left something in the store, and when their rows are forgotten. */
+import type { Kysely } from 'kysely';
+import type { Catalog } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './states.ts';
+import { UPLOAD_RECORD } from './upload-rows.ts';
+
+/** Prepares the queries on ended uploads. */
+export function createEndedUploads(
+  db: Kysely<Tables>,
+): Pick<Catalog, 'listUndiscarded' | 'forgetStoreState' | 'forgetEnded'> {
+  const selectUndiscarded = prepare((by: { after: string; limit: number }) =>
+    db
+      .selectFrom('uploads')
+      .select(UPLOAD_RECORD)
+      .where('store_state', 'is not', null)
+      .where('state', '<>', RECEIVING)
+      .where('id', '>', by.after)
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
+  const clearStoreState = prepare((by: { id: string }) =>
+    db.updateTable('uploads').set({ store_state: null }).where('id', '=', by.id).where('state', '<>', RECEIVING),
+  );
+
+  // A row that says what the store still has stays until the store has discarded it.
+  const deleteEnded = prepare((by: { before: number; limit: number }) =>
+    db
+      .deleteFrom('uploads')
+      .where('id', 'in', (eb) =>
+        eb
+          .selectFrom('uploads')
+          .select('id')
+          .where('ended_at', '<', by.before)
+          .where('store_state', 'is', null)
+          .limit(by.limit),
+      ),
+  );
+
+  return {
+    listUndiscarded(after, limit) {
+      return selectUndiscarded.rows(db, { after, limit });
+    },
+
+    async forgetStoreState(id) {
+      await clearStoreState.changes(db, { id });
+    },
+
+    forgetEnded(before, limit) {
+      return deleteEnded.changes(db, { before, limit });
+    },
+  };
+}

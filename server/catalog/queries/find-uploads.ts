@@ -1,0 +1,66 @@
+/** Lookups of uploads: by id, or by what a client is about to send. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog, ReceivingQuery } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './states.ts';
+import { UPLOAD_RECORD } from './upload-rows.ts';
+
+/** How many ids `filterReceiving` looks up with one query. */
+const IDS_PER_QUERY = 100;
+
+/** Prepares the lookups of uploads. */
+export function createFindUploads(
+  db: Kysely<Tables>,
+): Pick<Catalog, 'findUpload' | 'findReceiving' | 'filterReceiving'> {
+  const selectById = prepare((by: { id: string }) =>
+    db.selectFrom('uploads').select(UPLOAD_RECORD).where('id', '=', by.id),
+  );
+
+  const byMd5 = (by: ReceivingQuery) =>
+    db
+      .selectFrom('uploads')
+      .select(UPLOAD_RECORD)
+      .where('state', '=', RECEIVING)
+      .where('md5', '=', by.md5)
+      .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
+      .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
+      .where('offset', '>=', by.minOffset)
+      .where('expires_at', '>', by.now)
+      .orderBy('last_byte_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(sql.lit(1));
+  const selectByMd5 = prepare(byMd5);
+  const selectByMd5OfOwner = prepare((by: ReceivingQuery & { owner: string }) =>
+    byMd5(by).where('owner', '=', by.owner),
+  );
+
+  return {
+    findUpload(id) {
+      return selectById.first(db, { id });
+    },
+
+    findReceiving(query) {
+      const { owner } = query;
+      return owner === null ? selectByMd5.first(db, query) : selectByMd5OfOwner.first(db, { ...query, owner });
+    },
+
+    filterReceiving(ids) {
+      return db.transaction().execute(async (trx) => {
+        const found = new Set<string>();
+        for (let start = 0; start < ids.length; start += IDS_PER_QUERY) {
+          const some = ids.slice(start, start + IDS_PER_QUERY);
+          const rows = await trx
+            .selectFrom('uploads')
+            .select('id')
+            .where('id', 'in', some)
+            .where('state', '=', RECEIVING)
+            .execute();
+          for (const row of rows) found.add(row.id);
+        }
+        return found;
+      });
+    },
+  };
+}

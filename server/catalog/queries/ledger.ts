@@ -1,0 +1,77 @@
+/** The ledger: how far an upload has come, and the rows of its parts that are durably stored. */
+import type { Kysely } from 'kysely';
+import type { Catalog, OffsetCommit, PartRecord } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './states.ts';
+
+/** Prepares the deletion of the records of an upload's parts. */
+export function prepareDeleteParts(db: Kysely<Tables>) {
+  return prepare((by: { id: string }) => db.deleteFrom('parts').where('upload_id', '=', by.id));
+}
+
+/** Prepares the queries on the ledger. */
+export function createLedgerQueries(db: Kysely<Tables>): Pick<Catalog, 'commitOffset' | 'listParts'> {
+  const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'> & { storeState: string | null }) =>
+    db
+      .updateTable('uploads')
+      .set({
+        offset: commit.offset,
+        snapshot: commit.snapshot,
+        boot_id: commit.bootId,
+        store_state: commit.storeState,
+        last_byte_at: commit.lastByteAt,
+        expires_at: commit.expiresAt,
+      })
+      .where('id', '=', commit.id)
+      .where('epoch', '=', commit.epoch)
+      .where('state', '=', RECEIVING)
+      .where('offset', '<=', commit.offset),
+  );
+
+  // A part is sent again after its tail was recovered. Its new record replaces the old one.
+  const recordPart = prepare((part: PartRecord & { uploadId: string }) =>
+    db
+      .insertInto('parts')
+      .values({
+        upload_id: part.uploadId,
+        number: part.number,
+        start: part.start,
+        size: part.size,
+        etag: part.etag,
+        snapshot: part.snapshot,
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['upload_id', 'number']).doUpdateSet((eb) => ({
+          start: eb.ref('excluded.start'),
+          size: eb.ref('excluded.size'),
+          etag: eb.ref('excluded.etag'),
+          snapshot: eb.ref('excluded.snapshot'),
+        })),
+      ),
+  );
+
+  const selectParts = prepare((by: { id: string }) =>
+    db
+      .selectFrom('parts')
+      .select(['number', 'start', 'size', 'etag', 'snapshot'])
+      .where('upload_id', '=', by.id)
+      .orderBy('number'),
+  );
+
+  return {
+    async commitOffset({ part, storeState = null, ...rest }) {
+      const commit = { ...rest, storeState };
+      if (!part) return (await moveOffset.changes(db, commit)) === 1;
+      return db.transaction().execute(async (trx) => {
+        if ((await moveOffset.changes(trx, commit)) === 0) return false;
+        await recordPart.changes(trx, { ...part, uploadId: commit.id });
+        return true;
+      });
+    },
+
+    listParts(id) {
+      return selectParts.rows(db, { id });
+    },
+  };
+}

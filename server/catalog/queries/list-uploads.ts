@@ -1,0 +1,62 @@
+/** Lists of uploads that jobs work on, in bounded pages. */
+import { sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Catalog, Phase } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { type NodeDialect, selectAliveHolder } from './nodes.ts';
+import { prepare } from './prepare.ts';
+import { RECEIVING } from './states.ts';
+import { UPLOAD_RECORD } from './upload-rows.ts';
+
+/** Earlier than every recorded time. */
+const FIRST = Number.MIN_SAFE_INTEGER;
+
+/** Prepares the lists of uploads. */
+export function createListUploads(
+  db: Kysely<Tables>,
+  dialect: NodeDialect,
+): Pick<Catalog, 'listExpired' | 'listUnpublished' | 'listAbandoned'> {
+  const holderAlive = selectAliveHolder(db, dialect);
+  const receiving = db.selectFrom('uploads').select(UPLOAD_RECORD).where('state', '=', RECEIVING);
+
+  const selectExpired = prepare((by: { now: number; limit: number }) =>
+    receiving.where('expires_at', '<=', by.now).orderBy('expires_at').orderBy('id').limit(by.limit),
+  );
+
+  const selectUnpublished = prepare((by: { createdAt: number; id: string; limit: number }) =>
+    receiving
+      .whereRef('offset', '=', 'size')
+      .where((eb) => eb(eb.refTuple('created_at', 'id'), '>', eb.tuple(by.createdAt, by.id)))
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
+  const selectAbandoned = prepare((by: { expiresAt: number; id: string; limit: number }) =>
+    receiving
+      .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
+      .where((eb) =>
+        eb.or([
+          eb('phase', '=', sql.lit<Phase>('unrecovered')),
+          eb.and([eb('phase', 'is not', null), eb.not(eb.exists(holderAlive))]),
+        ]),
+      )
+      .orderBy('expires_at')
+      .orderBy('id')
+      .limit(by.limit),
+  );
+
+  return {
+    listExpired(now, limit) {
+      return selectExpired.rows(db, { now, limit });
+    },
+
+    listUnpublished(after, limit) {
+      return selectUnpublished.rows(db, { createdAt: after?.createdAt ?? FIRST, id: after?.id ?? '', limit });
+    },
+
+    listAbandoned(after, limit) {
+      return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
+    },
+  };
+}

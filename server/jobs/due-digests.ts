@@ -1,0 +1,98 @@
+/** Which contents are due for their SHA-1, whose files of them are shown without it, and which requests wait for it. */
+import type { ContentRecord } from '../catalog/catalog.ts';
+import type { NotedFile, SoughtFile } from '../uploads/later-digests.ts';
+
+/** A content of an owner that was published recently. */
+export interface DueContent {
+  content: ContentRecord;
+  owner: string;
+}
+
+export interface DueDigests {
+  readonly hasRecent: boolean;
+  /** Whether a request waits. */
+  readonly isAwaited: boolean;
+  /** Whether owners wait for a pass over the older contents. */
+  readonly hasCrowdedOut: boolean;
+  /** A file was published. Where there is no room for it, a pass over the older contents finds its content. */
+  note(file: NotedFile): void;
+  readonly isPending: (file: SoughtFile) => boolean;
+  /** Whether a recent content of this owner is due. */
+  isDue(owner: string): boolean;
+  /** Calls `resolve` once none of this owner's is. @returns what ends the waiting. */
+  waitFor(owner: string, resolve: () => void): () => void;
+  /** The next recent content: those first for which a request waits. */
+  next(): DueContent | undefined;
+  /** The content had its turn. */
+  done(due: DueContent): void;
+  /** A pass over the older contents begins, from the first one on. */
+  beginPass(): void;
+  /** It has come to the end. */
+  endPass(): void;
+}
+
+/** @param mostRecent - how many contents are remembered as recent. */
+export function createDueDigests(mostRecent: number): DueDigests {
+  /** By content and owner. */
+  const recent = new Map<string, DueContent>();
+  /**
+   * Owners for whose files there was no room among the recent ones, and when the first of these was uploaded.
+   * Files uploaded since are shown without SHA-1 until a pass over the older contents has ended: it finds all
+   * contents that lack one.
+   */
+  const crowdedOut = new Map<string, number>();
+  /** The owners among them who were crowded out before the pass under way began. */
+  let lookedFor = new Set<string>();
+  const waiters = new Set<{ owner: string; resolve: () => void }>();
+
+  function isDue(owner: string): boolean {
+    for (const entry of recent.values()) if (entry.owner === owner) return true;
+    return false;
+  }
+
+  return {
+    get hasRecent() {
+      return recent.size > 0;
+    },
+    get isAwaited() {
+      return waiters.size > 0;
+    },
+    get hasCrowdedOut() {
+      return crowdedOut.size > 0;
+    },
+    note: ({ content, owner, uploadedAt }) => {
+      if (recent.size < mostRecent) recent.set(keyOf(content, owner), { content, owner });
+      else {
+        crowdedOut.set(owner, Math.min(uploadedAt, crowdedOut.get(owner) ?? Infinity));
+        lookedFor.delete(owner);
+      }
+    },
+    isPending: ({ content, owner, uploadedAt }) =>
+      recent.has(keyOf(content, owner)) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity),
+    isDue,
+    waitFor: (owner, resolve) => {
+      const waiter = { owner, resolve };
+      waiters.add(waiter);
+      return () => void waiters.delete(waiter);
+    },
+    next: () => {
+      const asked = new Set([...waiters].map(({ owner }) => owner));
+      const entries = [...recent.values()];
+      return entries.find(({ owner }) => asked.has(owner)) ?? entries[0];
+    },
+    done: ({ content, owner: of }) => {
+      recent.delete(keyOf(content, of));
+      for (const { owner, resolve } of waiters) if (!isDue(owner)) resolve();
+    },
+    beginPass: () => {
+      lookedFor = new Set(crowdedOut.keys());
+    },
+    endPass: () => {
+      for (const owner of lookedFor) crowdedOut.delete(owner);
+    },
+  };
+}
+
+function keyOf({ id }: Pick<ContentRecord, 'id'>, owner: string): string {
+  return `${id} ${owner}`;
+}

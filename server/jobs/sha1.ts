@@ -1,0 +1,45 @@
+/** The SHA-1 of one stored content, computed by one node. */
+import { createHash } from 'node:crypto';
+import { StoreError } from '../../stores/store.ts';
+import type { ContentRecord } from '../catalog/catalog.ts';
+import type { Parts } from '../uploads/parts.ts';
+
+export type Sha1Parts = Pick<Parts, 'catalog' | 'store' | 'leases' | 'log' | 'stopping'>;
+
+/** The largest content takes less, also from a slow store. If one took longer, two nodes would compute the same. */
+const CLAIMED_FOR_MS = 6 * 3_600_000;
+
+/** Computes and records the SHA-1 of a content, unless another node does. It ends early when the service stops. */
+export async function completeSha1(parts: Sha1Parts, content: ContentRecord): Promise<void> {
+  const { catalog, leases } = parts;
+  const claim = `SHA-1 of content ${content.id}`;
+  if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return;
+  try {
+    await compute(parts, content);
+  } finally {
+    await catalog.unclaim(claim, leases.node);
+  }
+}
+
+async function compute({ catalog, store, log, stopping }: Sha1Parts, { id, key, md5 }: ContentRecord): Promise<void> {
+  const sha1 = createHash('sha1');
+  // Bytes that have rotted must not get a SHA-1 of their own.
+  const found = createHash('md5');
+  try {
+    const bytes = await store.readContent(key, undefined, stopping);
+    for await (const chunk of bytes) {
+      if (stopping.aborted) return;
+      sha1.update(chunk as Uint8Array);
+      found.update(chunk as Uint8Array);
+    }
+  } catch (error) {
+    // Deleted meanwhile, or lost: the next download reports it.
+    if (error instanceof StoreError && error.code === 'missing') return;
+    throw error;
+  }
+  if (found.digest('hex') !== md5) {
+    log.error({ key }, 'the stored bytes of a content are not those that were published');
+    return;
+  }
+  await catalog.addDigests(id, { sha1: sha1.digest('hex') });
+}

@@ -1,0 +1,118 @@
+/** The lease in the upload's row: this node takes it there and gives it back. */
+import type { Logger } from 'pino';
+import type { Catalog, UploadRecord } from '../catalog/catalog.ts';
+import { type Lease, type LeftAs, LockError } from './leases.ts';
+import type { Turn } from './lines.ts';
+
+export interface LeaseRows {
+  /** @throws LockError `missing`. */
+  read(id: string): Promise<UploadRecord>;
+  /** The lease, where it is free and the row is as it was read; undefined otherwise. */
+  tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined>;
+  /** The lease over a row that names this node. Its release passes the turn on. */
+  leaseOf(upload: UploadRecord, turn: Turn, needsRecovery: boolean): Lease;
+  /** Gives a lease back. A failure is logged: then other nodes ask this one for it, and requests here take it. */
+  giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void>;
+  /** Gives back what nobody here holds although the row names this node: the answer to an earlier write was lost. */
+  giveBackStale(id: string): Promise<void>;
+}
+
+export interface LeaseRowsOptions {
+  catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'releaseStale' | 'isNodeAlive' | 'isShared'>;
+  /** The id of this node, which has joined. */
+  node: string;
+  log: Logger;
+}
+
+/** Prepares the steps on rows. @param tell - tells all nodes that an upload was given back. */
+export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: (uploadId: string) => void): LeaseRows {
+  async function read(id: string): Promise<UploadRecord> {
+    const row = await catalog.findUpload(id);
+    if (!row) throw new LockError('missing', id);
+    return row;
+  }
+
+  async function tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined> {
+    if (row.state !== 'receiving') return leaseOf(row, turn, false);
+    const epoch = await catalog.takeLease(row, node);
+    if (epoch === undefined) return undefined;
+    // One request of this process handed the lease to the next without a write.
+    const isHandedOn = turn.left?.epoch === row.epoch && row.holder === node;
+    if (isHandedOn || row.phase === null) {
+      const needs = isHandedOn ? !turn.left?.isRecovered : needsRecovery({ catalog, node }, row);
+      return leaseOf({ ...row, epoch, holder: node, phase: 'receiving' }, turn, needs);
+    }
+    // The last holder may have written after the row was read and before the lease was taken.
+    return leaseOf(await readTaken(row.id, epoch), turn, true);
+  }
+
+  async function readTaken(id: string, epoch: number): Promise<UploadRecord> {
+    try {
+      return await read(id);
+    } catch (error) {
+      await giveBack(id, epoch, false);
+      throw error;
+    }
+  }
+
+  function leaseOf(upload: UploadRecord, turn: Turn, needs: boolean): Lease {
+    const { id, epoch } = upload;
+    let isReleased = false;
+
+    async function release(left: LeftAs): Promise<void> {
+      if (isReleased) return;
+      isReleased = true;
+      const isRecovered = left === 'recovered';
+      if (upload.state !== 'receiving' || left === 'ended') {
+        turn.pass();
+        // Other nodes may wait for the upload's end.
+        tell(id);
+        return;
+      }
+      // The next request of this process takes the lease from the row as it is, which saves a write.
+      if (!turn.isAwaited()) await giveBack(id, epoch, isRecovered);
+      turn.pass({ epoch, isRecovered });
+    }
+
+    return { uploadId: id, epoch, upload, needsRecovery: needs, release };
+  }
+
+  async function giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void> {
+    try {
+      await catalog.releaseLease(id, epoch, { isRecovered });
+    } catch (error) {
+      log.warn({ uploadId: id, err: error }, 'a lease could not be given back yet');
+    }
+    tell(id);
+  }
+
+  async function giveBackStale(id: string): Promise<void> {
+    try {
+      await catalog.releaseStale(id, node);
+      tell(id);
+    } catch (error) {
+      log.warn({ uploadId: id, err: error }, 'a lease that nobody holds could not be given back yet');
+    }
+  }
+
+  return { read, tryTake, leaseOf, giveBack, giveBackStale };
+}
+
+/** Whether another node that lives has the lease, by the upload's row. */
+export async function isHeldElsewhere(
+  { catalog, node }: Pick<LeaseRowsOptions, 'catalog' | 'node'>,
+  { state, phase, holder }: UploadRecord,
+): Promise<boolean> {
+  if (state !== 'receiving' || holder === null || holder === node) return false;
+  if (phase === null || phase === 'unrecovered') return false;
+  return catalog.isNodeAlive(holder);
+}
+
+/** Whether the store may have something else than the row says, once nobody holds the upload. */
+export function needsRecovery(
+  { catalog, node }: Pick<LeaseRowsOptions, 'catalog' | 'node'>,
+  { phase, holder }: UploadRecord,
+): boolean {
+  // A power cut may have taken back the last commits of an earlier process: its row may be older than the store.
+  return phase !== null || holder === null || !(catalog.isShared || holder === node);
+}

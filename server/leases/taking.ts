@@ -1,0 +1,102 @@
+/** How a request takes a lease: it gets its turn in this process, then the row, and may have to wait for another node. */
+import type { Surroundings } from '../../stores/surroundings.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import { type Lease, type Leases, LockError, type TakeOptions } from './leases.ts';
+import type { Lines, Turn } from './lines.ts';
+import type { LeaseRows } from './rows.ts';
+import type { Words } from './words.ts';
+
+/** A waiter for another node's lease looks again so often: words may be lost, and nodes die without a word. */
+const LOOK_AGAIN_MS = 1_000;
+
+export interface TakingParts {
+  lines: Lines;
+  rows: LeaseRows;
+  words: Words;
+  surroundings: Pick<Surroundings, 'elapsedMs'>;
+}
+
+/** The three ways to a lease; see `Leases`. */
+export function createTaking(parts: TakingParts): Pick<Leases, 'take' | 'takeIfFree' | 'begin'> {
+  const { lines, rows, words, surroundings } = parts;
+
+  async function take(seen: UploadRecord, options: TakeOptions): Promise<Lease> {
+    const { id } = seen;
+    const untilMs = surroundings.elapsedMs() + options.timeoutMs;
+    const turn = await lines.enter(id, options);
+    try {
+      let row = turn.hasWaited ? await rows.read(id) : seen;
+      for (;;) {
+        checkStillWanted(id, options.signal);
+        const lease = await rows.tryTake(row, turn);
+        if (lease) return await handOver(lease, turn, options.signal);
+        const now = await rows.read(id);
+        if (now.epoch === row.epoch && now.state === 'receiving') await waitElsewhere(now, untilMs, options.signal);
+        row = await rows.read(id);
+      }
+    } catch (error) {
+      await leave(rows, id, turn);
+      throw error;
+    }
+  }
+
+  async function takeIfFree(seen: UploadRecord, { onAsked }: Pick<TakeOptions, 'onAsked'>): Promise<Lease | undefined> {
+    const turn = lines.enterIfEmpty(seen.id, onAsked);
+    if (!turn) return undefined;
+    try {
+      const lease = await rows.tryTake(seen, turn);
+      if (lease) return await handOver(lease, turn);
+      turn.pass();
+      return undefined;
+    } catch (error) {
+      turn.pass();
+      throw error;
+    }
+  }
+
+  async function begin(
+    id: string,
+    create: () => Promise<UploadRecord>,
+    { onAsked }: Pick<TakeOptions, 'onAsked'>,
+  ): Promise<Lease> {
+    const turn = lines.enterIfEmpty(id, onAsked);
+    if (!turn) throw new LockError(lines.isClosed() ? 'closed' : 'timeout', id);
+    try {
+      return await handOver(rows.leaseOf(await create(), turn, false), turn);
+    } catch (error) {
+      turn.pass();
+      throw error;
+    }
+  }
+
+  function checkStillWanted(id: string, signal: AbortSignal): void {
+    if (lines.isClosed()) throw new LockError('closed', id);
+    if (signal.aborted) throw new LockError('aborted', id);
+  }
+
+  /** Gives the lease to its request, unless the request has left or the service stops: then the lease is released. */
+  async function handOver(lease: Lease, turn: Turn, signal?: AbortSignal): Promise<Lease> {
+    if (signal?.aborted || (lines.isClosed() && lease.upload.state === 'receiving')) {
+      await lease.release(lease.needsRecovery ? 'unrecovered' : 'recovered');
+      throw new LockError(lines.isClosed() ? 'closed' : 'aborted', lease.uploadId);
+    }
+    turn.hold();
+    return lease;
+  }
+
+  /** Asks the node that holds the upload, and waits for a word, or until it is time to look again. */
+  async function waitElsewhere({ id, holder }: UploadRecord, untilMs: number, signal: AbortSignal): Promise<void> {
+    const leftMs = untilMs - surroundings.elapsedMs();
+    if (leftMs <= 0) throw new LockError('timeout', id);
+    await words.ask(holder, 'release', id, Math.min(leftMs, LOOK_AGAIN_MS), signal);
+  }
+
+  return { take, takeIfFree, begin };
+}
+
+/** Gives up a turn in which no lease was taken. What its predecessor left, and the row does not say, passes to the next. */
+async function leave(rows: LeaseRows, id: string, turn: Turn): Promise<void> {
+  const { left } = turn;
+  if (left && !turn.isAwaited()) await rows.giveBack(id, left.epoch, left.isRecovered);
+  turn.pass(left);
+}

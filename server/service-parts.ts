@@ -1,0 +1,114 @@
+/** The parts of a service, put together over what it keeps: leases, the life of uploads and files, events. */
+import { setMaxListeners } from 'node:events';
+import type { Logger } from 'pino';
+import { createDigestPool } from '../stores/digests/pool.ts';
+import type { Surroundings } from '../stores/surroundings.ts';
+import type { Config } from './config/config.ts';
+import { createLaterDigests } from './jobs/digests.ts';
+import { createLeases } from './leases/create-leases.ts';
+import { createProcessWake } from './leases/wake.ts';
+import { createCursors } from './outbox/cursor.ts';
+import { createFeed, type Feed } from './outbox/feed.ts';
+import { withWakes } from './outbox/with-wakes.ts';
+import type { Closers, Places } from './service-places.ts';
+import { createCheck } from './uploads/check.ts';
+import type { Files, Uploads } from './uploads/contract.ts';
+import { withDurableAnswers } from './uploads/durable-answers.ts';
+import { createFileActions, createFiles } from './uploads/files.ts';
+import { createKeyedMutex } from './uploads/keyed-mutex.ts';
+import { NOTHING_LATER } from './uploads/later-digests.ts';
+import type { Limits, Parts } from './uploads/parts.ts';
+import { createRecovery, type Recovery } from './uploads/recovery.ts';
+import { withConfiguredDigests } from './uploads/shown.ts';
+import { createFindUnfinished } from './uploads/unfinished.ts';
+import { createUploads } from './uploads/uploads.ts';
+import { createWriters, type Writers } from './uploads/writers.ts';
+
+/** What the parts of a service need from outside. */
+export interface PartsOptions {
+  config: Config;
+  log: Logger;
+  surroundings: Surroundings;
+  /** Aborted when the service begins to stop. */
+  stopping: AbortSignal;
+}
+
+/** Opens what works within this process, and joins the nodes. */
+export async function openParts(
+  { config, log, surroundings, stopping }: PartsOptions,
+  { catalog, clock, store }: Places,
+  opened: Closers,
+): Promise<{ parts: Parts; feed: Feed }> {
+  // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
+  const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
+  opened.push(() => digests.close());
+  const node = surroundings.newId();
+  await catalog.joinNode(node);
+  opened.push(() => catalog.leaveNode(node).catch(() => undefined));
+  const leases = createLeases({ catalog, node, wake: createProcessWake(), surroundings, log });
+  opened.push(() => leases.close());
+
+  // Every running transfer listens to it.
+  setMaxListeners(0, stopping);
+  const later = config.digests.includes('sha1')
+    ? createLaterDigests({ catalog, store, log, leases, surroundings, stopping })
+    : NOTHING_LATER;
+  const feed = createFeed({
+    catalog,
+    cursors: createCursors(await catalog.eventSecret()),
+    show: (file) => withConfiguredDigests(file, config.digests, later.isPending),
+  });
+  const parts: Parts = {
+    catalog: withWakes(catalog, (owner) => feed.wake(owner)),
+    store,
+    leases,
+    clock,
+    surroundings,
+    digests,
+    log,
+    limits: limitsOf(config),
+    later,
+    contentMutex: createKeyedMutex(),
+    stopping,
+  };
+  return { parts, feed };
+}
+
+function limitsOf({
+  maxFileSizeBytes,
+  uploadTtlMs,
+  lockTimeoutMs,
+  maxOpenUploads,
+  access,
+  digests,
+  download,
+}: Config): Limits {
+  return {
+    maxFileSizeBytes,
+    uploadTtlMs,
+    lockTimeoutMs,
+    maxOpenUploads,
+    instant: access.instant,
+    digests,
+    addressLifeMs: download.mode === 'redirect' ? download.presignTtlMs : null,
+  };
+}
+
+/** The life of uploads and files: for the service's edges, and for its jobs. */
+export interface Life {
+  uploads: Uploads;
+  files: Files;
+  writers: Writers;
+  recovery: Recovery;
+}
+
+/** Prepares the life of uploads and files over the open parts. */
+export function createLife(parts: Parts): Life {
+  const fileActions = createFileActions(parts);
+  const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
+  const recovery = createRecovery(parts, writers);
+  const uploads = createUploads(parts, writers, recovery);
+  const check = createCheck(parts, createFindUnfinished(parts, writers, uploads));
+  const files = createFiles(parts, fileActions, check);
+  return { ...withDurableAnswers({ uploads, files }, parts.catalog), writers, recovery };
+}

@@ -1,0 +1,70 @@
+/** What a service keeps, opened in order: the catalog, the clock that continues from it, and the store. */
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import type { Store } from '../stores/store.ts';
+import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
+import type { Surroundings } from '../stores/surroundings.ts';
+import { bindPlace, refuseForeignPlace } from './belonging.ts';
+import type { Catalog, CatalogError } from './catalog/catalog.ts';
+import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config/config.ts';
+import { makeFolder } from './make-folder.ts';
+import { tighten } from './private-files.ts';
+import { startClock } from './start-clock.ts';
+
+export interface Places {
+  catalog: Catalog;
+  clock: Clock;
+  store: Store;
+}
+
+/** What closes the open parts of a service. They are closed in reverse order, also when a later one fails to open. */
+export type Closers = (() => Promise<unknown>)[];
+
+export interface PlacesOptions {
+  /** The catalog and the place of the files belong together from now on. */
+  adopt: boolean;
+  surroundings: Surroundings;
+  /** Opens another store than the one that is configured. */
+  openOtherStore: ((settings: StoreSettings) => Promise<Store>) | undefined;
+  /** The catalog cannot work any more. */
+  onFailure: (error: CatalogError) => void;
+}
+
+/** @throws CatalogError, StoreError. */
+export async function openPlaces(
+  config: Config,
+  log: Logger,
+  { adopt, surroundings, openOtherStore, onFailure }: PlacesOptions,
+  opened: Closers,
+): Promise<Places> {
+  await makeFolder(config.dataDir);
+  await makeFolder(dirname(config.database.file));
+  const belonging = { known: closedCatalog(config.database), adopt, log };
+  const seen = openOtherStore
+    ? undefined
+    : await refuseForeignPlace(await placeOf(config.store, config.dataDir), belonging);
+  const catalog = await openCatalog(config.database, {
+    onFailure,
+    now: () => surroundings.elapsedMs(),
+    adopt,
+    tell: (found) => log.warn(found),
+  });
+  opened.push(() => catalog.close());
+  const clock = await startClock(config, catalog, log, surroundings);
+  // For the next start. A catalog that cannot take it reports its reasons elsewhere.
+  opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
+  const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
+  const store = await (openOtherStore ?? openConfigured)({
+    dataDir: config.dataDir,
+    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+    now: () => clock.earliest(),
+    surroundings,
+  });
+  opened.push(() => store.close());
+  if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
+  // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
+  await tighten(config.dataDir, config.database.file, log);
+  return { catalog, clock, store };
+}

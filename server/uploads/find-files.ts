@@ -1,0 +1,61 @@
+/** How a file or a content is found: by its id, or by the name that an address or an older API gives. */
+import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
+import type { ContentName, Files } from './contract.ts';
+import { TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+
+/** Prepares the search. Its files have all digests that the catalog knows. */
+export function createFindFiles(parts: Parts): Pick<Files, 'get' | 'find' | 'findContent'> {
+  const { catalog } = parts;
+
+  async function get(id: string, owner: string | null): Promise<FileRecord> {
+    const file = await catalog.findFile(id, owner);
+    if (!file) throw new TidemarkError('not_found');
+    return file;
+  }
+
+  async function find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
+    const found = await findNow(name, owner, which);
+    if (found) return found;
+    if (name.algorithm === 'sha1') {
+      // The owner may have just sent this content: its SHA-1 is computed after publication.
+      await parts.later.caughtUp(owner);
+      const late = await findNow(name, owner, which);
+      if (late) return late;
+    }
+    throw new TidemarkError('not_found');
+  }
+
+  async function findNow(
+    name: ContentName,
+    owner: string,
+    which: 'oldest' | 'latest',
+  ): Promise<FileRecord | undefined> {
+    for (const content of await contentsBy(name)) {
+      const file = await catalog.findFileOfContent(content.id, owner, which);
+      if (file && !(name.algorithm === 'sha1' && parts.later.isPending(file))) return file;
+    }
+    return undefined;
+  }
+
+  async function findContent(name: ContentName): Promise<ContentRecord> {
+    const [content] = await contentsBy(name);
+    if (!content) throw new TidemarkError('not_found');
+    return content;
+  }
+
+  async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
+    // A digest that is not computed for every content stands only where someone has asked for it: finding it would tell.
+    if (algorithm !== 'md5' && !parts.limits.digests.includes(algorithm)) return [];
+    switch (algorithm) {
+      case 'md5':
+        return (await catalog.findContents({ md5: digest })).filter((content) => content.variant === variant);
+      case 'sha1':
+        return catalog.findContents({ sha1: digest });
+      case 'sha256':
+        return catalog.findContents({ sha256: digest });
+    }
+  }
+
+  return { get, find, findContent };
+}

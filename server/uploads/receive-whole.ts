@@ -1,0 +1,45 @@
+/** A whole file in one request, for forms that cannot be resumed: it is published, or nothing of it stays. */
+import type { Readable } from 'node:stream';
+import type { BeginRequest, Published } from './contract.ts';
+import { TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+import type { Writer } from './writer.ts';
+
+export type WholeRequest = Omit<BeginRequest, 'id'> & { reuseFile: boolean };
+
+/**
+ * Receives and publishes a file, whose length is known at its end.
+ *
+ * @param beginWriting - begins an upload that this request holds.
+ * @throws `incomplete_form` where the source ends early; as `append` and `publish`.
+ */
+export async function receiveWhole(
+  parts: Parts,
+  beginWriting: (request: BeginRequest) => Promise<Writer>,
+  { reuseFile, ...request }: WholeRequest,
+  source: Readable,
+  signal: AbortSignal,
+): Promise<Published> {
+  const id = parts.surroundings.newId();
+  const writer = await beginWriting({ id, ...request });
+  try {
+    const received = await writer.append(source, {
+      signal,
+      maxBytes: parts.limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
+    });
+    if (received.interrupted !== undefined) {
+      throw new TidemarkError('incomplete_form', { cause: received.interrupted });
+    }
+    await writer.declareLength(received.offset);
+    return await writer.finish({ reuseFile });
+  } catch (error) {
+    try {
+      await writer.end('form_failed');
+    } catch (cause) {
+      parts.log.warn({ uploadId: id, err: cause }, 'what arrived of a form stays until it expires');
+    }
+    throw error;
+  } finally {
+    await writer.release();
+  }
+}

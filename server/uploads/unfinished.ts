@@ -1,0 +1,64 @@
+/** Unfinished uploads of a content that a client asks about: is one on its way, and where can its owner resume? */
+import type { ReceivingQuery } from '../catalog/catalog.ts';
+import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
+import { idleSeconds } from './idle.ts';
+import type { Parts } from './parts.ts';
+import type { Writers } from './writers.ts';
+
+/** How recent the last byte must be for an upload to count as being on its way. */
+const LATELY_MS = 30_000;
+
+/** Finds what is unfinished of the content that a query means. */
+export type FindUnfinished = (query: CheckQuery) => Promise<CheckResult>;
+
+/** Prepares the search among the rows of the catalog and the writers of this process. */
+export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Uploads): FindUnfinished {
+  const { catalog, limits } = parts;
+
+  async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<CheckResult> {
+    const meant = { md5, size: query.size ?? null, sha256: query.sha256 ?? null };
+    const own = await findLatest({ ...meant, owner });
+    const latest = limits.instant === 'all' ? await findLatest({ ...meant, owner: null }) : own;
+    const resume = own ? await resumePoint(own.uploadId, owner) : null;
+    return { status: latest && parts.clock.steady() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
+  }
+
+  /** The unfinished upload that is meant and whose last byte came most recently, and when: 0 where none has come. */
+  async function findLatest(
+    meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size' | 'sha256'>,
+  ): Promise<{ uploadId: string; byteAt: number } | undefined> {
+    const { md5, owner, size, sha256 } = meant;
+    const arrival = writers.findLastArrival(
+      (upload) =>
+        upload.md5 === md5 &&
+        (owner === null || upload.owner === owner) &&
+        (size === null || upload.size === null || upload.size === size) &&
+        // MD5 does not prove a content. Another SHA-256, or none, means that these may be other bytes.
+        (sha256 === null || upload.sha256 === sha256),
+    );
+    const query = { ...meant, now: parts.clock.earliest() };
+    const stored = await catalog.findReceiving({ ...query, minOffset: 1 });
+    // What came to this process may not be stored yet. What came to another process is seen once it is stored.
+    if (arrival && arrival.at >= (stored?.lastByteAt ?? 0)) return { uploadId: arrival.upload.id, byteAt: arrival.at };
+    if (stored) return { uploadId: stored.id, byteAt: stored.lastByteAt };
+    const empty = await catalog.findReceiving({ ...query, minOffset: 0 });
+    return empty && { uploadId: empty.id, byteAt: 0 };
+  }
+
+  async function resumePoint(uploadId: string, owner: string): Promise<ResumePoint | null> {
+    try {
+      const viewed = await uploads.view(uploadId, owner, { often: true });
+      return {
+        uploadId: viewed.id,
+        offset: viewed.offset,
+        length: viewed.size,
+        idleSeconds: idleSeconds(viewed, parts.clock),
+      };
+    } catch (error) {
+      parts.log.info({ uploadId, err: error }, 'an unfinished upload cannot be resumed');
+      return null;
+    }
+  }
+
+  return findUnfinished;
+}
