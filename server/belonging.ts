@@ -73,15 +73,26 @@ export async function bindPlace(
 
 /** The catalog is one that was used with a marked place. Where there is no room for that, it can wait. */
 async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptions): Promise<void> {
-  if ((await catalog.getMeta('place')) === place.name) return;
+  const note = noteOf(place);
+  if ((await catalog.getMeta('place')) === note) return;
   try {
-    await catalog.setMeta('place', place.name);
+    await catalog.setMeta('place', note);
   } catch (error) {
     if (!(error instanceof CatalogError && error.code === 'full')) throw error;
     log.warn({ err: error }, `the ${place.kind} could not be noted in the catalog: the next start tries again`);
     return;
   }
   await catalog.durable();
+}
+
+/** What the catalog notes of its place. A folder's path stands by itself, as notes did before buckets had marks. */
+function noteOf({ kind, name }: ClosedPlace): string {
+  return kind === 'folder' ? name : `${kind} ${name}`;
+}
+
+/** Whether the catalog was used with a marked place of this kind. Every local store has noted its folder, also an empty one. */
+function wasMarked(note: string | undefined, kind: ClosedPlace['kind']): boolean {
+  return note !== undefined && note.startsWith('bucket ') === (kind === 'bucket');
 }
 
 /** What it may mean that a place has no bytes. */
@@ -114,7 +125,7 @@ async function findProblem(
   if (!hasBytes && known === 'bytes') {
     return `the catalog ${file} has files, and ${its} has none: ${WHEN_EMPTY[place.kind]}`;
   }
-  if (hasBytes && before !== undefined) {
+  if (hasBytes && wasMarked(before, place.kind)) {
     return `${its} does not say that it belongs to the catalog ${file}, which was used with one that does`;
   }
   return undefined;

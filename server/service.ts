@@ -74,9 +74,10 @@ export async function startService(
     const options = { config, log, surroundings, stopping: stopping.signal };
     const { parts, feed } = await openParts(options, places, opened);
     const life = createLife(parts);
+    const heartbeat = beat({ parts, places, life });
     await removeLeftContents({ ...parts, ...life });
     const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
-    const working = work({ parts, places, life, jobs });
+    const working = Promise.all([heartbeat, jobs ? work({ parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 
@@ -151,15 +152,10 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
   return { server, localUrl };
 }
 
-/** What runs beside requests until the service stops: the node's heartbeat and, with `jobs`, the jobs. */
-async function work({
-  parts,
-  places,
-  life,
-  jobs,
-}: Pick<ServerParts, 'parts' | 'places' | 'life'> & { jobs: boolean }): Promise<void> {
-  const { leases, later, surroundings, log, stopping } = parts;
-  const heartbeat = keepAlive({
+/** The node's heartbeat, until the service stops. */
+function beat({ parts, places, life }: Pick<ServerParts, 'parts' | 'places' | 'life'>): Promise<void> {
+  const { leases, surroundings, log, stopping } = parts;
+  return keepAlive({
     catalog: places.catalog,
     node: leases.node,
     surroundings,
@@ -168,8 +164,11 @@ async function work({
     onBeat: () => life.writers.noteArrivals(),
     onLate: () => leases.loseAll(),
   });
-  if (!jobs) return heartbeat;
-  await Promise.all([runJobs(createJobs({ ...parts, ...life }), parts), later.run(), heartbeat]);
+}
+
+/** The jobs, until the service stops. */
+async function work({ parts, life }: Pick<ServerParts, 'parts' | 'life'>): Promise<void> {
+  await Promise.all([runJobs(createJobs({ ...parts, ...life }), parts), parts.later.run()]);
 }
 
 /** The origin to which `DOWNLOAD=redirect` sends downloads; null where the service sends the bytes. */

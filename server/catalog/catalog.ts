@@ -264,8 +264,12 @@ export interface Catalog {
   listParts(id: string): Promise<PartRecord[]>;
   /** The receiving upload, of those that `query` means, whose last byte came latest; one without bytes counts from when it was begun. */
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
-  /** Receiving uploads whose time is up, the oldest first. */
-  listExpired(now: number, limit: number): Promise<UploadRecord[]>;
+  /** Receiving uploads whose time is up, the oldest first, after this one. */
+  listExpired(
+    now: number,
+    after: Pick<UploadRecord, 'expiresAt' | 'id'> | null,
+    limit: number,
+  ): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes, by when they were begun, after this one. */
   listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /**
@@ -295,8 +299,6 @@ export interface Catalog {
   markPublishing(id: string, epoch: number): Promise<boolean>;
   /** Gives the lease back, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
-  /** Gives back what the row says to be held by this node, which knows of no such lease. */
-  releaseStale(id: string, node: string): Promise<void>;
   /** A byte arrived that is not committed yet. */
   noteArrival(id: string, epoch: number, at: number): Promise<void>;
 
@@ -308,7 +310,7 @@ export interface Catalog {
   beatNode(id: string): Promise<boolean>;
   leaveNode(id: string): Promise<void>;
   isNodeAlive(id: string): Promise<boolean>;
-  /** Forgets nodes that have been dead for an hour. */
+  /** Forgets nodes that have been dead for an hour, and claims whose time is up. */
   forgetNodes(): Promise<void>;
   /** Work by this name is the node's for so long; `false` where another has it. */
   claim(name: string, node: string, forMs: number): Promise<boolean>;

@@ -2,7 +2,7 @@
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { REMEMBER_ENDED_MS } from '../uploads/contract.ts';
 import { discard } from '../uploads/discard.ts';
-import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+import { BATCH, eachRow, type Job, type JobParts, whileClaimed } from './job.ts';
 
 const EVERY_MS = 60_000;
 const CLAIMED_FOR_MS = 600_000;
@@ -22,22 +22,17 @@ export function endedJob(parts: JobParts): Job {
 
 /** Uploads that ended while the store could not be reached, or just before a crash. */
 async function discardLeft(parts: JobParts): Promise<void> {
-  const { catalog, writers, leases } = parts;
-  for (let after = ''; ;) {
-    const batch = await catalog.listUndiscarded(after, BATCH);
-    for (const upload of batch) {
-      if (parts.stopping.aborted) return;
-      const { id } = upload;
-      after = id;
+  const { catalog, writers } = parts;
+  await eachRow<UploadRecord>(
+    parts,
+    'removal of what an upload left',
+    (after) => catalog.listUndiscarded(after?.id ?? '', BATCH),
+    async (upload) => {
       // The request that ended it is still cleaning up.
-      if (writers.isHeld(id)) continue;
-      const claim = `what is left of ${id}`;
-      if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) continue;
-      await attempt(parts, 'removal of what an upload left', id, () => discardEnded(parts, upload));
-      await catalog.unclaim(claim, leases.node);
-    }
-    if (batch.length < BATCH) return;
-  }
+      if (writers.isHeld(upload.id)) return;
+      await whileClaimed(parts, `what is left of ${upload.id}`, CLAIMED_FOR_MS, () => discardEnded(parts, upload));
+    },
+  );
 }
 
 /** Removes what the store keeps of an upload that has ended. */

@@ -1,25 +1,27 @@
 /** Expiry: unfinished uploads that nobody has sent bytes of for their life. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { isWhole } from '../uploads/recovery.ts';
-import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
 
 const EVERY_MS = 60_000;
 
 export function expiryJob(parts: JobParts): Job {
   const { catalog, clock, writers } = parts;
 
+  /** Page by page: uploads that cannot be ended now do not keep the others. */
   async function round(): Promise<void> {
     const now = clock.earliest();
-    for (let batch = await catalog.listExpired(now, BATCH); batch.length > 0;) {
-      let ended = 0;
-      for (const upload of batch) {
-        // Its writer is publishing it, which may take longer than its life.
-        if (await writers.isPublishing(upload)) continue;
-        if (await attempt(parts, 'expiry', upload.id, () => expire(upload))) ended++;
-      }
-      // What could not be ended now comes again with the next round.
-      batch = ended === BATCH ? await catalog.listExpired(now, BATCH) : [];
-    }
+    await eachRow<UploadRecord>(
+      parts,
+      'expiry',
+      (after) => catalog.listExpired(now, after, BATCH),
+      expireUnlessPublished,
+    );
+  }
+
+  async function expireUnlessPublished(upload: UploadRecord): Promise<void> {
+    // A publication may take longer than the upload's life.
+    if (!(await writers.isPublishing(upload))) await expire(upload);
   }
 
   async function expire({ id }: UploadRecord): Promise<void> {

@@ -22,6 +22,44 @@ export interface JobParts extends Parts {
 /** As many rows as a job reads at once. */
 export const BATCH = 100;
 
+/**
+ * Runs an action on each row of a list that comes in pages, until the service stops. A row that fails is logged; it
+ * comes again with a later round.
+ *
+ * @param list - the next page after a row; of the first one after null.
+ */
+export async function eachRow<Row extends object>(
+  parts: { log: Logger; stopping: AbortSignal },
+  what: string,
+  list: (after: Row | null) => Promise<Row[]>,
+  action: (row: Row) => Promise<unknown>,
+): Promise<void> {
+  for (let after: Row | null = null; ;) {
+    const page: Row[] = await list(after);
+    for (const row of page) {
+      if (parts.stopping.aborted) return;
+      after = row;
+      await attempt(parts, what, 'id' in row && typeof row.id === 'string' ? row.id : undefined, () => action(row));
+    }
+    if (page.length < BATCH) return;
+  }
+}
+
+/** Runs an action while this node has the claim to it; not where another node has. */
+export async function whileClaimed(
+  { catalog, leases }: Pick<Parts, 'catalog' | 'leases'>,
+  claim: string,
+  forMs: number,
+  action: () => Promise<unknown>,
+): Promise<void> {
+  if (!(await catalog.claim(claim, leases.node, forMs))) return;
+  try {
+    await action();
+  } finally {
+    await catalog.unclaim(claim, leases.node);
+  }
+}
+
 /** Runs a piece of a job; what fails is logged, and comes again with a later round. Whether it succeeded. */
 export async function attempt(
   { log, stopping }: { log: Logger; stopping: AbortSignal },

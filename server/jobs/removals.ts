@@ -1,49 +1,60 @@
 /** Removals: bytes of contents that are gone from the catalog, where the request that deleted them could not remove them. */
+import type { RemovalRecord } from '../catalog/catalog.ts';
 import { removeBytes } from '../uploads/files.ts';
-import { BATCH, type Job, type JobParts } from './job.ts';
+import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts';
 
 const EVERY_MS = 60_000;
 /** A removal takes one or a few calls of the store, each with a time limit of its own. */
 const CLAIMED_FOR_MS = 600_000;
+/** So many in a row, and the store is unwell: the next round begins after them. */
+const MOST_FAILURES = 5;
 
 export function removalsJob(parts: JobParts): Job {
-  const { catalog, leases, contentMutex } = parts;
-  /** Where a round ended that found the store unwell: the next begins with the key after it. */
+  /** Where a round ended that found the store unwell: the next begins with the removal after it. */
   let begin = 0;
-
-  async function round(): Promise<void> {
-    let after = begin;
-    begin = 0;
-    for (;;) {
-      const batch = await catalog.listRemovals(after, BATCH);
-      for (const removal of batch) {
-        if (parts.stopping.aborted) return;
-        after = removal.id;
-        if (await removed(removal)) continue;
-        begin = after;
-        return;
-      }
-      if (batch.length < BATCH) return;
-    }
-  }
-
-  async function removed({ key, md5 }: { key: string; md5: string | null }): Promise<boolean> {
-    const claim = `removal of ${key}`;
-    if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return true;
-    try {
-      // A content that is published anew under the key takes it from the removals.
-      return await contentMutex.run(md5 ?? key, async () =>
-        (await catalog.isRemovalDue(key)) ? removeBytes(parts, key) : true,
-      );
-    } finally {
-      await catalog.unclaim(claim, leases.node);
-    }
-  }
-
-  return { name: 'removal of deleted contents', everyMs: EVERY_MS, round };
+  return {
+    name: 'removal of deleted contents',
+    everyMs: EVERY_MS,
+    round: async () => {
+      begin = await removeSome(parts, begin, MOST_FAILURES);
+    },
+  };
 }
 
 /** Before the first request, which may publish anew under one of the keys: then the store would be in the way of it. */
 export async function removeLeftContents(parts: JobParts): Promise<void> {
-  await removalsJob(parts).round();
+  await removeSome(parts, 0, MOST_FAILURES);
+}
+
+/** @returns the removal after which the next round begins; 0: with the first. */
+async function removeSome(parts: JobParts, after: number, mostFailures: number): Promise<number> {
+  let last = after;
+  for (let failures = 0; ;) {
+    const page = await parts.catalog.listRemovals(last, BATCH);
+    for (const removal of page) {
+      if (parts.stopping.aborted) return last;
+      last = removal.id;
+      const isDone = await attempt(parts, 'removal of a deleted content', undefined, () => remove(parts, removal));
+      failures = isDone ? 0 : failures + 1;
+      if (failures === mostFailures) return last;
+    }
+    if (page.length < BATCH) return 0;
+  }
+}
+
+/** @throws where the bytes are still there. */
+async function remove(parts: JobParts, { key, md5 }: RemovalRecord): Promise<void> {
+  const { catalog, contentMutex } = parts;
+  await whileClaimed(parts, `removal of ${key}`, CLAIMED_FOR_MS, () =>
+    contentMutex.run(md5 ?? nameOf(key), async () => {
+      // A publication under the key has taken it from the removals.
+      if (!(await catalog.isRemovalDue(key)) || (await removeBytes(parts, key))) return;
+      throw new Error(`the bytes of ${key} are still there`);
+    }),
+  );
+}
+
+/** What publication excludes a removal by that was noted without its MD5: keys of the folder begin with it. */
+function nameOf(key: string): string {
+  return /^[0-9a-f]{32}/.exec(key)?.[0] ?? key;
 }

@@ -1,7 +1,7 @@
 /** Strays: bytes in the store that belong to no row of the catalog. */
 import { discard } from '../uploads/discard.ts';
 import { discardEnded } from './ended.ts';
-import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts';
 
 /** What a crash left of an upload that went on is a stray once that has ended. */
 const EVERY_MS = 24 * 3_600_000;
@@ -45,7 +45,7 @@ export function strayUploadsJob(parts: JobParts): Job {
   return {
     name: 'looking over unfinished uploads',
     everyMs: EVERY_MS,
-    round: () => claimed(parts, 'unfinished', round),
+    round: () => whileClaimed(parts, 'looking over unfinished uploads', CLAIMED_FOR_MS, round),
   };
 }
 
@@ -73,18 +73,11 @@ export function strayContentsJob(parts: JobParts): Job {
       log.warn({ strays, example }, 'the store has files that the catalog does not know: see docs/operations.md');
   }
 
-  return { name: 'looking over contents', everyMs: EVERY_MS, round: () => claimed(parts, 'contents', round) };
-}
-
-/** One node at a time goes through the store. */
-async function claimed({ catalog, leases }: JobParts, what: string, action: () => Promise<void>): Promise<void> {
-  const claim = `looking over ${what}`;
-  if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return;
-  try {
-    await action();
-  } finally {
-    await catalog.unclaim(claim, leases.node);
-  }
+  return {
+    name: 'looking over contents',
+    everyMs: EVERY_MS,
+    round: () => whileClaimed(parts, 'looking over contents', CLAIMED_FOR_MS, round),
+  };
 }
 
 async function* inBatches(items: AsyncIterable<string>): AsyncIterable<string[]> {

@@ -1,41 +1,32 @@
 /** Uploads that nobody writes to any more, and that are not what they could be: a crash or a failure came in between. */
 import type { UploadRecord } from '../catalog/catalog.ts';
-import { attempt, BATCH, type Job, type JobParts } from './job.ts';
+import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
 
-const EVERY_MS = 60_000;
+/** Each try reads all bytes of an upload that has no SHA-256: one that keeps failing must not keep the store busy. */
+const PUBLISH_EVERY_MS = 3_600_000;
+/** Of another node that died. */
+const RECOVER_EVERY_MS = 60_000;
 /** One process alone leaves uploads behind by dying, which its next start looks after. */
 const ALONE_EVERY_MS = 24 * 3_600_000;
 
 /** Publishes uploads that have all their bytes. HEAD asks for the same. */
 export function unpublishedJob(parts: JobParts): Job {
+  const { catalog, recovery } = parts;
+  const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);
   return {
     name: 'publication',
-    everyMs: EVERY_MS,
-    round: () => recoverEach(parts, 'publication', (after) => parts.catalog.listUnpublished(after, BATCH)),
+    everyMs: PUBLISH_EVERY_MS,
+    round: () => eachRow<UploadRecord>(parts, 'publication', (after) => catalog.listUnpublished(after, BATCH), recover),
   };
 }
 
 /** Recovers uploads whose holder has died, or could not write: they may have more bytes than their row says. */
 export function abandonedJob(parts: JobParts): Job {
+  const { catalog, recovery } = parts;
+  const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);
   return {
     name: 'recovery',
-    everyMs: parts.catalog.isShared ? EVERY_MS : ALONE_EVERY_MS,
-    round: () => recoverEach(parts, 'recovery', (after) => parts.catalog.listAbandoned(after, BATCH)),
+    everyMs: catalog.isShared ? RECOVER_EVERY_MS : ALONE_EVERY_MS,
+    round: () => eachRow<UploadRecord>(parts, 'recovery', (after) => catalog.listAbandoned(after, BATCH), recover),
   };
-}
-
-async function recoverEach(
-  parts: JobParts,
-  what: string,
-  list: (after: UploadRecord | null) => Promise<UploadRecord[]>,
-): Promise<void> {
-  for (let after: UploadRecord | null = null; ;) {
-    const batch: UploadRecord[] = await list(after);
-    for (const upload of batch) {
-      if (parts.stopping.aborted) return;
-      after = upload;
-      await attempt(parts, what, upload.id, () => parts.recovery.recover(upload));
-    }
-    if (batch.length < BATCH) return;
-  }
 }

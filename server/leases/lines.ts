@@ -115,12 +115,11 @@ export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'cle
     isClosed: () => closed,
     ask: (id) => {
       const holder = lines.get(id)?.holder;
-      if (holder?.held) holder.onAsked();
-      else if (holder) holder.asked = true;
+      if (holder) ask(holder);
       return holder !== undefined;
     },
     askAll: () => {
-      for (const { holder } of lines.values()) if (holder.held) holder.onAsked();
+      for (const { holder } of lines.values()) ask(holder);
     },
     close: () => {
       closed = true;
@@ -129,6 +128,12 @@ export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'cle
       }
     },
   };
+}
+
+/** Asks the holder now, or as soon as it has the lease. */
+function ask(holder: Place): void {
+  if (holder.held) holder.onAsked();
+  else holder.asked = true;
 }
 
 /** Waits until the turn comes. @throws LockError `timeout`, `aborted`, `closed`. */

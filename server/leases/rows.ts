@@ -18,7 +18,7 @@ export interface LeaseRows {
 }
 
 export interface LeaseRowsOptions {
-  catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'releaseStale' | 'isNodeAlive' | 'isShared'>;
+  catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'isNodeAlive' | 'isShared'>;
   /** The id of this node, which has joined. */
   node: string;
   log: Logger;
@@ -87,12 +87,10 @@ export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: 
   }
 
   async function giveBackStale(id: string): Promise<void> {
-    try {
-      await catalog.releaseStale(id, node);
-      tell(id);
-    } catch (error) {
-      log.warn({ uploadId: id, err: error }, 'a lease that nobody holds could not be given back yet');
-    }
+    // By its epoch: a request here may take the lease meanwhile.
+    const row = await catalog.findUpload(id);
+    if (row?.holder === node && row.phase !== null) await giveBack(id, row.epoch, false);
+    else tell(id);
   }
 
   return { read, tryTake, leaseOf, giveBack, giveBackStale };

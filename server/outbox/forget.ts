@@ -8,13 +8,15 @@ const BATCH = 500;
 
 export interface ForgetParts {
   catalog: Pick<Catalog, 'forgetEvents'>;
-  clock: Pick<Clock, 'earliest'>;
+  clock: Pick<Clock, 'steady'>;
   surroundings: Pick<Surroundings, 'turn'>;
   stopping: AbortSignal;
 }
 
 /** Forgets the events whose time is up, in batches between which others get their turn. */
 export async function forgetOldEvents({ catalog, clock, surroundings, stopping }: ForgetParts): Promise<void> {
-  const before = clock.earliest() - KEPT_MS;
+  // By the clock that does not jump, as the events themselves: one from a moment when the wall clock was ahead would stay
+  // for years, and all after it.
+  const before = clock.steady() - KEPT_MS;
   while (!stopping.aborted && (await catalog.forgetEvents(before, BATCH)) === BATCH) await surroundings.turn();
 }

@@ -88,7 +88,7 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
       type: typeOfName(query.filename),
       uploadedAt: parts.clock.now(),
     };
-    return catalog.addFile(content.id, file, parts.clock.latest());
+    return catalog.addFile(content.id, file, parts.clock.steady());
   }
 
   return check;

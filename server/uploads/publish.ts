@@ -107,7 +107,7 @@ async function publishVerified(
       epoch,
       content,
       file,
-      at: parts.clock.latest(),
+      at: parts.clock.steady(),
       reuseFile,
     });
     if (outcome.kind === 'published') {

@@ -167,8 +167,9 @@ export async function finish(
 /** Runs a publication; one that takes a while is marked in the row, for other nodes. */
 async function publishing<T>({ parts, lease, seat }: Holding, publication: () => Promise<T>): Promise<T> {
   const { catalog, surroundings, log } = parts;
+  let marking: Promise<unknown> | undefined;
   const timer = surroundings.setTimeout(() => {
-    catalog.markPublishing(lease.uploadId, lease.epoch).catch((error: unknown) => {
+    marking = catalog.markPublishing(lease.uploadId, lease.epoch).catch((error: unknown) => {
       log.warn({ uploadId: lease.uploadId, err: error }, 'other nodes are not told yet of a publication');
     });
   }, TELL_AFTER_MS);
@@ -176,6 +177,8 @@ async function publishing<T>({ parts, lease, seat }: Holding, publication: () =>
     return await seat.publishing(publication);
   } finally {
     surroundings.clearTimeout(timer);
+    // Not after the lease was given back.
+    await marking;
   }
 }
 

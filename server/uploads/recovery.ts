@@ -10,26 +10,29 @@ export interface Recovery {
    * Recovers and publishes an upload, unless somebody writes to it. All who ask in this process meanwhile wait for the
    * same: an offset told before would be outdated at once.
    *
+   * @returns false where somebody has its lease or is about to, or the row is not as it was read: nothing was done.
    * @throws where it has all its bytes and could not be published.
    */
-  recover(upload: UploadRecord): Promise<void>;
+  recover(upload: UploadRecord): Promise<boolean>;
 }
 
 export function createRecovery(parts: Pick<Parts, 'catalog' | 'log'>, writers: Writers): Recovery {
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Promise<boolean>>();
 
-  async function recover(upload: UploadRecord): Promise<void> {
+  async function recover(upload: UploadRecord): Promise<boolean> {
     let writer: Writer | undefined;
     try {
       // A request that asks for the lease meanwhile ends the recovery; a publication is short.
       writer = await writers.openIfFree(upload);
       if (writer?.upload.state === 'receiving' && isWhole(writer.upload)) await writer.finish();
+      return writer !== undefined;
     } catch (error) {
       // The committed offset still holds; a full disk or a busy writer must not hide it. But
       // an upload that has all its bytes would seem complete by it, and it is not.
       const now = await parts.catalog.findUpload(upload.id);
       if (now?.state !== 'receiving' || isWhole(now)) throw error;
       parts.log.warn({ uploadId: upload.id, err: error }, 'upload not recovered yet');
+      return true;
     } finally {
       await writer?.release();
     }

@@ -52,19 +52,31 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
       await writers.catchUp(upload);
       upload = await current(id, owner);
     }
-    while (upload.state === 'receiving' && (await writers.isPublishing(upload))) {
-      // A client hears "complete" only once the upload is published.
-      await writers.released(id);
-      upload = await current(id, owner);
-    }
-    const isLeft = writers.needsRecovery(upload) && !writers.isWanted(id);
-    if (recovery.isRunning(id) || (upload.state === 'receiving' && (isWhole(upload) || isLeft))) {
-      await recovery.recover(upload);
-      upload = await current(id, owner);
-    }
+    upload = await settled(upload);
     await catalog.durable();
     // Bytes may be stored, and so recorded, long after they came.
     return { ...upload, lastByteAt: Math.max(upload.lastByteAt, writers.lastArrivalAt(id)) };
+  }
+
+  /** The upload's row once it is recovered, where need be, and published, where it has all its bytes. */
+  async function settled(seen: UploadRecord): Promise<UploadRecord> {
+    const { id, owner } = seen;
+    for (let upload = seen; ; upload = await current(id, owner)) {
+      if (upload.state !== 'receiving') return upload;
+      // Taken before the look, which a release may overtake.
+      const released = writers.released(id);
+      if (await writers.isPublishing(upload)) {
+        await (released ?? writers.untilTold(id));
+        continue;
+      }
+      const isLeft = writers.needsRecovery(upload) && !writers.isWanted(id);
+      if (!recovery.isRunning(id) && !isWhole(upload) && !isLeft) return upload;
+      const isDone = await recovery.recover(upload);
+      const now = await current(id, owner);
+      if (now.state !== 'receiving' || !isWhole(now)) return now;
+      // Another request has the lease, or its turn for it. A client would take all bytes for "complete".
+      if (!isDone) await (writers.released(id) ?? writers.untilTold(id));
+    }
   }
 
   return {

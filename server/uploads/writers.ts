@@ -39,8 +39,10 @@ export interface Writers {
   isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer, on whichever node, is publishing it. */
   isPublishing(upload: UploadRecord): Promise<boolean>;
-  /** Resolves when the lease is released. Where another node holds it, resolves after a while at the latest. */
-  released(id: string): Promise<void>;
+  /** Resolves when the lease that is held in this process is released; undefined where none is. */
+  released(id: string): Promise<void> | undefined;
+  /** Resolves when somebody, on whichever node, has given the upload back, and after a while at the latest. */
+  untilTold(id: string): Promise<void>;
   /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
   needsRecovery(upload: UploadRecord): boolean;
   /** Records in the catalog, for other nodes, when the last byte of each running request came. */
@@ -100,7 +102,8 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
       return now - lastArrivalAt < THERE_MS && now - caughtUpAt < CATCH_UP_EVERY_MS;
     },
     isPublishing,
-    released: (id) => seats.get(id)?.released ?? leases.untilTold(id, LOOK_AGAIN_MS),
+    released: (id) => seats.get(id)?.released,
+    untilTold: (id) => leases.untilTold(id, LOOK_AGAIN_MS),
     needsRecovery: (upload) => leases.needsRecovery(upload),
     noteArrivals: async () => {
       for (const { upload, lastArrivalAt, epoch } of seats.values()) {

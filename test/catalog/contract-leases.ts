@@ -38,9 +38,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       await catalog.releaseLease(id, 1, { isRecovered: true });
       expect(await catalog.markPublishing(id, 1)).toBe(false);
       expect(await catalog.findUpload(id)).toMatchObject({ holder: 'b', phase: 'receiving' });
-      await catalog.releaseStale(id, 'a');
-      expect(await catalog.findUpload(id)).toMatchObject({ holder: 'b', phase: 'receiving' });
-      await catalog.releaseStale(id, 'b');
+      await catalog.releaseLease(id, 2, { isRecovered: false });
       expect(await catalog.findUpload(id)).toMatchObject({ phase: 'unrecovered' });
       expect(await nextLease(catalog, id, 'a')).toBe(3);
     });
@@ -113,6 +111,8 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await catalog.claim('work', 'b', 100)).toBe(true);
       await catalog.unclaim('work', 'b');
       expect(await catalog.claim('work', 'a', 100)).toBe(true);
+      await catalog.forgetNodes();
+      expect(await catalog.claim('work', 'b', 100)).toBe(false);
     });
   });
 }

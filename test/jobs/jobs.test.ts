@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
-import type { UploadRecord } from '../../server/catalog/catalog.ts';
+import { CatalogError, type UploadRecord } from '../../server/catalog/catalog.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { Job } from '../../server/jobs/job.ts';
 import { createJobs as createAllJobs, runJobs } from '../../server/jobs/jobs.ts';
@@ -179,4 +179,21 @@ test('but not where they are those of a content again', async () => {
   await writing.ended;
   await sweepOnce(house);
   expect(await house.parts.store.contentSize(key)).toBe(bytes.length);
+});
+
+test('uploads that cannot be ended do not keep those after them', async () => {
+  const house = await openHouse({}, { uploadTtlMs: 1 });
+  const { catalog } = house.parts;
+  const stuck = new Set<string>();
+  for (let count = 0; count < 120; count++) stuck.add(await house.begin(bytes));
+  const last = await house.begin(bytes);
+  await passExpiry(house, last);
+  const { endUpload } = catalog;
+  catalog.endUpload = async (id, ...rest) => {
+    if (stuck.has(id)) throw new CatalogError('failed', 'in the way');
+    return endUpload(id, ...rest);
+  };
+  await sweepOnce(house);
+  expect(await rowOf(house, last)).toMatchObject({ state: 'expired' });
+  for (const id of stuck) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
 });

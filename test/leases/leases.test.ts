@@ -52,7 +52,6 @@ describe('leases in one process', () => {
       findUpload: async () => ({ ...SEEN, epoch }),
       takeLease: async () => (epoch = await (next ?? (async () => epoch + 1))()),
       releaseLease: async () => undefined,
-      releaseStale: async () => undefined,
       isNodeAlive: async () => false,
       isShared: false,
     } satisfies Partial<Catalog>;

@@ -9,6 +9,7 @@ import { createLeases } from '../../server/leases/create-leases.ts';
 import { keepAlive } from '../../server/leases/heartbeat.ts';
 import type { Wake } from '../../server/leases/wake.ts';
 import { startClock } from '../../server/start-clock.ts';
+import { createFindUnfinished } from '../../server/uploads/unfinished.ts';
 import { createCheck } from '../../server/uploads/check.ts';
 import type { Files, Uploads } from '../../server/uploads/contract.ts';
 import { withDurableAnswers } from '../../server/uploads/durable-answers.ts';
@@ -96,7 +97,11 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
   const writers = createWriters(parts, (file, owner) => fileActions.remove(file, owner));
   const recovery = createRecovery(parts, writers);
   const plainUploads = createUploads(parts, writers, recovery);
-  const plainFiles = createFiles(parts, fileActions, createCheck(parts, writers, plainUploads));
+  const plainFiles = createFiles(
+    parts,
+    fileActions,
+    createCheck(parts, createFindUnfinished(parts, writers, plainUploads)),
+  );
   const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
   const jobParts = { ...parts, writers, recovery };
   await removeLeftContents(jobParts);

@@ -7,7 +7,7 @@ import { type NodeDialect, selectAliveHolder } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-export type LeaseQueries = Pick<Catalog, 'takeLease' | 'markPublishing' | 'releaseLease' | 'releaseStale'>;
+export type LeaseQueries = Pick<Catalog, 'takeLease' | 'markPublishing' | 'releaseLease'>;
 
 /** Prepares the queries on leases. None of them waits for the disk: see `relaxed`. */
 export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): LeaseQueries {
@@ -47,18 +47,6 @@ export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): Le
     { relaxed: true },
   );
 
-  const releaseOfNode = prepare(
-    (by: { id: string; node: string }) =>
-      db
-        .updateTable('uploads')
-        .set({ phase: sql.lit<Phase>('unrecovered') })
-        .where('id', '=', by.id)
-        .where('holder', '=', by.node)
-        .where('phase', 'is not', null)
-        .where('state', '=', RECEIVING),
-    { relaxed: true },
-  );
-
   return {
     async takeLease({ id, epoch }: Pick<UploadRecord, 'id' | 'epoch'>, node: string) {
       return (await take.changes(db, { id, epoch, node })) === 1 ? epoch + 1 : undefined;
@@ -70,10 +58,6 @@ export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): Le
 
     async releaseLease(id, epoch, { isRecovered }) {
       await setPhase.changes(db, { id, epoch, phase: isRecovered ? null : 'unrecovered' });
-    },
-
-    async releaseStale(id, node) {
-      await releaseOfNode.changes(db, { id, node });
     },
   };
 }

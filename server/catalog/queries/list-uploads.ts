@@ -19,8 +19,13 @@ export function createListUploads(
   const holderAlive = selectAliveHolder(db, dialect);
   const receiving = db.selectFrom('uploads').select(UPLOAD_RECORD).where('state', '=', RECEIVING);
 
-  const selectExpired = prepare((by: { now: number; limit: number }) =>
-    receiving.where('expires_at', '<=', by.now).orderBy('expires_at').orderBy('id').limit(by.limit),
+  const selectExpired = prepare((by: { now: number; expiresAt: number; id: string; limit: number }) =>
+    receiving
+      .where('expires_at', '<=', by.now)
+      .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
+      .orderBy('expires_at')
+      .orderBy('id')
+      .limit(by.limit),
   );
 
   const selectUnpublished = prepare((by: { createdAt: number; id: string; limit: number }) =>
@@ -47,8 +52,8 @@ export function createListUploads(
   );
 
   return {
-    listExpired(now, limit) {
-      return selectExpired.rows(db, { now, limit });
+    listExpired(now, after, limit) {
+      return selectExpired.rows(db, { now, expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
     },
 
     listUnpublished(after, limit) {

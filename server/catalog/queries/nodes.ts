@@ -68,6 +68,8 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): Nod
     { relaxed: true },
   );
 
+  const deleteEndedClaims = prepare(() => db.deleteFrom('claims').where('until', '<=', now), { relaxed: true });
+
   const insertClaim = prepare(
     (by: { name: string; node: string; forMs: number }) =>
       db
@@ -107,6 +109,7 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): Nod
 
     async forgetNodes() {
       if (isShared) await deleteDead.changes(db, {});
+      await deleteEndedClaims.changes(db, {});
     },
 
     async claim(name, node, forMs) {

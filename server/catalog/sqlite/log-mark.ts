@@ -179,7 +179,13 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
     markOpen,
     beforeSync: lookForNewLog,
     afterWrite: () => {
-      if (isDue || ++writes >= LOOK_EVERY_WRITES) lookForNewLog();
+      if (!isDue && ++writes < LOOK_EVERY_WRITES) return;
+      try {
+        lookForNewLog();
+      } catch {
+        // The write itself is done, and must not be told as failed: the next write or sync looks again.
+        isDue = true;
+      }
     },
     markClosed: () => {
       isClosing = true;

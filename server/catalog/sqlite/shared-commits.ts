@@ -49,14 +49,17 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
     const writes = waiting.slice(0, MOST_AT_ONCE);
     waiting = waiting.slice(MOST_AT_ONCE);
     isRunning = true;
-    let left: readonly Write[] = writes;
-    while (left.length > 0) left = await runSome(left);
-    isRunning = false;
-    const told = idlers;
-    idlers = [];
-    for (const tell of told) tell();
-    isDue = false;
-    if (waiting.length > 0) beDue();
+    try {
+      let left: readonly Write[] = writes;
+      while (left.length > 0) left = await runSome(left);
+    } finally {
+      isRunning = false;
+      const told = idlers;
+      idlers = [];
+      for (const tell of told) tell();
+      isDue = false;
+      if (waiting.length > 0) beDue();
+    }
   }
 
   /** Runs writes in one transaction. @returns those that are left where SQLite has ended it. */

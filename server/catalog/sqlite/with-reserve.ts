@@ -35,7 +35,9 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     ...catalog,
     takeLease: (...args) => makingRoom(() => catalog.takeLease(...args)),
     releaseLease: (...args) => makingRoom(() => catalog.releaseLease(...args)),
-    releaseStale: (...args) => makingRoom(() => catalog.releaseStale(...args)),
+    // They need no room themselves, but share their commit with others that may.
+    claim: (...args) => makingRoom(() => catalog.claim(...args)),
+    unclaim: (...args) => makingRoom(() => catalog.unclaim(...args)),
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),
     withdrawLength: (...args) => makingRoom(() => catalog.withdrawLength(...args)),
