@@ -22,8 +22,10 @@ export function createLeases(options: LeasesOptions): Leases {
 
   /** Another node asks about an upload that it believes to be held here. */
   function onAsked(what: Asked, id: string): void {
-    if (what === 'commit') void commit(id).finally(() => words.tell(id));
-    else if (!lines.ask(id)) void rows.giveBackStale(id);
+    // The row names this node, and nobody here has the lease: the answer to an earlier write was lost.
+    if (!lines.has(id)) void rows.giveBackStale(id);
+    else if (what === 'release') lines.ask(id);
+    else void commit(id).finally(() => words.tell(id));
   }
 
   return {

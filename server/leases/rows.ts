@@ -87,10 +87,14 @@ export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: 
   }
 
   async function giveBackStale(id: string): Promise<void> {
-    // By its epoch: a request here may take the lease meanwhile.
-    const row = await catalog.findUpload(id);
-    if (row?.holder === node && row.phase !== null) await giveBack(id, row.epoch, false);
-    else tell(id);
+    try {
+      // By its epoch: a request here may take the lease meanwhile.
+      const row = await catalog.findUpload(id);
+      if (row?.holder === node && row.phase !== null) await giveBack(id, row.epoch, false);
+      else tell(id);
+    } catch (error) {
+      log.warn({ uploadId: id, err: error }, 'a lease that nobody holds could not be given back yet');
+    }
   }
 
   return { read, tryTake, leaseOf, giveBack, giveBackStale };

@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { type Catalog, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
+import { type Catalog, CatalogError, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createJobs } from '../../server/jobs/jobs.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
@@ -184,6 +184,22 @@ test('what a dead node had committed goes on at another, and what it had whole i
   expect(await b.uploads.view(whole, 'anyone')).toMatchObject({ state: 'complete' });
   first.source.destroy(new Error('the node is dead'));
   await first.ended;
+});
+
+test('an upload with all its bytes, whose lease could not be given back, is published by a look at another node', async () => {
+  const id = await a.begin(bytes);
+  const { publish, releaseLease } = catalog;
+  const fail = async (): Promise<never> => {
+    throw new CatalogError('unavailable', 'away for a moment');
+  };
+  Object.assign(catalog, { publish: fail, releaseLease: fail });
+  const writing = await patch(a, id);
+  writing.source.end(bytes);
+  expect(await writing.ended).toMatchObject({ code: 'store_unavailable' });
+  Object.assign(catalog, { publish, releaseLease });
+  expect(await catalog.findUpload(id)).toMatchObject({ offset: bytes.length, holder: a.parts.leases.node });
+  await head(b, id).toMatchObject({ state: 'complete' });
+  expect(await downloaded(b)).toEqual(bytes);
 });
 
 test('a lease whose taking was never answered is given back when somebody asks for it', async () => {
