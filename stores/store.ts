@@ -161,8 +161,13 @@ export interface ClosedPlace {
 }
 
 export interface Place extends ClosedPlace {
-  /** Survives a power cut once resolved. */
-  writeMark(id: string): Promise<void>;
+  /**
+   * Survives a power cut once resolved.
+   *
+   * @param replaced - the mark that is there, which this one replaces; undefined: there is none.
+   * @throws StoreError `unavailable` where another service has marked it in the meantime.
+   */
+  writeMark(id: string, replaced: string | undefined): Promise<void>;
   /** Whether there are bytes of uploads or contents. */
   hasBytes(): Promise<boolean>;
 }

@@ -21,6 +21,8 @@ const PASSING = new Set([
   'TotalQpsLimitExceeded',
   'ThrottlingException',
   'OperationAborted',
+  // AWS, to a conditional put beside another call for the same key.
+  'ConditionalRequestConflict',
   // Damaged on the way: Content-MD5 did not match.
   'BadDigest',
   'InvalidDigest',

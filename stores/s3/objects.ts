@@ -11,7 +11,7 @@ import type { CallOptions } from './retry.ts';
 import type { Preset } from './settings.ts';
 import { createStoring, type Storing } from './storing.ts';
 
-export { addHeaders } from './reading.ts';
+export { addHeaders } from './headers.ts';
 
 export interface Objects extends Storing, Reading, Multiparts {
   /** What whoever makes these calls waits by. */
