@@ -49,11 +49,16 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   let moved: DigestLane | undefined;
   let taken = 0;
 
-  function move(from: Digest): DigestLane {
+  /** Where that fails every later call of the lane says why. */
+  function move(from: Digest): void {
     digest = undefined;
-    const start = { from: hashing.snapshot(from), part: hashing.savePart(from) };
-    hashing.forget(from);
-    return (moved = toThread(start));
+    try {
+      moved = toThread({ from: hashing.snapshot(from), part: hashing.savePart(from) });
+    } catch (error) {
+      moved = openFailedLane(error);
+    } finally {
+      hashing.forget(from);
+    }
   }
 
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
@@ -90,6 +95,24 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
       digest = undefined;
       moved?.close();
     },
+  };
+}
+
+/** A lane whose bytes can be hashed nowhere: a thread's, whose thread has died, answers in the same way. */
+function openFailedLane(cause: unknown): DigestLane {
+  const refuse = async (): Promise<never> => {
+    throw cause;
+  };
+  return {
+    update: refuse,
+    beginPart: () => {
+      throw cause;
+    },
+    updatePart: refuse,
+    partMd5: refuse,
+    snapshot: refuse,
+    digests: refuse,
+    close: () => undefined,
   };
 }
 

@@ -133,6 +133,19 @@ test('starts no thread for few bytes', async () => {
   await own.close();
 });
 
+test('a lane that no thread takes says so at every later call', async () => {
+  const own = createDigestPool(['md5']);
+  const lane = own.open(null);
+  await lane.update([makeBytes(10, 8)]);
+  await own.close();
+  const closed = 'the digest pool is closed';
+  for (let i = 0; i < 2; i++) await expect(lane.update([makeBytes(65_537, 9)])).rejects.toThrow(closed);
+  expect(() => lane.beginPart()).toThrow(closed);
+  await expect(lane.updatePart([makeBytes(10, 8)])).rejects.toThrow(closed);
+  for (const ask of [lane.snapshot, lane.digests, lane.partMd5]) await expect(ask()).rejects.toThrow(closed);
+  lane.close();
+});
+
 test('refuses a damaged snapshot and one of another library version', async () => {
   const lane = pool.open(null);
   const snapshot = await lane.snapshot();
