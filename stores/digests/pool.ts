@@ -2,7 +2,7 @@
 import { createBlocks } from './blocks.ts';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from './digests.ts';
 import type { Digest, DigestStart } from './hashing.ts';
-import { createHere, type Here, MOST_BYTES_HERE } from './here.ts';
+import { createHere, type Here } from './here.ts';
 import { openThreadLane } from './thread-lane.ts';
 import { createThreads } from './threads.ts';
 
@@ -47,6 +47,7 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   /** Until it has moved. */
   let digest: Digest | undefined = begun;
   let moved: DigestLane | undefined;
+  const mostBytes = here.mostBytes(begun);
   let taken = 0;
 
   /** Where that fails every later call of the lane says why. */
@@ -64,7 +65,7 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
     if (digest) {
       for (const chunk of chunks) taken += chunk.length;
-      if (taken <= MOST_BYTES_HERE) {
+      if (taken <= mostBytes) {
         here.update(digest, chunks, to);
         return;
       }
