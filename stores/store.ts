@@ -226,7 +226,7 @@ export interface Store {
    * delivers to its end even when the key is removed meanwhile, or breaks off with an
    * error: it never ends early as if it were whole.
    *
-   * @param signal - ends the opening; whoever has the stream destroys it.
+   * @param signal - ends the opening; the caller destroys the stream.
    * @param size - of all bytes under the key, where the caller knows it: others are not opened.
    * @throws StoreError `missing`, also for bytes of another size.
    */

@@ -117,7 +117,7 @@ function openFailedLane(cause: unknown): DigestLane {
   };
 }
 
-/** A lane whose snapshot cannot be taken up. */
+/** A lane whose snapshot cannot be resumed. */
 function openBrokenLane(reason: SnapshotError): DigestLane {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {
