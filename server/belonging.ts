@@ -61,7 +61,7 @@ export async function bindPlace(
   // The id first: lost with the power after the mark was written, the catalog would get another one.
   await catalog.durable();
   try {
-    await place.writeMark(id);
+    await place.writeMark(id, mark);
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'full')) throw error;
     const message = `the ${place.kind} could not be marked as that of this catalog: the next start tries again`;

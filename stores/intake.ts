@@ -22,7 +22,7 @@ const MOST_CHUNKS = 512;
 const QUIET_TURNS = 3;
 /** What both kernels can hold of one connection: more than that came from a sender that is still there. */
 const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes('wmem', 4 * 1024 * 1024);
-/** Whoever asked has long had another answer by then. */
+/** A request that asked has long had another answer by then. */
 const MOST_CATCH_UP_MS = 60_000;
 
 /** Why a source gave no more: it ended as it should, broke, was told to stop, or had too much. */

@@ -161,8 +161,13 @@ export interface ClosedPlace {
 }
 
 export interface Place extends ClosedPlace {
-  /** Survives a power cut once resolved. */
-  writeMark(id: string): Promise<void>;
+  /**
+   * Survives a power cut once resolved.
+   *
+   * @param replaced - the mark that is there, which this one replaces; undefined: there is none.
+   * @throws StoreError `unavailable` where another service has marked it in the meantime.
+   */
+  writeMark(id: string, replaced: string | undefined): Promise<void>;
   /** Whether there are bytes of uploads or contents. */
   hasBytes(): Promise<boolean>;
 }
@@ -221,7 +226,7 @@ export interface Store {
    * delivers to its end even when the key is removed meanwhile, or breaks off with an
    * error: it never ends early as if it were whole.
    *
-   * @param signal - ends the opening; whoever has the stream destroys it.
+   * @param signal - ends the opening; the caller destroys the stream.
    * @param size - of all bytes under the key, where the caller knows it: others are not opened.
    * @throws StoreError `missing`, also for bytes of another size.
    */

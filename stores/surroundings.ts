@@ -9,7 +9,7 @@ import { readBootId } from './boot-id.ts';
 
 /** As Node's own. */
 export interface Timer {
-  /** Begins anew. */
+  /** Starts again from its full time. */
   refresh(): unknown;
   /** Does not keep the process alive. */
   unref(): unknown;
@@ -27,7 +27,7 @@ export interface Surroundings {
   wallMs(): number;
   /** Since whenever; never goes back. */
   elapsedMs(): number;
-  /** The same for all processes, until the machine starts anew. */
+  /** The same for all processes, until the machine restarts. */
   uptimeMs(): number;
   /** Which start of the machine this is; null where that is not known. */
   readonly bootId: string | null;

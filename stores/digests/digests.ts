@@ -1,5 +1,5 @@
 /**
- * Running digests whose state can be saved at an offset and taken up again,
+ * Running digests whose state can be saved at an offset and resumed from there,
  * computed off the main thread.
  */
 
@@ -12,8 +12,8 @@ export type DigestSet = Partial<Record<DigestAlgorithm, string>>;
 export interface DigestPool {
   readonly algorithms: readonly DigestAlgorithm[];
   /**
-   * Begins a digest, or takes one up from a snapshot. A digest taken up goes on
-   * with the snapshot's algorithms. A snapshot that cannot be taken up shows as a
+   * Begins a digest, or resumes one from a snapshot. A resumed digest keeps
+   * the snapshot's algorithms. A snapshot that cannot be resumed shows as a
    * SnapshotError from the lane's `snapshot` and `digests`.
    *
    * @param algorithms - of a new digest; the pool's by default.

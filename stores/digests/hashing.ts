@@ -47,7 +47,7 @@ export interface Hashing {
   update(digest: Digest, at: number, length: number, to: 'all' | 'part'): void;
   /** State after everything added so far, without the part. */
   snapshot(digest: Digest): Uint8Array;
-  /** Its part as it is now, to be taken up elsewhere; null where none was begun. */
+  /** Its part as it is now, to be resumed elsewhere; null where none was begun. */
   savePart(digest: Digest): Uint8Array | null;
   /** Digests of everything added so far. */
   digests(digest: Digest): DigestSet;
@@ -91,7 +91,7 @@ export function createHashing(
     }
   }
 
-  function takeUp(snapshot: Uint8Array): Digest {
+  function resume(snapshot: Uint8Array): Digest {
     const digest: Digest = { md5: null, part: null, saved: new Map() };
     try {
       for (const [algorithm, state] of decodeSnapshot(snapshot)) {
@@ -119,7 +119,7 @@ export function createHashing(
 
   return {
     open: ({ from, part }) => {
-      const digest = from instanceof Uint8Array ? takeUp(from) : begin(from);
+      const digest = from instanceof Uint8Array ? resume(from) : begin(from);
       if (part) digest.part = loadMd5(part);
       return digest;
     },
@@ -155,7 +155,7 @@ export function createHashing(
       for (const algorithm of digest.saved.keys()) {
         digests[algorithm] = requireHashers().instances[algorithm].digest('hex');
       }
-      // Reading a digest finishes the instance: the next one goes on from the saved states.
+      // Reading a digest finishes the instance: the next digest starts from the saved states.
       loaded = undefined;
       return digests;
     },

@@ -50,7 +50,7 @@ export function loadMd5(saved: Uint8Array): Md5State {
 export interface Md5Engine {
   /** Adds bytes of the memory to one state, or the same bytes to two. */
   update(states: readonly Md5State[], from: number, length: number): void;
-  /** Of everything so far, lower-case hex; the state goes on. */
+  /** Of everything so far, lower-case hex; the state can take more. */
   digest(state: Md5State): string;
 }
 

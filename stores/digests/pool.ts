@@ -2,7 +2,7 @@
 import { createBlocks } from './blocks.ts';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from './digests.ts';
 import type { Digest, DigestStart } from './hashing.ts';
-import { createHere, type Here, MOST_BYTES_HERE } from './here.ts';
+import { createHere, type Here } from './here.ts';
 import { openThreadLane } from './thread-lane.ts';
 import { createThreads } from './threads.ts';
 
@@ -47,19 +47,25 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   /** Until it has moved. */
   let digest: Digest | undefined = begun;
   let moved: DigestLane | undefined;
+  const mostBytes = here.mostBytes(begun);
   let taken = 0;
 
-  function move(from: Digest): DigestLane {
+  /** Where that fails every later call of the lane says why. */
+  function move(from: Digest): void {
     digest = undefined;
-    const start = { from: hashing.snapshot(from), part: hashing.savePart(from) };
-    hashing.forget(from);
-    return (moved = toThread(start));
+    try {
+      moved = toThread({ from: hashing.snapshot(from), part: hashing.savePart(from) });
+    } catch (error) {
+      moved = openFailedLane(error);
+    } finally {
+      hashing.forget(from);
+    }
   }
 
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
     if (digest) {
       for (const chunk of chunks) taken += chunk.length;
-      if (taken <= MOST_BYTES_HERE) {
+      if (taken <= mostBytes) {
         here.update(digest, chunks, to);
         return;
       }
@@ -93,7 +99,25 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   };
 }
 
-/** A lane whose snapshot cannot be taken up. */
+/** A lane whose bytes can be hashed nowhere: a thread's, whose thread has died, answers in the same way. */
+function openFailedLane(cause: unknown): DigestLane {
+  const refuse = async (): Promise<never> => {
+    throw cause;
+  };
+  return {
+    update: refuse,
+    beginPart: () => {
+      throw cause;
+    },
+    updatePart: refuse,
+    partMd5: refuse,
+    snapshot: refuse,
+    digests: refuse,
+    close: () => undefined,
+  };
+}
+
+/** A lane whose snapshot cannot be resumed. */
 function openBrokenLane(reason: SnapshotError): DigestLane {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {

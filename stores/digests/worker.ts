@@ -9,7 +9,7 @@ if (!port) throw new Error('the digest worker runs as a worker thread only');
 
 const hashers = await loadHashers();
 const hashing = createHashing(memory, scratch, () => hashers);
-/** By lane: a digest, or why it could not be taken up. */
+/** By lane: a digest, or why it could not be resumed. */
 const lanes = new Map<number, Digest | string>();
 
 /** Answers to the batch at hand, sent together. */

@@ -1,6 +1,6 @@
 /**
  * Entries that are changed while others may rely on them. One whose sync failed is there to look at, and a power
- * cut may take it back; no later sync tells. It is remembered as unsettled until it was made anew.
+ * cut may take it back; no later sync tells. It is remembered as unsettled until it was replaced.
  */
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
@@ -19,7 +19,7 @@ export interface Entries {
   change(name: string, action: (wasUnsettled: boolean) => Promise<void>): Promise<void>;
   /** The same for an entry that a later process could take for settled: until it is, a file beside it tells. */
   replace(name: string, action: () => Promise<void>): Promise<void>;
-  /** Resolves when the entry that is there survives a power cut: waits for a change, and makes an unsettled one anew. */
+  /** Resolves when the entry that is there survives a power cut: waits for a change, and replaces an unsettled one. */
   settle(name: string): Promise<void>;
   isUnsettled(name: string): boolean;
   /** At start: a file tells so. */

@@ -212,7 +212,7 @@ export async function linkOrRename(from: string, to: string, beforeMoving: () =>
 }
 
 /**
- * Makes an entry anew that is there, of the same bytes. A sync of the folder that failed may have been
+ * Replaces an entry that is there by a new one, of the same bytes. A sync of the folder that failed may have been
  * for it: the kernel tells once, so that no later sync says anything of it.
  *
  * @param from - an upload's own name for the bytes; nothing is there when it was renamed to the other.
@@ -264,7 +264,7 @@ async function inTurn(sync: () => Promise<void>): Promise<void> {
   try {
     await sync();
   } finally {
-    // The place goes to whoever has waited longest.
+    // The caller that has waited longest gets the place.
     const next = waiting.shift();
     if (next) next();
     else syncing--;

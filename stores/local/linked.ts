@@ -1,4 +1,4 @@
-/** Taking up an upload whose file may have a second name: its final one, or one in somebody's copy of the folder. */
+/** Recovery of an upload whose file may have a second name: its final one, or one in somebody's copy of the folder. */
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withDescriptor } from '../descriptors.ts';
@@ -26,7 +26,7 @@ export async function recoverUpload(
   const linked = await recoverFinal(folder, upload, bootId, digests, signal);
   if (linked !== undefined) return linked;
   if (upload.offset === 0) {
-    // Nothing of it was told. Its entry may be one that no sync counts for: the next write makes it anew.
+    // Nothing of it was told. Its entry may be one that no sync counts for: the next write makes a new one.
     await removeFile(path);
     return null;
   }
@@ -69,7 +69,7 @@ async function findFinal(folder: Folder, id: string, md5: string): Promise<strin
   return undefined;
 }
 
-/** Makes the upload's own entry anew, and durable. */
+/** Replaces the upload's own entry, and makes it durable. */
 async function renewOwn(folder: Folder, id: string, final: string): Promise<void> {
   const failures = folder.sync.failures();
   const path = folder.unfinished(id);

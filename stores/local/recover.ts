@@ -1,4 +1,4 @@
-/** Taking up an upload after a crash: what the file holds beyond the last commit. */
+/** Recovery of an upload after a crash: what the file holds beyond the last commit. */
 import { type DigestLane, type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';

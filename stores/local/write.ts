@@ -178,7 +178,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
     }
   }
 
-  async function flush(): Promise<'committed' | 'ending'> {
+  async function flush(): ReturnType<Flush> {
     if ((await intake.catchUp()) === 'ended') return 'ending';
     await writing?.catch(() => undefined);
     for (const upTo = progress.written; isFlushing(progress, upTo);) {
@@ -256,6 +256,7 @@ async function takeAll(
   }
   return result;
 }
+
 interface Result {
   digests: DigestSet;
   snapshot: Uint8Array;

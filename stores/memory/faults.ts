@@ -15,7 +15,7 @@ export interface Fault {
   nth?: number;
   /** `before`, unless told: the call has no effect. `after`: it takes effect, and its answer is lost. */
   at?: 'before' | 'after';
-  /** What the call waits for there. Without an error it goes on then. */
+  /** What the call waits for there. Without an error it continues then. */
   until?: Promise<unknown>;
   /** What the call ends with there. */
   error?: StoreErrorCode | Error;

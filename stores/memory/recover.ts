@@ -1,4 +1,4 @@
-/** Taking up an upload after a crash: pieces that no commit counts yet. */
+/** Recovery of an upload after a crash: pieces that no commit counts yet. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import type { Commit, StoredUpload } from '../store.ts';
 import type { Entry, Mount } from './disk.ts';

@@ -14,6 +14,8 @@ export const OSS_PRESET: Preset = {
   hidesGoneMultiparts: false,
   // Its own domains put `attachment`, without a name, in the place of any other disposition.
   savingHosts: /\.aliyuncs\.com$/,
+  // If-None-Match: NotImplemented.
+  putIfAbsent: { 'x-oss-forbid-overwrite': 'true' },
   // Without it a range that cannot be met is answered with 200 and the whole object.
   rangeHeaders: { 'x-oss-range-behavior': 'standard' },
 };

@@ -16,7 +16,7 @@ const LEAST_REST_MS = 20_000;
 /** How fast a part grows is looked at over this time. */
 const WINDOW_MS = 5_000;
 const LOOK_EVERY_MS = 500;
-/** Whoever made room waits behind all others, but not longer than this. */
+/** An upload that made room waits behind all others, but not longer than this. */
 const MOST_WAIT_MS = 15_000;
 /** Smaller ones have sizes of their own, and are seldom fitting again. */
 const LEAST_KEPT_BYTES = 1024 * 1024;
@@ -81,7 +81,7 @@ function grow(held: Held, bytes: number, now: number): void {
   if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
 }
 
-/** When a part will be whole, if it goes on as it did. */
+/** When a part will be whole, if it keeps its pace. */
 function restMs({ missingBytes, window }: Held, now: number): number {
   const elapsed = now - window.since;
   const bytesPerMs = elapsed < WINDOW_MS / 5 ? window.bytesPerMsBefore : window.bytes / elapsed;

@@ -24,7 +24,7 @@ export interface ContentOptions {
 
 /**
  * Opens an object, or a range of it. When the line breaks, or the bucket goes silent,
- * the stream goes on with another request from the byte it had reached: what is under
+ * the stream resumes with another request from the byte it had reached: what is under
  * a key never changes.
  *
  * @throws StoreError, as does the stream once it has tried often enough.
@@ -99,7 +99,7 @@ class ContentStream extends Readable {
     this.#isWanted = true;
     if (this.#at === this.#end) this.#complete();
     else if (this.#body) this.#flow(this.#body);
-    else if (!this.#isOpening) void this.#goOn();
+    else if (!this.#isOpening) void this.#resume();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -160,11 +160,11 @@ class ContentStream extends Readable {
     this.#breaks = isProgress ? 1 : this.#breaks + 1;
     this.#lastBreakAt = this.#at;
     if (this.#breaks > MOST_BREAKS) this.destroy(toStoreError(error, `reading ${this.#key}`));
-    else if (this.#isWanted) void this.#goOn();
+    else if (this.#isWanted) void this.#resume();
   }
 
   /** Never rejects. */
-  async #goOn(): Promise<void> {
+  async #resume(): Promise<void> {
     this.#isOpening = true;
     try {
       const { signal } = this.#gone;

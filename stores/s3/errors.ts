@@ -21,12 +21,14 @@ const PASSING = new Set([
   'TotalQpsLimitExceeded',
   'ThrottlingException',
   'OperationAborted',
+  // AWS, to a conditional put beside another call for the same key.
+  'ConditionalRequestConflict',
   // Damaged on the way: Content-MD5 did not match.
   'BadDigest',
   'InvalidDigest',
 ]);
 
-/** What the codes of a refusal mean for whoever set the service up. */
+/** What the codes of a refusal mean for the operator. */
 const SENTENCES: Record<string, string> = {
   InvalidAccessKeyId: 'the access key is not known there: check S3_ACCESS_KEY_ID',
   SignatureDoesNotMatch: 'the secret key does not fit the access key: check S3_SECRET_ACCESS_KEY',
@@ -139,19 +141,19 @@ function hideResponse(error: unknown): void {
   }
 }
 
-/** Why the bucket cannot be used, for whoever starts the service. */
+/** Why the bucket cannot be used, in words for the operator. */
 export function describe(error: unknown): string {
   hideResponse(error);
   const sentence = explain(error);
   if (sentence !== undefined) return `${sentence} (${labelOf(error)})`;
   const code = codeOf(error);
   const status = statusOf(error);
-  // The SDK's own errors go on in a second line.
+  // The SDK's own errors have a second line.
   const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return status === undefined ? `${code}: ${message}` : `${code} (${status}): ${message}`;
 }
 
-/** What a refusal means for whoever set the service up; undefined where its code alone does not tell. */
+/** What a refusal means for the operator; undefined where its code alone does not tell. */
 export function explain(error: unknown): string | undefined {
   return SENTENCES[reasonOf(error)];
 }

@@ -47,7 +47,7 @@ export async function finalizeUpload(
     throw error;
   });
   if (!parts) return;
-  // From here on the parts are no more: a power cut must not bring back a row that still counts on them.
+  // Completing consumes the parts: a power cut must not bring back a row that still counts on them.
   await ledger.durable();
   await completeUpload(objects, { key, uploadId: id, size, multipart: state.multipart, parts }, closing);
 }

@@ -60,7 +60,7 @@ export function createGuard(objects: Objects): (upload: StoredUpload) => Objects
             } catch (error) {
               if (!isMissing(error)) throw error;
               if ((await objects.head(key))?.uploadId === upload.id) {
-                throw new StoreError('unavailable', `${key} is whole already: to be taken up by recovery`, error);
+                throw new StoreError('unavailable', `${key} is whole already: the upload is to be recovered`, error);
               }
               const isSure = (await objects.isMultipartThere(key, multipart)) !== true;
               return { evidence: 'its parts are gone', isSure };

@@ -102,7 +102,7 @@ export function createMultiparts(calling: Calling): Multiparts {
     },
 
     isMultipartGone: async (key, multipart) => {
-      // Whoever does not know this call may take it for one for the object, which is not there yet.
+      // A provider that does not know this call may take it for one for the object, which is not there yet.
       if (!preset.hidesGoneMultiparts) return false;
       try {
         await lookInto(calling, key, multipart);

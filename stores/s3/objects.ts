@@ -11,10 +11,10 @@ import type { CallOptions } from './retry.ts';
 import type { Preset } from './settings.ts';
 import { createStoring, type Storing } from './storing.ts';
 
-export { addHeaders } from './reading.ts';
+export { addHeaders } from './headers.ts';
 
 export interface Objects extends Storing, Reading, Multiparts {
-  /** What whoever makes these calls waits by. */
+  /** Callers wait by the same time as these calls. */
   readonly surroundings: Surroundings;
   remove(key: string): Promise<void>;
   /** Throws what is wrong with the bucket, in a sentence. */

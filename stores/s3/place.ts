@@ -4,15 +4,20 @@ import { buffer } from 'node:stream/consumers';
 import { S3 } from '@aws-sdk/client-s3';
 import { type ClosedPlace, type Place, StoreError } from '../store.ts';
 import { isMissing } from './ask.ts';
+import type { Body } from './calls.ts';
 import { bucketOf, setUpClient } from './client.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createObjects, type Objects } from './objects.ts';
 import type { Preset, S3Settings } from './settings.ts';
 
-/** Of ids; whatever else answers in the place of a mark is none. */
+/** Of ids; anything else that answers in the place of a mark is none. */
 const ID = /^[\w-]{16,64}$/;
 /** Nothing longer is read. */
 const MOST_BYTES = 100;
+/** Of 100 names each. */
+const MOST_GLANCES = 20;
+/** Before a mark that others can overwrite is read again; the longest is twice as long. */
+const SHORTEST_WAIT_MS = 1_000;
 /** A place that is looked at before the store is open: where the bucket does not answer, its opening tells why. */
 const ONE_LOOK = { attempts: 1, timeoutMs: 2_000 };
 
@@ -47,16 +52,16 @@ export function createPlace(settings: S3Settings, objects: Objects, keys: Keys):
   return {
     ...describePlace(settings),
     readMark: () => readMark(objects, keys),
-    writeMark: (id) => writeMark(objects, keys, id),
+    writeMark: (id, replaced) => writeMark(objects, keys, id, replaced),
     hasBytes: () => hasBytes(objects, keys),
   };
 }
 
-async function readMark(objects: Objects, { mark, prefix }: Keys): Promise<string | undefined> {
+async function readMark(objects: Objects, { mark }: Keys): Promise<string | undefined> {
   const text = await readText(objects, mark);
   if (text === undefined) {
     // One answer alone proves nothing: a new mark would take the bucket from its catalog.
-    if (!(await objects.glance(prefix)).keys.includes(mark)) return undefined;
+    if (!(await objects.glance(mark)).keys.includes(mark)) return undefined;
     throw new StoreError('unavailable', `${mark} is listed, and was not found`);
   }
   const id = text.trim();
@@ -77,21 +82,53 @@ async function readText(objects: Objects, key: string): Promise<string | undefin
   }
 }
 
-async function writeMark(objects: Objects, keys: Keys, id: string): Promise<void> {
+async function writeMark(objects: Objects, keys: Keys, id: string, replaced: string | undefined): Promise<void> {
   const bytes = Buffer.from(`${id}\n`);
   const md5 = createHash('md5').update(bytes).digest('hex');
-  await objects.putMark(keys.mark, { bytes, md5, onFailure: () => undefined });
-  // Of two services that meet an empty bucket at the same moment, one goes on.
+  const body: Body = { bytes, md5, onFailure: () => undefined };
+  if (replaced !== undefined) await objects.putMark(keys.mark, body);
+  else if ((await claim(objects, keys, body)) === 'overwritable') {
+    // The last of the services that put the mark keeps it, and the others see that here. What is left: one that found
+    // no mark, and puts its own only after this wait.
+    const { surroundings } = objects;
+    await surroundings.wait(SHORTEST_WAIT_MS * (1 + surroundings.random()));
+  }
   const found = await readMark(objects, keys);
   if (found !== id) throw new StoreError('unavailable', `${keys.mark} was written by another service at the same time`);
 }
 
-/** Objects by one page of the listing, which begins with what is not in a folder; multipart uploads where they are listed. */
+/**
+ * Puts a mark where there is none.
+ *
+ * @returns `final`: the provider lets nobody put a second one. `overwritable`: another service may put its own after this.
+ */
+async function claim(objects: Objects, { mark }: Keys, body: Body): Promise<'final' | 'overwritable'> {
+  let answer = await objects.putMarkIfAbsent(mark, body);
+  // A provider may ignore the condition, as some look-alikes of AWS do. One that honours it refuses the same put again.
+  if (answer === 'stored') answer = await objects.putMarkIfAbsent(mark, body);
+  if (answer === 'occupied') return 'final';
+  if (answer === 'unsupported') await objects.putMark(mark, body);
+  return 'overwritable';
+}
+
+/** Whether there are tails, contents, or multipart uploads where the provider lists them. */
 async function hasBytes(objects: Objects, keys: Keys): Promise<boolean> {
-  const { keys: found, folders } = await objects.glance(keys.prefix);
-  if (folders.includes(keys.tails()) || found.some((key) => keys.ownerOfFinal(key) !== undefined)) return true;
+  const tails = await objects.glance(keys.tails());
+  if (tails.keys.length > 0 || tails.folders.length > 0 || (await hasContents(objects, keys))) return true;
   for await (const { key } of objects.listMultiparts(keys.prefix)) {
     if (keys.ownerOfFinal(key) !== undefined) return true;
   }
   return false;
+}
+
+/** In a shared bucket other people's names may stand before ours. True, too, where there are too many to look through. */
+async function hasContents(objects: Objects, keys: Keys): Promise<boolean> {
+  let from: string | undefined;
+  for (let glances = 0; glances < MOST_GLANCES; glances++) {
+    const { keys: found, next } = await objects.glance(keys.prefix, from);
+    if (found.some((key) => keys.ownerOfFinal(key) !== undefined)) return true;
+    if (next === undefined) return false;
+    from = next;
+  }
+  return true;
 }

@@ -10,5 +10,7 @@ export const S3_PRESET: Preset = {
   listsMultiparts: true,
   hidesGoneMultiparts: false,
   savingHosts: null,
+  // AWS since 2024; not all look-alikes know it.
+  putIfAbsent: { 'If-None-Match': '*' },
   rangeHeaders: {},
 };

@@ -5,12 +5,13 @@ import { Readable } from 'node:stream';
 import { type AddressOptions, type ByteRange, StoreError } from '../store.ts';
 import { call, type Calling } from './calls.ts';
 import { toStoreError } from './errors.ts';
+import { addHeaders } from './headers.ts';
 import { bare } from './multiparts.ts';
 import type { CallOptions } from './retry.ts';
 import { UPLOAD_ID } from './storing.ts';
 
-/** Enough to see whether there is anything. */
-const MOST_GLANCED = 100;
+/** Enough, as a rule, to see whether there is anything. */
+const NAMES_PER_GLANCE = 100;
 
 /** An answer whose body is still to be read. */
 export interface OpenObject {
@@ -29,6 +30,15 @@ export interface FoundObject {
   etag: string;
 }
 
+/** Some of the names under a prefix. */
+export interface Glance {
+  keys: string[];
+  /** They end with a slash. */
+  folders: string[];
+  /** Where the next names begin; undefined where there are no more. */
+  next: string | undefined;
+}
+
 export interface Reading {
   /** Size, owner and ETag (without quotes, in lower case) of an object; undefined when there is none. */
   head(key: string, options?: CallOptions): Promise<FoundObject | undefined>;
@@ -40,8 +50,8 @@ export interface Reading {
   get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenObject>;
   /** A presigned address of an object. */
   addressOf(key: string, options: AddressOptions): Promise<string>;
-  /** The first names under a prefix, by one call: of objects, and of folders, which end with a slash. */
-  glance(prefix: string): Promise<{ keys: string[]; folders: string[] }>;
+  /** The first names under a prefix, or the next ones, by one call. */
+  glance(prefix: string, from?: string): Promise<Glance>;
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>;
 }
 
@@ -65,14 +75,16 @@ export function createReading(calling: Calling): Reading {
   return {
     list,
 
-    glance: async (prefix) => {
-      const input = { Bucket: bucket, Prefix: prefix, Delimiter: '/', MaxKeys: MOST_GLANCED };
+    glance: async (prefix, from) => {
+      const after = from === undefined ? {} : { ContinuationToken: from };
+      const input = { Bucket: bucket, Prefix: prefix, Delimiter: '/', MaxKeys: NAMES_PER_GLANCE, ...after };
       const page = await call(calling, `listing ${prefix}`, (options) =>
         client.send(new ListObjectsV2Command(input), options),
       );
       return {
         keys: (page.Contents ?? []).map(({ Key = '' }) => Key),
         folders: (page.CommonPrefixes ?? []).map(({ Prefix = '' }) => Prefix),
+        next: page.IsTruncated ? page.NextContinuationToken : undefined,
       };
     },
 
@@ -135,16 +147,4 @@ async function openObject(
     throw new Error('the answer is shorter than what was asked for');
   }
   return { body, length: ContentLength, total, etag: ETag.replaceAll('"', '') };
-}
-
-/** For calls whose command has no field for a header. */
-export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
-  if (Object.keys(headers).length === 0) return;
-  command.middlewareStack.add(
-    (next) => (args) => {
-      Object.assign((args.request as { headers: object }).headers, headers);
-      return next(args);
-    },
-    { step: 'build', name: 'addHeaders' },
-  );
 }

@@ -1,4 +1,4 @@
-/** Taking up an upload whose object is whole, though its row does not say so. */
+/** Recovery of an upload whose object is whole, though its row does not say so. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { openContent } from './content.ts';
@@ -6,16 +6,16 @@ import type { Objects } from './objects.ts';
 import type { FoundObject } from './reading.ts';
 import { encodeState, type UploadState } from './state.ts';
 
-/** Nothing depends on the answer: whoever finds the parts gone asks again. */
+/** Nothing depends on the answer: a write or a completion that finds the parts gone asks again. */
 const PATIENCE = { attempts: 1, timeoutMs: 3_000 };
 /** Readings of the same bytes, of which two have to agree. */
 const MOST_READINGS = 5;
 
 /**
  * The parts of an upload become its object when it has all its bytes. A row from before that, of
- * a catalog that was restored or cut off by a power cut, goes on from the object.
+ * a catalog that was restored or cut off by a power cut, is recovered from the object.
  *
- * @returns null when there is nothing to take up.
+ * @returns null when there is nothing to recover.
  */
 export async function recoverWhole(
   objects: Objects,
@@ -85,8 +85,8 @@ async function digestOnce(
   } catch (error) {
     // A state of another version of the digest library: the bytes are all here, hash them again.
     if (!(error instanceof SnapshotError) || snapshot === null) throw error;
-    const anew = { id: '', offset: 0, snapshot: null } as StoredUpload;
-    return await digestOnce(objects, key, { upload: anew, size }, digests, signal);
+    const fromStart = { id: '', offset: 0, snapshot: null } as StoredUpload;
+    return await digestOnce(objects, key, { upload: fromStart, size }, digests, signal);
   } finally {
     lane.close();
   }

@@ -29,7 +29,7 @@ export function backoffMs(failures: number, surroundings: Pick<Surroundings, 'ra
 /**
  * Calls until it succeeds, cannot succeed, or was tried often enough.
  *
- * @param attempt - called anew each time; its signal ends when its time is up.
+ * @param attempt - called again each time; its signal ends when its time is up.
  * @throws what the last attempt threw; the signal's reason.
  */
 export async function callWithRetries<T>(

@@ -32,6 +32,8 @@ export interface Preset {
   hidesGoneMultiparts: boolean;
   /** Hosts at which browsers save whatever they are sent, under a name of their own unless they are told to save. */
   savingHosts: RegExp | null;
+  /** With a put: it stores nothing where the key has an object already. Null: the provider has no such condition. */
+  putIfAbsent: Readonly<Record<string, string>> | null;
   /** Sent with every ranged read. */
   rangeHeaders: Readonly<Record<string, string>>;
 }

@@ -3,14 +3,23 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
+  type PutObjectCommandInput,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { StoredUpload } from '../store.ts';
+import { StoreError, type StoredUpload } from '../store.ts';
 import { type Attempt, type Body, call, type Calling, sendBody } from './calls.ts';
+import { codeOf } from './errors.ts';
+import { addHeaders } from './headers.ts';
 
 /** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
 export const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
+const MARK = { ContentType: 'text/plain' };
+
+/** A conditional put that found an object; the second is of OSS. */
+const OCCUPIED = new Set(['PreconditionFailed', 'FileAlreadyExists']);
+/** The provider does not know the condition. */
+const UNSUPPORTED = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest']);
 
 export interface SentPart {
   number: number;
@@ -19,6 +28,12 @@ export interface SentPart {
 
 export interface Storing {
   putMark(key: string, body: Body): Promise<void>;
+  /**
+   * Puts the mark where the key has no object. `stored` proves little: a provider that ignores the condition says so, too.
+   *
+   * @returns `unsupported`: the provider has no such condition, and nothing was stored.
+   */
+  putMarkIfAbsent(key: string, body: Body): Promise<'stored' | 'occupied' | 'unsupported'>;
   putTail(key: string, body: Body): Promise<void>;
   /** The whole content under its final key. */
   putFinal(key: string, upload: StoredUpload, body: Body): Promise<void>;
@@ -30,15 +45,34 @@ export interface Storing {
 }
 
 export function createStoring(calling: Calling): Storing {
-  const { client, sender, bucket } = calling;
+  const { client, sender, bucket, preset } = calling;
 
-  async function put(doing: string, key: string, body: Body, about: object): Promise<void> {
+  async function put(
+    doing: string,
+    key: string,
+    body: Body,
+    { headers = {}, ...about }: Partial<PutObjectCommandInput> & { headers?: Readonly<Record<string, string>> },
+  ): Promise<void> {
     const input = { Bucket: bucket, Key: key, Body: body.bytes, ContentMD5: toBase64(body.md5), ...about };
-    await sendBody(calling, doing, body, (options) => sender.send(new PutObjectCommand(input), options));
+    await sendBody(calling, doing, body, (options) => {
+      const command = new PutObjectCommand(input);
+      addHeaders(command, headers);
+      return sender.send(command, options);
+    });
   }
 
   return {
-    putMark: (key, body) => put(`storing ${key}`, key, body, { ContentType: 'text/plain' }),
+    putMark: (key, body) => put(`storing ${key}`, key, body, MARK),
+
+    putMarkIfAbsent: async (key, body) => {
+      if (preset.putIfAbsent === null) return 'unsupported';
+      try {
+        await put(`storing ${key}`, key, body, { ...MARK, headers: preset.putIfAbsent });
+        return 'stored';
+      } catch (error) {
+        return readRefusal(error);
+      }
+    },
 
     putTail: (key, body) => put(`storing ${key}`, key, body, {}),
 
@@ -88,6 +122,14 @@ export function createStoring(calling: Calling): Storing {
       );
     },
   };
+}
+
+/** What it means that a conditional put was refused. @throws any other error. */
+function readRefusal(error: unknown): 'occupied' | 'unsupported' {
+  const code = error instanceof StoreError ? codeOf(error.cause ?? error) : '';
+  if (OCCUPIED.has(code)) return 'occupied';
+  if (UNSUPPORTED.has(code)) return 'unsupported';
+  throw error;
 }
 
 function describeUpload(upload: StoredUpload): { ContentType?: string; Metadata: Record<string, string> } {

@@ -116,7 +116,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(await place.readMark()).toBeUndefined();
       expect(await place.hasBytes()).toBe(false);
       for (const id of ['0123456789abcdef0123456789abcdef', 'fedcba9876543210fedcba9876543210']) {
-        await place.writeMark(id);
+        await place.writeMark(id, await place.readMark());
         expect(await place.readMark()).toBe(id);
       }
       expect(await place.hasBytes()).toBe(false);

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { SnapshotError } from '../../stores/digests/digests.ts';
+import { loadHashers } from '../../stores/digests/hashing.ts';
+import { createHere } from '../../stores/digests/here.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { beginMd5, createMd5Engine, loadMd5, saveMd5 } from '../../stores/digests/md5.ts';
 import { decodeSnapshot } from '../../stores/digests/snapshot.ts';
@@ -86,24 +88,31 @@ test('takes bytes again into a part alone, and goes on with both', async () => {
   lane.close();
 });
 
-test.each([65_536, 65_537])(
-  'hashes up to 64 KiB where they are, and all the same what comes after: %i bytes first',
-  async (first) => {
-    const own = createDigestPool(['md5', 'sha256']);
+test.each([
+  { algorithms: ['md5'], first: 65_536 },
+  { algorithms: ['md5'], first: 65_537 },
+  { algorithms: ['md5', 'sha256'], first: 21_845 },
+  { algorithms: ['md5', 'sha256'], first: 21_846 },
+] as const)(
+  'hashes few bytes where they are, and all the same what comes after: $first bytes first, by $algorithms',
+  async ({ algorithms, first }) => {
+    const own = createDigestPool(algorithms);
+    // Begun after those of the pool, which are loaded by then.
+    await loadHashers();
     const bytes = makeBytes(400_000, 6);
     const lane = own.open(null);
-    await lane.update([bytes.subarray(0, 30_001), bytes.subarray(30_001, first - 7)]);
+    await lane.update([bytes.subarray(0, 10_001), bytes.subarray(10_001, first - 7)]);
     lane.beginPart();
     await lane.update([bytes.subarray(first - 7, first)]);
     const snapshot = await lane.snapshot();
     expect((await lane.digests()).md5).toBe(md5(bytes.subarray(0, first)));
     await lane.update([bytes.subarray(first)]);
     expect(await lane.partMd5()).toBe(md5(bytes.subarray(first - 7)));
-    const expected = { md5: md5(bytes), sha256: createHash('sha256').update(bytes).digest('hex') };
+    const expected = Object.fromEntries(algorithms.map((name) => [name, createHash(name).update(bytes).digest('hex')]));
     expect(await lane.digests()).toEqual(expected);
     lane.close();
 
-    // What was saved here is taken up like what a thread saves.
+    // What was saved here is resumed like what a thread saves.
     const again = own.open(snapshot);
     await again.update([bytes.subarray(first)]);
     expect(await again.digests()).toEqual(expected);
@@ -113,6 +122,18 @@ test.each([65_536, 65_537])(
     await own.close();
   },
 );
+
+test.each([
+  { algorithms: ['md5'], most: 65_536 },
+  { algorithms: ['md5', 'sha1'], most: 32_768 },
+  { algorithms: ['md5', 'sha1', 'sha256'], most: 16_384 },
+] as const)('hashes $most bytes where they are by $algorithms', async ({ algorithms, most }) => {
+  const here = createHere(algorithms);
+  const digest = await vi.waitUntil(() => here.open({ from: algorithms }));
+  expect(here.mostBytes(digest)).toBe(most);
+  const again = await vi.waitUntil(() => here.open({ from: here.hashing.snapshot(digest) }));
+  expect(here.mostBytes(again)).toBe(most);
+});
 
 test('starts no thread for few bytes', async () => {
   const own = createDigestPool(['md5']);
@@ -131,6 +152,19 @@ test('starts no thread for few bytes', async () => {
   }
   process.off('worker', count);
   await own.close();
+});
+
+test('a lane that no thread takes says so at every later call', async () => {
+  const own = createDigestPool(['md5']);
+  const lane = own.open(null);
+  await lane.update([makeBytes(10, 8)]);
+  await own.close();
+  const closed = 'the digest pool is closed';
+  for (let i = 0; i < 2; i++) await expect(lane.update([makeBytes(65_537, 9)])).rejects.toThrow(closed);
+  expect(() => lane.beginPart()).toThrow(closed);
+  await expect(lane.updatePart([makeBytes(10, 8)])).rejects.toThrow(closed);
+  for (const ask of [lane.snapshot, lane.digests, lane.partMd5]) await expect(ask()).rejects.toThrow(closed);
+  lane.close();
 });
 
 test('refuses a damaged snapshot and one of another library version', async () => {

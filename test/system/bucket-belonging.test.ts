@@ -98,6 +98,18 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       expect(asked.filter(({ key }) => key.endsWith(MARK)).map(({ operation }) => operation)).toEqual(['GetObject']);
     });
 
+    test('which of two services that meet it empty is the one that marks it first', async () => {
+      const put = proxy.place({ operation: 'PutObject', key: PREFIX + MARK, fault: { kind: 'stall' } });
+      const refused = refusal(await makeTempFolder(), bucket.env(proxy.port));
+      await put.hit;
+      const first = await run(await makeTempFolder());
+      put.remove();
+      expect(await refused).toContain('was written by another service at the same time');
+      await first.kill('SIGTERM');
+      expect(await bucket.mark()).toBe(idIn(first.dataDir));
+      await first.restart();
+    });
+
     test('a new catalog is refused, and none is made', async () => {
       const used = await useBucket();
       const keys = await bucket.keys();

@@ -1,0 +1,18 @@
+/** Headers of calls whose command has no field for them. */
+import type { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+
+export function addHeaders(
+  command: GetObjectCommand | PutObjectCommand,
+  headers: Readonly<Record<string, string>>,
+): void {
+  if (Object.keys(headers).length === 0) return;
+  // All commands take this middleware; the types of their stacks have nothing in common.
+  const { middlewareStack } = command as Pick<GetObjectCommand, 'middlewareStack'>;
+  middlewareStack.add(
+    (next) => (args) => {
+      Object.assign((args.request as { headers: object }).headers, headers);
+      return next(args);
+    },
+    { step: 'build', name: 'addHeaders' },
+  );
+}
