@@ -136,4 +136,27 @@ describeInBrowser('another client that sends the same bytes', () => {
     // Theirs was left alone.
     expect(Number((await head(location)).headers['upload-offset'])).toBeLessThan(MIB);
   });
+
+  test('is still waited for after a pause, however long that was', async () => {
+    const service = await startOwn();
+    const bytes = Buffer.from(makeBytes(4 * MIB, 735));
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    const page = await openPage(service.url);
+    await page.clock.install();
+    await page.reload();
+    const offsets = sentFrom(page);
+    await choose(page, chosen('ours.bin', bytes));
+    await untilStatus(page, 'ours.bin', ELSEWHERE);
+    await press(page, 'ours.bin', /^Pause/);
+    await untilStatus(page, 'ours.bin', /^Paused/);
+    await page.clock.fastForward('11:00');
+    await patch(location, MIB, bytes.subarray(MIB, 3 * MIB));
+    await press(page, 'ours.bin', /^Resume/);
+    await untilStatus(page, 'ours.bin', ELSEWHERE);
+    expect((await patch(location, 3 * MIB, bytes.subarray(3 * MIB))).status).toBe(204);
+    await untilStatus(page, 'ours.bin', /^Instant/);
+    expect(offsets).toEqual([]);
+  });
 });

@@ -122,7 +122,7 @@ function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
   return false;
 }
 
-/** The item's own watch of an upload. It begins with the first look. */
+/** The item's own watch of an upload. It begins with the first look, and begins again after a time without looks. */
 function watchOf(item: Item, url: string): ReturnType<typeof watchOtherSender> {
   if (item.watch?.url !== url) item.watch = { url, judge: watchOtherSender(performance.now(), item.size) };
   return item.watch.judge;
