@@ -1,0 +1,17 @@
+/** Whose an unfinished upload is: whether a client may end it, and what its journal says of that. */
+import type { Begun } from './naming.ts';
+
+/** What is known of the clients that send to an upload. */
+export interface Claim {
+  /** How the upload was begun, where it was not begun just now. */
+  adopted: Begun | null;
+  /** Another client may have sent bytes of it since. */
+  shared: boolean;
+  /** Another client has taken it over, and may still be sending. */
+  takenOver: boolean;
+}
+
+/** Whether no other client counts on the upload. Only then a client ends it; any other upload expires by itself. */
+export function isOursToEnd({ adopted, shared, takenOver }: Claim): boolean {
+  return !shared && !takenOver && (adopted === null || adopted.isOurs);
+}
