@@ -135,6 +135,19 @@ describeInBrowser('an upload that another client takes over', () => {
     expect(ended).toEqual([]);
   });
 
+  test('is left to that client after a reload, too', async () => {
+    const service = await startOwn();
+    const bytes = makeBytes(MIB, 738);
+    const { page, location } = await takenOver(service, bytes);
+    const offsets = sentFrom(page);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.reload();
+    await untilStatus(page, 'taken.bin', ELSEWHERE);
+    expect((await patch(location, 0, bytes)).status).toBe(204);
+    await untilStatus(page, 'taken.bin', /^Done, verified/);
+    expect(offsets).toEqual([]);
+  });
+
   test('is compared by its SHA-256, as that client may have sent other bytes', async () => {
     const suffix = makeBytes(3 * MIB, 733);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];

@@ -112,7 +112,8 @@ function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
   const { resume } = known;
   const url = ownUrl(resume.url);
   if (url === item.url || url === item.avoided) return false;
-  const sender: Sender = queue.findLeft(url) === undefined ? 'unknown' : 'ended';
+  const left = queue.findLeft(url);
+  const sender: Sender = left === undefined || left.takenOver ? 'unknown' : 'ended';
   const next = whatToDo(sender, known.status === 'uploading', () =>
     watchOf(item, url)(performance.now(), resume.offset, resume.idle),
   );
