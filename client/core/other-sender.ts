@@ -16,7 +16,7 @@ const MOST_WATCHED_MS = 10 * 60_000;
 const UNWATCHED_AFTER_MS = 30_000;
 
 /** `silent`: nobody sends to that upload any more. `slow`: a new upload will be done sooner. */
-export type Verdict = 'moving' | 'silent' | 'slow';
+export type WatchVerdict = 'moving' | 'silent' | 'slow';
 
 /**
  * Judges the other upload at each look.
@@ -25,7 +25,7 @@ export type Verdict = 'moving' | 'silent' | 'slow';
  * @param offset - as the service tells it: what is stored. A bucket stores whole parts.
  * @param idleSeconds - since the last byte arrived, stored or not; undefined where the service does not tell.
  */
-export type Watch = (nowMs: number, offset: number, idleSeconds: number | undefined) => Verdict;
+export type Watch = (nowMs: number, offset: number, idleSeconds: number | undefined) => WatchVerdict;
 
 /**
  * @param createdAtMs - now, by the same clock.
@@ -71,7 +71,7 @@ export type Sender =
  * @param isMoving - bytes of it arrived lately, as `/check` tells.
  * @param judge - asked only where it matters.
  */
-export function whatToDo(sender: Sender, isMoving: boolean, judge: () => Verdict): 'resume' | 'wait' | 'avoid' {
+export function whatToDo(sender: Sender, isMoving: boolean, judge: () => WatchVerdict): 'resume' | 'wait' | 'avoid' {
   if (sender === 'ended') return 'resume';
   // Another run of ours may be slow to bring its first byte; it is known to be alive all the same.
   if (!isMoving && sender !== 'running') return 'resume';

@@ -1,6 +1,6 @@
 /** Whether a published file has the bytes that were chosen: before it is called done. */
 import type { FileJson } from '../../../server/wire/files.ts';
-import { compare as compareBy, type Verdict } from '../../core/proof.ts';
+import { compare as compareBy, type ProofVerdict } from '../../core/proof.ts';
 import { check, type Content, getFile } from './api.ts';
 import type { Item } from './item.ts';
 
@@ -12,7 +12,7 @@ export function contentOf({ md5, sha256, size }: Pick<Item, 'md5' | 'sha256' | '
 }
 
 /** As `compare` of core/proof.ts, of an item's bytes. */
-export function compare(item: Compared, file: FileJson): Promise<{ verdict: Verdict; file: FileJson }> {
+export function compare(item: Compared, file: FileJson): Promise<{ verdict: ProofVerdict; file: FileJson }> {
   const bytes = { md5: item.md5 ?? '', sha256: item.sha256 ?? '', size: item.size };
   const way = { begun: item.adopted, isShared: item.shared };
   return compareBy(file, bytes, way, { check: (asked) => check(asked), file: getFile });
