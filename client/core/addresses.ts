@@ -13,14 +13,19 @@ export interface OwnAddress {
   path: string;
 }
 
-const OWN = /\/(?:(uploads|files)\/([^/]+)|api\/files\/([^/]+)(?:\/content)?)$/;
+/**
+ * The base may end in `/api`: what is called by an MD5 is a content there, too. Ids of files are never 32 digits without
+ * a hyphen between them.
+ */
+const CONTENT = String.raw`[0-9a-fA-F]{32}(?:-\d+)?(?:\.[^/]*)?$`;
+const OWN = new RegExp(String.raw`/(?:api/files/(?!${CONTENT})([^/]+)(?:/content)?|(uploads|files)/([^/]+))$`);
 
 /** Reads an address that the service handed out; null for any other address. */
 export function readOwnAddress(address: string): OwnAddress | null {
   if (!URL.canParse(address, 'http://service')) return null;
   const match = OWN.exec(new URL(address, 'http://service').pathname);
   if (!match) return null;
-  const [path, folder, name = '', id] = match;
+  const [path, id, folder, name = ''] = match;
   if (id !== undefined) return { kind: 'file', name: id, path };
   if (folder === 'uploads') return { kind: 'upload', name, path };
   return { kind: 'content', name: name.split('.', 1)[0] ?? '', path };

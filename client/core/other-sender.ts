@@ -9,9 +9,14 @@ const JUDGED_AFTER_MS = 20_000;
 /** A longer wait is not worth it: a trickle must not keep anyone from sending at full speed. */
 const MOST_TIME_LEFT_MS = 2 * 60_000;
 const MOST_WATCHED_MS = 10 * 60_000;
+/**
+ * After so long without a look the watch begins again: the client was not waiting for this upload meanwhile. Much longer than
+ * the time between looks, so that slow answers do not keep a trickle from being judged.
+ */
+const UNWATCHED_AFTER_MS = 30_000;
 
 /** `silent`: nobody sends to that upload any more. `slow`: a new upload will be done sooner. */
-export type Verdict = 'moving' | 'silent' | 'slow';
+export type WatchVerdict = 'moving' | 'silent' | 'slow';
 
 /**
  * Judges the other upload at each look.
@@ -20,18 +25,23 @@ export type Verdict = 'moving' | 'silent' | 'slow';
  * @param offset - as the service tells it: what is stored. A bucket stores whole parts.
  * @param idleSeconds - since the last byte arrived, stored or not; undefined where the service does not tell.
  */
-export type Watch = (nowMs: number, offset: number, idleSeconds: number | undefined) => Verdict;
+export type Watch = (nowMs: number, offset: number, idleSeconds: number | undefined) => WatchVerdict;
 
 /**
- * @param beganAtMs - now, by the same clock.
+ * @param createdAtMs - now, by the same clock.
  * @param size - of the whole upload; null while it is not known.
  */
-export function watchOtherSender(beganAtMs: number, size: number | null): Watch {
+export function watchOtherSender(createdAtMs: number, size: number | null): Watch {
+  let beganAtMs = createdAtMs;
+  let lookedAtMs = createdAtMs;
+  let movedAtMs = createdAtMs;
   let firstOffset: number | null = null;
   let lastOffset = -1;
-  let movedAtMs = beganAtMs;
 
   return (nowMs, offset, idleSeconds = Infinity) => {
+    // Silence is known without having been watched: no byte has come since the last look.
+    if (nowMs - lookedAtMs > UNWATCHED_AFTER_MS) [beganAtMs, firstOffset] = [nowMs, null];
+    lookedAtMs = nowMs;
     firstOffset ??= offset;
     if (offset > lastOffset) movedAtMs = nowMs;
     lastOffset = Math.max(lastOffset, offset);
@@ -61,7 +71,7 @@ export type Sender =
  * @param isMoving - bytes of it arrived lately, as `/check` tells.
  * @param judge - asked only where it matters.
  */
-export function whatToDo(sender: Sender, isMoving: boolean, judge: () => Verdict): 'resume' | 'wait' | 'avoid' {
+export function whatToDo(sender: Sender, isMoving: boolean, judge: () => WatchVerdict): 'resume' | 'wait' | 'avoid' {
   if (sender === 'ended') return 'resume';
   // Another run of ours may be slow to bring its first byte; it is known to be alive all the same.
   if (!isMoving && sender !== 'running') return 'resume';

@@ -27,14 +27,14 @@ export function isProvenByMd5({ begun, isShared }: Way): boolean {
 }
 
 /** `otherBytes`: MD5 or size differ. `otherSha256`: only the SHA-256 does: another client sent other bytes. */
-export type Verdict = 'same' | 'otherBytes' | 'otherSha256';
+export type ProofVerdict = 'same' | 'otherBytes' | 'otherSha256';
 
 /** Compares what the catalog says of a file; `unknown` where it takes the SHA-256, and the service has not computed it. */
 export function judge(
   file: Pick<FileJson, 'md5' | 'size' | 'sha256'>,
   bytes: Bytes,
   isProven: boolean,
-): Verdict | 'unknown' {
+): ProofVerdict | 'unknown' {
   if (file.md5 !== bytes.md5 || file.size !== bytes.size) return 'otherBytes';
   if (file.sha256 !== undefined) return file.sha256 === bytes.sha256 ? 'same' : 'otherSha256';
   return isProven ? 'same' : 'unknown';
@@ -52,7 +52,7 @@ export async function compare(
   bytes: Bytes,
   way: Way,
   service: ComparingService,
-): Promise<{ verdict: Verdict; file: FileJson }> {
+): Promise<{ verdict: ProofVerdict; file: FileJson }> {
   const verdict = judge(file, bytes, isProvenByMd5(way));
   if (verdict !== 'unknown') return { verdict, file };
   const answer = await service.check(bytes);

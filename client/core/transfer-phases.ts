@@ -28,7 +28,7 @@ export type Outcome =
   /** The other client is too slow to wait for. */
   | 'slow';
 
-export interface Standing {
+export interface TransferStanding {
   /** The address of the upload is known. */
   hasUpload: boolean;
   /** The file that was published is known. */
@@ -49,7 +49,7 @@ const TABLE: Record<Outcome, { upload: Phase; none: Phase }> = {
 };
 
 /** The phase that follows. */
-export function phaseAfter(outcome: Outcome, { hasUpload, hasFile, canBeginAnew }: Standing): Phase {
+export function phaseAfter(outcome: Outcome, { hasUpload, hasFile, canBeginAnew }: TransferStanding): Phase {
   const phase = TABLE[outcome][hasUpload ? 'upload' : 'none'];
   // A small file travels with its creation, and may have been published by it.
   if (phase === 'send' && outcome === 'settled' && !hasUpload && hasFile) return 'done';

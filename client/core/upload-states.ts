@@ -65,7 +65,7 @@ function underWayTo<T extends State>(
 }
 
 /** What the table needs to know of an item. */
-export interface Standing {
+export interface ItemStanding {
   state: State;
   md5: string | null;
   sha256: string | null;
@@ -73,7 +73,7 @@ export interface Standing {
 }
 
 /** The state that follows; null where the step means nothing to this one. */
-export function stateAfter(step: Step, { state, md5 }: Pick<Standing, 'state' | 'md5'>): State | null {
+export function stateAfter(step: Step, { state, md5 }: Pick<ItemStanding, 'state' | 'md5'>): State | null {
   const row: Partial<Record<State, Next>> = TABLE[step];
   const next = row[state] ?? null;
   if (next !== 'waiting') return next;
@@ -84,13 +84,13 @@ export function stateAfter(step: Step, { state, md5 }: Pick<Standing, 'state' | 
 const SENDING_AT_ONCE = 3;
 
 /** The next one to be read: one at a time, as more would share the same disk and core. */
-export function nextToHash<T extends Standing>(items: readonly T[]): T | undefined {
+export function nextToHash<T extends ItemStanding>(items: readonly T[]): T | undefined {
   if (items.some(({ state }) => state === 'hashing')) return undefined;
   return items.find(({ state }) => state === 'queued');
 }
 
 /** Those that may be sent now. The same bytes twice: the second one is instant when the first is done. */
-export function nextToSend<T extends Standing>(items: readonly T[]): T[] {
+export function nextToSend<T extends ItemStanding>(items: readonly T[]): T[] {
   const active = items.filter(({ state }) => state === 'checking' || state === 'sending');
   const next: T[] = [];
   for (const item of items) {

@@ -9,7 +9,23 @@ import type { FileJson } from '../../server/wire/files.ts';
 const GB = 1e9;
 
 describe('another sender', () => {
-  /** Looks at an upload of 1 GB: seconds since the first look, bytes that are stored, seconds since the last byte. */
+  type Look = [atSeconds: number, offset: number, idleSeconds: number | undefined];
+
+  /** What the last look says of an upload of 1 GB. Between two given looks, nothing new is seen every ten seconds. */
+  function judgeAfter(looks: Look[]): string | undefined {
+    const watch = watchOtherSender(1_000, GB);
+    const all = looks.flatMap((look, index) => {
+      const [at, ...seen] = looks[index - 1] ?? look;
+      const between = Array.from({ length: Math.max(0, Math.ceil((look[0] - at) / 10) - 1) }, (_, n): Look => [
+        at + 10 * (n + 1),
+        ...seen,
+      ]);
+      return [...between, look];
+    });
+    return all.map(([at, offset, idle]) => watch(1_000 + at * 1_000, offset, idle)).at(-1);
+  }
+
+  /** Seconds since the first look, bytes that are stored, seconds since the last byte. */
   test.each([
     [
       'bytes come at a rate that is worth waiting for',
@@ -91,15 +107,65 @@ describe('another sender', () => {
       ],
       'slow',
     ],
-  ] as [string, [number, number, number | undefined][], string][])('%s', (_, looks, expected) => {
-    const watch = watchOtherSender(1_000, GB);
-    expect(looks.map(([at, offset, idle]) => watch(1_000 + at * 1_000, offset, idle)).at(-1)).toBe(expected);
+  ] as [string, Look[], string][])('%s', (_, looks, expected) => {
+    expect(judgeAfter(looks)).toBe(expected);
+  });
+
+  /** Seconds since the look before, bytes that are stored, seconds since the last byte. */
+  test.each([
+    [
+      'nearly done meanwhile',
+      [
+        [3, 1e6, 0],
+        [660, 990e6, 0],
+      ],
+      'moving',
+    ],
+    [
+      'slow before and quick since',
+      [
+        [3, 1e6, 0],
+        [660, 2e6, 0],
+        [21, 300e6, 0],
+      ],
+      'moving',
+    ],
+    [
+      'a trickle is judged by what is seen since',
+      [
+        [3, 1e6, 0],
+        [660, 990e6, 0],
+        [21, 990.001e6, 0],
+      ],
+      'slow',
+    ],
+    [
+      'no byte since the look before',
+      [
+        [3, 1e6, 0],
+        [60, 1e6, 61],
+      ],
+      'silent',
+    ],
+    [
+      'the last byte came after the look before',
+      [
+        [3, 1e6, 0],
+        [60, 1e6, 5],
+      ],
+      'moving',
+    ],
+  ] as [string, Look[], string][])('after a time without looks: %s', (_, looks, expected) => {
+    const watch = watchOtherSender(0, GB);
+    let nowMs = 0;
+    const verdicts = looks.map(([after, offset, idle]) => watch((nowMs += after * 1_000), offset, idle));
+    expect(verdicts.at(-1)).toBe(expected);
   });
 
   test('of an unknown size there is no rate that would be too slow', () => {
     const watch = watchOtherSender(0, null);
     watch(0, 0, 0);
-    expect(watch(60_000, 10, 0)).toBe('moving');
+    expect(watch(30_000, 10, 0)).toBe('moving');
   });
 
   test.each([

@@ -5,6 +5,9 @@ import { isBegunFor, mayBeginAnew } from '../../client/core/beginnings.ts';
 import { meaningOf, readRefusal } from '../../client/core/refusals.ts';
 import { delayAfter, delayInPage, readRetryAfter } from '../../client/core/waits.ts';
 
+const MD5 = '0c767ecf2877c258f62d63e6e1ef572c';
+const UUID = '0c767ecf-2877-4258-862d-63e6e1ef572c';
+
 describe('addresses', () => {
   test.each([
     ['http://host/uploads/abc', 'upload', 'abc', '/uploads/abc'],
@@ -13,6 +16,12 @@ describe('addresses', () => {
     ['http://host/files/0123-1.tar.gz', 'content', '0123-1', '/files/0123-1.tar.gz'],
     ['http://host/api/files/id/content?download', 'file', 'id', '/api/files/id/content'],
     ['http://host/api/files/id', 'file', 'id', '/api/files/id'],
+    // A base that ends in /api.
+    [`http://host/api/files/${MD5}`, 'content', MD5, `/files/${MD5}`],
+    [`http://host/base/api/files/${MD5}-2.tar.gz?download`, 'content', `${MD5}-2`, `/files/${MD5}-2.tar.gz`],
+    [`http://host/api/api/files/${UUID}`, 'file', UUID, `/api/files/${UUID}`],
+    [`http://host/api/api/files/${UUID}/content`, 'file', UUID, `/api/files/${UUID}/content`],
+    ['http://host/api/uploads/abc', 'upload', 'abc', '/uploads/abc'],
   ])('%s is the service’s own', (address, kind, name, path) => {
     expect(readOwnAddress(address)).toEqual({ kind, name, path });
     expect(ownPath(address)).toBe(path);

@@ -1,11 +1,11 @@
 /** The table of an upload's states in the page. */
 import { describe, expect, test } from 'vitest';
-import { nextToHash, nextToSend, type Standing, type State, stateAfter } from '../../client/core/upload-states.ts';
+import { nextToHash, nextToSend, type ItemStanding, type State, stateAfter } from '../../client/core/upload-states.ts';
 
 const UNDER_WAY: State[] = ['queued', 'hashing', 'ready', 'checking', 'sending', 'paused', 'stalled'];
 const OVER: State[] = ['instant', 'done', 'failed'];
 
-function standing(state: State, sha256: string | null = null, size = 1): Standing {
+function standing(state: State, sha256: string | null = null, size = 1): ItemStanding {
   return { state, md5: sha256, sha256, size };
 }
 

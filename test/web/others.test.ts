@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
+import type { RunningService } from '../harness/service.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { storedNames } from '../http/support.ts';
 import {
@@ -41,6 +42,21 @@ async function loseUploads(
     return route.fulfill({ status: 410, contentType: 'application/json', body: JSON.stringify({ error }) });
   });
   return { begun: () => begun, refused: () => refused };
+}
+
+/** Waits until a cancelled upload can no longer be brought back. */
+async function untilCancelled(page: Page): Promise<void> {
+  const undo = page.getByRole('button', { name: 'Undo' });
+  await undo.waitFor();
+  await undo.waitFor({ state: 'detached' });
+}
+
+function requestsOf(page: Page, method: string): string[] {
+  const seen: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === method) seen.push(request.url());
+  });
+  return seen;
 }
 
 describeInBrowser('a service that loses every upload', () => {
@@ -89,6 +105,49 @@ describeInBrowser('an upload that another client takes over', () => {
     expect(offsets).toHaveLength(1);
   });
 
+  /** A page whose one upload is taken over by a client that has sent nothing yet. */
+  async function takenOver(service: RunningService, bytes: Uint8Array): Promise<{ page: Page; location: string }> {
+    const page = await openPage(service.url);
+    let location = '';
+    await page.route('**/uploads/*', async (route) => {
+      const request = route.request();
+      if (location !== '' || request.method() !== 'PATCH') return route.continue();
+      location = request.url();
+      const error = { code: 'upload_taken_over', message: 'A newer request has taken over this upload.' };
+      return route.fulfill({ status: 423, contentType: 'application/json', body: JSON.stringify({ error }) });
+    });
+    await choose(page, chosen('taken.bin', bytes));
+    await untilStatus(page, 'taken.bin', ELSEWHERE);
+    return { page, location };
+  }
+
+  test.each([
+    ['is cancelled here', untilCancelled],
+    ['is cancelled here, and the page left', (page: Page) => page.goto('about:blank')],
+  ])('stays when it %s', async (_, leave) => {
+    const service = await startOwn();
+    const bytes = makeBytes(MIB, 736);
+    const { page, location } = await takenOver(service, bytes);
+    const ended = requestsOf(page, 'DELETE');
+    await press(page, 'taken.bin', /^Cancel/);
+    await leave(page);
+    expect((await patch(location, 0, bytes)).status).toBe(204);
+    expect(ended).toEqual([]);
+  });
+
+  test('is left to that client after a reload, too', async () => {
+    const service = await startOwn();
+    const bytes = makeBytes(MIB, 738);
+    const { page, location } = await takenOver(service, bytes);
+    const offsets = sentFrom(page);
+    page.once('dialog', (dialog) => void dialog.accept());
+    await page.reload();
+    await untilStatus(page, 'taken.bin', ELSEWHERE);
+    expect((await patch(location, 0, bytes)).status).toBe(204);
+    await untilStatus(page, 'taken.bin', /^Done, verified/);
+    expect(offsets).toEqual([]);
+  });
+
   test('is compared by its SHA-256, as that client may have sent other bytes', async () => {
     const suffix = makeBytes(3 * MIB, 733);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
@@ -135,5 +194,46 @@ describeInBrowser('another client that sends the same bytes', () => {
     await file(page, 'ours.bin').waitFor();
     // Theirs was left alone.
     expect(Number((await head(location)).headers['upload-offset'])).toBeLessThan(MIB);
+  });
+
+  test('is still waited for after a pause, however long that was', async () => {
+    const service = await startOwn();
+    const bytes = Buffer.from(makeBytes(4 * MIB, 735));
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    const page = await openPage(service.url);
+    await page.clock.install();
+    await page.reload();
+    const offsets = sentFrom(page);
+    await choose(page, chosen('ours.bin', bytes));
+    await untilStatus(page, 'ours.bin', ELSEWHERE);
+    await press(page, 'ours.bin', /^Pause/);
+    await untilStatus(page, 'ours.bin', /^Paused/);
+    await page.clock.fastForward('11:00');
+    await patch(location, MIB, bytes.subarray(MIB, 3 * MIB));
+    await press(page, 'ours.bin', /^Resume/);
+    await untilStatus(page, 'ours.bin', ELSEWHERE);
+    expect((await patch(location, 3 * MIB, bytes.subarray(3 * MIB))).status).toBe(204);
+    await untilStatus(page, 'ours.bin', /^Instant/);
+    expect(offsets).toEqual([]);
+  });
+
+  test('keeps its upload when the page resumed that, and cancels it', async () => {
+    const service = await startOwn();
+    const line = await lineTo(service, 8 * MIB);
+    const bytes = Buffer.from(makeBytes(16 * MIB, 737));
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    const page = await openPage(line.url);
+    const ended = requestsOf(page, 'DELETE');
+    await choose(page, chosen('ours.bin', bytes));
+    await untilSent(page, 'ours.bin', 0.1);
+    await press(page, 'ours.bin', /^Cancel/);
+    await untilCancelled(page);
+    const offset = Number((await head(location)).headers['upload-offset']);
+    expect(offset).toBeGreaterThan(0);
+    expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+    expect(ended).toEqual([]);
   });
 });

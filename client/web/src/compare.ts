@@ -1,20 +1,19 @@
 /** Whether a published file has the bytes that were chosen: before it is called done. */
 import type { FileJson } from '../../../server/wire/files.ts';
-import { compare as compareBy, type Verdict } from '../../core/proof.ts';
+import { compare as compareBy, type ProofVerdict } from '../../core/proof.ts';
 import { check, type Content, getFile } from './api.ts';
 import type { Item } from './item.ts';
 
 /** What is known of the bytes, and of the upload that brought them. */
-type Compared = Pick<Item, 'md5' | 'sha256' | 'size' | 'urlSha256' | 'adopted' | 'shared'>;
+type Compared = Pick<Item, 'md5' | 'sha256' | 'size' | 'adopted' | 'shared'>;
 
 export function contentOf({ md5, sha256, size }: Pick<Item, 'md5' | 'sha256' | 'size'>): Content {
   return { md5: md5 ?? '', sha256, size };
 }
 
 /** As `compare` of core/proof.ts, of an item's bytes. */
-export function compare(item: Compared, file: FileJson): Promise<{ verdict: Verdict; file: FileJson }> {
+export function compare(item: Compared, file: FileJson): Promise<{ verdict: ProofVerdict; file: FileJson }> {
   const bytes = { md5: item.md5 ?? '', sha256: item.sha256 ?? '', size: item.size };
-  // An earlier edition of the page did not write down whose upload it resumed.
-  const isShared = item.shared || item.urlSha256 === null;
-  return compareBy(file, bytes, { begun: item.adopted, isShared }, { check: (asked) => check(asked), file: getFile });
+  const way = { begun: item.adopted, isShared: item.shared };
+  return compareBy(file, bytes, way, { check: (asked) => check(asked), file: getFile });
 }

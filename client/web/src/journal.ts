@@ -3,9 +3,9 @@
  * machine: names and addresses; and what the browser lets a page keep of the files themselves.
  */
 
-import type { Begun } from '../../core/naming.ts';
+import type { WrittenClaim } from '../../core/claims.ts';
 
-export interface JournalEntry {
+export interface JournalEntry extends WrittenClaim {
   id: string;
   name: string;
   path: string;
@@ -18,9 +18,6 @@ export interface JournalEntry {
   url: string | null;
   /** Of the bytes that were begun there. */
   urlMd5: string | null;
-  urlSha256?: string | null;
-  adopted?: Begun | null;
-  shared?: boolean;
   /** Bytes that were sent when it was last looked at. */
   sent: number;
   at: number;

@@ -1,6 +1,5 @@
 /** A look at a file without saving it: the browser fetches what it shows, in ranges. */
 import type { FileJson } from '../../../server/wire/files.ts';
-
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
 import { byId, make, shownName } from './dom.ts';

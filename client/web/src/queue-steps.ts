@@ -8,6 +8,7 @@ import { freshFile, holdUpload, keepFile, keptFile, type KeptFile } from './jour
 import { withName } from './names.ts';
 import { type Notebook } from './notebook.ts';
 import { isReadable } from './sender.ts';
+import { isOursToEnd } from '../../core/claims.ts';
 import type { FailReason, StallReason } from '../../core/refusals.ts';
 import { nextToHash, nextToSend, stateAfter, type Step } from '../../core/upload-states.ts';
 import { delayInPage } from '../../core/waits.ts';
@@ -76,7 +77,7 @@ function takeOutcome(desk: Desk, item: Item, outcome: HashOutcome): void {
   const isSame = item.urlSha256 === null ? item.urlMd5 === md5 : item.urlSha256 === sha256;
   // The file was chosen again, and has changed: its former upload is of no use.
   if (item.url !== null && !isSame) {
-    if (!item.shared && (item.adopted === null || item.adopted.isOurs)) endAtService(item.url);
+    if (isOursToEnd(item)) endAtService(item.url);
     Object.assign(item, WITHOUT_UPLOAD);
   }
   step(desk, item, 'digested', { md5, sha256 });
@@ -217,8 +218,10 @@ export async function resumeKept(desk: Desk, item: Item): Promise<boolean> {
 }
 
 export function cancel(desk: Desk, item: Item): void {
-  if (item.transfer) item.transfer.cancel();
-  else if (item.url !== null && !item.result) endAtService(item.url);
+  const { transfer, url } = item;
+  if (!isOursToEnd(item)) transfer?.stop();
+  else if (transfer) transfer.cancel();
+  else if (url !== null && !item.result) endAtService(url);
   remove(desk, item);
 }
 

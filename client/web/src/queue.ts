@@ -38,7 +38,7 @@ export interface Queue {
   resume(item: Item): void;
   /** @returns false when its file has to be chosen again. */
   retry(item: Item): Promise<boolean>;
-  /** Ends it, at the service too, and takes it off the list. */
+  /** Takes it off the list, and ends it at the service, unless another client counts on it. */
   cancel(item: Item): void;
   /**
    * Resumes with the file that the browser has kept, after asking the user for permission.

@@ -2,6 +2,7 @@
 import type { FileJson } from '../../../server/wire/files.ts';
 import { getFile, uploadState } from './api.ts';
 import { compare } from './compare.ts';
+import { readClaim } from '../../core/claims.ts';
 import { type Item, newItem, WITHOUT_UPLOAD } from './item.ts';
 import { giveName } from './give-name.ts';
 import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
@@ -33,10 +34,10 @@ export function createRestorer(queue: RestoreParts): Restorer {
     const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
-      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, adopted = null, shared = false, sent } = known;
+      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, sent } = known;
       // Digests are of use together alone.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
-      items.push(Object.assign(item, { ...digests, url, adopted, shared, sent, state: 'interrupted' as const }));
+      items.push(Object.assign(item, { ...digests, url, ...readClaim(known), sent, state: 'interrupted' as const }));
     }
     if (entries.length > 0) queue.onList();
     for (const item of items) if (item.state === 'interrupted') void revive(item);
@@ -71,8 +72,8 @@ export function createRestorer(queue: RestoreParts): Restorer {
 
 /** The file, where it has the bytes that were sent; null: they are read again and compared once they are at hand. */
 async function proven(item: Item, file: FileJson): Promise<FileJson | null> {
-  // An earlier edition of the page wrote no SHA-256 down, and resumed no other client's upload.
-  if (item.urlSha256 === null) return file;
+  // Without a SHA-256 of what was sent, an upload that counts as shared cannot be compared.
+  if (item.urlSha256 === null) return null;
   const compared = await compare({ ...item, md5: item.urlMd5, sha256: item.urlSha256 }, file);
   return compared.verdict === 'same' ? compared.file : null;
 }

@@ -112,7 +112,8 @@ function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
   const { resume } = known;
   const url = ownUrl(resume.url);
   if (url === item.url || url === item.avoided) return false;
-  const sender: Sender = queue.findLeft(url) === undefined ? 'unknown' : 'ended';
+  const left = queue.findLeft(url);
+  const sender: Sender = left === undefined || left.takenOver ? 'unknown' : 'ended';
   const next = whatToDo(sender, known.status === 'uploading', () =>
     watchOf(item, url)(performance.now(), resume.offset, resume.idle),
   );
@@ -122,7 +123,7 @@ function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
   return false;
 }
 
-/** The item's own watch of an upload. It begins with the first look. */
+/** The item's own watch of an upload. It begins with the first look, and begins again after a time without looks. */
 function watchOf(item: Item, url: string): ReturnType<typeof watchOtherSender> {
   if (item.watch?.url !== url) item.watch = { url, judge: watchOtherSender(performance.now(), item.size) };
   return item.watch.judge;

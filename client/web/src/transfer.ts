@@ -23,6 +23,8 @@ export interface TransferEvents {
 export interface Transfer {
   pause(): void;
   resume(): void;
+  /** Sends nothing more; the service keeps what it has. */
+  stop(): void;
   /** Gives it up, at the service too. */
   cancel(): void;
 }
@@ -114,6 +116,7 @@ export function startTransfer(file: File, about: About, events: TransferEvents):
   return {
     pause: () => setPaused(true),
     resume: () => setPaused(false),
+    stop: () => end(() => undefined),
     cancel: () => end(() => uppy.removeFile(id)),
   };
 }

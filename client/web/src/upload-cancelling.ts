@@ -6,6 +6,7 @@ import { texts } from './i18n.ts';
 import { isUnderWay, type Item } from './item.ts';
 import { createUndoable } from './notices.ts';
 import type { Queue } from './queue.ts';
+import { isOursToEnd } from '../../core/claims.ts';
 
 export interface Cancelling {
   /** Whether the item is off the list. */
@@ -40,7 +41,9 @@ export function createCancelling(parts: {
     carryOut: (item, isLeaving) => {
       aside.delete(item);
       // Uppy's own request would not outlive the page.
-      if (isLeaving && item.url !== null && !item.result) void endUpload(item.url).catch(() => undefined);
+      if (isLeaving && item.url !== null && !item.result && isOursToEnd(item)) {
+        void endUpload(item.url).catch(() => undefined);
+      }
       queue().cancel(item);
     },
   });
