@@ -8,6 +8,7 @@ import { attempt, type Job, type JobParts } from './job.ts';
 import { endedJob } from './ended.ts';
 import { eventsJob } from './events.ts';
 import { expiryJob } from './expiry.ts';
+import { keepTimeJob } from './keep-time.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
@@ -28,11 +29,6 @@ export function createJobs(parts: JobParts): Job[] {
     endedJob(parts),
     eventsJob(parts),
   ];
-}
-
-/** The clock outlives the process. See server/clock.ts. */
-function keepTimeJob({ catalog, clock }: JobParts): Job {
-  return { name: 'keeping the time', everyMs: 60_000, round: () => catalog.setMeta('clock', clock.keep()) };
 }
 
 /** Runs the first rounds one after the other, and each job by its own time from then on, until the service stops. */

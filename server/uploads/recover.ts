@@ -1,5 +1,4 @@
 /** Recovery: what a crash left of an upload beyond its last commit. */
-import { CatalogError } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
 import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
@@ -10,7 +9,7 @@ import type { Seat } from './seats.ts';
 /**
  * Brings the catalog up to what the store durably has of a receiving upload.
  *
- * @throws TidemarkError `upload_taken_over`, `store_full`, `upload_expired` where the bytes are gone; the reason of
+ * @throws TidemarkError `upload_taken_over`, `upload_expired` where the bytes are gone; the reason of
  *   `signal`; errors of store and catalog untranslated.
  */
 export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: AbortSignal): Promise<void> {
@@ -36,7 +35,6 @@ export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: Ab
     parts.log.info({ uploadId: id, from: upload.offset, to: found.offset }, 'upload recovered');
   } catch (error) {
     if (error instanceof StoreError && error.code === 'missing') await endWithoutBytes(parts, id, lease.epoch, error);
-    if (error instanceof CatalogError && error.code === 'full') throw new TidemarkError('store_full', { cause: error });
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
-import { forgetOldEvents } from '../../server/outbox/forget.ts';
+import { forgetOldEvents } from '../../server/jobs/events.ts';
 import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
-import { openOutbox } from './support.ts';
+import { openOutbox } from '../outbox/support.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
