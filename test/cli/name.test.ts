@@ -30,7 +30,7 @@ describeOverStores((store) => {
     intercept: (message: IncomingMessage) => Interception | null = () => null,
   ): Promise<{ client: Client; path: string }> {
     // So slow that the rest is not on its way by the time the client is gone.
-    const line = await makeLine(service.port, 4 * MIB);
+    const line = await makeLine(service.port, 2 * MIB);
     const client = await makeClient(await makeInterceptor(line.url, intercept));
     const path = await client.makeFile(name, SIZE);
     const first = client.start(['upload', path]);

@@ -99,15 +99,15 @@ test('a bucket that goes silent is asked anew; a reader that rests is waited for
     operation: 'GetObject',
     fault: { kind: 'cutAnswer', afterBytes: 3 * MIB, silently: true },
   });
-  const read = await buffer(await openContent(objects, KEY, { silenceMs: 200 }));
+  const read = await buffer(await openContent(objects, KEY, { silenceMs: 700 }));
   expect(read.equals(bytes)).toBe(true);
   expect(silent.hits()).toBe(1);
   expect(newReads()).toBe(2);
 
-  const stream = await openContent(objects, KEY, { silenceMs: 200 });
+  const stream = await openContent(objects, KEY, { silenceMs: 700 });
   await once(stream, 'readable');
   // Longer than the bucket may be silent: it is the reader's turn.
-  await wait(500);
+  await wait(1_500);
   expect((await buffer(stream)).equals(bytes)).toBe(true);
   expect(newReads()).toBe(1);
 });

@@ -123,10 +123,14 @@ test('killed at any moment of many uploads: each file of the catalog is told of 
     await ended;
   }
   expect(answered).toBeLessThan(sent);
+  // An upload that was whole when the service was killed is published soon after its start: maybe between these.
+  const before = await namesOf(service);
   const told = await missedSince(service, cursor);
-  const names = await namesOf(service);
-  expect(names.length).toBeGreaterThanOrEqual(answered);
-  expect(namesIn(told)).toEqual(names);
+  const after = await namesOf(service);
+  expect(after.length).toBeGreaterThanOrEqual(answered);
+  expect(namesIn(told)).toEqual([...new Set(namesIn(told))]);
+  expect(namesIn(told)).toEqual(expect.arrayContaining(before));
+  expect(after).toEqual(expect.arrayContaining(namesIn(told)));
   expect(new Set(told.map(({ kind }) => kind))).toEqual(new Set(['published']));
 });
 
