@@ -15,7 +15,7 @@ export async function healContent(folder: Folder, upload: StoredUpload, key: str
       // The name between begins as unfinished bytes do: what a crash leaves of it is swept.
       await replaceFile(from, damaged, `${unfinished}-heal`);
     } catch (error) {
-      // Just then a sweep took it for left by a crash. The upload's own bytes are there.
+      // Just then a job took it for left by a crash. The upload's own bytes are there.
       if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
       throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
     }

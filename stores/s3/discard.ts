@@ -30,7 +30,7 @@ export async function discardFromBucket(
       break;
     case 'keep':
       // Never what a content was made of: RGW may still know it as unfinished when it died while completing it.
-      // A proxy that repeats a call may have begun a second one: the sweep finds it, and comes without a note.
+      // A proxy that repeats a call may have begun a second one: the job finds it, and comes without a note.
       if (isUnsure) await objects.abortEmptyMultiparts(key, multipart);
       break;
     case 'unknown':

@@ -96,7 +96,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
     hasCommitted = true;
     committedSnapshot = Promise.resolve(state);
     row = afterChange(row, next);
-    // What an error leaves here, a sweep removes.
+    // What an error leaves here, a job removes.
     await Promise.all(next.removes.map((removed) => objects.remove(removed).catch(() => undefined)));
   }
 

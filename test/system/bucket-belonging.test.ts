@@ -88,6 +88,19 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       database.close();
     }
 
+    test('though the catalog was once used with a folder, before buckets had marks', async () => {
+      const used = await useBucket();
+      const { dataDir } = used.service;
+      await forgetMark(dataDir);
+      const database = new Database(join(dataDir, 'catalog.db'));
+      database.exec("INSERT INTO meta (key, value) VALUES ('place', '/some/folder/files')");
+      database.close();
+      const id = idIn(dataDir);
+      await used.service.restart();
+      expect(await bucket.mark()).toBe(id);
+      await expectAll(used);
+    });
+
     test('which marks it, and needs one answer at its next start', async () => {
       const used = await useBucket();
       expect(await bucket.mark()).toBe(idIn(used.service.dataDir));
