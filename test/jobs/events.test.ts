@@ -1,8 +1,11 @@
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createClock } from '../../server/clock.ts';
 import { forgetOldEvents } from '../../server/jobs/events.ts';
 import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
+import { makeBytes } from '../harness/bytes.ts';
 import { openOutbox } from '../outbox/support.ts';
+import { openHouse } from '../uploads/support.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -47,4 +50,31 @@ test('events are kept for a day, by a clock that a jump does not move; batches l
   });
   forgotten = 1_201;
   expect([await left(), turns]).toEqual([1, 2]);
+});
+
+test('events from a moment when the wall clock was years ahead are forgotten as all others', async () => {
+  const surroundings = createVirtualSurroundings();
+  let aheadMs = 0;
+  const source = { ...surroundings, bootId: null, wallMs: () => surroundings.wallMs() + aheadMs };
+  const clock = createClock({ source, believeAfterMs: Infinity });
+  const house = await openHouse({}, {}, { clock });
+  const publish = async (seed: number): Promise<void> => {
+    const bytes = makeBytes(100, seed);
+    const id = await house.begin(bytes);
+    const { signal } = new AbortController();
+    const writer = await house.uploads.open(await house.uploads.current(id, 'anyone'), { signal });
+    await writer.append(Readable.from([bytes]), { maxBytes: bytes.length });
+    await writer.release();
+  };
+  await publish(1);
+  aheadMs = 3_650 * DAY_MS;
+  await publish(2);
+  aheadMs = 0;
+  await publish(3);
+  const { catalog } = house.parts;
+  const latest = await catalog.latestEvent(null);
+  await surroundings.advance(2 * DAY_MS);
+  await forgetOldEvents({ catalog, clock, surroundings, stopping: new AbortController().signal });
+  // All before the last, and the last: nothing is left to be forgotten.
+  expect(await catalog.listEvents({ owner: null, after: latest - 1, limit: 10 })).toBeNull();
 });
