@@ -43,7 +43,7 @@ export async function checkAfterCut(options: CheckOptions): Promise<string[]> {
   });
   // Where the service does not start there may be nothing to look at.
   if (problems.length > 0) return problems;
-  problems.push(...(await findLeft(options.dataDir, stories, problems)).map((name) => `left over: ${name}`));
+  problems.push(...(await findLeft({ ...options, stories }, problems)).map((name) => `left over: ${name}`));
   return problems;
 }
 
@@ -192,28 +192,37 @@ async function goOn(service: Service, { stories, time, dice }: CheckOptions, pro
 }
 
 /** After the sweeps the folder has the bytes of contents and of unfinished uploads, and nothing else. */
-async function findLeft(dataDir: string, stories: readonly Story[], problems: string[]): Promise<string[]> {
-  let left = listLeft(dataDir, stories);
+async function findLeft(options: CheckOptions, problems: string[]): Promise<string[]> {
+  const { dataDir } = options;
+  let left = listLeft(options);
   for (const sweepMs of SWEEPS_MS) {
     if (left.length === 0) break;
     await withService(dataDir, true, problems, async () => {
       await wait(sweepMs);
     });
-    left = listLeft(dataDir, stories);
+    left = listLeft(options);
   }
   return left;
 }
 
-function listLeft(dataDir: string, stories: readonly Story[]): string[] {
+function listLeft({ dataDir, stories, time }: CheckOptions): string[] {
   const database = new Database(join(dataDir, 'catalog.db'), { readonly: true });
   try {
     const keys = database.prepare('SELECT key FROM contents').all() as { key: string }[];
-    const ended = database.prepare("SELECT id FROM uploads WHERE state <> 'receiving'").all() as { id: string }[];
-    const fresh = database.prepare(`SELECT id FROM uploads WHERE state = 'receiving' AND "offset" = 0`).all() as {
+    const uploads = database.prepare('SELECT id, state, "offset" FROM uploads').all() as {
       id: string;
+      state: string;
+      offset: number;
     }[];
+    const rows = new Map(uploads.map((row) => [row.id, row]));
     // Its final name can be there without its own one, and then nothing tells whose it was: docs/decisions/0020, limits.
-    const lost = stories.filter(({ id }) => fresh.some((upload) => upload.id === id)).map((story) => md5Of(story));
+    const isLost = (story: Story): boolean => {
+      const row = story.id === null ? undefined : rows.get(story.id);
+      if (row) return row.state === 'receiving' && row.offset === 0;
+      return !toldBefore(story, time).some(({ what }) => what === 'complete');
+    };
+    const lost = stories.filter(isLost).map((story) => md5Of(story));
+    const ended = uploads.filter(({ state }) => state !== 'receiving');
     const known = new Set([MARK, ...keys.map(({ key }) => key)]);
     const gone = new Set(ended.map(({ id }) => `tmp_${id}`));
     // Bytes of uploads that the catalog does not know wait for some days: it may be another catalog.
