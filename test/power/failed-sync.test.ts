@@ -1,6 +1,6 @@
 /** A sync of the folder fails once, and the kernel tells once: what it was for is made anew before it counts. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startService } from '../harness/service.ts';
@@ -93,6 +93,19 @@ describe.skipIf(MISSING !== undefined)('a sync of the folder fails', () => {
     const { body } = await send('GET', `${recorder.service.url}/check?md5=${md5(bytes)}&filename=instant.bin`);
     expect(body).toContain('"exists"');
     await expectHealed(recorder);
+  });
+
+  test('while a deleted content is removed, and the process is killed', async () => {
+    const recorder = await start();
+    await publish(recorder.service.url, 'deleted.bin');
+    const { body } = await send('GET', `${recorder.service.url}/api/files`);
+    recorder.failSync(FOLDER, 1);
+    const [file] = (JSON.parse(body) as { files: { id: string }[] }).files;
+    expect((await send('DELETE', `${recorder.service.url}/api/files/${file?.id}`)).status).toBe(204);
+    expect(recorder.faults()).toBe(1);
+    await recorder.service.kill('SIGKILL');
+    await recorder.service.restart();
+    expect(await readdir(join(await cut(recorder), 'files'))).not.toContain(key);
   });
 
   test.each(['the entry was not made', 'the look that follows fails, too'])(
