@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { closingLine, type CountedModule, tally } from './closing-line-reporter.ts';
+import { closingLine, type CountedModule, secondRun, tally } from './closing-line-reporter.ts';
 
 function moduleOf(
   file: string,
@@ -51,4 +51,26 @@ test('a file that could not be loaded and an error outside any test are failures
     'did not run to its end: dist/test/broken.test.js',
     'errors outside any test: 2',
   ]);
+});
+
+const failed = moduleOf('dist/test/cli/upload.test.js', ['passed', 'failed']);
+const unbegun = moduleOf('dist/test/web/page.test.js', ['skipped'], 'failed');
+const fine = moduleOf('dist/test/tus/protocol.test.js', ['passed', 'passed']);
+const forgotten = moduleOf('dist/test/disk-full.test.js', ['skipped']);
+
+test.each([
+  ['a test failed', [failed, fine], 0, [], '2\ndist/test/cli/upload.test.js\n'],
+  [
+    'what comes before the tests failed, too',
+    [failed, unbegun, fine],
+    0,
+    [],
+    '2\ndist/test/cli/upload.test.js\ndist/test/web/page.test.js\n',
+  ],
+  ['nothing failed', [fine], 0, [], ''],
+  ['an error outside any test', [failed, fine], 1, [], ''],
+  ['a test was skipped elsewhere', [failed, forgotten], 0, [], ''],
+  ['a suite did not run', [failed, fine], 0, ['chaos'], ''],
+])('what is run once more: %s', (_, among, errors, requiredSuites, told) => {
+  expect(secondRun(tally(among, errors, { skipsFail: true, requiredSuites }))).toBe(told);
 });

@@ -5,7 +5,12 @@
  * could not be loaded, an error outside any test, a suite that `TIDEMARK_REQUIRED_SUITES`
  * names (comma list of file names, folders or ends of paths, as in `cli/upload`) and of which
  * no test ran, and with `CI=true` each skipped test.
+ *
+ * Where tests failed and nothing else went wrong, the file that `TIDEMARK_FAILED_FILES` names is told what to run once
+ * more: how many tests passed in other files, then one failed file per line. That second run is given the number
+ * as `TIDEMARK_PASSED_BEFORE`, and counts it.
  */
+import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
 
 export interface Expectations {
@@ -20,6 +25,10 @@ export interface Tally {
   skipped: number;
   /** Failures that no test reports by itself, one line each. */
   complaints: string[];
+  /** Of which a test failed, or what comes before its tests. */
+  failedFiles: string[];
+  /** How many of the tests that passed are in other files. */
+  passedElsewhere: number;
 }
 
 /** What the tally needs of a test module. */
@@ -29,20 +38,24 @@ export type CountedModule = Pick<TestModule, 'relativeModuleId'> & {
 };
 
 export function tally(modules: readonly CountedModule[], unhandledErrors: number, expectations: Expectations): Tally {
-  const result: Tally = { passed: 0, failed: 0, skipped: 0, complaints: [] };
+  const result: Tally = { passed: 0, failed: 0, skipped: 0, complaints: [], failedFiles: [], passedElsewhere: 0 };
   const ran = new Set<string>();
   for (const module of modules) {
     const file = module.relativeModuleId;
     let failedHere = 0;
+    let passedHere = 0;
     for (const test of module.children.allTests()) {
       const { state } = test.result();
-      if (state === 'passed') result.passed++;
+      if (state === 'passed') passedHere++;
       else if (state === 'failed') failedHere++;
       else if (expectations.skipsFail) result.complaints.push(`skipped: ${file} > ${test.fullName}`);
       else result.skipped++;
       if (state === 'passed' || state === 'failed') ran.add(file);
     }
+    result.passed += passedHere;
     result.failed += failedHere;
+    if (failedHere > 0 || module.state() === 'failed') result.failedFiles.push(file);
+    else result.passedElsewhere += passedHere;
     if (failedHere === 0 && module.state() === 'failed') result.complaints.push(`did not run to its end: ${file}`);
   }
   if (unhandledErrors > 0) result.complaints.push(`errors outside any test: ${unhandledErrors}`);
@@ -63,6 +76,13 @@ export function closingLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
+/** What the second run is told; empty where there must be none. */
+export function secondRun({ complaints, failedFiles, passedElsewhere }: Tally): string {
+  const ofFiles = complaints.every((complaint) => failedFiles.some((file) => complaint.includes(file)));
+  if (!ofFiles || failedFiles.length === 0) return '';
+  return [passedElsewhere, ...failedFiles].map((line) => `${line}\n`).join('');
+}
+
 export default class ClosingLineReporter implements Reporter {
   private result: Tally | undefined;
   private watching = false;
@@ -78,7 +98,10 @@ export default class ClosingLineReporter implements Reporter {
       skipsFail: process.env['CI'] === 'true',
       requiredSuites: (process.env['TIDEMARK_REQUIRED_SUITES'] ?? '').split(/[\s,]+/).filter((suite) => suite !== ''),
     });
+    this.result.passed += Number(process.env['TIDEMARK_PASSED_BEFORE'] ?? 0);
     if (this.result.failed > 0) process.exitCode = 1;
+    const path = process.env['TIDEMARK_FAILED_FILES'];
+    if (path) writeFileSync(path, secondRun(this.result));
     if (this.watching) this.print();
   }
 
