@@ -15,6 +15,8 @@ export interface FaultyBucket {
 export interface FaultyBucketOptions {
   /** Whether all tests share one service, or each has its own. */
   service: 'shared' | 'own';
+  /** Settings of the service. */
+  env?: NodeJS.ProcessEnv;
   /** What must hold after each test: no call goes wrong any more, and the service still runs. */
   afterTest?: (ground: FaultyBucket) => Promise<void>;
 }
@@ -37,11 +39,14 @@ export function describeOverFaultyBuckets(
 }
 
 /** @returns an object that the hooks fill. */
-function prepareGround(start: () => Promise<SystemBucket>, { service, afterTest }: FaultyBucketOptions): FaultyBucket {
+function prepareGround(
+  start: () => Promise<SystemBucket>,
+  { service, env, afterTest }: FaultyBucketOptions,
+): FaultyBucket {
   const ground = {} as FaultyBucket;
 
   async function startOnBucket(): Promise<void> {
-    ground.service = await startService({ env: { ...ground.bucket.env(ground.proxy.port), INSTANT: 'off' } });
+    ground.service = await startService({ env: { ...ground.bucket.env(ground.proxy.port), INSTANT: 'off', ...env } });
   }
 
   beforeAll(async () => {
