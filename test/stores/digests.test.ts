@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { type DigestAlgorithm, SnapshotError } from '../../stores/digests/digests.ts';
 import { loadHashers } from '../../stores/digests/shared-hashers.ts';
@@ -170,6 +171,29 @@ test('starts no thread for few bytes', async () => {
     expect(started).toBe(expected);
   }
   process.off('worker', count);
+  await own.close();
+});
+
+test('a thread that dies says why to its lanes, gives their blocks back, and the next lane gets another', async () => {
+  const own = createDigestPool(['md5']);
+  const kill = (worker: Worker): void => void worker.terminate();
+  process.on('worker', kill);
+  const bytes = makeBytes(9 * 1024 * 1024, 10);
+  // More blocks than one lane may have in flight, of as many lanes as use up all blocks there are.
+  const lanes = Array.from({ length: 3 }, () => own.open(null));
+  const updates = await Promise.allSettled(lanes.map((lane) => lane.update([bytes])));
+  process.off('worker', kill);
+  const dead = 'a digest worker ended';
+  expect(updates.map((update) => update.status)).toEqual(lanes.map(() => 'rejected'));
+  for (const lane of lanes) {
+    for (const ask of [lane.snapshot, lane.digests, lane.partMd5]) await expect(ask()).rejects.toThrow(dead);
+    await expect(lane.update([bytes])).rejects.toThrow(dead);
+    lane.close();
+  }
+  const next = own.open(null);
+  await next.update([bytes]);
+  expect((await next.digests()).md5).toBe(md5(bytes));
+  next.close();
   await own.close();
 });
 
