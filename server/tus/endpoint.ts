@@ -22,6 +22,8 @@ export interface TusState {
   uploadId?: string;
 }
 
+type TusContext = Parameters<Middleware<TusState>>[0];
+
 export interface TusEndpointOptions {
   uploads: Uploads;
   /** A file of its owner. @throws `not_found`. */
@@ -69,35 +71,13 @@ export function createTusEndpoint({
     });
     const isBrought = method === 'POST' && (await bringsBody(ctx.req));
     if (isBrought) checkContentType(ctx.req.headers);
-    const exchange: Exchange = {
-      owner: ctx.state.owner,
-      baseUrl: ctx.state.baseUrl,
-      gone: gone.signal,
-      body: ctx.req,
-      headers: ctx.req.headers,
-      bringsBody: isBrought,
-      uploadId: undefined,
-      begun: method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined,
-      upload: undefined,
-      writer: undefined,
-      received: undefined,
-      error: undefined,
-    };
-    const request = {
-      method,
-      url: `http://tidemark${ctx.path}`,
-      headers: passedOn(ctx.req.headers, method, isBrought),
-      body: null,
-    };
-    const answer = await handle(request, exchange);
+    const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
+    const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun });
+    const answer = await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
     if (!answer) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
-    ctx.status = method === 'OPTIONS' ? 200 : answer.status;
-    for (const [name, value] of answer.headers) {
-      // What browsers of other origins may see is said for all routes alike.
-      if (!name.startsWith('Access-Control-')) ctx.set(name, value);
-    }
+    copyAnswer(ctx, answer);
     describeUpload(ctx, method, exchange, clock, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
@@ -135,6 +115,35 @@ export function createTusEndpoint({
       message: `Upload-Offset differs from the stored offset, ${offset}.`,
       headers: { 'Upload-Offset': String(offset) },
     });
+  }
+}
+
+/** A request on its way, of which nothing is known yet but what it says itself. */
+function newExchange({ req, state }: TusContext, known: Pick<Exchange, 'gone' | 'bringsBody' | 'begun'>): Exchange {
+  return {
+    ...known,
+    owner: state.owner,
+    baseUrl: state.baseUrl,
+    body: req,
+    headers: req.headers,
+    uploadId: undefined,
+    upload: undefined,
+    writer: undefined,
+    received: undefined,
+    error: undefined,
+  };
+}
+
+/** A request as the library reads it. */
+function toRequest({ method, path, req }: TusContext, isBrought: boolean): TusRequest {
+  return { method, url: `http://tidemark${path}`, headers: passedOn(req.headers, method, isBrought), body: null };
+}
+
+function copyAnswer(ctx: TusContext, answer: TusAnswer): void {
+  ctx.status = ctx.method === 'OPTIONS' ? 200 : answer.status;
+  for (const [name, value] of answer.headers) {
+    // What browsers of other origins may see is said for all routes alike.
+    if (!name.startsWith('Access-Control-')) ctx.set(name, value);
   }
 }
 

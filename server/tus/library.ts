@@ -83,52 +83,7 @@ type OwnRequest = TusRequest & { exchange: Exchange };
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const { uploads } = options;
   const extensions = listExtensions(options.capabilities);
-
-  const server = new Server({
-    path: '/uploads',
-    datastore: new ExchangeStore(extensions),
-    locker: {
-      newLock: () => {
-        throw new Error('leases are taken by acquireLock below');
-      },
-    },
-    ...(options.maxFileSizeBytes === null ? {} : { maxSize: options.maxFileSizeBytes }),
-    namingFunction: options.newId,
-    generateUrl: (request, { id }) => `${exchangeOf(request).baseUrl}/uploads/${id}`,
-    getFileIdFromRequest: (_request, lastPath) =>
-      lastPath && /^[A-Za-z0-9-]{1,64}$/.test(lastPath) ? lastPath : undefined,
-    onUploadCreate: async (request, upload) => {
-      const exchange = exchangeOf(request);
-      exchange.uploadId = upload.id;
-      exchange.begun = uploads.markComing(upload.id);
-      const begun = await options.begin(upload.id, exchange, upload.size ?? null);
-      if ('append' in begun) exchange.writer = begun;
-      exchange.upload = 'append' in begun ? begun.upload : begun;
-      return {};
-    },
-    onUploadFinish: async (request, upload) => {
-      const exchange = exchangeOf(request);
-      // An empty file announced without a body has not passed through a writer.
-      if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
-      return {};
-    },
-  });
-  /** In place of the library's HEAD, which reads the upload a second time. */
-  async function look(exchange: Exchange, request: LibraryRequest): Promise<TusAnswer> {
-    const id = server.handlers.HEAD.getFileIdFromRequest(request);
-    if (id === undefined) throw new TidemarkError('not_found');
-    exchange.uploadId = id;
-    const upload = await uploads.view(id, exchange.owner);
-    exchange.upload = upload;
-    const headers = new Map([
-      ['Cache-Control', 'no-store'],
-      ['Upload-Offset', String(upload.offset)],
-    ]);
-    if (upload.size === null) headers.set('Upload-Defer-Length', '1');
-    else headers.set('Upload-Length', String(upload.size));
-    if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
-    return { status: 200, headers };
-  }
+  const server = createServer(options, extensions);
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
     const upload = await uploads.current(id, exchange.owner);
@@ -160,40 +115,15 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       acquireLock,
       write: answer,
       writeToStore: (_body: unknown, _upload: Upload, maxBytes: number) =>
-        write(exchange, store.requireWriter(), { maxBytes, length: store.length }),
+        writeBody(uploads, exchange, store.requireWriter(), { maxBytes, length: store.length }),
     });
-  }
-
-  /** @returns the offset after it. */
-  async function write(
-    exchange: Exchange,
-    writer: Writer,
-    given: { maxBytes: number; length: number | undefined },
-  ): Promise<number> {
-    const { upload } = writer;
-    if (upload.state !== 'receiving') {
-      // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
-      // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
-      exchange.upload = await uploads.current(upload.id, exchange.owner);
-      return exchange.upload.offset;
-    }
-    const isNew = exchange.upload !== undefined;
-    exchange.upload = upload;
-    try {
-      exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
-      return exchange.received.offset;
-    } catch (error) {
-      // Refused as a whole: there is no address under which it could go on.
-      if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
-      throw error;
-    }
   }
 
   async function send(request: TusRequest, exchange: Exchange): Promise<TusAnswer> {
     const own: OwnRequest = { ...request, exchange };
     const known = own as never as LibraryRequest;
     const method = request.method as keyof Server['handlers'];
-    if (method === 'HEAD') return look(exchange, known);
+    if (method === 'HEAD') return look(uploads, exchange, server.handlers.HEAD.getFileIdFromRequest(known));
     // What ends early is told by what is thrown.
     const context: LibraryContext = { signal: exchange.gone, abort: () => undefined, cancel: () => undefined };
     const headers = new Map<string, string>() as never as Headers;
@@ -210,6 +140,82 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       }
     },
   };
+}
+
+/** The library's own server: how it names uploads, and what it tells of their beginning and end. */
+function createServer(options: TusLibraryOptions, extensions: string[]): Server {
+  const { uploads } = options;
+  return new Server({
+    path: '/uploads',
+    datastore: new ExchangeStore(extensions),
+    locker: {
+      newLock: () => {
+        throw new Error('leases are taken by acquireLock below');
+      },
+    },
+    ...(options.maxFileSizeBytes === null ? {} : { maxSize: options.maxFileSizeBytes }),
+    namingFunction: options.newId,
+    generateUrl: (request, { id }) => `${exchangeOf(request).baseUrl}/uploads/${id}`,
+    getFileIdFromRequest: (_request, lastPath) =>
+      lastPath && /^[A-Za-z0-9-]{1,64}$/.test(lastPath) ? lastPath : undefined,
+    onUploadCreate: async (request, upload) => {
+      const exchange = exchangeOf(request);
+      exchange.uploadId = upload.id;
+      exchange.begun = uploads.markComing(upload.id);
+      const begun = await options.begin(upload.id, exchange, upload.size ?? null);
+      if ('append' in begun) exchange.writer = begun;
+      exchange.upload = 'append' in begun ? begun.upload : begun;
+      return {};
+    },
+    onUploadFinish: async (request, upload) => {
+      const exchange = exchangeOf(request);
+      // An empty file announced without a body has not passed through a writer.
+      if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
+      return {};
+    },
+  });
+}
+
+/** In place of the library's HEAD, which reads the upload a second time. */
+async function look(uploads: Uploads, exchange: Exchange, id: string | undefined): Promise<TusAnswer> {
+  if (id === undefined) throw new TidemarkError('not_found');
+  exchange.uploadId = id;
+  const upload = await uploads.view(id, exchange.owner);
+  exchange.upload = upload;
+  const headers = new Map([
+    ['Cache-Control', 'no-store'],
+    ['Upload-Offset', String(upload.offset)],
+  ]);
+  if (upload.size === null) headers.set('Upload-Defer-Length', '1');
+  else headers.set('Upload-Length', String(upload.size));
+  if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
+  return { status: 200, headers };
+}
+
+/** What a request's body brings, by the request's writer. @returns the offset after it. */
+async function writeBody(
+  uploads: Uploads,
+  exchange: Exchange,
+  writer: Writer,
+  given: { maxBytes: number; length: number | undefined },
+): Promise<number> {
+  const { upload } = writer;
+  if (upload.state !== 'receiving') {
+    // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
+    // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
+    exchange.upload = await uploads.current(upload.id, exchange.owner);
+    return exchange.upload.offset;
+  }
+  const isNew = exchange.upload !== undefined;
+  exchange.upload = upload;
+  try {
+    exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
+    return exchange.received.offset;
+  } catch (error) {
+    // Refused as a whole: there is no address under which it could go on.
+    if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
+    throw error;
+  }
 }
 
 /** In place of a web response. */

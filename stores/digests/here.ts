@@ -1,5 +1,6 @@
 /** Digests of few bytes, computed on the thread that has them: a message to another one costs more than they do. */
-import { type Digest, createHashing, type DigestStart, type Hashers, type Hashing, loadHashers } from './hashing.ts';
+import { type Digest, createHashing, type DigestStart, type Hashing } from './hashing.ts';
+import { type Hashers, loadHashers } from './shared-hashers.ts';
 import type { DigestAlgorithm } from './digests.ts';
 import { decodeSnapshot } from './snapshot.ts';
 

@@ -16,7 +16,7 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   const blocks = createBlocks();
   const threads = createThreads(blocks);
   const here = createHere(defaults);
-  const toThread = (start: DigestStart): DigestLane => openThreadLane(threads, blocks, start);
+  const toThread = (start: DigestStart): DigestLane => openThreadLane(threads.pick(), blocks, start);
   let isClosed = false;
 
   function open(snapshot: Uint8Array | null, wanted: readonly DigestAlgorithm[] = defaults): DigestLane {

@@ -1,38 +1,22 @@
 /** A digest that a thread computes, of bytes that are handed to it in blocks of shared memory. */
 import type { Blocks } from './blocks.ts';
-import { type DigestLane, SnapshotError } from './digests.ts';
+import type { DigestLane } from './digests.ts';
 import type { DigestStart } from './hashing.ts';
-import { BLOCK_BYTES, type Piece, type Reply } from './messages.ts';
-import type { Threads } from './threads.ts';
+import { BLOCK_BYTES, type Piece } from './messages.ts';
+import type { Thread } from './thread.ts';
 
 /** Blocks one lane may have in flight, so that a fast upload leaves some to the others. */
 const BLOCKS_PER_LANE = 12;
 
-let lastRequest = 0;
-
-export function openThreadLane(threads: Threads, blocks: Blocks, start: DigestStart): DigestLane {
+export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStart): DigestLane {
   let inFlight = 0;
   let isOpen = true;
   let room: (() => void) | undefined;
-  const { thread, lane } = threads.enter((freed) => {
+  const lane = thread.enter((freed) => {
     inFlight -= freed;
     room?.();
   });
-  threads.send(thread, { op: 'open', lane, ...start });
-
-  function ask<Op extends 'snapshot' | 'digests' | 'partMd5'>(op: Op): Promise<Extract<Reply, { op: Op }>> {
-    const request = ++lastRequest;
-    return new Promise((resolve, reject) => {
-      thread.pending.set(request, {
-        resolve: (reply) => {
-          if (reply.op === op) resolve(reply as Extract<Reply, { op: Op }>);
-          else reject(new SnapshotError(reply.op === 'refused' ? reply.message : 'unexpected reply'));
-        },
-        reject,
-      });
-      threads.send(thread, { op, lane, request });
-    });
-  }
+  thread.send({ op: 'open', lane, ...start });
 
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
     // One message for as many blocks as there is room for: each one wakes a thread.
@@ -66,27 +50,22 @@ export function openThreadLane(threads: Threads, blocks: Blocks, start: DigestSt
 
   function send(pieces: Piece[], to: 'all' | 'part'): void {
     if (pieces.length === 0) return;
-    if (thread.failure) {
-      for (const { block } of pieces) blocks.giveBack(block);
-      throw thread.failure;
-    }
-    for (const { block } of pieces) thread.blocks.add(block);
+    thread.hand({ op: 'update', lane, pieces, to });
     inFlight += pieces.length;
-    threads.send(thread, { op: 'update', lane, pieces, to });
   }
 
   return {
     update: (chunks) => update(chunks, 'all'),
-    beginPart: () => threads.send(thread, { op: 'beginPart', lane }),
+    beginPart: () => thread.send({ op: 'beginPart', lane }),
     updatePart: (chunks) => update(chunks, 'part'),
-    partMd5: async () => (await ask('partMd5')).md5,
-    snapshot: async () => (await ask('snapshot')).snapshot,
-    digests: async () => (await ask('digests')).digests,
+    partMd5: async () => (await thread.ask('partMd5', lane)).md5,
+    snapshot: async () => (await thread.ask('snapshot', lane)).snapshot,
+    digests: async () => (await thread.ask('digests', lane)).digests,
     close: () => {
       if (!isOpen) return;
       isOpen = false;
-      threads.leave(thread, lane);
-      if (!thread.failure) threads.send(thread, { op: 'close', lane });
+      thread.leave(lane);
+      if (!thread.failure) thread.send({ op: 'close', lane });
     },
   };
 }

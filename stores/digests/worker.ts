@@ -1,7 +1,8 @@
 /** A worker thread of the digest pool: hashes what lies in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { type Digest, createHashing, loadHashers } from './hashing.ts';
+import { type Digest, createHashing } from './hashing.ts';
 import { BLOCK_BYTES, type Reply, type Request, type WorkerSetup } from './messages.ts';
+import { loadHashers } from './shared-hashers.ts';
 
 const { memory, scratch } = workerData as WorkerSetup;
 const port = parentPort;

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { mkdir, opendir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
-import { FileStore } from '@tus/file-store';
+import type { FileStore } from '@tus/file-store';
 import { withDescriptor } from '../descriptors.ts';
 import type { DigestPool } from '../digests/digests.ts';
 import {
@@ -26,6 +26,7 @@ import { createFile, removeFile, sizeOf, syncFolder } from './files.ts';
 import { finalizeUpload } from './finalize.ts';
 import { createFolder, type Folder } from './folder.ts';
 import { healContent } from './heal.ts';
+import { createLibrary } from './library.ts';
 import { openOwn, recoverUpload } from './linked.ts';
 import { FINAL, finalName, UNFINISHED } from './names.ts';
 import { createPlace } from './place.ts';
@@ -51,42 +52,41 @@ export interface LocalStoreOptions {
 export async function openLocalStore(options: LocalStoreOptions): Promise<Store> {
   const { folder } = options;
   try {
-    // The library makes the folder in its constructor and ends the process when it can't.
     await mkdir(folder, { recursive: true });
     await syncFolder(dirname(folder));
-    const store = new LocalStore(options);
-    await store.prepare();
-    return store;
+    const library = createLibrary(folder);
+    const opened = createFolder(folder);
+    return new LocalStore({ library, folder: opened, hasLinks: await prepareFolder(opened) }, options);
   } catch (error) {
     throw new StoreError('unavailable', `the folder ${folder} cannot be used: ${describe(error)}`, error);
   }
 }
 
-/**
- * FileStore with the state of uploads in the catalog instead of JSON files beside
- * the data, bytes synced before they are told, and contents under their digest.
- */
-class LocalStore extends FileStore implements Store {
+/** The state of uploads is in the catalog; bytes are synced before they are told, and contents lie under their digest. */
+class LocalStore implements Store {
   readonly name = 'local';
   readonly capabilities: Capabilities;
   readonly place: Place;
   readonly #surroundings: Surroundings;
   /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
-  #hasLinks = false;
+  readonly #hasLinks: boolean;
   readonly #folder: Folder;
   readonly #now: () => number;
   readonly #durable: () => Promise<void>;
 
-  constructor({ folder, durable, surroundings = SYSTEM, now = () => surroundings.wallMs() }: LocalStoreOptions) {
-    super({ directory: folder, configstore: NO_SIDE_FILES });
-    this.#folder = createFolder(folder);
+  constructor(
+    { library, folder, hasLinks }: { library: FileStore; folder: Folder; hasLinks: boolean },
+    { durable, surroundings = SYSTEM, now = () => surroundings.wallMs() }: LocalStoreOptions,
+  ) {
+    this.#folder = folder;
+    this.#hasLinks = hasLinks;
     this.#surroundings = surroundings;
     this.#now = now;
-    this.place = createPlace(folder, (name) => name.startsWith(UNFINISHED) || FINAL.test(name));
+    this.place = createPlace(folder.directory, (name) => name.startsWith(UNFINISHED) || FINAL.test(name));
     this.#durable = durable ?? (() => Promise.resolve());
     this.capabilities = {
-      deferLength: this.hasExtension('creation-defer-length'),
-      terminate: this.hasExtension('termination'),
+      deferLength: library.hasExtension('creation-defer-length'),
+      terminate: library.hasExtension('termination'),
       listUnfinished: true,
       listContents: true,
       address: false,
@@ -150,13 +150,13 @@ class LocalStore extends FileStore implements Store {
   }
 
   async *listUnfinished(): AsyncIterable<string> {
-    for await (const entry of await opendir(this.directory)) {
+    for await (const entry of await opendir(this.#folder.directory)) {
       if (entry.name.startsWith(UNFINISHED)) yield entry.name.slice(UNFINISHED.length);
     }
   }
 
   async *listContents(): AsyncIterable<string> {
-    for await (const entry of await opendir(this.directory)) {
+    for await (const entry of await opendir(this.#folder.directory)) {
       if (FINAL.test(entry.name)) yield entry.name;
     }
   }
@@ -214,28 +214,12 @@ class LocalStore extends FileStore implements Store {
   }
 
   async probe(): Promise<void> {
-    await probeFolder(this.directory);
-  }
-
-  /** Once, before the first upload. */
-  async prepare(): Promise<void> {
-    this.#hasLinks = await prepareFolder(this.#folder);
+    await probeFolder(this.#folder.directory);
   }
 
   async close(): Promise<void> {
     // Files are open only while a request or a stream uses them.
   }
-}
-
-/** In place of the library's JSON files: nothing inherited may keep state beside the data. */
-const NO_SIDE_FILES = {
-  get: refuseSideFile,
-  set: refuseSideFile,
-  delete: refuseSideFile,
-};
-
-function refuseSideFile(): never {
-  throw new Error("an upload's state is kept in the catalog");
 }
 
 function describe(error: unknown): string {

@@ -1,6 +1,7 @@
 /** Making an upload's bytes a content, and putting them in the place of damaged ones. */
 import { StoreError, type StoredUpload } from '../store.ts';
-import type { Entry, Mount } from './disk.ts';
+import type { Mount } from './mount.ts';
+import type { Entry } from './platter.ts';
 import { finalName, markName } from './names.ts';
 import { readNamedPieces } from './pieces.ts';
 import type { Writing } from './write.ts';

@@ -4,7 +4,8 @@
  * that were counted are ever changed by another writer.
  */
 import { StoreError, type StoredUpload } from '../store.ts';
-import type { Entry, Mount } from './disk.ts';
+import type { Mount } from './mount.ts';
+import type { Entry } from './platter.ts';
 import { numberOfPiece, piecesOf } from './names.ts';
 
 /** The last piece that a row counts; null where it counts none. */

@@ -1,7 +1,8 @@
 /** Reading an entry as a stream. It keeps what it has opened, whatever becomes of the name. */
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../store.ts';
-import type { Entry, Mount } from './disk.ts';
+import type { Mount } from './mount.ts';
+import type { Entry } from './platter.ts';
 
 const READ_BYTES = 64 * 1024;
 

@@ -1,7 +1,8 @@
 /** Recovery of an upload after a crash: pieces that no commit counts yet. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import type { Commit, StoredUpload } from '../store.ts';
-import type { Entry, Mount } from './disk.ts';
+import type { Mount } from './mount.ts';
+import type { Entry } from './platter.ts';
 import { markName } from './names.ts';
 import { lastPieceOf, readPieces, readUncounted } from './pieces.ts';
 

@@ -4,10 +4,11 @@
  */
 import { type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
-import type { MemoryDisk, Mount } from './disk.ts';
+import type { MemoryDisk } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { finalizeUpload, healContent } from './finalize.ts';
 import { attemptKey, finalName, idOfPiece, type KeyStyle, keyOfFinal, piecesOf } from './names.ts';
+import type { Mount } from './mount.ts';
 import { lastPieceOf, readPieces } from './pieces.ts';
 import { openStream } from './read.ts';
 import { recoverUpload } from './recover.ts';

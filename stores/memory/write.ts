@@ -4,7 +4,7 @@ import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
 import { StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import type { Surroundings } from '../surroundings.ts';
-import type { Mount } from './disk.ts';
+import type { Mount } from './mount.ts';
 import { pieceName } from './names.ts';
 import { lastPieceOf, requireLastPiece } from './pieces.ts';
 

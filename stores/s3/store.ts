@@ -1,6 +1,5 @@
 /** The S3 store: uploads as multipart uploads of a bucket, contents as its objects. */
 import type { S3 } from '@aws-sdk/client-s3';
-import { S3Store } from '@tus/s3-store';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { DigestPool } from '../digests/digests.ts';
@@ -28,6 +27,7 @@ import { discardFromBucket } from './discard.ts';
 import { finalizeUpload } from './finalize.ts';
 import { createGuard } from './guarded.ts';
 import { createKeys, type Keys } from './keys.ts';
+import { Library } from './library.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { MOST_BYTES, choosePartSizes } from './part-sizes.ts';
 import { createPlace } from './place.ts';
@@ -68,11 +68,8 @@ export async function openBucketStore(
   }
 }
 
-/**
- * S3Store with the state of uploads in the catalog instead of `.info` objects, parts
- * in memory instead of temporary files, and the ledger instead of ListParts.
- */
-class BucketStore extends S3Store implements Store {
+/** The state of uploads is in the catalog, what is on its way in memory, and what a bucket has of an upload in the ledger. */
+class BucketStore implements Store {
   readonly name: string;
   readonly capabilities: Capabilities;
   readonly place: Place;
@@ -84,6 +81,7 @@ class BucketStore extends S3Store implements Store {
   readonly #now: () => number;
   /** Its host makes browsers save everything. */
   readonly #isSaving: boolean;
+  readonly #library: Library;
   readonly #sender: S3;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
@@ -97,13 +95,13 @@ class BucketStore extends S3Store implements Store {
     { surroundings = SYSTEM, now = () => surroundings.wallMs() }: BucketTime,
   ) {
     const { config, closeConnections } = setUpClient(preset, settings);
-    super({ s3ClientConfig: config, useTags: false });
+    this.#library = new Library(config);
     this.#sender = createSender(config);
     // Every call listens to it.
     setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
     this.#objects = createObjects(
-      { client: this.client, sender: this.#sender },
+      { client: this.#library.s3, sender: this.#sender },
       bucketOf(settings),
       preset,
       this.#closing.signal,
@@ -119,8 +117,8 @@ class BucketStore extends S3Store implements Store {
     this.#isSaving =
       settings.endpoint !== null && (preset.savingHosts?.test(new URL(settings.endpoint).hostname) ?? false);
     this.capabilities = {
-      deferLength: this.hasExtension('creation-defer-length'),
-      terminate: this.hasExtension('termination'),
+      deferLength: this.#library.hasExtension('creation-defer-length'),
+      terminate: this.#library.hasExtension('termination'),
       listUnfinished: true,
       listContents: false,
       address: true,
@@ -246,21 +244,8 @@ class BucketStore extends S3Store implements Store {
 
   async close(): Promise<void> {
     this.#closing.abort(new StoreError('unavailable', 'the store is closed'));
-    this.client.destroy();
+    this.#library.s3.destroy();
     this.#sender.destroy();
     this.#closeConnections();
   }
-
-  /** In place of the library's own way of bytes: nothing inherited may keep state beside the catalog. */
-  override create = refuseInherited;
-  override write = refuseInherited;
-  override read = refuseInherited;
-  override remove = refuseInherited;
-  override getUpload = refuseInherited;
-  override declareUploadLength = refuseInherited;
-  override deleteExpired = refuseInherited;
-}
-
-function refuseInherited(): never {
-  throw new Error("an upload's state is kept in the catalog");
 }

@@ -29,6 +29,40 @@ export interface StoreUnderTest {
 
 const MIB = 1024 * 1024;
 
+/** All that can be asked of a store. */
+const CONTRACT: Readonly<Record<keyof Store, true>> = {
+  name: true,
+  capabilities: true,
+  place: true,
+  createUpload: true,
+  writeUpload: true,
+  recoverUpload: true,
+  readUpload: true,
+  discardUpload: true,
+  listUnfinished: true,
+  keyFor: true,
+  finalize: true,
+  heal: true,
+  readContent: true,
+  addressOf: true,
+  contentSize: true,
+  listContents: true,
+  removeContent: true,
+  probe: true,
+  close: true,
+};
+
+/** What can be asked of an object by its class, and by those that it extends. */
+function methodsOf(value: object): string[] {
+  const names = new Set<string>();
+  let type = Object.getPrototypeOf(value) as object;
+  while (type !== Object.prototype) {
+    for (const name of Object.getOwnPropertyNames(type)) if (name !== 'constructor') names.add(name);
+    type = Object.getPrototypeOf(type) as object;
+  }
+  return [...names].toSorted();
+}
+
 /** The rows of parts, as the catalog would have them. */
 export interface TestLedger extends Ledger {
   record(uploadId: string, part: StoredPart): void;
@@ -109,6 +143,11 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.finalize(done.upload, key);
       return key;
     }
+
+    test('can do what the contract says, and inherits nothing beside it', () => {
+      for (const member of Object.keys(CONTRACT)) expect(store).toHaveProperty(member);
+      expect(methodsOf(store).filter((method) => !(method in CONTRACT))).toEqual([]);
+    });
 
     test('has a place, which takes the mark of a catalog and another one; no mark is bytes', async () => {
       const { place } = store;

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { SnapshotError } from '../../stores/digests/digests.ts';
-import { loadHashers } from '../../stores/digests/hashing.ts';
+import { type DigestAlgorithm, SnapshotError } from '../../stores/digests/digests.ts';
+import { loadHashers } from '../../stores/digests/shared-hashers.ts';
 import { createHere } from '../../stores/digests/here.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { beginMd5, createMd5Engine, loadMd5, saveMd5 } from '../../stores/digests/md5.ts';
-import { decodeSnapshot } from '../../stores/digests/snapshot.ts';
+import { decodeSnapshot, encodeSnapshot } from '../../stores/digests/snapshot.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 
 const pool = createDigestPool(['md5', 'sha1', 'sha256']);
@@ -135,6 +136,25 @@ test.each([
   expect(here.mostBytes(again)).toBe(most);
 });
 
+test.each([
+  { broken: 'MD5', states: { md5: Uint8Array.of(1, 2, 3) } },
+  { broken: 'SHA-1', states: { sha1: new Uint8Array(64) } },
+] as const)('a snapshot whose $broken state is damaged takes nothing from a digest under way', async ({ states }) => {
+  const here = createHere(['md5', 'sha1']);
+  const bytes = makeBytes(3_000, 8);
+  const digest = await vi.waitUntil(() => here.open({ from: ['md5', 'sha1'] }));
+  here.update(digest, [bytes.subarray(0, 1_000)], 'all');
+  const damaged = new Map<DigestAlgorithm, Uint8Array>([
+    ...decodeSnapshot(here.hashing.snapshot(digest)),
+    ...(Object.entries(states) as [DigestAlgorithm, Uint8Array][]),
+  ]);
+  here.update(digest, [bytes.subarray(1_000, 2_000)], 'all');
+  expect(() => here.open({ from: encodeSnapshot(damaged) })).toThrow(SnapshotError);
+  here.update(digest, [bytes.subarray(2_000)], 'all');
+  const expected = { md5: md5(bytes), sha1: createHash('sha1').update(bytes).digest('hex') };
+  expect(here.hashing.digests(digest)).toEqual(expected);
+});
+
 test('starts no thread for few bytes', async () => {
   const own = createDigestPool(['md5']);
   let started = 0;
@@ -151,6 +171,29 @@ test('starts no thread for few bytes', async () => {
     expect(started).toBe(expected);
   }
   process.off('worker', count);
+  await own.close();
+});
+
+test('a thread that dies says why to its lanes, gives their blocks back, and the next lane gets another', async () => {
+  const own = createDigestPool(['md5']);
+  const kill = (worker: Worker): void => void worker.terminate();
+  process.on('worker', kill);
+  const bytes = makeBytes(9 * 1024 * 1024, 10);
+  // More blocks than one lane may have in flight, of as many lanes as use up all blocks there are.
+  const lanes = Array.from({ length: 3 }, () => own.open(null));
+  const updates = await Promise.allSettled(lanes.map((lane) => lane.update([bytes])));
+  process.off('worker', kill);
+  const dead = 'a digest worker ended';
+  expect(updates.map((update) => update.status)).toEqual(lanes.map(() => 'rejected'));
+  for (const lane of lanes) {
+    for (const ask of [lane.snapshot, lane.digests, lane.partMd5]) await expect(ask()).rejects.toThrow(dead);
+    await expect(lane.update([bytes])).rejects.toThrow(dead);
+    lane.close();
+  }
+  const next = own.open(null);
+  await next.update([bytes]);
+  expect((await next.digests()).md5).toBe(md5(bytes));
+  next.close();
   await own.close();
 });
 

@@ -49,42 +49,13 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
     heard();
     try {
       const { body } = await request('api/events', { signal: current.signal, headers });
-      const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
-      let text = '';
-      for (;;) {
-        const { value } = (await reader?.read()) ?? {};
-        if (value === undefined) return;
-        heard();
-        const blocks = (text + value).split('\n\n');
-        text = blocks.pop() ?? '';
-        for (const block of blocks) hear(block);
+      for await (const block of readBlocks(body, heard)) {
+        const event = parseEvent(block);
+        latestId = event.id ?? latestId;
+        tell(listener, event);
       }
     } finally {
       clearTimeout(silence);
-    }
-  }
-
-  function hear(block: string): void {
-    const fields = new Map(
-      block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const),
-    );
-    latestId = fields.get('id') ?? latestId;
-    const data = fields.get('data') ?? '{}';
-    // A later release of the service may tell of more than this page knows.
-    switch (fields.get('event') as EventName | undefined) {
-      case undefined:
-        break;
-      case 'begin':
-        listener.onBegin();
-        break;
-      case 'published':
-        listener.onPublished(JSON.parse(data) as EventsJson['published']);
-        break;
-      case 'renamed':
-        listener.onRenamed(JSON.parse(data) as EventsJson['renamed']);
-        break;
-      case 'deleted':
-        listener.onDeleted((JSON.parse(data) as EventsJson['deleted']).id);
     }
   }
 
@@ -97,4 +68,54 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
   });
   open();
   return { wake: open };
+}
+
+interface ServerEvent {
+  id: string | undefined;
+  /** Undefined where the service only says that it is there. */
+  name: string | undefined;
+  data: string;
+}
+
+/** The blocks of text between empty lines, each when it is whole. @param heard - told of all that comes. */
+async function* readBlocks(
+  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
+  heard: () => void,
+): AsyncGenerator<string> {
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (;;) {
+    const { value } = (await reader?.read()) ?? {};
+    if (value === undefined) return;
+    heard();
+    const blocks = (text + value).split('\n\n');
+    text = blocks.pop() ?? '';
+    yield* blocks;
+  }
+}
+
+function parseEvent(block: string): ServerEvent {
+  const fields = new Map(
+    block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const),
+  );
+  return { id: fields.get('id'), name: fields.get('event'), data: fields.get('data') ?? '{}' };
+}
+
+function tell(listener: FileEventsListener, { name, data }: ServerEvent): void {
+  // A later release of the service may tell of more than this page knows.
+  switch (name as EventName | undefined) {
+    case undefined:
+      break;
+    case 'begin':
+      listener.onBegin();
+      break;
+    case 'published':
+      listener.onPublished(JSON.parse(data) as EventsJson['published']);
+      break;
+    case 'renamed':
+      listener.onRenamed(JSON.parse(data) as EventsJson['renamed']);
+      break;
+    case 'deleted':
+      listener.onDeleted((JSON.parse(data) as EventsJson['deleted']).id);
+  }
 }

@@ -1,7 +1,7 @@
 /** Deletes files: off the list at once, and at the service once nobody has undone it. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { deleteFile } from './api.ts';
-import type { CatalogList } from './catalog.ts';
+import type { Catalog } from './catalog.ts';
 import { shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import { createUndoable, notify } from './notices.ts';
@@ -14,7 +14,7 @@ export interface Deletions {
 }
 
 /** @param focus - moves the focus to a file that is back on the list. */
-export function createDeletions(catalog: CatalogList, focus: (id: string) => void): Deletions {
+export function createDeletions(catalog: Catalog, focus: (id: string) => void): Deletions {
   /** What is off the list, and still at the service, by the file's id. */
   const deleting = new Map<string, { file: FileJson; putBack: () => void }>();
   const undoable = createUndoable<string>({

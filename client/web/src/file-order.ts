@@ -1,5 +1,5 @@
 /** In which order the files are listed: the list of orders, and the heads of the columns. */
-import type { ListOrder } from './catalog.ts';
+import type { ListOrder } from '../../core/listing.ts';
 import { byId, make, setText } from './dom.ts';
 import { type PlainText, texts } from './i18n.ts';
 

@@ -1,6 +1,6 @@
 /** The catalog as it is shown: find, sort, open, copy, rename, delete. */
 import type { FileJson } from '../../../server/wire/files.ts';
-import { type CatalogList, createCatalog } from './catalog.ts';
+import { Catalog } from './catalog.ts';
 import { copyText } from './clipboard.ts';
 import { byId, setText } from './dom.ts';
 import { createDeletions } from './file-deleting.ts';
@@ -30,7 +30,7 @@ export interface FilesView {
 export function startFilesView(): FilesView {
   /** The file that is being renamed. */
   let renaming: string | null = null;
-  const catalog = createCatalog({
+  const catalog = new Catalog({
     onChange: () => {
       updateNote(catalog);
       rows.refresh();
@@ -42,7 +42,7 @@ export function startFilesView(): FilesView {
     list: byId<HTMLUListElement>('file-list'),
     items: () => catalog.files,
     keyOf: (file) => file.id,
-    make: ({ id }) => makeFileRow((action) => withFile(id, (file) => act(action, file))),
+    make: ({ id }) => makeFileRow((action) => withFile(id, (file) => act(action, file, { rename, remove }))),
     update: (row, file) => {
       updateFileRow(row, file);
       if (renaming !== file.id) row.querySelector('form')?.remove();
@@ -57,23 +57,6 @@ export function startFilesView(): FilesView {
   function withFile(id: string, run: (file: FileJson) => void): void {
     const file = catalog.files.find((one) => one.id === id);
     if (file) run(file);
-  }
-
-  function act(action: FileAction, file: FileJson): void {
-    switch (action) {
-      case 'open':
-        return void openPreview(file);
-      case 'download':
-        return void download(file);
-      case 'address':
-        return void copy(file.url);
-      case 'md5':
-        return void copy(file.md5);
-      case 'rename':
-        return rename(file);
-      case 'delete':
-        return remove(file);
-    }
   }
 
   function rename(file: FileJson): void {
@@ -113,6 +96,28 @@ export function startFilesView(): FilesView {
   };
 }
 
+/** What a row's buttons do; what changes the list is the view's. */
+function act(
+  action: FileAction,
+  file: FileJson,
+  view: { rename: (file: FileJson) => void; remove: (file: FileJson) => void },
+): void {
+  switch (action) {
+    case 'open':
+      return void openPreview(file);
+    case 'download':
+      return void download(file);
+    case 'address':
+      return void copy(file.url);
+    case 'md5':
+      return void copy(file.md5);
+    case 'rename':
+      return view.rename(file);
+    case 'delete':
+      return view.remove(file);
+  }
+}
+
 function focusIn(row: Element | null | undefined, selector: string): void {
   row?.querySelector<HTMLButtonElement>(selector)?.focus({ preventScroll: true });
 }
@@ -123,7 +128,7 @@ async function copy(text: string): Promise<void> {
 }
 
 /** @returns a function that writes the field's texts anew. */
-function startSearch(catalog: CatalogList): () => void {
+function startSearch(catalog: Catalog): () => void {
   const search = byId<HTMLInputElement>('search');
   let timer: number | undefined;
   search.addEventListener('input', () => {
@@ -137,7 +142,7 @@ function startSearch(catalog: CatalogList): () => void {
 }
 
 /** What is said in the place of files, and how many there are. */
-function updateNote(catalog: CatalogList): void {
+function updateNote(catalog: Catalog): void {
   const t = texts();
   const note = byId('files-note');
   byId('catalog').hidden = false;
@@ -151,7 +156,7 @@ function updateNote(catalog: CatalogList): void {
 }
 
 /** How many files there are; of those that a search finds, how many are known. */
-function totalWords({ total, files, order, state, isWhole }: CatalogList): string {
+function totalWords({ total, files, order, state, isWhole }: Catalog): string {
   const t = texts();
   if (order.search) return state === 'ready' ? t.found(formatCount(files.length) + (isWhole ? '' : '+')) : '';
   if (total === null || total.files === 0) return '';

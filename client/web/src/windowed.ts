@@ -1,4 +1,6 @@
 /** A list of rows of one height, but for a few lower ones, of which only those in sight are in the document: 100,000 entries stay fluent. */
+import { type Layout, layOut, OVERSCAN } from './in-sight.ts';
+import { createRows, type RowParts } from './rows.ts';
 
 export interface Windowed<T> {
   /** The entries have changed, or the rows' texts. */
@@ -11,23 +13,17 @@ export interface Windowed<T> {
   rowOf(item: T): HTMLLIElement | undefined;
 }
 
-export interface WindowedParts<T> {
-  list: HTMLUListElement;
+export interface WindowedParts<T> extends RowParts<T> {
   items: () => readonly T[];
-  keyOf: (item: T) => string;
-  make: (item: T) => HTMLLIElement;
-  update: (row: HTMLLIElement, item: T) => void;
   /** Which are lower; there are few of them. */
   isLow?: (item: T) => boolean;
   /** The last entries are nearly in sight. */
   onNearEnd?: () => void;
 }
 
-const OVERSCAN = 8;
-
 export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
   const { list } = parts;
-  const rows = new Map<string, { row: HTMLLIElement; index: number }>();
+  const rows = createRows(parts);
   let scheduled = false;
   /** What the rows show may have changed; mere scrolling leaves them as they are. */
   let isStale = true;
@@ -46,82 +42,27 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
     return Number.parseFloat(getComputedStyle(list).getPropertyValue(property));
   }
 
-  /** Where each row begins, and after the last one the end of the list. */
-  function createTops(items: readonly T[]): (index: number) => number {
-    const height = rowHeight();
+  function measure(items: readonly T[]): Layout {
+    const usual = rowHeight();
     const { isLow } = parts;
-    if (!isLow) return (index) => index * height;
+    if (!isLow) return layOut(items.length, [], { usual, low: usual });
     const lows = items.flatMap((item, index) => (isLow(item) ? [index] : []));
-    const less = height - rowHeight('--low-row');
-    return (index) => index * height - lows.filter((low) => low < index).length * less;
+    return layOut(items.length, lows, { usual, low: rowHeight('--low-row') });
   }
 
   function draw(): void {
     const items = parts.items();
-    const height = rowHeight();
-    const topOf = createTops(items);
-    list.style.height = `${topOf(items.length)}px`;
-    // By how many rows of the usual height an entry may stand higher than its place.
-    const higher = Math.ceil((items.length * height - topOf(items.length)) / height);
+    const { height, topOf, inSight } = measure(items);
+    list.style.height = `${height}px`;
     if (items.length === 0 || list.offsetParent === null) {
-      for (const { row } of rows.values()) row.remove();
       rows.clear();
       if (items.length === 0) return;
     }
-    const { top } = list.getBoundingClientRect();
-    const first = Math.max(0, Math.floor(-top / height) - OVERSCAN);
-    const last = Math.min(items.length - 1, Math.ceil((window.innerHeight - top) / height) + higher + OVERSCAN);
-    const wanted = new Map<string, number>();
-    for (let index = first; index <= last; index++) {
-      const item = items[index];
-      if (item) wanted.set(parts.keyOf(item), index);
-    }
+    const span = inSight(list.getBoundingClientRect().top, window.innerHeight);
     const updateAll = isStale;
     isStale = false;
-    const focused = document.activeElement;
-    /** Where the row with the focus stood, if it goes. */
-    let left: number | null = null;
-    for (const [key, { row, index: was }] of rows) {
-      if (wanted.has(key)) continue;
-      // What has the focus stays, or the keyboard would be lost in the page.
-      const index = row.contains(focused) ? items.findIndex((item) => parts.keyOf(item) === key) : -1;
-      if (index >= 0) wanted.set(key, index);
-      else {
-        if (row.contains(focused)) left = was;
-        row.remove();
-        rows.delete(key);
-      }
-    }
-    let before: HTMLLIElement | null = null;
-    for (const [key, index] of [...wanted].sort((a, b) => a[1] - b[1])) {
-      const item = items[index];
-      if (!item) continue;
-      const known = rows.get(key);
-      const row: HTMLLIElement = known?.row ?? parts.make(item);
-      rows.set(key, { row, index });
-      row.style.transform = `translateY(${topOf(index)}px)`;
-      row.ariaPosInSet = String(index + 1);
-      row.ariaSetSize = String(items.length);
-      if (!known || updateAll) parts.update(row, item);
-      const next: ChildNode | null = before ? before.nextSibling : list.firstChild;
-      // In the order of the entries, for the keyboard.
-      if (row !== next) list.insertBefore(row, next);
-      before = row;
-    }
-    keepFocus(focused, left);
-    if (last >= items.length - 1 - OVERSCAN * 4) parts.onNearEnd?.();
-  }
-
-  /** A row that was moved has lost the focus; the place of one that is gone passes it on. */
-  function keepFocus(focused: Element | null, left: number | null): void {
-    if (document.activeElement === focused) return;
-    if (left === null) {
-      if (focused instanceof HTMLElement && list.contains(focused)) focused.focus({ preventScroll: true });
-      return;
-    }
-    const index = Math.min(left, parts.items().length - 1);
-    const next = [...rows.values()].find((each) => each.index === index);
-    next?.row.querySelector<HTMLElement>('button:not([hidden])')?.focus({ preventScroll: true });
+    rows.show(items, span, topOf, updateAll);
+    if (span.last >= items.length - 1 - OVERSCAN * 4) parts.onNearEnd?.();
   }
 
   window.addEventListener('scroll', schedule, { passive: true });
@@ -134,8 +75,8 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       schedule();
     },
     refreshItem: (item) => {
-      const known = rows.get(parts.keyOf(item));
-      if (known) parts.update(known.row, item);
+      const row = rows.of(item);
+      if (row) parts.update(row, item);
     },
     inserted: (index) => {
       const height = rowHeight();
@@ -145,6 +86,6 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       isStale = true;
       schedule();
     },
-    rowOf: (item) => rows.get(parts.keyOf(item))?.row,
+    rowOf: (item) => rows.of(item),
   };
 }
