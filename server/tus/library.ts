@@ -13,8 +13,7 @@
  * - A length that a PATCH declares counts once the request is taken: one that is refused has declared nothing.
  */
 import type { Readable } from 'node:stream';
-import { Server } from '@tus/server';
-import { DataStore, ERRORS, Upload } from '@tus/utils';
+import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Received, Uploads } from '../uploads/contract.ts';
