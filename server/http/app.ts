@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { CatalogClock } from '../catalog/catalog.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
@@ -28,7 +28,7 @@ import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
   config: Config;
-  clock: Clock;
+  clock: CatalogClock;
   /** `http://host:port` of the socket. */
   listening: () => string;
   uploads: Uploads;

@@ -1,13 +1,13 @@
 /** Who asks: bearer tokens (RFC 6750), compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { CatalogClock } from '../catalog/catalog.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { isFileAddress } from './file-addresses.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
-export function authentication(access: AccessConfig, clock: Clock): Handler {
+export function authentication(access: AccessConfig, clock: CatalogClock): Handler {
   const known = access.tokens.map(({ owner, secret }) => ({ owner, hash: sha256(secret) }));
 
   return async (ctx, next) => {

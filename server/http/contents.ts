@@ -1,7 +1,6 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
 import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
-import type { Clock } from '../clock.ts';
 import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
@@ -14,7 +13,7 @@ import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
   router: Router<RequestState>,
-  parts: { config: Config; clock: Pick<Clock, 'steady'>; files: Files; uploads: Uploads; tusVersion: string },
+  parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
@@ -52,7 +51,7 @@ export function addContentRoutes(
     const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
     // A cache may make a GET of a tus client's HEAD, and answer that with what it got.
     if (ctx.get('Tus-Resumable') !== '')
-      ctx.set({ ...stateHeaders(upload, parts.clock), ...nameHeaders(upload, file, ctx.state.baseUrl) });
+      ctx.set({ ...stateHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);
       return;
@@ -86,7 +85,7 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
 }
 
 /** Where an upload stands, as HEAD tells a tus client. */
-function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Record<string, string> {
+function stateHeaders(upload: UploadRecord): Record<string, string> {
   const { offset, size, metadata, expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
   return {
@@ -94,7 +93,7 @@ function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Recor
     ...(size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) }),
     ...(metadata === '' ? {} : { 'Upload-Metadata': metadata }),
     ...(isUnfinished ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
-    ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload, clock)) } : {}),
+    ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload)) } : {}),
   };
 }
 

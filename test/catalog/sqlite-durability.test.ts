@@ -54,7 +54,6 @@ describe('durability of an SQLite catalog', () => {
         await writer.call('publish', {
           uploadId: id,
           epoch: 1,
-          at: Date.now(),
           content: newContent(id),
           file: newFile({ id: fileId }),
         });

@@ -212,12 +212,12 @@ describe('GET /api/events', () => {
     const { id } = await publish('anna', 'x');
     const name = 'x'.repeat(1_000_000);
     for (let round = 0; round < 30; round++) {
-      await catalog.renameFile(id, 'anna', name, null, round);
+      await catalog.renameFile(id, 'anna', name, null);
       await turn();
     }
     const before = reads;
     for (let round = 0; round < 10; round++) {
-      await catalog.renameFile(id, 'anna', 'y', null, round);
+      await catalog.renameFile(id, 'anna', 'y', null);
       await turn();
     }
     expect(reads).toBe(before);

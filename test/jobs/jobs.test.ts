@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createClock } from '../../server/clock.ts';
 import { CatalogError, type UploadRecord } from '../../server/catalog/catalog.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { Job } from '../../server/jobs/job.ts';
@@ -99,14 +98,13 @@ describeOverStores((store) => {
 
   test('no sweep takes a clock that has jumped for time that has passed', async () => {
     let offMs = 0;
-    const source = {
+    const time = {
       wallMs: () => Date.now() + offMs,
       elapsedMs: () => performance.now(),
       uptimeMs: () => performance.now(),
       bootId: null,
     };
-    const clock = createClock({ source, believeAfterMs: Infinity });
-    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { clock });
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { time });
     const [waiting, begun] = [await house.begin(bytes), await house.begin(bytes)];
     const writing = await write(house, begun);
     writing.source.end(bytes.subarray(0, 100));
@@ -125,7 +123,7 @@ describeOverStores((store) => {
 test('bytes that the catalog does not know wait for a week: it may be an older copy', async () => {
   const house = await openHouse({});
   const ended = await house.begin(bytes);
-  await house.parts.catalog.endUpload(ended, null, 'terminated', null, Date.now());
+  await house.parts.catalog.endUpload(ended, null, 'terminated', null);
   const files = join(house.folder, 'files');
   const [young, old] = ['tmp_young', 'tmp_old'];
   for (const name of [young, old, `tmp_${ended}`]) await writeFile(join(files, name), 'bytes');

@@ -11,6 +11,7 @@ import { createNetwork, type Network } from './network.ts';
 import { createActor, type SimNode } from './node.ts';
 import { createProcesses, type Processes } from './processes.ts';
 import { type Actor, createScheduler, type Scheduler } from './scheduler.ts';
+import { timeOf } from './surroundings.ts';
 import { makeWeather, type Weather } from './weather.ts';
 import { createWire, type Wire } from './wire.ts';
 
@@ -59,7 +60,7 @@ export function createWorld(seed: number, { tell, fail, tamper }: WorldOptions):
   const chance = createChance(seed);
   const weather = makeWeather(chance);
   const scheduler = createScheduler({ chance, paceMs: weather.paceMs, tell });
-  const catalog = openSimCatalog(() => scheduler.nowMs);
+  const catalog = openSimCatalog(timeOf(scheduler));
   const disk = createMemoryDisk();
   const model = createModel();
   const wire = createWire(scheduler, chance);

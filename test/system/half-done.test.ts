@@ -102,7 +102,7 @@ describeOverStores((store) => {
       const [file] = (await house.catalog.listFiles({ owner: 'anyone', limit: 1, sort: 'name', descending: false }))
         .files;
       // The row is gone and the key noted, but its bytes are still there.
-      await house.catalog.deleteFile(file?.id ?? '', 'anyone', Date.now());
+      await house.catalog.deleteFile(file?.id ?? '', 'anyone');
       id = await leaveAt('final', house, bytes, 'later.bin');
     });
     await expectPublished(await start(place), [{ id, name: 'later.bin', bytes }], 1);
@@ -112,7 +112,7 @@ describeOverStores((store) => {
     let kept = '';
     const place = await prepare(store.newPlace(), async (house) => {
       const ended = await leaveAt('received', house, makeBytes(1000, 3), 'ended.bin');
-      await house.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch', Date.now());
+      await house.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch');
       // A bucket tells the age of things by its own clock.
       if (store.name === 'local') {
         const stray = join(house.folder, 'files', `tmp_${randomUUID()}`);
@@ -239,7 +239,7 @@ describe('in a folder', () => {
         phase: null,
       };
       for (let count = 0; count < 150; count++) {
-        await catalog.createUpload({ ...declared, id: randomUUID(), owner: 'anyone', createdAt: 1, expiresAt: 2 });
+        await catalog.createUpload({ ...declared, id: randomUUID(), owner: 'anyone', lifeMs: 0 });
       }
     });
     const database = new Database(join(folder, 'catalog.db'));

@@ -24,6 +24,7 @@ import { createFaults, type Fault, type Faults } from '../../stores/memory/fault
 import { openMemoryStore } from '../../stores/memory/store.ts';
 import { withFaults } from '../../stores/memory/with-faults.ts';
 import { type Store, StoreError, UNKNOWN_MS } from '../../stores/store.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { openSimCatalog } from '../sim/catalog.ts';
@@ -107,7 +108,7 @@ function createPoint(nth: number, { at, follows }: Crash): Point {
   function over(catalog: Catalog): Catalog {
     return new Proxy(catalog, {
       get(target, name: keyof Catalog) {
-        if (name === 'isShared') return target[name];
+        if (name === 'isShared' || name === 'clock') return target[name];
         const method = target[name] as (...args: unknown[]) => Promise<unknown>;
         // After a failed sync the service ends: it is no call that fails and goes on.
         const isCounted = !LOOKS.test(name) && (dies || name !== 'durable');
@@ -150,7 +151,7 @@ interface Ground {
 
 async function inMemory(): Promise<Ground> {
   const disk = createMemoryDisk();
-  const sim = openSimCatalog(() => performance.now());
+  const sim = openSimCatalog(SYSTEM);
   const catalog: Catalog = { ...sim.alone, durable: async () => sim.markDurable() };
   const digests = createDigestPool(['md5']);
   onTestFinished(() => digests.close());

@@ -74,7 +74,7 @@ describeOverStores((store) => {
     await takeAway();
     await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
     await expect(writer.finish()).rejects.toBeInstanceOf(TidemarkError);
-    expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
+    expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch')).toBe(false);
     expect(await parts.catalog.declareLength(id, writer.epoch, 5)).toBe(false);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
   });

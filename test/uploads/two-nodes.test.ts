@@ -8,6 +8,7 @@ import { createJobs } from '../../server/jobs/jobs.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
+import { timeBy } from '../catalog/fixtures.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { type House, openHouse } from './support.ts';
@@ -25,7 +26,7 @@ let b: House;
 beforeEach(async () => {
   nowMs = 0;
   const file = `${await makeTempFolder()}/catalog.db`;
-  catalog = await openSqliteCatalog({ file, isShared: true, now: () => nowMs });
+  catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
   onTestFinished(() => catalog.close());
   wake = createProcessWake();
   disk = createMemoryDisk();
@@ -174,8 +175,7 @@ test('what a dead node had committed goes on at another, and what it had whole i
     signal: NEVER,
     maxBytes: bytes.length,
     commit: async (commit) => {
-      const { lastByteAt, expiresAt } = writer.upload;
-      await catalog.commitOffset({ id: whole, epoch: writer.epoch, ...commit, lastByteAt, expiresAt });
+      await catalog.commitOffset({ id: whole, epoch: writer.epoch, ...commit, idleMs: null, lifeMs: null });
     },
   });
   nowMs += NODE_DEAD_AFTER_MS;

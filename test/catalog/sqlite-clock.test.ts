@@ -1,6 +1,7 @@
 /** The two clocks, moved by hand. */
 import { expect, test } from 'vitest';
-import { type Clock, type ClockNews, type ClockSource, createClock } from '../server/clock.ts';
+import type { ClockNews } from '../../server/catalog/catalog.ts';
+import { type Clock, type ClockSource, createClock } from '../../server/catalog/sqlite/clock.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -61,7 +62,7 @@ test('both clocks go on together, and nothing is told', () => {
   const on = machine();
   const { clock, news } = start(on);
   on.run(DAY_MS);
-  expect([clock.earliest(), clock.latest(), clock.now(), clock.steady()]).toEqual(
+  expect([clock.earliest(), clock.latest(), clock.wall(), clock.steady()]).toEqual(
     Array.from({ length: 4 }, () => START_MS + DAY_MS),
   );
   expect(news).toEqual([]);
