@@ -30,7 +30,7 @@ const MOST_ROUNDS = 5000;
 const LINE_BYTES_PER_SECOND = 60 * MIB;
 /** What the client may say when it gives up while others are struck. */
 const EXPECTED_ENDS = /ECONN|socket|reach|refused|connection|store/i;
-/** For a sweep, and for what was still in the air. */
+/** Until each job has run, and what was still under way has arrived. */
 const CLEANING_MS = [1000, 5000, 20_000];
 
 interface Told {

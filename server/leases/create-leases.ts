@@ -35,7 +35,7 @@ export function createLeases(options: LeasesOptions): Leases {
     isHeldElsewhere: (row) => isHeldElsewhere(options, row),
     needsRecovery: (row) => needsRecovery(options, row),
     catchUpElsewhere: ({ id, holder }, mostMs) => words.ask(holder, 'commit', id, mostMs),
-    untilTold: (id, mostMs) => words.untilTold(id, mostMs),
+    untilTold: (id) => words.untilTold(id),
     answer: (given) => {
       commit = given;
     },

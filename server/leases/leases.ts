@@ -40,8 +40,8 @@ export interface Leases {
   needsRecovery(row: UploadRecord): boolean;
   /** Has the other node that holds the upload commit all that has come to it, and waits for that, but not for ever. */
   catchUpElsewhere(row: UploadRecord, mostMs: number): Promise<void>;
-  /** Resolves when a node tells something of the upload, or after a while. */
-  untilTold(id: string, mostMs: number): Promise<void>;
+  /** Resolves when a node tells something of the upload, and after a second at the latest, as its word may be lost. */
+  untilTold(id: string): Promise<void>;
   /** What this process does when another node wants to know what has come; resolves when it is committed. */
   answer(commit: (id: string) => Promise<void>): void;
   /** This node was taken for dead: its leases may be others' by now. */

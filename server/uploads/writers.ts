@@ -55,8 +55,6 @@ const THERE_MS = 1_000;
 const CATCH_UP_EVERY_MS = 10_000;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
-/** How often this node looks at another node's publication, as that node's word may be lost. */
-const LOOK_AGAIN_MS = 1_000;
 
 /** Prepares the writers. @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
@@ -103,7 +101,7 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
     },
     isPublishing,
     released: (id) => seats.get(id)?.released,
-    untilTold: (id) => leases.untilTold(id, LOOK_AGAIN_MS),
+    untilTold: (id) => leases.untilTold(id),
     needsRecovery: (upload) => leases.needsRecovery(upload),
     noteArrivals: async () => {
       for (const { upload, idleMs, epoch } of seats.values()) {

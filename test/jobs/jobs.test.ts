@@ -1,4 +1,4 @@
-/** Expiry: what is silent ends, also while someone holds it; what still moves does not. */
+/** Jobs: silent uploads expire, also while a request holds them; bytes that nobody needs are removed. */
 import { mkdir, readdir, rename, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -49,12 +49,12 @@ async function passExpiry(house: House, id: string): Promise<void> {
   await wait(Math.max(0, (await rowOf(house, id)).expiresAt - Date.now()) + 1);
 }
 
-function sweep(house: House): Promise<void> {
+function runAllJobs(house: House): Promise<void> {
   return runJobs(createJobs(house), house.parts);
 }
 
-/** One round of each. */
-async function sweepOnce(house: House): Promise<void> {
+/** One round of each job. */
+async function runEachOnce(house: House): Promise<void> {
   for (const job of createJobs(house)) await job.round();
 }
 
@@ -72,11 +72,11 @@ describeOverStores((store) => {
     const writing = await write(house, id);
     await passExpiry(house, id);
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
-    const sweeping = sweep(house);
+    const working = runAllJobs(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
     await expect.poll(async () => (await rowOf(house, id)).state).toBe('expired');
     house.stop();
-    await sweeping;
+    await working;
   });
 
   test('an upload whose writer has brought bytes since its last commit goes on', async () => {
@@ -86,17 +86,17 @@ describeOverStores((store) => {
     writing.source.write(bytes.subarray(0, 100));
     await passExpiry(house, id);
     expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
-    const sweeping = sweep(house);
+    const working = runAllJobs(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
     // In line behind the expiry.
     const next = await house.writers.open(await rowOf(house, id), { signal: new AbortController().signal });
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
     await next.release();
     house.stop();
-    await sweeping;
+    await working;
   });
 
-  test('no sweep takes a clock that has jumped for time that has passed', async () => {
+  test('a clock that jumps is not time that has passed, to any job', async () => {
     let offMs = 0;
     const time = {
       wallMs: () => Date.now() + offMs,
@@ -113,7 +113,7 @@ describeOverStores((store) => {
     for (const jump of [DAY_MS, -DAY_MS, 0]) {
       offMs = jump;
       const late = await house.begin(bytes);
-      await sweepOnce(house);
+      await runEachOnce(house);
       for (const id of [waiting, begun, late]) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
       expect(await house.uploads.view(begun, 'anyone')).toMatchObject({ offset: 100 });
     }
@@ -131,7 +131,7 @@ test('bytes that the catalog does not know wait for a week: it may be an older c
   const past = new Date(Date.now() - UNKNOWN_MS - 1000);
   await utimes(join(files, young), almost, almost);
   await utimes(join(files, old), past, past);
-  await sweepOnce(house);
+  await runEachOnce(house);
   // What the catalog knows to have ended goes at once.
   expect((await readdir(files)).filter((name) => name.startsWith('tmp_'))).toEqual([young]);
 });
@@ -157,13 +157,13 @@ async function deleteInVain(house: House): Promise<{ key: string; putBack: () =>
   return { key, putBack };
 }
 
-test('bytes of a deleted content that could not be removed go with a later sweep', async () => {
+test('bytes of a deleted content that could not be removed are removed by a later round', async () => {
   const house = await openHouse({});
   const { key, putBack } = await deleteInVain(house);
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.catalog.listRemovals(0, 10)).toMatchObject([{ key }]);
   await putBack();
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.store.contentSize(key)).toBeUndefined();
   expect(await house.parts.catalog.listRemovals(0, 10)).toEqual([]);
 });
@@ -175,7 +175,7 @@ test('but not where they are those of a content again', async () => {
   const writing = await write(house, await house.begin(bytes));
   writing.source.end(bytes);
   await writing.ended;
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.store.contentSize(key)).toBe(bytes.length);
 });
 
@@ -191,7 +191,7 @@ test('uploads that cannot be ended do not keep those after them', async () => {
     if (stuck.has(id)) throw new CatalogError('failed', 'in the way');
     return endUpload(id, ...rest);
   };
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await rowOf(house, last)).toMatchObject({ state: 'expired' });
   for (const id of stuck) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
 });

@@ -174,7 +174,7 @@ describe.each(BUCKETS)('after a power cut at any call to a bucket of $name', ({ 
       await store.finalize(upload, key);
       expect(md5(await buffer(await store.readContent(key))), when).toBe(md5(bytes));
       await store.discardUpload(upload, 'keep');
-      // As a sweep does: for what a request stored of which no row tells.
+      // As the job for strays does: for what a request stored of which no row tells.
       for await (const id of store.listUnfinished()) await store.discardUpload({ id, storeState: null }, 'keep');
       expect(await bucket.keys(PREFIX), when).toEqual([upload.id]);
       await store.removeContent(key);

@@ -51,7 +51,7 @@ describeOverFaultyBuckets('an upload whose parts were put together', { service: 
     const bytes = makeBytes(SIZE, 802);
     const location = await createUpload(ground.service.url, SIZE, { filename: 'found', md5: md5(bytes) });
     await cut(location, bytes);
-    // A sweep would take it up at once.
+    // A job would recover it at once.
     const away = ground.proxy.place({ operation: 'HeadObject', times: Infinity, fault: { kind: 'reset' } });
     await ground.service.restart();
     expect((await head(location)).headers['upload-offset']).toBe(String(FIRST));

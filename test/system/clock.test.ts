@@ -66,7 +66,7 @@ describeOverStores((store) => {
 });
 
 // Which boot it is, only Linux tells: elsewhere a start believes the clock.
-test.skipIf(!IS_LINUX)('a start while the clock is ahead, and its sweep', async () => {
+test.skipIf(!IS_LINUX)('a start while the clock is ahead, and its expiry job', async () => {
   const { LOCAL } = await import('../harness/stores.ts');
   const { service, clock } = await start(LOCAL);
   const location = await beginUpload(service);

@@ -246,7 +246,7 @@ describe('in a folder', () => {
     database.exec("CREATE TRIGGER obstacle BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'in the way'); END");
     database.close();
     const service = await start(folder);
-    await until('the sweep has tried', () => service.output().includes('job: expiry failed'));
+    await until('the expiry job has tried', () => service.output().includes('job: expiry failed'));
     expect(await send('GET', `${service.url}/healthz`)).toMatchObject({ status: 200 });
   });
 

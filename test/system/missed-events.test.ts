@@ -155,7 +155,7 @@ test('after a day it is forgotten, and the listener looks at the catalog', async
   await surroundings.advance(DAY_MS - 120_000);
   expect(await told(cursor)).toEqual(['published']);
   await surroundings.advance(240_000);
-  // By the sweep that comes every minute.
+  // By the job that runs every minute.
   await expect.poll(() => told(cursor)).toEqual(['begin']);
   // Who had heard of it has missed nothing.
   await putFile(on.url, 'new', { filename: 'new.txt' });

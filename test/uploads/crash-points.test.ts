@@ -269,7 +269,7 @@ async function bytesOf({ parts }: House, fileId: string | undefined): Promise<Bu
 }
 
 /** One round of each job, and what comes before them at a start. */
-async function sweepOnce({ parts, writers, recovery }: House, { isStart }: { isStart: boolean }): Promise<void> {
+async function runEachJobOnce({ parts, writers, recovery }: House, { isStart }: { isStart: boolean }): Promise<void> {
   const jobParts = { ...parts, writers, recovery };
   if (isStart) await removeLeftContents(jobParts);
   for (const job of createJobs(jobParts)) await job.round();
@@ -309,15 +309,15 @@ async function crashAt(nth: number, crash: Crash, ground: Ground, first: Sent): 
   const after = crash.follows === 'fail' ? crashing : await reopen(ground);
   // Made final before the cut took their row: a service that finds such bytes tells of them, and leaves them alone.
   const strays = crash.follows === 'lose power' && !told.isDeleting ? await straysOf(after) : [];
-  if (after !== crashing) await sweepOnce(after, { isStart: true });
+  if (after !== crashing) await runEachJobOnce(after, { isStart: true });
   await finish(after, told);
-  await sweepOnce(after, { isStart: false });
+  await runEachJobOnce(after, { isStart: false });
   for (const key of strays) await after.parts.store.removeContent(key);
   expect(await everything(after.parts.store.listContents())).toEqual([]);
   expect(await after.parts.catalog.listRemovals(0, 10)).toEqual([]);
   // A removal that failed, or that the power cut undid, of an upload that nobody knows any more: it goes when it is old.
   const last = crash.follows === 'die' ? after : await reopen(ground, UNKNOWN_MS + 1000);
-  await sweepOnce(last, { isStart: true });
+  await runEachJobOnce(last, { isStart: true });
   expect(await everything(last.parts.store.listUnfinished())).toEqual([]);
   return point.fired;
 }
