@@ -320,7 +320,7 @@ export interface Catalog {
    * Gives the lease on a receiving upload to `node`, and raises its epoch. It must be as it was `seen`, and free: released,
    * of the same node, or held by a node that is dead.
    *
-   * @returns the new epoch; undefined where it was not to be had.
+   * @returns the new epoch; undefined where the lease was not free.
    */
   takeLease(seen: Pick<UploadRecord, 'id' | 'epoch'>, node: string): Promise<number | undefined>;
   /** The holder publishes the upload, which may take a while. `false` where it does not hold it any more. */

@@ -70,7 +70,7 @@ function withoutName(content: ContentRecord, extension: string): ShownFile {
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
 }
 
-/** There are no bytes to be had yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
+/** The bytes cannot be read yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {
     if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });

@@ -12,7 +12,7 @@ import type { Handler } from './state.ts';
 const HEARTBEAT_MS = 15_000;
 /** How long a client waits before it connects again. */
 const RETRY_MS = 2_000;
-/** A client that takes nothing of what is sent for so long is cut: it may come back, and goes on from where it was. */
+/** A client that takes nothing of what is sent for so long is cut: it may come back, and resumes from where it was. */
 const PATIENCE_MS = 60_000;
 /** How long a client that is one too many is to wait. */
 const RETRY_AFTER_S = '30';

@@ -21,7 +21,7 @@ export function removalsJob(parts: JobParts): Job {
   };
 }
 
-/** Before the first request, which may publish anew under one of the keys: then the store would be in the way of it. */
+/** Runs before the first request: it may publish under one of these keys, and the store would refuse that while the old bytes are there. */
 export async function removeLeftContents(parts: JobParts): Promise<void> {
   await removeSome(parts, 0, MOST_FAILURES);
 }

@@ -211,7 +211,7 @@ async function writeBody(
     exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
     return exchange.received.offset;
   } catch (error) {
-    // Refused as a whole: there is no address under which it could go on.
+    // Refused as a whole: the client has no address at which it could resume.
     if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
     throw error;
   }

@@ -95,7 +95,7 @@ function prepareLatestNumber(db: Kysely<Tables>, table: 'events' | 'forgotten_ev
 /** Prepares the queries on events. */
 export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQueries {
   // Digests come by way of the file. Once the owner has deleted it, the content may be here for other owners only.
-  // Then nothing is told of it.
+  // Then the event has no digests.
   const selectEvents = () =>
     db
       .selectFrom('events')

@@ -38,7 +38,7 @@ export interface Watch {
 class SqliteDriver implements Driver {
   readonly #engine: Engine;
   readonly #commits: SharedCommits;
-  /** Those that nobody has. */
+  /** Those that are not in use. */
   readonly #connections: SqliteConnection[] = [];
 
   constructor(database: Database, watch: Watch, defer: Defer) {
@@ -124,7 +124,7 @@ class SqliteConnection implements DatabaseConnection {
           },
         });
       });
-      // Whoever commits hears of it; where it could not begin, whoever began.
+      // The call that commits rejects; where the transaction could not begin, the call that began it.
       this.#outcome.catch(() => undefined);
     });
   }
