@@ -9,7 +9,7 @@ const LONGEST_IN_PAGE_MS = 10_000;
 /** Room is not made in a moment, and each attempt sends bytes for nothing. */
 const LEAST_WHEN_FULL_MS = 5_000;
 
-/** What stood in the way, as far as it matters here. */
+/** Why the last attempt failed, as far as it matters here. */
 export interface Obstacle {
   /** HTTP status of a refusal. */
   status?: number;
