@@ -34,7 +34,7 @@ export function describeEvents(current: Current): void {
       ]);
     });
 
-    it('are not what did not happen', async () => {
+    it('are not recorded for calls that changed nothing', async () => {
       const { catalog } = current();
       const file = await addPublished(catalog, newContent('c'), { name: 'a' });
       const before = await catalog.latestEvent(null);

@@ -5,7 +5,7 @@ import { T0, addPublished, addUpload, commitTo, newContent, newFile, removalKeys
 
 export function describeFiles(current: Current): void {
   describe('files', () => {
-    it('take an upload with them when they go, but for one of which the store keeps something', async () => {
+    it('delete the upload that they came from, unless the store still keeps something of it', async () => {
       const { catalog } = current();
       for (const storeState of [null, 'a note']) {
         const uploadId = await addUpload(catalog);
@@ -123,7 +123,7 @@ export function describeFiles(current: Current): void {
       expect(await catalog.deleteFile(second.id, 'bob')).toBeUndefined();
     });
 
-    it('take the upload they came from along', async () => {
+    it('delete the upload that they came from', async () => {
       const { catalog } = current();
       const [kept, gone] = [await addUpload(catalog), await addUpload(catalog)];
       const file = newFile();

@@ -24,7 +24,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await catalog.takeLease({ id: 'another', epoch: 1 }, 'a')).toBeUndefined();
     });
 
-    it('are free once they are given back, and say whether the row is all there is', async () => {
+    it('are free once they are released, and say whether the upload is recovered', async () => {
       const { catalog } = await openShared();
       for (const node of ['a', 'b']) await catalog.joinNode(node);
       const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
@@ -75,7 +75,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await nextLease(catalog, id, 'a')).toBe(3);
     });
 
-    it('that were given back without all there is are listed, by expiry, page by page', async () => {
+    it('that were released unrecovered are listed, by expiry, page by page', async () => {
       const { catalog } = await openShared();
       await catalog.joinNode('a');
       const ids: string[] = [];

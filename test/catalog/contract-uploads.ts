@@ -35,7 +35,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.findUpload('another')).toBeUndefined();
     });
 
-    it('are no more of one owner than are wanted, also when many begin at once', async () => {
+    it('are bounded in number for each owner, also when many begin at once', async () => {
       const { catalog } = current();
       const owner = 'crowded';
       const begin = async (fields = {}, most = 3): Promise<boolean> =>
@@ -174,7 +174,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listParts(id)).toEqual([part(1, 40, 'one'), part(2, 40, 'two again')]);
     });
 
-    it('take a deferred length once, and not below what has come', async () => {
+    it('take a deferred length once, and none below their offset', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog, { size: null });
       await catalog.commitOffset(commitTo(id, 40));
@@ -189,7 +189,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.declareLength(id, 1, 50)).toBe(true);
     });
 
-    it('end once, for whoever holds the lease, and forget their parts', async () => {
+    it('end once, whichever lease is held, and forget their parts', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog);
       const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
@@ -203,7 +203,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.declareLength(id, 2, 100)).toBe(false);
     });
 
-    it('are found by declared MD5 while receiving: the one with the latest bytes, of those that are meant', async () => {
+    it('are found by declared MD5 while receiving: the matching upload whose last byte is most recent', async () => {
       const { catalog, clock } = current();
       const md5 = md5Of('shared');
       const early = await addUpload(catalog, { md5, size: 100 });
@@ -265,7 +265,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listUnpublished(first ?? null, 10)).toEqual(others);
     });
 
-    it('are told apart by whether they are receiving, however many are asked for', async () => {
+    it('are filtered by whether they are receiving, however many are asked for', async () => {
       const { catalog } = current();
       const receiving = await Promise.all(Array.from({ length: 250 }, () => addUpload(catalog)));
       const ended = await addUpload(catalog);

@@ -52,7 +52,7 @@ function publish(uploadId: string, text: string): ReturnType<Catalog['publish']>
   return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false });
 }
 
-test('neighbours write fewer pages than one after the other', async () => {
+test('calls that share a commit write fewer pages than calls one after the other', async () => {
   const before = logBytes();
   for (let index = 0; index < MANY; index++) await publish(await addUpload(catalog), `one ${index}`);
   const alone = logBytes() - before;
@@ -81,7 +81,7 @@ test('one that fails undoes itself alone', async () => {
   expect(await catalog.filterReceiving(ids)).toEqual(new Set(ids.filter((_, index) => index % 4 === 1)));
 });
 
-test('where SQLite undoes all of a commit, all are told, nothing of them is there, and the rest goes on', async () => {
+test('where SQLite undoes a whole commit, every caller in it is refused, nothing of it is kept, and later calls succeed', async () => {
   // As it does on a full disk.
   database.exec(`CREATE TEMP TRIGGER undo BEFORE INSERT ON main.uploads WHEN new.metadata = 'undo' BEGIN
     SELECT RAISE(ROLLBACK, 'undone'); END`);
@@ -114,7 +114,7 @@ test('nobody sees what is not committed', async () => {
   for (const look of looks) expect(await look).toEqual({ state: 'complete', isOpen: false });
 });
 
-test('a commit of nothing but what may be lost is not waited for; one of others is', async () => {
+test('durable() waits for commits, but not for those of relaxed statements alone', async () => {
   const id = await addUpload(catalog);
   const seen: boolean[] = [];
   onWrite = (isRelaxed) => void seen.push(isRelaxed);

@@ -77,7 +77,7 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
     });
   }
 
-  it('changes nothing on a full disk, and goes on once there is room', async () => {
+  it('changes nothing on a full disk, and works again once there is room', async () => {
     const place = await mount('-t', 'tmpfs', '-o', 'size=4M', 'tidemark-test');
     const catalog = await openSqliteCatalog({ file: join(place, 'catalog.sqlite') });
     try {

@@ -145,7 +145,7 @@ describe('queries of an SQLite catalog', () => {
     return steps.map(({ detail }) => detail);
   }
 
-  // The plan of a deletion goes on into what the foreign keys do.
+  // The plan of a deletion includes what the foreign keys do.
   it('reach their rows through an index, in its order', async () => {
     await callEverything();
     const queries = [...statements].filter((sql) => /^(select|update|delete|insert)/i.test(sql));
@@ -165,7 +165,7 @@ describe('queries of an SQLite catalog', () => {
     }
   });
 
-  it('go past nothing of which one owner can make thousands', async () => {
+  it('scan nothing of which one owner can make thousands', async () => {
     await callEverything();
     const planLike = (words: RegExp): string[] => {
       const found = [...statements].filter((sql) => words.test(sql));
@@ -204,7 +204,7 @@ describe('queries of an SQLite catalog', () => {
     }
   });
 
-  it('are undone whole when the disk is full, and go on once there is room', async () => {
+  it('are undone whole when the disk is full, and succeed once there is room', async () => {
     const limit = (pages: number) => database.pragma(`max_page_count = ${pages}`);
     const uploadId = await addUpload(catalog);
     limit(database.pragma('page_count', { simple: true }) as number);
