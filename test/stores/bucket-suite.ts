@@ -175,7 +175,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
-    test('goes on from a tail, again and again', async () => {
+    test('resumes from a tail, again and again', async () => {
       const bytes = makeBytes(2 * PART + 777, 35);
       let upload = newUpload(bytes.length);
       const cuts = [1000, 5 * MIB, PART - 1, PART + 1, PART + 2, 2 * PART, bytes.length];

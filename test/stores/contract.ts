@@ -220,7 +220,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.discardUpload(upload, 'remove');
     });
 
-    test('keeps what arrived when the source breaks, and goes on from there', async () => {
+    test('keeps what arrived when the source breaks, and resumes from there', async () => {
       const bytes = makeBytes(2 * MIB, 9);
       const upload = newUpload(bytes.length);
       await store.createUpload(upload);
@@ -328,7 +328,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.removeContent(key);
     });
 
-    test('takes up after the death of the process what was stored since the last commit', async () => {
+    test('recovers, after the death of the process, what was stored since the last commit', async () => {
       const bytes = makeBytes(5 * MIB, 4);
       const upload = newUpload(bytes.length);
       await store.createUpload(upload);
