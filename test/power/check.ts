@@ -20,7 +20,7 @@ export interface CheckOptions {
   stories: readonly Story[];
   /** When the power went. */
   time: number;
-  /** Picks who goes on afterwards, and who sends the same bytes once more. */
+  /** Picks which uploads are resumed afterwards, and which files are sent once more. */
   dice: (below: number) => number;
 }
 

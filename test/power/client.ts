@@ -65,7 +65,7 @@ export function createClient(recorder: Recorder): Client {
         refusals = 0;
         return;
       } catch (error) {
-        // Whoever runs it finds a disk that works again.
+        // The operator starts it on a disk that works again.
         if (tried === MOST_STARTS) recorder.setFaults(0, 0);
         if (tried > MOST_STARTS) throw error;
       }

@@ -1,4 +1,4 @@
-/** SIGKILL, again and again, while a service starts and takes up what was interrupted. */
+/** SIGKILL, again and again, while a service starts and recovers what was interrupted. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkAfterCut } from './check.ts';

@@ -156,7 +156,7 @@ test('an installation of before, on which neither side has an id', async () => {
   await expectAll(used);
 });
 
-test('an older copy of the catalog: an upload goes on at what its file has', async () => {
+test('an older copy of the catalog: an upload resumes at what its file has', async () => {
   const used = await useService();
   await used.service.kill('SIGTERM');
   const file = join(used.folder, 'catalog.db');

@@ -1,6 +1,6 @@
 /**
  * A catalog from before an upload's parts were put together, as a power cut or a restored copy leaves it: the object
- * that is whole is taken up, not deleted.
+ * that is whole is recovered, not deleted.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -64,7 +64,7 @@ describeOverStores((store) => {
   ])('two publications of the same bytes under %s, the later upload further', async (_, finalName, receivedName) => {
     let uploads: { id: string; name: string; bytes: Buffer }[] = [];
     const place = await prepare(store.newPlace(), async (house) => {
-      // Taken up in the order they were created: the one that is final already comes second.
+      // Recovered in the order they were created: the one that is final already comes second.
       const received = await leaveAt('received', house, bytes, receivedName);
       await new Promise((resolve) => setTimeout(resolve, 2));
       const final = await leaveAt('final', house, bytes, finalName);
@@ -225,7 +225,7 @@ describe('in a folder', () => {
     await expect.poll(async () => (await listFiles(service)).length).toBe(2);
   });
 
-  test('expired uploads that cannot be ended, however many, do not keep the service from its work', async () => {
+  test('expired uploads that cannot be ended, however many, do not stop the service from working', async () => {
     const { folder } = await prepare({}, async ({ catalog }) => {
       const declared = {
         size: 10,
@@ -250,7 +250,7 @@ describe('in a folder', () => {
     expect(await send('GET', `${service.url}/healthz`)).toMatchObject({ status: 200 });
   });
 
-  test('files that the catalog does not know, as it may be an older copy, are told of and stay', async () => {
+  test('files that the catalog does not know are reported and kept, as it may be an older copy', async () => {
     const name = `${md5(bytes)}.bin`;
     const { folder } = await prepare({}, async (house) => {
       await writeFile(join(house.folder, 'files', name), bytes);

@@ -106,7 +106,7 @@ test.skipIf(!CAN_TRACE)(
   },
 );
 
-test('killed at any moment of many uploads: each file of the catalog is told of once, and no other', async () => {
+test('killed at any moment of many uploads: each file of the catalog has one event, and nothing else has', async () => {
   const service = await start();
   const cursor = await cursorNow(service);
   let sent = 0;
