@@ -57,7 +57,7 @@ describeOverStores((store) => {
         return [join(path, '../final.pdf')];
       },
     ],
-  ])('half of it was sent by another name: %s is gone on with, and is the one file', async (_, change) => {
+  ])('half of it was sent under another name: %s is resumed, and one file is published', async (_, change) => {
     const service = await makeService();
     const { client, path } = await sendHalf(service, 'draft.txt');
     const result = await client.run(['upload', '--json', ...(await change(path))]);
@@ -126,7 +126,7 @@ describeOverStores((store) => {
     }
   });
 
-  test('the upload of another client keeps its name also when a run of ours went on with it and was killed', async () => {
+  test('the upload of another client keeps its name also when a run of the command resumed it and was killed', async () => {
     const service = await makeService();
     const bytes = makeBytes(SIZE, 82);
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };

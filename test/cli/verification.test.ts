@@ -41,7 +41,7 @@ describeOverStores((store) => {
     }
   });
 
-  test('where nothing is told of what is there (INSTANT=off), a lost answer costs a second sending, and no more', async () => {
+  test('with INSTANT=off a lost answer costs a second sending, and no more', async () => {
     const service = await makeService({ INSTANT: 'off' });
     let lost = 0;
     const url = await makeInterceptor(service.url, ({ method }) => {

@@ -66,7 +66,7 @@ describeInBrowser('a broken line', () => {
     expect(Math.min(...offsets)).toBeGreaterThan(32 * MIB);
   }, 240_000);
 
-  test('after a reload it is listed, and goes on when the file is chosen again, from the last stored byte', async () => {
+  test('after a reload it is listed, and resumes from the last stored byte when the file is chosen again', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('neap.bin', 40 * MIB);
@@ -87,7 +87,7 @@ describeInBrowser('a broken line', () => {
     expect(await upload(page, 'neap.bin').count()).toBe(1);
   });
 
-  test('a small file that was under way goes on by itself', async () => {
+  test('a small file that was under way resumes by itself', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 2 * MIB);
     const page = await openPage(line.url);
@@ -97,7 +97,7 @@ describeInBrowser('a broken line', () => {
     await untilStatus(page, 'small.bin', /^Done, verified/);
   });
 
-  test('a dropped file goes on with one click, or none', async () => {
+  test('a dropped file resumes with one click, or none', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('dropped.bin', 40 * MIB);
@@ -140,7 +140,7 @@ describeInBrowser('a broken line', () => {
     await file(page, 'told later.txt').waitFor({ timeout: 60_000 });
   }, 240_000);
 
-  test('pause stops it, resume goes on, cancel ends it at the service too', async () => {
+  test('pause stops it, resume continues it, cancel ends it at the service too', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('paused.bin', 24 * MIB);

@@ -42,7 +42,7 @@ describeInBrowser('the catalog', () => {
     return json<{ files: { name: string }[] }>(answer).files.map(({ name }) => name);
   }
 
-  test('scrolling goes on to the last of many, and few rows are in the document at a time', async () => {
+  test('scrolling reaches the last of many, and few rows are in the document at a time', async () => {
     const page = await openPage(service.url);
     await page.getByRole('button', { name: 'Name: sort by Name, A to Z' }).click();
     await file(page, 'numbered-0000.txt').waitFor();

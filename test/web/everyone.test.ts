@@ -128,7 +128,7 @@ describeInBrowser('for everyone', () => {
     await expect.poll(() => page.evaluate('document.activeElement.ariaLabel')).toBe('Delete: by keys.txt');
   });
 
-  test('a screen reader is told of additions, ends and failures', async () => {
+  test('a screen reader announces additions, ends and failures', async () => {
     const page = await openPage(service.url);
     await file(page, 'interview.mp3').waitFor();
     const said = async (): Promise<string | null> => page.locator('#live').textContent();

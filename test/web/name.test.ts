@@ -43,7 +43,7 @@ describeInBrowser('the name given now', () => {
     return copy;
   }
 
-  test('a renamed copy goes on with what was sent, and is the one file', async () => {
+  test('a renamed copy resumes the upload, and one file is published', async () => {
     const sending = await startSending('draft.txt', 24 * MIB, 0.2);
     const { service, page } = sending;
     const copy = await interrupt(sending);

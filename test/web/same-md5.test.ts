@@ -41,7 +41,7 @@ describeInBrowser('an equal MD5', () => {
     }
   });
 
-  test('goes on with nothing that was begun for other bytes', async () => {
+  test('resumes no upload that was begun for other bytes', async () => {
     const suffix = makeBytes(3 * MIB, 91);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     for (const declared of [{ md5: md5(a) }, { md5: md5(a), sha256: sha256(a) }]) {
@@ -131,7 +131,7 @@ describeInBrowser('an equal size and time', () => {
     expect(await digestOfUrl(`${service.url}/files/${next}`)).toMatchObject({ status: 200, md5: next });
   });
 
-  test('what an earlier edition of the page wrote down is read again, and goes on', async () => {
+  test('the journal of an earlier edition of the page is read, and its upload resumes', async () => {
     const { service, line, big, page } = await startSending('older.bin', 24 * MIB, 0.2);
     line.setSpeed(CRAWL);
     page.once('dialog', (dialog) => void dialog.accept());

@@ -253,7 +253,7 @@ export async function drop(page: Page, paths: readonly string[]): Promise<void> 
   }
 }
 
-/** Kept for whoever wants to look: `dist/screenshots`, which is not committed. */
+/** Kept to be looked at: `dist/screenshots`, which is not committed. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = fileURLToPath(new URL('../../screenshots', import.meta.url));
   await mkdir(folder, { recursive: true });

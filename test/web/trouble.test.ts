@@ -25,7 +25,7 @@ const MIB = 1024 * 1024;
 
 describeInBrowser('trouble', () => {
   // Skipped without the right to mount: run the tests as root on Linux.
-  test.skipIf(!CAN_MOUNT)('a full store is waited for, and it goes on by itself once there is room', async () => {
+  test.skipIf(!CAN_MOUNT)('the page waits for a full store, and resumes by itself once there is room', async () => {
     const disk = mountSmallDisk('12M');
     const service = await startOwn({ dataDir: disk.folder });
     const page = await openPage(service.url);
