@@ -20,7 +20,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 export type Fault =
   /** Answered without being performed. 200 with a `code` is an error in the body, as Complete may have it. */
   | { kind: 'answer'; status: number; code?: string; retryAfterSeconds?: number }
-  /** Nothing moves: before the body is read, or when it was performed. Goes on after `forMs`, or never. */
+  /** Nothing moves: before the body is read, or when it was performed. Continues after `forMs`, or never. */
   | { kind: 'stall'; at?: 'request' | 'answer'; forMs?: number }
   /** RST before anything was passed on. */
   | { kind: 'reset' }
@@ -52,7 +52,7 @@ export interface Exchange {
   host: string;
   port: number;
   agent: Agent;
-  /** Aborted when stalled calls are to go on. */
+  /** Aborted when stalled calls are to continue. */
   released: AbortSignal;
 }
 

@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below all that a kernel gives to whoever asks for any port, or connects (32768 and up on Linux,
+// Below all that a kernel gives to a process that asks for any port, or connects (32768 and up on Linux,
 // 49152 elsewhere), and below those of scripts/ceph. Not 10080: fetch refuses it ("bad port" of the Fetch standard).
 const FIRST = 10_100;
 const COUNT = 9_900;

@@ -177,7 +177,7 @@ describe('GET /api/events', () => {
     const stream = await listen({ url: `http://127.0.0.1:${port}` }, {});
     await stream.until(/event: begin/);
     stopping.abort();
-    // One commit may let several publications go on at once.
+    // Several publications may share one commit.
     await Promise.all([publish('anna', 'one'), publish('anna', 'two')]);
     await stream.ended;
     expect(stream.text()).not.toContain('published');

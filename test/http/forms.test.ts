@@ -179,7 +179,7 @@ describeOverStores((store) => {
       });
     });
 
-    test('many forms that are cut at once leave nothing, and the service goes on', async () => {
+    test('many forms that are cut at once leave nothing, and the service keeps working', async () => {
       const body = multipart('here', [[filePart('cut.bin'), makeBytes(60_000, 49)]]);
       await leavingNothing(() =>
         Promise.all(
@@ -295,7 +295,7 @@ describe('a refusal while the body is still coming', () => {
     expect(answer.code).toBeDefined();
   });
 
-  test('a client that sends nothing more gets its answer at once, and is let go', async () => {
+  test('a client that sends nothing more gets its answer at once, and is disconnected', async () => {
     const answer = await raw(service, 'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc');
     expect(answer).toMatch(/^HTTP\/1\.1 404 /);
     expect(answer).toContain('"not_found"');

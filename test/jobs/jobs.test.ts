@@ -79,7 +79,7 @@ describeOverStores((store) => {
     await working;
   });
 
-  test('an upload whose writer has brought bytes since its last commit goes on', async () => {
+  test('an upload whose writer has received bytes since its last commit does not expire', async () => {
     const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
     const id = await house.begin(bytes);
     const writing = await write(house, id);
@@ -179,7 +179,7 @@ test('but not where they are those of a content again', async () => {
   expect(await house.parts.store.contentSize(key)).toBe(bytes.length);
 });
 
-test('uploads that cannot be ended do not keep those after them', async () => {
+test('uploads that cannot be ended do not keep later ones from expiring', async () => {
   const house = await openHouse({}, { uploadTtlMs: 1 });
   const { catalog } = house.parts;
   const stuck = new Set<string>();

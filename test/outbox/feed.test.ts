@@ -36,7 +36,7 @@ async function settle(): Promise<void> {
 const namesOf = (events: readonly FileEvent[]): string[] => events.map(({ file }) => file.name);
 const upTo = (count: number): string[] => Array.from({ length: count }, (_, time) => String(time));
 
-test('each event can be gone on from', async () => {
+test('a listener can resume from each event', async () => {
   const { feed, cursors, happen } = await openOutbox();
   await happen('bob', 3);
   await happen('ann', 5);
@@ -124,7 +124,7 @@ test('what happens while a read is under way is told, also to those who share th
   for (const events of await Promise.all(heard)) expect(namesOf(events)).toEqual(['meanwhile']);
 });
 
-test('nothing is told before it is durable, a place to go on from neither', async () => {
+test('nothing is told before it is durable, nor is a cursor that points there', async () => {
   let isDurable: () => void = () => undefined;
   let waiting = 0;
   const { feed, publish } = await openOutbox(() => ({

@@ -113,7 +113,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
     lookAtEvents(present, isAfterCut);
   }
 
-  /** Promise 11: what is told of files has happened, and what happens is told with it. */
+  /** Promise 11: every event has happened, and everything that happened has its event. */
   function lookAtEvents(present: Set<string>, isAfterCut: boolean): void {
     const events = new Set<string>();
     for (const { kind, id } of catalog.rows<{ kind: string; id: string }>(EVENTS)) {

@@ -67,7 +67,7 @@ async function createPoint(nth: number, { at, follows }: Crash): Promise<Point> 
       get(target, name: keyof Catalog) {
         if (name === 'isShared' || name === 'clock') return target[name];
         const method = target[name] as (...args: unknown[]) => Promise<unknown>;
-        // After a failed sync the service ends: it is no call that fails and goes on.
+        // After a failed sync the service ends, so it cannot be a call after which the service works.
         const isCounted = !LOOKS.test(name) && (dies || name !== 'durable');
         return (...args: unknown[]) => {
           const action = (): Promise<unknown> => method.apply(target, args);

@@ -81,7 +81,7 @@ async function downloaded(house: House): Promise<Buffer | undefined> {
   return content && buffer(await house.parts.store.readContent(content.key, undefined, NEVER));
 }
 
-test('HEAD at another node tells all that has come, and the PATCH goes on', async () => {
+test('HEAD at another node tells all that has come, and the PATCH keeps running', async () => {
   const id = await a.begin(bytes);
   const writing = await patch(a, id);
   await bring(writing, 0, 100_000);
@@ -155,7 +155,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   await catalog.joinNode(b.parts.leases.node);
   const next = await patch(b, id);
   await bring(next, 100_000, 200_000);
-  // It wakes up, and goes on as if nothing had been.
+  // It wakes up, and writes as if nothing had happened.
   await bring(frozen, 100_000, 100_010);
   frozen.source.end(Buffer.alloc(bytes.length - 100_010));
   expect(await frozen.ended).toMatchObject({ code: 'upload_taken_over' });
@@ -164,7 +164,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   expect(await downloaded(a)).toEqual(bytes);
 });
 
-test('what a dead node had committed goes on at another, and what it had whole is published by a look', async () => {
+test('another node resumes what a dead one had committed; an upload with all its bytes is published by a look', async () => {
   const [half, whole] = [await a.begin(bytes), await a.begin(bytes)];
   const first = await patch(a, half);
   await bring(first, 0, 100_000);

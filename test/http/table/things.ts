@@ -47,7 +47,7 @@ export function nothing(): Thing {
   };
 }
 
-/** Makes a thing of whoever sends these headers. */
+/** Makes a thing for the owner whose headers these are. */
 export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
   const [thing, open] = [nothing(), freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
