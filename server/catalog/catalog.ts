@@ -5,7 +5,7 @@
  * What must hold:
  * - Every method is one transaction: it happens whole or not at all.
  * - Methods that move an upload take the epoch of the caller's lease and change
- *   nothing when the upload's epoch has grown past it; they then answer `false`.
+ *   nothing when the upload's epoch has grown past it; they then answer `false`, or undefined.
  * - A resolved write survives the death of the process. It survives a power cut
  *   once a later `durable()` has resolved.
  * - Driver errors leave as CatalogError, with the driver's error as `cause`.
@@ -17,12 +17,12 @@
  * digests are lower-case hex.
  */
 
-/** Of an upload that has ended without a note of its store: something may be there all the same. */
+/** The store noted nothing of an upload that has ended: it may have something of it all the same. */
 export const NOTHING_NOTED = '';
 
 /**
- * What the holder of an upload's lease does; `unrecovered`: it was given back, and the store may have more than the row
- * says. Null: given back, and store and row agreed.
+ * What the holder of an upload's lease does. `unrecovered`: the lease was released, and the store may have more than the
+ * row says. Null: released, and store and row agree.
  */
 export type Phase = 'receiving' | 'publishing' | 'unrecovered';
 
@@ -107,7 +107,7 @@ export interface OffsetCommit {
   idleMs: number | null;
   /** How long the upload lives from now on; null: its expiry stays. */
   lifeMs: number | null;
-  /** Replaces what was kept; null where it is left out. */
+  /** Replaces the note that the store keeps in the row. Left out: there is none any more. */
   storeState?: string | null;
   part?: PartRecord;
 }
@@ -294,14 +294,14 @@ export interface Catalog {
   ): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
-  /** The receiving upload, of those that `query` means, whose last byte came latest; one without bytes counts from when it was begun. */
+  /** The matching upload whose last byte came most recently; one without bytes counts from when it was begun. */
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
   /** Receiving uploads whose time is up, the oldest first, after this one. */
   listExpired(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes, by when they were begun, after this one. */
   listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /**
-   * Receiving uploads that a dead node holds, or that were given back unrecovered, by when they expire, after this one.
+   * Receiving uploads that a dead node holds, or that were released unrecovered, by when they expire, after this one.
    * It looks at all that are receiving.
    */
   listAbandoned(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
@@ -309,7 +309,7 @@ export interface Catalog {
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** The store keeps nothing of this upload any more, which has ended. */
   forgetStoreState(id: string): Promise<void>;
-  /** Ids of these uploads that are receiving: what a store must keep the bytes of. */
+  /** Those of these ids whose uploads are receiving: the store must keep their bytes. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
   /** Forgets some uploads that ended (other than complete) longer ago than `forMs`; returns how many. */
   forgetEnded(forMs: number, limit: number): Promise<number>;
@@ -325,7 +325,7 @@ export interface Catalog {
   takeLease(seen: Pick<UploadRecord, 'id' | 'epoch'>, node: string): Promise<number | undefined>;
   /** The holder publishes the upload, which may take a while. `false` where it does not hold it any more. */
   markPublishing(id: string, epoch: number): Promise<boolean>;
-  /** Gives the lease back, where the upload still has this epoch and is receiving. */
+  /** Releases the lease, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
   /** A byte that is not committed yet arrived so long ago. */
   noteArrival(id: string, epoch: number, idleMs: number): Promise<void>;
@@ -389,8 +389,8 @@ export interface Catalog {
   // -- events -------------------------------------------------------------
   // A file that is made (`publish`, `addFile`), renamed or deleted is an event, recorded in the same transaction.
   /**
-   * The events after a number, in their order. Once one is listed, none comes before it that was not there. Null
-   * where some of those that are asked for are forgotten; of an owner, only their own count.
+   * The events after a number, in their order. Once an event is listed, no event with a smaller number appears. Null
+   * where some of the events that are asked for are forgotten; with an owner, only that owner's events count.
    */
   listEvents(query: EventQuery): Promise<EventRecord[] | null>;
   /** The number of the latest event, of all with owner null, whether it is forgotten or not; 0 where there was none. */

@@ -17,7 +17,7 @@ export interface Clock extends CatalogClock {
   keep(): string;
 }
 
-/** Where a clock has its time from. */
+/** What a clock reads its time from. */
 export type ClockSource = Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
 
 export interface ClockOptions {
@@ -57,7 +57,7 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, 
     return source.elapsedMs() + offsetMs;
   }
 
-  /** Both, after a look at whether the one has jumped. */
+  /** Both times, after a look at whether the wall clock has jumped. */
   function read(): { wall: number; own: number } {
     const wall = source.wallMs();
     const own = steady();
@@ -95,8 +95,8 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, 
 }
 
 /**
- * What the steady clock has come to meanwhile. Since the machine started anew nothing has counted: the time
- * without it is not taken from what waits. Undefined where nothing can be said.
+ * The steady clock's time at this start. While the machine was off nothing counted, so that time shortens no life.
+ * Undefined where nothing can be said.
  */
 function steadyAfter({ bootId, uptimeMs, steadyMs }: Kept, source: ClockSource): number | undefined {
   if (bootId === null || source.bootId === null) return undefined;

@@ -113,7 +113,7 @@ function readMeta(database: Database, key: MetaKey): string | undefined {
   return database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key) as string | undefined;
 }
 
-/** Whether there is room for what can wait: on a full disk the last page is for deletions, and for the store to be asked. */
+/** Whether there is room for writes that can wait: on a full disk the last page is kept for deletions. */
 async function hasRoom(path: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(dirname(path));
   return bavail * bsize >= LEAST_ROOM_BYTES;
@@ -184,7 +184,7 @@ export function openDatabase(file: string): Database {
 export function bringUpToDate(database: Database): void {
   try {
     migrate(database);
-    // Whatever an earlier process left in the log goes into the database, synced. The log stays, and begins anew with
+    // What an earlier process left in the log is written into the database, synced. The log stays, and begins anew with
     // the next commit: a database that is in use is never without one.
     database.pragma('wal_checkpoint(PASSIVE)');
     keepTotals(database);
