@@ -1,4 +1,4 @@
-/** Words between nodes: what this node asks another about an upload, and which requests here wait for the answer. */
+/** Messages between nodes: what this node asks another about an upload, and which requests here wait for the answer. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Asked, Wake } from './wake.ts';
 
@@ -15,7 +15,7 @@ export interface Words {
   ask(holder: string | null, what: Asked, uploadId: string, mostMs: number, signal?: AbortSignal): Promise<void>;
   /** Waits in the same way without asking, for `LOOK_AGAIN_MS` at most. */
   untilTold(uploadId: string): Promise<void>;
-  /** Ends all waiting. Nobody asks this node any more. */
+  /** Ends all waiting. No other node can ask this one any more. */
   close(): void;
 }
 
