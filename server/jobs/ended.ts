@@ -1,4 +1,4 @@
-/** Uploads that have ended: what the store still keeps of them goes, and after a while their rows. */
+/** Uploads that have ended: removes what the store still keeps of them, and after a while their rows. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { REMEMBER_ENDED_MS } from '../uploads/contract.ts';
 import { discard } from '../uploads/discard.ts';

@@ -1,4 +1,4 @@
-/** Expiry: unfinished uploads that nobody has sent bytes of for their life. */
+/** Expiry: ends unfinished uploads that have received no bytes for the whole of their life. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { isWhole } from '../uploads/recovery.ts';
 import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
@@ -8,7 +8,7 @@ const EVERY_MS = 60_000;
 export function expiryJob(parts: JobParts): Job {
   const { catalog, writers } = parts;
 
-  /** Page by page: uploads that cannot be ended now do not keep the others. */
+  /** Page by page, so that uploads that cannot be ended now do not keep the others from expiring. */
   async function round(): Promise<void> {
     await eachRow<UploadRecord>(parts, 'expiry', (after) => catalog.listExpired(after, BATCH), expireUnlessPublished);
   }
