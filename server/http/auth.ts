@@ -22,7 +22,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
     await next();
   };
 
-  /** All tokens are compared, whichever fits: the time tells nothing. */
+  /** Every token is compared, also after one has matched: the time that it takes tells nothing. */
   function ownerOf(header: string): string | undefined {
     const secret = /^Bearer +(\S+) *$/i.exec(header)?.[1];
     if (secret === undefined) return undefined;

@@ -25,7 +25,7 @@ export function addContentRoutes(
     if (!content) throw new TidemarkError('not_found');
     const { owner } = ctx.state;
     const file = await files.find(content, owner, 'oldest').catch(async (error: unknown) => {
-      // Open to all; but under which names others have it is their business.
+      // The content is open to all; the names that other owners gave it are not.
       if (!publicRead || !hasCode(error, 'not_found')) throw error;
       return withoutName(await files.findContent(content), rest.at(-1) ?? '');
     });
@@ -34,7 +34,7 @@ export function addContentRoutes(
 
   router.get('/api/files/:id/content', async (ctx) => {
     const id = ctx.params['id'] ?? '';
-    // Ids are given to a file's owner alone, and cannot be guessed: who has the address got it from the owner.
+    // Only a file's owner learns its id, which cannot be guessed: the asker got the address from the owner.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
     const direct = param(ctx, 'direct') !== undefined;
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx), direct });
@@ -63,7 +63,7 @@ export function addContentRoutes(
 /** Extensions that a content without a name may be asked for by: no program runs what they stand for. */
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
-/** For askers who have no file of it: they learn nobody else's name or type, and nobody chooses one for them. */
+/** For askers who have no file of it: they learn no other owner's name or type. */
 function withoutName(content: ContentRecord, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
