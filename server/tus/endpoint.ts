@@ -13,7 +13,7 @@ import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 
-/** What the middleware before it has found out. */
+/** What earlier middleware has found out. */
 export interface TusState {
   owner: string;
   /** Public base of addresses, without a trailing slash. */
@@ -97,7 +97,7 @@ export function createTusEndpoint({
     if (received?.file) return received.file;
     if (method === 'DELETE' || !upload?.fileId) return null;
     return fileOf(upload.fileId, owner).catch((error: unknown) => {
-      // Deleted a moment ago.
+      // The file was deleted a moment ago.
       if (hasCode(error, 'not_found')) return null;
       throw error;
     });
@@ -161,7 +161,7 @@ function idOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Before anything is made of a POST. @throws `too_large`. */
+/** Checked before a POST makes anything. @throws `too_large`. */
 function refuseTooLong(length: number, mostBytes: number | null): void {
   if (mostBytes === null || length <= mostBytes) return;
   throw new TidemarkError('too_large', {
