@@ -2,7 +2,7 @@
 
 const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
-/** A service may ask for any Retry-After; nobody watches a transfer for that long. */
+/** A service may ask for any Retry-After; no person watches a transfer for that long. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** In a page the user may have made room meanwhile, by ending an upload or giving a token. */
 const LONGEST_IN_PAGE_MS = 10_000;
