@@ -1,7 +1,7 @@
 /**
  * `npm run chaos -- [ground] [rounds] [seed]`: in each round a file is uploaded over a slow
  * line by the real client to the real service, and at a random moment one of them, or the
- * gateway of the bucket, is killed with SIGKILL, or the line is cut; then everything continues until
+ * gateway of the bucket, is killed with SIGKILL, or the connection is cut; then everything continues until
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
  * cut, performed twice, performed without an answer, or answered falsely. In a storm many
  * uploads resume at once, by a plain tus client, and nothing is killed.
