@@ -1,4 +1,4 @@
-/** The room that is kept for a full disk: what it lets through, and who may touch it. */
+/** The reserve for a full disk: which calls it lets succeed, and which process may touch it. */
 import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -81,7 +81,7 @@ describeOverStores((store) => {
     const location = await createUpload(service.url, b.length, declared);
     await patch(location, 0, a.subarray(0, MIB));
     const line = await makeLine(service.port, 8 * MIB);
-    // As once nobody sends it any more.
+    // As after its sender is gone.
     const url = await makeInterceptor(line.url, ({ url: path }) => {
       if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
       return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };

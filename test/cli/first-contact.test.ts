@@ -1,4 +1,4 @@
-/** Wrong addresses, other ways to the service, and what stands in front of it. */
+/** Wrong addresses, services behind proxies, and other servers in the service's place. */
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { connect, createServer as createLine } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -100,7 +100,7 @@ test('what is no TLS ends nothing once the service has spoken it', async () => {
   const line = createLine((socket) => {
     connections += 1;
     socket.on('error', () => {});
-    // As from a line that spoils bytes.
+    // As from a connection that damages bytes.
     if (connections === 2) {
       socket.end('no record of TLS');
       return;

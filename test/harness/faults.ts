@@ -26,7 +26,7 @@ export type Fault =
   | { kind: 'reset' }
   /** So much of the body passes (never all of it), then both sides are cut off. */
   | { kind: 'cutRequest'; afterBytes: number }
-  /** Performed; so much of the answer's body passes (never all of it), then the line is cut; or it stays, silent. */
+  /** Performed; so much of the answer's body passes (never all of it), then the connection is cut; or it stays open, silent. */
   | { kind: 'cutAnswer'; afterBytes: number; silently?: boolean }
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }

@@ -96,7 +96,7 @@ describe('without tokens', () => {
     'FILES.example.org.:8080',
   ])('it answers to %s', async (Host) => {
     expect((await send('GET', `${service.url}/api/files`, { headers: { Host } })).status).toBe(200);
-    // What is forwarded is nobody's business where no proxy is expected.
+    // Forwarded headers do not count where no proxy is expected.
     const headers = { Host, 'X-Forwarded-Host': 'evil.example' };
     expect((await send('GET', `${service.url}/api/files`, { headers })).status).toBe(200);
   });

@@ -10,7 +10,7 @@ import { putFile, raw } from './support.ts';
 let service: RunningService;
 let outside: string;
 beforeAll(async () => {
-  // The data folder lies in a folder with neighbours that are nobody's business.
+  // The data folder has neighbours that no client may reach.
   outside = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
   await writeFile(join(outside, 'secret.txt'), 'outside of the data folder');
   await mkdir(join(outside, 'data'));

@@ -88,7 +88,7 @@ describeOverStores((store) => {
     expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
     const working = runAllJobs(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
-    // In line behind the expiry.
+    // Waits for the lease behind the expiry.
     const next = await house.writers.open(await rowOf(house, id), { signal: new AbortController().signal });
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
     await next.release();

@@ -140,7 +140,7 @@ export function createProcesses(world: Surrounding, { seed, limits, catalog: own
     if (!name.startsWith('final/')) {
       if (upload && !holds) upload.hasStale = true;
     } else if (!isShared || node.isGone || !holds) {
-      // What a writer makes final without the lease may stay: it is never published, and nobody waits for it. In a
+      // What a writer makes final without the lease may stay: it is never published, and no client waits for it. In a
       // folder so may the bytes of an upload that ends after a publication that failed: they have no key of their own.
       model.strays.add(name);
     }

@@ -38,7 +38,7 @@ export interface World extends Processes {
    * and counts as alive for a while: what they leave is found by the next writer.
    */
   readonly knowsAll: boolean;
-  /** One that somebody would send a request to. */
+  /** A node to send a request to. */
   anyNode(): SimNode;
   /** Whose timers are those of the world itself. */
   readonly watchman: Actor;

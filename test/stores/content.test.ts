@@ -1,4 +1,4 @@
-/** Reading an object over a line that breaks: on the OSS double, by way of a proxy that breaks it. */
+/** Reading an object over a connection that breaks: on the OSS double, by way of a proxy that breaks it. */
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';

@@ -69,7 +69,7 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
 
       expect((await head(upload)).status).toBe(404);
       await expectBytes((await putFile(service.url, later, { filename: 'later' })).url, later);
-      // The one of before has no file any more, and stays.
+      // The content from before the restore has no file any more, and stays.
       expect(await bucket.keys()).toContain(idOf(upload));
     });
 

@@ -1,4 +1,4 @@
-/** A clock that jumps costs no unfinished upload: what expires has to have waited by the machine's own measure, too. */
+/** A clock that jumps ends no unfinished upload: its life must have passed by the machine's own count of time, too. */
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeShiftingClock, type ShiftingClock } from '../harness/shifting-clock.ts';

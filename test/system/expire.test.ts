@@ -36,7 +36,7 @@ describeOverStores((store) => {
       expect(await patch(location, 0, 'abc')).toMatchObject({ status: 410, code: 'upload_expired' });
       expect(await send('GET', location)).toMatchObject({ status: 410 });
     }
-    // It blocks nobody.
+    // It blocks no other upload.
     const check = await send('GET', `${service.url}/check?md5=${md5(bytes.subarray(1))}`);
     expect(JSON.parse(check.body)).toEqual({ status: 'notfound' });
 

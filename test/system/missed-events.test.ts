@@ -87,7 +87,7 @@ test.skipIf(!CAN_TRACE)(
     const cursor = await cursorNow(service);
     let unanswered = 0;
     for (let kill = 1, isAnswered = false; !isAnswered; kill++) {
-      // A commit is in the log by then, and nobody has been told of it.
+      // A commit is in the log by then, and no client was told of it.
       const wal = `${service.dataDir}/catalog.db-wal`;
       const trace = await injectAt(service.pid, 'fdatasync', `signal=KILL:when=${kill}`, wal);
       onTestFinished(() => trace.stop());
@@ -157,7 +157,7 @@ test('after a day it is forgotten, and the listener looks at the catalog', async
   await surroundings.advance(240_000);
   // By the job that runs every minute.
   await expect.poll(() => told(cursor)).toEqual(['begin']);
-  // Who had heard of it has missed nothing.
+  // A client that was told of the last event has missed nothing.
   await putFile(on.url, 'new', { filename: 'new.txt' });
   const stream = await listen(on, { 'Last-Event-ID': latest });
   await stream.until(/new\.txt/);

@@ -1,5 +1,5 @@
 /**
- * HEAD, then PATCH at the offset it told, right after the line broke: as tus-java-client resumes, for which a 409 is
+ * HEAD, then PATCH at the offset it told, right after the connection broke: as tus-java-client resumes, for which a 409 is
  * the end. `TIDEMARK_ROUNDS=200` runs each way and delay so often.
  */
 import { connect, type Socket } from 'node:net';
@@ -24,7 +24,7 @@ const TEST_MS = 3_600_000;
 const bytes = makeBytes(SIZE, 950);
 const others = makeBytes(4 * 1024 * 1024, 951);
 
-/** A PATCH of the whole file whose line breaks after so many bytes; resolves once it is broken. */
+/** A PATCH of the whole file whose connection breaks after so many bytes; resolves once it is broken. */
 async function breakOff(
   service: Pick<StoredService, 'port'>,
   location: string,

@@ -65,7 +65,7 @@ export interface Ground<P extends Point = Point> {
   openStore(point?: P, aheadMs?: number): Promise<Store>;
   /** The power goes and returns; where that can be done in this process. */
   cutPower?: () => void;
-  /** What a process stored whose answer never came stands in no row. It is removed once it is old. */
+  /** Where a process dies before the answer comes, no row names what was stored: it is removed once it is old. */
   leavesUnnoted?: true;
   /** Keys of final bytes, of contents or not. Those that the store lists unless told. */
   listContents?(): string[];
@@ -90,7 +90,7 @@ interface Told {
 }
 
 export interface Sent {
-  /** The line breaks before this byte; it arrives up to there. */
+  /** The connection breaks before this byte: what comes before it arrives. */
   cutAt?: number | undefined;
   /** The request ends before this byte. */
   until?: number;

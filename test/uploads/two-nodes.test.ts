@@ -1,4 +1,4 @@
-/** Several nodes over one catalog and one store: who looks disturbs nobody, who writes takes over, who is dead is fenced. */
+/** Several nodes over one catalog and one store: a look disturbs no writer, a writer takes over, a dead node is fenced. */
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';

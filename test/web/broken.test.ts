@@ -1,4 +1,4 @@
-/** The page when the line breaks, the service dies, or the page itself is closed. */
+/** The page when the connection breaks, the service dies, or the page itself is closed. */
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { digestOfUrl } from '../harness/make-file.ts';
@@ -62,7 +62,7 @@ describeInBrowser('a broken line', () => {
     await untilStatus(page, 'spring tide.bin', /^Done, verified/, 120_000);
     const url = `${service.url}/files/${big.md5}`;
     expect(await digestOfUrl(url)).toEqual({ status: 200, md5: big.md5, size: big.size });
-    // What is stored is not sent again; how much was on the line when it broke is up to the kernel's buffers.
+    // What is stored is not sent again; how much was under way when the connection broke is up to the kernel's buffers.
     expect(Math.min(...offsets)).toBeGreaterThan(32 * MIB);
   }, 240_000);
 

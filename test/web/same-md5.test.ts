@@ -1,4 +1,4 @@
-/** Bytes that are not what an MD5, a size or a time lets one think: the page sends what is there now. */
+/** Files whose bytes are others than MD5, size or time suggest: the page sends the bytes that are there now. */
 import { utimes } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
@@ -98,13 +98,13 @@ describeInBrowser('an equal MD5', () => {
   });
 });
 
-/** Sends what is left of an upload that nobody else sends any more. */
+/** Sends the rest of an upload whose other sender is gone. */
 async function finishElsewhere(location: string, bytes: Buffer): Promise<{ offset: number }> {
   for (;;) {
     const offset = Number((await head(location)).headers['upload-offset']);
     const answer = await patch(location, offset, bytes.subarray(offset));
     if (answer.status === 204) return { offset };
-    // What the page had on the line comes in meanwhile.
+    // Bytes that the page had sent arrive meanwhile.
     expect([409, 423]).toContain(answer.status);
   }
 }

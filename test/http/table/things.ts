@@ -25,13 +25,13 @@ export const HALF = 100;
 
 let seed = 90_000;
 
-/** Bytes that nobody has sent. */
+/** Bytes that no client has sent. */
 export function freshBytes(): Buffer {
   seed += 1;
   return makeBytes(SIZE, seed);
 }
 
-/** What a thing is like that does not exist; with the bytes of nobody. */
+/** A thing that does not exist, with bytes that no client has sent. */
 export function nothing(): Thing {
   const bytes = freshBytes();
   return {
