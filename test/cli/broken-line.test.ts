@@ -46,7 +46,7 @@ describeOverStores((store) => {
     expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
   });
 
-  test('the service is killed and started again on the way', async () => {
+  test('the service is killed and started again half-way', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
@@ -59,7 +59,7 @@ describeOverStores((store) => {
     expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
   });
 
-  test('the line is cut on the way: what was stored is not sent again', async () => {
+  test('the connection is cut half-way: what was stored is not sent again', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const run = client.start(['upload', '--json', await client.makeFile('cut.bin', SIZE)]);
@@ -72,7 +72,7 @@ describeOverStores((store) => {
     expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
   });
 
-  test('a line that falls silent is given up and tried again', async () => {
+  test('a connection that falls silent is given up and retried', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('silent.bin', SIZE);
@@ -174,7 +174,7 @@ describe('wherever the bytes are', () => {
   });
   afterAll(() => service.stop());
 
-  test('the service’s own work on a large file is not taken for a dead line', async () => {
+  test('the service’s own work on a large file is not taken for a dead connection', async () => {
     const asked: string[] = [];
     let lost = 0;
     const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {

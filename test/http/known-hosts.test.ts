@@ -108,7 +108,7 @@ describe('without tokens', () => {
     expect(await raw(service, 'GET /api/files HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  test('behind a proxy both names count: what it was called, and what it says that it was', async () => {
+  test('behind a proxy both names count: Host and the forwarded one', async () => {
     for (const [headers, status] of [
       [{ Host: 'tide.example' }, 200],
       [{ Host: '127.0.0.1:8080', 'X-Forwarded-Host': 'tide.example' }, 200],

@@ -174,7 +174,7 @@ test('starts no thread for few bytes', async () => {
   await own.close();
 });
 
-test('a thread that dies says why to its lanes, gives their blocks back, and the next lane gets another', async () => {
+test('a thread that dies tells its lanes why, returns their blocks, and the next lane gets another thread', async () => {
   const own = createDigestPool(['md5']);
   const kill = (worker: Worker): void => void worker.terminate();
   process.on('worker', kill);
@@ -197,7 +197,7 @@ test('a thread that dies says why to its lanes, gives their blocks back, and the
   await own.close();
 });
 
-test('a lane that no thread takes says so at every later call', async () => {
+test('a lane that no thread takes rejects every later call', async () => {
   const own = createDigestPool(['md5']);
   const lane = own.open(null);
   await lane.update([makeBytes(10, 8)]);

@@ -113,7 +113,7 @@ describeInBrowser('a broken line', () => {
     expect(await row.getByRole('button', { name: /^Choose the file/ }).count()).toBe(0);
   });
 
-  test('offline shows as waiting, and it continues by itself when the line is back', async () => {
+  test('offline shows as waiting, and it continues by itself when the network is back', async () => {
     const { service, line, big, page } = await startSending('offline.bin', 30 * MIB, 0.3);
     line.setSpeed(CRAWL);
     await page.context().setOffline(true);
@@ -125,7 +125,7 @@ describeInBrowser('a broken line', () => {
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
   });
 
-  test('a line that dies without a word is given up, for the bytes and for the events', async () => {
+  test('a connection that dies silently is given up, for the bytes and for the events', async () => {
     const { service, line, page } = await startSending('silent.bin', 30 * MIB, 0.3);
     expect(await uppiesAlive(page)).toBe(1);
     line.freeze();

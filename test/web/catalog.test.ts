@@ -88,7 +88,7 @@ describeInBrowser('the catalog', () => {
     await file(page, 'renamed afar.txt').waitFor({ state: 'detached' });
   });
 
-  test('rename in place: Enter saves, Escape does not, a name that is none is told', async () => {
+  test('rename in place: Enter saves, Escape does not, an invalid name is refused', async () => {
     await putFile(service.url, makeBytes(3_000, 803), { filename: 'old name.txt' });
     const page = await openPage(service.url);
     await file(page, 'old name.txt').getByRole('button', { name: 'Rename: old name.txt' }).click();

@@ -23,7 +23,7 @@ import {
 const MIB = 1024 * 1024;
 
 describeInBrowser('an equal MD5', () => {
-  test('makes nothing instant that is not the same', async () => {
+  test('makes no file instant that has other bytes', async () => {
     const service = await startOwn();
     const page = await openPage(service.url);
     await choose(page, chosen('a.bin', COLLIDING[0]));
@@ -57,7 +57,7 @@ describeInBrowser('an equal MD5', () => {
     }
   });
 
-  test('does not stand for what someone else began and says to be the same', async () => {
+  test('does not resume another client’s upload that only claims to be the same', async () => {
     const suffix = makeBytes(3 * MIB, 92);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     const service = await startOwn();
@@ -73,7 +73,7 @@ describeInBrowser('an equal MD5', () => {
     expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
   });
 
-  test('does not stand for it either when the page was left before the end', async () => {
+  test('does not resume it either when the page was left before the end', async () => {
     const suffix = makeBytes(3 * MIB, 93);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     const service = await startOwn();

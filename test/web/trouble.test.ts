@@ -116,7 +116,7 @@ describeInBrowser('trouble', () => {
     expect(await file(page, 'shrinking.bin').count()).toBe(0);
   });
 
-  test('bytes that are not those that were read are refused, and a retry reads them again', async () => {
+  test('bytes other than those that were hashed are refused, and a retry reads the file again', async () => {
     const service = await startOwn();
     const page = await openPage(service.url);
     const other = Buffer.from('0'.repeat(32)).toString('base64');
