@@ -15,7 +15,7 @@ import { startService } from '../test/harness/service.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
-/** A line slow enough that something can break on the way. */
+/** A connection slow enough that something can break half-way. */
 const LINE_BYTES_PER_SECOND = 100 * MIB;
 
 interface Uploaded {

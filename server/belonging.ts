@@ -28,7 +28,7 @@ export async function refuseForeignPlace(
   { known, adopt }: Pick<BelongingOptions, 'known' | 'adopt'>,
 ): Promise<string | undefined> {
   if (adopt) return undefined;
-  // What stands in the way of reading it, its opening tells.
+  // Why it cannot be read is reported when it is opened.
   const mark = await place.readMark().catch(() => undefined);
   if (mark === undefined || (await known.mayHaveId(mark))) return mark;
   throw refusal(describeForeign(place, known.name), place);

@@ -3,7 +3,7 @@ import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StoreError } from '../stores/store.ts';
 
-/** What stands in the way of a folder, in plain words; see mkdir(2). */
+/** Why a folder cannot be made, in plain words; see mkdir(2). */
 const NO_FOLDER: Record<string, string> = {
   EEXIST: 'it is a file',
   ENOTDIR: 'a part of its path is a file',

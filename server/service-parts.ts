@@ -36,7 +36,7 @@ export interface PartsOptions {
 /** Opens what works within this process, and joins the nodes. */
 export async function openParts(
   { config, log, surroundings, stopping }: PartsOptions,
-  { catalog, clock, store }: Places,
+  { catalog, store }: Places,
   opened: Closers,
 ): Promise<{ parts: Parts; feed: Feed }> {
   // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
@@ -62,7 +62,6 @@ export async function openParts(
     catalog: withWakes(catalog, (owner) => feed.wake(owner)),
     store,
     leases,
-    clock,
     surroundings,
     digests,
     log,

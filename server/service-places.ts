@@ -1,21 +1,20 @@
-/** What a service keeps, opened in order: the catalog, the clock that continues from it, and the store. */
+/** What a service keeps, opened in order: the catalog, and the store. */
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import type { Store } from '../stores/store.ts';
+import { type Store, UNKNOWN_MS } from '../stores/store.ts';
 import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import type { Surroundings } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace } from './belonging.ts';
 import type { Catalog, CatalogError } from './catalog/catalog.ts';
 import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
-import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { makeFolder } from './make-folder.ts';
 import { tighten } from './private-files.ts';
-import { startClock } from './start-clock.ts';
+import { tellOfClock } from './tell-of-clock.ts';
+import { REMEMBER_ENDED_MS } from './uploads/contract.ts';
 
 export interface Places {
   catalog: Catalog;
-  clock: Clock;
   store: Store;
 }
 
@@ -47,24 +46,34 @@ export async function openPlaces(
     : await refuseForeignPlace(await placeOf(config.store, config.dataDir), belonging);
   const catalog = await openCatalog(config.database, {
     onFailure,
-    now: () => surroundings.elapsedMs(),
+    time: surroundings,
+    believeAfterMs: longestLifeMs(config),
+    tellOfClock: (news) => tellOfClock(news, log),
     adopt,
     tell: (found) => log.warn(found),
   });
   opened.push(() => catalog.close());
-  const clock = await startClock(config, catalog, log, surroundings);
+  await catalog.keepTime().catch((error: unknown) => {
+    // A full disk: a job tries again.
+    log.warn({ err: error }, 'the time could not be kept for the next start');
+  });
   // For the next start. A catalog that cannot take it reports its reasons elsewhere.
-  opened.push(() => catalog.setMeta('clock', clock.keep()).catch(() => undefined));
+  opened.push(() => catalog.keepTime().catch(() => undefined));
   const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
   const store = await (openOtherStore ?? openConfigured)({
     dataDir: config.dataDir,
     ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
-    now: () => clock.earliest(),
+    now: () => catalog.clock.earliest(),
     surroundings,
   });
   opened.push(() => store.close());
   if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
   // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
   await tighten(config.dataDir, config.database.file, log);
-  return { catalog, clock, store };
+  return { catalog, store };
+}
+
+/** The longest time that something waits before it expires. */
+function longestLifeMs(config: Config): number {
+  return Math.max(config.uploadTtlMs, REMEMBER_ENDED_MS, UNKNOWN_MS);
 }

@@ -116,12 +116,12 @@ interface ServerParts {
 /** Puts the edges over the life of uploads and files, and listens. */
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, life } = options;
-  const { catalog, clock, store } = places;
+  const { catalog, store } = places;
   const { uploads, files } = life;
   const { stopping, surroundings } = parts;
   const app = createApp({
     config,
-    clock,
+    clock: catalog.clock,
     uploads,
     files,
     feed,
@@ -134,7 +134,6 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
       fileOf: (id, owner) => files.get(id, owner),
       capabilities: store.capabilities,
       maxFileSizeBytes: config.maxFileSizeBytes,
-      clock,
       newId: () => surroundings.newId(),
     }),
     tusVersion: TUS_VERSION,

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 
 /** What most systems allow, where this one does not say. */
 const ASSUMED = 1024;
-/** Others close theirs within milliseconds; who holds one longer is a slow client, of whom there may be many. */
+/** Most descriptors are closed within milliseconds. One that is held longer belongs to a slow client, and there may be many of these. */
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 10;
 

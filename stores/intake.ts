@@ -16,17 +16,17 @@ const LEAST_WAITING_BYTES = 64 * 1024;
 const MOST_CHUNKS = 512;
 /**
  * Turns of the event loop without a byte after which nothing is left to be read: each turn asks the kernel
- * for whatever is ready, but the first may have asked before it was counted, and the second before the
+ * for what is ready, but the first may have asked before it was counted, and the second before the
  * source, paused until then, was asked for again. The others are for a machine with much to do, whose kernel
  * hands on what was written to it a little later.
  */
 const QUIET_TURNS = 16;
 /** What both kernels can hold of one connection: more than that came from a sender that is still there. */
 const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes('wmem', 4 * 1024 * 1024);
-/** A request that asked has long had another answer by then. */
+/** By then the request that asked has had another answer long ago. */
 const MOST_CATCH_UP_MS = 60_000;
 
-/** Why a source gave no more: it ended as it should, broke, was told to stop, or had too much. */
+/** Why a source ended: as it should, by a failure, because it was stopped, or with too many bytes. */
 export type IntakeEnd =
   | { kind: 'end' }
   | { kind: 'broken'; cause: unknown }
@@ -73,7 +73,7 @@ export function openIntake(
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
   let totalBytes = 0;
-  /** Has all that may come, and waits for the end. */
+  /** Has all bytes that may come, and waits for the source to end. */
   let last: Uint8Array | undefined;
   let ended: IntakeEnd | undefined;
   let wake: (() => void) | undefined;

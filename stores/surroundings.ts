@@ -23,7 +23,7 @@ export interface WaitOptions {
 }
 
 export interface Surroundings {
-  /** The wall clock, milliseconds since the epoch. It may jump: see server/clock.ts for what expires. */
+  /** The wall clock, milliseconds since the epoch. It may jump: see server/catalog/sqlite/clock.ts for what expires. */
   wallMs(): number;
   /** Since whenever; never goes back. */
   elapsedMs(): number;

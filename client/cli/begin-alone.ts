@@ -29,7 +29,7 @@ export type Beginning =
 
 /**
  * Asks for the content. While another client is sending the very same bytes, watches them arrive, so that nothing is sent
- * twice; once that client stops, resumes its upload. The upload of an ended run of ours is resumed at once.
+ * twice; once that client stops, resumes its upload. The upload of an earlier run of this command is resumed at once.
  */
 export async function beginAlone(
   context: Context,

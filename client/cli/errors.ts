@@ -1,4 +1,4 @@
-/** What can go wrong, as the person at the terminal is told it: one sentence, no stack. */
+/** What can go wrong, as the terminal shows it: one sentence, no stack. */
 import { isGone, isTakenOver, isTransientRefusal } from '../core/refusals.ts';
 
 /** Documented in `--help` and docs/cli.md. */

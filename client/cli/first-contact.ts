@@ -4,7 +4,7 @@ import { CliError, ServiceError, TransportError } from './errors.ts';
 /** A service that is just being started is there after this long; a wrong address never is. */
 const FIRST_CONTACT_MS = 4_000;
 
-/** Nobody listens there, or nobody knows the name. */
+/** No server listens there, or the name is unknown. */
 const NOBODY_THERE = new Set(['econnrefused', 'enotfound', 'eai_again']);
 const BAD_CERTIFICATE = /^(?:cert_|depth_zero_|self_signed_|unable_to_|err_tls_cert_)/;
 const NOT_TLS = /^(?:eproto|err_ssl_.*)$/;
@@ -30,7 +30,7 @@ export function isHopeless(error: unknown): boolean {
   return cause instanceof NobodyThereError;
 }
 
-/** The way that a request took. */
+/** How a request was sent: directly or through a proxy. */
 export interface Way {
   serverUrl: string;
   /** `host:port` of the proxy that leads there; null where none does. */
@@ -68,7 +68,7 @@ export function explainFailure(error: unknown, { serverUrl, proxy, met, persiste
   return new NobodyThereError(code, what, { cause: error, patienceMs: persistent ? null : FIRST_CONTACT_MS });
 }
 
-/** Explains a failure on the way to the store that a service has sent us on to. Never with the whole address, which opens the content. */
+/** Explains a failed request to the store that a service has redirected to. Never with the whole address, which opens the content. */
 export function explainStoreFailure(error: unknown, address: string): unknown {
   const { origin } = new URL(address);
   const explained = explainFailure(error, { serverUrl: origin, proxy: null, met: true, persistent: true });

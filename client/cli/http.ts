@@ -41,7 +41,7 @@ const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
 /** What the operating system may still hold of "sent" bytes (Linux: tcp_wmem's default maximum). */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
-/** Sends a request and reads the whole answer. Failures of the line are TransportError. */
+/** Sends a request and reads the whole answer. Failures of the connection are TransportError. */
 export async function exchange(request: Exchange): Promise<Answer> {
   const response = await open(request);
   const chunks: Buffer[] = [];
@@ -143,7 +143,7 @@ function allowedSilenceMs(
   outgoing: ClientRequest,
   { startedAt, sentBytes, isConnected }: { startedAt: number; sentBytes: number; isConnected: () => boolean },
 ): number {
-  // On a slow line the system's buffer alone takes a while to drain, which is not a standstill.
+  // On a slow connection the system's buffer alone takes a while to drain, which is not a standstill.
   const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
   const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
   // A peer that vanishes meanwhile is noticed by the system: the agents' connections are probed every second.

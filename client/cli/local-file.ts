@@ -1,4 +1,4 @@
-/** A regular file on its way out: read in order, and watched, so that what is sent is one state of it. */
+/** A regular file that is being sent: read in order, and watched, so that what is sent is one state of it. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -14,7 +14,7 @@ export interface FileIdentity {
   path: string;
   size: number;
   mtimeNs: string;
-  /** Nobody can set it: it tells of changes that left size and mtime as they were. */
+  /** No program can set it: it shows changes that left size and mtime as they were. */
   ctimeNs: string;
   inode: string;
 }
@@ -113,7 +113,7 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
       return buffer.subarray(0, bytesRead);
     }
 
-    // One chunk ahead: the disk works while the line does.
+    // One chunk ahead: the disk reads while the connection sends.
     let ahead: Promise<Uint8Array> | null = null;
     let position = start;
     try {

@@ -22,7 +22,7 @@ export interface Output {
   say(text: string): void;
   /** A line that --quiet does not hold back. */
   complain(text: string): void;
-  /** Whether nobody reads stdout any more (`tidemark list | head`). */
+  /** Whether the reader of stdout is gone (`tidemark list | head`). */
   stdoutClosed(): boolean;
   /** Something that redraws itself below the lines: cleared before a line, drawn again after it. */
   attach(display: { clear: () => void; draw: () => void } | null): void;

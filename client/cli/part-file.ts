@@ -2,7 +2,7 @@
  * The beginning of a download, in a file that belongs to one run:
  * `.<name>.<MD5, beginning>.<mark of its process>.tidemark-part` beside the target.
  *
- * The name says whose it is, and taking over what a dead run left is a rename: of
+ * The name says which run has it, and a run takes over what a dead one left by a rename: of
  * several runs that try, one succeeds. So no two ever write to the same file.
  */
 import { constants } from 'node:fs';

@@ -20,7 +20,7 @@ export interface Route {
 
 const CONNECT_TIMEOUT_MS = 30_000;
 
-// Connections are kept for the next request: on a far line that is a round trip (two with TLS) saved each.
+// Connections are kept for the next request: that saves a round trip for each (two with TLS).
 const direct = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) };
 const proxied = new http.Agent({ keepAlive: true });
 const tunnels = new Map<string, https.Agent>();

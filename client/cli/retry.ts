@@ -13,7 +13,7 @@ export interface Wait {
 /**
  * How long to keep trying. The clock runs from the first failure after the last
  * progress, so that a transfer of many hours still has all its patience left when
- * the line breaks.
+ * the connection breaks.
  */
 export interface Patience {
   /** There was progress: the clock and the delays start again. */

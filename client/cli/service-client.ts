@@ -111,7 +111,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
   };
 }
 
-/** Waits for an answer; a failure of the line is explained. */
+/** Waits for an answer; a failure of the connection is explained. */
 async function reaching<T>(connection: Connection, answer: Promise<T>): Promise<T> {
   try {
     const given = await answer;
@@ -233,7 +233,7 @@ function isBytes({ statusCode }: IncomingMessage): boolean {
   return [200, 206, 304, 412, 416].includes(statusCode ?? 0);
 }
 
-/** Where the service's store has a content; null when this is no way to one. */
+/** The address at which the service's store has a content; null where the answer is no redirect to one. */
 function storeAddress({ status, headers }: Answer, asked: string): string | null {
   const { location } = headers;
   if ((status !== 302 && status !== 307) || location === undefined || !URL.canParse(location, asked)) return null;

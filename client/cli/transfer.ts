@@ -1,5 +1,5 @@
 /**
- * Sends bytes to the service over the tus protocol, however often the line breaks. tus-js-client speaks the protocol, one
+ * Sends bytes to the service over the tus protocol, however often the connection breaks. tus-js-client speaks the protocol, one
  * attempt at a time. This file acts out core/transfer-phases.ts, which decides what follows each attempt.
  */
 import { DetailedError, Upload } from 'tus-js-client';
@@ -239,7 +239,7 @@ async function findCreated(options: TransferOptions, course: Course): Promise<Ou
 }
 
 /**
- * Leaves the upload to the client that took it over: if both took it back at once, each would interrupt the other for ever.
+ * Leaves the upload to the client that took it over: if both took it back, each would interrupt the other for ever.
  * Ends when the upload has all its bytes or gets no more of them, or when a new upload would be done sooner.
  */
 async function standBack(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {

@@ -37,7 +37,7 @@ export async function uploadStream(
       chunkSizeBytes,
       signal,
       onUploadUrl: () => Promise.resolve(),
-      // Nothing has been sent with the creation, and without digests nobody can find it again.
+      // The creation carried no bytes, and without digests the upload cannot be found again.
       findCreated: () => Promise.resolve({ uploadUrl: null, fileId: null }),
       onUploadGone: () => Promise.resolve(),
       onOffset: (offset) => progress.jump(offset),

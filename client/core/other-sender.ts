@@ -15,7 +15,7 @@ const MOST_WATCHED_MS = 10 * 60_000;
  */
 const UNWATCHED_AFTER_MS = 30_000;
 
-/** `silent`: nobody sends to that upload any more. `slow`: a new upload will be done sooner. */
+/** `silent`: no client sends to that upload any more. `slow`: a new upload will be done sooner. */
 export type WatchVerdict = 'moving' | 'silent' | 'slow';
 
 /**

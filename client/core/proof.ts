@@ -57,7 +57,7 @@ export async function compare(
   if (verdict !== 'unknown') return { verdict, file };
   const answer = await service.check(bytes);
   if (answer.status === 'exists' && answer.file?.id === file.id) return { verdict: 'same', file: answer.file };
-  // The answer is about another file, maybe of the same content; the service tells the digest to who has asked for it.
+  // The answer is about another file, maybe of the same content; the service tells the digest to the owner that has asked for it.
   const computed = await service.file(file.id);
   const judged = judge(computed, bytes, false);
   if (judged !== 'unknown') return { verdict: judged, file: computed };

@@ -42,7 +42,7 @@ const TABLE = {
     stalled: 'paused',
   },
   resume: { paused: 'waiting' },
-  /** Something stands in its way that will pass. */
+  /** It cannot be sent now, for a reason that will pass. */
   stall: underWayTo('stalled'),
   wake: { stalled: 'waiting' },
 

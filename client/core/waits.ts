@@ -2,14 +2,14 @@
 
 const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
-/** A service may ask for any Retry-After; nobody watches a transfer for that long. */
+/** A service may ask for any Retry-After; no person watches a transfer for that long. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** In a page the user may have made room meanwhile, by ending an upload or giving a token. */
 const LONGEST_IN_PAGE_MS = 10_000;
 /** Room is not made in a moment, and each attempt sends bytes for nothing. */
 const LEAST_WHEN_FULL_MS = 5_000;
 
-/** What stood in the way, as far as it matters here. */
+/** Why the last attempt failed, as far as it matters here. */
 export interface Obstacle {
   /** HTTP status of a refusal. */
   status?: number;

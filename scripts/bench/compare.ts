@@ -10,7 +10,7 @@ const LONGEST_MS = 120_000;
 export interface Workload {
   name: string;
   bytes: number;
-  /** Files per second are told instead of MiB/s. */
+  /** Reports files per second instead of MiB/s. */
   files?: number;
   run(target: Target): Promise<void>;
 }

@@ -112,7 +112,7 @@ export async function startDirect(name: string, script: string, env: NodeJS.Proc
     name,
     url: '',
     protocol: 'put',
-    // Whoever is done first answers for the one that waits longest: all that are sent at once are waited for.
+    // Answers come in any order. Each is taken for the request that has waited longest, as all that were sent at once are waited for.
     send: (size) => new Promise<void>((resolve, reject) => void (waiting.push({ resolve, reject }), child.send(size))),
     pid: child.pid ?? -1,
     stop: async () => {

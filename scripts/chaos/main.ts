@@ -1,10 +1,10 @@
 /**
  * `npm run chaos -- [ground] [rounds] [seed]`: in each round a file is uploaded over a slow
  * line by the real client to the real service, and at a random moment one of them, or the
- * gateway of the bucket, is killed with SIGKILL, or the line is cut; then it goes on until
+ * gateway of the bucket, is killed with SIGKILL, or the connection is cut; then everything continues until
  * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
  * cut, performed twice, performed without an answer, or answered falsely. In a storm many
- * uploads go on at once, by a plain tus client, and nothing is killed.
+ * uploads resume at once, by a plain tus client, and nothing is killed.
  * `power` is another kind of run: see power.ts.
  * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
  * is left over in the store.
@@ -30,7 +30,7 @@ const MOST_ROUNDS = 5000;
 const LINE_BYTES_PER_SECOND = 60 * MIB;
 /** What the client may say when it gives up while others are struck. */
 const EXPECTED_ENDS = /ECONN|socket|reach|refused|connection|store/i;
-/** For a sweep, and for what was still in the air. */
+/** Until each job has run, and what was still under way has arrived. */
 const CLEANING_MS = [1000, 5000, 20_000];
 
 interface Told {
@@ -143,7 +143,7 @@ function strikeLater(
   return { settled: () => striking };
 }
 
-/** It does not start while the bucket cannot be used: then it is started again, as whoever runs it would. */
+/** It does not start while the bucket cannot be used: then it is started again, as an operator would. */
 async function restartService(target: RunningService): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {

@@ -31,7 +31,7 @@ export function observeOffsets(serviceUrl: string, md5: string): Observer {
 
   const watching = (async () => {
     while (running) {
-      // Between a kill and a start nobody answers.
+      // Between a kill and a start the service does not answer.
       await look().catch(() => undefined);
       await wait(15);
     }

@@ -1,6 +1,6 @@
 /**
  * A storm: many uploads at once by a plain tus client, through a gateway that refuses, loses, doubles, delays,
- * shortens, flips and denies. The client keeps to the protocol: HEAD, PATCH there, and wait where it is told to.
+ * shortens, flips and denies. The client keeps to the protocol: HEAD, PATCH at that offset, and wait where it is told to.
  */
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -110,7 +110,7 @@ async function bring(
     told = Math.max(told, offset);
     isComplete = told === bytes.length && head.headers['upload-length'] !== undefined;
     if (isComplete || (leaveAt < bytes.length && told >= leaveAt)) return told;
-    // All of the rest, some of it, or a line that breaks on the way.
+    // All of the rest, some of it, or a connection that breaks half-way.
     const until = dice.pick([bytes.length, bytes.length, dice.between(offset, bytes.length)]);
     const body = bytes.subarray(offset, until);
     const declares = isDeferred && until === bytes.length && head.headers['upload-length'] === undefined;

@@ -5,21 +5,24 @@
  * What must hold:
  * - Every method is one transaction: it happens whole or not at all.
  * - Methods that move an upload take the epoch of the caller's lease and change
- *   nothing when the upload's epoch has grown past it; they then answer `false`.
+ *   nothing when the upload's epoch has grown past it; they then answer `false`, or undefined.
  * - A resolved write survives the death of the process. It survives a power cut
  *   once a later `durable()` has resolved.
  * - Driver errors leave as CatalogError, with the driver's error as `cause`.
+ * - Every time in a row is by the catalog's clock, which all nodes share. A node says how long something may live and how
+ *   long ago it was, never when; the statement that reads or writes the row asks the clock.
+ *   See docs/decisions/0038-the-catalogs-clock.md.
  *
  * Times are milliseconds since the Unix epoch; sizes and offsets are bytes;
  * digests are lower-case hex.
  */
 
-/** Of an upload that has ended without a note of its store: something may be there all the same. */
+/** The store noted nothing of an upload that has ended: it may have something of it all the same. */
 export const NOTHING_NOTED = '';
 
 /**
- * What the holder of an upload's lease does; `unrecovered`: it was given back, and the store may have more than the row
- * says. Null: given back, and store and row agreed.
+ * What the holder of an upload's lease does. `unrecovered`: the lease was released, and the store may have more than the
+ * row says. Null: released, and store and row agree.
  */
 export type Phase = 'receiving' | 'publishing' | 'unrecovered';
 
@@ -66,16 +69,18 @@ export interface UploadRecord extends Declaration {
   /** The file it became, once complete. */
   fileId: string | null;
   createdAt: number;
-  /** When bytes last arrived (the creation, before any did). */
-  lastByteAt: number;
   expiresAt: number;
+  /** As of this reading: how long it still lives. From 0 down its time is up. */
+  leftMs: number;
+  /** As of this reading: how long ago the last byte came; while it has none, how long ago it was begun. */
+  idleMs: number;
 }
 
 export interface NewUpload extends Declaration {
   id: string;
   owner: string;
-  createdAt: number;
-  expiresAt: number;
+  /** How long it lives unless bytes come. */
+  lifeMs: number;
   /** The node that begins it. */
   holder: string;
   /** `receiving` where that node holds the lease from the first moment on. */
@@ -98,15 +103,16 @@ export interface OffsetCommit {
   offset: number;
   snapshot: Uint8Array;
   bootId: string | null;
-  /** When the last of these bytes arrived. */
-  lastByteAt: number;
-  expiresAt: number;
-  /** Replaces what was kept; null where it is left out. */
+  /** How long ago the last of these bytes arrived; null where none of them has just arrived. */
+  idleMs: number | null;
+  /** How long the upload lives from now on; null: its expiry stays. */
+  lifeMs: number | null;
+  /** Replaces the note that the store keeps in the row. Left out: there is none any more. */
   storeState?: string | null;
   part?: PartRecord;
 }
 
-/** Unfinished uploads of a content. */
+/** Unfinished uploads of a content whose time is not up. */
 export interface ReceivingQuery {
   /** As it was declared. */
   md5: string;
@@ -118,8 +124,6 @@ export interface ReceivingQuery {
   sha256: string | null;
   /** 1 for those that have bytes, 0 for all. */
   minOffset: number;
-  /** Those that expire later alone. */
-  now: number;
 }
 
 export interface Digests {
@@ -160,7 +164,6 @@ export interface NewFile {
   owner: string;
   name: string;
   type: string | null;
-  uploadedAt: number;
 }
 
 export interface Publication {
@@ -172,8 +175,6 @@ export interface Publication {
    */
   content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string });
   file: NewFile;
-  /** When it happens, for the event. */
-  at: number;
   /** A file of that owner with the same name and content is returned as it is, and none is added. */
   reuseFile?: boolean;
 }
@@ -220,7 +221,6 @@ export interface EventRecord {
   /** Larger than that of every event before it; never given out twice. */
   number: number;
   kind: EventKind;
-  /** By the clock that lives are counted by: an event is kept for a while. */
   at: number;
   /** As it was then. SHA-1 and SHA-256 are those that are known by now; null where the file is gone. */
   file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
@@ -234,20 +234,53 @@ export interface EventQuery {
   limit: number;
 }
 
-/** `clock`: see server/clock.ts. `place`: the folder that was marked with the catalog's id. */
+/** `clock`: how far the catalog's clock has come (sqlite/clock.ts). `place`: the folder that was marked with the catalog's id. */
 export type MetaKey = 'clock' | 'place';
 
+/**
+ * The catalog's clock as this process knows it without asking: for what stands in no row, or of which each question
+ * would cost a statement. It may be behind the database's by as long as an answer takes.
+ */
+export interface CatalogClock {
+  /** What ends by then has ended. */
+  earliest(): number;
+  /** A life is counted from it. */
+  latest(): number;
+}
+
+/** What a catalog that keeps its own time has found out about the machine's clock. */
+export type ClockNews =
+  /** While the service ran it went so far ahead, or back (below 0). */
+  | { kind: 'jump'; byMs: number }
+  /** At the start it is so far from where the catalog's own time has come. */
+  | { kind: 'apart'; byMs: number }
+  /** It has held for so long that it is believed. */
+  | { kind: 'believed'; byMs: number };
+
 export interface Catalog {
+  // -- the clock ----------------------------------------------------------
+  readonly clock: CatalogClock;
+  /** Notes how far the clock has come, so that the next process continues from there. To be called now and then. */
+  keepTime(): Promise<void>;
+
   // -- uploads ------------------------------------------------------------
   /**
    * Records a new upload: receiving, offset 0, epoch 1.
    *
-   * @param mostOpen - false, and nothing is recorded, where the owner has as many that are receiving.
+   * @param mostOpen - undefined is returned, and nothing is recorded, where the owner has as many that are receiving.
    */
-  createUpload(upload: NewUpload, mostOpen?: number): Promise<boolean>;
+  createUpload(
+    upload: NewUpload,
+    mostOpen?: number,
+  ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | undefined>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
-  /** Moves the offset forward (one that lies behind: `false`) and records the part, under the lease. */
-  commitOffset(commit: OffsetCommit): Promise<boolean>;
+  /**
+   * Moves the offset forward and records the part, under the lease.
+   *
+   * @returns when the upload expires from now on; undefined, and nothing is changed, where the lease is lost or the
+   *   offset lies behind.
+   */
+  commitOffset(commit: OffsetCommit): Promise<Pick<UploadRecord, 'expiresAt'> | undefined>;
   /** Sets a deferred length, once, under the lease. */
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;
   /** Takes back a length that was declared under this lease, by a request that is refused. */
@@ -258,22 +291,17 @@ export interface Catalog {
     epoch: number | null,
     state: 'rejected' | 'expired' | 'terminated',
     reason: string | null,
-    at: number,
   ): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
-  /** The receiving upload, of those that `query` means, whose last byte came latest; one without bytes counts from when it was begun. */
+  /** The matching upload whose last byte came most recently; one without bytes counts from when it was begun. */
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
   /** Receiving uploads whose time is up, the oldest first, after this one. */
-  listExpired(
-    now: number,
-    after: Pick<UploadRecord, 'expiresAt' | 'id'> | null,
-    limit: number,
-  ): Promise<UploadRecord[]>;
+  listExpired(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /** Receiving uploads that have all their bytes, by when they were begun, after this one. */
   listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /**
-   * Receiving uploads that a dead node holds, or that were given back unrecovered, by when they expire, after this one.
+   * Receiving uploads that a dead node holds, or that were released unrecovered, by when they expire, after this one.
    * It looks at all that are receiving.
    */
   listAbandoned(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
@@ -281,10 +309,10 @@ export interface Catalog {
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** The store keeps nothing of this upload any more, which has ended. */
   forgetStoreState(id: string): Promise<void>;
-  /** Ids of these uploads that are receiving: what a store must keep the bytes of. */
+  /** Those of these ids whose uploads are receiving: the store must keep their bytes. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
-  /** Forgets some uploads that ended (other than complete) before `before`; returns how many. */
-  forgetEnded(before: number, limit: number): Promise<number>;
+  /** Forgets some uploads that ended (other than complete) longer ago than `forMs`; returns how many. */
+  forgetEnded(forMs: number, limit: number): Promise<number>;
 
   // -- leases -------------------------------------------------------------
   // None of these is durable by itself: a lease ends with the power.
@@ -292,15 +320,15 @@ export interface Catalog {
    * Gives the lease on a receiving upload to `node`, and raises its epoch. It must be as it was `seen`, and free: released,
    * of the same node, or held by a node that is dead.
    *
-   * @returns the new epoch; undefined where it was not to be had.
+   * @returns the new epoch; undefined where the lease was not free.
    */
   takeLease(seen: Pick<UploadRecord, 'id' | 'epoch'>, node: string): Promise<number | undefined>;
   /** The holder publishes the upload, which may take a while. `false` where it does not hold it any more. */
   markPublishing(id: string, epoch: number): Promise<boolean>;
-  /** Gives the lease back, where the upload still has this epoch and is receiving. */
+  /** Releases the lease, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
-  /** A byte arrived that is not committed yet. */
-  noteArrival(id: string, epoch: number, at: number): Promise<void>;
+  /** A byte that is not committed yet arrived so long ago. */
+  noteArrival(id: string, epoch: number, idleMs: number): Promise<void>;
 
   // -- nodes and claims ---------------------------------------------------
   /** Whether several nodes may have it open at once. */
@@ -341,10 +369,8 @@ export interface Catalog {
    * Instant upload: gives the content to the owner under this name. A file of
    * that owner with the same name and content is returned as it is; undefined
    * when the content is gone.
-   *
-   * @param at - when it happens, for the event; so in the two below.
    */
-  addFile(contentId: number, file: NewFile, at: number): Promise<FileRecord | undefined>;
+  addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
   /** Of anyone with owner null. */
   findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
   /** One of the owner's files of this content, by when they were uploaded. */
@@ -352,29 +378,25 @@ export interface Catalog {
   listFiles(query: FileQuery): Promise<FilePage>;
   /** Costs the same however many files there are. */
   totalOf(owner: string): Promise<OwnerTotal>;
-  renameFile(id: string, owner: string, name: string, type: string | null, at: number): Promise<FileRecord | undefined>;
+  renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
    * Deletes a file; with the last file of a content, the content too, whose key
    * joins the removals. An upload that became it goes, too, unless the store still keeps
    * something of it: then it is terminated. Undefined when there is no such file.
    */
-  deleteFile(
-    id: string,
-    owner: string,
-    at: number,
-  ): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+  deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 
   // -- events -------------------------------------------------------------
   // A file that is made (`publish`, `addFile`), renamed or deleted is an event, recorded in the same transaction.
   /**
-   * The events after a number, in their order. Once one is listed, none comes before it that was not there. Null
-   * where some of those that are asked for are forgotten; of an owner, only their own count.
+   * The events after a number, in their order. Once an event is listed, no event with a smaller number appears. Null
+   * where some of the events that are asked for are forgotten; with an owner, only that owner's events count.
    */
   listEvents(query: EventQuery): Promise<EventRecord[] | null>;
   /** The number of the latest event, of all with owner null, whether it is forgotten or not; 0 where there was none. */
   latestEvent(owner: string | null): Promise<number>;
-  /** Forgets the oldest events, so many at most, up to the first that happened at `before` or later; returns how many. */
-  forgetEvents(before: number, limit: number): Promise<number>;
+  /** Forgets the oldest events, so many at most, up to the first that happened no longer ago than `forMs`; returns how many. */
+  forgetEvents(forMs: number, limit: number): Promise<number>;
   /** 16 random bytes in hexadecimal digits, made with the catalog: for cursors that other owners cannot read. */
   eventSecret(): Promise<string>;
 

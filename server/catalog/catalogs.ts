@@ -1,6 +1,7 @@
 /** All catalogs. Adding one is a folder and a line here. */
 import type { Section } from '../../stores/section.ts';
-import type { Catalog, CatalogError } from './catalog.ts';
+import type { Surroundings } from '../../stores/surroundings.ts';
+import type { Catalog, CatalogError, ClockNews } from './catalog.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
 
@@ -14,8 +15,11 @@ export interface CatalogSettings {
   adopt?: boolean;
   /** Told in a sentence what was found at the opening. */
   tell?: (found: string) => void;
-  /** A clock in milliseconds that never goes back: the catalog's own where it has no other. */
-  now?: () => number;
+  /** For a database without a clock of its own: what the machine tells of the time. */
+  time?: Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
+  /** Such a database believes a wall clock that has jumped once it has held for as long: no less than the longest life. */
+  believeAfterMs?: number;
+  tellOfClock?: (news: ClockNews) => void;
 }
 
 /** A catalog that is not open. Looking at it changes nothing, and disturbs no service that has it open. */

@@ -20,26 +20,27 @@ import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
 /** What only the dialect itself can do. */
-export interface DialectMethods extends Pick<Catalog, 'durable' | 'ping' | 'close'> {
+export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'durable' | 'ping' | 'close'> {
   nodes: NodeDialect;
 }
 
 /** The catalog in the database behind `db`, whose driver translates its errors. */
 export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: DialectMethods): Catalog {
+  const { clock } = nodes;
   return {
-    ...createBeginUpload(db),
-    ...createFindUploads(db),
+    ...createBeginUpload(db, clock),
+    ...createFindUploads(db, clock),
     ...createListUploads(db, nodes),
-    ...createEndedUploads(db),
-    ...createLedgerQueries(db),
-    ...createUploadQueries(db),
+    ...createEndedUploads(db, clock),
+    ...createLedgerQueries(db, clock),
+    ...createUploadQueries(db, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db),
-    ...createPublish(db),
-    ...createFileQueries(db),
+    ...createPublish(db, clock),
+    ...createFileQueries(db, clock),
     ...createListFiles(db),
-    ...createDeleteFile(db),
-    ...createEventQueries(db),
+    ...createDeleteFile(db, clock),
+    ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),
     ...createNodeQueries(db, nodes),

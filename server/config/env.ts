@@ -8,7 +8,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /**
  * `.env` of the working directory, and the environment, which wins.
  *
- * @throws ConfigError when there is a `.env` that cannot be read: going on with the
+ * @throws ConfigError when there is a `.env` that cannot be read: starting with the
  *   defaults could open a service that its settings would have closed.
  */
 export function readEnv(folder: string = process.cwd()): Env {

@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
-import type { Clock } from '../clock.ts';
+import type { CatalogClock } from '../catalog/catalog.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
@@ -28,13 +28,13 @@ import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
   config: Config;
-  clock: Clock;
+  clock: CatalogClock;
   /** `http://host:port` of the socket. */
   listening: () => string;
   uploads: Uploads;
   files: Files;
   feed: Feed;
-  /** Aborted when the service begins to stop: streams without end, end. */
+  /** Aborted when the service begins to stop: ends streams that would run for ever. */
   stopping: AbortSignal;
   web: WebPage;
   /** The tus endpoint: everything below /uploads but GET of an upload. */
@@ -49,7 +49,7 @@ export interface AppParts {
 
 export function createApp(parts: AppParts): Koa<RequestState> {
   const app = new Koa<RequestState>();
-  // Everything is answered and logged by the middleware below; what Koa would print is a client that left.
+  // The middleware below answers and logs everything else; what would reach Koa's log are clients that left.
   app.silent = true;
   app.use(unmounted(parts.config.basePath));
   app.use(requestLog(parts.log));
@@ -113,7 +113,7 @@ function addressing(parts: AppParts): Handler {
   return async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     ctx.set('Referrer-Policy', 'no-referrer');
-    // Pages of elsewhere embed nothing (Fetch, "cross-origin resource policy"), but for files that are open to all.
+    // Pages of other origins embed nothing (Fetch, "cross-origin resource policy"), but for files that are open to all.
     const isOpen = access.publicRead && isFileAddress(ctx.path);
     ctx.set('Cross-Origin-Resource-Policy', isOpen ? 'cross-origin' : 'same-origin');
     ctx.state.baseUrl = addressOf(ctx.req);

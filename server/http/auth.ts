@@ -1,13 +1,13 @@
 /** Who asks: bearer tokens (RFC 6750), compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { CatalogClock } from '../catalog/catalog.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { isFileAddress } from './file-addresses.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
-export function authentication(access: AccessConfig, clock: Clock): Handler {
+export function authentication(access: AccessConfig, clock: CatalogClock): Handler {
   const known = access.tokens.map(({ owner, secret }) => ({ owner, hash: sha256(secret) }));
 
   return async (ctx, next) => {
@@ -22,7 +22,7 @@ export function authentication(access: AccessConfig, clock: Clock): Handler {
     await next();
   };
 
-  /** All tokens are compared, whichever fits: the time tells nothing. */
+  /** Every token is compared, also after one has matched: the time that it takes tells nothing. */
   function ownerOf(header: string): string | undefined {
     const secret = /^Bearer +(\S+) *$/i.exec(header)?.[1];
     if (secret === undefined) return undefined;

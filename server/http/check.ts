@@ -13,7 +13,7 @@ export function checkRoute(files: Files): Handler {
     const size = param(ctx, 'size');
     const sha256 = digestParam(ctx, 'sha256');
     const filename = nameParam(ctx, 'filename');
-    // HEAD asks only: nothing is given to anyone by it.
+    // HEAD only asks: it makes no file.
     const makesFile = filename !== undefined && ctx.method === 'GET';
     if (makesFile) refuseForeignPages(ctx);
     const result = await files.check({
@@ -28,7 +28,7 @@ export function checkRoute(files: Files): Handler {
   };
 }
 
-/** A page of elsewhere sends a GET by an `<img>`, without an Origin; browsers say where it comes from (Fetch Metadata). */
+/** A page of another origin can send a GET by an `<img>`, without an Origin; browsers say where it comes from (Fetch Metadata). */
 function refuseForeignPages(ctx: Ctx): void {
   const from = ctx.get('Sec-Fetch-Site');
   if (from === '' || from === 'same-origin' || from === 'none') return;

@@ -1,7 +1,7 @@
 /**
  * How many connections there may be: each takes a descriptor, and so do the files, the catalog and the bucket.
- * One on which nothing is asked makes room for a new one, the longest idle first, so that nobody
- * keeps others out by connecting; one with a request under way is never closed.
+ * An idle connection is closed to make room for a new one, the longest idle first, so that no client
+ * keeps others out by connecting. A connection with a request under way is never closed.
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';

@@ -1,7 +1,6 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
 import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
-import type { Clock } from '../clock.ts';
 import { ANYONE, type Config } from '../config/config.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
@@ -14,7 +13,7 @@ import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
   router: Router<RequestState>,
-  parts: { config: Config; clock: Pick<Clock, 'steady'>; files: Files; uploads: Uploads; tusVersion: string },
+  parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
@@ -26,7 +25,7 @@ export function addContentRoutes(
     if (!content) throw new TidemarkError('not_found');
     const { owner } = ctx.state;
     const file = await files.find(content, owner, 'oldest').catch(async (error: unknown) => {
-      // Open to all; but under which names others have it is their business.
+      // The content is open to all; the names that other owners gave it are not.
       if (!publicRead || !hasCode(error, 'not_found')) throw error;
       return withoutName(await files.findContent(content), rest.at(-1) ?? '');
     });
@@ -35,7 +34,7 @@ export function addContentRoutes(
 
   router.get('/api/files/:id/content', async (ctx) => {
     const id = ctx.params['id'] ?? '';
-    // Ids are given to a file's owner alone, and cannot be guessed: who has the address got it from the owner.
+    // Only a file's owner learns its id, which cannot be guessed: the asker got the address from the owner.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
     const direct = param(ctx, 'direct') !== undefined;
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx), direct });
@@ -52,7 +51,7 @@ export function addContentRoutes(
     const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
     // A cache may make a GET of a tus client's HEAD, and answer that with what it got.
     if (ctx.get('Tus-Resumable') !== '')
-      ctx.set({ ...stateHeaders(upload, parts.clock), ...nameHeaders(upload, file, ctx.state.baseUrl) });
+      ctx.set({ ...stateHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);
       return;
@@ -64,14 +63,14 @@ export function addContentRoutes(
 /** Extensions that a content without a name may be asked for by: no program runs what they stand for. */
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
-/** For askers who have no file of it: they learn nobody else's name or type, and nobody chooses one for them. */
+/** For askers who have no file of it: they learn no other owner's name or type. */
 function withoutName(content: ContentRecord, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
 }
 
-/** There are no bytes to be had yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
+/** The bytes cannot be read yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {
     if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
@@ -86,7 +85,7 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
 }
 
 /** Where an upload stands, as HEAD tells a tus client. */
-function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Record<string, string> {
+function stateHeaders(upload: UploadRecord): Record<string, string> {
   const { offset, size, metadata, expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
   return {
@@ -94,7 +93,7 @@ function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Recor
     ...(size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) }),
     ...(metadata === '' ? {} : { 'Upload-Metadata': metadata }),
     ...(isUnfinished ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
-    ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload, clock)) } : {}),
+    ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload)) } : {}),
   };
 }
 

@@ -57,7 +57,7 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
       ctx.set('Access-Control-Expose-Headers', EXPOSED);
       if (corsCredentials) ctx.set('Access-Control-Allow-Credentials', 'true');
     } else if (origin !== '' && ctx.method !== 'OPTIONS' && !isOpen(ctx) && !isOurs(origin, ctx)) {
-      // A form is sent without asking first, and what it does is done though the page cannot read the answer.
+      // A browser sends a form without a preflight: its effect would happen though the page cannot read the answer.
       throw new TidemarkError('origin_not_allowed', { field: 'Origin', message: whatToSet(origin, ctx) });
     }
     if (ctx.method === 'OPTIONS') {

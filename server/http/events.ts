@@ -12,9 +12,9 @@ import type { Handler } from './state.ts';
 const HEARTBEAT_MS = 15_000;
 /** How long a client waits before it connects again. */
 const RETRY_MS = 2_000;
-/** A client that takes nothing of what is sent for so long is cut: it may come back, and goes on from where it was. */
+/** A client that takes nothing of what is sent for so long is cut: it may come back, and resumes from where it was. */
 const PATIENCE_MS = 60_000;
-/** How long a client that is one too many is to wait. */
+/** After how long a client that is refused for want of room may come again. */
 const RETRY_AFTER_S = '30';
 
 /** @param options.patienceMs - for tests. */
@@ -46,7 +46,7 @@ export function eventsRoute(
       listening.stop();
       res.end();
     };
-    // What still waits for the client says enough.
+    // What still waits for the client keeps the connection alive.
     const heartbeat = setInterval(() => {
       if (!res.writableNeedDrain && !res.writableEnded) res.write(':\n\n');
     }, HEARTBEAT_MS);
@@ -73,7 +73,7 @@ export function eventsRoute(
 /** No faster than the client takes it: nothing is collected for it here. */
 async function sendAll(listening: Listening, res: ServerResponse, baseUrl: string, patienceMs: number): Promise<void> {
   for (let told = await listening.next(); told; told = await listening.next()) {
-    // The service stops, and this was on its way.
+    // The service stopped while this was being sent.
     if (res.writableEnded) return;
     if (!res.write(textOf(told, baseUrl))) await drained(res, patienceMs);
   }

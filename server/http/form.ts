@@ -65,7 +65,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
       stream.pipe(held, { end: false });
       whole = held;
       taking = begin({ filename: filename ?? '', stream: held });
-      // Told below; a refusal also ends the reading.
+      // Reported below; a refusal also ends the reading.
       taking.catch(() => resolve());
     });
     form.on('error', (cause) => {
@@ -82,11 +82,11 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
     });
     ctx.req.pipe(form);
   });
-  // Refused in the middle: what still comes is for nobody, and must not wait for the form's reader.
+  // Refused in the middle: the rest of the body is discarded, and must not wait for the form's reader.
   ctx.req.unpipe();
 
   if (wrong.signal.aborted) {
-    // What it took is being removed: the answer comes after that.
+    // `take` is removing what it took: the answer comes after that.
     await taking?.catch(() => undefined);
     throw wrong.signal.reason;
   }

@@ -1,7 +1,7 @@
 /**
  * An answer that is sent while the client still sends its body. Closing at once
  * would reset the connection and the client would lose the answer (RFC 9112 section
- * 9.6): the answer goes out first, then what still comes is thrown away, within limits.
+ * 9.6): the answer goes out first, then the rest of the body is discarded, within limits.
  */
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -38,7 +38,7 @@ export function lingeringAnswers(): Handler {
     });
     req.resume();
     const { signal } = over;
-    // Whichever comes first; the losers' rejections are the abort below.
+    // The first of these wins; the others reject by the abort below.
     await Promise.race([
       once(req, 'end', { signal }),
       once(req, 'close', { signal }),

@@ -71,7 +71,7 @@ export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch {
-    // Told below.
+    // Refused below.
   }
   throw new TidemarkError('invalid_request', { message: 'The body must be a JSON object.' });
 }

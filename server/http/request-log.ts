@@ -35,10 +35,10 @@ export function requestLog(log: Logger): Handler {
     try {
       await next();
     } finally {
-      // After both: of a client that left, the routes find out later which upload it was about.
+      // After both: when a client has left, the routes find out later which upload its request was about.
       closed
         .then((measured) => writeLine(ctx, measured))
-        // A line that cannot be written is no reason to end; and where could it be told?
+        // A line that cannot be written does not end the service, and there is nowhere to report it.
         .catch(() => undefined);
     }
   };
@@ -58,7 +58,7 @@ function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
     ...(res.writableFinished || ours ? {} : { clientGone: true }),
     ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
   };
-  // The cause of what is our side's fault; a client that went away is nobody's.
+  // Logged with its cause where the service is at fault; a client that left is no fault.
   if (ours) state.log.warn({ ...line, err: failure }, 'request');
   // Asked every few seconds for as long as the service runs; only a failing check is logged.
   else if (PROBES.has(ctx.path) && res.statusCode < 400) state.log.debug(line, 'request');

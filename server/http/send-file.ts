@@ -9,7 +9,7 @@ import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import type { Ctx } from './state.ts';
 
-/** So much is sent on request where clients are else sent to the store: a look at a file, not the file. */
+/** Up to this size a range is sent by the service where clients are otherwise sent to the store: a preview, not the file. */
 const MOST_DIRECT_BYTES = 1024 * 1024;
 
 /** What is shown of a file, or of a content without one. */
@@ -56,7 +56,7 @@ export async function sendFile(
       });
     case 'range':
     case 'whole': {
-      // What HEAD tells of, GET has.
+      // HEAD answers as GET would.
       if (ctx.method === 'HEAD') await files.requireBytes(file);
       const isDirect = options.direct === true && isSmall(selection);
       const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
@@ -130,7 +130,7 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
   function note(error: unknown): void {
     if (!ctx.res.destroyed) broken ??= error;
   }
-  // Heard of before the pipeline does, which takes the connection down at once.
+  // Runs before the pipeline's own listener, which closes the connection at once.
   stream.once('error', note);
 
   /** Content-Length is sent already: with more or fewer bytes, the client would read the next answer as part of this file. */

@@ -123,7 +123,7 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, exchange:
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** Whether it is the client that stalls. The service may take as long as it needs for an answer. */
+/** Whether the client stalls. The service may take as long as it needs for an answer. */
 function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean {
   const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
   const keepsFromReading = response.headersSent && socket.writableLength > 0;

@@ -1,4 +1,4 @@
-/** What a request asks for (RFC 9112 section 3.2), in the one form that everything behind reads. */
+/** What a request asks for (RFC 9112 section 3.2), in the one form that all routes read. */
 
 export interface Target {
   /** A path with its query, or `*`; ASCII only. */

@@ -4,7 +4,7 @@
  * addresses of files for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import type { CatalogClock } from '../catalog/catalog.ts';
 import type { AccessConfig } from '../config/config.ts';
 import type { TicketJson } from '../wire/files.ts';
 import { isFileAddress } from './file-addresses.ts';
@@ -16,7 +16,7 @@ const LIFE_S = 3_600;
 const PATHS = ['/files/', '/api/files/'];
 
 /** POST /api/ticket. */
-export function ticketRoute(access: AccessConfig, clock: Pick<Clock, 'latest'>): Handler {
+export function ticketRoute(access: AccessConfig, clock: Pick<CatalogClock, 'latest'>): Handler {
   return (ctx) => {
     ctx.set('Cache-Control', 'no-store');
     const token = access.tokens.find(({ owner }) => owner === ctx.state.owner);
@@ -46,7 +46,11 @@ function cookies(ctx: Ctx, value: string, lifeSeconds: number): string[] {
 }
 
 /** Whose ticket the request carries, where it may be used. */
-export function ownerOfTicket(ctx: Ctx, access: AccessConfig, clock: Pick<Clock, 'earliest'>): string | undefined {
+export function ownerOfTicket(
+  ctx: Ctx,
+  access: AccessConfig,
+  clock: Pick<CatalogClock, 'earliest'>,
+): string | undefined {
   if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !isFileAddress(ctx.path)) return undefined;
   // SameSite leaves out ports: another service of this host is the same site, and not the same origin (Fetch Metadata).
   const from = ctx.get('Sec-Fetch-Site');

@@ -66,7 +66,7 @@ export async function loadWebPage(folder: string, filesOrigin: string | null): P
 
   return {
     sendPage: (ctx) => {
-      // Another one each time: who has seen one page knows nothing of the next.
+      // A new one each time: a nonce that was seen does not work for the next page.
       const nonce = randomBytes(16).toString('base64');
       const forms = compressed(Buffer.from(pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''), nonce)));
       ctx.set({
@@ -114,7 +114,7 @@ async function loadAssets(folder: string): Promise<Map<string, Forms>> {
   return new Map(await Promise.all(entries));
 }
 
-/** A few kilobytes, at each request: half a millisecond. */
+/** Compresses a few kilobytes at each request: half a millisecond. */
 function compressed(identity: Buffer): Forms {
   const br = brotliCompressSync(identity, {
     params: {

@@ -1,4 +1,4 @@
-/** Uploads that have ended: what the store still keeps of them goes, and after a while their rows. */
+/** Uploads that have ended: removes what the store still keeps of them, and after a while their rows. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { REMEMBER_ENDED_MS } from '../uploads/contract.ts';
 import { discard } from '../uploads/discard.ts';
@@ -8,12 +8,11 @@ const EVERY_MS = 60_000;
 const CLAIMED_FOR_MS = 600_000;
 
 export function endedJob(parts: JobParts): Job {
-  const { catalog, clock } = parts;
+  const { catalog } = parts;
 
   async function round(): Promise<void> {
     await discardLeft(parts);
-    const before = clock.earliest() - REMEMBER_ENDED_MS;
-    while (!parts.stopping.aborted && (await catalog.forgetEnded(before, BATCH)) === BATCH);
+    while (!parts.stopping.aborted && (await catalog.forgetEnded(REMEMBER_ENDED_MS, BATCH)) === BATCH);
     await catalog.forgetNodes();
   }
 

@@ -1,4 +1,4 @@
-/** Expiry: unfinished uploads that nobody has sent bytes of for their life. */
+/** Expiry: ends unfinished uploads that have received no bytes for the whole of their life. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { isWhole } from '../uploads/recovery.ts';
 import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
@@ -6,17 +6,11 @@ import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
 const EVERY_MS = 60_000;
 
 export function expiryJob(parts: JobParts): Job {
-  const { catalog, clock, writers } = parts;
+  const { catalog, writers } = parts;
 
-  /** Page by page: uploads that cannot be ended now do not keep the others. */
+  /** Page by page, so that uploads that cannot be ended now do not keep the others from expiring. */
   async function round(): Promise<void> {
-    const now = clock.earliest();
-    await eachRow<UploadRecord>(
-      parts,
-      'expiry',
-      (after) => catalog.listExpired(now, after, BATCH),
-      expireUnlessPublished,
-    );
+    await eachRow<UploadRecord>(parts, 'expiry', (after) => catalog.listExpired(after, BATCH), expireUnlessPublished);
   }
 
   async function expireUnlessPublished(upload: UploadRecord): Promise<void> {
@@ -26,7 +20,7 @@ export function expiryJob(parts: JobParts): Job {
 
   async function expire({ id }: UploadRecord): Promise<void> {
     const upload = await catalog.findUpload(id);
-    if (upload?.state !== 'receiving' || upload.expiresAt > clock.earliest()) return;
+    if (upload?.state !== 'receiving' || upload.leftMs > 0) return;
     // A holder whose bytes still arrived would have moved the expiry: it is asked to stop, and commits what it has.
     // The lease is held only so long that a request can wait for it.
     const writer = (await writers.openIfFree(upload)) ?? (await writers.open(upload, { signal: parts.stopping }));
@@ -38,7 +32,7 @@ export function expiryJob(parts: JobParts): Job {
         return;
       }
       // Bytes arrived meanwhile, or were recovered.
-      if (now.expiresAt > clock.earliest()) return;
+      if (now.leftMs > 0) return;
       await writer.expire();
       parts.log.info({ uploadId: id, offset: now.offset }, 'upload expired');
     } finally {

@@ -5,7 +5,7 @@ import type { Recovery } from '../uploads/recovery.ts';
 import type { Writers } from '../uploads/writers.ts';
 
 export interface Job {
-  /** As it stands in the log. */
+  /** As the log names it. */
   readonly name: string;
   /** From the end of one round to the begin of the next. */
   readonly everyMs: number;
@@ -23,8 +23,8 @@ export interface JobParts extends Parts {
 export const BATCH = 100;
 
 /**
- * Runs an action on each row of a list that comes in pages, until the service stops. A row that fails is logged; it
- * comes again with a later round.
+ * Runs an action on each row of a list that comes in pages, until the service stops. A row that fails is logged; a
+ * later round retries it.
  *
  * @param list - the next page after a row; of the first one after null.
  */
@@ -60,7 +60,7 @@ export async function whileClaimed(
   }
 }
 
-/** Runs a piece of a job; what fails is logged, and comes again with a later round. Whether it succeeded. */
+/** Runs a piece of a job. A failure is logged, and a later round retries it. @returns whether it succeeded. */
 export async function attempt(
   { log, stopping }: { log: Logger; stopping: AbortSignal },
   what: string,

@@ -6,11 +6,11 @@ import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts'
 const EVERY_MS = 60_000;
 /** A removal takes one or a few calls of the store, each with a time limit of its own. */
 const CLAIMED_FOR_MS = 600_000;
-/** So many in a row, and the store is unwell: the next round begins after them. */
+/** After so many in a row the store counts as unavailable: the next round begins after them. */
 const MOST_FAILURES = 5;
 
 export function removalsJob(parts: JobParts): Job {
-  /** Where a round ended that found the store unwell: the next begins with the removal after it. */
+  /** The last removal of a round that found the store unavailable: the next round begins after it. */
   let begin = 0;
   return {
     name: 'removal of deleted contents',
@@ -21,7 +21,7 @@ export function removalsJob(parts: JobParts): Job {
   };
 }
 
-/** Before the first request, which may publish anew under one of the keys: then the store would be in the way of it. */
+/** Runs before the first request: it may publish under one of these keys, and the store would refuse that while the old bytes are there. */
 export async function removeLeftContents(parts: JobParts): Promise<void> {
   await removeSome(parts, 0, MOST_FAILURES);
 }
@@ -47,7 +47,7 @@ async function remove(parts: JobParts, { key, md5 }: RemovalRecord): Promise<voi
   const { catalog, contentMutex } = parts;
   await whileClaimed(parts, `removal of ${key}`, CLAIMED_FOR_MS, () =>
     contentMutex.run(md5 ?? nameOf(key), async () => {
-      // A publication under the key has taken it from the removals.
+      // A publication under the key has removed it from the list.
       if (!(await catalog.isRemovalDue(key)) || (await removeBytes(parts, key))) return;
       throw new Error(`the bytes of ${key} are still there`);
     }),

@@ -3,7 +3,7 @@ import { discard } from '../uploads/discard.ts';
 import { discardEnded } from './ended.ts';
 import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts';
 
-/** What a crash left of an upload that went on is a stray once that has ended. */
+/** What a crash left of an upload that was resumed becomes a stray when the upload has ended. */
 const EVERY_MS = 24 * 3_600_000;
 const CLAIMED_FOR_MS = 3_600_000;
 

@@ -1,15 +1,15 @@
-/** Uploads that nobody writes to any more, and that are not what they could be: a crash or a failure came in between. */
+/** Uploads that no request writes to any more, and that a crash or a failure left unpublished or unrecovered. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
 
 /** Each try reads all bytes of an upload that has no SHA-256: one that keeps failing must not keep the store busy. */
 const PUBLISH_EVERY_MS = 3_600_000;
-/** Of another node that died. */
+/** How soon uploads of another node that died are recovered. */
 const RECOVER_EVERY_MS = 60_000;
-/** One process alone leaves uploads behind by dying, which its next start looks after. */
+/** A process alone leaves uploads behind only when it dies, and its next start recovers them. */
 const ALONE_EVERY_MS = 24 * 3_600_000;
 
-/** Publishes uploads that have all their bytes. HEAD asks for the same. */
+/** Publishes uploads that have all their bytes, as a HEAD would. */
 export function unpublishedJob(parts: JobParts): Job {
   const { catalog, recovery } = parts;
   const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);

@@ -22,7 +22,7 @@ export function createLeases(options: LeasesOptions): Leases {
 
   /** Another node asks about an upload that it believes to be held here. */
   function onAsked(what: Asked, id: string): void {
-    // The row names this node, and nobody here has the lease: the answer to an earlier write was lost.
+    // The row names this node, and no request here has the lease: the answer to an earlier write was lost.
     if (!lines.has(id)) void rows.giveBackStale(id);
     else if (what === 'release') lines.ask(id);
     else void commit(id).finally(() => words.tell(id));
@@ -35,7 +35,7 @@ export function createLeases(options: LeasesOptions): Leases {
     isHeldElsewhere: (row) => isHeldElsewhere(options, row),
     needsRecovery: (row) => needsRecovery(options, row),
     catchUpElsewhere: ({ id, holder }, mostMs) => words.ask(holder, 'commit', id, mostMs),
-    untilTold: (id, mostMs) => words.untilTold(id, mostMs),
+    untilTold: (id) => words.untilTold(id),
     answer: (given) => {
       commit = given;
     },

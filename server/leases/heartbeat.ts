@@ -17,7 +17,7 @@ export interface HeartbeatOptions {
   onLate: () => void;
 }
 
-/** Beats until the service stops. A node that has its catalog for itself needs no heart. The node has joined. */
+/** Beats until the service stops. A node that is alone with its catalog needs no heartbeat. The node has joined. */
 export async function keepAlive(options: HeartbeatOptions): Promise<void> {
   const { catalog, node, surroundings, log, stopping } = options;
   if (!catalog.isShared) return;

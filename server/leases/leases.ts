@@ -9,7 +9,7 @@
  *   least once.
  * - Waiters of one process are served in the order they came; a waiter whose signal is aborted leaves the line.
  * - Waiting costs no CPU: a wake ends it. As wakes may be lost, a waiter for another node's lease looks again now and then.
- * - Looking takes no lease.
+ * - A request that only looks takes no lease.
  */
 import type { UploadRecord } from '../catalog/catalog.ts';
 
@@ -40,11 +40,11 @@ export interface Leases {
   needsRecovery(row: UploadRecord): boolean;
   /** Has the other node that holds the upload commit all that has come to it, and waits for that, but not for ever. */
   catchUpElsewhere(row: UploadRecord, mostMs: number): Promise<void>;
-  /** Resolves when a node tells something of the upload, or after a while. */
-  untilTold(id: string, mostMs: number): Promise<void>;
+  /** Resolves when a node tells something of the upload, and after a second at the latest, as its word may be lost. */
+  untilTold(id: string): Promise<void>;
   /** What this process does when another node wants to know what has come; resolves when it is committed. */
   answer(commit: (id: string) => Promise<void>): void;
-  /** This node was taken for dead: its leases may be others' by now. */
+  /** This node was taken for dead: other nodes may hold its leases by now. */
   loseAll(): void;
   /** Refuses new leases; those held stay valid until released. */
   close(): Promise<void>;
@@ -61,7 +61,7 @@ export interface TakeOptions {
 }
 
 /**
- * How a lease is given back: `recovered`, the row tells all that the store has; `unrecovered`, the store may have more;
+ * How a lease is released: `recovered`, the row tells all that the store has; `unrecovered`, the store may have more;
  * `ended`, the upload is not receiving any more.
  */
 export type LeftAs = 'recovered' | 'unrecovered' | 'ended';
@@ -74,7 +74,7 @@ export interface Lease {
   readonly upload: UploadRecord;
   /** Whether the store may have something else than the row says. */
   readonly needsRecovery: boolean;
-  /** Gives it back. Can be called again. */
+  /** Releases it. Can be called again. */
   release(left: LeftAs): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The lease in the upload's row: this node takes it there and gives it back. */
+/** The lease in the upload's row: this node takes it and releases it there. */
 import type { Logger } from 'pino';
 import type { Catalog, UploadRecord } from '../catalog/catalog.ts';
 import { type Lease, type LeftAs, LockError } from './leases.ts';
@@ -11,9 +11,9 @@ export interface LeaseRows {
   tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined>;
   /** The lease over a row that names this node. Its release passes the turn on. */
   leaseOf(upload: UploadRecord, turn: Turn, needsRecovery: boolean): Lease;
-  /** Gives a lease back. A failure is logged: then other nodes ask this one for it, and requests here take it. */
+  /** Releases a lease. A failure is logged: then other nodes ask this one for it, and requests here take it. */
   giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void>;
-  /** Gives back what nobody here holds although the row names this node: the answer to an earlier write was lost. */
+  /** Releases a lease that no request here holds although the row names this node: the answer to an earlier write was lost. */
   giveBackStale(id: string): Promise<void>;
 }
 

@@ -4,10 +4,7 @@ import type { UploadRecord } from '../catalog/catalog.ts';
 import { type Lease, type Leases, LockError, type TakeOptions } from './leases.ts';
 import type { Lines, Turn } from './lines.ts';
 import type { LeaseRows } from './rows.ts';
-import type { Words } from './words.ts';
-
-/** A waiter for another node's lease looks again so often: words may be lost, and nodes die without a word. */
-const LOOK_AGAIN_MS = 1_000;
+import { LOOK_AGAIN_MS, type Words } from './words.ts';
 
 export interface TakingParts {
   lines: Lines;

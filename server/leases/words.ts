@@ -1,6 +1,9 @@
-/** Words between nodes: what this node asks another about an upload, and which requests here wait for the answer. */
+/** Messages between nodes: what this node asks another about an upload, and which requests here wait for the answer. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Asked, Wake } from './wake.ts';
+
+/** A request that waits for a word looks again so often: words may be lost, and nodes die without a word. */
+export const LOOK_AGAIN_MS = 1_000;
 
 export interface Words {
   /** Tells all nodes that an upload was given back, or that what had come of it is committed. */
@@ -10,9 +13,9 @@ export interface Words {
    * `mostMs` at most, and no longer than until `signal` is aborted.
    */
   ask(holder: string | null, what: Asked, uploadId: string, mostMs: number, signal?: AbortSignal): Promise<void>;
-  /** Waits in the same way without asking. */
-  untilTold(uploadId: string, mostMs: number): Promise<void>;
-  /** Ends all waiting. Nobody asks this node any more. */
+  /** Waits in the same way without asking, for `LOOK_AGAIN_MS` at most. */
+  untilTold(uploadId: string): Promise<void>;
+  /** Ends all waiting. No other node can ask this one any more. */
   close(): void;
 }
 
@@ -57,7 +60,7 @@ export function createWords({ node, wake, surroundings, onAsked }: WordsOptions)
   return {
     tell: (id) => wake.tell(id),
     ask: (holder, what, id, mostMs, signal) => told(id, mostMs, () => holder && wake.ask(holder, what, id), signal),
-    untilTold: (id, mostMs) => told(id, mostMs, () => undefined),
+    untilTold: (id) => told(id, LOOK_AGAIN_MS, () => undefined),
     close: () => {
       stopListening();
       for (const [, all] of waiters) for (const resolve of all) resolve();

@@ -9,7 +9,7 @@ import type { Cursors } from './cursor.ts';
 export type EventFile = EventRecord['file'];
 
 export interface FileEvent {
-  /** Opaque: where to go on from. */
+  /** Opaque: where to resume. */
   id: string;
   kind: EventKind;
   file: EventFile;

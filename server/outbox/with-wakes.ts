@@ -14,8 +14,8 @@ export function withWakes(catalog: Catalog, wake: (owner: string) => void): Cata
   return {
     ...catalog,
     publish: (publication) => waking(publication.file.owner, () => catalog.publish(publication)),
-    addFile: (contentId, file, at) => waking(file.owner, () => catalog.addFile(contentId, file, at)),
+    addFile: (contentId, file) => waking(file.owner, () => catalog.addFile(contentId, file)),
     renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
-    deleteFile: (id, owner, at) => waking(owner, () => catalog.deleteFile(id, owner, at)),
+    deleteFile: (id, owner) => waking(owner, () => catalog.deleteFile(id, owner)),
   };
 }

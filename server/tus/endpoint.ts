@@ -2,7 +2,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
-import type { Clock } from '../clock.ts';
 import type { Uploads } from '../uploads/contract.ts';
 import { readDeclaration } from '../uploads/declaration.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
@@ -14,7 +13,7 @@ import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 
-/** What the middleware before it has found out. */
+/** What earlier middleware has found out. */
 export interface TusState {
   owner: string;
   /** Public base of addresses, without a trailing slash. */
@@ -30,7 +29,6 @@ export interface TusEndpointOptions {
   fileOf: (id: string, owner: string) => Promise<FileRecord>;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
-  clock: Pick<Clock, 'steady'>;
   newId: () => string;
 }
 
@@ -42,7 +40,6 @@ export function createTusEndpoint({
   fileOf,
   capabilities,
   maxFileSizeBytes,
-  clock,
   newId,
 }: TusEndpointOptions): Middleware<TusState> {
   const library = createTusLibrary({
@@ -78,7 +75,7 @@ export function createTusEndpoint({
     if (!answer) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
     copyAnswer(ctx, answer);
-    describeUpload(ctx, method, exchange, clock, await publishedFile(method, exchange));
+    describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
     if (ctx.status !== 204) ctx.length = 0;
@@ -100,7 +97,7 @@ export function createTusEndpoint({
     if (received?.file) return received.file;
     if (method === 'DELETE' || !upload?.fileId) return null;
     return fileOf(upload.fileId, owner).catch((error: unknown) => {
-      // Deleted a moment ago.
+      // The file was deleted a moment ago.
       if (hasCode(error, 'not_found')) return null;
       throw error;
     });
@@ -164,7 +161,7 @@ function idOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Before anything is made of a POST. @throws `too_large`. */
+/** Checked before a POST makes anything. @throws `too_large`. */
 function refuseTooLong(length: number, mostBytes: number | null): void {
   if (mostBytes === null || length <= mostBytes) return;
   throw new TidemarkError('too_large', {
@@ -185,14 +182,13 @@ function describeUpload(
   ctx: Parameters<Middleware>[0],
   method: string,
   exchange: Exchange,
-  clock: Pick<Clock, 'steady'>,
   file: FileRecord | null,
 ): void {
   const { upload, received } = exchange;
   if (method === 'DELETE' || !upload) return;
   // "Expiration": on every answer while the upload is unfinished.
   const unfinished = received ? !received.file : upload.state === 'receiving';
-  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload, clock)));
+  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload)));
   if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
   const fileId = file?.id ?? upload.fileId;
   if (fileId) ctx.set('Tidemark-File-Id', fileId);

@@ -31,7 +31,7 @@ export interface Exchange {
   /** A POST whose body has bytes. */
   readonly bringsBody: boolean;
   uploadId: string | undefined;
-  /** Says that the request writes now, or will not any more; see `markComing` of uploads. */
+  /** To be called when the request has begun to write, or has ended; see `markComing` of uploads. */
   begun: () => void;
   /** The upload as HEAD saw it, or as POST made it. */
   upload: UploadRecord | undefined;
@@ -123,7 +123,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const known = own as never as LibraryRequest;
     const method = request.method as keyof Server['handlers'];
     if (method === 'HEAD') return look(uploads, exchange, server.handlers.HEAD.getFileIdFromRequest(known));
-    // What ends early is told by what is thrown.
+    // A source that ended early makes this throw.
     const context: LibraryContext = { signal: exchange.gone, abort: () => undefined, cancel: () => undefined };
     const headers = new Map<string, string>() as never as Headers;
     return handlerFor(method, exchange).send(known, context, headers);
@@ -200,7 +200,7 @@ async function writeBody(
 ): Promise<number> {
   const { upload } = writer;
   if (upload.state !== 'receiving') {
-    // It has ended while this request waited for the lease: that is said by `current`. Or it is complete,
+    // It has ended while this request waited for the lease: then `current` throws. Or it is complete,
     // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
     exchange.upload = await uploads.current(upload.id, exchange.owner);
     return exchange.upload.offset;
@@ -211,7 +211,7 @@ async function writeBody(
     exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
     return exchange.received.offset;
   } catch (error) {
-    // Refused as a whole: there is no address under which it could go on.
+    // Refused as a whole: the client has no address at which it could resume.
     if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
     throw error;
   }

@@ -31,7 +31,7 @@ export function checkProtocol(method: string, headers: IncomingHttpHeaders): voi
 }
 
 function checkCreation(headers: IncomingHttpHeaders): void {
-  // Whether a chunked body of no type is one is seen once it comes.
+  // A chunked body without a type may turn out to have no bytes: that is seen once it comes.
   const isSeenLater = headers['transfer-encoding'] !== undefined && headers['content-type'] === undefined;
   if (hasBody(headers) && !isSeenLater) checkContentType(headers);
   if (headers['upload-concat'] !== undefined) {
@@ -75,7 +75,7 @@ export function checkContentType(headers: IncomingHttpHeaders): void {
 function checkWholeNumber(headers: IncomingHttpHeaders, name: string, required: boolean): void {
   const value = headers[name.toLowerCase()];
   if (value === undefined && !required) return;
-  // No sign, no leading zero: what the library compares as text.
+  // No sign, no leading zero: the library compares it as text.
   if (typeof value !== 'string' || !/^(?:0|[1-9]\d{0,15})$/.test(value) || !Number.isSafeInteger(Number(value))) {
     throw new TidemarkError('invalid_field', {
       field: name,

@@ -24,16 +24,19 @@ export function refuseToBegin(
  * @throws `too_many_uploads`; errors of store and catalog untranslated.
  */
 export async function createUpload(
-  { catalog, store, limits, clock, leases }: Parts,
+  { catalog, store, limits, leases }: Parts,
   { id, owner, declaration }: BeginRequest,
   phase: 'receiving' | null,
 ): Promise<UploadRecord> {
-  // Until its first byte comes, an upload counts as active from its beginning.
-  const createdAt = clock.steady();
-  const expiresAt = clock.latest() + limits.uploadTtlMs;
-  const created = { ...declaration, id, owner, createdAt, expiresAt, holder: leases.node, phase };
+  const lifeMs = limits.uploadTtlMs;
+  const declared = { ...declaration, id, owner, holder: leases.node, phase };
+  const times = await catalog.createUpload({ ...declared, lifeMs }, limits.maxOpenUploads);
+  if (!times) throw new TidemarkError('too_many_uploads', { headers: { 'Retry-After': RETRY_AFTER_S } });
   const upload: UploadRecord = {
-    ...created,
+    ...declared,
+    ...times,
+    leftMs: lifeMs,
+    idleMs: 0,
     state: 'receiving',
     offset: 0,
     snapshot: null,
@@ -42,14 +45,11 @@ export async function createUpload(
     storeState: null,
     reason: null,
     fileId: null,
-    lastByteAt: createdAt,
   };
-  const isRoom = await catalog.createUpload(created, limits.maxOpenUploads);
-  if (!isRoom) throw new TidemarkError('too_many_uploads', { headers: { 'Retry-After': RETRY_AFTER_S } });
   try {
     await store.createUpload(upload);
   } catch (error) {
-    await catalog.endUpload(id, null, 'terminated', 'no_room', clock.latest());
+    await catalog.endUpload(id, null, 'terminated', 'no_room');
     throw error;
   }
   return upload;

@@ -86,9 +86,8 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),
-      uploadedAt: parts.clock.now(),
     };
-    return catalog.addFile(content.id, file, parts.clock.steady());
+    return catalog.addFile(content.id, file);
   }
 
   return check;

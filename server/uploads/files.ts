@@ -24,7 +24,7 @@ export function createFileActions(parts: Parts): FileActions {
     const file = await catalog.findFile(id, owner);
     if (!file) throw new TidemarkError('not_found');
     return parts.contentMutex.run(file.content.md5, async () => {
-      const deleted = await catalog.deleteFile(id, owner, parts.clock.steady());
+      const deleted = await catalog.deleteFile(id, owner);
       if (!deleted) throw new TidemarkError('not_found');
       // The row's deletion is durable before the bytes go. Otherwise a power cut leaves a file without bytes.
       await catalog.durable();
@@ -55,7 +55,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
 
   async function rename(id: string, owner: string, name: string): Promise<FileRecord> {
     checkName(name, 'name');
-    const file = await catalog.renameFile(id, owner, name, typeOfName(name), parts.clock.steady());
+    const file = await catalog.renameFile(id, owner, name, typeOfName(name));
     if (!file) throw new TidemarkError('not_found');
     await catalog.durable();
     return file;

@@ -29,16 +29,17 @@ export function openLedger({ parts, lease, seat }: Holding, upload: UploadRecord
 
   async function record(progress: Commit): Promise<void> {
     const moved = progress.offset > upload.offset;
-    if (moved) expiresAt = parts.clock.latest() + parts.limits.uploadTtlMs;
+    // May run long after the last byte: when an idle connection is closed.
+    const idleMs = Number.isFinite(seat.idleMs) ? seat.idleMs : 0;
     const committed = await parts.catalog.commitOffset({
       id,
       epoch: lease.epoch,
       ...progress,
-      // May run long after the last byte: when an idle connection is closed.
-      lastByteAt: moved ? seat.lastArrivalAt || parts.clock.steady() : upload.lastByteAt,
-      expiresAt,
+      idleMs: moved ? idleMs : null,
+      lifeMs: moved ? parts.limits.uploadTtlMs : null,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
+    expiresAt = committed.expiresAt;
   }
 
   return {

@@ -9,7 +9,7 @@ import type { Parts } from './parts.ts';
  * @throws `upload_expired`; `upload_taken_over` when the lease was lost. One of them always.
  */
 export async function endWithoutBytes(parts: Parts, uploadId: string, epoch: number, cause: unknown): Promise<never> {
-  const ended = await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes', parts.clock.latest());
+  const ended = await parts.catalog.endUpload(uploadId, epoch, 'expired', 'missing_bytes');
   // The present holder may have published them, and removed what was left.
   if (!ended) throw new TidemarkError('upload_taken_over', { cause });
   parts.log.error({ uploadId, err: cause }, 'bytes of an upload are gone');

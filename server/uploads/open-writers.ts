@@ -46,7 +46,7 @@ export function createOpenWriters(
   /** The writer over a lease, once row and store agree. @param wanted - ends the recovery. */
   async function sit(lease: Lease, asked: AbortSignal, wanted: AbortSignal): Promise<Writer> {
     const { uploadId } = lease;
-    const seat = createSeat(lease.upload, parts.clock, lease.needsRecovery ? 'unrecovered' : 'recovered');
+    const seat = createSeat(lease.upload, parts.surroundings, lease.needsRecovery ? 'unrecovered' : 'recovered');
     seats.set(uploadId, seat);
     async function release(): Promise<void> {
       if (seats.get(uploadId) === seat) seats.delete(uploadId);

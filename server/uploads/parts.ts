@@ -4,7 +4,6 @@ import type { DigestAlgorithm, DigestPool } from '../../stores/digests/digests.t
 import type { Store } from '../../stores/store.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Clock } from '../clock.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
@@ -30,8 +29,7 @@ export interface Parts {
   leases: Leases;
   digests: DigestPool;
   limits: Limits;
-  clock: Clock;
-  /** Timers, turns and chance; what time it is for the life of things is the clock's to say. */
+  /** Timers, turns and chance. What time it is for the life of things, the catalog says. */
   surroundings: Surroundings;
   /** Digests that are computed after publication. */
   later: LaterDigests;

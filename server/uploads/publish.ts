@@ -85,7 +85,6 @@ async function publishVerified(
     owner: upload.owner,
     name,
     type: upload.filetype ?? typeOfName(name),
-    uploadedAt: parts.clock.now(),
   };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const sameMd5 = await catalog.findContents({ md5: computed.md5 });
@@ -107,7 +106,6 @@ async function publishVerified(
       epoch,
       content,
       file,
-      at: parts.clock.steady(),
       reuseFile,
     });
     if (outcome.kind === 'published') {
@@ -215,7 +213,7 @@ async function cleanUp(
 }
 
 async function reject(parts: Parts, upload: UploadRecord, epoch: number): Promise<void> {
-  const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch', parts.clock.latest());
+  const ended = await parts.catalog.endUpload(upload.id, epoch, 'rejected', 'digest_mismatch');
   if (!ended) throw new TidemarkError('upload_taken_over');
   await parts.catalog.durable();
   await discard(parts, upload, 'remove');

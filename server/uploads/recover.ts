@@ -26,8 +26,8 @@ export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: Ab
       id,
       epoch: lease.epoch,
       ...commit,
-      lastByteAt: upload.lastByteAt,
-      expiresAt: parts.clock.latest() + parts.limits.uploadTtlMs,
+      idleMs: null,
+      lifeMs: parts.limits.uploadTtlMs,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
     if (wholeSize !== undefined && upload.size === null) await recoverLength(parts, lease, seat, wholeSize);

@@ -1,7 +1,7 @@
 /** Who writes in this process: so that everything that looks at an upload knows whether someone is at it. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Flush } from '../../stores/store.ts';
-import type { Clock } from '../clock.ts';
+import type { Surroundings } from '../../stores/surroundings.ts';
 import type { LeftAs } from '../leases/leases.ts';
 import { shared } from './catch-up.ts';
 
@@ -21,9 +21,9 @@ export interface Seat {
   readonly released: Promise<void>;
   /** Has it commit all that has come, once it reads its source. */
   readonly flush: Flush | undefined;
-  /** When its last byte came, by the clock that does not jump: 0 where none has. A bucket commits it later. */
-  readonly lastArrivalAt: number;
-  /** When it was last asked to catch up. */
+  /** How long ago its last byte came, in whole milliseconds: Infinity where none has. A bucket commits it later. */
+  readonly idleMs: number;
+  /** When it was last asked to catch up, by `elapsedMs`. */
   caughtUpAt: number;
   /** The upload has all its bytes, and is being published. */
   readonly isPublishing: boolean;
@@ -43,20 +43,20 @@ export interface Seat {
 
 export interface Arrival {
   upload: Declared;
-  /** By the clock that does not jump. */
-  at: number;
+  /** How long ago. */
+  idleMs: number;
 }
 
 export function createSeat(
   { id, owner, md5, sha256, size, epoch }: Leased,
-  clock: Pick<Clock, 'steady'>,
+  surroundings: Pick<Surroundings, 'elapsedMs'>,
   left: LeftAs,
 ): Seat {
   let markReleased: () => void = () => undefined;
   const released = new Promise<void>((resolve) => (markReleased = resolve));
   const upload = { id, owner, md5, sha256, size };
   let flush: Flush | undefined;
-  let lastArrivalAt = 0;
+  let lastArrivalAt = -Infinity;
   let isPublishing = false;
 
   return {
@@ -70,14 +70,14 @@ export function createSeat(
     get flush() {
       return flush;
     },
-    get lastArrivalAt() {
-      return lastArrivalAt;
+    get idleMs() {
+      return Math.round(surroundings.elapsedMs() - lastArrivalAt);
     },
     get isPublishing() {
       return isPublishing;
     },
     markArrival: () => {
-      lastArrivalAt = clock.steady();
+      lastArrivalAt = surroundings.elapsedMs();
     },
     markReading: (given) => {
       flush = shared(given);

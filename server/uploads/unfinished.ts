@@ -20,13 +20,13 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
     const own = await findLatest({ ...meant, owner });
     const latest = limits.instant === 'all' ? await findLatest({ ...meant, owner: null }) : own;
     const resume = own ? await resumePoint(own.uploadId, owner) : null;
-    return { status: latest && parts.clock.steady() - latest.byteAt < LATELY_MS ? 'uploading' : 'notfound', resume };
+    return { status: latest && latest.idleMs < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
-  /** The unfinished upload that is meant and whose last byte came most recently, and when: 0 where none has come. */
+  /** The unfinished upload that is meant and whose last byte came most recently, and how long ago: Infinity where none has come. */
   async function findLatest(
     meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size' | 'sha256'>,
-  ): Promise<{ uploadId: string; byteAt: number } | undefined> {
+  ): Promise<{ uploadId: string; idleMs: number } | undefined> {
     const { md5, owner, size, sha256 } = meant;
     const arrival = writers.findLastArrival(
       (upload) =>
@@ -36,13 +36,13 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
         // MD5 does not prove a content. Another SHA-256, or none, means that these may be other bytes.
         (sha256 === null || upload.sha256 === sha256),
     );
-    const query = { ...meant, now: parts.clock.earliest() };
-    const stored = await catalog.findReceiving({ ...query, minOffset: 1 });
+    const stored = await catalog.findReceiving({ ...meant, minOffset: 1 });
     // What came to this process may not be stored yet. What came to another process is seen once it is stored.
-    if (arrival && arrival.at >= (stored?.lastByteAt ?? 0)) return { uploadId: arrival.upload.id, byteAt: arrival.at };
-    if (stored) return { uploadId: stored.id, byteAt: stored.lastByteAt };
-    const empty = await catalog.findReceiving({ ...query, minOffset: 0 });
-    return empty && { uploadId: empty.id, byteAt: 0 };
+    if (arrival && arrival.idleMs <= (stored?.idleMs ?? Infinity))
+      return { uploadId: arrival.upload.id, idleMs: arrival.idleMs };
+    if (stored) return { uploadId: stored.id, idleMs: stored.idleMs };
+    const empty = await catalog.findReceiving({ ...meant, minOffset: 0 });
+    return empty && { uploadId: empty.id, idleMs: Infinity };
   }
 
   async function resumePoint(uploadId: string, owner: string): Promise<ResumePoint | null> {
@@ -52,7 +52,7 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
         uploadId: viewed.id,
         offset: viewed.offset,
         length: viewed.size,
-        idleSeconds: idleSeconds(viewed, parts.clock),
+        idleSeconds: idleSeconds(viewed),
       };
     } catch (error) {
       parts.log.info({ uploadId, err: error }, 'an unfinished upload cannot be resumed');

@@ -19,7 +19,7 @@ const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
 
 /** Prepares what `Uploads` promises. */
 export function createUploads(parts: Parts, writers: Writers, recovery: Recovery): Uploads {
-  const { catalog, clock } = parts;
+  const { catalog } = parts;
 
   async function begin(request: BeginRequest): Promise<UploadRecord> {
     refuseToBegin(parts, request);
@@ -36,7 +36,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     if (!upload || upload.owner !== owner) throw new TidemarkError('not_found');
     if (upload.state === 'receiving' || upload.state === 'complete') {
       // An upload with all its bytes does not expire: a look at it publishes it.
-      const isExpired = upload.state === 'receiving' && clock.earliest() >= upload.expiresAt && !isWhole(upload);
+      const isExpired = upload.state === 'receiving' && upload.leftMs <= 0 && !isWhole(upload);
       if (isExpired && !writers.isHeld(id) && !(await parts.leases.isHeldElsewhere(upload))) {
         throw new TidemarkError('upload_expired');
       }
@@ -55,7 +55,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     upload = await settled(upload);
     await catalog.durable();
     // Bytes may be stored, and so recorded, long after they came.
-    return { ...upload, lastByteAt: Math.max(upload.lastByteAt, writers.lastArrivalAt(id)) };
+    return { ...upload, idleMs: Math.min(upload.idleMs, writers.idleMs(id)) };
   }
 
   /** The upload's row once it is recovered, where need be, and published, where it has all its bytes. */

@@ -111,16 +111,16 @@ async function recordEnd(
   state: 'terminated' | 'expired',
   reason: string | null,
 ): Promise<boolean> {
-  const { catalog, store, clock } = parts;
+  const { catalog, store } = parts;
   const { uploadId, epoch } = lease;
   try {
-    return await catalog.endUpload(uploadId, epoch, state, reason, clock.latest());
+    return await catalog.endUpload(uploadId, epoch, state, reason);
   } catch (error) {
     // No room to record it: then the bytes, which may be what fills the disk, go first.
     if (!(error instanceof CatalogError && error.code === 'full')) throw error;
     const upload = await catalog.findUpload(uploadId);
     if (upload?.epoch !== epoch) throw error;
     await store.discardUpload(upload, 'remove');
-    return catalog.endUpload(uploadId, epoch, state, reason, clock.latest());
+    return catalog.endUpload(uploadId, epoch, state, reason);
   }
 }

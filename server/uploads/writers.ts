@@ -25,9 +25,9 @@ export interface Writers {
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
   isWanted(id: string): boolean;
-  /** When the last byte of the running request came to this process; 0 where none came. A bucket commits it later. */
-  lastArrivalAt(id: string): number;
-  /** The matching upload whose last byte came to this process most recently, and when. */
+  /** How long ago the last byte of the running request came to this process; Infinity where none came. */
+  idleMs(id: string): number;
+  /** The matching upload whose last byte came to this process most recently, and how long ago. */
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
   /** A connection was accepted. Its bytes may have come before a question that is asked on another one. */
   markConnection(): void;
@@ -45,7 +45,7 @@ export interface Writers {
   untilTold(id: string): Promise<void>;
   /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
   needsRecovery(upload: UploadRecord): boolean;
-  /** Records in the catalog, for other nodes, when the last byte of each running request came. */
+  /** Records in the catalog, for other nodes, how long ago the last byte of each running request came. */
   noteArrivals(): Promise<void>;
 }
 
@@ -55,8 +55,6 @@ const THERE_MS = 1_000;
 const CATCH_UP_EVERY_MS = 10_000;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
-/** How often this node looks at another node's publication, as that node's word may be lost. */
-const LOOK_AGAIN_MS = 1_000;
 
 /** Prepares the writers. @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
@@ -74,7 +72,7 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
   async function catchUp(upload: UploadRecord): Promise<void> {
     const { id } = upload;
     const seat = seats.get(id);
-    if (seat) seat.caughtUpAt = parts.clock.steady();
+    if (seat) seat.caughtUpAt = parts.surroundings.elapsedMs();
     await catching.catchUp(id);
     if (!seat && (await leases.isHeldElsewhere(upload))) await leases.catchUpElsewhere(upload, CATCH_UP_ELSEWHERE_MS);
   }
@@ -85,11 +83,11 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
     ...createOpenWriters(parts, seats, removeFile),
     isHeld: (id) => seats.has(id),
     isWanted: (id) => leases.isWanted(id),
-    lastArrivalAt: (id) => seats.get(id)?.lastArrivalAt ?? 0,
+    idleMs: (id) => seats.get(id)?.idleMs ?? Infinity,
     findLastArrival: (isMeant) => {
       let latest: Arrival | undefined;
-      for (const { upload, lastArrivalAt: at } of seats.values()) {
-        if (at > (latest?.at ?? 0) && isMeant(upload)) latest = { upload, at };
+      for (const { upload, idleMs } of seats.values()) {
+        if (idleMs < (latest?.idleMs ?? Infinity) && isMeant(upload)) latest = { upload, idleMs };
       }
       return latest;
     },
@@ -97,17 +95,17 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
     markComing: (id) => catching.markComing(id),
     catchUp,
     isKeptUp: (id) => {
-      const { lastArrivalAt, caughtUpAt } = seats.get(id) ?? { lastArrivalAt: 0, caughtUpAt: 0 };
-      const now = parts.clock.steady();
-      return now - lastArrivalAt < THERE_MS && now - caughtUpAt < CATCH_UP_EVERY_MS;
+      const seat = seats.get(id);
+      if (!seat) return false;
+      return seat.idleMs < THERE_MS && parts.surroundings.elapsedMs() - seat.caughtUpAt < CATCH_UP_EVERY_MS;
     },
     isPublishing,
     released: (id) => seats.get(id)?.released,
-    untilTold: (id) => leases.untilTold(id, LOOK_AGAIN_MS),
+    untilTold: (id) => leases.untilTold(id),
     needsRecovery: (upload) => leases.needsRecovery(upload),
     noteArrivals: async () => {
-      for (const { upload, lastArrivalAt, epoch } of seats.values()) {
-        if (lastArrivalAt > 0) await parts.catalog.noteArrival(upload.id, epoch, lastArrivalAt);
+      for (const { upload, idleMs, epoch } of seats.values()) {
+        if (idleMs < Infinity) await parts.catalog.noteArrival(upload.id, epoch, idleMs);
       }
     },
   };

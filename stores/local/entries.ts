@@ -1,6 +1,6 @@
 /**
- * Entries that are changed while others may rely on them. One whose sync failed is there to look at, and a power
- * cut may take it back; no later sync tells. It is remembered as unsettled until it was replaced.
+ * Entries that are changed while other calls may rely on them. An entry whose sync failed is visible, but a power cut
+ * may take it back, and no later sync reports that. It is remembered as unsettled until it is replaced.
  */
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
@@ -15,12 +15,12 @@ export interface Entries {
    * StoreError, an action that fails may have changed the entry.
    */
   change(name: string, action: () => Promise<void>): Promise<void>;
-  /** The same for an entry that a later process could take for settled: until it is, a file beside it tells. */
+  /** The same for an entry that a later process could take for settled: until it is, a file beside it says that it is not. */
   replace(name: string, action: () => Promise<void>): Promise<void>;
   /** Resolves when the entry that is there survives a power cut: waits for a change, and replaces an unsettled one. */
   settle(name: string): Promise<void>;
   isUnsettled(name: string): boolean;
-  /** At start: a file tells so. */
+  /** At start: a file says that the entry is unsettled. */
   markUnsettled(name: string): void;
   /** There is no such entry any more. */
   forget(name: string): Promise<void>;
@@ -90,7 +90,7 @@ export function createEntries(directory: string, sync: FolderSync): Entries {
           await makeDurable(name, () => replaceByCopy(join(directory, name), join(directory, `.copy-${name}`)));
           await removeNote(name);
         } catch (error) {
-          // Gone: there is nothing to rely on.
+          // The entry is gone: nothing relies on it.
           if (!isFsError(error, 'ENOENT')) throw error;
         }
       });

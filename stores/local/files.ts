@@ -79,7 +79,7 @@ export async function createFile(path: string): Promise<LocalFile> {
   }
 }
 
-/** Removes a file; whether there was one. */
+/** Removes a file. @returns whether there was one. */
 export async function removeFile(path: string): Promise<boolean> {
   try {
     await unlinkAsync(path);
@@ -161,7 +161,7 @@ function localFile(fd: number): LocalFile {
 }
 
 /**
- * After a sync that failed: takes back what it was for. The kernel tells once that it
+ * After a sync that failed: cuts off what it was for. The kernel reports once that it
  * lost writes and then takes their pages for clean, so a later sync would succeed over
  * bytes that were never stored.
  */
@@ -213,7 +213,7 @@ export async function linkOrRename(from: string, to: string, beforeMoving: () =>
 
 /**
  * Replaces an entry that is there by a new one, of the same bytes. A sync of the folder that failed may have been
- * for it: the kernel tells once, so that no later sync says anything of it.
+ * for it: the kernel reports that once, so that no later sync mentions it.
  *
  * @param from - an upload's own name for the bytes; nothing is there when it was renamed to the other.
  */
@@ -264,7 +264,7 @@ async function inTurn(sync: () => Promise<void>): Promise<void> {
   try {
     await sync();
   } finally {
-    // The caller that has waited longest gets the place.
+    // The caller that has waited longest is next.
     const next = waiting.shift();
     if (next) next();
     else syncing--;

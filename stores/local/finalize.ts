@@ -32,11 +32,11 @@ async function nameFinal(
     else if (sizeOf(final) !== upload.size) {
       throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
     }
-    // Renamed by an attempt that was cut short, where there are no links.
+    // An interrupted attempt has renamed it, where there are no links.
     else await renewEntry(unfinished, final, durable);
   } else if (!(await linkOrRename(unfinished, final, durable))) {
     if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${final} holds other bytes`);
-    // Of an attempt that was cut short, this upload's or another's.
+    // From an interrupted attempt of this upload or of another one.
     await renewEntry(unfinished, final, durable);
   }
 }

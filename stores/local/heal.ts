@@ -12,10 +12,10 @@ export async function healContent(folder: Folder, upload: StoredUpload, key: str
   const damaged = folder.path(key);
   await folder.entries.replace(key, async () => {
     try {
-      // The name between begins as unfinished bytes do: what a crash leaves of it is swept.
+      // The temporary name begins as those of unfinished uploads do: a job removes what a crash leaves of it.
       await replaceFile(from, damaged, `${unfinished}-heal`);
     } catch (error) {
-      // Just then a job took it for left by a crash. The upload's own bytes are there.
+      // A job removed it at that moment, as left by a crash. The upload's own bytes are there.
       if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
       throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
     }
@@ -39,7 +39,7 @@ async function replaceFile(from: string | null, to: string, spare: string): Prom
   await removeFile(spare);
 }
 
-/** In place of a link, where there are none. */
+/** In place of a link, where the file system has none. */
 async function copySynced(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   const copy = openFile(to);

@@ -26,7 +26,7 @@ export async function recoverUpload(
   const linked = await recoverFinal(folder, upload, bootId, digests, signal);
   if (linked !== undefined) return linked;
   if (upload.offset === 0) {
-    // Nothing of it was told. Its entry may be one that no sync counts for: the next write makes a new one.
+    // No client was told of it. No sync may have covered its entry: the next write makes a new one.
     await removeFile(path);
     return null;
   }

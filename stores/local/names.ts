@@ -6,11 +6,11 @@ export const UNFINISHED = 'tmp_';
 /** Longest extension kept in a final name; see names.ts of the service for what a name may hold. */
 const EXTENSION_PATTERN = '\\.[a-z0-9]{1,16}';
 const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
-/** Names that `finalName` gives; whatever else is in the folder is not ours to touch. */
+/** Names that `finalName` gives. The service touches no other file in the folder. */
 export const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
-/** What a service that was killed may leave beside them. No other one is at work here: the catalog is locked. */
+/** What a service that was killed may leave beside them. No other service uses the folder: the catalog is locked. */
 export const LITTER = /^\.((probe|links|copy)-|tidemark-id-new$)/;
-/** Prefix of a file that tells of another: the sync of its entry may have failed, see entries.ts. */
+/** Prefix of a file that marks another one: the sync of that one's entry may have failed, see entries.ts. */
 export const UNSETTLED = '.unsettled-';
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 

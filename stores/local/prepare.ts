@@ -1,4 +1,4 @@
-/** Before the first upload: what a killed start left goes, and what the folder can do is found out. */
+/** Before the first upload: removes what a killed start left, and finds out what the folder can do. */
 import { open, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withDescriptor } from '../descriptors.ts';
@@ -21,7 +21,7 @@ export async function prepareFolder(folder: Folder): Promise<boolean> {
     if (LITTER.test(name)) await removeFile(join(directory, name));
     if (name.startsWith(UNSETTLED)) folder.entries.markUnsettled(name.slice(UNSETTLED.length));
   }
-  // What a process had changed when it was killed.
+  // Entries that a process had changed when it was killed.
   await syncFolder(directory);
   try {
     await probeFolder(directory);

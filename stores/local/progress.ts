@@ -11,7 +11,7 @@
  * When the source has ended, what is under way is waited for; `lastSteps` says what is left then. When something has
  * failed, nothing is left to be done; of a sync that failed, what it was for is cut off.
  *
- * What the file has beyond `synced` is as good as nothing, and what is beyond `committed` was told to nobody.
+ * Bytes beyond `synced` may be lost, and no client was told of bytes beyond `committed`.
  */
 
 /** Most that is hashed again after a crash. */
@@ -27,7 +27,7 @@ const SYNC_BYTES = {
    * left to do, whatever the size of the file.
    */
   batch: 8 * 1024 * 1024,
-  /** When a pause comes: a slow line then waits for nothing at its end. */
+  /** In a pause: then a slow connection waits for nothing at its end. */
   pause: 256 * 1024,
 };
 
@@ -39,7 +39,7 @@ export interface Progress {
   readonly synced: number;
   readonly committed: number;
   readonly commitDueAtMs: number;
-  /** A batch is on its way: the digest may be ahead of `written`, and no commit must be made of it. */
+  /** A batch is being written: the digest may be ahead of `written`, so no commit may use it. */
   readonly isWriting: boolean;
   /** A sync, with or without a commit, is under way in the background. */
   readonly isSyncing: boolean;
@@ -68,7 +68,7 @@ export function nextBehind(progress: Progress, occasion: Occasion, nowMs: number
   return written - synced >= SYNC_BYTES[occasion] ? 'sync' : 'rest';
 }
 
-/** Whether the disk is slower than the line: wait for it here, not at the end with all memory dirty. */
+/** Whether the disk is slower than the connection: then the source waits here, not at the end with all memory dirty. */
 export function isFarBehind({ written, synced }: Progress): boolean {
   return written - synced >= COMMIT_EVERY_BYTES;
 }

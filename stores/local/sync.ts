@@ -7,7 +7,7 @@ export interface FolderSync {
    * survives a power cut. Callers that come while a sync runs share the next one.
    *
    * @throws what a sync threw since, also one that others asked for: it may have been for these entries,
-   *   and the kernel tells once.
+   *   and the kernel reports it once.
    */
   (failures: number): Promise<void>;
   /** How many have failed: to be asked before the change that a sync is for. */
@@ -22,7 +22,7 @@ export function createFolderSync(folder: string): FolderSync {
   let failure: unknown;
 
   async function syncAfter(previous: Promise<void> | undefined): Promise<void> {
-    // A failure there is told to those who waited for it.
+    // Its callers are told of a failure.
     await previous?.catch(() => undefined);
     running = next;
     next = undefined;

@@ -1,4 +1,4 @@
-/** The way of bytes into a file: write, hash, sync, commit. */
+/** How bytes get into a file: write, hash, sync, commit. */
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { type Intake, openIntake } from '../intake.ts';
@@ -138,7 +138,7 @@ interface Behind {
   /** Begins what is due. */
   look(occasion: Occasion): void;
   readonly flush: Flush;
-  /** Nothing begins from now on. */
+  /** No step begins from now on. */
   end(): void;
   /** Resolves when nothing is under way in the background. */
   settled(): Promise<void>;

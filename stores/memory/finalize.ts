@@ -14,7 +14,7 @@ export async function finalizeUpload(
 ): Promise<void> {
   const name = finalName(key);
   const joined = await joinPieces(mount, upload, now()).catch(async (error: unknown) => {
-    // Of an attempt that was cut short: it was made final, and its pieces were discarded.
+    // From an interrupted attempt: it was made final, and its pieces were discarded.
     if (upload.offset > 0 && (await mount.read(name))?.size === upload.offset) return undefined;
     throw error;
   });

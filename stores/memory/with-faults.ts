@@ -4,7 +4,7 @@ import type { Faults, StoreCall } from './faults.ts';
 
 /** Any store, with its own contract; `keyFor` and `close` never fail. */
 export function withFaults(store: Store, faults: Faults): Store {
-  /** All at once: a listing that fails has told nothing, or everything but its end. */
+  /** All at once: a listing that fails has listed nothing, or everything but its end. */
   async function* listed(call: StoreCall, list: () => AsyncIterable<string>): AsyncIterable<string> {
     yield* await faults.run(call, '', async () => {
       const found: string[] = [];

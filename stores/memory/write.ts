@@ -1,4 +1,4 @@
-/** The way of bytes onto the disk: write, hash, sync, commit; one step at a time, and no timer decides. */
+/** How bytes get onto the disk: write, hash, sync, commit; one step at a time, without timers. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';

@@ -1,15 +1,15 @@
-/** Asking again, over some time and in more than one way, before anything that was acknowledged is given up. */
+/** Asks repeatedly, over some time and in more than one way, before anything that was acknowledged counts as lost. */
 import { StoreError } from '../store.ts';
 import type { Surroundings } from '../surroundings.ts';
 
-/** Before each further asking: long enough for a gateway to come to itself, short enough for a request to wait. */
+/** The wait before each further question: long enough for a gateway to recover, short enough for a request to wait. */
 const WAITS_MS = [250, 750, 2_000, 4_000];
 
-/** One asking's outcome: what was found, or what was told instead. */
+/** The outcome of one question: what was found, or what was answered instead. */
 export type Asked<T> =
   | { found: T }
   /**
-   * @property evidence - what was told, to be compared with what other askings are told.
+   * @property evidence - what was answered, to be compared with the answers to other questions.
    * @property isSure - whether every other way of asking says so, too.
    */
   | { evidence: string; isSure: boolean };

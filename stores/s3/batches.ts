@@ -1,4 +1,4 @@
-/** What the way of bytes into a bucket does with batches of chunks, and while it waits for one. */
+/** Batches of chunks on their way into a bucket, and the wait for the next one. */
 
 /** Chunks up to so many bytes, and those after. */
 export function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8Array[]] {
@@ -13,7 +13,7 @@ export function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8
   return [chunks, []];
 }
 
-/** Resolves once a signal is aborted; `forget` lets go of it. */
+/** Resolves once a signal is aborted; `forget` releases it. */
 export function whenAborted(signal: AbortSignal): { promise: Promise<undefined>; forget: () => void } {
   let onAbort: () => void = () => undefined;
   const promise = new Promise<undefined>((resolve) => {

@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 500;
 const MOST_WAIT_MS = 15_000;
 /** Smaller ones have sizes of their own, and are seldom fitting again. */
 const LEAST_KEPT_BYTES = 1024 * 1024;
-/** Memory that nobody has used for so long is given back to the system. */
+/** Memory that was not used for so long is returned to the system. */
 const KEEP_UNUSED_MS = 30_000;
 
 export interface Room {
@@ -28,9 +28,9 @@ export interface Room {
   readonly bytes: Buffer;
   /** Aborted when the part is to make room; only until `seal`. */
   readonly asked: AbortSignal;
-  /** So many bytes came. */
+  /** So many bytes have arrived. */
   grew(bytes: number): void;
-  /** The part is whole: its room comes back by itself once it is sent. */
+  /** The part is complete: its room is returned once it is sent. */
   seal(): void;
   /** A call with these bytes failed: its connection may still be reading them. They are not used again. */
   spoil: () => void;

@@ -55,7 +55,7 @@ export interface Body {
   onFailure: () => void;
 }
 
-/** Makes a call with content, which takes as long as its line is slow. */
+/** Makes a call with content, whose time depends on the speed of the connection. */
 export function sendBody<T>(
   calling: Calling,
   doing: string,

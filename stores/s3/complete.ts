@@ -1,4 +1,4 @@
-/** Putting the parts together, exactly once, whatever becomes of the answer. */
+/** Completes a multipart upload exactly once, also where the answer is lost. */
 import { StoreError } from '../store.ts';
 import { type Asked, askOverTime, isMissing } from './ask.ts';
 import { codeOf, toStoreError } from './errors.ts';

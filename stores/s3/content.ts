@@ -1,4 +1,4 @@
-/** The bytes of an object, to their end though the line to the bucket breaks on the way. */
+/** The bytes of an object, to their end even where the connection to the bucket breaks. */
 import { finished, Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../store.ts';
 import type { Timer } from '../surroundings.ts';
@@ -23,7 +23,7 @@ export interface ContentOptions {
 }
 
 /**
- * Opens an object, or a range of it. When the line breaks, or the bucket goes silent,
+ * Opens an object, or a range of it. When the connection breaks, or the bucket goes silent,
  * the stream resumes with another request from the byte it had reached: what is under
  * a key never changes.
  *

@@ -63,7 +63,7 @@ const SENTENCES: Record<string, string> = {
 const NOT_TRUSTED =
   /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(?:GET_ISSUER_CERT(?:_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/;
 
-/** What is wrong with the way to the bucket, found out by other means than a provider's refusal. */
+/** What is wrong with the connection to the bucket, found out by other means than a provider's refusal. */
 export class BucketError extends Error {
   readonly code: string;
 
@@ -113,7 +113,7 @@ export function isPassing(error: unknown): boolean {
   if (PASSING.has(code) || status === 429 || status === 408) return true;
   if (code === 'NotImplemented' || status === 501) return false;
   if (isStrange404(error)) return true;
-  // No status: the line broke. A 2xx: the answer did, or it held an error.
+  // No status: the connection broke. A 2xx: the answer broke off, or held an error.
   return status === undefined || status >= 500 || status < 300;
 }
 

@@ -42,7 +42,7 @@ export async function finalizeUpload(
     return;
   }
   const parts = await collectParts(upload, key, { state, multipart: state.multipart }, place).catch(async (error) => {
-    // Put together by an attempt whose answer nobody got: then no part can be added to it.
+    // An attempt whose answer was lost has completed it: then no part can be added to it.
     if (await isThere(objects, { key, uploadId: id, size })) return undefined;
     throw error;
   });

@@ -1,7 +1,7 @@
 /** Names of objects: final ones under the upload's id, tails in a folder of their own, and the mark of the catalog. */
 import { StoreError } from '../store.ts';
 
-/** Below the folder of tails. What looks otherwise is somebody else's. */
+/** Keys in the folder of tails. Keys of any other form are not the service's. */
 const TAIL = /^([A-Za-z0-9_-]{1,64})\/\d+-[0-9a-f]{12}$/;
 /** No id has a dot, so no upload and no content ever has this name; it comes first in a listing. */
 const MARK = '.tidemark-id';

@@ -27,7 +27,7 @@ export interface Multiparts {
   abortMultipart(key: string, multipart: string): Promise<void>;
   /** Those under way, where the provider lists them and the key may ask; elsewhere none. */
   listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }>;
-  /** Ends those of one key that have no parts, but this one: begun by calls whose answers nobody got. */
+  /** Ends those of one key that have no parts, but this one: begun by calls whose answers were lost. */
   abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
   /** Ends those of one key, whatever they hold, that were begun by then (ms since the epoch); all of them by default. */
   abortMultiparts(key: string, begunBy?: number): Promise<void>;
@@ -159,7 +159,7 @@ async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Removes something. That it was not there is believed when it is told twice. */
+/** Removes something. That it is not there is believed when the bucket says so twice. */
 export async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {
   const done = await ifThere(async () => action().then(() => true), false);
   if (!done) await ifThere(action, undefined);

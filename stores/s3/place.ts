@@ -18,7 +18,7 @@ const MOST_BYTES = 100;
 const MOST_GLANCES = 20;
 /** Before a mark that others can overwrite is read again; the longest is twice as long. */
 const SHORTEST_WAIT_MS = 1_000;
-/** A place that is looked at before the store is open: where the bucket does not answer, its opening tells why. */
+/** A place that is looked at before the store is open: where the bucket does not answer, opening the store reports why. */
 const ONE_LOOK = { attempts: 1, timeoutMs: 1_000 };
 
 type Description = Omit<ClosedPlace, 'readMark'>;

@@ -5,7 +5,7 @@ import { isPassing, retryAfterOf } from './errors.ts';
 const ATTEMPTS = 6;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** Who asks for more is not waited for: the client is told to come again. */
+/** A provider that asks for a longer wait is not waited for: the client is told to come again. */
 const MOST_RETRY_AFTER_MS = 15_000;
 const ATTEMPT_TIMEOUT_MS = 30_000;
 /** No attempt begins later than this: the client is told to come again. */

@@ -20,7 +20,7 @@ export interface UploadState {
   tail: Tail | null;
   /**
    * Keys of tails that were superseded by this row or one before it. They go with a later
-   * request: a power cut can still bring back the row that tells of them.
+   * request: a power cut can still bring back the row that names them.
    */
   old: string[];
   /** The whole object is under its key. */

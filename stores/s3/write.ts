@@ -1,4 +1,4 @@
-/** The way of bytes into a bucket: parts in memory, sent a few at once, committed in order. */
+/** How bytes get into a bucket: parts in memory, sent a few at once, committed in order. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { type Intake, openIntake } from '../intake.ts';
@@ -91,7 +91,7 @@ interface Filler {
   makeRoom(): Promise<void>;
   /** The source has ended: no flush begins from now on. */
   end(): Promise<void>;
-  /** After a failure: gives the open part's room back once nothing is under way with it. */
+  /** After a failure: returns the open part's room once no call uses it. */
   giveUp(): Promise<void>;
   readonly flush: Flush;
 }

@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 
-type Method = Exclude<keyof Catalog, 'isShared'>;
+type Method = Exclude<keyof Catalog, 'isShared' | 'clock'>;
 type Call = { call: number; method: Method; args: unknown[] };
 type Reply = { call: number; result?: unknown; code?: string; message?: string };
 
-/** The opening of the catalog is the call that nobody has to make. */
+/** The number of the opening, which the child makes without being told. */
 const OPENING = 0;
 
 /** What a call in the other process was refused with. */

@@ -5,16 +5,16 @@ import { T0, addPublished, addUpload, commitTo, newContent, newFile, removalKeys
 
 export function describeFiles(current: Current): void {
   describe('files', () => {
-    it('take an upload with them when they go, but for one of which the store keeps something', async () => {
+    it('delete the upload that they came from, unless the store still keeps something of it', async () => {
       const { catalog } = current();
       for (const storeState of [null, 'a note']) {
         const uploadId = await addUpload(catalog);
         await catalog.commitOffset(commitTo(uploadId, 10, { storeState }));
         const file = newFile({ owner: 'ann' });
         const content = newContent(`kept ${storeState}`);
-        const outcome = await catalog.publish({ uploadId, epoch: 1, at: T0, content, file });
+        const outcome = await catalog.publish({ uploadId, epoch: 1, content, file });
         expect(outcome.kind).toBe('published');
-        await catalog.deleteFile(file.id, 'ann', T0);
+        await catalog.deleteFile(file.id, 'ann');
         const found = await catalog.findUpload(uploadId);
         expect(found?.state).toBe(storeState === null ? undefined : 'terminated');
         expect(await catalog.listUndiscarded('', 10)).toHaveLength(storeState === null ? 0 : 1);
@@ -26,11 +26,11 @@ export function describeFiles(current: Current): void {
     it('are given without a transfer, once per owner, content and name', async () => {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));
-      const wanted = newFile({ owner: 'bob', name: 'b.txt', uploadedAt: T0 + 1 });
-      const given = await catalog.addFile(content.id, wanted, T0);
-      expect(given).toEqual({ ...wanted, content });
-      expect(await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'b.txt' }), T0)).toEqual(given);
-      const another = await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'B.txt' }), T0);
+      const wanted = newFile({ owner: 'bob', name: 'b.txt' });
+      const given = await catalog.addFile(content.id, wanted);
+      expect(given).toEqual({ ...wanted, uploadedAt: T0, content });
+      expect(await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'b.txt' }))).toEqual(given);
+      const another = await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'B.txt' }));
       expect(another?.id).not.toBe(given?.id);
       expect(await catalog.findFile(wanted.id, 'bob')).toEqual(given);
     });
@@ -39,7 +39,7 @@ export function describeFiles(current: Current): void {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));
       const given = await Promise.all(
-        Array.from({ length: 8 }, () => catalog.addFile(content.id, newFile({ owner: 'bob' }), T0)),
+        Array.from({ length: 8 }, () => catalog.addFile(content.id, newFile({ owner: 'bob' }))),
       );
       expect(new Set(given.map((file) => file?.id)).size).toBe(1);
     });
@@ -49,16 +49,16 @@ export function describeFiles(current: Current): void {
       expect(await catalog.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
       const first = await addPublished(catalog, newContent('c', { size: 30 }));
       const second = await addPublished(catalog, newContent('d', { size: 12 }));
-      await catalog.addFile(first.content.id, newFile({ name: 'again' }), T0);
+      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
       // The same name for the same content is the same file.
-      await catalog.addFile(first.content.id, newFile({ name: 'again' }), T0);
-      await catalog.addFile(first.content.id, newFile({ owner: 'bob' }), T0);
-      await catalog.renameFile(second.id, 'ann', 'renamed', null, T0);
+      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
+      await catalog.addFile(first.content.id, newFile({ owner: 'bob' }));
+      await catalog.renameFile(second.id, 'ann', 'renamed', null);
       expect(await catalog.totalOf('ann')).toEqual({ files: 3, bytes: 72 });
       expect(await catalog.totalOf('bob')).toEqual({ files: 1, bytes: 30 });
-      await catalog.deleteFile(first.id, 'ann', T0);
+      await catalog.deleteFile(first.id, 'ann');
       expect(await catalog.totalOf('ann')).toEqual({ files: 2, bytes: 42 });
-      await catalog.deleteFile(second.id, 'bob', T0);
+      await catalog.deleteFile(second.id, 'bob');
       expect(await catalog.totalOf('ann')).toEqual({ files: 2, bytes: 42 });
       const again = await reopen();
       expect(await again.totalOf('bob')).toEqual({ files: 1, bytes: 30 });
@@ -68,25 +68,27 @@ export function describeFiles(current: Current): void {
     it('are not given of content that is gone', async () => {
       const { catalog } = current();
       const { id, content } = await addPublished(catalog, newContent('c'));
-      await catalog.deleteFile(id, 'ann', T0);
-      expect(await catalog.addFile(content.id, newFile(), T0)).toBeUndefined();
+      await catalog.deleteFile(id, 'ann');
+      expect(await catalog.addFile(content.id, newFile())).toBeUndefined();
     });
 
     it('are their owner’s alone', async () => {
       const { catalog } = current();
       const { id } = await addPublished(catalog, newContent('c'));
       expect(await catalog.findFile(id, 'bob')).toBeUndefined();
-      expect(await catalog.renameFile(id, 'bob', 'stolen', null, T0)).toBeUndefined();
-      expect(await catalog.deleteFile(id, 'bob', T0)).toBeUndefined();
+      expect(await catalog.renameFile(id, 'bob', 'stolen', null)).toBeUndefined();
+      expect(await catalog.deleteFile(id, 'bob')).toBeUndefined();
       expect(await catalog.findFile(id, 'ann')).toMatchObject({ name: 'a.txt' });
     });
 
     it('are found by content, the owner’s oldest or latest; by id, anyone’s', async () => {
-      const { catalog } = current();
-      const first = await addPublished(catalog, newContent('c'), { uploadedAt: T0 });
+      const { catalog, clock } = current();
+      const first = await addPublished(catalog, newContent('c'));
       const contentId = first.content.id;
-      const second = await catalog.addFile(contentId, newFile({ name: 'later', uploadedAt: T0 + 1 }), T0);
-      const third = await catalog.addFile(contentId, newFile({ owner: 'bob', uploadedAt: T0 + 2 }), T0);
+      clock.nowMs += 1;
+      const second = await catalog.addFile(contentId, newFile({ name: 'later' }));
+      clock.nowMs += 1;
+      const third = await catalog.addFile(contentId, newFile({ owner: 'bob' }));
       expect(await catalog.findFileOfContent(contentId, 'ann', 'latest')).toEqual(second);
       expect(await catalog.findFileOfContent(contentId, 'ann', 'oldest')).toEqual(first);
       expect(await catalog.findFileOfContent(contentId, 'bob', 'oldest')).toEqual(third);
@@ -99,7 +101,7 @@ export function describeFiles(current: Current): void {
       const { catalog } = current();
       const file = await addPublished(catalog, newContent('c'));
       const renamed = { ...file, name: 'New.png', type: 'image/png' };
-      expect(await catalog.renameFile(file.id, 'ann', 'New.png', 'image/png', T0)).toEqual(renamed);
+      expect(await catalog.renameFile(file.id, 'ann', 'New.png', 'image/png')).toEqual(renamed);
       expect(await catalog.findFile(file.id, 'ann')).toEqual(renamed);
       const query = { owner: 'ann', limit: 10, sort: 'name', descending: false } as const;
       expect((await catalog.listFiles({ ...query, search: 'NEW' })).files).toEqual([renamed]);
@@ -110,24 +112,24 @@ export function describeFiles(current: Current): void {
       const { catalog } = current();
       const first = await addPublished(catalog, newContent('c'));
       const second = await addPublished(catalog, { id: first.content.id }, { owner: 'bob' });
-      expect(await catalog.deleteFile(first.id, 'ann', T0)).toEqual({ file: first, removedKey: null });
+      expect(await catalog.deleteFile(first.id, 'ann')).toEqual({ file: first, removedKey: null });
       expect(await catalog.findContents({ md5: first.content.md5 })).toHaveLength(1);
       expect(await catalog.listRemovals(0, 10)).toEqual([]);
 
       const { key } = second.content;
-      expect(await catalog.deleteFile(second.id, 'bob', T0)).toEqual({ file: second, removedKey: key });
+      expect(await catalog.deleteFile(second.id, 'bob')).toEqual({ file: second, removedKey: key });
       expect(await catalog.findContents({ md5: first.content.md5 })).toEqual([]);
       expect(await removalKeys(catalog, 10)).toEqual([key]);
-      expect(await catalog.deleteFile(second.id, 'bob', T0)).toBeUndefined();
+      expect(await catalog.deleteFile(second.id, 'bob')).toBeUndefined();
     });
 
-    it('take the upload they came from along', async () => {
+    it('delete the upload that they came from', async () => {
       const { catalog } = current();
       const [kept, gone] = [await addUpload(catalog), await addUpload(catalog)];
       const file = newFile();
-      await catalog.publish({ uploadId: kept, epoch: 1, at: T0, content: newContent('kept'), file: newFile() });
-      await catalog.publish({ uploadId: gone, epoch: 1, at: T0, content: newContent('gone'), file });
-      await catalog.deleteFile(file.id, 'ann', T0);
+      await catalog.publish({ uploadId: kept, epoch: 1, content: newContent('kept'), file: newFile() });
+      await catalog.publish({ uploadId: gone, epoch: 1, content: newContent('gone'), file });
+      await catalog.deleteFile(file.id, 'ann');
       expect(await catalog.findUpload(gone)).toBeUndefined();
       expect(await catalog.findUpload(kept)).toBeDefined();
     });

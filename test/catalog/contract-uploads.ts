@@ -7,16 +7,20 @@ import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile, newU
 export function describeUploads(current: Current): void {
   describe('uploads', () => {
     it('are recorded as declared: receiving, at offset 0, epoch 1', async () => {
-      const { catalog } = current();
+      const { catalog, clock } = current();
       const upload = newUpload({
         md5: md5Of('a'),
         sha1: 'b'.repeat(40),
         sha256: 'c'.repeat(64),
         filename: 'ä 名.txt',
       });
-      await catalog.createUpload(upload);
+      const { lifeMs, ...declared } = upload;
+      const times = { createdAt: T0, expiresAt: T0 + lifeMs };
+      expect(await catalog.createUpload(upload)).toEqual(times);
+      clock.nowMs += 10;
       expect(await catalog.findUpload(upload.id)).toEqual({
-        ...upload,
+        ...declared,
+        ...times,
         state: 'receiving',
         offset: 0,
         snapshot: null,
@@ -25,23 +29,26 @@ export function describeUploads(current: Current): void {
         storeState: null,
         reason: null,
         fileId: null,
-        lastByteAt: upload.createdAt,
+        leftMs: lifeMs - 10,
+        idleMs: 10,
       });
       expect(await catalog.findUpload('another')).toBeUndefined();
     });
 
-    it('are no more of one owner than are wanted, also when many begin at once', async () => {
+    it('are bounded in number for each owner, also when many begin at once', async () => {
       const { catalog } = current();
       const owner = 'crowded';
-      const begin = (fields = {}): Promise<boolean> => catalog.createUpload(newUpload({ owner, ...fields }), 3);
+      const begin = async (fields = {}, most = 3): Promise<boolean> =>
+        (await catalog.createUpload(newUpload({ owner, ...fields }), most)) !== undefined;
       const first = newUpload({ owner });
-      const begun = await Promise.all([catalog.createUpload(first, 3), begin(), begin(), begin(), begin()]);
+      const begun = await Promise.all([begin(first), begin(), begin(), begin(), begin()]);
       expect(begun).toEqual([true, true, true, false, false]);
       expect(await begin({ owner: 'another' })).toBe(true);
-      expect(await catalog.createUpload(newUpload({ owner }))).toBe(true);
-      expect(await catalog.endUpload(first.id, null, 'terminated', null, T0)).toBe(true);
+      expect(await begin({}, undefined)).toBe(false);
+      expect(await catalog.createUpload(newUpload({ owner }))).toBeDefined();
+      expect(await catalog.endUpload(first.id, null, 'terminated', null)).toBe(true);
       expect(await begin()).toBe(false);
-      expect(await catalog.createUpload(newUpload({ owner }), 4)).toBe(true);
+      expect(await begin({}, 4)).toBe(true);
     });
 
     it('keep what the store notes with a commit, also after their end, until it is forgotten', async () => {
@@ -52,17 +59,17 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listUndiscarded('', 10)).toEqual([]);
       await catalog.forgetStoreState(id);
       expect(await catalog.findUpload(id)).toMatchObject({ storeState: 'a note' });
-      await catalog.endUpload(id, 1, 'terminated', null, T0);
+      await catalog.endUpload(id, 1, 'terminated', null);
       expect(await catalog.listUndiscarded('', 10)).toMatchObject([{ id, storeState: 'a note' }]);
       // What is left is not forgotten, however long ago the upload ended.
-      await catalog.forgetEnded(Number.MAX_SAFE_INTEGER, 10);
+      await catalog.forgetEnded(-1, 10);
       expect(await catalog.listUndiscarded(id, 10)).toEqual([]);
       expect(await catalog.listUndiscarded('', 10)).toHaveLength(1);
       await catalog.forgetStoreState(id);
       expect(await catalog.listUndiscarded('', 10)).toEqual([]);
 
       const silent = await addUpload(catalog);
-      await catalog.endUpload(silent, 1, 'expired', null, T0);
+      await catalog.endUpload(silent, 1, 'expired', null);
       expect(await catalog.listUndiscarded('', 10)).toMatchObject([{ id: silent, storeState: NOTHING_NOTED }]);
       await catalog.forgetStoreState(silent);
 
@@ -75,7 +82,7 @@ export function describeUploads(current: Current): void {
     it('keep the largest safe size and offset exactly', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog, { size: Number.MAX_SAFE_INTEGER });
-      expect(await catalog.commitOffset(commitTo(id, Number.MAX_SAFE_INTEGER - 1))).toBe(true);
+      expect(await catalog.commitOffset(commitTo(id, Number.MAX_SAFE_INTEGER - 1))).toBeDefined();
       expect(await catalog.findUpload(id)).toMatchObject({
         size: Number.MAX_SAFE_INTEGER,
         offset: Number.MAX_SAFE_INTEGER - 1,
@@ -101,15 +108,23 @@ export function describeUploads(current: Current): void {
     });
 
     it('move forward under the lease, and keep what was committed', async () => {
-      const { catalog } = current();
+      const { catalog, clock } = current();
       const id = await addUpload(catalog);
-      expect(await catalog.commitOffset(commitTo(id, 40))).toBe(true);
+      clock.nowMs += 40;
+      expect(await catalog.commitOffset(commitTo(id, 40, { idleMs: 5 }))).toEqual({ expiresAt: T0 + 1040 });
       expect(await catalog.findUpload(id)).toMatchObject({
         offset: 40,
         bootId: 'boot-1',
-        lastByteAt: T0 + 40,
+        expiresAt: T0 + 1040,
+        leftMs: 1000,
+        idleMs: 5,
+      });
+      // A commit without new bytes.
+      clock.nowMs += 10;
+      expect(await catalog.commitOffset(commitTo(id, 40, { idleMs: null, lifeMs: null }))).toEqual({
         expiresAt: T0 + 1040,
       });
+      expect(await catalog.findUpload(id)).toMatchObject({ expiresAt: T0 + 1040, leftMs: 990, idleMs: 15 });
       const { snapshot } = (await catalog.findUpload(id)) ?? {};
       expect(Buffer.from(snapshot ?? []).toString()).toBe('state at 40');
     });
@@ -118,8 +133,8 @@ export function describeUploads(current: Current): void {
       const { catalog } = current();
       const id = await addUpload(catalog);
       await catalog.commitOffset(commitTo(id, 40));
-      expect(await catalog.commitOffset(commitTo(id, 39))).toBe(false);
-      expect(await catalog.commitOffset(commitTo(id, 40, { bootId: 'boot-2' }))).toBe(true);
+      expect(await catalog.commitOffset(commitTo(id, 39))).toBeUndefined();
+      expect(await catalog.commitOffset(commitTo(id, 40, { bootId: 'boot-2' }))).toBeDefined();
       expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, bootId: 'boot-2' });
     });
 
@@ -135,9 +150,9 @@ export function describeUploads(current: Current): void {
       const id = await addUpload(catalog, { size: null });
       const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
       await nextLease(catalog, id);
-      expect(await catalog.commitOffset(commitTo(id, 40, { part }))).toBe(false);
+      expect(await catalog.commitOffset(commitTo(id, 40, { part }))).toBeUndefined();
       expect(await catalog.declareLength(id, 1, 100)).toBe(false);
-      expect(await catalog.endUpload(id, 1, 'terminated', null, T0)).toBe(false);
+      expect(await catalog.endUpload(id, 1, 'terminated', null)).toBe(false);
       expect(await catalog.findUpload(id)).toMatchObject({ offset: 0, size: null, state: 'receiving' });
       expect(await catalog.listParts(id)).toEqual([]);
     });
@@ -159,7 +174,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listParts(id)).toEqual([part(1, 40, 'one'), part(2, 40, 'two again')]);
     });
 
-    it('take a deferred length once, and not below what has come', async () => {
+    it('take a deferred length once, and none below their offset', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog, { size: null });
       await catalog.commitOffset(commitTo(id, 40));
@@ -174,40 +189,41 @@ export function describeUploads(current: Current): void {
       expect(await catalog.declareLength(id, 1, 50)).toBe(true);
     });
 
-    it('end once, for whoever holds the lease, and forget their parts', async () => {
+    it('end once, whichever lease is held, and forget their parts', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog);
       const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
       await catalog.commitOffset(commitTo(id, 40, { part }));
       await nextLease(catalog, id);
-      expect(await catalog.endUpload(id, null, 'rejected', 'digest_mismatch', T0 + 5)).toBe(true);
-      expect(await catalog.endUpload(id, null, 'expired', null, T0 + 6)).toBe(false);
+      expect(await catalog.endUpload(id, null, 'rejected', 'digest_mismatch')).toBe(true);
+      expect(await catalog.endUpload(id, null, 'expired', null)).toBe(false);
       expect(await catalog.findUpload(id)).toMatchObject({ state: 'rejected', reason: 'digest_mismatch' });
       expect(await catalog.listParts(id)).toEqual([]);
-      expect(await catalog.commitOffset(commitTo(id, 50, { epoch: 2 }))).toBe(false);
+      expect(await catalog.commitOffset(commitTo(id, 50, { epoch: 2 }))).toBeUndefined();
       expect(await catalog.declareLength(id, 2, 100)).toBe(false);
     });
 
-    it('are found by declared MD5 while receiving: the one with the latest bytes, of those that are meant', async () => {
-      const { catalog } = current();
+    it('are found by declared MD5 while receiving: the matching upload whose last byte is most recent', async () => {
+      const { catalog, clock } = current();
       const md5 = md5Of('shared');
       const early = await addUpload(catalog, { md5, size: 100 });
       const late = await addUpload(catalog, { md5, size: 100, owner: 'bob' });
-      const deferred = await addUpload(catalog, { md5, size: null, createdAt: T0 + 30 });
       const ended = await addUpload(catalog, { md5, size: 100 });
-      await addUpload(catalog, { md5: md5Of('other'), size: 100, createdAt: T0 + 40 });
+      await addUpload(catalog, { md5: md5Of('other'), size: 100 });
+      clock.nowMs += 10;
       await catalog.commitOffset(commitTo(early, 10));
-      await catalog.commitOffset(commitTo(late, 20, { expiresAt: T0 + 900 }));
-      await catalog.endUpload(ended, 1, 'terminated', null, T0);
+      clock.nowMs += 10;
+      await catalog.commitOffset(commitTo(late, 20, { lifeMs: 800 }));
+      await catalog.endUpload(ended, 1, 'terminated', null);
       const found = async (query: Partial<ReceivingQuery>) =>
-        (await catalog.findReceiving({ md5, owner: null, size: null, sha256: null, minOffset: 1, now: T0, ...query }))
-          ?.id;
+        (await catalog.findReceiving({ md5, owner: null, size: null, sha256: null, minOffset: 1, ...query }))?.id;
       expect(await found({})).toBe(late);
       expect(await found({ owner: 'ann' })).toBe(early);
       expect(await found({ size: 100 })).toBe(late);
       expect(await found({ size: 101 })).toBeUndefined();
-      expect(await found({ now: T0 + 900 })).toBe(early);
-      const proven = await addUpload(catalog, { md5, size: 100, sha256: 'a'.repeat(64), createdAt: T0 });
+      const proven = await addUpload(catalog, { md5, size: 100, sha256: 'a'.repeat(64) });
+      clock.nowMs += 10;
+      const deferred = await addUpload(catalog, { md5, size: null });
       expect(await found({ minOffset: 0, sha256: 'a'.repeat(64) })).toBe(proven);
       expect(await found({ minOffset: 0, sha256: 'b'.repeat(64) })).toBeUndefined();
       expect(await found({ sha256: 'a'.repeat(64) })).toBeUndefined();
@@ -215,25 +231,29 @@ export function describeUploads(current: Current): void {
       expect(await found({ minOffset: 0 })).toBe(deferred);
       expect(await found({ minOffset: 0, size: 101 })).toBe(deferred);
       expect(await found({ minOffset: 0, owner: 'carl' })).toBeUndefined();
+      clock.nowMs = T0 + 820;
+      expect(await found({})).toBe(early);
     });
 
     it('are listed once their time is up, the oldest first', async () => {
-      const { catalog } = current();
-      const second = await addUpload(catalog, { expiresAt: T0 + 20 });
-      const first = await addUpload(catalog, { expiresAt: T0 + 10 });
-      await addUpload(catalog, { expiresAt: T0 + 31 });
-      const ended = await addUpload(catalog, { expiresAt: T0 });
-      await catalog.endUpload(ended, null, 'expired', null, T0);
-      const [oldest, ...others] = await catalog.listExpired(T0 + 30, null, 10);
+      const { catalog, clock } = current();
+      const second = await addUpload(catalog, { lifeMs: 20 });
+      const first = await addUpload(catalog, { lifeMs: 10 });
+      await addUpload(catalog, { lifeMs: 31 });
+      const ended = await addUpload(catalog, { lifeMs: 0 });
+      await catalog.endUpload(ended, null, 'expired', null);
+      clock.nowMs += 30;
+      const [oldest, ...others] = await catalog.listExpired(null, 10);
       expect([oldest, ...others].map((upload) => upload?.id)).toEqual([first, second]);
-      expect(await catalog.listExpired(T0 + 30, null, 1)).toEqual([oldest]);
-      expect(await catalog.listExpired(T0 + 30, oldest ?? null, 10)).toEqual(others);
+      expect(await catalog.listExpired(null, 1)).toEqual([oldest]);
+      expect(await catalog.listExpired(oldest ?? null, 10)).toEqual(others);
     });
 
     it('are listed as unpublished with all their bytes, an empty one too', async () => {
-      const { catalog } = current();
-      const whole = await addUpload(catalog, { size: 40, createdAt: T0 });
-      const empty = await addUpload(catalog, { size: 0, createdAt: T0 + 1 });
+      const { catalog, clock } = current();
+      const whole = await addUpload(catalog, { size: 40 });
+      clock.nowMs += 1;
+      const empty = await addUpload(catalog, { size: 0 });
       const half = await addUpload(catalog, { size: 40 });
       await addUpload(catalog, { size: null });
       await catalog.commitOffset(commitTo(whole, 40));
@@ -245,30 +265,31 @@ export function describeUploads(current: Current): void {
       expect(await catalog.listUnpublished(first ?? null, 10)).toEqual(others);
     });
 
-    it('are told apart by whether they are receiving, however many are asked for', async () => {
+    it('are filtered by whether they are receiving, however many are asked for', async () => {
       const { catalog } = current();
       const receiving = await Promise.all(Array.from({ length: 250 }, () => addUpload(catalog)));
       const ended = await addUpload(catalog);
-      await catalog.endUpload(ended, 1, 'terminated', null, T0);
+      await catalog.endUpload(ended, 1, 'terminated', null);
       expect(await catalog.filterReceiving([...receiving, ended, 'another'])).toEqual(new Set(receiving));
       expect(await catalog.filterReceiving([])).toEqual(new Set());
     });
 
     it('are forgotten some time after they ended; receiving and complete ones stay', async () => {
-      const { catalog } = current();
+      const { catalog, clock } = current();
       const [old, recent, receiving, complete] = [
         await addUpload(catalog),
         await addUpload(catalog),
         await addUpload(catalog),
         await addUpload(catalog),
       ];
-      await catalog.endUpload(old, 1, 'expired', null, T0);
-      await catalog.endUpload(recent, 1, 'rejected', 'digest_mismatch', T0 + 10);
-      await catalog.publish({ uploadId: complete, epoch: 1, at: T0, content: newContent('c'), file: newFile() });
+      await catalog.endUpload(old, 1, 'expired', null);
+      clock.nowMs += 10;
+      await catalog.endUpload(recent, 1, 'rejected', 'digest_mismatch');
+      await catalog.publish({ uploadId: complete, epoch: 1, content: newContent('c'), file: newFile() });
       // Until the store is done with them.
-      expect(await catalog.forgetEnded(T0 + 10, 10)).toBe(0);
+      expect(await catalog.forgetEnded(0, 10)).toBe(0);
       for (const id of [old, recent]) await catalog.forgetStoreState(id);
-      expect(await catalog.forgetEnded(T0 + 10, 10)).toBe(1);
+      expect(await catalog.forgetEnded(0, 10)).toBe(1);
       expect(await catalog.findUpload(old)).toBeUndefined();
       for (const id of [recent, receiving, complete]) expect(await catalog.findUpload(id)).toBeDefined();
     });

@@ -8,14 +8,21 @@ import { describeListings } from './contract-listings.ts';
 import { describePublication } from './contract-publication.ts';
 import { describeUploads } from './contract-uploads.ts';
 
+/** What the catalog goes by. */
+export interface TestClock {
+  nowMs: number;
+}
+
 export interface SharedCatalog {
   catalog: Catalog;
-  clock: { nowMs: number };
+  clock: TestClock;
 }
 
 /** A catalog of its own for one test. */
 export interface TestCatalog {
   catalog: Catalog;
+  /** Begins at T0. */
+  clock: TestClock;
   /** Closes the catalog and opens the same one again. */
   reopen(): Promise<Catalog>;
   /** One that several nodes share, by a clock that the test sets. */

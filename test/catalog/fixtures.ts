@@ -9,9 +9,15 @@ import type {
   OffsetCommit,
   Publication,
 } from '../../server/catalog/catalog.ts';
+import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 
-/** Any instant; the catalog never looks at the clock. */
+/** Any instant. */
 export const T0 = 1_700_000_000_000;
+
+/** The time of a catalog that goes by a test's clock alone. */
+export function timeBy(nowMs: () => number): ClockSource {
+  return { wallMs: nowMs, elapsedMs: nowMs, uptimeMs: nowMs, bootId: null };
+}
 
 export function md5Of(text: string): string {
   return createHash('md5').update(text).digest('hex');
@@ -28,8 +34,7 @@ export function newUpload(fields: Partial<NewUpload> = {}): NewUpload {
     filename: 'a.txt',
     filetype: 'text/plain',
     metadata: 'filename YS50eHQ=',
-    createdAt: T0,
-    expiresAt: T0 + 1000,
+    lifeMs: 1000,
     holder: 'a node',
     phase: null,
     ...fields,
@@ -56,14 +61,14 @@ export function commitTo(id: string, offset: number, fields: Partial<OffsetCommi
     offset,
     snapshot: Buffer.from(`state at ${offset}`),
     bootId: 'boot-1',
-    lastByteAt: T0 + offset,
-    expiresAt: T0 + 1000 + offset,
+    idleMs: 0,
+    lifeMs: 1000,
     ...fields,
   };
 }
 
 export function newFile(fields: Partial<NewFile> = {}): NewFile {
-  return { id: randomUUID(), owner: 'ann', name: 'a.txt', type: 'text/plain', uploadedAt: T0, ...fields };
+  return { id: randomUUID(), owner: 'ann', name: 'a.txt', type: 'text/plain', ...fields };
 }
 
 /** A content that is nowhere yet, told apart by `text`. */
@@ -83,7 +88,7 @@ export async function addPublished(
 ): Promise<FileRecord> {
   const entry = newFile(file);
   const uploadId = await addUpload(catalog, { owner: entry.owner, size: null });
-  const outcome = await catalog.publish({ uploadId, epoch: 1, at: T0, content, file: entry });
+  const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry });
   if (outcome.kind !== 'published') throw new Error(`not published: ${outcome.kind}`);
   return outcome.file;
 }

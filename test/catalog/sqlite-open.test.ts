@@ -1,4 +1,4 @@
-/** Opening a catalog: one service at a time, and a sentence for whatever stands in the way. */
+/** Opening a catalog: one service at a time, and a sentence for each reason to refuse. */
 import { chmod, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,7 +66,7 @@ describe('opening an SQLite catalog', () => {
   });
 
   // Looks at the descriptors of another process, which Linux shows as a folder.
-  it.skipIf(!IS_LINUX)('waits for one who only looks', async () => {
+  it.skipIf(!IS_LINUX)('waits for a process that only looks', async () => {
     await (await open()).close();
     const looking = openDatabase(file);
     looking.exec('BEGIN IMMEDIATE');

@@ -3,15 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
-import { Kysely, sql as raw } from 'kysely';
+import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
+import { createClock } from '../../server/catalog/sqlite/clock.ts';
+import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
-import { T0, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
+import { T0, timeBy, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
 
 /** By which index the files of an owner are sorted by a column. */
 const INDEX_OF: Record<string, string> = {
@@ -30,7 +32,8 @@ describe('queries of an SQLite catalog', () => {
     folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
     database = openDatabase(join(folder, 'catalog.sqlite'));
     bringUpToDate(database);
-    createNodeTables(database, () => T0);
+    const clock = createClock({ source: timeBy(() => T0) });
+    createNodeTables(database);
     statements = new Set();
     const prepare = database.prepare.bind(database);
     database.prepare = ((sql: string) => {
@@ -43,7 +46,9 @@ describe('queries of an SQLite catalog', () => {
         dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }),
       }),
       {
-        nodes: { now: raw<number>`catalog_now()`, isShared: true },
+        nodes: { clock: createSqlClock(clock), isShared: true },
+        clock,
+        keepTime: nothing,
         durable: nothing,
         ping: nothing,
         close: nothing,
@@ -66,9 +71,9 @@ describe('queries of an SQLite catalog', () => {
     await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
     await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
     await catalog.listParts(id);
-    await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0, now: T0 });
-    await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1, now: T0 });
-    await catalog.listExpired(T0, null, 10);
+    await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0 });
+    await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1 });
+    await catalog.listExpired(null, 10);
     await catalog.listUnpublished(null, 10);
     await catalog.filterReceiving([id, 'another']);
     const { content } = await addPublished(catalog, newContent('c'));
@@ -77,26 +82,25 @@ describe('queries of an SQLite catalog', () => {
     await catalog.publish({
       uploadId: again,
       epoch: 1,
-      at: T0,
       content: { id: content.id },
       file: newFile(),
       reuseFile: true,
     });
     await addPublished(catalog, { id: content.id, key: 'healed' });
     await catalog.findUpload(id);
-    await catalog.endUpload(id, 2, 'terminated', null, T0);
-    await catalog.forgetEnded(T0 + 1, 10);
+    await catalog.endUpload(id, 2, 'terminated', null);
+    await catalog.forgetEnded(0, 10);
     await catalog.findContents({ md5 });
     await catalog.findContents({ sha1: 'a' });
     await catalog.findContents({ sha256: 'a' });
     await catalog.ownsContent('ann', content.id);
     await catalog.addDigests(content.id, { sha1: 'a' });
-    const file = await catalog.addFile(content.id, newFile({ name: 'new' }), T0);
+    const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
     await catalog.findFile(file?.id ?? '', 'ann');
     await catalog.findFile(file?.id ?? '', null);
     await catalog.findFileOfContent(content.id, 'ann', 'oldest');
     await catalog.findFileOfContent(content.id, 'ann', 'latest');
-    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null, T0);
+    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);
     for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
       for (const descending of [false, true]) {
         for (const search of [{}, { search: 'A.' }]) {
@@ -107,7 +111,7 @@ describe('queries of an SQLite catalog', () => {
       }
     }
     const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
-    for (const each of files) await catalog.deleteFile(each.id, 'ann', T0);
+    for (const each of files) await catalog.deleteFile(each.id, 'ann');
     const [removal] = await catalog.listRemovals(0, 10);
     await catalog.isRemovalDue(removal?.key ?? '');
     await catalog.removalDone(removal?.key ?? '');
@@ -115,7 +119,7 @@ describe('queries of an SQLite catalog', () => {
       await catalog.listEvents({ owner, after: 0, limit: 10 });
       await catalog.latestEvent(owner);
     }
-    await catalog.forgetEvents(T0 + 1, 10);
+    await catalog.forgetEvents(0, 10);
     await callLeases();
   }
 
@@ -125,7 +129,7 @@ describe('queries of an SQLite catalog', () => {
     await catalog.isNodeAlive('a');
     const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
     await catalog.markPublishing(id, 1);
-    await catalog.noteArrival(id, 1, T0 + 1);
+    await catalog.noteArrival(id, 1, 0);
     await catalog.releaseLease(id, 1, { isRecovered: true });
     await catalog.listAbandoned(null, 10);
     await catalog.claim('work', 'a', 10);
@@ -141,7 +145,7 @@ describe('queries of an SQLite catalog', () => {
     return steps.map(({ detail }) => detail);
   }
 
-  // The plan of a deletion goes on into what the foreign keys do.
+  // The plan of a deletion includes what the foreign keys do.
   it('reach their rows through an index, in its order', async () => {
     await callEverything();
     const queries = [...statements].filter((sql) => /^(select|update|delete|insert)/i.test(sql));
@@ -161,7 +165,7 @@ describe('queries of an SQLite catalog', () => {
     }
   });
 
-  it('go past nothing of which one owner can make thousands', async () => {
+  it('scan nothing of which one owner can make thousands', async () => {
     await callEverything();
     const planLike = (words: RegExp): string[] => {
       const found = [...statements].filter((sql) => words.test(sql));
@@ -200,7 +204,7 @@ describe('queries of an SQLite catalog', () => {
     }
   });
 
-  it('are undone whole when the disk is full, and go on once there is room', async () => {
+  it('are undone whole when the disk is full, and succeed once there is room', async () => {
     const limit = (pages: number) => database.pragma(`max_page_count = ${pages}`);
     const uploadId = await addUpload(catalog);
     limit(database.pragma('page_count', { simple: true }) as number);
@@ -212,7 +216,7 @@ describe('queries of an SQLite catalog', () => {
     expect(refusals).toMatchObject([{ name: 'CatalogError', code: 'full', cause: { code: 'SQLITE_FULL' } }]);
 
     const content = newContent('large', { key: 'k'.repeat(100_000) });
-    const publication = { uploadId, epoch: 1, at: T0, content, file: newFile() };
+    const publication = { uploadId, epoch: 1, content, file: newFile() };
     await expect(catalog.publish(publication)).rejects.toMatchObject({ code: 'full' });
     expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
     expect(await catalog.findContents({ md5: content.md5 })).toEqual([]);

@@ -16,7 +16,7 @@ describeOverStores((store) => {
   });
   afterAll(() => service.stop());
 
-  test('killed on the way, the next run goes on from what has arrived', async () => {
+  test('after a kill the next run resumes from what has arrived', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('killed.bin', SIZE);
@@ -33,7 +33,7 @@ describeOverStores((store) => {
     expect(record?.sentBytes).toBeLessThan(SIZE);
   });
 
-  test('a changed file never goes on with the upload of its earlier state', async () => {
+  test('a changed file never resumes the upload of its earlier state', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('edited.bin', SIZE);
@@ -46,7 +46,7 @@ describeOverStores((store) => {
     expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
   });
 
-  test('the service is killed and started again on the way', async () => {
+  test('the service is killed and started again half-way', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
@@ -59,7 +59,7 @@ describeOverStores((store) => {
     expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
   });
 
-  test('the line is cut on the way: what was stored is not sent again', async () => {
+  test('the connection is cut half-way: what was stored is not sent again', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const run = client.start(['upload', '--json', await client.makeFile('cut.bin', SIZE)]);
@@ -72,7 +72,7 @@ describeOverStores((store) => {
     expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
   });
 
-  test('a line that falls silent is given up and tried again', async () => {
+  test('a connection that falls silent is given up and retried', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('silent.bin', SIZE);
@@ -137,7 +137,7 @@ describeOverStores((store) => {
     expect((await client.run(['list', '--search', 'lost-small', '--json'])).records()).toHaveLength(1);
   });
 
-  test('a large file goes on with its upload when the answer to its creation gets lost', async () => {
+  test('a large file resumes its upload when the answer to its creation was lost', async () => {
     let creations = 0;
     const url = await makeInterceptor(service.url, ({ method }) => {
       if (method !== 'POST') return null;
@@ -150,7 +150,7 @@ describeOverStores((store) => {
     expect(creations).toBe(1);
   });
 
-  test('Ctrl-C ends with 130 and the command that goes on', async () => {
+  test('Ctrl-C ends with 130 and prints the command that resumes', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('interrupted file.bin', SIZE);
@@ -174,7 +174,7 @@ describe('wherever the bytes are', () => {
   });
   afterAll(() => service.stop());
 
-  test('the service’s own work on a large file is not taken for a dead line', async () => {
+  test('the service’s own work on a large file is not taken for a dead connection', async () => {
     const asked: string[] = [];
     let lost = 0;
     const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
@@ -210,7 +210,7 @@ describe('wherever the bytes are', () => {
     expect(result.stderr).toContain('the store is full, waiting for room');
   });
 
-  test('patience ends, with the reason and the way to go on', async () => {
+  test('it gives up after a while, and prints the reason and how to resume', async () => {
     const client = await makeClient('http://127.0.0.1:9');
     const path = await client.makeFile('nobody.bin', 10);
     const result = await client.run(['upload', '--retry-for', '1s', path]);

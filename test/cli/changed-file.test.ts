@@ -70,7 +70,7 @@ describe('with its old size and time', () => {
     expect(result.records()).toMatchObject([{ status: 'uploaded', md5: md5(bytes) }]);
   });
 
-  test('one that changed half-way never goes on with what was sent of its earlier bytes', async () => {
+  test('one that changed half-way never resumes the upload of its earlier bytes', async () => {
     const line = await makeLine(service.port, 12 * MIB);
     const client = await makeClient(line.url);
     const path = await client.makeFile('half.bin', 24 * MIB);

@@ -1,4 +1,4 @@
-/** Other bytes with the same MD5: the command never goes on with an upload of theirs. */
+/** Other bytes with the same MD5: the command never resumes an upload of them. */
 import { readFile } from 'node:fs/promises';
 import { beforeAll, afterAll, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
@@ -39,26 +39,23 @@ describeOverStores((store) => {
     expect(await bytesAt(rest.records()[0]?.url ?? '')).toBe(sha256(await readFile(first)));
   });
 
-  test.each(['another', 'no'])(
-    'an upload that declared %s SHA-256 is not gone on with, whoever names it',
-    async (what) => {
-      const suffix = makeBytes(2 * MIB, what.length);
-      const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
-      const declared = { md5: md5(a), filename: 'a.bin', ...(what === 'no' ? {} : { sha256: sha256(a) }) };
-      const location = await createUpload(service.url, a.length, declared);
-      await patch(location, 0, a.subarray(0, MIB));
-      // As a service says it that goes by the MD5 alone.
-      const url = await makeInterceptor(service.url, ({ url: path }) => {
-        if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
-        return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
-      });
-      const client = await makeClient(url);
-      const run = await client.run(['upload', '--json', await client.makeFile('b.bin', b)]);
-      expect(run.records()).toMatchObject([{ status: 'uploaded', resumedFrom: 0 }]);
-      expect(await bytesAt(`${service.url}${new URL(run.records()[0]?.url ?? '').pathname}`)).toBe(sha256(b));
-      expect((await head(location)).headers['upload-offset']).toBe(String(MIB));
-    },
-  );
+  test.each(['another', 'no'])('an upload that declared %s SHA-256 is not resumed, whoever names it', async (what) => {
+    const suffix = makeBytes(2 * MIB, what.length);
+    const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
+    const declared = { md5: md5(a), filename: 'a.bin', ...(what === 'no' ? {} : { sha256: sha256(a) }) };
+    const location = await createUpload(service.url, a.length, declared);
+    await patch(location, 0, a.subarray(0, MIB));
+    // As a service says it that goes by the MD5 alone.
+    const url = await makeInterceptor(service.url, ({ url: path }) => {
+      if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
+      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
+    });
+    const client = await makeClient(url);
+    const run = await client.run(['upload', '--json', await client.makeFile('b.bin', b)]);
+    expect(run.records()).toMatchObject([{ status: 'uploaded', resumedFrom: 0 }]);
+    expect(await bytesAt(`${service.url}${new URL(run.records()[0]?.url ?? '').pathname}`)).toBe(sha256(b));
+    expect((await head(location)).headers['upload-offset']).toBe(String(MIB));
+  });
 
   test('what someone else began of the same bytes is compared by its SHA-256 once it is whole', async () => {
     const suffix = makeBytes(3 * MIB, 73);
@@ -76,7 +73,7 @@ describeOverStores((store) => {
     expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
   });
 
-  test('so it is when a run of ours has gone on with it, and was killed', async () => {
+  test('nor when an earlier run of the command resumed it, and was killed', async () => {
     const suffix = makeBytes(24 * MIB, 74);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     // It says that it is b, and has sent a.
@@ -84,7 +81,7 @@ describeOverStores((store) => {
     const location = await createUpload(service.url, b.length, declared);
     await patch(location, 0, a.subarray(0, MIB));
     const line = await makeLine(service.port, 8 * MIB);
-    // As once nobody sends it any more.
+    // As after its sender is gone.
     const url = await makeInterceptor(line.url, ({ url: path }) => {
       if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
       return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };

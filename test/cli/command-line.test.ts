@@ -117,7 +117,7 @@ test('a .env that cannot be read is not passed over', async () => {
   expect(result.stderr).toContain('.env in this folder cannot be read');
 });
 
-test('under npx, the command that goes on is one of npx', async () => {
+test('under npx, the command to resume is one of npx', async () => {
   const client = await makeClient('http://127.0.0.1:9');
   const path = await client.makeFile('npx.txt', Buffer.from('npx'));
   const result = await client.run(['upload', '--retry-for', '0', path], { npm_command: 'exec' });

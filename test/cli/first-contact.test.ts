@@ -1,4 +1,4 @@
-/** Wrong addresses, other ways to the service, and what stands in front of it. */
+/** Wrong addresses, services behind proxies, and other servers in the service's place. */
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { connect, createServer as createLine } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -67,7 +67,7 @@ test(
   },
 );
 
-test('https to an http port, and a certificate that nobody knows, are said at once', { timeout: 30_000 }, async () => {
+test('https to an http port, and an unknown certificate, are reported at once', { timeout: 30_000 }, async () => {
   const client = await makeClient(service.url.replace('http:', 'https:'));
   const plain = await client.run(['list']);
   expect([plain.exitCode, plain.stderr]).toEqual([1, expect.stringContaining('does not speak https')]);
@@ -82,7 +82,7 @@ test('https to an http port, and a certificate that nobody knows, are said at on
   expect([unknown.exitCode, unknown.stderr]).toEqual([1, expect.stringContaining('NODE_EXTRA_CA_CERTS')]);
 });
 
-test('what is no TLS ends nothing once the service has spoken it', async () => {
+test('an answer without TLS ends nothing once the service has answered by TLS', async () => {
   const { key, cert } = makeSelfSigned(10);
   let answered = 0;
   const secure = createTlsServer({ key, cert }, (_, answer) => {
@@ -100,7 +100,7 @@ test('what is no TLS ends nothing once the service has spoken it', async () => {
   const line = createLine((socket) => {
     connections += 1;
     socket.on('error', () => {});
-    // As from a line that spoils bytes.
+    // As from a connection that damages bytes.
     if (connections === 2) {
       socket.end('no record of TLS');
       return;
@@ -126,7 +126,7 @@ test('a proxy that takes no large request is named with the flag that helps', as
   expect([result.exitCode, result.stderr]).toEqual([1, expect.stringContaining('--chunk-size')]);
 });
 
-test.each([500, 425, 520, 524, 530])('%i of what is in front of the service is waited out', async (status) => {
+test.each([500, 425, 520, 524, 530])('%i from a proxy in front of the service is retried', async (status) => {
   let refusals = 2;
   const url = await makeInterceptor(service.url, ({ method }) =>
     method !== 'GET' && refusals-- > 0 ? { status } : null,
@@ -165,7 +165,7 @@ test.each([
   expect(stderr).not.toContain('secret');
 });
 
-test('a server that sends us on is named without what is about one request alone', async () => {
+test('a server that redirects is named without the query of the request', async () => {
   const location = 'https://files.example.org/check?md5=00&secret=1';
   const server = createServer((_, answer) => answer.writeHead(308, { Location: location }).end());
   const client = await makeClient(`http://127.0.0.1:${await listening(server)}`);
@@ -174,7 +174,7 @@ test('a server that sends us on is named without what is about one request alone
   expect(stderr).not.toContain('secret');
 });
 
-test('a store that cannot be reached is named, not the service that sends us on to it', async () => {
+test('a store that cannot be reached is named, not the service that redirects to it', async () => {
   const store = `http://127.0.0.1:${await freePort()}`;
   const about = { id: 'abc', name: 'a.txt', size: 3, md5: '0'.repeat(32), type: null, uploadedAt: '', url: '' };
   const server = createServer(({ url }, answer) => {

@@ -69,7 +69,7 @@ describeOverStores((store) => {
     expect(noAddress.stderr).toContain('is not the address of a file');
   });
 
-  test('a download that was killed goes on by Range, and a damaged beginning is replaced', async () => {
+  test('a download that was killed resumes by Range, and a damaged beginning is replaced', async () => {
     const upload = await makeClient(service.url);
     await upload.makeFile('ranged.bin', bytes);
     await upload.run(['upload', 'ranged.bin']);

@@ -57,7 +57,7 @@ describeOverStores((store) => {
         return [join(path, '../final.pdf')];
       },
     ],
-  ])('half of it was sent by another name: %s is gone on with, and is the one file', async (_, change) => {
+  ])('half of it was sent under another name: %s is resumed, and one file is published', async (_, change) => {
     const service = await makeService();
     const { client, path } = await sendHalf(service, 'draft.txt');
     const result = await client.run(['upload', '--json', ...(await change(path))]);
@@ -126,14 +126,14 @@ describeOverStores((store) => {
     }
   });
 
-  test('the upload of another client keeps its name also when a run of ours went on with it and was killed', async () => {
+  test('the upload of another client keeps its name also when a run of the command resumed it and was killed', async () => {
     const service = await makeService();
     const bytes = makeBytes(SIZE, 82);
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
     const location = await createUpload(service.url, bytes.length, declared);
     await patch(location, 0, bytes.subarray(0, MIB));
     const line = await makeLine(service.port, 4 * MIB);
-    // As once nobody sends it any more.
+    // As after its sender is gone.
     let isFree = true;
     const url = await makeInterceptor(line.url, ({ url: path }) => {
       if (!isFree || path?.startsWith('/check') !== true) return null;
@@ -173,11 +173,11 @@ describeOverStores((store) => {
     const service = await makeService();
     const { client, path } = await sendHalf(service, 'draft.txt');
     const bytes = await readFile(path);
-    // Finished and renamed by other hands: nothing of ours.
+    // Another client has finished and renamed it: the command must not touch it.
     const answer = await fetch(`${service.url}/check?md5=${md5(bytes)}&sha256=${sha256(bytes)}`);
     const { resume } = (await answer.json()) as { resume: { url: string } };
     let done = await head(resume.url);
-    // What the client had on the line may still come in.
+    // Bytes that the client had sent may still arrive.
     while (done.headers['tidemark-file-id'] === undefined) {
       const offset = Number((await head(resume.url)).headers['upload-offset']);
       done = await patch(resume.url, offset, bytes.subarray(offset));

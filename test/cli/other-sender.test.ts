@@ -84,7 +84,7 @@ describeOverStores((store) => {
     ]);
   });
 
-  test('the first of two runs is killed: the second goes on at once', async () => {
+  test('the first of two runs is killed: the second resumes at once', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
     const path = await client.makeFile('first-killed.bin', SIZE);

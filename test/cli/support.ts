@@ -156,7 +156,7 @@ export async function settled(path: string): Promise<void> {
   await until(() => Date.now() - ctimeMs > 150);
 }
 
-/** A line to the service of the running test. */
+/** A proxy in front of the service of the running test. */
 export async function makeLine(toPort: number, bytesPerSecond?: number): Promise<Line> {
   const line = await openLine(bytesPerSecond === undefined ? { toPort } : { toPort, bytesPerSecond });
   onTestFinished(() => line.close());

@@ -45,7 +45,7 @@ test.skipIf(!HAS_SCRIPT)('a terminal shows bar, share, bytes, rate and time left
   expect(address).toMatch(/^http:\S+$/);
 });
 
-test.skipIf(!HAS_SCRIPT)('Ctrl-C on a terminal clears the bar and prints how to go on', async () => {
+test.skipIf(!HAS_SCRIPT)('Ctrl-C on a terminal clears the bar and prints how to resume', async () => {
   const line = await makeLine(service.port, 12 * MIB);
   const client = await makeClient(line.url);
   const path = await client.makeFile('stopped.bin', SIZE);

@@ -22,7 +22,7 @@ describeOverStores((store) => {
     expect(result.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
   });
 
-  test('a service that keeps to itself what it has (INSTANT=off)', async () => {
+  test('a service that does not tell what it has (INSTANT=off)', async () => {
     const service = await makeService({ INSTANT: 'off', AUTH_TOKENS: 'alice:secret-of-alice-0123456789' });
     const line = await makeLine(service.port, 12 * MIB);
     const client = await makeClient(line.url);
@@ -41,7 +41,7 @@ describeOverStores((store) => {
     }
   });
 
-  test('where nothing is told of what is there (INSTANT=off), a lost answer costs a second sending, and no more', async () => {
+  test('with INSTANT=off a lost answer costs a second sending, and no more', async () => {
     const service = await makeService({ INSTANT: 'off' });
     let lost = 0;
     const url = await makeInterceptor(service.url, ({ method }) => {

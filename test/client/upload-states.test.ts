@@ -21,7 +21,7 @@ describe('steps', () => {
     expect(seen).toEqual(['hashing', 'ready', 'checking', 'sending', 'done']);
   });
 
-  test('what goes on is read first, unless its digests are known', () => {
+  test('an upload that is resumed is read first, unless its digests are known', () => {
     for (const [step, state] of [
       ['resume', 'paused'],
       ['wake', 'stalled'],

@@ -107,7 +107,7 @@ describe.skipIf(NGINX === undefined)('the nginx block of docs/operations.md', ()
     expect(md5(got.body)).toBe(md5(bytes));
   });
 
-  test('sends files as they are: with their length, ETag and ranges, whoever would like them compressed', async () => {
+  test('sends files as they are: with their length, ETag and ranges, also to a client that accepts compression', async () => {
     const bytes = 'the tide comes in\n'.repeat(1_000);
     const put = await ask(nginx.port, 'POST', '/upload?filename=tide.txt', {
       headers: { ...HEADERS, 'Content-Type': 'multipart/form-data; boundary=b' },

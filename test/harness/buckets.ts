@@ -30,7 +30,7 @@ export interface SystemBucket {
   multiparts(): Promise<string[]>;
   /** Whether a service can ask the provider for them. */
   readonly listsMultiparts: boolean;
-  /** Ends its gateway by SIGKILL and starts it again; where it is a process of its own that nobody shares. */
+  /** Ends its gateway by SIGKILL and starts it again; where it is a process of this test alone. */
   restartGateway?(): Promise<void>;
   /** Removes one object. */
   remove(key: string): Promise<void>;

@@ -83,7 +83,7 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
   };
 }
 
-/** What a client downloads is left alone: nobody on the way could tell that it is wrong. */
+/** Downloads are not damaged: neither service nor client could notice. */
 function isTail({ key }: S3Call): boolean {
   return key.includes('tails/');
 }

@@ -119,7 +119,7 @@ describe('faults', () => {
     await expect(client.send(complete)).rejects.toMatchObject({ name: 'InternalError' });
   });
 
-  test('stall before the call: nothing is performed until it goes on', async () => {
+  test('stall before the call: nothing is performed until it continues', async () => {
     const rule = proxy.place({ key: 'stall', fault: { kind: 'stall' } });
     const stalled = put('stall', makeBytes(MIB));
     await rule.hit;

@@ -21,7 +21,7 @@ export interface PlacedRule {
   hits(): number;
   /** Resolves when it hits for the first time. */
   readonly hit: Promise<void>;
-  /** From now on it hits nothing, and what it has stalled goes on. */
+  /** From now on it hits nothing, and what it has stalled continues. */
   remove(): void;
 }
 

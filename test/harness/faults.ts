@@ -20,13 +20,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 export type Fault =
   /** Answered without being performed. 200 with a `code` is an error in the body, as Complete may have it. */
   | { kind: 'answer'; status: number; code?: string; retryAfterSeconds?: number }
-  /** Nothing moves: before the body is read, or when it was performed. Goes on after `forMs`, or never. */
+  /** Nothing moves: before the body is read, or when it was performed. Continues after `forMs`, or never. */
   | { kind: 'stall'; at?: 'request' | 'answer'; forMs?: number }
   /** RST before anything was passed on. */
   | { kind: 'reset' }
   /** So much of the body passes (never all of it), then both sides are cut off. */
   | { kind: 'cutRequest'; afterBytes: number }
-  /** Performed; so much of the answer's body passes (never all of it), then the line is cut; or it stays, silent. */
+  /** Performed; so much of the answer's body passes (never all of it), then the connection is cut; or it stays open, silent. */
   | { kind: 'cutAnswer'; afterBytes: number; silently?: boolean }
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }
@@ -52,7 +52,7 @@ export interface Exchange {
   host: string;
   port: number;
   agent: Agent;
-  /** Aborted when stalled calls are to go on. */
+  /** Aborted when stalled calls are to continue. */
   released: AbortSignal;
 }
 

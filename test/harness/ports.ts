@@ -4,13 +4,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below all that a kernel gives to whoever asks for any port, or connects (32768 and up on Linux,
+// Below all that a kernel gives to a process that asks for any port, or connects (32768 and up on Linux,
 // 49152 elsewhere), and below those of scripts/ceph. Not 10080: fetch refuses it ("bad port" of the Fetch standard).
 const FIRST = 10_100;
 const COUNT = 9_900;
 
 /**
- * A TCP port of the loopback address that nobody listens on, and that no other caller
+ * A TCP port of the loopback address on which nothing listens, and that no other caller
  * gets, of this process or another, as long as this process lives.
  */
 export async function freePort(): Promise<number> {
@@ -20,7 +20,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Claims a port by its twin of UDP, which nobody here uses otherwise; whether nobody had. Goes with the process. */
+/** Claims a port by the UDP port of the same number, which the tests do not use otherwise; the claim ends with the process. @returns false where it was claimed. */
 async function claim(port: number): Promise<boolean> {
   const twin = createSocket('udp4');
   return settle(once(twin.bind({ port, address: '127.0.0.1', exclusive: true }).unref(), 'listening'));

@@ -1,4 +1,4 @@
-/** A bad line: a TCP proxy on loopback that is slow, breaks, or falls silent. */
+/** A bad connection: a TCP proxy on loopback that is slow, breaks, or falls silent. */
 import { connect, createServer, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -12,7 +12,7 @@ export interface Line {
   setSpeed(bytesPerSecond: number): void;
   /** Breaks all connections (RST). */
   cut(): void;
-  /** From now on nothing passes, in either direction, and nobody is told: a peer that vanished. */
+  /** From now on nothing passes, in either direction, and no end is told: a peer that vanished. */
   freeze(): void;
   /** New connections pass again; frozen ones stay frozen. */
   thaw(): void;
@@ -94,7 +94,7 @@ function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: nu
   return new Transform({
     highWaterMark: 64 * 1024,
     transform(chunk: Buffer, _encoding, callback) {
-      // A frozen line takes the bytes and loses them: its callback is never called.
+      // A frozen connection takes the bytes and loses them: its callback is never called.
       if (isHeld()) return;
       count?.(chunk.length);
       const bytesPerSecond = speed();

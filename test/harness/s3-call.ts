@@ -22,7 +22,7 @@ export type S3Operation =
   | 'ListParts'
   | 'CompleteMultipartUpload'
   | 'AbortMultipartUpload'
-  /** A subresource that nobody here needs: `?tagging`, `?acl`, `?lifecycle` and the like. */
+  /** A subresource that the service does not use: `?tagging`, `?acl`, `?lifecycle` and the like. */
   | 'Other';
 
 export interface S3Call {

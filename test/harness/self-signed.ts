@@ -1,4 +1,4 @@
-/** A certificate for localhost that nobody vouches for, as X.509 (RFC 5280) wants it written. */
+/** A self-signed certificate for localhost (X.509, RFC 5280). */
 import { generateKeyPairSync, sign } from 'node:crypto';
 
 const DAY_MS = 86_400_000;

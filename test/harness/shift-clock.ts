@@ -1,5 +1,5 @@
 /**
- * Preloaded into a process, makes its clock wrong: by `?ms=`, or by as much as stands in `?file=`, which
+ * Preloaded into a process, makes its clock wrong: by `?ms=`, or by what the file in `?file=` says, which
  * is read at the start and again with every SIGUSR2. See `shiftedClock` and `ShiftingClock`.
  */
 import { readFileSync } from 'node:fs';

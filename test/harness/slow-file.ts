@@ -1,6 +1,6 @@
 /**
  * Preloaded into a process, makes one file as slow as a disk that hardly answers: each read of the file `?path=`
- * takes 5 seconds, and is told of on stdout when it begins.
+ * takes 5 seconds, and is reported on stdout when it begins.
  */
 import { open, readlink } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';

@@ -36,7 +36,7 @@ function portOf(address: string): number {
 }
 
 /**
- * Bytes on their way to a port that whoever listens there has not read. Where the kernel does
+ * Bytes on their way to a port that its listener has not read. Where the kernel does
  * not tell it is 0: a test must hold whatever has been read.
  */
 export async function countWaitingBytes(port: number): Promise<number> {

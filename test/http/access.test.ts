@@ -45,7 +45,7 @@ describe('two owners', () => {
     expect((await send('GET', location, { headers: ANNA })).status).toBe(200);
   });
 
-  test('do not learn what the other is sending', async () => {
+  test('do not learn what the other owner is sending', async () => {
     const bytes = makeBytes(3_000, 87);
     const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) }, ANNA);
     const running = openPatch(location, 0, bytes.length, ANNA);
@@ -125,7 +125,7 @@ describe('two owners', () => {
 });
 
 describe('INSTANT and PUBLIC_READ', () => {
-  test('INSTANT=all: content of anyone is here, and a name gives a file of it', async () => {
+  test('INSTANT=all: content of any owner exists, and a name makes a file of it', async () => {
     const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
     try {
       const bytes = makeBytes(3_000, 84);
@@ -161,7 +161,7 @@ describe('INSTANT and PUBLIC_READ', () => {
     }
   });
 
-  test('INSTANT=off: nothing is here, and equal bytes are stored once all the same', async () => {
+  test('INSTANT=off: no content is reported, and equal bytes are stored once all the same', async () => {
     const off = await startService({ env: { INSTANT: 'off' } });
     try {
       const bytes = makeBytes(3_000, 85);

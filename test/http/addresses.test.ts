@@ -62,7 +62,7 @@ describe('behind no proxy', () => {
     expectBase(await addresses(service, { Forwarded: 'proto=https;host=evil.example' }), service.url);
   });
 
-  test('a Host that is none is not repeated', async () => {
+  test('an invalid Host is not repeated', async () => {
     expectBase(await addresses(service, { Host: 'evil.example/path?' }), service.url);
     expectBase(await addresses(service, { Host: 'evil.example:99999' }), service.url);
     expectBase(await addresses(service, { Host: '999.999.999.999' }), service.url);
@@ -92,7 +92,7 @@ describe('behind a trusted proxy', () => {
     );
   });
 
-  test('what makes no address is ignored', async () => {
+  test('forwarded values that make no address are ignored', async () => {
     expectBase(
       await addresses(service, { 'X-Forwarded-Host': 'a b"<x>', Host: 'kept.example' }),
       'http://kept.example',

@@ -100,7 +100,7 @@ describe('GET /api/files', () => {
     expect((await list({ search: 'nothing like it', limit: '1' })).total).toEqual({ files: COUNT, bytes });
   });
 
-  test('search finds parts of names in either case, signs as they are', async () => {
+  test('search finds parts of names in either case, and takes pattern characters literally', async () => {
     expect((await pages({ search: 'FILE 24%_', limit: '2' })).map((file) => file.name.toLowerCase())).toEqual([
       'file 24%_.txt',
     ]);
@@ -225,7 +225,7 @@ describeOverStores((store) => {
       expect((await rename(service, fileId, '{"name":"x"}')).status).toBe(404);
     });
 
-    test('its bytes go with the last file of them, not before', async () => {
+    test('its bytes are removed with the last file of them, not before', async () => {
       const bytes = makeBytes(900, 73);
       const before = await service.contents();
       const [one, two] = [

@@ -25,7 +25,7 @@ describeOverStores((store) => {
   }
 
   describe('/check', () => {
-    test('what nobody has is notfound', async () => {
+    test('a content that no owner has is notfound', async () => {
       const answer = await check({ md5: '0'.repeat(32) });
       expect([answer.status, json(answer)]).toEqual([200, { status: 'notfound' }]);
       expect(answer.headers['cache-control']).toBe('no-store');
@@ -149,7 +149,7 @@ describeOverStores((store) => {
       expect(json(await check({ md5: '1'.repeat(32), filename: 'nothing.txt' }))).toEqual({ status: 'notfound' });
     });
 
-    test('a page of elsewhere gives nobody a file, also by an <img>', async () => {
+    test('a page of another origin makes no file, also not by an <img>', async () => {
       const bytes = makeBytes(7_000, 35);
       await putFile(service.url, bytes, { filename: 'mine.dat' });
       const digest = md5(bytes);

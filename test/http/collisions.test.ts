@@ -121,7 +121,7 @@ describeOverStores((store) => {
       expect(await bytesAt(apart.url)).toBe(sha256(b));
     });
 
-    test('while bytes with this MD5 come from elsewhere, a form is taken unless both have one SHA-256', async () => {
+    test('while another client sends bytes with this MD5, a form is taken unless both declare the same SHA-256', async () => {
       const [a, b] = colliding(makeBytes(50_000, 66));
       const location = await createUpload(service.url, a.length, { md5: md5(a), sha256: sha256(a), filename: 'a' });
       await patch(location, 0, a.subarray(0, 1_000));

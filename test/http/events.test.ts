@@ -55,7 +55,7 @@ describe('GET /api/events', () => {
     expect(anna.text()).not.toContain('bert.txt');
   });
 
-  test('who comes back is told what was missed; with an id that is not theirs, to look anew', async () => {
+  test('a client that reconnects is told what it missed; one with another owner’s id is told to begin anew', async () => {
     const first = await listen(service, ANNA);
     const [, id = ''] = await first.until(/id: (\S+)\nevent: begin/);
     first.response.destroy();
@@ -117,7 +117,7 @@ describe('GET /api/events', () => {
     expect(back.text()).not.toContain('event: begin');
   });
 
-  test('there is a bound on those who listen for one owner, and room again when one leaves', async () => {
+  test('listeners for one owner are bounded in number, and one that leaves makes room', async () => {
     const crowded = await startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2' } });
     onTestFinished(() => crowded.stop());
     const streams = await Promise.all(Array.from({ length: 500 }, () => listen(crowded, ANNA)));
@@ -161,7 +161,7 @@ describe('GET /api/events', () => {
     expect(stopped.output()).not.toContain('were cut');
   });
 
-  test('what is published while the streams end is told to nobody, and harms nobody', async () => {
+  test('what is published while the streams end is told to no client, and does no harm', async () => {
     const { feed, publish } = await openOutbox();
     const stopping = new AbortController();
     const app = new Koa<RequestState>();
@@ -177,13 +177,13 @@ describe('GET /api/events', () => {
     const stream = await listen({ url: `http://127.0.0.1:${port}` }, {});
     await stream.until(/event: begin/);
     stopping.abort();
-    // One commit may let several publications go on at once.
+    // Several publications may share one commit.
     await Promise.all([publish('anna', 'one'), publish('anna', 'two')]);
     await stream.ended;
     expect(stream.text()).not.toContain('published');
   });
 
-  test('for a client that takes nothing of what is sent nothing is read, and it is cut', async () => {
+  test('for a client that takes nothing no events are read, and it is disconnected', async () => {
     let reads = 0;
     const { feed, catalog, publish } = await openOutbox((plain) => ({
       listEvents: (query) => {
@@ -212,12 +212,12 @@ describe('GET /api/events', () => {
     const { id } = await publish('anna', 'x');
     const name = 'x'.repeat(1_000_000);
     for (let round = 0; round < 30; round++) {
-      await catalog.renameFile(id, 'anna', name, null, round);
+      await catalog.renameFile(id, 'anna', name, null);
       await turn();
     }
     const before = reads;
     for (let round = 0; round < 10; round++) {
-      await catalog.renameFile(id, 'anna', 'y', null, round);
+      await catalog.renameFile(id, 'anna', 'y', null);
       await turn();
     }
     expect(reads).toBe(before);

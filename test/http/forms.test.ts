@@ -91,7 +91,7 @@ describeOverStores((store) => {
       expect(stored.headers['content-disposition']).toContain('"notes.txt"');
     });
 
-    test('a file of exactly MAX_FILE_SIZE goes, one byte more is 413', async () => {
+    test('a file of exactly MAX_FILE_SIZE is taken, one byte more is 413', async () => {
       const bytes = makeBytes(LIMIT + 1, older ? 45 : 46);
       expect((await sendForm(service.url + path, [[filePart('most.bin'), bytes.subarray(0, LIMIT)]])).status).toBe(
         older ? 302 : 200,
@@ -154,7 +154,7 @@ describeOverStores((store) => {
       }
     });
 
-    test('a line that is cut in the middle leaves nothing', async () => {
+    test('a connection that is cut half-way leaves nothing', async () => {
       await leavingNothing(async () => {
         const body = multipart('here', [[filePart('cut.bin'), makeBytes(3_000_000, 48)]]);
         const { receiving } = await traces();
@@ -179,7 +179,7 @@ describeOverStores((store) => {
       });
     });
 
-    test('many forms that are cut at once leave nothing, and the service goes on', async () => {
+    test('many forms that are cut at once leave nothing, and the service keeps working', async () => {
       const body = multipart('here', [[filePart('cut.bin'), makeBytes(60_000, 49)]]);
       await leavingNothing(() =>
         Promise.all(
@@ -295,7 +295,7 @@ describe('a refusal while the body is still coming', () => {
     expect(answer.code).toBeDefined();
   });
 
-  test('a client that sends nothing more gets its answer at once, and is let go', async () => {
+  test('a client that sends nothing more gets its answer at once, and is disconnected', async () => {
     const answer = await raw(service, 'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc');
     expect(answer).toMatch(/^HTTP\/1\.1 404 /);
     expect(answer).toContain('"not_found"');

@@ -96,7 +96,7 @@ describe('without tokens', () => {
     'FILES.example.org.:8080',
   ])('it answers to %s', async (Host) => {
     expect((await send('GET', `${service.url}/api/files`, { headers: { Host } })).status).toBe(200);
-    // What is forwarded is nobody's business where no proxy is expected.
+    // Forwarded headers do not count where no proxy is expected.
     const headers = { Host, 'X-Forwarded-Host': 'evil.example' };
     expect((await send('GET', `${service.url}/api/files`, { headers })).status).toBe(200);
   });
@@ -108,7 +108,7 @@ describe('without tokens', () => {
     expect(await raw(service, 'GET /api/files HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  test('behind a proxy both names count: what it was called, and what it says that it was', async () => {
+  test('behind a proxy both names count: Host and the forwarded one', async () => {
     for (const [headers, status] of [
       [{ Host: 'tide.example' }, 200],
       [{ Host: '127.0.0.1:8080', 'X-Forwarded-Host': 'tide.example' }, 200],

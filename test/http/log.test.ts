@@ -106,13 +106,13 @@ describe('the log', () => {
     expect(service.output()).not.toContain(SECRET);
   });
 
-  test('every line of it is JSON, and none tells of a failure of ours', () => {
+  test('every line of it is JSON, and none reports a failure of the service', () => {
     for (const line of lines()) expect(line['level'], JSON.stringify(line)).toBeLessThan(40);
   });
 });
 
 // /dev/full (full(4)) answers every write as a full disk does.
-test.runIf(IS_LINUX)('a log that cannot be written harms nobody', async () => {
+test.runIf(IS_LINUX)('a log that cannot be written does no harm', async () => {
   const dataDir = await makeTempFolder();
   const port = await freePort();
   const child = spawn('bash', ['-c', 'exec "$0" "$1" > /dev/full', process.execPath, MAIN], {

@@ -138,7 +138,7 @@ describe('the older API', () => {
     expect([again.status, json(again)]).toMatchObject([404, { status: 'error', error: { code: 'not_found' } }]);
   });
 
-  test('an unknown filehash is 404, one that is none 400', async () => {
+  test('an unknown filehash is 404, an invalid one 400', async () => {
     for (const [method, path] of [
       ['GET', '/file/meta?'],
       ['GET', '/file/download?'],

@@ -15,7 +15,7 @@ async function assets(headers: Record<string, string> = {}): Promise<string[]> {
 }
 
 describe('the page', () => {
-  test('it is open to all, never cached, and its policy allows nothing from elsewhere and nothing inline', async () => {
+  test('it is open to all, never cached, and its policy allows nothing from other origins and nothing inline', async () => {
     const answer = await send('GET', `${service.url}/`);
     expect(answer.status).toBe(200);
     expect(answer.headers['cache-control']).toBe('no-store');

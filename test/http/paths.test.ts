@@ -10,7 +10,7 @@ import { putFile, raw } from './support.ts';
 let service: RunningService;
 let outside: string;
 beforeAll(async () => {
-  // The data folder lies in a folder with neighbours that are nobody's business.
+  // The data folder has neighbours that no client may reach.
   outside = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
   await writeFile(join(outside, 'secret.txt'), 'outside of the data folder');
   await mkdir(join(outside, 'data'));
@@ -57,7 +57,7 @@ function errorIn(answer: string): { code: string; message: string } {
 }
 
 describe('paths', () => {
-  test.each(ROUTES)('below %s none leads out of the data folder, and none is an error of ours', async (route) => {
+  test.each(ROUTES)('below %s no path leads out of the data folder, and none causes a 500', async (route) => {
     for (const segment of SEGMENTS) {
       for (const method of ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'PUT']) {
         const headers = {
@@ -114,7 +114,7 @@ describe('paths', () => {
     },
   );
 
-  test('the target http://xn--/healthz, which is an address to some versions of Node, harms nobody', async () => {
+  test('the target http://xn--/healthz, which is an address to some versions of Node, does no harm', async () => {
     const answer = await raw(
       service,
       'GET http://xn--/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
@@ -138,7 +138,7 @@ describe('paths', () => {
     expect(answer).toContain('"url":"http://other.localhost:81/api/files/');
   });
 
-  test('a body that is no HTTP is told in the middle of it', async () => {
+  test('a body that breaks the rules of HTTP is refused half-way', async () => {
     const answer = await raw(
       service,
       'POST /file/delete HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n' +

@@ -166,7 +166,7 @@ describe('what a browser may show', () => {
     expect(answer.headers['x-content-type-options']).toBe('nosniff');
   });
 
-  test('pages of elsewhere embed no file, unless files are open to all', async () => {
+  test('pages of other origins embed no file, unless files are open to all', async () => {
     const open = await startService({ env: { PUBLIC_READ: 'true' } });
     try {
       for (const [on, policy] of [

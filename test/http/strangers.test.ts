@@ -21,7 +21,7 @@ describeOverStores((store) => {
       return String((await send('HEAD', url, { headers: ANNA })).headers.etag);
     }
 
-    /** The tags of a guess that is sent, deleted and sent again, between two contents that nobody has. */
+    /** The tags of a guess that is sent, deleted and sent again, between two contents that no owner has. */
     async function probe(bytes: Buffer, seed: number): Promise<string[]> {
       const tags: string[] = [];
       for (const [index, content] of [makeBytes(99, seed), bytes, bytes, makeBytes(99, seed + 1)].entries()) {
@@ -41,7 +41,7 @@ describeOverStores((store) => {
         [nowhere, 60],
       ] as const) {
         const tags = await probe(bytes, seed);
-        // One that stays tells that somebody else kept the content; one with a number, how many were made between.
+        // A tag that stays the same would tell that another owner kept the content; a numbered one, how many were made in between.
         expect(new Set(tags).size).toBe(tags.length);
         for (const tag of tags) expect(tag).toMatch(/^"[0-9a-f]{32}\.[\w-]{16}"$/);
       }

@@ -57,7 +57,7 @@ describe('tickets', () => {
     expect(answer.headers['set-cookie']).toHaveLength(2);
   });
 
-  test('it is taken back in the words in which it was given', async () => {
+  test('DELETE removes its cookies by the attributes with which they were set', async () => {
     const forwarded = {
       ...ANNA,
       'X-Forwarded-Proto': 'https',
@@ -99,7 +99,7 @@ describe('tickets', () => {
     expect((await send('GET', stored.url, { headers: { Cookie: cookie, ...headers } })).status).toBe(status);
   });
 
-  test('a forged or expired one is none', async () => {
+  test('a forged or expired ticket opens nothing', async () => {
     const [name, value = ''] = cookie.split('=', 2);
     const [expires = '', owner = '', signature = ''] = value.split('.');
     for (const forged of [
@@ -117,7 +117,7 @@ describe('tickets', () => {
     }
   });
 
-  test('a service without tokens gives none', async () => {
+  test('a service without tokens gives no ticket', async () => {
     const open = await startService({});
     try {
       const answer = await send('POST', `${open.url}/api/ticket`);

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { createClock } from '../../server/clock.ts';
 import { forgetOldEvents } from '../../server/jobs/events.ts';
 import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
@@ -10,21 +9,20 @@ import { openHouse } from '../uploads/support.ts';
 const DAY_MS = 24 * 3_600_000;
 
 test('events are kept for a day, by a clock that a jump does not move; batches let others in between', async () => {
-  const { catalog, publish } = await openOutbox();
   const surroundings = createVirtualSurroundings();
   let aheadMs = 0;
-  const source = { ...surroundings, bootId: null, wallMs: () => surroundings.wallMs() + aheadMs };
-  const clock = createClock({ source, believeAfterMs: 10 * DAY_MS });
+  const source = { ...surroundings, wallMs: () => surroundings.wallMs() + aheadMs };
+  const { catalog, publish } = await openOutbox(undefined, undefined, source);
   const forget = (stopping = new AbortController().signal): Promise<void> =>
-    forgetOldEvents({ catalog, clock, surroundings, stopping });
+    forgetOldEvents({ catalog, surroundings, stopping });
   const left = async (): Promise<number> =>
     (await catalog.listEvents({ owner: 'ann', after: forgotten, limit: 2000 }))?.length ?? -1;
   let forgotten = 0;
 
   const file = await publish('ann', '0');
-  await catalog.forgetEvents(Infinity, 1);
+  await catalog.forgetEvents(-1, 1);
   forgotten = 1;
-  for (let time = 0; time < 1_200; time++) await catalog.renameFile(file.id, 'ann', `${time}`, null, clock.latest());
+  for (let time = 0; time < 1_200; time++) await catalog.renameFile(file.id, 'ann', `${time}`, null);
   await surroundings.advance(DAY_MS);
   await forget();
   expect(await left()).toBe(1_200);
@@ -32,14 +30,13 @@ test('events are kept for a day, by a clock that a jump does not move; batches l
   await forget();
   expect(await left()).toBe(1_200);
   aheadMs = 0;
-  await catalog.renameFile(file.id, 'ann', 'a day later', null, clock.latest());
+  await catalog.renameFile(file.id, 'ann', 'a day later', null);
   await surroundings.advance(1);
   await forget(AbortSignal.abort());
   expect(await left()).toBe(1_201);
   let turns = 0;
   await forgetOldEvents({
     catalog,
-    clock,
     stopping: new AbortController().signal,
     surroundings: {
       turn: () => {
@@ -55,9 +52,8 @@ test('events are kept for a day, by a clock that a jump does not move; batches l
 test('events from a moment when the wall clock was years ahead are forgotten as all others', async () => {
   const surroundings = createVirtualSurroundings();
   let aheadMs = 0;
-  const source = { ...surroundings, bootId: null, wallMs: () => surroundings.wallMs() + aheadMs };
-  const clock = createClock({ source, believeAfterMs: Infinity });
-  const house = await openHouse({}, {}, { clock });
+  const source = { ...surroundings, wallMs: () => surroundings.wallMs() + aheadMs };
+  const house = await openHouse({}, {}, { time: source });
   const publish = async (seed: number): Promise<void> => {
     const bytes = makeBytes(100, seed);
     const id = await house.begin(bytes);
@@ -74,7 +70,7 @@ test('events from a moment when the wall clock was years ahead are forgotten as 
   const { catalog } = house.parts;
   const latest = await catalog.latestEvent(null);
   await surroundings.advance(2 * DAY_MS);
-  await forgetOldEvents({ catalog, clock, surroundings, stopping: new AbortController().signal });
+  await forgetOldEvents({ catalog, surroundings, stopping: new AbortController().signal });
   // All before the last, and the last: nothing is left to be forgotten.
   expect(await catalog.listEvents({ owner: null, after: latest - 1, limit: 10 })).toBeNull();
 });

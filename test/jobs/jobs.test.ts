@@ -1,10 +1,9 @@
-/** Expiry: what is silent ends, also while someone holds it; what still moves does not. */
+/** Jobs: silent uploads expire, also while a request holds them; bytes that nobody needs are removed. */
 import { mkdir, readdir, rename, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createClock } from '../../server/clock.ts';
 import { CatalogError, type UploadRecord } from '../../server/catalog/catalog.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { Job } from '../../server/jobs/job.ts';
@@ -50,12 +49,12 @@ async function passExpiry(house: House, id: string): Promise<void> {
   await wait(Math.max(0, (await rowOf(house, id)).expiresAt - Date.now()) + 1);
 }
 
-function sweep(house: House): Promise<void> {
+function runAllJobs(house: House): Promise<void> {
   return runJobs(createJobs(house), house.parts);
 }
 
-/** One round of each. */
-async function sweepOnce(house: House): Promise<void> {
+/** One round of each job. */
+async function runEachOnce(house: House): Promise<void> {
   for (const job of createJobs(house)) await job.round();
 }
 
@@ -73,40 +72,39 @@ describeOverStores((store) => {
     const writing = await write(house, id);
     await passExpiry(house, id);
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
-    const sweeping = sweep(house);
+    const working = runAllJobs(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
     await expect.poll(async () => (await rowOf(house, id)).state).toBe('expired');
     house.stop();
-    await sweeping;
+    await working;
   });
 
-  test('an upload whose writer has brought bytes since its last commit goes on', async () => {
+  test('an upload whose writer has received bytes since its last commit does not expire', async () => {
     const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
     const id = await house.begin(bytes);
     const writing = await write(house, id);
     writing.source.write(bytes.subarray(0, 100));
     await passExpiry(house, id);
     expect(await rowOf(house, id)).toMatchObject({ offset: 0 });
-    const sweeping = sweep(house);
+    const working = runAllJobs(house);
     expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
-    // In line behind the expiry.
+    // Waits for the lease behind the expiry.
     const next = await house.writers.open(await rowOf(house, id), { signal: new AbortController().signal });
     expect(await rowOf(house, id)).toMatchObject({ state: 'receiving', offset: 100 });
     await next.release();
     house.stop();
-    await sweeping;
+    await working;
   });
 
-  test('no sweep takes a clock that has jumped for time that has passed', async () => {
+  test('a clock that jumps is not time that has passed, to any job', async () => {
     let offMs = 0;
-    const source = {
+    const time = {
       wallMs: () => Date.now() + offMs,
       elapsedMs: () => performance.now(),
       uptimeMs: () => performance.now(),
       bootId: null,
     };
-    const clock = createClock({ source, believeAfterMs: Infinity });
-    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { clock });
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 }, { time });
     const [waiting, begun] = [await house.begin(bytes), await house.begin(bytes)];
     const writing = await write(house, begun);
     writing.source.end(bytes.subarray(0, 100));
@@ -115,7 +113,7 @@ describeOverStores((store) => {
     for (const jump of [DAY_MS, -DAY_MS, 0]) {
       offMs = jump;
       const late = await house.begin(bytes);
-      await sweepOnce(house);
+      await runEachOnce(house);
       for (const id of [waiting, begun, late]) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
       expect(await house.uploads.view(begun, 'anyone')).toMatchObject({ offset: 100 });
     }
@@ -125,7 +123,7 @@ describeOverStores((store) => {
 test('bytes that the catalog does not know wait for a week: it may be an older copy', async () => {
   const house = await openHouse({});
   const ended = await house.begin(bytes);
-  await house.parts.catalog.endUpload(ended, null, 'terminated', null, Date.now());
+  await house.parts.catalog.endUpload(ended, null, 'terminated', null);
   const files = join(house.folder, 'files');
   const [young, old] = ['tmp_young', 'tmp_old'];
   for (const name of [young, old, `tmp_${ended}`]) await writeFile(join(files, name), 'bytes');
@@ -133,7 +131,7 @@ test('bytes that the catalog does not know wait for a week: it may be an older c
   const past = new Date(Date.now() - UNKNOWN_MS - 1000);
   await utimes(join(files, young), almost, almost);
   await utimes(join(files, old), past, past);
-  await sweepOnce(house);
+  await runEachOnce(house);
   // What the catalog knows to have ended goes at once.
   expect((await readdir(files)).filter((name) => name.startsWith('tmp_'))).toEqual([young]);
 });
@@ -159,13 +157,13 @@ async function deleteInVain(house: House): Promise<{ key: string; putBack: () =>
   return { key, putBack };
 }
 
-test('bytes of a deleted content that could not be removed go with a later sweep', async () => {
+test('bytes of a deleted content that could not be removed are removed by a later round', async () => {
   const house = await openHouse({});
   const { key, putBack } = await deleteInVain(house);
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.catalog.listRemovals(0, 10)).toMatchObject([{ key }]);
   await putBack();
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.store.contentSize(key)).toBeUndefined();
   expect(await house.parts.catalog.listRemovals(0, 10)).toEqual([]);
 });
@@ -177,11 +175,11 @@ test('but not where they are those of a content again', async () => {
   const writing = await write(house, await house.begin(bytes));
   writing.source.end(bytes);
   await writing.ended;
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await house.parts.store.contentSize(key)).toBe(bytes.length);
 });
 
-test('uploads that cannot be ended do not keep those after them', async () => {
+test('uploads that cannot be ended do not keep later ones from expiring', async () => {
   const house = await openHouse({}, { uploadTtlMs: 1 });
   const { catalog } = house.parts;
   const stuck = new Set<string>();
@@ -193,7 +191,7 @@ test('uploads that cannot be ended do not keep those after them', async () => {
     if (stuck.has(id)) throw new CatalogError('failed', 'in the way');
     return endUpload(id, ...rest);
   };
-  await sweepOnce(house);
+  await runEachOnce(house);
   expect(await rowOf(house, last)).toMatchObject({ state: 'expired' });
   for (const id of stuck) expect(await rowOf(house, id)).toMatchObject({ state: 'receiving' });
 });

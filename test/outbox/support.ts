@@ -1,11 +1,12 @@
 /** An outbox over a real catalog, without a service around it. */
 import { onTestFinished } from 'vitest';
 import type { Catalog, FileRecord } from '../../server/catalog/catalog.ts';
+import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createCursors, type Cursors } from '../../server/outbox/cursor.ts';
 import { createFeed, type EventFile, type Feed } from '../../server/outbox/feed.ts';
 import { withWakes } from '../../server/outbox/with-wakes.ts';
-import { addPublished, newContent, T0 } from '../catalog/fixtures.ts';
+import { addPublished, newContent } from '../catalog/fixtures.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 
 export interface Outbox {
@@ -23,12 +24,17 @@ export interface Outbox {
  * Opens one in a fresh folder until the test has finished.
  *
  * @param watch - looks at what the feed asks of the catalog, or has it wait.
+ * @param source - what the catalog's clock goes by.
  */
 export async function openOutbox(
   watch: (catalog: Catalog) => Partial<Catalog> = () => ({}),
   show: (file: EventFile) => EventFile = (file) => file,
+  source?: ClockSource,
 ): Promise<Outbox> {
-  const plain = await openSqliteCatalog({ file: `${await makeTempFolder()}/catalog.db` });
+  const plain = await openSqliteCatalog({
+    file: `${await makeTempFolder()}/catalog.db`,
+    ...(source ? { time: source } : {}),
+  });
   onTestFinished(() => plain.close());
   const cursors = createCursors(await plain.eventSecret());
   const feed = createFeed({ catalog: { ...plain, ...watch(plain) }, cursors, show });
@@ -43,7 +49,7 @@ export async function openOutbox(
     publish,
     happen: async (owner, times) => {
       const file = await publish(owner, '0');
-      for (let time = 1; time < times; time++) await catalog.renameFile(file.id, owner, String(time), null, T0);
+      for (let time = 1; time < times; time++) await catalog.renameFile(file.id, owner, String(time), null);
       return file;
     },
   };

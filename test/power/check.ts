@@ -12,15 +12,15 @@ import { bytesOf, EVERY_ANSWER_IS_DURABLE, md5Of, type Story, toldBefore } from 
 
 /** Says which catalog the folder belongs to. */
 const MARK = '.tidemark-id';
-/** For the sweeps of further starts, when something is left over. */
-const SWEEPS_MS = [100, 1000, 3000];
+/** How long the jobs of further starts may run, when something is left over. */
+const JOBS_MS = [100, 1000, 3000];
 
 export interface CheckOptions {
   dataDir: string;
   stories: readonly Story[];
   /** When the power went. */
   time: number;
-  /** Picks who goes on afterwards, and who sends the same bytes once more. */
+  /** Picks which uploads are resumed afterwards, and which files are sent once more. */
   dice: (below: number) => number;
 }
 
@@ -49,14 +49,14 @@ export async function checkAfterCut(options: CheckOptions): Promise<string[]> {
 
 async function withService(
   dataDir: string,
-  sweeps: boolean,
+  jobs: boolean,
   problems: string[],
   action: (service: Service) => Promise<void>,
 ): Promise<void> {
   const config = parseConfig({ DATA_DIR: dataDir, LISTEN: '127.0.0.1', HTTP_PORT: '0', SHUTDOWN_TIMEOUT: '1s' });
   let service: Service;
   try {
-    service = await startService(config, createLog('silent'), { jobs: sweeps });
+    service = await startService(config, createLog('silent'), { jobs });
   } catch (error) {
     problems.push(
       `the service does not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
@@ -191,14 +191,14 @@ async function goOn(service: Service, { stories, time, dice }: CheckOptions, pro
   }
 }
 
-/** After the sweeps the folder has the bytes of contents and of unfinished uploads, and nothing else. */
+/** After the jobs the folder has the bytes of contents and of unfinished uploads, and nothing else. */
 async function findLeft(options: CheckOptions, problems: string[]): Promise<string[]> {
   const { dataDir } = options;
   let left = listLeft(options);
-  for (const sweepMs of SWEEPS_MS) {
+  for (const jobsMs of JOBS_MS) {
     if (left.length === 0) break;
     await withService(dataDir, true, problems, async () => {
-      await wait(sweepMs);
+      await wait(jobsMs);
     });
     left = listLeft(options);
   }

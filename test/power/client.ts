@@ -7,7 +7,7 @@ import { bytesOf, EVERY_ANSWER_IS_DURABLE, type Event, md5Of, type Story } from 
 
 /** More would mean that it never ends. */
 const MOST_TRIES = 40;
-/** Refusals in a row after which somebody restarts the service. */
+/** Refusals in a row after which the service is restarted. */
 const REFUSALS = 6;
 const MOST_STARTS = 5;
 
@@ -65,7 +65,7 @@ export function createClient(recorder: Recorder): Client {
         refusals = 0;
         return;
       } catch (error) {
-        // Whoever runs it finds a disk that works again.
+        // The operator starts it on a disk that works again.
         if (tried === MOST_STARTS) recorder.setFaults(0, 0);
         if (tried > MOST_STARTS) throw error;
       }

@@ -12,7 +12,7 @@ import type { Call } from './recording.ts';
 /** What becomes of what no sync covered: none of it is there, all, or some, as a seed says. */
 export type Luck = 'none' | 'all' | { seed: number };
 
-/** The catalog's room for a full disk: its bytes are random, and nobody reads them. */
+/** The catalog's room for a full disk: its bytes are random, and are never read. */
 const RESERVE = '-reserve';
 /** A power cut can take a part of a write: disks write whole sectors. */
 const SECTOR_BYTES = 512;

@@ -1,4 +1,4 @@
-/** A sync of the folder fails once, and the kernel tells once: what it was for is made anew before it counts. */
+/** A sync of the folder fails once, and the kernel reports it once: the entry is made anew before it counts. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** SIGKILL, again and again, while a service starts and takes up what was interrupted. */
+/** SIGKILL, again and again, while a service starts and recovers what was interrupted. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkAfterCut } from './check.ts';
@@ -8,7 +8,7 @@ import { DATA_DIR, startRecorder } from './recorder.ts';
 
 /** Starts that are killed before one is let through. */
 const KILLS = 2;
-/** File calls within which a start and its sweeps are through. */
+/** File calls within which a start and its first jobs are through. */
 const CALLS = 120;
 
 export interface KillOptions {

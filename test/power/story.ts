@@ -14,7 +14,7 @@ export type Event = { at: number } & (
 
 /**
  * Whether every answer waits for what it tells to be durable: a 201, a listing, a 404 after a deletion.
- * False: these are noted, and nobody is held to them.
+ * False: these are noted, and not checked.
  */
 export const EVERY_ANSWER_IS_DURABLE: boolean = true;
 

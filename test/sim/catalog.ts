@@ -2,10 +2,12 @@
  * The catalog of a simulation: SQLite in memory, with the service's own schema and queries. One database serves all
  * simulations of a process, one after the other, since none is ever given back (server/catalog/sqlite/database.ts).
  */
-import { Kysely, sql } from 'kysely';
+import { Kysely } from 'kysely';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
+import { type Clock, type ClockSource, createClock } from '../../server/catalog/sqlite/clock.ts';
+import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { migrate } from '../../server/catalog/sqlite/migrate.ts';
@@ -21,8 +23,10 @@ export interface SimCatalog {
   rows<Row>(sql: string): Row[];
   /** Grows with each row that is changed. */
   changes(): number;
-  /** The database is empty again. @param now - its clock. */
-  reset(now: () => number): void;
+  /** The database is empty again. @param time - what its clock goes by. */
+  reset(time: ClockSource): void;
+  /** A process has opened it whose machine tells this time. It continues from what was kept. */
+  continueTime(time: ClockSource, believeAfterMs: number): void;
   /** The one process that had it has ended, and what is kept in that process's memory with it. */
   forgetNodes(): void;
   /** What is in it now survives a power cut. */
@@ -36,26 +40,37 @@ const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims;';
 let opened: SimCatalog | undefined;
 
 /** The one of this process, empty. */
-export function openSimCatalog(now: () => number): SimCatalog {
+export function openSimCatalog(time: ClockSource): SimCatalog {
   opened ??= open();
-  opened.reset(now);
+  opened.reset(time);
   return opened;
 }
 
 function open(): SimCatalog {
   const database = new Database(':memory:');
   database.pragma('foreign_keys = ON');
+  database.pragma('temp_store = MEMORY');
   migrate(database);
   keepTotals(database);
   const db = new Kysely<Tables>({
     // Each call is a step of its own, and ends within it.
     dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }, queueMicrotask),
   });
-  let clock = (): number => 0;
-  createNodeTables(database, () => clock());
+  /** Of the process that has it, or of the database that all share. */
+  let current: Clock = createClock({});
+  const clock: Clock = {
+    wall: () => current.wall(),
+    steady: () => current.steady(),
+    earliest: () => current.earliest(),
+    latest: () => current.latest(),
+    keep: () => current.keep(),
+  };
+  createNodeTables(database);
   const [shared, alone] = [true, false].map((isShared) =>
     createCatalog(db, {
-      nodes: { now: sql<number>`catalog_now()`, isShared },
+      nodes: { clock: createSqlClock(clock), isShared },
+      clock,
+      keepTime: () => alone.setMeta('clock', clock.keep()),
       durable: async () => undefined,
       ping: async () => undefined,
       close: async () => undefined,
@@ -76,6 +91,7 @@ function open(): SimCatalog {
     tables.map((name) => `INSERT INTO main."${name}" SELECT * FROM kept."k_${name}";`),
   ].map((statements) => statements.join('\n')) as [string, string, string];
   const insertMeta = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  const selectMeta = database.prepare('SELECT value FROM meta WHERE key = ?').pluck();
   const countChanges = database.prepare('SELECT total_changes()').pluck();
   const asked = new Map<string, ReturnType<Database['prepare']>>();
 
@@ -93,11 +109,15 @@ function open(): SimCatalog {
       return statement.all() as Row[];
     },
     changes: () => countChanges.get() as number,
-    reset: (now) => {
-      clock = now;
+    reset: (time) => {
+      current = createClock({ source: time });
       withoutChecks(wipe + FORGET_NODES);
       for (const { key } of emptyMeta) insertMeta.run(key, 'of a simulation');
       database.exec(`BEGIN; ${keep} COMMIT;`);
+    },
+    continueTime: (source, believeAfterMs) => {
+      const kept = selectMeta.get('clock') as string | undefined;
+      current = createClock({ source, kept, believeAfterMs });
     },
     forgetNodes: () => void database.exec(FORGET_NODES),
     markDurable: () => void database.exec(`BEGIN; ${keep} COMMIT;`),

@@ -55,7 +55,7 @@ const FILES = `SELECT files.id, owner, content_id AS contentId, md5, contents.si
 const EVENTS = `SELECT kind, file_id AS id FROM events`;
 const CONTENTS = `SELECT id AS contentId, md5, size, key FROM contents ORDER BY id`;
 
-/** Reasons for which an upload is ended though nobody asked: of a file that is removed, the file's own check says more. */
+/** Reasons for which the service itself ends an upload. A removed file has a check of its own. */
 const ENDED_BY_ITSELF = new Set(['form_failed', 'no_room', 'file_deleted']);
 
 export interface ChecksOptions {
@@ -113,7 +113,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
     lookAtEvents(present, isAfterCut);
   }
 
-  /** Promise 11: what is told of files has happened, and what happens is told with it. */
+  /** Promise 11: every event has happened, and everything that happened has its event. */
   function lookAtEvents(present: Set<string>, isAfterCut: boolean): void {
     const events = new Set<string>();
     for (const { kind, id } of catalog.rows<{ kind: string; id: string }>(EVENTS)) {
@@ -132,7 +132,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
   }
 
   function lookAtMissing(file: FileModel, isAfterCut: boolean): void {
-    // A power cut may take what nobody has heard of.
+    // A power cut may take back what no client was told of.
     if (!file.mayGo && (file.isTold || !isAfterCut)) fail(`file ${file.id} is gone, and nobody asked for that`);
     model.files.delete(file.id);
   }

@@ -9,7 +9,7 @@ import { createSimDigests } from './digests.ts';
 const bytes = makeBytes(200_001, 3);
 const of = (algorithm: string, some: Uint8Array) => createHash(algorithm).update(some).digest('hex');
 
-test('digests are taken up from a snapshot, by either pool', async () => {
+test('digests resume from a snapshot, in either pool', async () => {
   const algorithms = ['md5', 'sha1', 'sha256'] as const;
   const real = createDigestPool(algorithms);
   const simulated = createSimDigests(algorithms);

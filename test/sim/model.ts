@@ -1,4 +1,4 @@
-/** What the promises say must be so, from what clients have sent and heard: the simulation's own books. */
+/** What the promises say must be so, from what clients have sent and were answered: the simulation's model. */
 
 /** What a client sends of one upload. */
 export interface Plan {
@@ -15,7 +15,7 @@ export interface UploadModel {
   readonly plan: Plan | undefined;
   /** Bytes that the ledger counts, which may only grow. */
   committed: Buffer;
-  /** The largest offset that somebody was told; -1 where nobody was told of the upload. */
+  /** The largest offset that a client was told; -1 where no client was told of the upload. */
   told: number;
   /** Its owner was told of its end. */
   isEndTold: boolean;
@@ -44,7 +44,7 @@ export interface FileModel {
   readonly bytes: Buffer;
   /** Its owner has asked for its removal. */
   mayGo: boolean;
-  /** Somebody has heard of it. */
+  /** A client was told of it. */
   isTold: boolean;
 }
 

@@ -101,7 +101,7 @@ export function createNetwork(scheduler: Scheduler, chance: Chance): Network {
 
         function refuse(error: unknown): void {
           const code = error instanceof TidemarkError ? error.code : 'internal';
-          // The edge answers for its own reason, to nobody.
+          // The edge's answer has no receiver any more.
           if (code === 'internal' && error !== gone.signal.reason) network.onUnexpected(label, error);
           reply({ kind: 'refused', code });
         }

@@ -2,24 +2,16 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import type { Config } from '../../server/config/config.ts';
 import { createJobs, runJobs } from '../../server/jobs/jobs.ts';
 import { removeLeftContents } from '../../server/jobs/removals.ts';
 import { createLeases } from '../../server/leases/create-leases.ts';
 import { keepAlive } from '../../server/leases/heartbeat.ts';
 import type { Wake } from '../../server/leases/wake.ts';
-import { startClock } from '../../server/start-clock.ts';
-import { createFindUnfinished } from '../../server/uploads/unfinished.ts';
-import { createCheck } from '../../server/uploads/check.ts';
 import type { Files, Uploads } from '../../server/uploads/contract.ts';
-import { withDurableAnswers } from '../../server/uploads/durable-answers.ts';
-import { createFileActions, createFiles } from '../../server/uploads/files.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
+import { createLife } from '../../server/service-parts.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
-import { createRecovery } from '../../server/uploads/recovery.ts';
-import { createUploads } from '../../server/uploads/uploads.ts';
-import { createWriters } from '../../server/uploads/writers.ts';
 import type { MemoryDisk } from '../../stores/memory/disk.ts';
 import type { Faults } from '../../stores/memory/faults.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
@@ -73,9 +65,9 @@ export function createProcess(name: string): SimNode {
 /** Starts it: it takes requests once this resolves. */
 export async function startNode(node: SimNode, given: NodeParts): Promise<void> {
   const { catalog, wake, disk, faults, surroundings, log, limits, commitEveryBytes, keys } = given;
-  const config = { uploadTtlMs: limits.uploadTtlMs } as Config;
-  const clock = await startClock(config, catalog, log, surroundings);
-  const store = openMemoryStore({ disk, faults, surroundings, keys, commitEveryBytes, now: () => clock.earliest() });
+  await catalog.keepTime();
+  const now = (): number => catalog.clock.earliest();
+  const store = openMemoryStore({ disk, faults, surroundings, keys, commitEveryBytes, now });
   const id = surroundings.newId();
   await catalog.joinNode(id);
   const stopping = new AbortController();
@@ -84,7 +76,6 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     catalog,
     store,
     leases: createLeases({ catalog, node: id, wake, surroundings, log }),
-    clock,
     surroundings,
     digests: createSimDigests(limits.digests),
     log,
@@ -93,17 +84,8 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     contentMutex: createKeyedMutex(),
     stopping: stopping.signal,
   };
-  const fileActions = createFileActions(parts);
-  const writers = createWriters(parts, (file, owner) => fileActions.remove(file, owner));
-  const recovery = createRecovery(parts, writers);
-  const plainUploads = createUploads(parts, writers, recovery);
-  const plainFiles = createFiles(
-    parts,
-    fileActions,
-    createCheck(parts, createFindUnfinished(parts, writers, plainUploads)),
-  );
-  const { uploads, files } = withDurableAnswers({ uploads: plainUploads, files: plainFiles }, catalog);
-  const jobParts = { ...parts, writers, recovery };
+  const { uploads, files, ...rest } = createLife(parts);
+  const jobParts = { ...parts, ...rest };
   await removeLeftContents(jobParts);
   Object.assign(node, { uploads, files, newId: () => surroundings.newId(), isReady: true });
   void keepAlive({
@@ -112,7 +94,7 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     surroundings,
     log,
     stopping: stopping.signal,
-    onBeat: () => writers.noteArrivals(),
+    onBeat: () => rest.writers.noteArrivals(),
     onLate: () => parts.leases.loseAll(),
   });
   void runJobs(createJobs(jobParts), parts);

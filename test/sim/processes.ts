@@ -36,6 +36,8 @@ type Surrounding = Pick<
   | 'onCrucial'
 >;
 
+/** Longer than anything lives. */
+const BELIEVE_AFTER_MS = 7 * 24 * 3_600_000;
 /** What moves an upload: the moment at which it matters whether its writer still has the lease. */
 const CRUCIAL = new Set(['commitOffset', 'publish']);
 
@@ -50,7 +52,7 @@ export function createProcesses(world: Surrounding, { seed, limits, catalog: own
   const { weather, scheduler, network, wire, model, checks, catalog, disk, fail } = world;
   const isShared = weather.place === 'bucket';
   const wakes = createWakes(scheduler, world.chance, () => network.losing);
-  const walls: WallClock[] = Array.from({ length: weather.nodes }, () => ({ aheadMs: 0 }));
+  const walls: WallClock[] = weather.aheadMs.map((aheadMs) => ({ aheadMs }));
   const nodes: SimNode[] = [];
   const ghosts: Actor[] = [];
   let processes = 0;
@@ -100,6 +102,7 @@ export function createProcesses(world: Surrounding, { seed, limits, catalog: own
       walls[place] ?? { aheadMs: 0 },
     );
     scheduler.add('starts', node, () => {
+      if (!isShared) catalog.continueTime(surroundings, BELIEVE_AFTER_MS);
       void startNode(node, {
         wake: wakes(node),
         catalog: overWire(
@@ -137,7 +140,7 @@ export function createProcesses(world: Surrounding, { seed, limits, catalog: own
     if (!name.startsWith('final/')) {
       if (upload && !holds) upload.hasStale = true;
     } else if (!isShared || node.isGone || !holds) {
-      // What a writer makes final without the lease may stay: it is never published, and nobody waits for it. In a
+      // What a writer makes final without the lease may stay: it is never published, and no client waits for it. In a
       // folder so may the bytes of an upload that ends after a publication that failed: they have no key of their own.
       model.strays.add(name);
     }
@@ -189,5 +192,6 @@ function namesEpoch(method: string, args: readonly unknown[]): { id: string; epo
 }
 
 function hasMoved(result: unknown): boolean {
-  return result === true || (result as { kind?: string }).kind === 'published';
+  if (typeof result !== 'object' || result === null) return result === true;
+  return 'expiresAt' in result || (result as { kind?: string }).kind === 'published';
 }

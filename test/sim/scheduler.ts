@@ -18,7 +18,7 @@ export interface Actor {
 
 export interface Event {
   readonly label: string;
-  /** Null: nobody's, it happens whatever becomes of them. */
+  /** Null: it belongs to no actor, and happens whatever becomes of them. */
   actor: Actor | null;
   readonly run: () => unknown;
 }
@@ -35,7 +35,7 @@ export interface Scheduler {
   readonly steps: number;
   /** Something that can happen from now on. */
   add(label: string, actor: Actor | null, run: () => unknown): Event;
-  /** It happens no more. */
+  /** The event is cancelled. */
   drop(event: Event): void;
   setTimer(actor: Actor, action: () => void, afterMs: number): Timer;
   clearTimer(timer: Timer | undefined): void;

@@ -1,4 +1,4 @@
-/** Requests of a client, and what it hears: both go into the books. */
+/** Requests of a client and their answers: both are recorded in the model. */
 import type { Declaration } from '../../server/catalog/catalog.ts';
 import { md5 as md5Of } from '../harness/bytes.ts';
 import { download, form, head, patch, post, remove, type Told } from './edge.ts';
@@ -142,7 +142,7 @@ export function createSender(world: World, client: Actor): Sender {
     );
     const wasAlone = upload?.activity === activity;
     if (answer.kind === 'refused' && wasAlone && world.isUndisturbed) {
-      // Promise 7: nobody but another writer comes in between.
+      // Promise 7: only another writer may interrupt.
       if (answer.code === 'upload_taken_over') world.fail(`PATCH ${id} was ended, and no other writer had come`);
       if (answer.code === 'offset_conflict' && wasTold && world.knowsAll)
         world.fail(`PATCH ${id} is not taken at ${offset}, which was told`);

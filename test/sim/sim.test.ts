@@ -4,6 +4,7 @@ import type { Catalog } from '../../server/catalog/catalog.ts';
 import { simulate } from './simulate.ts';
 
 const SEEDS = 500;
+const HOUR_MS = 3_600_000;
 const PER_TEST = 50;
 
 const firsts = Array.from({ length: SEEDS / PER_TEST }, (_, index) => 1 + index * PER_TEST);
@@ -63,12 +64,27 @@ const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: Re
   'a deletion that takes the bytes from other files': {
     tamper: (catalog) => ({
       ...catalog,
-      deleteFile: async (id, owner, at) => {
-        const deleted = await catalog.deleteFile(id, owner, at);
+      deleteFile: async (id, owner) => {
+        const deleted = await catalog.deleteFile(id, owner);
         return deleted && { ...deleted, removedKey: deleted.file.content.key };
       },
     }),
     finds: /has no bytes under/,
+  },
+  'a life that is counted from the clock of a node, an hour behind': {
+    tamper: (catalog) => ({
+      ...catalog,
+      createUpload: (upload, most) => catalog.createUpload({ ...upload, lifeMs: upload.lifeMs - HOUR_MS }, most),
+    }),
+    finds: /expired after/,
+  },
+  'an expiry by the clock of a node, an hour behind': {
+    tamper: (catalog) => ({
+      ...catalog,
+      listExpired: async (after, limit) =>
+        (await catalog.listExpired(after, limit)).filter(({ leftMs }) => leftMs <= -HOUR_MS),
+    }),
+    finds: /lives longer than it was given/,
   },
 };
 

@@ -11,6 +11,8 @@ const MOST_STEPS = 60_000;
 const MOST_WAIT_MS = 3_600_000;
 /** Until every job has had its turn. */
 const JOBS_MS = 61_000;
+/** Less than the clocks of two nodes may differ by. */
+const HALF_HOUR_MS = 30 * 60_000;
 
 export interface Outcome {
   seed: number;
@@ -103,21 +105,68 @@ async function live(world: World, isBroken: () => boolean): Promise<void> {
   await until('clients that are at it', () => running === 0);
   await finishUploads(world, until);
 
-  // A round of jobs, another start, and the end of every life.
-  for (const passMs of [JOBS_MS, UPLOAD_TTL_MS, 8 * DAY_MS, 2 * DAY_MS, JOBS_MS]) {
-    await rest();
+  async function restartAll(): Promise<void> {
     nodes.forEach((node, place) => {
       world.kill(node);
       world.restart(place);
     });
     await until('another start', () => nodes.every(({ isReady }) => isReady));
+    // The first rounds of all jobs.
     await rest();
+  }
+  await letExpire(world, until, restartAll);
+
+  // A round of jobs, another start, and the end of every life.
+  for (const passMs of [JOBS_MS, UPLOAD_TTL_MS, 8 * DAY_MS, 2 * DAY_MS, JOBS_MS]) {
+    await rest();
+    await restartAll();
     scheduler.passTime(passMs);
     await step();
     await rest();
   }
   checks.lookAtEnd();
   if (isBroken()) throw new Error('broken');
+}
+
+/**
+ * An upload that nobody sends lives as long as it was given, by whichever node it was begun and whatever the clocks of
+ * the nodes say. One node's own clock may be put right meanwhile: then it may wait longer (docs/decisions/0024).
+ */
+async function letExpire(
+  world: World,
+  until: (what: string, isDone: () => boolean) => Promise<void>,
+  restartAll: () => Promise<void>,
+): Promise<void> {
+  const { scheduler, weather, model, nodes } = world;
+  const actor = createActor('waiter');
+  const owner = 'carl';
+  const declaration = { size: 10, md5: null, sha1: null, sha256: null, filename: 'a', filetype: null, metadata: '' };
+  const ids = nodes.map((_, place) => `waiting-${place}`);
+  let begun = 0;
+  nodes.forEach((node, place) => {
+    const begin = () => node.uploads.begin({ id: ids[place] ?? '', owner, declaration });
+    scheduler.add(`begins ${ids[place]}`, actor, () => void begin().then(() => begun++));
+  });
+  await until('uploads that wait', () => begun === ids.length);
+
+  scheduler.passTime(UPLOAD_TTL_MS - HALF_HOUR_MS);
+  await restartAll();
+  let seen = 0;
+  for (const node of nodes) {
+    for (const id of ids) {
+      const look = node.uploads.current(id, owner).catch((error: unknown) => {
+        world.fail(`upload ${id} has time left, and ${node.name} says: ${String(error)}`);
+      });
+      void look.then(() => seen++);
+    }
+  }
+  await until('looks at uploads that wait', () => seen === ids.length * nodes.length);
+
+  scheduler.passTime(HALF_HOUR_MS + JOBS_MS);
+  await restartAll();
+  if (weather.place === 'folder') return;
+  for (const id of ids)
+    if (model.uploads.get(id)?.state === 'receiving') world.fail(`upload ${id} lives longer than it was given`);
 }
 
 /** Every unfinished upload can be finished, whatever became of it. */

@@ -10,6 +10,16 @@ export interface WallClock {
   aheadMs: number;
 }
 
+/** What a machine tells of the time whose clock is right, but for `wall`. */
+export function timeOf(scheduler: Pick<Scheduler, 'nowMs'>, wall: WallClock = { aheadMs: 0 }) {
+  return {
+    wallMs: () => BEGUN_MS + scheduler.nowMs + wall.aheadMs,
+    elapsedMs: () => scheduler.nowMs,
+    uptimeMs: () => scheduler.nowMs,
+    bootId: 'boot',
+  };
+}
+
 /** @param chance - of this node alone, so that what one does changes no id of another. */
 export function createSimSurroundings(
   scheduler: Scheduler,
@@ -41,10 +51,7 @@ export function createSimSurroundings(
   }
 
   return {
-    wallMs: () => BEGUN_MS + scheduler.nowMs + wall.aheadMs,
-    elapsedMs: () => scheduler.nowMs,
-    uptimeMs: () => scheduler.nowMs,
-    bootId: 'boot',
+    ...timeOf(scheduler, wall),
     setTimeout: (action, afterMs) => scheduler.setTimer(actor, action, afterMs),
     clearTimeout: (timer) => scheduler.clearTimer(timer),
     wait,

@@ -7,7 +7,7 @@ const JUMPS_MS = [-30 * HOUR_MS, -60_000, 20_000, 5 * HOUR_MS, 100 * HOUR_MS];
 /** Beyond the life of any lease, or not. */
 const FROZEN_MS = [100, 3_000, 15_000, 60_000];
 
-/** How often a node freezes with what it is about to count on its way. */
+/** How often a node freezes while a call that moves an upload is under way. */
 const FREEZES_WHEN_IT_MATTERS = 0.05;
 
 export interface Troubles {

@@ -2,6 +2,8 @@
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { Chance } from './chance.ts';
 
+const HOUR_MS = 3_600_000;
+
 export interface Weather {
   /** A bucket that nodes share, or the folder of one node: a power cut takes from it what was not synced. */
   place: 'bucket' | 'folder';
@@ -20,6 +22,8 @@ export interface Weather {
   kills: boolean;
   freezes: boolean;
   jumps: boolean;
+  /** How far the clock of each node is ahead of the time of those that share the catalog. */
+  aheadMs: readonly number[];
   /** Catalog and disk lose what was not made durable. */
   powerCuts: boolean;
   commitEveryBytes: number;
@@ -31,11 +35,13 @@ export interface Weather {
 export function makeWeather(chance: Chance): Weather {
   const place = chance.happens(0.25) ? 'folder' : 'bucket';
   const nodes = place === 'folder' ? 1 : chance.pick([1, 2, 2, 3]);
+  const aheadMs = Array.from({ length: nodes }, () => (place === 'folder' ? 0 : chance.pick([0, -HOUR_MS, HOUR_MS])));
   const isCalm = chance.happens(0.2);
   const rate = (most: number): number => (isCalm ? 0 : chance.pick([0, most / 4, most]));
   return {
     place,
     nodes,
+    aheadMs,
     clients: 1 + chance.below(4),
     stormSteps: 300 + chance.below(500),
     paceMs: chance.pick([1, 10, 100]),

@@ -13,7 +13,7 @@ import type { Actor, Event, Scheduler } from './scheduler.ts';
 export interface Losses {
   /** A call fails, and has not been performed. */
   failing: number;
-  /** A call is performed, and its caller hears of a failure. */
+  /** A call is performed, and its caller is told that it failed. */
   unanswered: number;
 }
 

@@ -11,6 +11,7 @@ import { createNetwork, type Network } from './network.ts';
 import { createActor, type SimNode } from './node.ts';
 import { createProcesses, type Processes } from './processes.ts';
 import { type Actor, createScheduler, type Scheduler } from './scheduler.ts';
+import { timeOf } from './surroundings.ts';
 import { makeWeather, type Weather } from './weather.ts';
 import { createWire, type Wire } from './wire.ts';
 
@@ -37,7 +38,7 @@ export interface World extends Processes {
    * and counts as alive for a while: what they leave is found by the next writer.
    */
   readonly knowsAll: boolean;
-  /** One that somebody would send a request to. */
+  /** A node to send a request to. */
   anyNode(): SimNode;
   /** Whose timers are those of the world itself. */
   readonly watchman: Actor;
@@ -59,7 +60,7 @@ export function createWorld(seed: number, { tell, fail, tamper }: WorldOptions):
   const chance = createChance(seed);
   const weather = makeWeather(chance);
   const scheduler = createScheduler({ chance, paceMs: weather.paceMs, tell });
-  const catalog = openSimCatalog(() => scheduler.nowMs);
+  const catalog = openSimCatalog(timeOf(scheduler));
   const disk = createMemoryDisk();
   const model = createModel();
   const wire = createWire(scheduler, chance);

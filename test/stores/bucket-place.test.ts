@@ -83,7 +83,7 @@ const putsOfMark = (): number =>
   proxy.calls().filter(({ operation, key }) => operation === 'PutObject' && key === MARK).length;
 
 describe('an empty bucket that two services meet at the same moment', () => {
-  test('goes to the first one, where the provider refuses the second mark', async () => {
+  test('belongs to the first catalog, where the provider refuses the second mark', async () => {
     const ours = openPlace();
     const theirs = openPlace();
     expect([await ours.readMark(), await theirs.readMark()]).toEqual([undefined, undefined]);
@@ -92,7 +92,7 @@ describe('an empty bucket that two services meet at the same moment', () => {
     expect(await ours.readMark()).toBe(THEIRS);
   });
 
-  test('and stays with the first one, whose answer was lost', async () => {
+  test('and stays with the first catalog, whose answer was lost', async () => {
     const rule = proxy.place({ operation: 'PutObject', key: MARK, fault: { kind: 'loseAnswer' } });
     await openPlace().writeMark(OURS, undefined);
     expect(rule.hits()).toBe(1);

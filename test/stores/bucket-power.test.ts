@@ -1,5 +1,5 @@
 /**
- * Power cuts of a service on a bucket, at each of its calls: the call is performed, its answer comes to nobody,
+ * Power cuts of a service on a bucket, at each of its calls: the call is performed, its answer is lost,
  * and of the catalog there is what was durable when the call was made. What was told is there, the upload goes
  * on to the right bytes, and when it ends instead nothing is left.
  */
@@ -102,7 +102,7 @@ describe.each(BUCKETS)('after a power cut at any call to a bucket of $name', ({ 
             await store.close();
           }
           expect(await bucket.keys(PREFIX), when).toEqual([]);
-          // Where they cannot be listed, one whose beginning was answered to nobody stays: it has no parts.
+          // Where they cannot be listed, one whose beginning was never answered stays: it has no parts.
           if (bucket.listsMultiparts || cutAt !== 'CreateMultipartUpload') {
             expect(
               (await bucket.multiparts()).filter((key) => key.endsWith(rows.now.upload.id)),
@@ -174,7 +174,7 @@ describe.each(BUCKETS)('after a power cut at any call to a bucket of $name', ({ 
       await store.finalize(upload, key);
       expect(md5(await buffer(await store.readContent(key))), when).toBe(md5(bytes));
       await store.discardUpload(upload, 'keep');
-      // As a sweep does: for what a request stored of which no row tells.
+      // As the job for strays does: for what a request stored of which no row tells.
       for await (const id of store.listUnfinished()) await store.discardUpload({ id, storeState: null }, 'keep');
       expect(await bucket.keys(PREFIX), when).toEqual([upload.id]);
       await store.removeContent(key);

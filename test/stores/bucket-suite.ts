@@ -165,7 +165,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(rest.upload, bytes);
     });
 
-    test('a part that fails and comes through at another try costs nothing', async () => {
+    test('a part that fails and succeeds on retry costs nothing', async () => {
       const bytes = makeBytes(3 * PART, 34);
       proxy.place({ operation: 'UploadPart', partNumber: 1, fault: { kind: 'answer', status: 503 } });
       proxy.place({ operation: 'UploadPart', partNumber: 2, fault: { kind: 'cutRequest', afterBytes: MIB } });
@@ -175,7 +175,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
-    test('goes on from a tail, again and again', async () => {
+    test('resumes from a tail, again and again', async () => {
       const bytes = makeBytes(2 * PART + 777, 35);
       let upload = newUpload(bytes.length);
       const cuts = [1000, 5 * MIB, PART - 1, PART + 1, PART + 2, 2 * PART, bytes.length];
@@ -188,7 +188,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(upload, bytes);
     });
 
-    test('a length told at the end makes one part of what is there, or the last of several', async () => {
+    test('a length declared at the end makes the bytes one part, or the last of several', async () => {
       for (const length of [3 * MIB, PART, PART + 5]) {
         const bytes = makeBytes(length, 36);
         const sent = await write(newUpload(null), Readable.from([bytes]));
@@ -216,7 +216,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
-    test('what a content was made of is never aborted, in another process either', async () => {
+    test('the multipart upload of a content is never aborted, also not by another process', async () => {
       const bytes = makeBytes(PART + 1, 42);
       const done = await write(newUpload(bytes.length), Readable.from([bytes]));
       await store.finalize(done.upload, store.keyFor(done.upload, { md5: md5(bytes), variant: 0 }));
@@ -239,7 +239,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
-    test('uploads that hold all the memory and stand still make room for one that moves', async () => {
+    test('stalled uploads that hold all the memory make room for one that receives bytes', async () => {
       const narrow = await openStore({ ...bucket.settings, bufferBytes: 4 * PART }, ledger);
       const bytes = makeBytes(2 * PART, 40);
       const slow = Array.from({ length: 4 }, () => {
@@ -260,7 +260,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await narrow.close();
     });
 
-    test('whatever goes wrong on the way, what is told is there, and what is published is right', async () => {
+    test('whatever goes wrong, the offset that is told is stored, and the published bytes are right', async () => {
       const bytes = makeBytes(3 * PART + 12_345, 41);
       for (let round = 1; round <= CHAOS_ROUNDS; round++) {
         proxy.setChaos({ seed: round, probability: 0.2 });

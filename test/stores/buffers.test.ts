@@ -5,7 +5,7 @@ import { createBufferPool } from '../../stores/s3/buffers.ts';
 const MIB = 1024 * 1024;
 const never = new AbortController().signal;
 
-test('gives room in order, as it comes back, and the same memory again', async () => {
+test('grants room in order as memory is returned, and reuses that memory', async () => {
   const pool = createBufferPool(3 * MIB);
   const first = await pool.reserve(2 * MIB, false, never);
   let order = '';

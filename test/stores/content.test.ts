@@ -1,4 +1,4 @@
-/** Reading an object over a line that breaks: on the OSS double, by way of a proxy that breaks it. */
+/** Reading an object over a connection that breaks: on the OSS double, by way of a proxy that breaks it. */
 import { PutObjectCommand, S3 } from '@aws-sdk/client-s3';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
@@ -80,7 +80,7 @@ afterAll(async () => {
 test.each([
   ['whole', undefined],
   ['a range', { start: 1234, end: SIZE - 99 }],
-])('%s: goes on where the line broke, as often as it got further', async (_, range) => {
+])('%s: resumes where the connection broke, as often as it made progress', async (_, range) => {
   proxy.place({ operation: 'GetObject', times: 8, fault: { kind: 'cutAnswer', afterBytes: MIB + 4321 } });
   const read = await buffer(await openContent(objects, KEY, { range }));
   expect(read.equals(bytes.subarray(range?.start ?? 0, (range?.end ?? SIZE - 1) + 1))).toBe(true);
@@ -132,7 +132,7 @@ test('ends with an error when the object is gone, or another one', async () => {
   await put(bytes);
 });
 
-test('the whole object in answer to a range is refused, and its connection let go of', async () => {
+test('the whole object in answer to a range is refused, and its connection is closed', async () => {
   // What OSS does with a range that ends past the object, unless told otherwise.
   const lax = createObjects(
     { client, sender: client },
@@ -149,7 +149,7 @@ test('the whole object in answer to a range is refused, and its connection let g
 test.each([
   ['while it reads', false],
   ['while the bucket is silent', true],
-])('a reader that leaves %s lets go of the connection', async (_, silently) => {
+])('a reader that leaves %s closes the connection', async (_, silently) => {
   const fault = { kind: 'cutAnswer', afterBytes: 2 * MIB, silently: true } as const;
   if (silently) proxy.place({ operation: 'GetObject', fault });
   const stream = await openContent(objects, KEY);

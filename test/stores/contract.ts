@@ -220,7 +220,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.discardUpload(upload, 'remove');
     });
 
-    test('keeps what arrived when the source breaks, and goes on from there', async () => {
+    test('keeps what arrived when the source breaks, and resumes from there', async () => {
       const bytes = makeBytes(2 * MIB, 9);
       const upload = newUpload(bytes.length);
       await store.createUpload(upload);
@@ -237,7 +237,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.discardUpload(upload, 'remove');
     });
 
-    test('stops when told to, commits what arrived, and leaves the source whole', async () => {
+    test('stops when its signal is aborted, commits what arrived, and does not destroy the source', async () => {
       const bytes = makeBytes(300_000, 2);
       const upload = newUpload(1_000_000);
       await store.createUpload(upload);
@@ -253,7 +253,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.discardUpload(upload, 'remove');
     });
 
-    test('takes no byte more than it may', async () => {
+    test('takes no more bytes than it may', async () => {
       const upload = newUpload(10);
       await store.createUpload(upload);
       const commits: Commit[] = [];
@@ -328,7 +328,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.removeContent(key);
     });
 
-    test('takes up after the death of the process what was stored since the last commit', async () => {
+    test('recovers, after the death of the process, what was stored since the last commit', async () => {
       const bytes = makeBytes(5 * MIB, 4);
       const upload = newUpload(bytes.length);
       await store.createUpload(upload);
@@ -387,7 +387,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       expect(await store.contentSize(key)).toBeUndefined();
     });
 
-    test('gives out addresses at which bytes can be had, named, for a while, or refuses to', async () => {
+    test('gives out addresses at which bytes can be fetched for a while under a name, or refuses to', async () => {
       const bytes = makeBytes(1000, 10);
       const key = await publish(bytes);
       const disposition = `attachment; filename="a b.txt"; filename*=UTF-8''a%20b.txt`;

@@ -26,7 +26,7 @@ test('computes what node:crypto computes, in pieces of any size', async () => {
   lane.close();
 });
 
-test('goes on from a snapshot, in another pool too', async () => {
+test('resumes from a snapshot, in another pool too', async () => {
   const bytes = makeBytes(1_000_000, 2);
   const first = pool.open(null);
   await first.update([bytes.subarray(0, 333_333)]);
@@ -75,7 +75,7 @@ test('computes the MD5 of parts beside that of the whole', async () => {
   lane.close();
 });
 
-test('takes bytes again into a part alone, and goes on with both', async () => {
+test('hashes bytes again for a part alone, and continues with both', async () => {
   const bytes = makeBytes(300_000, 4);
   const first = pool.open(null);
   await first.update([bytes.subarray(0, 100_003)]);
@@ -174,7 +174,7 @@ test('starts no thread for few bytes', async () => {
   await own.close();
 });
 
-test('a thread that dies says why to its lanes, gives their blocks back, and the next lane gets another', async () => {
+test('a thread that dies tells its lanes why, returns their blocks, and the next lane gets another thread', async () => {
   const own = createDigestPool(['md5']);
   const kill = (worker: Worker): void => void worker.terminate();
   process.on('worker', kill);
@@ -197,7 +197,7 @@ test('a thread that dies says why to its lanes, gives their blocks back, and the
   await own.close();
 });
 
-test('a lane that no thread takes says so at every later call', async () => {
+test('a lane that no thread takes rejects every later call', async () => {
   const own = createDigestPool(['md5']);
   const lane = own.open(null);
   await lane.update([makeBytes(10, 8)]);
@@ -256,7 +256,7 @@ describe('MD5', () => {
     expect(engine.digest(state)).toBe(expected);
   });
 
-  test('of every length, saved and taken up again at every byte, alone and two at once', () => {
+  test('of every length, saved and resumed at every byte, alone and two at once', () => {
     const data = makeBytes(300, 5);
     bytes.set(data);
     for (let length = 0; length <= data.length; length++) {

@@ -32,7 +32,7 @@ function begin({ newUpload, write }: Flushing, size: number, maxBytes = size) {
 }
 
 export function testFlush(current: () => Flushing): void {
-  test('commits what has come when asked, and goes on', async () => {
+  test('commits on request what has come, and keeps writing', async () => {
     const size = 9 * MIB;
     const bytes = makeBytes(size, 12);
     const { source, commits, flush, written } = begin(current(), size);
@@ -56,7 +56,7 @@ export function testFlush(current: () => Flushing): void {
     await expectStored(current().store, done?.upload, bytes);
   });
 
-  test('goes on later from what it was asked to commit', async () => {
+  test('resumes later from what it was asked to commit', async () => {
     const bytes = makeBytes(MIB, 13);
     const { source, commits, flush, written } = begin(current(), MIB);
     source.write(bytes.subarray(0, 400_000));

@@ -159,7 +159,7 @@ describe('a power cut', () => {
   });
 });
 
-test('what a process wrote before it died is taken up by the next, and the dead one has no effect any more', async () => {
+test('the next process recovers what a dead one wrote, and the dead one has no effect any more', async () => {
   const disk = createMemoryDisk();
   const node = openNode(disk);
   await writeRest(node, [PIECES[0] ?? bytes]);
@@ -271,7 +271,7 @@ describe('ordered faults', () => {
     expect(await publish(node)).toBe(key);
   });
 
-  test('a call waits until the test lets it go on', async () => {
+  test('a call waits until the test releases it', async () => {
     const { store, faults } = openNode(createMemoryDisk());
     let letGo: () => void = () => undefined;
     const { reached } = faults.order({ call: 'list', until: new Promise<void>((resolve) => (letGo = resolve)) });

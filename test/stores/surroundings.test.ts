@@ -63,7 +63,7 @@ test('a call that gets no answer is ended when its time is up', async () => {
   expect(await calling).toMatchObject({ code: 'ETIMEDOUT' });
 });
 
-test('what is not found is asked for again over some time', async () => {
+test('what is not found is asked for repeatedly over some time', async () => {
   const surroundings = createVirtualSurroundings();
   const at = await times(surroundings, (tried) =>
     askOverTime(surroundings, 'looking', async () => {

@@ -125,7 +125,7 @@ test('--adopt takes what is there; what the new catalog does not know stays, and
   const env = { DATABASE_URL: `sqlite:${await elsewhere()}` };
   const adopted = await startService({ dataDir: used.folder, env, args: ['--adopt'] });
   onTestFinished(() => adopted.stop());
-  // The sweep has been through the folder.
+  // The job for strays has been through the folder.
   await expect.poll(() => adopted.output(), { timeout: 10_000 }).toContain('that the catalog does not know');
   expect(await storedNames(adopted)).toEqual(names);
   expect((await head(adopted.url + new URL(used.unfinished).pathname)).status).toBe(404);
@@ -156,7 +156,7 @@ test('an installation of before, on which neither side has an id', async () => {
   await expectAll(used);
 });
 
-test('an older copy of the catalog: an upload goes on at what its file has', async () => {
+test('an older copy of the catalog: an upload resumes at what its file has', async () => {
   const used = await useService();
   await used.service.kill('SIGTERM');
   const file = join(used.folder, 'catalog.db');

@@ -80,7 +80,7 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       return value;
     };
 
-    /** An installation of before: the bucket has no mark, and the catalog knows of none. */
+    /** An installation from before there were marks: the bucket has none, and the catalog knows of none. */
     async function forgetMark(dataDir: string): Promise<void> {
       await bucket.remove(PREFIX + MARK);
       const database = new Database(join(dataDir, 'catalog.db'));

@@ -73,7 +73,7 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
     });
 
     describe('through the service', () => {
-      test('go on where the line to the bucket broke', async () => {
+      test('resume where the connection to the bucket broke', async () => {
         proxy.place({ operation: 'GetObject', times: 2, fault: { kind: 'cutAnswer', afterBytes: 5 * MIB } });
         const answer = await openDownload();
         expect((await buffer(answer)).equals(bytes)).toBe(true);
@@ -86,7 +86,7 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
         await until('the log says why', () => service.output().includes('"code":"internal"'));
       });
 
-      test('that their client leaves let go of the bucket', async () => {
+      test('that their client leaves close their connection to the bucket', async () => {
         const answer = await openDownload();
         answer.on('error', () => undefined).destroy();
         await until('nothing is read any more', () => proxy.calls().every((call) => !call.isOpen));
@@ -195,7 +195,7 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
         expect(stderr).toContain('MD5 verified');
         expect(exitCode).toBe(0);
         expect(cut.hits()).toBe(2);
-        // Nothing came twice: each new request went on by Range.
+        // Nothing came twice: each new request resumed by Range.
         expect(JSON.parse(stdout)).toMatchObject({ status: 'downloaded', receivedBytes: SIZE });
         expect(md5(await readFile(join(folder, 'copy.bin')))).toBe(md5(bytes));
         const reads = newReads();

@@ -43,7 +43,7 @@ describeOverFaultyBuckets('nothing is left', { service: 'own' }, (ground) => {
     expect(await ground.bucket.multiparts()).toHaveLength(ground.bucket.listsMultiparts ? 0 : found + 1);
   });
 
-  test('of a multipart upload that a gateway began twice, once a sweep has seen it', async () => {
+  test('of a multipart upload that a gateway began twice, once a job has seen it', async () => {
     const before = (await ground.bucket.multiparts()).length;
     const bytes = makeBytes(PART + 17, 84);
     const location = await createUpload(ground.service.url, bytes.length);

@@ -1,6 +1,6 @@
 /**
  * A catalog from before an upload's parts were put together, as a power cut or a restored copy leaves it: the object
- * that is whole is taken up, not deleted.
+ * that is whole is recovered, not deleted.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ describeOverFaultyBuckets('an upload whose parts were put together', { service: 
     const bytes = makeBytes(SIZE, 802);
     const location = await createUpload(ground.service.url, SIZE, { filename: 'found', md5: md5(bytes) });
     await cut(location, bytes);
-    // A sweep would take it up at once.
+    // A job would recover it at once.
     const away = ground.proxy.place({ operation: 'HeadObject', times: Infinity, fault: { kind: 'reset' } });
     await ground.service.restart();
     expect((await head(location)).headers['upload-offset']).toBe(String(FIRST));

@@ -69,11 +69,11 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
 
       expect((await head(upload)).status).toBe(404);
       await expectBytes((await putFile(service.url, later, { filename: 'later' })).url, later);
-      // The one of before has no file any more, and stays.
+      // The content from before the restore has no file any more, and stays.
       expect(await bucket.keys()).toContain(idOf(upload));
     });
 
-    test('goes on with an upload from the offset of then, or ends it where its parts are gone', async () => {
+    test('resumes an upload from the offset of then, or ends it where its parts are gone', async () => {
       const bytes = makeBytes(2 * PART, 4);
       const half = PART + 1_000_000;
       const begun = await Promise.all(

@@ -83,7 +83,7 @@ describeOverFaultyBuckets('a service', { service: 'own', env: QUICKER, afterTest
     }
   });
 
-  test('answers 503 with Retry-After while the bucket is away, keeps what it has, and goes on', async () => {
+  test('answers 503 with Retry-After while the bucket is away, keeps what it has, and resumes', async () => {
     const bytes = makeBytes(3 * PART, 68);
     const location = await createUpload(ground.service.url, bytes.length);
     expect((await patch(location, 0, bytes.subarray(0, PART + 100))).status).toBe(204);

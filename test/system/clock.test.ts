@@ -1,4 +1,4 @@
-/** A clock that jumps costs no unfinished upload: what expires has to have waited by the machine's own measure, too. */
+/** A clock that jumps ends no unfinished upload: its life must have passed by the machine's own count of time, too. */
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeShiftingClock, type ShiftingClock } from '../harness/shifting-clock.ts';
@@ -66,7 +66,7 @@ describeOverStores((store) => {
 });
 
 // Which boot it is, only Linux tells: elsewhere a start believes the clock.
-test.skipIf(!IS_LINUX)('a start while the clock is ahead, and its sweep', async () => {
+test.skipIf(!IS_LINUX)('a start while the clock is ahead, and its expiry job', async () => {
   const { LOCAL } = await import('../harness/stores.ts');
   const { service, clock } = await start(LOCAL);
   const location = await beginUpload(service);

@@ -126,7 +126,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
       expect(exitCode).toBe(0);
     });
 
-    test('a call that fails in the middle, goes on with the others, and removes what it made', async () => {
+    test('a call that fails in the middle, makes the other calls, and removes what it made', async () => {
       proxy.place({ operation: 'UploadPart', partNumber: 2, fault: { kind: 'answer', status: 503 } });
       const { exitCode, statuses, step } = await diagnose(await makeTempFolder(), bucket.env(proxy.port));
       expect(step('part')).toMatchObject({ status: 'failed', found: '503 SlowDown' });

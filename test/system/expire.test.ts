@@ -20,7 +20,7 @@ describeOverStores((store) => {
   let service: StoredService;
   afterEach(() => service.stop());
 
-  test('an abandoned upload expires, its bytes go with the next sweep, finished files stay', async () => {
+  test('an abandoned upload expires, the expiry job removes its bytes, finished files stay', async () => {
     service = await store.startService({ UPLOAD_TTL: '1s' });
     // With a part and a tail, where there are such.
     const bytes = makeBytes(PART + 200_000, 71);
@@ -36,7 +36,7 @@ describeOverStores((store) => {
       expect(await patch(location, 0, 'abc')).toMatchObject({ status: 410, code: 'upload_expired' });
       expect(await send('GET', location)).toMatchObject({ status: 410 });
     }
-    // It blocks nobody.
+    // It blocks no other upload.
     const check = await send('GET', `${service.url}/check?md5=${md5(bytes.subarray(1))}`);
     expect(JSON.parse(check.body)).toEqual({ status: 'notfound' });
 

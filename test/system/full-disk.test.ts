@@ -1,4 +1,4 @@
-/** A full disk: clear refusals, nothing lost, and uploads go on once there is room. */
+/** A full disk: clear refusals, nothing lost, and uploads resume once there is room. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
@@ -20,7 +20,7 @@ function post(service: RunningService): ReturnType<typeof send> {
 
 // Skipped without the right to mount: run the tests as root on Linux.
 describe.skipIf(!CAN_MOUNT)('a full disk', () => {
-  test('below the store: 507, and the upload goes on from where it was', async () => {
+  test('below the store: 507, and the upload resumes from where it was', async () => {
     const disk = mountSmallDisk('6M');
     const service = await start({ dataDir: disk.folder });
     const bytes = makeBytes(10 * MIB, 51);

@@ -1,4 +1,4 @@
-/** A service that is started on a full disk: whatever frees room does, and uploads go on. */
+/** A service that is started on a full disk: calls that free room succeed, and uploads resume. */
 import { rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';

@@ -64,7 +64,7 @@ describeOverStores((store) => {
   ])('two publications of the same bytes under %s, the later upload further', async (_, finalName, receivedName) => {
     let uploads: { id: string; name: string; bytes: Buffer }[] = [];
     const place = await prepare(store.newPlace(), async (house) => {
-      // Taken up in the order they were created: the one that is final already comes second.
+      // Recovered in the order they were created: the one that is final already comes second.
       const received = await leaveAt('received', house, bytes, receivedName);
       await new Promise((resolve) => setTimeout(resolve, 2));
       const final = await leaveAt('final', house, bytes, finalName);
@@ -102,7 +102,7 @@ describeOverStores((store) => {
       const [file] = (await house.catalog.listFiles({ owner: 'anyone', limit: 1, sort: 'name', descending: false }))
         .files;
       // The row is gone and the key noted, but its bytes are still there.
-      await house.catalog.deleteFile(file?.id ?? '', 'anyone', Date.now());
+      await house.catalog.deleteFile(file?.id ?? '', 'anyone');
       id = await leaveAt('final', house, bytes, 'later.bin');
     });
     await expectPublished(await start(place), [{ id, name: 'later.bin', bytes }], 1);
@@ -112,7 +112,7 @@ describeOverStores((store) => {
     let kept = '';
     const place = await prepare(store.newPlace(), async (house) => {
       const ended = await leaveAt('received', house, makeBytes(1000, 3), 'ended.bin');
-      await house.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch', Date.now());
+      await house.catalog.endUpload(ended, 1, 'rejected', 'digest_mismatch');
       // A bucket tells the age of things by its own clock.
       if (store.name === 'local') {
         const stray = join(house.folder, 'files', `tmp_${randomUUID()}`);
@@ -225,7 +225,7 @@ describe('in a folder', () => {
     await expect.poll(async () => (await listFiles(service)).length).toBe(2);
   });
 
-  test('expired uploads that cannot be ended, however many, do not keep the service from its work', async () => {
+  test('expired uploads that cannot be ended, however many, do not stop the service from working', async () => {
     const { folder } = await prepare({}, async ({ catalog }) => {
       const declared = {
         size: 10,
@@ -239,18 +239,18 @@ describe('in a folder', () => {
         phase: null,
       };
       for (let count = 0; count < 150; count++) {
-        await catalog.createUpload({ ...declared, id: randomUUID(), owner: 'anyone', createdAt: 1, expiresAt: 2 });
+        await catalog.createUpload({ ...declared, id: randomUUID(), owner: 'anyone', lifeMs: 0 });
       }
     });
     const database = new Database(join(folder, 'catalog.db'));
     database.exec("CREATE TRIGGER obstacle BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'in the way'); END");
     database.close();
     const service = await start(folder);
-    await until('the sweep has tried', () => service.output().includes('job: expiry failed'));
+    await until('the expiry job has tried', () => service.output().includes('job: expiry failed'));
     expect(await send('GET', `${service.url}/healthz`)).toMatchObject({ status: 200 });
   });
 
-  test('files that the catalog does not know, as it may be an older copy, are told of and stay', async () => {
+  test('files that the catalog does not know are reported and kept, as it may be an older copy', async () => {
     const name = `${md5(bytes)}.bin`;
     const { folder } = await prepare({}, async (house) => {
       await writeFile(join(house.folder, 'files', name), bytes);

@@ -175,7 +175,7 @@ describeOverStores((store) => {
     expect((await send('GET', `${service.url}/files/${md5(FIRST)}`)).status).toBe(500);
   });
 
-  test.each(['before it began', 'when it was done'])('a death %s is taken up', async (when) => {
+  test.each(['before it began', 'when it was done'])('a healing that was interrupted %s is completed', async (when) => {
     // Of two parts, where there are parts.
     const bytes = makeBytes(PART + 500_000, 305);
     const { folder, env } = await prepare(store.newPlace(), async (house) => {
@@ -285,7 +285,7 @@ describe('bytes that only seem gone', () => {
     const before = await bucket.keys();
     expect(before).toContain(first.slice(first.lastIndexOf('/') + 1));
     proxy.clear();
-    // Whoever looks publishes it.
+    // A look publishes it.
     expect((await head(location)).status).toBe(200);
     await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
     expect(await bucket.keys()).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** Death of the service at any moment: what was told holds, what was cut short is taken up. */
+/** Death of the service at any moment: what was told holds, what was interrupted is recovered. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';

@@ -1,4 +1,4 @@
-/** A log that goes into a pipe: read late, or by nobody. */
+/** A log that goes into a pipe: read late, or never. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 
 type Piped = ChildProcessByStdio<null, Readable, Readable>;
 
-/** A service whose output nobody reads, until somebody does. */
+/** A service whose output is not read at first. */
 async function startUnread(
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ child: Piped; url: string; ended: Promise<unknown> }> {

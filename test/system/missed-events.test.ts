@@ -87,7 +87,7 @@ test.skipIf(!CAN_TRACE)(
     const cursor = await cursorNow(service);
     let unanswered = 0;
     for (let kill = 1, isAnswered = false; !isAnswered; kill++) {
-      // A commit is in the log by then, and nobody has been told of it.
+      // A commit is in the log by then, and no client was told of it.
       const wal = `${service.dataDir}/catalog.db-wal`;
       const trace = await injectAt(service.pid, 'fdatasync', `signal=KILL:when=${kill}`, wal);
       onTestFinished(() => trace.stop());
@@ -106,7 +106,7 @@ test.skipIf(!CAN_TRACE)(
   },
 );
 
-test('killed at any moment of many uploads: each file of the catalog is told of once, and no other', async () => {
+test('killed at any moment of many uploads: each file of the catalog has one event, and nothing else has', async () => {
   const service = await start();
   const cursor = await cursorNow(service);
   let sent = 0;
@@ -155,9 +155,9 @@ test('after a day it is forgotten, and the listener looks at the catalog', async
   await surroundings.advance(DAY_MS - 120_000);
   expect(await told(cursor)).toEqual(['published']);
   await surroundings.advance(240_000);
-  // By the sweep that comes every minute.
+  // By the job that runs every minute.
   await expect.poll(() => told(cursor)).toEqual(['begin']);
-  // Who had heard of it has missed nothing.
+  // A client that was told of the last event has missed nothing.
   await putFile(on.url, 'new', { filename: 'new.txt' });
   const stream = await listen(on, { 'Last-Event-ID': latest });
   await stream.until(/new\.txt/);

@@ -35,7 +35,7 @@ test('ids, times and expiry are those of the surroundings that were handed in', 
   expect(idsOfSeed).toContain(location.split('/').at(-1));
   const expires = Date.parse(created.headers.get('Upload-Expires') ?? '');
   await surroundings.advance(expires - surroundings.wallMs() + 120_000);
-  // The sweep comes by its own timer.
+  // The job runs by its own timer.
   await expect.poll(async () => (await fetch(location, { method: 'HEAD', headers: TUS })).status).toBe(410);
 });
 

@@ -64,7 +64,6 @@ export async function leaveAt(
   { committed = bytes, livesMs = 60_000 }: { committed?: Buffer; livesMs?: number } = {},
 ): Promise<string> {
   const id = randomUUID();
-  const now = Date.now();
   const declared = {
     size: bytes.length,
     md5: md5(bytes),
@@ -78,8 +77,7 @@ export async function leaveAt(
     ...declared,
     id,
     owner: 'anyone',
-    createdAt: now,
-    expiresAt: now + livesMs,
+    lifeMs: livesMs,
     holder: 'a node',
     phase: 'receiving',
   });
@@ -90,15 +88,15 @@ export async function leaveAt(
     signal: new AbortController().signal,
     maxBytes: bytes.length,
     commit: async (commit) => {
-      await catalog.commitOffset({ id, epoch: 1, ...commit, lastByteAt: now, expiresAt: now + livesMs });
+      await catalog.commitOffset({ id, epoch: 1, ...commit, idleMs: 0, lifeMs: livesMs });
     },
   });
   if (step === 'received') return id;
   const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
   await store.finalize((await catalog.findUpload(id)) as UploadRecord, key);
   if (step === 'final') return id;
-  const file = { id: randomUUID(), owner: 'anyone', name: filename, type: null, uploadedAt: now };
+  const file = { id: randomUUID(), owner: 'anyone', name: filename, type: null };
   const content = { md5: md5(bytes), sha1: null, sha256: null, size: bytes.length, variant: 0, key };
-  await catalog.publish({ uploadId: id, epoch: 1, at: Date.now(), content, file });
+  await catalog.publish({ uploadId: id, epoch: 1, content, file });
   return id;
 }

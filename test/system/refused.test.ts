@@ -85,7 +85,7 @@ describeOverStores((store) => {
     await killAndRestart();
     expect(await countFiles()).toBe(before);
     for (const { location, offset } of refused) {
-      // What was acknowledged before is there, and it goes on.
+      // What was acknowledged before is there, and the upload can be resumed.
       expect(await offsetOf(location)).toBe(offset);
       expect((await patch(location, offset, 'abcdef'.slice(offset))).status).toBe(204);
       await expectBytes(location, Buffer.from('abcdef'));
@@ -125,7 +125,7 @@ describeOverStores((store) => {
     expect((await head(location)).headers).toMatchObject({ 'upload-length': '6' });
   });
 
-  test('what a PATCH brings beyond MAX_FILE_SIZE is not taken, and the upload goes on', async () => {
+  test('what a PATCH sends beyond MAX_FILE_SIZE is not taken, and the upload can be resumed', async () => {
     const bytes = makeBytes(MOST, 960);
     const location = await deferred();
     const answer = await patch(location, 3, Buffer.concat([bytes, bytes]), CHUNKED);
@@ -180,7 +180,7 @@ describeOverStores((store) => {
     await expectDeferred(location);
   });
 
-  test('all bytes without an end: HEAD answers, and the upload can be gone on with there', async () => {
+  test('all bytes without an end: HEAD answers, and the upload can be resumed there', async () => {
     const bytes = makeBytes(300_000, 961);
     const location = await createUpload(service.url, bytes.length, { md5: md5(bytes) });
     const silent = openPatch(location, 0);

@@ -1,5 +1,5 @@
 /**
- * HEAD, then PATCH at the offset it told, right after the line broke: as tus-java-client goes on, for which a 409 is
+ * HEAD, then PATCH at the offset it told, right after the connection broke: as tus-java-client resumes, for which a 409 is
  * the end. `TIDEMARK_ROUNDS=200` runs each way and delay so often.
  */
 import { connect, type Socket } from 'node:net';
@@ -24,7 +24,7 @@ const TEST_MS = 3_600_000;
 const bytes = makeBytes(SIZE, 950);
 const others = makeBytes(4 * 1024 * 1024, 951);
 
-/** A PATCH of the whole file whose line breaks after so many bytes; resolves once it is broken. */
+/** A PATCH of the whole file whose connection breaks after so many bytes; resolves once it is broken. */
 async function breakOff(
   service: Pick<StoredService, 'port'>,
   location: string,
@@ -98,7 +98,7 @@ describeOverStores((store) => {
     }
   }
 
-  test('what was taken up so is whole at the end', async () => {
+  test('what was resumed so is complete at the end', async () => {
     for (const way of WAYS) {
       const location = await createUpload(service.url, SIZE, { filename: `${way}.bin`, md5: md5(bytes) });
       const socket = await breakOff(service, location, 3_333_333, way);
@@ -109,7 +109,7 @@ describeOverStores((store) => {
     }
   });
 
-  test('a sender that is there is neither ended nor refused by who looks all the time', async () => {
+  test('a connected sender is neither ended nor refused by a client that looks all the time', async () => {
     const location = await createUpload(service.url, SIZE, { filename: 'looked-at.bin', md5: md5(bytes) });
     const sender = openPatch(location, 0, SIZE);
     const looking = new AbortController();

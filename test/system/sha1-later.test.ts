@@ -37,7 +37,7 @@ describeOverStores((store) => {
     }
   });
 
-  test('of older contents it is filled in, and taken up after a kill', { timeout: 90_000 }, async () => {
+  test('is filled in for older contents, and resumed after a kill', { timeout: 90_000 }, async () => {
     const service = await store.startService({ DIGESTS: 'md5' });
     try {
       const contents = Array.from({ length: 6 }, (_, index) => makeBytes(200_000, 15_100 + index));

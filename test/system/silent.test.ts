@@ -1,4 +1,4 @@
-/** Clients that fall silent without leaving: they are let go, what they brought stays, and nobody else is cut. */
+/** Clients that fall silent without leaving: they are disconnected, what they sent is kept, and nobody else is cut. */
 import { once } from 'node:events';
 import { readdir, readlink } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
@@ -44,7 +44,7 @@ describeOverStores((store) => {
     expect(await hasOpenFile()).toBe(store.name === 'local');
     line.freeze();
 
-    // Nobody asks for the upload: it is let go all the same.
+    // Nobody asks for the upload: its connection is closed all the same.
     await until('its file is closed', async () => !(await hasOpenFile()));
     await until('its bytes count', async () => (await offsetOf(location)) === 300_000);
     expect((await patch(location, 300_000, bytes.subarray(300_000))).status).toBe(204);
@@ -95,7 +95,7 @@ describeOverStores((store) => {
     await once(download, 'connect');
     await until('it is served', () => isConnected(download.localPort, service.port));
     if (store.name === 'local') await until('it has begun', hasOpenFile);
-    await until('it is let go', async () => !(await isConnected(download.localPort, service.port)));
+    await until('it is disconnected', async () => !(await isConnected(download.localPort, service.port)));
     await until('its file is closed', async () => !(await hasOpenFile()));
   });
 

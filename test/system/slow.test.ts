@@ -41,7 +41,7 @@ describeOverStores((store) => {
       expect((await patch(other, 0, others)).status).toBe(204);
     }
 
-    // The offset is told on the way: whoever looks has it committed.
+    // The offset is told meanwhile: a look has it committed.
     expect(await offsetOf(location)).toBeGreaterThan(0);
     stop.abort();
     const sent = await sending;
@@ -93,7 +93,7 @@ describeOverStores((store) => {
     expect((await patch(other, 0, bytes)).status).toBe(204);
     if (process.platform === 'linux') expect(await residentMib(service.pid)).toBeLessThan(250);
 
-    // A third of them go on as if nothing had been, a third come back, a third were cut by a death.
+    // A third of them send on as if nothing had happened, a third come back, a third were cut by a death.
     for (const { running, sent } of idle.slice(0, 60)) {
       await running.write(bytes.subarray(sent));
       running.end();

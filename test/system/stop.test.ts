@@ -1,4 +1,4 @@
-/** SIGTERM: what is under way ends well and soon, and the next start goes on. */
+/** SIGTERM: requests under way end well and soon, and uploads resume after the next start. */
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';

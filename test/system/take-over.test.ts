@@ -83,7 +83,7 @@ describeOverStores((store) => {
     expect((await listFiles(service)).filter(({ name }) => name === 'crowd')).toHaveLength(1);
   });
 
-  test('after a peer vanished without a word, HEAD and PATCH go on at once', async () => {
+  test('after a peer vanished silently, HEAD and PATCH are answered at once', async () => {
     const bytes = makeBytes(SIZE, seed++);
     const line = await openLine({ toPort: service.port });
     onTestFinished(() => line.close());
@@ -164,7 +164,7 @@ async function ticksOf(pid: number): Promise<number> {
 
 // Skipped without strace and the right to trace: process-locker.test.ts has the timeout at the level of the locker.
 test.skipIf(!CAN_TRACE)(
-  'a holder that cannot finish: who waits is told 423 in time, and waiting costs no CPU',
+  'a holder that cannot finish: the waiting request gets 423 in time, and waiting costs no CPU',
   async () => {
     const waited = await startService({ env: { LOCK_TIMEOUT: '2s' } });
     onTestFinished(() => waited.stop());

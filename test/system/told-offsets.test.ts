@@ -50,7 +50,7 @@ test.skipIf(!CAN_TRACE)('HEAD tells what was durable when it looked, not what wa
   await until('the rest is told', async () => (await offsetOf(location)) === 200_000);
 });
 
-test.skipIf(!CAN_TRACE)('what is committed while the disk is slow can be gone on with after a crash', async () => {
+test.skipIf(!CAN_TRACE)('what is committed while the disk is slow can be resumed after a crash', async () => {
   const service = await startService();
   onTestFinished(() => service.stop());
   const size = 8 * 1024 * 1024;
@@ -76,7 +76,7 @@ test.skipIf(!CAN_TRACE)('what is committed while the disk is slow can be gone on
   }
 });
 
-/** Whether a thread is held by whoever traces it (proc(5): state `t`). */
+/** Whether a thread is held by its tracer (proc(5): state `t`). */
 async function hasStoppedThread(pid: number): Promise<boolean> {
   const threads = await readdir(`/proc/${pid}/task`);
   const stats = await Promise.all(

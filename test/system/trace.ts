@@ -20,7 +20,7 @@ export const CAN_TRACE = isHere(
 const DETACH_MS = 10_000;
 
 export interface Trace {
-  /** Lets go of the service; it goes on undisturbed. */
+  /** Detaches from the service, which runs on undisturbed. */
   stop(): Promise<void>;
 }
 

@@ -57,7 +57,7 @@ test.skipIf(!CAN_TRACE)('one failed sync: nothing of what it was for is told, an
   const location = await createUpload(service.url, lost.length, { filename: 'lost.bin' });
   const heard = listen(service);
 
-  // The sync takes two seconds and fails: whoever tells of the file meanwhile has told what is not so.
+  // The sync takes two seconds and fails: an answer that names the file meanwhile is wrong.
   const wal = `${service.dataDir}/catalog.db-wal`;
   const trace = await injectAt(service.pid, 'fdatasync', 'error=EIO:delay_enter=2s:when=1', wal);
   onTestFinished(() => trace.stop());

@@ -74,18 +74,18 @@ describeOverStores((store) => {
     await takeAway();
     await expect(write(new PassThrough().end(bytes.subarray(100_000)))).rejects.toEqual(TAKEN_OVER);
     await expect(writer.finish()).rejects.toBeInstanceOf(TidemarkError);
-    expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch', Date.now())).toBe(false);
+    expect(await parts.catalog.endUpload(id, writer.epoch, 'rejected', 'digest_mismatch')).toBe(false);
     expect(await parts.catalog.declareLength(id, writer.epoch, 5)).toBe(false);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ offset: 100_000, state: 'receiving' });
   });
 
-  test('cannot end it for bytes that are gone: who took it may have published them', async () => {
+  test('cannot end it because its bytes are gone: the new holder may have published them', async () => {
     await takeAway();
     await expect(endWithoutBytes(parts, id, writer.epoch, new Error('gone'))).rejects.toEqual(TAKEN_OVER);
     expect(await parts.catalog.findUpload(id)).toMatchObject({ state: 'receiving' });
   });
 
-  test('the one who took it goes on, and all is right', async () => {
+  test('the new holder writes on, and the file is right', async () => {
     const source = new PassThrough();
     const writing = write(source);
     source.write(bytes.subarray(0, 100_000));

@@ -1,4 +1,4 @@
-/** The SHA-1 of a content that others have: an owner is told it no sooner than that of what nobody has. */
+/** The SHA-1 of a content that other owners have: an owner is told it no sooner than that of a new content. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -2,20 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { type Clock, createClock } from '../../server/clock.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createLeases } from '../../server/leases/create-leases.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
-import type { Uploads } from '../../server/uploads/contract.ts';
+import { createLife, type Life } from '../../server/service-parts.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
-import { createFileActions } from '../../server/uploads/files.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
-import { createRecovery, type Recovery } from '../../server/uploads/recovery.ts';
-import { createUploads } from '../../server/uploads/uploads.ts';
-import { createWriters, type Writers } from '../../server/uploads/writers.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openStore } from '../../stores/stores.ts';
@@ -28,13 +24,10 @@ import { makeTempFolder } from '../harness/temp-folder.ts';
 // This process reaches the double of OSS by its name.
 await import(RESOLVE_HERE);
 
-export interface House {
+export interface House extends Life {
   /** Of the catalog, and of the files of the local store. */
   folder: string;
   parts: Parts;
-  writers: Writers;
-  recovery: Recovery;
-  uploads: Uploads;
   /** Begins an upload of these bytes; its id. */
   begin(bytes: Buffer): Promise<string>;
   /** Tells everything to stop. */
@@ -43,7 +36,8 @@ export interface House {
 
 interface HouseOptions {
   surroundings?: Surroundings;
-  clock?: Clock;
+  /** What the catalog's clock goes by: else the surroundings. */
+  time?: ClockSource;
   /** In place of the one that `env` names. */
   store?: Store;
   /** That other nodes have, too; to be closed by who opened it. */
@@ -56,16 +50,16 @@ export async function openHouse(
   limits: Partial<Limits> = {},
   { surroundings = SYSTEM, ...options }: HouseOptions = {},
 ): Promise<House> {
-  const clock = options.clock ?? createClock({ source: surroundings, believeAfterMs: Infinity });
   const folder = await makeTempFolder();
-  const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db` }));
+  const time = options.time ?? surroundings;
+  const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db`, time }));
   const config = parseConfig({ ...env, DATA_DIR: folder });
   const store =
     options.store ??
     (await openStore(config.store, {
       dataDir: folder,
       ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
-      now: () => clock.earliest(),
+      now: () => catalog.clock.earliest(),
       surroundings,
     }));
   const digests = options.shared?.digests ?? createDigestPool(['md5']);
@@ -78,7 +72,6 @@ export async function openHouse(
     catalog,
     store,
     leases: createLeases({ catalog, node, wake, surroundings, log }),
-    clock,
     surroundings,
     digests,
     limits: {
@@ -96,9 +89,7 @@ export async function openHouse(
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };
-  const writers = createWriters(parts, createFileActions(parts).remove);
-  const recovery = createRecovery(parts, writers);
-  const uploads = createUploads(parts, writers, recovery);
+  const life = createLife(parts);
   onTestFinished(async () => {
     stopping.abort();
     await parts.leases.close();
@@ -109,9 +100,7 @@ export async function openHouse(
   return {
     folder,
     parts,
-    writers,
-    recovery,
-    uploads,
+    ...life,
     begin: async (bytes) => {
       const id = randomUUID();
       const declaration = {
@@ -123,7 +112,7 @@ export async function openHouse(
         filetype: null,
         metadata: '',
       };
-      await uploads.begin({ id, owner: 'anyone', declaration });
+      await life.uploads.begin({ id, owner: 'anyone', declaration });
       return id;
     },
     stop: () => stopping.abort(),

@@ -1,4 +1,4 @@
-/** Several nodes over one catalog and one store: who looks disturbs nobody, who writes takes over, who is dead is fenced. */
+/** Several nodes over one catalog and one store: a look disturbs no writer, a writer takes over, a dead node is fenced. */
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -8,6 +8,7 @@ import { createJobs } from '../../server/jobs/jobs.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
+import { timeBy } from '../catalog/fixtures.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { type House, openHouse } from './support.ts';
@@ -25,7 +26,7 @@ let b: House;
 beforeEach(async () => {
   nowMs = 0;
   const file = `${await makeTempFolder()}/catalog.db`;
-  catalog = await openSqliteCatalog({ file, isShared: true, now: () => nowMs });
+  catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
   onTestFinished(() => catalog.close());
   wake = createProcessWake();
   disk = createMemoryDisk();
@@ -80,7 +81,7 @@ async function downloaded(house: House): Promise<Buffer | undefined> {
   return content && buffer(await house.parts.store.readContent(content.key, undefined, NEVER));
 }
 
-test('HEAD at another node tells all that has come, and the PATCH goes on', async () => {
+test('HEAD at another node tells all that has come, and the PATCH keeps running', async () => {
   const id = await a.begin(bytes);
   const writing = await patch(a, id);
   await bring(writing, 0, 100_000);
@@ -154,7 +155,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   await catalog.joinNode(b.parts.leases.node);
   const next = await patch(b, id);
   await bring(next, 100_000, 200_000);
-  // It wakes up, and goes on as if nothing had been.
+  // It wakes up, and writes as if nothing had happened.
   await bring(frozen, 100_000, 100_010);
   frozen.source.end(Buffer.alloc(bytes.length - 100_010));
   expect(await frozen.ended).toMatchObject({ code: 'upload_taken_over' });
@@ -163,7 +164,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   expect(await downloaded(a)).toEqual(bytes);
 });
 
-test('what a dead node had committed goes on at another, and what it had whole is published by a look', async () => {
+test('another node resumes what a dead one had committed; an upload with all its bytes is published by a look', async () => {
   const [half, whole] = [await a.begin(bytes), await a.begin(bytes)];
   const first = await patch(a, half);
   await bring(first, 0, 100_000);
@@ -174,8 +175,7 @@ test('what a dead node had committed goes on at another, and what it had whole i
     signal: NEVER,
     maxBytes: bytes.length,
     commit: async (commit) => {
-      const { lastByteAt, expiresAt } = writer.upload;
-      await catalog.commitOffset({ id: whole, epoch: writer.epoch, ...commit, lastByteAt, expiresAt });
+      await catalog.commitOffset({ id: whole, epoch: writer.epoch, ...commit, idleMs: null, lifeMs: null });
     },
   });
   nowMs += NODE_DEAD_AFTER_MS;

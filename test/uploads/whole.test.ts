@@ -1,4 +1,4 @@
-/** An upload that has all its bytes, and is not published yet: no look at it may pass for "complete". */
+/** An upload that has all its bytes, and is not published yet: no answer to a look may be taken for "complete". */
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { CatalogError } from '../../server/catalog/catalog.ts';
@@ -33,7 +33,7 @@ test('HEAD waits while the request whose publication failed gives its lease back
   expect(await catalog.findUpload(id)).toMatchObject({ state: 'receiving', offset: bytes.length });
   let told: unknown;
   const looking = house.uploads.view(id, 'anyone').then((upload) => (told = upload));
-  // A look takes some turns of the event loop, and no more.
+  // A look takes only some turns of the event loop.
   for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
   expect(told).toBeUndefined();
   letGo();

@@ -19,7 +19,7 @@ describeInBrowser('tokens', () => {
   });
   afterAll(() => service.stop());
 
-  test('asked once; a wrong one is told and keeps the queue; the right one lets all go on', async () => {
+  test('asked once; a wrong one is reported and keeps the queue; the right one resumes all uploads', async () => {
     const page = await openPage(service.url);
     const addresses: string[] = [];
     page.on('request', (request) => addresses.push(request.url()));

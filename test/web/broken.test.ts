@@ -1,4 +1,4 @@
-/** The page when the line breaks, the service dies, or the page itself is closed. */
+/** The page when the connection breaks, the service dies, or the page itself is closed. */
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { digestOfUrl } from '../harness/make-file.ts';
@@ -62,11 +62,11 @@ describeInBrowser('a broken line', () => {
     await untilStatus(page, 'spring tide.bin', /^Done, verified/, 120_000);
     const url = `${service.url}/files/${big.md5}`;
     expect(await digestOfUrl(url)).toEqual({ status: 200, md5: big.md5, size: big.size });
-    // What is stored is not sent again; how much was on the line when it broke is up to the kernel's buffers.
+    // What is stored is not sent again; how much was under way when the connection broke is up to the kernel's buffers.
     expect(Math.min(...offsets)).toBeGreaterThan(32 * MIB);
   }, 240_000);
 
-  test('after a reload it is listed, and goes on when the file is chosen again, from the last stored byte', async () => {
+  test('after a reload it is listed, and resumes from the last stored byte when the file is chosen again', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('neap.bin', 40 * MIB);
@@ -87,7 +87,7 @@ describeInBrowser('a broken line', () => {
     expect(await upload(page, 'neap.bin').count()).toBe(1);
   });
 
-  test('a small file that was under way goes on by itself', async () => {
+  test('a small file that was under way resumes by itself', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 2 * MIB);
     const page = await openPage(line.url);
@@ -97,7 +97,7 @@ describeInBrowser('a broken line', () => {
     await untilStatus(page, 'small.bin', /^Done, verified/);
   });
 
-  test('a dropped file goes on with one click, or none', async () => {
+  test('a dropped file resumes with one click, or none', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('dropped.bin', 40 * MIB);
@@ -113,7 +113,7 @@ describeInBrowser('a broken line', () => {
     expect(await row.getByRole('button', { name: /^Choose the file/ }).count()).toBe(0);
   });
 
-  test('offline shows as waiting, and it continues by itself when the line is back', async () => {
+  test('offline shows as waiting, and it continues by itself when the network is back', async () => {
     const { service, line, big, page } = await startSending('offline.bin', 30 * MIB, 0.3);
     line.setSpeed(CRAWL);
     await page.context().setOffline(true);
@@ -125,7 +125,7 @@ describeInBrowser('a broken line', () => {
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
   });
 
-  test('a line that dies without a word is given up, for the bytes and for the events', async () => {
+  test('a connection that dies silently is given up, for the bytes and for the events', async () => {
     const { service, line, page } = await startSending('silent.bin', 30 * MIB, 0.3);
     expect(await uppiesAlive(page)).toBe(1);
     line.freeze();
@@ -140,7 +140,7 @@ describeInBrowser('a broken line', () => {
     await file(page, 'told later.txt').waitFor({ timeout: 60_000 });
   }, 240_000);
 
-  test('pause stops it, resume goes on, cancel ends it at the service too', async () => {
+  test('pause stops it, resume continues it, cancel ends it at the service too', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const big = await makeFile('paused.bin', 24 * MIB);

@@ -42,7 +42,7 @@ describeInBrowser('the catalog', () => {
     return json<{ files: { name: string }[] }>(answer).files.map(({ name }) => name);
   }
 
-  test('scrolling goes on to the last of many, and few rows are in the document at a time', async () => {
+  test('scrolling reaches the last of many, and few rows are in the document at a time', async () => {
     const page = await openPage(service.url);
     await page.getByRole('button', { name: 'Name: sort by Name, A to Z' }).click();
     await file(page, 'numbered-0000.txt').waitFor();
@@ -88,7 +88,7 @@ describeInBrowser('the catalog', () => {
     await file(page, 'renamed afar.txt').waitFor({ state: 'detached' });
   });
 
-  test('rename in place: Enter saves, Escape does not, a name that is none is told', async () => {
+  test('rename in place: Enter saves, Escape does not, an invalid name is refused', async () => {
     await putFile(service.url, makeBytes(3_000, 803), { filename: 'old name.txt' });
     const page = await openPage(service.url);
     await file(page, 'old name.txt').getByRole('button', { name: 'Rename: old name.txt' }).click();

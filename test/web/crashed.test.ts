@@ -37,7 +37,7 @@ describeInBrowser('after a crash', () => {
     await page.goto('about:blank');
   }
 
-  test('of the browser: what was under way is listed, and goes on from the last stored byte', async () => {
+  test('of the browser: what was under way is listed, and resumes from the last stored byte', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const profile = await makeTempFolder();
@@ -66,7 +66,7 @@ describeInBrowser('after a crash', () => {
     expect(await upload(page, 'wreck.bin').count()).toBe(0);
   });
 
-  test('of the browser: a small file goes on by itself', async () => {
+  test('of the browser: a small file resumes by itself', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 2 * MIB);
     const profile = await makeTempFolder();

@@ -128,7 +128,7 @@ describeInBrowser('for everyone', () => {
     await expect.poll(() => page.evaluate('document.activeElement.ariaLabel')).toBe('Delete: by keys.txt');
   });
 
-  test('a screen reader is told of additions, ends and failures', async () => {
+  test('a screen reader announces additions, ends and failures', async () => {
     const page = await openPage(service.url);
     await file(page, 'interview.mp3').waitFor();
     const said = async (): Promise<string | null> => page.locator('#live').textContent();
@@ -139,7 +139,7 @@ describeInBrowser('for everyone', () => {
     await expect.poll(said).toContain('too much.bin: Too large');
   });
 
-  test('less than 250 KB over the line, from this service alone, and ready within a second', async () => {
+  test('less than 250 KB over the network, from this service alone, and ready within a second', async () => {
     const page = await openPage('about:blank');
     const session = await page.context().newCDPSession(page);
     await session.send('Network.enable');

@@ -53,7 +53,7 @@ describeInBrowser('site data blocked', () => {
     expect(await upload(page, 'fleeting.bin').count()).toBe(0);
   });
 
-  test('an upload waits for a lost line and goes on', async () => {
+  test('an upload waits for a lost connection and resumes', async () => {
     const service = await startOwn();
     const page = await openForgetfulPage(service.url);
     await page.getByText('Nothing here yet').waitFor();

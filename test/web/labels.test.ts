@@ -138,7 +138,7 @@ describeInBrowser('labels', () => {
     expect(await listed(bytes)).toMatchObject({ name: 'a_b_c_d_.bin' });
   });
 
-  test('an upload that another client began by the name as it was is gone on with, under the name it has', async () => {
+  test('an upload that another client began under the uncleaned name is resumed, under the name it has', async () => {
     const page = await openPage(service.url);
     const bytes = makeBytes(100_000, (seed += 1));
     const metadata = encodeMetadata({ filename: 'x\\y.bin', md5: md5(bytes) });

@@ -43,7 +43,7 @@ describeInBrowser('the name given now', () => {
     return copy;
   }
 
-  test('a renamed copy goes on with what was sent, and is the one file', async () => {
+  test('a renamed copy resumes the upload, and one file is published', async () => {
     const sending = await startSending('draft.txt', 24 * MIB, 0.2);
     const { service, page } = sending;
     const copy = await interrupt(sending);
@@ -52,7 +52,7 @@ describeInBrowser('the name given now', () => {
     await untilStatus(page, 'final.pdf', /^Done, verified/);
     expect(Math.min(...offsets)).toBeGreaterThan(0);
     expect(await filesOf(service)).toEqual(['final.pdf application/pdf']);
-    // What it was begun as is done with.
+    // The upload under its first name is finished.
     expect(await upload(page, 'draft.txt').count()).toBe(0);
     await page.reload();
     await page.locator('#file-list > li').waitFor();

@@ -102,7 +102,7 @@ describeInBrowser('the order of uploads', () => {
 });
 
 describeInBrowser('cancelling', () => {
-  test('can be undone: nothing is sent meanwhile, and it goes on from the last stored byte', async () => {
+  test('can be undone: nothing is sent meanwhile, and it resumes from the last stored byte', async () => {
     const { service, line, big, page } = await startSending('kept.bin', 24 * MIB, 0.4);
     const offsets = sentFrom(page);
     await press(page, 'kept.bin', /^Cancel/);

@@ -83,7 +83,7 @@ describeInBrowser('a service that loses every upload', () => {
 });
 
 describeInBrowser('an upload that another client takes over', () => {
-  test('is left to that client, and done when it is', async () => {
+  test('is left to that client, and done when that client has finished', async () => {
     const service = await startOwn();
     const line = await lineTo(service, 8 * MIB);
     const page = await openPage(line.url);
@@ -174,7 +174,7 @@ describeInBrowser('an upload that another client takes over', () => {
 });
 
 describeInBrowser('another client that sends the same bytes', () => {
-  test('is not waited for where it sends no more than a trickle', async () => {
+  test('is not waited for where it sends very slowly', async () => {
     const service = await startOwn();
     const bytes = Buffer.from(makeBytes(24 * MIB, 734));
     const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.bin' };

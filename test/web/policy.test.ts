@@ -1,4 +1,4 @@
-/** Files of somebody never run in the page, whatever they are called. */
+/** Uploaded files never run as script in the page, whatever they are called. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { type RunningService, startService } from '../harness/service.ts';

@@ -99,7 +99,7 @@ describeInBrowser('proxies', () => {
         const meant = headers['x-http-method-override'];
         asked.push(meant === undefined ? method : `${method} for ${String(meant)}`);
         if (method === shut) return status;
-        // The first bytes break off, so that HEAD is asked where they go on.
+        // The first bytes break off, so that HEAD is asked where to resume.
         return shut === 'HEAD' && asked.length === 1 ? 503 : undefined;
       },
     });

@@ -1,4 +1,4 @@
-/** Bytes that are not what an MD5, a size or a time lets one think: the page sends what is there now. */
+/** Files whose bytes are others than MD5, size or time suggest: the page sends the bytes that are there now. */
 import { utimes } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { digestOfUrl, makeRandomFile } from '../harness/make-file.ts';
@@ -23,7 +23,7 @@ import {
 const MIB = 1024 * 1024;
 
 describeInBrowser('an equal MD5', () => {
-  test('makes nothing instant that is not the same', async () => {
+  test('makes no file instant that has other bytes', async () => {
     const service = await startOwn();
     const page = await openPage(service.url);
     await choose(page, chosen('a.bin', COLLIDING[0]));
@@ -41,7 +41,7 @@ describeInBrowser('an equal MD5', () => {
     }
   });
 
-  test('goes on with nothing that was begun for other bytes', async () => {
+  test('resumes no upload that was begun for other bytes', async () => {
     const suffix = makeBytes(3 * MIB, 91);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     for (const declared of [{ md5: md5(a) }, { md5: md5(a), sha256: sha256(a) }]) {
@@ -57,7 +57,7 @@ describeInBrowser('an equal MD5', () => {
     }
   });
 
-  test('does not stand for what someone else began and says to be the same', async () => {
+  test('does not resume another client’s upload that only claims to be the same', async () => {
     const suffix = makeBytes(3 * MIB, 92);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     const service = await startOwn();
@@ -73,7 +73,7 @@ describeInBrowser('an equal MD5', () => {
     expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
   });
 
-  test('does not stand for it either when the page was left before the end', async () => {
+  test('does not resume it either when the page was left before the end', async () => {
     const suffix = makeBytes(3 * MIB, 93);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     const service = await startOwn();
@@ -98,13 +98,13 @@ describeInBrowser('an equal MD5', () => {
   });
 });
 
-/** Sends what is left of an upload that nobody else sends any more. */
+/** Sends the rest of an upload whose other sender is gone. */
 async function finishElsewhere(location: string, bytes: Buffer): Promise<{ offset: number }> {
   for (;;) {
     const offset = Number((await head(location)).headers['upload-offset']);
     const answer = await patch(location, offset, bytes.subarray(offset));
     if (answer.status === 204) return { offset };
-    // What the page had on the line comes in meanwhile.
+    // Bytes that the page had sent arrive meanwhile.
     expect([409, 423]).toContain(answer.status);
   }
 }
@@ -131,7 +131,7 @@ describeInBrowser('an equal size and time', () => {
     expect(await digestOfUrl(`${service.url}/files/${next}`)).toMatchObject({ status: 200, md5: next });
   });
 
-  test('what an earlier edition of the page wrote down is read again, and goes on', async () => {
+  test('the journal of an earlier edition of the page is read, and its upload resumes', async () => {
     const { service, line, big, page } = await startSending('older.bin', 24 * MIB, 0.2);
     line.setSpeed(CRAWL);
     page.once('dialog', (dialog) => void dialog.accept());

@@ -182,10 +182,10 @@ export function sentFrom(page: Page): number[] {
   return offsets;
 }
 
-/** Bytes per second of a line on which nothing arrives whole before the test has done what it does meanwhile. */
+/** Bytes per second of a connection so slow that no file arrives whole while the test still acts. */
 export const CRAWL = 256 * 1024;
 
-/** A slow line to the service, closed with the test. */
+/** A slow connection to the service, closed with the test. */
 export async function lineTo(service: RunningService, bytesPerSecond: number): Promise<Line> {
   const line = await openLine({ toPort: service.port, bytesPerSecond });
   onTestFinished(() => line.close());
@@ -212,7 +212,7 @@ export interface Sending {
   page: Page;
 }
 
-/** A page that sends a file of the disk over a slow line, and has sent this part of it. */
+/** A page that sends a file of the disk over a slow connection, and has sent this part of it. */
 export async function startSending(
   name: string,
   size: number,
@@ -253,7 +253,7 @@ export async function drop(page: Page, paths: readonly string[]): Promise<void> 
   }
 }
 
-/** Kept for whoever wants to look: `dist/screenshots`, which is not committed. */
+/** Kept to be looked at: `dist/screenshots`, which is not committed. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = fileURLToPath(new URL('../../screenshots', import.meta.url));
   await mkdir(folder, { recursive: true });

@@ -100,7 +100,7 @@ describeInBrowser('a look at a text', () => {
     expect(text).toBe(LARGE.slice(0, SHOWN_BYTES));
   });
 
-  test('one that is gone is told of in words', async () => {
+  test('one that is gone is reported in words', async () => {
     const { fileId } = await putFile(service.url, 'soon gone', { filename: 'soon gone.txt' });
     const page = await openPage(service.url);
     await page.route('**/api/events', () => undefined);

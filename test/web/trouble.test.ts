@@ -25,7 +25,7 @@ const MIB = 1024 * 1024;
 
 describeInBrowser('trouble', () => {
   // Skipped without the right to mount: run the tests as root on Linux.
-  test.skipIf(!CAN_MOUNT)('a full store is waited for, and it goes on by itself once there is room', async () => {
+  test.skipIf(!CAN_MOUNT)('the page waits for a full store, and resumes by itself once there is room', async () => {
     const disk = mountSmallDisk('12M');
     const service = await startOwn({ dataDir: disk.folder });
     const page = await openPage(service.url);
@@ -116,7 +116,7 @@ describeInBrowser('trouble', () => {
     expect(await file(page, 'shrinking.bin').count()).toBe(0);
   });
 
-  test('bytes that are not those that were read are refused, and a retry reads them again', async () => {
+  test('bytes other than those that were hashed are refused, and a retry reads the file again', async () => {
     const service = await startOwn();
     const page = await openPage(service.url);
     const other = Buffer.from('0'.repeat(32)).toString('base64');

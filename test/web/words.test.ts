@@ -147,7 +147,7 @@ describeInBrowser('words', () => {
     await buttons.first().waitFor();
     expect(await buttons.allInnerTexts()).toEqual(labels);
     for (const [index, label] of labels.entries()) {
-      // Whoever says what they see is understood (WCAG 2.5.3).
+      // The label that is seen is part of the accessible name (WCAG 2.5.3).
       const spoken = await buttons.nth(index).getAttribute('aria-label');
       expect(spoken?.toLowerCase()).toContain(label.toLowerCase());
     }

@@ -3,11 +3,12 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
 /** Prepares `createUpload`. */
-export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUpload'> {
+export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
   // One statement: those that begin at once are counted, too.
   const insert = prepare((upload: NewUpload & { skipped: number }) => {
     const values = {
@@ -25,9 +26,9 @@ export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUplo
       epoch: sql.lit(1),
       holder: upload.holder,
       phase: upload.phase,
-      created_at: upload.createdAt,
-      last_byte_at: upload.createdAt,
-      expires_at: upload.expiresAt,
+      created_at: clock.steady,
+      last_byte_at: clock.steady,
+      expires_at: sql<number>`${clock.latest} + ${upload.lifeMs}`,
     };
     const columns = Object.keys(values) as (keyof typeof values)[];
     const oneTooMany = db
@@ -44,12 +45,13 @@ export function createBeginUpload(db: Kysely<Tables>): Pick<Catalog, 'createUplo
         db
           .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
           .where((eb) => eb.not(eb.exists(oneTooMany))),
-      );
+      )
+      .returning(['created_at as createdAt', 'expires_at as expiresAt']);
   });
 
   return {
-    async createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
-      return (await insert.changes(db, { ...upload, skipped: mostOpen - 1 })) === 1;
+    createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
+      return insert.first(db, { ...upload, skipped: mostOpen - 1 });
     },
   };
 }

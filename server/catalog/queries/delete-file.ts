@@ -3,13 +3,14 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
 import { prepareSelectFile, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import { prepareInsertRemoval } from './removals.ts';
 
 /** Prepares `deleteFile`. */
-export function createDeleteFile(db: Kysely<Tables>): Pick<Catalog, 'deleteFile'> {
+export function createDeleteFile(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'deleteFile'> {
   const selectFile = prepareSelectFile(db);
 
   // An upload's row is deleted together with its file. This one says what the store still has to discard: it stays.
@@ -40,10 +41,10 @@ export function createDeleteFile(db: Kysely<Tables>): Pick<Catalog, 'deleteFile'
   );
 
   const insertRemoval = prepareInsertRemoval(db);
-  const insertEvent = prepareInsertEvent(db);
+  const insertEvent = prepareInsertEvent(db, clock);
 
   return {
-    deleteFile(id, owner, at) {
+    deleteFile(id, owner) {
       return db.transaction().execute(async (trx) => {
         const row = await selectFile.first(trx, { id, owner });
         if (!row) return undefined;
@@ -52,7 +53,7 @@ export function createDeleteFile(db: Kysely<Tables>): Pick<Catalog, 'deleteFile'
         const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
         if (removed) await insertRemoval.changes(trx, removed);
         const file = toFileRecord(row);
-        await insertEvent(trx, 'deleted', file, at);
+        await insertEvent(trx, 'deleted', file);
         return { file, removedKey: removed?.key ?? null };
       });
     },

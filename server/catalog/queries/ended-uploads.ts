@@ -1,19 +1,24 @@
 /** Ended uploads: which of them have left something in the store, and when their rows are forgotten. */
+import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
-import { UPLOAD_RECORD } from './upload-rows.ts';
+import { uploadRecord } from './upload-rows.ts';
 
 /** Prepares the queries on ended uploads. */
 export function createEndedUploads(
   db: Kysely<Tables>,
+  clock: SqlClock,
 ): Pick<Catalog, 'listUndiscarded' | 'forgetStoreState' | 'forgetEnded'> {
+  const record = uploadRecord(clock);
+
   const selectUndiscarded = prepare((by: { after: string; limit: number }) =>
     db
       .selectFrom('uploads')
-      .select(UPLOAD_RECORD)
+      .select(record)
       .where('store_state', 'is not', null)
       .where('state', '<>', RECEIVING)
       .where('id', '>', by.after)
@@ -26,17 +31,15 @@ export function createEndedUploads(
   );
 
   // A row that says what the store still has stays until the store has discarded it.
-  const deleteEnded = prepare((by: { before: number; limit: number }) =>
-    db
-      .deleteFrom('uploads')
-      .where('id', 'in', (eb) =>
-        eb
-          .selectFrom('uploads')
-          .select('id')
-          .where('ended_at', '<', by.before)
-          .where('store_state', 'is', null)
-          .limit(by.limit),
-      ),
+  const deleteEnded = prepare((by: { forMs: number; limit: number }) =>
+    db.deleteFrom('uploads').where('id', 'in', (eb) =>
+      eb
+        .selectFrom('uploads')
+        .select('id')
+        .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
+        .where('store_state', 'is', null)
+        .limit(by.limit),
+    ),
   );
 
   return {
@@ -48,8 +51,8 @@ export function createEndedUploads(
       await clearStoreState.changes(db, { id });
     },
 
-    forgetEnded(before, limit) {
-      return deleteEnded.changes(db, { before, limit });
+    forgetEnded(forMs, limit) {
+      return deleteEnded.changes(db, { forMs, limit });
     },
   };
 }

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, EventKind, EventRecord, FileRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 
@@ -43,13 +44,13 @@ const EVENT_ROW = [
 ] as const;
 
 /** Prepares the insertion of an event, for the transaction in which it happens. */
-export function prepareInsertEvent(db: Kysely<Tables>) {
-  type Values = Omit<EventRow, 'number' | 'sha1' | 'sha256'>;
+export function prepareInsertEvent(db: Kysely<Tables>, clock: SqlClock) {
+  type Values = Omit<EventRow, 'number' | 'at' | 'sha1' | 'sha256'>;
   const insert = prepare((event: Values) =>
     db.insertInto('events').values({
       owner: event.owner,
       kind: event.kind,
-      at: event.at,
+      at: clock.steady,
       file_id: event.fileId,
       name: event.name,
       type: event.type,
@@ -64,10 +65,9 @@ export function prepareInsertEvent(db: Kysely<Tables>) {
     executor: Executor,
     kind: EventKind,
     { id: fileId, owner, name, type, uploadedAt, content }: FileRecord,
-    at: number,
   ): Promise<void> {
     const { id: contentId, md5, size } = content;
-    await insert.changes(executor, { owner, kind, at, fileId, name, type, uploadedAt, contentId, md5, size });
+    await insert.changes(executor, { owner, kind, fileId, name, type, uploadedAt, contentId, md5, size });
   };
 }
 
@@ -93,9 +93,9 @@ function prepareLatestNumber(db: Kysely<Tables>, table: 'events' | 'forgotten_ev
 }
 
 /** Prepares the queries on events. */
-export function createEventQueries(db: Kysely<Tables>): EventQueries {
+export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQueries {
   // Digests come by way of the file. Once the owner has deleted it, the content may be here for other owners only.
-  // Then nothing is told of it.
+  // Then the event has no digests.
   const selectEvents = () =>
     db
       .selectFrom('events')
@@ -113,10 +113,10 @@ export function createEventQueries(db: Kysely<Tables>): EventQueries {
   const latestEvent = prepareLatestNumber(db, 'events');
   const latestForgotten = prepareLatestNumber(db, 'forgotten_events');
 
-  const selectOldest = prepare((by: { limit: number }) =>
+  const selectOldest = prepare((by: { forMs: number; limit: number }) =>
     db
       .selectFrom('events')
-      .select(['number', 'owner', 'at'])
+      .select(['number', 'owner', sql`at >= ${clock.steady} - ${by.forMs}`.as('stays')])
       .where('number', '>', sql.lit(0))
       .orderBy('number')
       .limit(by.limit),
@@ -144,10 +144,10 @@ export function createEventQueries(db: Kysely<Tables>): EventQueries {
       return (await latestEvent(owner)) ?? (await latestForgotten(owner)) ?? 0;
     },
 
-    forgetEvents(before, limit) {
+    forgetEvents(forMs, limit) {
       return db.transaction().execute(async (trx) => {
-        const oldest = await selectOldest.rows(trx, { limit });
-        const kept = oldest.findIndex(({ at }) => at >= before);
+        const oldest = await selectOldest.rows(trx, { forMs, limit });
+        const kept = oldest.findIndex(({ stays }) => Boolean(stays));
         const forgotten = kept < 0 ? oldest : oldest.slice(0, kept);
         const last = forgotten.at(-1);
         if (!last) return 0;

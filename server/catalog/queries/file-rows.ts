@@ -1,13 +1,15 @@
 /** What the queries on files have in common: their columns, their names, and how one is inserted. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { ContentRecord, FileRecord, NewFile } from '../catalog.ts';
+import { type ContentRecord, type FileRecord, type NewFile, CatalogError } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 
 /** A file with its content, as one flat row. */
 export interface FileRow extends NewFile, Omit<ContentRecord, 'id'> {
+  uploadedAt: number;
   contentId: number;
 }
 
@@ -66,30 +68,34 @@ export function prepareSelectSame(db: Kysely<Tables>) {
 }
 
 /** Prepares the insertion of a file. */
-export function prepareInsertFile(db: Kysely<Tables>) {
+export function prepareInsertFile(db: Kysely<Tables>, clock: SqlClock) {
   type Values = NewFile & { foldedName: string; contentId: number; size: number };
   const insert = prepare((file: Values) =>
-    db.insertInto('files').values({
-      id: file.id,
-      owner: file.owner,
-      name: file.name,
-      folded_name: file.foldedName,
-      type: file.type,
-      uploaded_at: file.uploadedAt,
-      content_id: file.contentId,
-      size: file.size,
-    }),
+    db
+      .insertInto('files')
+      .values({
+        id: file.id,
+        owner: file.owner,
+        name: file.name,
+        folded_name: file.foldedName,
+        type: file.type,
+        uploaded_at: clock.wall,
+        content_id: file.contentId,
+        size: file.size,
+      })
+      .returning('uploaded_at as uploadedAt'),
   );
 
   return async function insertFile(executor: Executor, file: NewFile, content: ContentRecord): Promise<FileRecord> {
-    const { id, owner, name, type, uploadedAt } = file;
-    const record = { id, owner, name, type, uploadedAt };
-    await insert.changes(executor, {
+    const { id, owner, name, type } = file;
+    const record = { id, owner, name, type };
+    const inserted = await insert.first(executor, {
       ...record,
       foldedName: foldName(name),
       contentId: content.id,
       size: content.size,
     });
-    return { ...record, content };
+    if (!inserted) throw new CatalogError('failed', `file ${id} was not recorded`);
+    return { ...record, ...inserted, content };
   };
 }

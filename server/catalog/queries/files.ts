@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepareSelectContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
 import {
@@ -18,12 +19,12 @@ import { prepare } from './prepare.ts';
 export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile'>;
 
 /** Prepares the queries on files. list-files.ts lists them, delete-file.ts deletes them. */
-export function createFileQueries(db: Kysely<Tables>): FileQueries {
+export function createFileQueries(db: Kysely<Tables>, clock: SqlClock): FileQueries {
   const selectContent = prepareSelectContent(db);
-  const insertFile = prepareInsertFile(db);
+  const insertFile = prepareInsertFile(db, clock);
   const selectSame = prepareSelectSame(db);
   const selectFile = prepareSelectFile(db);
-  const insertEvent = prepareInsertEvent(db);
+  const insertEvent = prepareInsertEvent(db, clock);
 
   const selectOfAnyone = prepare((by: { id: string }) => selectFiles(db).where('files.id', '=', by.id));
 
@@ -48,7 +49,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
   );
 
   return {
-    addFile(contentId, file, at) {
+    addFile(contentId, file) {
       return db.transaction().execute(async (trx) => {
         const { owner, name } = file;
         const same = await selectSame.first(trx, { contentId, owner, name });
@@ -56,7 +57,7 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
         const content = await selectContent.first(trx, { id: contentId });
         if (!content) return undefined;
         const added = await insertFile(trx, file, content);
-        await insertEvent(trx, 'published', added, at);
+        await insertEvent(trx, 'published', added);
         return added;
       });
     },
@@ -71,13 +72,13 @@ export function createFileQueries(db: Kysely<Tables>): FileQueries {
       return row && toFileRecord(row);
     },
 
-    renameFile(id, owner, name, type, at) {
+    renameFile(id, owner, name, type) {
       return db.transaction().execute(async (trx) => {
         await rename.changes(trx, { id, owner, name, foldedName: foldName(name), type });
         const row = await selectFile.first(trx, { id, owner });
         if (!row) return undefined;
         const renamed = toFileRecord(row);
-        await insertEvent(trx, 'renamed', renamed, at);
+        await insertEvent(trx, 'renamed', renamed);
         return renamed;
       });
     },

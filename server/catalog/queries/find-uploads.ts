@@ -3,9 +3,10 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, ReceivingQuery } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
-import { UPLOAD_RECORD } from './upload-rows.ts';
+import { uploadRecord } from './upload-rows.ts';
 
 /** How many ids `filterReceiving` looks up with one query. */
 const IDS_PER_QUERY = 100;
@@ -13,21 +14,21 @@ const IDS_PER_QUERY = 100;
 /** Prepares the lookups of uploads. */
 export function createFindUploads(
   db: Kysely<Tables>,
+  clock: SqlClock,
 ): Pick<Catalog, 'findUpload' | 'findReceiving' | 'filterReceiving'> {
-  const selectById = prepare((by: { id: string }) =>
-    db.selectFrom('uploads').select(UPLOAD_RECORD).where('id', '=', by.id),
-  );
+  const record = uploadRecord(clock);
+  const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(record).where('id', '=', by.id));
 
   const byMd5 = (by: ReceivingQuery) =>
     db
       .selectFrom('uploads')
-      .select(UPLOAD_RECORD)
+      .select(record)
       .where('state', '=', RECEIVING)
       .where('md5', '=', by.md5)
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
       .where('offset', '>=', by.minOffset)
-      .where('expires_at', '>', by.now)
+      .where('expires_at', '>', clock.earliest)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')
       .limit(sql.lit(1));

@@ -1,7 +1,9 @@
 /** The ledger: how far an upload has come, and the rows of its parts that are durably stored. */
+import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, OffsetCommit, PartRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
@@ -11,7 +13,7 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
 }
 
 /** Prepares the queries on the ledger. */
-export function createLedgerQueries(db: Kysely<Tables>): Pick<Catalog, 'commitOffset' | 'listParts'> {
+export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'commitOffset' | 'listParts'> {
   const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'> & { storeState: string | null }) =>
     db
       .updateTable('uploads')
@@ -20,13 +22,15 @@ export function createLedgerQueries(db: Kysely<Tables>): Pick<Catalog, 'commitOf
         snapshot: commit.snapshot,
         boot_id: commit.bootId,
         store_state: commit.storeState,
-        last_byte_at: commit.lastByteAt,
-        expires_at: commit.expiresAt,
+        // With null the time is null, and what stands there stays.
+        last_byte_at: sql<number>`coalesce(${clock.steady} - ${commit.idleMs}, last_byte_at)`,
+        expires_at: sql<number>`coalesce(${clock.latest} + ${commit.lifeMs}, expires_at)`,
       })
       .where('id', '=', commit.id)
       .where('epoch', '=', commit.epoch)
       .where('state', '=', RECEIVING)
-      .where('offset', '<=', commit.offset),
+      .where('offset', '<=', commit.offset)
+      .returning('expires_at as expiresAt'),
   );
 
   // A part is sent again after its tail was recovered. Its new record replaces the old one.
@@ -62,11 +66,11 @@ export function createLedgerQueries(db: Kysely<Tables>): Pick<Catalog, 'commitOf
   return {
     async commitOffset({ part, storeState = null, ...rest }) {
       const commit = { ...rest, storeState };
-      if (!part) return (await moveOffset.changes(db, commit)) === 1;
+      if (!part) return moveOffset.first(db, commit);
       return db.transaction().execute(async (trx) => {
-        if ((await moveOffset.changes(trx, commit)) === 0) return false;
-        await recordPart.changes(trx, { ...part, uploadId: commit.id });
-        return true;
+        const moved = await moveOffset.first(trx, commit);
+        if (moved) await recordPart.changes(trx, { ...part, uploadId: commit.id });
+        return moved;
       });
     },
 

@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { type NodeDialect, selectAliveHolder } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
-import { UPLOAD_RECORD } from './upload-rows.ts';
+import { uploadRecord } from './upload-rows.ts';
 
 /** Earlier than every recorded time. */
 const FIRST = Number.MIN_SAFE_INTEGER;
@@ -16,12 +16,14 @@ export function createListUploads(
   db: Kysely<Tables>,
   dialect: NodeDialect,
 ): Pick<Catalog, 'listExpired' | 'listUnpublished' | 'listAbandoned'> {
+  const { clock } = dialect;
+  const record = uploadRecord(clock);
   const holderAlive = selectAliveHolder(db, dialect);
-  const receiving = db.selectFrom('uploads').select(UPLOAD_RECORD).where('state', '=', RECEIVING);
+  const receiving = db.selectFrom('uploads').select(record).where('state', '=', RECEIVING);
 
-  const selectExpired = prepare((by: { now: number; expiresAt: number; id: string; limit: number }) =>
+  const selectExpired = prepare((by: { expiresAt: number; id: string; limit: number }) =>
     receiving
-      .where('expires_at', '<=', by.now)
+      .where('expires_at', '<=', clock.earliest)
       .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
       .orderBy('expires_at')
       .orderBy('id')
@@ -52,8 +54,8 @@ export function createListUploads(
   );
 
   return {
-    listExpired(now, after, limit) {
-      return selectExpired.rows(db, { now, expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
+    listExpired(after, limit) {
+      return selectExpired.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
     },
 
     listUnpublished(after, limit) {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { type Catalog, NODE_DEAD_AFTER_MS } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 
 export type NodeQueries = Pick<
@@ -12,8 +13,7 @@ export type NodeQueries = Pick<
 
 /** What a dialect knows about its nodes. */
 export interface NodeDialect {
-  /** The time in milliseconds, by the one clock that all nodes share. */
-  now: RawBuilder<number>;
+  clock: SqlClock;
   /** Whether several nodes may have the catalog open. A node alone is alive for as long as it has joined. */
   isShared: boolean;
 }
@@ -22,8 +22,8 @@ export interface NodeDialect {
 const NODE_FORGOTTEN_AFTER_MS = 3_600_000;
 
 /** A node that was last seen after this time is alive. */
-function aliveAfter({ now, isShared }: NodeDialect): RawBuilder<number> {
-  return isShared ? sql<number>`(${now} - ${sql.lit(NODE_DEAD_AFTER_MS)})` : sql<number>`-1`;
+function aliveAfter({ clock, isShared }: NodeDialect): RawBuilder<number> {
+  return isShared ? sql<number>`(${clock.steady} - ${sql.lit(NODE_DEAD_AFTER_MS)})` : sql<number>`-1`;
 }
 
 /** The holder of the row of `uploads` around this query, where it is alive. */
@@ -37,7 +37,7 @@ export function selectAliveHolder(db: Kysely<Tables>, dialect: NodeDialect) {
 
 /** Prepares the queries on nodes and their claims. None of them waits for the disk: see `relaxed`. */
 export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): NodeQueries {
-  const { now, isShared } = dialect;
+  const now = dialect.clock.steady;
   const aliveSince = aliveAfter(dialect);
 
   const insertNode = prepare(
@@ -108,7 +108,7 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): Nod
     },
 
     async forgetNodes() {
-      if (isShared) await deleteDead.changes(db, {});
+      if (dialect.isShared) await deleteDead.changes(db, {});
       await deleteEndedClaims.changes(db, {});
     },
 

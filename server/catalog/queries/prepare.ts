@@ -29,6 +29,15 @@ class Placeholder {
   }
 }
 
+/** Stands for a value that is asked for each time the query runs. */
+export class AtRun {
+  readonly ask: () => number;
+
+  constructor(ask: () => number) {
+    this.ask = ask;
+  }
+}
+
 /**
  * Compiles the query that `build` returns. Each property it reads from its
  * argument becomes a parameter, whose value is given at every run.
@@ -47,9 +56,10 @@ export function prepare<Values extends object, Row>(
   const template = build(placeholders).compile();
 
   function bind(values: Values): CompiledQuery<Row> {
-    const parameters = template.parameters.map((parameter) =>
-      parameter instanceof Placeholder ? values[parameter.name as keyof Values] : parameter,
-    );
+    const parameters = template.parameters.map((parameter) => {
+      if (parameter instanceof Placeholder) return values[parameter.name as keyof Values];
+      return parameter instanceof AtRun ? parameter.ask() : parameter;
+    });
     return { ...template, parameters, ...(relaxed ? { relaxed } : {}) };
   }
 

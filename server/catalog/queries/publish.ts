@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
 import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepareDeleteParts } from './ledger.ts';
@@ -12,11 +13,11 @@ import { RECEIVING } from './states.ts';
 import { prepareTakeContent } from './take-content.ts';
 
 /** Prepares `publish`. */
-export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
-  const takeContent = prepareTakeContent(db);
-  const insertFile = prepareInsertFile(db);
+export function createPublish(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'publish'> {
+  const takeContent = prepareTakeContent(db, clock);
+  const insertFile = prepareInsertFile(db, clock);
   const selectSame = prepareSelectSame(db);
-  const insertEvent = prepareInsertEvent(db);
+  const insertEvent = prepareInsertEvent(db, clock);
   const deleteParts = prepareDeleteParts(db);
 
   const selectUpload = prepare((by: { id: string; epoch: number }) =>
@@ -44,7 +45,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file, reuseFile, at } = publication;
+      const { uploadId, epoch, file, reuseFile } = publication;
       return db.transaction().execute(async (trx) => {
         // Both refusals come before the first change.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
@@ -60,7 +61,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
         }
         const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
         const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
-        if (!same) await insertEvent(trx, 'published', record, at);
+        if (!same) await insertEvent(trx, 'published', record);
         await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id });
         await deleteParts.changes(trx, { id: uploadId });
         return { kind: 'published', file: record };

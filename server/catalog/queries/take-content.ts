@@ -2,18 +2,19 @@
 import type { Kysely } from 'kysely';
 import type { ContentRecord, Publication } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepareSelectContent } from './contents.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 import { prepareDeleteRemoval, prepareInsertRemoval } from './removals.ts';
 
 /** Prepares the step of a publication that finds its content, or records it. */
-export function prepareTakeContent(db: Kysely<Tables>) {
+export function prepareTakeContent(db: Kysely<Tables>, clock: SqlClock) {
   const selectContent = prepareSelectContent(db);
   const deleteRemoval = prepareDeleteRemoval(db);
   const insertRemoval = prepareInsertRemoval(db);
 
-  const insertContent = prepare((content: Omit<ContentRecord, 'id'>) =>
+  const insertContent = prepare((content: Omit<ContentRecord, 'id' | 'publishedAt'>) =>
     db
       .insertInto('contents')
       .values({
@@ -23,11 +24,11 @@ export function prepareTakeContent(db: Kysely<Tables>) {
         size: content.size,
         variant: content.variant,
         key: content.key,
-        published_at: content.publishedAt,
+        published_at: clock.wall,
       })
       // Where (md5, variant) or the key is taken, nothing is inserted and no row comes back.
       .onConflict((conflict) => conflict.doNothing())
-      .returning('id'),
+      .returning(['id', 'published_at as publishedAt']),
   );
 
   // Changes no row where another content has the key.
@@ -57,15 +58,15 @@ export function prepareTakeContent(db: Kysely<Tables>) {
 
   /** The content to join, or the new one once it is recorded; undefined on a conflict. */
   return async function takeContent(trx: Executor, publication: Publication): Promise<ContentRecord | undefined> {
-    const { content, file } = publication;
+    const { content } = publication;
     if ('id' in content) return joinContent(trx, content);
 
     const { md5, sha1, sha256, size, variant, key } = content;
-    const values = { md5, sha1, sha256, size, variant, key, publishedAt: file.uploadedAt };
+    const values = { md5, sha1, sha256, size, variant, key };
     const inserted = await insertContent.first(trx, values);
     if (!inserted) return undefined;
     // The key may have been waiting for removal; its bytes are this content's now.
     await deleteRemoval.changes(trx, { key });
-    return { id: inserted.id, ...values };
+    return { ...inserted, ...values };
   };
 }

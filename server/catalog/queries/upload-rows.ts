@@ -1,7 +1,9 @@
 /** What the queries on uploads have in common: their columns. */
+import { sql } from 'kysely';
+import type { SqlClock } from './clock.ts';
 
-/** An UploadRecord's columns. */
-export const UPLOAD_RECORD = [
+/** An UploadRecord's columns as they stand in its row. */
+const STORED = [
   'id',
   'owner',
   'state',
@@ -22,6 +24,15 @@ export const UPLOAD_RECORD = [
   'reason',
   'file_id as fileId',
   'created_at as createdAt',
-  'last_byte_at as lastByteAt',
   'expires_at as expiresAt',
 ] as const;
+
+/** An UploadRecord's columns. */
+export function uploadRecord({ steady, earliest }: SqlClock) {
+  return [
+    ...STORED,
+    sql<number>`expires_at - ${earliest}`.as('leftMs'),
+    // What was noted while an earlier clock was ahead lies in the future.
+    sql<number>`max(0, ${steady} - last_byte_at)`.as('idleMs'),
+  ] as const;
+}

@@ -4,6 +4,7 @@ import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
 import type { Catalog, UploadState } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
 import { prepareDeleteParts } from './ledger.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
@@ -11,7 +12,7 @@ import { RECEIVING } from './states.ts';
 export type UploadQueries = Pick<Catalog, 'declareLength' | 'withdrawLength' | 'noteArrival' | 'endUpload'>;
 
 /** Prepares the changes of uploads. */
-export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
+export function createUploadQueries(db: Kysely<Tables>, clock: SqlClock): UploadQueries {
   const setLength = prepare((by: { id: string; epoch: number; size: number }) =>
     db
       .updateTable('uploads')
@@ -33,32 +34,33 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
   );
 
   const raiseLastByte = prepare(
-    (by: { id: string; epoch: number; at: number }) =>
-      db
+    (by: { id: string; epoch: number; idleMs: number }) => {
+      const at = sql<number>`${clock.steady} - ${by.idleMs}`;
+      return db
         .updateTable('uploads')
-        .set({ last_byte_at: by.at })
+        .set({ last_byte_at: at })
         .where('id', '=', by.id)
         .where('epoch', '=', by.epoch)
-        .where('last_byte_at', '<', by.at),
+        .where('last_byte_at', '<', at);
+    },
     { relaxed: true },
   );
 
-  const end = prepare(
-    (by: { id: string; epoch: number | null; state: UploadState; reason: string | null; at: number }) =>
-      db
-        .updateTable('uploads')
-        .set((eb) => ({
-          state: by.state,
-          reason: by.reason,
-          ended_at: by.at,
-          snapshot: null,
-          phase: null,
-          // The store notes its work only with a commit. Without one it may still have left something.
-          store_state: eb.fn.coalesce('store_state', sql.lit(NOTHING_NOTED)),
-        }))
-        .where('id', '=', by.id)
-        .where('epoch', '=', (eb) => eb.fn.coalesce(eb.val(by.epoch), 'epoch'))
-        .where('state', '=', RECEIVING),
+  const end = prepare((by: { id: string; epoch: number | null; state: UploadState; reason: string | null }) =>
+    db
+      .updateTable('uploads')
+      .set((eb) => ({
+        state: by.state,
+        reason: by.reason,
+        ended_at: clock.latest,
+        snapshot: null,
+        phase: null,
+        // The store notes its work only with a commit. Without one it may still have left something.
+        store_state: eb.fn.coalesce('store_state', sql.lit(NOTHING_NOTED)),
+      }))
+      .where('id', '=', by.id)
+      .where('epoch', '=', (eb) => eb.fn.coalesce(eb.val(by.epoch), 'epoch'))
+      .where('state', '=', RECEIVING),
   );
 
   const deleteParts = prepareDeleteParts(db);
@@ -72,13 +74,13 @@ export function createUploadQueries(db: Kysely<Tables>): UploadQueries {
       return (await unsetLength.changes(db, { id, epoch })) === 1;
     },
 
-    async noteArrival(id, epoch, at) {
-      await raiseLastByte.changes(db, { id, epoch, at });
+    async noteArrival(id, epoch, idleMs) {
+      await raiseLastByte.changes(db, { id, epoch, idleMs });
     },
 
-    endUpload(id, epoch, state, reason, at) {
+    endUpload(id, epoch, state, reason) {
       return db.transaction().execute(async (trx) => {
-        if ((await end.changes(trx, { id, epoch, state, reason, at })) === 0) return false;
+        if ((await end.changes(trx, { id, epoch, state, reason })) === 0) return false;
         await deleteParts.changes(trx, { id });
         return true;
       });

@@ -1,6 +1,6 @@
 /**
- * Kysely's SQLite dialect over one better-sqlite3 connection. Against the driver
- * that comes with Kysely it keeps prepared statements, lets neighbours share a
+ * Kysely's SQLite dialect over one better-sqlite3 connection. Unlike the driver
+ * that comes with Kysely, it keeps prepared statements, lets concurrent calls share a
  * commit, translates errors where they arise, and survives a transaction that
  * SQLite has rolled back by itself.
  */
@@ -17,7 +17,7 @@ import { createSharedCommits, type Defer, type SharedCommits, type Transactions 
  * The dialect for a database that is open already, and stays open.
  *
  * @param watch - told of what is done; may refuse it.
- * @param defer - in simulations: when a commit begins, which others may share.
+ * @param defer - in simulations: decides when a commit begins. Calls that come before then may share it.
  */
 export function createSqliteDialect(database: Database, watch: Watch, defer: Defer = setImmediate): Dialect {
   return {
@@ -38,7 +38,7 @@ export interface Watch {
 class SqliteDriver implements Driver {
   readonly #engine: Engine;
   readonly #commits: SharedCommits;
-  /** Those that nobody has. */
+  /** Those that are not in use. */
   readonly #connections: SqliteConnection[] = [];
 
   constructor(database: Database, watch: Watch, defer: Defer) {
@@ -124,7 +124,7 @@ class SqliteConnection implements DatabaseConnection {
           },
         });
       });
-      // Whoever commits hears of it; where it could not begin, whoever began.
+      // The call that commits rejects; where the transaction could not begin, the call that began it.
       this.#outcome.catch(() => undefined);
     });
   }
@@ -196,7 +196,7 @@ class Engine implements Transactions {
     if (this.isOpen) this.#tryRun('rollback');
   }
 
-  /** From here on what is done can be undone without the rest. */
+  /** Begins a part of the transaction that can be undone by itself. */
   mark(): void {
     this.#run('savepoint own', [], true);
   }

@@ -44,7 +44,7 @@ function* committedFrames(readAt: ReadAt, size: number, header: Buffer): Iterabl
 }
 
 interface Checksum {
-  /** Goes on with these bytes, eight at a time. */
+  /** Continues with these bytes, eight at a time. */
   add(bytes: Buffer): Checksum;
   /** Whether it is what was written, big-endian. */
   equals(written: Buffer): boolean;

@@ -116,11 +116,11 @@ function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T
 export interface LogMarker {
   /** Says in the log which generation it is: at the opening, before anything else is committed. */
   markOpen(): void;
-  /** Before the log is synced: where it was begun anew since, that is said in it. */
+  /** Before the log is synced: marks a generation that has begun since. */
   beforeSync(): void;
-  /** After each write: says what `beforeSync` could not, as a transaction was under way; and where no sync comes for long. */
+  /** After each write: writes the mark where `beforeSync` could not, within a transaction, or where no sync comes for long. */
   afterWrite(): void;
-  /** Before the database is closed. False where that cannot be said for want of room: then its log has to stay. */
+  /** Marks the database as closed, before it is. False where there is no room for the mark: then its log has to stay. */
   markClosed(): boolean;
 }
 
@@ -140,7 +140,7 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
   /** The log is to be looked at when the transaction that is under way ends. */
   let isDue = false;
   let writes = 0;
-  /** What is synced from now on is the end; it must not say that the database is open. */
+  /** The database is marked as closed: no later sync may mark it as open. */
   let isClosing = false;
 
   function mark({ own, before, isClosed }: Mark): boolean {
@@ -183,7 +183,7 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
       try {
         lookForNewLog();
       } catch {
-        // The write itself is done, and must not be told as failed: the next write or sync looks again.
+        // The write itself has succeeded and must not be reported as failed: the next write or sync tries again.
         isDue = true;
       }
     },

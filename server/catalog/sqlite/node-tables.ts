@@ -16,9 +16,6 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
 ) STRICT, WITHOUT ROWID;
 `;
 
-/** @param now - milliseconds by a clock that never goes back: the catalog's, by which nodes are dead and claims end. */
-export function createNodeTables(database: Database, now: () => number): void {
-  database.pragma('temp_store = MEMORY');
+export function createNodeTables(database: Database): void {
   database.exec(TABLES);
-  database.function('catalog_now', { directOnly: true, deterministic: false }, () => now());
 }

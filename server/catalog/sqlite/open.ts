@@ -1,11 +1,13 @@
 /** The catalog in an SQLite file, which one service at a time may have open. */
 import { access, constants, realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CompiledQuery, Kysely, sql } from 'kysely';
+import { CompiledQuery, Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
-import type { Catalog } from '../catalog.ts';
+import type { Catalog, ClockNews, MetaKey } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import type { Tables } from '../schema.ts';
+import { type ClockSource, createClock } from './clock.ts';
+import { createSqlClock } from './sql-clock.ts';
 import { Database } from './database.ts';
 import { createSqliteDialect, type Watch } from './driver.ts';
 import { openWalSyncer, type Syncer } from './durable.ts';
@@ -33,8 +35,11 @@ export interface SqliteCatalogOptions {
   adopt?: boolean;
   /** Told in a sentence what was found at the opening. */
   tell?: (found: string) => void;
-  /** The catalog's clock, in milliseconds: it never goes back. */
-  now?: () => number;
+  /** Where the catalog's clock has its time from. */
+  time?: ClockSource;
+  /** See clock.ts. */
+  believeAfterMs?: number;
+  tellOfClock?: (news: ClockNews) => void;
   /** In tests: several nodes of one process share it, and one that is not seen for a while is dead. */
   isShared?: boolean;
 }
@@ -47,7 +52,6 @@ export interface SqliteCatalogOptions {
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<Catalog> {
   const { file, onFailure = () => undefined, tell = () => undefined, isShared = false } = options;
-  const { now = () => performance.now() } = options;
   await checkPlace(file);
   const log = await settleLog(options);
   const hadLog = hasLog(file);
@@ -70,9 +74,17 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     openHere.add(path);
     const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer, marks)) });
     let closing: Promise<void> | undefined;
-    createNodeTables(database, now);
+    const clock = createClock({
+      source: options.time,
+      kept: readMeta(database, 'clock'),
+      believeAfterMs: options.believeAfterMs,
+      tell: options.tellOfClock,
+    });
+    createNodeTables(database);
     const catalog = createCatalog(db, {
-      nodes: { now: sql<number>`catalog_now()`, isShared },
+      nodes: { clock: createSqlClock(clock), isShared },
+      clock,
+      keepTime: () => catalog.setMeta('clock', clock.keep()),
       durable: () => syncer.sync(),
 
       async ping() {
@@ -97,7 +109,11 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
   }
 }
 
-/** Whether there is room for what can wait: on a full disk the last page is for deletions, and for the store to be asked. */
+function readMeta(database: Database, key: MetaKey): string | undefined {
+  return database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key) as string | undefined;
+}
+
+/** Whether there is room for writes that can wait: on a full disk the last page is kept for deletions. */
 async function hasRoom(path: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(dirname(path));
   return bavail * bsize >= LEAST_ROOM_BYTES;
@@ -143,6 +159,8 @@ export function openDatabase(file: string): Database {
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('journal_mode = WAL');
     database.pragma('foreign_keys = ON');
+    // Nodes, claims and totals: see node-tables.ts and owner-totals.ts.
+    database.pragma('temp_store = MEMORY');
     // Commits are not synced by SQLite but by `durable()`.
     database.pragma('synchronous = NORMAL');
     // The log shrinks again after a change that was out of the ordinary.
@@ -166,7 +184,7 @@ export function openDatabase(file: string): Database {
 export function bringUpToDate(database: Database): void {
   try {
     migrate(database);
-    // Whatever an earlier process left in the log goes into the database, synced. The log stays, and begins anew with
+    // What an earlier process left in the log is written into the database, synced. The log stays, and begins anew with
     // the next commit: a database that is in use is never without one.
     database.pragma('wal_checkpoint(PASSIVE)');
     keepTotals(database);

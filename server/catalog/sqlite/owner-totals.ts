@@ -25,6 +25,5 @@ END;
 
 /** Counts once, by one pass over an index, and keeps count for as long as the database is open. */
 export function keepTotals(database: Database): void {
-  database.pragma('temp_store = MEMORY');
   database.exec(TOTALS);
 }

@@ -1,7 +1,7 @@
 /**
  * Room for a full disk: a file beside the database that holds nothing, and parts of
- * which are given back when the database cannot grow. Only who has locked the
- * database touches it. Why: docs/decisions/0009-reserve-for-a-full-disk.md.
+ * which are given back when the database cannot grow. Only the process that has
+ * locked the database touches it. Why: docs/decisions/0009-reserve-for-a-full-disk.md.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -34,7 +34,7 @@ const randomBytesAsync = promisify(randomBytes);
 /**
  * The reserve in the file at `path`, which `restore` makes.
  *
- * @param lookEveryMs - how long a `restore` lets others pass that come after it.
+ * @param lookEveryMs - for so long after a `restore` further ones do nothing.
  */
 export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserve {
   let running: Promise<unknown> = Promise.resolve();
@@ -86,7 +86,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
         at += (await file.write(chunk, 0, chunk.length, at)).bytesWritten;
       }
     } catch (error) {
-      // There was less room than it seemed: none of it is ours to take.
+      // There was less room than it seemed: nothing is taken.
       await file.truncate(from);
       throw error;
     } finally {
@@ -96,7 +96,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
 
   return {
     giveBack() {
-      // All who ran out of room together share one part.
+      // Calls that ran out of room together share one part.
       giving ??= inTurn(shrink).finally(() => {
         giving = undefined;
       });

@@ -1,7 +1,7 @@
 /**
  * Transactions that share a commit. Each page that a commit touches is written to the log, and transactions of
  * neighbours touch many of the same: so those that are asked for in one turn of the event loop run one after the
- * other in one transaction of SQLite. Nobody sees what is not committed: reads wait, and so does whoever asked for
+ * other in one transaction of SQLite. Nobody sees what is not committed: reads wait, and so does the caller that asked for
  * a write. Why: docs/decisions/0036-small-files.md.
  */
 
@@ -30,7 +30,7 @@ export interface Transactions {
 }
 
 export interface SharedCommits {
-  /** Resolves when no transaction is under way; nobody gets in before the caller goes on. */
+  /** Resolves when no transaction is under way; nobody gets in before the caller continues. */
   idle(): Promise<void> | undefined;
   /** Runs it with the next commit. */
   add(write: Write): void;

@@ -25,8 +25,8 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
       await checkpoint().catch(() => undefined);
       result = await runWithReserve(reserve, run);
     }
-    // Bytes are removed after their row: what this call has freed is seen by a later one. One comes every
-    // minute, when the service forgets ended uploads.
+    // Bytes are removed after their row, so a later call finds the room that this one has freed. A call comes every
+    // minute at the latest, when the service forgets ended uploads.
     void reserve.restore();
     return result;
   }

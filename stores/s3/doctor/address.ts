@@ -1,4 +1,4 @@
-/** The way to the bucket, before any signature: name, line, TLS, who answers, and what time it is there. */
+/** The connection to the bucket, before any signature: name, TCP, TLS, what answers, and its clock. */
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';

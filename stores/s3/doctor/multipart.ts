@@ -136,7 +136,7 @@ async function abort(target: Target, { key, id }: Multipart): Promise<void> {
   await target.call((options) => client.send(command, options));
 }
 
-/** Status and code of an answer that may be a refusal; a broken line is thrown. */
+/** Status and code of an answer that may be a refusal; a broken connection is thrown. */
 async function answerTo(attempt: () => Promise<void>): Promise<string> {
   try {
     await attempt();

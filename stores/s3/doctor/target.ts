@@ -6,7 +6,7 @@ import { leaveBodiesUnsigned, setUpClient } from '../client.ts';
 import { callWithRetries } from '../retry.ts';
 import type { Preset, S3Settings } from '../settings.ts';
 
-/** On a slower line it gives up. */
+/** On a slower connection it gives up. */
 const LEAST_BYTES_PER_MS = 64;
 const CALL_TIMEOUT_MS = 15_000;
 

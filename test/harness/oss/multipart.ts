@@ -62,7 +62,7 @@ export const completeMultipartUpload: Handler = async (call) => {
   call.storage.uploads.delete(upload.uploadId);
   const object = call.storage.put({
     key: upload.key,
-    // Not made of the parts' MD5s, as S3's is: nobody can calculate it.
+    // Not made of the parts' MD5s, as S3's is: it cannot be calculated.
     etag: `${randomBytes(16).toString('hex').toUpperCase()}-${parts.length}`,
     headers: upload.headers,
     blobs: parts.map((part) => part.blob),
@@ -148,7 +148,7 @@ function pickParts(upload: OpenUpload, xml: string): StoredPart[] {
     parts.push(part);
   }
   if (parts.slice(0, -1).some((part) => part.blob.size < SMALLEST_PART_BYTES)) throw new OssError('EntityTooSmall');
-  // What OSS makes of a single empty part is not known either: nobody may lean on it.
+  // What OSS makes of a single empty part is not known either: no caller may rely on it.
   if (parts.every((part) => part.blob.size === 0)) throw new OssError('InvalidPart', 'An object of an empty part.');
   return parts;
 }

@@ -161,7 +161,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, double
     if (!handler) throw new OssError('NotImplemented', `${call.operation} is not implemented.`);
     reply = await handler(full);
   } catch (error) {
-    // The line broke while the body came in: there is nobody to tell.
+    // The connection broke while the body arrived: no answer can be sent.
     if (request.destroyed && !request.complete) return;
     const refusal =
       error instanceof OssError

@@ -50,7 +50,7 @@ export interface Storage {
   readonly uploads: Map<string, OpenUpload>;
   /** Writes a stream to a file of its own. Nothing remains when the stream breaks. */
   receive(body: Readable, options: { sha256: boolean }): Promise<Blob>;
-  /** Makes an object visible and lets go of the one that had its key. */
+  /** Makes an object visible and drops the one that had its key. */
   put(object: Omit<StoredObject, 'size' | 'lastModified'>): StoredObject;
   delete(key: string): void;
   /** Removes bytes that nothing refers to any more. */

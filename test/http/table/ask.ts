@@ -1,4 +1,4 @@
-/** One request of the table, and what holds of every answer, whatever the route and whoever asks. */
+/** One request of the table, and what holds of every answer, whatever the route and the asker. */
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { fileURLToPath } from 'node:url';

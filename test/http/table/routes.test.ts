@@ -44,7 +44,7 @@ describe('the table', () => {
     expect([...inTable].filter((route) => !registered.includes(route))).toEqual([]);
   });
 
-  test('has no route that docs/http-api.md does not tell of', async () => {
+  test('has no route that docs/http-api.md does not describe', async () => {
     const page = await readFile(fileURLToPath(new URL('../../../../docs/http-api.md', import.meta.url)), 'utf8');
     const told = PATHS.map((path) =>
       path

@@ -149,7 +149,7 @@ describe('a Content-Length that is none', () => {
 
 describe('a body that ends before its Content-Length', () => {
   test.each(WITH_BODY.map((route) => [titleOf(route), route] as const))(
-    '%s leaves nothing but what can go on',
+    '%s leaves nothing but what can be resumed',
     async (_, route) => {
       const about = await makeThing(service.url, {});
       const asked = { ...about, ...bytesOf(nothing()) };

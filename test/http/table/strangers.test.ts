@@ -1,5 +1,5 @@
 /**
- * What somebody learns of what others have: byte for byte what they learn of what nobody has, from every route,
+ * What an asker learns of things of other owners: byte for byte what it learns of things that do not exist, from every route,
  * whole answers compared. With `INSTANT=all` the routes that tell on purpose are left out.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -25,13 +25,13 @@ export const HALF = 100;
 
 let seed = 90_000;
 
-/** Bytes that nobody has sent. */
+/** Bytes that no client has sent. */
 export function freshBytes(): Buffer {
   seed += 1;
   return makeBytes(SIZE, seed);
 }
 
-/** What a thing is like that does not exist; with the bytes of nobody. */
+/** A thing that does not exist, with bytes that no client has sent. */
 export function nothing(): Thing {
   const bytes = freshBytes();
   return {
@@ -47,7 +47,7 @@ export function nothing(): Thing {
   };
 }
 
-/** Makes a thing of whoever sends these headers. */
+/** Makes a thing for the owner whose headers these are. */
 export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
   const [thing, open] = [nothing(), freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);

@@ -70,7 +70,7 @@ export const TUS_ROUTES: readonly Route[] = [
     ask: ({ openId }) => ({
       path: `/uploads/${openId}`,
       headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': String(HALF) },
-      // A piece of it: what it is to become is seen elsewhere.
+      // Only a piece of the file: other rows look at what the upload becomes.
       body: 'x'.repeat(SIZE - HALF - 1),
     }),
   },

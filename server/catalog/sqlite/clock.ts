@@ -1,42 +1,32 @@
 /**
- * What time it is, for what expires. The wall clock may jump: by a battery that is empty, a wrong time server,
- * a hand. So a second clock stands beside it, which counts with the machine from what the wall clock once said
- * and does not jump. What is given a life is given it from the later of the two, and it ends when the earlier
- * one has come to its end. See docs/decisions/0024-time-has-to-pass.md.
+ * The clock of a catalog in SQLite. The wall clock may jump: an empty battery, a wrong time server, a person who sets it.
+ * So a second clock stands beside it, which counts with the machine from what the wall clock once said and does not jump.
+ * A life is counted from the later of the two, and has ended when the earlier one says so. See
+ * docs/decisions/0024-time-has-to-pass.md.
  */
-import { type Surroundings, SYSTEM } from '../stores/surroundings.ts';
+import { type Surroundings, SYSTEM } from '../../../stores/surroundings.ts';
+import type { CatalogClock, ClockNews } from '../catalog.ts';
 
-export interface Clock {
-  /** The wall clock: for what people read. Milliseconds since the epoch, as are all of them. */
-  now(): number;
-  /** Does not jump: for how long something takes, and since when. */
+/** The earlier of both clocks is `earliest`, the later one `latest`. */
+export interface Clock extends CatalogClock {
+  /** The wall clock: for what people read. */
+  wall(): number;
+  /** Does not jump: for how long ago something was. */
   steady(): number;
-  /** The earlier of both: what ends by then has ended. */
-  earliest(): number;
-  /** The later of both: a life is counted from it. */
-  latest(): number;
   /** To be called now and then: finds jumps while nothing else asks, and returns what a restart continues from. */
   keep(): string;
 }
 
-/** Where a clock has its time from. */
+/** What a clock reads its time from. */
 export type ClockSource = Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
 
-export type ClockNews =
-  /** While the service ran: so far ahead, or back (below 0). */
-  | { kind: 'jump'; byMs: number }
-  /** At the start the wall clock is so far from where the service's own has come. */
-  | { kind: 'apart'; byMs: number }
-  /** The wall clock has held for so long that it is believed. */
-  | { kind: 'believed'; byMs: number };
-
 export interface ClockOptions {
-  source?: ClockSource;
+  source?: ClockSource | undefined;
   /** What `keep` has returned to the process before. */
   kept?: string | undefined;
   /** After a jump, the wall clock is believed once it has held for as long: no less than the longest life. */
-  believeAfterMs: number;
-  tell?: (news: ClockNews) => void;
+  believeAfterMs?: number | undefined;
+  tell?: ((news: ClockNews) => void) | undefined;
 }
 
 interface Kept {
@@ -51,7 +41,7 @@ interface Kept {
 const JUMP_MS = 5_000;
 
 /** A clock that continues from what was kept, and believes the wall clock where nothing was. */
-export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: ClockOptions): Clock {
+export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, tell }: ClockOptions): Clock {
   const before = readKept(kept);
   /** What the steady clock is ahead of the time elapsed. */
   let offsetMs = (before && steadyAfter(before, source)) ?? source.wallMs();
@@ -67,7 +57,7 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: Clo
     return source.elapsedMs() + offsetMs;
   }
 
-  /** Both, after a look at whether the one has jumped. */
+  /** Both times, after a look at whether the wall clock has jumped. */
   function read(): { wall: number; own: number } {
     const wall = source.wallMs();
     const own = steady();
@@ -86,7 +76,7 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: Clo
   }
 
   return {
-    now: () => Math.round(source.wallMs()),
+    wall: () => Math.round(source.wallMs()),
     steady: () => Math.round(steady()),
     earliest: () => {
       const { wall, own } = read();
@@ -105,8 +95,8 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs, tell }: Clo
 }
 
 /**
- * What the steady clock has come to meanwhile. Since the machine started anew nothing has counted: the time
- * without it is not taken from what waits. Undefined where nothing can be said.
+ * The steady clock's time at this start. While the machine was off nothing counted, so that time shortens no life.
+ * Undefined where nothing can be said.
  */
 function steadyAfter({ bootId, uptimeMs, steadyMs }: Kept, source: ClockSource): number | undefined {
   if (bootId === null || source.bootId === null) return undefined;

@@ -1,6 +1,7 @@
 /** The two clocks, moved by hand. */
 import { expect, test } from 'vitest';
-import { type Clock, type ClockNews, type ClockSource, createClock } from '../server/clock.ts';
+import type { ClockNews } from '../../server/catalog/catalog.ts';
+import { type Clock, type ClockSource, createClock } from '../../server/catalog/sqlite/clock.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -57,17 +58,17 @@ function start(on: Machine, kept?: string): { clock: Clock; news: ClockNews[] } 
   return { clock, news };
 }
 
-test('both clocks go on together, and nothing is told', () => {
+test('both clocks advance together, and no news is reported', () => {
   const on = machine();
   const { clock, news } = start(on);
   on.run(DAY_MS);
-  expect([clock.earliest(), clock.latest(), clock.now(), clock.steady()]).toEqual(
+  expect([clock.earliest(), clock.latest(), clock.wall(), clock.steady()]).toEqual(
     Array.from({ length: 4 }, () => START_MS + DAY_MS),
   );
   expect(news).toEqual([]);
 });
 
-test('a jump ahead ends nothing, and is told once each way', () => {
+test('a jump ahead ends nothing, and is reported once in each direction', () => {
   const on = machine();
   const { clock, news } = start(on);
   const expiresAt = clock.latest() + DAY_MS;
@@ -86,7 +87,7 @@ test('a jump ahead ends nothing, and is told once each way', () => {
   expect(clock.earliest()).toBeGreaterThan(expiresAt);
 });
 
-test('a jump back: what is begun meanwhile has its whole life after it', () => {
+test('a jump back: an upload begun meanwhile has its whole life after it', () => {
   const on = machine();
   const { clock } = start(on);
   on.set(-25 * HOUR_MS);
@@ -96,7 +97,7 @@ test('a jump back: what is begun meanwhile has its whole life after it', () => {
   expect(clock.earliest()).toBeLessThan(expiresAt - DAY_MS + 1);
 });
 
-test('small steps of a time server are none, their sum is one', () => {
+test('small steps of a time server are no jump; their sum is one', () => {
   const on = machine();
   const { clock, news } = start(on);
   on.set(3000);
@@ -107,7 +108,7 @@ test('small steps of a time server are none, their sum is one', () => {
   expect(news).toEqual([{ kind: 'jump', byMs: 6000 }]);
 });
 
-test('a new time that holds is believed at last, so that nothing stays for ever', () => {
+test('a new time that holds is believed in the end, so that nothing stays for ever', () => {
   const on = machine();
   const { clock, news } = start(on);
   on.set(365 * DAY_MS);
@@ -129,7 +130,7 @@ test('a sleeping machine lets nothing expire', () => {
   expect(clock.latest()).toBe(START_MS + 3 * DAY_MS);
 });
 
-test('a start while the clock is ahead goes on from what the machine has counted', () => {
+test('a start while the clock is ahead continues from what the machine has counted', () => {
   const on = machine();
   const kept = start(on).clock.keep();
   on.run(HOUR_MS);
@@ -141,7 +142,7 @@ test('a start while the clock is ahead goes on from what the machine has counted
   expect(clock.earliest()).toBe(clock.latest());
 });
 
-test('that it waits to believe goes on over restarts', () => {
+test('the time after which a jump is believed is counted over restarts', () => {
   const on = machine();
   const first = start(on).clock;
   on.set(30 * DAY_MS);
@@ -154,7 +155,7 @@ test('that it waits to believe goes on over restarts', () => {
   }
 });
 
-test('the time that a machine was off is not taken from what waits', () => {
+test('the time for which a machine was off shortens no life', () => {
   const on = machine();
   const kept = start(on).clock.keep();
   on.reboot(2 * DAY_MS);
