@@ -244,8 +244,12 @@ export interface Store {
   contentSize(key: string): Promise<number | undefined>;
   /** Keys that have final bytes, of a content or not; only with capability `listContents`. */
   listContents(): AsyncIterable<string>;
-  /** Removes final bytes. */
-  removeContent(key: string): Promise<void>;
+  /**
+   * Removes final bytes.
+   *
+   * @param isRetry - an earlier removal may have been cut short. Where nothing is there any more, that, too, is made durable.
+   */
+  removeContent(key: string, isRetry?: boolean): Promise<void>;
 
   /** Answers when the store can take bytes, else throws StoreError. */
   probe(): Promise<void>;

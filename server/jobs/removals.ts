@@ -48,7 +48,7 @@ async function remove(parts: JobParts, { key, md5 }: RemovalRecord): Promise<voi
   await whileClaimed(parts, `removal of ${key}`, CLAIMED_FOR_MS, () =>
     contentMutex.run(md5 ?? nameOf(key), async () => {
       // A publication under the key has removed it from the list.
-      if (!(await catalog.isRemovalDue(key)) || (await removeBytes(parts, key))) return;
+      if (!(await catalog.isRemovalDue(key)) || (await removeBytes(parts, key, true))) return;
       throw new Error(`the bytes of ${key} are still there`);
     }),
   );

@@ -37,9 +37,9 @@ export function createFileActions(parts: Parts): FileActions {
 }
 
 /** Removes the bytes of a content that is gone from the catalog. A job retries what fails here. @returns whether they are gone. */
-export async function removeBytes({ store, catalog, log }: Parts, key: string): Promise<boolean> {
+export async function removeBytes({ store, catalog, log }: Parts, key: string, isRetry = false): Promise<boolean> {
   try {
-    await store.removeContent(key);
+    await store.removeContent(key, isRetry);
     await catalog.removalDone(key);
     return true;
   } catch (error) {

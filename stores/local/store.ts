@@ -199,13 +199,14 @@ class LocalStore implements Store {
     });
   }
 
-  async removeContent(key: string): Promise<void> {
+  async removeContent(key: string, isRetry = false): Promise<void> {
     // Streams that are open keep their descriptor and deliver to the end.
     await translated(`removing ${key}`, async () => {
       const path = this.#folder.path(key);
-      await this.#folder.entries.change(key, async () => {
+      await this.#folder.entries.change(key, async (wasUnsettled) => {
         if (await removeFile(path)) return;
         this.#folder.requireHere();
+        if (!isRetry && !wasUnsettled) return;
         // Gone already, and the sync that was for it may have failed, here or in an earlier process: it goes once more.
         await (await createFile(path)).close();
         await removeFile(path);

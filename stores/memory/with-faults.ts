@@ -36,7 +36,7 @@ export function withFaults(store: Store, faults: Faults): Store {
     addressOf: (key, options) => faults.run('addressOf', key, () => store.addressOf(key, options)),
     contentSize: (key) => faults.run('contentSize', key, () => store.contentSize(key)),
     listContents: () => listed('listContents', () => store.listContents()),
-    removeContent: (key) => faults.run('removeContent', key, () => store.removeContent(key)),
+    removeContent: (key, isRetry) => faults.run('removeContent', key, () => store.removeContent(key, isRetry)),
     probe: () => faults.run('probe', '', () => store.probe()),
     close: () => store.close(),
   };
