@@ -2,8 +2,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
-import { TidemarkError } from '../uploads/errors.ts';
 import { isFileAddress } from './file-addresses.ts';
+import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
@@ -16,7 +16,7 @@ export function authentication(access: AccessConfig, clock: Clock): Handler {
       const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access, clock);
       if (owner !== undefined) ctx.state.owner = owner;
       else if (!isOpen(ctx.method, ctx.path)) {
-        throw new TidemarkError('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
+        throw refusal('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
       }
     }
     await next();

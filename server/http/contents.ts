@@ -9,6 +9,7 @@ import { idleSeconds } from '../uploads/idle.ts';
 import { encodeName } from '../wire/labels.ts';
 import { filePath, formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
 import { param } from './query.ts';
+import { refusal } from './refusals.ts';
 import { sendFile, type ShownFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
@@ -75,7 +76,7 @@ function withoutName(content: ContentRecord, extension: string): ShownFile {
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {
     if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
-    throw new TidemarkError('unsupported_tus_version', {
+    throw refusal('unsupported_tus_version', {
       field: 'Tus-Resumable',
       headers: { 'Tus-Version': tusVersion },
     });

@@ -2,10 +2,11 @@
 import type Router from '@koa/router';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
-import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import { invalidField } from '../uploads/errors.ts';
 import { checkName, filePath, parseContentName } from '../uploads/names.ts';
 import { receiveFile } from './form-upload.ts';
 import { formParams, numberParam } from './query.ts';
+import { refusal } from './refusals.ts';
 import { sendFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
@@ -54,7 +55,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
   router.post('/file/update', async (ctx) => {
     const read = await formParams(ctx);
     if (read('op') !== '0') {
-      throw new TidemarkError('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
+      throw refusal('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
     }
     const file = await findByHash(read('filehash'), ctx.state.owner);
     const name = checkName(read('filename') ?? '', 'filename');

@@ -7,6 +7,7 @@ import { TidemarkError } from '../uploads/errors.ts';
 import { tagOf } from '../uploads/shown.ts';
 import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
+import { refusal, toRefusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
 /** So much is sent on request where clients are else sent to the store: a look at a file, not the file. */
@@ -47,9 +48,9 @@ export async function sendFile(
       ctx.status = 304;
       return;
     case 'precondition_failed':
-      throw new TidemarkError('precondition_failed');
+      throw refusal('precondition_failed');
     case 'not_satisfiable':
-      throw new TidemarkError('range_not_satisfiable', {
+      throw refusal('range_not_satisfiable', {
         field: 'Range',
         message: `The file has ${size} bytes; the range lies outside of them.`,
         headers: { 'Content-Range': `bytes */${size}` },
@@ -155,6 +156,6 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
     await pipeline(stream, exactly, ctx.res);
   } catch (error) {
     if (broken === undefined) ctx.state.log.debug({ err: error }, 'a download ended early');
-    else ctx.state.failure = new TidemarkError('internal', { cause: broken });
+    else ctx.state.failure = toRefusal(new TidemarkError('internal', { cause: broken }));
   }
 }

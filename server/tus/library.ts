@@ -17,8 +17,10 @@ import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Received, Uploads } from '../uploads/contract.ts';
+import { Refusal } from '../refusal.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Writer } from '../uploads/writer.ts';
+import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library. */
 export interface Exchange {
@@ -38,7 +40,7 @@ export interface Exchange {
   /** Of a POST that brings bytes: held from the upload's first moment on. */
   writer: Writer | undefined;
   received: Received | undefined;
-  error: TidemarkError | undefined;
+  error: TidemarkError | Refusal | undefined;
 }
 
 type Handler = Server['handlers'][keyof Server['handlers']];
@@ -86,7 +88,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
     const upload = await uploads.current(id, exchange.owner);
-    if (isBehind(request, exchange, upload)) throw refusalOfOffset();
+    if (isBehind(request, exchange, upload)) throw new TidemarkError('offset_conflict');
     return uploads.open(upload, { signal: exchange.gone });
   }
 
@@ -134,7 +136,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       try {
         return await send(request, exchange);
       } catch (error) {
-        exchange.error = toRefusal(error, exchange);
+        exchange.error = whyRefused(error, exchange);
         return undefined;
       }
     },
@@ -287,33 +289,25 @@ function isBehind({ method }: LibraryRequest, { headers }: Exchange, { state, of
   return method === 'PATCH' && state === 'receiving' && Number(headers['upload-offset']) < offset;
 }
 
-function refusalOfOffset(cause?: unknown): TidemarkError {
-  return new TidemarkError('offset_conflict', { cause, field: 'Upload-Offset' });
-}
-
-/** The library's errors, compared by identity, and ours -> one refusal. */
-function toRefusal(error: unknown, exchange: Exchange): TidemarkError {
-  if (error instanceof TidemarkError) return error;
+/** What an error of the library, compared by identity, says; ours as they are. */
+function whyRefused(error: unknown, exchange: Exchange): TidemarkError | Refusal {
+  if (error instanceof TidemarkError || error instanceof Refusal) return error;
   const cause = error;
   switch (error) {
     case ERRORS.FILE_NOT_FOUND:
       return new TidemarkError('not_found', { cause });
     case ERRORS.INVALID_OFFSET:
-      return refusalOfOffset(cause);
+      return new TidemarkError('offset_conflict', { cause });
     case ERRORS.INVALID_LENGTH:
-      return new TidemarkError('invalid_field', {
+      return invalidHeader(
+        'Upload-Length',
+        'Upload-Length can be declared once, and not below what has arrived.',
         cause,
-        field: 'Upload-Length',
-        message: 'Upload-Length can be declared once, and not below what has arrived.',
-      });
+      );
     case ERRORS.ERR_SIZE_EXCEEDED:
-      return new TidemarkError('too_large', {
-        cause,
-        field: 'Content-Length',
-        message: 'The body has more bytes than the upload has left.',
-      });
+      return bodyTooLarge('The body has more bytes than the upload has left.', cause);
     case ERRORS.ERR_MAX_SIZE_EXCEEDED:
-      return new TidemarkError('too_large', { cause, field: 'Upload-Length' });
+      return new TidemarkError('too_large', { cause, field: 'size' });
     default:
       return new TidemarkError(exchange.gone.aborted ? 'upload_taken_over' : 'internal', { cause });
   }

@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 import { refuseTooLarge } from './receive.ts';
 
 /** When another upload may have ended; they expire in the course of minutes. */
-const RETRY_AFTER_S = '60';
+const RETRY_AFTER_MS = 60_000;
 
 /** @throws the reason of a service that stops; `too_large`. */
 export function refuseToBegin(
@@ -45,7 +45,7 @@ export async function createUpload(
     lastByteAt: createdAt,
   };
   const isRoom = await catalog.createUpload(created, limits.maxOpenUploads);
-  if (!isRoom) throw new TidemarkError('too_many_uploads', { headers: { 'Retry-After': RETRY_AFTER_S } });
+  if (!isRoom) throw new TidemarkError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
   try {
     await store.createUpload(upload);
   } catch (error) {

@@ -16,7 +16,7 @@ import type { Holding } from './writer.ts';
 const TELL_AFTER_MS = 1_000;
 
 export interface AppendOptions {
-  /** Ends the append. Its reason, a TidemarkError, is what the request answers. */
+  /** Ends the append. Its reason is what it throws. */
   signal?: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
@@ -138,7 +138,7 @@ export async function declareLength({ parts, lease, seat }: Holding, size: numbe
 export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void {
   if (maxFileSizeBytes !== null && size > maxFileSizeBytes) {
     throw new TidemarkError('too_large', {
-      field: 'Upload-Length',
+      field: 'size',
       message: `The file is larger than this service accepts: at most ${maxFileSizeBytes} bytes.`,
     });
   }
