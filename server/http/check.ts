@@ -1,6 +1,7 @@
 /** GET /check: is it here already? */
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
-import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
+import { checkDigest, checkSize, formatContentName } from '../uploads/names.ts';
+import { contentPath, filePath, uploadPath } from '../wire/addresses.ts';
 import type { CheckJson, ResumeJson } from '../wire/check.ts';
 import { describeFile } from './file-json.ts';
 import { digestParam, nameParam } from './labels.ts';
@@ -42,12 +43,12 @@ export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
   const { baseUrl } = ctx.state;
   if (result.status === 'exists') {
     const { file, content } = result;
-    const url = baseUrl + (file ? filePath(file) : contentPath(content));
+    const url = baseUrl + (file ? filePath(file) : contentPath(formatContentName(content)));
     return { status: 'exists', url, ...(file ? { file: describeFile(file, baseUrl) } : {}) };
   }
   return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };
 }
 
 function describeResume({ uploadId, offset, length, idleSeconds }: ResumePoint, baseUrl: string): ResumeJson {
-  return { url: `${baseUrl}/uploads/${uploadId}`, offset, length, idle: idleSeconds };
+  return { url: baseUrl + uploadPath(uploadId), offset, length, idle: idleSeconds };
 }

@@ -1,6 +1,6 @@
 /** A file as the API tells of it. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import { filePath } from '../uploads/names.ts';
+import { filePath } from '../wire/addresses.ts';
 import type { FileJson } from '../wire/files.ts';
 
 /** What of a file is told. */

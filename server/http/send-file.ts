@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
-import { tagOf } from '../uploads/shown.ts';
+import { versionOf } from '../uploads/shown.ts';
 import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { refusal, toRefusal } from './refusals.ts';
@@ -30,7 +30,8 @@ export async function sendFile(
   options: { save: boolean; shared: boolean; direct?: boolean },
 ): Promise<void> {
   const { size } = file.content;
-  const etag = tagOf(file);
+  // A strong one (RFC 9110 section 8.8.3): a file's content never changes.
+  const etag = `"${versionOf(file)}"`;
   const modifiedAt = new Date(file.uploadedAt);
   const presentation = present(file.name, file.type, options.save);
   ctx.set({

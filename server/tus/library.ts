@@ -20,6 +20,7 @@ import type { Received, Uploads } from '../uploads/contract.ts';
 import { Refusal } from '../refusal.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Writer } from '../uploads/writer.ts';
+import { uploadPath } from '../wire/addresses.ts';
 import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library. */
@@ -156,7 +157,7 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
     },
     ...(options.maxFileSizeBytes === null ? {} : { maxSize: options.maxFileSizeBytes }),
     namingFunction: options.newId,
-    generateUrl: (request, { id }) => `${exchangeOf(request).baseUrl}/uploads/${id}`,
+    generateUrl: (request, { id }) => exchangeOf(request).baseUrl + uploadPath(id),
     getFileIdFromRequest: (_request, lastPath) =>
       lastPath && /^[A-Za-z0-9-]{1,64}$/.test(lastPath) ? lastPath : undefined,
     onUploadCreate: async (request, upload) => {
