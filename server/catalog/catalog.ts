@@ -37,7 +37,7 @@ export interface Declaration {
   sha256: string | null;
   filename: string | null;
   filetype: string | null;
-  /** The Upload-Metadata header as it was sent, '' where there was none. */
+  /** What the edge that begins the upload notes of it, which nobody else reads; '' for nothing. */
   metadata: string;
 }
 
@@ -61,7 +61,7 @@ export interface UploadRecord extends Declaration {
    * `NOTHING_NOTED` where the store had told nothing by then.
    */
   storeState: string | null;
-  /** Why the upload was rejected: a code of the error catalogue. */
+  /** Why the upload was rejected: a code of the domain's errors. */
   reason: string | null;
   /** The file it became, once complete. */
   fileId: string | null;

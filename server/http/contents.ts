@@ -1,9 +1,8 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
-import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { Clock } from '../clock.ts';
 import { ANYONE, type Config } from '../config/config.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
+import type { ContentView, Files, FileView, Uploads, UploadView } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
 import { filePath } from '../wire/addresses.ts';
@@ -67,7 +66,7 @@ export function addContentRoutes(
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
 /** For askers who have no file of it: they learn nobody else's name or type, and nobody chooses one for them. */
-function withoutName(content: ContentRecord, extension: string): ShownFile {
+function withoutName(content: ContentView, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
@@ -88,7 +87,7 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
 }
 
 /** Where an upload stands, as HEAD tells a tus client. */
-function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Record<string, string> {
+function stateHeaders(upload: UploadView, clock: Pick<Clock, 'steady'>): Record<string, string> {
   const { offset, size, metadata, expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
   return {
@@ -101,7 +100,7 @@ function stateHeaders(upload: UploadRecord, clock: Pick<Clock, 'steady'>): Recor
 }
 
 /** What it is called, and the file that it became. */
-function nameHeaders({ filename }: UploadRecord, file: FileRecord | null, baseUrl: string): Record<string, string> {
+function nameHeaders({ filename }: UploadView, file: FileView | null, baseUrl: string): Record<string, string> {
   const name = file?.name ?? filename;
   return {
     ...(name === null ? {} : { 'Tidemark-File-Name': encodeName(name) }),

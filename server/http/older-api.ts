@@ -1,7 +1,6 @@
 /** The routes of the two older services, with their answers; GET /file/upload is the page (app.ts). `filehash` is an MD5, SHA-1 or SHA-256. */
 import type Router from '@koa/router';
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
+import type { Files, FileView, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { checkName, parseContentName } from '../uploads/names.ts';
 import { filePath } from '../wire/addresses.ts';
@@ -73,11 +72,11 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
     });
   }
 
-  async function find(ctx: Ctx): Promise<FileRecord> {
+  async function find(ctx: Ctx): Promise<FileView> {
     return findByHash((await formParams(ctx))('filehash'), ctx.state.owner);
   }
 
-  async function findByHash(filehash: string | undefined, owner: string): Promise<FileRecord> {
+  async function findByHash(filehash: string | undefined, owner: string): Promise<FileView> {
     const name = parseContentName(filehash ?? '');
     if (!name) {
       throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
@@ -87,7 +86,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
   }
 }
 
-function describeMeta(file: FileRecord, baseUrl: string): FileMeta {
+function describeMeta(file: FileView, baseUrl: string): FileMeta {
   return {
     FileSha1: file.content.sha1 ?? '',
     FileMd5: file.content.md5,

@@ -1,8 +1,7 @@
 /** Sending a file's bytes: as a stream, whole or a range, or by the address of the store. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files } from '../uploads/contract.ts';
+import type { Files, FileView } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { versionOf } from '../uploads/shown.ts';
 import { type Selection, select } from './conditions.ts';
@@ -14,7 +13,7 @@ import type { Ctx } from './state.ts';
 const MOST_DIRECT_BYTES = 1024 * 1024;
 
 /** What is shown of a file, or of a content without one. */
-export type ShownFile = Pick<FileRecord, 'name' | 'type' | 'uploadedAt' | 'content'>;
+export type ShownFile = Pick<FileView, 'name' | 'type' | 'uploadedAt' | 'content'>;
 
 /**
  * Answers a GET or HEAD with a file.

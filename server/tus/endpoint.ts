@@ -3,8 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
 import type { Clock } from '../clock.ts';
-import type { Uploads } from '../uploads/contract.ts';
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { FileView, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
 import { filePath } from '../wire/addresses.ts';
@@ -28,7 +27,7 @@ type TusContext = Parameters<Middleware<TusState>>[0];
 export interface TusEndpointOptions {
   uploads: Uploads;
   /** A file of its owner. @throws `not_found`. */
-  fileOf: (id: string, owner: string) => Promise<FileRecord>;
+  fileOf: (id: string, owner: string) => Promise<FileView>;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   clock: Pick<Clock, 'steady'>;
@@ -98,7 +97,7 @@ export function createTusEndpoint({
   }
 
   /** The file that the upload has become, by this request or by an earlier one. */
-  async function publishedFile(method: string, exchange: Exchange): Promise<FileRecord | null> {
+  async function publishedFile(method: string, exchange: Exchange): Promise<FileView | null> {
     const { received, upload, owner } = exchange;
     if (received?.file) return received.file;
     if (method === 'DELETE' || !upload?.fileId) return null;
@@ -192,7 +191,7 @@ function describeUpload(
   method: string,
   exchange: Exchange,
   clock: Pick<Clock, 'steady'>,
-  file: FileRecord | null,
+  file: FileView | null,
 ): void {
   const { upload, received } = exchange;
   if (method === 'DELETE' || !upload) return;

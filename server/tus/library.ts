@@ -15,8 +15,7 @@
 import type { Readable } from 'node:stream';
 import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../stores/store.ts';
-import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Received, Uploads } from '../uploads/contract.ts';
+import type { Received, Uploads, UploadView } from '../uploads/contract.ts';
 import { Refusal } from '../refusal.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Writer } from '../uploads/writer.ts';
@@ -37,7 +36,7 @@ export interface Exchange {
   /** Says that the request writes now, or will not any more; see `markComing` of uploads. */
   begun: () => void;
   /** The upload as HEAD saw it, or as POST made it. */
-  upload: UploadRecord | undefined;
+  upload: UploadView | undefined;
   /** Of a POST that brings bytes: held from the upload's first moment on. */
   writer: Writer | undefined;
   received: Received | undefined;
@@ -75,7 +74,7 @@ export interface TusLibraryOptions {
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   /** Makes a new upload from a POST's headers; its writer, where the POST brings bytes. */
-  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadRecord | Writer>;
+  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadView | Writer>;
   newId: () => string;
 }
 
@@ -88,9 +87,8 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const server = createServer(options, extensions);
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
-    const upload = await uploads.current(id, exchange.owner);
-    if (isBehind(request, exchange, upload)) throw new TidemarkError('offset_conflict');
-    return uploads.open(upload, { signal: exchange.gone });
+    const offset = request.method === 'PATCH' ? Number(exchange.headers['upload-offset']) : undefined;
+    return uploads.open(id, exchange.owner, { signal: exchange.gone, offset });
   }
 
   /** The library's handler of a method, for one request: what it asks for is answered by that request's own writer. */
@@ -283,11 +281,6 @@ class ExchangeStore extends DataStore {
   override async write(): Promise<number> {
     throw new Error('bytes go through writeToStore, under a lease');
   }
-}
-
-/** Whether a PATCH would write where bytes are committed. That offset stays wrong, so its writer is not interrupted. */
-function isBehind({ method }: LibraryRequest, { headers }: Exchange, { state, offset }: UploadRecord): boolean {
-  return method === 'PATCH' && state === 'receiving' && Number(headers['upload-offset']) < offset;
 }
 
 /** What an error of the library, compared by identity, says; ours as they are. */

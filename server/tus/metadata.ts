@@ -1,5 +1,5 @@
 /** The Upload-Metadata header: what a client declares about a file before sending it. */
-import type { Declaration } from '../catalog/catalog.ts';
+import type { Declaration } from '../uploads/contract.ts';
 import type { Refusal } from '../refusal.ts';
 import { cleanName, isAbsent, mediaTypeOf } from '../wire/labels.ts';
 import { checkDigest } from '../uploads/names.ts';

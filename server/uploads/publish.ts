@@ -12,6 +12,7 @@ import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { withConfiguredDigests } from './shown.ts';
+import { fileViewOf } from './views.ts';
 
 /** How often a publication decides again when others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
@@ -121,7 +122,7 @@ async function publishVerified(
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
       await catalog.durable();
       await cleanUp(parts, upload, published, match ? sameMd5 : null);
-      return { file: shown, wasHere };
+      return { file: fileViewOf(shown), wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
   }

@@ -2,8 +2,8 @@
 import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError, type Written } from '../../stores/store.ts';
-import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
-import type { Published, Received } from './contract.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { FileView, Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
@@ -112,7 +112,7 @@ async function settleFailure(
 }
 
 /** Publishes an upload whose last byte has just been written. */
-async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileRecord> {
+async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileView> {
   const { parts, lease } = holding;
   const complete: UploadRecord = { ...upload, storeState: ledger.storeState };
   try {
