@@ -9,7 +9,7 @@ const RECOVER_EVERY_MS = 60_000;
 /** One process alone leaves uploads behind by dying, which its next start looks after. */
 const ALONE_EVERY_MS = 24 * 3_600_000;
 
-/** Publishes uploads that have all their bytes. HEAD asks for the same. */
+/** Publishes uploads that have all their bytes. A look at one does the same. */
 export function unpublishedJob(parts: JobParts): Job {
   const { catalog, recovery } = parts;
   const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);
