@@ -54,10 +54,9 @@ export interface UploadRecord extends Declaration {
   /** The node that holds the lease, or held it last. */
   holder: string | null;
   phase: Phase | null;
-  /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
-  bootId: string | null;
   /**
-   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`:
+   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`, but for a
+   * publication with `forgetsStoreState`:
    * `NOTHING_NOTED` where the store had told nothing by then.
    */
   storeState: string | null;
@@ -97,7 +96,6 @@ export interface OffsetCommit {
   epoch: number;
   offset: number;
   snapshot: Uint8Array;
-  bootId: string | null;
   /** When the last of these bytes arrived. */
   lastByteAt: number;
   expiresAt: number;
@@ -176,6 +174,8 @@ export interface Publication {
   at: number;
   /** A file of that owner with the same name and content is returned as it is, and none is added. */
   reuseFile?: boolean;
+  /** What the store keeps of the upload does not matter any more. */
+  forgetsStoreState?: boolean;
 }
 
 /**

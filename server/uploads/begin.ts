@@ -38,7 +38,6 @@ export async function createUpload(
     offset: 0,
     snapshot: null,
     epoch: 1,
-    bootId: null,
     storeState: null,
     reason: null,
     fileId: null,

@@ -78,7 +78,7 @@ async function publishVerified(
   computed: VerifiedDigests,
   { reuseFile }: { reuseFile: boolean },
 ): Promise<Published> {
-  const { catalog } = parts;
+  const { catalog, store } = parts;
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
   const file: Publication['file'] = {
@@ -110,6 +110,7 @@ async function publishVerified(
       file,
       at: parts.clock.steady(),
       reuseFile,
+      forgetsStoreState: !store.capabilities.stateNamesBytes,
     });
     if (outcome.kind === 'published') {
       const { content: published } = outcome.file;
@@ -198,7 +199,9 @@ async function cleanUp(
 ): Promise<void> {
   const { store } = parts;
   try {
-    await discard(parts, upload, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
+    // What the publication forgot needs no forgetting.
+    const left = store.capabilities.stateNamesBytes ? upload : { ...upload, storeState: null };
+    await discard(parts, left, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
     const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
     if (before !== content.key) await removeBytes(parts, before);

@@ -76,7 +76,7 @@ async function write(
 ): Promise<Written> {
   const { parts, seat } = holding;
   // The store removes what the row says is superseded. Until the row is durable, a power cut could bring that back.
-  if (upload.storeState !== null) await parts.catalog.durable();
+  if (upload.storeState !== null && parts.store.capabilities.stateNamesBytes) await parts.catalog.durable();
   return parts.store.writeUpload(source, upload, {
     digests: parts.digests,
     commit: (progress) => ledger.commit(progress),

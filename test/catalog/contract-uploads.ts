@@ -21,7 +21,6 @@ export function describeUploads(current: Current): void {
         offset: 0,
         snapshot: null,
         epoch: 1,
-        bootId: null,
         storeState: null,
         reason: null,
         fileId: null,
@@ -103,10 +102,10 @@ export function describeUploads(current: Current): void {
     it('move forward under the lease, and keep what was committed', async () => {
       const { catalog } = current();
       const id = await addUpload(catalog);
-      expect(await catalog.commitOffset(commitTo(id, 40))).toBe(true);
+      expect(await catalog.commitOffset(commitTo(id, 40, { storeState: 'a note' }))).toBe(true);
       expect(await catalog.findUpload(id)).toMatchObject({
         offset: 40,
-        bootId: 'boot-1',
+        storeState: 'a note',
         lastByteAt: T0 + 40,
         expiresAt: T0 + 1040,
       });
@@ -119,8 +118,8 @@ export function describeUploads(current: Current): void {
       const id = await addUpload(catalog);
       await catalog.commitOffset(commitTo(id, 40));
       expect(await catalog.commitOffset(commitTo(id, 39))).toBe(false);
-      expect(await catalog.commitOffset(commitTo(id, 40, { bootId: 'boot-2' }))).toBe(true);
-      expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, bootId: 'boot-2' });
+      expect(await catalog.commitOffset(commitTo(id, 40, { storeState: 'another note' }))).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, storeState: 'another note' });
     });
 
     it('never move past their length', async () => {

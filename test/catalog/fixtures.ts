@@ -55,7 +55,6 @@ export function commitTo(id: string, offset: number, fields: Partial<OffsetCommi
     epoch: 1,
     offset,
     snapshot: Buffer.from(`state at ${offset}`),
-    bootId: 'boot-1',
     lastByteAt: T0 + offset,
     expiresAt: T0 + 1000 + offset,
     ...fields,

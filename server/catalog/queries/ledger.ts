@@ -18,7 +18,6 @@ export function createLedgerQueries(db: Kysely<Tables>): Pick<Catalog, 'commitOf
       .set({
         offset: commit.offset,
         snapshot: commit.snapshot,
-        boot_id: commit.bootId,
         store_state: commit.storeState,
         last_byte_at: commit.lastByteAt,
         expires_at: commit.expiresAt,

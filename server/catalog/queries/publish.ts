@@ -28,23 +28,25 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
       .where('state', '=', RECEIVING),
   );
 
-  const completeUpload = prepare((by: { id: string; size: number; fileId: string }) =>
+  const completeUpload = prepare((by: { id: string; size: number; fileId: string; keepsState: number }) =>
     db
       .updateTable('uploads')
-      .set({
+      .set((eb) => ({
         state: sql.lit<UploadState>('complete'),
         offset: by.size,
         size: by.size,
         file_id: by.fileId,
         snapshot: null,
         phase: null,
-      })
+        store_state: eb.case().when(eb.val(by.keepsState), '=', 1).then(eb.ref('store_state')).end(),
+      }))
       .where('id', '=', by.id),
   );
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file, reuseFile, at } = publication;
+      const { uploadId, epoch, file, reuseFile, at, forgetsStoreState } = publication;
+      const keepsState = forgetsStoreState ? 0 : 1;
       return db.transaction().execute(async (trx) => {
         // Both refusals come before the first change.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
@@ -61,7 +63,7 @@ export function createPublish(db: Kysely<Tables>): Pick<Catalog, 'publish'> {
         const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
         const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
         if (!same) await insertEvent(trx, 'published', record, at);
-        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id });
+        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id, keepsState });
         await deleteParts.changes(trx, { id: uploadId });
         return { kind: 'published', file: record };
       });

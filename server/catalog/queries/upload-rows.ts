@@ -17,7 +17,6 @@ export const UPLOAD_RECORD = [
   'epoch',
   'holder',
   'phase',
-  'boot_id as bootId',
   'store_state as storeState',
   'reason',
   'file_id as fileId',
