@@ -26,6 +26,8 @@ import type { Parts } from './uploads/parts.ts';
 
 /** How long jobs may take to end when the service stops. */
 const JOBS_GRACE_MS = 1000;
+/** Long enough for a service to come back from a restart. */
+const RETRY_AFTER_MS = 5_000;
 
 /** Where the build leaves the page, beside the compiled service. */
 const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
@@ -85,7 +87,7 @@ export async function startService(
       localUrl,
       failed,
       stop: async () => {
-        stopping.abort(new TidemarkError('shutting_down', { headers: { 'Retry-After': '5' } }));
+        stopping.abort(new TidemarkError('shutting_down', { retryAfterMs: RETRY_AFTER_MS }));
         await closeServer(server, config.shutdownTimeoutMs, log);
         await closeAll(opened, log);
       },

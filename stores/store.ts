@@ -29,6 +29,11 @@ export interface Capabilities {
   readonly listContents: boolean;
   /** `addressOf` gives out addresses at which final bytes can be had without the service. */
   readonly address: boolean;
+  /**
+   * `storeState` names bytes: it is needed until they are discarded, also after the publication, and the row that has
+   * it must be durable before the next write. Where it does not, nothing of it matters once the upload is published.
+   */
+  readonly stateNamesBytes: boolean;
 }
 
 /** What a store knows of an upload: its row in the catalog, as of its last commit. */
@@ -37,7 +42,6 @@ export interface StoredUpload {
   readonly size: number | null;
   readonly offset: number;
   readonly snapshot: Uint8Array | null;
-  readonly bootId: string | null;
   /** What the store keeps of it: its last commit's; no one else reads it. */
   readonly storeState: string | null;
   readonly filename: string | null;
@@ -82,7 +86,6 @@ export type DiscardedUpload = Pick<StoredUpload, 'id' | 'storeState'>;
 export interface Commit {
   offset: number;
   snapshot: Uint8Array;
-  bootId: string | null;
   /** Replaces what the store kept before; null where it is left out. */
   storeState?: string | null;
   part?: StoredPart;

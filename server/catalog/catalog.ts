@@ -40,7 +40,7 @@ export interface Declaration {
   sha256: string | null;
   filename: string | null;
   filetype: string | null;
-  /** The Upload-Metadata header as it was sent, '' where there was none. */
+  /** What the edge that begins the upload notes of it, which nobody else reads; '' for nothing. */
   metadata: string;
 }
 
@@ -57,14 +57,13 @@ export interface UploadRecord extends Declaration {
   /** The node that holds the lease, or held it last. */
   holder: string | null;
   phase: Phase | null;
-  /** Which boot of the machine wrote last: bytes past `offset` are only trusted within it. */
-  bootId: string | null;
   /**
-   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`:
+   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`, but for a
+   * publication with `forgetsStoreState`:
    * `NOTHING_NOTED` where the store had told nothing by then.
    */
   storeState: string | null;
-  /** Why the upload was rejected: a code of the error catalogue. */
+  /** Why the upload was rejected: a code of the domain's errors. */
   reason: string | null;
   /** The file it became, once complete. */
   fileId: string | null;
@@ -102,12 +101,11 @@ export interface OffsetCommit {
   epoch: number;
   offset: number;
   snapshot: Uint8Array;
-  bootId: string | null;
   /** How long ago the last of these bytes arrived; null where none of them has just arrived. */
   idleMs: number | null;
   /** How long the upload lives from now on; null: its expiry stays. */
   lifeMs: number | null;
-  /** Replaces the note that the store keeps in the row. Left out: there is none any more. */
+  /** Replaces what was kept; null where it is left out. */
   storeState?: string | null;
   part?: PartRecord;
 }
@@ -177,6 +175,8 @@ export interface Publication {
   file: NewFile;
   /** A file of that owner with the same name and content is returned as it is, and none is added. */
   reuseFile?: boolean;
+  /** What the store keeps of the upload does not matter any more. */
+  forgetsStoreState?: boolean;
 }
 
 /**

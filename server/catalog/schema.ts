@@ -65,7 +65,6 @@ export interface UploadsTable {
   /** The node that has the lease, or had it last. */
   holder: string | null;
   phase: Phase | null;
-  boot_id: string | null;
   /** Opaque: only the store reads it. */
   store_state: string | null;
   reason: string | null;

@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
-import type { CatalogClock } from '../catalog/catalog.ts';
+import type { CatalogClock } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
@@ -21,6 +21,7 @@ import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
+import { refusal } from './refusals.ts';
 import { requestLog } from './request-log.ts';
 import type { Handler, RequestState } from './state.ts';
 import { endTicketRoute, ticketRoute } from './tickets.ts';
@@ -67,7 +68,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use((ctx) => {
     const allowed = new Set(router.match(ctx.path, ctx.method).path.flatMap((route) => route.methods));
     if (allowed.size === 0) throw new TidemarkError('not_found');
-    throw new TidemarkError('method_not_allowed', { headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } });
+    throw refusal('method_not_allowed', { headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } });
   });
   return app;
 }
@@ -126,10 +127,10 @@ function addressing(parts: AppParts): Handler {
 function closingRefusal(closing: AppParts['closing']): Handler {
   const beginnings = new Set(['/uploads', '/uploads/', '/upload', '/file/upload']);
   return async (ctx, next) => {
-    const refusal = closing();
-    if (refusal) {
+    const reason = closing();
+    if (reason) {
       ctx.set('Connection', 'close');
-      if (ctx.method === 'POST' && beginnings.has(ctx.path)) throw refusal;
+      if (ctx.method === 'POST' && beginnings.has(ctx.path)) throw reason;
     }
     await next();
   };

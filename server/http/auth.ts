@@ -1,9 +1,9 @@
 /** Who asks: bearer tokens (RFC 6750), compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { CatalogClock } from '../catalog/catalog.ts';
+import type { CatalogClock } from '../uploads/contract.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
-import { TidemarkError } from '../uploads/errors.ts';
 import { isFileAddress } from './file-addresses.ts';
+import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
@@ -16,7 +16,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
       const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access, clock);
       if (owner !== undefined) ctx.state.owner = owner;
       else if (!isOpen(ctx.method, ctx.path)) {
-        throw new TidemarkError('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
+        throw refusal('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
       }
     }
     await next();

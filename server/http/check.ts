@@ -1,11 +1,12 @@
 /** GET /check: is it here already? */
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
-import { TidemarkError } from '../uploads/errors.ts';
-import { checkDigest, checkSize, contentPath, filePath } from '../uploads/names.ts';
+import { checkDigest, checkSize, formatContentName } from '../uploads/names.ts';
+import { contentPath, filePath, uploadPath } from '../wire/addresses.ts';
 import type { CheckJson, ResumeJson } from '../wire/check.ts';
 import { describeFile } from './file-json.ts';
 import { digestParam, nameParam } from './labels.ts';
 import { param, requiredParam } from './query.ts';
+import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
 export function checkRoute(files: Files): Handler {
@@ -32,7 +33,7 @@ export function checkRoute(files: Files): Handler {
 function refuseForeignPages(ctx: Ctx): void {
   const from = ctx.get('Sec-Fetch-Site');
   if (from === '' || from === 'same-origin' || from === 'none') return;
-  throw new TidemarkError('origin_not_allowed', {
+  throw refusal('origin_not_allowed', {
     field: 'Sec-Fetch-Site',
     message: 'With filename, which makes a file, only the pages of the service itself may ask. Ask without filename.',
   });
@@ -42,12 +43,12 @@ export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
   const { baseUrl } = ctx.state;
   if (result.status === 'exists') {
     const { file, content } = result;
-    const url = baseUrl + (file ? filePath(file) : contentPath(content));
+    const url = baseUrl + (file ? filePath(file) : contentPath(formatContentName(content)));
     return { status: 'exists', url, ...(file ? { file: describeFile(file, baseUrl) } : {}) };
   }
   return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };
 }
 
 function describeResume({ uploadId, offset, length, idleSeconds }: ResumePoint, baseUrl: string): ResumeJson {
-  return { url: `${baseUrl}/uploads/${uploadId}`, offset, length, idle: idleSeconds };
+  return { url: baseUrl + uploadPath(uploadId), offset, length, idle: idleSeconds };
 }

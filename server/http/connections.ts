@@ -6,7 +6,8 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { TidemarkError } from '../uploads/errors.ts';
+import type { Refusal } from '../refusal.ts';
+import { refusal } from './refusals.ts';
 
 /** Catalog, threads, what the service listens on, connections to a bucket: some 40 when nothing is asked. */
 const DESCRIPTORS_OF_OURS = 64;
@@ -26,7 +27,7 @@ export interface Connections {
    *
    * @returns its refusal, `too_many_connections`, where as many are under way as may be.
    */
-  begin(socket: Socket, response: ServerResponse): TidemarkError | undefined;
+  begin(socket: Socket, response: ServerResponse): Refusal | undefined;
 }
 
 /** @param mostRequests - that may be under way at a time. */
@@ -79,7 +80,7 @@ export function createConnections(mostRequests: number, log: Logger): Connection
       response.once('close', () => end(socket));
       if (busy.size <= mostRequests) return undefined;
       tell('refused');
-      return new TidemarkError('too_many_connections', { headers: { 'Retry-After': RETRY_AFTER_S } });
+      return refusal('too_many_connections', { headers: { 'Retry-After': RETRY_AFTER_S } });
     },
   };
 }

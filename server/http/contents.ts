@@ -1,13 +1,14 @@
 /** The bytes of files: below /files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
-import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import { ANYONE, type Config } from '../config/config.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
+import type { ContentView, Files, FileView, Uploads, UploadView } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
+import { filePath } from '../wire/addresses.ts';
 import { encodeName } from '../wire/labels.ts';
-import { filePath, formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
+import { formatContentName, parseContentName, typeOfName } from '../uploads/names.ts';
 import { param } from './query.ts';
+import { refusal } from './refusals.ts';
 import { sendFile, type ShownFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
@@ -64,7 +65,7 @@ export function addContentRoutes(
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
 /** For askers who have no file of it: they learn no other owner's name or type. */
-function withoutName(content: ContentRecord, extension: string): ShownFile {
+function withoutName(content: ContentView, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
@@ -74,7 +75,7 @@ function withoutName(content: ContentRecord, extension: string): ShownFile {
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {
     if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
-    throw new TidemarkError('unsupported_tus_version', {
+    throw refusal('unsupported_tus_version', {
       field: 'Tus-Resumable',
       headers: { 'Tus-Version': tusVersion },
     });
@@ -85,7 +86,7 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
 }
 
 /** Where an upload stands, as HEAD tells a tus client. */
-function stateHeaders(upload: UploadRecord): Record<string, string> {
+function stateHeaders(upload: UploadView): Record<string, string> {
   const { offset, size, metadata, expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
   return {
@@ -98,7 +99,7 @@ function stateHeaders(upload: UploadRecord): Record<string, string> {
 }
 
 /** What it is called, and the file that it became. */
-function nameHeaders({ filename }: UploadRecord, file: FileRecord | null, baseUrl: string): Record<string, string> {
+function nameHeaders({ filename }: UploadView, file: FileView | null, baseUrl: string): Record<string, string> {
   const name = file?.name ?? filename;
   return {
     ...(name === null ? {} : { 'Tidemark-File-Name': encodeName(name) }),

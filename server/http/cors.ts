@@ -1,6 +1,6 @@
 /** Pages of other origins: which of them may use the service from a browser. See docs/decisions/0008-other-origins.md. */
 import type { AccessConfig } from '../config/config.ts';
-import { TidemarkError } from '../uploads/errors.ts';
+import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
 const EXPOSED = [
@@ -58,7 +58,7 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
       if (corsCredentials) ctx.set('Access-Control-Allow-Credentials', 'true');
     } else if (origin !== '' && ctx.method !== 'OPTIONS' && !isOpen(ctx) && !isOurs(origin, ctx)) {
       // A browser sends a form without a preflight: its effect would happen though the page cannot read the answer.
-      throw new TidemarkError('origin_not_allowed', { field: 'Origin', message: whatToSet(origin, ctx) });
+      throw refusal('origin_not_allowed', { field: 'Origin', message: whatToSet(origin, ctx) });
     }
     if (ctx.method === 'OPTIONS') {
       if (mayRead) {

@@ -1,6 +1,7 @@
 /** Errors -> answers: JSON with a stable code, the right status, never a stack trace. */
-import { TidemarkError } from '../uploads/errors.ts';
+import type { Refusal } from '../refusal.ts';
 import type { ErrorJson } from '../wire/errors.ts';
+import { toRefusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 
 /** What was said of a file before its sending was refused; it does not hold for the refusal. */
@@ -36,18 +37,6 @@ export function errorAnswers(): Handler {
 }
 
 /** A refusal as every answer tells it. */
-export function describeRefusal({ code, message, field }: TidemarkError): ErrorJson {
+export function describeRefusal({ code, message, field }: Refusal): ErrorJson {
   return { error: { code, message, ...(field === undefined ? {} : { field }) } };
-}
-
-function toRefusal(error: unknown): TidemarkError {
-  if (error instanceof TidemarkError) return error;
-  // Koa and its parts throw HttpError; those below 500 speak of the request.
-  const status = error instanceof Error && 'status' in error ? error.status : undefined;
-  if (status === 404) return new TidemarkError('not_found', { cause: error });
-  if (status === 405) return new TidemarkError('method_not_allowed', { cause: error });
-  if (typeof status === 'number' && status >= 400 && status < 500) {
-    return new TidemarkError('invalid_request', { cause: error });
-  }
-  return new TidemarkError('internal', { cause: error });
 }

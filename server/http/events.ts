@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Feed, FileEvent, Listening, Told } from '../outbox/feed.ts';
-import { TidemarkError } from '../uploads/errors.ts';
 import { translated } from '../uploads/translate.ts';
 import type { EventsJson } from '../wire/events.ts';
 import { describeFile } from './file-json.ts';
+import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 
 /** Comments that keep proxies from closing a silent connection; many do after 60 seconds. */
@@ -40,7 +40,7 @@ export function eventsRoute(
 
     const listening = await translated(() => parts.feed.listen(owner, ctx.get('Last-Event-ID') || undefined));
     if (!listening) {
-      throw new TidemarkError('too_many_listeners', { headers: { 'Retry-After': RETRY_AFTER_S } });
+      throw refusal('too_many_listeners', { headers: { 'Retry-After': RETRY_AFTER_S } });
     }
     const end = (): void => {
       listening.stop();

@@ -1,10 +1,10 @@
 /** A file as the API tells of it. */
-import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import { filePath } from '../uploads/names.ts';
+import type { ContentView, FileView } from '../uploads/contract.ts';
+import { filePath } from '../wire/addresses.ts';
 import type { FileJson } from '../wire/files.ts';
 
 /** What of a file is told. */
-type Described = Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'size' | 'md5' | 'sha1' | 'sha256'> };
+type Described = Omit<FileView, 'content'> & { content: Pick<ContentView, 'size' | 'md5' | 'sha1' | 'sha256'> };
 
 export function describeFile(file: Described, baseUrl: string): FileJson {
   const { content } = file;

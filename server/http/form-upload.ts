@@ -1,11 +1,10 @@
 /** POST /upload: a whole file in a form, for clients that cannot resume. */
 import { once } from 'node:events';
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files, Published, Uploads } from '../uploads/contract.ts';
+import type { Files, FileView, Published, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import type { FormJson } from '../wire/files.ts';
+import { filePath } from '../wire/addresses.ts';
 import { cleanName, encodeName } from '../wire/labels.ts';
-import { filePath } from '../uploads/names.ts';
 import { describeFile } from './file-json.ts';
 import { type FormFile, receiveForm } from './form.ts';
 import { decodeFormName, digestParam, nameParam } from './labels.ts';
@@ -43,7 +42,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
   };
 }
 
-function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileRecord): FormJson {
+function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileView): FormJson {
   const { baseUrl } = ctx.state;
   return { status, url: baseUrl + filePath(file), file: describeFile(file, baseUrl) };
 }

@@ -1,8 +1,10 @@
 /** A file in a multipart form (RFC 7578), streamed to where files go. */
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
+import type { Refusal } from '../refusal.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import { MAX_HEADER_BYTES } from './limits.ts';
+import { refusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
 /** What a form's file is called, and its bytes. */
@@ -21,7 +23,7 @@ export interface FormFile {
  */
 export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: AbortSignal) => Promise<T>): Promise<T> {
   if (!ctx.request.is('multipart/form-data')) {
-    throw new TidemarkError('unsupported_media_type', {
+    throw refusal('unsupported_media_type', {
       field: 'Content-Type',
       message: 'Content-Type must be multipart/form-data.',
     });
@@ -30,7 +32,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
   let taking: Promise<T> | undefined;
   let whole: PassThrough | undefined;
 
-  function fail(error: TidemarkError): void {
+  function fail(error: TidemarkError | Refusal): void {
     if (wrong.signal.aborted) return;
     wrong.abort(error);
     whole?.destroy(error);
@@ -94,7 +96,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
   return taking;
 }
 
-function openForm(ctx: Ctx, fail: (error: TidemarkError) => void): BusboyInstance | undefined {
+function openForm(ctx: Ctx, fail: (error: Refusal) => void): BusboyInstance | undefined {
   const contentType = ctx.get('Content-Type');
   try {
     return new Busboy({
@@ -105,7 +107,7 @@ function openForm(ctx: Ctx, fail: (error: TidemarkError) => void): BusboyInstanc
       limits: { headerSize: MAX_HEADER_BYTES, fieldSize: MAX_HEADER_BYTES, fields: 100, parts: 200 },
     });
   } catch (cause) {
-    fail(new TidemarkError('invalid_request', { message: 'Content-Type must name the boundary of the form.', cause }));
+    fail(refusal('invalid_request', { message: 'Content-Type must name the boundary of the form.', cause }));
     return undefined;
   }
 }

@@ -6,7 +6,8 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Config } from '../config/config.ts';
-import { TidemarkError } from '../uploads/errors.ts';
+import type { Refusal } from '../refusal.ts';
+import { refusal } from './refusals.ts';
 import { forwardedHost } from './public-address.ts';
 import type { Handler } from './state.ts';
 
@@ -64,9 +65,9 @@ function bare(name: string): string {
     .replace(/\.$/, '');
 }
 
-function refusalOf(called: string): TidemarkError {
+function refusalOf(called: string): Refusal {
   const shown = /^[\w.:[\]-]{1,100}$/.test(called) ? `the name ${called}` : 'that name';
-  return new TidemarkError('unknown_host', {
+  return refusal('unknown_host', {
     field: 'Host',
     message:
       `Without tokens this service does not answer to ${shown}: ` +

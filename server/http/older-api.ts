@@ -1,11 +1,12 @@
 /** The routes of the two older services, with their answers; GET /file/upload is the page (app.ts). `filehash` is an MD5, SHA-1 or SHA-256. */
 import type Router from '@koa/router';
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
-import { invalidField, TidemarkError } from '../uploads/errors.ts';
-import { checkName, filePath, parseContentName } from '../uploads/names.ts';
+import type { Files, FileView, Uploads } from '../uploads/contract.ts';
+import { invalidField } from '../uploads/errors.ts';
+import { checkName, parseContentName } from '../uploads/names.ts';
+import { filePath } from '../wire/addresses.ts';
 import { receiveFile } from './form-upload.ts';
 import { formParams, numberParam } from './query.ts';
+import { refusal } from './refusals.ts';
 import { sendFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
@@ -54,7 +55,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
   router.post('/file/update', async (ctx) => {
     const read = await formParams(ctx);
     if (read('op') !== '0') {
-      throw new TidemarkError('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
+      throw refusal('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
     }
     const file = await findByHash(read('filehash'), ctx.state.owner);
     const name = checkName(read('filename') ?? '', 'filename');
@@ -71,11 +72,11 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
     });
   }
 
-  async function find(ctx: Ctx): Promise<FileRecord> {
+  async function find(ctx: Ctx): Promise<FileView> {
     return findByHash((await formParams(ctx))('filehash'), ctx.state.owner);
   }
 
-  async function findByHash(filehash: string | undefined, owner: string): Promise<FileRecord> {
+  async function findByHash(filehash: string | undefined, owner: string): Promise<FileView> {
     const name = parseContentName(filehash ?? '');
     if (!name) {
       throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
@@ -85,7 +86,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
   }
 }
 
-function describeMeta(file: FileRecord, baseUrl: string): FileMeta {
+function describeMeta(file: FileView, baseUrl: string): FileMeta {
   return {
     FileSha1: file.content.sha1 ?? '',
     FileMd5: file.content.md5,

@@ -1,6 +1,7 @@
 /** Reading requests: query parameters and small bodies. */
 import type { IncomingMessage } from 'node:http';
-import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import { invalidField } from '../uploads/errors.ts';
+import { bodyTooLarge, refusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
 /** Largest body of a request that is not a file. */
@@ -24,7 +25,7 @@ function queryOf(ctx: Ctx): URLSearchParams {
   let count = 1;
   for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1)) count++;
   if (count > MOST_PARAMS) {
-    throw new TidemarkError('invalid_request', { message: `The query must have at most ${MOST_PARAMS} parameters.` });
+    throw refusal('invalid_request', { message: `The query must have at most ${MOST_PARAMS} parameters.` });
   }
   const query = new URLSearchParams(text);
   queries.set(ctx.req, query);
@@ -61,7 +62,7 @@ export function choiceParam<T extends string>(ctx: Ctx, name: string, choices: r
 /** A JSON object. @throws `unsupported_media_type`, `too_large`, `invalid_request`. */
 export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
   if (!ctx.request.is('json')) {
-    throw new TidemarkError('unsupported_media_type', {
+    throw refusal('unsupported_media_type', {
       field: 'Content-Type',
       message: 'Content-Type must be application/json.',
     });
@@ -73,7 +74,7 @@ export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
   } catch {
     // Refused below.
   }
-  throw new TidemarkError('invalid_request', { message: 'The body must be a JSON object.' });
+  throw refusal('invalid_request', { message: 'The body must be a JSON object.' });
 }
 
 /** Parameters as the older services read them: of the query and of a urlencoded body, the body's first. */
@@ -88,7 +89,7 @@ async function readSmallBody(request: IncomingMessage): Promise<string> {
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += (chunk as Buffer).length;
     if (length > SMALL_BODY_BYTES) {
-      throw new TidemarkError('too_large', { message: `The body must be at most ${SMALL_BODY_BYTES} bytes long.` });
+      throw bodyTooLarge(`The body must be at most ${SMALL_BODY_BYTES} bytes long.`);
     }
     chunks.push(chunk as Buffer);
   }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { TidemarkError } from '../uploads/errors.ts';
+import { Refusal } from '../refusal.ts';
 import type { Ctx, Handler } from './state.ts';
 
 /** What supervisors and load balancers ask. */
@@ -47,7 +47,7 @@ export function requestLog(log: Logger): Handler {
 function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
   const { res, state } = ctx;
   const { failure } = state;
-  const ours = failure instanceof TidemarkError && failure.status >= 500;
+  const ours = failure instanceof Refusal && failure.status >= 500;
   const line = {
     method: ctx.method,
     path: ctx.path,
@@ -56,7 +56,7 @@ function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
     uploadId: state.uploadId,
     owner: state.owner,
     ...(res.writableFinished || ours ? {} : { clientGone: true }),
-    ...(failure instanceof TidemarkError ? { code: failure.code } : {}),
+    ...(failure instanceof Refusal ? { code: failure.code } : {}),
   };
   // Logged with its cause where the service is at fault; a client that left is no fault.
   if (ours) state.log.warn({ ...line, err: failure }, 'request');

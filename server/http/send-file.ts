@@ -1,19 +1,19 @@
 /** Sending a file's bytes: as a stream, whole or a range, or by the address of the store. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { FileRecord } from '../catalog/catalog.ts';
-import type { Files } from '../uploads/contract.ts';
+import type { Files, FileView } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
-import { tagOf } from '../uploads/shown.ts';
+import { versionOf } from '../uploads/shown.ts';
 import { type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
+import { refusal, toRefusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
 /** Up to this size a range is sent by the service where clients are otherwise sent to the store: a preview, not the file. */
 const MOST_DIRECT_BYTES = 1024 * 1024;
 
 /** What is shown of a file, or of a content without one. */
-export type ShownFile = Pick<FileRecord, 'name' | 'type' | 'uploadedAt' | 'content'>;
+export type ShownFile = Pick<FileView, 'name' | 'type' | 'uploadedAt' | 'content'>;
 
 /**
  * Answers a GET or HEAD with a file.
@@ -29,7 +29,8 @@ export async function sendFile(
   options: { save: boolean; shared: boolean; direct?: boolean },
 ): Promise<void> {
   const { size } = file.content;
-  const etag = tagOf(file);
+  // A strong one (RFC 9110 section 8.8.3): a file's content never changes.
+  const etag = `"${versionOf(file)}"`;
   const modifiedAt = new Date(file.uploadedAt);
   const presentation = present(file.name, file.type, options.save);
   ctx.set({
@@ -47,9 +48,9 @@ export async function sendFile(
       ctx.status = 304;
       return;
     case 'precondition_failed':
-      throw new TidemarkError('precondition_failed');
+      throw refusal('precondition_failed');
     case 'not_satisfiable':
-      throw new TidemarkError('range_not_satisfiable', {
+      throw refusal('range_not_satisfiable', {
         field: 'Range',
         message: `The file has ${size} bytes; the range lies outside of them.`,
         headers: { 'Content-Range': `bytes */${size}` },
@@ -155,6 +156,6 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
     await pipeline(stream, exactly, ctx.res);
   } catch (error) {
     if (broken === undefined) ctx.state.log.debug({ err: error }, 'a download ended early');
-    else ctx.state.failure = new TidemarkError('internal', { cause: broken });
+    else ctx.state.failure = toRefusal(new TidemarkError('internal', { cause: broken }));
   }
 }

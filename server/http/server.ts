@@ -1,11 +1,12 @@
 /** The HTTP server around the app. Malformed requests and idle connections end here. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { TidemarkError } from '../uploads/errors.ts';
+import type { Refusal } from '../refusal.ts';
 import type { Connections } from './connections.ts';
 import { describeRefusal } from './errors.ts';
 import { MAX_HEADER_BYTES } from './limits.ts';
+import { refusal } from './refusals.ts';
 import { readTarget } from './target.ts';
 
 /** How long a connection is kept for a client to read why it was refused. */
@@ -49,9 +50,9 @@ export function createHttpServer(parts: HttpServerParts): Server {
     }
     const target = readTarget(request.url ?? '');
     if (!target) {
-      const refusal = new TidemarkError('invalid_request', { message: 'The request target is not valid.' });
-      refuse(response, refusal);
-      log.info({ method: request.method, status: refusal.status, code: refusal.code }, 'request');
+      const refused = refusal('invalid_request', { message: 'The request target is not valid.' });
+      refuse(response, refused);
+      log.info({ method: request.method, status: refused.status, code: refused.code }, 'request');
       return;
     }
     request.url = target.path;
@@ -102,7 +103,7 @@ function closeIdle(socket: Socket, exchange: Exchange | undefined, log: Logger):
     return;
   }
   // The answer carries the headers that the routes have set by now.
-  refuse(exchange.response, new TidemarkError('request_timeout'));
+  refuse(exchange.response, refusal('request_timeout'));
   // Node forgets a request that is answered. The store reads its body, and would wait for more of it for ever.
   socket.once('close', () => exchange.request.destroy());
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
@@ -147,33 +148,32 @@ function continueWhenRead(request: IncomingMessage, response: ServerResponse): v
 }
 
 /** Codes of Node's HTTP parser and of its watch over headers. */
-function refusalOf(error: NodeJS.ErrnoException): TidemarkError {
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new TidemarkError('request_timeout', { cause: error });
+function refusalOf(error: NodeJS.ErrnoException): Refusal {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return refusal('request_timeout', { cause: error });
   const message =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? `The request line and headers must be at most ${MAX_HEADER_BYTES} bytes long.`
       : 'This is not a valid HTTP request.';
-  return new TidemarkError('invalid_request', { message, cause: error });
+  return refusal('invalid_request', { message, cause: error });
 }
 
-function refuse(response: ServerResponse, refusal: TidemarkError): void {
-  const body = JSON.stringify(describeRefusal(refusal));
-  response.writeHead(refusal.status, {
+function refuse(response: ServerResponse, refused: Refusal): void {
+  const body = JSON.stringify(describeRefusal(refused));
+  response.writeHead(refused.status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
-    ...refusal.headers,
+    ...refused.headers,
     Connection: 'close',
   });
   response.end(body);
 }
 
 /** A whole answer as text, for where Node has made no response object. */
-function refusalText(refusal: TidemarkError): string {
-  const body = JSON.stringify(describeRefusal(refusal));
-  const reason = refusal.status === 408 ? 'Request Timeout' : 'Bad Request';
+function refusalText(refused: Refusal): string {
+  const body = JSON.stringify(describeRefusal(refused));
   return [
-    `HTTP/1.1 ${refusal.status} ${reason}`,
+    `HTTP/1.1 ${refused.status} ${STATUS_CODES[refused.status]}`,
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',

@@ -4,7 +4,7 @@
  * addresses of files for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { CatalogClock } from '../catalog/catalog.ts';
+import type { CatalogClock } from '../uploads/contract.ts';
 import type { AccessConfig } from '../config/config.ts';
 import type { TicketJson } from '../wire/files.ts';
 import { isFileAddress } from './file-addresses.ts';

@@ -9,7 +9,7 @@ const RECOVER_EVERY_MS = 60_000;
 /** A process alone leaves uploads behind only when it dies, and its next start recovers them. */
 const ALONE_EVERY_MS = 24 * 3_600_000;
 
-/** Publishes uploads that have all their bytes, as a HEAD would. */
+/** Publishes uploads that have all their bytes. A look at one does the same. */
 export function unpublishedJob(parts: JobParts): Job {
   const { catalog, recovery } = parts;
   const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);

@@ -2,16 +2,16 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../stores/store.ts';
-import type { Uploads } from '../uploads/contract.ts';
-import { readDeclaration } from '../uploads/declaration.ts';
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { FileView, Uploads } from '../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../uploads/errors.ts';
 import { idleSeconds } from '../uploads/idle.ts';
+import { filePath } from '../wire/addresses.ts';
 import { encodeName } from '../wire/labels.ts';
-import { filePath } from '../uploads/names.ts';
 import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
+import { readDeclaration } from './metadata.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
+import { bodyTooLarge, refusal, refusalOf } from './refusals.ts';
 
 /** What earlier middleware has found out. */
 export interface TusState {
@@ -26,7 +26,7 @@ type TusContext = Parameters<Middleware<TusState>>[0];
 export interface TusEndpointOptions {
   uploads: Uploads;
   /** A file of its owner. @throws `not_found`. */
-  fileOf: (id: string, owner: string) => Promise<FileRecord>;
+  fileOf: (id: string, owner: string) => Promise<FileView>;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   newId: () => string;
@@ -57,7 +57,9 @@ export function createTusEndpoint({
     },
   });
 
-  return async (ctx) => {
+  return withRefusals(answer);
+
+  async function answer(ctx: TusContext): Promise<void> {
     const { method } = ctx;
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
@@ -70,16 +72,16 @@ export function createTusEndpoint({
     if (isBrought) checkContentType(ctx.req.headers);
     const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
     const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun });
-    const answer = await handle(toRequest(ctx, isBrought), exchange);
+    const answered = await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
-    if (!answer) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
+    if (!answered) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
-    copyAnswer(ctx, answer);
+    copyAnswer(ctx, answered);
     describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
     // HEAD asked for by override is answered to a POST: the length is that of no body.
     if (ctx.status !== 204) ctx.length = 0;
-  };
+  }
 
   async function handle(request: TusRequest, exchange: Exchange): Promise<TusAnswer | undefined> {
     try {
@@ -92,7 +94,7 @@ export function createTusEndpoint({
   }
 
   /** The file that the upload has become, by this request or by an earlier one. */
-  async function publishedFile(method: string, exchange: Exchange): Promise<FileRecord | null> {
+  async function publishedFile(method: string, exchange: Exchange): Promise<FileView | null> {
     const { received, upload, owner } = exchange;
     if (received?.file) return received.file;
     if (method === 'DELETE' || !upload?.fileId) return null;
@@ -104,15 +106,22 @@ export function createTusEndpoint({
   }
 
   /** 409 tells where the upload stands. */
-  async function withOffset(error: TidemarkError, exchange: Exchange): Promise<TidemarkError> {
+  async function withOffset(error: Error, exchange: Exchange): Promise<Error> {
     if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
     const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
-    return new TidemarkError('offset_conflict', {
-      field: 'Upload-Offset',
-      message: `Upload-Offset differs from the stored offset, ${offset}.`,
-      headers: { 'Upload-Offset': String(offset) },
-    });
+    return new TidemarkError('offset_conflict', { offset });
   }
+}
+
+/** What the domain refuses leaves as this edge answers it. */
+function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<TusState> {
+  return async (ctx) => {
+    try {
+      await answer(ctx);
+    } catch (error) {
+      throw error instanceof TidemarkError ? refusalOf(error) : error;
+    }
+  };
 }
 
 /** A request on its way, of which nothing is known yet but what it says itself. */
@@ -164,17 +173,13 @@ function idOf(path: string): string {
 /** Checked before a POST makes anything. @throws `too_large`. */
 function refuseTooLong(length: number, mostBytes: number | null): void {
   if (mostBytes === null || length <= mostBytes) return;
-  throw new TidemarkError('too_large', {
-    field: 'Content-Length',
-    message: `The body has ${length} bytes, more than the ${mostBytes} that the upload may have.`,
-  });
+  throw bodyTooLarge(`The body has ${length} bytes, more than the ${mostBytes} that the upload may have.`);
 }
 
 /** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
 function checkMethod(method: string, path: string): void {
   const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
-  if (!allowed.includes(method))
-    throw new TidemarkError('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
+  if (!allowed.includes(method)) throw refusal('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
 }
 
 /** What the protocol, or we beyond it, say about an upload in an answer. */
@@ -182,7 +187,7 @@ function describeUpload(
   ctx: Parameters<Middleware>[0],
   method: string,
   exchange: Exchange,
-  file: FileRecord | null,
+  file: FileView | null,
 ): void {
   const { upload, received } = exchange;
   if (method === 'DELETE' || !upload) return;

@@ -15,10 +15,12 @@
 import type { Readable } from 'node:stream';
 import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../stores/store.ts';
-import type { UploadRecord } from '../catalog/catalog.ts';
-import type { Received, Uploads } from '../uploads/contract.ts';
+import type { Received, Uploads, UploadView } from '../uploads/contract.ts';
+import { Refusal } from '../refusal.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import type { Writer } from '../uploads/writer.ts';
+import { uploadPath } from '../wire/addresses.ts';
+import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library. */
 export interface Exchange {
@@ -34,11 +36,11 @@ export interface Exchange {
   /** To be called when the request has begun to write, or has ended; see `markComing` of uploads. */
   begun: () => void;
   /** The upload as HEAD saw it, or as POST made it. */
-  upload: UploadRecord | undefined;
+  upload: UploadView | undefined;
   /** Of a POST that brings bytes: held from the upload's first moment on. */
   writer: Writer | undefined;
   received: Received | undefined;
-  error: TidemarkError | undefined;
+  error: TidemarkError | Refusal | undefined;
 }
 
 type Handler = Server['handlers'][keyof Server['handlers']];
@@ -72,7 +74,7 @@ export interface TusLibraryOptions {
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   /** Makes a new upload from a POST's headers; its writer, where the POST brings bytes. */
-  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadRecord | Writer>;
+  begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadView | Writer>;
   newId: () => string;
 }
 
@@ -85,9 +87,8 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   const server = createServer(options, extensions);
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
-    const upload = await uploads.current(id, exchange.owner);
-    if (isBehind(request, exchange, upload)) throw refusalOfOffset();
-    return uploads.open(upload, { signal: exchange.gone });
+    const offset = request.method === 'PATCH' ? Number(exchange.headers['upload-offset']) : undefined;
+    return uploads.open(id, exchange.owner, { signal: exchange.gone, offset });
   }
 
   /** The library's handler of a method, for one request: what it asks for is answered by that request's own writer. */
@@ -134,7 +135,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       try {
         return await send(request, exchange);
       } catch (error) {
-        exchange.error = toRefusal(error, exchange);
+        exchange.error = whyRefused(error, exchange);
         return undefined;
       }
     },
@@ -154,7 +155,7 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
     },
     ...(options.maxFileSizeBytes === null ? {} : { maxSize: options.maxFileSizeBytes }),
     namingFunction: options.newId,
-    generateUrl: (request, { id }) => `${exchangeOf(request).baseUrl}/uploads/${id}`,
+    generateUrl: (request, { id }) => exchangeOf(request).baseUrl + uploadPath(id),
     getFileIdFromRequest: (_request, lastPath) =>
       lastPath && /^[A-Za-z0-9-]{1,64}$/.test(lastPath) ? lastPath : undefined,
     onUploadCreate: async (request, upload) => {
@@ -282,38 +283,25 @@ class ExchangeStore extends DataStore {
   }
 }
 
-/** Whether a PATCH would write where bytes are committed. That offset stays wrong, so its writer is not interrupted. */
-function isBehind({ method }: LibraryRequest, { headers }: Exchange, { state, offset }: UploadRecord): boolean {
-  return method === 'PATCH' && state === 'receiving' && Number(headers['upload-offset']) < offset;
-}
-
-function refusalOfOffset(cause?: unknown): TidemarkError {
-  return new TidemarkError('offset_conflict', { cause, field: 'Upload-Offset' });
-}
-
-/** The library's errors, compared by identity, and ours -> one refusal. */
-function toRefusal(error: unknown, exchange: Exchange): TidemarkError {
-  if (error instanceof TidemarkError) return error;
+/** What an error of the library, compared by identity, says; ours as they are. */
+function whyRefused(error: unknown, exchange: Exchange): TidemarkError | Refusal {
+  if (error instanceof TidemarkError || error instanceof Refusal) return error;
   const cause = error;
   switch (error) {
     case ERRORS.FILE_NOT_FOUND:
       return new TidemarkError('not_found', { cause });
     case ERRORS.INVALID_OFFSET:
-      return refusalOfOffset(cause);
+      return new TidemarkError('offset_conflict', { cause });
     case ERRORS.INVALID_LENGTH:
-      return new TidemarkError('invalid_field', {
+      return invalidHeader(
+        'Upload-Length',
+        'Upload-Length can be declared once, and not below what has arrived.',
         cause,
-        field: 'Upload-Length',
-        message: 'Upload-Length can be declared once, and not below what has arrived.',
-      });
+      );
     case ERRORS.ERR_SIZE_EXCEEDED:
-      return new TidemarkError('too_large', {
-        cause,
-        field: 'Content-Length',
-        message: 'The body has more bytes than the upload has left.',
-      });
+      return bodyTooLarge('The body has more bytes than the upload has left.', cause);
     case ERRORS.ERR_MAX_SIZE_EXCEEDED:
-      return new TidemarkError('too_large', { cause, field: 'Upload-Length' });
+      return new TidemarkError('too_large', { cause, field: 'size' });
     default:
       return new TidemarkError(exchange.gone.aborted ? 'upload_taken_over' : 'internal', { cause });
   }

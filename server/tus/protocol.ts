@@ -4,8 +4,8 @@
  * protocol 1.0.0, https://tus.io/protocols/resumable-upload
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { TidemarkError } from '../uploads/errors.ts';
 import { hasBody } from './body.ts';
+import { invalidHeader, refusal } from './refusals.ts';
 
 export const TUS_VERSION = '1.0.0';
 const OFFSET_TYPE = 'application/offset+octet-stream';
@@ -18,7 +18,7 @@ const OFFSET_TYPE = 'application/offset+octet-stream';
  */
 export function checkProtocol(method: string, headers: IncomingHttpHeaders): void {
   if (headers['tus-resumable'] !== TUS_VERSION) {
-    throw new TidemarkError('unsupported_tus_version', {
+    throw refusal('unsupported_tus_version', {
       field: 'Tus-Resumable',
       headers: { 'Tus-Version': TUS_VERSION },
     });
@@ -36,28 +36,19 @@ function checkCreation(headers: IncomingHttpHeaders): void {
   if (hasBody(headers) && !isSeenLater) checkContentType(headers);
   if (headers['upload-concat'] !== undefined) {
     // Not 501: clients take that for a failure of the moment, and try again for minutes.
-    throw new TidemarkError('invalid_field', {
-      field: 'Upload-Concat',
-      message: 'Concatenation is not supported; send the file as one upload.',
-    });
+    throw invalidHeader('Upload-Concat', 'Concatenation is not supported; send the file as one upload.');
   }
   checkWholeNumber(headers, 'Upload-Length', false);
   checkDeferred(headers);
   const deferred = headers['upload-defer-length'];
   if ((headers['upload-length'] === undefined) === (deferred === undefined)) {
-    throw new TidemarkError('invalid_field', {
-      field: 'Upload-Length',
-      message: 'Exactly one of Upload-Length and Upload-Defer-Length: 1 is required.',
-    });
+    throw invalidHeader('Upload-Length', 'Exactly one of Upload-Length and Upload-Defer-Length: 1 is required.');
   }
 }
 
 function checkDeferred({ 'upload-defer-length': deferred }: IncomingHttpHeaders): void {
   if (deferred === undefined || deferred === '1') return;
-  throw new TidemarkError('invalid_field', {
-    field: 'Upload-Defer-Length',
-    message: 'Upload-Defer-Length must be 1.',
-  });
+  throw invalidHeader('Upload-Defer-Length', 'Upload-Defer-Length must be 1.');
 }
 
 /** @throws `unsupported_media_type`. */
@@ -65,7 +56,7 @@ export function checkContentType(headers: IncomingHttpHeaders): void {
   // A parameter, which some libraries add by themselves, changes nothing: the body is bytes.
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (type !== OFFSET_TYPE) {
-    throw new TidemarkError('unsupported_media_type', {
+    throw refusal('unsupported_media_type', {
       field: 'Content-Type',
       message: `Content-Type must be ${OFFSET_TYPE}.`,
     });
@@ -77,9 +68,6 @@ function checkWholeNumber(headers: IncomingHttpHeaders, name: string, required: 
   if (value === undefined && !required) return;
   // No sign, no leading zero: the library compares it as text.
   if (typeof value !== 'string' || !/^(?:0|[1-9]\d{0,15})$/.test(value) || !Number.isSafeInteger(Number(value))) {
-    throw new TidemarkError('invalid_field', {
-      field: name,
-      message: `${name} must be a whole number of bytes.`,
-    });
+    throw invalidHeader(name, `${name} must be a whole number of bytes.`);
   }
 }

@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 import { refuseTooLarge } from './receive.ts';
 
 /** When another upload may have ended; they expire in the course of minutes. */
-const RETRY_AFTER_S = '60';
+const RETRY_AFTER_MS = 60_000;
 
 /** @throws the reason of a service that stops; `too_large`. */
 export function refuseToBegin(
@@ -31,7 +31,7 @@ export async function createUpload(
   const lifeMs = limits.uploadTtlMs;
   const declared = { ...declaration, id, owner, holder: leases.node, phase };
   const times = await catalog.createUpload({ ...declared, lifeMs }, limits.maxOpenUploads);
-  if (!times) throw new TidemarkError('too_many_uploads', { headers: { 'Retry-After': RETRY_AFTER_S } });
+  if (!times) throw new TidemarkError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
   const upload: UploadRecord = {
     ...declared,
     ...times,
@@ -41,7 +41,6 @@ export async function createUpload(
     offset: 0,
     snapshot: null,
     epoch: 1,
-    bootId: null,
     storeState: null,
     reason: null,
     fileId: null,

@@ -1,13 +1,16 @@
 /** The pre-check: is this content here already, or on its way? */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { CheckQuery, CheckResult } from './contract.ts';
+import type { CheckQuery } from './contract.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { digestStored, hasBytes } from './stored-bytes.ts';
-import type { FindUnfinished } from './unfinished.ts';
+import type { FindUnfinished, Unfinished } from './unfinished.ts';
+
+/** What is here, in rows; or what is on its way. */
+export type Checked = { status: 'exists'; content: ContentRecord; file: FileRecord | null } | Unfinished;
 
 /** @param onCompared - called for each content whose SHA-256 was compared with the requested one. */
-export type Check = (query: CheckQuery, onCompared: (content: ContentRecord) => void) => Promise<CheckResult>;
+export type Check = (query: CheckQuery, onCompared: (content: ContentRecord) => void) => Promise<Checked>;
 
 /** Prepares the check. @param findUnfinished - where the content is not here. */
 export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check {
@@ -15,7 +18,7 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
   /** SHA-256 computations under way, by content: two clients that ask share one. */
   const computing = new Map<number, Promise<string | undefined>>();
 
-  async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<CheckResult> {
+  async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<Checked> {
     if (query.filename !== undefined) checkName(query.filename, 'filename');
     const content = await findContent(query, onCompared);
     // A client does not send what exists, and may have no other copy: the bytes must really be there.

@@ -64,7 +64,7 @@ export function withDurableAnswers(
           ({ state }) => state !== 'receiving',
         ),
       view: (id, owner, options) => waitingToRefuse(() => uploads.view(id, owner, options)),
-      open: async (upload, options) => durableWriter(await waitingToRefuse(() => uploads.open(upload, options))),
+      open: async (id, owner, options) => durableWriter(await waitingToRefuse(() => uploads.open(id, owner, options))),
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
     },
     files: {

@@ -1,8 +1,8 @@
 /** Files of the catalog: list, rename, read and remove them. find-files.ts finds them. */
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
-import type { FilePage, FileQuery, FileRecord } from '../catalog/catalog.ts';
-import type { CheckQuery, CheckResult, Files, HasContent } from './contract.ts';
+import type { ContentRecord, FileQuery, FileRecord } from '../catalog/catalog.ts';
+import type { CheckQuery, CheckResult, Files, FileView, FileViewPage, HasContent } from './contract.ts';
 import type { Check } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { createFindFiles } from './find-files.ts';
@@ -11,6 +11,7 @@ import type { Parts } from './parts.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
 import { createAsked, withConfiguredDigests } from './shown.ts';
 import { translated } from './translate.ts';
+import { contentRowOf, contentViewOf, fileViewOf } from './views.ts';
 
 export interface FileActions {
   remove(id: string, owner: string): Promise<FileRecord>;
@@ -62,11 +63,11 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   }
 
   async function requireBytes({ content }: HasContent): Promise<void> {
-    if (!(await hasBytes(parts, content))) throw new TidemarkError('content_damaged');
+    if (!(await hasBytes(parts, contentRowOf(content)))) throw new TidemarkError('content_damaged');
   }
 
   async function open(
-    { content }: HasContent,
+    content: ContentRecord,
     range: ByteRange | undefined,
     signal: AbortSignal,
     isAgain = false,
@@ -81,7 +82,7 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
       const now = await reportLost(parts, content, { err: error });
       if (!now) throw new TidemarkError('not_found', { cause: error });
       if (now.key === key || isAgain) throw new TidemarkError('content_damaged', { cause: error });
-      return open({ content: now }, range, signal, true);
+      return open(now, range, signal, true);
     }
   }
 
@@ -90,22 +91,28 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     if (lifeMs === null || !store.capabilities.address) return null;
     // The store hands out whatever it has under the key, right or not.
     await requireBytes(file);
-    return store.addressOf(file.content.key, { ...shown, lifeMs });
+    return store.addressOf(contentRowOf(file.content).key, { ...shown, lifeMs });
   }
 
   const asked = createAsked();
-  const told = (file: FileRecord): FileRecord =>
-    withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, (of) => asked.has(of));
+
+  /** A file as its owner may be told of it at this moment. */
+  function told(file: FileRecord): FileView {
+    const isAsked = (of: FileRecord): boolean => asked.has(of);
+    return fileViewOf(withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, isAsked));
+  }
 
   async function checkShown(query: CheckQuery): Promise<CheckResult> {
     // The owner may see the digests of these contents only: another owner may have asked for the others.
     const result = await check(query, ({ id }) => asked.note(query.owner, id));
-    return result.status === 'exists' && result.file ? { ...result, file: told(result.file) } : result;
+    if (result.status !== 'exists') return result;
+    const { content, file } = result;
+    return { status: 'exists', content: contentViewOf(content), file: file && told(file) };
   }
 
-  async function list(query: FileQuery): Promise<FilePage> {
-    const page = await catalog.listFiles(query);
-    return { ...page, files: page.files.map(told) };
+  async function list(query: FileQuery): Promise<FileViewPage> {
+    const { files, nextCursor } = await catalog.listFiles(query);
+    return { files: files.map(told), nextCursor };
   }
 
   return {
@@ -114,11 +121,11 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
     totalOf: (owner) => translated(() => catalog.totalOf(owner)),
     get: (id, owner) => translated(async () => told(await found.get(id, owner))),
     find: (name, owner, which) => translated(async () => told(await found.find(name, owner, which))),
-    findContent: (name) => translated(() => found.findContent(name)),
+    findContent: (name) => translated(async () => contentViewOf(await found.findContent(name))),
     rename: (id, owner, name) => translated(async () => told(await rename(id, owner, name))),
     remove: (id, owner) => translated(async () => told(await actions.remove(id, owner))),
     requireBytes: (file) => translated(() => requireBytes(file)),
     addressOf: (file, shown) => translated(() => addressOf(file, shown)),
-    open: (file, range, signal) => translated(() => open(file, range, signal)),
+    open: ({ content }, range, signal) => translated(() => open(contentRowOf(content), range, signal)),
   };
 }

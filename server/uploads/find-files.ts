@@ -1,11 +1,18 @@
 /** How a file or a content is found: by its id, or by the name that an address or an older API gives. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { ContentName, Files } from './contract.ts';
+import type { ContentName } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
-/** Prepares the search. Its files have all digests that the catalog knows. */
-export function createFindFiles(parts: Parts): Pick<Files, 'get' | 'find' | 'findContent'> {
+/** As `Files`, of rows: with all digests that the catalog knows. */
+export interface FindFiles {
+  get(id: string, owner: string | null): Promise<FileRecord>;
+  find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
+  findContent(name: ContentName): Promise<ContentRecord>;
+}
+
+/** Prepares the search. */
+export function createFindFiles(parts: Parts): FindFiles {
   const { catalog } = parts;
 
   async function get(id: string, owner: string | null): Promise<FileRecord> {

@@ -1,4 +1,4 @@
-/** Names of files and of contents: what is accepted, and how contents are addressed. */
+/** Names of files and of contents: what is accepted, and how a content's name is written. */
 import { extname } from 'node:path';
 import mime from 'mime-types';
 import { invalidField } from './errors.ts';
@@ -94,14 +94,4 @@ export function parseContentName(text: string): ContentName | undefined {
   const algorithm = digest.length === 32 ? 'md5' : digest.length === 40 ? 'sha1' : 'sha256';
   if (match[2] && algorithm !== 'md5') return undefined;
   return { algorithm, digest, variant: match[2] ? Number(match[2]) : 0 };
-}
-
-/** Path of a file's own address, below the service's base: it carries the file's name and type. */
-export function filePath(file: { id: string }): string {
-  return `/api/files/${file.id}/content`;
-}
-
-/** Path of a content's address, below the service's base. */
-export function contentPath(content: { md5: string; variant: number }): string {
-  return `/files/${formatContentName(content)}`;
 }

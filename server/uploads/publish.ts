@@ -12,6 +12,7 @@ import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { withConfiguredDigests } from './shown.ts';
+import { fileViewOf } from './views.ts';
 
 /** How often a publication decides again when others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
@@ -77,7 +78,7 @@ async function publishVerified(
   computed: VerifiedDigests,
   { reuseFile }: { reuseFile: boolean },
 ): Promise<Published> {
-  const { catalog } = parts;
+  const { catalog, store } = parts;
   const size = upload.offset;
   const name = upload.filename ?? computed.md5;
   const file: Publication['file'] = {
@@ -107,6 +108,7 @@ async function publishVerified(
       content,
       file,
       reuseFile,
+      forgetsStoreState: !store.capabilities.stateNamesBytes,
     });
     if (outcome.kind === 'published') {
       const { content: published } = outcome.file;
@@ -119,7 +121,7 @@ async function publishVerified(
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
       await catalog.durable();
       await cleanUp(parts, upload, published, match ? sameMd5 : null);
-      return { file: shown, wasHere };
+      return { file: fileViewOf(shown), wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
   }
@@ -195,7 +197,9 @@ async function cleanUp(
 ): Promise<void> {
   const { store } = parts;
   try {
-    await discard(parts, upload, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
+    // What the publication forgot needs no forgetting.
+    const left = store.capabilities.stateNamesBytes ? upload : { ...upload, storeState: null };
+    await discard(parts, left, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
     const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
     if (before !== content.key) await removeBytes(parts, before);

@@ -2,8 +2,8 @@
 import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError, type Written } from '../../stores/store.ts';
-import type { FileRecord, UploadRecord } from '../catalog/catalog.ts';
-import type { Published, Received } from './contract.ts';
+import type { UploadRecord } from '../catalog/catalog.ts';
+import type { FileView, Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
@@ -16,7 +16,7 @@ import type { Holding } from './writer.ts';
 const TELL_AFTER_MS = 1_000;
 
 export interface AppendOptions {
-  /** Ends the append. Its reason, a TidemarkError, is what the request answers. */
+  /** Ends the append. Its reason is what it throws. */
   signal?: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
@@ -76,7 +76,7 @@ async function write(
 ): Promise<Written> {
   const { parts, seat } = holding;
   // The store removes what the row says is superseded. Until the row is durable, a power cut could bring that back.
-  if (upload.storeState !== null) await parts.catalog.durable();
+  if (upload.storeState !== null && parts.store.capabilities.stateNamesBytes) await parts.catalog.durable();
   return parts.store.writeUpload(source, upload, {
     digests: parts.digests,
     commit: (progress) => ledger.commit(progress),
@@ -112,7 +112,7 @@ async function settleFailure(
 }
 
 /** Publishes an upload whose last byte has just been written. */
-async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileRecord> {
+async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileView> {
   const { parts, lease } = holding;
   const complete: UploadRecord = { ...upload, storeState: ledger.storeState };
   try {
@@ -138,7 +138,7 @@ export async function declareLength({ parts, lease, seat }: Holding, size: numbe
 export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void {
   if (maxFileSizeBytes !== null && size > maxFileSizeBytes) {
     throw new TidemarkError('too_large', {
-      field: 'Upload-Length',
+      field: 'size',
       message: `The file is larger than this service accepts: at most ${maxFileSizeBytes} bytes.`,
     });
   }

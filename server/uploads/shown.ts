@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
+import type { HasContent } from './contract.ts';
 import { formatContentName } from './names.ts';
+import { contentRowOf } from './views.ts';
 
 /** Of a file, what decides which digests are told, and those. */
 type WithDigests = Pick<FileRecord, 'owner' | 'uploadedAt'> & {
@@ -46,12 +48,12 @@ export function createAsked(): { note(owner: string, contentId: number): void; h
 }
 
 /**
- * A strong ETag, with its quotes. It goes by the file, whose content never changes, and not by the
+ * Tells the bytes of a file from all others. It goes by the file, whose content never changes, and not by the
  * content: a content's number counts the contents of everybody, and one that outlives the owner's
  * own file tells that somebody else has it, too. A content that is open to all goes without a file.
  */
-export function tagOf({ id, content }: Pick<FileRecord, 'content'> & { id?: string }): string {
-  const source = id ?? `${content.key} ${content.publishedAt}`;
+export function versionOf({ id, content }: HasContent & { id?: string }): string {
+  const source = id ?? `${contentRowOf(content).key} ${content.publishedAt}`;
   const mark = createHash('sha256').update(source).digest('base64url').slice(0, 16);
-  return `"${formatContentName(content)}.${mark}"`;
+  return `${formatContentName(content)}.${mark}`;
 }

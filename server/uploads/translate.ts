@@ -1,4 +1,4 @@
-/** What store, catalog and leases throw -> the error catalogue. */
+/** What store, catalog and leases throw -> errors of the domain. Nowhere else. */
 import { StoreError, type StoreErrorCode } from '../../stores/store.ts';
 import { CatalogError, type CatalogErrorCode } from '../catalog/catalog.ts';
 import { LockError, type LockErrorCode } from '../leases/leases.ts';
@@ -28,20 +28,20 @@ const FROM_LEASES: Record<LockErrorCode, ErrorCode> = {
 };
 
 /** Long enough for a store to come back from a restart. */
-const RETRY_AFTER_S = '5';
+const RETRY_AFTER_MS = 5_000;
 
-/** The catalogue's refusal for an error of a part; anything unknown passes as it is. */
+/** The domain's error for an error of a part; anything unknown passes as it is. */
 export function toTidemarkError(error: unknown): unknown {
   if (error instanceof StoreError) {
     if (error.code === 'overflow') {
       return new TidemarkError('too_large', {
-        field: 'Upload-Length',
+        field: 'size',
         message: 'The body has more bytes than the upload has left.',
         cause: error,
       });
     }
-    const headers = error.code === 'unavailable' ? { 'Retry-After': RETRY_AFTER_S } : {};
-    return new TidemarkError(FROM_STORE[error.code], { headers, cause: error });
+    const later = error.code === 'unavailable' ? { retryAfterMs: RETRY_AFTER_MS } : {};
+    return new TidemarkError(FROM_STORE[error.code], { ...later, cause: error });
   }
   if (error instanceof CatalogError) {
     const code = FROM_CATALOG[error.code];
@@ -57,7 +57,7 @@ export function toTidemarkError(error: unknown): unknown {
   return error;
 }
 
-/** Runs `action`; what it throws leaves as a refusal of the catalogue. */
+/** Runs `action`; what it throws leaves as an error of the domain. */
 export async function translated<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -8,14 +8,17 @@ import type { Writers } from './writers.ts';
 /** How recent the last byte must be for an upload to count as being on its way. */
 const LATELY_MS = 30_000;
 
+/** Of what is not here. */
+export type Unfinished = Exclude<CheckResult, { status: 'exists' }>;
+
 /** Finds what is unfinished of the content that a query means. */
-export type FindUnfinished = (query: CheckQuery) => Promise<CheckResult>;
+export type FindUnfinished = (query: CheckQuery) => Promise<Unfinished>;
 
 /** Prepares the search among the rows of the catalog and the writers of this process. */
 export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Uploads): FindUnfinished {
   const { catalog, limits } = parts;
 
-  async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<CheckResult> {
+  async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<Unfinished> {
     const meant = { md5, size: query.size ?? null, sha256: query.sha256 ?? null };
     const own = await findLatest({ ...meant, owner });
     const latest = limits.instant === 'all' ? await findLatest({ ...meant, owner: null }) : own;

@@ -1,12 +1,13 @@
 /** The life of an upload as the service's edges may ask for it: begin, view, open a writer. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { createUpload, refuseToBegin } from './begin.ts';
-import type { BeginRequest, Uploads } from './contract.ts';
+import type { BeginRequest, OpenOptions, Uploads, UploadView } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { receiveWhole } from './receive-whole.ts';
 import { isWhole, type Recovery } from './recovery.ts';
 import { translated } from './translate.ts';
+import { uploadViewOf } from './views.ts';
 import type { Writer } from './writer.ts';
 import type { Writers } from './writers.ts';
 
@@ -21,9 +22,9 @@ const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
 export function createUploads(parts: Parts, writers: Writers, recovery: Recovery): Uploads {
   const { catalog } = parts;
 
-  async function begin(request: BeginRequest): Promise<UploadRecord> {
+  async function begin(request: BeginRequest): Promise<UploadView> {
     refuseToBegin(parts, request);
-    return createUpload(parts, request, null);
+    return uploadViewOf(await createUpload(parts, request, null));
   }
 
   async function beginWriting(request: BeginRequest): Promise<Writer> {
@@ -45,7 +46,16 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     throw new TidemarkError(ENDED[upload.state]);
   }
 
-  async function view(id: string, owner: string, { often = false } = {}): Promise<UploadRecord> {
+  async function open(id: string, owner: string, { signal, offset }: OpenOptions): Promise<Writer> {
+    const upload = await current(id, owner);
+    if (upload.state !== 'receiving') await catalog.durable();
+    else if (offset !== undefined && offset < upload.offset) {
+      throw new TidemarkError('offset_conflict', { offset: upload.offset });
+    }
+    return writers.open(upload, { signal });
+  }
+
+  async function view(id: string, owner: string, { often = false } = {}): Promise<UploadView> {
     // A stranger cannot disturb the upload of another owner.
     let upload = await current(id, owner);
     if (upload.state === 'receiving' && !(often && writers.isKeptUp(id))) {
@@ -55,7 +65,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     upload = await settled(upload);
     await catalog.durable();
     // Bytes may be stored, and so recorded, long after they came.
-    return { ...upload, idleMs: Math.min(upload.idleMs, writers.idleMs(id)) };
+    return uploadViewOf({ ...upload, idleMs: Math.min(upload.idleMs, writers.idleMs(id)) });
   }
 
   /** The upload's row once it is recovered, where need be, and published, where it has all its bytes. */
@@ -82,9 +92,9 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
   return {
     begin: (request) => translated(() => begin(request)),
     beginWriting: (request) => translated(() => beginWriting(request)),
-    current: (id, owner) => translated(() => current(id, owner)),
+    current: (id, owner) => translated(async () => uploadViewOf(await current(id, owner))),
     view: (id, owner, options) => translated(() => view(id, owner, options)),
-    open: (upload, options) => translated(() => writers.open(upload, options)),
+    open: (id, owner, options) => translated(() => open(id, owner, options)),
     markConnection: () => writers.markConnection(),
     markComing: (id) => writers.markComing(id),
     receiveWhole: (request, source, signal) =>

@@ -5,18 +5,19 @@
 import type { Readable } from 'node:stream';
 import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
-import type { Published, Received } from './contract.ts';
+import type { Published, Received, UploadView } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { append, type AppendOptions, declareLength, finish, requireReceiving } from './receive.ts';
 import type { Seat } from './seats.ts';
 import { translated } from './translate.ts';
+import { uploadViewOf } from './views.ts';
 
 /** All refusals are TidemarkError. */
 export interface Writer {
-  /** The upload's row as it was read under the lease. */
-  readonly upload: UploadRecord;
+  /** The upload as it was read under the lease. */
+  readonly upload: UploadView;
   /** Of the lease. */
   readonly epoch: number;
   /**
@@ -72,7 +73,7 @@ export function createWriter(holding: Holding): Writer {
   }
 
   return {
-    upload,
+    upload: uploadViewOf(upload),
     epoch: lease.epoch,
     append: (source, options) => translated(async () => append(await upToDate(), source, options)),
     declareLength: (size) => translated(() => declareLength(holding, size)),

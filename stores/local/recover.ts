@@ -6,7 +6,8 @@ import { cutUnsynced, type LocalFile } from './files.ts';
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Establishes what of an upload's file is durably stored, and its digest state.
+ * Establishes what of an upload's file is durably stored, and its digest state. What the store keeps of an upload is
+ * the boot of the machine that wrote last: null where that cannot be known.
  *
  * Writes go in order, one at a time, so after the death of the process alone the
  * file is whole up to its size. After a power cut it may have the size without the
@@ -23,7 +24,7 @@ export async function recoverFile(
   signal: AbortSignal,
 ): Promise<Commit | null> {
   const fileSize = requireCommitted(file, upload);
-  const sameBoot = bootId !== null && upload.bootId === bootId;
+  const sameBoot = bootId !== null && upload.storeState === bootId;
   const end = sameBoot ? Math.min(fileSize, upload.size ?? fileSize) : upload.offset;
   if (end < fileSize) file.truncate(end);
 
@@ -35,7 +36,7 @@ export async function recoverFile(
     await cutUnsynced(file, upload.offset);
     throw error;
   }
-  return { offset: end, snapshot, bootId };
+  return { offset: end, snapshot, storeState: bootId };
 }
 
 /**
@@ -60,7 +61,7 @@ export async function recoverLinked(
   if (!(await isFinal(md5))) return undefined;
   if (size === upload.offset && size === upload.size && snapshot === upload.snapshot) return null;
   await file.sync();
-  return { offset: size, snapshot, bootId, wholeSize: size };
+  return { offset: size, snapshot, storeState: bootId, wholeSize: size };
 }
 
 function requireCommitted(file: LocalFile, upload: StoredUpload): number {

@@ -90,6 +90,7 @@ class LocalStore implements Store {
       listUnfinished: true,
       listContents: true,
       address: false,
+      stateNamesBytes: false,
     };
   }
 

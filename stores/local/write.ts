@@ -25,6 +25,7 @@ const PAUSE_MS = 50;
 
 /** Where a file is, and what can be said of it there. */
 interface Place {
+  /** Kept with each commit: bytes past it are only trusted within one boot of the machine. */
   bootId: string | null;
   /** Resolves when the file itself is there after a power cut. */
   syncEntry: () => Promise<void>;
@@ -166,7 +167,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
       const [state] = await Promise.all([snapshot, syncs.file(), snapshot && syncs.entry(progress)]);
       progress = afterSync(progress, upTo);
       if (!state) return;
-      await options.commit({ offset: upTo, snapshot: state, bootId });
+      await options.commit({ offset: upTo, snapshot: state, storeState: bootId });
       progress = afterCommit(progress, upTo, surroundings.elapsedMs());
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
@@ -231,7 +232,7 @@ async function commitLast(
     steps.syncs ? syncs.file() : undefined,
     steps.entryBy === 'us' ? syncs.entry(progress) : undefined,
   ]);
-  const last: Commit = { offset: progress.written, snapshot, bootId };
+  const last: Commit = { offset: progress.written, snapshot, storeState: bootId };
   const optional = (): Promise<void> => syncs.entry(progress);
   await options.commit(steps.entryBy === 'publication' ? { ...last, optional } : last);
 }

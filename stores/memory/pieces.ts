@@ -8,9 +8,19 @@ import type { Mount } from './mount.ts';
 import type { Entry } from './platter.ts';
 import { numberOfPiece, piecesOf } from './names.ts';
 
+/** What the store keeps of an upload: which boot of the machine wrote last, and the last piece that counts. */
+export function encodeState(bootId: string, lastPiece: string | null): string {
+  return `${bootId} ${lastPiece ?? ''}`;
+}
+
+/** Undefined where nothing is noted. */
+export function bootOf({ storeState }: Pick<StoredUpload, 'storeState'>): string | undefined {
+  return storeState?.split(' ')[0] || undefined;
+}
+
 /** The last piece that a row counts; null where it counts none. */
 export function lastPieceOf({ storeState }: Pick<StoredUpload, 'storeState'>): string | null {
-  return storeState || null;
+  return storeState?.split(' ')[1] || null;
 }
 
 /** Pieces up to the upload's offset, in order. @throws StoreError `missing`. */

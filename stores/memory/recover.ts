@@ -4,7 +4,7 @@ import type { Commit, StoredUpload } from '../store.ts';
 import type { Mount } from './mount.ts';
 import type { Entry } from './platter.ts';
 import { markName } from './names.ts';
-import { lastPieceOf, readPieces, readUncounted } from './pieces.ts';
+import { bootOf, encodeState, lastPieceOf, readPieces, readUncounted } from './pieces.ts';
 
 /** What of an upload is durably stored; see `Store.recoverUpload`. */
 export async function recoverUpload(
@@ -26,15 +26,14 @@ export async function recoverUpload(
   return {
     offset: end ? end.start + end.size : upload.offset,
     snapshot,
-    bootId: mount.bootId,
-    storeState: uncounted.at(-1)?.name ?? lastPieceOf(upload),
+    storeState: encodeState(mount.bootId, uncounted.at(-1)?.name ?? lastPieceOf(upload)),
   };
 }
 
 /** Pieces after the last commit, where they are to be trusted. */
 async function findUncounted(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
   const found = await readUncounted(mount, upload);
-  if (found.length === 0 || upload.bootId === mount.bootId) return found;
+  if (found.length === 0 || bootOf(upload) === mount.bootId) return found;
   // A power cut takes pieces that were not synced, and may leave a later one of them. But those of an attempt that
   // was made final were synced with its mark.
   const mark = await mount.read(markName(upload.id));

@@ -2,7 +2,7 @@
  * A store for tests and simulations: bytes on a disk in memory, faults that are ordered, and no timer of its own.
  * It is no choice of `STORE`, and no part of the service imports it.
  */
-import { type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
+import { type Capabilities, type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import type { MemoryDisk } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
@@ -36,6 +36,15 @@ export interface MemoryStore extends Store {
 
 const COMMIT_EVERY_BYTES = 1024 * 1024;
 
+const CAPABILITIES: Capabilities = {
+  deferLength: true,
+  terminate: true,
+  listUnfinished: true,
+  listContents: true,
+  address: false,
+  stateNamesBytes: true,
+};
+
 /** Opens the store of one process on a disk that others may have open, too. */
 export function openMemoryStore({
   disk,
@@ -66,7 +75,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
 
   return {
     name: 'memory',
-    capabilities: { deferLength: true, terminate: true, listUnfinished: true, listContents: true, address: false },
+    capabilities: CAPABILITIES,
     place: null,
     keyFor,
 

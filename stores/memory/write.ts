@@ -6,7 +6,7 @@ import { StoreError, type StoredUpload, type WriteOptions, type Written } from '
 import type { Surroundings } from '../surroundings.ts';
 import type { Mount } from './mount.ts';
 import { pieceName } from './names.ts';
-import { lastPieceOf, requireLastPiece } from './pieces.ts';
+import { encodeState, lastPieceOf, requireLastPiece } from './pieces.ts';
 
 export interface Writing {
   mount: Mount;
@@ -72,7 +72,7 @@ function openTail(
   async function commit(): Promise<void> {
     if (unsynced.length > 0) await mount.sync(unsynced);
     const snapshot = await lane.snapshot();
-    await commitRow({ offset, snapshot, bootId: mount.bootId, storeState: last });
+    await commitRow({ offset, snapshot, storeState: encodeState(mount.bootId, last) });
     unsynced = [];
     committed = offset;
   }
@@ -82,7 +82,7 @@ function openTail(
     const names = unsynced;
     const optional = (): Promise<void> => mount.sync(names);
     const snapshot = await lane.snapshot();
-    await commitRow({ offset, snapshot, bootId: mount.bootId, storeState: last, optional });
+    await commitRow({ offset, snapshot, storeState: encodeState(mount.bootId, last), optional });
     committed = offset;
   }
 

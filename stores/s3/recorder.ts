@@ -92,7 +92,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
   async function commit(...[to, state, change, part]: Parameters<Recorder['commit']>): Promise<void> {
     const next = changeRow(row, to, change);
     const { storeState } = next;
-    await commitRow({ offset: to, snapshot: state, bootId: null, storeState, ...(part ? { part } : {}) });
+    await commitRow({ offset: to, snapshot: state, storeState, ...(part ? { part } : {}) });
     hasCommitted = true;
     committedSnapshot = Promise.resolve(state);
     row = afterChange(row, next);

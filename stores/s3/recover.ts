@@ -30,7 +30,6 @@ export async function recoverWhole(
   return {
     offset: found.size,
     snapshot: await digestRest(objects, key, { upload, size: found.size }, digests, signal),
-    bootId: null,
     storeState: encodeState({
       ...state,
       tail: null,

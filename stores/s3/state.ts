@@ -1,5 +1,5 @@
 /** What an upload's row keeps for this store. Null there: nothing is stored yet, or nothing is left to remove. */
-import { NOTHING_NOTED, StoreError } from '../store.ts';
+import { StoreError } from '../store.ts';
 import type { PartSizes } from './part-sizes.ts';
 
 /** The bytes after the last part, in an object of their own until the part is whole. */
@@ -33,9 +33,13 @@ export function encodeState(state: UploadState): string {
   return JSON.stringify({ version: VERSION, ...state });
 }
 
-/** @throws StoreError `failed` when it is not one of ours. */
+/**
+ * Null where nothing is noted, or what a folder noted of an upload that was begun there.
+ *
+ * @throws StoreError `failed` when it is of another version.
+ */
 export function decodeState(text: string | null): UploadState | null {
-  if (text === null || text === NOTHING_NOTED) return null;
+  if (!text?.startsWith('{')) return null;
   const { version, ...state } = JSON.parse(text) as UploadState & { version: unknown };
   if (version !== VERSION) throw new StoreError('failed', `state of an upload in an unknown version: ${text}`);
   return state;

@@ -122,6 +122,7 @@ class BucketStore implements Store {
       listUnfinished: true,
       listContents: false,
       address: true,
+      stateNamesBytes: true,
     };
   }
 
@@ -147,12 +148,12 @@ class BucketStore implements Store {
 
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
     const { id, size, offset, storeState } = upload;
-    if (storeState === null && offset > 0 && offset !== size) {
+    const state = decodeState(storeState);
+    if (state === null && offset > 0 && offset !== size) {
       throw new StoreError('missing', `upload ${id}: it is not known where its bytes are`);
     }
     // Nothing else counts but what was committed.
-    const row = { upload, state: decodeState(storeState) };
-    return recoverWhole(this.#objects, this.#keys.final(id), row, digests, signal);
+    return recoverWhole(this.#objects, this.#keys.final(id), { upload, state }, digests, signal);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {

@@ -39,6 +39,19 @@ export function describePublication(current: Current): void {
       expect(await catalog.listUnpublished(null, 10)).toEqual([]);
     });
 
+    it('keeps what the store keeps of the upload, but where that does not matter any more', async () => {
+      const { catalog } = current();
+      for (const forgetsStoreState of [false, true]) {
+        const uploadId = await addUpload(catalog);
+        await catalog.commitOffset(commitTo(uploadId, 10, { storeState: 'a note' }));
+        const content = newContent(`noted ${forgetsStoreState}`);
+        const publication = { uploadId, epoch: 1, at: T0, content, file: newFile(), forgetsStoreState };
+        expect(await catalog.publish(publication)).toMatchObject({ kind: 'published' });
+        const found = await catalog.findUpload(uploadId);
+        expect(found).toMatchObject({ state: 'complete', storeState: forgetsStoreState ? null : 'a note' });
+      }
+    });
+
     it('happens once, and not for a lease that was lost', async () => {
       const { catalog } = current();
       const uploadId = await addUpload(catalog);

@@ -25,7 +25,6 @@ export function describeUploads(current: Current): void {
         offset: 0,
         snapshot: null,
         epoch: 1,
-        bootId: null,
         storeState: null,
         reason: null,
         fileId: null,
@@ -111,10 +110,12 @@ export function describeUploads(current: Current): void {
       const { catalog, clock } = current();
       const id = await addUpload(catalog);
       clock.nowMs += 40;
-      expect(await catalog.commitOffset(commitTo(id, 40, { idleMs: 5 }))).toEqual({ expiresAt: T0 + 1040 });
+      expect(await catalog.commitOffset(commitTo(id, 40, { idleMs: 5, storeState: 'a note' }))).toEqual({
+        expiresAt: T0 + 1040,
+      });
       expect(await catalog.findUpload(id)).toMatchObject({
         offset: 40,
-        bootId: 'boot-1',
+        storeState: 'a note',
         expiresAt: T0 + 1040,
         leftMs: 1000,
         idleMs: 5,
@@ -134,8 +135,8 @@ export function describeUploads(current: Current): void {
       const id = await addUpload(catalog);
       await catalog.commitOffset(commitTo(id, 40));
       expect(await catalog.commitOffset(commitTo(id, 39))).toBeUndefined();
-      expect(await catalog.commitOffset(commitTo(id, 40, { bootId: 'boot-2' }))).toBeDefined();
-      expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, bootId: 'boot-2' });
+      expect(await catalog.commitOffset(commitTo(id, 40, { storeState: 'another note' }))).toBeDefined();
+      expect(await catalog.findUpload(id)).toMatchObject({ offset: 40, storeState: 'another note' });
     });
 
     it('never move past their length', async () => {

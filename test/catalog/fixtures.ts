@@ -60,7 +60,6 @@ export function commitTo(id: string, offset: number, fields: Partial<OffsetCommi
     epoch: 1,
     offset,
     snapshot: Buffer.from(`state at ${offset}`),
-    bootId: 'boot-1',
     idleMs: 0,
     lifeMs: 1000,
     ...fields,

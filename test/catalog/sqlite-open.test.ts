@@ -8,7 +8,7 @@ import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openDatabase, openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
-import { addUpload, newUpload } from './fixtures.ts';
+import { addUpload, commitTo, newUpload } from './fixtures.ts';
 import { IS_LINUX } from '../harness/needs.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
@@ -163,6 +163,23 @@ describe('opening an SQLite catalog', () => {
     const unchanged = new Database(file);
     expect(unchanged.pragma('user_version', { simple: true })).toBe(99);
     unchanged.close();
+  });
+
+  it('takes the boot of an upload of schema 8 for what its store keeps, while it is receiving', async () => {
+    const catalog = await open();
+    const [receiving, unwritten, noted, ended] = await Promise.all(Array.from({ length: 4 }, () => addUpload(catalog)));
+    await catalog.commitOffset(commitTo(noted ?? '', 10, { storeState: 'a note' }));
+    await catalog.endUpload(ended ?? '', null, 'expired', null);
+    await catalog.forgetStoreState(ended ?? '');
+    await catalog.close();
+    const before = new Database(file);
+    before.prepare("UPDATE uploads SET boot_id = 'a boot' WHERE id IN (?, ?)").run(receiving, ended);
+    before.pragma('user_version = 8');
+    before.close();
+    const after = await open();
+    const states = await Promise.all([receiving, unwritten, noted, ended].map((id) => after.findUpload(id ?? '')));
+    expect(states.map((row) => row?.storeState)).toEqual(['a boot', null, 'a note', null]);
+    await after.close();
   });
 
   it('is refused when the folder or the file is not writable', async () => {

@@ -26,7 +26,7 @@ interface Writing {
 /** A PATCH under way: it stops when it is asked to, as one over HTTP does. */
 async function write({ uploads }: House, id: string): Promise<Writing> {
   const source = new PassThrough();
-  const writer = await uploads.open(await uploads.current(id, 'anyone'), { signal: new AbortController().signal });
+  const writer = await uploads.open(id, 'anyone', { signal: new AbortController().signal });
   async function receive(): Promise<unknown> {
     try {
       return await writer.append(source, { maxBytes: bytes.length });

@@ -1,6 +1,7 @@
 /** The promises, looked at after every step: rows against the disk, and both against what clients have heard. */
 import type { MemoryDisk } from '../../stores/memory/disk.ts';
 import { finalName, numberOfPiece, piecesOf } from '../../stores/memory/names.ts';
+import { bootOf, lastPieceOf } from '../../stores/memory/pieces.ts';
 import { md5 as md5Of } from '../harness/bytes.ts';
 import type { SimCatalog } from './catalog.ts';
 import type { FileModel, Model, UploadModel } from './model.ts';
@@ -36,7 +37,6 @@ interface UploadRow {
   md5: string | null;
   fileId: string | null;
   reason: string | null;
-  bootId: string | null;
 }
 
 interface FileRow {
@@ -48,7 +48,7 @@ interface FileRow {
   key: string;
 }
 
-const UPLOADS = `SELECT id, state, "offset", size, epoch, store_state AS storeState, filename, md5, file_id AS fileId, reason, boot_id AS bootId
+const UPLOADS = `SELECT id, state, "offset", size, epoch, store_state AS storeState, filename, md5, file_id AS fileId, reason
   FROM uploads ORDER BY id`;
 const FILES = `SELECT files.id, owner, content_id AS contentId, md5, contents.size, key
   FROM files JOIN contents ON contents.id = content_id ORDER BY files.id`;
@@ -267,7 +267,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
       if (!row || !upload) return;
       upload.storedAtLease.set(epoch, endOfStored(disk, row));
       // Pieces that recovery does not trust now stay, and count as any writer's.
-      if (row.bootId !== disk.bootId) upload.hasStale ||= disk.names().some((name) => name.startsWith(piecesOf(id)));
+      if (bootOf(row) !== disk.bootId) upload.hasStale ||= disk.names().some((name) => name.startsWith(piecesOf(id)));
     },
     opened: (id, epoch, offset) => {
       look();
@@ -307,7 +307,7 @@ function readPieces(
 ): Buffer | string {
   const chunks: Uint8Array[] = [];
   let end = offset;
-  for (let name = storeState || null; name !== null;) {
+  for (let name = lastPieceOf({ storeState }); name !== null;) {
     const found = disk.look(name);
     if (!found) return `${name} is counted, and is not on the disk`;
     if (!found.isDurable) return `${name} is counted, and a power cut would take it`;
@@ -321,8 +321,8 @@ function readPieces(
 }
 
 /** Up to where bytes are stored, counted or not, as recovery looks at it (stores/memory/pieces.ts). */
-function endOfStored(disk: MemoryDisk, { id, offset, size, storeState, bootId }: UploadRow): number {
-  if (bootId !== disk.bootId) return offset;
+function endOfStored(disk: MemoryDisk, { id, offset, size, storeState }: UploadRow): number {
+  if (bootOf({ storeState }) !== disk.bootId) return offset;
   const newest = new Map<string | null, string>();
   for (const name of disk.names()) {
     const entry = name.startsWith(piecesOf(id)) ? disk.look(name)?.entry : undefined;
@@ -331,7 +331,7 @@ function endOfStored(disk: MemoryDisk, { id, offset, size, storeState, bootId }:
     if (other === undefined || numberOfPiece(name) > numberOfPiece(other)) newest.set(entry.after, name);
   }
   let end = offset;
-  for (let next = newest.get(storeState || null); next !== undefined; next = newest.get(next)) {
+  for (let next = newest.get(lastPieceOf({ storeState })); next !== undefined; next = newest.get(next)) {
     const entry = disk.look(next)?.entry;
     end = entry ? entry.start + entry.size : end;
   }

@@ -1,5 +1,5 @@
 /** What the tus endpoint does with a request (server/tus/library.ts), without HTTP: in the same order, with the same calls. */
-import type { Declaration, FileRecord, UploadRecord } from '../../server/catalog/catalog.ts';
+import type { Declaration, FileView, UploadView } from '../../server/uploads/contract.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import type { Writer } from '../../server/uploads/writer.ts';
 import type { Connection } from './network.ts';
@@ -48,9 +48,8 @@ export async function post(
 export async function patch(node: SimNode, connection: Connection, sent: Sent): Promise<Told> {
   const begun = node.uploads.markComing(sent.id);
   try {
-    const upload = await node.uploads.current(sent.id, sent.owner);
-    if (upload.state === 'receiving' && sent.offset < upload.offset) throw new TidemarkError('offset_conflict');
-    const writer = await node.uploads.open(upload, { signal: connection.gone });
+    const { id, owner, offset } = sent;
+    const writer = await node.uploads.open(id, owner, { signal: connection.gone, offset });
     return await appending(node, writer, connection, sent, begun);
   } finally {
     begun();
@@ -81,9 +80,12 @@ async function appending(
   }
 }
 
-export async function remove(node: SimNode, connection: Connection, sent: Pick<Sent, 'id' | 'owner'>): Promise<void> {
-  const upload = await node.uploads.current(sent.id, sent.owner);
-  const writer = await node.uploads.open(upload, { signal: connection.gone });
+export async function remove(
+  node: SimNode,
+  connection: Connection,
+  { id, owner }: Pick<Sent, 'id' | 'owner'>,
+): Promise<void> {
+  const writer = await node.uploads.open(id, owner, { signal: connection.gone });
   try {
     await writer.remove();
   } finally {
@@ -95,7 +97,7 @@ export async function form(
   node: SimNode,
   { body, gone }: Connection,
   { owner, declaration }: { owner: string; declaration: Declaration },
-): Promise<FileRecord> {
+): Promise<FileView> {
   const published = await node.uploads.receiveWhole({ owner, declaration, reuseFile: true }, body, gone);
   return published.file;
 }
@@ -113,6 +115,6 @@ export async function download(node: SimNode, connection: Connection, id: string
   return Buffer.concat(chunks);
 }
 
-function toldOf({ id, offset, fileId }: UploadRecord): Told {
+function toldOf({ id, offset, fileId }: UploadView): Told {
   return { id, offset, fileId };
 }

@@ -7,7 +7,7 @@ import type { Actor, Scheduler } from './scheduler.ts';
 
 export type Answer<T> =
   | { kind: 'ok'; value: T }
-  /** A refusal of the error catalogue, by its code. */
+  /** An error of the domain, by its code. */
   | { kind: 'refused'; code: string }
   /** The client does not learn what became of it. */
   | { kind: 'lost' };

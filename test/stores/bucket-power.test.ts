@@ -197,7 +197,6 @@ function createRows(size: number | null): Rows {
     size,
     offset: 0,
     snapshot: null,
-    bootId: null,
     storeState: null,
     filename: null,
     filetype: null,

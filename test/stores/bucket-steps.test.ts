@@ -309,6 +309,14 @@ describe('the row of a write to a bucket', () => {
     expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25) }, outdated: [] });
   });
 
+  test.each(['', '5e1b7d2c-0d3f-4a53-9f0a-1c2d3e4f5a6b'])(
+    'one that a folder noted "%s" in has nothing',
+    (storeState) => {
+      const row = rowOf({ offset: 0, size: 25, storeState });
+      expect(row).toEqual({ committed: 0, state: { ...STATE, sizes: choosePartSizes(25) }, outdated: [] });
+    },
+  );
+
   test('what was superseded before the request is outdated at its beginning', () => {
     const storeState = encodeState({ ...STATE, tail: tailAt(0, 'b'), old: ['a'] });
     expect(rowOf({ offset: 4, size: 25, storeState })).toMatchObject({ committed: 4, outdated: ['a'] });

@@ -74,7 +74,6 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
         size,
         offset: 0,
         snapshot: null,
-        bootId: null,
         storeState: null,
         filename: 'Größe 名.bin',
         filetype: 'application/x-test',

@@ -52,7 +52,7 @@ async function useStore(store: Store, ledger: ReturnType<typeof createTestLedger
   }
 
   function newUpload(size: number): StoredUpload {
-    const unwritten = { offset: 0, snapshot: null, bootId: null, storeState: null };
+    const unwritten = { offset: 0, snapshot: null, storeState: null };
     return { id: randomUUID(), size, ...unwritten, filename: 'a', filetype: null };
   }
 

@@ -21,6 +21,7 @@ describeStoreContract('local', async () => {
   return {
     store: await openLocalStore({ folder }),
     reopen: () => openLocalStore({ folder }),
+    asOfAnEarlierBoot: (upload) => ({ ...upload, storeState: 'an earlier boot' }),
     dispose: () => rm(folder, { recursive: true, force: true }),
   };
 });
@@ -37,7 +38,6 @@ const upload: StoredUpload = {
   size: bytes.length,
   offset: 0,
   snapshot: null,
-  bootId: null,
   storeState: null,
   filename: 'a.txt',
   filetype: null,
@@ -92,7 +92,7 @@ test.each([
   const { store, digests } = await storeWithUpload();
   const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
   await store.finalize(upload, key);
-  const before = { ...upload, ...row, offset: 0, bootId: 'an earlier boot' };
+  const before = { ...upload, ...row, offset: 0, storeState: 'an earlier boot' };
   const recovered = await store.recoverUpload(before, digests, never);
   expect(recovered).toMatchObject({ offset: bytes.length, wholeSize: bytes.length });
   expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
@@ -108,7 +108,13 @@ test.each(['recovered', 'written to'])(
     await link(join(folder, `tmp_${upload.id}`), copy);
     const lane = digests.open(null);
     await lane.update([bytes.subarray(0, 60_000)]);
-    const row = { ...upload, size: null, offset: 60_000, snapshot: await lane.snapshot(), bootId: 'an earlier boot' };
+    const row = {
+      ...upload,
+      size: null,
+      offset: 60_000,
+      snapshot: await lane.snapshot(),
+      storeState: 'an earlier boot',
+    };
     lane.close();
     if (how === 'recovered') expect(await store.recoverUpload(row, digests, never)).toBeNull();
     const written = await store.writeUpload(Readable.from([Buffer.from('other bytes')]), row, {
@@ -163,7 +169,7 @@ test('commits once a second has passed on the clock that was handed in', async (
   await surroundings.advance(1);
   source.write(bytes.subarray(100, 200));
   await expect.poll(() => commits).toHaveLength(1);
-  expect(commits[0]).toMatchObject({ bootId: surroundings.bootId });
+  expect(commits[0]).toMatchObject({ storeState: surroundings.bootId });
   source.end(bytes.subarray(200));
   expect(await writing).toMatchObject({ digests: { md5: md5(bytes) } });
 });

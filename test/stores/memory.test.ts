@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import { createFaults, type Fault, type Faults } from '../../stores/memory/faults.ts';
+import { encodeState, lastPieceOf } from '../../stores/memory/pieces.ts';
 import { type MemoryStore, openMemoryStore } from '../../stores/memory/store.ts';
 import { type Commit, type Store, StoreError, type StoredUpload } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
@@ -22,7 +23,12 @@ for (const kind of KINDS) {
     async () => {
       const disk = createMemoryDisk();
       const open = (): Store => openMemoryStore({ disk, ...kind });
-      return { store: open(), reopen: async () => open(), dispose: async () => undefined };
+      return {
+        store: open(),
+        reopen: async () => open(),
+        asOfAnEarlierBoot: (upload) => ({ ...upload, storeState: encodeState('earlier', lastPieceOf(upload)) }),
+        dispose: async () => undefined,
+      };
     },
   );
 }
@@ -51,7 +57,7 @@ function openNode(
 }
 
 function newUpload(): StoredUpload {
-  const row = { offset: 0, snapshot: null, bootId: null, storeState: null, filename: 'a.txt', filetype: null };
+  const row = { offset: 0, snapshot: null, storeState: null, filename: 'a.txt', filetype: null };
   return { id: randomUUID(), size: bytes.length, ...row };
 }
 

@@ -116,7 +116,6 @@ test('a bucket has names that the same seed gives again', async () => {
       size: 9000,
       offset: 0,
       snapshot: null,
-      bootId: null,
       storeState: null,
       filename: null,
       filetype: null,

@@ -149,6 +149,7 @@ test('an installation of before, on which neither side has an id', async () => {
   database.exec('CREATE INDEX files_by_content ON files (content_id, uploaded_at, id)');
   database.exec('ALTER TABLE uploads DROP COLUMN holder; ALTER TABLE uploads DROP COLUMN phase');
   database.exec('ALTER TABLE removals DROP COLUMN md5; DROP TABLE events; DROP TABLE forgotten_events');
+  database.exec('UPDATE uploads SET boot_id = store_state, store_state = NULL');
   database.pragma('user_version = 2');
   database.close();
   await used.service.restart();
@@ -161,7 +162,7 @@ test('an older copy of the catalog: an upload resumes at what its file has', asy
   await used.service.kill('SIGTERM');
   const file = join(used.folder, 'catalog.db');
   const older = new Database(file);
-  const columns = 'UPDATE uploads SET "offset" = 0, snapshot = NULL, boot_id = NULL WHERE state = \'receiving\'';
+  const columns = 'UPDATE uploads SET "offset" = 0, snapshot = NULL, store_state = NULL WHERE state = \'receiving\'';
   older.exec(columns);
   older.close();
   await used.service.restart();

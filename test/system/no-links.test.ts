@@ -49,7 +49,6 @@ test.skipIf(!CAN_TRACE)('the last commit is durable before an upload loses its o
     size: bytes.length,
     offset: 0,
     snapshot: null,
-    bootId: null,
     storeState: null,
     filename: null,
     filetype: null,

@@ -111,7 +111,7 @@ async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<v
     }
     if (cutAt !== undefined) throw new Error('the line is cut');
   }
-  const writer = await uploads.open(await uploads.current(id, OWNER), { signal: NEVER });
+  const writer = await uploads.open(id, OWNER, { signal: NEVER });
   try {
     const received = await writer.append(Readable.from(body()), { maxBytes: bytes.length - offset });
     told.offset = received.offset;

@@ -20,7 +20,6 @@ export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<C
       .set({
         offset: commit.offset,
         snapshot: commit.snapshot,
-        boot_id: commit.bootId,
         store_state: commit.storeState,
         // With null the time is null, and what stands there stays.
         last_byte_at: sql<number>`coalesce(${clock.steady} - ${commit.idleMs}, last_byte_at)`,

@@ -29,23 +29,25 @@ export function createPublish(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog
       .where('state', '=', RECEIVING),
   );
 
-  const completeUpload = prepare((by: { id: string; size: number; fileId: string }) =>
+  const completeUpload = prepare((by: { id: string; size: number; fileId: string; keepsState: number }) =>
     db
       .updateTable('uploads')
-      .set({
+      .set((eb) => ({
         state: sql.lit<UploadState>('complete'),
         offset: by.size,
         size: by.size,
         file_id: by.fileId,
         snapshot: null,
         phase: null,
-      })
+        store_state: eb.case().when(eb.val(by.keepsState), '=', 1).then(eb.ref('store_state')).end(),
+      }))
       .where('id', '=', by.id),
   );
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file, reuseFile } = publication;
+      const { uploadId, epoch, file, reuseFile, forgetsStoreState } = publication;
+      const keepsState = forgetsStoreState ? 0 : 1;
       return db.transaction().execute(async (trx) => {
         // Both refusals come before the first change.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
@@ -62,7 +64,7 @@ export function createPublish(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog
         const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
         const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
         if (!same) await insertEvent(trx, 'published', record);
-        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id });
+        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id, keepsState });
         await deleteParts.changes(trx, { id: uploadId });
         return { kind: 'published', file: record };
       });

@@ -19,7 +19,6 @@ const STORED = [
   'epoch',
   'holder',
   'phase',
-  'boot_id as bootId',
   'store_state as storeState',
   'reason',
   'file_id as fileId',

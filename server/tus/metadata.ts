@@ -1,11 +1,12 @@
-/** What a client declares about a file before sending it. */
-import type { Declaration } from '../catalog/catalog.ts';
-import { TidemarkError } from './errors.ts';
+/** The Upload-Metadata header: what a client declares about a file before sending it. */
+import type { Declaration } from '../uploads/contract.ts';
+import type { Refusal } from '../refusal.ts';
 import { cleanName, isAbsent, mediaTypeOf } from '../wire/labels.ts';
-import { checkDigest } from './names.ts';
+import { checkDigest } from '../uploads/names.ts';
+import { refusal } from './refusals.ts';
 
 /** Longest Upload-Metadata that is kept. */
-export const MAX_METADATA_BYTES = 8 * 1024;
+const MAX_METADATA_BYTES = 8 * 1024;
 
 const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
@@ -65,6 +66,6 @@ function digestOf(values: Map<string, Buffer>, key: 'md5' | 'sha1' | 'sha256'): 
   return isAbsent(text) ? null : checkDigest(text, key, key);
 }
 
-function invalidMetadata(message: string): TidemarkError {
-  return new TidemarkError('invalid_metadata', { field: 'Upload-Metadata', message });
+function invalidMetadata(message: string): Refusal {
+  return refusal('invalid_metadata', { field: 'Upload-Metadata', message });
 }

@@ -1,0 +1,85 @@
+/** What the HTTP routes, the older API among them, answer when they refuse. Nowhere else in this room stands a status of a refusal. */
+import { Refusal, type RefusalDetails } from '../refusal.ts';
+import { type ErrorCode, TidemarkError } from '../uploads/errors.ts';
+
+type Row = readonly [status: number, message?: string];
+
+// oxfmt-ignore
+const TABLE = {
+  // code                    status  message; the domain's codes have their own
+  invalid_request:          [400, 'The request is not valid.'],
+  invalid_field:            [400],
+  incomplete_form:          [400],
+  unauthorized:             [401, 'A valid token is required: Authorization: Bearer <token>.'],
+  forbidden_operation:      [403, 'This operation is not supported.'],
+  origin_not_allowed:       [403, 'Pages of this origin may not use this service.'],
+  not_found:                [404],
+  method_not_allowed:       [405, 'This method is not supported here.'],
+  request_timeout:          [408, 'The request did not arrive in time.'],
+  offset_conflict:          [409],
+  upload_expired:           [410],
+  upload_rejected:          [410],
+  upload_terminated:        [410],
+  unsupported_tus_version:  [412, 'Tus-Resumable must be 1.0.0.'],
+  precondition_failed:      [412, 'The file is not the one that the request is conditional on.'],
+  too_large:                [413],
+  unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
+  range_not_satisfiable:    [416, 'The range lies outside the file.'],
+  unknown_host:             [421, 'Without tokens this service does not answer to that name.'],
+  upload_locked:            [423],
+  upload_taken_over:        [423],
+  too_many_listeners:       [429, 'Too many listen to the events of this owner already; try again later.'],
+  too_many_uploads:         [429],
+  digest_mismatch:          [460],
+  internal:                 [500],
+  content_damaged:          [500],
+  not_implemented:          [501, 'This is not supported.'],
+  store_unavailable:        [503],
+  too_many_connections:     [503, 'As many requests are under way as this service can serve; try again shortly.'],
+  shutting_down:            [503],
+  store_full:               [507],
+} as const satisfies Record<ErrorCode, Row> & Record<string, Row>;
+
+/** Codes that only a request over HTTP can meet. */
+type HttpCode = Exclude<keyof typeof TABLE, ErrorCode>;
+
+/** What is answered for each code. */
+export const STATUSES: ReadonlyMap<string, number> = new Map(
+  Object.entries(TABLE).map(([code, [status]]) => [code, status]),
+);
+
+/** What clients know a field of the domain by, which forms do not have themselves. */
+const FIELDS: Partial<Record<ErrorCode, string>> = { too_large: 'Upload-Length' };
+
+/** A refusal of a request as such. */
+export function refusal(code: HttpCode, details: RefusalDetails = {}): Refusal {
+  const [status, message] = TABLE[code];
+  return new Refusal(code, status, { message, ...details });
+}
+
+/** A body that is too long for what it is, though it is no file. */
+export function bodyTooLarge(message: string): Refusal {
+  return new Refusal('too_large', TABLE.too_large[0], { message });
+}
+
+/** What an error is answered with. */
+export function toRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof TidemarkError) return refusalOf(error);
+  // Koa and its parts throw HttpError; those below 500 speak of the request.
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  if (status === 404) return refusalOf(new TidemarkError('not_found', { cause: error }));
+  if (status === 405) return refusal('method_not_allowed', { cause: error });
+  if (typeof status === 'number' && status >= 400 && status < 500) return refusal('invalid_request', { cause: error });
+  return refusalOf(new TidemarkError('internal', { cause: error }));
+}
+
+function refusalOf(error: TidemarkError): Refusal {
+  const { code, message, cause, retryAfterMs } = error;
+  return new Refusal(code, TABLE[code][0], {
+    message,
+    field: FIELDS[code] ?? error.field,
+    headers: retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) },
+    cause,
+  });
+}
