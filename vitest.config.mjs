@@ -7,7 +7,11 @@ export default defineConfig({
   test: {
     include: ['dist/**/*.test.js'],
     exclude: ['node_modules/**'],
-    globalSetup: ['./dist/test/harness/chromium.js', './dist/test/harness/shared-ceph.js'],
+    globalSetup: [
+      './dist/test/harness/chromium.js',
+      './dist/test/harness/shared-ceph.js',
+      './dist/test/harness/shared-postgres.js',
+    ],
     pool: 'forks',
     // Two for each of two processors: a test waits longer than it computes, for timers, disks and other processes.
     maxWorkers: 4,

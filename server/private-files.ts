@@ -13,13 +13,14 @@ export function makeFilesPrivate(): void {
 }
 
 /**
- * Takes the rights of others from the data folder, and from the catalog and what belongs
+ * Takes the rights of others from the data folder, and from the catalog's file, if it has one, and what belongs
  * to it, as far as they are there and this process's own.
  */
-export async function tighten(dataDir: string, catalogFile: string, log: Logger): Promise<void> {
+export async function tighten(dataDir: string, catalogFile: string | undefined, log: Logger): Promise<void> {
   // The side files are beside the catalog itself, not beside a link to it.
-  const catalog = await realpath(catalogFile).catch(() => catalogFile);
-  const paths = [dataDir, ...['', '-wal', '-shm', '-journal', '-reserve'].map((suffix) => catalog + suffix)];
+  const catalog = catalogFile && (await realpath(catalogFile).catch(() => catalogFile));
+  const files = catalog ? ['', '-wal', '-shm', '-journal', '-reserve'].map((suffix) => catalog + suffix) : [];
+  const paths = [dataDir, ...files];
   for (const path of paths) {
     try {
       const { mode, uid } = await stat(path);

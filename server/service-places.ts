@@ -39,7 +39,8 @@ export async function openPlaces(
   opened: Closers,
 ): Promise<Places> {
   await makeFolder(config.dataDir);
-  await makeFolder(dirname(config.database.file));
+  const catalogFile = config.database.kind === 'sqlite' ? config.database.file : undefined;
+  if (catalogFile !== undefined) await makeFolder(dirname(catalogFile));
   const belonging = { known: closedCatalog(config.database), adopt, log };
   const seen = openOtherStore
     ? undefined
@@ -69,7 +70,7 @@ export async function openPlaces(
   opened.push(() => store.close());
   if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
   // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
-  await tighten(config.dataDir, config.database.file, log);
+  await tighten(config.dataDir, catalogFile, log);
   return { catalog, store };
 }
 

@@ -2,14 +2,15 @@
 import type { Section } from '../../stores/section.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog, CatalogError, ClockNews } from './catalog.ts';
+import { nameOf } from './postgres/address.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
 
 /** Which catalog, by the scheme of `DATABASE_URL`, and what it is opened with. */
-export type CatalogChoice = { kind: 'sqlite'; file: string };
+export type CatalogChoice = { kind: 'sqlite'; file: string } | { kind: 'postgres'; url: string; poolSize: number };
 
 export interface CatalogSettings {
-  /** What was committed may not be durable: nothing is read or written from then on, and the process is to end. */
+  /** What was committed may not be durable, or another service has the catalog now: the process is to end. */
   onFailure?: (error: CatalogError) => void;
   /** The operator says to continue with what is there, where a part of it does not belong to the rest. */
   adopt?: boolean;
@@ -47,6 +48,11 @@ export async function openCatalog(choice: CatalogChoice, settings: CatalogSettin
   switch (choice.kind) {
     case 'sqlite':
       return openSqliteCatalog({ file: choice.file, ...settings });
+    case 'postgres':
+      return (await import('./postgres/open.ts')).openPostgresCatalog({
+        ...choice,
+        ...(settings.onFailure && { onFailure: settings.onFailure }),
+      });
   }
 }
 
@@ -60,6 +66,16 @@ export function closedCatalog(choice: CatalogChoice): ClosedCatalog {
         mayHaveId: (id) => mayHaveId(file, id),
         readIds: async () => readBelonging(file),
         inspect: async () => (await import('./sqlite/doctor.ts')).sqliteSection(file),
+      };
+    }
+    case 'postgres': {
+      const { url } = choice;
+      const readIds = async () => (await import('./postgres/inspect.ts')).readBelonging(url);
+      return {
+        name: nameOf(url),
+        mayHaveId: async (id) => (await readIds())?.id === id,
+        readIds,
+        inspect: async () => (await import('./postgres/doctor.ts')).postgresSection(url),
       };
     }
   }

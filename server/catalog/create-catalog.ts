@@ -1,6 +1,7 @@
 /** Puts a catalog together from the queries that both dialects share. */
 import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
+import type { QueryDialect } from './dialect.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createContentQueries } from './queries/contents.ts';
 import { createDeleteFile } from './queries/delete-file.ts';
@@ -22,13 +23,14 @@ import type { Tables } from './schema.ts';
 /** What only the dialect itself can do. */
 export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'durable' | 'ping' | 'close'> {
   nodes: NodeDialect;
+  queries: QueryDialect;
 }
 
 /** The catalog in the database behind `db`, whose driver translates its errors. */
-export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: DialectMethods): Catalog {
+export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }: DialectMethods): Catalog {
   const { clock } = nodes;
   return {
-    ...createBeginUpload(db, clock),
+    ...createBeginUpload(db, queries, clock),
     ...createFindUploads(db, clock),
     ...createListUploads(db, nodes),
     ...createEndedUploads(db, clock),
@@ -36,10 +38,10 @@ export function createCatalog(db: Kysely<Tables>, { nodes, ...dialect }: Dialect
     ...createUploadQueries(db, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db),
-    ...createPublish(db, clock),
-    ...createFileQueries(db, clock),
-    ...createListFiles(db),
-    ...createDeleteFile(db, clock),
+    ...createPublish(db, queries, clock),
+    ...createFileQueries(db, queries, clock),
+    ...createListFiles(db, queries),
+    ...createDeleteFile(db, queries, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

@@ -68,7 +68,10 @@ export interface DownloadConfig {
   presignTtlMs: number;
 }
 
-export type DatabaseConfig = { kind: 'sqlite'; file: string };
+export type DatabaseConfig =
+  | { kind: 'sqlite'; file: string }
+  /** The address has the password in it (`DATABASE_URL`); the pool's size is `DATABASE_POOL`. */
+  | { kind: 'postgres'; url: string; poolSize: number };
 
 export type InstantPolicy = 'owner' | 'all' | 'off';
 

@@ -96,13 +96,21 @@ function readPublicUrl(read: Reader): string | null {
 }
 
 function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
-  const given = read.optional('DATABASE_URL');
+  const given = read.secret('DATABASE_URL');
+  const poolSize = read.wholeNumber('DATABASE_POOL', 10, 2, 1000);
   if (given === undefined) return { kind: 'sqlite', file: join(dataDir, 'catalog.db') };
   const file = /^sqlite:(?:\/\/)?(.+)$/.exec(given)?.[1];
   if (file && file !== ':memory:') return { kind: 'sqlite', file: resolve(file) };
+  if (isPostgresAddress(given)) return { kind: 'postgres', url: given, poolSize };
   // The address may hold a password: it is not repeated.
-  read.problem('DATABASE_URL', 'must be sqlite:<path of a file>; no other database is supported yet');
+  read.problem('DATABASE_URL', 'must be sqlite:<path of a file>, or postgres://user:password@host:port/database');
   return { kind: 'sqlite', file: '' };
+}
+
+function isPostgresAddress(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname } = new URL(text);
+  return /^postgres(?:ql)?:$/.test(protocol) && hostname !== '' && /^\/[^/]+$/.test(pathname);
 }
 
 function readDownload(read: Reader): DownloadConfig {

@@ -1,4 +1,5 @@
 /** Reads variables; what is wrong with one joins the problems. */
+import { readFileSync } from 'node:fs';
 import type { Env } from './env.ts';
 import { type ConfigProblem, quote } from './problems.ts';
 import { parseBytes, parseDuration } from './units.ts';
@@ -12,6 +13,22 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
 
   function optional(variable: string): string | undefined {
     return env[variable]?.trim() || undefined;
+  }
+
+  /** A value that may stand in a file, which `<variable>_FILE` names. */
+  function secret(variable: string): string | undefined {
+    const file = optional(`${variable}_FILE`);
+    const given = optional(variable);
+    if (file === undefined) return given;
+    if (given !== undefined) problem(`${variable}_FILE`, `must be unset where ${variable} is set`);
+    try {
+      const found = readFileSync(file, 'utf8').trim();
+      if (found !== '') return found;
+      problem(`${variable}_FILE`, 'must name a file that is not empty');
+    } catch (error) {
+      problem(`${variable}_FILE`, `must name a file that can be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+    return given;
   }
 
   function text(variable: string, fallback: string): string {
@@ -67,5 +84,5 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
       .filter((entry) => entry !== '');
   }
 
-  return { problem, optional, text, wholeNumber, oneOf, bytes, duration, flag, list };
+  return { problem, optional, secret, text, wholeNumber, oneOf, bytes, duration, flag, list };
 }

@@ -27,8 +27,8 @@ const FROM_LEASES: Record<LockErrorCode, ErrorCode> = {
   closed: 'shutting_down',
 };
 
-/** Long enough for a store to come back from a restart. */
-const RETRY_AFTER_MS = 5_000;
+/** Long enough for a store or a database to come back from a restart. */
+const RETRY_LATER = { retryAfterMs: 5_000 };
 
 /** The domain's error for an error of a part; anything unknown passes as it is. */
 export function toTidemarkError(error: unknown): unknown {
@@ -40,7 +40,7 @@ export function toTidemarkError(error: unknown): unknown {
         cause: error,
       });
     }
-    const later = error.code === 'unavailable' ? { retryAfterMs: RETRY_AFTER_MS } : {};
+    const later = error.code === 'unavailable' ? RETRY_LATER : {};
     return new TidemarkError(FROM_STORE[error.code], { ...later, cause: error });
   }
   if (error instanceof CatalogError) {
@@ -51,7 +51,8 @@ export function toTidemarkError(error: unknown): unknown {
         message: 'cursor must be the nextCursor of a listing with the same sort and order.',
       });
     }
-    return new TidemarkError(code, { cause: error });
+    const later = error.code === 'unavailable' ? RETRY_LATER : {};
+    return new TidemarkError(code, { ...later, cause: error });
   }
   if (error instanceof LockError) return new TidemarkError(FROM_LEASES[error.code], { cause: error });
   return error;

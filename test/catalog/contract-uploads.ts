@@ -40,8 +40,9 @@ export function describeUploads(current: Current): void {
       const begin = async (fields = {}, most = 3): Promise<boolean> =>
         (await catalog.createUpload(newUpload({ owner, ...fields }), most)) !== undefined;
       const first = newUpload({ owner });
-      const begun = await Promise.all([begin(first), begin(), begin(), begin(), begin()]);
-      expect(begun).toEqual([true, true, true, false, false]);
+      expect(await begin(first)).toBe(true);
+      const begun = await Promise.all([begin(), begin(), begin(), begin()]);
+      expect(begun.filter((isBegun) => isBegun)).toHaveLength(2);
       expect(await begin({ owner: 'another' })).toBe(true);
       expect(await begin({}, undefined)).toBe(false);
       expect(await catalog.createUpload(newUpload({ owner }))).toBeDefined();

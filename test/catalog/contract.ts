@@ -34,9 +34,17 @@ export interface TestCatalog {
 /** The catalog of the running test. */
 export type Current = () => TestCatalog;
 
-/** Runs the contract suite against the catalogs that `open` makes, each of them empty. */
-export function describeCatalogContract(name: string, open: () => Promise<TestCatalog>): void {
-  describe(`catalog contract: ${name}`, () => {
+/** A dialect on which the suite runs. */
+export interface CatalogGround {
+  name: string;
+  isHere: boolean;
+  /** A new, empty catalog. */
+  open(): Promise<TestCatalog>;
+}
+
+/** Runs the contract suite on a ground; it is skipped where that is not here. */
+export function describeCatalogContract({ name, isHere, open }: CatalogGround): void {
+  describe.skipIf(!isHere)(`catalog contract: ${name}`, () => {
     let current: TestCatalog | undefined;
 
     beforeEach(async () => {

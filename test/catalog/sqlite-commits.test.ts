@@ -9,6 +9,7 @@ import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
+import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
@@ -36,7 +37,8 @@ beforeEach(async () => {
   });
   const nothing = async () => {};
   const nodes = { clock: createSqlClock(clock), isShared: true };
-  catalog = createCatalog(db, { nodes, clock, keepTime: nothing, durable: nothing, ping: nothing, close: nothing });
+  const others = { keepTime: nothing, durable: nothing, ping: nothing, close: nothing };
+  catalog = createCatalog(db, { nodes, queries: sqliteQueries, clock, ...others });
 });
 
 afterEach(async () => {

@@ -5,15 +5,17 @@ import { join } from 'node:path';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
+import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
+import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
-import { T0, timeBy, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
+import { callEverything } from './call-everything.ts';
+import { T0, timeBy, addPublished, addUpload, newContent, newFile } from './fixtures.ts';
 
 /** By which index the files of an owner are sorted by a column. */
 const INDEX_OF: Record<string, string> = {
@@ -47,6 +49,7 @@ describe('queries of an SQLite catalog', () => {
       }),
       {
         nodes: { clock: createSqlClock(clock), isShared: true },
+        queries: sqliteQueries,
         clock,
         keepTime: nothing,
         durable: nothing,
@@ -61,83 +64,6 @@ describe('queries of an SQLite catalog', () => {
     await rm(folder, { recursive: true });
   });
 
-  /** Calls every method of the catalog, and each of the ways a method can go. */
-  async function callEverything(): Promise<void> {
-    const part = { number: 1, start: 0, size: 100, etag: 'e', snapshot: Buffer.from('s') };
-    const md5 = md5Of('c');
-    const id = await addUpload(catalog, { md5, size: null });
-    await nextLease(catalog, id);
-    await catalog.declareLength(id, 2, 100);
-    await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
-    await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
-    await catalog.listParts(id);
-    await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0 });
-    await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1 });
-    await catalog.listExpired(null, 10);
-    await catalog.listUnpublished(null, 10);
-    await catalog.filterReceiving([id, 'another']);
-    const { content } = await addPublished(catalog, newContent('c'));
-    await addPublished(catalog, { id: content.id });
-    const again = await addUpload(catalog, { size: null });
-    await catalog.publish({
-      uploadId: again,
-      epoch: 1,
-      content: { id: content.id },
-      file: newFile(),
-      reuseFile: true,
-    });
-    await addPublished(catalog, { id: content.id, key: 'healed' });
-    await catalog.findUpload(id);
-    await catalog.endUpload(id, 2, 'terminated', null);
-    await catalog.forgetEnded(0, 10);
-    await catalog.findContents({ md5 });
-    await catalog.findContents({ sha1: 'a' });
-    await catalog.findContents({ sha256: 'a' });
-    await catalog.ownsContent('ann', content.id);
-    await catalog.addDigests(content.id, { sha1: 'a' });
-    const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
-    await catalog.findFile(file?.id ?? '', 'ann');
-    await catalog.findFile(file?.id ?? '', null);
-    await catalog.findFileOfContent(content.id, 'ann', 'oldest');
-    await catalog.findFileOfContent(content.id, 'ann', 'latest');
-    await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);
-    for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
-      for (const descending of [false, true]) {
-        for (const search of [{}, { search: 'A.' }]) {
-          const query = { owner: 'ann', limit: 1, sort, descending, ...search };
-          const { nextCursor } = await catalog.listFiles({ ...query });
-          await catalog.listFiles({ ...query, cursor: nextCursor ?? '' });
-        }
-      }
-    }
-    const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
-    for (const each of files) await catalog.deleteFile(each.id, 'ann');
-    const [removal] = await catalog.listRemovals(0, 10);
-    await catalog.isRemovalDue(removal?.key ?? '');
-    await catalog.removalDone(removal?.key ?? '');
-    for (const owner of ['ann', null]) {
-      await catalog.listEvents({ owner, after: 0, limit: 10 });
-      await catalog.latestEvent(owner);
-    }
-    await catalog.forgetEvents(0, 10);
-    await callLeases();
-  }
-
-  async function callLeases(): Promise<void> {
-    await catalog.joinNode('a');
-    await catalog.beatNode('a');
-    await catalog.isNodeAlive('a');
-    const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
-    await catalog.markPublishing(id, 1);
-    await catalog.noteArrival(id, 1, 0);
-    await catalog.releaseLease(id, 1, { isRecovered: true });
-    await catalog.listAbandoned(null, 10);
-    await catalog.claim('work', 'a', 10);
-    await catalog.unclaim('work', 'a');
-    await catalog.leaveNode('a');
-    await catalog.forgetNodes();
-  }
-
   /** The steps SQLite takes for a query. */
   function planOf(sql: string): string[] {
     const values = [...sql.matchAll(/\?/g)].map(() => null);
@@ -147,7 +73,7 @@ describe('queries of an SQLite catalog', () => {
 
   // The plan of a deletion includes what the foreign keys do.
   it('reach their rows through an index, in its order', async () => {
-    await callEverything();
+    await callEverything(catalog);
     const queries = [...statements].filter((sql) => /^(select|update|delete|insert)/i.test(sql));
     expect(queries.length).toBeGreaterThan(40);
     for (const sql of queries) {
@@ -166,7 +92,7 @@ describe('queries of an SQLite catalog', () => {
   });
 
   it('scan nothing of which one owner can make thousands', async () => {
-    await callEverything();
+    await callEverything(catalog);
     const planLike = (words: RegExp): string[] => {
       const found = [...statements].filter((sql) => words.test(sql));
       expect(found, String(words)).not.toHaveLength(0);
@@ -191,7 +117,7 @@ describe('queries of an SQLite catalog', () => {
   });
 
   it('sort each listing by its own index', async () => {
-    await callEverything();
+    await callEverything(catalog);
     const listings = [...statements].filter((sql) => /where "files"\."owner" = \? .*order by/.test(sql));
     expect(listings).toHaveLength(24);
     for (const sql of listings) {

@@ -1,8 +1,10 @@
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Env } from '../../server/config/env.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { ConfigError, type ConfigProblem } from '../../server/config/problems.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
 function problemsOf(env: Env): readonly ConfigProblem[] {
   try {
@@ -128,9 +130,48 @@ test('every variable is taken over', () => {
 });
 
 test('the catalog follows DATA_DIR, and its paths may be relative', () => {
-  expect(parseConfig({ DATA_DIR: 'elsewhere' }).database.file).toBe(join(resolve('elsewhere'), 'catalog.db'));
-  expect(parseConfig({ DATABASE_URL: 'sqlite:///abs/c.db' }).database.file).toBe('/abs/c.db');
-  expect(parseConfig({ DATABASE_URL: 'sqlite:rel/c.db' }).database.file).toBe(resolve('rel/c.db'));
+  const fileOf = (env: Record<string, string>) => parseConfig(env).database;
+  expect(fileOf({ DATA_DIR: 'elsewhere' })).toEqual({ kind: 'sqlite', file: join(resolve('elsewhere'), 'catalog.db') });
+  expect(fileOf({ DATABASE_URL: 'sqlite:///abs/c.db' })).toEqual({ kind: 'sqlite', file: '/abs/c.db' });
+  expect(fileOf({ DATABASE_URL: 'sqlite:rel/c.db' })).toEqual({ kind: 'sqlite', file: resolve('rel/c.db') });
+});
+
+describe('PostgreSQL', () => {
+  const url = 'postgres://user:swordfish@db.example.org:5433/tidemark?sslmode=verify-full';
+  const kind = 'postgres';
+
+  test('is named by its address, which may stand in a file', async () => {
+    expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ kind, url, poolSize: 10 });
+    const file = join(await makeTempFolder(), 'url');
+    await writeFile(file, `${url}\n`);
+    const settings = { DATABASE_URL_FILE: file, DATABASE_POOL: '25' };
+    expect(parseConfig(settings).database).toEqual({ kind, url, poolSize: 25 });
+  });
+
+  test.each([
+    ['postgres://db', 'DATABASE_URL'],
+    ['postgres://user:swordfish@/tidemark', 'DATABASE_URL'],
+    ['postgres://user:swordfish@db/a/b', 'DATABASE_URL'],
+    ['postgresql:swordfish', 'DATABASE_URL'],
+  ])('is refused by an address like %s', (given, variable) => {
+    expect(problemsOf({ DATABASE_URL: given }).map((problem) => problem.variable)).toEqual([variable]);
+  });
+
+  test('is refused where its address stands twice, or its file says nothing', async () => {
+    const folder = await makeTempFolder();
+    const empty = join(folder, 'empty');
+    await writeFile(empty, ' \n');
+    const [both] = problemsOf({ DATABASE_URL: url, DATABASE_URL_FILE: empty });
+    expect(both).toEqual({ variable: 'DATABASE_URL_FILE', message: 'must be unset where DATABASE_URL is set' });
+    for (const [file, why] of [
+      [empty, 'not empty'],
+      [folder, 'EISDIR'],
+      [join(folder, 'none'), 'ENOENT'],
+    ] as const) {
+      const [problem] = problemsOf({ DATABASE_URL_FILE: file });
+      expect(problem).toEqual({ variable: 'DATABASE_URL_FILE', message: expect.stringContaining(why) });
+    }
+  });
 });
 
 test('hosts are taken without brackets, and PUBLIC_URL without its last slash', () => {
@@ -282,7 +323,7 @@ describe('AUTH_TOKENS', () => {
 
   test('passwords in other values are not shown either', () => {
     const problems = problemsOf({
-      DATABASE_URL: 'postgres://user:swordfish@db/tidemark',
+      DATABASE_URL: 'postgres://user:swordfish@db',
       PUBLIC_URL: 'https://user:swordfish@files.example.org',
     });
     expect(problems.map((problem) => problem.variable).sort()).toEqual(['DATABASE_URL', 'PUBLIC_URL']);

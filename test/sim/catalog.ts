@@ -9,6 +9,7 @@ import type { Tables } from '../../server/catalog/schema.ts';
 import { type Clock, type ClockSource, createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { Database } from '../../server/catalog/sqlite/database.ts';
+import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { migrate } from '../../server/catalog/sqlite/migrate.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
@@ -69,6 +70,7 @@ function open(): SimCatalog {
   const [shared, alone] = [true, false].map((isShared) =>
     createCatalog(db, {
       nodes: { clock: createSqlClock(clock), isShared },
+      queries: sqliteQueries,
       clock,
       keepTime: () => alone.setMeta('clock', clock.keep()),
       durable: async () => undefined,

@@ -2,14 +2,19 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { prepare } from './prepare.ts';
+import { type Executor, prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
 /** Prepares `createUpload`. */
-export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
-  // One statement: those that begin at once are counted, too.
+export function createBeginUpload(
+  db: Kysely<Tables>,
+  { oneAtATime }: QueryDialect,
+  clock: SqlClock,
+): Pick<Catalog, 'createUpload'> {
+  // Counted by the statement that inserts it: those that begin at once are counted, too.
   const insert = prepare((upload: NewUpload & { skipped: number }) => {
     const values = {
       id: upload.id,
@@ -50,8 +55,10 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
   });
 
   return {
-    createUpload(upload, mostOpen = Number.MAX_SAFE_INTEGER) {
-      return insert.first(db, { ...upload, skipped: mostOpen - 1 });
+    createUpload(upload, mostOpen) {
+      const values = { ...upload, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 };
+      const begin = (executor: Executor) => insert.first(executor, values);
+      return mostOpen === undefined ? begin(db) : oneAtATime(db, `open uploads of ${upload.owner}`, begin);
     },
   };
 }

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 
@@ -22,9 +23,11 @@ export const CONTENT_RECORD = [
   'published_at as publishedAt',
 ] as const;
 
-/** Prepares the lookup of one content. */
-export function prepareSelectContent(db: Kysely<Tables>) {
-  return prepare((by: { id: number }) => db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id));
+/** Prepares the lookup of one content that a file is to join: it does not go until the transaction ends. */
+export function prepareHoldContent(db: Kysely<Tables>, { locked }: QueryDialect) {
+  return prepare((by: { id: number }) =>
+    locked(db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id)),
+  );
 }
 
 /** Prepares the queries on contents. */

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
@@ -10,8 +11,13 @@ import { prepare } from './prepare.ts';
 import { prepareInsertRemoval } from './removals.ts';
 
 /** Prepares `deleteFile`. */
-export function createDeleteFile(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'deleteFile'> {
-  const selectFile = prepareSelectFile(db);
+export function createDeleteFile(
+  db: Kysely<Tables>,
+  { locked }: QueryDialect,
+  clock: SqlClock,
+): Pick<Catalog, 'deleteFile'> {
+  // With its content: no file joins that until it is decided whether it goes.
+  const selectFile = prepareSelectFile(db, locked);
 
   // An upload's row is deleted together with its file. This one says what the store still has to discard: it stays.
   const endNoted = prepare((by: { fileId: string }) =>

@@ -125,7 +125,13 @@ export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQu
     db
       .insertInto('forgotten_events')
       .values({ owner: row.owner, number: row.number })
-      .onConflict((conflict) => conflict.column('owner').doUpdateSet((eb) => ({ number: eb.ref('excluded.number') }))),
+      .onConflict((conflict) =>
+        conflict
+          .column('owner')
+          .doUpdateSet((eb) => ({ number: eb.ref('excluded.number') }))
+          // Another node may have forgotten more meanwhile.
+          .whereRef('forgotten_events.number', '<', 'excluded.number'),
+      ),
   );
   const deleteUpTo = prepare((by: { number: number }) => db.deleteFrom('events').where('number', '<=', by.number));
 

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { type ContentRecord, type FileRecord, type NewFile, CatalogError } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
@@ -50,9 +51,9 @@ export function foldName(name: string): string {
 }
 
 /** Prepares the lookup of one file of an owner. */
-export function prepareSelectFile(db: Kysely<Tables>) {
+export function prepareSelectFile(db: Kysely<Tables>, locked: QueryDialect['locked'] = (query) => query) {
   return prepare((by: { id: string; owner: string }) =>
-    selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner),
+    locked(selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner)),
   );
 }
 

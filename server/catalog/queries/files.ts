@@ -2,9 +2,10 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { prepareSelectContent } from './contents.ts';
+import { prepareHoldContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
 import {
   foldName,
@@ -19,8 +20,8 @@ import { prepare } from './prepare.ts';
 export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile'>;
 
 /** Prepares the queries on files. list-files.ts lists them, delete-file.ts deletes them. */
-export function createFileQueries(db: Kysely<Tables>, clock: SqlClock): FileQueries {
-  const selectContent = prepareSelectContent(db);
+export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): FileQueries {
+  const holdContent = prepareHoldContent(db, dialect);
   const insertFile = prepareInsertFile(db, clock);
   const selectSame = prepareSelectSame(db);
   const selectFile = prepareSelectFile(db);
@@ -52,10 +53,11 @@ export function createFileQueries(db: Kysely<Tables>, clock: SqlClock): FileQuer
     addFile(contentId, file) {
       return db.transaction().execute(async (trx) => {
         const { owner, name } = file;
+        // First: then another that adds the same has either done so, or waits.
+        const content = await holdContent.first(trx, { id: contentId });
+        if (!content) return undefined;
         const same = await selectSame.first(trx, { contentId, owner, name });
         if (same) return toFileRecord(same);
-        const content = await selectContent.first(trx, { id: contentId });
-        if (!content) return undefined;
         const added = await insertFile(trx, file, content);
         await insertEvent(trx, 'published', added);
         return added;

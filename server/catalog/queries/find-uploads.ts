@@ -26,7 +26,7 @@ export function createFindUploads(
       .where('state', '=', RECEIVING)
       .where('md5', '=', by.md5)
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
-      .where((eb) => eb.or([eb(eb.val(by.sha256), 'is', null), eb('sha256', '=', by.sha256)]))
+      .where((eb) => eb.or([eb(eb.cast(eb.val(by.sha256), 'text'), 'is', null), eb('sha256', '=', by.sha256)]))
       .where('offset', '>=', by.minOffset)
       .where('expires_at', '>', clock.earliest)
       .orderBy('last_byte_at', 'desc')

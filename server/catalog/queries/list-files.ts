@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, FileSort } from '../catalog.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import { foldName, selectFiles, toFileRecord } from './file-rows.ts';
 import type { FileRow } from './file-rows.ts';
@@ -16,7 +17,10 @@ const SORT_COLUMNS = {
 } as const satisfies Record<FileSort, string>;
 
 /** Prepares `listFiles` and `totalOf`. */
-export function createListFiles(db: Kysely<Tables>): Pick<Catalog, 'listFiles' | 'totalOf'> {
+export function createListFiles(
+  db: Kysely<Tables>,
+  { contains }: QueryDialect,
+): Pick<Catalog, 'listFiles' | 'totalOf'> {
   const selectTotal = prepare((by: { owner: string }) =>
     db.selectFrom('owner_totals').select(['files', 'bytes']).where('owner', '=', by.owner),
   );
@@ -34,7 +38,7 @@ export function createListFiles(db: Kysely<Tables>): Pick<Catalog, 'listFiles' |
         // One more than asked for tells whether another page follows.
         .limit(limit + 1);
       if (search !== undefined && search !== '') {
-        query = query.where(contains(search));
+        query = query.where(contains(sql.ref('files.folded_name'), foldName(search)));
       }
       if (cursor !== undefined) {
         const after = decodeCursor({ sort, descending }, cursor);
@@ -60,12 +64,4 @@ export function createListFiles(db: Kysely<Tables>): Pick<Catalog, 'listFiles' |
 function sortValue(row: FileRow, sort: FileSort): string | number {
   if (sort === 'name') return foldName(row.name);
   return sort === 'size' ? row.size : row.uploadedAt;
-}
-
-/**
- * Names that contain `text`. LIKE looks at every sign of a pattern at every place of a name, and takes
- * some hundred times as long where both repeat themselves.
- */
-function contains(text: string) {
-  return sql<boolean>`instr(${sql.ref('files.folded_name')}, ${foldName(text)}) > 0`;
 }

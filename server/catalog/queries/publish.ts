@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog, UploadState } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
@@ -13,20 +14,22 @@ import { RECEIVING } from './states.ts';
 import { prepareTakeContent } from './take-content.ts';
 
 /** Prepares `publish`. */
-export function createPublish(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'publish'> {
-  const takeContent = prepareTakeContent(db, clock);
+export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): Pick<Catalog, 'publish'> {
+  const takeContent = prepareTakeContent(db, dialect, clock);
   const insertFile = prepareInsertFile(db, clock);
   const selectSame = prepareSelectSame(db);
   const insertEvent = prepareInsertEvent(db, clock);
   const deleteParts = prepareDeleteParts(db);
 
   const selectUpload = prepare((by: { id: string; epoch: number }) =>
-    db
-      .selectFrom('uploads')
-      .select('size')
-      .where('id', '=', by.id)
-      .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING),
+    dialect.locked(
+      db
+        .selectFrom('uploads')
+        .select('size')
+        .where('id', '=', by.id)
+        .where('epoch', '=', by.epoch)
+        .where('state', '=', RECEIVING),
+    ),
   );
 
   const completeUpload = prepare((by: { id: string; size: number; fileId: string; keepsState: number }) =>

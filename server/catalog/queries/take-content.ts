@@ -1,16 +1,17 @@
 /** The content of a publication: an existing one that the file joins, or a new one. */
 import type { Kysely } from 'kysely';
 import type { ContentRecord, Publication } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { prepareSelectContent } from './contents.ts';
+import { prepareHoldContent } from './contents.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 import { prepareDeleteRemoval, prepareInsertRemoval } from './removals.ts';
 
 /** Prepares the step of a publication that finds its content, or records it. */
-export function prepareTakeContent(db: Kysely<Tables>, clock: SqlClock) {
-  const selectContent = prepareSelectContent(db);
+export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock) {
+  const holdContent = prepareHoldContent(db, dialect);
   const deleteRemoval = prepareDeleteRemoval(db);
   const insertRemoval = prepareInsertRemoval(db);
 
@@ -48,7 +49,7 @@ export function prepareTakeContent(db: Kysely<Tables>, clock: SqlClock) {
     trx: Executor,
     { id, key }: { id: number; key?: string },
   ): Promise<ContentRecord | undefined> {
-    const found = await selectContent.first(trx, { id });
+    const found = await holdContent.first(trx, { id });
     if (!found || key === undefined || key === found.key) return found;
     if ((await moveContent.changes(trx, { id, key })) === 0) return undefined;
     await insertRemoval.changes(trx, { key: found.key, md5: found.md5 });

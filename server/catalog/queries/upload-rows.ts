@@ -32,6 +32,6 @@ export function uploadRecord({ steady, earliest }: SqlClock) {
     ...STORED,
     sql<number>`expires_at - ${earliest}`.as('leftMs'),
     // What was noted while an earlier clock was ahead lies in the future.
-    sql<number>`max(0, ${steady} - last_byte_at)`.as('idleMs'),
+    sql<number>`case when last_byte_at < ${steady} then ${steady} - last_byte_at else 0 end`.as('idleMs'),
   ] as const;
 }

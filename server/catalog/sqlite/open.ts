@@ -9,6 +9,7 @@ import type { Tables } from '../schema.ts';
 import { type ClockSource, createClock } from './clock.ts';
 import { createSqlClock } from './sql-clock.ts';
 import { Database } from './database.ts';
+import { sqliteQueries } from './dialect.ts';
 import { createSqliteDialect, type Watch } from './driver.ts';
 import { openWalSyncer, type Syncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
@@ -83,6 +84,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     createNodeTables(database);
     const catalog = createCatalog(db, {
       nodes: { clock: createSqlClock(clock), isShared },
+      queries: sqliteQueries,
       clock,
       keepTime: () => catalog.setMeta('clock', clock.keep()),
       durable: () => syncer.sync(),

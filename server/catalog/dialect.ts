@@ -1,0 +1,20 @@
+/** What the databases say in words of their own, for the queries that they share. Each dialect's folder has its own. */
+import type { Expression, Kysely, SqlBool } from 'kysely';
+import type { Executor } from './queries/prepare.ts';
+import type { Tables } from './schema.ts';
+
+export interface QueryDialect {
+  /** Whether `text` contains `part`, each sign of it taken as it is. */
+  contains: (text: Expression<string>, part: string) => Expression<SqlBool>;
+  /**
+   * The rows that `query` finds, in their newest version, which nobody else changes or deletes until the transaction
+   * ends. To be read before what is decided by them.
+   */
+  locked: <Query extends { forUpdate(): unknown }>(query: Query) => Query;
+  /** Runs one statement, and nothing else by the same name at the same time. */
+  oneAtATime: <Result>(
+    db: Kysely<Tables>,
+    name: string,
+    run: (executor: Executor) => Promise<Result>,
+  ) => Promise<Result>;
+}

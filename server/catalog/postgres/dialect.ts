@@ -1,0 +1,19 @@
+/** PostgreSQL's words. Its transactions run beside each other, each statement on what is committed by then. */
+import { sql } from 'kysely';
+import type { QueryDialect } from '../dialect.ts';
+
+// Held until the transaction ends, so that a pooler in transaction mode keeps it with the rest.
+const lockName = (name: string) => sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
+
+export const postgresQueries: QueryDialect = {
+  contains: (text, part) => sql<boolean>`strpos(${text}, ${part}) > 0`,
+
+  locked: <Query extends { forUpdate(): unknown }>(query: Query) => query.forUpdate() as Query,
+
+  // Two statements: the second sees what was committed while the first waited.
+  oneAtATime: (db, name, run) =>
+    db.transaction().execute(async (trx) => {
+      await lockName(name).execute(trx);
+      return run(trx);
+    }),
+};

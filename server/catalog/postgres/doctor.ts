@@ -1,0 +1,26 @@
+/** The doctor's section of the catalog in a PostgreSQL database. */
+import { type Finding, type Section } from '../../../stores/section.ts';
+import { nameOf } from './address.ts';
+import { inspectPostgresCatalog } from './inspect.ts';
+
+/** Looks at the catalog without changing it. */
+export function postgresSection(url: string): Section {
+  return {
+    steps: [{ name: 'catalog', tried: `opening ${nameOf(url)}`, run: () => inspect(url) }],
+    gate: 'catalog',
+    explain: (error) => ({
+      found: error instanceof Error ? error.message : String(error),
+      change: 'put it right, or point DATABASE_URL at another database',
+    }),
+  };
+}
+
+async function inspect(url: string): Promise<Finding> {
+  const { serverMajor, schema, newestSchema, isInUse } = await inspectPostgresCatalog(url);
+  if (schema === 0) return { found: `PostgreSQL ${serverMajor}, no tables yet: the first start makes them` };
+  const known = `PostgreSQL ${serverMajor}, schema ${schema} of ${newestSchema}`;
+  if (isInUse) return { found: `a running service has it open, ${known}` };
+  return schema < newestSchema
+    ? { found: `${known}: the next start brings it up to date`, note: true }
+    : { found: known };
+}

@@ -1,0 +1,133 @@
+/**
+ * Kysely's PostgreSQL dialect over a pool of pg. Against the driver that comes with Kysely it translates errors where
+ * they arise, knows whether a transaction may have been committed, and gives no broken connection back to the pool.
+ */
+import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
+import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
+import type pg from 'pg';
+import { CatalogError } from '../catalog.ts';
+import { isInterrupted, isLost, toCatalogError } from './errors.ts';
+
+/** A node that stands still within a transaction holds its locks no longer. */
+const LONGEST_PAUSE_MS = 10_000;
+
+// Whatever is the default of the database or the user. In one message, which a pooler in transaction mode keeps together.
+const BEGIN = `begin isolation level read committed; set local idle_in_transaction_session_timeout = ${LONGEST_PAUSE_MS}`;
+
+/** @param name - of the catalog, for people. */
+export function createPostgresDialect(pool: pg.Pool, name: string): Dialect {
+  return {
+    createDriver: () => new PostgresDriver(pool, name),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+    createAdapter: () => new PostgresAdapter(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+  };
+}
+
+class PostgresDriver implements Driver {
+  readonly #pool: pg.Pool;
+  readonly #name: string;
+
+  constructor(pool: pg.Pool, name: string) {
+    this.#pool = pool;
+    this.#name = name;
+    // A lost connection is told of by the query that fails on it. Without a listener the process would end.
+    pool.on('error', () => undefined);
+    pool.on('connect', (client) => client.on('error', () => undefined));
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<PostgresConnection> {
+    if (this.#pool.ending) throw new CatalogError('unavailable', `the catalog ${this.#name} is closed`);
+    try {
+      return new PostgresConnection(await this.#pool.connect(), this.#name);
+    } catch (error) {
+      // Nothing has happened, but another try would fail, too.
+      throw toCatalogError(error, this.#name, true);
+    }
+  }
+
+  async releaseConnection(connection: PostgresConnection): Promise<void> {
+    connection.release();
+  }
+
+  beginTransaction(connection: PostgresConnection): Promise<void> {
+    return connection.begin();
+  }
+
+  commitTransaction(connection: PostgresConnection): Promise<void> {
+    return connection.commit();
+  }
+
+  rollbackTransaction(connection: PostgresConnection): Promise<void> {
+    return connection.rollback();
+  }
+
+  async destroy(): Promise<void> {}
+}
+
+/** A connection of the pool, from when it is taken until it is given back. */
+class PostgresConnection implements DatabaseConnection {
+  readonly #client: pg.PoolClient;
+  readonly #name: string;
+  /** Within a transaction whose commit was not asked for. */
+  #isOpen = false;
+  #isBroken = false;
+
+  constructor(client: pg.PoolClient, name: string) {
+    this.#client = client;
+    this.#name = name;
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const { rows, rowCount } = await this.#run<Row & object>(sql, parameters);
+    return { rows, numAffectedRows: BigInt(rowCount ?? 0) };
+  }
+
+  async begin(): Promise<void> {
+    this.#isOpen = true;
+    await this.#run(BEGIN);
+  }
+
+  async commit(): Promise<void> {
+    this.#isOpen = false;
+    const { command } = await this.#run('commit');
+    if (command === 'COMMIT') return;
+    throw new CatalogError('failed', `the catalog ${this.#name} has undone a transaction in which a statement failed`);
+  }
+
+  /** Never throws: what is not rolled back here ends with the connection. */
+  async rollback(): Promise<void> {
+    this.#isOpen = false;
+    if (!this.#isBroken) await this.#run('rollback').catch(() => (this.#isBroken = true));
+  }
+
+  release(): void {
+    this.#client.release(this.#isBroken);
+  }
+
+  async #run<Row extends object>(text: string, parameters: readonly unknown[] = []): Promise<pg.QueryResult<Row>> {
+    try {
+      return await this.#client.query<Row>(text, parameters.map(toParameter));
+    } catch (error) {
+      if (isLost(error)) this.#isBroken = true;
+      throw toCatalogError(error, this.#name, this.#mayBeDone(text, error));
+    }
+  }
+
+  /** Whether a statement may have been committed whose answer is this error. */
+  #mayBeDone(text: string, error: unknown): boolean {
+    if (text === 'commit') return true;
+    return !this.#isOpen && !text.startsWith('select') && !isInterrupted(error);
+  }
+
+  streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error('the catalog does not stream');
+  }
+}
+
+/** PostgreSQL's text cannot have U+0000: where a client sends one, it is written and looked for as U+FFFD. */
+function toParameter(value: unknown): unknown {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value;
+}

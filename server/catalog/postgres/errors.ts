@@ -1,0 +1,78 @@
+/** PostgreSQL's errors, translated once. */
+import { DatabaseError } from 'pg';
+import { CatalogError } from '../catalog.ts';
+import type { CatalogErrorCode } from '../catalog.ts';
+
+/** Nothing of the transaction has happened, so that it may be tried again, and may well succeed. */
+class UndoneError extends CatalogError {}
+
+/** Whether the method that threw it may be called again. */
+export function isUndone(error: unknown): boolean {
+  return error instanceof UndoneError;
+}
+
+/** With which the database as a whole cannot be used. PostgreSQL: "Appendix A. PostgreSQL Error Codes". */
+const UNAVAILABLE: Record<string, string> = {
+  '28P01': 'refuses the password',
+  '28000': 'refuses the user',
+  '3D000': 'does not exist on its server',
+  '42501': 'withholds a right that is needed',
+  '25006': 'can only be read',
+  '25P03': 'has ended a transaction that stood still',
+  '53300': 'has no connection left',
+  '55P03': 'is locked',
+  '57014': 'took too long',
+  '57P01': 'is being shut down',
+  '57P02': 'has crashed, and comes back',
+  '57P03': 'is starting or stopping',
+};
+
+/**
+ * One of two transactions that were in each other's way: serialization_failure, deadlock_detected. Or it was first to
+ * find nothing and second to insert (unique_violation): another try finds it.
+ */
+const IN_THE_WAY: Record<string, CatalogErrorCode> = {
+  '40001': 'unavailable',
+  '40P01': 'unavailable',
+  '23505': 'failed',
+};
+
+/**
+ * Translates an error of pg; a CatalogError stays as it is.
+ *
+ * @param name - of the catalog, for people.
+ * @param mayBeDone - whether the transaction may have been committed by the time the connection was lost.
+ */
+export function toCatalogError(error: unknown, name: string, mayBeDone: boolean): CatalogError {
+  if (error instanceof CatalogError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (!isLost(error)) return fromServer(error as DatabaseError, name, message);
+  const code = (error as { code?: string }).code;
+  const reason = (code !== undefined && UNAVAILABLE[code]) ?? 'cannot be reached';
+  const sentence = `the catalog ${name} ${reason} (${code === undefined ? message : `${code}: ${message}`})`;
+  return mayBeDone ? new CatalogError('unavailable', sentence, error) : new UndoneError('unavailable', sentence, error);
+}
+
+/** Whether the connection is of no use any more: the server has ended it, or something else has. */
+export function isLost(error: unknown): boolean {
+  return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
+}
+
+/**
+ * Whether the server has ended the connection in place of what it was asked for, or of waiting for that. After a
+ * commit it does not tell so, not even while that waits for a standby (PostgreSQL: SyncRepWaitForLSN).
+ */
+export function isInterrupted(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '57P01';
+}
+
+function fromServer(error: DatabaseError, name: string, message: string): CatalogError {
+  const code = error.code ?? '';
+  const detail = `(${code}: ${message})`;
+  if (code === '53100') return new CatalogError('full', `the catalog ${name} has no room left`, error);
+  const inTheWay = IN_THE_WAY[code];
+  if (inTheWay) return new UndoneError(inTheWay, `the catalog ${name} failed ${detail}`, error);
+  const reason = UNAVAILABLE[code];
+  if (reason) return new CatalogError('unavailable', `the catalog ${name} ${reason} ${detail}`, error);
+  return new CatalogError('failed', `the catalog ${name} failed ${detail}`, error);
+}

@@ -1,0 +1,86 @@
+/** Brings a database to the newest schema. */
+import { type Kysely, sql } from 'kysely';
+import { CatalogError } from '../catalog.ts';
+import type { Tables } from '../schema.ts';
+import { MIGRATION_LOCK } from './locks.ts';
+import { initial } from './migrations/0001-initial.ts';
+
+/** In order; a migration is never changed once landed. */
+const MIGRATIONS = [initial];
+
+/** The schema that this code writes. */
+export const NEWEST_SCHEMA = MIGRATIONS.length;
+
+/** What a server says of itself and of the database. */
+export interface ServerFacts {
+  /** E.g. 150018 for 15.18. */
+  version: number;
+  encoding: string;
+  /** Null: none of the search path exists. */
+  schema: string | null;
+  synchronousCommit: string;
+}
+
+const OLDEST_VERSION = 140_000;
+
+/** @throws CatalogError `unavailable`, saying what has to be changed. */
+export function checkServer({ version, encoding, schema, synchronousCommit }: ServerFacts, name: string): void {
+  const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
+  const major = Math.floor(version / 10_000);
+  if (version < OLDEST_VERSION) throw refuse(`is on PostgreSQL ${major}, and 14 or newer is needed`);
+  if (encoding !== 'UTF8') throw refuse(`has the encoding ${encoding}, and UTF8 is needed: create the database anew`);
+  if (schema === null) throw refuse('has no schema for its tables: check the search_path of the database and the user');
+  if (synchronousCommit === 'off')
+    throw refuse('does not wait for its disk: synchronous_commit is off for the database or the user, and must be on');
+}
+
+/**
+ * Applies the migrations that are missing, in one transaction.
+ *
+ * @throws CatalogError `unavailable` when the server or the database cannot be used, the schema is newer than this
+ *   code, or the database is another program's.
+ */
+export function migrate(db: Kysely<Tables>, name: string): Promise<void> {
+  return db.transaction().execute(async (trx) => {
+    checkServer(await readFacts(trx), name);
+    // Services that start at once come one after the other. Outside of the transaction it would be held by the session, which a pooler in transaction mode does not keep.
+    await sql`select pg_advisory_xact_lock(${sql.raw(MIGRATION_LOCK.join())})`.execute(trx);
+    const schema = await readSchema(trx, name);
+    if (schema === NEWEST_SCHEMA) return;
+    if (schema === 0) await sql`create table tidemark_schema (version integer not null)`.execute(trx);
+    for (const migration of MIGRATIONS.slice(schema)) await sql.raw(migration).execute(trx);
+    const update = schema === 0 ? sql`insert into tidemark_schema values` : sql`update tidemark_schema set version =`;
+    await sql`${update} (${sql.lit(NEWEST_SCHEMA)})`.execute(trx);
+  });
+}
+
+/** Asks the server. */
+export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> {
+  const { rows } = await sql<ServerFacts>`select
+    current_setting('server_version_num')::integer as version,
+    current_setting('server_encoding') as encoding,
+    current_schema() as schema,
+    current_setting('synchronous_commit') as "synchronousCommit"`.execute(executor);
+  return rows[0] as ServerFacts;
+}
+
+/**
+ * The schema of the database; 0 where it is empty.
+ *
+ * @throws CatalogError `unavailable` when it is newer than this code, or the database is another program's.
+ */
+export async function readSchema(executor: Kysely<Tables>, name: string): Promise<number> {
+  const { rows: tables } = await sql<{ name: string }>`select table_name as name from information_schema.tables
+    where table_schema = current_schema()`.execute(executor);
+  if (tables.length === 0) return 0;
+  const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
+  if (!tables.some((table) => table.name === 'tidemark_schema'))
+    throw refuse('is a database of another program: create one for this service alone');
+  const { rows } = await sql<{ version: number }>`select version from tidemark_schema`.execute(executor);
+  const version = rows[0]?.version ?? 0;
+  if (version <= NEWEST_SCHEMA) return version;
+  throw refuse(
+    `has schema ${version}, and this version of the service knows schemas up to ${NEWEST_SCHEMA}: ` +
+      'start the version that wrote it, or a newer one',
+  );
+}

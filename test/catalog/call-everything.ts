@@ -1,0 +1,80 @@
+/** Calls to a catalog that run all of its queries. */
+import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
+import { addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
+
+/** Calls every method of the catalog, and each of the ways a method can go. */
+export async function callEverything(catalog: Catalog): Promise<void> {
+  const part = { number: 1, start: 0, size: 100, etag: 'e', snapshot: Buffer.from('s') };
+  const md5 = md5Of('c');
+  const id = await addUpload(catalog, { md5, size: null });
+  await nextLease(catalog, id);
+  await catalog.declareLength(id, 2, 100);
+  await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
+  await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
+  await catalog.listParts(id);
+  await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0 });
+  await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1 });
+  await catalog.listExpired(null, 10);
+  await catalog.listUnpublished(null, 10);
+  await catalog.filterReceiving([id, 'another']);
+  const { content } = await addPublished(catalog, newContent('c'));
+  await addPublished(catalog, { id: content.id });
+  const again = await addUpload(catalog, { size: null });
+  await catalog.publish({
+    uploadId: again,
+    epoch: 1,
+    content: { id: content.id },
+    file: newFile(),
+    reuseFile: true,
+  });
+  await addPublished(catalog, { id: content.id, key: 'healed' });
+  await catalog.findUpload(id);
+  await catalog.endUpload(id, 2, 'terminated', null);
+  await catalog.forgetEnded(0, 10);
+  await catalog.findContents({ md5 });
+  await catalog.findContents({ sha1: 'a' });
+  await catalog.findContents({ sha256: 'a' });
+  await catalog.ownsContent('ann', content.id);
+  await catalog.addDigests(content.id, { sha1: 'a' });
+  const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
+  await catalog.findFile(file?.id ?? '', 'ann');
+  await catalog.findFile(file?.id ?? '', null);
+  await catalog.findFileOfContent(content.id, 'ann', 'oldest');
+  await catalog.findFileOfContent(content.id, 'ann', 'latest');
+  await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);
+  for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
+    for (const descending of [false, true]) {
+      for (const search of [{}, { search: 'A.' }]) {
+        const query = { owner: 'ann', limit: 1, sort, descending, ...search };
+        const { nextCursor } = await catalog.listFiles({ ...query });
+        await catalog.listFiles({ ...query, cursor: nextCursor ?? '' });
+      }
+    }
+  }
+  const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
+  for (const each of files) await catalog.deleteFile(each.id, 'ann');
+  const [removal] = await catalog.listRemovals(0, 10);
+  await catalog.isRemovalDue(removal?.key ?? '');
+  await catalog.removalDone(removal?.key ?? '');
+  for (const owner of ['ann', null]) {
+    await catalog.listEvents({ owner, after: 0, limit: 10 });
+    await catalog.latestEvent(owner);
+  }
+  await catalog.forgetEvents(0, 10);
+  await callLeases(catalog);
+}
+
+async function callLeases(catalog: Catalog): Promise<void> {
+  await catalog.joinNode('a');
+  await catalog.beatNode('a');
+  await catalog.isNodeAlive('a');
+  const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+  await catalog.markPublishing(id, 1);
+  await catalog.noteArrival(id, 1, 0);
+  await catalog.releaseLease(id, 1, { isRecovered: true });
+  await catalog.listAbandoned(null, 10);
+  await catalog.claim('work', 'a', 10);
+  await catalog.unclaim('work', 'a');
+  await catalog.leaveNode('a');
+  await catalog.forgetNodes();
+}

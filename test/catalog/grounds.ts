@@ -1,0 +1,101 @@
+/** All grounds on which the catalog's contract is tested: one for each dialect. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { hasPostgres } from '../harness/postgres.ts';
+import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import type { CatalogGround, TestCatalog, TestClock } from './contract.ts';
+import { T0, timeBy } from './fixtures.ts';
+
+export const CATALOG_GROUNDS: CatalogGround[] = [
+  { name: 'SQLite', isHere: true, open: openSqliteGround },
+  {
+    name: 'PostgreSQL',
+    isHere: hasPostgres(),
+    open: openPostgresGround,
+  },
+];
+
+async function openSqliteGround(): Promise<TestCatalog> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
+  const file = join(folder, 'catalog.sqlite');
+  const clock = { nowMs: T0 };
+  const time = timeBy(() => clock.nowMs);
+  let catalog = await openSqliteCatalog({ file, time });
+  const others: Catalog[] = [];
+  return {
+    catalog,
+    clock,
+    async reopen() {
+      await catalog.close();
+      catalog = await openSqliteCatalog({ file, time });
+      return catalog;
+    },
+    async openShared() {
+      const shared = await openSqliteCatalog({ file: join(folder, `shared-${others.length}`), isShared: true, time });
+      others.push(shared);
+      return { catalog: shared, clock };
+    },
+    async dispose() {
+      for (const each of [catalog, ...others]) await each.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function openPostgresGround(): Promise<TestCatalog> {
+  const clock = { nowMs: T0 };
+  const databases: TestDatabase[] = [];
+  const catalogs: Catalog[] = [];
+  async function open(database: TestDatabase, isShared = false): Promise<Catalog> {
+    const catalog = await openClocked(database, clock, isShared);
+    catalogs.push(catalog);
+    return catalog;
+  }
+  async function create(): Promise<TestDatabase> {
+    const database = await createDatabase();
+    databases.push(database);
+    // In a schema of its own, where the catalog does not look.
+    await database.run(`create schema test; create table test.clock as select ${clock.nowMs}::bigint as now_ms`);
+    return database;
+  }
+  const database = await create();
+  const catalog = await open(database);
+  return {
+    catalog,
+    clock,
+    async reopen() {
+      for (const each of catalogs) await each.close();
+      return open(database);
+    },
+    openShared: async () => ({ catalog: await open(await create(), true), clock }),
+    async dispose() {
+      for (const each of catalogs) await each.close();
+      for (const each of databases) await each.drop();
+    },
+  };
+}
+
+/** A catalog whose clock is a row of the database, which is set before each call. */
+async function openClocked(database: TestDatabase, clock: TestClock, isShared: boolean): Promise<Catalog> {
+  let shownMs: number | undefined;
+  const catalog = await openPostgresCatalog({
+    url: database.url,
+    isShared,
+    now: sql<number>`(select now_ms from test.clock)`,
+  });
+  async function show(): Promise<void> {
+    if (shownMs === clock.nowMs) return;
+    shownMs = clock.nowMs;
+    await database.run(`update test.clock set now_ms = ${shownMs}`);
+  }
+  const members = Object.entries(catalog).map(([name, member]: [string, unknown]) => [
+    name,
+    typeof member === 'function' ? (...args: unknown[]) => show().then(() => member(...args) as unknown) : member,
+  ]);
+  return Object.fromEntries(members) as Catalog;
+}

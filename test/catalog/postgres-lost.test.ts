@@ -1,0 +1,130 @@
+/** Connections to PostgreSQL that are lost: what has not happened is tried again, what may have is not. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Client } from 'pg';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import { type CuttingWire, openCuttingWire } from '../harness/cutting-wire.ts';
+import { hasPostgres, startPostgres } from '../harness/postgres.ts';
+import { createDatabase, createDatabaseOf, type TestDatabase, urlOf } from '../harness/shared-postgres.ts';
+import { addPublished, addUpload, commitTo, newContent, newFile } from './fixtures.ts';
+
+describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
+  let database: TestDatabase;
+  let wire: CuttingWire;
+  let catalog: Catalog;
+
+  beforeEach(async () => {
+    database = await createDatabase();
+    wire = await openCuttingWire(database.port);
+    catalog = await openPostgresCatalog({ url: urlOf(wire.port, database.name), isShared: true });
+  });
+
+  afterEach(async () => {
+    await catalog.close();
+    await wire.close();
+    await database.drop();
+  });
+
+  async function publish(): Promise<Awaited<ReturnType<Catalog['publish']>>['kind']> {
+    const uploadId = await addUpload(catalog);
+    const outcome = await catalog.publish({ uploadId, epoch: 1, content: newContent('c'), file: newFile() });
+    return outcome.kind;
+  }
+
+  const countEvents = async (): Promise<number | undefined> =>
+    (await catalog.listEvents({ owner: 'ann', after: 0, limit: 10 }))?.length;
+
+  it('before the commit undoes the transaction, which is tried again', async () => {
+    for (const [text, cut] of [
+      ['begin isolation', 'before'],
+      ['insert into "files"', 'before'],
+      ['insert into "events"', 'after'],
+      ['commit\0', 'before'],
+    ] as const) {
+      wire.cutAt(text, cut);
+      if (text === 'commit\0') await expect(publish(), text).rejects.toMatchObject({ code: 'unavailable' });
+      else expect(await publish(), text).toBe('published');
+      const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
+      expect(files, text).toHaveLength(text === 'commit\0' ? 0 : 1);
+      for (const { id } of files) await catalog.deleteFile(id, 'ann');
+    }
+  });
+
+  it('in the commit may have happened: it is told, and not repeated', async () => {
+    wire.cutAt('commit\0', 'after');
+    await expect(publish()).rejects.toMatchObject({ name: 'CatalogError', code: 'unavailable' });
+    await expect.poll(countEvents).toBe(1);
+    expect(await catalog.totalOf('ann')).toEqual({ files: 1, bytes: 100 });
+  });
+
+  it('in a statement that is a transaction of its own is told, where it writes', async () => {
+    const id = await addUpload(catalog);
+    wire.cutAt('update "uploads"', 'after');
+    await expect(catalog.commitOffset(commitTo(id, 10))).rejects.toMatchObject({ code: 'unavailable' });
+    wire.cutAt('select "id"', 'after');
+    expect(await catalog.findUpload(id)).toMatchObject({ offset: 10 });
+  });
+
+  it('that nobody used is not noticed', async () => {
+    await Promise.all(Array.from({ length: 8 }, () => catalog.ping()));
+    await database.run(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`);
+    const uploads = await Promise.all(
+      Array.from({ length: 8 }, () => addPublished(catalog, newContent(`${Math.random()}`))),
+    );
+    expect(uploads).toHaveLength(8);
+  });
+
+  it('to a server that died is told until it is back', async () => {
+    const server = await startPostgres();
+    try {
+      const { url } = await createDatabaseOf(server.port);
+      const other = await openPostgresCatalog({ url });
+      const file = await addPublished(other, newContent('c'));
+      await server.kill();
+      await expect
+        .poll(() =>
+          other.ping().then(
+            () => 'answers',
+            (error: { code: string }) => error.code,
+          ),
+        )
+        .toBe('unavailable');
+      await server.restart();
+      expect(await other.findFile(file.id, 'ann')).toEqual(file);
+      await other.close();
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('is not what ends a deadlock: the transaction that was undone is tried again', async () => {
+    const file = await addPublished(catalog, newContent('c'));
+    const other = new Client({ connectionString: database.url });
+    await other.connect();
+    await other.query('begin');
+    await other.query('select from contents where id = $1 for update', [file.content.id]);
+    const deletion = catalog.deleteFile(file.id, 'ann');
+    const waiting = (): Promise<object[]> =>
+      database.run(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+    await expect.poll(waiting).toHaveLength(1);
+    // Each holds what the other waits for. The one that has waited longest finds out and is undone.
+    await other.query('select from files where id = $1 for update', [file.id]);
+    await other.query('rollback');
+    await other.end();
+    expect(await deletion).toEqual({ file, removedKey: file.content.key });
+  });
+
+  it('or not, text with a NUL is written and found with a sign that stands for it', async () => {
+    const file = await addPublished(catalog, newContent('c'), { name: 'a\0b' });
+    const { files } = await catalog.listFiles({
+      owner: 'ann',
+      limit: 9,
+      sort: 'name',
+      descending: false,
+      search: 'A\0',
+    });
+    expect(files).toMatchObject([{ id: file.id, name: 'a\uFFFDb' }]);
+    expect(await catalog.findUpload('\0')).toBeUndefined();
+  });
+});

@@ -1,0 +1,146 @@
+/** How PostgreSQL runs the catalog's queries: through indexes, each listing in the order of its own. */
+import { Kysely } from 'kysely';
+import { Client, Pool } from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCatalog } from '../../server/catalog/create-catalog.ts';
+import { createSqlClock, DATABASE_NOW, followClock } from '../../server/catalog/postgres/clock.ts';
+import { connectTo } from '../../server/catalog/postgres/connect.ts';
+import { postgresQueries } from '../../server/catalog/postgres/dialect.ts';
+import { createPostgresDialect } from '../../server/catalog/postgres/driver.ts';
+import { migrate } from '../../server/catalog/postgres/migrate.ts';
+import { withNumberedEvents } from '../../server/catalog/postgres/with-numbered-events.ts';
+import type { Tables } from '../../server/catalog/schema.ts';
+import { hasPostgres } from '../harness/postgres.ts';
+import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { callEverything } from './call-everything.ts';
+
+/** As many rows as make it worthwhile to use an index, of many owners. */
+const FILL = `
+  insert into contents (md5, sha1, sha256, size, variant, key, published_at)
+    select md5(n::text), case when n % 9 > 0 then md5(n::text) end, md5(n::text), n, 0, 'key ' || n, n
+    from generate_series(1, 5000) as n;
+  insert into files (id, owner, name, folded_name, uploaded_at, content_id, size)
+    select 'file ' || n, 'owner ' || n % 100, 'name ' || n, 'name ' || n, n, id, size from contents, lateral (select id) as by (n);
+  insert into uploads (id, owner, state, size, md5, metadata, "offset", epoch, phase, file_id, store_state, created_at,
+      last_byte_at, expires_at, ended_at)
+    select 'upload ' || n, 'owner ' || n % 100, state, 100, md5((n / 2)::text), '', case when n % 50 = 0 then 100 else 1 end, 1, null,
+      case state when 'complete' then 'file ' || (select id from contents offset n % 5000 limit 1) end,
+      case when n % 20 = 0 then 'kept' end, n, n, n, case state when 'expired' then n end
+    from generate_series(1, 6000) as n,
+      lateral (select (array['receiving', 'complete', 'expired'])[n % 3 + 1]) as of (state);
+  insert into parts select 'upload ' || n / 10 + 1, n, n, n, '', '' from generate_series(1, 5000) as n;
+  insert into removals (key) select 'gone ' || n from generate_series(1, 5000) as n;
+  insert into events (owner, kind, at, file_id, name, uploaded_at, content_id, md5, size)
+    select 'owner ' || n % 100, 'renamed', n, 'file ' || n, '', n, n, '', n from generate_series(1, 5000) as n;
+  update events set number = id;
+  update event_numbers set last = 5000;
+  insert into forgotten_events select 'owner ' || n, n from generate_series(1, 5000) as n;
+  analyze`;
+
+/** A step of a plan, as EXPLAIN writes it. */
+interface PlanNode {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  'Index Cond'?: string;
+  Plans?: PlanNode[];
+}
+
+/** Of one row each, or as few as there are nodes. */
+const SMALL = ['event_numbers', 'nodes', 'claims'];
+/** All that is in these is what is asked for, in their order and up to a limit. */
+const WHOLE = ['uploads_unpublished', 'events_without_number', 'uploads_to_discard', 'forgotten_events_by_number'];
+
+describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
+  let database: TestDatabase;
+  let statements: string[];
+  /** By statement. */
+  let parameters: Map<string, unknown[]>;
+  let planner: Client;
+
+  beforeEach(async () => {
+    database = await createDatabase();
+    const { connection, name, close } = connectTo(database.url, 1);
+    await close();
+    const pool = new Pool(connection);
+    parameters = new Map();
+    const db = new Kysely<Tables>({
+      dialect: createPostgresDialect(pool, name),
+      log: ({ query: { sql, parameters: values } }) => {
+        if (!parameters.has(sql.trim())) parameters.set(sql.trim(), [...values]);
+      },
+    });
+    await migrate(db, name);
+    parameters.clear();
+    await database.run(FILL);
+    const nothing = async (): Promise<void> => undefined;
+    const catalog = createCatalog(db, {
+      nodes: { clock: createSqlClock(DATABASE_NOW), isShared: true },
+      queries: postgresQueries,
+      clock: followClock(db, DATABASE_NOW).clock,
+      keepTime: nothing,
+      durable: nothing,
+      ping: nothing,
+      close: nothing,
+    });
+    await callEverything(withNumberedEvents(catalog, db));
+    statements = [...parameters.keys()].filter((sql) => /^(select|update|delete|insert|with)/.test(sql));
+    await pool.end();
+    planner = new Client({ connectionString: database.url });
+    await planner.connect();
+  });
+
+  afterEach(async () => {
+    await planner.end();
+    await database.drop();
+  });
+
+  /** The steps of its plan with the values that it was first run with, as the server makes one for each run. */
+  async function planOf(sql: string): Promise<PlanNode[]> {
+    const { rows } = await planner.query<{ 'QUERY PLAN': { Plan: PlanNode }[] }>(
+      `explain (format json) ${sql}`,
+      parameters.get(sql),
+    );
+    const steps: PlanNode[] = [];
+    const collect = (node: PlanNode): void => {
+      steps.push(node);
+      for (const below of node.Plans ?? []) collect(below);
+    };
+    for (const { Plan } of rows[0]?.['QUERY PLAN'] ?? []) collect(Plan);
+    return steps;
+  }
+
+  it('reach their rows through an index', async () => {
+    expect(statements.length).toBeGreaterThan(60);
+    for (const sql of statements) {
+      // It looks at all that are receiving, as the contract says.
+      if (sql.includes(`"phase" = 'unrecovered' or`) && sql.startsWith('select')) continue;
+      for (const step of await planOf(sql)) {
+        const table = step['Relation Name'] ?? '';
+        if (SMALL.includes(table) || WHOLE.includes(step['Index Name'] ?? '')) continue;
+        expect(step['Node Type'], sql).not.toBe('Seq Scan');
+        if (/Index.*Scan/.test(step['Node Type']))
+          expect(step['Index Cond'], `${step['Index Name']}: ${sql}`).toBeDefined();
+      }
+    }
+  });
+
+  it('sort nothing: each listing goes along an index, and a later page begins within it', async () => {
+    // A few rows are as well sorted: what is sorted in spite of this always has to be.
+    for (const way of ['sort', 'bitmapscan']) await planner.query(`set enable_${way} = off`);
+    const listings = statements.filter((sql) => / order by /.test(sql) && !sql.startsWith('with'));
+    expect(listings.length).toBeGreaterThan(30);
+    for (const sql of listings) {
+      const steps = await planOf(sql);
+      expect(
+        steps.map((step) => step['Node Type']).filter((type) => type === 'Sort'),
+        sql,
+      ).toEqual([]);
+      if (!/^select .* from "files" .*order by "files"\."(uploaded_at|folded_name|size)"/.test(sql)) continue;
+      const [, column] = /order by "files"\."(\w+)"/.exec(sql) ?? [];
+      const scan = steps.find((step) => step['Relation Name'] === 'files');
+      if (sql.includes('"content_id" = $')) continue;
+      expect(scan?.['Index Cond']?.includes(`ROW(${column}, id)`), sql).toBe(/\) [<>] \(/.test(sql));
+    }
+  });
+});

@@ -1,0 +1,199 @@
+/** What several nodes do at once to one catalog in PostgreSQL: one truth, whoever comes first. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Client } from 'pg';
+import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import { hasPostgres } from '../harness/postgres.ts';
+import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
+
+const ROUNDS = 40;
+
+describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
+  let database: TestDatabase;
+  let one: Catalog;
+  let other: Catalog;
+
+  beforeEach(async () => {
+    database = await createDatabase();
+    const options = { url: database.url, isShared: true };
+    [one, other] = [await openPostgresCatalog(options), await openPostgresCatalog(options)];
+    // Connections of both are there: no race is decided by who connects first.
+    for (const catalog of [one, other]) await Promise.all(Array.from({ length: 4 }, () => catalog.ping()));
+  });
+
+  afterEach(async () => {
+    await Promise.all([one.close(), other.close()]);
+    await database.drop();
+  });
+
+  /** Whether a content is there whole, or gone whole. */
+  async function expectOneTruth(key: string, md5: string, isThere: boolean): Promise<void> {
+    expect((await one.findContents({ md5 })).map((content) => content.key)).toEqual(isThere ? [key] : []);
+    expect(await removalKeys(one, 1000)).toEqual(isThere ? [] : [key]);
+    if (!isThere) await one.removalDone(key);
+  }
+
+  it('join a content, or delete it with its last file', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id, content } = await addPublished(one, newContent(`c${round}`));
+      const uploadId = await addUpload(one);
+      const join = async (): Promise<boolean> =>
+        round % 2 === 0
+          ? (await other.addFile(content.id, newFile({ owner: 'bob' }))) !== undefined
+          : (await other.publish({ uploadId, epoch: 1, content: { id: content.id }, file: newFile() })).kind ===
+            'published';
+      const [deleted, isJoined] = await Promise.all([one.deleteFile(id, 'ann'), join()]);
+      expect(deleted?.removedKey).toBe(isJoined ? null : content.key);
+      await expectOneTruth(content.key, content.md5, isJoined);
+    }
+  });
+
+  it('move a content to another key, or delete it', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id, content } = await addPublished(one, newContent(`c${round}`));
+      const uploadId = await addUpload(one);
+      const key = `healed ${round}`;
+      const [deleted, outcome] = await Promise.all([
+        one.deleteFile(id, 'ann'),
+        other.publish({ uploadId, epoch: 1, content: { id: content.id, key }, file: newFile() }),
+      ]);
+      const isHealed = outcome.kind === 'published';
+      expect(deleted?.removedKey).toBe(isHealed ? null : content.key);
+      expect((await one.findContents({ md5: content.md5 })).map((found) => found.key)).toEqual(isHealed ? [key] : []);
+      expect(await removalKeys(one, 1000)).toEqual([content.key]);
+      await one.removalDone(content.key);
+    }
+  });
+
+  it('give the same file once', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { content } = await addPublished(one, newContent(`c${round}`));
+      const given = await Promise.all(
+        [one, other, one, other].map((catalog) => catalog.addFile(content.id, newFile({ owner: 'bob' }))),
+      );
+      expect(new Set(given.map((file) => file?.id)).size).toBe(1);
+    }
+  });
+
+  it('publish an upload once, and delete a file once', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const uploadId = await addUpload(one);
+      const publish = (catalog: Catalog, text: string) =>
+        catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile() });
+      const outcomes = await Promise.all([publish(one, `a${round}`), publish(other, `b${round}`)]);
+      expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['lost', 'published']);
+      const { fileId } = (await one.findUpload(uploadId)) ?? {};
+      const deletions = await Promise.all([one, other].map((each) => each.deleteFile(fileId ?? '', 'ann')));
+      expect(deletions.filter((deletion) => deletion !== undefined)).toHaveLength(1);
+    }
+    expect(await one.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
+    const kinds = (await one.listEvents({ owner: 'ann', after: 0, limit: 1000 }))?.map(({ kind }) => kind);
+    expect(kinds).toEqual(Array.from({ length: ROUNDS }, () => ['published', 'deleted']).flat());
+  });
+
+  it('rename a file and delete it: the event of its end has the name it had then', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { id } = await addPublished(one, newContent(`c${round}`), { name: 'old' });
+      const [renamed] = await Promise.all([one.renameFile(id, 'ann', 'new', null), other.deleteFile(id, 'ann')]);
+      const events = (await one.listEvents({ owner: 'ann', after: 0, limit: 1000 })) ?? [];
+      const told = events.filter(({ file }) => file.id === id).map(({ kind, file }) => `${kind} ${file.name}`);
+      expect(told).toEqual(
+        renamed ? ['published old', 'renamed new', 'deleted new'] : ['published old', 'deleted old'],
+      );
+    }
+  });
+
+  it('begin no more uploads of an owner than are wanted', async () => {
+    for (let round = 0; round < ROUNDS / 4; round++) {
+      const owner = `owner ${round}`;
+      const begun = await Promise.all(
+        Array.from({ length: 12 }, (_, index) => (index % 2 ? one : other).createUpload(newUpload({ owner }), 5)),
+      );
+      expect(begun.filter((isBegun) => isBegun)).toHaveLength(5);
+    }
+  });
+
+  it('take a lease, and a claim, one of them', async () => {
+    for (const node of ['a', 'b']) await one.joinNode(node);
+    for (let round = 0; round < ROUNDS; round++) {
+      const id = await addUpload(one);
+      const seen = { id, epoch: 1 };
+      const epochs = await Promise.all([one.takeLease(seen, 'a'), other.takeLease(seen, 'b')]);
+      expect(epochs.filter((epoch) => epoch === 2)).toHaveLength(1);
+      const work = randomUUID();
+      const claims = await Promise.all([one.claim(work, 'a', 60_000), other.claim(work, 'b', 60_000)]);
+      expect(claims.sort()).toEqual([false, true]);
+    }
+  });
+
+  it('list events so that none comes before one that was listed, whenever it is committed', async () => {
+    const late = new Client({ connectionString: database.url });
+    await late.connect();
+    await late.query('begin');
+    // What it would have got with the insertion comes before the number of the one that is committed first.
+    await late.query(`insert into events (owner, kind, at, file_id, name, uploaded_at, content_id, md5, size)
+      values ('ann', 'renamed', 1, 'late', 'late', 1, 1, '', 1)`);
+    await addPublished(one, newContent('c'));
+    const list = (catalog: Catalog, after: number): Promise<EventRecord[] | null> =>
+      catalog.listEvents({ owner: 'ann', after, limit: 10 });
+    expect(await list(one, 0)).toMatchObject([{ number: 1, kind: 'published' }]);
+    await late.query('commit');
+    await late.end();
+    expect(await list(other, 1)).toMatchObject([{ number: 2, kind: 'renamed' }]);
+  });
+
+  it('see all events in one order, while they happen', async () => {
+    const seen = new Map<Catalog, number[]>([
+      [one, []],
+      [other, []],
+    ]);
+    let isDone = false;
+    async function follow(catalog: Catalog): Promise<void> {
+      const numbers = seen.get(catalog) ?? [];
+      for (let isLast = false; !isLast;) {
+        isLast = isDone;
+        for (const { number } of (await catalog.listEvents({ owner: null, after: numbers.at(-1) ?? 0, limit: 7 })) ??
+          [])
+          numbers.push(number);
+        if (numbers.length < MANY) isLast = false;
+      }
+    }
+    const MANY = 120;
+    const followers = [follow(one), follow(other)];
+    await Promise.all(
+      Array.from({ length: MANY }, (_, index) => addPublished(index % 2 ? one : other, newContent(`c${index}`))),
+    );
+    isDone = true;
+    await Promise.all(followers);
+    const all = Array.from({ length: MANY }, (_, index) => index + 1);
+    expect([...seen.values()]).toEqual([all, all]);
+    expect(await one.totalOf('ann')).toEqual({ files: MANY, bytes: MANY * 100 });
+  });
+
+  it('forget events, each its part', async () => {
+    for (let count = 0; count < 30; count++)
+      await addPublished(one, newContent(`c${count}`), { owner: `o${count % 3}` });
+    for (let round = 0; round < 6; round++) await Promise.all([one.forgetEvents(-1, 5), other.forgetEvents(-1, 3)]);
+    expect(await one.latestEvent(null)).toBe(30);
+    expect(await Promise.all(['o0', 'o1', 'o2'].map((owner) => other.latestEvent(owner)))).toEqual([28, 29, 30]);
+    expect(await one.listEvents({ owner: 'o0', after: 27, limit: 10 })).toBeNull();
+  });
+
+  it('forget events, and how far never goes back', async () => {
+    for (let count = 0; count < 6; count++) await addPublished(one, newContent(`c${count}`));
+    expect(await one.latestEvent('ann')).toBe(6);
+    const ahead = new Client({ connectionString: database.url });
+    await ahead.connect();
+    await ahead.query(`begin; insert into forgotten_events values ('ann', 5); delete from events where number <= 5`);
+    const behind = other.forgetEvents(-1, 3);
+    const waiting = (): Promise<object[]> =>
+      database.run(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+    await expect.poll(waiting).toHaveLength(1);
+    await ahead.query('commit');
+    await ahead.end();
+    expect(await behind).toBe(0);
+    expect(await one.listEvents({ owner: 'ann', after: 4, limit: 10 })).toBeNull();
+  });
+});

@@ -1,0 +1,163 @@
+/** A real PostgreSQL on loopback, in a folder of its own: from Debian's packages, or the newest on PATH. */
+import { execFile, spawn } from 'node:child_process';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { isHere } from './needs.ts';
+import { freePort } from './ports.ts';
+
+const run = promisify(execFile);
+
+/** Where the programs are. */
+const PROGRAMS: string | undefined = findPrograms();
+
+/** Why no PostgreSQL can be started here and how to get it, in one line; undefined where it can. */
+export const POSTGRES_MISSING: string | undefined =
+  PROGRAMS === undefined
+    ? 'no PostgreSQL here (initdb, pg_ctl): apt-get install --no-install-recommends postgresql'
+    : undefined;
+
+/** Whether one can be started here. Where not, says once what is skipped for it. */
+export function hasPostgres(): boolean {
+  return isHere(POSTGRES_MISSING === undefined, POSTGRES_MISSING ?? '');
+}
+
+/** Its superuser, by whom tests make databases. */
+export const SUPERUSER = 'postgres';
+/** Of the superuser; a test looks for it where it must not be. */
+export const PASSWORD = 'tide%40table';
+
+export interface RunningPostgres {
+  readonly port: number;
+  readonly folder: string;
+  /** Ends it at once, as a crash does: connections break, and its next start recovers. Resolves when all of it is gone. */
+  kill(): Promise<void>;
+  /** Ends all connections, as an operator does, and starts on the same port and data. */
+  restart(): Promise<void>;
+  /** Ends it and removes the folder. */
+  stop(): Promise<void>;
+}
+
+export interface PostgresOptions {
+  /** Made for it where there is none yet. */
+  folder?: string;
+  /** The process that it ends with, even if that is killed. */
+  ownerPid?: number;
+}
+
+/** Starts a server; takes about two seconds. It ends with its owner. @throws Error with what the programs said. */
+export async function startPostgres({
+  folder: given,
+  ownerPid = process.pid,
+}: PostgresOptions = {}): Promise<RunningPostgres> {
+  if (POSTGRES_MISSING !== undefined) throw new Error(POSTGRES_MISSING);
+  const folder = given ?? (await mkdtemp(join(tmpdir(), 'tidemark-pg-')));
+  const port = await freePort();
+  watch(folder, ownerPid);
+  try {
+    await initialize(folder);
+    await start(folder, port);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    port,
+    folder,
+    kill: () => control(folder, ['stop', '-m', 'immediate']),
+    restart: async () => {
+      await control(folder, ['stop', '-m', 'fast']).catch(() => undefined);
+      await start(folder, port);
+    },
+    stop: () => stopPostgres(folder),
+  };
+}
+
+/** Ends the server of a folder, and removes the folder. */
+export async function stopPostgres(folder: string): Promise<void> {
+  await control(folder, ['stop', '-m', 'immediate']).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function initialize(folder: string): Promise<void> {
+  const passwordFile = join(folder, 'password');
+  await writeFile(passwordFile, decodeURIComponent(PASSWORD));
+  const { uid, gid } = unprivileged();
+  if (uid !== undefined && gid !== undefined) for (const path of [folder, passwordFile]) await chown(path, uid, gid);
+  const options = ['--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-sync'];
+  await call('initdb', folder, ['-D', join(folder, 'data'), '-U', SUPERUSER, ...options]);
+}
+
+function start(folder: string, port: number): Promise<void> {
+  // Nothing of it has to survive a power cut. Sockets live in the folder, so that two servers never share one.
+  const settings = `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=200`;
+  return control(folder, ['start', '-w', '-t', '60', '-l', join(folder, 'log'), '-o', settings]);
+}
+
+function control(folder: string, args: string[]): Promise<void> {
+  return call('pg_ctl', folder, ['-D', join(folder, 'data'), ...args]);
+}
+
+async function call(program: string, folder: string, args: string[]): Promise<void> {
+  try {
+    await run(join(PROGRAMS ?? '', program), args, {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+      ...unprivileged(),
+    });
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string };
+    const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
+    throw new Error(`${program}: ${stderr?.trim() || message}\n${log.split('\n').slice(-20).join('\n')}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The programs refuse to run as root: then they run as the user that Debian's package makes, or as nobody. */
+function unprivileged(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {};
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
+  if (!user) throw new Error('no user to run PostgreSQL as: it refuses to run as root');
+  return { uid: Number(user[2]), gid: Number(user[3]) };
+}
+
+/** Ends the server and removes its folder when the owner is gone, however that ended. */
+function watch(folder: string, ownerPid: number): void {
+  const script = `while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
+    [ -d "$2" ] || exit 0
+    kill -QUIT "$(head -n 1 "$2/data/postmaster.pid")"; sleep 1; rm -rf "$2"`;
+  spawn('sh', ['-c', script, 'watch', String(ownerPid), folder], { detached: true, stdio: 'ignore' }).unref();
+}
+
+function findPrograms(): string | undefined {
+  const debian = '/usr/lib/postgresql';
+  const versions = listFolder(debian).sort((a, b) => Number(b) - Number(a));
+  const folders = [
+    ...versions.map((version) => join(debian, version, 'bin')),
+    ...(process.env['PATH'] ?? '').split(delimiter),
+  ];
+  return folders.find((folder) => ['initdb', 'pg_ctl', 'postgres'].every((name) => isExecutable(join(folder, name))));
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
