@@ -28,8 +28,10 @@ async function nameFinal(
   durable: () => Promise<void>,
 ): Promise<void> {
   if (sizeOf(unfinished) === undefined) {
-    if (upload.size === 0) await (await createFile(final)).close();
-    else if (sizeOf(final) !== upload.size) {
+    if (upload.size === 0) {
+      folder.requireMounted();
+      await (await createFile(final)).close();
+    } else if (sizeOf(final) !== upload.size) {
       folder.requireHere();
       throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
     }

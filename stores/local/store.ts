@@ -121,7 +121,10 @@ class LocalStore implements Store {
 
   /** Once bytes are committed, a file that is not there is one that is lost: unless its disk is not mounted. */
   async #openUnfinished(upload: StoredUpload): Promise<LocalFile> {
-    if (upload.offset === 0) return createFile(this.#folder.unfinished(upload.id));
+    if (upload.offset === 0) {
+      this.#folder.requireMounted();
+      return createFile(this.#folder.unfinished(upload.id));
+    }
     try {
       return await withDescriptor(() => openOwn(this.#folder, upload));
     } catch (error) {
@@ -227,6 +230,7 @@ class LocalStore implements Store {
   }
 
   async probe(): Promise<void> {
+    this.#folder.requireMounted();
     await probeFolder(this.#folder.directory);
   }
 
