@@ -3,6 +3,7 @@
  *
  * | the service tells of a file that | is listed               | is not listed                                       |
  * |----------------------------------|-------------------------|-----------------------------------------------------|
+ * | comes before the first page      | -                       | it stays off: the page tells of it                  |
  * | was taken off the list here      | -                       | it stays off                                        |
  * | does not match the search        | renewed in its place    | it stays off                                        |
  * | comes after all that is loaded   | renewed in its place    | it comes with its page, or is last if there is none |
@@ -25,6 +26,7 @@ export class Listing {
   order: ListOrder = { sort: 'uploaded', order: 'desc', search: '' };
   #files: FileJson[] = [];
   #cursor: string | null = null;
+  #isFilled = false;
   /** Taken off: an answer that is on its way may still tell of them. */
   readonly #off = new Set<string>();
 
@@ -47,11 +49,12 @@ export class Listing {
     const ids = new Set([...known.map(({ id }) => id), ...this.#off]);
     this.#files = [...known, ...files.filter(({ id }) => !ids.has(id))];
     this.#cursor = cursor;
+    this.#isFilled = true;
   }
 
   /** The service tells of a file. */
   place(file: FileJson): Placed {
-    if (this.#off.has(file.id)) return NOTHING;
+    if (!this.#isFilled || this.#off.has(file.id)) return NOTHING;
     const index = this.#files.findIndex(({ id }) => id === file.id);
     if (index < 0) return this.#insert(file);
     this.#files[index] = file;

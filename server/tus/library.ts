@@ -169,8 +169,11 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
     },
     onUploadFinish: async (request, upload) => {
       const exchange = exchangeOf(request);
-      // An empty file announced without a body has not passed through a writer.
-      if (!exchange.received) exchange.upload = await uploads.view(upload.id, exchange.owner);
+      // An empty file announced without a body has not passed through a writer. `view` must not wait for this request.
+      if (!exchange.received) {
+        exchange.begun();
+        exchange.upload = await uploads.view(upload.id, exchange.owner);
+      }
       return {};
     },
   });

@@ -60,8 +60,8 @@ export function createHashing(
         if (algorithm === 'md5') digest.md5 = loadMd5(state);
         else digest.saved.set(algorithm, state);
       }
-      // hash-wasm refuses states of another build of its code: better now than at the end.
-      others.use(digest.saved);
+      // hash-wasm refuses states of another build of its code, and fails over damaged ones: better now than at the end.
+      others.digests(digest.saved);
       return digest;
     } catch (error) {
       if (error instanceof SnapshotError) throw error;

@@ -2,7 +2,7 @@
  * The algorithms of hash-wasm: one instance of each, which many digests use by turns. About 12,950 live instances would
  * end the process, and a swap costs a few microseconds.
  *
- * | the instances hold | use, update                             | save                 | digests                           | forget      |
+ * | the instances hold | update                                  | save                 | digests                           | forget      |
  * |--------------------|-----------------------------------------|----------------------|-----------------------------------|-------------|
  * | this digest        | as it is                                | from the instances   | saved and read; then none is held | none is held |
  * | another            | the other is saved, then this is loaded | it is saved already  | used first, then as above         | no change   |
@@ -31,11 +31,10 @@ export async function loadHashers(): Promise<Hashers> {
 /** Without states nothing is done. */
 export interface SharedHashers {
   initial(algorithm: LibraryAlgorithm): Uint8Array;
-  /** Loads a digest. @throws an error of hash-wasm, which refuses states of another build of its code. */
-  use(states: SavedStates): void;
   update(states: SavedStates, bytes: Uint8Array): void;
   /** Afterwards the states are not behind. */
   save(states: SavedStates): void;
+  /** @throws an error of hash-wasm, which refuses states of another build of its code, or of WebAssembly, over damaged ones. */
   digests(states: SavedStates): DigestSet;
   forget(states: SavedStates): void;
 }
@@ -67,7 +66,6 @@ export function createSharedHashers(hashers: () => Hashers | undefined): SharedH
 
   return {
     initial: (algorithm) => ready().initial[algorithm],
-    use,
     update: (states, bytes) => {
       use(states);
       for (const algorithm of states.keys()) ready().instances[algorithm].update(bytes);
@@ -77,9 +75,9 @@ export function createSharedHashers(hashers: () => Hashers | undefined): SharedH
       const digests: DigestSet = {};
       use(states);
       save(states);
-      for (const algorithm of states.keys()) digests[algorithm] = ready().instances[algorithm].digest('hex');
-      // Reading a digest finishes the instances.
+      // Reading a digest finishes the instances, also where it fails.
       if (loaded === states) loaded = undefined;
+      for (const algorithm of states.keys()) digests[algorithm] = ready().instances[algorithm].digest('hex');
       return digests;
     },
     forget: (states) => {

@@ -18,18 +18,21 @@ export async function finalizeUpload(
 ): Promise<void> {
   const unfinished = folder.unfinished(upload.id);
   const final = folder.path(key);
-  await folder.entries.change(key, () => nameFinal(upload, unfinished, final, durable));
+  await folder.entries.change(key, () => nameFinal(folder, upload, { unfinished, final }, durable));
 }
 
 async function nameFinal(
+  folder: Folder,
   upload: StoredUpload,
-  unfinished: string,
-  final: string,
+  { unfinished, final }: { unfinished: string; final: string },
   durable: () => Promise<void>,
 ): Promise<void> {
   if (sizeOf(unfinished) === undefined) {
-    if (upload.size === 0) await (await createFile(final)).close();
-    else if (sizeOf(final) !== upload.size) {
+    if (upload.size === 0) {
+      folder.requireMounted();
+      await (await createFile(final)).close();
+    } else if (sizeOf(final) !== upload.size) {
+      folder.requireHere();
       throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
     }
     // An interrupted attempt has renamed it, where there are no links.

@@ -1,8 +1,8 @@
 /** The folder of a store, as its steps need it. */
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
-import { identityOf } from './files.ts';
-import { requirePlainName, UNFINISHED } from './names.ts';
+import { identityOf, sizeOf } from './files.ts';
+import { MARK, requirePlainName, UNFINISHED } from './names.ts';
 import { createEntries, type Entries } from './entries.ts';
 import { createFolderSync, type FolderSync } from './sync.ts';
 
@@ -19,6 +19,12 @@ export interface Folder {
   identify(): void;
   /** @throws StoreError `unavailable` when the folder is not the one that was opened: what it lacks is not lost. */
   requireHere(): void;
+  /**
+   * Before bytes are stored: under the place of a disk that is not mounted they would be out of sight once it is.
+   *
+   * @throws StoreError `unavailable` when the folder is not the one that was opened, and has no mark.
+   */
+  requireMounted(): void;
 }
 
 /** Returns the folder at a path. */
@@ -31,6 +37,10 @@ export function createFolder(directory: string): Folder {
     return join(directory, name);
   }
 
+  function notHere(): StoreError {
+    return new StoreError('unavailable', `${directory} is not the folder that was opened: is its disk mounted?`);
+  }
+
   return {
     directory,
     sync,
@@ -41,8 +51,11 @@ export function createFolder(directory: string): Folder {
       identity = identityOf(directory) ?? '';
     },
     requireHere: () => {
-      if (identityOf(directory) === identity) return;
-      throw new StoreError('unavailable', `${directory} is not the folder that was opened: is its disk mounted?`);
+      if (identityOf(directory) !== identity) throw notHere();
+    },
+    requireMounted: () => {
+      // Some file systems number a folder anew while it is in use.
+      if (identityOf(directory) !== identity && sizeOf(join(directory, MARK)) === undefined) throw notHere();
     },
   };
 }

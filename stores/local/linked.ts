@@ -21,6 +21,7 @@ export async function recoverUpload(
   if (sizeOf(path) === undefined) {
     // Without a byte there is no file yet; with all of them it may be final already: finalize knows.
     if (upload.offset === 0 || upload.offset === upload.size) return null;
+    folder.requireHere();
     throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
   }
   const linked = await recoverFinal(folder, upload, bootId, digests, signal);

@@ -10,6 +10,8 @@ const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
 export const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
 /** What a service that was killed may leave beside them. No other service uses the folder: the catalog is locked. */
 export const LITTER = /^\.((probe|links|copy)-|tidemark-id-new$)/;
+/** Says which catalog the folder belongs to. No upload and no content has such a name. */
+export const MARK = '.tidemark-id';
 /** Prefix of a file that marks another one: the sync of that one's entry may have failed, see entries.ts. */
 export const UNSETTLED = '.unsettled-';
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;

@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import type { Place } from '../store.ts';
 import { isFsError, toStoreError } from './errors.ts';
 import { syncFolder } from './files.ts';
-
-/** No upload and no content has such a name. */
-const MARK = '.tidemark-id';
+import { MARK } from './names.ts';
 
 /**
  * The folder as a place.

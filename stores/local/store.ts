@@ -22,7 +22,7 @@ import {
 } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { isFsError, toStoreError, translated } from './errors.ts';
-import { createFile, removeFile, sizeOf, syncFolder } from './files.ts';
+import { createFile, type LocalFile, removeFile, sizeOf, syncFolder } from './files.ts';
 import { finalizeUpload } from './finalize.ts';
 import { createFolder, type Folder } from './folder.ts';
 import { healContent } from './heal.ts';
@@ -102,12 +102,9 @@ class LocalStore implements Store {
     // A source may break before the file is open; the intake finds out from its state.
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
-      const path = this.#folder.unfinished(upload.id);
       const { sync } = this.#folder;
       const failures = sync.failures();
-      // Once bytes are committed, a file that is not there is one that is lost.
-      const file =
-        upload.offset > 0 ? await withDescriptor(() => openOwn(this.#folder, upload)) : await createFile(path);
+      const file = await this.#openUnfinished(upload);
       try {
         const place = {
           bootId: this.#surroundings.bootId,
@@ -122,6 +119,20 @@ class LocalStore implements Store {
     });
   }
 
+  /** Once bytes are committed, a file that is not there is one that is lost: unless its disk is not mounted. */
+  async #openUnfinished(upload: StoredUpload): Promise<LocalFile> {
+    if (upload.offset === 0) {
+      this.#folder.requireMounted();
+      return createFile(this.#folder.unfinished(upload.id));
+    }
+    try {
+      return await withDescriptor(() => openOwn(this.#folder, upload));
+    } catch (error) {
+      if (isFsError(error, 'ENOENT')) this.#folder.requireHere();
+      throw error;
+    }
+  }
+
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {
     return translated(`recovering upload ${upload.id}`, () =>
       recoverUpload(this.#folder, upload, this.#surroundings.bootId, digests, signal),
@@ -133,7 +144,10 @@ class LocalStore implements Store {
     try {
       return await openStream(this.#folder.unfinished(upload.id));
     } catch (error) {
-      if (isFsError(error, 'ENOENT')) return null;
+      if (isFsError(error, 'ENOENT')) {
+        this.#folder.requireHere();
+        return null;
+      }
       throw toStoreError(error, `reading upload ${upload.id}`);
     }
   }
@@ -216,6 +230,7 @@ class LocalStore implements Store {
   }
 
   async probe(): Promise<void> {
+    this.#folder.requireMounted();
     await probeFolder(this.#folder.directory);
   }
 

@@ -50,6 +50,13 @@ test.each<Told>([
   },
 );
 
+test('before the first page nothing is listed', () => {
+  const listing = new Listing();
+  expect(listing.place(makeFile('a'))).toEqual({ as: 'nothing' });
+  listing.fill(null, [], null);
+  expect(listing.place(makeFile('a'))).toEqual({ as: 'inserted', index: 0 });
+});
+
 test.each([
   { sort: 'size', told: { size: 2 } },
   { sort: 'uploaded', told: { uploadedAt: '2026-01-02T00:00:00Z' } },

@@ -155,6 +155,22 @@ test.each([
   expect(here.hashing.digests(digest)).toEqual(expected);
 });
 
+test('a SHA-256 state that cannot be finished is a damaged snapshot, and takes nothing from a digest under way', async () => {
+  const here = createHere(['md5', 'sha256']);
+  const bytes = makeBytes(3_000, 8);
+  const digest = await vi.waitUntil(() => here.open({ from: ['md5', 'sha256'] }));
+  here.update(digest, [bytes.subarray(0, 1_000)], 'all');
+  const damaged = decodeSnapshot(here.hashing.snapshot(digest));
+  // The digest's length, a number of four bytes: beyond all memory.
+  damaged.get('sha256')?.fill(0xff, 108, 112);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    expect(() => here.open({ from: encodeSnapshot(damaged) })).toThrow(SnapshotError);
+  }
+  here.update(digest, [bytes.subarray(1_000)], 'all');
+  const expected = { md5: md5(bytes), sha256: createHash('sha256').update(bytes).digest('hex') };
+  expect(here.hashing.digests(digest)).toEqual(expected);
+});
+
 test('starts no thread for few bytes', async () => {
   const own = createDigestPool(['md5']);
   let started = 0;

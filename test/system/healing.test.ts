@@ -267,6 +267,50 @@ describe('bytes that only seem gone', () => {
     expect(await check(service, `md5=${md5(bytes)}`)).toMatchObject({ status: 'exists' });
   });
 
+  test('of an unfinished upload, in a folder that is not mounted', async () => {
+    const service = await startService();
+    onTestFinished(() => service.stop());
+    const location = await createUpload(service.url, bytes.length);
+    expect((await patch(location, 0, bytes.subarray(0, 60_000))).status).toBe(204);
+    const folder = join(service.dataDir, 'files');
+    const aside = join(service.dataDir, 'aside');
+    await rename(folder, aside);
+    await mkdir(folder);
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const refused = await patch(location, 60_000, bytes.subarray(60_000));
+      expect(refused.status, `attempt ${attempt}`).toBe(503);
+      expect(refused.headers['retry-after']).toBe('5');
+      expect((await head(location)).headers['upload-offset']).toBe('60000');
+    }
+    await rm(folder, { recursive: true });
+    await rename(aside, folder);
+    expect((await patch(location, 60_000, bytes.subarray(60_000))).status).toBe(204);
+    await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
+  });
+
+  test('nothing is stored in a folder that is there instead of the disk', async () => {
+    const service = await startService();
+    onTestFinished(() => service.stop());
+    const folder = join(service.dataDir, 'files');
+    const aside = join(service.dataDir, 'aside');
+    const ready = async (): Promise<number> => (await send('GET', `${service.url}/readyz`)).status;
+    await rename(folder, aside);
+    await mkdir(folder);
+    const location = await createUpload(service.url, bytes.length);
+    expect((await patch(location, 0, bytes)).status).toBe(503);
+    const empty = await send('POST', `${service.url}/uploads`, {
+      headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': '0' },
+    });
+    expect(empty.status).toBe(503);
+    expect(await ready()).toBe(503);
+    expect(await storedNames(service)).toEqual([]);
+    await rm(folder, { recursive: true });
+    await rename(aside, folder);
+    expect(await ready()).toBe(200);
+    expect((await patch(location, 0, bytes)).status).toBe(204);
+    await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
+  });
+
   test('a bucket that refuses to look', async () => {
     const bucket = await BUCKETS.find(({ name }) => name === 'OSS')?.start();
     if (!bucket) throw new Error('no double of OSS');

@@ -226,9 +226,12 @@ describeOverStores((store) => {
       expect((await send('GET', location)).status).toBe(404);
     });
 
-    test('an empty file needs no PATCH', async () => {
+    test('an empty file needs no PATCH, and waits for nothing', async () => {
+      const begunMs = performance.now();
       const created = await send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '0' } });
       expect(created.status).toBe(201);
+      // Much less than LOCK_TIMEOUT, for which a look waits for a request that is to bring bytes.
+      expect(performance.now() - begunMs).toBeLessThan(8_000);
       const done = await head(created.headers.location ?? '');
       expect(done.headers).toMatchObject({ 'upload-offset': '0', 'upload-length': '0' });
       expect(done.headers['tidemark-file-id']).toBeDefined();

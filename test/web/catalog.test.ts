@@ -58,6 +58,24 @@ describeInBrowser('the catalog', () => {
     await file(page, 'numbered-0000.txt').waitFor();
   });
 
+  test('what comes while the next page cannot be loaded is listed', async () => {
+    const page = await openPage(service.url);
+    await file(page, 'numbered-').first().waitFor();
+    const nextPages = /[/]api[/]files[?].*cursor=/;
+    await page.route(nextPages, (route) => route.abort());
+    await page.mouse.move(500, 500);
+    await page.mouse.wheel(0, 100_000);
+    await page.locator('#files-note').waitFor();
+    const total = page.locator('#files-total');
+    const before = await total.textContent();
+    await putFile(service.url, makeBytes(1_000, 803), { filename: 'meanwhile.txt' });
+    await expect.poll(() => total.textContent()).not.toBe(before);
+    await page.unroute(nextPages);
+    await page.locator('#files-note').waitFor({ state: 'hidden' });
+    await page.mouse.wheel(0, -1e6);
+    await file(page, 'meanwhile.txt').waitFor();
+  });
+
   test('search and sort', async () => {
     const page = await openPage(service.url);
     await page.getByLabel('Search by name').fill('NUMBERED-07');

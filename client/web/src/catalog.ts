@@ -87,7 +87,7 @@ export class Catalog {
   put(file: FileJson): void {
     if (this.#pages.isLoading) this.#told.push(file);
     if (!this.#listing.has(file.id)) this.#total.renew();
-    if (this.state !== 'ready') return;
+    // Also while the next page cannot be had: that page will not tell of it.
     this.#tell(this.#listing.place(file), file);
     this.#events.onChange();
   }
