@@ -80,6 +80,7 @@ function refusalOf(error: TidemarkError): Refusal {
     message,
     field: FIELDS[code] ?? error.field,
     headers: retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) },
-    cause,
+    // For the log: where it was thrown.
+    cause: cause ?? error,
   });
 }

@@ -69,7 +69,8 @@ export function refusalOf(error: TidemarkError): Refusal {
     message: code === 'offset_conflict' ? sentenceOfOffset(error) : error.message,
     field: FIELDS[code] ?? error.field,
     headers: headersOf(error),
-    cause,
+    // For the log: where it was thrown.
+    cause: cause ?? error,
   });
 }
 

@@ -28,6 +28,8 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > 12 * MIB);
     begun.signal('SIGKILL');
     await begun.done;
+    // What the line still holds does not arrive.
+    line.cut();
     line.setSpeed(Infinity);
 
     const sent = await client.run(['upload', '--json', second]);
@@ -92,6 +94,8 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > 8 * MIB);
     killed.signal('SIGKILL');
     await killed.done;
+    // What the line still holds does not arrive.
+    line.cut();
     line.setSpeed(Infinity);
     const run = await client.run(['upload', '--json', path]);
     expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);

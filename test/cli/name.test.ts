@@ -37,6 +37,8 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > SIZE / 3);
     first.signal('SIGKILL');
     await first.done;
+    // What the line still holds does not arrive.
+    line.cut();
     line.setSpeed(Infinity);
     return { client, path };
   }
@@ -145,6 +147,8 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > SIZE / 3);
     killed.signal('SIGKILL');
     await killed.done;
+    // What the line still holds does not arrive.
+    line.cut();
     line.setSpeed(Infinity);
     isFree = false;
     const result = await client.run(['upload', '--json', path]);
