@@ -6,14 +6,18 @@ import { type ClosedPlace, type Place, StoreError } from '../store.ts';
 import { isMissing } from './ask.ts';
 import type { Body } from './calls.ts';
 import { bucketOf, setUpClient } from './client.ts';
+import { toStoreError } from './errors.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createObjects, type Objects } from './objects.ts';
+import { callWithRetries } from './retry.ts';
 import type { Preset, S3Settings } from './settings.ts';
 
 /** Of ids; anything else that answers in the place of a mark is none. */
 const ID = /^[\w-]{16,64}$/;
 /** Nothing longer is read. */
 const MOST_BYTES = 100;
+/** That break off, one after the other. */
+const MOST_BODIES = 4;
 /** Of 100 names each. */
 const MOST_GLANCES = 20;
 /** Before a mark that others can overwrite is read again; the longest is twice as long. */
@@ -69,16 +73,19 @@ async function readMark(objects: Objects, { mark }: Keys): Promise<string | unde
   return id;
 }
 
-/** Undefined where there is no such object. */
+/** Undefined where there is no such object. An answer whose body breaks off is asked for again. */
 async function readText(objects: Objects, key: string): Promise<string | undefined> {
-  try {
+  async function read(): Promise<string> {
     const { body, length } = await objects.get(key);
     if (length <= MOST_BYTES) return (await buffer(body)).toString();
     body.destroy();
     return '';
+  }
+  try {
+    return await callWithRetries(read, { attempts: MOST_BODIES, surroundings: objects.surroundings });
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
+    throw toStoreError(error, `reading ${key}`);
   }
 }
 

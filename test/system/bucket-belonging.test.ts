@@ -221,5 +221,17 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       await used.service.restart();
       await expectAll(used);
     });
+
+    test('an answer that breaks off while the mark is read is asked for again', async () => {
+      const used = await useBucket();
+      const folder = await makeTempFolder();
+      proxy.place({ operation: 'GetObject', times: 2, fault: { kind: 'cutAnswer', afterBytes: 5 } });
+      expect(await refusal(folder, bucket.env(proxy.port))).toContain('belongs to another catalog');
+      proxy.place({ operation: 'GetObject', times: Infinity, fault: { kind: 'cutAnswer', afterBytes: 5 } });
+      expect(await refusal(folder, bucket.env(proxy.port))).toContain('.tidemark-id');
+      proxy.clear();
+      await used.service.restart();
+      await expectAll(used);
+    });
   });
 });
