@@ -13,6 +13,11 @@ export interface RefusalDetails {
   cause?: unknown;
 }
 
+/** When another try may be worth it, as a header. */
+export function retryAfter(afterMs: number | undefined): Record<string, string> {
+  return afterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(afterMs / 1000)) };
+}
+
 /** `message` is safe to show to a user; `cause` is for the log alone. */
 export class Refusal extends Error {
   readonly code: string;

@@ -1,5 +1,5 @@
 /** What the HTTP routes, the older API among them, answer when they refuse. Nowhere else in this room stands a status of a refusal. */
-import { Refusal, type RefusalDetails } from '../refusal.ts';
+import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
 import { type ErrorCode, TidemarkError } from '../uploads/errors.ts';
 
 type Row = readonly [status: number, message?: string];
@@ -79,7 +79,7 @@ function refusalOf(error: TidemarkError): Refusal {
   return new Refusal(code, TABLE[code][0], {
     message,
     field: FIELDS[code] ?? error.field,
-    headers: retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) },
+    headers: retryAfter(retryAfterMs),
     // For the log: where it was thrown.
     cause: cause ?? error,
   });

@@ -1,5 +1,5 @@
 /** What the tus endpoint answers when it refuses. Nowhere else in this room stands a status of a refusal. */
-import { Refusal, type RefusalDetails } from '../refusal.ts';
+import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
 import type { ErrorCode, TidemarkError } from '../uploads/errors.ts';
 
 type Row = readonly [status: number, message?: string];
@@ -78,7 +78,7 @@ export function refusalOf(error: TidemarkError): Refusal {
 function headersOf({ offset, retryAfterMs }: TidemarkError): Record<string, string> {
   return {
     ...(offset === undefined ? {} : { 'Upload-Offset': String(offset) }),
-    ...(retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(retryAfterMs / 1000)) }),
+    ...retryAfter(retryAfterMs),
   };
 }
 

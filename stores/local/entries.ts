@@ -13,10 +13,8 @@ export interface Entries {
   /**
    * Changes the entry of this name and syncs it; one change of a name at a time. Unless it throws a
    * StoreError, an action that fails may have changed the entry.
-   *
-   * @param action - told whether the entry was unsettled before.
    */
-  change(name: string, action: (wasUnsettled: boolean) => Promise<void>): Promise<void>;
+  change(name: string, action: () => Promise<void>): Promise<void>;
   /** The same for an entry that a later process could take for settled: until it is, a file beside it says that it is not. */
   replace(name: string, action: () => Promise<void>): Promise<void>;
   /** Resolves when the entry that is there survives a power cut: waits for a change, and replaces an unsettled one. */
@@ -51,12 +49,12 @@ export function createEntries(directory: string, sync: FolderSync): Entries {
     unsettled.delete(name);
   }
 
-  function change(name: string, action: (wasUnsettled: boolean) => Promise<void>): Promise<void> {
+  function change(name: string, action: () => Promise<void>): Promise<void> {
     return inTurn(name, async () => {
       const wasUnsettled = unsettled.has(name);
       unsettled.add(name);
       try {
-        await makeDurable(name, () => action(wasUnsettled));
+        await makeDurable(name, action);
       } catch (error) {
         if (error instanceof StoreError && !wasUnsettled) {
           unsettled.delete(name);

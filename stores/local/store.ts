@@ -218,10 +218,10 @@ class LocalStore implements Store {
     // Streams that are open keep their descriptor and deliver to the end.
     await translated(`removing ${key}`, async () => {
       const path = this.#folder.path(key);
-      await this.#folder.entries.change(key, async (wasUnsettled) => {
+      await this.#folder.entries.change(key, async () => {
         if (await removeFile(path)) return;
         this.#folder.requireHere();
-        if (!isRetry && !wasUnsettled) return;
+        if (!isRetry) return;
         // Gone already, and the sync that was for it may have failed, here or in an earlier process: it goes once more.
         await (await createFile(path)).close();
         await removeFile(path);

@@ -110,6 +110,11 @@ describe.skipIf(!hasPostgres())('a catalog in PostgreSQL', () => {
     expect(tables).toHaveLength(1);
   });
 
+  it('is made beside the views of an extension', async () => {
+    await database.run('create view statements as select 1 as calls');
+    await (await openPostgresCatalog({ url: database.url })).close();
+  });
+
   it('is refused where a newer version of the service has written it', async () => {
     await (await openPostgresCatalog({ url: database.url })).close();
     await database.run('update tidemark_schema set version = 99');

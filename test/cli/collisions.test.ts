@@ -48,10 +48,7 @@ describeOverStores((store) => {
     const location = await createUpload(service.url, a.length, declared);
     await patch(location, 0, a.subarray(0, MIB));
     // As a service says it that goes by the MD5 alone.
-    const url = await makeInterceptor(service.url, ({ url: path }) => {
-      if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
-      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
-    });
+    const url = await offersToResume(service.url, { url: location, offset: MIB, length: a.length });
     const client = await makeClient(url);
     const run = await client.run(['upload', '--json', await client.makeFile('b.bin', b)]);
     expect(run.records()).toMatchObject([{ status: 'uploaded', resumedFrom: 0 }]);
@@ -66,10 +63,7 @@ describeOverStores((store) => {
     const declared = { md5: md5(b), sha256: sha256(b), filename: 'b.bin' };
     const location = await createUpload(service.url, b.length, declared);
     await patch(location, 0, a.subarray(0, MIB));
-    const url = await makeInterceptor(service.url, ({ url: path }) => {
-      if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
-      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
-    });
+    const url = await offersToResume(service.url, { url: location, offset: MIB, length: a.length });
     const client = await makeClient(url);
     const run = await client.run(['upload', '--json', await client.makeFile('b.bin', b)]);
     expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
@@ -84,10 +78,7 @@ describeOverStores((store) => {
     await patch(location, 0, a.subarray(0, MIB));
     const line = await makeLine(service.port, 8 * MIB);
     // As after its sender is gone.
-    const url = await makeInterceptor(line.url, ({ url: path }) => {
-      if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
-      return { status: 200, body: { status: 'notfound', resume: { url: location, offset: MIB, length: a.length } } };
-    });
+    const url = await offersToResume(line.url, { url: location, offset: MIB, length: a.length });
     const client = await makeClient(url);
     const path = await client.makeFile('b.bin', b);
     const killed = client.start(['upload', path]);
@@ -101,3 +92,11 @@ describeOverStores((store) => {
     expect(run.records()).toMatchObject([{ status: 'failed', error: { code: 'digest_differs' } }]);
   });
 });
+
+/** A proxy in front of a service which answers `/check` that this upload can be resumed. */
+function offersToResume(serviceUrl: string, resume: { url: string; offset: number; length: number }): Promise<string> {
+  return makeInterceptor(serviceUrl, ({ url: path }) => {
+    if (path?.startsWith('/check') !== true || !path.includes('filename')) return null;
+    return { status: 200, body: { status: 'notfound', resume } };
+  });
+}

@@ -1,11 +1,11 @@
 /** A real PostgreSQL on loopback, in a folder of its own: from Debian's packages, or the newest on PATH. */
 import { execFile, spawn } from 'node:child_process';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { isHere } from './needs.ts';
+import { isExecutable, isHere } from './needs.ts';
 import { freePort } from './ports.ts';
 
 const run = promisify(execFile);
@@ -150,14 +150,5 @@ function listFolder(folder: string): string[] {
     return readdirSync(folder);
   } catch {
     return [];
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,11 +1,11 @@
 /** A real Ceph object gateway (monitor, OSD, radosgw) on loopback, in a folder of its own. See scripts/ceph/rgw.sh. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isExecutable } from './needs.ts';
 
 // The script is not compiled: it stays in the sources, beside dist/.
 const SCRIPT = fileURLToPath(new URL('../../../scripts/ceph/rgw.sh', import.meta.url));
@@ -122,13 +122,4 @@ function describeMissing(): string | undefined {
   const missing = NEEDED.filter((name) => !folders.some((folder) => isExecutable(join(folder, name))));
   if (missing.length === 0) return undefined;
   return `no Ceph here (${missing.join(', ')}): apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common curl`;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

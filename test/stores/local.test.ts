@@ -239,7 +239,7 @@ describe.skipIf(!CAN_TRACE)('a sync of the folder fails', () => {
       await expect(store.removeContent('key.txt')).rejects.toMatchObject({ code: 'unavailable' });
     });
     const before = (await stat(folder)).mtimeMs;
-    await store.removeContent('key.txt');
+    await store.removeContent('key.txt', true);
     expect((await stat(folder)).mtimeMs).toBeGreaterThan(before);
   });
 });

@@ -65,13 +65,14 @@ export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> 
 }
 
 /**
- * The schema of the database; 0 where it is empty.
+ * The schema of the database; 0 where it has no tables. Views may be there: an extension such as pg_stat_statements has
+ * some, and providers install it.
  *
  * @throws CatalogError `unavailable` when it is newer than this code, or the database is another program's.
  */
 export async function readSchema(executor: Kysely<Tables>, name: string): Promise<number> {
   const { rows: tables } = await sql<{ name: string }>`select table_name as name from information_schema.tables
-    where table_schema = current_schema()`.execute(executor);
+    where table_schema = current_schema() and table_type = 'BASE TABLE'`.execute(executor);
   if (tables.length === 0) return 0;
   const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
   if (!tables.some((table) => table.name === 'tidemark_schema'))

@@ -46,9 +46,9 @@ export function withNumberedEvents(catalog: Catalog, db: Kysely<Tables>): Catalo
       await numberNew();
       return catalog.latestEvent(owner);
     },
-    async forgetEvents(before, limit) {
+    async forgetEvents(forMs, limit) {
       await numberNew();
-      return catalog.forgetEvents(before, limit);
+      return catalog.forgetEvents(forMs, limit);
     },
   };
 }
