@@ -169,7 +169,10 @@ function beat({ parts, places, life }: Pick<ServerParts, 'parts' | 'places' | 'l
 
 /** The jobs, until the service stops. */
 async function work({ parts, life }: Pick<ServerParts, 'parts' | 'life'>): Promise<void> {
-  await Promise.all([runJobs(createJobs({ ...parts, ...life }), parts), parts.later.run()]);
+  await Promise.all([
+    runJobs(createJobs({ ...parts, ...life }), parts),
+    parts.later.run(() => life.writers.holdsAny()),
+  ]);
 }
 
 /** The origin to which `DOWNLOAD=redirect` sends downloads; null where the service sends the bytes. */

@@ -3,26 +3,26 @@
  * Contents published recently come first, older ones follow. See docs/decisions/0027-sha1-later.md.
  */
 import type { LaterDigests, NotedFile } from '../uploads/later-digests.ts';
-import type { Parts } from '../uploads/parts.ts';
 import { linkSignals } from '../uploads/signals.ts';
-import { createDueDigests } from './due-digests.ts';
-import { completeSha1, type Sha1Parts } from './sha1.ts';
+import { createDueDigests, type DueDigests } from './due-digests.ts';
+import { completeSha1, type Pace, type Sha1Parts } from './sha1.ts';
 
 /** How many contents are remembered as recent. Any more are found in the catalog when their turn comes. */
 const MOST_RECENT = 10_000;
-/** For each unit of work, how many of rest: uploads and downloads go first. */
+/** For each unit of work, how many of rest: downloads go first. */
 const REST_FACTOR = 9;
 const LONGEST_REST_MS = 10_000;
+/** The same while this node receives uploads: at most a hundredth of a core is taken from them. */
+const BUSY_REST_FACTOR = 99;
+const LONGEST_BUSY_REST_MS = 60_000;
 /** From the end of a pass over the older contents to the next, for those that could not be read. */
 const LOOK_AGAIN_MS = 3_600_000;
 /** How long a request by SHA-1 waits for the contents that its owner has just sent. */
 const PATIENCE_MS = 3_000;
 
-type DigestParts = Sha1Parts & Pick<Parts, 'surroundings'>;
-
 /** Prepares the computation; `run` does it. */
 export function createLaterDigests(
-  parts: DigestParts,
+  parts: Sha1Parts,
   { mostRecent = MOST_RECENT, lookAgainMs = LOOK_AGAIN_MS } = {},
 ): LaterDigests {
   const { log, stopping, surroundings } = parts;
@@ -49,7 +49,11 @@ export function createLaterDigests(
     over.abort();
   }
 
-  async function run(): Promise<void> {
+  async function run(isReceiving: () => boolean): Promise<void> {
+    // Within the work on one content, too, as long as no request waits.
+    const pace: Pace = async (workedMs) => {
+      if (isReceiving() && !due.isAwaited) await pauses.rest(restAfter(workedMs, true), false);
+    };
     /** The older content that was looked at last; null when none is left. */
     let after: number | null = 0;
     let lookAgainAt = Infinity;
@@ -57,8 +61,8 @@ export function createLaterDigests(
       const startedAt = surroundings.elapsedMs();
       let leastRestMs = 0;
       try {
-        if (!(await takeRecent()) && after !== null) {
-          after = await takeOlder(parts, after);
+        if (!(await takeRecent(parts, due, pace)) && after !== null) {
+          after = await takeOlder(parts, after, pace);
           if (after === null) {
             lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
             due.endPass();
@@ -74,7 +78,7 @@ export function createLaterDigests(
         due.beginPass();
       }
       const isIdle = after === null && !due.hasRecent;
-      const restMs = Math.min(LONGEST_REST_MS, (surroundings.elapsedMs() - startedAt) * REST_FACTOR);
+      const restMs = restAfter(surroundings.elapsedMs() - startedAt, isReceiving());
       await pauses.rest(
         isIdle ? lookAgainAt - surroundings.elapsedMs() : Math.max(leastRestMs, restMs),
         !due.hasRecent,
@@ -82,25 +86,32 @@ export function createLaterDigests(
     }
   }
 
-  async function takeRecent(): Promise<boolean> {
-    const next = due.next();
-    if (!next) return false;
-    try {
-      await completeSha1(parts, next.content);
-    } finally {
-      due.done(next);
-    }
-    return true;
-  }
-
   return { isOn: true, note, isPending: due.isPending, caughtUp, run };
 }
 
+function restAfter(workedMs: number, isReceiving: boolean): number {
+  return isReceiving
+    ? Math.min(LONGEST_BUSY_REST_MS, workedMs * BUSY_REST_FACTOR)
+    : Math.min(LONGEST_REST_MS, workedMs * REST_FACTOR);
+}
+
+/** Takes one of the contents that were published recently. @returns whether there was one. */
+async function takeRecent(parts: Sha1Parts, due: DueDigests, pace: Pace): Promise<boolean> {
+  const next = due.next();
+  if (!next) return false;
+  try {
+    await completeSha1(parts, next.content, pace);
+  } finally {
+    due.done(next);
+  }
+  return true;
+}
+
 /** Takes one more of the contents without SHA-1. @returns where the pass stands now: null at its end. */
-async function takeOlder(parts: DigestParts, after: number): Promise<number | null> {
+async function takeOlder(parts: Sha1Parts, after: number, pace: Pace): Promise<number | null> {
   const [content] = await parts.catalog.listWithoutSha1(after, 1);
   if (!content) return null;
-  await completeSha1(parts, content).catch((error: unknown) => {
+  await completeSha1(parts, content, pace).catch((error: unknown) => {
     if (!parts.stopping.aborted) parts.log.warn({ key: content.key, err: error }, 'a content has no SHA-1 yet');
   });
   return content.id;
@@ -115,7 +126,7 @@ interface Pauses {
   hurry(): void;
 }
 
-function createPauses({ stopping, surroundings }: DigestParts): Pauses {
+function createPauses({ stopping, surroundings }: Sha1Parts): Pauses {
   let woken = new AbortController();
   let hurried = new AbortController();
   return {

@@ -33,8 +33,9 @@ export interface DueDigests {
 
 /** @param mostRecent - how many contents are remembered as recent. */
 export function createDueDigests(mostRecent: number): DueDigests {
-  /** By content and owner. */
-  const recent = new Map<string, DueContent>();
+  /** By owner, then by content. No owner without any. */
+  const recent = new Map<string, Map<number, DueContent>>();
+  let recentCount = 0;
   /**
    * Owners for whose files there was no room among the recent ones, and when the first of these was uploaded.
    * Files uploaded since are shown without SHA-1 until a pass over the older contents has ended: it finds all
@@ -45,14 +46,26 @@ export function createDueDigests(mostRecent: number): DueDigests {
   let lookedFor = new Set<string>();
   const waiters = new Set<{ owner: string; resolve: () => void }>();
 
-  function isDue(owner: string): boolean {
-    for (const entry of recent.values()) if (entry.owner === owner) return true;
-    return false;
+  function add(due: DueContent): void {
+    const its = recent.get(due.owner) ?? new Map<number, DueContent>();
+    if (!its.has(due.content.id)) recentCount++;
+    its.set(due.content.id, due);
+    recent.set(due.owner, its);
+  }
+
+  /** Owners take turns, so that nobody waits for all the files of another one. */
+  function takeTurn(owner: string): DueContent | undefined {
+    const its = recent.get(owner);
+    if (!its) return undefined;
+    recent.delete(owner);
+    recent.set(owner, its);
+    const [first] = its.values();
+    return first;
   }
 
   return {
     get hasRecent() {
-      return recent.size > 0;
+      return recentCount > 0;
     },
     get isAwaited() {
       return waiters.size > 0;
@@ -61,28 +74,32 @@ export function createDueDigests(mostRecent: number): DueDigests {
       return crowdedOut.size > 0;
     },
     note: ({ content, owner, uploadedAt }) => {
-      if (recent.size < mostRecent) recent.set(keyOf(content, owner), { content, owner });
+      if (recentCount < mostRecent) add({ content, owner });
       else {
         crowdedOut.set(owner, Math.min(uploadedAt, crowdedOut.get(owner) ?? Infinity));
         lookedFor.delete(owner);
       }
     },
     isPending: ({ content, owner, uploadedAt }) =>
-      recent.has(keyOf(content, owner)) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity),
-    isDue,
+      recent.get(owner)?.has(content.id) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity),
+    isDue: (owner) => recent.has(owner),
     waitFor: (owner, resolve) => {
       const waiter = { owner, resolve };
       waiters.add(waiter);
       return () => void waiters.delete(waiter);
     },
     next: () => {
-      const asked = new Set([...waiters].map(({ owner }) => owner));
-      const entries = [...recent.values()];
-      return entries.find(({ owner }) => asked.has(owner)) ?? entries[0];
+      for (const { owner } of waiters) if (recent.has(owner)) return takeTurn(owner);
+      const [owner] = recent.keys();
+      return owner === undefined ? undefined : takeTurn(owner);
     },
     done: ({ content, owner: of }) => {
-      recent.delete(keyOf(content, of));
-      for (const { owner, resolve } of waiters) if (!isDue(owner)) resolve();
+      const its = recent.get(of);
+      if (!its?.delete(content.id)) return;
+      recentCount--;
+      if (its.size > 0) return;
+      recent.delete(of);
+      for (const { owner, resolve } of waiters) if (owner === of) resolve();
     },
     beginPass: () => {
       lookedFor = new Set(crowdedOut.keys());
@@ -91,8 +108,4 @@ export function createDueDigests(mostRecent: number): DueDigests {
       for (const owner of lookedFor) crowdedOut.delete(owner);
     },
   };
-}
-
-function keyOf({ id }: Pick<ContentRecord, 'id'>, owner: string): string {
-  return `${id} ${owner}`;
 }

@@ -4,33 +4,46 @@ import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord } from '../catalog/catalog.ts';
 import type { Parts } from '../uploads/parts.ts';
 
-export type Sha1Parts = Pick<Parts, 'catalog' | 'store' | 'leases' | 'log' | 'stopping'>;
+export type Sha1Parts = Pick<Parts, 'catalog' | 'store' | 'leases' | 'log' | 'stopping' | 'surroundings'>;
+
+/** Called during the work on one content with how long it has worked since the last call; resolves when it may go on. */
+export type Pace = (workedMs: number) => Promise<void>;
 
 /** The largest content takes less, also from a slow store. If one took longer, two nodes would compute the same. */
 const CLAIMED_FOR_MS = 6 * 3_600_000;
 
+/** The main thread hashes no longer than this between two calls of `Pace`. */
+const WORK_MS = 2;
+
 /** Computes and records the SHA-1 of a content, unless another node does. It ends early when the service stops. */
-export async function completeSha1(parts: Sha1Parts, content: ContentRecord): Promise<void> {
+export async function completeSha1(parts: Sha1Parts, content: ContentRecord, pace: Pace): Promise<void> {
   const { catalog, leases } = parts;
   const claim = `SHA-1 of content ${content.id}`;
   if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return;
   try {
-    await compute(parts, content);
+    await compute(parts, content, pace);
   } finally {
     await catalog.unclaim(claim, leases.node);
   }
 }
 
-async function compute({ catalog, store, log, stopping }: Sha1Parts, { id, key, md5 }: ContentRecord): Promise<void> {
+async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: Pace): Promise<void> {
+  const { catalog, store, log, stopping, surroundings } = parts;
   const sha1 = createHash('sha1');
   // Bytes that have rotted must not get a SHA-1 of their own.
   const found = createHash('md5');
+  let workedMs = 0;
   try {
     const bytes = await store.readContent(key, undefined, stopping);
     for await (const chunk of bytes) {
       if (stopping.aborted) return;
+      const startedAt = surroundings.elapsedMs();
       sha1.update(chunk as Uint8Array);
       found.update(chunk as Uint8Array);
+      workedMs += surroundings.elapsedMs() - startedAt;
+      if (workedMs < WORK_MS) continue;
+      await pace(workedMs);
+      workedMs = 0;
     }
   } catch (error) {
     // Deleted meanwhile, or lost: the next download reports it.

@@ -17,8 +17,8 @@ export interface LaterDigests {
   readonly isPending: (file: SoughtFile) => boolean;
   /** Resolves once what this owner published lately has its digests, or after a while. */
   caughtUp(owner: string): Promise<void>;
-  /** Until the service stops. */
-  run(): Promise<void>;
+  /** Computes until the service stops. @param isReceiving - whether uploads arrive at this node: they go first. */
+  run(isReceiving: () => boolean): Promise<void>;
 }
 
 /** Where the service computes no digests later. */

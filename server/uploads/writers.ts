@@ -21,6 +21,8 @@ export interface Writers {
   openIfFree(upload: UploadRecord): Promise<Writer | undefined>;
   /** The writer of an upload from its first moment on. @param create - makes its row, held by this node. */
   begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer>;
+  /** Whether any lease is held in this process. */
+  holdsAny(): boolean;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
   /** Whether a lease is held in this process, or asked for. */
@@ -81,6 +83,7 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
 
   return {
     ...createOpenWriters(parts, seats, removeFile),
+    holdsAny: () => seats.size > 0,
     isHeld: (id) => seats.has(id),
     isWanted: (id) => leases.isWanted(id),
     idleMs: (id) => seats.get(id)?.idleMs ?? Infinity,

@@ -38,7 +38,7 @@ test('one that could not be read is looked at again, though others come all the 
   const path = join(house.folder, 'files', file.content.key);
   await rename(path, `${path}.away`);
   const later = createLaterDigests(house.parts, { lookAgainMs: 300 });
-  const running = later.run();
+  const running = later.run(() => false);
   later.note(file);
   await expect.poll(() => later.isPending(file)).toBe(false);
   await expect.poll(() => knownOf(house, other)).toBe(sha1(other));
@@ -70,7 +70,7 @@ test('of more than are remembered none is told before all are there', async () =
   for (const file of files) later.note(file);
   expect(files.map(later.isPending)).toEqual([true, true, true]);
   expect(later.isPending(old)).toBe(false);
-  const running = later.run();
+  const running = later.run(() => false);
   await expect.poll(() => files.map(later.isPending)).toEqual([false, false, false]);
   expect(await knownOf(house, unknown)).toBe(sha1(unknown));
   house.stop();
@@ -93,11 +93,71 @@ test('who asks does not wait for the rest after an older content', async () => {
     },
   });
   const later = createLaterDigests({ ...house.parts, store: slowStore });
-  const running = later.run();
+  const running = later.run(() => false);
   await expect.poll(() => isReading).toBe(true);
   later.note(await publish(house, mine));
   await later.caughtUp('anyone');
   expect(await knownOf(house, mine)).toBe(sha1(mine));
+  house.stop();
+  await running;
+});
+
+test.for([
+  ['uploads arrive', true, 99],
+  ['nothing arrives', false, 9],
+] as const)('while %s, the rest after a content is %3$d times as long as the work', async ([, receiving, factor]) => {
+  const house = await openHouse({});
+  const file = await publish(house, makeBytes(1_000, 18_040));
+  const { store, surroundings } = house.parts;
+  const readingMs = 10;
+  let nowMs = 0;
+  const slowStore = Object.assign(Object.create(store) as typeof store, {
+    readContent: async (...args: Parameters<typeof store.readContent>) => {
+      nowMs += readingMs;
+      return store.readContent(...args);
+    },
+  });
+  const rests: number[] = [];
+  const watched: typeof surroundings = {
+    ...surroundings,
+    elapsedMs: () => nowMs,
+    wait: async (forMs, options) => {
+      rests.push(forMs);
+      await surroundings.wait(forMs, options);
+    },
+  };
+  const later = createLaterDigests({ ...house.parts, store: slowStore, surroundings: watched });
+  later.note(file);
+  const running = later.run(() => receiving);
+  await expect.poll(() => rests[0]).toBe(readingMs * factor);
+  house.stop();
+  await running;
+});
+
+test('while uploads arrive, a large content is computed in small pieces, until a request waits for it', async () => {
+  const house = await openHouse({});
+  const bytes = makeBytes(2_000_000, 18_050);
+  const file = await publish(house, bytes);
+  const { surroundings } = house.parts;
+  let nowMs = 0;
+  const rests: number[] = [];
+  const watched: typeof surroundings = {
+    ...surroundings,
+    // Each look at the clock takes a millisecond, so that hashing takes time.
+    elapsedMs: () => nowMs++,
+    // As long as it takes until somebody asks; the patience of who asks ends as usual.
+    wait: async (forMs, options) => {
+      rests.push(forMs);
+      await surroundings.wait(60_000, options);
+    },
+  };
+  const later = createLaterDigests({ ...house.parts, surroundings: watched });
+  later.note(file);
+  const running = later.run(() => true);
+  await expect.poll(() => rests).toEqual([2 * 99]);
+  expect(await knownOf(house, bytes)).toBeNull();
+  await later.caughtUp('anyone');
+  expect(await knownOf(house, bytes)).toBe(sha1(bytes));
   house.stop();
   await running;
 });
