@@ -17,7 +17,7 @@ const DISK_FAILED =
   'the catalog could not be synced to its disk: the service ends, as it tells nothing that is not durable. ' +
   'Started again it goes on from what is there; if this comes again, look at the disk (dmesg)';
 
-const CATALOG_LOST = 'the catalog is no longer this service’s: it ends';
+const CATALOG_LOST = 'another service has the catalog now: this one ends';
 
 /** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
 const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';

@@ -33,19 +33,16 @@ export interface PartsOptions {
   stopping: AbortSignal;
 }
 
-/** Opens what works within this process, and joins the nodes. */
+/** Opens what works within this process. */
 export async function openParts(
   { config, log, surroundings, stopping }: PartsOptions,
-  { catalog, store }: Places,
+  { catalog, membership, store }: Places,
   opened: Closers,
 ): Promise<{ parts: Parts; feed: Feed }> {
   // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
   const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
   opened.push(() => digests.close());
-  const node = surroundings.newId();
-  await catalog.joinNode(node);
-  opened.push(() => catalog.leaveNode(node).catch(() => undefined));
-  const leases = createLeases({ catalog, node, wake: createProcessWake(), surroundings, log });
+  const leases = createLeases({ catalog, node: membership.id, wake: createProcessWake(), surroundings, log });
   opened.push(() => leases.close());
 
   // Every running transfer listens to it.

@@ -1,4 +1,5 @@
 /** What a service keeps, opened in order: the catalog, and the store. */
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { type Store, UNKNOWN_MS } from '../stores/store.ts';
@@ -9,12 +10,17 @@ import type { Catalog, CatalogError } from './catalog/catalog.ts';
 import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import type { Config } from './config/config.ts';
 import { makeFolder } from './make-folder.ts';
+import { joinNodes, type Membership } from './nodes/membership.ts';
+import { fateOf, readProcessMark } from './nodes/process-mark.ts';
 import { tighten } from './private-files.ts';
 import { tellOfClock } from './tell-of-clock.ts';
 import { REMEMBER_ENDED_MS } from './uploads/contract.ts';
+import { readVersion } from './version.ts';
 
 export interface Places {
   catalog: Catalog;
+  /** This process among those that have the catalog open. */
+  membership: Membership;
   store: Store;
 }
 
@@ -60,6 +66,21 @@ export async function openPlaces(
   });
   // For the next start. A catalog that cannot take it reports its reasons elsewhere.
   opened.push(() => catalog.keepTime().catch(() => undefined));
+  // Before the store is opened, which clears up a folder.
+  const membership = await joinNodes({
+    catalog,
+    about: {
+      name: `${hostname()} ${process.pid}`,
+      version: readVersion(),
+      process: readProcessMark(),
+      isAlone: catalog.isShared && config.store.kind === 'local',
+    },
+    fateOf,
+    name: belonging.known.name,
+    surroundings,
+    log,
+  });
+  opened.push(() => membership.leave().catch(() => undefined));
   const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
   const store = await (openOtherStore ?? openConfigured)({
     dataDir: config.dataDir,
@@ -71,7 +92,7 @@ export async function openPlaces(
   if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
   // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
   await tighten(config.dataDir, catalogFile, log);
-  return { catalog, store };
+  return { catalog, membership, store };
 }
 
 /** The longest time that something waits before it expires. */

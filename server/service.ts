@@ -76,7 +76,7 @@ export async function startService(
     const options = { config, log, surroundings, stopping: stopping.signal };
     const { parts, feed } = await openParts(options, places, opened);
     const life = createLife(parts);
-    const heartbeat = beat({ parts, places, life });
+    const heartbeat = beat({ parts, places, life }, onFailure);
     await removeLeftContents({ ...parts, ...life });
     const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
     const working = Promise.all([heartbeat, jobs ? work({ parts, life }) : undefined]);
@@ -154,11 +154,16 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
 }
 
 /** The node's heartbeat, until the service stops. */
-function beat({ parts, places, life }: Pick<ServerParts, 'parts' | 'places' | 'life'>): Promise<void> {
+function beat(
+  { parts, places, life }: Pick<ServerParts, 'parts' | 'places' | 'life'>,
+  onFailure: (error: CatalogError) => void,
+): Promise<void> {
   const { leases, surroundings, log, stopping } = parts;
   return keepAlive({
     catalog: places.catalog,
     node: leases.node,
+    rejoin: () => places.membership.rejoin(),
+    onRefused: onFailure,
     surroundings,
     log,
     stopping,

@@ -29,6 +29,25 @@ export type Phase = 'receiving' | 'publishing' | 'unrecovered';
 /** A node that has not been seen for so long has no lease any more. */
 export const NODE_DEAD_AFTER_MS = 10_000;
 
+/** What a node tells of itself when it joins. */
+export interface NodeAbout {
+  /** For people: on which machine it runs. */
+  name: string;
+  version: string;
+  /** By which another process on its machine can tell that it has ended (nodes/process-mark.ts); null where none can. */
+  process: string | null;
+  /** Its bytes are in a folder that no other node reads: it has to be the only node. */
+  isAlone: boolean;
+}
+
+export interface NodeRecord extends NodeAbout {
+  id: string;
+  startedAt: number;
+  /** When its heart beat last. */
+  seenAt: number;
+  isAlive: boolean;
+}
+
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
 /** What a client says about a file before sending it. */
@@ -333,16 +352,26 @@ export interface Catalog {
   // -- nodes and claims ---------------------------------------------------
   /** Whether several nodes may have it open at once. */
   readonly isShared: boolean;
-  joinNode(id: string): Promise<void>;
+  /**
+   * Joins, or joins again.
+   *
+   * @returns the nodes that live and are in the way, because they have to be alone, or this one has: then it has not
+   *   joined. None: it has.
+   */
+  joinNode(id: string, about: NodeAbout): Promise<NodeRecord[]>;
+  /** All that have not left and are not forgotten. */
+  listNodes(): Promise<NodeRecord[]>;
   /** The node lives. `false` where it was taken for dead: others may have its leases. */
   beatNode(id: string): Promise<boolean>;
   leaveNode(id: string): Promise<void>;
   isNodeAlive(id: string): Promise<boolean>;
-  /** Forgets nodes that have been dead for an hour, and claims whose time is up. */
+  /** Forgets nodes that have been dead for an hour. */
   forgetNodes(): Promise<void>;
-  /** Work by this name is the node's for so long; `false` where another has it. */
+  /** Work by this name is the node's for so long, if it lives as long; `false` where another has it. */
   claim(name: string, node: string, forMs: number): Promise<boolean>;
   unclaim(name: string, node: string): Promise<void>;
+  /** Forgets claims whose time is up. */
+  forgetClaims(): Promise<void>;
 
   // -- contents -----------------------------------------------------------
   /** All contents with this digest, by variant. */

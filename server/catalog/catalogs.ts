@@ -10,7 +10,7 @@ import { openSqliteCatalog } from './sqlite/open.ts';
 export type CatalogChoice = { kind: 'sqlite'; file: string } | { kind: 'postgres'; url: string; poolSize: number };
 
 export interface CatalogSettings {
-  /** What was committed may not be durable, or another service has the catalog now: the process is to end. */
+  /** What was committed may not be durable: the process is to end. */
   onFailure?: (error: CatalogError) => void;
   /** The operator says to continue with what is there, where a part of it does not belong to the rest. */
   adopt?: boolean;
@@ -49,10 +49,7 @@ export async function openCatalog(choice: CatalogChoice, settings: CatalogSettin
     case 'sqlite':
       return openSqliteCatalog({ file: choice.file, ...settings });
     case 'postgres':
-      return (await import('./postgres/open.ts')).openPostgresCatalog({
-        ...choice,
-        ...(settings.onFailure && { onFailure: settings.onFailure }),
-      });
+      return (await import('./postgres/open.ts')).openPostgresCatalog(choice);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
 import type { QueryDialect } from './dialect.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
+import { createClaimQueries } from './queries/claims.ts';
 import { createContentQueries } from './queries/contents.ts';
 import { createDeleteFile } from './queries/delete-file.ts';
 import { createEndedUploads } from './queries/ended-uploads.ts';
@@ -45,7 +46,8 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),
-    ...createNodeQueries(db, nodes),
+    ...createNodeQueries(db, nodes, queries),
+    ...createClaimQueries(db, nodes),
     isShared: nodes.isShared,
     ...dialect,
   };

@@ -121,6 +121,12 @@ export interface MetaTable {
 
 export interface NodesTable {
   id: string;
+  name: string;
+  version: string;
+  process: string | null;
+  /** 0 or 1. */
+  is_alone: number;
+  started_at: number;
   /** By the catalog's clock. */
   seen_at: number;
 }

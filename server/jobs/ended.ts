@@ -14,6 +14,7 @@ export function endedJob(parts: JobParts): Job {
     await discardLeft(parts);
     while (!parts.stopping.aborted && (await catalog.forgetEnded(REMEMBER_ENDED_MS, BATCH)) === BATCH);
     await catalog.forgetNodes();
+    await catalog.forgetClaims();
   }
 
   return { name: 'looking over ended uploads', everyMs: EVERY_MS, round };

@@ -1,13 +1,19 @@
 /** A node's heartbeat: others may take its leases when it is not seen for a while. */
 import type { Logger } from 'pino';
 import type { Surroundings } from '../../stores/surroundings.ts';
-import type { Catalog } from '../catalog/catalog.ts';
+import { type Catalog, type CatalogError, NODE_DEAD_AFTER_MS } from '../catalog/catalog.ts';
 
 const BEAT_EVERY_MS = 2_000;
+/** How often it is looked at whether the last beat is too long ago. */
+const WATCH_EVERY_MS = 1_000;
 
 export interface HeartbeatOptions {
-  catalog: Pick<Catalog, 'joinNode' | 'beatNode' | 'isShared'>;
+  catalog: Pick<Catalog, 'beatNode' | 'isShared'>;
   node: string;
+  /** Joins again, after others took the node for dead. @returns the reason where it may not any more. */
+  rejoin: () => Promise<CatalogError | undefined>;
+  /** It may not join any more: the process is to end. */
+  onRefused: (error: CatalogError) => void;
   surroundings: Surroundings;
   log: Logger;
   stopping: AbortSignal;
@@ -19,19 +25,61 @@ export interface HeartbeatOptions {
 
 /** Beats until the service stops. A node that is alone with its catalog needs no heartbeat. The node has joined. */
 export async function keepAlive(options: HeartbeatOptions): Promise<void> {
-  const { catalog, node, surroundings, log, stopping } = options;
-  if (!catalog.isShared) return;
+  if (!options.catalog.isShared) return;
+  const { surroundings, log, node, onLate } = options;
+  /** When the last beat that was heard was sent, and whether its node has been told that it is late since. */
+  const heart = { beatMs: surroundings.elapsedMs(), isLate: false };
+  await Promise.all([beat(options, heart), watch(options, heart, late)]);
+
+  function late(): void {
+    if (heart.isLate) return;
+    heart.isLate = true;
+    log.warn({ node }, 'this node was not heard of for so long that others may take its leases: its writers stop');
+    onLate();
+  }
+}
+
+interface Heart {
+  beatMs: number;
+  isLate: boolean;
+}
+
+async function beat(options: HeartbeatOptions, heart: Heart): Promise<void> {
+  const { catalog, node, rejoin, surroundings, log, stopping } = options;
   while (!stopping.aborted) {
     try {
+      const beatMs = surroundings.elapsedMs();
       if (!(await catalog.beatNode(node))) {
         log.warn({ node }, 'this node was taken for dead: its writers stop');
         options.onLate();
-        await catalog.joinNode(node);
+        const refusal = await rejoin();
+        if (refusal) {
+          options.onRefused(refusal);
+          return;
+        }
       }
+      heart.beatMs = beatMs;
+      heart.isLate = false;
       await options.onBeat();
     } catch (error) {
       if (!stopping.aborted) log.warn({ node, err: error }, 'the heartbeat failed');
     }
-    await surroundings.wait(BEAT_EVERY_MS, { signal: stopping, ref: false }).catch(() => undefined);
+    await pause(options, BEAT_EVERY_MS);
   }
+}
+
+/**
+ * Notices that this process stood still, or that the database does not answer, before the database can say so: the
+ * first timer that runs in a process that was frozen.
+ */
+async function watch(options: HeartbeatOptions, heart: Heart, late: () => void): Promise<void> {
+  const { surroundings, stopping } = options;
+  while (!stopping.aborted) {
+    await pause(options, WATCH_EVERY_MS);
+    if (!stopping.aborted && surroundings.elapsedMs() - heart.beatMs >= NODE_DEAD_AFTER_MS) late();
+  }
+}
+
+async function pause({ surroundings, stopping }: HeartbeatOptions, forMs: number): Promise<void> {
+  await surroundings.wait(forMs, { signal: stopping, ref: false }).catch(() => undefined);
 }

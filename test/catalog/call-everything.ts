@@ -1,6 +1,6 @@
 /** Calls to a catalog that run all of its queries. */
 import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
-import { addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
+import { aboutNode, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
 
 /** Calls every method of the catalog, and each of the ways a method can go. */
 export async function callEverything(catalog: Catalog): Promise<void> {
@@ -65,7 +65,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {
-  await catalog.joinNode('a');
+  await catalog.joinNode('a', aboutNode());
+  await catalog.listNodes();
   await catalog.beatNode('a');
   await catalog.isNodeAlive('a');
   const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
@@ -77,4 +78,5 @@ async function callLeases(catalog: Catalog): Promise<void> {
   await catalog.unclaim('work', 'a');
   await catalog.leaveNode('a');
   await catalog.forgetNodes();
+  await catalog.forgetClaims();
 }

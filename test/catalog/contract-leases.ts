@@ -2,14 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
 import type { SharedCatalog } from './contract.ts';
-import { addUpload, commitTo, nextLease } from './fixtures.ts';
+import { aboutNode, addUpload, commitTo, nextLease } from './fixtures.ts';
 
 /** @param openShared - a catalog that several nodes share, by a clock that the test sets. */
 export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
   describe('leases', () => {
     it('go to one node at a time, each with a greater epoch', async () => {
       const { catalog } = await openShared();
-      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
       const id = await addUpload(catalog, { holder: 'a' });
       const seen = await catalog.findUpload(id);
       expect(seen).toMatchObject({ epoch: 1, holder: 'a', phase: null });
@@ -26,7 +26,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
 
     it('are free once they are released, and say whether the upload is recovered', async () => {
       const { catalog } = await openShared();
-      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
       const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
       expect(await catalog.markPublishing(id, 1)).toBe(true);
       expect(await catalog.findUpload(id)).toMatchObject({ phase: 'publishing' });
@@ -45,7 +45,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
 
     it('end with the upload', async () => {
       const { catalog } = await openShared();
-      await catalog.joinNode('a');
+      await catalog.joinNode('a', aboutNode());
       const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
       await catalog.endUpload(id, 1, 'terminated', null);
       expect(await catalog.findUpload(id)).toMatchObject({ phase: null });
@@ -54,7 +54,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
 
     it('are lost by a node that is not seen for a while, or has left', async () => {
       const { catalog, clock } = await openShared();
-      for (const node of ['a', 'b']) await catalog.joinNode(node);
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
       const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
       await catalog.commitOffset(commitTo(id, 10));
       clock.nowMs += NODE_DEAD_AFTER_MS - 1;
@@ -71,13 +71,13 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await catalog.listAbandoned(null, 10)).toEqual([]);
       expect(await catalog.commitOffset(commitTo(id, 20))).toBeUndefined();
       await catalog.leaveNode('b');
-      await catalog.joinNode('a');
+      await catalog.joinNode('a', aboutNode());
       expect(await nextLease(catalog, id, 'a')).toBe(3);
     });
 
     it('that were released unrecovered are listed, by expiry, page by page', async () => {
       const { catalog } = await openShared();
-      await catalog.joinNode('a');
+      await catalog.joinNode('a', aboutNode());
       const ids: string[] = [];
       for (let count = 0; count < 5; count++) {
         const id = await addUpload(catalog, { holder: 'a', phase: 'receiving', lifeMs: count });
@@ -103,6 +103,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
   describe('claims', () => {
     it('are of one node at a time, and for a while', async () => {
       const { catalog, clock } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
       expect(await catalog.claim('work', 'a', 100)).toBe(true);
       expect(await catalog.claim('work', 'b', 100)).toBe(false);
       expect(await catalog.claim('other work', 'b', 100)).toBe(true);
@@ -112,8 +113,58 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await catalog.claim('work', 'b', 100)).toBe(true);
       await catalog.unclaim('work', 'b');
       expect(await catalog.claim('work', 'a', 100)).toBe(true);
-      await catalog.forgetNodes();
+      await catalog.forgetClaims();
       expect(await catalog.claim('work', 'b', 100)).toBe(false);
+    });
+
+    it('end with the node', async () => {
+      const { catalog, clock } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
+      expect(await catalog.claim('work', 'a', 1_000_000)).toBe(true);
+      expect(await catalog.claim('other work', 'a', 1_000_000)).toBe(true);
+      clock.nowMs += NODE_DEAD_AFTER_MS - 1;
+      expect(await catalog.claim('work', 'b', 100)).toBe(false);
+      clock.nowMs += 1;
+      expect(await catalog.claim('work', 'b', 100)).toBe(true);
+      await catalog.leaveNode('a');
+      expect(await catalog.claim('other work', 'b', 100)).toBe(true);
+    });
+  });
+
+  describe('nodes', () => {
+    it('say what they are, and whether they live', async () => {
+      const { catalog, clock } = await openShared();
+      const about = aboutNode({ name: 'one', process: 'a process', version: '2.0.0' });
+      expect(await catalog.joinNode('a', about)).toEqual([]);
+      clock.nowMs += NODE_DEAD_AFTER_MS - 1;
+      expect(await catalog.joinNode('b', aboutNode())).toEqual([]);
+      const startedAt = clock.nowMs - NODE_DEAD_AFTER_MS + 1;
+      const list = async () => (await catalog.listNodes()).toSorted((a, b) => a.startedAt - b.startedAt);
+      expect(await list()).toEqual([
+        { id: 'a', ...about, startedAt, seenAt: startedAt, isAlive: true },
+        { id: 'b', ...aboutNode(), startedAt: clock.nowMs, seenAt: clock.nowMs, isAlive: true },
+      ]);
+      clock.nowMs += 1;
+      expect(await list()).toMatchObject([{ isAlive: false }, { isAlive: true }]);
+      expect(await catalog.joinNode('a', about)).toEqual([]);
+      expect(await list()).toMatchObject([{ id: 'a', startedAt, seenAt: clock.nowMs, isAlive: true }, { id: 'b' }]);
+    });
+
+    it('of which one has to be alone come one after the other', async () => {
+      const { catalog, clock } = await openShared();
+      const alone = aboutNode({ isAlone: true });
+      expect(await catalog.joinNode('a', alone)).toEqual([]);
+      for (const about of [alone, aboutNode()]) {
+        expect(await catalog.joinNode('b', about)).toMatchObject([{ id: 'a', isAlone: true }]);
+      }
+      expect(await catalog.joinNode('a', alone)).toEqual([]);
+      clock.nowMs += NODE_DEAD_AFTER_MS;
+      expect(await catalog.joinNode('b', aboutNode())).toEqual([]);
+      expect(await catalog.joinNode('c', aboutNode())).toEqual([]);
+      expect(await catalog.joinNode('a', alone)).toMatchObject([{ id: 'b' }, { id: 'c' }]);
+      await catalog.leaveNode('b');
+      await catalog.leaveNode('c');
+      expect(await catalog.joinNode('a', alone)).toEqual([]);
     });
   });
 }

@@ -6,6 +6,7 @@ import type {
   FileRecord,
   NewFile,
   NewUpload,
+  NodeAbout,
   OffsetCommit,
   Publication,
 } from '../../server/catalog/catalog.ts';
@@ -95,4 +96,9 @@ export async function addPublished(
 /** The keys of the first removals. */
 export async function removalKeys(catalog: Catalog, limit: number): Promise<string[]> {
   return (await catalog.listRemovals(0, limit)).map(({ key }) => key);
+}
+
+/** What a node tells of itself. */
+export function aboutNode(fields: Partial<NodeAbout> = {}): NodeAbout {
+  return { name: 'a machine', version: '1.2.3', process: null, isAlone: false, ...fields };
 }

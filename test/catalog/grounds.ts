@@ -51,8 +51,8 @@ async function openPostgresGround(): Promise<TestCatalog> {
   const clock = { nowMs: T0 };
   const databases: TestDatabase[] = [];
   const catalogs: Catalog[] = [];
-  async function open(database: TestDatabase, isShared = false): Promise<Catalog> {
-    const catalog = await openClocked(database, clock, isShared);
+  async function open(database: TestDatabase): Promise<Catalog> {
+    const catalog = await openClocked(database, clock);
     catalogs.push(catalog);
     return catalog;
   }
@@ -72,7 +72,7 @@ async function openPostgresGround(): Promise<TestCatalog> {
       for (const each of catalogs) await each.close();
       return open(database);
     },
-    openShared: async () => ({ catalog: await open(await create(), true), clock }),
+    openShared: async () => ({ catalog: await open(await create()), clock }),
     async dispose() {
       for (const each of catalogs) await each.close();
       for (const each of databases) await each.drop();
@@ -81,11 +81,10 @@ async function openPostgresGround(): Promise<TestCatalog> {
 }
 
 /** A catalog whose clock is a row of the database, which is set before each call. */
-async function openClocked(database: TestDatabase, clock: TestClock, isShared: boolean): Promise<Catalog> {
+async function openClocked(database: TestDatabase, clock: TestClock): Promise<Catalog> {
   let shownMs: number | undefined;
   const catalog = await openPostgresCatalog({
     url: database.url,
-    isShared,
     now: sql<number>`(select now_ms from test.clock)`,
   });
   async function show(): Promise<void> {

@@ -16,7 +16,7 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
   beforeEach(async () => {
     database = await createDatabase();
     wire = await openCuttingWire(database.port);
-    catalog = await openPostgresCatalog({ url: urlOf(wire.port, database.name), isShared: true });
+    catalog = await openPostgresCatalog({ url: urlOf(wire.port, database.name) });
   });
 
   afterEach(async () => {

@@ -39,9 +39,7 @@ describe.skipIf(!hasPostgres())('a catalog in PostgreSQL', () => {
 
   it('is made once by services that start at once, and opened again', async () => {
     const { url } = database;
-    const catalogs = await Promise.all(
-      Array.from({ length: 4 }, () => openPostgresCatalog({ url, poolSize: 2, isShared: true })),
-    );
+    const catalogs = await Promise.all(Array.from({ length: 4 }, () => openPostgresCatalog({ url, poolSize: 2 })));
     const ids = await Promise.all(catalogs.map((catalog) => catalog.id()));
     expect(ids[0]).toMatch(/^[\da-f]{32}$/);
     expect(new Set(ids).size).toBe(1);

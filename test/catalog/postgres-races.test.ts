@@ -6,7 +6,7 @@ import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
-import { addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
+import { aboutNode, addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
 
 const ROUNDS = 40;
 
@@ -17,7 +17,7 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    const options = { url: database.url, isShared: true };
+    const options = { url: database.url };
     [one, other] = [await openPostgresCatalog(options), await openPostgresCatalog(options)];
     // Connections of both are there: no race is decided by who connects first.
     for (const catalog of [one, other]) await Promise.all(Array.from({ length: 4 }, () => catalog.ping()));
@@ -116,7 +116,7 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
   });
 
   it('take a lease, and a claim, one of them', async () => {
-    for (const node of ['a', 'b']) await one.joinNode(node);
+    for (const node of ['a', 'b']) await one.joinNode(node, aboutNode());
     for (let round = 0; round < ROUNDS; round++) {
       const id = await addUpload(one);
       const seen = { id, epoch: 1 };

@@ -15,7 +15,7 @@ import { createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
-import { T0, timeBy, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
+import { T0, timeBy, aboutNode, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
 
 const MANY = 16;
 
@@ -120,9 +120,9 @@ test('durable() waits for commits, but not for those of relaxed statements alone
   const id = await addUpload(catalog);
   const seen: boolean[] = [];
   onWrite = (isRelaxed) => void seen.push(isRelaxed);
-  await Promise.all([catalog.joinNode('a'), catalog.joinNode('b')]);
+  await Promise.all([catalog.joinNode('a', aboutNode()), catalog.joinNode('b', aboutNode())]);
   expect(seen).not.toContain(false);
-  await Promise.all([catalog.joinNode('c'), catalog.commitOffset(commitTo(id, 10))]);
+  await Promise.all([catalog.joinNode('c', aboutNode()), catalog.commitOffset(commitTo(id, 10))]);
   // The statement itself, and the commit.
   expect(seen.filter((isRelaxed) => !isRelaxed)).toHaveLength(2);
   expect(seen.at(-1)).toBe(false);

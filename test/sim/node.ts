@@ -69,7 +69,8 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
   const now = (): number => catalog.clock.earliest();
   const store = openMemoryStore({ disk, faults, surroundings, keys, commitEveryBytes, now });
   const id = surroundings.newId();
-  await catalog.joinNode(id);
+  const about = { name: node.name, version: '', process: null, isAlone: false };
+  await catalog.joinNode(id, about);
   const stopping = new AbortController();
   setMaxListeners(0, stopping.signal);
   const parts: Parts = {
@@ -91,6 +92,8 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
   void keepAlive({
     catalog,
     node: id,
+    rejoin: async () => void (await catalog.joinNode(id, about)),
+    onRefused: () => undefined,
     surroundings,
     log,
     stopping: stopping.signal,

@@ -91,7 +91,9 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     expect(before.step('catalog')).toMatchObject({ status: 'ok', found: expect.stringContaining('no tables yet') });
     const service = await start(env);
     const running = await diagnose(service.dataDir, env);
-    expect(running.step('catalog')?.found).toMatch(/^a running service has it open, PostgreSQL \d+, schema 1 of 1$/);
+    expect(running.step('catalog')?.found).toMatch(
+      /^a running service has it open \(.+\), with STORE=local: another one is refused, PostgreSQL \d+, schema 2 of 2$/,
+    );
     expect(running.step('belonging')).toMatchObject({ status: 'ok', found: 'the same' });
     expect(running.exitCode).toBe(0);
     const elsewhere = await diagnose(folder, { DATABASE_URL: database.url.replace(database.name, 'nowhere') });

@@ -7,6 +7,7 @@ import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createLeases } from '../../server/leases/create-leases.ts';
+import { aboutNode } from '../catalog/fixtures.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createLife, type Life } from '../../server/service-parts.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
@@ -65,7 +66,7 @@ export async function openHouse(
   const digests = options.shared?.digests ?? createDigestPool(['md5']);
   const stopping = new AbortController();
   const node = surroundings.newId();
-  await catalog.joinNode(node);
+  await catalog.joinNode(node, aboutNode());
   const log = pino({ level: 'silent' });
   const wake = options.shared?.wake ?? createProcessWake();
   const parts: Parts = {

@@ -8,7 +8,7 @@ import { createJobs } from '../../server/jobs/jobs.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
-import { timeBy } from '../catalog/fixtures.ts';
+import { aboutNode, timeBy } from '../catalog/fixtures.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { type House, openHouse } from './support.ts';
@@ -158,7 +158,7 @@ test('a node that was frozen beyond its lease can write nothing more', async () 
   await head(b, id).toMatchObject({ offset: 100_000 });
   nowMs += NODE_DEAD_AFTER_MS;
   await catalog.beatNode(b.parts.leases.node);
-  await catalog.joinNode(b.parts.leases.node);
+  await catalog.joinNode(b.parts.leases.node, aboutNode());
   const next = await patch(b, id);
   await bring(next, 100_000, 200_000);
   // It wakes up, and writes as if nothing had happened.
@@ -186,7 +186,7 @@ test('another node resumes what a dead one had committed; an upload with all its
     },
   });
   nowMs += NODE_DEAD_AFTER_MS;
-  await catalog.joinNode(b.parts.leases.node);
+  await catalog.joinNode(b.parts.leases.node, aboutNode());
   await head(b, half).toMatchObject({ offset: 100_000, state: 'receiving' });
   expect(await b.uploads.view(whole, 'anyone')).toMatchObject({ state: 'complete' });
   first.source.destroy(new Error('the node is dead'));

@@ -1,7 +1,7 @@
 /** The doctor's section of the catalog in a PostgreSQL database. */
 import { type Finding, type Section } from '../../../stores/section.ts';
 import { nameOf } from './address.ts';
-import { inspectPostgresCatalog } from './inspect.ts';
+import { type CatalogState, inspectPostgresCatalog } from './inspect.ts';
 
 /** Looks at the catalog without changing it. */
 export function postgresSection(url: string): Section {
@@ -16,11 +16,20 @@ export function postgresSection(url: string): Section {
 }
 
 async function inspect(url: string): Promise<Finding> {
-  const { serverMajor, schema, newestSchema, isInUse } = await inspectPostgresCatalog(url);
+  const { serverMajor, schema, newestSchema, nodes } = await inspectPostgresCatalog(url);
   if (schema === 0) return { found: `PostgreSQL ${serverMajor}, no tables yet: the first start makes them` };
   const known = `PostgreSQL ${serverMajor}, schema ${schema} of ${newestSchema}`;
-  if (isInUse) return { found: `a running service has it open, ${known}` };
+  if (nodes.length > 0) return { found: `${describeNodes(nodes)}, ${known}` };
   return schema < newestSchema
     ? { found: `${known}: the next start brings it up to date`, note: true }
     : { found: known };
+}
+
+/** Who has it open, and who is refused meanwhile. */
+function describeNodes(nodes: CatalogState['nodes']): string {
+  const names = nodes.map(({ name }) => name).join(', ');
+  if (nodes.some(({ isAlone }) => isAlone))
+    return `a running service has it open (${names}), with STORE=local: another one is refused`;
+  const who = nodes.length === 1 ? 'a running service has' : `${nodes.length} running services have`;
+  return `${who} it open (${names}): one with STORE=local is refused`;
 }

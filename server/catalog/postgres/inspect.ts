@@ -1,8 +1,8 @@
 /** A look at a catalog in PostgreSQL that changes nothing and disturbs nobody. */
 import { type Kysely, sql } from 'kysely';
-import { CatalogError } from '../catalog.ts';
+import { CatalogError, NODE_DEAD_AFTER_MS } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import { SERVICE_LOCK } from './locks.ts';
+import { DATABASE_NOW } from './clock.ts';
 import { checkServer, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
 import { connectTo } from './connect.ts';
 
@@ -12,8 +12,8 @@ export interface CatalogState {
   /** 0 where there are no tables yet. */
   schema: number;
   newestSchema: number;
-  /** A service has it open. */
-  isInUse: boolean;
+  /** The nodes that have it open. */
+  nodes: { name: string; isAlone: boolean }[];
 }
 
 /** @throws CatalogError `unavailable`, saying why a service could not use it. */
@@ -24,7 +24,7 @@ export function inspectPostgresCatalog(url: string): Promise<CatalogState> {
     const schema = await readSchema(db, name);
     if (schema < NEWEST_SCHEMA) await checkRight(db, name);
     const serverMajor = Math.floor(facts.version / 10_000);
-    return { serverMajor, schema, newestSchema: NEWEST_SCHEMA, isInUse: await isInUse(db) };
+    return { serverMajor, schema, newestSchema: NEWEST_SCHEMA, nodes: await readNodes(db, schema) };
   });
 }
 
@@ -60,10 +60,14 @@ async function checkRight(db: Kysely<Tables>, name: string): Promise<void> {
   throw new CatalogError('unavailable', `the catalog ${name} ${why}`);
 }
 
-async function isInUse(db: Kysely<Tables>): Promise<boolean> {
-  const [classId, objectId] = SERVICE_LOCK;
-  const { rows } = await sql`select from pg_locks where locktype = 'advisory' and granted
-    and database = (select oid from pg_database where datname = current_database())
-    and classid = ${sql.lit(classId)} and objid = ${sql.lit(objectId)} and objsubid = 2`.execute(db);
-  return rows.length > 0;
+/** Those that live. Before the second schema, nodes told nothing of themselves. */
+async function readNodes(db: Kysely<Tables>, schema: number): Promise<CatalogState['nodes']> {
+  if (schema < 2) return [];
+  const rows = await db
+    .selectFrom('nodes')
+    .select(['name', 'is_alone as isAlone'])
+    .where('seen_at', '>', sql<number>`${DATABASE_NOW} - ${sql.lit(NODE_DEAD_AFTER_MS)}`)
+    .orderBy('name')
+    .execute();
+  return rows.map(({ name, isAlone }) => ({ name, isAlone: isAlone === 1 }));
 }

@@ -5,5 +5,3 @@ const OURS = 0x54494445;
 
 /** Whoever brings the schema up to date. */
 export const MIGRATION_LOCK = [OURS, 1] as const;
-/** The service that has the catalog open. */
-export const SERVICE_LOCK = [OURS, 2] as const;

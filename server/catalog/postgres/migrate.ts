@@ -4,9 +4,10 @@ import { CatalogError } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { MIGRATION_LOCK } from './locks.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { nodes } from './migrations/0002-nodes.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial];
+const MIGRATIONS = [initial, nodes];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

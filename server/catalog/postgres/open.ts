@@ -1,11 +1,10 @@
-/** The catalog in a PostgreSQL database, which one service at a time may have open. */
+/** The catalog in a PostgreSQL database, which any number of nodes may have open. */
 import type { RawBuilder } from 'kysely';
-import type { Catalog, CatalogError } from '../catalog.ts';
+import type { Catalog } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
 import { connectTo } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
-import { type Hold, holdAlone } from './hold.ts';
 import { migrate } from './migrate.ts';
 import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
@@ -15,12 +14,8 @@ const DEFAULT_POOL_SIZE = 10;
 export interface PostgresCatalogOptions {
   /** `postgres://user:password@host:port/database`. */
   url: string;
-  /** The most connections at once, beside the one that holds the lock. */
+  /** The most connections at once. */
   poolSize?: number;
-  /** Another service has taken the catalog while no connection held the lock: this one is to end. */
-  onFailure?: (error: CatalogError) => void;
-  /** In tests: several nodes have it open, and one that is not seen for a while is dead. */
-  isShared?: boolean;
   /** In tests: a clock that they set. */
   now?: RawBuilder<number>;
 }
@@ -29,29 +24,16 @@ export interface PostgresCatalogOptions {
  * Opens the catalog, whose tables are made where they are missing.
  *
  * @throws CatalogError `unavailable`, saying why: not reachable, wrong password, no such database, a right that is
- *   missing, too old a server, of a newer version of this service, in use by another service.
+ *   missing, too old a server, of a newer version of this service.
  */
 export async function openPostgresCatalog(options: PostgresCatalogOptions): Promise<Catalog> {
-  const {
-    url,
-    poolSize = DEFAULT_POOL_SIZE,
-    onFailure = () => undefined,
-    isShared = false,
-    now = DATABASE_NOW,
-  } = options;
-  const { db, name, connection, close } = connectTo(url, poolSize);
+  const { url, poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW } = options;
+  const { db, name, close } = connectTo(url, poolSize);
   const followed = followClock(db, now);
-  let hold: Hold | undefined;
   let closing: Promise<void> | undefined;
 
-  /** The lock last: until then what is under way may write. */
-  async function closeAll(): Promise<void> {
-    await close();
-    await hold?.release();
-  }
-
   const catalog = createCatalog(db, {
-    nodes: { clock: createSqlClock(now), isShared },
+    nodes: { clock: createSqlClock(now), isShared: true },
     queries: postgresQueries,
     clock: followed.clock,
     keepTime: followed.ask,
@@ -62,12 +44,11 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
       await db.selectFrom('uploads').select('id').limit(1).execute();
     },
 
-    close: () => (closing ??= closeAll()),
+    close: () => (closing ??= close()),
   });
   try {
     await migrate(db, name);
     await followed.ask();
-    if (!isShared) hold = await holdAlone({ connection, name, onFailure });
   } catch (error) {
     await catalog.close();
     throw error;

@@ -1,14 +1,15 @@
-/** Nodes, and what each of them has claimed for its work in the background. */
+/** Nodes: which processes have the catalog open, and whether they live. */
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
-import { type Catalog, NODE_DEAD_AFTER_MS } from '../catalog.ts';
+import { type Catalog, NODE_DEAD_AFTER_MS, type NodeAbout } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 
 export type NodeQueries = Pick<
   Catalog,
-  'joinNode' | 'beatNode' | 'leaveNode' | 'isNodeAlive' | 'forgetNodes' | 'claim' | 'unclaim'
+  'joinNode' | 'listNodes' | 'beatNode' | 'leaveNode' | 'isNodeAlive' | 'forgetNodes'
 >;
 
 /** What a dialect knows about its nodes. */
@@ -22,7 +23,7 @@ export interface NodeDialect {
 const NODE_FORGOTTEN_AFTER_MS = 3_600_000;
 
 /** A node that was last seen after this time is alive. */
-function aliveAfter({ clock, isShared }: NodeDialect): RawBuilder<number> {
+export function aliveAfter({ clock, isShared }: NodeDialect): RawBuilder<number> {
   return isShared ? sql<number>`(${clock.steady} - ${sql.lit(NODE_DEAD_AFTER_MS)})` : sql<number>`-1`;
 }
 
@@ -35,19 +36,25 @@ export function selectAliveHolder(db: Kysely<Tables>, dialect: NodeDialect) {
     .where('seen_at', '>', aliveAfter(dialect));
 }
 
-/** Prepares the queries on nodes and their claims. None of them waits for the disk: see `relaxed`. */
-export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): NodeQueries {
+/** Prepares the queries on nodes. None of them waits for the disk: see `relaxed`. */
+export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { oneAtATime }: QueryDialect): NodeQueries {
   const now = dialect.clock.steady;
   const aliveSince = aliveAfter(dialect);
 
-  const insertNode = prepare(
-    (by: { id: string }) =>
-      db
-        .insertInto('nodes')
-        .values({ id: by.id, seen_at: now })
-        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now })),
-    { relaxed: true },
+  const insertNode = prepareInsertNode(db, dialect);
+
+  const isAlive = sql<number>`case when seen_at > ${aliveSince} then 1 else 0 end`.as('isAlive');
+  const selectNodes = prepare(() =>
+    db
+      .selectFrom('nodes')
+      .select(['id', 'name', 'version', 'process', 'is_alone as isAlone', 'started_at as startedAt'])
+      .select(['seen_at as seenAt', isAlive]),
   );
+
+  async function listNodes() {
+    const rows = await selectNodes.rows(db, {});
+    return rows.map((row) => ({ ...row, isAlone: row.isAlone === 1, isAlive: row.isAlive === 1 }));
+  }
 
   const beat = prepare(
     (by: { id: string }) =>
@@ -68,32 +75,21 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): Nod
     { relaxed: true },
   );
 
-  const deleteEndedClaims = prepare(() => db.deleteFrom('claims').where('until', '<=', now), { relaxed: true });
-
-  const insertClaim = prepare(
-    (by: { name: string; node: string; forMs: number }) =>
-      db
-        .insertInto('claims')
-        .values({ name: by.name, node: by.node, until: sql<number>`${now} + ${by.forMs}` })
-        .onConflict((conflict) =>
-          conflict
-            .column('name')
-            .doUpdateSet((eb) => ({ node: eb.ref('excluded.node'), until: eb.ref('excluded.until') }))
-            .where('claims.until', '<=', now),
-        ),
-    { relaxed: true },
-  );
-
-  const deleteClaim = prepare(
-    (by: { name: string; node: string }) =>
-      db.deleteFrom('claims').where('name', '=', by.name).where('node', '=', by.node),
-    { relaxed: true },
-  );
-
   return {
-    async joinNode(id) {
-      await insertNode.changes(db, { id });
+    async joinNode(id, about) {
+      const values = { id, ...about, isAlone: about.isAlone ? 1 : 0 };
+      for (;;) {
+        // Of two that join at once, and of which one has to be alone, the later one sees the other.
+        const changes = await oneAtATime(db, 'nodes', (executor) => insertNode.changes(executor, values));
+        if (changes === 1) return [];
+        const others = await listNodes();
+        const inTheWay = others.filter((node) => node.id !== id && node.isAlive && (about.isAlone || node.isAlone));
+        // Otherwise they have left meanwhile.
+        if (inTheWay.length > 0) return inTheWay;
+      }
     },
+
+    listNodes,
 
     async beatNode(id) {
       return (await beat.changes(db, { id })) === 1;
@@ -109,15 +105,41 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect): Nod
 
     async forgetNodes() {
       if (dialect.isShared) await deleteDead.changes(db, {});
-      await deleteEndedClaims.changes(db, {});
-    },
-
-    async claim(name, node, forMs) {
-      return (await insertClaim.changes(db, { name, node, forMs })) === 1;
-    },
-
-    async unclaim(name, node) {
-      await deleteClaim.changes(db, { name, node });
     },
   };
+}
+
+/** Prepares the statement by which a node joins, unless one that lives is in its way. */
+function prepareInsertNode(db: Kysely<Tables>, dialect: NodeDialect) {
+  const now = dialect.clock.steady;
+  return prepare(
+    (by: Omit<NodeAbout, 'isAlone'> & { id: string; isAlone: number }) => {
+      const inTheWay = db
+        .selectFrom('nodes')
+        .select('nodes.id')
+        .where('nodes.id', '<>', by.id)
+        .where('seen_at', '>', aliveAfter(dialect))
+        .where((eb) => eb.or([eb('is_alone', '=', sql.lit(1)), eb(eb.val(by.isAlone), '=', sql.lit(1))]));
+      const values = {
+        id: by.id,
+        name: by.name,
+        version: by.version,
+        process: by.process,
+        is_alone: by.isAlone,
+        started_at: now,
+        seen_at: now,
+      };
+      const columns = Object.keys(values) as (keyof typeof values)[];
+      return db
+        .insertInto('nodes')
+        .columns(columns)
+        .expression(
+          db
+            .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
+            .where((eb) => eb.not(eb.exists(inTheWay))),
+        )
+        .onConflict((conflict) => conflict.column('id').doUpdateSet({ seen_at: now }));
+    },
+    { relaxed: true },
+  );
 }

@@ -6,8 +6,13 @@ import type { Database } from './database.ts';
 
 const TABLES = `
 CREATE TEMP TABLE IF NOT EXISTS nodes (
-  id      TEXT PRIMARY KEY NOT NULL,
-  seen_at REAL NOT NULL
+  id         TEXT PRIMARY KEY NOT NULL,
+  name       TEXT NOT NULL,
+  version    TEXT NOT NULL,
+  process    TEXT,
+  is_alone   INTEGER NOT NULL,
+  started_at REAL NOT NULL,
+  seen_at    REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TEMP TABLE IF NOT EXISTS claims (
   name  TEXT PRIMARY KEY NOT NULL,
