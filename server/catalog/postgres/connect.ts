@@ -9,7 +9,7 @@ import { createPostgresDialect } from './driver.ts';
 /** For a connection to be made, or given back by whoever has it. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** No answer for so long: the connection is taken for lost. */
-const QUERY_TIMEOUT_MS = 60_000;
+const QUERY_TIMEOUT_MS = 30_000;
 
 export interface Connected {
   db: Kysely<Tables>;
@@ -20,13 +20,22 @@ export interface Connected {
   close: () => Promise<void>;
 }
 
-/** Connects when something is first asked for. @throws CatalogError `unavailable` when it is no address. */
-export function connectTo(url: string, poolSize: number): Connected {
+/**
+ * Connects when something is first asked for.
+ *
+ * @param queryTimeoutMs - 0: an answer may take as long as it takes.
+ * @throws CatalogError `unavailable` when it is no address.
+ */
+export function connectTo(
+  url: string,
+  poolSize: number,
+  { queryTimeoutMs = QUERY_TIMEOUT_MS }: { queryTimeoutMs?: number } = {},
+): Connected {
   const name = nameOf(url);
   const connection: ClientConfig = {
     connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
     application_name: 'tidemark',
     types: createTypes(),

@@ -6,7 +6,7 @@ import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'ky
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import type pg from 'pg';
 import { CatalogError } from '../catalog.ts';
-import { isInterrupted, isLost, toCatalogError } from './errors.ts';
+import { isInterrupted, isOfNoUse, toCatalogError } from './errors.ts';
 
 /** A node that stands still within a transaction holds its locks no longer. */
 const LONGEST_PAUSE_MS = 10_000;
@@ -87,7 +87,13 @@ class PostgresConnection implements DatabaseConnection {
 
   async begin(): Promise<void> {
     this.#isOpen = true;
-    await this.#run(BEGIN);
+    try {
+      await this.#run(BEGIN);
+    } catch (error) {
+      // Its first half may have been done: nobody else may get a connection within a transaction.
+      this.#isBroken = true;
+      throw error;
+    }
   }
 
   async commit(): Promise<void> {
@@ -111,7 +117,7 @@ class PostgresConnection implements DatabaseConnection {
     try {
       return await this.#client.query<Row>(text, parameters.map(toParameter));
     } catch (error) {
-      if (isLost(error)) this.#isBroken = true;
+      if (isOfNoUse(error)) this.#isBroken = true;
       throw toCatalogError(error, this.#name, this.#mayBeDone(text, error));
     }
   }

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { SERVICE_LOCK } from './locks.ts';
-import { checkServer, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
+import { checkServer, checkTableRights, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
 import { connectTo } from './connect.ts';
 
 export interface CatalogState {
@@ -22,7 +22,8 @@ export function inspectPostgresCatalog(url: string): Promise<CatalogState> {
     const facts = await readFacts(db);
     checkServer(facts, name);
     const schema = await readSchema(db, name);
-    if (schema < NEWEST_SCHEMA) await checkRight(db, name);
+    if (schema > 0) await checkTableRights(db, name);
+    if (schema < NEWEST_SCHEMA) await checkCreateRight(db, name);
     const serverMajor = Math.floor(facts.version / 10_000);
     return { serverMajor, schema, newestSchema: NEWEST_SCHEMA, isInUse: await isInUse(db) };
   });
@@ -51,7 +52,7 @@ async function looking<Result>(
   }
 }
 
-async function checkRight(db: Kysely<Tables>, name: string): Promise<void> {
+async function checkCreateRight(db: Kysely<Tables>, name: string): Promise<void> {
   const { rows } = await sql<{ schema: string; mayCreate: boolean }>`select current_schema() as schema,
     has_schema_privilege(current_schema(), 'CREATE') as "mayCreate"`.execute(db);
   const [found] = rows;

@@ -21,6 +21,8 @@ export interface PostgresCatalogOptions {
   onFailure?: (error: CatalogError) => void;
   /** In tests: several nodes have it open, and one that is not seen for a while is dead. */
   isShared?: boolean;
+  /** In tests: no answer for so long, and the connection is taken for lost. */
+  queryTimeoutMs?: number;
   /** In tests: a clock that they set. */
   now?: RawBuilder<number>;
 }
@@ -38,8 +40,13 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     onFailure = () => undefined,
     isShared = false,
     now = DATABASE_NOW,
+    queryTimeoutMs,
   } = options;
-  const { db, name, connection, close } = connectTo(url, poolSize);
+  const { db, name, connection, close } = connectTo(
+    url,
+    poolSize,
+    queryTimeoutMs === undefined ? {} : { queryTimeoutMs },
+  );
   const followed = followClock(db, now);
   let hold: Hold | undefined;
   let closing: Promise<void> | undefined;
@@ -65,7 +72,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     close: () => (closing ??= closeAll()),
   });
   try {
-    await migrate(db, name);
+    await bringUpToDate(url);
     await followed.ask();
     if (!isShared) hold = await holdAlone({ connection, name, onFailure });
   } catch (error) {
@@ -73,4 +80,14 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     throw error;
   }
   return withRetries(withNumberedEvents(catalog, db));
+}
+
+/** By a connection of its own: to index all rows of a large table takes longer than any query. */
+async function bringUpToDate(url: string): Promise<void> {
+  const { db, name, close } = connectTo(url, 1, { queryTimeoutMs: 0 });
+  try {
+    await migrate(db, name);
+  } finally {
+    await close();
+  }
 }
