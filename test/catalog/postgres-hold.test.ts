@@ -41,15 +41,15 @@ describe.skipIf(!hasPostgres())('the lock on a catalog in PostgreSQL', () => {
 
   it('is shown to whoever looks, which changes nothing', async () => {
     const { url } = database;
-    expect(await inspectPostgresCatalog(url)).toMatchObject({ schema: 0, isInUse: false });
-    expect(await readBelonging(url)).toBeUndefined();
+    expect(await inspectPostgresCatalog({ url })).toMatchObject({ schema: 0, isInUse: false });
+    expect(await readBelonging({ url })).toBeUndefined();
     expect(await database.run(`select 1 from pg_tables where schemaname = 'public'`)).toEqual([]);
     const catalog = await openPostgresCatalog({ url });
     await catalog.setMeta('place', 'a folder');
-    expect(await inspectPostgresCatalog(url)).toMatchObject({ schema: 1, isInUse: true });
-    expect(await readBelonging(url)).toEqual({ id: await catalog.id(), place: 'a folder' });
+    expect(await inspectPostgresCatalog({ url })).toMatchObject({ schema: 1, isInUse: true });
+    expect(await readBelonging({ url })).toEqual({ id: await catalog.id(), place: 'a folder' });
     await catalog.close();
-    await expect.poll(() => inspectPostgresCatalog(url)).toMatchObject({ schema: 1, isInUse: false });
+    await expect.poll(() => inspectPostgresCatalog({ url })).toMatchObject({ schema: 1, isInUse: false });
   });
 
   it('ends the leases and claims of the process that had it before', async () => {

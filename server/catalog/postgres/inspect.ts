@@ -4,7 +4,7 @@ import { CatalogError } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { SERVICE_LOCK } from './locks.ts';
 import { checkServer, checkTableRights, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, type PostgresAddress } from './connect.ts';
 
 export interface CatalogState {
   /** E.g. 15. */
@@ -17,8 +17,8 @@ export interface CatalogState {
 }
 
 /** @throws CatalogError `unavailable`, saying why a service could not use it. */
-export function inspectPostgresCatalog(url: string): Promise<CatalogState> {
-  return looking(url, async (db, name) => {
+export function inspectPostgresCatalog(address: PostgresAddress): Promise<CatalogState> {
+  return looking(address, async (db, name) => {
     const facts = await readFacts(db);
     checkServer(facts, name);
     const schema = await readSchema(db, name);
@@ -30,8 +30,10 @@ export function inspectPostgresCatalog(url: string): Promise<CatalogState> {
 }
 
 /** The catalog's id, and the place it was used with; undefined where there are no tables yet. */
-export function readBelonging(url: string): Promise<{ id: string; place: string | undefined } | undefined> {
-  return looking(url, async (db, name) => {
+export function readBelonging(
+  address: PostgresAddress,
+): Promise<{ id: string; place: string | undefined } | undefined> {
+  return looking(address, async (db, name) => {
     if ((await readSchema(db, name)) === 0) return undefined;
     const rows = await db.selectFrom('meta').select(['key', 'value']).where('key', 'in', ['id', 'place']).execute();
     const found = new Map(rows.map(({ key, value }) => [key, value]));
@@ -41,10 +43,10 @@ export function readBelonging(url: string): Promise<{ id: string; place: string 
 }
 
 async function looking<Result>(
-  url: string,
+  address: PostgresAddress,
   look: (db: Kysely<Tables>, name: string) => Promise<Result>,
 ): Promise<Result> {
-  const { db, name, close } = connectTo(url, 1);
+  const { db, name, close } = connectTo(address);
   try {
     return await look(db, name);
   } finally {

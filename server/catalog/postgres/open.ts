@@ -3,7 +3,7 @@ import type { RawBuilder } from 'kysely';
 import type { Catalog, CatalogError } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
 import { type Hold, holdAlone } from './hold.ts';
 import { migrate } from './migrate.ts';
@@ -12,9 +12,7 @@ import { withRetries } from './with-retries.ts';
 
 const DEFAULT_POOL_SIZE = 10;
 
-export interface PostgresCatalogOptions {
-  /** `postgres://user:password@host:port/database`. */
-  url: string;
+export interface PostgresCatalogOptions extends PostgresAddress {
   /** The most connections at once, beside the one that holds the lock. */
   poolSize?: number;
   /** Another service has taken the catalog while no connection held the lock: this one is to end. */
@@ -31,22 +29,18 @@ export interface PostgresCatalogOptions {
  * Opens the catalog, whose tables are made where they are missing.
  *
  * @throws CatalogError `unavailable`, saying why: not reachable, wrong password, no such database, a right that is
- *   missing, too old a server, of a newer version of this service, in use by another service.
+ *   missing, too old a server, a certificate that is not trusted, of a newer version of this service, in use by another
+ *   service.
  */
 export async function openPostgresCatalog(options: PostgresCatalogOptions): Promise<Catalog> {
   const {
-    url,
     poolSize = DEFAULT_POOL_SIZE,
     onFailure = () => undefined,
     isShared = false,
     now = DATABASE_NOW,
     queryTimeoutMs,
   } = options;
-  const { db, name, connection, close } = connectTo(
-    url,
-    poolSize,
-    queryTimeoutMs === undefined ? {} : { queryTimeoutMs },
-  );
+  const { db, name, connection, close } = connectTo(options, { poolSize, queryTimeoutMs });
   const followed = followClock(db, now);
   let hold: Hold | undefined;
   let closing: Promise<void> | undefined;
@@ -72,7 +66,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     close: () => (closing ??= closeAll()),
   });
   try {
-    await bringUpToDate(url);
+    await bringUpToDate(options);
     await followed.ask();
     if (!isShared) hold = await holdAlone({ connection, name, onFailure });
   } catch (error) {
@@ -82,9 +76,9 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
   return withRetries(withNumberedEvents(catalog, db));
 }
 
-/** By a connection of its own: to index all rows of a large table takes longer than any query. */
-async function bringUpToDate(url: string): Promise<void> {
-  const { db, name, close } = connectTo(url, 1, { queryTimeoutMs: 0 });
+/** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. */
+async function bringUpToDate(address: PostgresAddress): Promise<void> {
+  const { db, name, close } = connectTo(address, { queryTimeoutMs: 0, isDirect: true });
   try {
     await migrate(db, name);
   } finally {
