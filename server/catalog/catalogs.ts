@@ -7,7 +7,10 @@ import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
 
 /** Which catalog, by the scheme of `DATABASE_URL`, and what it is opened with. */
-export type CatalogChoice = { kind: 'sqlite'; file: string } | { kind: 'postgres'; url: string; poolSize: number };
+export type CatalogChoice =
+  | { kind: 'sqlite'; file: string }
+  /** `directUrl`: past a pooler. `ca`: certificates in PEM that are trusted. */
+  | { kind: 'postgres'; url: string; directUrl: string | null; ca: string | null; poolSize: number };
 
 export interface CatalogSettings {
   /** What was committed may not be durable: the process is to end. */
@@ -66,13 +69,12 @@ export function closedCatalog(choice: CatalogChoice): ClosedCatalog {
       };
     }
     case 'postgres': {
-      const { url } = choice;
-      const readIds = async () => (await import('./postgres/inspect.ts')).readBelonging(url);
+      const readIds = async () => (await import('./postgres/inspect.ts')).readBelonging(choice);
       return {
-        name: nameOf(url),
+        name: nameOf(choice.url),
         mayHaveId: async (id) => (await readIds())?.id === id,
         readIds,
-        inspect: async () => (await import('./postgres/doctor.ts')).postgresSection(url),
+        inspect: async () => (await import('./postgres/doctor.ts')).postgresSection(choice),
       };
     }
   }

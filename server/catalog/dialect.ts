@@ -3,14 +3,21 @@ import type { Expression, Kysely, SqlBool } from 'kysely';
 import type { Executor } from './queries/prepare.ts';
 import type { Tables } from './schema.ts';
 
+/** A query whose rows can be locked. */
+interface Lockable {
+  forUpdate(of?: never): unknown;
+}
+
 export interface QueryDialect {
   /** Whether `text` contains `part`, each sign of it taken as it is. */
   contains: (text: Expression<string>, part: string) => Expression<SqlBool>;
   /**
    * The rows that `query` finds, in their newest version, which nobody else changes or deletes until the transaction
    * ends. To be read before what is decided by them.
+   *
+   * @param inOrder - the tables that it joins: the rows of the first are locked first.
    */
-  locked: <Query extends { forUpdate(): unknown }>(query: Query) => Query;
+  locked: <Query extends Lockable>(query: Query, inOrder?: readonly (keyof Tables)[]) => Query;
   /** Runs one statement, and nothing else by the same name at the same time. */
   oneAtATime: <Result>(
     db: Kysely<Tables>,

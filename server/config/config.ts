@@ -68,10 +68,19 @@ export interface DownloadConfig {
   presignTtlMs: number;
 }
 
-export type DatabaseConfig =
-  | { kind: 'sqlite'; file: string }
-  /** The address has the password in it (`DATABASE_URL`); the pool's size is `DATABASE_POOL`. */
-  | { kind: 'postgres'; url: string; poolSize: number };
+export type DatabaseConfig = { kind: 'sqlite'; file: string } | PostgresConfig;
+
+export interface PostgresConfig {
+  kind: 'postgres';
+  /** The address, with the password in it (`DATABASE_URL`). */
+  url: string;
+  /** An address past a pooler, for what needs a session (`DATABASE_DIRECT_URL`); null: `url` is no pooler's. */
+  directUrl: string | null;
+  /** Certificates in PEM that are trusted in place of the machine's (`DATABASE_CA_FILE` names the file); null: those. */
+  ca: string | null;
+  /** The most connections at once (`DATABASE_POOL`). */
+  poolSize: number;
+}
 
 export type InstantPolicy = 'owner' | 'all' | 'off';
 

@@ -7,7 +7,7 @@ import { readStore } from './bucket.ts';
 import type { Config, DatabaseConfig, DownloadConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
-import { createReader, type Reader } from './reader.ts';
+import { checkCertificates, createReader, type Reader } from './reader.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
@@ -97,14 +97,23 @@ function readPublicUrl(read: Reader): string | null {
 
 function readDatabase(read: Reader, dataDir: string): DatabaseConfig {
   const given = read.secret('DATABASE_URL');
-  const poolSize = read.wholeNumber('DATABASE_POOL', 10, 2, 1000);
+  const poolSize = read.wholeNumber('DATABASE_POOL', 10, 1, 1000);
+  const ca = read.content('DATABASE_CA_FILE', checkCertificates) ?? null;
+  const directUrl = readDirectUrl(read);
   if (given === undefined) return { kind: 'sqlite', file: join(dataDir, 'catalog.db') };
   const file = /^sqlite:(?:\/\/)?(.+)$/.exec(given)?.[1];
   if (file && file !== ':memory:') return { kind: 'sqlite', file: resolve(file) };
-  if (isPostgresAddress(given)) return { kind: 'postgres', url: given, poolSize };
+  if (isPostgresAddress(given)) return { kind: 'postgres', url: given, directUrl, ca, poolSize };
   // The address may hold a password: it is not repeated.
   read.problem('DATABASE_URL', 'must be sqlite:<path of a file>, or postgres://user:password@host:port/database');
   return { kind: 'sqlite', file: '' };
+}
+
+function readDirectUrl(read: Reader): string | null {
+  const given = read.secret('DATABASE_DIRECT_URL');
+  if (given === undefined || isPostgresAddress(given)) return given ?? null;
+  read.problem('DATABASE_DIRECT_URL', 'must be postgres://user:password@host:port/database');
+  return null;
 }
 
 function isPostgresAddress(text: string): boolean {

@@ -1,4 +1,5 @@
 /** Reads variables; what is wrong with one joins the problems. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Env } from './env.ts';
 import { type ConfigProblem, quote } from './problems.ts';
@@ -17,18 +18,21 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
 
   /** A value that may stand in a file, which `<variable>_FILE` names. */
   function secret(variable: string): string | undefined {
-    const file = optional(`${variable}_FILE`);
     const given = optional(variable);
-    if (file === undefined) return given;
-    if (given !== undefined) problem(`${variable}_FILE`, `must be unset where ${variable} is set`);
+    if (given !== undefined && optional(`${variable}_FILE`) !== undefined)
+      problem(`${variable}_FILE`, `must be unset where ${variable} is set`);
+    return content(`${variable}_FILE`) ?? given;
+  }
+
+  /** What is in the file that a variable names; `check` throws what it must be instead. */
+  function content(variable: string, check?: (found: string) => void): string | undefined {
+    const file = optional(variable);
     try {
-      const found = readFileSync(file, 'utf8').trim();
-      if (found !== '') return found;
-      problem(`${variable}_FILE`, 'must name a file that is not empty');
+      return file === undefined ? undefined : readText(file, check);
     } catch (error) {
-      problem(`${variable}_FILE`, `must name a file that can be read (${(error as NodeJS.ErrnoException).code})`);
+      problem(variable, `must name a file ${(error as Error).message}`);
+      return undefined;
     }
-    return given;
   }
 
   function text(variable: string, fallback: string): string {
@@ -84,5 +88,27 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
       .filter((entry) => entry !== '');
   }
 
-  return { problem, optional, secret, text, wholeNumber, oneOf, bytes, duration, flag, list };
+  return { problem, optional, secret, content, text, wholeNumber, oneOf, bytes, duration, flag, list };
+}
+
+/** @throws Error that says what a file must be instead. */
+function readText(file: string, check: (text: string) => void = () => undefined): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Error(`that can be read (${(error as NodeJS.ErrnoException).code})`, { cause: error });
+  }
+  if (text === '') throw new Error('that is not empty');
+  check(text);
+  return text;
+}
+
+/** @throws Error that says what a file must be instead. */
+export function checkCertificates(text: string): void {
+  try {
+    void new X509Certificate(text);
+  } catch (error) {
+    throw new Error('with certificates in PEM', { cause: error });
+  }
 }

@@ -31,6 +31,11 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
     return outcome.kind;
   }
 
+  /** Ends all connections to the database. */
+  const endAll = (): Promise<object[]> =>
+    database.run(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid()`);
+
   const countEvents = async (): Promise<number | undefined> =>
     (await catalog.listEvents({ owner: 'ann', after: 0, limit: 10 }))?.length;
 
@@ -65,10 +70,38 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
     expect(await catalog.findUpload(id)).toMatchObject({ offset: 10 });
   });
 
+  it('that is silent is given up after a while, and not tried again', async () => {
+    const impatient = await openPostgresCatalog({
+      url: urlOf(wire.port, database.name),
+      queryTimeoutMs: 300,
+    });
+    const uploadId = await addUpload(impatient);
+    wire.cutAt('insert into "files"', 'silent');
+    const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
+    await expect(impatient.publish(publication)).rejects.toMatchObject({ code: 'unavailable' });
+    // The line is not used again.
+    expect((await impatient.publish(publication)).kind).toBe('published');
+    await impatient.close();
+  });
+
+  it('to a server that can only be read is given up: another may be in its place', async () => {
+    const setReadOnly = (value: string): Promise<object[]> =>
+      database.run(
+        `set transaction read write; alter database ${database.name} set default_transaction_read_only = ${value}`,
+      );
+    await setReadOnly('on');
+    await endAll();
+    await expect(addUpload(catalog)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('can only be read'),
+    });
+    await setReadOnly('off');
+    await addUpload(catalog);
+  });
+
   it('that nobody used is not noticed', async () => {
     await Promise.all(Array.from({ length: 8 }, () => catalog.ping()));
-    await database.run(`select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and pid <> pg_backend_pid()`);
+    await endAll();
     const uploads = await Promise.all(
       Array.from({ length: 8 }, () => addPublished(catalog, newContent(`${Math.random()}`))),
     );
@@ -103,13 +136,13 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
     const other = new Client({ connectionString: database.url });
     await other.connect();
     await other.query('begin');
-    await other.query('select from contents where id = $1 for update', [file.content.id]);
+    await other.query('select from files where id = $1 for update', [file.id]);
     const deletion = catalog.deleteFile(file.id, 'ann');
     const waiting = (): Promise<object[]> =>
       database.run(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
     await expect.poll(waiting).toHaveLength(1);
     // Each holds what the other waits for. The one that has waited longest finds out and is undone.
-    await other.query('select from files where id = $1 for update', [file.id]);
+    await other.query('select from contents where id = $1 for update', [file.content.id]);
     await other.query('rollback');
     await other.end();
     expect(await deletion).toEqual({ file, removedKey: file.content.key });

@@ -1,7 +1,9 @@
 /** What keeps a catalog in PostgreSQL from being opened: each in a sentence, and none with the password. */
 import { inspect } from 'node:util';
+import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CatalogError } from '../../server/catalog/catalog.ts';
+import { MIGRATION_LOCK } from '../../server/catalog/postgres/locks.ts';
 import { checkServer, NEWEST_SCHEMA, type ServerFacts } from '../../server/catalog/postgres/migrate.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { freePort } from '../harness/ports.ts';
@@ -93,6 +95,43 @@ describe.skipIf(!hasPostgres())('a catalog in PostgreSQL', () => {
     expect(await refusalOf()).toContain('can only be read');
   });
 
+  it('is refused where it can only be read, also when its tables are there', async () => {
+    await (await openPostgresCatalog({ url: database.url })).close();
+    await database.run(`alter database ${database.name} set default_transaction_read_only = on`);
+    expect(await refusalOf()).toContain('can only be read: it is a standby, or default_transaction_read_only is on');
+  });
+
+  it('is refused to a user who may not change its tables, or not see them', async () => {
+    await (await openPostgresCatalog({ url: database.url })).close();
+    const guest = `guest_${database.name}`;
+    await database.run(`create role ${guest} login password '${decodeURIComponent(PASSWORD)}'`);
+    const url = changed((given) => (given.username = guest));
+    try {
+      expect(await refusalOf(url)).toContain('withholds a right that is needed (42501: permission denied for table');
+      await database.run(`grant select, insert, update, delete on all tables in schema public to ${guest};
+        revoke delete on files from ${guest}`);
+      expect(await refusalOf(url)).toContain('withholds a right that is needed: DELETE on the table files');
+      await database.run(`grant delete on files to ${guest}`);
+      await (await openPostgresCatalog({ url })).close();
+    } finally {
+      await database.run(`drop owned by ${guest}; drop role ${guest}`);
+    }
+  });
+
+  it('waits for another service that brings it up to date, whatever the database allows to statements', async () => {
+    await database.run(`alter database ${database.name} set statement_timeout = 20;
+      alter database ${database.name} set lock_timeout = 20`);
+    const other = new Client({ connectionString: database.url });
+    await other.connect();
+    await other.query(`begin; set local statement_timeout = 0; select pg_advisory_xact_lock(${MIGRATION_LOCK.join()})`);
+    const opening = openPostgresCatalog({ url: database.url });
+    opening.catch(() => undefined);
+    await other.query('select pg_sleep(0.2)');
+    await other.query('commit');
+    await other.end();
+    await (await opening).close();
+  });
+
   it('is refused with another encoding, and without a schema for its tables', async () => {
     const other = await createDatabase(`template template0 encoding 'SQL_ASCII' locale 'C'`);
     expect(await refusalOf(other.url)).toContain('has the encoding SQL_ASCII, and UTF8 is needed');
@@ -122,7 +161,13 @@ describe.skipIf(!hasPostgres())('a catalog in PostgreSQL', () => {
   });
 
   it('is refused on a server older than 14', () => {
-    const facts: ServerFacts = { version: 140_000, encoding: 'UTF8', schema: 'public', synchronousCommit: 'on' };
+    const facts: ServerFacts = {
+      version: 140_000,
+      encoding: 'UTF8',
+      schema: 'public',
+      synchronousCommit: 'on',
+      isReadOnly: false,
+    };
     expect(() => checkServer(facts, 'x')).not.toThrow();
     expect(() => checkServer({ ...facts, version: 130_022 }, 'x')).toThrow(
       'the catalog x is on PostgreSQL 13, and 14 or newer is needed',

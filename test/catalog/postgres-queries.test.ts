@@ -60,7 +60,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
 
   beforeEach(async () => {
     database = await createDatabase();
-    const { connection, name, close } = connectTo(database.url, 1);
+    const { connection, name, close } = connectTo(database);
     await close();
     const pool = new Pool(connection);
     parameters = new Map();

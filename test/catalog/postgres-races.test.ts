@@ -28,6 +28,10 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     await database.drop();
   });
 
+  /** Who waits for a lock. */
+  const waiting = (): Promise<object[]> =>
+    database.run(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+
   /** Whether a content is there whole, or gone whole. */
   async function expectOneTruth(key: string, md5: string, isThere: boolean): Promise<void> {
     expect((await one.findContents({ md5 })).map((content) => content.key)).toEqual(isThere ? [key] : []);
@@ -48,6 +52,21 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
       expect(deleted?.removedKey).toBe(isJoined ? null : content.key);
       await expectOneTruth(content.key, content.md5, isJoined);
     }
+  });
+
+  it('delete a file that an upload joins again, and neither waits for the other in a circle', async () => {
+    const file = await addPublished(one, newContent('c'));
+    const joining = new Client({ connectionString: database.url });
+    await joining.connect();
+    await joining.query('begin');
+    await joining.query('select from contents where id = $1 for update', [file.content.id]);
+    const deletion = other.deleteFile(file.id, 'ann');
+    await expect.poll(waiting).toHaveLength(1);
+    // As the reference of an upload to its file does.
+    await joining.query('select from files where id = $1 for key share nowait', [file.id]);
+    await joining.query('commit');
+    await joining.end();
+    expect((await deletion)?.removedKey).toBe(file.content.key);
   });
 
   it('move a content to another key, or delete it', async () => {
@@ -188,8 +207,6 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     await ahead.connect();
     await ahead.query(`begin; insert into forgotten_events values ('ann', 5); delete from events where number <= 5`);
     const behind = other.forgetEvents(-1, 3);
-    const waiting = (): Promise<object[]> =>
-      database.run(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
     await expect.poll(waiting).toHaveLength(1);
     await ahead.query('commit');
     await ahead.end();

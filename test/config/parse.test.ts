@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Env } from '../../server/config/env.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { ConfigError, type ConfigProblem } from '../../server/config/problems.ts';
+import { makeSelfSigned } from '../harness/self-signed.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 
 function problemsOf(env: Env): readonly ConfigProblem[] {
@@ -141,11 +142,30 @@ describe('PostgreSQL', () => {
   const kind = 'postgres';
 
   test('is named by its address, which may stand in a file', async () => {
-    expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ kind, url, poolSize: 10 });
+    const plain = { kind, url, directUrl: null, ca: null };
+    expect(parseConfig({ DATABASE_URL: url }).database).toEqual({ ...plain, poolSize: 10 });
     const file = join(await makeTempFolder(), 'url');
     await writeFile(file, `${url}\n`);
     const settings = { DATABASE_URL_FILE: file, DATABASE_POOL: '25' };
-    expect(parseConfig(settings).database).toEqual({ kind, url, poolSize: 25 });
+    expect(parseConfig(settings).database).toEqual({ ...plain, poolSize: 25 });
+  });
+
+  test('has a CA, and an address past a pooler', async () => {
+    const { cert } = makeSelfSigned(30);
+    const folder = await makeTempFolder();
+    const [file, other] = [join(folder, 'ca.pem'), join(folder, 'other')];
+    await writeFile(file, cert);
+    await writeFile(other, 'no certificate');
+    const settings = { DATABASE_URL: url, DATABASE_CA_FILE: file, DATABASE_DIRECT_URL: 'postgres://u@direct/tidemark' };
+    expect(parseConfig(settings).database).toMatchObject({
+      ca: cert.trim(),
+      directUrl: 'postgres://u@direct/tidemark',
+    });
+    for (const wrong of [other, join(folder, 'missing')])
+      expect(() => parseConfig({ ...settings, DATABASE_CA_FILE: wrong })).toThrow(/DATABASE_CA_FILE: must name a file/);
+    expect(() => parseConfig({ ...settings, DATABASE_DIRECT_URL: 'mysql://a/b' })).toThrow(
+      /DATABASE_DIRECT_URL: must be/,
+    );
   });
 
   test.each([

@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** `before`: what was sent does not arrive. `after`: it arrives, and its answer does not. */
-export type Cut = 'before' | 'after';
+/**
+ * `before`: what was sent does not arrive. `after`: it arrives, and its answer does not. `silent`: from then on nothing
+ * arrives, and nobody is told so.
+ */
+export type Cut = 'before' | 'after' | 'silent';
 
 export interface CuttingWire {
   readonly port: number;
@@ -20,14 +23,18 @@ export async function openCuttingWire(to: number): Promise<CuttingWire> {
     const behind = connect(to, '127.0.0.1');
     for (const socket of [client, behind]) sockets.add(socket.on('error', () => socket.destroy()));
     let isCut = false;
+    let isSilent = false;
     client.on('data', (chunk: Buffer) => {
       const cut = next && chunk.includes(next.text) ? next.cut : undefined;
       if (cut) next = undefined;
+      if (cut === 'silent') isSilent = true;
+      if (isSilent) return;
       if (cut !== 'before') behind.write(chunk);
       if (cut === 'before') client.destroy();
       if (cut === 'after') isCut = true;
     });
     behind.on('data', (chunk: Buffer) => {
+      if (isSilent) return;
       if (isCut) client.destroy();
       else client.write(chunk);
     });

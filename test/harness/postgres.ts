@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isExecutable, isHere } from './needs.ts';
 import { freePort } from './ports.ts';
+import type { SelfSigned } from './self-signed.ts';
 
 const run = promisify(execFile);
 
@@ -36,6 +37,8 @@ export interface RunningPostgres {
   kill(): Promise<void>;
   /** Ends all connections, as an operator does, and starts on the same port and data. */
   restart(): Promise<void>;
+  /** From now on it offers TLS with this certificate. */
+  certify(pair: SelfSigned): Promise<void>;
   /** Ends it and removes the folder. */
   stop(): Promise<void>;
 }
@@ -45,12 +48,15 @@ export interface PostgresOptions {
   folder?: string;
   /** The process that it ends with, even if that is killed. */
   ownerPid?: number;
+  /** It offers TLS with this certificate. */
+  certificate?: SelfSigned;
 }
 
 /** Starts a server; takes about two seconds. It ends with its owner. @throws Error with what the programs said. */
 export async function startPostgres({
   folder: given,
   ownerPid = process.pid,
+  certificate,
 }: PostgresOptions = {}): Promise<RunningPostgres> {
   if (POSTGRES_MISSING !== undefined) throw new Error(POSTGRES_MISSING);
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'tidemark-pg-')));
@@ -58,6 +64,7 @@ export async function startPostgres({
   watch(folder, ownerPid);
   try {
     await initialize(folder);
+    if (certificate) await writeCertificate(folder, certificate);
     await start(folder, port);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
@@ -70,6 +77,10 @@ export async function startPostgres({
     restart: async () => {
       await control(folder, ['stop', '-m', 'fast']).catch(() => undefined);
       await start(folder, port);
+    },
+    certify: async (pair) => {
+      await writeCertificate(folder, pair);
+      await control(folder, ['reload']);
     },
     stop: () => stopPostgres(folder),
   };
@@ -84,10 +95,23 @@ export async function stopPostgres(folder: string): Promise<void> {
 async function initialize(folder: string): Promise<void> {
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, decodeURIComponent(PASSWORD));
-  const { uid, gid } = unprivileged();
-  if (uid !== undefined && gid !== undefined) for (const path of [folder, passwordFile]) await chown(path, uid, gid);
+  for (const path of [folder, passwordFile]) await giveAway(path);
   const options = ['--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--locale=C', '--no-sync'];
   await call('initdb', folder, ['-D', join(folder, 'data'), '-U', SUPERUSER, ...options]);
+}
+
+/** In its data, where the server looks for them. */
+async function writeCertificate(folder: string, { key, cert }: SelfSigned): Promise<void> {
+  for (const [name, text] of [
+    ['server.key', key],
+    ['server.crt', cert],
+    ['postgresql.auto.conf', 'ssl = on\n'],
+  ] as const) {
+    const path = join(folder, 'data', name);
+    // The server takes a key that is its user's alone.
+    await writeFile(path, text, { mode: 0o600 });
+    await giveAway(path);
+  }
 }
 
 function start(folder: string, port: number): Promise<void> {
@@ -117,7 +141,7 @@ async function call(program: string, folder: string, args: string[]): Promise<vo
 }
 
 /** The programs refuse to run as root: then they run as the user that Debian's package makes, or as nobody. */
-function unprivileged(): { uid?: number; gid?: number } {
+export function unprivileged(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -125,6 +149,12 @@ function unprivileged(): { uid?: number; gid?: number } {
   const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
   if (!user) throw new Error('no user to run PostgreSQL as: it refuses to run as root');
   return { uid: Number(user[2]), gid: Number(user[3]) };
+}
+
+/** Makes it belong to the user that the programs run as. */
+export async function giveAway(path: string): Promise<void> {
+  const { uid, gid } = unprivileged();
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
 }
 
 /** Ends the server and removes its folder when the owner is gone, however that ended. */

@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { diagnose } from '../harness/doctor.ts';
 import { hasPostgres, PASSWORD, type RunningPostgres, startPostgres } from '../harness/postgres.ts';
@@ -84,6 +85,22 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     for (const secret of [PASSWORD, decodeURIComponent(PASSWORD)]) expect(said).not.toContain(secret);
   });
 
+  test('says what is wrong with it, at the start and in the doctor', async () => {
+    const folder = await makeTempFolder();
+    const url = (query: string): NodeJS.ProcessEnv => ({ DATABASE_URL: `${database.url}${query}` });
+    await (await openPostgresCatalog({ url: database.url })).close();
+    await database.run('update tidemark_schema set version = 99');
+    for (const [env, sentence] of [
+      [url('?sslmode=verify-full'), 'offers no TLS, and sslmode in its address asks for it'],
+      [url(''), 'has schema 99, and this version of the service knows schemas up to'],
+    ] as const) {
+      expect(await refusal(folder, env)).toContain(sentence);
+      const { exitCode, step } = await diagnose(folder, env);
+      expect(step('catalog')).toMatchObject({ status: 'failed', found: expect.stringContaining(sentence) });
+      expect(exitCode).toBe(1);
+    }
+  });
+
   test('is looked at by the doctor', async () => {
     const folder = await makeTempFolder();
     const env = { DATABASE_URL: database.url };
@@ -123,6 +140,7 @@ describe.skipIf(!hasPostgres())('while PostgreSQL is away', () => {
     const answer = await fetch(`${service.url}/api/files`);
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('5');
+    expect(await answer.json()).toMatchObject({ error: { code: 'store_unavailable' } });
     expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
     const refused = await patch(location, half, bytes.subarray(half));
     expect(refused.status).toBe(503);

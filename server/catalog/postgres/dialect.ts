@@ -8,7 +8,10 @@ const lockName = (name: string) => sql`select pg_advisory_xact_lock(hashtextexte
 export const postgresQueries: QueryDialect = {
   contains: (text, part) => sql<boolean>`strpos(${text}, ${part}) > 0`,
 
-  locked: <Query extends { forUpdate(): unknown }>(query: Query) => query.forUpdate() as Query,
+  locked: (query, inOrder) =>
+    (inOrder
+      ? inOrder.reduce((some, table) => some.forUpdate(table as never) as typeof query, query)
+      : query.forUpdate()) as typeof query,
 
   // Two statements: the second sees what was committed while the first waited.
   oneAtATime: (db, name, run) =>

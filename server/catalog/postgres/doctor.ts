@@ -1,12 +1,13 @@
 /** The doctor's section of the catalog in a PostgreSQL database. */
 import { type Finding, type Section } from '../../../stores/section.ts';
 import { nameOf } from './address.ts';
+import type { PostgresAddress } from './connect.ts';
 import { type CatalogState, inspectPostgresCatalog } from './inspect.ts';
 
 /** Looks at the catalog without changing it. */
-export function postgresSection(url: string): Section {
+export function postgresSection(address: PostgresAddress): Section {
   return {
-    steps: [{ name: 'catalog', tried: `opening ${nameOf(url)}`, run: () => inspect(url) }],
+    steps: [{ name: 'catalog', tried: `opening ${nameOf(address.url)}`, run: () => inspect(address) }],
     gate: 'catalog',
     explain: (error) => ({
       found: error instanceof Error ? error.message : String(error),
@@ -15,8 +16,8 @@ export function postgresSection(url: string): Section {
   };
 }
 
-async function inspect(url: string): Promise<Finding> {
-  const { serverMajor, schema, newestSchema, nodes } = await inspectPostgresCatalog(url);
+async function inspect(address: PostgresAddress): Promise<Finding> {
+  const { serverMajor, schema, newestSchema, nodes } = await inspectPostgresCatalog(address);
   if (schema === 0) return { found: `PostgreSQL ${serverMajor}, no tables yet: the first start makes them` };
   const known = `PostgreSQL ${serverMajor}, schema ${schema} of ${newestSchema}`;
   if (nodes.length > 0) return { found: `${describeNodes(nodes)}, ${known}` };

@@ -6,7 +6,7 @@ import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'ky
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import type pg from 'pg';
 import { CatalogError } from '../catalog.ts';
-import { isInterrupted, isLost, toCatalogError } from './errors.ts';
+import { isInterrupted, isOfNoUse, toCatalogError } from './errors.ts';
 
 /** A node that stands still within a transaction holds its locks no longer. */
 const LONGEST_PAUSE_MS = 10_000;
@@ -14,10 +14,17 @@ const LONGEST_PAUSE_MS = 10_000;
 // Whatever is the default of the database or the user. In one message, which a pooler in transaction mode keeps together.
 const BEGIN = `begin isolation level read committed; set local idle_in_transaction_session_timeout = ${LONGEST_PAUSE_MS}`;
 
-/** @param name - of the catalog, for people. */
-export function createPostgresDialect(pool: pg.Pool, name: string): Dialect {
+/**
+ * @param name - of the catalog, for people.
+ * @param mayTryAgain - whether it has changed how the pool connects, after this error.
+ */
+export function createPostgresDialect(
+  pool: pg.Pool,
+  name: string,
+  mayTryAgain: (error: unknown) => boolean = () => false,
+): Dialect {
   return {
-    createDriver: () => new PostgresDriver(pool, name),
+    createDriver: () => new PostgresDriver(pool, name, mayTryAgain),
     createQueryCompiler: () => new PostgresQueryCompiler(),
     createAdapter: () => new PostgresAdapter(),
     createIntrospector: (db) => new PostgresIntrospector(db),
@@ -27,10 +34,12 @@ export function createPostgresDialect(pool: pg.Pool, name: string): Dialect {
 class PostgresDriver implements Driver {
   readonly #pool: pg.Pool;
   readonly #name: string;
+  readonly #mayTryAgain: (error: unknown) => boolean;
 
-  constructor(pool: pg.Pool, name: string) {
+  constructor(pool: pg.Pool, name: string, mayTryAgain: (error: unknown) => boolean) {
     this.#pool = pool;
     this.#name = name;
+    this.#mayTryAgain = mayTryAgain;
     // A lost connection is told of by the query that fails on it. Without a listener the process would end.
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
@@ -43,6 +52,7 @@ class PostgresDriver implements Driver {
     try {
       return new PostgresConnection(await this.#pool.connect(), this.#name);
     } catch (error) {
+      if (this.#mayTryAgain(error)) return this.acquireConnection();
       // Nothing has happened, but another try would fail, too.
       throw toCatalogError(error, this.#name, true);
     }
@@ -87,7 +97,13 @@ class PostgresConnection implements DatabaseConnection {
 
   async begin(): Promise<void> {
     this.#isOpen = true;
-    await this.#run(BEGIN);
+    try {
+      await this.#run(BEGIN);
+    } catch (error) {
+      // Its first half may have been done: nobody else may get a connection within a transaction.
+      this.#isBroken = true;
+      throw error;
+    }
   }
 
   async commit(): Promise<void> {
@@ -111,7 +127,7 @@ class PostgresConnection implements DatabaseConnection {
     try {
       return await this.#client.query<Row>(text, parameters.map(toParameter));
     } catch (error) {
-      if (isLost(error)) this.#isBroken = true;
+      if (isOfNoUse(error)) this.#isBroken = true;
       throw toCatalogError(error, this.#name, this.#mayBeDone(text, error));
     }
   }

@@ -11,20 +11,49 @@ export function isUndone(error: unknown): boolean {
   return error instanceof UndoneError;
 }
 
+/** What pg says when `query_timeout` has passed. */
+const NO_ANSWER = 'Query read timeout';
+/** read_only_sql_transaction: the server is a standby now, or was set so. */
+const READ_ONLY = '25006';
+
+/** What pg says where the server answers the question for TLS with no. */
+const NO_TLS = 'The server does not support SSL connections';
+
+/** A certificate that leads to no CA that is trusted here (Node: "X509 certificate error codes"). */
+const NOT_TRUSTED = 'has a certificate that is not trusted here: name its CA in DATABASE_CA_FILE';
+
+/** Why no connection came about. */
+const UNREACHABLE: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: NOT_TRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NOT_TRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
+  CERT_SIGNATURE_FAILURE: NOT_TRUSTED,
+  CERT_HAS_EXPIRED: 'has a certificate that has expired',
+  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'has a certificate of another name: check the host in DATABASE_URL',
+};
+
 /** With which the database as a whole cannot be used. PostgreSQL: "Appendix A. PostgreSQL Error Codes". */
 const UNAVAILABLE: Record<string, string> = {
   '28P01': 'refuses the password',
   '28000': 'refuses the user',
   '3D000': 'does not exist on its server',
   '42501': 'withholds a right that is needed',
-  '25006': 'can only be read',
+  [READ_ONLY]: 'can only be read',
   '25P03': 'has ended a transaction that stood still',
+  '53000': 'has too little of what it needs',
+  '53200': 'has too little memory',
   '53300': 'has no connection left',
   '55P03': 'is locked',
   '57014': 'took too long',
   '57P01': 'is being shut down',
   '57P02': 'has crashed, and comes back',
   '57P03': 'is starting or stopping',
+  '57P05': 'has ended a connection that was idle',
+  '58000': 'cannot use its disk',
+  '58030': 'cannot use its disk',
 };
 
 /**
@@ -48,13 +77,31 @@ export function toCatalogError(error: unknown, name: string, mayBeDone: boolean)
   const message = error instanceof Error ? error.message : String(error);
   if (!isLost(error)) return fromServer(error as DatabaseError, name, message);
   const code = (error as { code?: string }).code;
-  const reason = (code !== undefined && UNAVAILABLE[code]) ?? 'cannot be reached';
+  const reason = reasonOf(code, message);
   const sentence = `the catalog ${name} ${reason} (${code === undefined ? message : `${code}: ${message}`})`;
-  return mayBeDone ? new CatalogError('unavailable', sentence, error) : new UndoneError('unavailable', sentence, error);
+  // Where no answer came another try would take as long, and somebody waits for it.
+  return mayBeDone || message === NO_ANSWER
+    ? new CatalogError('unavailable', sentence, error)
+    : new UndoneError('unavailable', sentence, error);
 }
 
-/** Whether the connection is of no use any more: the server has ended it, or something else has. */
-export function isLost(error: unknown): boolean {
+function reasonOf(code: string | undefined, message: string): string {
+  if (message === NO_TLS) return 'offers no TLS, and sslmode in its address asks for it';
+  return (code !== undefined ? (UNAVAILABLE[code] ?? UNREACHABLE[code]) : undefined) ?? 'cannot be reached';
+}
+
+/** Whether the server was asked for TLS, and has none. */
+export function hasNoTls(error: unknown): boolean {
+  return error instanceof Error && error.message === NO_TLS;
+}
+
+/** Whether the connection is not to be used again. A server that can only be read may have been replaced by another one. */
+export function isOfNoUse(error: unknown): boolean {
+  return isLost(error) || (error as DatabaseError).code === READ_ONLY;
+}
+
+/** Whether the connection has ended: by the server, or by something else. */
+function isLost(error: unknown): boolean {
   return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
 }
 
@@ -63,7 +110,7 @@ export function isLost(error: unknown): boolean {
  * commit it does not tell so, not even while that waits for a standby (PostgreSQL: SyncRepWaitForLSN).
  */
 export function isInterrupted(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === '57P01';
+  return error instanceof DatabaseError && (error.code === '57P01' || error.code === '57P05');
 }
 
 function fromServer(error: DatabaseError, name: string, message: string): CatalogError {

@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely';
 import { CatalogError, NODE_DEAD_AFTER_MS } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { DATABASE_NOW } from './clock.ts';
-import { checkServer, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
-import { connectTo } from './connect.ts';
+import { checkServer, checkTableRights, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
+import { connectTo, type PostgresAddress } from './connect.ts';
 
 export interface CatalogState {
   /** E.g. 15. */
@@ -17,20 +17,23 @@ export interface CatalogState {
 }
 
 /** @throws CatalogError `unavailable`, saying why a service could not use it. */
-export function inspectPostgresCatalog(url: string): Promise<CatalogState> {
-  return looking(url, async (db, name) => {
+export function inspectPostgresCatalog(address: PostgresAddress): Promise<CatalogState> {
+  return looking(address, async (db, name) => {
     const facts = await readFacts(db);
     checkServer(facts, name);
     const schema = await readSchema(db, name);
-    if (schema < NEWEST_SCHEMA) await checkRight(db, name);
+    if (schema > 0) await checkTableRights(db, name);
+    if (schema < NEWEST_SCHEMA) await checkCreateRight(db, name);
     const serverMajor = Math.floor(facts.version / 10_000);
     return { serverMajor, schema, newestSchema: NEWEST_SCHEMA, nodes: await readNodes(db, schema) };
   });
 }
 
 /** The catalog's id, and the place it was used with; undefined where there are no tables yet. */
-export function readBelonging(url: string): Promise<{ id: string; place: string | undefined } | undefined> {
-  return looking(url, async (db, name) => {
+export function readBelonging(
+  address: PostgresAddress,
+): Promise<{ id: string; place: string | undefined } | undefined> {
+  return looking(address, async (db, name) => {
     if ((await readSchema(db, name)) === 0) return undefined;
     const rows = await db.selectFrom('meta').select(['key', 'value']).where('key', 'in', ['id', 'place']).execute();
     const found = new Map(rows.map(({ key, value }) => [key, value]));
@@ -40,10 +43,10 @@ export function readBelonging(url: string): Promise<{ id: string; place: string 
 }
 
 async function looking<Result>(
-  url: string,
+  address: PostgresAddress,
   look: (db: Kysely<Tables>, name: string) => Promise<Result>,
 ): Promise<Result> {
-  const { db, name, close } = connectTo(url, 1);
+  const { db, name, close } = connectTo(address);
   try {
     return await look(db, name);
   } finally {
@@ -51,7 +54,7 @@ async function looking<Result>(
   }
 }
 
-async function checkRight(db: Kysely<Tables>, name: string): Promise<void> {
+async function checkCreateRight(db: Kysely<Tables>, name: string): Promise<void> {
   const { rows } = await sql<{ schema: string; mayCreate: boolean }>`select current_schema() as schema,
     has_schema_privilege(current_schema(), 'CREATE') as "mayCreate"`.execute(db);
   const [found] = rows;

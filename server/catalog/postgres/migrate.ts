@@ -20,17 +20,21 @@ export interface ServerFacts {
   /** Null: none of the search path exists. */
   schema: string | null;
   synchronousCommit: string;
+  /** A standby, or set so for the database or the user. */
+  isReadOnly: boolean;
 }
 
 const OLDEST_VERSION = 140_000;
 
 /** @throws CatalogError `unavailable`, saying what has to be changed. */
-export function checkServer({ version, encoding, schema, synchronousCommit }: ServerFacts, name: string): void {
+export function checkServer(facts: ServerFacts, name: string): void {
+  const { version, encoding, schema, synchronousCommit, isReadOnly } = facts;
   const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
   const major = Math.floor(version / 10_000);
   if (version < OLDEST_VERSION) throw refuse(`is on PostgreSQL ${major}, and 14 or newer is needed`);
   if (encoding !== 'UTF8') throw refuse(`has the encoding ${encoding}, and UTF8 is needed: create the database anew`);
   if (schema === null) throw refuse('has no schema for its tables: check the search_path of the database and the user');
+  if (isReadOnly) throw refuse('can only be read: it is a standby, or default_transaction_read_only is on');
   if (synchronousCommit === 'off')
     throw refuse('does not wait for its disk: synchronous_commit is off for the database or the user, and must be on');
 }
@@ -44,10 +48,15 @@ export function checkServer({ version, encoding, schema, synchronousCommit }: Se
 export function migrate(db: Kysely<Tables>, name: string): Promise<void> {
   return db.transaction().execute(async (trx) => {
     checkServer(await readFacts(trx), name);
+    // Whatever the operator allows to statements that somebody waits for.
+    await sql.raw('set local statement_timeout = 0; set local lock_timeout = 0').execute(trx);
     // Services that start at once come one after the other. Outside of the transaction it would be held by the session, which a pooler in transaction mode does not keep.
     await sql`select pg_advisory_xact_lock(${sql.raw(MIGRATION_LOCK.join())})`.execute(trx);
     const schema = await readSchema(trx, name);
-    if (schema === NEWEST_SCHEMA) return;
+    if (schema === NEWEST_SCHEMA) {
+      await checkTableRights(trx, name);
+      return;
+    }
     if (schema === 0) await sql`create table tidemark_schema (version integer not null)`.execute(trx);
     for (const migration of MIGRATIONS.slice(schema)) await sql.raw(migration).execute(trx);
     const update = schema === 0 ? sql`insert into tidemark_schema values` : sql`update tidemark_schema set version =`;
@@ -61,7 +70,8 @@ export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> 
     current_setting('server_version_num')::integer as version,
     current_setting('server_encoding') as encoding,
     current_schema() as schema,
-    current_setting('synchronous_commit') as "synchronousCommit"`.execute(executor);
+    current_setting('synchronous_commit') as "synchronousCommit",
+    current_setting('transaction_read_only')::boolean as "isReadOnly"`.execute(executor);
   return rows[0] as ServerFacts;
 }
 
@@ -72,8 +82,9 @@ export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> 
  * @throws CatalogError `unavailable` when it is newer than this code, or the database is another program's.
  */
 export async function readSchema(executor: Kysely<Tables>, name: string): Promise<number> {
-  const { rows: tables } = await sql<{ name: string }>`select table_name as name from information_schema.tables
-    where table_schema = current_schema() and table_type = 'BASE TABLE'`.execute(executor);
+  // The information schema hides what the user has no right to.
+  const { rows: tables } = await sql<{ name: string }>`select tablename as name from pg_tables
+    where schemaname = current_schema()`.execute(executor);
   if (tables.length === 0) return 0;
   const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
   if (!tables.some((table) => table.name === 'tidemark_schema'))
@@ -85,4 +96,17 @@ export async function readSchema(executor: Kysely<Tables>, name: string): Promis
     `has schema ${version}, and this version of the service knows schemas up to ${NEWEST_SCHEMA}: ` +
       'start the version that wrote it, or a newer one',
   );
+}
+
+/** @throws CatalogError `unavailable` where the user may not read and change all tables, which are there. */
+export async function checkTableRights(executor: Kysely<Tables>, name: string): Promise<void> {
+  const { rows } = await sql<{ table: string; right: string }>`select tablename as "table", "right"
+    from pg_tables, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as "right"
+    where schemaname = current_schema()
+      and not has_table_privilege(format('%I.%I', schemaname, tablename), "right")
+    order by tablename limit 1`.execute(executor);
+  const [missing] = rows;
+  if (!missing) return;
+  const why = `withholds a right that is needed: ${missing.right} on the table ${missing.table}`;
+  throw new CatalogError('unavailable', `the catalog ${name} ${why}`);
 }

@@ -3,7 +3,7 @@ import type { RawBuilder } from 'kysely';
 import type { Catalog } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
 import { migrate } from './migrate.ts';
 import { withNumberedEvents } from './with-numbered-events.ts';
@@ -11,11 +11,11 @@ import { withRetries } from './with-retries.ts';
 
 const DEFAULT_POOL_SIZE = 10;
 
-export interface PostgresCatalogOptions {
-  /** `postgres://user:password@host:port/database`. */
-  url: string;
+export interface PostgresCatalogOptions extends PostgresAddress {
   /** The most connections at once. */
   poolSize?: number;
+  /** In tests: no answer for so long, and the connection is taken for lost. */
+  queryTimeoutMs?: number;
   /** In tests: a clock that they set. */
   now?: RawBuilder<number>;
 }
@@ -24,11 +24,11 @@ export interface PostgresCatalogOptions {
  * Opens the catalog, whose tables are made where they are missing.
  *
  * @throws CatalogError `unavailable`, saying why: not reachable, wrong password, no such database, a right that is
- *   missing, too old a server, of a newer version of this service.
+ *   missing, too old a server, a certificate that is not trusted, of a newer version of this service.
  */
 export async function openPostgresCatalog(options: PostgresCatalogOptions): Promise<Catalog> {
-  const { url, poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW } = options;
-  const { db, name, close } = connectTo(url, poolSize);
+  const { poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW, queryTimeoutMs } = options;
+  const { db, close } = connectTo(options, { poolSize, queryTimeoutMs });
   const followed = followClock(db, now);
   let closing: Promise<void> | undefined;
 
@@ -47,11 +47,21 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     close: () => (closing ??= close()),
   });
   try {
-    await migrate(db, name);
+    await bringUpToDate(options);
     await followed.ask();
   } catch (error) {
     await catalog.close();
     throw error;
   }
   return withRetries(withNumberedEvents(catalog, db));
+}
+
+/** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. */
+async function bringUpToDate(address: PostgresAddress): Promise<void> {
+  const { db, name, close } = connectTo(address, { queryTimeoutMs: 0, isDirect: true });
+  try {
+    await migrate(db, name);
+  } finally {
+    await close();
+  }
 }

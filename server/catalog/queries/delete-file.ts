@@ -6,18 +6,18 @@ import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
-import { prepareSelectFile, toFileRecord } from './file-rows.ts';
+import { prepareHoldFile, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 import { prepareInsertRemoval } from './removals.ts';
 
 /** Prepares `deleteFile`. */
 export function createDeleteFile(
   db: Kysely<Tables>,
-  { locked }: QueryDialect,
+  dialect: QueryDialect,
   clock: SqlClock,
 ): Pick<Catalog, 'deleteFile'> {
   // With its content: no file joins that until it is decided whether it goes.
-  const selectFile = prepareSelectFile(db, locked);
+  const holdFile = prepareHoldFile(db, dialect);
 
   // An upload's row is deleted together with its file. This one says what the store still has to discard: it stays.
   const endNoted = prepare((by: { fileId: string }) =>
@@ -52,7 +52,7 @@ export function createDeleteFile(
   return {
     deleteFile(id, owner) {
       return db.transaction().execute(async (trx) => {
-        const row = await selectFile.first(trx, { id, owner });
+        const row = await holdFile.first(trx, { id, owner });
         if (!row) return undefined;
         await endNoted.changes(trx, { fileId: id });
         await deleteById.changes(trx, { id });

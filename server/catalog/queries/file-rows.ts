@@ -51,10 +51,17 @@ export function foldName(name: string): string {
 }
 
 /** Prepares the lookup of one file of an owner. */
-export function prepareSelectFile(db: Kysely<Tables>, locked: QueryDialect['locked'] = (query) => query) {
-  return prepare((by: { id: string; owner: string }) =>
-    locked(selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner)),
-  );
+export function prepareSelectFile(db: Kysely<Tables>) {
+  return prepare((by: { id: string; owner: string }) => selectFile(db, by));
+}
+
+/** The same for a file that is to be deleted. The content is locked first, as by all that add a file to it. */
+export function prepareHoldFile(db: Kysely<Tables>, { locked }: QueryDialect) {
+  return prepare((by: { id: string; owner: string }) => locked(selectFile(db, by), ['contents', 'files']));
+}
+
+function selectFile(db: Kysely<Tables>, by: { id: string; owner: string }) {
+  return selectFiles(db).where('files.id', '=', by.id).where('files.owner', '=', by.owner);
 }
 
 /** Prepares the search for an owner's file of a content by its name. */
