@@ -1,6 +1,7 @@
 /**
- * `npm run demo`: the whole story on real bytes, in under a minute. Every step is
- * checked; the first that is not as it should be ends the demo with exit code 1.
+ * `npm run demo`: uploads a real file, interrupts the client and the service, resumes, verifies,
+ * uploads again, renames and deletes, in under a minute. Checks every step: at the first failure
+ * it exits with code 1.
  */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
@@ -15,7 +16,7 @@ import { startService } from '../test/harness/service.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
-/** A connection slow enough that something can break half-way. */
+/** A connection slow enough to interrupt the upload half-way. */
 const LINE_BYTES_PER_SECOND = 100 * MIB;
 
 interface Uploaded {
@@ -62,14 +63,14 @@ async function tell(): Promise<void> {
   run = upload();
   await untilSent(line, sentBefore + FILE_BYTES * 0.25, run);
   await service.restart();
-  say('The same command again goes on from there; now the service is killed on the way, and started again.');
+  say('The same command resumes from there; now the service is killed on the way, and started again.');
 
   const result = await run.done;
   const uploaded = parse<Uploaded>(result);
   check(uploaded.md5 === md5 && uploaded.size === FILE_BYTES, 'the published file has the digest of the original');
   const total = line.sentBytes();
   say(`The client has waited and finished: ${uploaded.url}`);
-  say(`${mib(total)} went over the line for ${mib(FILE_BYTES)}.`);
+  say(`${mib(total)} were sent for a file of ${mib(FILE_BYTES)}.`);
   check(total < FILE_BYTES * 1.5, 'what was stored was not sent again');
 
   const copy = join(folder, 'copy.iso');
@@ -81,7 +82,7 @@ async function tell(): Promise<void> {
   const again = parse<Uploaded>(await cli(['upload', path, '--json'], line.url));
   check(again.status === 'instant', 'the second upload is instant');
   check(line.sentBytes() - sent < 100_000, 'no content was sent');
-  say(`Uploaded a second time: instant, ${line.sentBytes() - sent} bytes over the line.`);
+  say(`Uploaded a second time: instant, ${line.sentBytes() - sent} bytes were sent.`);
 
   const listed = await cli(['list']);
   check(listed.stdout.includes('big.iso'), 'the catalog lists it');
@@ -107,12 +108,12 @@ function upload(): CliRun {
 
 async function cli(args: string[], server = service.url): Promise<CliResult> {
   const result = await runCli([...args, '--server', server], folder).done;
-  check(result.exitCode === 0, `tidemark ${args[0]} ends well (${result.exitCode}): ${result.stderr}`);
+  check(result.exitCode === 0, `tidemark ${args[0]} succeeds (exit code ${result.exitCode}): ${result.stderr}`);
   return result;
 }
 
 function parse<T>(result: CliResult): T {
-  check(result.exitCode === 0, `the client ends well (${result.exitCode}): ${result.stderr}`);
+  check(result.exitCode === 0, `the client succeeds (exit code ${result.exitCode}): ${result.stderr}`);
   return JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '') as T;
 }
 
@@ -120,7 +121,7 @@ async function untilSent(over: Line, bytes: number, run: CliRun): Promise<void> 
   let ended = false;
   void run.done.then(() => (ended = true));
   while (over.sentBytes() < bytes) {
-    if (ended) throw new Error(`the client ended early: ${(await run.done).stderr}`);
+    if (ended) throw new Error(`the client exited early: ${(await run.done).stderr}`);
     await wait(5);
   }
 }

@@ -1,4 +1,4 @@
-/** Small JSON records in a folder of our own: whole or absent, whatever dies when, however many processes write. */
+/** Small JSON records in a folder of our own. A record is complete or absent, also after a crash or concurrent writes. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -6,30 +6,30 @@ import { join } from 'node:path';
 
 /** A folder of records, each in a file named by the digest of its key. */
 export interface RecordFolder<T> {
-  /** null when there is none, or none that can be read. */
+  /** @returns null when there is no record, or it cannot be read. */
   read(key: readonly string[]): Promise<T | null>;
-  /** All that can be read. */
+  /** All records that can be read. */
   list(): Promise<T[]>;
   /** Replaces the record. @throws when the folder cannot be written. */
   write(key: readonly string[], record: T): Promise<void>;
   remove(key: readonly string[]): Promise<void>;
-  /** Removes what has not been written for `maxAgeMs`, and what a killed process left half-written. */
+  /** Removes records, and unfinished files of killed processes, that were last written more than `maxAgeMs` ago. */
   prune(maxAgeMs: number): Promise<void>;
 }
 
-/** Where state that must not get lost goes (XDG Base Directory Specification). */
+/** The folder for state that must not get lost (XDG Base Directory Specification). */
 export function stateFolder(): string {
   return join(baseFolder('XDG_STATE_HOME', ['.local', 'state']), 'tidemark');
 }
 
-/** Where things go that can be had again by work. */
+/** The folder for data that can be computed again. */
 export function cacheFolder(): string {
   return join(baseFolder('XDG_CACHE_HOME', ['.cache']), 'tidemark');
 }
 
 function baseFolder(variable: string, fallback: string[]): string {
   const value = process.env[variable];
-  // The specification: a relative path is to be ignored.
+  // The specification says to ignore a relative path.
   return value?.startsWith('/') === true ? value : join(homedir(), ...fallback);
 }
 
@@ -56,7 +56,7 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
   }
 
   async function write(key: readonly string[], record: T): Promise<void> {
-    // Addresses of uploads are nobody else's business: 0700 and 0600.
+    // Other users must not read the addresses of uploads: 0700 and 0600.
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const path = pathOf(key);
     const temporary = `${path}.${randomUUID()}.tmp`;

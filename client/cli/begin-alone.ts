@@ -1,4 +1,4 @@
-/** How to begin an upload, once no other client is sending the same bytes. */
+/** Decides how to begin an upload, and waits while another client is sending the same bytes. */
 import type { FileJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
 import { LOOK_INTERVAL_MS, watchOtherSender, whatToDo } from '../core/other-sender.ts';
@@ -10,26 +10,26 @@ import type { FileIdentity } from './local-file.ts';
 import type { ProgressItem } from './progress.ts';
 import { sleep } from './retry.ts';
 
-/** The content, and the name that it is to have. */
+/** The content, and the name that its file shall have. */
 export interface Wanted extends Bytes {
   name: string;
 }
 
 export type Beginning =
-  /** The service has it. */
+  /** The service has the content: nothing needs to be sent. */
   | { file: FileJson }
   | {
-      /** An unfinished upload to resume. */
+      /** An unfinished upload to resume; null to create one. */
       uploadUrl: string | null;
-      /** A run of ours began it, and has ended. */
+      /** An earlier run of this command began that upload, and has ended. */
       isOurs: boolean;
-      /** The upload of another client that is too slow to wait for. It is left alone. */
+      /** The upload of another client that is too slow to wait for, and must not be touched. */
       avoid: string | null;
     };
 
 /**
- * Asks for the content. While another client is sending the very same bytes, watches them arrive, so that nothing is sent
- * twice; once that client stops, resumes its upload. The upload of an earlier run of this command is resumed at once.
+ * Asks the service for the content. While another client is sending the very same bytes, waits, so that nothing is sent
+ * twice. Once that client stops, resumes its upload. Resumes the upload of an earlier run of this command at once.
  */
 export async function beginAlone(
   context: Context,
@@ -52,14 +52,14 @@ export async function beginAlone(
   }
 
   for (;;) {
-    // Asked at each look: a run that ends meanwhile is noticed here first. A finished run leaves no entry.
+    // Read at each look: another run of ours may end meanwhile. A successful run removes its entry, so the last one is kept.
     journalled = (await own.journal.find(own.identity)) ?? journalled;
     const answer = await ask(context, filename, () => service.check({ ...content, filename }, signal));
     if (answer.status === 'exists') return answer.file ? { file: answer.file } : beginWith(null, null);
     const { resume } = answer;
     if (!resume) return beginWith(null, null);
     const isIt = (url: string): boolean => isSameResource(url, resume.url);
-    // An entry of this file, or of one that had another name then.
+    // The entry may be of this file, or of another file with the same bytes.
     const known = journalled !== null && isIt(journalled.uploadUrl) ? journalled : await own.journal.findUpload(isIt);
     const sender = known?.sender ?? 'unknown';
     const begunElsewhere = known?.begunElsewhere ?? true;
@@ -69,12 +69,12 @@ export async function beginAlone(
     );
     if (next === 'resume') return beginWith(left, null);
     if (next === 'avoid') {
-      output.say(`${filename}: they come in slowly; sending them as well`);
+      output.say(`${filename}: the other client is slow; sending the bytes as well`);
       return beginWith(left, resume.url);
     }
     if (!said) {
       const who = sender === 'running' ? 'another run of this command' : 'another client';
-      output.say(`${filename}: these bytes are being sent already, by ${who}; watching`);
+      output.say(`${filename}: ${who} is already sending these bytes; waiting for it`);
       progress.phase('waiting', wanted.size);
     }
     said = true;

@@ -1,4 +1,4 @@
-/** From what was named on the command line to the files to upload. */
+/** Finds the files to upload: from the arguments of the command line, and what is in folders. */
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,17 +8,19 @@ import { UsageError } from './errors.ts';
 const SLASH = 0x2f;
 
 export interface FoundPath {
-  /** For the eyes, and to know it again. */
+  /** As text, with U+FFFD for what is not UTF-8. */
   path: string;
-  /** To open it by, where its name is not UTF-8: then `path` is the name made readable. */
+  /** The path to open the file by, where it is not UTF-8. */
   bytes?: Buffer;
   size: number;
-  /** What cannot be looked at fails when its turn comes, like any other file. */
+  /** Why the path could not be read. It is reported when the turn of this file comes. */
   error?: Error;
 }
 
 /**
- * @param skip - told of everything in a folder that is not uploaded.
+ * Collects the files, each once. Links inside folders are skipped.
+ *
+ * @param options.skip - called for everything in a folder that is not uploaded.
  * @throws UsageError for a folder without `recursive`.
  */
 export async function collectPaths(
@@ -82,26 +84,26 @@ function withSlash(folder: Buffer): Buffer {
   return folder.at(-1) === SLASH ? folder : Buffer.concat([folder, Buffer.of(SLASH)]);
 }
 
-/** A path as it is shown; with its bytes where that is not what is on the disk. */
+/** A path as text; with its bytes where those are not UTF-8. */
 function shown(place: Buffer): { path: string; bytes?: Buffer } {
   const path = place.toString('utf8');
   return Buffer.from(path).equals(place) ? { path } : { path, bytes: place };
 }
 
 /**
- * The bytes of an argument. Node has put U+FFFD into it for what is not UTF-8, as in the names that a shell finds;
- * Linux tells the arguments as they were given.
+ * The bytes of an argument. Node replaces what is not UTF-8 by U+FFFD (a shell may pass such names when it expands a
+ * pattern); on Linux the original arguments can be read.
  */
 function argumentBytes(given: string): Buffer {
   if (!given.includes('\ufffd')) return Buffer.from(given);
   const same = givenArguments().get(given);
-  // Several may look alike: each is taken once.
+  // Several arguments may have the same text: each is used once.
   return (same && same.length > 1 ? same.shift() : same?.[0]) ?? Buffer.from(given);
 }
 
 let known: Map<string, Buffer[]> | undefined;
 
-/** See proc(5), /proc/self/cmdline; nothing where there is no such file. */
+/** The original arguments by their texts (proc(5), /proc/self/cmdline); empty where there is no such file. */
 function givenArguments(): Map<string, Buffer[]> {
   if (known) return known;
   known = new Map();
@@ -109,7 +111,7 @@ function givenArguments(): Map<string, Buffer[]> {
   try {
     line = readFileSync('/proc/self/cmdline', 'latin1');
   } catch {
-    // Not Linux: macOS has names in UTF-8 alone.
+    // Not Linux. On macOS all names are UTF-8.
   }
   for (const argument of line.split('\0')) {
     const bytes = Buffer.from(argument, 'latin1');

@@ -8,9 +8,9 @@ import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { parseCount, parseSize } from './format.ts';
 
-/** What a command is given. */
+/** What `program.ts` hands to the commands. */
 export interface Frame {
-  /** Begins a command with the flags that all of these have. */
+  /** Defines a command with the flags that all these commands have. */
   command: (usage: string, description: string, defaults: Defaults) => Command;
   contextOf: (flags: CommonFlags, defaults: Defaults) => Context;
   setExitCode: (code: number) => void;
@@ -39,7 +39,7 @@ function addUpload({ command, contextOf, setExitCode }: Frame): void {
   command('upload <path...>', 'upload files; - is standard input', PATIENT)
     .option('-r, --recursive', 'upload what is in folders')
     .option('-p, --parallel <n>', 'files at once', '3')
-    .option('--chunk-size <size>', 'most bytes in one request (all that is left; standard input: 8MiB)')
+    .option('--chunk-size <size>', 'most bytes in one request (default: no limit; standard input: 8MiB)')
     .option('-n, --name <name>', 'the name it gets; needed for standard input')
     .action(async (paths: string[], flags: UploadFlags) => {
       const options = {

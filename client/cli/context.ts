@@ -1,4 +1,4 @@
-/** What every command is given. */
+/** The context of a command: the service, the output, and how it retries. */
 import { createOutput } from './output.ts';
 import type { Output } from './output.ts';
 import { createServiceClient } from './service-client.ts';
@@ -36,7 +36,12 @@ export function createContext(
   };
 }
 
-/** Asks the service until it answers, refuses for good, or patience runs out. */
+/**
+ * Sends a request to the service, and retries it until it succeeds.
+ *
+ * @param about - the file that the reports of waits name; null for none.
+ * @throws the service's refusal where a retry would not help; CliError `gave_up` after `--retry-for`.
+ */
 export function ask<T>(context: Context, about: string | null, operation: (attempt: number) => Promise<T>): Promise<T> {
   return patiently(operation, {
     patience: createPatience(context.service.settings.retryForMs),
@@ -47,7 +52,7 @@ export function ask<T>(context: Context, about: string | null, operation: (attem
 
 const REPEAT_AFTER_MS = 10_000;
 
-/** Reports why there is a wait, without repeating the same line all the time. */
+/** Makes a function that reports why the command waits, but not the same line again within 10 s. */
 export function createWaitReporter(context: Context, about: string | null): (wait: Wait) => void {
   let said = '';
   let saidAt = 0;

@@ -1,16 +1,16 @@
-/** File descriptors: how many files can be sent at once. */
+/** Limits how many files are sent at once to the file descriptors that the system allows. */
 import { readFileSync } from 'node:fs';
 import { sleep } from './retry.ts';
 
-/** For standard streams, libraries, and files that are opened for a moment. */
+/** Descriptors left for standard streams, libraries, and files that are open only briefly. */
 const KEPT_BACK = 40;
-/** A file that is sent takes its own, one for its connection, and one for its journal. */
+/** Descriptors of one file that is sent: the file, its connection, and its journal entry. */
 const EACH = 3;
-/** Most systems allow at least this many; used where this system does not tell. */
+/** Most systems allow at least this many; used where the limit cannot be read. */
 const ASSUMED = 256;
 const LOOK_EVERY_MS = 25;
 
-/** How many files the system lets us send at once. */
+/** The most files that can be sent at once; at least 1. */
 export function filesAtOnce(): number {
   return Math.max(1, Math.floor((readLimit() - KEPT_BACK) / EACH));
 }
@@ -25,8 +25,8 @@ function readLimit(): number {
 }
 
 /**
- * Opens something. Where no descriptor is left, waits until another file has been closed; the system does not tell when,
- * so it tries again and again.
+ * Opens something. Where no descriptor is left, waits until another file is closed. The system does not report that, so
+ * this retries every few milliseconds.
  *
  * @throws the reason of the signal, once it is aborted.
  */

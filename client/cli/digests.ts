@@ -1,4 +1,4 @@
-/** MD5 and SHA-256 of local files, in one pass, remembered for as long as a file stays the same. */
+/** MD5 and SHA-256 of local files, computed in one pass, and cached for as long as a file stays the same. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { cacheFolder, createRecordFolder } from './atomic-file.ts';
@@ -17,16 +17,16 @@ interface CachedDigests extends Digests {
 }
 
 export interface FoundDigests extends Digests {
-  /** Of an earlier reading. */
+  /** Whether they come from the cache. */
   remembered: boolean;
 }
 
 const KEEP_MS = 90 * 24 * 3600 * 1000;
 
 /**
- * A file that is written twice within one tick of its file system's clock keeps its
- * times. Digests are remembered only once the clock has certainly moved on. Whole
- * seconds are a sign of a coarse clock (FAT: 2 s, HFS+: 1 s).
+ * A file that is written twice within one tick of its file system's clock has the same
+ * times after both. So digests are cached only of a file whose last change is at least
+ * one tick ago. Whole seconds are a sign of a coarse clock (FAT: 2 s, HFS+: 1 s).
  */
 const FINE_TICK_MS = 100;
 const COARSE_TICK_MS = 2100;
@@ -36,14 +36,17 @@ function cache(): ReturnType<typeof createRecordFolder<CachedDigests>> {
 }
 
 /**
- * @param onProgress - bytes read so far; not called when the digests are remembered.
+ * Computes the digests of a file, or takes them from the cache.
+ *
+ * @param options.onProgress - called with the bytes read so far; not for digests from the cache.
+ * @throws CliError `file_changed`, SizeUntrueError; the signal's reason once it is aborted.
  */
 export async function digestFile(
   file: LocalFile,
   options: { signal: AbortSignal; onProgress: (bytes: number) => void },
 ): Promise<FoundDigests> {
   const { path, size, mtimeNs, ctimeNs, inode } = file.identity;
-  // Keyed by path alone, so that a changed file replaces what was remembered of its earlier state.
+  // The key is only the path, so that a changed file replaces the digests of its earlier state.
   const remembered = await cache().read([path]);
   if (
     remembered?.size === size &&
@@ -68,10 +71,10 @@ export async function digestFile(
   await file.verifyEnd();
   const digests: Digests = { md5: md5.digest('hex'), sha256: sha256.digest('hex') };
 
-  // The time of the last change, whatever its mtime was set to.
+  // ctime is the time of the last change; mtime may have been set.
   const tickMs = ctimeNs.endsWith('000000000') ? COARSE_TICK_MS : FINE_TICK_MS;
   if (Date.now() - Number(BigInt(ctimeNs) / 1_000_000n) > tickMs) {
-    // A cache that cannot be written costs time, nothing else.
+    // Without the cache, the next run only takes longer.
     await cache()
       .write([path], { size, mtimeNs, ctimeNs, inode, ...digests })
       .catch(() => {});
@@ -79,12 +82,12 @@ export async function digestFile(
   return { ...digests, remembered: false };
 }
 
-/** Forgets what is remembered of a file: it was found to be wrong. */
+/** Removes the cached digests of a file, which were found to be wrong. */
 export async function forgetDigests(file: LocalFile): Promise<void> {
   await cache().remove([file.identity.path]);
 }
 
-/** Forgets files that were last read long ago. */
+/** Removes the digests that were computed more than 90 days ago. */
 export async function pruneDigests(): Promise<void> {
   await cache().prune(KEEP_MS);
 }

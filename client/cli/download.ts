@@ -1,4 +1,4 @@
-/** Downloads a published content into a sink, with as many requests as it takes. */
+/** Downloads a published content into a sink, with as many requests as necessary. */
 import type { IncomingMessage } from 'node:http';
 import { createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
@@ -7,20 +7,26 @@ import { readBody } from './http.ts';
 import type { ProgressItem } from './progress.ts';
 import { createPatience, sleep } from './retry.ts';
 
-/** Where the bytes go, in order. */
+/** Takes the bytes of a download, in order. */
 export interface Sink {
-  /** Bytes it has. */
+  /** How many bytes it has. */
   position(): number;
-  /** The ETag of the content they are of; null when that is not known. */
+  /** The ETag of the content that these bytes belong to; null when not known. */
   etag(): string | null;
-  /** Drops what it has. @throws when that is not possible. */
+  /** Drops all bytes. @throws when that is not possible. */
   reset(): Promise<void>;
-  /** Told before the first byte of an answer. */
+  /** Called before the first byte of each answer, with the answer's ETag. */
   begin(etag: string | null): Promise<void>;
   write(chunk: Buffer): Promise<void>;
 }
 
-/** Fills the sink with the content at `url`; the number of bytes received. */
+/**
+ * Fills the sink with the content at `url`, from the sink's position on.
+ *
+ * @param options.size - of the content in bytes; null when not known.
+ * @returns the number of bytes received.
+ * @throws CliError `not_found`, `size_differs` or `gave_up`, ServiceError, or the sink's error.
+ */
 export async function download(
   url: string,
   sink: Sink,
@@ -36,7 +42,7 @@ export async function download(
   async function attempt(): Promise<void> {
     let start = sink.position();
     const etag = sink.etag();
-    // Without a strong ETag it is not certain that the rest belongs to the bytes that are here.
+    // Only a strong ETag shows that the rest belongs to the bytes that the sink has (RFC 9110 section 13.1.5).
     if (start > 0 && (etag === null || etag.startsWith('W/'))) {
       await sink.reset();
       start = 0;
@@ -71,7 +77,7 @@ export async function download(
     for await (const chunk of readBody(response, { signal, stallTimeoutMs: service.settings.stallTimeoutMs })) {
       await sink.write(chunk);
       receivedBytes += chunk.length;
-      // Bytes that are fetched again are no progress.
+      // Receiving bytes again is no progress.
       if (sink.position() > furthest) patience.progress();
       furthest = Math.max(furthest, sink.position());
       progress.at(sink.position());

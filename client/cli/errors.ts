@@ -1,10 +1,10 @@
-/** What can go wrong, as the terminal shows it: one sentence, no stack. */
+/** The errors of the command, and how the terminal shows them: one sentence, no stack. */
 import { isGone, isTakenOver, isTransientRefusal } from '../core/refusals.ts';
 
 /** Documented in `--help` and docs/cli.md. */
 export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
-/** A failure that trying again would not cure. */
+/** A failure that no retry would cure. */
 export class CliError extends Error {
   readonly code: string;
 
@@ -31,10 +31,10 @@ export class InterruptedError extends CliError {
   }
 }
 
-/** The connection failed or stood still: nothing is known of what the service did. */
+/** The connection failed or stalled: the command does not know what the service did. */
 export class TransportError extends Error {
   readonly code: string;
-  /** How long it is worth trying again at most; null for as long as anything is. */
+  /** The longest time for which this error is worth retrying; null: as long as `--retry-for` says. */
   readonly patienceMs: number | null;
 
   constructor(code: string, message: string, options: { cause?: unknown; patienceMs?: number | null } = {}) {
@@ -45,7 +45,7 @@ export class TransportError extends Error {
   }
 }
 
-/** The service answered, and it was a refusal. `code` and `message` are the service's own where it gave any. */
+/** The service refused a request. `code` and `message` are the service's own where it sent any. */
 export class ServiceError extends Error {
   readonly code: string;
   readonly status: number;
@@ -68,7 +68,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** Whether trying again later may succeed. */
+/** Whether a retry may succeed. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof TransportError) return true;
   return error instanceof ServiceError && isTransientRefusal(error);
@@ -79,7 +79,7 @@ export function isTakeOver(error: unknown): boolean {
   return error instanceof ServiceError && isTakenOver(error);
 }
 
-/** Turns a refusal that says that there is no such thing, or no longer, into null. @throws any other error. */
+/** Turns a 404 or 410 into null. @throws any other error. */
 export function nullWhenGone(error: unknown): null {
   if (error instanceof ServiceError && isGone(error)) return null;
   throw error;

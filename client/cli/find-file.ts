@@ -8,8 +8,9 @@ import { printable } from './format.ts';
 
 /** The most that one request lists. */
 const PAGE = 1000;
-/** The service searches for at most 255 bytes of UTF-8; the files that it lists are compared in full. */
+/** The service accepts a search of at most 255 bytes of UTF-8. The files that it finds are compared by their whole names. */
 const SEARCHED_CHARACTERS = 60;
+/** How many ids a message lists. */
 const MOST_NAMED = 5;
 
 /** `read`: any file with the same bytes will do. `change`: it must be one particular file. */
@@ -22,7 +23,9 @@ interface Content {
 }
 
 /**
- * @throws CliError `not_found`; `ambiguous`, with the ids there are.
+ * Finds the file that an argument names.
+ *
+ * @throws CliError `not_found`; `ambiguous`, with the ids of the files that match.
  */
 export async function findFile(given: string, use: Use, context: Context): Promise<FileJson> {
   const address = readAddress(given);
@@ -39,14 +42,14 @@ export async function findFile(given: string, use: Use, context: Context): Promi
   return findByName(given, context);
 }
 
-/** The content that an argument names by its MD5, alone or in an address. */
+/** The name of the content (`<md5>` or `<md5>-<variant>`) in an argument that is an MD5 or an address with one; else null. */
 export function contentNamed(given: string): string | null {
   const address = readAddress(given);
   if (address && address.kind !== 'content') return null;
   return readContent(address?.name ?? given)?.name ?? null;
 }
 
-/** An argument that is written as an address; null for an id, an MD5 or a name. */
+/** Reads an argument that is an address of the service; null for an id, an MD5, a name, or another address. */
 function readAddress(given: string): OwnAddress | null {
   return /^(?:https?:\/\/|\/)/i.test(given) ? readOwnAddress(given) : null;
 }
@@ -80,7 +83,7 @@ async function findByContent({ md5, name }: Content, use: Use, given: string, co
     const answer = await ask(context, null, () => service.check({ md5 }, signal));
     if (answer.status === 'exists' && answer.file) return answer.file;
   }
-  // A service may not tell what it has (INSTANT=off), but it always lists our own files.
+  // With INSTANT=off the service does not say what it has, but it always lists our own files.
   const isMeant = (file: FileJson): boolean => file.md5 === md5 && (name === md5 || contentNamed(file.url) === name);
   const found = await listWhere(isMeant, undefined, context);
   if (found.length > 1 && use === 'change') throw ambiguous(given, found);
@@ -120,5 +123,5 @@ function notFound(given: string): CliError {
 function ambiguous(given: string, found: FileJson[]): CliError {
   const ids = found.slice(0, MOST_NAMED).map(({ id, name }) => `${id} (${printable(name)})`);
   const more = found.length > MOST_NAMED ? `, and ${found.length - MOST_NAMED} more` : '';
-  return new CliError('ambiguous', `${found.length} files are meant by ${printable(given)}: ${ids.join(', ')}${more}`);
+  return new CliError('ambiguous', `${printable(given)} matches ${found.length} files: ${ids.join(', ')}${more}`);
 }

@@ -1,18 +1,18 @@
-/** Explains what goes wrong before the service has ever answered, and what its first refusals mean. */
+/** Explains why the command does not reach the service, and what refusals of the first requests mean. */
 import { CliError, ServiceError, TransportError } from './errors.ts';
 
-/** A service that is just being started is there after this long; a wrong address never is. */
+/** How long to retry before the first answer: a service that is just starting answers within it, a wrong address never. */
 const FIRST_CONTACT_MS = 4_000;
 
-/** No server listens there, or the name is unknown. */
+/** Codes of errors where no server listens at the address, or its name is unknown. */
 const NOBODY_THERE = new Set(['econnrefused', 'enotfound', 'eai_again']);
 const BAD_CERTIFICATE = /^(?:cert_|depth_zero_|self_signed_|unable_to_|err_tls_cert_)/;
 const NOT_TLS = /^(?:eproto|err_ssl_.*)$/;
 const NOT_HTTP = /^hpe_/;
-/** What nginx, Go and others answer on a port for TLS. */
+/** The answers of nginx, Go and others to plain HTTP on a port for TLS. */
 const WANTS_TLS = /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server/i;
 
-/** Nothing else that the command still has to do can succeed. */
+/** Everything else that the command still has to do would fail in the same way. */
 export class HopelessError extends CliError {
   constructor(code: string, message: string, cause: unknown) {
     super(code, message, { cause });
@@ -23,7 +23,7 @@ export class HopelessError extends CliError {
 /** Nothing has answered at all. */
 class NobodyThereError extends TransportError {}
 
-/** Whether the next file would meet the same: no service there, or none that lets us in. */
+/** Whether the next file would meet the same error: the service cannot be reached, or rejects the token. */
 export function isHopeless(error: unknown): boolean {
   const cause = error instanceof CliError && error.code === 'gave_up' ? error.cause : error;
   if (cause instanceof HopelessError || (cause instanceof ServiceError && cause.status === 401)) return true;
@@ -33,15 +33,15 @@ export function isHopeless(error: unknown): boolean {
 /** How a request was sent: directly or through a proxy. */
 export interface Way {
   serverUrl: string;
-  /** `host:port` of the proxy that leads there; null where none does. */
+  /** `host:port` of the proxy to the service; null where there is none. */
   proxy: string | null;
-  /** It has answered before, so it will again. */
+  /** Whether the service has answered before: then a failure is likely to be temporary. */
   met: boolean;
-  /** The user asked for a longer patience than ours. */
+  /** Whether the user has set `--retry-for`, which then counts before the first answer, too. */
   persistent: boolean;
 }
 
-/** Explains a failure of the line. */
+/** Explains an error of the connection. @returns a clearer error, or the same one. */
 export function explainFailure(error: unknown, { serverUrl, proxy, met, persistent }: Way): unknown {
   if (!(error instanceof TransportError)) return error;
   const { code, message } = error;
@@ -68,7 +68,10 @@ export function explainFailure(error: unknown, { serverUrl, proxy, met, persiste
   return new NobodyThereError(code, what, { cause: error, patienceMs: persistent ? null : FIRST_CONTACT_MS });
 }
 
-/** Explains a failed request to the store that a service has redirected to. Never with the whole address, which opens the content. */
+/**
+ * Explains a failed request to the store to which the service has redirected. Never shows the whole address, with which
+ * anyone could read the content.
+ */
 export function explainStoreFailure(error: unknown, address: string): unknown {
   const { origin } = new URL(address);
   const explained = explainFailure(error, { serverUrl: origin, proxy: null, met: true, persistent: true });
@@ -77,7 +80,7 @@ export function explainStoreFailure(error: unknown, address: string): unknown {
   return new TransportError(code, `the service sends us on to its store, ${origin}: ${message}`, { cause: error });
 }
 
-/** Explains a refusal that no later try would change; undefined where the service's own words say enough. */
+/** Explains a refusal that no retry would change; undefined where the service's own message says enough. */
 export function explainRefusal(status: number, code: string, body: string, hasToken: boolean): string | undefined {
   if (status === 401) {
     return hasToken
@@ -85,10 +88,10 @@ export function explainRefusal(status: number, code: string, body: string, hasTo
       : 'The service asks for a token: put it into TIDEMARK_TOKEN.';
   }
   if (code !== 'http_error') return undefined;
-  if (status === 400 && WANTS_TLS.test(body)) return 'The server wants https:// in its address.';
+  if (status === 400 && WANTS_TLS.test(body)) return 'The server expects https; write https:// in its address.';
   if (status === 407) return 'The proxy asks for a name and a password: HTTP_PROXY=http://name:password@host:port.';
   if (status === 413) {
-    return 'Something in front of the service takes no request of this size; --chunk-size 512KiB sends smaller ones.';
+    return 'Something in front of the service accepts no request of this size; --chunk-size 512KiB sends smaller ones.';
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** Sizes, times and names for people, and back from what people type. */
+/** Formats sizes, times and names for people, and parses what people type. */
 import { UsageError } from './errors.ts';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -14,7 +14,7 @@ export function formatSize(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** `72_500` as `1:13`, `850` as `0.9 s`. */
+/** Milliseconds: `72_500` as `1:13`, `850` as `0.9 s`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 9950) return `${(milliseconds / 1000).toFixed(1)} s`;
   const seconds = Math.round(milliseconds / 1000);
@@ -39,7 +39,7 @@ const SIZE_FACTORS: Record<string, number> = {
   gb: 1000 ** 3,
 };
 
-/** Reads `8MiB`, `8M`, `500kB` or plain bytes. @throws UsageError */
+/** Reads `8MiB`, `8M`, `500kB` or plain bytes. @returns bytes. @throws UsageError */
 export function parseSize(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const factor = match ? SIZE_FACTORS[(match[2] ?? '').toLowerCase()] : undefined;
@@ -52,7 +52,7 @@ export function parseSize(text: string, option: string): number {
 
 const DURATION_FACTORS: Record<string, number> = { ms: 1, '': 1000, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Reads `30s`, `10m`, `2h` or plain seconds. @throws UsageError */
+/** Reads `30s`, `10m`, `2h` or plain seconds. @returns milliseconds. @throws UsageError */
 export function parseDuration(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)$/i.exec(text.trim());
   const factor = match ? DURATION_FACTORS[(match[2] ?? '').toLowerCase()] : undefined;
@@ -72,7 +72,7 @@ export function parseCount(text: string, option: string, least = 1): number {
   return count;
 }
 
-/** Text from elsewhere (file names, a service's messages) without what could steer a terminal. */
+/** Replaces what could control a terminal, in text from elsewhere (file names, a service's messages). */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, '\uFFFD');
@@ -95,7 +95,7 @@ export function textWidth(text: string): number {
   return width;
 }
 
-/** Cuts a text to at most `columns`, with an ellipsis where something went. */
+/** Cuts a text to at most `columns`, with an ellipsis where it was cut. */
 export function fit(text: string, columns: number): string {
   if (textWidth(text) <= columns) return text;
   if (columns <= 0) return '';
@@ -109,7 +109,7 @@ export function fit(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** An argument as a shell takes it. */
+/** Quotes an argument for a POSIX shell. */
 export function shellQuote(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,4 +1,4 @@
-/** The name given now, for a file whose upload was begun under another name. */
+/** Gives a published file the name given to this run, where its upload was begun under another name. */
 import type { FileJson } from '../../server/wire/files.ts';
 import { type Begun, giveName as giveNameBy, isRenameRefusal } from '../core/naming.ts';
 import type { Bytes } from '../core/proof.ts';
@@ -6,7 +6,7 @@ import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { ServiceError } from './errors.ts';
 
-/** As `giveName` of core/naming.ts, of this run's service. */
+/** As `giveName` of core/naming.ts, with retries, for this run's service. */
 export function giveName(
   context: Context,
   file: FileJson,

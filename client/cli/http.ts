@@ -1,6 +1,6 @@
 /**
- * One HTTP exchange over node:http, with what the library's own stack lacks: a watch
- * for transfers that stand still, an abort signal, and answers that come before the
+ * One HTTP exchange over node:http. Adds what the HTTP stack of tus-js-client lacks: a
+ * timeout for stalled transfers, an abort signal, and answers that arrive before the
  * body has been sent.
  */
 import http from 'node:http';
@@ -10,7 +10,7 @@ import { TransportError } from './errors.ts';
 import { formatDuration } from './format.ts';
 import { routeTo } from './proxy.ts';
 
-/** Bytes to send; `chunks` may be asked for once. A chunk's memory is its maker's again when the next one is asked for. */
+/** Bytes to send. `chunks` can be called once, and a chunk is valid only until the next one is requested. */
 export interface Body {
   readonly size: number;
   chunks(): AsyncIterable<Uint8Array>;
@@ -24,9 +24,9 @@ export interface Exchange {
   signal: AbortSignal;
   /** How long nothing may move before the connection counts as dead. */
   stallTimeoutMs: number;
-  /** How long the answer may take once all is sent, where that is longer: the service has work to do first. */
+  /** How long the answer may take once all is sent, where that is longer than `stallTimeoutMs`: the service has work to do. */
   answerTimeoutMs?: number;
-  /** The operating system has taken so many bytes of the body more, which makes so many in all. */
+  /** Called when the operating system has taken a chunk of the body: its size, and the total so far. */
   onSent?: ((bytes: number, totalBytes: number) => void) | undefined;
 }
 
@@ -36,12 +36,12 @@ export interface Answer {
   body: string;
 }
 
-/** An answer to an API call is small; more than this is not one of ours. */
+/** Answers to API calls are small: a longer one is not from a Tidemark service. */
 const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
-/** What the operating system may still hold of "sent" bytes (Linux: tcp_wmem's default maximum). */
+/** How many "sent" bytes the operating system may still hold (Linux: tcp_wmem's default maximum). */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
-/** Sends a request and reads the whole answer. Failures of the connection are TransportError. */
+/** Sends a request and reads the whole answer. @throws TransportError for failures of the connection; the signal's reason. */
 export async function exchange(request: Exchange): Promise<Answer> {
   const response = await open(request);
   const chunks: Buffer[] = [];
@@ -58,7 +58,7 @@ export async function exchange(request: Exchange): Promise<Answer> {
   };
 }
 
-/** Sends a request and resolves with the head of the answer; its body is to be read with `readBody`. */
+/** Sends a request and resolves with the head of the answer. Read the body with `readBody`, or destroy it. */
 export function open(request: Exchange): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { body, signal } = request;
@@ -108,7 +108,7 @@ export function open(request: Exchange): Promise<IncomingMessage> {
   });
 }
 
-/** The request without its body, on its way directly or through a proxy. */
+/** Opens a request, directly or through a proxy, without its body. */
 function begin({ method, url: address, headers: given, body }: Exchange): ClientRequest {
   const url = new URL(address);
   const headers: Record<string, string> = { ...given };
@@ -123,12 +123,12 @@ function begin({ method, url: address, headers: given, body }: Exchange): Client
   });
 }
 
-/** @returns whether there is a connection by now. */
+/** @returns a function that says whether the request has a connection by now. */
 function watchConnection(outgoing: ClientRequest): () => boolean {
   let connected = false;
   outgoing.once('socket', (socket) => {
     connected = !socket.connecting;
-    // A kept connection must not get more listeners with each request.
+    // A reused connection must not collect a listener with each request.
     if (connected) return;
     socket.once('connect', () => {
       connected = true;
@@ -137,24 +137,24 @@ function watchConnection(outgoing: ClientRequest): () => boolean {
   return () => connected;
 }
 
-/** How long nothing may move, as the request stands. */
+/** How long nothing may move in the present state of the request. */
 function allowedSilenceMs(
   { stallTimeoutMs, answerTimeoutMs = 0 }: Exchange,
   outgoing: ClientRequest,
   { startedAt, sentBytes, isConnected }: { startedAt: number; sentBytes: number; isConnected: () => boolean },
 ): number {
-  // On a slow connection the system's buffer alone takes a while to drain, which is not a standstill.
+  // On a slow connection, the system's buffer takes a while to drain: that is no stall.
   const bytesPerMs = sentBytes / (performance.now() - startedAt + 1);
   const drainMs = sentBytes === 0 ? 0 : SOCKET_BUFFER_BYTES / bytesPerMs;
-  // A peer that vanishes meanwhile is noticed by the system: the agents' connections are probed every second.
+  // The longer wait for an answer does not hide a peer that vanishes: TCP keep-alive probes the connection every second.
   const awaitsAnswer = isConnected() && outgoing.writableEnded;
   const silentMs = Math.max(stallTimeoutMs, awaitsAnswer ? answerTimeoutMs : 0);
   return silentMs + Math.min(drainMs, 3 * stallTimeoutMs);
 }
 
-/** Writes the body; ends quietly when the request is over before the body is. Rejects with the body's own error. */
+/** Writes the body. Returns without an error when the request ends before the body does. @throws the body's own error. */
 async function pump(outgoing: ClientRequest, body: Body, onSent: (bytes: number) => void): Promise<void> {
-  // A destroyed request may keep a write's callback for ever: its close releases the writer.
+  // A destroyed request may never call a write's callback: its event `close` releases the writer.
   let release: () => void = () => {};
   outgoing.once('close', () => release());
   outgoing.once('response', () => release());
@@ -177,7 +177,7 @@ async function pump(outgoing: ClientRequest, body: Body, onSent: (bytes: number)
   outgoing.end();
 }
 
-/** The body of an answer, chunk by chunk; a standstill or a cut is a TransportError. */
+/** Yields the body of an answer, chunk by chunk. @throws TransportError where it stalls or is cut off; the signal's reason. */
 export async function* readBody(
   response: IncomingMessage,
   options: Pick<Exchange, 'signal' | 'stallTimeoutMs'>,
@@ -195,7 +195,7 @@ export async function* readBody(
     for await (const chunk of response as AsyncIterable<Buffer>) {
       watch.touch();
       yield chunk;
-      // Time the reader took for it is not the line's.
+      // The time that the reader took for the chunk does not count.
       watch.touch();
     }
   } catch (error) {
@@ -207,7 +207,7 @@ export async function* readBody(
   }
 }
 
-/** Calls back once when nothing has moved for the allowed time. */
+/** Calls `onStall` once, when nothing has moved for the allowed time. */
 function watchStall(
   allowedMs: () => number,
   onStall: (silentMs: number) => void,
@@ -235,7 +235,7 @@ function watchStall(
 }
 
 function stallError(silentMs: number): TransportError {
-  return new TransportError('stalled', `the connection stood still for ${formatDuration(silentMs)}`);
+  return new TransportError('stalled', `the connection stalled for ${formatDuration(silentMs)}`);
 }
 
 const NETWORK_MESSAGES: Record<string, string> = {
@@ -249,10 +249,10 @@ const NETWORK_MESSAGES: Record<string, string> = {
   EAI_AGAIN: 'the host name could not be looked up',
 };
 
-/** An error of the line; anything else (the body's own errors) passes through. */
+/** Turns an error into a TransportError, by its code. */
 function asTransportError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof TransportError) return error;
-  // Happy eyeballs: several addresses failed, one error each.
+  // Happy eyeballs: several addresses failed, each with an error of its own.
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
   const code = (error as NodeJS.ErrnoException).code ?? (first as NodeJS.ErrnoException).code ?? 'network';
   return new TransportError(code.toLowerCase(), NETWORK_MESSAGES[code] ?? error.message, { cause: error });

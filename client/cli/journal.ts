@@ -1,17 +1,17 @@
-/** Records unfinished transfers, so that a later run resumes them. */
+/** The journal of unfinished uploads, from which a later run resumes them. */
 import { join } from 'node:path';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import type { FileIdentity } from './local-file.ts';
 import { lifeOf, ownMark } from './process-mark.ts';
 import type { Life } from './process-mark.ts';
 
-/** Longer than any service keeps an unfinished upload by default (a day). */
+/** Longer than a service keeps an unfinished upload by default (a day). */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 interface JournalEntry {
   path: string;
   uploadUrl: string;
-  /** The process that sends, or sent. */
+  /** Mark of the process that sends to the upload, or has sent to it; see process-mark.ts. */
   sender: string;
   /** Missing in the entries of earlier releases. */
   begunElsewhere?: boolean;
@@ -19,18 +19,18 @@ interface JournalEntry {
 
 export interface Journalled {
   uploadUrl: string;
-  /** Of the run that wrote it. */
+  /** Whether the run that wrote the entry is still running. */
   sender: Life;
   /** Another client began it, and a run of ours has resumed it. */
   begunElsewhere: boolean;
 }
 
 export interface Journal {
-  /** The upload that this very state of the file was last sent to. */
+  /** The upload to which the file was last sent, in exactly this state. */
   find(file: FileIdentity): Promise<Journalled | null>;
-  /** The upload that `isIt` finds among all, whichever file was sent to it; one that is being sent to before others. */
+  /** An upload that `isIt` accepts, whichever file was sent to it. Prefers one to which a run is sending now. */
   findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null>;
-  /** From now on this process sends the file there. */
+  /** Records that this process sends the file to an upload. @throws when the journal cannot be written. */
   record(file: FileIdentity, upload: { url: string; begunElsewhere: boolean }): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
   prune(): Promise<void>;
@@ -39,7 +39,7 @@ export interface Journal {
 /** The journal of uploads to one server. */
 export function createJournal(serverUrl: string): Journal {
   const folder = createRecordFolder<JournalEntry>(join(stateFolder(), 'uploads'), { durable: true });
-  // The key has all of it: a changed file has another key, and never resumes an older upload.
+  // The key has the whole identity: a changed file has another key, and never resumes an older upload.
   const keyOf = (file: FileIdentity): string[] => [
     serverUrl,
     file.path,

@@ -1,4 +1,4 @@
-/** A regular file that is being sent: read in order, and watched, so that what is sent is one state of it. */
+/** A regular file that is being sent. Each read checks that the file has not changed, so that one state of it is sent. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { CliError } from './errors.ts';
 
 const READ_BYTES = 512 * 1024;
 
-/** What tells one state of a file from another. */
+/** What distinguishes one state of a file from another. */
 export interface FileIdentity {
   path: string;
   size: number;
@@ -19,7 +19,7 @@ export interface FileIdentity {
   inode: string;
 }
 
-/** Its size is not what reading it gives, as in /proc and /sys. */
+/** Reading the file gives more or fewer bytes than its size, as in /proc and /sys. */
 export class SizeUntrueError extends CliError {
   constructor(size: number, given: 'more' | 'fewer') {
     super('size_untrue', `says that it has ${size} bytes, but reading it gives ${given}`);
@@ -32,25 +32,26 @@ export interface LocalFile {
   readonly name: string;
   readonly size: number;
   /**
-   * The bytes from `start` up to `end`, in chunks whose memory is reused two chunks later.
+   * Reads the bytes from `start` up to `end`. The memory of a chunk is reused for the chunk after the next one.
    *
-   * @throws CliError `file_changed` as soon as the file is not what it was when it was opened; SizeUntrueError.
+   * @throws CliError `file_changed` as soon as the file is not as it was when it was opened; SizeUntrueError.
    */
   read(start: number, end: number): AsyncGenerator<Uint8Array, void, undefined>;
   /** @throws CliError `file_changed` */
   verifyUnchanged(): Promise<void>;
-  /** Whether it ends where its size says. @throws CliError `file_changed`, SizeUntrueError. */
+  /** Checks that the file ends where its size says. @throws CliError `file_changed`, SizeUntrueError. */
   verifyEnd(): Promise<void>;
-  /** All that reading gives, whatever its size says. */
+  /** Reads to the end of the file, whatever its size says. */
   stream(): Readable;
   close(): Promise<void>;
 }
 
 /**
- * Opens a regular file; the path is not needed any more afterwards.
+ * Opens a regular file, and keeps it open.
  *
- * @param place - its path; as bytes where its name is not UTF-8, and then its name is made readable.
+ * @param place - its path; as bytes where it is not UTF-8, and then its name has U+FFFD for what is not.
  * @param signal - ends the wait for a file descriptor.
+ * @throws CliError `is_folder`, `not_a_file`, or an error of the file system.
  */
 export async function openLocalFile(place: string | Buffer, signal: AbortSignal): Promise<LocalFile> {
   const path = place.toString();
@@ -107,7 +108,7 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
       turn = 1 - turn;
       const wanted = Math.min(length, end - position);
       const { bytesRead } = await handle.read(buffer, 0, wanted, position);
-      // After the read: a change that came before it is seen now, before its bytes are sent.
+      // Checked after the read: a change before the read is noticed before its bytes are sent.
       await verifyUnchanged();
       if (bytesRead === 0) throw new SizeUntrueError(size, 'fewer');
       return buffer.subarray(0, bytesRead);
@@ -121,7 +122,7 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
         const chunk = await (ahead ?? readAt(position));
         position += chunk.length;
         ahead = position < end ? readAt(position) : null;
-        // Awaited in the next turn; a failure before that is not an unhandled one.
+        // Awaited in the next round; until then a failure must not count as unhandled.
         ahead?.catch(() => {});
         yield chunk;
       }
@@ -137,12 +138,12 @@ function watched(handle: FileHandle, identity: FileIdentity): LocalFile {
     read,
     verifyUnchanged,
     verifyEnd,
-    // From its first byte: what was read before was read by position.
+    // Begins at the first byte: the reads before were positional, and did not move the file's own position.
     stream: () => handle.createReadStream({ autoClose: false }),
     close: () => handle.close(),
   };
 }
 
 function changed(what: string): CliError {
-  return new CliError('file_changed', `the file ${what}; upload it again once it is at rest`);
+  return new CliError('file_changed', `the file ${what}; upload it again once it no longer changes`);
 }

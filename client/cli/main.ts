@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Entry of the command `tidemark`: signals, the one place where errors end, the exit code. */
+/** Entry of the command `tidemark`: handles signals, prints errors, and sets the exit code. */
 import { setMaxListeners } from 'node:events';
 import { EXIT, InterruptedError, UsageError, describeError } from './errors.ts';
 import { printable, shellQuote } from './format.ts';
@@ -7,7 +7,7 @@ import { flushOutput, stdoutFailure } from './output.ts';
 import { showable } from './plain-text.ts';
 import { runProgram } from './program.ts';
 
-/** This very command line again, for the eyes: without the token. */
+/** This command line, to be shown as the way to continue: without the token. */
 function againCommand(args: readonly string[]): string {
   const shown: string[] = [];
   for (let at = 0; at < args.length; at += 1) {
@@ -16,7 +16,7 @@ function againCommand(args: readonly string[]): string {
     else if (!argument.startsWith('--token=')) shown.push(shellQuote(printable(argument)));
   }
   const missing = args.some((argument) => /^--token(=|$)/.test(argument)) ? '   (with TIDEMARK_TOKEN set)' : '';
-  // Run by npx, it may be found by npx alone.
+  // Where npx runs the command, the shell may not find it.
   const runner = process.env['npm_command'] === 'exec' ? 'npx ' : '';
   return `${runner}tidemark ${shown.join(' ')}${missing}`;
 }
@@ -31,7 +31,7 @@ async function main(args: readonly string[]): Promise<number> {
   setMaxListeners(0, interruption.signal);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      // The second time: at once, whatever is under way.
+      // A second signal exits at once.
       if (interruption.signal.aborted) process.exit(EXIT.interrupted);
       interruption.abort(new InterruptedError());
     });
@@ -49,7 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-// The net below all that is caught where it belongs: even then a sentence, not a stack.
+// Only for errors that nothing else has caught: prints a sentence, not a stack.
 process.on('uncaughtException', (error) => {
   complain(describeError(error));
   if (process.env['TIDEMARK_DEBUG'] === '1') process.stderr.write(`${error.stack}\n`);
@@ -63,5 +63,5 @@ if (unwritten !== null && exitCode === EXIT.done) {
   complain(`standard output: ${describeError(unwritten)}`);
   exitCode = EXIT.failed;
 }
-// Kept connections and an idle standard input would hold the process.
+// Without this, idle connections and standard input would keep the process running.
 process.exit(exitCode);

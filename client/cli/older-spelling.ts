@@ -1,4 +1,4 @@
-/** The spelling of earlier releases, `-file X -server HOST:PORT`, as today's command line. */
+/** Translates the command line of earlier releases, `-file X -server HOST:PORT`, to the present one. */
 
 const OLDER_FLAGS = new Set(['file', 'server']);
 
@@ -22,7 +22,7 @@ export function translateOlderSpelling(args: readonly string[], commands: readon
     }
     const value = match[2] ?? args[at + 1];
     if (match[2] === undefined) at += 1;
-    // A flag without its value is left for the parser to complain about.
+    // The parser reports a flag without its value.
     if (flag === 'server') rest.push('--server', ...(value === undefined ? [] : [value]));
     else if (value !== undefined) paths.push(value);
   }

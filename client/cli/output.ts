@@ -1,6 +1,6 @@
 /**
- * What a run prints. Results go to stdout (addresses, tables, JSON lines), everything
- * for the eyes to stderr, so that stdout can always be piped on.
+ * What a run prints. Results (addresses, tables, JSON lines) go to stdout, messages and
+ * progress to stderr, so that stdout can always be piped.
  */
 import { printable } from './format.ts';
 import { showable } from './plain-text.ts';
@@ -14,27 +14,27 @@ export interface OutputModes {
 
 export interface Output {
   readonly modes: OutputModes;
-  /** A line of the result. Control characters are the caller's business. */
+  /** Prints a line of the result. The caller has to replace control characters (`printable`). */
   result(line: string): void;
-  /** One object of a `--json` result. */
+  /** Prints one object of a `--json` result. */
   record(value: unknown): void;
-  /** A line for the eyes; not with --quiet. */
+  /** Prints a message to stderr, unless `--quiet` is set. */
   say(text: string): void;
-  /** A line that --quiet does not hold back. */
+  /** Prints an error to stderr, also with `--quiet`. */
   complain(text: string): void;
   /** Whether the reader of stdout is gone (`tidemark list | head`). */
   stdoutClosed(): boolean;
-  /** Something that redraws itself below the lines: cleared before a line, drawn again after it. */
+  /** Attaches a progress line, which is cleared before each printed line and drawn again after it; null detaches it. */
   attach(display: { clear: () => void; draw: () => void } | null): void;
 }
 
-/** Why results could not be written; null where they were, or their reader has gone. */
+/** Why results could not be written; null where they were, or where the reader closed the pipe. */
 let failure: Error | null = null;
 
 export function createOutput(modes: OutputModes): Output {
   let display: { clear: () => void; draw: () => void } | null = null;
   let closed = false;
-  // A reader that has gone is neither a crash nor a reason to stop an upload.
+  // A reader that closes the pipe must neither crash the command nor stop an upload.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     closed = true;
     if (error.code !== 'EPIPE') failure ??= error;
@@ -62,12 +62,12 @@ export function createOutput(modes: OutputModes): Output {
   };
 }
 
-/** What kept results from being written, other than a reader that went away. */
+/** Why results could not be written, other than a reader that closed the pipe; null where they could. */
 export function stdoutFailure(): Error | null {
   return failure;
 }
 
-/** Lets what was written leave before the process does: pipes are written in the background. */
+/** Waits until all output is written, before the process exits: Node writes to pipes asynchronously. */
 export async function flushOutput(): Promise<void> {
   await Promise.all(
     [process.stdout, process.stderr].map(

@@ -1,9 +1,8 @@
 /**
- * The beginning of a download, in a file that belongs to one run:
- * `.<name>.<MD5, beginning>.<mark of its process>.tidemark-part` beside the target.
+ * The part file of a download: `.<name>.<first digits of the MD5>.<process mark>.tidemark-part` beside the target.
  *
- * The name says which run has it, and a run takes over what a dead one left by a rename: of
- * several runs that try, one succeeds. So no two ever write to the same file.
+ * The mark in the name says which run owns the file. A run takes over the file of a run that has ended by renaming it: of
+ * several runs that try, one succeeds. So two runs never write to the same file.
  */
 import { constants } from 'node:fs';
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
@@ -13,18 +12,22 @@ import { CliError } from './errors.ts';
 import { lifeOf, ownMark } from './process-mark.ts';
 
 const ENDING = '.tidemark-part';
-/** A name has room for 255 bytes on most file systems; MD5, mark and ending take less than a hundred of them. */
+/** Most file systems allow names of 255 bytes; MD5, mark and ending take less than a hundred of them. */
 const MOST_NAME_BYTES = 150;
-/** Of another machine or container, whose processes cannot be seen from here: no run stands still for so long. */
+/** When a part file of another machine or container counts as abandoned: its process cannot be looked up from here. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 
-/** @throws CliError `busy` when another run downloads the same content to this target. */
+/**
+ * Opens this run's part file, with what an ended run has left.
+ *
+ * @throws CliError `busy` when another run downloads the same content to this target.
+ */
 export async function openPart(target: string, md5: string): Promise<{ path: string; handle: FileHandle }> {
   const folder = dirname(target);
   const beginning = `.${shorten(basename(target))}.${md5.slice(0, 8)}.`;
   const path = join(folder, `${beginning}${ownMark()}${ENDING}`);
   const left = await findLeft(folder, beginning);
-  // The longest part is resumed; the others are of no use.
+  // The longest part file is resumed, the others are removed.
   let taken = false;
   for (const part of left) {
     if (taken) await rm(part, { force: true });
@@ -35,10 +38,13 @@ export async function openPart(target: string, md5: string): Promise<{ path: str
   return { path, handle: await open(path, flags, 0o666) };
 }
 
-/** Our part files of runs that have ended, the longest first. Another user's could change after it was verified. */
+/**
+ * Finds part files of runs that have ended, the longest first. Only those of this user: another user could change theirs
+ * after it was verified.
+ */
 async function findLeft(folder: string, beginning: string): Promise<string[]> {
   const left: { path: string; size: number }[] = [];
-  // A folder that may be written to but not listed: then without what is left there.
+  // A folder may be writable but not readable: then nothing is found.
   for (const name of await readdir(folder).catch(() => [])) {
     if (!name.startsWith(beginning) || !name.endsWith(ENDING)) continue;
     const path = join(folder, name);
@@ -63,7 +69,7 @@ function noneLeft(error: unknown): false {
 function shorten(name: string): string {
   const bytes = Buffer.from(name);
   if (bytes.length <= MOST_NAME_BYTES) return name;
-  // Not in the middle of a character.
+  // The cut may be in the middle of a character: its bytes are removed.
   return bytes
     .subarray(0, MOST_NAME_BYTES)
     .toString('utf8')

@@ -1,10 +1,10 @@
-/** Marks that name a process, so that later runs can tell whether it still runs. */
+/** Marks that identify a process, so that later runs can find out whether it is still running. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** `unknown`: of another machine or container, or not a mark at all. */
+/** `unknown`: the process is of another machine or container, or the text is no mark. */
 export type Life = 'running' | 'ended' | 'unknown';
 
 /** The mark of this process: letters, digits and hyphens. */
@@ -12,7 +12,7 @@ export function ownMark(): string {
   return `${place()}-${process.pid}-${startOf(process.pid)}`;
 }
 
-/** A process number says nothing by itself: numbers are given again, so the start counts too. */
+/** Whether the process of a mark is still running. Systems reuse process ids, so its start time has to match, too. */
 export function lifeOf(mark: unknown): Life {
   const match = typeof mark === 'string' ? /^([0-9a-f]{8})-(\d+)-([0-9a-z]+)$/.exec(mark) : null;
   if (!match || match[1] !== place()) return 'unknown';
@@ -26,7 +26,7 @@ export function lifeOf(mark: unknown): Life {
   return startOf(pid) === match[3] ? 'running' : 'ended';
 }
 
-/** Where process numbers mean what they mean here: the machine, and on Linux the container. */
+/** Identifies the namespace of process ids: the machine, and on Linux the container. */
 function place(): string {
   let namespace = '';
   try {
@@ -37,7 +37,7 @@ function place(): string {
   return createHash('sha256').update(`${hostname()} ${namespace}`).digest('hex').slice(0, 8);
 }
 
-/** When a process began, in whatever unit; `gone` for one that only waits for its parent to take note of its end. */
+/** When a process started, in a unit of the system; `gone` for a zombie, `unseen` where it cannot be read. */
 function startOf(pid: number): string {
   if (process.platform === 'linux') {
     try {

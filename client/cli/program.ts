@@ -1,4 +1,4 @@
-/** The command line: what all commands share, and the help. */
+/** The command line: parses it, runs the command, and prints the help. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { COMMANDS, type Defaults, type Frame } from './command-list.ts';
@@ -23,7 +23,12 @@ the environment or .env in this folder, http://127.0.0.1:8080.
 The token is TIDEMARK_TOKEN; --token works too, but shows in lists of processes.
 ${EXIT_CODES}`;
 
-/** Runs the command line; the exit code. Errors of a command are thrown, those of the command line are told here. */
+/**
+ * Runs the command line. Prints what is wrong with the command line itself.
+ *
+ * @returns the exit code.
+ * @throws the errors of the command.
+ */
 export async function runProgram(args: readonly string[], run: Run): Promise<number> {
   let exitCode: number = EXIT.done;
   const program = createProgram(run, (code) => {
@@ -33,7 +38,7 @@ export async function runProgram(args: readonly string[], run: Run): Promise<num
   const translated = translateOlderSpelling(args, names);
   const [first = ''] = translated;
   try {
-    // With --help behind it the parser would print the help of the whole, and call it well done.
+    // Checked here: with --help after an unknown command, the parser would print the general help and exit with 0.
     if (/^[^-]/.test(first) && first !== 'help' && !names.includes(first)) {
       program.error(`error: unknown command '${printable(first)}'`);
     }
@@ -47,12 +52,12 @@ export async function runProgram(args: readonly string[], run: Run): Promise<num
 
 function createProgram(run: Run, setExitCode: (code: number) => void): Command {
   const program = new Command('tidemark')
-    .description('Uploads files over lines that break: resumable, verified, never sent twice.')
+    .description('Uploads files over unreliable connections: resumable, verified, never sent twice.')
     .version(readVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', ENVIRONMENT)
     .showHelpAfterError('(--help says more)')
-    // A misspelt --token=… must not come back with its value.
+    // The message about a misspelt --token=… must not show its value.
     .configureOutput({ outputError: (text, write) => write(text.replaceAll(/(--?[\w-]+)=[^'\s]*/g, '$1=…')) })
     .exitOverride();
 
@@ -75,16 +80,18 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
 function addCommonFlags(command: Command, { retryFor }: Defaults): Command {
   return command
     .option('-s, --server <address>', 'the service: HOST:PORT or a URL')
-    .option('--token <token>', 'who we are (better: TIDEMARK_TOKEN)')
+    .option('--token <token>', 'the token (better: TIDEMARK_TOKEN)')
     .option('--json', 'one JSON object per line on stdout')
     .option('-q, --quiet', 'print results and errors only')
-    .option('--retry-for <time>', `keep trying so long without progress (default: ${retryFor})`)
-    .addOption(new Option('--stall-timeout <time>', 'give a silent connection up after so long').default('30s'))
+    .option('--retry-for <time>', `how long to retry without progress (default: ${retryFor})`)
+    .addOption(
+      new Option('--stall-timeout <time>', 'close a connection on which nothing moves for so long').default('30s'),
+    )
     .addHelpText('after', EXIT_CODES);
 }
 
 function readVersion(): string {
-  // Beside dist/, in the sources as in the package.
+  // package.json is beside dist/, also in the package.
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,17 +1,17 @@
-/** How far everything is, in words: one line for a terminal, and what it is made of. */
+/** The words of the progress: one line for a terminal or a log. */
 import { fit, formatDuration, formatSize, textWidth } from './format.ts';
 import { showable } from './plain-text.ts';
 
 const MOST_BAR_COLUMNS = 24;
 const LEAST_BAR_COLUMNS = 6;
-/** A name keeps this much before facts are left out. */
+/** Facts are left out before the name gets shorter than this. */
 const LEAST_NAME_COLUMNS = 8;
 
 /** One file under way. */
 export interface State {
   name: string;
   phase: string;
-  /** Bytes of the phase; null where nobody knows. */
+  /** Bytes of the phase; null where not known. */
   total: number | null;
   position: number;
 }
@@ -29,7 +29,7 @@ export interface Description {
   verb: string;
   /** From 0 to 1; null where it is not known. */
   share: number | null;
-  /** In the order of their worth. */
+  /** The most important first. */
   facts: string[];
 }
 
@@ -67,7 +67,7 @@ function describeMany(items: readonly State[], { expected, endedFiles, endedByte
   };
 }
 
-/** The line of a terminal. What is done, and how much of it, is always there; the facts follow as far as there is room. */
+/** The line for a terminal. The phase and the percentage are always shown, the facts as far as there is room. */
 export function barLine({ name, verb, share, facts }: Description, columns: number): string {
   const percent = share === null ? '' : ` ${Math.floor(share * 100)}%`;
   const fixed = textWidth(verb) + textWidth(percent);
@@ -78,7 +78,7 @@ export function barLine({ name, verb, share, facts }: Description, columns: numb
     told += fact;
   }
   const room = columns - fixed - textWidth(told);
-  // The name gives way to a short bar, the bar to a short name.
+  // Where room is short, the name is cut before the bar gets too short, and the bar before a short name is cut.
   const shown = fit(name, share === null ? room : Math.max(room - MOST_BAR_COLUMNS - 3, Math.min(room, 24)));
   const barColumns = Math.min(MOST_BAR_COLUMNS, room - textWidth(shown) - 3);
   const bar = share === null || barColumns < LEAST_BAR_COLUMNS ? '' : ` [${drawBar(share, barColumns)}]`;
@@ -100,7 +100,7 @@ function drawBar(share: number, columns: number): string {
   return '#'.repeat(full) + '-'.repeat(columns - full);
 }
 
-/** `136 of 286 MiB`: a unit that both share is written once. */
+/** `136 of 286 MiB`: a common unit is written once. */
 function formatPart(bytes: number, total: number): string {
   const [part, whole] = [formatSize(bytes), formatSize(total)];
   const unit = whole.slice(whole.indexOf(' '));

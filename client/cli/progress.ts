@@ -1,4 +1,4 @@
-/** How far everything is: one line that redraws itself on a terminal, a line now and then elsewhere. */
+/** Shows the progress of a run: on a terminal one line that is redrawn, elsewhere a line every few seconds. */
 import { printable } from './format.ts';
 import type { Output } from './output.ts';
 import { canRedraw } from './plain-text.ts';
@@ -8,13 +8,13 @@ import { createRate, type Rate } from './rate.ts';
 const REDRAW_MS = 100;
 const LINE_EVERY_MS = 5000;
 
-/** Told how far one file is. */
+/** The progress of one file. */
 export interface ProgressItem {
-  /** A new phase (hashing, uploading…) of so many bytes; null where nobody knows. */
+  /** Begins a phase (hashing, uploading…) of so many bytes; null where not known. */
   phase(name: string, totalBytes: number | null): void;
-  /** Bytes done by work. */
+  /** Sets the position after work, which counts for the rate. */
   at(position: number): void;
-  /** A position reached without work: where a resumed transfer begins, or falls back to. */
+  /** Sets the position without work: where a resumed transfer begins, or falls back to. */
   jump(position: number): void;
   end(): void;
 }
@@ -26,7 +26,7 @@ export interface Progress {
 
 /** One file under way, and what was printed of it. */
 interface Tracked extends State {
-  /** Bytes since the last look. */
+  /** Bytes since the last update of the rate. */
   worked: number;
   quarter: number;
   lineAt: number;
@@ -41,9 +41,7 @@ interface Board {
   endedBytes: number;
 }
 
-/**
- * @param expected - the files that are to come, all together.
- */
+/** @param expected - number and total size of all files of the run. */
 export function createProgress(output: Output, expected: { files: number; bytes: number }): Progress {
   if (output.modes.quiet) return { item: () => SILENT, stop: () => {} };
   const board: Board = { expected, items: new Set(), rate: createRate(), endedFiles: 0, endedBytes: 0 };
@@ -93,7 +91,7 @@ function createDisplay(board: Board): Display {
     },
     draw: () => {
       if (!canRedraw() || board.items.size === 0) return;
-      // One column is left free: a terminal that breaks the line at its edge would scroll.
+      // One column stays free: some terminals wrap a line that fills all of them.
       const columns = Math.max(10, (process.stderr.columns || 80) - 1);
       process.stderr.write(`\r${barLine(describeBoard(board), columns)}\u001b[K`);
       drawn = true;
@@ -101,7 +99,7 @@ function createDisplay(board: Board): Display {
   };
 }
 
-/** Prints a line every few seconds; of a single file also at each quarter. @returns what looks whether a line is due. */
+/** Prints a line every few seconds; for a single file also at each quarter. @returns a function that prints a line if due. */
 function createLog(board: Board, output: Output): () => void {
   const { items, expected } = board;
   let lastLineAt = performance.now();

@@ -1,6 +1,6 @@
 /**
- * The way to a server through an HTTP proxy, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. Plain HTTP is asked of the
- * proxy by whole addresses (RFC 9112 section 3.2.2), TLS goes through a tunnel (RFC 9110 section 9.3.6).
+ * Requests through an HTTP proxy, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. For plain HTTP, the proxy gets requests with
+ * whole addresses (RFC 9112 section 3.2.2); TLS goes through a tunnel (RFC 9110 section 9.3.6).
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -14,17 +14,18 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** How a request gets to its server. */
 export interface Route {
   agent: http.Agent;
-  /** In the place of the address's own host, port and path. */
+  /** The proxy and the path to request from it, in place of the address's own; null where the request goes directly. */
   via: { hostname: string; port: number; path: string; headers: Record<string, string> } | null;
 }
 
 const CONNECT_TIMEOUT_MS = 30_000;
 
-// Connections are kept for the next request: that saves a round trip for each (two with TLS).
+// Connections are reused: that saves a round trip for each request (two with TLS).
 const direct = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) };
 const proxied = new http.Agent({ keepAlive: true });
 const tunnels = new Map<string, https.Agent>();
 
+/** The route to an address, by the environment. @throws UsageError where a variable is no address of an HTTP proxy. */
 export function routeTo(url: URL, environment: Environment = process.env): Route {
   const proxy = proxyFor(url, environment);
   if (proxy === null) return { agent: direct[url.protocol === 'https:' ? 'https:' : 'http:'], via: null };
@@ -34,8 +35,8 @@ export function routeTo(url: URL, environment: Environment = process.env): Route
 }
 
 /**
- * The proxy for an address; null where there is none. This machine's own addresses never go through one, as a proxy
- * would reach its own.
+ * The proxy for an address; null where there is none. Requests to this machine never use one: the proxy would take such an
+ * address for its own machine.
  *
  * @throws UsageError
  */
@@ -49,7 +50,7 @@ export function proxyFor(url: URL, environment: Environment): URL | null {
   throw new UsageError(`${variable} must be the address of an HTTP proxy, such as http://proxy.example.org:3128.`);
 }
 
-/** `host:port` of the proxy for an address, without what opens it; null where there is none. */
+/** `host:port` of the proxy for an address, without its name and password; null where there is none. */
 export function proxyHostFor(address: string): string | null {
   return proxyFor(new URL(address), process.env)?.host ?? null;
 }
@@ -58,7 +59,7 @@ function isOwn(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-/** NO_PROXY as curl reads it: names with all that is below them, addresses, each with a port or without, or `*`. */
+/** Reads NO_PROXY as curl does: `*`, or names (with all their subdomains) and IP addresses, each with a port or without. */
 function isExcepted({ hostname, port, protocol }: URL, list: string): boolean {
   const host = hostname.replaceAll(/[[\]]/g, '');
   const effective = port || (protocol === 'https:' ? '443' : '80');
@@ -89,7 +90,7 @@ function tunnelAgent(proxy: URL): https.Agent {
       (error: Error) => done(error),
     );
   };
-  // Node calls it with a callback and takes what that is given; its types know the other form alone.
+  // Node also accepts a connection through a callback, which its types do not have.
   Object.assign(agent, { createConnection });
   tunnels.set(proxy.href, agent);
   return agent;

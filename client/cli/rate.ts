@@ -1,4 +1,4 @@
-/** Time in which a change of the rate shows by two thirds. */
+/** The time constant: after so long, about two thirds of a change of the rate show. */
 const RATE_SMOOTHING_MS = 3000;
 
 export interface Rate {

@@ -1,4 +1,4 @@
-/** Trying again: for how long in all, and what counts as progress. The waits between attempts: core/waits.ts. */
+/** Retries: for how long in all, and what counts as progress. core/waits.ts has the waits between attempts. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { delayAfter } from '../core/waits.ts';
 import { CliError, ServiceError, TransportError, describeError, isTransient } from './errors.ts';
@@ -11,17 +11,17 @@ export interface Wait {
 }
 
 /**
- * How long to keep trying. The clock runs from the first failure after the last
- * progress, so that a transfer of many hours still has all its patience left when
- * the connection breaks.
+ * How long to retry. The time counts from the first failure after the last progress, so
+ * that a transfer of many hours has the whole time when its connection breaks.
  */
 export interface Patience {
-  /** There was progress: the clock and the delays start again. */
+  /** Reports progress: the time and the delays start again. */
   progress(): void;
-  /** How long to wait before the next attempt. @throws CliError `gave_up` when patience is used up. */
+  /** Milliseconds to wait before the next attempt. @throws CliError `gave_up` when the time is over. */
   next(error: unknown): number;
 }
 
+/** @param limitMs - how long to retry without progress; a TransportError may shorten it. */
 export function createPatience(limitMs: number): Patience {
   let firstFailureAt: number | null = null;
   let attempts = 0;
@@ -49,7 +49,7 @@ export function createPatience(limitMs: number): Patience {
   return { progress, next };
 }
 
-/** Waits; when the signal is aborted, rejects with its reason at once. */
+/** Waits. Once the signal is aborted, rejects with its reason at once. */
 export async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   try {
     await delay(milliseconds, undefined, { signal });
@@ -58,7 +58,7 @@ export async function sleep(milliseconds: number, signal: AbortSignal): Promise<
   }
 }
 
-/** Runs `operation` until it succeeds, fails for good, or patience is used up. */
+/** Runs `operation` until it succeeds, fails with an error that no retry cures, or the time to retry is over. */
 export async function patiently<T>(
   operation: (attempt: number) => Promise<T>,
   options: { patience: Patience; signal: AbortSignal; onWait?: (wait: Wait) => void },

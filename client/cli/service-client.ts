@@ -1,4 +1,4 @@
-/** The service's HTTP API as functions. One call is one request; the caller tries again. */
+/** The service's HTTP API as functions. One call is one request; the caller retries. */
 import type { IncomingMessage } from 'node:http';
 import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../server/wire/files.ts';
@@ -17,7 +17,7 @@ export interface CheckQuestion {
   md5: string;
   size?: number;
   sha256?: string;
-  /** With it, content that is there already becomes a file of ours by this name. */
+  /** Where the service has the content, it adds a file of ours with this name. */
   filename?: string;
 }
 
@@ -29,6 +29,7 @@ export interface ListQuestion {
   order?: 'asc' | 'desc';
 }
 
+/** Each function throws ServiceError for a refusal, TransportError for a failure of the connection, or a CliError. */
 export interface ServiceClient {
   readonly settings: Settings;
   /** Where new uploads are created. */
@@ -39,8 +40,8 @@ export interface ServiceClient {
   rename(id: string, name: string, signal: AbortSignal): Promise<FileJson>;
   remove(id: string, signal: AbortSignal): Promise<void>;
   /**
-   * Opens a published content; 200, 206, 304, 412 and 416 come back, the rest is thrown.
-   * Where the service sends us on to its store, the answer is the store's.
+   * Opens a published content. Resolves for 200, 206, 304, 412 and 416; any other status is thrown. Follows a redirect to
+   * the service's store, and then the answer is the store's.
    */
   download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download>;
   /** A request of the tus protocol. Any status but 2xx is thrown. */
@@ -51,7 +52,7 @@ export interface ServiceClient {
 
 export interface Download {
   response: IncomingMessage;
-  /** The service's own for this content, even if its store sends the bytes. */
+  /** The service's own ETag of this content, even where its store sends the bytes. */
   etag: string | null;
 }
 
@@ -61,21 +62,21 @@ export interface TusExchange {
   headers: Record<string, string>;
   body?: Body | undefined;
   signal: AbortSignal;
-  /** How much the service may have to read before it can answer: to publish is to verify. */
+  /** How many bytes the service may have to read before it can answer: it verifies before it publishes. */
   workBytes?: number;
   onSent?: (bytes: number, totalBytes: number) => void;
 }
 
-/** How fast a slow disk is read and hashed. */
+/** How fast a service with a slow disk reads and hashes. */
 const WORK_BYTES_PER_SECOND = 50 * 1024 * 1024;
 
-/** How the service is reached, and what was learnt on the way. */
+/** How to reach the service, and what earlier requests have shown. */
 interface Connection {
   readonly settings: Settings;
   readonly authorization: Record<string, string>;
   /** The service, or something in front of it, has answered. */
   met: boolean;
-  /** PATCH and HEAD do not get through: they are sent as POST (tus 1.0.0, "X-HTTP-Method-Override"). */
+  /** Something on the way blocks PATCH or HEAD: they are sent as POST (tus 1.0.0, "X-HTTP-Method-Override"). */
   overrides: boolean;
 }
 
@@ -111,7 +112,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
   };
 }
 
-/** Waits for an answer; a failure of the connection is explained. */
+/** Waits for an answer. @throws the error of a failed connection, explained. */
 async function reaching<T>(connection: Connection, answer: Promise<T>): Promise<T> {
   try {
     const given = await answer;
@@ -123,7 +124,7 @@ async function reaching<T>(connection: Connection, answer: Promise<T>): Promise<
   }
 }
 
-/** A refusal, in the service's own words where it gave any. */
+/** Makes the error for a refusal, with the service's own message where it sent one. */
 function refusal({ settings }: Connection, method: string, answer: Answer): ServiceError {
   const { code, message } = readRefusal(answer.body) ?? describeForeign(answer);
   const explained = explainRefusal(answer.status, code, answer.body, settings.token !== null);
@@ -136,7 +137,7 @@ function refusal({ settings }: Connection, method: string, answer: Answer): Serv
   });
 }
 
-/** @throws CliError `protocol` for an address that is not the service's own: see core/addresses.ts. */
+/** See `ServiceClient.rebase`. @throws CliError `protocol` for an address that is not the service's own: core/addresses.ts. */
 function rebase({ settings }: Connection, url: string): string {
   const path = ownPath(url);
   if (path !== null) return `${settings.serverUrl}${path}`;
@@ -183,8 +184,8 @@ async function download(
   const refused = await readRest(response, { signal, stallTimeoutMs });
   const address = storeAddress(refused, own);
   if (address === null) throw refusal(connection, 'GET', refused);
-  // The token goes to the service alone. The store has another ETag for the content, so the service's ETag decides
-  // whether the rest belongs to the bytes that are here.
+  // The store must not get the token. It has another ETag for the content, so the service's ETag decides whether the rest
+  // belongs to the bytes that this client has.
   const { Range: range, 'If-Range': condition, ...others } = headers;
   const isRest = range !== undefined && etag !== null && condition === etag;
   const answer = await get(address, { ...others, ...(isRest ? { Range: range } : {}) }).catch((error: unknown) => {
@@ -221,7 +222,8 @@ async function tus(connection: Connection, request: TusExchange): Promise<Answer
   if (isOverridden || !isMethodRefusal(method, answer.status)) throw refusal(connection, method, answer);
   connection.overrides = true;
   // The body has been read, and only the next attempt can read it again.
-  if (request.body) throw new TransportError('method_refused', `${method} does not get through; trying it by POST`);
+  if (request.body)
+    throw new TransportError('method_refused', `something on the way blocks ${method}; sending it as POST`);
   return tus(connection, request);
 }
 
@@ -233,7 +235,7 @@ function isBytes({ statusCode }: IncomingMessage): boolean {
   return [200, 206, 304, 412, 416].includes(statusCode ?? 0);
 }
 
-/** The address at which the service's store has a content; null where the answer is no redirect to one. */
+/** The address in a redirect to the service's store; null for any other answer. */
 function storeAddress({ status, headers }: Answer, asked: string): string | null {
   const { location } = headers;
   if ((status !== 302 && status !== 307) || location === undefined || !URL.canParse(location, asked)) return null;
@@ -243,7 +245,7 @@ function storeAddress({ status, headers }: Answer, asked: string): string | null
   return isStore ? url.href : null;
 }
 
-/** Without the address, which opens the content to everybody who reads it. */
+/** Makes the error for a refusal of the store. Without the address, with which anyone could read the content. */
 function storeRefusal({ status, headers, body }: Answer): ServiceError {
   const code = /<Code>(\w{1,64})<\/Code>/.exec(body)?.[1];
   return new ServiceError({
@@ -255,7 +257,7 @@ function storeRefusal({ status, headers, body }: Answer): ServiceError {
   });
 }
 
-/** A refusal that is not the service's own: of a proxy in between, or of another program on that port. */
+/** Describes a refusal that is not the service's own: a proxy's, or that of another program on that port. */
 function describeForeign(answer: Answer): { code: string; message: string } {
   if (answer.status >= 300 && answer.status < 400) {
     return { code: 'redirected', message: describeRedirect(answer.headers.location) };
@@ -263,7 +265,7 @@ function describeForeign(answer: Answer): { code: string; message: string } {
   return { code: 'http_error', message: `The server answered ${answer.status} without saying why.` };
 }
 
-/** Names origin and path of the address alone: its query is about one request, and may be secret. */
+/** Describes a redirect by the origin and path of its address: the query is left out, as it may be secret. */
 function describeRedirect(location: string | undefined): string {
   if (location === undefined || !URL.canParse(location)) return 'The server sends us elsewhere; is the address right?';
   const { origin, pathname } = new URL(location);

@@ -1,4 +1,4 @@
-/** Which service to talk to, and as whom: flags win over the environment, that over `.env`. */
+/** Which service to use, and with which token. Flags win over the environment, which wins over `.env`. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'dotenv';
 import { UsageError, describeError } from './errors.ts';
@@ -7,13 +7,13 @@ import { parseDuration } from './format.ts';
 export interface Settings {
   /** Without a slash at the end. */
   readonly serverUrl: string;
-  /** Goes to `serverUrl` alone and is never printed. */
+  /** Sent only to `serverUrl`, and never printed. */
   readonly token: string | null;
-  /** How long to keep trying without any progress. */
+  /** How long to retry without progress. */
   readonly retryForMs: number;
-  /** That was said on the command line: then also where nothing has ever answered. */
+  /** Whether the user has set `--retry-for`: then it counts before the first answer, too. */
   readonly persistent: boolean;
-  /** How long a connection may stand still. */
+  /** How long nothing may move on a connection. */
   readonly stallTimeoutMs: number;
 }
 
@@ -31,7 +31,7 @@ export function readSettings(flags: ConnectionFlags, defaults: { retryFor: strin
   const environment: Environment = { ...readDotenv(), ...withoutEmpty(process.env) };
   const server = flags.server ?? environment['TIDEMARK_SERVER'];
   const token = flags.token ?? environment['TIDEMARK_TOKEN'] ?? null;
-  // It becomes a header: a stray line break would otherwise surface as an obscure refusal of node:http.
+  // The token becomes a header: for a stray line break, node:http would throw an obscure error.
   if (token !== null && !/^[\u0021-\u007e]+$/.test(token)) {
     throw new UsageError('The token contains characters that no token has (spaces, line breaks or non-ASCII).');
   }
@@ -45,7 +45,7 @@ export function readSettings(flags: ConnectionFlags, defaults: { retryFor: strin
 }
 
 /**
- * Reads `HOST:PORT`, or a URL with an optional path prefix.
+ * Reads `HOST:PORT`, or a URL with an optional path prefix. @returns the URL without a slash at its end.
  *
  * @throws UsageError
  */
@@ -72,7 +72,7 @@ export function parseServer(text: string): string {
 
 function defaultServerUrl(environment: Environment): string {
   const host = environment['HOST'] ?? '127.0.0.1';
-  // A listening address is none to connect to.
+  // HOST may be a wildcard address, to which no client can connect.
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const bracketed = reachable.includes(':') && !reachable.startsWith('[') ? `[${reachable}]` : reachable;
   try {
@@ -87,7 +87,7 @@ function readDotenv(): Environment {
     return withoutEmpty(parse(readFileSync('.env')));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    // Without it the files could go to another service than the one it names.
+    // Without it, the files could go to another service than the one that it names.
     throw new UsageError(`.env in this folder cannot be read: ${describeError(error)}.`);
   }
 }

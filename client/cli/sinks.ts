@@ -1,4 +1,4 @@
-/** Where a download goes: a part file beside its target, or standard output. */
+/** The sinks of a download: a part file beside its target, or standard output. */
 import { createHash } from 'node:crypto';
 import { link, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -7,14 +7,14 @@ import type { Sink } from './download.ts';
 import { CliError, describeError } from './errors.ts';
 import { openPart } from './part-file.ts';
 
-/** Which content a part file holds the beginning of. */
+/** The content of which a part file has the beginning. */
 interface PartRecord {
   md5: string;
   etag: string;
 }
 
 export interface FileSink extends Sink {
-  /** The MD5 of what is on the disk, read back. */
+  /** Computes the MD5 of the part file, which is read from the disk again. */
   digest(onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string>;
   /** Gives the finished file its name. @throws CliError `exists` unless `force`. */
   publish(force: boolean): Promise<void>;
@@ -24,7 +24,7 @@ export interface FileSink extends Sink {
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /**
- * Opens a part file beside the target, with what an earlier run left of the same content.
+ * Opens a part file beside the target, with the bytes of the same content that an earlier run has left.
  *
  * @throws CliError `busy` when another run downloads to it.
  */
@@ -47,7 +47,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
   async function begin(next: string | null): Promise<void> {
     if (next === etag) return;
     etag = next;
-    // Without the record a later run begins again; this one continues.
+    // Where the record cannot be written, this run continues, and a later run would begin again.
     if (etag === null) await records.remove(key);
     else await records.write(key, { md5: source.md5, etag }).catch(() => {});
   }
@@ -100,7 +100,7 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
   };
 }
 
-/** @throws CliError `exists` when there is something at `path`, if only a dangling link. */
+/** @throws CliError `exists` when there is anything at `path`, even a dangling link. */
 export async function refuseTaken(path: string): Promise<void> {
   const there = await lstat(path).catch(() => null);
   if (there !== null) throw alreadyThere(path);
@@ -112,7 +112,7 @@ function alreadyThere(path: string): CliError {
 
 async function renameUnlessTaken(part: string, target: string): Promise<void> {
   try {
-    // A hard link fails where a rename would silently replace what came in between.
+    // A hard link fails where another program has created the target meanwhile; a rename would replace it silently.
     await link(part, target);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw alreadyThere(target);
@@ -126,12 +126,12 @@ async function renameUnlessTaken(part: string, target: string): Promise<void> {
 
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(() => null);
-  // Some file systems refuse it; the file itself is synced.
+  // Some file systems refuse to sync a folder; the file itself is synced.
   await handle?.sync().catch(() => {});
   await handle?.close();
 }
 
-/** Standard output: what has left cannot be taken back. */
+/** A sink that writes to standard output. It cannot be reset once it has written. */
 export function createStdoutSink(): Sink & { digest(): string } {
   const hash = createHash('md5');
   let position = 0;

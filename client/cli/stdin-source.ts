@@ -1,4 +1,4 @@
-/** Bytes from a pipe: their size is known at the end, and one chunk is kept in memory to be sent again. */
+/** A source that reads a pipe: its size is known only at its end, and one chunk is kept in memory to be sent again. */
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { CliError } from './errors.ts';
@@ -6,20 +6,18 @@ import type { Body } from './http.ts';
 import type { UploadSource } from './tus-stack.ts';
 
 export interface StreamSource extends UploadSource {
-  /** Of all bytes read; to be asked for once the end was reached. */
+  /** Digests and size of all bytes. Call it only once the end was reached. */
   summary(): { md5: string; sha256: string; size: number };
 }
 
-/**
- * @param chunkSizeBytes - how much is held in memory, and thus how much can be sent again.
- */
+/** @param chunkSizeBytes - how much is kept in memory, and so how much can be sent again. */
 export function createStreamSource(stream: Readable, chunkSizeBytes: number): StreamSource {
   const md5 = createHash('md5');
   const sha256 = createHash('sha256');
   const chunk = Buffer.allocUnsafe(chunkSizeBytes);
   let chunkStart = 0;
   let chunkLength = 0;
-  /** Read from the pipe and beyond the chunk: tells whether the chunk is the last. */
+  /** Bytes that were read beyond the chunk. Reading beyond it shows whether the chunk is the last one. */
   let surplus: Buffer | null = null;
   let ended = false;
   const iterator = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
@@ -39,7 +37,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
     return value;
   }
 
-  /** Fills the chunk, and reads on until it is certain whether more follows. */
+  /** Fills the chunk, and reads until it knows whether more bytes follow. */
   async function fill(): Promise<void> {
     while (surplus === null || chunkLength < chunkSizeBytes) {
       const piece = await nextPiece();
@@ -60,7 +58,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
         'the service lost bytes of a stream that are no longer in memory here; begin again',
       );
     }
-    // All of the chunk has arrived (or there was none yet): the next one.
+    // The whole chunk has arrived, or there was none yet: read the next one.
     if (start === chunkStart + chunkLength && !(ended && surplus === null)) {
       chunkStart = start;
       chunkLength = 0;

@@ -1,6 +1,6 @@
 /**
- * Sends bytes to the service over the tus protocol, however often the connection breaks. tus-js-client speaks the protocol, one
- * attempt at a time. This file acts out core/transfer-phases.ts, which decides what follows each attempt.
+ * Sends bytes to the service over the tus protocol, however often the connection breaks. tus-js-client speaks the protocol,
+ * one attempt at a time. core/transfer-phases.ts decides what follows each attempt, and this file carries it out.
  */
 import { DetailedError, Upload } from 'tus-js-client';
 import type { UrlStorage } from 'tus-js-client';
@@ -15,7 +15,7 @@ import type { ServiceClient } from './service-client.ts';
 import { UploadUnusableError, createSourceReader, createTusStack } from './tus-stack.ts';
 import type { TusObserver, UploadSource } from './tus-stack.ts';
 
-/** A file of at most this size travels with its creation: one round trip instead of two. */
+/** A file of at most this size is sent with the creation of its upload: one round trip instead of two. */
 const WITH_CREATION_BYTES = 256 * 1024;
 
 export interface TransferOptions {
@@ -25,18 +25,18 @@ export interface TransferOptions {
   metadata: Record<string, string>;
   /** An unfinished upload to resume. */
   uploadUrl: string | null;
-  /** Most bytes in one request; null for all that is left in one. */
+  /** Most bytes in one request; null for no limit. */
   chunkSizeBytes: number | null;
   signal: AbortSignal;
   /** Called before the first byte is sent; `adopted`: another run or client began the upload. */
   onUploadUrl: (upload: { url: string; adopted: boolean }) => Promise<void>;
   /** Asks the service what became of a creation that got no answer. */
   findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
-  /** The upload must not be resumed. */
+  /** The upload is lost, and must not be resumed again. */
   onUploadGone: () => Promise<void>;
-  /** The offset that the service tells; less than what was sent when bytes got lost. */
+  /** The offset that the service reports: less than what was sent where bytes got lost. */
   onOffset: (offset: number) => void;
-  /** Bytes have left, up to this position. */
+  /** Bytes were sent, up to this position. */
   onSending: (position: number) => void;
   onWait: (wait: Wait) => void;
   /** Another client has taken the upload over. */
@@ -44,16 +44,16 @@ export interface TransferOptions {
 }
 
 export interface TransferResult {
-  /** Null when the answer to a creation got lost, and the creation published the file. */
+  /** Null where the answer to a creation got lost, and the creation published the file. */
   uploadUrl: string | null;
-  /** Null when the answer that told it got lost. */
+  /** Null where the answer that contained it got lost. */
   fileId: string | null;
   fileUrl: string | null;
   /** Bytes sent, including those that were sent again. */
   sentBytes: number;
   /** Where the first request of this run began. */
   startOffset: number;
-  /** How the upload was begun, where it was not begun here; `name` null where none was declared. */
+  /** The name with which another run or client began the upload (null: without one); null where this run began it. */
   adopted: { name: string | null } | null;
   /** Another client may have sent bytes of it meanwhile. */
   shared: boolean;
@@ -68,7 +68,7 @@ interface Course {
   fileUrl: string | null;
   sentBytes: number;
   startOffset: number | null;
-  /** The largest offset that the service told. */
+  /** The largest offset that the service has reported. */
   furthest: number;
   /** The size, once the last bytes have been sent. */
   wholeBytes: number;
@@ -79,7 +79,11 @@ interface Course {
   shared: boolean;
 }
 
-/** Sends the source until the service has all of it. */
+/**
+ * Sends the source until the service has all of it.
+ *
+ * @throws the error that no retry would cure; CliError `gave_up` after `--retry-for`; the signal's reason.
+ */
 export async function transfer(options: TransferOptions): Promise<TransferResult> {
   const { signal, source } = options;
   const patience = createPatience(options.service.settings.retryForMs);
@@ -109,7 +113,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
   }
 }
 
-/** What a phase does. */
+/** Carries out a phase. @returns its outcome. */
 function act(phase: Action, options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
   switch (phase) {
     case 'standBack':
@@ -140,7 +144,7 @@ function newCourse(uploadUrl: string | null): Course {
   };
 }
 
-/** Forgets the upload, and what is known of it. */
+/** Forgets the upload, and what is known of it: the next attempt creates another one. */
 function beginAnew(options: TransferOptions, course: Course, patience: Patience): void {
   const { fileId, fileUrl, sentBytes, begunAnew } = course;
   Object.assign(course, newCourse(null), { fileId, fileUrl, sentBytes, begunAnew: begunAnew + 1 });
@@ -158,7 +162,7 @@ function attempt(options: TransferOptions, course: Course, patience: Patience): 
     const { service, source, signal } = options;
     const observer = observe(options, course, patience);
     const upload = new Upload(Buffer.alloc(0), {
-      // Without an endpoint the library cannot begin a new upload behind our back when a HEAD fails.
+      // Without an endpoint, the library cannot begin a new upload by itself when a HEAD fails.
       ...(course.uploadUrl === null ? { endpoint: service.uploadsUrl } : { uploadUrl: course.uploadUrl }),
       metadata: options.metadata,
       chunkSize: options.chunkSizeBytes ?? Number.POSITIVE_INFINITY,
@@ -193,7 +197,7 @@ function observe(options: TransferOptions, course: Course, patience: Patience): 
     onDeclared(metadata) {
       if (!course.isBegunElsewhere) return;
       if (!isBegunFor(metadata.get('sha256'), options.metadata['sha256'])) {
-        throw new UploadUnusableError('the unfinished upload is not certain to be of the same bytes');
+        throw new UploadUnusableError('the unfinished upload may be for other bytes');
       }
       course.adopted = { name: metadata.get('filename') ?? null };
     },
@@ -218,7 +222,7 @@ function observe(options: TransferOptions, course: Course, patience: Patience): 
   };
 }
 
-// The library waits for this hook between "the upload exists" and its first byte, and for no other.
+// This is the only hook for which the library waits between the creation of an upload and its first byte.
 function recordUrl(options: TransferOptions, course: Course): UrlStorage {
   return {
     findAllUploads: () => Promise.resolve([]),
@@ -239,8 +243,8 @@ async function findCreated(options: TransferOptions, course: Course): Promise<Ou
 }
 
 /**
- * Leaves the upload to the client that took it over: if both took it back, each would interrupt the other for ever.
- * Ends when the upload has all its bytes or gets no more of them, or when a new upload would be done sooner.
+ * Leaves the upload to the client that has taken it over: if both took it back each time, they would interrupt each other
+ * for ever. Returns when the upload has all its bytes or gets no more of them, or when a new upload would be done sooner.
  */
 async function standBack(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
   const { service, source, signal, onWait } = options;
@@ -249,7 +253,7 @@ async function standBack(options: TransferOptions, course: Course, patience: Pat
   for (;;) {
     const url = course.uploadUrl ?? '';
     const look = { method: 'HEAD', url, headers: { 'Tus-Resumable': '1.0.0' }, signal, workBytes: course.wholeBytes };
-    // An answer of the service is no progress of the transfer: each look has a patience of its own.
+    // An answer to a look is no progress of the transfer: each look has its own time to retry.
     const own = createPatience(service.settings.retryForMs);
     const { headers } = await patiently(() => service.tus(look), { patience: own, signal, onWait });
     const offset = Number(headers['upload-offset']);
@@ -263,7 +267,7 @@ async function standBack(options: TransferOptions, course: Course, patience: Pat
   }
 }
 
-/** Waits before the next attempt, unless that is to watch another client. @throws CliError `gave_up`. */
+/** Waits before the next attempt; not before it watches another client. @throws CliError `gave_up`. */
 async function pause(
   next: Phase,
   error: unknown,
@@ -278,7 +282,7 @@ async function pause(
     return;
   }
   if (error instanceof ServiceError && error.status === 409) {
-    // The service was still storing the request of a client that died when we asked: the next HEAD knows better.
+    // At our last HEAD, the service was still storing bytes of an earlier request: the next HEAD has the right offset.
     if (course.furthest === course.startOffset) course.startOffset = null;
   } else {
     options.onWait({ delayMs, error });
@@ -292,13 +296,13 @@ function outcomeOf(error: unknown): Outcome {
   return isTakeOver(error) ? 'takenOver' : 'obstacle';
 }
 
-/** Whether the upload, not the service or the request, is what is wrong. */
+/** Whether the upload is lost or unusable, as opposed to a problem of the service or the request. */
 function isLost(error: unknown): boolean {
   if (error instanceof UploadUnusableError) return true;
   return error instanceof ServiceError && error.method !== 'POST' && isGone(error);
 }
 
-/** Bytes that were read from a pipe cannot be read again. */
+/** Whether the source can be read from its beginning again; a pipe cannot. */
 function canStartOver(source: UploadSource): boolean {
   return source.size !== null;
 }

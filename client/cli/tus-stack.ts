@@ -1,7 +1,7 @@
 /**
- * tus-js-client's extension points, filled in: requests over our own HTTP (stall watch,
- * abort, any refusal an error, so that a HEAD answered 503 never begins a new upload at
- * byte 0), and sources that hand out slices as they are sent.
+ * The extension points of tus-js-client: an HTTP stack over http.ts, and a reader over
+ * our sources. The stack throws for every refusal, so that the library does not answer
+ * a 503 to its HEAD by beginning a new upload at byte 0.
  */
 import type { FileReader, FileSource, HttpRequest, HttpResponse, HttpStack, SliceResult } from 'tus-js-client';
 import { readMetadata } from '../core/metadata.ts';
@@ -9,28 +9,28 @@ import { CliError, TransportError } from './errors.ts';
 import type { Answer, Body } from './http.ts';
 import type { ServiceClient } from './service-client.ts';
 
-/** Where the bytes of an upload come from. Outlives the attempts to send them. */
+/** Where the bytes of an upload come from. It outlives the attempts to send them. */
 export interface UploadSource {
-  /** null when only the end of the bytes tells. */
+  /** In bytes; null where it is known only at the end. */
   readonly size: number | null;
   slice(start: number, end: number): Promise<{ body: Body; last: boolean }>;
 }
 
-/** What the requests of an upload tell. */
+/** What the requests of an upload report. */
 export interface TusObserver {
   /** The metadata with which the upload was begun. Called before anything else about the upload. */
   onDeclared(metadata: ReadonlyMap<string, string>): void;
-  /** The service has this much, durably. */
+  /** The service has stored this many bytes durably. */
   onOffset(offset: number): void;
-  /** So many bytes more have left, up to this position. */
+  /** More bytes were sent: how many, and up to which position. */
   onSending(bytes: number, position: number): void;
   /** The last bytes are about to be sent, up to this position; the service publishes once it has them. */
   onLast(size: number): void;
-  /** The file it has become. */
+  /** The service has published the file. */
   onPublished(fileId: string, fileUrl: string | null): void;
 }
 
-/** The upload at this address is for other bytes: a new one has to be begun. */
+/** The upload is for other bytes: a new one has to be begun. */
 export class UploadUnusableError extends CliError {
   constructor(message: string) {
     super('upload_unusable', message);
@@ -40,7 +40,7 @@ export class UploadUnusableError extends CliError {
 
 export interface TusStackOptions {
   service: ServiceClient;
-  /** Of the source; null while its end is not known. */
+  /** Size of the source in bytes; null where it is known only at the end. */
   size: number | null;
   signal: AbortSignal;
   observer: TusObserver;
@@ -50,7 +50,7 @@ export interface TusStackOptions {
 
 /** What the requests of one attempt share. */
 interface Attempt extends TusStackOptions {
-  /** An upload's length can be declared once; the library would declare it again with each try of the last chunk. */
+  /** An upload's length can be declared only once; the library would declare it again with each retry of the last chunk. */
   lengthIsDeclared: boolean;
 }
 
@@ -73,7 +73,7 @@ function createRequest(attempt: Attempt, method: string, url: string): HttpReque
       onProgress = handler;
     },
     send: (body: Body | null) => send(attempt, { method, url, headers }, body, (bytes) => onProgress(bytes)),
-    // Ended by the signal alone.
+    // Only the signal aborts a request.
     abort: () => Promise.resolve(),
     getUnderlyingObject: () => null,
   };
@@ -103,7 +103,7 @@ async function send(
       onProgress(totalBytes);
     },
   });
-  // Only the end of a stream may come without bytes: that its length is known now is the progress.
+  // The last PATCH of a stream may have no bytes: it declares the length, and the offset stays.
   const isLast = body?.size === 0 && headers['Upload-Length'] !== undefined;
   inspect(attempt, method, isLast ? null : sentOffset, answer);
   return responseOf(answer);
@@ -150,7 +150,7 @@ function responseOf(answer: Answer): HttpResponse {
   };
 }
 
-/** Hands the same source to the library in every attempt. */
+/** Makes a reader that gives the library the same source in every attempt. */
 export function createSourceReader(source: UploadSource): FileReader {
   const adapted = {
     size: source.size,
@@ -158,9 +158,9 @@ export function createSourceReader(source: UploadSource): FileReader {
       const { body, last } = await source.slice(start, end);
       return { value: body, done: last };
     },
-    // The caller closes the source that it has opened.
+    // The caller closes the source.
     close: () => {},
-    // The library's types lack the null that its code provides for a length not known yet.
+    // The library's code supports a null for a length that is not known yet, but its types do not.
   } as FileSource;
   return { openFile: () => Promise.resolve(adapted) };
 }

@@ -1,4 +1,4 @@
-/** One file, from the disk to a verified address. */
+/** Uploads one file: computes its digests, asks the service, sends, and verifies what was published. */
 import { lookup } from 'mime-types';
 import type { FileJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
@@ -26,7 +26,7 @@ export interface UploadedFile {
   status: 'uploaded' | 'instant';
   file: FileJson;
   sentBytes: number;
-  /** Bytes that an earlier run had sent. */
+  /** The offset at which this run began to send: an earlier run or another client had sent the bytes before it. */
   resumedFrom: number;
 }
 
@@ -40,7 +40,11 @@ export interface UploadFileOptions {
   exclusively: <T>(content: string, run: () => Promise<T>) => Promise<T>;
 }
 
-/** Uploads the file at `path`, or finds that the service has its content already. */
+/**
+ * Uploads the file at `path`, unless the service has its content already.
+ *
+ * @throws CliError, ServiceError or an error of the file system; the signal's reason once it is aborted.
+ */
 export async function uploadFile(path: string | Buffer, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress, chunkSizeBytes } = options;
   const file = await openLocalFile(path, context.signal);
@@ -111,14 +115,16 @@ async function send(file: LocalFile, digests: Digests, options: UploadFileOption
       await journal.forget(file.identity);
       return { status: 'uploaded', file: named, sentBytes, resumedFrom: sent.startOffset };
     }
-    // Another client's, under their name: this file is sent in an upload of its own.
+    // The published file is another client's, and keeps their name: this file is sent again, in an upload of its own.
     uploadUrl = null;
   }
 }
 
 /**
- * Finishes the upload of a run of ours that ended after its last byte: its file is published, and gets the name given now.
- * This comes before the check, which would make a second file with that name.
+ * Finishes the upload of an earlier run of ours that ended after its last byte: its published file gets the name given now.
+ * This has to come before the check, which would add a second file with that name.
+ *
+ * @returns null where there is no such upload.
  */
 async function finishEarlier(
   context: Context,
@@ -139,7 +145,7 @@ async function finishEarlier(
   return named && { file: named };
 }
 
-/** Sends the file, from where the upload stands, until the service has all of it. */
+/** Sends the file, from the upload's offset on, until the service has all of it. */
 function transferFile(
   file: LocalFile,
   wanted: Wanted,
@@ -176,7 +182,7 @@ function transferFile(
     onOffset: (offset) => progress.jump(offset),
     onSending: (position) => progress.at(position),
     onWait: createWaitReporter(context, name),
-    onTakenOver: () => output.say(`${name}: another client has taken over this upload; watching`),
+    onTakenOver: () => output.say(`${name}: another client has taken over this upload; waiting for it`),
   });
 }
 

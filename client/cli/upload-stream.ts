@@ -1,4 +1,4 @@
-/** A stream of bytes, from its first to a verified address: standard input, and files whose size says nothing. */
+/** Uploads a stream and verifies what was published: standard input, and files whose size is not what reading them gives. */
 import type { Readable } from 'node:stream';
 import { lookup } from 'mime-types';
 import type { FileJson } from '../../server/wire/files.ts';
@@ -11,7 +11,11 @@ import { verifyPublished } from './verify.ts';
 
 const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 
-/** Uploads what the stream gives. Its digests are known at the end only, so nothing is instant here. */
+/**
+ * Uploads a stream. Its digests are known only at its end, so it is never instant.
+ *
+ * @param options.chunkSizeBytes - how much is kept in memory to be sent again; null for the default.
+ */
 export async function uploadStream(
   stream: Readable,
   options: { context: Context; progress: ProgressItem; chunkSizeBytes: number | null; name: string },
@@ -20,12 +24,12 @@ export async function uploadStream(
   const { signal } = context;
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_BYTES;
   const source = createStreamSource(stream, chunkSizeBytes);
-  // Nothing else wakes a read that waits for the other end of a pipe.
+  // Only this ends a read that waits for the other end of a pipe.
   const stop = (): void => {
     stream.destroy(signal.reason as Error);
   };
   signal.addEventListener('abort', stop, { once: true });
-  // The next read reports an error; without a listener the error would end the process before that.
+  // The next read reports the error. Without a listener, the error would end the process before that.
   stream.on('error', () => {});
   try {
     progress.phase('uploading', null);
@@ -37,13 +41,13 @@ export async function uploadStream(
       chunkSizeBytes,
       signal,
       onUploadUrl: () => Promise.resolve(),
-      // The creation carried no bytes, and without digests the upload cannot be found again.
+      // Without digests, the created upload cannot be found. It has no bytes, so nothing is lost.
       findCreated: () => Promise.resolve({ uploadUrl: null, fileId: null }),
       onUploadGone: () => Promise.resolve(),
       onOffset: (offset) => progress.jump(offset),
       onSending: (position) => progress.at(position),
       onWait: createWaitReporter(context, name),
-      onTakenOver: () => context.output.say(`${name}: another client has taken over this upload; watching`),
+      onTakenOver: () => context.output.say(`${name}: another client has taken over this upload; waiting for it`),
     });
     const file = await verifyPublished(context, sent, {
       name,

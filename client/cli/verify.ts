@@ -7,7 +7,10 @@ import { ask } from './context.ts';
 import type { Answer } from './http.ts';
 import type { TransferResult } from './transfer.ts';
 
-/** Publication follows the last byte at once; a service that restarts in between finishes it on the next HEAD. */
+/**
+ * How often to ask for the published file. The service publishes at once after the last byte; if it restarts in between, the
+ * next HEAD makes it publish.
+ */
 const NOT_PUBLISHED_ATTEMPTS = 8;
 
 export interface Expected extends Bytes, Way {
@@ -15,8 +18,9 @@ export interface Expected extends Bytes, Way {
 }
 
 /**
- * The published file, after its digests and size have been compared with ours.
+ * Finds the published file, and compares its digests and size with those of the bytes that were sent.
  *
+ * @returns the file, if they are equal.
  * @throws CliError `not_published`, `digest_differs`.
  */
 export async function verifyPublished(
@@ -38,7 +42,7 @@ export async function verifyPublished(
     }
     const answer = await service.check({ md5, sha256, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
-    // A service may not tell what it has (INSTANT=off), but it always lists our own files.
+    // With INSTANT=off the service does not say what it has, but it always lists our own files.
     const search = Array.from(name).slice(0, 60).join('');
     const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search }, signal);
     return files.find((file) => judge(file, expected, true) === 'same') ?? null;
@@ -60,19 +64,19 @@ export async function verifyPublished(
   return compared.file;
 }
 
-/** HEAD of an upload; null when it no longer exists. */
+/** Sends a HEAD for an upload; null when it no longer exists. @param workBytes - see `TusExchange`. */
 export async function lookAtUpload(context: Context, url: string, workBytes: number): Promise<Answer | null> {
   const { service, signal } = context;
   const headers = { 'Tus-Resumable': '1.0.0' };
   return service.tus({ method: 'HEAD', url, headers, signal, workBytes }).catch(nullWhenGone);
 }
 
-/** A file of the catalog; null when it no longer exists. */
+/** Reads a file of the catalog; null when it no longer exists. */
 export function findFile({ service, signal }: Context, id: string): Promise<FileJson | null> {
   return service.file(id, signal).catch(nullWhenGone);
 }
 
-/** The file that an upload has become, as HEAD tells it. */
+/** The id of the published file in the answer to a HEAD; null where there is none. */
 export function fileIdOf(answer: Answer | null): string | null {
   const id = answer?.headers['tidemark-file-id'];
   return typeof id === 'string' ? id : null;

@@ -1,7 +1,7 @@
 /**
- * Which addresses are the service's own. It writes the host that it believes to be called by into the addresses it hands
- * out; behind a proxy or by a second name that host is wrong, and a token must not follow it. So a client asks for the path of
- * such an address at the host that it knows.
+ * Which addresses are the service's own. The service hands out addresses with the host name under which it believes to be
+ * reached. Behind a proxy, or under a second name, that host is wrong, and a client must not send its token there. So a
+ * client requests the path of such an address from the host that it knows.
  */
 
 export interface OwnAddress {
@@ -14,8 +14,8 @@ export interface OwnAddress {
 }
 
 /**
- * The base may end in `/api`: what is called by an MD5 is a content there, too. Ids of files are never 32 digits without
- * a hyphen between them.
+ * The service's base may end in `/api`, and then `/api/files/<MD5>` is a content, too. The id of a file always has hyphens,
+ * so it never looks like an MD5.
  */
 const CONTENT = String.raw`[0-9a-fA-F]{32}(?:-\d+)?(?:\.[^/]*)?$`;
 const OWN = new RegExp(String.raw`/(?:api/files/(?!${CONTENT})([^/]+)(?:/content)?|(uploads|files)/([^/]+))$`);

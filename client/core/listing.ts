@@ -1,13 +1,13 @@
 /**
- * Part of the catalog, as a client lists it: which files are in the list, and where.
+ * The part of the catalog that a client shows: which files are in the list, and where. What an event about a file does:
  *
- * | the service tells of a file that | is listed               | is not listed                                       |
- * |----------------------------------|-------------------------|-----------------------------------------------------|
- * | comes before the first page      | -                       | it stays off: the page tells of it                  |
- * | was taken off the list here      | -                       | it stays off                                        |
- * | does not match the search        | renewed in its place    | it stays off                                        |
- * | comes after all that is loaded   | renewed in its place    | it comes with its page, or is last if there is none |
- * | else                             | renewed in its place    | it is inserted where the order has it               |
+ * | case                                        | file is listed       | file is not listed                                |
+ * |---------------------------------------------|----------------------|---------------------------------------------------|
+ * | the first page is not loaded yet            | -                    | stays out: the first page will have it            |
+ * | the file was taken off the list here        | -                    | stays out                                         |
+ * | the file does not match the search          | updated in its place | stays out                                         |
+ * | the file sorts after all files loaded       | updated in its place | comes with its page, or is last if all are loaded |
+ * | else                                        | updated in its place | is inserted where it sorts                        |
  */
 import type { FileJson, FileSortJson } from '../../server/wire/files.ts';
 
@@ -17,7 +17,7 @@ export interface ListOrder {
   search: string;
 }
 
-/** What has become of the list. */
+/** How an event has changed the list; `renewed`: the file was updated in its place. */
 export type Placed = { as: 'inserted'; index: number } | { as: 'renewed' } | { as: 'nothing' };
 
 const NOTHING: Placed = { as: 'nothing' };
@@ -27,14 +27,14 @@ export class Listing {
   #files: FileJson[] = [];
   #cursor: string | null = null;
   #isFilled = false;
-  /** Taken off: an answer that is on its way may still tell of them. */
+  /** Ids of the files that were taken off the list. An answer that is still on its way may contain them. */
   readonly #off = new Set<string>();
 
   get files(): readonly FileJson[] {
     return this.#files;
   }
 
-  /** Where the next page begins; null where all that match are listed. */
+  /** Where the next page begins; null where all matching files are listed. */
   get cursor(): string | null {
     return this.#cursor;
   }
@@ -43,7 +43,12 @@ export class Listing {
     return this.#files.some((file) => file.id === id);
   }
 
-  /** Takes what the service lists from a cursor on: in place of all there was, or after it. */
+  /**
+   * Adds a page.
+   *
+   * @param from - the cursor that it was requested with; null for the first page, which replaces the whole list.
+   * @param cursor - of the page after it; null where it is the last one.
+   */
   fill(from: string | null, files: readonly FileJson[], cursor: string | null): void {
     const known = from === null ? [] : this.#files;
     const ids = new Set([...known.map(({ id }) => id), ...this.#off]);
@@ -52,7 +57,7 @@ export class Listing {
     this.#isFilled = true;
   }
 
-  /** The service tells of a file. */
+  /** Takes a file from an event: updates it, inserts it, or ignores it (see the table above). */
   place(file: FileJson): Placed {
     if (!this.#isFilled || this.#off.has(file.id)) return NOTHING;
     const index = this.#files.findIndex(({ id }) => id === file.id);
@@ -61,14 +66,14 @@ export class Listing {
     return { as: 'renewed' };
   }
 
-  /** Takes a file off the list. @returns it, if it was there. */
+  /** Takes a file off the list, and keeps it off. @returns the file, if it was listed. */
   take(id: string): FileJson | undefined {
     this.#off.add(id);
     const index = this.#files.findIndex((file) => file.id === id);
     return index < 0 ? undefined : this.#files.splice(index, 1)[0];
   }
 
-  /** The file may be listed again. @param taken - puts it back. */
+  /** Undoes `take`. @param taken - what `take` returned; it is put back. */
   giveBack(id: string, taken: FileJson | undefined): Placed {
     this.#off.delete(id);
     return taken && !this.has(id) ? this.#insert(taken) : NOTHING;
@@ -84,7 +89,7 @@ export class Listing {
   }
 }
 
-/** As the service orders. */
+/** Compares as the service sorts. */
 function compare(a: FileJson, b: FileJson, { sort, order }: ListOrder): number {
   const by = {
     size: () => a.size - b.size,
@@ -94,7 +99,7 @@ function compare(a: FileJson, b: FileJson, { sort, order }: ListOrder): number {
   return order === 'asc' ? by : -by;
 }
 
-/** The service leaves the case of letters other than ASCII's as it is. */
+/** Lowercases ASCII letters only, as the service does. */
 function lower(text: string): string {
   return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

@@ -1,30 +1,31 @@
-/** Which name a file gets whose upload was begun under another name. */
+/** Which name a published file gets where its upload was begun under another name. */
 import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson } from '../../server/wire/files.ts';
 import { cleanName } from '../../server/wire/labels.ts';
 import { isMethodRefusal, type Refusal } from './refusals.ts';
 
-/** How an upload was begun that a client resumes. */
+/** How the upload that a client resumes was begun. */
 export interface Begun {
   /** The declared name; null where none was declared. */
   name: string | null;
-  /** This client began it, in a run or a life of the page that has ended. */
+  /** An earlier run of this command, or an earlier visit to this page, began it. */
   isOurs: boolean;
 }
 
 /**
- * The name that the service keeps for a given one. A name of which nothing would be left is sent as it is: the service
- * finds a name for its file.
+ * The name under which the service stores a file of the given name. Where cleaning would leave nothing of it, the name
+ * itself: the client sends it as it is, and the service chooses one.
  */
 export function keptName(name: string): string {
   return cleanName(name) ?? name;
 }
 
 /**
- * What is left to do for the published file to have the wanted name.
+ * What gives the published content a file with the wanted name.
  *
- * - `rename`: an ended run of ours began the upload. There is one file, with the wanted name.
- * - `add`: another client began it, or the file has been renamed since: it keeps its name, and the content gets a second file.
+ * - `keep`: the file has it already.
+ * - `rename`: an earlier run of ours began the upload, so the file is ours alone: it is renamed.
+ * - `add`: another client began it, or the file has been renamed since. It keeps its name, and the content gets a second file.
  *
  * @param published - the name of the published file.
  * @param begun - null where the upload was begun just now, with the wanted name.
@@ -36,9 +37,9 @@ export function nextForName(published: string, wanted: string, begun: Begun | nu
   return begun.isOurs && published === begunAs ? 'rename' : 'add';
 }
 
-/** What is asked of the service to name a file. */
+/** The requests with which a client names a file. */
 export interface NamingService {
-  /** @returns null where the file can have no other name; see `isRenameRefusal`. */
+  /** @returns null where the service does not rename the file; see `isRenameRefusal`. */
   rename(id: string, name: string): Promise<FileJson | null>;
   /** Gives the content a second file with this name. */
   checkAs(name: string): Promise<CheckJson>;
@@ -47,7 +48,7 @@ export interface NamingService {
 /**
  * Makes sure that there is a file with the wanted name.
  *
- * @returns null when the service gives no second name to what it has (INSTANT=off).
+ * @returns that file; null where the service does not add a second file to a content without its bytes (INSTANT=off).
  */
 export async function giveName(
   file: FileJson,
@@ -64,7 +65,7 @@ export async function giveName(
   return (answer.status === 'exists' && answer.file) || null;
 }
 
-/** Whether a file can have no other name: the new name cannot be kept, or PATCH does not get through. */
+/** Whether a refused rename is final: the service does not accept the name, or something on the way blocks PATCH. */
 export function isRenameRefusal({ status, code }: Refusal): boolean {
   return code === 'invalid_field' || isMethodRefusal('PATCH', status);
 }

@@ -1,35 +1,38 @@
-/** Whether to wait for another client that is sending the very same bytes, or to send them. */
+/** Whether a client waits for another one that is sending the very same bytes, or sends them itself. */
 
-/** How often to look while another client is sending. */
+/** How often the command looks while another client is sending. */
 export const LOOK_INTERVAL_MS = 1_000;
-/** After so long without a new byte another sender counts as gone. */
+/** Another sender counts as gone after so long without a new byte. */
 const SILENT_MS = 15_000;
-/** A folder records progress every 10 s at least: a single record does not show a rate. */
+/** The local store commits an offset every 10 s at least: the rate shows only across two commits. */
 const JUDGED_AFTER_MS = 20_000;
-/** A longer wait is not worth it: a trickle must not keep anyone from sending at full speed. */
+/** The longest remaining time that is worth waiting for: a trickle must not keep a client from sending at full speed. */
 const MOST_TIME_LEFT_MS = 2 * 60_000;
+/** The longest time that a client waits in all. */
 const MOST_WATCHED_MS = 10 * 60_000;
 /**
- * After so long without a look the watch begins again: the client was not waiting for this upload meanwhile. Much longer than
- * the time between looks, so that slow answers do not keep a trickle from being judged.
+ * The watch begins again after so long without a look: the client was not waiting for this upload meanwhile. Much longer
+ * than the interval between looks, so that slow answers do not restart it, which would keep a trickle from being judged.
  */
 const UNWATCHED_AFTER_MS = 30_000;
 
-/** `silent`: no client sends to that upload any more. `slow`: a new upload will be done sooner. */
+/** `moving`: wait on. `silent`: no client sends to that upload any more. `slow`: a new upload would be done sooner. */
 export type WatchVerdict = 'moving' | 'silent' | 'slow';
 
 /**
  * Judges the other upload at each look.
  *
- * @param nowMs - of a clock that only moves forward.
- * @param offset - as the service tells it: what is stored. A bucket stores whole parts.
- * @param idleSeconds - since the last byte arrived, stored or not; undefined where the service does not tell.
+ * @param nowMs - time of a monotonic clock.
+ * @param offset - the offset that the service reports: what is stored. A store in a bucket stores whole parts.
+ * @param idleSeconds - time since the last byte arrived, stored or not; undefined where the service does not report it.
  */
 export type Watch = (nowMs: number, offset: number, idleSeconds: number | undefined) => WatchVerdict;
 
 /**
- * @param createdAtMs - now, by the same clock.
- * @param size - of the whole upload; null while it is not known.
+ * Begins to watch an upload of another client.
+ *
+ * @param createdAtMs - now, by the clock of `nowMs`.
+ * @param size - of the whole upload in bytes; null while it is not known.
  */
 export function watchOtherSender(createdAtMs: number, size: number | null): Watch {
   let beganAtMs = createdAtMs;
@@ -39,7 +42,7 @@ export function watchOtherSender(createdAtMs: number, size: number | null): Watc
   let lastOffset = -1;
 
   return (nowMs, offset, idleSeconds = Infinity) => {
-    // Silence is known without having been watched: no byte has come since the last look.
+    // `movedAtMs` is kept: `silent` needs no continuous watch, only that no byte has come since.
     if (nowMs - lookedAtMs > UNWATCHED_AFTER_MS) [beganAtMs, firstOffset] = [nowMs, null];
     lookedAtMs = nowMs;
     firstOffset ??= offset;
@@ -49,7 +52,7 @@ export function watchOtherSender(createdAtMs: number, size: number | null): Watc
     const watchedMs = nowMs - beganAtMs;
     if (watchedMs > MOST_WATCHED_MS) return 'slow';
     if (watchedMs < JUDGED_AFTER_MS || size === null) return 'moving';
-    // Bytes arrive, but do not yet fill a part of a bucket: they show no rate.
+    // Bytes arrive, but have not filled a part of the bucket yet: there is no rate to judge.
     if (lastOffset === firstOffset && watchedMs < MOST_TIME_LEFT_MS) return 'moving';
     const bytesPerMs = (lastOffset - firstOffset) / watchedMs;
     return size - lastOffset > bytesPerMs * MOST_TIME_LEFT_MS ? 'slow' : 'moving';
@@ -58,22 +61,22 @@ export function watchOtherSender(createdAtMs: number, size: number | null): Watc
 
 /** Who sent to an unfinished upload last, as far as this client knows. */
 export type Sender =
-  /** A run of the command or a life of the page of ours, which has ended. */
+  /** An earlier run of this command, or an earlier visit to this page, which has ended. */
   | 'ended'
-  /** Another run of ours, which is alive. */
+  /** Another run of this command, which is still running. */
   | 'running'
   | 'unknown';
 
 /**
- * What to do about an unfinished upload of the same bytes: resume it, wait for its sender, or leave it alone and begin
- * another one.
+ * What to do about an unfinished upload of the same bytes: `resume` it, `wait` for its sender, or `avoid` it: leave it to
+ * its sender and begin another one.
  *
- * @param isMoving - bytes of it arrived lately, as `/check` tells.
- * @param judge - asked only where it matters.
+ * @param isMoving - whether bytes of it arrived lately: `/check` answers `uploading`.
+ * @param judge - called only where its verdict matters.
  */
 export function whatToDo(sender: Sender, isMoving: boolean, judge: () => WatchVerdict): 'resume' | 'wait' | 'avoid' {
   if (sender === 'ended') return 'resume';
-  // Another run of ours may be slow to bring its first byte; it is known to be alive all the same.
+  // Another run of ours may take long to send its first byte, but it is known to be running.
   if (!isMoving && sender !== 'running') return 'resume';
   const verdict = judge();
   if (verdict === 'silent') return 'resume';

@@ -1,35 +1,35 @@
-/** What a refusal means to a client: wait and try again, begin anew, or fail. */
+/** What a refusal means to a client: retry later, begin a new upload, or fail. */
 import type { ErrorJson } from '../../server/wire/errors.ts';
 
 export interface Refusal {
-  /** A code of docs/http-api.md; what a client names itself where the answer is not the service's. */
+  /** A code of docs/http-api.md; a code of the client's own where the answer is not the service's. */
   code: string;
   status: number;
 }
 
 /**
- * Statuses after which a later try may succeed. 409: the offset moved on, the next HEAD tells where
- * to. 423: another request holds the upload. 500: the service has failed, and keeps what it has.
+ * Statuses after which a retry may succeed. 409: the offset has moved on, and the next HEAD tells where to. 423: another
+ * request holds the upload. 500: the service has failed, but keeps the bytes that it has.
  */
 const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429, 500, 502, 503, 504, 507]);
 
-/** Of proxies and networks in front of a service that cannot reach it (Cloudflare: 520 to 530). */
+/** Whether a network in front of the service answers that it cannot reach it (Cloudflare: 520 to 530). */
 function isOfEdge(status: number): boolean {
   return status >= 520 && status <= 530;
 }
 
-/** Whether trying again later may succeed. */
+/** Whether a retry may succeed later. */
 export function isTransientRefusal({ status, code }: Refusal): boolean {
-  // Bytes that the service has lost do not come back by asking again.
+  // A retry does not bring back bytes that the service has lost.
   return (TRANSIENT_STATUSES.has(status) || isOfEdge(status)) && code !== 'content_damaged';
 }
 
-/** Whether something on the way does not let a method through: POST can say it (tus 1.0.0, "X-HTTP-Method-Override"). */
+/** Whether something on the way may block this method: POST can stand in for it (tus 1.0.0, "X-HTTP-Method-Override"). */
 export function isMethodRefusal(method: string, status: number): boolean {
   return method !== 'POST' && (status === 405 || status === 501);
 }
 
-/** Whether a resource does not exist, or no longer. */
+/** Whether a resource does not exist, or no longer exists. */
 export function isGone({ status }: Pick<Refusal, 'status'>): boolean {
   return status === 404 || status === 410;
 }
@@ -53,11 +53,11 @@ export function readRefusal(body: string): { code: string; message: string } | n
 
 /** What an upload waits for. */
 export type StallReason =
-  /** An answer: there was none. */
+  /** The connection: the last request got no answer. */
   | 'lostLine'
-  /** A service that starts, stops or is busy. */
+  /** The service, which is starting, stopping or busy. */
   | 'restarting'
-  /** The service, or something in front of it, has failed. */
+  /** The service, or something in front of it, to recover from a failure. */
   | 'trouble'
   /** Room in the store. */
   | 'full'
@@ -66,13 +66,14 @@ export type StallReason =
   /** Another client that sends the same bytes. */
   | 'elsewhere'
   | 'needsToken'
-  /** Nothing: the upload is gone, and begins anew. */
+  /** Nothing: the upload is gone, and the client begins a new one. */
   | 'beginAgain';
 
 /** Why an upload has failed. */
 export type FailReason =
+  /** The file is larger than the service accepts. */
   | 'tooLarge'
-  /** For something in front of the service. */
+  /** The request is larger than something in front of the service accepts. */
   | 'requestTooLarge'
   | 'fileChanged'
   | 'mismatch'
@@ -81,13 +82,13 @@ export type FailReason =
 
 export type Meaning = { stall: StallReason } | { stall: null; failure: FailReason };
 
-/** Code of a refusal that stands for an answer that did not come. */
+/** The code that stands for a request without an answer. */
 export const NO_ANSWER = 'offline';
 
 /**
- * What a refusal means for an upload: something to wait for, or the end.
+ * What a refusal means for an upload: something to wait for, or a failure.
  *
- * @param mayBeginAnew - there is an upload that can be given up for a new one; see core/beginnings.ts.
+ * @param mayBeginAnew - whether there is an upload that may be replaced with a new one; see core/beginnings.ts.
  */
 export function meaningOf(refusal: Refusal, mayBeginAnew: boolean): Meaning {
   const stall = stallOf(refusal);

@@ -1,13 +1,13 @@
-/** What a transfer does after each thing that can happen to it, as a table. Nothing here does anything. */
+/** What a transfer of the command does next after each outcome, as a table. client/cli/transfer.ts carries it out. */
 
 export type Phase =
-  /** Bytes go to the upload, or a new one is begun with them. */
+  /** Sends bytes to the upload, or creates one. */
   | 'send'
-  /** A creation got no answer: the service is asked what became of it. */
+  /** A creation got no answer: asks the service what became of it. */
   | 'findCreated'
-  /** Another client sends to the upload: its bytes are watched. */
+  /** Another client sends to the upload: watches its offset. */
   | 'standBack'
-  /** The upload is given up for a new one. */
+  /** Replaces the upload with a new one. */
   | 'beginAnew'
   | 'done'
   | 'fail';
@@ -15,15 +15,15 @@ export type Phase =
 export type Outcome =
   /** The service has all bytes. */
   | 'sent'
-  /** The upload is lost, or not for these bytes. */
+  /** The service no longer has the upload, or it is for other bytes. */
   | 'lost'
   /** Another client writes to the upload now. */
   | 'takenOver'
-  /** A later try may succeed. */
+  /** A retry may succeed. */
   | 'obstacle'
-  /** No later try would succeed. */
+  /** No retry would succeed. */
   | 'fatal'
-  /** The question of the phase is answered: the creation was looked up, the other client has been watched for long enough. */
+  /** `findCreated` or `standBack` has found out what it was for: what became of the creation, or that the client need not wait. */
   | 'settled'
   /** The other client is too slow to wait for. */
   | 'slow';
@@ -33,11 +33,11 @@ export interface TransferStanding {
   hasUpload: boolean;
   /** The file that was published is known. */
   hasFile: boolean;
-  /** The upload can be given up for a new one. */
+  /** The client may replace the upload with a new one. */
   canBeginAnew: boolean;
 }
 
-/** By what is known when it happens: the address of an upload, or none. */
+/** The next phase where the address of the upload is known (`upload`), and where it is not (`none`). */
 const TABLE: Record<Outcome, { upload: Phase; none: Phase }> = {
   sent: { upload: 'done', none: 'fail' },
   lost: { upload: 'beginAnew', none: 'fail' },
@@ -51,7 +51,7 @@ const TABLE: Record<Outcome, { upload: Phase; none: Phase }> = {
 /** The phase that follows. */
 export function phaseAfter(outcome: Outcome, { hasUpload, hasFile, canBeginAnew }: TransferStanding): Phase {
   const phase = TABLE[outcome][hasUpload ? 'upload' : 'none'];
-  // A small file travels with its creation, and may have been published by it.
+  // A small file is sent with its creation, which may have published it although its answer was lost.
   if (phase === 'send' && outcome === 'settled' && !hasUpload && hasFile) return 'done';
   if (phase === 'beginAnew' && !canBeginAnew) return outcome === 'slow' ? 'send' : 'fail';
   return phase;

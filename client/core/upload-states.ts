@@ -1,36 +1,37 @@
 /**
- * The states of an upload in the page as a table, and whose turn it is. Nothing here does anything: the page's
- * queue-steps.ts and sender.ts take the steps.
+ * The states of an upload in the page as a table, and which upload is next. The page's queue-steps.ts and sender.ts carry
+ * it out.
  */
 
 export type State =
   | 'queued'
   | 'hashing'
-  /** Its digests are known. */
+  /** Its digests are known, and it waits to be sent. */
   | 'ready'
   | 'checking'
   | 'sending'
   | 'paused'
   /** Resumes by itself; `stall` says what it waits for. */
   | 'stalled'
+  /** Done without sending: the service had the content. */
   | 'instant'
   | 'done'
   | 'failed'
-  /** Of an earlier life of the page: its file has to be chosen again. */
+  /** From an earlier visit to the page, which cannot read its file yet. */
   | 'interrupted';
 
-/** `waiting`: for its turn, to be read or, where its digests are known, to be sent. */
+/** `waiting`: `queued`, or `ready` where its digests are known. */
 type Next = State | 'waiting';
 
-/** Which step leads from which state to which. Where a state has no entry, the step means nothing to it. */
+/** Which step leads from which state to which. A step does nothing in a state that has no entry for it. */
 const TABLE = {
-  /** It is read. */
+  /** The page begins to compute its digests. */
   hash: { queued: 'hashing' },
   /** Its digests are known. */
   digested: { hashing: 'ready', paused: 'paused' },
-  /** The service is asked about it. */
+  /** The page asks the service whether it has the content. */
   ask: { ready: 'checking' },
-  /** Its bytes go over the line; `ready` where it was paused on the way. */
+  /** The page begins to send its bytes, or resumes a transfer that was paused (from `ready`). */
   send: { ready: 'sending', checking: 'sending', sending: 'sending' },
 
   pause: {
@@ -46,13 +47,14 @@ const TABLE = {
   stall: underWayTo('stalled'),
   wake: { stalled: 'waiting' },
 
-  /** The service has the file: what it was sent, or what was there already. */
+  /** The service has published the file. */
   finish: { ...underWayTo('done'), interrupted: 'done' },
+  /** The service had the content already. */
   finishAtOnce: underWayTo('instant'),
   fail: { ...underWayTo('failed'), failed: 'failed' },
   /** With the file as it was, or as it is by now. */
   retry: { failed: 'waiting' },
-  /** Its file is there again. */
+  /** The page can read its file again. */
   continue: { interrupted: 'waiting' },
 } satisfies Record<string, Partial<Record<State, Next>>>;
 
@@ -72,7 +74,7 @@ export interface ItemStanding {
   size: number;
 }
 
-/** The state that follows; null where the step means nothing to this one. */
+/** The state that follows; null where the step does nothing in this state. */
 export function stateAfter(step: Step, { state, md5 }: Pick<ItemStanding, 'state' | 'md5'>): State | null {
   const row: Partial<Record<State, Next>> = TABLE[step];
   const next = row[state] ?? null;
@@ -80,16 +82,16 @@ export function stateAfter(step: Step, { state, md5 }: Pick<ItemStanding, 'state
   return md5 === null ? 'queued' : 'ready';
 }
 
-/** HTTP/1.1 browsers open six connections: some are left for the list and its events. */
+/** A browser opens at most six HTTP/1.1 connections to a host: the list and its events need some of them. */
 const SENDING_AT_ONCE = 3;
 
-/** The next one to be read: one at a time, as more would share the same disk and core. */
+/** The item to hash next: one at a time, as two would share the same disk and core. */
 export function nextToHash<T extends ItemStanding>(items: readonly T[]): T | undefined {
   if (items.some(({ state }) => state === 'hashing')) return undefined;
   return items.find(({ state }) => state === 'queued');
 }
 
-/** Those that may be sent now. The same bytes twice: the second one is instant when the first is done. */
+/** The items that may be sent now. Of two with the same bytes, the second waits: it is instant once the first is done. */
 export function nextToSend<T extends ItemStanding>(items: readonly T[]): T[] {
   const active = items.filter(({ state }) => state === 'checking' || state === 'sending');
   const next: T[] = [];

@@ -1,12 +1,12 @@
-/** How long to wait before the next attempt. How often, and for how long in all, is up to the client: a page waits for its user. */
+/** How long a client waits before the next attempt. How often it retries, and for how long in all, is up to the client. */
 
 const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
-/** A service may ask for any Retry-After; no person watches a transfer for that long. */
+/** The service may send any Retry-After: a client honours no more than this. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
-/** In a page the user may have made room meanwhile, by ending an upload or giving a token. */
+/** The user of a page may remove the obstacle meanwhile, by cancelling an upload for example. */
 const LONGEST_IN_PAGE_MS = 10_000;
-/** Room is not made in a moment, and each attempt sends bytes for nothing. */
+/** A full store (507) does not get room in a moment, and each attempt sends bytes for nothing. */
 const LEAST_WHEN_FULL_MS = 5_000;
 
 /** Why the last attempt failed, as far as it matters here. */
@@ -17,10 +17,10 @@ export interface Obstacle {
 }
 
 /**
- * The wait doubles with each attempt in vain. Half of it is random: clients that lost the same service do not come back in
- * step.
+ * The wait in milliseconds. It doubles with each failed attempt. Half of it is random, so that clients that lost the same
+ * service do not all return at once.
  *
- * @param attempts - in vain since the last progress, without this one.
+ * @param attempts - failed attempts since the last progress, without the latest one.
  * @param random - from 0 to 1.
  */
 export function delayAfter(attempts: number, random: number, { status, retryAfterMs }: Obstacle = {}): number {
@@ -29,12 +29,12 @@ export function delayAfter(attempts: number, random: number, { status, retryAfte
   return Math.max(ceilingMs * (0.5 + random / 2), askedMs, status === 507 ? LEAST_WHEN_FULL_MS : 0);
 }
 
-/** As `delayAfter`, where a user watches and acts. */
+/** As `delayAfter`, for a page: at most `LONGEST_IN_PAGE_MS`. */
 export function delayInPage(attempts: number, random: number, obstacle: Obstacle = {}): number {
   return Math.min(delayAfter(attempts, random, obstacle), LONGEST_IN_PAGE_MS);
 }
 
-/** Reads a Retry-After header (RFC 9110 section 10.2.3) that gives seconds; null for any other value. */
+/** Reads a Retry-After header (RFC 9110 section 10.2.3) in seconds. @returns milliseconds; null for any other value. */
 export function readRetryAfter(value: string | null | undefined): number | null {
   return value && /^\d{1,9}$/.test(value) ? Number(value) * 1000 : null;
 }

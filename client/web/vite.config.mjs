@@ -5,7 +5,7 @@ import { defineConfig } from 'vite';
 
 const OUT = fileURLToPath(new URL('../../dist/client/web/', import.meta.url));
 
-/** Each asset beside its compressed forms: the service sends them as they are. */
+/** Writes compressed forms beside each asset: the service sends them as they are. */
 function compressedAssets() {
   return {
     name: 'compressed-assets',
@@ -22,7 +22,7 @@ function compressedAssets() {
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  // Relative: the service puts its own path before it.
+  // Relative: the service replaces `./` with its own path.
   base: './',
   publicDir: false,
   build: {

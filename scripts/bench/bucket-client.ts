@@ -1,4 +1,4 @@
-/** How the others in a comparison reach the bucket: `S3_*` of the environment. */
+/** The S3 client of the other programs in a comparison: by `S3_*` of the environment. */
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
 export function bucketClientConfig(): { bucket: string; config: S3ClientConfig } {

@@ -1,4 +1,4 @@
-/** Ways into the same bucket of the same Ceph: speed, CPU, memory, local disk, and S3 requests per file. */
+/** Compares ways to store into the same bucket of one Ceph: speed, CPU, memory, local disk, and S3 requests per file. */
 import { join } from 'node:path';
 import { startFaultProxy } from '../../test/harness/fault-proxy.ts';
 import { CEPH_MISSING, type RunningRgw, startRgw } from '../../test/harness/rgw.ts';
@@ -9,7 +9,7 @@ import { printTable } from './table.ts';
 import { findOnPath, listBuilds, startDirect, startScript, type StartTarget, type Target } from './targets.ts';
 
 const MIB = 1024 * 1024;
-/** Of the files whose requests are counted. */
+/** Sizes of the files whose requests are counted. */
 const COUNTED_MIB = [1, 100, 1024];
 
 async function send(target: Target, size: number): Promise<void> {
@@ -45,7 +45,7 @@ export async function benchBucket(folder: string): Promise<void> {
   }
   const rclone = await findRclone(folder);
   for (const workload of WORKLOADS) {
-    // One for each: its disk holds about 16 GiB.
+    // A new Ceph for each workload: its disk holds about 16 GiB.
     await withRgw((rgw) => {
       const targets = [
         ...listServers(rgw),
@@ -67,7 +67,7 @@ async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
   }
 }
 
-/** Servers of tus on the bucket, by way of a port other than the gateway's own where one is given. */
+/** The tus servers on the bucket. @param port - the gateway's, or that of a proxy in front of it. */
 function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
   const env = bucketEnv(rgw, port);
   return [
@@ -90,7 +90,7 @@ function bucketEnv(rgw: RunningRgw, port: number): Record<string, string> {
   };
 }
 
-/** Where rclone is. It copies files: they lie ready in the folder, one for each size. */
+/** Prepares rclone, where it is installed. It copies files, so one of each size is created in the folder. */
 async function findRclone(folder: string): Promise<string | undefined> {
   const rclone = findOnPath('rclone');
   if (!rclone) return undefined;
@@ -105,7 +105,7 @@ function startRclone(rgw: RunningRgw, rclone: string, folder: string): StartTarg
   return () => startDirect('rclone, no server', 'rclone-client.js', env);
 }
 
-/** In a run of its own: what counts them would slow them down. */
+/** Counts the requests of each file, in a run of its own: the proxy that counts would slow the others down. */
 async function countRequests(rgw: RunningRgw, folder: string): Promise<void> {
   const rows: string[][] = [];
   const proxy = await startFaultProxy({ toPort: rgw.port });

@@ -1,4 +1,4 @@
-/** GET /check with few and with many contents. */
+/** Measures GET /check with few and with many contents. */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { median, printTable } from './table.ts';
 
 const COUNTS = [1_000, 1_000_000];
 const REQUESTS = 2_000;
-/** From one content that is asked for to the next. */
+/** The step from one requested content to the next. */
 const STRIDE = 7_919;
 
 export async function benchCheck(folder: string): Promise<void> {
@@ -47,14 +47,14 @@ export async function benchCheck(folder: string): Promise<void> {
   );
 }
 
-/** Bytes of those contents that are asked for as present: a check looks whether they are there, with their size. */
+/** Writes the bytes of the contents that are requested: a check looks for them and compares their size. */
 async function storeBytes(folder: string, count: number): Promise<void> {
   for (let i = 0; i < REQUESTS; i++) {
     for (const index of [i % count, (i * STRIDE) % count]) await writeFile(join(folder, nameOf(index)), 'x');
   }
 }
 
-/** Rows as publications leave them, without the bytes. */
+/** Inserts rows as publications do, without the bytes. */
 function fill(file: string, from: number, to: number): void {
   const database = new Database(file);
   const content = database.prepare(

@@ -1,10 +1,10 @@
-/** Several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
+/** Measures several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { median, printTable } from './table.ts';
 import { cpuSeconds, forgetPeakMemory, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
 
 const MIB = 1024 * 1024;
-/** A server that is not done by then is taken for one that never will be. */
+/** The time limit of a measurement: a server that takes longer counts as one that never ends. */
 const LONGEST_MS = 120_000;
 
 export interface Workload {
@@ -25,9 +25,9 @@ interface Sample {
 export interface Comparison {
   folder: string;
   targets: StartTarget[];
-  /** Sends something like what is measured: the first requests compile a server's code, and what is measured is one that runs. */
+  /** Warms the server up with a similar load: the first requests compile its code, and are not measured. */
   warmUp(target: Target): Promise<unknown>;
-  /** Tell how much each process wrote to the local disk. */
+  /** Whether to report how much each process wrote to the local disk. */
   disk?: boolean;
 }
 
@@ -37,7 +37,7 @@ export async function compare(workloads: Workload[], comparison: Comparison): Pr
   for (const workload of workloads.filter(({ name }) => name.includes(only))) {
     const samples = new Map<string, Sample[]>();
     for (let round = 0; round < rounds; round++) {
-      // What one leaves to the machine (caches, a disk that is not done) meets another one each time.
+      // The order changes each round: what a server leaves behind (caches, pending writes) then affects another one each time.
       for (const start of round % 2 === 0 ? comparison.targets : comparison.targets.toReversed()) {
         const target = await start(comparison.folder);
         try {
@@ -65,7 +65,7 @@ async function measure(workload: Workload, target: Target): Promise<Sample> {
     wait(LONGEST_MS, false, { signal: late.signal }).catch(() => false),
   ]);
   late.abort();
-  // The server is ended next, and with it what waits for it.
+  // The server is stopped next, which ends all that waits for it.
   running.catch(() => undefined);
   return {
     seconds: ended ? (performance.now() - startedAt) / 1000 : Infinity,

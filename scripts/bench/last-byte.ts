@@ -1,4 +1,4 @@
-/** The time from the last byte to the answer: it must not grow with the file's size. */
+/** Measures the time from the last byte to the answer: it must not grow with the file's size. */
 import { sendFile } from './load.ts';
 import { median, printTable } from './table.ts';
 import { startTidemark } from './targets.ts';
@@ -6,7 +6,7 @@ import { startTidemark } from './targets.ts';
 const MIB = 1024 * 1024;
 const SIZES = [1, 100, 1024];
 const ROUNDS = 5;
-/** Long enough for what is in the sockets to arrive, so that the last byte travels alone. */
+/** The wait before the last byte: long enough for all other bytes to arrive, so that it is sent alone. */
 const PAUSE_MS = 500;
 
 export async function benchLastByte(folder: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Sends bytes from memory straight to the bucket, as many as its parent asks for by message; answers each with its size. */
+/** Sends bytes from memory directly to the bucket, as many as each message of its parent says; answers with that number. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';

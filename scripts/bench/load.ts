@@ -1,4 +1,4 @@
-/** The load: the same client for every server, bodies from memory, no two alike. */
+/** The load: the same client for every server. It sends bodies from memory, all of them different. */
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -9,14 +9,14 @@ const CHUNK_BYTES = 256 * 1024;
 const TUS = { 'Tus-Resumable': '1.0.0' };
 const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
 
-/** What all bodies are cut from; a random head makes each one unique. */
+/** All bodies are cut from this; a random head makes each one unique. */
 const pool = randomBytes(64 * MIB);
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 
 export interface Reply {
   status: number;
   headers: IncomingHttpHeaders;
-  /** From the last byte handed to the socket to the answer, in ms. */
+  /** Milliseconds from the write of the last byte to the answer. */
   afterLastByteMs: number;
 }
 
@@ -63,7 +63,7 @@ function uniqueHead(length: number): Buffer {
   return chunk;
 }
 
-/** One file, in the way the target takes it: PUT, or POST and PATCH. */
+/** Sends a file in the target's own way: PUT, or POST and PATCH. */
 export async function sendFile(target: Target, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
   if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size, pauseBeforeLastMs));
   const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': String(size) }, 0));
@@ -73,7 +73,7 @@ export async function sendFile(target: Target, size: number, pauseBeforeLastMs =
   );
 }
 
-/** One file in one request: PUT, or creation with upload. */
+/** Sends a file in one request: PUT, or creation with upload. */
 export async function sendFileAtOnce(target: Target, size: number): Promise<Reply> {
   if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size));
   return expect2xx(await send('POST', target.url, { ...TUS, ...OFFSET_TYPE, 'Upload-Length': String(size) }, size));
@@ -97,7 +97,7 @@ export async function inParallel(
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
-/** An upload that trickles: `bytes` bytes, one every `everyMs`, then the connection is cut. */
+/** Sends an upload slowly: `bytes` bytes, one every `everyMs`, then cuts the connection. */
 export async function trickle(target: Target, bytes: number, everyMs: number): Promise<void> {
   const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': '1000000' }, 0));
   const location = new URL(created.headers.location ?? '', target.url).href;
@@ -105,7 +105,7 @@ export async function trickle(target: Target, bytes: number, everyMs: number): P
     method: 'PATCH',
     headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0', 'Content-Length': '1000000' },
   });
-  // The cut at the end is meant.
+  // The connection is cut on purpose.
   request.on('error', () => undefined);
   for (let sent = 0; sent < bytes; sent++) {
     request.write('x');

@@ -1,9 +1,9 @@
 /**
- * `npm run bench`: this service beside others, in one run, on this machine.
+ * `npm run bench`: compares this service with others, in one run, on this machine.
  * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket); all by default.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side and bucket parts (default 3).
- * BENCH_ONLY: of these two parts only workloads with this in their name.
+ * BENCH_ONLY: runs only workloads of these two parts that have this in their name.
  * BENCH_BEFORE: dist folder of another build, which these two parts measure too.
  */
 import { mkdtemp, rm } from 'node:fs/promises';

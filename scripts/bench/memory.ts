@@ -1,4 +1,4 @@
-/** Peak memory of the service under many uploads. */
+/** Measures the peak memory of the service under many uploads. */
 import { inParallel, sendFile, trickle } from './load.ts';
 import { printTable } from './table.ts';
 import { peakMemoryMib, startTidemark } from './targets.ts';

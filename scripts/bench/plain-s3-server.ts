@@ -1,4 +1,4 @@
-/** What one gets from the library alone: @tus/server with its S3Store. Arguments: folder, port; S3_* in the environment. */
+/** The library without this service: @tus/server with its S3Store. Arguments: folder, port; S3_* in the environment. */
 import { createServer } from 'node:http';
 import { S3Store } from '@tus/s3-store';
 import { Server } from '@tus/server';

@@ -1,4 +1,4 @@
-/** What one gets from the library alone: @tus/server with its FileStore. Arguments: folder, port. */
+/** The library without this service: @tus/server with its FileStore. Arguments: folder, port. */
 import { createServer } from 'node:http';
 import { FileStore } from '@tus/file-store';
 import { Server } from '@tus/server';

@@ -1,4 +1,4 @@
-/** Has rclone copy a file of the size its parent asks for by message; answers each with that size. */
+/** Lets rclone copy a file of the size that each message of its parent says; answers with that size. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 

@@ -1,4 +1,4 @@
-/** Servers that store on the local disk, under the same load. */
+/** Compares servers that store on the local disk, under the same load. */
 import { compare, type Workload } from './compare.ts';
 import { inParallel, sendFile, sendFileAtOnce } from './load.ts';
 import { listTargets } from './targets.ts';
@@ -36,7 +36,7 @@ export function benchSideBySide(folder: string): Promise<void> {
   return compare(WORKLOADS, {
     folder,
     targets: listTargets(),
-    // As many as it takes until V8 compiles no more: what is measured is a server that has been up for a while.
+    // Enough to warm V8 up: what is measured is a server that has been running for a while.
     warmUp: (target) => inParallel(4_000, 16, () => sendFile(target, 4096)),
   });
 }

@@ -1,4 +1,4 @@
-/** The servers that are measured side by side, each a process of its own. */
+/** The servers that are compared, each in a process of its own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
@@ -11,10 +11,10 @@ import { startService } from '../../test/harness/service.ts';
 
 export interface Target {
   name: string;
-  /** How it takes a file: tus below this address, or PUT to it. */
+  /** How it receives a file: by tus below this address, or by PUT to it. */
   url: string;
   protocol: 'tus' | 'put';
-  /** One that is no server sends a file of so many bytes by itself. */
+  /** For a target that is no server: makes it send a file of so many bytes by itself. */
   send?(size: number): Promise<unknown>;
   pid: number;
   stop(): Promise<void>;
@@ -27,7 +27,7 @@ export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}): 
   return startBuild('tidemark', workFolder, { env });
 }
 
-/** A build of tidemark: this one, or the one whose entry is given. */
+/** Starts a build of tidemark: this one, or the one whose entry is given. */
 async function startBuild(
   name: string,
   workFolder: string,
@@ -51,7 +51,7 @@ async function startBuild(
   };
 }
 
-/** The build in the folder BENCH_BEFORE, where one is named: what it does, this build is compared with. */
+/** The build in the folder BENCH_BEFORE, if that is set: this build is compared with it. */
 export function listBuilds(env: NodeJS.ProcessEnv = {}): StartTarget[] {
   const before = process.env['BENCH_BEFORE'];
   return [
@@ -76,7 +76,7 @@ export function listTargets(): StartTarget[] {
   ];
 }
 
-/** A server of this folder. */
+/** Starts a server whose script is in this folder. */
 export async function startScript(
   name: string,
   script: string,
@@ -94,7 +94,7 @@ export async function startScript(
   );
 }
 
-/** A process of this folder that sends files straight to where they belong, one for each message with a size. */
+/** Starts a script of this folder that sends files directly to the bucket, one for each message with a size. */
 export async function startDirect(name: string, script: string, env: NodeJS.ProcessEnv): Promise<Target> {
   const child = fork(pathOf(script), {
     env: { ...process.env, ...env },
@@ -105,14 +105,14 @@ export async function startDirect(name: string, script: string, env: NodeJS.Proc
     if (message !== 'ready') waiting.shift()?.resolve();
   });
   child.once('exit', (code) => {
-    for (const { reject } of waiting) reject(new Error(`${name} ended with ${code}`));
+    for (const { reject } of waiting) reject(new Error(`${name} exited with ${code}`));
   });
   await once(child, 'message');
   return {
     name,
     url: '',
     protocol: 'put',
-    // Answers come in any order. Each is taken for the request that has waited longest, as all that were sent at once are waited for.
+    // Answers come in any order. Each resolves the oldest request: callers wait for all requests that they sent at once.
     send: (size) => new Promise<void>((resolve, reject) => void (waiting.push({ resolve, reject }), child.send(size))),
     pid: child.pid ?? -1,
     stop: async () => {
@@ -164,7 +164,7 @@ async function startProcess(
 
 async function untilListening(port: number, child: ChildProcess, name: string): Promise<void> {
   for (let tries = 0; tries < 500; tries++) {
-    if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`${name} exited with ${child.exitCode}`);
     const answered = await fetch(`http://127.0.0.1:${port}/`).then(
       () => true,
       () => false,
@@ -182,27 +182,27 @@ export function findOnPath(program: string): string | undefined {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not here.
+      // Not in this folder of PATH.
     }
   }
   return undefined;
 }
 
-/** User and system CPU seconds a process and its ended children have used (proc(5): stat, in ticks of 1/100 s). */
+/** User and system CPU seconds of a process and its exited children (proc(5): stat, in ticks of 1/100 s). */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // Its own, and those of the children it has waited for.
+  // utime and stime of the process, cutime and cstime of its exited children.
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
-/** What a process has written to disks so far, in MiB, its children's included (proc(5): io, write_bytes). */
+/** MiB that a process and its children have written to disks so far (proc(5): io, write_bytes). */
 export function writtenMib(pid: number): number {
   const io = readFileSync(`/proc/${pid}/io`, 'utf8');
   return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / 1024 ** 2;
 }
 
-/** From here on the peak is a new one (proc(5): clear_refs). */
+/** Resets the peak memory of a process (proc(5): clear_refs). */
 export function forgetPeakMemory(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }

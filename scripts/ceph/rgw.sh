@@ -2,15 +2,15 @@
 # A real Ceph object gateway for tests and benchmarks: one monitor, one OSD and one radosgw on
 # loopback, without containers, systemd or root. Everything lives in one folder.
 #
-#   rgw.sh start        starts what does not run; prints how to reach it, as `env` does. Several may call
-#                       it at once for one folder: they wait for each other.
+#   rgw.sh start        starts the daemons that do not run; prints the same as `env`. Several calls at once
+#                       for one folder wait for each other.
 #   rgw.sh env          endpoint, keys and bucket as lines of VARIABLE=value
 #   rgw.sh kill WHICH   SIGKILL to mon, osd or rgw; `start` brings it back with its data
-#   rgw.sh stop         ends everything and removes the folder
-#   rgw.sh run          starts afresh, and stops when it is told to end: for a container
+#   rgw.sh stop         stops all daemons and removes the folder
+#   rgw.sh run          starts a new cluster, and stops it on SIGTERM or SIGINT: for a container
 #
-# RGW_DIR      the folder; short, since sockets live in it (default /tmp/tidemark-rgw)
-# RGW_OWNER    a process id; when that process is gone, everything is stopped
+# RGW_DIR      the folder; its path has to be short, as it contains sockets (default /tmp/tidemark-rgw)
+# RGW_OWNER    a process id; when that process has exited, all daemons are stopped
 # RGW_PORT     the gateway's port (default: a free one)
 # RGW_LISTEN   the gateway's address (default 127.0.0.1)
 # RGW_BUCKET   the bucket (default tidemark-test); `start` makes it where it is missing
@@ -29,13 +29,13 @@ bucket=${RGW_BUCKET:-tidemark-test}
 region=us-east-1
 cluster_id=7d1f0a52-4c1e-4a57-9a3b-0c5d3b8f2e10
 osd_id=7d1f0a52-4c1e-4a57-9a3b-0c5d3b8f2e11
-# Settings of the machine's own cluster must not leak in.
+# Settings of a cluster of this machine must not be used.
 unset CEPH_ARGS
 export CEPH_CONF=$conf
 
 formatting=
 fail() {
-  # It would go on to write into a folder that is being removed.
+  # Otherwise the background job would write into a folder that is being removed.
   [ -z "$formatting" ] || { kill -KILL "$formatting" && wait "$formatting"; } 2>/dev/null || true
   echo "rgw.sh: $*" >&2
   exit 1
@@ -43,7 +43,7 @@ fail() {
 
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Below the range of ports that outgoing connections take, so that a killed daemon finds its own free again.
+# Below the range of ports for outgoing connections, so that a killed daemon finds its port free when it starts again.
 free_port() {
   local from=$1 port
   while :; do
@@ -52,29 +52,29 @@ free_port() {
   done
 }
 
-# A process id may be another's by now: ours has our folder on its command line.
+# Another process may have reused the id: ours has our folder on its command line.
 runs() { [ -s "$dir/$1.pid" ] && grep -aqsF "$conf" "/proc/$(<"$dir/$1.pid")/cmdline"; }
 
 launch() {
   local name=$1; shift
-  # Without the lock of `start`, which a daemon would hold as long as it lives.
+  # The daemon must not inherit the lock of `start`, which it would hold as long as it runs.
   setsid "$@" </dev/null >"$dir/log/$name.out" 2>&1 9>&- &
   echo $! >"$dir/$name.pid"
 }
 
-# Gone or a zombie: only then are its files and sockets closed.
+# Whether a daemon has exited, or is a zombie: only then are its files and sockets closed.
 has_ended() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
   [[ $stat =~ \)\ [ZX]\  ]]
 }
 
-# wait_until NAME COMMAND...: until the command succeeds; fails when the daemon ends before that, or in 30 s.
+# wait_until NAME COMMAND...: waits until the command succeeds; fails when the daemon exits before, or after 30 s.
 wait_until() {
   local name=$1 deadline=$((SECONDS + 30)); shift
   sleep 0.01
   until "$@" >/dev/null 2>&1; do
-    # Not `runs`: on a busy machine it may not have become the daemon yet.
+    # Not `runs`: on a busy machine, the new process may not have executed the daemon yet.
     if has_ended "$(<"$dir/$name.pid")" || [ $SECONDS -gt $deadline ]; then
       tail -n 20 "$dir/log/$name.out" "$dir/log/$name.log" >&2 2>/dev/null || true
       fail "$name did not come up"
@@ -100,7 +100,7 @@ write_conf() {
   public_addr = 127.0.0.1
   cluster_addr = 127.0.0.1
   ms_bind_ipv6 = false
-  # Loopback only and thrown away afterwards: no keys, no encryption.
+  # The cluster is on loopback only, and removed afterwards: it needs no keys and no encryption.
   auth_cluster_required = none
   auth_service_required = none
   auth_client_required = none
@@ -113,7 +113,7 @@ write_conf() {
   mon_cluster_log_file = $dir/log/cluster.log
   log_to_stderr = false
   err_to_stderr = true
-  # One OSD: a single copy, few placement groups.
+  # With one OSD: a single copy, few placement groups.
   osd_pool_default_size = 1
   osd_pool_default_min_size = 1
   osd_pool_default_pg_num = 2
@@ -129,7 +129,7 @@ write_conf() {
   mon_data_avail_crit = 1
   mon_warn_on_insecure_global_id_reclaim = false
   mon_warn_on_insecure_global_id_reclaim_allowed = false
-  # Nobody to agree with: propose at once.
+  # A single monitor need not wait for others: it proposes at once.
   paxos_propose_interval = 0.01
   paxos_min_wait = 0.001
 [osd]
@@ -154,7 +154,7 @@ write_conf() {
   rgw_run_sync_thread = false
   rgw_enable_ops_log = false
   rgw_enable_usage_log = false
-  # Deleted bytes go soon, so that a long run does not fill the disk.
+  # Removes deleted bytes soon, so that a long run does not fill the disk.
   rgw_gc_obj_min_wait = 5
   rgw_gc_processor_period = 10
   rgw_gc_processor_max_time = 10
@@ -176,7 +176,7 @@ create_bucket() {
     -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -X PUT "http://127.0.0.1:$rgw_port/$bucket"
 }
 
-# Stops everything when the owner is gone, and ends by itself when the folder is.
+# Stops all daemons when the owner has exited; exits itself when the folder is gone.
 guard() {
   while [ -e "$dir" ] && kill -0 "$RGW_OWNER" 2>/dev/null; do sleep 1; done
   [ ! -e "$dir" ] || exec "$0" stop
@@ -241,7 +241,7 @@ run() {
   trap '[ -z "$waiting" ] || kill "$waiting"; stop; exit 0' TERM INT
   stop
   start
-  # In the background: a trap waits for what is in the foreground to end.
+  # In the background: bash runs a trap only after the foreground command has ended.
   sleep infinity &
   waiting=$!
   wait "$waiting"

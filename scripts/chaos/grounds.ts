@@ -1,4 +1,4 @@
-/** What the service of a chaos run keeps its bytes in, what goes wrong there, and what may be left there. */
+/** The grounds of a chaos run: the store of its service, the faults there, and the check for what was left behind. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -6,13 +6,13 @@ import { BUCKETS, PREFIX, type SystemBucket } from '../../test/harness/buckets.t
 import type { ChaosOptions } from '../../test/harness/fault-dice.ts';
 import { type FaultProxy, startFaultProxy } from '../../test/harness/fault-proxy.ts';
 
-/** Share of the S3 calls that go wrong in a run with faults. */
+/** Fraction of the S3 calls that fail in a run with faults. */
 const FAULT_PROBABILITY = 0.35;
-/** More than the store tries: some calls fail for good. */
+/** More than the store retries, so that some calls fail for good. */
 const MOST_FAULTS_PER_CALL = 8;
 const LONGEST_STALL_MS = 1500;
 
-/** What goes wrong in a storm, by turns: a little of everything, refusals of most calls, next to nothing. */
+/** The phases of a storm, in turn: a few faults of all kinds, refusals of most calls, almost none. */
 const WEATHER: { forMs: number; chaos: Omit<ChaosOptions, 'seed'> }[] = [
   { forMs: 6_000, chaos: { probability: 0.15, longestStallMs: LONGEST_STALL_MS } },
   { forMs: 1_500, chaos: { probability: 0.8, kinds: ['answer'], mostPerCall: MOST_FAULTS_PER_CALL } },
@@ -30,15 +30,15 @@ export type Victim = 'client' | 'service' | 'both' | 'line' | 'gateway';
 export interface Ground {
   /** Settings of the service. */
   env: NodeJS.ProcessEnv;
-  /** Who may be struck. */
+  /** What may be killed or cut. */
   victims: readonly Victim[];
-  /** Ends the bucket's gateway by SIGKILL and starts it again. */
+  /** Kills the bucket's gateway (SIGKILL) and starts it again. */
   restartGateway(): Promise<void>;
   /** Faults so far. */
   faults(): number;
-  /** From now on nothing goes wrong. */
+  /** Ends the faults. */
   calm(): void;
-  /** What is there beside the bytes of contents; only while the service does not run. */
+  /** Lists what is stored beside the bytes of contents. Call it only while the service does not run. */
   leftovers(): Promise<string[]>;
   stop(): Promise<void>;
 }
@@ -136,7 +136,7 @@ async function nothingToRestart(): Promise<void> {
   throw new Error('there is no gateway to restart');
 }
 
-/** The bucket's listing against the catalog, both ways. */
+/** Compares the bucket's listing with the catalog, in both directions. */
 async function compare(bucket: SystemBucket, dataDir: string): Promise<string[]> {
   const catalog = new Database(join(dataDir, 'catalog.db'), { readonly: true });
   let known: Set<string>;

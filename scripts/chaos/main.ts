@@ -1,13 +1,13 @@
 /**
- * `npm run chaos -- [ground] [rounds] [seed]`: in each round a file is uploaded over a slow
- * line by the real client to the real service, and at a random moment one of them, or the
- * gateway of the bucket, is killed with SIGKILL, or the connection is cut; then everything continues until
- * the client says done. On a ground with faults, S3 calls go wrong, too: refused, stalled,
- * cut, performed twice, performed without an answer, or answered falsely. In a storm many
- * uploads resume at once, by a plain tus client, and nothing is killed.
+ * `npm run chaos -- [ground] [rounds] [seed]`: in each round, the real client uploads a file to
+ * the real service over a slow connection. At a random moment, one of them or the gateway of the
+ * bucket is killed (SIGKILL), or the connection is cut. The round ends when the client reports
+ * success. On a ground with faults, S3 calls fail, too: they are refused, stalled, cut,
+ * performed twice, performed without an answer, or get a false answer. In a storm, a plain tus
+ * client sends many uploads at once, and nothing is killed.
  * `power` is another kind of run: see power.ts.
- * Ends with exit code 1 when a file is corrupt or missing, an offset went back, or anything
- * is left over in the store.
+ * Exits with code 1 when a file is corrupt or missing, an offset went back, or anything is left
+ * over in the store.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -24,13 +24,13 @@ import { createRandom, type Random } from './random.ts';
 import { rideStorm } from './storm.ts';
 
 const MIB = 1024 * 1024;
-/** Tries of the client in one round, or of a download; more would mean that it never ends. */
+/** The most attempts of the client in one round, or of a download: with more, it would never succeed. */
 const MOST_TRIES = 12;
 const MOST_ROUNDS = 5000;
 const LINE_BYTES_PER_SECOND = 60 * MIB;
-/** What the client may say when it gives up while others are struck. */
+/** Messages with which the client may give up while something is being killed or cut. */
 const EXPECTED_ENDS = /ECONN|socket|reach|refused|connection|store/i;
-/** Until each job has run, and what was still under way has arrived. */
+/** The wait until each job has run, and bytes that were still being sent have arrived. */
 const CLEANING_MS = [1000, 5000, 20_000];
 
 interface Told {
@@ -72,7 +72,7 @@ try {
     if (round % 10 === 0) process.stdout.write(`${round} rounds, ${problems.length} problems\n`);
   }
   ground.calm();
-  // What was told complete must be there after everything, too.
+  // Every file that was reported as complete must still be there after the last round.
   for (const file of told) await verify(file, 'at the end');
   problems.push(...(await clean(service, ground)).map((what) => `left behind: ${what}`));
 } catch (error) {
@@ -102,7 +102,7 @@ async function playRound(round: number, target: RunningService, dice: Random): P
     for (let attempt = 1; ; attempt++) {
       if (attempt > MOST_TRIES) throw new Error(`round ${round}: no end after ${MOST_TRIES} tries`);
       const run = runCli(['upload', path, '--server', line.url, '--json'], folder);
-      // The later tries are let through more and more, so that every round ends.
+      // Later attempts are interrupted less and less, so that every round ends.
       const strike = attempt <= 3 ? strikeLater(dice, run.child, target, () => line.cut()) : undefined;
       const result = await run.done;
       await strike?.settled();
@@ -111,7 +111,7 @@ async function playRound(round: number, target: RunningService, dice: Random): P
         break;
       }
       if (result.exitCode !== null && !EXPECTED_ENDS.test(result.stderr)) {
-        problems.push(`round ${round}: the client ended with ${result.exitCode}: ${result.stderr.slice(-500)}`);
+        problems.push(`round ${round}: the client exited with ${result.exitCode}: ${result.stderr.slice(-500)}`);
       }
     }
     const last = told.at(-1);
@@ -123,7 +123,7 @@ async function playRound(round: number, target: RunningService, dice: Random): P
   }
 }
 
-/** Strikes at a random moment, whether or not the client is done by then. */
+/** Kills or cuts at a random moment, even if the client is done by then. */
 function strikeLater(
   dice: Random,
   client: { kill(signal: NodeJS.Signals): boolean },
@@ -143,7 +143,7 @@ function strikeLater(
   return { settled: () => striking };
 }
 
-/** It does not start while the bucket cannot be used: then it is started again, as an operator would. */
+/** Starts the service again. It exits while it cannot use the bucket: then it is started once more, as an operator would. */
 async function restartService(target: RunningService): Promise<void> {
   for (let tried = 1; ; tried++) {
     try {
@@ -162,7 +162,7 @@ function readTold(stdout: string, name: string, md5: string, size: number): Told
 }
 
 async function verify(file: Told, when: string): Promise<void> {
-  // The address was made for the line; the service itself is asked.
+  // The address in the catalog leads through the slow connection: this asks the service directly.
   const url = new URL(new URL(file.url).pathname, service.url).href;
   const found = await fetchDigest(url);
   if (found.status !== 200) problems.push(`${when}: ${file.name} was told complete and is missing (${found.status})`);
@@ -171,7 +171,7 @@ async function verify(file: Told, when: string): Promise<void> {
   }
 }
 
-/** A download may be refused or cut while the store is struck; one that looks whole has to be. */
+/** A download may be refused or cut while the store has faults; one that looks complete has to be right. */
 async function fetchDigest(url: string): ReturnType<typeof digestOfUrl> {
   for (let tried = 1; ; tried++) {
     try {
@@ -183,13 +183,13 @@ async function fetchDigest(url: string): ReturnType<typeof digestOfUrl> {
   }
 }
 
-/** Lets the service clean up as it does at every start; what is left then. */
+/** Lets the service clean up, as it does at every start. @returns what is left after that. */
 async function clean(target: RunningService, where: Ground): Promise<string[]> {
   let left: string[] = [];
   for (const forMs of CLEANING_MS) {
     await target.restart();
     await wait(forMs);
-    // The catalog can be read by others once it has ended.
+    // Other processes can read the catalog once the service has exited.
     await target.kill('SIGTERM');
     left = await where.leftovers();
     if (left.length === 0) break;

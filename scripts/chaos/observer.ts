@@ -1,12 +1,12 @@
-/** Watches the offset an upload is told to have: it must never go back. */
+/** Watches the offset that the service reports for an upload: it must never go back. */
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface Observer {
-  /** Stops; what it saw wrong. */
+  /** Stops. @returns the violations that it has seen. */
   stop(): Promise<string[]>;
 }
 
-/** Asks for the upload with this MD5, and for its offset, again and again. */
+/** Asks for the upload with this MD5, and for its offset, until it is stopped. */
 export function observeOffsets(serviceUrl: string, md5: string): Observer {
   const wrong: string[] = [];
   const told = new Map<string, number>();
@@ -31,7 +31,7 @@ export function observeOffsets(serviceUrl: string, md5: string): Observer {
 
   const watching = (async () => {
     while (running) {
-      // Between a kill and a start the service does not answer.
+      // The service does not answer between a kill and the next start.
       await look().catch(() => undefined);
       await wait(15);
     }

@@ -1,4 +1,4 @@
-/** Some cuts of a recording, or some rounds of killed starts, in a process of their own; see power.ts. */
+/** Plays some power cuts of a recording, or some rounds of killed starts, in a process of its own; see power.ts. */
 import { dirname, join } from 'node:path';
 import { playCuts, readRecording } from '../../test/power/cut.ts';
 import { playKills } from '../../test/power/kills.ts';

@@ -1,7 +1,7 @@
 /**
- * `npm run chaos -- power [cuts] [seed]`: real runs are recorded, some of them with file calls that fail, and the power
- * goes at random points of each: see test/power/. Where a promise is broken it ends with exit code 1, and keeps
- * the recording: with its folder as one more word the same cut is played again.
+ * `npm run chaos -- power [cuts] [seed]`: records real runs, some of them with failing file calls, and cuts the power at
+ * random points of each: see test/power/. Where a promise is broken, it exits with code 1 and keeps the recording. With the
+ * folder of the recording as another argument, it plays the same cut again.
  */
 import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import { record } from '../../test/power/cut.ts';
 import { compileLibrary, makeScratch, MISSING } from '../../test/power/recorder.ts';
 
 const PART = fileURLToPath(new URL('./power-part.js', import.meta.url));
-/** One process plays so many: what it opens of SQLite it keeps (docs/decisions/0010). */
+/** How many cuts one process plays: it cannot release what it opens of SQLite (docs/decisions/0010). */
 const CUTS_PER_PROCESS = 125;
 const AT_ONCE = 2;
 const MOST_CUTS = 100_000;
-/** Of 100 cuts, rounds in which starts are killed. */
+/** How many rounds of killed starts there are for each 100 cuts. */
 const KILLS_PER_100 = 6;
 
-/** What goes wrong while it is recorded: every run of cuts has its share of each. */
+/** The faults during a recording: the cuts are spread evenly over these recordings. */
 const RUNS = [
   { name: 'nothing fails' },
   { name: 'calls fail at random', faults: 25 },
@@ -84,13 +84,13 @@ function split(whole: Part): Part[] {
   return parts;
 }
 
-/** Some processes side by side; 0 when all went well. */
+/** Runs some processes side by side. @returns 0 when all succeeded. */
 async function playParts(parts: Part[]): Promise<number> {
   let broken = 0;
   async function playSome(): Promise<void> {
     for (let part = parts.shift(); part && broken === 0; part = parts.shift()) {
       const outcome = await playPart(part);
-      // Not before the wait: the other one may have found something meanwhile.
+      // Counted after the wait: another process may have found something meanwhile.
       broken += outcome;
     }
   }

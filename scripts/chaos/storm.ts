@@ -1,6 +1,6 @@
 /**
- * A storm: many uploads at once by a plain tus client, through a gateway that refuses, loses, doubles, delays,
- * shortens, flips and denies. The client keeps to the protocol: HEAD, PATCH at that offset, and wait where it is told to.
+ * A storm: many uploads at once by a plain tus client, while the S3 calls of the service are refused, lost, doubled, delayed,
+ * shortened, corrupted and denied. The client follows the protocol: HEAD, PATCH at that offset, and wait for Retry-After.
  */
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -11,12 +11,12 @@ import { createRandom, type Random } from './random.ts';
 
 const MIB = 1024 * 1024;
 const AT_ONCE = 12;
-/** Requests of one upload; more would mean that it never ends. */
+/** The most requests of one upload: with more, it would never end. */
 const MOST_REQUESTS = 200;
 const MOST_WAIT_MS = 1_000;
 const TELL_EVERY = 100;
 
-/** A file that was told complete and not deleted since. */
+/** A file that was reported as complete and not deleted since. */
 export interface Kept {
   name: string;
   location: string;
@@ -26,13 +26,13 @@ export interface Kept {
 
 export interface Storm {
   kept: Kept[];
-  /** What must not have happened. */
+  /** Violations that were seen. */
   problems: string[];
   /** Requests that were answered with 5xx, or not at all. */
   refusals: number;
 }
 
-/** Rides it out; resolves when every upload is complete or was deleted by its client. */
+/** Runs the storm. Resolves when every upload is complete, or its client has deleted it. */
 export async function rideStorm(serviceUrl: string, uploads: number, seed: number): Promise<Storm> {
   const storm: Storm = { kept: [], problems: [], refusals: 0 };
   let next = 0;
@@ -70,7 +70,7 @@ function pickSize(dice: Random): number {
 async function playUpload(serviceUrl: string, play: Play): Promise<void> {
   const { number, dice, storm } = play;
   const size = pickSize(dice);
-  // Some are equal to others: those are folded into one content.
+  // Some files have equal bytes, which the service stores once.
   const bytes = makeBytes(size, dice.pick([number, number, number, size % 7]));
   const name = `storm-${number}.bin`;
   const isDeferred = dice.between(1, 10) === 1;
@@ -93,7 +93,7 @@ async function begin(
   return answer.headers.location ?? '';
 }
 
-/** Sends until the service has told `leaveAt`; what it has told then. */
+/** Sends until the service reports the offset `leaveAt`. @returns the last offset that it has reported. */
 async function bring(
   location: string,
   bytes: Buffer,
@@ -110,7 +110,7 @@ async function bring(
     told = Math.max(told, offset);
     isComplete = told === bytes.length && head.headers['upload-length'] !== undefined;
     if (isComplete || (leaveAt < bytes.length && told >= leaveAt)) return told;
-    // All of the rest, some of it, or a connection that breaks half-way.
+    // Sends all of the rest, or some of it, or breaks the connection half-way.
     const until = dice.pick([bytes.length, bytes.length, dice.between(offset, bytes.length)]);
     const body = bytes.subarray(offset, until);
     const declares = isDeferred && until === bytes.length && head.headers['upload-length'] === undefined;
@@ -134,11 +134,11 @@ async function bring(
 
 async function remove(location: string, play: Play): Promise<void> {
   const answer = await ask(play, () => send('DELETE', location, { headers: TUS }));
-  // 404 and 410: an earlier DELETE was performed, and its answer was a refusal.
+  // 404 and 410: an earlier DELETE was performed, but answered with a refusal.
   if (![204, 404, 410].includes(answer.status)) throw new Error(`DELETE: ${answer.status} ${answer.body}`);
 }
 
-/** Asks until the answer is one of the service's own mind. */
+/** Repeats a request until the answer is no temporary failure. */
 async function ask(play: Play, request: () => Promise<Answer>): Promise<Answer> {
   for (let tried = 1; ; tried++) {
     const answer = await request().catch(() => undefined);

@@ -10,11 +10,12 @@ export interface Token {
 }
 
 /**
- * Reads `name:secret,name:secret`. A name may stand there twice, while its secret is
- * being changed. Messages name an entry by its position alone: what stands in the
- * place of a name may be a secret.
+ * Reads `name:secret,name:secret`. A name may occur twice, so that its secret can be
+ * changed without an interruption. Messages name an entry by its position only: what
+ * stands in the place of a name may be a secret.
  *
- * @param problem - told, once each, what is wrong.
+ * @param problem - called once for each invalid entry.
+ * @returns the valid entries.
  */
 export function parseTokens(text: string, problem: (message: string) => void): Token[] {
   const tokens: Token[] = [];
@@ -39,7 +40,7 @@ export function parseTokens(text: string, problem: (message: string) => void): T
 /**
  * Accepts an origin as browsers send it (RFC 6454 section 6.2): scheme, host and port, no path.
  *
- * @returns it in the browsers' form; undefined when it is none.
+ * @returns the origin as browsers send it; undefined where `text` is none.
  */
 export function parseOrigin(text: string): string | undefined {
   const bare = text.replace(/\/$/, '').toLowerCase();

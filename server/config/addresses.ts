@@ -5,7 +5,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 const HOST_NAME =
   /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i;
 
-/** Names of address ranges that proxy-addr knows. */
+/** The named address ranges of proxy-addr. */
 const PROXY_RANGES = ['loopback', 'linklocal', 'uniquelocal'];
 
 const loopback = new BlockList();
@@ -15,7 +15,7 @@ loopback.addAddress('::1', 'ipv6');
 /**
  * Accepts an IP address or a host name, without scheme, port or path; IPv6 with or without brackets.
  *
- * @returns it without brackets; undefined when it is neither.
+ * @returns the host without brackets; undefined where `text` is neither.
  */
 export function parseHost(text: string): string | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
@@ -23,14 +23,14 @@ export function parseHost(text: string): string | undefined {
   return isIP(bare) !== 0 || HOST_NAME.test(bare) ? bare : undefined;
 }
 
-/** Whether a socket bound to `host` can be reached from this machine alone. Names other than localhost count as public. */
+/** Whether a socket bound to `host` can be reached only from this machine. Names other than localhost count as public. */
 export function isLoopback(host: string): boolean {
   const family = isIP(host);
   if (family === 0) return host.toLowerCase() === 'localhost';
   return loopback.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Whether proxy-addr takes `text` as a trusted proxy: an address, a CIDR range or the name of a range. */
+/** Whether proxy-addr accepts `text` as a trusted proxy: an address, a CIDR range or the name of a range. */
 export function isProxyRange(text: string): boolean {
   if (PROXY_RANGES.includes(text)) return true;
   const [address = '', prefix, ...rest] = text.split('/');

@@ -1,4 +1,4 @@
-/** The settings of stores in a bucket: `S3_*`. */
+/** Which store the service uses (`STORE`), and the settings of a store in a bucket (`S3_*`). */
 import { isIP } from 'node:net';
 import type { BucketConfig, StoreConfig } from './config.ts';
 import { quote } from './problems.ts';
@@ -6,16 +6,16 @@ import type { Reader } from './reader.ts';
 
 const STORES = ['local', 's3', 'ceph', 'oss'] as const;
 const DEFAULT_BUFFER_BYTES = 256 * 1024 * 1024;
-/** Three parts of the smallest size, and what is around them. */
+/** Three parts of the smallest size, and some overhead. */
 const LEAST_BUFFER_BYTES = 32 * 1024 * 1024;
 const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'] as const;
 
-/** S3: bucket names. Dots are left to providers whose buckets are in the path. */
+/** S3: bucket names. Dots are allowed, for providers that take the bucket in the path. */
 const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9._-]{1,61})[a-z0-9]$/;
-/** OSS: keys begin neither with `/` nor with `\`; 1023 bytes, of which an upload's id and a tail's name need some. */
+/** OSS: keys have at most 1023 bytes, and do not begin with `/` or `\`. The service appends its own names to the prefix. */
 const PREFIX = /^(?![/\\])[\x21-\x7e]{0,512}$/;
 
-/** Which store, and what it needs; every variable is read, so that each is known to be one. */
+/** Reads which store, and its settings. Reports every problem to `read`. */
 export function readStore(read: Reader): StoreConfig {
   const kind = read.oneOf('STORE', STORES, 'local');
   const bucket = {
@@ -64,7 +64,7 @@ function checkBucket({ kind, bucket, prefix, accessKeyId, secretAccessKey, buffe
     read.problem('S3_BUFFER_BYTES', 'must be at least 32MiB: three parts and what is around them');
 }
 
-/** Only S3 has an endpoint that everybody knows: AWS's. The keys of another provider must not be sent there. */
+/** Only STORE=s3 has a default endpoint, AWS's own. The keys of another provider must not be sent there. */
 function checkNoEndpoint({ kind, endpointIsBucket }: BucketConfig, read: Reader): void {
   if (endpointIsBucket && kind !== 'ceph') {
     read.problem('S3_ENDPOINT', 'is needed with S3_ENDPOINT_IS_BUCKET: the domain that leads to the bucket');

@@ -1,4 +1,4 @@
-/** What the rest of the service is given: validated, complete and frozen. */
+/** The validated, complete and frozen settings that the rest of the service gets. */
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 
 export interface Config {
@@ -6,14 +6,14 @@ export interface Config {
   listen: string;
   /** TCP port (`HTTP_PORT`); 0 picks a free one. */
   port: number;
-  /** Base of every address handed out, without a trailing slash (`PUBLIC_URL`); null: see `host`. */
+  /** Base of every address that the service hands out, without a trailing slash (`PUBLIC_URL`); null: see `host`. */
   publicUrl: string | null;
   /**
-   * Host in addresses handed out (`HOST`), with the port. Null: what the client
-   * called the service, which is right behind port forwarding and for every alias.
+   * Host name in the addresses that the service hands out (`HOST`); the service appends its port. Null:
+   * the request's own Host header, which is right behind port forwarding and for every alias.
    */
   host: string | null;
-  /** Proxies whose forwarding headers count (`TRUST_PROXY`): addresses, CIDR ranges or `loopback`. Empty: none. */
+  /** Proxies whose forwarding headers are trusted (`TRUST_PROXY`): addresses, CIDR ranges or names of ranges. Empty: none. */
   trustProxy: readonly string[];
   /** Path under which the service is mounted, from PUBLIC_URL: '' or '/prefix'. */
   basePath: string;
@@ -23,19 +23,19 @@ export interface Config {
   dataDir: string;
   /** Largest file in bytes (`MAX_FILE_SIZE`); null: no limit. */
   maxFileSizeBytes: number | null;
-  /** Unfinished uploads of one owner (`MAX_OPEN_UPLOADS`). */
+  /** Most unfinished uploads of one owner (`MAX_OPEN_UPLOADS`). */
   maxOpenUploads: number;
-  /** Life of an unfinished upload after its last byte (`UPLOAD_TTL`). */
+  /** How long the service keeps an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
   download: DownloadConfig;
-  /** What is known of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
+  /** Digests computed of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
   shutdownTimeoutMs: number;
   /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
   lockTimeoutMs: number;
-  /** How long nothing may move on a connection while it is the client's turn (`IDLE_TIMEOUT`). */
+  /** How long a connection may be idle while the service waits for the client (`IDLE_TIMEOUT`). */
   idleTimeoutMs: number;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
 }
@@ -53,18 +53,18 @@ export interface BucketConfig {
   prefix: string;
   accessKeyId: string;
   secretAccessKey: string;
-  /** Memory for parts on their way (`S3_BUFFER_BYTES`). */
+  /** Memory for the parts of all uploads that are being sent to the bucket (`S3_BUFFER_BYTES`). */
   bufferBytes: number;
-  /** The bucket in the path rather than in the host name. Null: the store's own default. */
+  /** Whether requests have the bucket in the path, not in the host name (`S3_PATH_STYLE`). Null: the store's own default. */
   pathStyle: boolean | null;
   /** The endpoint is the bucket's own domain (`S3_ENDPOINT_IS_BUCKET`). */
   endpointIsBucket: boolean;
 }
 
 export interface DownloadConfig {
-  /** `redirect`: clients fetch contents from the bucket, at an address that holds for a while (`DOWNLOAD`). */
+  /** `redirect`: clients download contents from the bucket, by a presigned address (`DOWNLOAD`). */
   mode: 'stream' | 'redirect';
-  /** How long such an address holds (`PRESIGN_TTL`); whole seconds. */
+  /** How long a presigned address is valid (`PRESIGN_TTL`); whole seconds. */
   presignTtlMs: number;
 }
 
@@ -72,7 +72,7 @@ export type DatabaseConfig = { kind: 'sqlite'; file: string } | PostgresConfig;
 
 export interface PostgresConfig {
   kind: 'postgres';
-  /** The address, with the password in it (`DATABASE_URL`). */
+  /** The address, which may contain a password: never log it (`DATABASE_URL`). */
   url: string;
   /** An address past a pooler, for what needs a session (`DATABASE_DIRECT_URL`); null: `url` is no pooler's. */
   directUrl: string | null;
@@ -82,15 +82,16 @@ export interface PostgresConfig {
   poolSize: number;
 }
 
+/** Whose contents `/check` finds, so that a client need not send them (`INSTANT`): those of the asker, of all, or none. */
 export type InstantPolicy = 'owner' | 'all' | 'off';
 
 export interface AccessConfig {
-  /** Owners by their secrets (`AUTH_TOKENS`); empty: no tokens are asked for. */
+  /** Secrets and their owners (`AUTH_TOKENS`); empty: the service asks for no token. */
   tokens: readonly { owner: string; secret: string }[];
   instant: InstantPolicy;
   /** `GET /files/...` is open to all (`PUBLIC_READ`). */
   publicRead: boolean;
-  /** Origins whose pages may use the service from a browser (`CORS_ORIGINS`); `*`: all. Its own always may. */
+  /** Origins whose pages may use the service from a browser (`CORS_ORIGINS`); `*`: all. The service's own page always may. */
   corsOrigins: '*' | readonly string[];
   /** Request headers that pages of those origins may send beside the protocol's own (`CORS_HEADERS`). */
   corsHeaders: readonly string[];
@@ -98,5 +99,5 @@ export interface AccessConfig {
   corsCredentials: boolean;
 }
 
-/** Who owns what is uploaded to a service without tokens. */
+/** The owner of everything that is uploaded to a service without tokens. */
 export const ANYONE = 'anyone';

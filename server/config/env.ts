@@ -6,10 +6,10 @@ import { ConfigError } from './problems.ts';
 export type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * `.env` of the working directory, and the environment, which wins.
+ * Reads `.env` of the working directory and the environment, which wins.
  *
- * @throws ConfigError when there is a `.env` that cannot be read: starting with the
- *   defaults could open a service that its settings would have closed.
+ * @throws ConfigError when there is a `.env` that cannot be read. A start with the
+ *   defaults could let anyone use a service whose settings ask for tokens.
  */
 export function readEnv(folder: string = process.cwd()): Env {
   const fromFile: Record<string, string> = {};

@@ -1,4 +1,4 @@
-/** Environment -> Config: everything is checked, and all problems are reported at once. */
+/** Turns the environment into a Config: checks everything, and reports all problems at once. */
 import { join, resolve } from 'node:path';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../stores/digests/digests.ts';
 import { parseOrigin, parseTokens } from './access.ts';
@@ -15,12 +15,14 @@ const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
 /** The longest delay a timer takes is 2^31 - 1 ms; a longer one fires at once. */
 const LONGEST_WAIT = '1d';
 const LONGEST_TTL = '3650d';
-/** SigV4: a presigned address holds for a week at most. */
+/** SigV4: a presigned address is valid for at most a week. */
 const LONGEST_PRESIGN_TTL = '7d';
 
 /**
- * @param env - variables by name; an empty one counts as not set, but for AUTH_TOKENS.
- * @throws ConfigError with every problem there is.
+ * Validates the environment.
+ *
+ * @param env - variables by name. An empty one counts as not set, but an empty AUTH_TOKENS is a problem.
+ * @throws ConfigError with every problem.
  */
 export function parseConfig(env: Env): Config {
   const problems: ConfigProblem[] = [];
@@ -143,7 +145,7 @@ function readDigests(read: Reader): DigestAlgorithm[] {
   return [...wanted];
 }
 
-/** With tokens a page can do nothing that it was not given one for; without, it could do everything. */
+/** The default: all origins where tokens are needed, as a page can do nothing without one; otherwise none. */
 function readCorsOrigins(read: Reader, tokensGiven: boolean): '*' | string[] {
   const given = read.list('CORS_ORIGINS');
   if (given.length === 0) return tokensGiven ? '*' : [];
@@ -192,7 +194,7 @@ function checkAccess(config: Config, tokensGiven: boolean, read: Reader): void {
   if (!isLoopback(config.listen)) {
     read.problem('LISTEN', `${config.listen} can be reached from other machines: ${remedy}`);
   }
-  // A proxy in front of it lets others reach it whatever it listens on.
+  // Through a proxy in front of it, others reach the service whatever address it listens on.
   if (config.publicUrl !== null) read.problem('PUBLIC_URL', `says that others reach the service: ${remedy}`);
   const { trustProxy } = config;
   if (trustProxy.length > 0 && trustProxy.every(isProxyRange))

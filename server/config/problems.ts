@@ -1,4 +1,4 @@
-/** What is wrong with one variable, and what would be right. Never holds a secret. */
+/** What is wrong with one variable, and what would be right. The message never contains a secret. */
 export interface ConfigProblem {
   variable: string;
   message: string;
@@ -15,7 +15,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Shows a value on one line, shortened; one that could hold a password is not shown. */
+/** Quotes a value for a message: on one line, shortened; not shown where it could hold a password. */
 export function quote(value: string): string {
   if (value.includes('@')) return 'what it is (not shown: it may hold a password)';
   return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);

@@ -1,4 +1,4 @@
-/** Reads variables; what is wrong with one joins the problems. */
+/** Reads and converts single variables; adds what is wrong with one to the list of problems. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Env } from './env.ts';
@@ -7,6 +7,7 @@ import { parseBytes, parseDuration } from './units.ts';
 
 export type Reader = ReturnType<typeof createReader>;
 
+/** @param problems - the list to which the reader adds. The value of a variable with a problem is its fallback. */
 export function createReader(env: Env, problems: ConfigProblem[]) {
   function problem(variable: string, message: string): void {
     problems.push({ variable, message });
@@ -16,7 +17,7 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
     return env[variable]?.trim() || undefined;
   }
 
-  /** A value that may stand in a file, which `<variable>_FILE` names. */
+  /** Reads a value that may also be in a file, which `<variable>_FILE` names. */
   function secret(variable: string): string | undefined {
     const given = optional(variable);
     if (given !== undefined && optional(`${variable}_FILE`) !== undefined)

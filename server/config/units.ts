@@ -19,12 +19,12 @@ const BYTE_UNITS: Record<string, number> = {
 
 const DURATION_UNITS: Record<string, number> = { ms: 1, s: 1e3, m: 60e3, h: 3_600e3, d: 86_400e3 };
 
-/** `10GiB`, `500 MB`, `1048576` -> bytes; undefined when it is none. */
+/** Reads a size such as `10GiB`, `500 MB` or `1048576`. @returns bytes; undefined where `text` is no size. */
 export function parseBytes(text: string): number | undefined {
   return parseQuantity(text, BYTE_UNITS);
 }
 
-/** `24h`, `1.5s`, `7d` -> milliseconds; undefined when it is none. A unit is needed. */
+/** Reads a duration such as `24h`, `1.5s` or `7d`. @returns milliseconds; undefined where `text` is none, or has no unit. */
 export function parseDuration(text: string): number | undefined {
   return parseQuantity(text, DURATION_UNITS);
 }

@@ -1,9 +1,9 @@
-/** The step on what belongs together: a catalog and the place of its files know each other by an id. */
+/** The step that compares the id of a catalog with the id that the place of its files (folder or bucket) is marked with. */
 import type { ClosedCatalog } from '../catalog/catalogs.ts';
 import { type Finding, type Section, StepError } from '../../stores/section.ts';
 import { type ClosedPlace, StoreError } from '../../stores/store.ts';
 
-/** @param of - the sections on the two: without their gates there is nothing to compare. */
+/** @param of - the sections of store and catalog: the step is skipped where the gate of either has failed. */
 export function belongingSection(catalog: ClosedCatalog, place: ClosedPlace, of: readonly Section[]): Section {
   return {
     steps: [
@@ -21,7 +21,7 @@ export function belongingSection(catalog: ClosedCatalog, place: ClosedPlace, of:
   };
 }
 
-/** What it may mean that nothing says to which catalog a place belongs. */
+/** What it may mean that a place carries no id although its catalog was used before. */
 const WHEN_BARE: Record<ClosedPlace['kind'], string> = {
   folder: 'a disk may not be mounted',
   bucket: 'S3_BUCKET or S3_PREFIX may name another one',

@@ -1,4 +1,4 @@
-/** The section of DATA_DIR, which every service has, whatever its store: rights and room. */
+/** The section on DATA_DIR, which every service has, whatever its store: permissions and free space. */
 import { randomBytes } from 'node:crypto';
 import { access, constants, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,11 +6,12 @@ import { explainFolderTrouble, nearestFolder } from '../../stores/folder-trouble
 import { type Finding, type Section, StepError } from '../../stores/section.ts';
 
 const MIB = 1024 * 1024;
-/** Below, the catalog's reserve and a few uploads fill it. */
+/** With less, the catalog's reserve and a few uploads fill the disk: the step fails. */
 const LEAST_FREE_BYTES = 32 * MIB;
+/** With less, the step passes with a note. */
 const NOTED_FREE_BYTES = 1024 * MIB;
 
-/** Rights and room of `dataDir`, which the service makes where it is missing. */
+/** Permissions and free space of `dataDir`. The service creates that folder where it is missing. */
 export function folderSection(dataDir: string): Section {
   return {
     steps: [

@@ -1,4 +1,4 @@
-/** The doctor's entry: reads what the service reads, tries what the service does, and tells what came of it. */
+/** The doctor's entry: reads the service's settings, tries what the service does, and reports each step. */
 import type { Config } from '../config/config.ts';
 import { readEnv } from '../config/env.ts';
 import { parseConfig } from '../config/parse.ts';
@@ -18,7 +18,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`${USAGE}\n`);
     return EXIT.usage;
   }
-  // What it makes, the service takes over.
+  // As the service does: files that the doctor creates, SQLite's for example, may stay for the service.
   process.umask(0o077);
   const report = createReport(args.includes('--json'), (line) => process.stdout.write(`${line}\n`));
   const interruption = new AbortController();
@@ -32,7 +32,7 @@ async function main(args: readonly string[]): Promise<number> {
   return good ? EXIT.good : EXIT.failed;
 }
 
-/** The settings; undefined, and reported, where they are not valid. */
+/** Reads and reports the settings. @returns undefined where they are not valid. */
 function readConfig(report: Report): Config | undefined {
   const tried = 'reading the environment and .env';
   const begun = performance.now();
@@ -70,7 +70,7 @@ async function examine({ database, store, dataDir }: Config, report: Report, sig
   await runSections(sections, signal, (result) => report.step(result));
 }
 
-// The reader may close the pipe: what was made is removed all the same.
+// Where the reader closes the pipe, the doctor goes on: it still has to remove what it made.
 process.stdout.on('error', () => undefined);
 let exitCode: number = EXIT.failed;
 try {
@@ -78,5 +78,5 @@ try {
 } catch (error) {
   process.stderr.write(`The doctor failed: ${error instanceof Error ? error.message : String(error)}\n`);
 }
-// Pipes are written in the background.
+// Node writes to pipes asynchronously: exit only once everything is written.
 process.stdout.write('', () => process.exit(exitCode));

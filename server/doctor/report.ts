@@ -10,7 +10,7 @@ export interface Report {
   end(): boolean;
 }
 
-/** @param write - told whole lines. */
+/** @param write - called with each line, without a line break. */
 export function createReport(json: boolean, write: (line: string) => void): Report {
   const counts: Record<StepStatus, number> = { ok: 0, note: 0, failed: 0, skipped: 0 };
 
@@ -37,7 +37,7 @@ function linesOf({ step, status, tried, found, change, durationMs }: StepResult)
   return lines;
 }
 
-/** Answers of others: nothing that could steer a terminal. */
+/** Removes what could control a terminal: the text may come from another server. */
 function oneLine(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ');

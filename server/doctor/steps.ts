@@ -1,11 +1,11 @@
-/** Runs the steps that the sections bring, one after the other, and says what becomes of each. */
+/** Runs the steps of the sections, one after the other, and reports the result of each. */
 import { type Section, type Step, StepError } from '../../stores/section.ts';
 
 /**
  * - `ok`: as it should be.
  * - `note`: works, and is worth knowing.
  * - `failed`: does not work.
- * - `skipped`: could not be tried, as another step had failed.
+ * - `skipped`: was not tried, as a step that it needs failed, or as the run was interrupted.
  */
 export type StepStatus = 'ok' | 'note' | 'failed' | 'skipped';
 
@@ -16,24 +16,24 @@ export interface StepResult {
   tried: string;
   /** What came back; of a skipped step, why it was skipped. */
   found: string;
-  /** What to change; null where nothing has to be. */
+  /** What the operator should change; null where nothing needs to change. */
   change: string | null;
-  /** Null where it was skipped. */
+  /** Null for a skipped step. */
   durationMs: number | null;
 }
 
 /**
- * Runs the sections in order; a failed step ends neither its section nor the others.
+ * Runs the sections in order. After a failed step, its section and the others continue.
  *
- * @param signal - once aborted, the rest is skipped but for what cleans up.
- * @param report - told of each step at its end.
+ * @param signal - once aborted, the remaining steps are skipped, but for those that clean up (`always`).
+ * @param report - called with the result of each step.
  */
 export async function runSections(
   sections: readonly Section[],
   signal: AbortSignal,
   report: (result: StepResult) => void,
 ): Promise<void> {
-  /** Why a step that was not done was not. */
+  /** Why a step failed or was skipped, by its name: the reason to skip the steps that need it. */
   const missing = new Map<string, string>();
   for (const section of sections) {
     try {

@@ -15,7 +15,7 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
     const sort = choiceParam(ctx, 'sort', SORTS, 'uploaded');
     const search = param(ctx, 'search') ?? '';
     checkCharacters(search, 'search');
-    // The database takes patterns of limited length, and a search passes over all names.
+    // The database accepts only patterns of limited length, and a search scans all names of the owner.
     if (Buffer.byteLength(search) > MAX_SEARCH_BYTES) {
       throw invalidField('search', `search must be at most ${MAX_SEARCH_BYTES} bytes long in UTF-8.`);
     }

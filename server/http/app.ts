@@ -35,22 +35,23 @@ export interface AppParts {
   uploads: Uploads;
   files: Files;
   feed: Feed;
-  /** Aborted when the service begins to stop: ends streams that would run for ever. */
+  /** Aborted when the service begins to stop: ends event streams, which have no end of their own. */
   stopping: AbortSignal;
   web: WebPage;
-  /** The tus endpoint: everything below /uploads but GET of an upload. */
+  /** The tus endpoint: everything below /uploads but downloads of an upload. */
   tus: Handler;
-  /** The version of its protocol. */
+  /** The version of the tus protocol. */
   tusVersion: string;
   log: Logger;
+  /** Checks what the service depends on, for /readyz. */
   ready: () => Promise<{ ok: boolean; checks: Record<string, string> }>;
-  /** Why new uploads are refused; undefined while they are not. */
+  /** Why the service refuses new uploads; undefined while it accepts them. */
   closing: () => TidemarkError | undefined;
 }
 
 export function createApp(parts: AppParts): Koa<RequestState> {
   const app = new Koa<RequestState>();
-  // The middleware below answers and logs everything else; what would reach Koa's log are clients that left.
+  // The middleware below answers and logs all errors. Only errors about clients that have left would reach Koa's own log.
   app.silent = true;
   app.use(unmounted(parts.config.basePath));
   app.use(requestLog(parts.log));
@@ -97,7 +98,7 @@ export function createRoutes(parts: AppParts): Router<RequestState> {
   return router;
 }
 
-/** Takes the mount path off: a proxy may do that, or leave it on. */
+/** Removes the mount path (from PUBLIC_URL) from the request's path, where the proxy has not removed it. */
 function unmounted(basePath: string): Handler {
   return async (ctx, next) => {
     if (basePath !== '' && (ctx.path === basePath || ctx.path.startsWith(`${basePath}/`))) {
@@ -107,23 +108,24 @@ function unmounted(basePath: string): Handler {
   };
 }
 
-/** What every answer says, and under which address the client sees us. */
+/** Sets the headers that every answer has, and finds out by which address the client reaches the service. */
 function addressing(parts: AppParts): Handler {
   const addressOf = createAddressOf(parts.config, parts.listening);
   const { access } = parts.config;
   return async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     ctx.set('Referrer-Policy', 'no-referrer');
-    // Pages of other origins embed nothing (Fetch, "cross-origin resource policy"), but for files that are open to all.
+    // Pages of other origins may embed only files that are open to all (Fetch, "cross-origin resource policy").
     const isOpen = access.publicRead && isFileAddress(ctx.path);
     ctx.set('Cross-Origin-Resource-Policy', isOpen ? 'cross-origin' : 'same-origin');
     ctx.state.baseUrl = addressOf(ctx.req);
-    // tus 1.0.0, "Tus-Resumable": on every answer, also a refusal by other middleware.
+    // tus 1.0.0, "Tus-Resumable": on every answer, also where other middleware refuses.
     if (/^\/uploads(?:\/|$)/.test(ctx.path)) ctx.set('Tus-Resumable', parts.tusVersion);
     await next();
   };
 }
 
+/** While the service stops: refuses new uploads, and closes each connection after its answer. */
 function closingRefusal(closing: AppParts['closing']): Handler {
   const beginnings = new Set(['/uploads', '/uploads/', '/upload', '/file/upload']);
   return async (ctx, next) => {
@@ -136,9 +138,10 @@ function closingRefusal(closing: AppParts['closing']): Handler {
   };
 }
 
+/** Passes the requests of tus clients to the tus endpoint. */
 function tusMount(tus: Handler): Handler {
   return async (ctx, next) => {
-    // GET of an upload is a download, as is HEAD by a client that does not speak tus; the collection cannot be read.
+    // A GET of an upload is a download, and so is a HEAD without Tus-Resumable. The tus endpoint refuses a GET of /uploads.
     const isDownload = ctx.method === 'GET' || (ctx.method === 'HEAD' && ctx.get('Tus-Resumable') === '');
     const mine = isDownload ? /^\/uploads\/?$/ : /^\/uploads(?:\/[^/]*)?$/;
     if (mine.test(ctx.path)) await tus(ctx, async () => undefined);

@@ -1,4 +1,4 @@
-/** Who asks: bearer tokens (RFC 6750), compared in constant time. */
+/** Authentication: by bearer tokens (RFC 6750), compared in constant time, or by a page's ticket. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { CatalogClock } from '../uploads/contract.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
@@ -22,7 +22,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
     await next();
   };
 
-  /** Every token is compared, also after one has matched: the time that it takes tells nothing. */
+  /** Compares with every token, also after one has matched, so that the time it takes reveals nothing. */
   function ownerOf(header: string): string | undefined {
     const secret = /^Bearer +(\S+) *$/i.exec(header)?.[1];
     if (secret === undefined) return undefined;
@@ -37,7 +37,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
   function isOpen(method: string, path: string): boolean {
     if (path === '/healthz' || path === '/readyz' || method === 'OPTIONS') return true;
     const reading = method === 'GET' || method === 'HEAD';
-    // The page asks for the token.
+    // The page itself asks the user for the token.
     if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
     return access.publicRead && reading && isFileAddress(path);
   }

@@ -1,4 +1,4 @@
-/** GET /check: is it here already? */
+/** GET /check: whether the service has a content already. */
 import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
 import { checkDigest, checkSize, formatContentName } from '../uploads/names.ts';
 import { contentPath, filePath, uploadPath } from '../wire/addresses.ts';
@@ -14,7 +14,7 @@ export function checkRoute(files: Files): Handler {
     const size = param(ctx, 'size');
     const sha256 = digestParam(ctx, 'sha256');
     const filename = nameParam(ctx, 'filename');
-    // HEAD only asks: it makes no file.
+    // HEAD is a safe method: it must not add a file.
     const makesFile = filename !== undefined && ctx.method === 'GET';
     if (makesFile) refuseForeignPages(ctx);
     const result = await files.check({
@@ -29,7 +29,10 @@ export function checkRoute(files: Files): Handler {
   };
 }
 
-/** A page of another origin can send a GET by an `<img>`, without an Origin; browsers say where it comes from (Fetch Metadata). */
+/**
+ * Refuses requests of pages of other origins. Such a page can send a GET by an `<img>`, which has no Origin; but browsers say
+ * where it comes from in Sec-Fetch-Site (Fetch Metadata).
+ */
 function refuseForeignPages(ctx: Ctx): void {
   const from = ctx.get('Sec-Fetch-Site');
   if (from === '' || from === 'same-origin' || from === 'none') return;
@@ -39,6 +42,7 @@ function refuseForeignPages(ctx: Ctx): void {
   });
 }
 
+/** The JSON of the answer to a check. */
 export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
   const { baseUrl } = ctx.state;
   if (result.status === 'exists') {

@@ -34,21 +34,21 @@ export function select(method: string, headers: IncomingHttpHeaders, of: Represe
     const modifiedSince = parseDate(headers['if-modified-since']);
     if (modifiedSince !== undefined && seconds(of.modifiedAt) <= modifiedSince) return { kind: 'not_modified' };
   }
-  // Section 14.2: Range is defined for GET alone.
+  // Section 14.2: Range is defined only for GET.
   return method === 'GET' ? selectRange(headers, of) : { kind: 'whole' };
 }
 
 function selectRange(headers: IncomingHttpHeaders, of: Representation): Selection {
   const { range } = headers;
   if (range === undefined || !stillTheSame(headers['if-range'], of)) return { kind: 'whole' };
-  // A suffix longer than the file is the whole of it (RFC 9110 section 14.1.2); the parser takes it for unsatisfiable.
+  // A suffix longer than the file means the whole file (RFC 9110 section 14.1.2), but the parser finds it unsatisfiable.
   const clamped = range.replace(
     /([=,]\s*)-(\d+)/g,
     (_, before: string, length: string) => `${before}-${Math.min(Number(length), of.size)}`,
   );
   const parsed = parseRange(of.size, clamped, { combine: true });
   if (parsed === -1) return { kind: 'not_satisfiable' };
-  // Malformed, of another unit, or several apart: the whole is a right answer to all of them.
+  // For a malformed range, another unit, or several ranges apart, the whole file is a valid answer (section 14.2).
   if (parsed === -2 || parsed.type !== 'bytes' || parsed.length !== 1 || !parsed[0]) return { kind: 'whole' };
   return { kind: 'range', range: { start: parsed[0].start, end: parsed[0].end } };
 }
@@ -68,7 +68,7 @@ function listsTag(header: string, etag: string, weakly: boolean): boolean {
   });
 }
 
-/** One of the three forms of RFC 9110 section 5.6.7, all in GMT; anything else is as if it were not there. */
+/** Reads a date in one of the three forms of RFC 9110 section 5.6.7, all in GMT, as seconds; undefined for any other text. */
 function parseDate(header: string | undefined): number | undefined {
   const form = /^([A-Z][a-z]{2,8},? .*\d)(?: GMT)?$/.exec(header?.trim() ?? '');
   const time = form ? Date.parse(`${form[1]} GMT`) : NaN;

@@ -1,7 +1,7 @@
 /**
- * How many connections there may be: each takes a descriptor, and so do the files, the catalog and the bucket.
- * An idle connection is closed to make room for a new one, the longest idle first, so that no client
- * keeps others out by connecting. A connection with a request under way is never closed.
+ * Limits the number of connections: each takes a file descriptor, and so do files, the catalog and connections to the bucket.
+ * To make room for a new connection, the one that has been idle for longest is closed, so that no client can keep others out
+ * just by connecting. A connection with a request under way is never closed.
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -9,9 +9,9 @@ import type { Logger } from 'pino';
 import type { Refusal } from '../refusal.ts';
 import { refusal } from './refusals.ts';
 
-/** Catalog, threads, what the service listens on, connections to a bucket: some 40 when nothing is asked. */
+/** Descriptors for the catalog, threads, listening sockets and connections to a bucket: some 40 in an idle service. */
 const DESCRIPTORS_OF_OURS = 64;
-/** Connections beyond those with a request: new ones, which have not asked yet. */
+/** Connections without a request that are allowed beyond the limit of requests: new ones have not sent theirs yet. */
 const SPARE = 16;
 /** A request may need a file beside its connection. */
 const DESCRIPTORS_PER_REQUEST = 2;
@@ -20,21 +20,21 @@ const RETRY_AFTER_S = '5';
 const TELL_EVERY_MS = 60_000;
 
 export interface Connections {
-  /** Counts a server's connections from now on. */
+  /** Counts and limits a server's connections from now on. */
   watch(server: Server): void;
   /**
-   * A request has come; it is under way until the response is closed.
+   * Counts a request, which is under way until its response is closed.
    *
-   * @returns its refusal, `too_many_connections`, where as many are under way as may be.
+   * @returns a refusal, `too_many_connections`, where more are under way than the limit.
    */
   begin(socket: Socket, response: ServerResponse): Refusal | undefined;
 }
 
-/** @param mostRequests - that may be under way at a time. */
+/** @param mostRequests - how many connections may have requests under way at a time. */
 export function createConnections(mostRequests: number, log: Logger): Connections {
-  /** In the order in which they became idle. */
+  /** Connections without a request, in the order in which they became idle. */
   const idle = new Set<Socket>();
-  /** How many of a connection's requests are under way: several where it does not wait for answers. */
+  /** How many requests of a connection are under way: several where the client does not wait for answers (pipelining). */
   const busy = new Map<Socket, number>();
   const untold = { closed: 0, refused: 0 };
   let toldAt = -Infinity;
@@ -85,7 +85,7 @@ export function createConnections(mostRequests: number, log: Logger): Connection
   };
 }
 
-/** How many requests may be under way at a time with so many descriptors. */
+/** How many requests may be under way at a time. @param descriptors - the limit of open files (`ulimit -n`). */
 export function countAffordableRequests(descriptors: number): number {
   return Math.max(LEAST_REQUESTS, Math.floor((descriptors - DESCRIPTORS_OF_OURS - SPARE) / DESCRIPTORS_PER_REQUEST));
 }

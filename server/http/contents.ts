@@ -1,4 +1,4 @@
-/** The bytes of files: below /files, and of a published upload below /uploads. */
+/** Downloads: below /files by MD5, of a file below /api/files, and of a published upload below /uploads. */
 import type Router from '@koa/router';
 import { ANYONE, type Config } from '../config/config.ts';
 import type { ContentView, Files, FileView, Uploads, UploadView } from '../uploads/contract.ts';
@@ -20,13 +20,13 @@ export function addContentRoutes(
   const { publicRead } = parts.config.access;
 
   router.get('/files/:name', async (ctx) => {
-    // The extension is for people and programs that look at the address; the digest says it all.
+    // Only the digest selects the content; the extension is for people and programs that look at the address.
     const [name = '', ...rest] = (ctx.params['name'] ?? '').split('.');
     const content = parseContentName(name);
     if (!content) throw new TidemarkError('not_found');
     const { owner } = ctx.state;
     const file = await files.find(content, owner, 'oldest').catch(async (error: unknown) => {
-      // The content is open to all; the names that other owners gave it are not.
+      // With PUBLIC_READ the content is open to all, but not the names that other owners have given it.
       if (!publicRead || !hasCode(error, 'not_found')) throw error;
       return withoutName(await files.findContent(content), rest.at(-1) ?? '');
     });
@@ -35,7 +35,7 @@ export function addContentRoutes(
 
   router.get('/api/files/:id/content', async (ctx) => {
     const id = ctx.params['id'] ?? '';
-    // Only a file's owner learns its id, which cannot be guessed: the asker got the address from the owner.
+    // With PUBLIC_READ the address is enough: the id cannot be guessed, and only the owner can have passed it on.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
     const direct = param(ctx, 'direct') !== undefined;
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx), direct });
@@ -50,7 +50,7 @@ export function addContentRoutes(
     ctx.state.uploadId = id;
     const upload = await uploads.view(id, ctx.state.owner);
     const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
-    // A cache may make a GET of a tus client's HEAD, and answer that with what it got.
+    // A cache may turn a tus client's HEAD into a GET, and answer the HEAD with the headers of this answer.
     if (ctx.get('Tus-Resumable') !== '')
       ctx.set({ ...stateHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
@@ -61,17 +61,21 @@ export function addContentRoutes(
   });
 }
 
-/** Extensions that a content without a name may be asked for by: no program runs what they stand for. */
+/** Extensions with which a content without a name may be requested: no program executes files of these types. */
 const INERT = new Set('avif flac gif jpeg jpg m4a mp3 mp4 ogg pdf png txt wav webm webp'.split(' '));
 
-/** For askers who have no file of it: they learn no other owner's name or type. */
+/** The content as a client without a file of it sees it: without the names and types that other owners have given it. */
 function withoutName(content: ContentView, extension: string): ShownFile {
   const suffix = INERT.has(extension.toLowerCase()) ? `.${extension.toLowerCase()}` : '';
   const name = formatContentName(content) + suffix;
   return { name, type: typeOfName(name), uploadedAt: content.publishedAt, content };
 }
 
-/** The bytes cannot be read yet; a tus client is told how many have come. @throws `not_found`, `unsupported_tus_version`. */
+/**
+ * Answers for an upload that is not published yet: a tus client gets its offset, in the headers that are set already.
+ *
+ * @throws `not_found` or `unsupported_tus_version` for any other client.
+ */
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {
     if (ctx.method === 'GET') throw new TidemarkError('not_found', { message: 'The upload is not finished yet.' });
@@ -85,7 +89,7 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   ctx.body = '';
 }
 
-/** Where an upload stands, as HEAD tells a tus client. */
+/** The state of an upload, in the headers of an answer to a tus HEAD. */
 function stateHeaders(upload: UploadView): Record<string, string> {
   const { offset, size, metadata, expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
@@ -98,7 +102,7 @@ function stateHeaders(upload: UploadView): Record<string, string> {
   };
 }
 
-/** What it is called, and the file that it became. */
+/** The name of an upload, and its published file, as headers. */
 function nameHeaders({ filename }: UploadView, file: FileView | null, baseUrl: string): Record<string, string> {
   const name = file?.name ?? filename;
   return {

@@ -45,7 +45,10 @@ const ALLOWED = [
   'X-Request-Id',
 ];
 
-/** Browsers say where a page comes from in Origin; requests without one are not concerned. */
+/**
+ * Decides which pages may use the service, by the Origin that browsers send. Requests without an Origin pass. Answers OPTIONS
+ * itself, but for those that the tus endpoint answers.
+ */
 export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials }: AccessConfig): Handler {
   const allowedHeaders = [...ALLOWED, ...corsHeaders].join(', ');
   return async (ctx, next) => {
@@ -57,7 +60,7 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
       ctx.set('Access-Control-Expose-Headers', EXPOSED);
       if (corsCredentials) ctx.set('Access-Control-Allow-Credentials', 'true');
     } else if (origin !== '' && ctx.method !== 'OPTIONS' && !isOpen(ctx) && !isOurs(origin, ctx)) {
-      // A browser sends a form without a preflight: its effect would happen though the page cannot read the answer.
+      // Browsers send forms without a preflight: such a request would take effect although the page cannot read the answer.
       throw refusal('origin_not_allowed', { field: 'Origin', message: whatToSet(origin, ctx) });
     }
     if (ctx.method === 'OPTIONS') {
@@ -66,7 +69,7 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
         ctx.set('Access-Control-Allow-Headers', allowedHeaders);
         ctx.set('Access-Control-Max-Age', '86400');
       }
-      // Below /uploads OPTIONS is also how a tus client asks what the server can do.
+      // Below /uploads, OPTIONS is also how a tus client asks for the server's capabilities.
       if (!/^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) {
         ctx.status = 204;
         return;
@@ -77,31 +80,31 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
 }
 
 /**
- * What holds nothing of anyone's: the page itself. Behind a proxy that passes another Host its scripts
- * come with an Origin that looks foreign, and the page is to say so rather than to stay empty.
+ * Whether the request is for the page itself, which contains no user's data. Behind a proxy that passes another Host, the
+ * requests for its scripts have an Origin that looks foreign: the page has to load to show that problem.
  */
 function isOpen({ method, path }: Ctx): boolean {
   return (method === 'GET' || method === 'HEAD') && /^\/(?:assets\/.*|file\/upload)?$/.test(path);
 }
 
-/** Whether it is a page of this service. The scheme is left out: TLS may end at a proxy that does not say so. */
+/** Whether an origin is that of this service. Ignores the scheme: TLS may end at a proxy that does not forward it. */
 function isOurs(origin: string, ctx: Ctx): boolean {
   if (!URL.canParse(origin)) return false;
   const { host, protocol } = new URL(origin);
   return host !== '' && (host === hostUnder(protocol, ctx.get('Host')) || host === new URL(ctx.state.baseUrl).host);
 }
 
-/** A Host header as an origin of this scheme writes it: without the scheme's own port (RFC 6454 section 6.2). */
+/** A Host header in the form of an origin: without the default port of the scheme (RFC 6454 section 6.2). */
 function hostUnder(protocol: string, host: string): string {
   const url = `${protocol}//${host}`;
   return URL.canParse(url) ? new URL(url).host : host.toLowerCase();
 }
 
-/** For the operator: mostly it is the service's own page behind a proxy. */
+/** The message for the operator: in most cases, the origin is that of the service's own page behind a proxy. */
 function whatToSet(origin: string, ctx: Ctx): string {
   const shown = /^[\w.:/[\]+-]{1,200}$/.test(origin) ? origin : 'this origin';
   return (
-    `Pages of ${shown} may not use this service, which is asked for as ${new URL(ctx.state.baseUrl).host}. ` +
+    `Pages of ${shown} may not use this service, which was addressed as ${new URL(ctx.state.baseUrl).host}. ` +
     'Behind a proxy set PUBLIC_URL, or TRUST_PROXY, or let the proxy pass Host; for another site set CORS_ORIGINS.'
   );
 }

@@ -1,10 +1,10 @@
-/** Errors -> answers: JSON with a stable code, the right status, never a stack trace. */
+/** Turns errors into answers: JSON with a stable code and the right status, never a stack trace. */
 import type { Refusal } from '../refusal.ts';
 import type { ErrorJson } from '../wire/errors.ts';
 import { toRefusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 
-/** What was said of a file before its sending was refused; it does not hold for the refusal. */
+/** Headers about a file that may have been set before an error: they must not be in the refusal. */
 const OF_THE_FILE = [
   'Accept-Ranges',
   'Content-Disposition',
@@ -14,7 +14,7 @@ const OF_THE_FILE = [
   'Last-Modified',
 ];
 
-/** The routes whose refusals carry `status: "error"` too, as the older services' clients expect. */
+/** The routes whose refusals also have `status: "error"`, which clients of the older services expect. */
 const WITH_STATUS = /^\/(?:check|upload|file\/.*)$/;
 
 export function errorAnswers(): Handler {
@@ -36,7 +36,7 @@ export function errorAnswers(): Handler {
   };
 }
 
-/** A refusal as every answer tells it. */
+/** The JSON of a refusal. */
 export function describeRefusal({ code, message, field }: Refusal): ErrorJson {
   return { error: { code, message, ...(field === undefined ? {} : { field }) } };
 }

@@ -8,13 +8,13 @@ import { describeFile } from './file-json.ts';
 import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 
-/** Comments that keep proxies from closing a silent connection; many do after 60 seconds. */
+/** The interval of comments that keep proxies from closing a silent connection: many do after 60 seconds. */
 const HEARTBEAT_MS = 15_000;
-/** How long a client waits before it connects again. */
+/** How long a client should wait before it connects again. */
 const RETRY_MS = 2_000;
-/** A client that takes nothing of what is sent for so long is cut: it may come back, and resumes from where it was. */
+/** A client that reads nothing for so long is disconnected. It may connect again, and resumes after its last event. */
 const PATIENCE_MS = 60_000;
-/** After how long a client that is refused for want of room may come again. */
+/** When a client that is refused because of too many listeners should retry. */
 const RETRY_AFTER_S = '30';
 
 /** @param options.patienceMs - for tests. */
@@ -28,7 +28,7 @@ export function eventsRoute(
     const head = {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store',
-      // nginx: not to be collected into a buffer.
+      // Tells nginx not to buffer the answer.
       'X-Accel-Buffering': 'no',
     };
     if (ctx.method === 'HEAD') {
@@ -46,7 +46,7 @@ export function eventsRoute(
       listening.stop();
       res.end();
     };
-    // What still waits for the client keeps the connection alive.
+    // No heartbeat is needed while other bytes wait for the client.
     const heartbeat = setInterval(() => {
       if (!res.writableNeedDrain && !res.writableEnded) res.write(':\n\n');
     }, HEARTBEAT_MS);
@@ -70,7 +70,7 @@ export function eventsRoute(
   };
 }
 
-/** No faster than the client takes it: nothing is collected for it here. */
+/** Sends no faster than the client reads: nothing is buffered here. */
 async function sendAll(listening: Listening, res: ServerResponse, baseUrl: string, patienceMs: number): Promise<void> {
   for (let told = await listening.next(); told; told = await listening.next()) {
     // The service stopped while this was being sent.
@@ -79,7 +79,7 @@ async function sendAll(listening: Listening, res: ServerResponse, baseUrl: strin
   }
 }
 
-/** Resolves as well when the connection is closed: by the client, or here when it takes nothing for too long. */
+/** Waits until the client has read what was sent. Disconnects it where that takes too long; returns then, too. */
 async function drained(res: ServerResponse, patienceMs: number): Promise<void> {
   const over = new AbortController();
   const timer = setTimeout(() => res.destroy(), patienceMs);
@@ -97,7 +97,7 @@ function textOf(told: Told, baseUrl: string): string {
   return told.events.map((event) => textOfEvent(event, baseUrl)).join('');
 }
 
-/** An event as it is sent, made once however many listen; clients of one service rarely call it by two names. */
+/** The text of an event. Cached for all its listeners, for the latest base URL: clients rarely use two. */
 function textOfEvent(event: FileEvent, baseUrl: string): string {
   const known = texts.get(event);
   if (known?.baseUrl === baseUrl) return known.text;

@@ -1,6 +1,6 @@
-/** Which paths give out the bytes of files: what PUBLIC_READ and a page's ticket open, and nothing else. */
+/** The paths from which bytes of files are downloaded: PUBLIC_READ and a page's ticket give access only to these. */
 
-/** A file's own address. */
+/** The address of a file's bytes, by the file's id. */
 const OWN = /^\/api\/files\/[^/]+\/content$/;
 
 /** Whether a path is the address of a content or of a file. */

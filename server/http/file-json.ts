@@ -1,9 +1,9 @@
-/** A file as the API tells of it. */
+/** The JSON of a file in the API. */
 import type { ContentView, FileView } from '../uploads/contract.ts';
 import { filePath } from '../wire/addresses.ts';
 import type { FileJson } from '../wire/files.ts';
 
-/** What of a file is told. */
+/** The fields of a file that the JSON needs. */
 type Described = Omit<FileView, 'content'> & { content: Pick<ContentView, 'size' | 'md5' | 'sha1' | 'sha256'> };
 
 export function describeFile(file: Described, baseUrl: string): FileJson {

@@ -15,7 +15,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
     const filename = nameParam(ctx, 'filename');
     const md5 = digestParam(ctx, 'md5');
     const sha256 = digestParam(ctx, 'sha256');
-    // MD5 names, it does not prove: without a SHA-256 the bytes of the form are read and compared.
+    // An equal MD5 is no proof: without a SHA-256, the bytes of the form are received and compared.
     if (md5 !== null && sha256 !== null) {
       const found = await parts.files.check({
         owner: ctx.state.owner,
@@ -23,7 +23,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         sha256,
         ...(filename === undefined ? {} : { filename }),
       });
-      // Content of others without a name to give it is sent after all: "exists" promises a file of one's own.
+      // "exists" promises a file of the client's own. Without a name for it, the bytes are received although they are here.
       if (found.status === 'exists' && found.file) {
         ctx.body = describe(ctx, 'exists', found.file);
         return;
@@ -48,8 +48,8 @@ function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileView): FormJson {
 }
 
 /**
- * Takes the form's file; its name is the one given, else what the browser says, else its MD5. Where an
- * MD5 was declared, a form that is sent again makes no second file.
+ * Receives the file of a form. Its name is the declared one, else the one that the browser sends, else its MD5. Where an MD5
+ * was declared, sending the same form again adds no second file.
  */
 export async function receiveFile(
   ctx: Ctx,
@@ -74,7 +74,10 @@ export async function receiveFile(
   return received;
 }
 
-/** A browser sends a file without name and bytes where none was chosen (HTML, "constructing the entry list"). */
+/**
+ * Refuses a form without a chosen file: a browser then sends a file without name and bytes (HTML, "constructing the entry
+ * list").
+ */
 async function requireChosen({ filename, stream }: FormFile): Promise<void> {
   if (filename !== '') return;
   const ended = new AbortController();

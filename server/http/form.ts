@@ -1,4 +1,4 @@
-/** A file in a multipart form (RFC 7578), streamed to where files go. */
+/** Receives a file in a multipart form (RFC 7578), as a stream. */
 import { finished, PassThrough, type Readable } from 'node:stream';
 import { Busboy, type BusboyInstance } from '@fastify/busboy';
 import type { Refusal } from '../refusal.ts';
@@ -7,18 +7,18 @@ import { MAX_HEADER_BYTES } from './limits.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
-/** What a form's file is called, and its bytes. */
+/** The name and the bytes of a form's file. */
 export interface FormFile {
-  /** As the browser wrote it; '' where it did not. */
+  /** As the browser wrote it; '' without one. */
   filename: string;
   stream: Readable;
 }
 
 /**
- * Reads a form with one file in the field `file`, and passes it on as it comes. The
- * stream ends only when the whole form has been read and found right; else it breaks.
+ * Reads a form with one file in the field `file`, and passes its bytes on as they arrive.
+ * The stream ends only after the whole form was read and is valid; otherwise it fails.
  *
- * @param take - stores the file; `signal` is aborted when the form turns out wrong.
+ * @param take - stores the file; its `signal` is aborted when the form turns out to be invalid.
  * @throws `unsupported_media_type`, `invalid_field`, `incomplete_form`; or what `take` threw.
  */
 export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -38,7 +38,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
     whole?.destroy(error);
   }
 
-  /** What `take` throws at once must not pass through the parser: nobody catches it there. */
+  /** Async, so that what `take` throws synchronously does not pass through the parser, where nothing catches it. */
   async function begin(file: FormFile): Promise<T> {
     return take(file, wrong.signal);
   }
@@ -50,7 +50,7 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
       return;
     }
     form.on('file', (field, stream, filename) => {
-      // Broken off in the middle: the form says so too.
+      // Where the body breaks off, the form reports an error, too.
       stream.on('error', () => undefined);
       if (field !== 'file' || taking) {
         fail(
@@ -62,12 +62,12 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
         return;
       }
       const held = new PassThrough({ highWaterMark: 256 * 1024 });
-      // Its consumer looks at how it ended; without a listener an error ends the process.
+      // `take` handles errors of the stream; without any listener, an error would end the process.
       held.on('error', () => undefined);
       stream.pipe(held, { end: false });
       whole = held;
       taking = begin({ filename: filename ?? '', stream: held });
-      // Reported below; a refusal also ends the reading.
+      // The error is reported below. It also ends the reading of the form.
       taking.catch(() => resolve());
     });
     form.on('error', (cause) => {
@@ -84,11 +84,11 @@ export async function receiveForm<T>(ctx: Ctx, take: (file: FormFile, signal: Ab
     });
     ctx.req.pipe(form);
   });
-  // Refused in the middle: the rest of the body is discarded, and must not wait for the form's reader.
+  // After a refusal, the rest of the body is discarded (linger.ts), and must not wait for the form's parser.
   ctx.req.unpipe();
 
   if (wrong.signal.aborted) {
-    // `take` is removing what it took: the answer comes after that.
+    // Waits until `take` has removed what it had stored.
     await taking?.catch(() => undefined);
     throw wrong.signal.reason;
   }
@@ -102,7 +102,7 @@ function openForm(ctx: Ctx, fail: (error: Refusal) => void): BusboyInstance | un
     return new Busboy({
       headers: { ...ctx.req.headers, 'content-type': contentType },
       defCharset: 'utf8',
-      // What becomes of a path in a name is decided in one place.
+      // cleanName alone decides what becomes of a path in a name.
       preservePath: true,
       limits: { headerSize: MAX_HEADER_BYTES, fieldSize: MAX_HEADER_BYTES, fields: 100, parts: 200 },
     });

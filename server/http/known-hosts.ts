@@ -1,7 +1,7 @@
 /**
- * A service without tokens answers to its own names alone. A page whose name is made to point
- * here (DNS rebinding) is of the same origin as the service to its browser, and could read and
- * delete everything. See docs/decisions/0025-names-without-tokens.md.
+ * A service without tokens answers only requests for its own names. Otherwise an attacker could point the name of a page at
+ * the service (DNS rebinding): for the browser, both have the same origin, and the page could read and delete everything.
+ * See docs/decisions/0025-names-without-tokens.md.
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -11,7 +11,7 @@ import { refusal } from './refusals.ts';
 import { forwardedHost } from './public-address.ts';
 import type { Handler } from './state.ts';
 
-/** Supervisors and load balancers call these by names of their own; they tell nothing of files and change nothing. */
+/** Supervisors and load balancers request these by names of their own. They reveal nothing of files, and change nothing. */
 const OPEN = new Set(['/healthz', '/readyz']);
 
 type Known = Pick<Config, 'access' | 'host' | 'listen' | 'publicUrl' | 'trustProxy'>;
@@ -31,18 +31,21 @@ export function knownHosts(config: Known): Handler {
 }
 
 /**
- * What the client has called the service. Both count: a page can send any X-Forwarded-Host to a
- * service that it reaches past the proxy, but no other Host than its own.
+ * The names by which the client addresses the service. Both have to be known: a page that reaches the service past the proxy
+ * can send any X-Forwarded-Host, but no other Host than its own.
  */
 function namesOf({ headers }: IncomingMessage, expectsProxy: boolean): string[] {
-  // A request of HTTP/1.0 may have none; no browser sends one.
+  // Only a request of HTTP/1.0 may lack the Host, and no browser sends such a request.
   return [headers.host, expectsProxy ? forwardedHost(headers) : undefined].filter((name) => name !== undefined);
 }
 
-/** An address cannot be made to point elsewhere, nor can a name that every browser keeps for its own machine (RFC 6761 section 6.3). */
+/**
+ * Makes the check whether a name is the service's own. IP addresses always pass, and so do names that browsers resolve to
+ * their own machine (RFC 6761 section 6.3): nobody can point either of them elsewhere.
+ */
 function createIsOurs({ host, listen, publicUrl }: Known): (called: string) => boolean {
   const own = new Set([host, listen, publicUrl && new URL(publicUrl).hostname].map((name) => bare(name ?? '')));
-  /** Nearly all requests come by one name. */
+  /** The latest name that passed: nearly all requests have the same one. */
   let latest: string | undefined;
 
   function isOurs(called: string): boolean {

@@ -1,7 +1,8 @@
 /**
- * An answer that is sent while the client still sends its body. Closing at once
- * would reset the connection and the client would lose the answer (RFC 9112 section
- * 9.6): the answer goes out first, then the rest of the body is discarded, within limits.
+ * Answers that are ready while the client is still sending its body. Closing the
+ * connection at once would reset it, and the client would lose the answer (RFC 9112
+ * section 9.6). So the answer is sent first, then the rest of the body is read and
+ * discarded, within limits.
  */
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -20,7 +21,7 @@ export function lingeringAnswers(): Handler {
 
     const payload = ctx.method === 'HEAD' || ctx.body === null || ctx.body === undefined ? '' : toText(ctx.body);
     ctx.set('Connection', 'close');
-    // From here on Koa leaves the answer alone.
+    // Tells Koa not to send the answer itself.
     ctx.respond = false;
     if (payload !== '') res.setHeader('Content-Length', Buffer.byteLength(payload));
     res.flushHeaders();
@@ -38,7 +39,7 @@ export function lingeringAnswers(): Handler {
     });
     req.resume();
     const { signal } = over;
-    // The first of these wins; the others reject by the abort below.
+    // The first of these to settle wins; the abort below ends the others.
     await Promise.race([
       once(req, 'end', { signal }),
       once(req, 'close', { signal }),

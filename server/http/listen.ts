@@ -1,4 +1,4 @@
-/** How the HTTP server begins to listen, and how it stops. */
+/** Starts and stops the HTTP server. */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
@@ -21,7 +21,7 @@ export async function listen(server: Server, host: string, port: number, log: Lo
   return `http://${bracketed(host)}:${taken}`;
 }
 
-/** Waits for the requests under way. At the time limit it cuts those that are left. */
+/** Stops listening, and waits for the requests under way. Closes all connections that are left at the time limit. */
 export function closeServer(server: Server, timeoutMs: number, log: Logger): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
@@ -33,7 +33,7 @@ export function closeServer(server: Server, timeoutMs: number, log: Logger): Pro
       resolve();
     });
     server.closeIdleConnections();
-    // A connection whose request ends from now on is not kept for another request.
+    // Connections whose requests end from now on are closed, not kept for another request.
     server.keepAliveTimeout = 1;
   });
 }

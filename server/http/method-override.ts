@@ -2,9 +2,9 @@
 import type { Handler } from './state.ts';
 
 /**
- * Lets everything behind it see the method that is meant, whatever the request's own is;
- * one that is none is refused as such by the routes. The answer itself goes out by the
- * request's own method: what comes to a POST has a body.
+ * Replaces the request's method by the one in the header, for all middleware behind it;
+ * the routes refuse an unknown one. Restores the method before Koa sends the answer, as
+ * only the method that was sent decides whether an answer has a body.
  */
 export function methodOverride(): Handler {
   return async (ctx, next) => {

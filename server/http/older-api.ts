@@ -1,4 +1,7 @@
-/** The routes of the two older services, with their answers; GET /file/upload is the page (app.ts). `filehash` is an MD5, SHA-1 or SHA-256. */
+/**
+ * The routes of the two older services, with their answers. GET /file/upload is the page (app.ts). `filehash` is an MD5, SHA-1
+ * or SHA-256.
+ */
 import type Router from '@koa/router';
 import type { Files, FileView, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
@@ -81,7 +84,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
     if (!name) {
       throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
     }
-    // The services before this one knew one file by a digest: the one that came last.
+    // The older services kept one file for each digest: the latest.
     return files.find(name, owner, 'latest');
   }
 }

@@ -1,4 +1,4 @@
-/** Where the client finds us: the base of the addresses in an answer. */
+/** The address by which a client reaches the service: the base of the addresses in its answers. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import proxyaddr from 'proxy-addr';
 import type { Config } from '../config/config.ts';
@@ -6,13 +6,13 @@ import type { Config } from '../config/config.ts';
 export type AddressOf = (request: IncomingMessage) => string;
 
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-/** A path without an empty part; slashes at its end are left out. */
+/** A path without empty segments; slashes at its end are dropped. */
 const PREFIX = /^((?:\/[\w.~-]+)+)\/*$/;
 
 /**
- * @param listening - `http://host:port` of the socket, where nothing else says more.
- * @returns the public base of a request's answer, without a trailing slash: PUBLIC_URL;
- *   else what a trusted proxy forwards; else HOST; else what the client called us.
+ * @param listening - returns `http://host:port` of the socket, the last resort.
+ * @returns a function that finds the public base for the answer to a request, without a trailing slash: PUBLIC_URL, else
+ *   what a trusted proxy forwards, else HOST, else the request's Host header.
  */
 export function createAddressOf(
   config: Pick<Config, 'publicUrl' | 'host' | 'trustProxy'>,
@@ -35,7 +35,7 @@ export function createAddressOf(
   };
 }
 
-/** RFC 7239, or the X-Forwarded headers; the entry nearest to the client. */
+/** Reads Forwarded (RFC 7239) or the X-Forwarded headers: the first entry, which is the nearest to the client. */
 function readForwarded(request: IncomingMessage): string | undefined {
   const nearest = first(request.headers['forwarded']) ?? '';
   const host = forwardedHost(request.headers) ?? request.headers.host;
@@ -47,19 +47,22 @@ function readForwarded(request: IncomingMessage): string | undefined {
   return `${origin}${prefix}`;
 }
 
-/** The name a proxy says it was called by; any proxy is believed. */
+/** The host that a proxy says was requested. Does not check whether that proxy is trusted. */
 export function forwardedHost(headers: IncomingHttpHeaders): string | undefined {
   const nearest = first(headers['forwarded']) ?? '';
   return /host="?([^";,]+)/i.exec(nearest)?.[1] ?? first(headers['x-forwarded-host']);
 }
 
-/** Many proxies forward the port beside the host. One that is the other scheme's own is a leftover of where TLS ended. */
+/**
+ * Appends the port that many proxies forward in a header of its own. Ignores the default port of the other scheme: it comes
+ * from a proxy behind the one that terminated TLS.
+ */
 function withPort(host: string, scheme: string, port: string | undefined): string {
   const known = /:\d+$/.test(host) || port === undefined || !/^\d{1,5}$/.test(port) || Number(port) > 65_535;
   return known || port === (scheme === 'https' ? '80' : '443') ? host : `${host}:${port}`;
 }
 
-/** A port may be out of range, and a number no address, in what looks like a host. */
+/** Whether a text is a host with or without a port. The URL parser also checks the range of the port, and IP addresses. */
 function isHost(text: string): boolean {
   return HOST.test(text) && URL.canParse(`http://${text}`);
 }

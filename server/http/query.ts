@@ -1,4 +1,4 @@
-/** Reading requests: query parameters and small bodies. */
+/** Reads query parameters and small bodies. */
 import type { IncomingMessage } from 'node:http';
 import { invalidField } from '../uploads/errors.ts';
 import { bodyTooLarge, refusal } from './refusals.ts';
@@ -7,17 +7,17 @@ import type { Ctx } from './state.ts';
 /** Largest body of a request that is not a file. */
 const SMALL_BODY_BYTES = 16 * 1024;
 
-/** Parameters that a query may have; no route reads a tenth as many. */
+/** The most parameters of a query; no route reads a tenth as many. */
 const MOST_PARAMS = 100;
 
 const queries = new WeakMap<IncomingMessage, URLSearchParams>();
 
-/** A query parameter; the first one where it is there more than once. @throws `invalid_request` when there are too many. */
+/** A query parameter; the first one of several with the name. @throws `invalid_request` where the query has too many. */
 export function param(ctx: Ctx, name: string): string | undefined {
   return queryOf(ctx).get(name) ?? undefined;
 }
 
-/** Koa's own `ctx.query` takes time in proportion to the square of the number of keys: the linter forbids it. */
+/** In place of Koa's `ctx.query`, which takes quadratic time in the number of keys: the linter forbids it. */
 function queryOf(ctx: Ctx): URLSearchParams {
   const known = queries.get(ctx.req);
   if (known) return known;
@@ -32,14 +32,14 @@ function queryOf(ctx: Ctx): URLSearchParams {
   return query;
 }
 
-/** @throws `invalid_field` when it is missing. */
+/** A query parameter. @throws `invalid_field` when it is missing or empty. */
 export function requiredParam(ctx: Ctx, name: string): string {
   const value = param(ctx, name);
   if (value === undefined || value === '') throw invalidField(name, `${name} is required.`);
   return value;
 }
 
-/** A whole number within limits. @throws `invalid_field`. */
+/** A query parameter that is a whole number from `least` to `most`. @throws `invalid_field`. */
 export function numberParam(ctx: Ctx, name: string, fallback: number, least: number, most: number): number {
   const given = param(ctx, name);
   if (given === undefined || given === '') return fallback;
@@ -50,7 +50,7 @@ export function numberParam(ctx: Ctx, name: string, fallback: number, least: num
   return value;
 }
 
-/** One of several words. @throws `invalid_field`. */
+/** A query parameter that is one of `choices`. @throws `invalid_field`. */
 export function choiceParam<T extends string>(ctx: Ctx, name: string, choices: readonly T[], fallback: T): T {
   const given = param(ctx, name);
   if (given === undefined || given === '') return fallback;
@@ -59,7 +59,7 @@ export function choiceParam<T extends string>(ctx: Ctx, name: string, choices: r
   return choice;
 }
 
-/** A JSON object. @throws `unsupported_media_type`, `too_large`, `invalid_request`. */
+/** Reads a body that is a JSON object. @throws `unsupported_media_type`, `too_large`, `invalid_request`. */
 export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
   if (!ctx.request.is('json')) {
     throw refusal('unsupported_media_type', {
@@ -77,7 +77,7 @@ export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
   throw refusal('invalid_request', { message: 'The body must be a JSON object.' });
 }
 
-/** Parameters as the older services read them: of the query and of a urlencoded body, the body's first. */
+/** Reads parameters as the older services do: from a urlencoded body, else from the query. @throws `too_large`. */
 export async function formParams(ctx: Ctx): Promise<(name: string) => string | undefined> {
   const body = ctx.request.is('urlencoded') ? new URLSearchParams(await readSmallBody(ctx.req)) : undefined;
   return (name) => body?.get(name) ?? param(ctx, name);

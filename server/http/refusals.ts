@@ -1,4 +1,4 @@
-/** What the HTTP routes, the older API among them, answer when they refuse. Nowhere else in this room stands a status of a refusal. */
+/** The refusals of the HTTP routes, the older API included. This is the only file of `server/http/` with their statuses. */
 import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
 import { type ErrorCode, TidemarkError } from '../uploads/errors.ts';
 
@@ -28,7 +28,7 @@ const TABLE = {
   unknown_host:             [421, 'Without tokens this service does not answer to that name.'],
   upload_locked:            [423],
   upload_taken_over:        [423],
-  too_many_listeners:       [429, 'Too many listen to the events of this owner already; try again later.'],
+  too_many_listeners:       [429, 'There are too many listeners to the events of this owner; try again later.'],
   too_many_uploads:         [429],
   digest_mismatch:          [460],
   internal:                 [500],
@@ -40,33 +40,33 @@ const TABLE = {
   store_full:               [507],
 } as const satisfies Record<ErrorCode, Row> & Record<string, Row>;
 
-/** Codes that only a request over HTTP can meet. */
+/** Codes of the HTTP routes that the domain does not have. */
 type HttpCode = Exclude<keyof typeof TABLE, ErrorCode>;
 
-/** What is answered for each code. */
+/** The HTTP status for each code. */
 export const STATUSES: ReadonlyMap<string, number> = new Map(
   Object.entries(TABLE).map(([code, [status]]) => [code, status]),
 );
 
-/** What clients know a field of the domain by, which forms do not have themselves. */
+/** The name of a field for clients, where the domain calls it otherwise. */
 const FIELDS: Partial<Record<ErrorCode, string>> = { too_large: 'Upload-Length' };
 
-/** A refusal of a request as such. */
+/** Makes the refusal for a code of the HTTP routes, with the message of the table unless `details` has one. */
 export function refusal(code: HttpCode, details: RefusalDetails = {}): Refusal {
   const [status, message] = TABLE[code];
   return new Refusal(code, status, { message, ...details });
 }
 
-/** A body that is too long for what it is, though it is no file. */
+/** Makes the refusal for a body that is no file, and too long. */
 export function bodyTooLarge(message: string): Refusal {
   return new Refusal('too_large', TABLE.too_large[0], { message });
 }
 
-/** What an error is answered with. */
+/** Makes the refusal for any error: `internal` for one that is not known. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof TidemarkError) return refusalOf(error);
-  // Koa and its parts throw HttpError; those below 500 speak of the request.
+  // Koa and its middleware throw HttpError: a status below 500 is about the request.
   const status = error instanceof Error && 'status' in error ? error.status : undefined;
   if (status === 404) return refusalOf(new TidemarkError('not_found', { cause: error }));
   if (status === 405) return refusal('method_not_allowed', { cause: error });
@@ -80,7 +80,7 @@ function refusalOf(error: TidemarkError): Refusal {
     message,
     field: FIELDS[code] ?? error.field,
     headers: retryAfter(retryAfterMs),
-    // For the log: where it was thrown.
+    // Shows in the log where the error was thrown.
     cause: cause ?? error,
   });
 }

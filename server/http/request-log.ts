@@ -1,16 +1,19 @@
-/** One line of log for each request, at its end. */
+/** Logs one line for each request, when it has ended. */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { Refusal } from '../refusal.ts';
 import type { Ctx, Handler } from './state.ts';
 
-/** What supervisors and load balancers ask. */
+/** The paths that supervisors and load balancers request. */
 const PROBES = new Set(['/healthz', '/readyz']);
 
-/** Gives each request an id, kept from a proxy's X-Request-Id where that is sane, and logs it. */
+/** Gives each request an id (a proxy's X-Request-Id where that is valid), and logs the request. */
 export function requestLog(log: Logger): Handler {
-  /** What a kept connection had read and written when its last request ended: a request's head is read before this runs. */
+  /**
+   * How many bytes a connection had read and written when its last request ended. Counted from there, as the head of a
+   * request is read before this middleware runs.
+   */
   const counted = new WeakMap<Socket, { read: number; written: number }>();
 
   return async (ctx, next) => {
@@ -35,10 +38,11 @@ export function requestLog(log: Logger): Handler {
     try {
       await next();
     } finally {
-      // After both: when a client has left, the routes find out later which upload its request was about.
+      // Written once the routes are done and the response is closed: where a client leaves early, the routes may learn only
+      // afterwards which upload its request was about.
       closed
         .then((measured) => writeLine(ctx, measured))
-        // A line that cannot be written does not end the service, and there is nowhere to report it.
+        // There is nowhere to report that a line could not be written, and it must not end the service.
         .catch(() => undefined);
     }
   };
@@ -58,9 +62,9 @@ function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
     ...(res.writableFinished || ours ? {} : { clientGone: true }),
     ...(failure instanceof Refusal ? { code: failure.code } : {}),
   };
-  // Logged with its cause where the service is at fault; a client that left is no fault.
+  // Where the service is at fault, the line has the error with its cause.
   if (ours) state.log.warn({ ...line, err: failure }, 'request');
-  // Asked every few seconds for as long as the service runs; only a failing check is logged.
+  // Probes arrive every few seconds: at the usual level, only failing ones are logged.
   else if (PROBES.has(ctx.path) && res.statusCode < 400) state.log.debug(line, 'request');
   else state.log.info(line, 'request');
 }

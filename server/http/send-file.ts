@@ -1,4 +1,4 @@
-/** Sending a file's bytes: as a stream, whole or a range, or by the address of the store. */
+/** Sends a file: as a stream, whole or a range, or as a redirect to the store's own address. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Files, FileView } from '../uploads/contract.ts';
@@ -9,18 +9,19 @@ import { present, presentationHeaders } from './disposition.ts';
 import { refusal, toRefusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
 
-/** Up to this size a range is sent by the service where clients are otherwise sent to the store: a preview, not the file. */
+/** The largest range that the service sends itself for `direct`, where it otherwise redirects to the store: a preview. */
 const MOST_DIRECT_BYTES = 1024 * 1024;
 
-/** What is shown of a file, or of a content without one. */
+/** The fields that are needed to send a file, or a content that is no file of the client's. */
 export type ShownFile = Pick<FileView, 'name' | 'type' | 'uploadedAt' | 'content'>;
 
 /**
  * Answers a GET or HEAD with a file.
  *
- * @param options.save - the browser is to save it, whatever it is.
- * @param options.shared - caches between us and the client may keep it.
- * @param options.direct - a small range comes from here, not from the store's own address.
+ * @param options.save - the browser shall save the file, whatever its type.
+ * @param options.shared - shared caches may store it.
+ * @param options.direct - the service sends a small range itself, and does not redirect to the store.
+ * @throws `precondition_failed`, `range_not_satisfiable`, and the errors of `files`.
  */
 export async function sendFile(
   ctx: Ctx,
@@ -29,7 +30,7 @@ export async function sendFile(
   options: { save: boolean; shared: boolean; direct?: boolean },
 ): Promise<void> {
   const { size } = file.content;
-  // A strong one (RFC 9110 section 8.8.3): a file's content never changes.
+  // A strong ETag (RFC 9110 section 8.8.3): a file's content never changes.
   const etag = `"${versionOf(file)}"`;
   const modifiedAt = new Date(file.uploadedAt);
   const presentation = present(file.name, file.type, options.save);
@@ -38,7 +39,7 @@ export async function sendFile(
     'Accept-Ranges': 'bytes',
     ETag: etag,
     'Last-Modified': modifiedAt.toUTCString(),
-    // The bytes under an address never change, but the file can be deleted: ask again.
+    // The bytes at an address never change, but the file can be deleted: caches have to ask each time.
     'Cache-Control': `${options.shared ? 'public' : 'private'}, no-cache`,
   });
 
@@ -57,7 +58,7 @@ export async function sendFile(
       });
     case 'range':
     case 'whole': {
-      // HEAD answers as GET would.
+      // A GET would fail where the bytes are missing, so HEAD has to fail, too.
       if (ctx.method === 'HEAD') await files.requireBytes(file);
       const isDirect = options.direct === true && isSmall(selection);
       const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
@@ -72,8 +73,8 @@ function isSmall(selection: Extract<Selection, { kind: 'range' | 'whole' }>): bo
 }
 
 /**
- * Sends the client to the store. The ETag stays, the one that HEAD tells: by it a client
- * knows whether what it has is of this file. The store's own is another one.
+ * Redirects the client to the store. The answer keeps the ETag that HEAD has: by it, a client knows whether the bytes that it
+ * has are of this file. The store's own ETag is another one.
  */
 function redirect(ctx: Ctx, address: string): void {
   for (const name of ['Content-Type', 'Content-Disposition', 'Accept-Ranges', 'Last-Modified']) ctx.remove(name);
@@ -100,7 +101,7 @@ async function sendSelected(
   await send(ctx, end - start + 1, (signal) => files.open(file, selection.range, signal));
 }
 
-/** What `open` opens; undefined when the client has left meanwhile. */
+/** Opens the bytes, unless the client leaves meanwhile: then returns undefined. */
 async function openWhileHeard(
   { res, state }: Ctx,
   open: (signal: AbortSignal) => Promise<Readable>,
@@ -127,14 +128,17 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
   if (!stream) return;
   ctx.res.statusCode = ctx.status;
   let broken: unknown;
-  // A client that leaves ends the source too; that is no fault of the store.
+  // Where the client leaves, the source fails as well: that is no fault of the store.
   function note(error: unknown): void {
     if (!ctx.res.destroyed) broken ??= error;
   }
   // Runs before the pipeline's own listener, which closes the connection at once.
   stream.once('error', note);
 
-  /** Content-Length is sent already: with more or fewer bytes, the client would read the next answer as part of this file. */
+  /**
+   * Passes on exactly `length` bytes, or fails. Content-Length is sent already: with another number of bytes, the client would
+   * misread the next answer on this connection.
+   */
   async function* exactly(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let sent = 0;
     try {
@@ -152,7 +156,7 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
   }
 
   try {
-    // Closes the file when the client leaves, and the connection when the store breaks.
+    // Closes the file when the client leaves, and the connection when the store fails.
     await pipeline(stream, exactly, ctx.res);
   } catch (error) {
     if (broken === undefined) ctx.state.log.debug({ err: error }, 'a download ended early');

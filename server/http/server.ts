@@ -1,4 +1,4 @@
-/** The HTTP server around the app. Malformed requests and idle connections end here. */
+/** The HTTP server around the app. It handles malformed requests and idle connections itself. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
@@ -9,9 +9,9 @@ import { MAX_HEADER_BYTES } from './limits.ts';
 import { refusal } from './refusals.ts';
 import { readTarget } from './target.ts';
 
-/** How long a connection is kept for a client to read why it was refused. */
+/** How long a connection stays open for a refused client to read the answer. */
 const LINGER_MS = 2_000;
-/** How long a connection is silent before the kernel asks whether the other end is still there (RFC 9293 section 3.8.4). */
+/** How long a connection is silent before the kernel probes the other end (TCP keep-alive, RFC 9293 section 3.8.4). */
 const PROBE_AFTER_MS = 60_000;
 
 export interface HttpServerParts {
@@ -19,7 +19,7 @@ export interface HttpServerParts {
   answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   /** Called for each connection as it is accepted. */
   onConnection: () => void;
-  /** How long a connection may be idle while it is the client's turn. */
+  /** How long a connection may be idle while the service waits for the client. */
   idleTimeoutMs: number;
   connections: Connections;
   log: Logger;
@@ -92,7 +92,7 @@ export function createHttpServer(parts: HttpServerParts): Server {
   return server;
 }
 
-/** Closes a connection on which nothing moved while it was the client's turn. A request that runs is answered first. */
+/** Closes an idle connection. Answers its request first, if one is under way and has no answer yet. */
 function closeIdle(socket: Socket, exchange: Exchange | undefined, log: Logger): void {
   if (exchange) {
     const requestId = exchange.response.getHeader('X-Request-Id');
@@ -102,29 +102,30 @@ function closeIdle(socket: Socket, exchange: Exchange | undefined, log: Logger):
     socket.destroy();
     return;
   }
-  // The answer carries the headers that the routes have set by now.
+  // The answer has the headers that the routes have set so far.
   refuse(exchange.response, refusal('request_timeout'));
-  // Node forgets a request that is answered. The store reads its body, and would wait for more of it for ever.
+  // Node does not end a request that is answered. The store, which reads its body, would wait for more bytes for ever.
   socket.once('close', () => exchange.request.destroy());
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** Answers what cannot be read as a request, and closes the connection. */
+/** Answers a malformed request, and closes the connection. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, exchange: Exchange | undefined): void {
-  // The parser reports the same error again for all that arrives later.
+  // The parser reports the same error again for all bytes that arrive later.
   if (socket.writableEnded) return;
   if (error.code === 'ECONNRESET' || !socket.writable || exchange?.response.headersSent) {
     socket.destroy();
     return;
   }
   socket.end(refusalText(refusalOf(error)), () => {
-    // A request whose body broke is answered at once. Otherwise the client may still be sending what was too long.
+    // Where the body of a request was malformed, close at once. Where its head was, the client may still be sending it, and
+    // closing now would make it lose the answer.
     if (exchange) socket.destroy();
   });
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** Whether the client stalls. The service may take as long as it needs for an answer. */
+/** Whether the service waits for the client: for more of its body, or for it to read. An answer may take any time. */
 function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean {
   const keepsFromSending = !request.complete && request.readableLength === 0 && !request.isPaused();
   const keepsFromReading = response.headersSent && socket.writableLength > 0;
@@ -132,8 +133,8 @@ function isClientsTurn({ request, response }: Exchange, socket: Socket): boolean
 }
 
 /**
- * Sends 100 (RFC 9110 section 10.1.1) once the body is asked for: what is refused by its headers alone
- * is refused before the client sends a byte.
+ * Sends 100 (RFC 9110 section 10.1.1) only once something reads the body. So a request that is refused by its headers is
+ * refused before the client sends a byte.
  */
 function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
   // Every way to read a stream calls this method. Node has no event for it.
@@ -147,7 +148,7 @@ function continueWhenRead(request: IncomingMessage, response: ServerResponse): v
   /* oxlint-enable no-underscore-dangle */
 }
 
-/** Codes of Node's HTTP parser and of its watch over headers. */
+/** Makes the refusal for an error of Node's HTTP parser, or of its timeout for headers. */
 function refusalOf(error: NodeJS.ErrnoException): Refusal {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return refusal('request_timeout', { cause: error });
   const message =
@@ -169,7 +170,7 @@ function refuse(response: ServerResponse, refused: Refusal): void {
   response.end(body);
 }
 
-/** A whole answer as text, for where Node has made no response object. */
+/** A whole answer as text, for where Node has created no response object. */
 function refusalText(refused: Refusal): string {
   const body = JSON.stringify(describeRefusal(refused));
   return [

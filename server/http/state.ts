@@ -1,15 +1,15 @@
-/** What middleware finds out about a request for those that follow. */
+/** What middleware stores about a request for the middleware and routes after it. */
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 
 export interface RequestState {
   requestId: string;
   log: Logger;
-  /** Who asks: a token's name, or ANYONE. */
+  /** Who sends the request: the name of a token, or ANYONE. */
   owner: string;
   /** Public base of addresses in the answer, without a trailing slash. */
   baseUrl: string;
-  /** The upload it is about, for the log. */
+  /** The upload that the request is about, for the log. */
   uploadId?: string;
   /** What went wrong, for the log. */
   failure?: unknown;

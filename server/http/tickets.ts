@@ -1,7 +1,7 @@
 /**
- * Tickets: what a browser shows and saves by itself (`<video>`, `<a download>`) carries no
- * Authorization header. A page with a token gets a cookie that opens GET and HEAD of the
- * addresses of files for an hour, and nothing else. See docs/decisions/0013-files-behind-a-token-in-the-page.md.
+ * Tickets: where a browser fetches a file by itself (`<video>`, `<a download>`), it sends no Authorization header. So a page
+ * with a token gets a cookie that allows GET and HEAD of the addresses of files for an hour, and nothing else.
+ * See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { CatalogClock } from '../uploads/contract.ts';
@@ -12,10 +12,10 @@ import type { Ctx, Handler } from './state.ts';
 
 const COOKIE = 'tidemark_ticket';
 const LIFE_S = 3_600;
-/** A cookie has one path; the second one is narrowed down further by `isFileAddress`. */
+/** A cookie has only one path, so there are two cookies. `isFileAddress` narrows the second path down further. */
 const PATHS = ['/files/', '/api/files/'];
 
-/** POST /api/ticket. */
+/** POST /api/ticket: sets the cookies. */
 export function ticketRoute(access: AccessConfig, clock: Pick<CatalogClock, 'latest'>): Handler {
   return (ctx) => {
     ctx.set('Cache-Control', 'no-store');
@@ -28,14 +28,14 @@ export function ticketRoute(access: AccessConfig, clock: Pick<CatalogClock, 'lat
   };
 }
 
-/** DELETE /api/ticket: the browser is to forget it. Only this can: script has no access to the cookies. */
+/** DELETE /api/ticket: removes the cookies, which scripts of the page cannot do (HttpOnly). */
 export function endTicketRoute(ctx: Ctx): void {
   ctx.set('Cache-Control', 'no-store');
   ctx.set('Set-Cookie', cookies(ctx, '', 0));
   ctx.status = 204;
 }
 
-/** One for each path. */
+/** The Set-Cookie headers, one for each path. */
 function cookies(ctx: Ctx, value: string, lifeSeconds: number): string[] {
   const { protocol, pathname } = new URL(ctx.state.baseUrl);
   const base = pathname.replace(/\/$/, '');
@@ -45,14 +45,14 @@ function cookies(ctx: Ctx, value: string, lifeSeconds: number): string[] {
   );
 }
 
-/** Whose ticket the request carries, where it may be used. */
+/** The owner of a request's ticket; undefined without a valid one, or where a ticket does not count. */
 export function ownerOfTicket(
   ctx: Ctx,
   access: AccessConfig,
   clock: Pick<CatalogClock, 'earliest'>,
 ): string | undefined {
   if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !isFileAddress(ctx.path)) return undefined;
-  // SameSite leaves out ports: another service of this host is the same site, and not the same origin (Fetch Metadata).
+  // SameSite ignores ports: another service on this host is the same site, though not the same origin (Fetch Metadata).
   const from = ctx.get('Sec-Fetch-Site');
   if (from !== '' && from !== 'same-origin' && from !== 'none') return undefined;
   const given = ctx.cookies.get(COOKIE);
@@ -64,7 +64,7 @@ export function ownerOfTicket(
   return found?.owner;
 }
 
-/** Signed with the token's secret: it ends with its token, and every node can read it. */
+/** Makes a ticket, signed with the token's secret: it is valid on every node, and no longer than its token. */
 function writeTicket({ owner, secret }: { owner: string; secret: string }, expiresAt: number): string {
   const text = `${expiresAt}.${Buffer.from(owner).toString('base64url')}`;
   return `${text}.${createHmac('sha256', secret).update(`tidemark ticket ${text}`).digest('base64url')}`;

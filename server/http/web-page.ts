@@ -1,4 +1,4 @@
-/** The page and its assets, as the build has left them: in memory, with their compressed forms. */
+/** Serves the page and its assets: what the build has written, kept in memory with its compressed forms. */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,20 +17,20 @@ export interface WebPage {
 }
 
 /**
- * Nothing from elsewhere, nothing inline. A PDF is shown in a frame, by the browser's own viewer.
- * Scripts and styles are those that the page itself names, by a nonce: 'self' would let files of
- * somebody be one, and a path needs the host's public name, which not every proxy tells.
+ * The Content-Security-Policy of the page: nothing from other origins, nothing inline. The browser's own viewer shows a PDF in
+ * a frame. Scripts and styles are only those that the page names, by a nonce: 'self' would also allow an uploaded file, and a
+ * path would need the public name of the host, which not every proxy forwards.
  *
- * @param filesOrigin - where files are sent to, when not to the service itself: previews come from there.
+ * @param filesOrigin - the origin to which downloads are redirected, from which previews then come; null without redirects.
  */
 function policyOfPage(filesOrigin: string | null, nonce: string): string {
   const files = filesOrigin === null ? "'self'" : `'self' ${filesOrigin}`;
-  // Where the browser takes no cookie, the page itself fetches what is behind a token.
+  // Where the browser accepts no cookies, the page itself fetches files behind a token, as blobs.
   const shown = `${files} blob:`;
   return [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
-    // One that digests; files are never sent as script (disposition.ts).
+    // The worker that computes digests. An uploaded file cannot be one: files are never sent as scripts (disposition.ts).
     "worker-src 'self'",
     `style-src 'nonce-${nonce}'`,
     "connect-src 'self'",
@@ -43,13 +43,15 @@ function policyOfPage(filesOrigin: string | null, nonce: string): string {
   ].join('; ');
 }
 
-/** A worker's own policy counts, not that of its page (CSP 3, section 4.2.2); it digests in WebAssembly. */
+/** A worker has its own policy, not that of its page (CSP 3, section 4.2.2). It computes digests in WebAssembly. */
 const CSP_ASSET = "default-src 'none'; script-src 'wasm-unsafe-eval'";
 
 /**
+ * Loads the page.
+ *
  * @param folder - where Vite has put index.html and assets/, each asset beside its `.br` and `.gz`.
  * @param filesOrigin - see policyOfPage.
- * @returns a page that is not there where nothing was built.
+ * @returns a page that answers `not_found` where nothing was built.
  */
 export async function loadWebPage(folder: string, filesOrigin: string | null): Promise<WebPage> {
   const [html, assets] = await Promise.all([
@@ -66,12 +68,12 @@ export async function loadWebPage(folder: string, filesOrigin: string | null): P
 
   return {
     sendPage: (ctx) => {
-      // A new one each time: a nonce that was seen does not work for the next page.
+      // A new nonce for each answer: one that an attacker has seen is of no use for the next page.
       const nonce = randomBytes(16).toString('base64');
       const forms = compressed(Buffer.from(pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''), nonce)));
       ctx.set({
         'Content-Security-Policy': policyOfPage(filesOrigin, nonce),
-        // With 'no-referrer' a browser would send the form as of the origin 'null' (Fetch, "append a request Origin header").
+        // With 'no-referrer', a browser would send the form with `Origin: null` (Fetch, "append a request Origin header").
         'Referrer-Policy': 'same-origin',
         'Cross-Origin-Opener-Policy': 'same-origin',
         'Cache-Control': 'no-store',
@@ -84,7 +86,7 @@ export async function loadWebPage(folder: string, filesOrigin: string | null): P
       ctx.set({
         'Content-Security-Policy': CSP_ASSET,
         'Cross-Origin-Resource-Policy': 'same-origin',
-        // Its name holds a digest of its content.
+        // The name of an asset contains a digest of its content.
         'Cache-Control': 'public, max-age=31536000, immutable',
       });
       send(ctx, forms, mime.contentType(name) || 'application/octet-stream');
@@ -114,7 +116,7 @@ async function loadAssets(folder: string): Promise<Map<string, Forms>> {
   return new Map(await Promise.all(entries));
 }
 
-/** Compresses a few kilobytes at each request: half a millisecond. */
+/** Compresses the page for each request: a few kilobytes, which takes half a millisecond. */
 function compressed(identity: Buffer): Forms {
   const br = brotliCompressSync(identity, {
     params: {

@@ -1,4 +1,4 @@
-/** What a request's body is, as far as its headers and its first byte tell. */
+/** Whether a request has a body, as its headers and its first byte tell. */
 import { once } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 
@@ -7,7 +7,10 @@ export function hasBody(headers: IncomingHttpHeaders): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Whether a body comes. Some clients announce a chunked one, of no type, and then send not a byte. */
+/**
+ * Whether the request brings at least one byte, or announces a body that has to have some. Some clients announce a chunked
+ * body without a type and then send nothing: for those, waits for the first byte or the end.
+ */
 export async function bringsBody(request: IncomingMessage): Promise<boolean> {
   const { headers } = request;
   if (!hasBody(headers)) return false;

@@ -13,7 +13,7 @@ import { readDeclaration } from './metadata.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 import { bodyTooLarge, refusal, refusalOf } from './refusals.ts';
 
-/** What earlier middleware has found out. */
+/** What earlier middleware has put into the request's state. */
 export interface TusState {
   owner: string;
   /** Public base of addresses, without a trailing slash. */
@@ -25,14 +25,14 @@ type TusContext = Parameters<Middleware<TusState>>[0];
 
 export interface TusEndpointOptions {
   uploads: Uploads;
-  /** A file of its owner. @throws `not_found`. */
+  /** Finds a file of this owner. @throws `not_found`. */
   fileOf: (id: string, owner: string) => Promise<FileView>;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   newId: () => string;
 }
 
-/** Request headers the library reads; no others reach it. */
+/** Request headers that the library reads; it gets no others. */
 const PASSED_ON = new Set(['tus-resumable', 'upload-offset', 'upload-length', 'upload-defer-length', 'content-length']);
 
 export function createTusEndpoint({
@@ -79,7 +79,7 @@ export function createTusEndpoint({
     copyAnswer(ctx, answered);
     describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
-    // HEAD asked for by override is answered to a POST: the length is that of no body.
+    // Also for a HEAD by override, which is a POST to Node: there is no body, so its length is 0.
     if (ctx.status !== 204) ctx.length = 0;
   }
 
@@ -93,7 +93,7 @@ export function createTusEndpoint({
     }
   }
 
-  /** The file that the upload has become, by this request or by an earlier one. */
+  /** The published file of the upload, whether this request or an earlier one published it. */
   async function publishedFile(method: string, exchange: Exchange): Promise<FileView | null> {
     const { received, upload, owner } = exchange;
     if (received?.file) return received.file;
@@ -105,7 +105,7 @@ export function createTusEndpoint({
     });
   }
 
-  /** 409 tells where the upload stands. */
+  /** Adds the upload's present offset to an `offset_conflict`, for the answer 409. */
   async function withOffset(error: Error, exchange: Exchange): Promise<Error> {
     if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
     const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
@@ -113,7 +113,7 @@ export function createTusEndpoint({
   }
 }
 
-/** What the domain refuses leaves as this edge answers it. */
+/** Translates errors of the domain into refusals of this endpoint. */
 function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<TusState> {
   return async (ctx) => {
     try {
@@ -124,7 +124,7 @@ function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<Tu
   };
 }
 
-/** A request on its way, of which nothing is known yet but what it says itself. */
+/** The exchange of a new request, before its upload is known. */
 function newExchange({ req, state }: TusContext, known: Pick<Exchange, 'gone' | 'bringsBody' | 'begun'>): Exchange {
   return {
     ...known,
@@ -140,7 +140,7 @@ function newExchange({ req, state }: TusContext, known: Pick<Exchange, 'gone' | 
   };
 }
 
-/** A request as the library reads it. */
+/** Wraps a request in the form that the library reads. */
 function toRequest({ method, path, req }: TusContext, isBrought: boolean): TusRequest {
   return { method, url: `http://tidemark${path}`, headers: passedOn(req.headers, method, isBrought), body: null };
 }
@@ -148,12 +148,12 @@ function toRequest({ method, path, req }: TusContext, isBrought: boolean): TusRe
 function copyAnswer(ctx: TusContext, answer: TusAnswer): void {
   ctx.status = ctx.method === 'OPTIONS' ? 200 : answer.status;
   for (const [name, value] of answer.headers) {
-    // What browsers of other origins may see is said for all routes alike.
+    // cors.ts sets these headers, for all routes.
     if (!name.startsWith('Access-Control-')) ctx.set(name, value);
   }
 }
 
-/** A request's headers as the library reads them. */
+/** The headers that the library gets, with the Content-Type that it expects of a body. */
 function passedOn(headers: IncomingHttpHeaders, method: string, isBrought: boolean): TusRequest['headers'] {
   const bringsBytes = method === 'PATCH' || isBrought;
   return {
@@ -170,19 +170,19 @@ function idOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Checked before a POST makes anything. @throws `too_large`. */
+/** Refuses a POST whose body is too long, before anything is created. @throws `too_large`. */
 function refuseTooLong(length: number, mostBytes: number | null): void {
   if (mostBytes === null || length <= mostBytes) return;
   throw bodyTooLarge(`The body has ${length} bytes, more than the ${mostBytes} that the upload may have.`);
 }
 
-/** The collection takes new uploads, an upload everything else. @throws `method_not_allowed`. */
+/** `/uploads` accepts POST and OPTIONS, an upload all other methods. @throws `method_not_allowed`. */
 function checkMethod(method: string, path: string): void {
   const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
   if (!allowed.includes(method)) throw refusal('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
 }
 
-/** What the protocol, or we beyond it, say about an upload in an answer. */
+/** Sets the headers about an upload: those of the protocol, and the service's own (`Tidemark-*`). */
 function describeUpload(
   ctx: Parameters<Middleware>[0],
   method: string,
@@ -199,6 +199,6 @@ function describeUpload(
   if (fileId) ctx.set('Tidemark-File-Id', fileId);
   if (file) ctx.set('Tidemark-File-Url', exchange.baseUrl + filePath(file));
   const name = file?.name ?? upload.filename;
-  // The name that was taken, which may differ from the one that was sent.
+  // The name as the service keeps it, which may differ from the name that the client sent.
   if (name) ctx.set('Tidemark-File-Name', encodeName(name));
 }

@@ -1,16 +1,15 @@
 /**
- * @tus/server, extended: the library keeps the protocol's order of steps; leases,
- * bytes and state go to the life of uploads. What it does differently from its own:
+ * @tus/server, extended. The library runs the protocol's steps in order; `uploads/` keeps leases, bytes and state.
+ * Differences from the library's own behaviour:
  *
- * - Its handlers are called with what they read of a request, and what they answer is taken as it is: web requests,
- *   responses and their headers cost more than the rest of a small upload. What it would have checked of the headers
- *   before, `protocol.ts` does.
+ * - Its handlers are called directly, with small objects in place of web requests, responses and headers: those cost more
+ *   than the rest of a small upload. `protocol.ts` checks the headers that the library's server would have checked.
  * - A body reaches the store as the request's own stream. The library turns it into
  *   a web stream and back, through two more streams, which costs more than storing it.
- * - Each request has handlers and a data store of its own, over the writer that it holds. What the library names by an
- *   id is answered by that writer, so that one that lost its lease cannot commit.
- * - HEAD takes no lock: looking at an upload never disturbs a transfer. All that it tells is of one row.
- * - A length that a PATCH declares counts once the request is taken: one that is refused has declared nothing.
+ * - Each request has its own handlers and data store, over the writer that it holds. Whatever id the library passes to the
+ *   data store, that writer answers, so that a request that lost its lease cannot commit.
+ * - HEAD takes no lock: looking at an upload never disturbs a transfer. Its answer comes from a single row.
+ * - A length that a PATCH declares is stored only with its bytes: a refused request has declared nothing.
  */
 import type { Readable } from 'node:stream';
 import { DataStore, ERRORS, Server, Upload } from '@tus/server';
@@ -22,7 +21,7 @@ import type { Writer } from '../uploads/writer.ts';
 import { uploadPath } from '../wire/addresses.ts';
 import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
-/** One request on its way through the library. */
+/** One request on its way through the library, and what becomes known of it. */
 export interface Exchange {
   readonly owner: string;
   readonly baseUrl: string;
@@ -33,13 +32,15 @@ export interface Exchange {
   /** A POST whose body has bytes. */
   readonly bringsBody: boolean;
   uploadId: string | undefined;
-  /** To be called when the request has begun to write, or has ended; see `markComing` of uploads. */
+  /** Call it when the request has begun to write, or has ended; see `markComing` of uploads. */
   begun: () => void;
-  /** The upload as HEAD saw it, or as POST made it. */
+  /** The upload as HEAD saw it, as POST created it, or as it was before the body was written. */
   upload: UploadView | undefined;
-  /** Of a POST that brings bytes: held from the upload's first moment on. */
+  /** The writer of a POST that brings bytes: held since the upload was created. */
   writer: Writer | undefined;
+  /** What the writer has received of the body; undefined where nothing was written. */
   received: Received | undefined;
+  /** Why the request was refused. */
   error: TidemarkError | Refusal | undefined;
 }
 
@@ -58,14 +59,14 @@ export interface TusRequest {
   readonly body: null;
 }
 
-/** What it answers: never a body. */
+/** What the library answers: never a body. */
 export interface TusAnswer {
   readonly status: number;
   readonly headers: Iterable<[string, string]>;
 }
 
 export interface TusLibrary {
-  /** @returns undefined where it is refused: why is in the exchange. */
+  /** @returns undefined where the request is refused: `exchange.error` says why. */
   handle(request: TusRequest, exchange: Exchange): Promise<TusAnswer | undefined>;
 }
 
@@ -73,12 +74,12 @@ export interface TusLibraryOptions {
   uploads: Uploads;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
-  /** Makes a new upload from a POST's headers; its writer, where the POST brings bytes. */
+  /** Creates an upload from a POST's headers. @returns its writer, where the POST brings bytes. */
   begin: (id: string, exchange: Exchange, size: number | null) => Promise<UploadView | Writer>;
   newId: () => string;
 }
 
-/** What the library's hooks are given: the request, with what it belongs to. */
+/** The request that the library's hooks get: it carries its exchange. */
 type OwnRequest = TusRequest & { exchange: Exchange };
 
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
@@ -91,13 +92,13 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     return uploads.open(id, exchange.owner, { signal: exchange.gone, offset });
   }
 
-  /** The library's handler of a method, for one request: what it asks for is answered by that request's own writer. */
+  /** The library's handler of a method, for one request: its data store and lock are over that request's own writer. */
   function handlerFor(method: keyof Server['handlers'], exchange: Exchange): Handler {
     const store = new ExchangeStore(extensions);
 
     async function acquireLock(request: LibraryRequest, id: string): Promise<Lock> {
       exchange.uploadId = id;
-      // Begun by this request, which brings nothing to write: the first PATCH takes the lease.
+      // A POST without bytes needs no lease: the first PATCH takes it.
       if (exchange.upload && !exchange.bringsBody) return NOTHING_LOCKED;
       const writer = exchange.writer ?? (await openExisting(request, exchange, id));
       store.writer = writer;
@@ -124,7 +125,8 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const known = own as never as LibraryRequest;
     const method = request.method as keyof Server['handlers'];
     if (method === 'HEAD') return look(uploads, exchange, server.handlers.HEAD.getFileIdFromRequest(known));
-    // A source that ended early makes this throw.
+    // The library calls `abort` before it throws the error of a request, which is handled below; its own lock, which would
+    // call `cancel`, is not used.
     const context: LibraryContext = { signal: exchange.gone, abort: () => undefined, cancel: () => undefined };
     const headers = new Map<string, string>() as never as Headers;
     return handlerFor(method, exchange).send(known, context, headers);
@@ -142,7 +144,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
   };
 }
 
-/** The library's own server: how it names uploads, and what it tells of their beginning and end. */
+/** The library's server: its settings, and the hooks for the creation and the end of an upload. */
 function createServer(options: TusLibraryOptions, extensions: string[]): Server {
   const { uploads } = options;
   return new Server({
@@ -169,7 +171,8 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
     },
     onUploadFinish: async (request, upload) => {
       const exchange = exchangeOf(request);
-      // An empty file announced without a body has not passed through a writer. `view` must not wait for this request.
+      // No writer has received anything where an empty file was created without a body. `begun` comes first, as `view`
+      // would otherwise wait for this request to write.
       if (!exchange.received) {
         exchange.begun();
         exchange.upload = await uploads.view(upload.id, exchange.owner);
@@ -179,7 +182,7 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
   });
 }
 
-/** In place of the library's HEAD, which reads the upload a second time. */
+/** Answers HEAD in place of the library, whose handler would read the upload a second time. */
 async function look(uploads: Uploads, exchange: Exchange, id: string | undefined): Promise<TusAnswer> {
   if (id === undefined) throw new TidemarkError('not_found');
   exchange.uploadId = id;
@@ -195,7 +198,7 @@ async function look(uploads: Uploads, exchange: Exchange, id: string | undefined
   return { status: 200, headers };
 }
 
-/** What a request's body brings, by the request's writer. @returns the offset after it. */
+/** Writes a request's body by the request's writer. @returns the offset after it. */
 async function writeBody(
   uploads: Uploads,
   exchange: Exchange,
@@ -204,8 +207,8 @@ async function writeBody(
 ): Promise<number> {
   const { upload } = writer;
   if (upload.state !== 'receiving') {
-    // It has ended while this request waited for the lease: then `current` throws. Or it is complete,
-    // the answer to its last PATCH was lost, and the client sends an empty one to be sure.
+    // The upload ended while this request waited for the lease: then `current` throws. Or it is complete, the answer to
+    // its last PATCH was lost, and the client repeats that PATCH without bytes to be sure.
     exchange.upload = await uploads.current(upload.id, exchange.owner);
     return exchange.upload.offset;
   }
@@ -215,13 +218,13 @@ async function writeBody(
     exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
     return exchange.received.offset;
   } catch (error) {
-    // Refused as a whole: the client has no address at which it could resume.
+    // The POST is refused as a whole, so the client has no address at which it could resume: the upload is removed.
     if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
     throw error;
   }
 }
 
-/** In place of a web response. */
+/** Builds the answer, in place of a web response. */
 function answer(status: number, headers: Map<string, string> | Record<string, string>): TusAnswer {
   return { status, headers: headers instanceof Map ? headers : new Map(Object.entries(headers)) };
 }
@@ -235,16 +238,16 @@ function listExtensions(capabilities: Capabilities): string[] {
     'creation',
     'creation-with-upload',
     ...(capabilities.deferLength ? ['creation-defer-length'] : []),
-    // Expiry is kept by the catalog; getExpiration stays 0 so that the library leaves it alone.
+    // The catalog keeps the expiry. getExpiration stays 0, so that the library does nothing about it.
     'expiration',
     ...(capabilities.terminate ? ['termination'] : []),
   ];
 }
 
-/** What the library asks of a data store in the course of one request, answered by the request's writer. */
+/** The library's data store for one request, over the request's writer. */
 class ExchangeStore extends DataStore {
   writer: Writer | undefined;
-  /** Declared by this request, and not in the catalog yet. */
+  /** The length that this request declares, in bytes, before it is in the catalog. */
   length: number | undefined;
 
   constructor(extensions: string[]) {
@@ -258,7 +261,7 @@ class ExchangeStore extends DataStore {
   }
 
   override async create(upload: Upload): Promise<Upload> {
-    // onUploadCreate has begun it already, with what the library does not know: its owner.
+    // onUploadCreate has created it already, with its owner, whom the library does not know.
     return upload;
   }
 
@@ -273,7 +276,7 @@ class ExchangeStore extends DataStore {
   }
 
   override async declareUploadLength(_id: string, size: number): Promise<void> {
-    // Before the library looks at what the body has.
+    // The library calls this before it writes the body.
     this.length = size;
   }
 
@@ -286,7 +289,7 @@ class ExchangeStore extends DataStore {
   }
 }
 
-/** What an error of the library, compared by identity, says; ours as they are. */
+/** Translates errors of the library, which are compared by identity; returns our own as they are. */
 function whyRefused(error: unknown, exchange: Exchange): TidemarkError | Refusal {
   if (error instanceof TidemarkError || error instanceof Refusal) return error;
   const cause = error;

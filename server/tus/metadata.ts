@@ -5,7 +5,7 @@ import { cleanName, isAbsent, mediaTypeOf } from '../wire/labels.ts';
 import { checkDigest } from '../uploads/names.ts';
 import { refusal } from './refusals.ts';
 
-/** Longest Upload-Metadata that is kept. */
+/** The longest Upload-Metadata that the service accepts. */
 const MAX_METADATA_BYTES = 8 * 1024;
 
 const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
@@ -14,12 +14,13 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 /**
  * Reads the Upload-Metadata header (tus 1.0, Creation): comma-separated pairs of a
  * key and, after a space, a Base64 value. The keys filename, filetype, md5, sha1
- * and sha256 are understood; others are kept and given back. A name is cleaned, and a
- * type that is none counts as absent (labels.ts).
+ * and sha256 have a meaning to the service (and name and type, as older spellings); it
+ * keeps the others and returns them. A name is cleaned, and an invalid type counts as
+ * absent (labels.ts).
  *
  * @param header - the header; undefined where there was none.
  * @param size - declared length in bytes; null while deferred.
- * @throws `invalid_metadata`, or `invalid_field` naming the key.
+ * @throws `invalid_metadata`, or `invalid_field` with the key.
  */
 export function readDeclaration(header: string | undefined, size: number | null): Declaration {
   const metadata = header?.trim() ?? '';
@@ -56,7 +57,7 @@ function parseMetadata(metadata: string): Map<string, Buffer> {
   return values;
 }
 
-/** What is not UTF-8 is made readable. */
+/** The value as text; bytes that are not UTF-8 become U+FFFD. */
 function textOf(values: Map<string, Buffer>, key: string): string | undefined {
   return values.get(key)?.toString('utf8');
 }

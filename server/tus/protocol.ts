@@ -1,7 +1,7 @@
 /**
- * The protocol's text where the library deviates from it: request headers are
- * checked here, before the library sees them. Sections: tus resumable upload
- * protocol 1.0.0, https://tus.io/protocols/resumable-upload
+ * Checks request headers by the protocol's text, before the library sees them: the
+ * library is laxer in places. Section names in quotes are those of the tus resumable
+ * upload protocol 1.0.0, https://tus.io/protocols/resumable-upload
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { hasBody } from './body.ts';
@@ -31,11 +31,11 @@ export function checkProtocol(method: string, headers: IncomingHttpHeaders): voi
 }
 
 function checkCreation(headers: IncomingHttpHeaders): void {
-  // A chunked body without a type may turn out to have no bytes: that is seen once it comes.
+  // A chunked body without a type may turn out to be empty: the endpoint checks the type once bytes arrive.
   const isSeenLater = headers['transfer-encoding'] !== undefined && headers['content-type'] === undefined;
   if (hasBody(headers) && !isSeenLater) checkContentType(headers);
   if (headers['upload-concat'] !== undefined) {
-    // Not 501: clients take that for a failure of the moment, and try again for minutes.
+    // Not 501: clients take it for a temporary failure, and retry for minutes.
     throw invalidHeader('Upload-Concat', 'Concatenation is not supported; send the file as one upload.');
   }
   checkWholeNumber(headers, 'Upload-Length', false);
@@ -53,7 +53,7 @@ function checkDeferred({ 'upload-defer-length': deferred }: IncomingHttpHeaders)
 
 /** @throws `unsupported_media_type`. */
 export function checkContentType(headers: IncomingHttpHeaders): void {
-  // A parameter, which some libraries add by themselves, changes nothing: the body is bytes.
+  // Parameters, which some libraries add, are ignored: the body is bytes in any case.
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (type !== OFFSET_TYPE) {
     throw refusal('unsupported_media_type', {

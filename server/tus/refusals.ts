@@ -1,4 +1,4 @@
-/** What the tus endpoint answers when it refuses. Nowhere else in this room stands a status of a refusal. */
+/** The refusals of the tus endpoint. This is the only file of `server/tus/` with statuses of refusals. */
 import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
 import type { ErrorCode, TidemarkError } from '../uploads/errors.ts';
 
@@ -35,46 +35,46 @@ const TABLE = {
   store_full:               [507],
 } as const satisfies Record<ErrorCode, Row> & Record<string, Row>;
 
-/** Codes that only a request by tus can meet. */
+/** Codes of the tus endpoint that the domain does not have. */
 type TusCode = Exclude<keyof typeof TABLE, ErrorCode>;
 
-/** What is answered for each code. */
+/** The HTTP status for each code. */
 export const STATUSES: ReadonlyMap<string, number> = new Map(
   Object.entries(TABLE).map(([code, [status]]) => [code, status]),
 );
 
-/** The header in which a client sends what the domain calls otherwise. */
+/** The request header that an error of the domain is about. */
 const FIELDS: Partial<Record<ErrorCode, string>> = { too_large: 'Upload-Length', offset_conflict: 'Upload-Offset' };
 
-/** A refusal of a request as such. */
+/** Makes the refusal for a code of this endpoint, with the message of the table unless `details` has one. */
 export function refusal(code: TusCode, details: RefusalDetails = {}): Refusal {
   const [status, message] = TABLE[code];
   return new Refusal(code, status, { message, ...details });
 }
 
-/** A header that is wrong. */
+/** Makes the refusal for a request header that is not valid. */
 export function invalidHeader(field: string, message: string, cause?: unknown): Refusal {
   return new Refusal('invalid_field', TABLE.invalid_field[0], { field, message, cause });
 }
 
-/** A body that is longer than what the upload may still get. */
+/** Makes the refusal for a body that is longer than what the upload may still get. */
 export function bodyTooLarge(message: string, cause?: unknown): Refusal {
   return new Refusal('too_large', TABLE.too_large[0], { field: 'Content-Length', message, cause });
 }
 
-/** What an error of the domain is answered with. */
+/** Makes the refusal for an error of the domain. */
 export function refusalOf(error: TidemarkError): Refusal {
   const { code, cause } = error;
   return new Refusal(code, TABLE[code][0], {
     message: code === 'offset_conflict' ? sentenceOfOffset(error) : error.message,
     field: FIELDS[code] ?? error.field,
     headers: headersOf(error),
-    // For the log: where it was thrown.
+    // Shows in the log where the error was thrown.
     cause: cause ?? error,
   });
 }
 
-/** What the domain knows beside the code, as headers. */
+/** The details of an error of the domain, as headers. */
 function headersOf({ offset, retryAfterMs }: TidemarkError): Record<string, string> {
   return {
     ...(offset === undefined ? {} : { 'Upload-Offset': String(offset) }),

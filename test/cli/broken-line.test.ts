@@ -80,7 +80,7 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > SIZE / 3);
     line.freeze();
     line.thaw();
-    await run.said('stood still');
+    await run.said('stalled for');
     const result = await run.done;
     expect(result.exitCode).toBe(0);
     expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
@@ -193,7 +193,7 @@ describe('wherever the bytes are', () => {
     await truncate(path, 256 * MIB);
     const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
     expect(result.exitCode).toBe(0);
-    expect(result.stderr).not.toContain('stood still');
+    expect(result.stderr).not.toContain('stalled for');
     expect(asked.slice(0, 4)).toEqual(['/check', 'POST', 'PATCH', 'HEAD']);
   });
 

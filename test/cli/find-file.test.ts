@@ -60,7 +60,7 @@ test('what several files could mean is not guessed at', async () => {
   for (const { fileId } of [one, other]) expect(byName.stderr).toContain(fileId);
   await send('GET', `${service.url}/check?md5=${md5(bytes)}&filename=second.txt`);
   const byContent = await client.run(['rename', md5(bytes), 'x.txt']);
-  expect([byContent.exitCode, byContent.stderr]).toEqual([1, expect.stringContaining('2 files are meant')]);
+  expect([byContent.exitCode, byContent.stderr]).toEqual([1, expect.stringContaining('matches 2 files')]);
   expect((await client.run(['info', md5(bytes)])).exitCode).toBe(0);
 });
 
@@ -93,7 +93,7 @@ test('a name that is kept otherwise is told, and comes back as long as the disk 
   const client = await makeClient(service.url);
   const path = await client.makeFile('a\\b\tc.txt', 300);
   const result = await client.run(['upload', path]);
-  expect([result.exitCode, result.stderr]).toEqual([0, expect.stringContaining('is called a_b_c.txt there')]);
+  expect([result.exitCode, result.stderr]).toEqual([0, expect.stringContaining('the service calls it a_b_c.txt')]);
   const long = `${'潮'.repeat(200)}.txt`;
   await client.run(['upload', '--name', long, await client.makeFile('long.txt', 300)]);
   const got = await client.run(['get', long]);

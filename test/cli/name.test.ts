@@ -166,7 +166,7 @@ describeOverStores((store) => {
     const first = client.start(['upload', '--json', path]);
     await until(() => line.sentBytes() > SIZE / 4);
     const second = client.start(['upload', '--json', '--name', 'two.pdf', path]);
-    await second.said('by another run of this command; watching');
+    await second.said('another run of this command is already sending these bytes; waiting for it');
     line.setSpeed(Infinity);
     const names = (await Promise.all([first.done, second.done])).map((result) => result.records()[0]?.name);
     expect(names).toEqual(['one.txt', 'two.pdf']);

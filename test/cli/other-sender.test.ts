@@ -47,7 +47,7 @@ describeOverStores((store) => {
     const first = client.start(['upload', '--json', path]);
     await until(() => line.sentBytes() > SIZE / 4);
     const second = client.start(['upload', '--json', path]);
-    await second.said('by another run of this command; watching');
+    await second.said('another run of this command is already sending these bytes; waiting for it');
     const results = await Promise.all([first.done, second.done]);
     expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
       [0, 'uploaded'],
@@ -70,7 +70,7 @@ describeOverStores((store) => {
     await until(() => line.sentBytes() > SIZE / 4);
     line.setSpeed(MIB / 16);
     const second = client.start(['upload', '--json', path]);
-    await second.said('by another run of this command; watching');
+    await second.said('another run of this command is already sending these bytes; waiting for it');
     // It looks once a second, until the upload is its own.
     let isDone = false;
     void second.done.then(() => (isDone = true));
@@ -91,7 +91,7 @@ describeOverStores((store) => {
     const first = client.start(['upload', path]);
     await until(() => line.sentBytes() > SIZE / 4);
     const second = client.start(['upload', '--json', path]);
-    await second.said('watching');
+    await second.said('waiting for it');
     const killedAt = performance.now();
     first.signal('SIGKILL');
     const [record] = (await second.done).records();
@@ -121,7 +121,7 @@ describeOverStores((store) => {
 
     // Whatever the answer: a PATCH takes over.
     await fetch(uploadUrl, { method: 'PATCH', headers: patchHeaders(await offsetOf(uploadUrl)), body: '' });
-    await run.said('another client has taken over this upload; watching');
+    await run.said('another client has taken over this upload; waiting for it');
     const offset = await offsetOf(uploadUrl);
     const taker = request(uploadUrl, { method: 'PATCH', headers: patchHeaders(offset) });
     const answered = new Promise<number>((resolve, reject) => {
@@ -160,7 +160,7 @@ describe('wherever the bytes are', () => {
     await until(() => line.sentBytes() > SIZE / 4);
     first.signal('SIGSTOP');
     const second = client.start(['upload', '--json', path]);
-    await second.said('watching');
+    await second.said('waiting for it');
     await until(() => patches === 2);
     first.signal('SIGCONT');
     const results = await Promise.all([first.done, second.done]);
@@ -191,10 +191,10 @@ describe('wherever the bytes are', () => {
     const timer = setInterval(() => void trickle(), 500);
     onTestFinished(() => clearInterval(timer));
     const run = client.start(['upload', '--json', path]);
-    await run.said('by another client; watching');
+    await run.said('another client is already sending these bytes; waiting for it');
     const result = await run.done;
     expect(result.exitCode).toBe(0);
-    expect(result.stderr).toContain('they come in slowly');
+    expect(result.stderr).toContain('the other client is slow');
     expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE, resumedFrom: 0, sentBytes: SIZE }]);
     expect(offset).toBeGreaterThan(100);
   });

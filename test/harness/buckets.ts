@@ -1,4 +1,4 @@
-/** The buckets that whole-system tests run a service on, each a real one or as strict as one. */
+/** The buckets on which whole-system tests run a service: a real Ceph, and a strict double of OSS. */
 import {
   DeleteObjectCommand,
   GetObjectCommand,
@@ -17,24 +17,24 @@ import { startOss } from './oss/oss.ts';
 
 /** `S3_PREFIX` of the services. */
 export const PREFIX = 'files/';
-/** Below a prefix: of the catalog to which it belongs. */
+/** The object below a prefix that holds the id of the catalog to which the prefix belongs. */
 export const MARK = '.tidemark-id';
 
 export interface SystemBucket {
-  /** Settings of a service on it, by way of a proxy where a port is given. */
+  /** Settings of a service on it. @param port - of a proxy in front of it. */
   env(port?: number): NodeJS.ProcessEnv;
   readonly port: number;
-  /** Keys of all objects under a prefix, without it, but for the mark of the catalog. */
+  /** Keys of all objects under a prefix, relative to it, without the mark of the catalog. */
   keys(prefix?: string): Promise<string[]>;
-  /** Keys of multipart uploads that were begun and neither completed nor aborted. */
+  /** Keys of multipart uploads that were neither completed nor aborted. */
   multiparts(): Promise<string[]>;
-  /** Whether a service can ask the provider for them. */
+  /** Whether the provider has a call that lists multipart uploads. */
   readonly listsMultiparts: boolean;
-  /** Ends its gateway by SIGKILL and starts it again; where it is a process of this test alone. */
+  /** Kills its gateway (SIGKILL) and starts it again. Missing where other tests share the gateway. */
   restartGateway?(): Promise<void>;
   /** Removes one object. */
   remove(key: string): Promise<void>;
-  /** Puts other bytes in the place of an object's. */
+  /** Replaces the bytes of an object. */
   overwrite(key: string, change: (bytes: Buffer) => Buffer): Promise<void>;
   /** The mark of the catalog to which a prefix belongs; undefined where there is none. */
   mark(prefix?: string): Promise<string | undefined>;
@@ -43,7 +43,7 @@ export interface SystemBucket {
   stop(): Promise<void>;
 }
 
-/** In a test run a bucket of the one Ceph that its files share. */
+/** Within a test run: a new bucket of the Ceph that all test files share. Otherwise a Ceph of its own. */
 async function startCeph(): Promise<SystemBucket> {
   if (isCephShared()) return openCeph(await openSharedRgw());
   const rgw = await startRgw();
@@ -151,7 +151,7 @@ async function removeAll(client: S3Client, bucket: string): Promise<void> {
   }
 }
 
-/** Why one cannot be started here: undefined where it can. */
+/** All buckets. `missing`: why the bucket cannot be started on this machine; undefined where it can. */
 export const BUCKETS: {
   name: 'Ceph' | 'OSS';
   missing: string | undefined;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Bytes that look random and are the same for the same seed (xorshift32). */
+/** Makes bytes that look random, the same for the same seed (xorshift32). */
 export function makeBytes(length: number, seed = 1): Buffer {
   const words = new Uint32Array(Math.ceil(length / 4));
   let state = seed * 2_654_435_761 || 1;

@@ -1,4 +1,4 @@
-/** The browser of the page's tests; loaded by Vitest before all tests, too, to say once that there is none. */
+/** The browser for the page's tests. Vitest also loads this file before all tests, to report a missing browser once. */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 

@@ -6,7 +6,7 @@ const CLI = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
 
 export interface CliRun {
   readonly child: ChildProcess;
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has exited. */
   readonly done: Promise<CliResult>;
 }
 

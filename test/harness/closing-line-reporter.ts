@@ -1,14 +1,14 @@
 /**
  * Vitest reporter whose last line says how the run went: `N passed, N failed`.
  *
- * What did not run cannot have passed, so these count as failed: a file that
- * could not be loaded, an error outside any test, a suite that `TIDEMARK_REQUIRED_SUITES`
- * names (comma list of file names, folders or ends of paths, as in `cli/upload`) and of which
- * no test ran, and with `CI=true` each skipped test.
+ * What did not run cannot have passed, so these count as failures: a file that could not be
+ * loaded, an error outside any test, a suite in `TIDEMARK_REQUIRED_SUITES` (comma-separated
+ * file names, folders or ends of paths, such as `cli/upload`) of which no test ran, and with
+ * `CI=true` each skipped test.
  *
- * Where tests failed and nothing else went wrong, the file that `TIDEMARK_FAILED_FILES` names is told what to run once
- * more: how many tests passed in other files, then one failed file per line. That second run is given the number
- * as `TIDEMARK_PASSED_BEFORE`, and counts it.
+ * Where tests failed and nothing else went wrong, the reporter writes what to run once more to the file that
+ * `TIDEMARK_FAILED_FILES` names: how many tests passed in other files, then one failed file per line. The second run gets
+ * that number as `TIDEMARK_PASSED_BEFORE`, and adds it.
  */
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
@@ -25,7 +25,7 @@ export interface Tally {
   skipped: number;
   /** Failures that no test reports by itself, one line each. */
   complaints: string[];
-  /** Of which a test failed, or what comes before its tests. */
+  /** Files of which a test, or the setup before the tests, failed. */
   failedFiles: string[];
   /** How many of the tests that passed are in other files. */
   passedElsewhere: number;
@@ -76,7 +76,7 @@ export function closingLine({ passed, failed, skipped }: Tally): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** What the second run is told; empty where there must be none. */
+/** The text for the second run; empty where there must be none. */
 export function secondRun({ complaints, failedFiles, passedElsewhere }: Tally): string {
   const ofFiles = complaints.every((complaint) => failedFiles.some((file) => complaint.includes(file)));
   if (!ofFiles || failedFiles.length === 0) return '';
@@ -89,7 +89,7 @@ export default class ClosingLineReporter implements Reporter {
 
   onInit(vitest: { config: { watch: boolean } }): void {
     this.watching = vitest.config.watch;
-    // Whatever else is printed while the run is wound up comes before this line.
+    // On exit, so that this line comes after everything else that is printed at the end of the run.
     process.once('exit', () => this.print());
   }
 

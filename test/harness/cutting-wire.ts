@@ -1,16 +1,16 @@
-/** A line of TCP on loopback that is cut when something chosen is sent through it. */
+/** A TCP proxy on loopback that cuts a connection when a chosen text is sent through it. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /**
- * `before`: what was sent does not arrive. `after`: it arrives, and its answer does not. `silent`: from then on nothing
- * arrives, and nobody is told so.
+ * `before`: the text does not arrive. `after`: it arrives, but its answer does not. `silent`: from then on nothing
+ * arrives, and neither side is told.
  */
 export type Cut = 'before' | 'after' | 'silent';
 
 export interface CuttingWire {
   readonly port: number;
-  /** Cuts one line, once, when what its client sends contains this text. */
+  /** Cuts a connection, once, when its client sends this text. */
   cutAt(text: string, cut: Cut): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** The doctor as a real process, by way of the command. */
+/** Runs the doctor as a real process, by the command. */
 import type { StepResult } from '../../server/doctor/steps.ts';
 import { runCli } from './cli.ts';
 

@@ -1,4 +1,4 @@
-/** Faults by chance, the same ones for the same seed. */
+/** Random faults, the same ones for the same seed. */
 import { createRandom } from '../../scripts/chaos/random.ts';
 import type { Fault } from './faults.ts';
 import type { S3Call, S3Operation } from './s3-call.ts';
@@ -13,7 +13,7 @@ export interface ChaosOptions {
   operations?: readonly S3Operation[];
   /** How long a stall lasts at most; 2 s by default. */
   longestStallMs?: number;
-  /** Faults for the same call (operation, key, part) before it is let through; 3 by default. */
+  /** The most faults of one call (operation, key, part); after those it always passes. 3 by default. */
   mostPerCall?: number;
 }
 
@@ -30,14 +30,14 @@ const KINDS: readonly Fault['kind'][] = [
   'deny',
   'wrongEtag',
 ];
-/** Calls that may be told of a multipart upload that it is not there. */
+/** Calls that may be denied with NoSuchUpload. */
 const OF_UPLOADS = new Set<S3Operation>(['UploadPart', 'ListParts', 'CompleteMultipartUpload', 'AbortMultipartUpload']);
 const STATUSES = [500, 503, 429];
 const IN_A_MILLION = 1_000_000;
 
 /**
- * Decides for one call after another. What happens to the nth call of an operation and part
- * follows from the seed alone, however the calls of different kinds are mixed.
+ * Decides for each call whether it fails, and how. The fate of the nth call of an operation and part depends only on the seed,
+ * in whatever order calls of other kinds arrive.
  */
 export function createDice(options: ChaosOptions): (call: S3Call) => Fault | undefined {
   const { seed, probability, kinds = KINDS, operations, longestStallMs = 2000, mostPerCall = 3 } = options;
@@ -58,7 +58,7 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
     switch (kind) {
       case 'answer':
         return { kind, status: random.pick(STATUSES) };
-      // False answers: only where a service can find out that they are false.
+      // Gives false answers only where a service can find out that they are false.
       case 'flip':
         return isTail(call) && call.operation === 'GetObject' ? { kind } : undefined;
       case 'shorten':
@@ -72,7 +72,7 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
         return { kind, at: random.pick(['request', 'answer']), forMs: random.between(1, longestStallMs) };
       case 'cutRequest':
       case 'cutAnswer':
-        // From nothing at all to well into a part.
+        // After no byte, a few, or many of a part.
         return { kind, afterBytes: random.pick([0, random.between(1, 1000), random.between(1000, 8 * 1024 * 1024)]) };
       case 'twice':
         return { kind, answer: random.pick(['first', 'second']) };
@@ -83,7 +83,7 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
   };
 }
 
-/** Downloads are not damaged: neither service nor client could notice. */
+/** Whether the object is a tail. Downloads of contents are not damaged: neither service nor client could notice. */
 function isTail({ key }: S3Call): boolean {
   return key.includes('tails/');
 }

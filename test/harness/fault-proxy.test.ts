@@ -51,7 +51,7 @@ function isStored(key: string): boolean {
   return oss.objects().some((object) => object.key === key);
 }
 
-test('what no rule means passes: signatures hold, bytes stay the same', async () => {
+test('a call that no rule matches passes: signatures hold, bytes stay the same', async () => {
   const bytes = makeBytes(3 * MIB);
   await put('pass on+ü', bytes);
   const { Body, ETag } = await client.send(new GetObjectCommand({ Bucket, Key: 'pass on+ü', Range: 'bytes=1-' }));
@@ -62,7 +62,7 @@ test('what no rule means passes: signatures hold, bytes stay the same', async ()
   await expect(put('//no')).rejects.toMatchObject({ name: 'InvalidObjectName' });
 });
 
-test('a rule picks operation, part number, key and occurrence', async () => {
+test('a rule matches by operation, part number, key and occurrence', async () => {
   const rule = proxy.place({
     operation: 'UploadPart',
     partNumber: 2,
@@ -230,7 +230,7 @@ describe('faults', () => {
     expect(isStored('twice-second')).toBe(true);
   });
 
-  test('a service that is gone is a reset; the proxy itself stays', async () => {
+  test('when the service has exited, the client sees a reset; the proxy keeps running', async () => {
     const mortal = await startOss();
     const before = await startFaultProxy({ toPort: mortal.port });
     onTestFinished(() => before.stop());
@@ -253,7 +253,7 @@ describe('chaos', () => {
     }),
   );
 
-  test('a false answer is one that a service can find out, and never what a client downloads', () => {
+  test('a service can find out every false answer, and downloads of clients are never falsified', () => {
     const dice = createDice({
       seed: 1,
       probability: 1,
@@ -281,18 +281,18 @@ describe('chaos', () => {
     const faults = deal(1).filter((fault) => fault !== undefined);
     expect(faults.length).toBeGreaterThan(40);
     expect(faults.length).toBeLessThan(120);
-    // All but those for tails alone.
+    // All kinds but those that are only for tails.
     expect(new Set(faults.map(({ kind }) => kind)).size).toBe(9);
   });
 
-  test('no call is hit more often than it may be', () => {
+  test('no call fails more often than the limit', () => {
     const dice = createDice({ seed: 1, probability: 1, mostPerCall: 2 });
     const [call] = calls;
     if (!call) throw new Error('no call');
     expect([dice(call), dice(call), dice(call)].map((fault) => fault !== undefined)).toEqual([true, true, false]);
   });
 
-  test('a client that tries again gets everything through', async () => {
+  test('a client that retries succeeds with every call', async () => {
     proxy.setChaos({ seed: 42, probability: 0.5, longestStallMs: 50, mostPerCall: 2 });
     const earlier: ProxiedCall[] = proxy.calls();
     for (let i = 0; i < 20; i++) {

@@ -1,41 +1,41 @@
-/** A proxy in front of an S3 service, real or double, that makes chosen calls go wrong. */
+/** A proxy in front of an S3 service, real or a double, that makes chosen calls fail. */
 import { Agent, createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type ChaosOptions, createDice } from './fault-dice.ts';
 import { type Fault, passOn, playFault } from './faults.ts';
 import { readS3Call, type S3Call, type S3Operation } from './s3-call.ts';
 
-/** The calls it means are those that meet all that is given. */
+/** Matches the calls that have all the given properties. */
 export interface FaultRule {
   operation?: S3Operation | readonly S3Operation[];
   partNumber?: number;
   key?: string | RegExp;
-  /** The first of the calls it means that goes wrong, counted from 1; 1 by default. */
+  /** Number of the first matching call that fails, counted from 1; 1 by default. */
   nth?: number;
-  /** How many go wrong from there on; 1 by default, Infinity for all. */
+  /** How many matching calls fail from there on; 1 by default, Infinity for all. */
   times?: number;
   fault: Fault;
 }
 
 export interface PlacedRule {
-  /** How many calls it has hit. */
+  /** How many calls the rule has made fail. */
   hits(): number;
-  /** Resolves when it hits for the first time. */
+  /** Resolves when it makes a call fail for the first time. */
   readonly hit: Promise<void>;
-  /** From now on it hits nothing, and what it has stalled continues. */
+  /** Removes the rule, and lets the calls continue that it has stalled. */
   remove(): void;
 }
 
-/** One line of the log of calls. */
+/** An entry of the log of calls. */
 export interface ProxiedCall {
   operation: S3Operation;
   key: string;
   partNumber: number | undefined;
   fault: Fault | undefined;
-  /** What the client was answered; undefined where it was not. */
+  /** The status that the client got; undefined where it got none. */
   status: number | undefined;
-  /** Whether it is still under way. */
+  /** Whether the call is still under way. */
   isOpen: boolean;
-  /** The header: whose credentials it came with. */
+  /** The header, which shows whose credentials were used. */
   authorization: string | undefined;
 }
 
@@ -43,9 +43,9 @@ export interface FaultProxy {
   /** `http://127.0.0.1:<port>`; for OSS, give `port` to `createOssClient`. */
   readonly url: string;
   readonly port: number;
-  /** The first rule that hits counts. */
+  /** Adds a rule. Where several apply to a call, the first one counts. */
   place(rule: FaultRule): PlacedRule;
-  /** Faults by chance for the calls that no rule hits; undefined ends it. */
+  /** Sets random faults for the calls to which no rule applies; undefined ends them. */
   setChaos(chaos: ChaosOptions | undefined): void;
   /** Removes all rules and ends the chaos. */
   clear(): void;
@@ -77,7 +77,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   let chaosRelease = new AbortController();
 
   function choose(call: S3Call): { fault: Fault; released: AbortSignal } | undefined {
-    // Every rule counts every call it means, whichever of them hits.
+    // Every rule counts all calls that it matches, even where another rule applies.
     const hitting = rules.filter((rule) => {
       if (!means(rule, call)) return false;
       rule.seen++;
@@ -117,7 +117,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       if (chosen) await playFault({ ...exchange, released: chosen.released }, chosen.fault);
       else await passOn({ ...exchange, released: chaosRelease.signal });
     } catch {
-      // Either side broke off: the other one sees the same.
+      // One side broke the connection: the other one sees a broken connection, too.
       if (!socket.destroyed) socket.resetAndDestroy();
     }
   }

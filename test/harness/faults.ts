@@ -1,4 +1,4 @@
-/** What can go wrong with one HTTP exchange, and how the proxy makes it so. */
+/** The faults of an HTTP exchange, and how the proxy plays them. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -20,25 +20,25 @@ import { setTimeout as wait } from 'node:timers/promises';
 export type Fault =
   /** Answered without being performed. 200 with a `code` is an error in the body, as Complete may have it. */
   | { kind: 'answer'; status: number; code?: string; retryAfterSeconds?: number }
-  /** Nothing moves: before the body is read, or when it was performed. Continues after `forMs`, or never. */
+  /** Stalls before the body is read, or after the call was performed. Continues after `forMs`, or else on release. */
   | { kind: 'stall'; at?: 'request' | 'answer'; forMs?: number }
-  /** RST before anything was passed on. */
+  /** RST before anything is passed on. */
   | { kind: 'reset' }
-  /** So much of the body passes (never all of it), then both sides are cut off. */
+  /** `afterBytes` of the body pass (never all of it), then both connections are cut. */
   | { kind: 'cutRequest'; afterBytes: number }
-  /** Performed; so much of the answer's body passes (never all of it), then the connection is cut; or it stays open, silent. */
+  /** Performed; `afterBytes` of the answer's body pass (never all of it), then the connection is cut, or stays open silently. */
   | { kind: 'cutAnswer'; afterBytes: number; silently?: boolean }
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }
-  /** Performed twice, one after the other; the answer is that of the second time unless told. */
+  /** Performed twice, one after the other. The client gets the second answer unless `answer` says otherwise. */
   | { kind: 'twice'; answer?: 'first' | 'second' }
-  /** Performed; one bit of the answer's body is another one. */
+  /** Performed; one bit of the answer's body is flipped. */
   | { kind: 'flip' }
-  /** Performed; the answer's body ends early, and its Content-Length says the same. */
+  /** Performed; the answer's body is shorter, and its Content-Length, too. */
   | { kind: 'shorten'; byBytes: number }
-  /** Not performed, and answered as the provider itself would: with 404 unless told otherwise. */
+  /** Not performed, but answered as the provider itself would: with 404 unless `status` says otherwise. */
   | { kind: 'deny'; code: DeniedCode; status?: number }
-  /** Performed; the answer tells an ETag that is not the one of what was stored. */
+  /** Performed; the answer has a wrong ETag. */
   | { kind: 'wrongEtag' };
 
 export type DeniedCode = 'NoSuchKey' | 'NoSuchUpload' | 'InvalidPart';
@@ -46,13 +46,13 @@ export type DeniedCode = 'NoSuchKey' | 'NoSuchUpload' | 'InvalidPart';
 export interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
-  /** The client's; a request that was broken off no longer knows it. */
+  /** The client's socket; `request` no longer has it once the client has broken the connection. */
   socket: Socket;
-  /** Where it goes to. */
+  /** The server behind the proxy. */
   host: string;
   port: number;
   agent: Agent;
-  /** Aborted when stalled calls are to continue. */
+  /** Aborted to let stalled calls continue. */
   released: AbortSignal;
 }
 
@@ -102,7 +102,7 @@ export async function playFault(exchange: Exchange, fault: Fault): Promise<void>
   }
 }
 
-/** Opens the way to the server: the same request line and headers, so that the signature holds. */
+/** Opens the request to the server, with the same request line and headers, so that the signature holds. */
 function openRequest({ request, host, port, agent }: Exchange): ClientRequest {
   const upstream = httpRequest({
     host,
@@ -113,14 +113,14 @@ function openRequest({ request, host, port, agent }: Exchange): ClientRequest {
     headers: groupHeaders(request.rawHeaders),
   });
   if (request.headers['transfer-encoding'] === undefined && request.headers['content-length'] === undefined) {
-    // A request without a length stays one.
+    // Keeps Node from adding a Transfer-Encoding to a request without a length.
     upstream.useChunkedEncodingByDefault = false;
     upstream.flushHeaders();
   }
   return upstream;
 }
 
-/** As they were written, repeated ones together. */
+/** The headers with their names as they were sent; repeated ones are grouped. */
 function groupHeaders(rawHeaders: readonly string[]): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -132,7 +132,7 @@ function groupHeaders(rawHeaders: readonly string[]): Record<string, string | st
   return headers;
 }
 
-/** Sends the request on with this body; the server's answer, as soon as it begins. */
+/** Sends the request on with this body. @returns the server's answer, as soon as it begins. */
 async function perform(exchange: Exchange, body: Readable): Promise<IncomingMessage> {
   const upstream = openRequest(exchange);
   const giveUp = (): void => {
@@ -140,7 +140,7 @@ async function perform(exchange: Exchange, body: Readable): Promise<IncomingMess
   };
   exchange.response.once('close', giveUp);
   const answered = once(upstream, 'response') as Promise<[IncomingMessage]>;
-  // A server that answers early and closes breaks the body, and its answer still counts.
+  // Where a server answers early and closes, sending the body fails, but its answer still counts.
   upstream.on('error', () => body.unpipe(upstream));
   body.pipe(upstream);
   const [incoming] = await answered;
@@ -196,7 +196,7 @@ async function answer(response: ServerResponse, fault: Fault & { kind: 'answer' 
   await refuse(response, fault.status, code, retryAfter);
 }
 
-/** With the provider's mark, by which a client knows that no proxy in between has answered. */
+/** Refuses with the provider's request id, by which a client knows that no proxy in between has answered. */
 async function deny(response: ServerResponse, { code, status = 404 }: Fault & { kind: 'deny' }): Promise<void> {
   await refuse(response, status, code, { 'x-amz-request-id': randomBytes(12).toString('hex').toUpperCase() });
 }
@@ -218,7 +218,7 @@ async function stall(exchange: Exchange, { at = 'request', forMs }: Fault & { ki
   const gone = new AbortController();
   exchange.response.once('close', () => gone.abort());
   const ended = AbortSignal.any([exchange.released, gone.signal]);
-  // Without an end of its own it waits for the release, or until the client gives up.
+  // Without a time limit, waits for the release, or until the client gives up.
   await wait(forMs ?? 2 ** 31 - 1, undefined, { signal: ended }).catch(() => undefined);
   if (gone.signal.aborted) incoming?.destroy();
   else await sendBack(exchange, incoming ?? (await perform(exchange, exchange.request)));
@@ -262,7 +262,7 @@ async function cutAnswer(exchange: Exchange, { afterBytes, silently }: Fault & {
   }
   incoming.destroy();
   if (silently) await finished(response, { signal: released }).catch(() => undefined);
-  // Not a reset: what was passed is to arrive.
+  // Not a reset: the bytes that were passed on shall arrive.
   socket.destroy();
 }
 
@@ -275,7 +275,7 @@ async function performTwice(exchange: Exchange, which: 'first' | 'second'): Prom
       await finished(first.resume());
       await sendBack(exchange, await perform(exchange, createReadStream(path)));
     } else {
-      // Its answer waits, unread, for the second time to be over.
+      // The first answer waits, unread, until the second call is done.
       const second = await perform(exchange, createReadStream(path));
       await finished(second.resume());
       await sendBack(exchange, first);

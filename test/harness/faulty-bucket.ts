@@ -1,4 +1,4 @@
-/** Suites over each bucket, behind a proxy that makes chosen calls go wrong, with a service on it. */
+/** Runs suites with a service on each bucket, behind a proxy that makes chosen calls fail. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { BUCKETS, type SystemBucket } from './buckets.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';

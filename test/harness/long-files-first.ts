@@ -5,7 +5,7 @@
  */
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Longest first; a name that is wrong costs time and nothing else. */
+/** The longest first. A wrong name only costs time. */
 const LONG_FILES = [
   'power/power',
   'stores/ceph',

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 
-/** Writes a file of random bytes; its MD5. */
+/** Writes a file of random bytes. @returns its MD5. */
 export async function makeRandomFile(path: string, size: number): Promise<string> {
   const file = await open(path, 'w');
   const hash = createHash('md5');
@@ -18,7 +18,7 @@ export async function makeRandomFile(path: string, size: number): Promise<string
   return hash.digest('hex');
 }
 
-/** MD5 and size of what an address delivers. */
+/** Downloads an address. @returns the status, and MD5 and size of the body. */
 export async function digestOfUrl(url: string): Promise<{ status: number; md5: string; size: number }> {
   const answer = await fetch(url);
   const hash = createHash('md5');

@@ -1,19 +1,20 @@
-/** What some tests need of the machine. */
+/** Checks for what some tests need of the machine. */
 import { accessSync, constants } from 'node:fs';
 
 /**
- * Whether it is here. Where it is not, says once what is skipped for it, and how to get it: in CI a skipped test is a
- * failure.
+ * Passes `found` on. Where it is false, prints why tests are skipped: in CI a skipped test is a failure.
+ *
+ * @param toGetIt - what is missing, and how to get it.
  */
 export function isHere(found: boolean, toGetIt: string): boolean {
   if (!found) console.warn(`skipped: ${toGetIt}`);
   return found;
 }
 
-/** Connections, names and memory as only Linux shows them. */
+/** Whether /proc exists, in which tests look at connections, names and memory. */
 export const IS_LINUX = isHere(process.platform === 'linux', 'what is seen in /proc needs Linux');
 
-/** Whether there is a program. */
+/** Whether there is an executable file at this path. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

@@ -1,4 +1,4 @@
-/** A real nginx in front of a service, with what a document says stands in its configuration. */
+/** A real nginx in front of a service, with the configuration that a document shows. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { freePort } from './ports.ts';
 import { makeSelfSigned } from './self-signed.ts';
 
-/** nginx; undefined where there is none. Debian puts it where only root looks. */
+/** The path of nginx; undefined where there is none. Debian installs it into a folder that only root's PATH has. */
 export const NGINX: string | undefined = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
   .map((folder) => join(folder, 'nginx'))
   .find((path) => existsSync(path));
@@ -17,21 +17,21 @@ export const NGINX: string | undefined = [...(process.env['PATH'] ?? '').split(d
 /** How to get it, in one line. */
 export const NGINX_MISSING = 'no nginx here: apt-get install --no-install-recommends nginx-light';
 
-/** What Debian's nginx has beyond `http {}`, and compression of everything, which some switch on. */
+/** Further settings of `http {}`: among them compression of everything, which some operators enable. */
 const SURROUNDINGS = 'access_log off; gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;';
 const FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 const START_TIMEOUT_MS = 20_000;
 
 export interface RunningNginx {
-  /** Where it listens for https, on loopback. */
+  /** The port for https, on loopback. */
   readonly port: number;
-  /** And for http. */
+  /** The port for http. */
   readonly plainPort: number;
   stop(): Promise<void>;
 }
 
 /**
- * Starts it with these servers; ports and certificate are replaced by what this machine has.
+ * Starts nginx with these `server` blocks; replaces their ports and certificate by free ports and a certificate of its own.
  *
  * @throws Error with what nginx said when it does not come up.
  */
@@ -48,7 +48,7 @@ export async function startNginx(servers: string): Promise<RunningNginx> {
   await Promise.all([
     writeFile(join(folder, 'cert.pem'), cert),
     writeFile(join(folder, 'key.pem'), key),
-    // One process, which ends by one signal.
+    // A single process, which a single signal stops.
     writeFile(
       join(folder, 'nginx.conf'),
       `daemon off; master_process off; pid ${folder}/pid;\nevents {}\nhttp {\n${SURROUNDINGS} ${places}\n${here}}\n`,

@@ -1,4 +1,4 @@
-/** An HTTP proxy as operators put it up: it passes its own idea of Host, and refuses what it was set up to. */
+/** An HTTP proxy such as operators run: it may replace the Host header, and refuse chosen requests itself. */
 import { createServer, request, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream';
@@ -7,18 +7,18 @@ import { onTestFinished } from 'vitest';
 export interface PlainProxyOptions {
   /** Port of the service on loopback. */
   toPort: number;
-  /** Pass the client's Host on; else the service sees the address that the proxy calls. */
+  /** Whether to pass the client's Host on; otherwise the service gets the address that the proxy requests. */
   passesHost?: boolean;
   /** The status with which it refuses a request by itself; undefined passes it on. */
   refuse?: (request: IncomingMessage) => number | undefined;
 }
 
-/** Opens one on loopback for the running test. */
+/** Opens a proxy on loopback, until the running test has finished. */
 export async function openPlainProxy(options: PlainProxyOptions): Promise<{ url: string }> {
   const server = createServer((incoming, outgoing) => {
     const status = options.refuse?.(incoming);
     if (status !== undefined) {
-      // As nginx does: the answer first, then what still comes is read and dropped.
+      // As nginx does: sends the answer first, then reads and drops the rest of the request.
       outgoing.writeHead(status, { 'Content-Type': 'text/html' }).end(`<h1>${status}</h1>`);
       incoming.resume();
       return;

@@ -5,9 +5,9 @@ import { freePort } from './ports.ts';
 
 const EACH = 300;
 
-test('no port is given out twice, by two processes at once', async () => {
+test('two processes at once never get the same port', async () => {
   const module = new URL('./ports.js', import.meta.url).href;
-  // Lives until it is told that the other has chosen, too.
+  // Runs until this process has chosen its ports, too.
   const code = `import { freePort } from '${module}';
     const ports = [];
     for (let count = 0; count < ${EACH}; count++) ports.push(await freePort());

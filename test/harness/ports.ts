@@ -1,17 +1,17 @@
-/** Ports for servers that are to find theirs free again after a restart. */
+/** Ports for servers that need the same port after a restart. */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below all that a kernel gives to a process that asks for any port, or connects (32768 and up on Linux,
-// 49152 elsewhere), and below those of scripts/ceph. Not 10080: fetch refuses it ("bad port" of the Fetch standard).
+// Below the ports that a kernel assigns by itself (from 32768 on Linux, from 49152 elsewhere), and below those of
+// scripts/ceph. Above 10080, which fetch refuses ("bad port" of the Fetch standard).
 const FIRST = 10_100;
 const COUNT = 9_900;
 
 /**
- * A TCP port of the loopback address on which nothing listens, and that no other caller
- * gets, of this process or another, as long as this process lives.
+ * Finds a TCP port of the loopback address on which nothing listens. No other caller, of
+ * this process or another, gets it as long as this process runs.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -20,7 +20,11 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Claims a port by the UDP port of the same number, which the tests do not use otherwise; the claim ends with the process. @returns false where it was claimed. */
+/**
+ * Claims a port, until this process exits: by binding the UDP port of the same number, which tests do not use otherwise.
+ *
+ * @returns false where another caller has claimed it.
+ */
 async function claim(port: number): Promise<boolean> {
   const twin = createSocket('udp4');
   return settle(once(twin.bind({ port, address: '127.0.0.1', exclusive: true }).unref(), 'listening'));

@@ -1,4 +1,4 @@
-/** A real PostgreSQL on loopback, in a folder of its own: from Debian's packages, or the newest on PATH. */
+/** A real PostgreSQL on loopback, in a folder of its own: the newest of Debian's packages, or else the one on PATH. */
 import { execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import type { SelfSigned } from './self-signed.ts';
 
 const run = promisify(execFile);
 
-/** Where the programs are. */
+/** The folder of the programs; undefined where there are none. */
 const PROGRAMS: string | undefined = findPrograms();
 
 /** Why no PostgreSQL can be started here and how to get it, in one line; undefined where it can. */
@@ -20,39 +20,39 @@ export const POSTGRES_MISSING: string | undefined =
     ? 'no PostgreSQL here (initdb, pg_ctl): apt-get install --no-install-recommends postgresql'
     : undefined;
 
-/** Whether one can be started here. Where not, says once what is skipped for it. */
+/** Whether a PostgreSQL can be started here. Where not, prints why tests are skipped. */
 export function hasPostgres(): boolean {
   return isHere(POSTGRES_MISSING === undefined, POSTGRES_MISSING ?? '');
 }
 
-/** Its superuser, by whom tests make databases. */
+/** The superuser, as whom tests create databases. */
 export const SUPERUSER = 'postgres';
-/** Of the superuser; a test looks for it where it must not be. */
+/** The superuser's password, as in a URL; a test checks that it does not appear where it must not. */
 export const PASSWORD = 'tide%40table';
 
 export interface RunningPostgres {
   readonly port: number;
   readonly folder: string;
-  /** Ends it at once, as a crash does: connections break, and its next start recovers. Resolves when all of it is gone. */
+  /** Stops it at once, like a crash: connections break, and its next start recovers. Resolves when it has exited. */
   kill(): Promise<void>;
-  /** Ends all connections, as an operator does, and starts on the same port and data. */
+  /** Restarts it on the same port and data, as an operator does: all connections are closed. */
   restart(): Promise<void>;
   /** From now on it offers TLS with this certificate. */
   certify(pair: SelfSigned): Promise<void>;
-  /** Ends it and removes the folder. */
+  /** Stops it and removes the folder. */
   stop(): Promise<void>;
 }
 
 export interface PostgresOptions {
-  /** Made for it where there is none yet. */
+  /** Where it keeps everything; a new folder by default. */
   folder?: string;
-  /** The process that it ends with, even if that is killed. */
+  /** It stops when this process has exited, even if that was killed; this process by default. */
   ownerPid?: number;
   /** It offers TLS with this certificate. */
   certificate?: SelfSigned;
 }
 
-/** Starts a server; takes about two seconds. It ends with its owner. @throws Error with what the programs said. */
+/** Starts a server, which takes about two seconds. @throws Error with the output of the programs. */
 export async function startPostgres({
   folder: given,
   ownerPid = process.pid,
@@ -86,7 +86,7 @@ export async function startPostgres({
   };
 }
 
-/** Ends the server of a folder, and removes the folder. */
+/** Stops the server of a folder, and removes the folder. */
 export async function stopPostgres(folder: string): Promise<void> {
   await control(folder, ['stop', '-m', 'immediate']).catch(() => undefined);
   await rm(folder, { recursive: true, force: true });
@@ -115,7 +115,7 @@ async function writeCertificate(folder: string, { key, cert }: SelfSigned): Prom
 }
 
 function start(folder: string, port: number): Promise<void> {
-  // Nothing of it has to survive a power cut. Sockets live in the folder, so that two servers never share one.
+  // Its data need not survive a power cut. The Unix socket is in the folder, so that two servers never share one.
   const settings = `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=200`;
   return control(folder, ['start', '-w', '-t', '60', '-l', join(folder, 'log'), '-o', settings]);
 }
@@ -140,7 +140,7 @@ async function call(program: string, folder: string, args: string[]): Promise<vo
   }
 }
 
-/** The programs refuse to run as root: then they run as the user that Debian's package makes, or as nobody. */
+/** Where this process runs as root, which the programs refuse: the user that Debian's package creates, or nobody. */
 export function unprivileged(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const users = readFileSync('/etc/passwd', 'utf8')
@@ -157,7 +157,7 @@ export async function giveAway(path: string): Promise<void> {
   if (uid !== undefined && gid !== undefined) await chown(path, uid, gid);
 }
 
-/** Ends the server and removes its folder when the owner is gone, however that ended. */
+/** Starts a process that stops the server and removes its folder once the owner has exited, however it did. */
 function watch(folder: string, ownerPid: number): void {
   const script = `while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
     [ -d "$2" ] || exit 0

@@ -1,4 +1,4 @@
-/** A bad connection: a TCP proxy on loopback that is slow, breaks, or falls silent. */
+/** A bad connection: a TCP proxy on loopback that is slow, breaks connections, or stops passing bytes. */
 import { connect, createServer, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -6,13 +6,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 export interface Line {
   readonly url: string;
   readonly port: number;
-  /** Bytes that went towards the service so far. */
+  /** Bytes sent to the service so far. */
   sentBytes(): number;
-  /** Towards the service, in bytes per second, of all connections from now on. */
+  /** Sets the speed to the service, of each connection, in bytes per second. */
   setSpeed(bytesPerSecond: number): void;
   /** Breaks all connections (RST). */
   cut(): void;
-  /** From now on nothing passes, in either direction, and no end is told: a peer that vanished. */
+  /** Passes nothing any more, in either direction, and closes nothing: like a peer that has vanished. */
   freeze(): void;
   /** New connections pass again; frozen ones stay frozen. */
   thaw(): void;
@@ -22,7 +22,7 @@ export interface Line {
 export interface LineOptions {
   /** Port of the service on loopback. */
   toPort: number;
-  /** Towards the service; unlimited by default. */
+  /** Speed to the service; unlimited by default. */
   bytesPerSecond?: number;
 }
 
@@ -94,7 +94,7 @@ function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: nu
   return new Transform({
     highWaterMark: 64 * 1024,
     transform(chunk: Buffer, _encoding, callback) {
-      // A frozen connection takes the bytes and loses them: its callback is never called.
+      // A frozen connection drops the bytes: the callback is never called.
       if (isHeld()) return;
       count?.(chunk.length);
       const bytesPerSecond = speed();

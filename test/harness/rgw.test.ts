@@ -1,4 +1,4 @@
-/** The real Ceph: it takes S3 calls, keeps its data over killed daemons, and leaves nothing behind. */
+/** The real Ceph: it answers S3 calls, keeps its data when daemons are killed, and leaves nothing behind. */
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -99,7 +99,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
     await client.send(new PutObjectCommand({ Bucket, Key: which, Body: 'again' }));
   });
 
-  test('a second one beside it; it ends with the process that started it', async () => {
+  test('a second cluster beside it stops when the process that started it is killed', async () => {
     const module = new URL('./rgw.js', import.meta.url).href;
     const script = `const { startRgw } = await import('${module}'); const { folder, port } = await startRgw();
       process.stdout.write(JSON.stringify({ folder, port })); setInterval(() => {}, 1000);`;
@@ -115,7 +115,7 @@ describe.skipIf(CEPH_MISSING !== undefined)('Ceph', () => {
     await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow('fetch failed');
   });
 
-  test('processes that share one start it once, get a bucket each, and leave it to its owner to end it', async () => {
+  test('processes that share a cluster start it once and get a bucket each; it stops when its owner has exited', async () => {
     const owner = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
     onTestFinished(() => void owner.kill('SIGKILL'));
     const shared = { folder: `${rgw.folder}-shared`, ownerPid: Number(owner.pid) };

@@ -27,34 +27,34 @@ export interface RunningRgw {
   readonly secretAccessKey: string;
   /** Where its data and logs are. */
   readonly folder: string;
-  /** SIGKILL to one daemon; resolves when it is gone. */
+  /** Kills a daemon (SIGKILL); resolves when it has exited. */
   kill(which: RgwDaemon): Promise<void>;
-  /** Starts what does not run, on the same ports and data. */
+  /** Starts the daemons that do not run, on the same ports and data. */
   restart(): Promise<void>;
-  /** Ends everything and removes the folder; a shared cluster stays as it is. */
+  /** Stops all daemons and removes the folder; does nothing to a shared cluster. */
   stop(): Promise<void>;
 }
 
 export interface RgwOptions {
   /** radosgw's `tcp_nodelay`, on by default here; Ceph's own default is off. */
   tcpNodelay?: boolean;
-  /** A cluster that others use, too: it is started where it does not run, and the bucket is a new one. */
+  /** Uses a cluster that others use, too: it is started if it does not run, and gets a new bucket. */
   shared?: SharedRgw;
 }
 
-/** Where processes meet that share a cluster. */
+/** A cluster that several processes share. */
 export interface SharedRgw {
-  /** Made by the first of them; short, since sockets live in it. */
+  /** The first of them creates it. Its path has to be short, as it contains sockets. */
   readonly folder: string;
-  /** The process that the cluster ends with. */
+  /** The cluster stops when this process has exited. */
   readonly ownerPid: number;
 }
 
 /**
- * Starts a cluster with one bucket on free ports; takes about four seconds.
- * It ends with this process, even if that is killed.
+ * Starts a cluster with one bucket on free ports, which takes about four seconds.
+ * It stops when this process has exited, even if that was killed.
  *
- * @throws Error with what the daemons said when one does not come up.
+ * @throws Error with the output of the daemons when one does not start.
  */
 export async function startRgw({ tcpNodelay = true, shared }: RgwOptions = {}): Promise<RunningRgw> {
   if (CEPH_MISSING !== undefined) throw new Error(CEPH_MISSING);
@@ -93,7 +93,7 @@ export async function startRgw({ tcpNodelay = true, shared }: RgwOptions = {}): 
   };
 }
 
-/** Ends the cluster of a folder, shared or not, and removes the folder. */
+/** Stops the cluster of a folder, shared or not, and removes the folder. */
 export async function stopRgw(folder: string): Promise<void> {
   await runScript(['stop'], { PATH: process.env['PATH'], RGW_DIR: folder });
   await rm(folder, { recursive: true, force: true });

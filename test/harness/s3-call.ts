@@ -1,4 +1,4 @@
-/** Which S3 call an HTTP request is: for the double that answers it, and for the proxy that picks it out. */
+/** Finds out which S3 call an HTTP request is: for the double, and for the rules of the fault proxy. */
 import { isIP } from 'node:net';
 
 export type S3Operation =
@@ -65,7 +65,7 @@ export function splitTarget(target: string): { path: string; query: string } {
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-/** What the query may hold without naming a subresource; `x-id` is the SDK's name for the call. */
+/** Query parameters that name no subresource; `x-id` is the SDK's name for the call. */
 const PLAIN = /^(?:x-id|x-amz-.*|response-.*)$/i;
 const OF_UPLOADS = ['uploadId', 'partNumber'];
 const LISTING =
@@ -91,7 +91,7 @@ function nameOperation({ method, headers }: RequestLine, key: string, query: URL
       DELETE: 'AbortMultipartUpload',
       GET: 'ListParts',
     };
-    // ListParts pages by parameters of its own.
+    // ListParts has paging parameters of its own.
     if (method === 'GET' || names.every((name) => OF_UPLOADS.includes(name))) return ofUpload[method] ?? 'Other';
     return 'Other';
   }

@@ -16,7 +16,7 @@ export interface SelfSigned {
   cert: string;
 }
 
-/** @param days - until it expires; negative: it has. */
+/** @param days - until the certificate expires; negative: it has expired. */
 export function makeSelfSigned(days: number): SelfSigned {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const algorithm = der(TAG.sequence, ECDSA_WITH_SHA256);
@@ -25,7 +25,7 @@ export function makeSelfSigned(days: number): SelfSigned {
   const validity = der(TAG.sequence, utcTime(end - 100 * DAY_MS), utcTime(end));
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const body = der(TAG.sequence, VERSION_3, SERIAL_1, algorithm, name, validity, name, spki);
-  // The bits of a signature fill whole bytes: none is unused.
+  // 0: the number of unused bits in the last byte.
   const signature = der(TAG.bits, Buffer.from([0]), sign('sha256', body, privateKey));
   const whole = der(TAG.sequence, body, algorithm, signature);
   return {

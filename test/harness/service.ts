@@ -1,4 +1,4 @@
-/** A real service process for tests, benchmarks and chaos: started, killed, started again on the same data. */
+/** A real service process for tests, benchmarks and chaos, which can be killed and restarted on the same data. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
-/** What is computed after publication would make a file's description differ from one moment to the next. */
+/** Only the MD5: a SHA-1, which is computed after publication, would change the JSON of a file at an unknown moment. */
 const STEADY = { DIGESTS: 'md5' };
 
 export interface RunningService {
@@ -18,13 +18,13 @@ export interface RunningService {
   readonly port: number;
   readonly dataDir: string;
   readonly pid: number;
-  /** What it has written to stdout and stderr so far, over all its lives. */
+  /** What it has written to stdout and stderr so far, since its first start. */
   output(): string;
-  /** Sends a signal and waits until the process is gone; its exit code, null when a signal ended it. */
+  /** Sends a signal and waits until the process has exited. @returns its exit code; null when a signal ended it. */
   kill(signal: NodeJS.Signals): Promise<number | null>;
-  /** Starts it again on the same port and folder; ends it first, by SIGKILL, if it runs. */
+  /** Restarts it on the same port and folder; kills it before (SIGKILL), if it runs. @param env - settings that change. */
   restart(env?: NodeJS.ProcessEnv): Promise<void>;
-  /** Ends it and removes its folder, unless the folder was given. */
+  /** Kills it (SIGKILL) and removes its folder, unless the folder was given. */
   stop(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface ServiceOptions {
   dataDir?: string;
   /** The entry of another build of the service; this build's by default. */
   main?: string;
-  /** Of its command line, at the first start only. */
+  /** Arguments of its command line, only for the first start. */
   args?: readonly string[];
   /** Most file descriptors it may have (`ulimit -n`). */
   descriptors?: number;
@@ -42,7 +42,7 @@ export interface ServiceOptions {
 /**
  * Starts a service on a free port of the loopback address and waits until it is ready.
  *
- * @throws Error with the service's output when it ends or is not ready in time.
+ * @throws Error with the service's output when it exits, or is not ready in time.
  */
 export async function startService({
   env = {},
@@ -63,7 +63,7 @@ export async function startService({
     if (descriptors !== undefined) command.unshift('bash', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`);
     const [program = '', ...rest] = command;
     child = spawn(program, rest, {
-      // Away from the checkout, so that no .env of a developer counts.
+      // Not in the checkout, so that the .env of a developer is not read.
       cwd: tmpdir(),
       env: {
         PATH: process.env['PATH'],

@@ -1,7 +1,7 @@
 /**
- * The one Ceph of a test run. The first file that needs it starts it; each asks for a bucket of its own.
- * Vitest loads this before all tests, to say where the processes of the run meet, and to end it after them.
- * A test that kills a gateway, or changes what holds for all buckets of a user, starts a Ceph of its own.
+ * The Ceph that all files of a test run share. The first file that needs it starts it; each gets a bucket of its own.
+ * Vitest loads this before all tests, to set the folder of the cluster, and stops the cluster after them.
+ * A test that kills a gateway, or changes settings for all buckets of a user, starts a Ceph of its own.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -12,10 +12,10 @@ import { type RunningRgw, startRgw, stopRgw } from './rgw.ts';
 const FOLDER = 'TIDEMARK_TEST_CEPH_FOLDER';
 const OWNER = 'TIDEMARK_TEST_CEPH_OWNER';
 
-/** What a file gets that shares it: it cannot kill the gateway of the others. */
+/** What a test file gets: it cannot kill the gateway, which it shares with others. */
 export type RgwBucket = Omit<RunningRgw, 'kill' | 'restart'>;
 
-/** Whether there is a run whose files share one. */
+/** Whether this process belongs to a test run, whose files share a Ceph. */
 export function isCephShared(): boolean {
   return process.env[FOLDER] !== undefined;
 }

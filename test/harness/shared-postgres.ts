@@ -1,6 +1,6 @@
 /**
- * The one PostgreSQL of a test run. The first file that needs it starts it; each test gets a database of its own.
- * Vitest loads this before all tests, to say where the processes of the run meet, and to end it after them.
+ * The PostgreSQL that all files of a test run share. The first file that needs it starts it; each test gets a database of its
+ * own. Vitest loads this before all tests, to set the folder of the server, and stops the server after them.
  * A test that kills the server starts one of its own.
  */
 import { randomUUID } from 'node:crypto';
@@ -19,11 +19,11 @@ const STARTED_WITHIN_MS = 60_000;
 export interface TestDatabase {
   readonly name: string;
   readonly port: number;
-  /** By which a service opens it. */
+  /** For DATABASE_URL of a service. */
   readonly url: string;
-  /** The rows of one statement, or nothing of several. */
+  /** Runs statements. @returns the rows, where it is only one statement. */
   run<Row extends object>(statement: string): Promise<Row[]>;
-  /** Ends who uses it, and removes it. */
+  /** Closes its connections, and removes it. */
   drop(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export async function createDatabase(options = ''): Promise<TestDatabase> {
   return createDatabaseOf(await sharedPort(), options);
 }
 
-/** A new, empty database of the server on this port. @param options - of CREATE DATABASE. */
+/** Creates an empty database on the server of this port. @param options - of CREATE DATABASE. */
 export async function createDatabaseOf(port: number, options = ''): Promise<TestDatabase> {
   const name = `tidemark_${randomUUID().replaceAll('-', '')}`;
   await runOn(urlOf(port, 'postgres'), `create database ${name} ${options}`);
@@ -62,7 +62,7 @@ async function runOn<Row extends object>(url: string, statement: string): Promis
   }
 }
 
-/** Where the one of this run listens. Whoever makes its folder starts it; the others wait for that. */
+/** The port of this run's server. The process that creates its folder starts it; the others wait for that. */
 async function sharedPort(): Promise<number> {
   const folder = process.env[FOLDER];
   if (folder === undefined) throw new Error(`no test run: ${FOLDER} is not set`);
@@ -82,7 +82,7 @@ async function sharedPort(): Promise<number> {
     if (!existsSync(folder)) break;
     await sleep(50);
   }
-  throw new Error('the PostgreSQL of this run was not started by whoever began to');
+  throw new Error('another process began to start the PostgreSQL of this run, but it did not come up');
 }
 
 /** Called by Vitest. The processes of the test files inherit its environment. */

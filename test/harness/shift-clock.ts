@@ -1,6 +1,6 @@
 /**
- * Preloaded into a process, makes its clock wrong: by `?ms=`, or by what the file in `?file=` says, which
- * is read at the start and again with every SIGUSR2. See `shiftedClock` and `ShiftingClock`.
+ * Preloaded into a process, shifts its clock by `?ms=`, or by the milliseconds in the file `?file=`, which
+ * is read at the start and again at every SIGUSR2. See `shiftedClock` and `ShiftingClock`.
  */
 import { readFileSync } from 'node:fs';
 
@@ -27,7 +27,7 @@ if (file !== null) {
   read();
   process.on('SIGUSR2', () => {
     read();
-    // So that a test knows from when on it counts.
+    // Tells the test that the clock is shifted by now.
     process.stdout.write(`the clock is shifted by ${shiftMs} ms\n`);
   });
 }

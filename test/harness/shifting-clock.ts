@@ -8,13 +8,13 @@ import type { RunningService } from './service.ts';
 export interface ShiftingClock {
   /** For NODE_OPTIONS of the process. */
   readonly option: string;
-  /** Sets the clock of a service off by so much; resolves once that counts. */
+  /** Shifts the clock of a running service; resolves once it is shifted. */
   shift(service: RunningService, ms: number): Promise<void>;
-  /** Sets that of its next start. */
+  /** Sets the shift for the next start. */
   shiftNext(ms: number): Promise<void>;
 }
 
-/** Makes one that is right at first. */
+/** Makes a clock that is not shifted at first. */
 export async function makeShiftingClock(): Promise<ShiftingClock> {
   const file = join(await makeTempFolder(), 'shift');
   await writeFile(file, '0');

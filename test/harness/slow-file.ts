@@ -1,5 +1,5 @@
 /**
- * Preloaded into a process, makes one file as slow as a disk that hardly answers: each read of the file `?path=`
+ * Preloaded into a process, makes one file slow, like a disk that hardly responds: each read of the file `?path=`
  * takes 5 seconds, and is reported on stdout when it begins.
  */
 import { open, readlink } from 'node:fs/promises';

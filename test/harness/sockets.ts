@@ -1,4 +1,4 @@
-/** TCP connections of loopback as the kernel has them (proc(5): /proc/net/tcp). */
+/** Reads the kernel's list of TCP connections (proc(5): /proc/net/tcp). */
 import { readFile } from 'node:fs/promises';
 
 interface Connection {
@@ -8,11 +8,11 @@ interface Connection {
   sentBytes: number;
   /** Received and not yet read. */
   unreadBytes: number;
-  /** Whether no process has it any more. */
+  /** Whether no process has the socket any more. */
   isOrphan: boolean;
 }
 
-/** Each end of each connection over IPv4; none where there is no such file. */
+/** Lists both ends of each IPv4 connection; empty where there is no such file. */
 async function listConnections(): Promise<Connection[]> {
   const table = await readFile('/proc/net/tcp', 'utf8').catch(() => '');
   return table
@@ -36,8 +36,8 @@ function portOf(address: string): number {
 }
 
 /**
- * Bytes on their way to a port that its listener has not read. Where the kernel does
- * not tell it is 0: a test must hold whatever has been read.
+ * Counts the bytes sent to a port that its listener has not read yet. 0 where the kernel
+ * does not tell: a test must pass in either case.
  */
 export async function countWaitingBytes(port: number): Promise<number> {
   let waiting = 0;

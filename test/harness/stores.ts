@@ -1,4 +1,4 @@
-/** Whole-system tests over each store: a service on a folder, on Ceph, on OSS, and one way to look at what they hold. */
+/** Runs whole-system tests over each store: a folder, Ceph, OSS. Offers one way to look at what each of them has stored. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
@@ -8,24 +8,24 @@ import { BUCKETS, type SystemBucket } from './buckets.ts';
 import { type RunningService, startService } from './service.ts';
 import { countWaitingBytes } from './sockets.ts';
 
-/** What a bucket takes at once of uploads of up to 80 GB. */
+/** Size of the parts in which an upload of up to 80 GB is sent to a bucket. */
 export const PART = LEAST_PART_BYTES;
 
-/** What a store holds of a service. */
+/** What a service has stored. */
 interface Holdings {
   /** Names of final bytes. */
   contents(): Promise<string[]>;
-  /** Names of what unfinished uploads left: files, tails, multipart uploads. Each holds the upload's id. */
+  /** Names of what unfinished uploads have left: files, tails, multipart uploads. Each name contains the upload's id. */
   unfinished(): Promise<string[]>;
-  /** What the content is called that this upload became: by its MD5 in a folder, by its upload in a bucket. */
+  /** The name of the content of a published upload: by its MD5 in a folder (`inFolder`), by the upload's id in a bucket. */
   contentName(location: string, inFolder: string): string;
-  /** Removes final bytes behind the service's back. */
+  /** Removes final bytes without the service's knowledge. */
   loseContent(name: string): Promise<void>;
-  /** Puts other bytes in the place of final ones behind the service's back. */
+  /** Changes final bytes without the service's knowledge. */
   changeContent(name: string, change: (bytes: Buffer) => Buffer): Promise<void>;
   /**
-   * Resolves when so many bytes of an upload, counted from its first, are where a kill of the
-   * service finds them: written to the disk, or in the bucket, where a HEAD has had them stored.
+   * Resolves when so many bytes of an upload, counted from its first, would survive a kill of the service: they are
+   * written to the disk, or stored in the bucket, as far as they fill parts.
    */
   untilTaken(location: string, bytes: number): Promise<void>;
 }
@@ -34,13 +34,13 @@ export type StoredService = RunningService & Holdings;
 
 export interface TestStore {
   readonly name: 'local' | 'Ceph' | 'OSS';
-  /** Settings of a place of its own: a prefix of the one bucket. A folder has its data folder. */
+  /** Settings of a new place: another prefix of the bucket. None for a folder, where the data folder is the place. */
   newPlace(): NodeJS.ProcessEnv;
-  /** Starts a service, in a place of its own unless it is given one and a data folder. */
+  /** Starts a service, in a new place unless `env` and `dataDir` give one. */
   startService(env?: NodeJS.ProcessEnv, dataDir?: string): Promise<StoredService>;
 }
 
-/** Runs a suite over each store; Ceph and OSS are started once for it. Ceph's is skipped where there is none. */
+/** Runs a suite over each store. Ceph and OSS are started once for the suite; Ceph is skipped where it is not installed. */
 export function describeOverStores(suite: (store: TestStore) => void): void {
   describe('over local', () => {
     suite(LOCAL);
@@ -104,7 +104,7 @@ async function startOnBucket(
     loseContent: (name) => bucket.remove(prefix + name),
     changeContent: (name, change) => bucket.overwrite(prefix + name, change),
     untilTaken: async (location, bytes) => {
-      // Twice: while the kernel's table is read, bytes may go from one end of a connection to the other.
+      // Twice in a row: while the kernel's table is read, bytes may move from one end of a connection to the other.
       let empty = 0;
       await until('nothing waits in a socket', async () => {
         empty = (await countWaitingBytes(service.port)) === 0 ? empty + 1 : 0;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** A fresh folder, removed when the running test has finished. */
+/** Creates a folder, which is removed when the running test has finished. */
 export async function makeTempFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-/** A tus client as plain as can be, for tests that look at single requests. */
+/** A minimal tus client, for tests that look at single requests. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 
@@ -13,7 +13,7 @@ export interface Answer {
 export interface RequestOptions {
   headers?: Record<string, string>;
   body?: Uint8Array | string | Readable;
-  /** Path as it is sent, where the URL class would tidy it. */
+  /** The path to send as it is, where the URL class would normalise it. */
   rawPath?: string;
 }
 
@@ -53,7 +53,7 @@ export function encodeMetadata(metadata: Record<string, string>): string {
     .join(',');
 }
 
-/** Creates an upload; its address. */
+/** Creates an upload. @returns its address. */
 export async function createUpload(
   url: string,
   length: number,

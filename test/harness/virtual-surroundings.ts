@@ -1,11 +1,11 @@
-/** Time that passes when a test says so, and chance that is the same for the same seed. */
+/** Virtual surroundings: time passes only when a test says so, and randomness is the same for the same seed. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Surroundings, Timer } from '../../stores/surroundings.ts';
 
 export interface VirtualSurroundings extends Surroundings {
-  /** Lets time pass; what is due meanwhile happens in order, each before the next. */
+  /** Lets time pass; runs the timers that are due meanwhile in order, each with its consequences before the next. */
   advance(byMs: number): Promise<void>;
-  /** Timers that are set, waits included. */
+  /** How many timers are set, waits included. */
   pending(): number;
 }
 
@@ -71,14 +71,14 @@ export function createVirtualSurroundings(seed = 1): VirtualSurroundings {
 
   async function advance(byMs: number): Promise<void> {
     const untilMs = elapsedMs + byMs;
-    // What was begun before sets its timers by the time of now.
+    // Lets tasks that were begun before set their timers first, by the present time.
     await turn();
     for (;;) {
       const due = [...timers].filter(({ dueMs }) => dueMs <= untilMs).toSorted((a, b) => a.dueMs - b.dueMs)[0];
       elapsedMs = due ? Math.max(elapsedMs, due.dueMs) : untilMs;
       if (due) timers.delete(due);
       due?.action();
-      // What follows from it.
+      // Lets the consequences of the timer happen.
       await turn();
       if (!due) return;
     }

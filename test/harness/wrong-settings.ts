@@ -1,4 +1,4 @@
-/** Settings of a bucket that are wrong, one way each, and how that is to be said: by `npm start` and by the doctor. */
+/** Wrong settings of a bucket, one mistake each, and what `npm start` and the doctor have to say about each. */
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, type Server, createServer as createTcpServer } from 'node:net';
 import { connect } from 'node:net';
@@ -13,7 +13,7 @@ const SHIFT_MS = 20 * 60_000;
 
 export interface WrongSetting {
   what: string;
-  /** Where it is tried: where it can be seen, or once, where no provider has a say. Left out: on all. */
+  /** The only provider on which it is tried: the one that notices the mistake, or any one where no provider sees it. */
   only?: 'Ceph' | 'OSS';
   /** What replaces the right settings. */
   env(bucket: SystemBucket): NodeJS.ProcessEnv | Promise<NodeJS.ProcessEnv>;
@@ -162,7 +162,7 @@ const OSS = {
   S3_SECRET_ACCESS_KEY: 'secret',
 };
 
-/** Settings that are refused before anything is tried. */
+/** Settings that the service refuses before it sends any request. */
 export const REFUSED_FOR_OSS: readonly { what: string; env: NodeJS.ProcessEnv; reason: string }[] = [
   {
     what: 'the bucket in the path',
@@ -176,19 +176,19 @@ export const REFUSED_FOR_OSS: readonly { what: string; env: NodeJS.ProcessEnv; r
   },
 ];
 
-/** An address that OSS does not insist on anything of. */
+/** Settings with which an endpoint need not have the form of OSS's addresses. */
 const ELSEWHERE = { STORE: 's3', S3_PATH_STYLE: 'true', S3_REGION: 'us-east-1' };
 
 function endpoint(scheme: 'http' | 'https', port: number): NodeJS.ProcessEnv {
   return { ...ELSEWHERE, S3_ENDPOINT: `${scheme}://localhost:${port}` };
 }
 
-/** An option of Node that makes the clock of the whole process wrong. */
+/** An option of Node that shifts the clock of the whole process by so many milliseconds. */
 export function shiftedClock(ms: number): string {
   return `--import=${new URL('shift-clock.js', import.meta.url).href}?ms=${ms}`;
 }
 
-/** A port that speaks TLS, until the running test has finished, and passes all to another. */
+/** Opens a port that speaks TLS and passes the bytes on to another port, until the running test has finished. */
 export function serveTls({ key, cert }: SelfSigned, toPort: number): Promise<number> {
   return listen(
     createTlsServer({ key, cert }, (socket) => {
@@ -211,7 +211,7 @@ function serve(status: number, type: string, body: string): Promise<number> {
 async function listen(server: Server): Promise<number> {
   server.on('connection', (socket) => socket.on('error', () => undefined));
   await new Promise<void>((resolve) => {
-    // On both, as localhost may be either.
+    // On IPv4 and IPv6, as localhost may be either.
     server.listen(0, resolve);
   });
   onTestFinished(() => void server.close());

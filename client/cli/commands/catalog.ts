@@ -1,4 +1,4 @@
-/** `tidemark list`, `info`, `rename`, `delete`: what the service's catalog says. */
+/** `tidemark list`, `info`, `rename`, `delete`: read and change the service's catalog. */
 import type { FileJson, FileSortJson } from '../../../server/wire/files.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
@@ -15,6 +15,7 @@ export interface ListOptions {
   limit: number;
 }
 
+/** The most files in one request. */
 const PAGE = 100;
 
 /** Prints up to `limit` files, page by page. */
@@ -68,7 +69,7 @@ export async function runRename(given: string, name: string, context: Context): 
   return EXIT.done;
 }
 
-/** Deletes files; one that cannot be deleted does not keep the others. */
+/** Deletes files. Continues after a file that cannot be deleted. */
 export async function runDelete(meant: readonly string[], context: Context): Promise<number> {
   const { output, service, signal } = context;
   let failed = 0;
@@ -79,7 +80,7 @@ export async function runDelete(meant: readonly string[], context: Context): Pro
         try {
           await service.remove(id, signal);
         } catch (error) {
-          // The answer to the first try may have got lost after it was done.
+          // The first attempt may have deleted the file, and its answer got lost.
           if (attempt > 0 && error instanceof ServiceError && error.status === 404) return;
           throw error;
         }

@@ -8,7 +8,7 @@ import { printable } from '../format.ts';
 import { openLocalFile } from '../local-file.ts';
 import { createProgress } from '../progress.ts';
 
-/** Exit code 0 when every question was answered, whatever the answers. */
+/** @returns exit code 0 when the service answered for every file, whatever the answers. */
 export async function runCheck(paths: readonly string[], context: Context): Promise<number> {
   const { output, service, signal } = context;
   const progress = createProgress(output, { files: paths.length, bytes: 0 });

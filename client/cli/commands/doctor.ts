@@ -1,18 +1,23 @@
-/** `tidemark doctor`: starts the service's doctor, which knows its settings and its stores; the client speaks HTTP only. */
+/** `tidemark doctor`: starts the service's doctor as a process. The client itself speaks HTTP only. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../errors.ts';
 
-// Beside client/, in the package as here.
+// Relative to this file, which is in dist/client/cli/commands/, also in the package.
 const DOCTOR = fileURLToPath(new URL('../../../server/doctor/main.js', import.meta.url));
 
-/** Its exit code, once it has removed what it made. It reads the same environment and writes to the same terminal. */
+/**
+ * Runs the doctor with this process's environment and terminal.
+ *
+ * @param signal - interrupts the doctor, which then removes what it made.
+ * @returns its exit code, once it has exited.
+ */
 export async function runDoctor({ json }: { json: boolean }, signal: AbortSignal): Promise<number> {
   const child = spawn(process.execPath, ['--enable-source-maps', DOCTOR, ...(json ? ['--json'] : [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  // A terminal's Ctrl-C reaches it too, and a second one changes nothing.
+  // The terminal sends a Ctrl-C to the doctor as well: a second signal does no harm.
   const interrupt = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', interrupt, { once: true });
   try {

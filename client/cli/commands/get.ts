@@ -1,4 +1,4 @@
-/** `tidemark get`: a published content back to the disk, verified. */
+/** `tidemark get`: downloads a published content and verifies it. */
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Context } from '../context.ts';
@@ -11,7 +11,7 @@ import type { Progress } from '../progress.ts';
 import { createStdoutSink, openFileSink, refuseTaken } from '../sinks.ts';
 import type { FileSink } from '../sinks.ts';
 
-/** ext4, APFS and NTFS: 255 bytes or more. */
+/** The longest file name on ext4; APFS and NTFS allow as many or more. */
 const MOST_NAME_BYTES = 255;
 
 export interface GetOptions {
@@ -121,13 +121,13 @@ async function resolveWanted(given: string, context: Context): Promise<Wanted> {
   } catch (error) {
     const name = contentNamed(given);
     if (!(error instanceof CliError && error.code === 'not_found') || name === null) throw error;
-    // Readable by its address all the same, where the service lets anyone read.
+    // The catalog shows no such file to us, but the content may be readable by its address (PUBLIC_READ).
     const [md5 = ''] = name.split('-', 1);
     return { id: null, name, md5, size: null, url: `${context.service.settings.serverUrl}/files/${name}` };
   }
 }
 
-/** Where to: the name in the catalog is data from elsewhere and never gets to be more than a name. */
+/** The path to write to. The name in the catalog is untrusted: it becomes the name of a file, never a path. */
 async function targetPath(output: string | undefined, name: string): Promise<string> {
   const plain = basename(printable(name).replaceAll('\\', '_'));
   const safe = plain === '' || plain === '.' || plain === '..' ? 'download' : shortenName(plain);
@@ -136,7 +136,7 @@ async function targetPath(output: string | undefined, name: string): Promise<str
   return isFolder ? join(output, safe) : output;
 }
 
-/** Most file systems take 255 bytes, and a name in the catalog may have more: its end is kept, which says what it is. */
+/** Shortens a name to what file systems accept; keeps its extension, which shows the kind of file. */
 function shortenName(name: string): string {
   if (Buffer.byteLength(name) <= MOST_NAME_BYTES) return name;
   const extension = /\.[^.]{1,16}$/.exec(name)?.[0] ?? '';

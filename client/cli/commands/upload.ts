@@ -42,13 +42,13 @@ interface Batch {
   readonly progress: Progress;
   readonly exclusively: ReturnType<typeof createExclusion>;
   readonly counts: Counts;
-  /** Index of the file that is next. */
+  /** Index of the next file to upload. */
   next: number;
-  /** Why no other file would fare better. */
+  /** The error that every other file would meet as well; undefined while there is none. */
   hopeless: unknown;
 }
 
-/** Uploads all of `paths`; the exit code. */
+/** Uploads all of `paths`. @returns the exit code. */
 export async function runUpload(paths: readonly string[], options: UploadOptions, context: Context): Promise<number> {
   const { output, signal } = context;
   refuseWrongUse(paths, options);
@@ -92,7 +92,7 @@ function refuseWrongUse(paths: readonly string[], { name }: UploadOptions): void
   if (name !== undefined && paths.length > 1) throw new UsageError('--name goes with a single file.');
 }
 
-/** Uploads one file after another, until none is left or no other would fare better. */
+/** Uploads one file after another, until none is left or an error would meet all others as well. */
 async function work(batch: Batch): Promise<void> {
   for (;;) {
     const item = batch.found[batch.next];
@@ -161,8 +161,8 @@ function reportSuccess(
   const { output } = context;
   const { file, status, sentBytes, resumedFrom } = outcome;
   output.say(`${label}: ${describe(outcome, durationMs)}`);
-  // What no name can hold is cleaned by the service.
-  if (file.name !== sentName) output.say(`${label}: is called ${file.name} there`);
+  // The service removes from a name what no name may have.
+  if (file.name !== sentName) output.say(`${label}: the service calls it ${file.name}`);
   if (output.modes.json) {
     output.record({
       path,
@@ -192,7 +192,7 @@ function reportFailure(context: Context, label: string, path: string, error: unk
   const { output } = context;
   const message = describeError(error);
   if (!(error instanceof InterruptedError)) {
-    // A system error names the path itself; once is enough.
+    // The message of a system error begins with the path already.
     output.complain(message.startsWith(`${label}: `) ? message : `${label}: ${message}`);
     if (error instanceof CliError && error.code === 'gave_up') {
       output.complain(`What has arrived is kept. To continue: ${context.againCommand}`);

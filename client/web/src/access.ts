@@ -1,4 +1,4 @@
-/** The token: asked for once, kept for the session of the tab. */
+/** The token: the page asks for it once, and keeps it for the session of the tab. */
 import { serviceUrl } from './base.ts';
 import { byId, setText } from './dom.ts';
 import { onLanguage, texts } from './i18n.ts';
@@ -7,11 +7,11 @@ import { discard, keep, recall } from './storage.ts';
 const KEY = 'tidemark-token';
 
 let token = recall('sessionStorage', KEY);
-/** What is to be said of the last one that was given. */
+/** What the dialog says of the last token that the user gave. */
 let problem: 'tokenRefused' | 'tokenNoAnswer' | null = null;
-/** Forgetting does not wait longer for a service that does not answer; its cookie ends within the hour. */
+/** The longest wait for the service to take its cookie back; the cookie expires within the hour anyway. */
 const FORGET_MS = 5_000;
-/** A line that is silent for so long is taken for dead. */
+/** The longest wait for an answer: after that the connection counts as dead. */
 const ANSWER_MS = 20_000;
 const listeners = new Set<() => void>();
 
@@ -23,17 +23,21 @@ export function hasToken(): boolean {
   return token !== null;
 }
 
-/** Registers what waits for a token: called each time one was accepted. */
+/** Registers a listener, which is called each time the service has accepted a token. */
 export function onAccepted(listener: () => void): void {
   listeners.add(listener);
 }
 
-/** The service wants a token, or another one than it was given with these headers. */
+/**
+ * Opens the dialog after the service has answered 401.
+ *
+ * @param given - the headers of that request: where the token has changed since, nothing happens.
+ */
 export function askForToken(given: Record<string, string>): void {
-  // Another request has got a better one meanwhile.
+  // The user has given another token meanwhile.
   if (given['Authorization'] !== authorization()['Authorization']) return;
   const dialog = byId<HTMLDialogElement>('token-dialog');
-  // Asked again without one, the last one was still refused.
+  // A 401 to a request without a token leaves the problem as it is: the last token was still refused.
   if (token !== null) problem = 'tokenRefused';
   forget();
   if (!dialog.open) dialog.showModal();
@@ -41,9 +45,9 @@ export function askForToken(given: Record<string, string>): void {
 }
 
 /**
- * Lets the browser fetch files without the page: `<video>` and `<a download>` send no token.
- * The service gives a cookie that opens files, and nothing else, for a while. Asked for each
- * time: another tab may have given it back.
+ * Lets the browser fetch files by itself: `<video>` and `<a download>` send no token. The
+ * service sets a cookie that gives access to files only, for an hour. The page asks for it
+ * each time, as another tab may have given it back.
  */
 export async function letBrowserFetch(): Promise<void> {
   if (token === null) return;
@@ -51,7 +55,7 @@ export async function letBrowserFetch(): Promise<void> {
   await fetch(serviceUrl('api/ticket'), { method: 'POST', headers: authorization(), signal });
 }
 
-/** Takes back what `letBrowserFetch` was given, for all tabs of this browser. */
+/** Gives the cookie of `letBrowserFetch` back, for all tabs of this browser. */
 async function endBrowserFetch(): Promise<void> {
   const signal = AbortSignal.timeout(FORGET_MS);
   await fetch(serviceUrl('api/ticket'), { method: 'DELETE', headers: authorization(), signal });
@@ -84,7 +88,7 @@ export function startAccess(): void {
   showState();
 
   async function tryToken(given: string): Promise<void> {
-    // What no header can hold is no token.
+    // A token that no header can carry cannot be right.
     const headers = /^[\x21-\x7e]+$/.test(given) ? { Authorization: `Bearer ${given}` } : null;
     const signal = AbortSignal.timeout(ANSWER_MS);
     const answer = headers && (await fetch(serviceUrl('api/files?limit=1'), { headers, signal }).catch(() => null));

@@ -12,7 +12,7 @@ import { isToBeSaidByPost, sayMethod } from './methods.ts';
 export class ApiError extends Error implements Refusal {
   readonly code: string;
   readonly status: number;
-  /** How long the service asks to wait. */
+  /** How long the service asks to wait, in milliseconds; null where it does not say. */
   readonly retryAfterMs: number | null;
 
   constructor(code: string, status: number, message: string, retryAfterMs: number | null = null) {
@@ -24,14 +24,14 @@ export class ApiError extends Error implements Refusal {
   }
 }
 
-/** There was no answer, or not all of it. */
+/** The error for a request that got no answer, or not all of it. */
 export function noAnswer(message = 'no answer'): ApiError {
   return new ApiError(NO_ANSWER, 0, message);
 }
 
-/** An answer that takes longer will not come: the line is dead, and nobody says so. */
+/** The longest wait for an answer: a dead connection does not always report an error. */
 const ANSWER_MS = 20_000;
-/** Asked by SHA-256 for the first time, the service reads all of a content: so fast at least. */
+/** How fast the service reads a content at least, to compute its SHA-256 when a client first asks by it. */
 const READ_BYTES_PER_MS = 50_000;
 
 function isTimeout(reason: unknown): boolean {
@@ -39,9 +39,10 @@ function isTimeout(reason: unknown): boolean {
 }
 
 /**
- * Asks the service. An answer that does not come in time is none, unless a signal is given.
+ * Sends a request to the service. The time limit for the answer is `ANSWER_MS`; a signal in `init` takes its place.
  *
- * @throws ApiError.
+ * @throws ApiError: a refusal; `offline` where there was no answer in time. Also the reason of the signal, where the caller
+ *   aborted it.
  */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = authorization();
@@ -61,7 +62,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   throw refusalOf(answer.status, await answer.text().catch(() => ''), answer.headers.get('Retry-After'));
 }
 
-/** The refusal that an answer is. */
+/** Makes the error for an answer that is a refusal. */
 export function refusalOf(status: number, body: string, retryAfter: string | null | undefined): ApiError {
   const { code, message } = readRefusal(body) ?? { code: 'unknown', message: String(status) };
   return new ApiError(code, status, message, readRetryAfter(retryAfter));
@@ -75,7 +76,7 @@ async function json<T>(answer: Response): Promise<T> {
   }
 }
 
-/** What bytes are known by. Without a SHA-256, those that a file of the catalog has. */
+/** What identifies a content. Without a SHA-256, any content with this MD5 and size matches. */
 export interface Content {
   md5: string;
   sha256?: string | null;
@@ -85,7 +86,7 @@ export interface Content {
 /**
  * Asks whether the service has this content.
  *
- * @param filename - with it, what is there becomes a file by this name.
+ * @param filename - where the service has the content, it adds a file of this name.
  */
 export async function check({ md5, sha256, size }: Content, filename?: string): Promise<CheckJson> {
   const query = new URLSearchParams({ md5, size: String(size) });
@@ -104,8 +105,8 @@ export async function listFiles(query: Record<string, string>, signal?: AbortSig
 }
 
 /**
- * The first bytes of a file: at most so many are read, whatever the service or something in front of it sends.
- * From the service itself: a bucket may let no script read.
+ * Reads the beginning of a file, at most `most` bytes, even if the service or something in front of it ignores the range.
+ * Asks for the bytes from the service itself (`direct`): a bucket may not allow scripts of this page to read.
  */
 export async function readBeginning(id: string, most: number): Promise<Uint8Array<ArrayBuffer>> {
   const leave = new AbortController();
@@ -136,12 +137,12 @@ export async function renameFile(id: string, name: string): Promise<FileJson> {
   return json(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
 }
 
-/** Outlives the page: a deletion that was asked for is done, also when the tab is closed. */
+/** The request outlives the page: a deletion happens even when the user closes the tab. */
 export async function deleteFile(id: string): Promise<void> {
   await request(`api/files/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true });
 }
 
-/** Asks about an upload. */
+/** Sends HEAD or DELETE for an upload; once more by POST where something on the way blocks the method. */
 async function askUpload(url: string, method: 'HEAD' | 'DELETE', init: RequestInit = {}): Promise<Response> {
   const said = sayMethod(method);
   try {
@@ -155,16 +156,16 @@ async function askUpload(url: string, method: 'HEAD' | 'DELETE', init: RequestIn
 
 export interface UploadState {
   offset: number;
-  /** Seconds since its last byte arrived, where the service tells. */
+  /** Seconds since its last byte arrived; undefined where the service does not say. */
   idle: number | undefined;
-  /** The file it has become. */
+  /** Id of the published file; null while there is none. */
   fileId: string | null;
-  /** As it was begun. */
+  /** SHA-256 and name that were declared when the upload was begun. */
   sha256: string | null;
   name: string | null;
 }
 
-/** Where an upload stands; null when it no longer exists. */
+/** Asks for the state of an upload; null when it no longer exists. */
 export async function uploadState(url: string): Promise<UploadState | null> {
   try {
     const { headers } = await askUpload(url, 'HEAD');

@@ -1,4 +1,4 @@
-/** The files as they are listed: pages of the catalog, kept up to date by what the service tells. */
+/** The list of files: pages of the catalog, kept up to date by the service's events. */
 import type { FileJson, FilePageJson, FilesTotalJson } from '../../../server/wire/files.ts';
 import { Listing, type ListOrder, type Placed } from '../../core/listing.ts';
 import { type ApiError, listFiles } from './api.ts';
@@ -12,7 +12,7 @@ export interface CatalogEvents {
   onRenewed(file: FileJson): void;
 }
 
-/** Soon there; those that follow come in larger portions. */
+/** Files on the first page: few, so that it loads fast. The pages after it are larger. */
 const FIRST_PAGE = 200;
 
 export class Catalog {
@@ -20,7 +20,7 @@ export class Catalog {
   readonly #listing = new Listing();
   readonly #pages: Pages;
   readonly #total: Total;
-  /** Told of while an answer is on its way, which may be older. */
+  /** Files from events while a page is loading: the page may be older than the event. */
   #told: FileJson[] = [];
 
   constructor(events: CatalogEvents) {
@@ -48,7 +48,7 @@ export class Catalog {
     return this.#pages.state;
   }
 
-  /** Why the list is lost. */
+  /** Why the list could not be loaded. */
   get problem(): ApiError | null {
     return this.#pages.problem;
   }
@@ -57,12 +57,12 @@ export class Catalog {
     return this.#listing.order;
   }
 
-  /** Of all files, without those that are taken off the list; null while it is not known. */
+  /** Number and size of all files, without those that are taken off the list; null while not known. */
   get total(): FilesTotalJson | null {
     return this.#total.value;
   }
 
-  /** Whether all that match are in `files`. */
+  /** Whether all matching files are in `files`. */
   get isWhole(): boolean {
     return this.#listing.cursor === null;
   }
@@ -72,27 +72,28 @@ export class Catalog {
     void this.#pages.load(null, FIRST_PAGE);
   }
 
-  /** From the start, with at least as many entries as there are. */
+  /** Loads the list again from the start, with at least as many entries as it has. */
   reload(): Promise<void> {
-    // Some more: what is new must not push out what is in sight.
+    // And some more: new files must not push out what is in sight.
     return this.#pages.load(null, this.files.length + FIRST_PAGE);
   }
 
-  /** The next page, if there is one. */
+  /** Loads the next page, if there is one. */
   async more(): Promise<void> {
     const { cursor } = this.#listing;
     if (cursor !== null && !this.#pages.isLoading && this.state === 'ready') await this.#pages.load(cursor, MOST);
   }
 
+  /** Takes a published or renamed file from an event. */
   put(file: FileJson): void {
     if (this.#pages.isLoading) this.#told.push(file);
     if (!this.#listing.has(file.id)) this.#total.renew();
-    // Also while the next page cannot be had: that page will not tell of it.
+    // Also while a page is loading: loading may fail, or be about a page that does not have this file.
     this.#tell(this.#listing.place(file), file);
     this.#events.onChange();
   }
 
-  /** Takes it off the list; puts it back with the returned function. */
+  /** Takes a file off the list. @returns a function that puts it back. */
   take(id: string): () => void {
     const taken = this.#take(id);
     if (taken) this.#events.onChange();
@@ -105,7 +106,7 @@ export class Catalog {
     };
   }
 
-  /** The service no longer has it. */
+  /** Takes a file off the list that the service no longer has. */
   gone(id: string): void {
     this.#take(id);
     this.#total.gone(id);

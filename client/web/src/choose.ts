@@ -1,4 +1,4 @@
-/** Choosing, dropping and pasting: files, and folders with all that is in them. */
+/** How files get into the page: the user chooses, drops or pastes files, or folders with everything in them. */
 import { byId, make } from './dom.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
@@ -8,7 +8,12 @@ interface WithHandle {
   getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;
 }
 
-/** Opens the dialog for files; what is chosen goes the way of everything else. */
+/**
+ * Makes the page accept files.
+ *
+ * @param add - called with the files that the user has chosen, dropped or pasted.
+ * @returns a function that opens the dialog for files.
+ */
 export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choose: () => void } {
   const form = byId<HTMLFormElement>('drop');
   const plain = byId<HTMLInputElement>('files');
@@ -77,7 +82,7 @@ export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choos
   return { choose: () => files.click() };
 }
 
-/** Everything is asked of the drop before anything is waited for: afterwards it is empty. */
+/** Asks the drop for all its entries before the first await: after that it is empty. */
 async function readDropped(transfer: DataTransfer): Promise<Chosen[]> {
   const asked = Array.from(transfer.items)
     .filter((item) => item.kind === 'file')
@@ -109,7 +114,7 @@ async function readFolder(folder: FileSystemDirectoryEntry): Promise<Chosen[]> {
   return found;
 }
 
-/** Browsers give a folder's entries in portions. */
+/** Reads all entries of a folder: browsers return them in portions. */
 async function readEntries(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];

@@ -1,19 +1,20 @@
-/** What was chosen: a new item, or the file that an item waits for. */
+/** A file that the user has chosen: it becomes a new item, or it is the file that an item waits for. */
 import { type Item, newItem } from './item.ts';
 import { acceptableName, acceptablePath } from './names.ts';
 
 export interface Chosen {
   file: File;
-  /** With its folders. */
+  /** The name, with its folders where it has any. */
   path: string;
+  /** Where the browser gave one: the way to the file after a reload. */
   handle: FileSystemFileHandle | null;
 }
 
-/** How many, since the page was opened. */
+/** Counts the items since the page was opened. It begins at a million, so that all numbers have the same length. */
 let begun = 1e6;
 
 export function itemOf({ file, path }: Pick<Chosen, 'file' | 'path'>): Item {
-  // In the order in which they were begun, for the journal.
+  // The ids sort in the order in which the items were begun: the journal is read in that order.
   const id = [Date.now(), ++begun, crypto.getRandomValues(new Uint32Array(1))[0]].join('-');
   return newItem({
     id,
@@ -25,7 +26,7 @@ export function itemOf({ file, path }: Pick<Chosen, 'file' | 'path'>): Item {
   });
 }
 
-/** The item whose file this is, where one waits for its file. */
+/** The item that waits for this file; undefined where none does. */
 export function waitingFor({ file, path }: Chosen, items: readonly Item[]): Item | undefined {
   const waiting = items.filter(
     (item) =>
@@ -35,7 +36,7 @@ export function waitingFor({ file, path }: Chosen, items: readonly Item[]): Item
   const wanted = acceptablePath(path);
   const exactly = waiting.find((item) => acceptablePath(item.path) === wanted);
   if (exactly) return exactly;
-  // Of a folder, and chosen again by itself.
+  // The file came in a folder, and the user has chosen it again by itself.
   const likely = waiting.filter((item) => acceptablePath(item.path).endsWith(`/${wanted}`));
   return likely.length === 1 ? likely[0] : undefined;
 }

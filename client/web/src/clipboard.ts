@@ -1,7 +1,12 @@
-/** Copies texts. */
+/** Copies texts to the clipboard. */
 import { make } from './dom.ts';
 
-/** The Clipboard API exists in secure contexts alone, which plain HTTP to another machine is not. */
+/**
+ * Copies a text. The Clipboard API exists only in secure contexts, and plain HTTP to another machine is not one: there, and
+ * where the browser refuses, the older `execCommand` is used.
+ *
+ * @returns whether the text was copied.
+ */
 export async function copyText(text: string): Promise<boolean> {
   try {
     if (navigator.clipboard) {
@@ -9,7 +14,7 @@ export async function copyText(text: string): Promise<boolean> {
       return true;
     }
   } catch {
-    // Refused: try the older way.
+    // The browser refused.
   }
   const area = make('textarea', { value: text, readOnly: true, className: 'unseen' });
   document.body.append(area);

@@ -1,17 +1,17 @@
-/** Whether a published file has the bytes that were chosen: before it is called done. */
+/** Whether a published file has the bytes of the chosen file. The page compares before it shows an upload as done. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { compare as compareBy, type ProofVerdict } from '../../core/proof.ts';
 import { check, type Content, getFile } from './api.ts';
 import type { Item } from './item.ts';
 
-/** What is known of the bytes, and of the upload that brought them. */
+/** What the item knows of its bytes, and of the upload that brought them. */
 type Compared = Pick<Item, 'md5' | 'sha256' | 'size' | 'adopted' | 'shared'>;
 
 export function contentOf({ md5, sha256, size }: Pick<Item, 'md5' | 'sha256' | 'size'>): Content {
   return { md5: md5 ?? '', sha256, size };
 }
 
-/** As `compare` of core/proof.ts, of an item's bytes. */
+/** As `compare` of core/proof.ts, for the bytes of an item. */
 export function compare(item: Compared, file: FileJson): Promise<{ verdict: ProofVerdict; file: FileJson }> {
   const bytes = { md5: item.md5 ?? '', sha256: item.sha256 ?? '', size: item.size };
   const way = { begun: item.adopted, isShared: item.shared };

@@ -1,17 +1,17 @@
-/** The page's elements: found by id, and made. */
+/** Finds and makes the page's elements. */
 
 type Properties<T extends keyof HTMLElementTagNameMap> = Partial<
   Omit<HTMLElementTagNameMap[T], 'style' | 'dataset' | 'children' | 'attributes'>
 > & { attributes?: Record<string, string> };
 
-/** An element of index.html. */
+/** Finds an element of index.html. @throws where there is none. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`no element ${id}`);
   return element as T;
 }
 
-/** Makes an element. Texts become text nodes: a name of a file is never read as HTML. */
+/** Makes an element. Strings become text nodes, so that a file's name is never parsed as HTML. */
 export function make<T extends keyof HTMLElementTagNameMap>(
   tag: T,
   { attributes = {}, ...properties }: Properties<T> = {},
@@ -24,15 +24,15 @@ export function make<T extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Sets a text where it has changed: a screen reader is not told twice. */
+/** Sets a text only where it differs: a screen reader would announce it again. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Controls of writing direction that change what stands around them: a name could hide its extension with one. */
+/** Unicode controls of writing direction that affect the text around them: a name could hide its extension with one. */
 const DIRECTION_CONTROLS = /[\u202a-\u202e\u2066-\u2069]/g;
 
-/** A file's name as it is shown. */
+/** A file's name as the page shows it: with U+FFFD for each such control. */
 export function shownName(name: string): string {
   return name.replaceAll(DIRECTION_CONTROLS, '\ufffd');
 }

@@ -4,7 +4,7 @@ import type { FileJson } from '../../../server/wire/files.ts';
 import { ApiError, request } from './api.ts';
 
 export interface FileEventsListener {
-  /** What happened until now is in the catalog only: look there. */
+  /** Events from before this moment were missed: the catalog has to be read again. */
   onBegin(): void;
   onPublished(file: FileJson): void;
   onRenamed(file: FileJson): void;
@@ -12,12 +12,16 @@ export interface FileEventsListener {
 }
 
 const RETRY_MS = 2_000;
-/** Too many listen already: a place is free when one of them leaves. */
+/** The wait after 429: the service has too many listeners, and one of them has to leave first. */
 const CROWDED_MS = 30_000;
-/** The service says something every 15 seconds: a line that is silent for so long is dead. */
+/** The service sends a heartbeat every 15 seconds: a connection that is silent for longer than this is dead. */
 const SILENCE_MS = 40_000;
 
-/** Listens while the page is in sight: a browser has six connections for all its tabs. */
+/**
+ * Listens while the page is visible: a browser has only six connections for all tabs of a service.
+ *
+ * @returns `wake`, which connects at once where no connection is open.
+ */
 export function listenToEvents(listener: FileEventsListener): { wake: () => void } {
   let latestId: string | null = null;
   let connection: AbortController | null = null;
@@ -32,7 +36,7 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
       .catch((error: unknown) => error)
       .then((error) => {
         if (connection === current) connection = null;
-        // Without a token it begins again when there is one.
+        // A token is missing: main.ts calls `wake` once there is one.
         if (error instanceof ApiError && error.status === 401) return;
         const crowded = error instanceof ApiError && error.status === 429;
         if (!connection && !document.hidden) timer = window.setTimeout(open, crowded ? CROWDED_MS : RETRY_MS);
@@ -72,12 +76,12 @@ export function listenToEvents(listener: FileEventsListener): { wake: () => void
 
 interface ServerEvent {
   id: string | undefined;
-  /** Undefined where the service only says that it is there. */
+  /** Undefined for a heartbeat. */
   name: string | undefined;
   data: string;
 }
 
-/** The blocks of text between empty lines, each when it is whole. @param heard - told of all that comes. */
+/** Yields the blocks of text between empty lines, each once it is complete. @param heard - called for all that arrives. */
 async function* readBlocks(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
   heard: () => void,
@@ -102,7 +106,7 @@ function parseEvent(block: string): ServerEvent {
 }
 
 function tell(listener: FileEventsListener, { name, data }: ServerEvent): void {
-  // A later release of the service may tell of more than this page knows.
+  // Events of other names are ignored: a later release of the service may have them.
   switch (name as EventName | undefined) {
     case undefined:
       break;

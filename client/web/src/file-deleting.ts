@@ -1,4 +1,4 @@
-/** Deletes files: off the list at once, and at the service once nobody has undone it. */
+/** Deletes files: takes them off the list at once, and deletes them at the service once the time to undo is over. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { deleteFile } from './api.ts';
 import type { Catalog } from './catalog.ts';
@@ -9,13 +9,13 @@ import { sentenceOfError } from './refusal.ts';
 
 export interface Deletions {
   add(file: FileJson): void;
-  /** The file is wanted after all. */
+  /** Undoes the deletion of this file, where it still waits. */
   takeBack(id: string): void;
 }
 
-/** @param focus - moves the focus to a file that is back on the list. */
+/** @param focus - moves the focus to the row of a file that is back on the list. */
 export function createDeletions(catalog: Catalog, focus: (id: string) => void): Deletions {
-  /** What is off the list, and still at the service, by the file's id. */
+  /** By id: the files that are off the list, but still at the service. */
   const deleting = new Map<string, { file: FileJson; putBack: () => void }>();
   const undoable = createUndoable<string>({
     words: (ids) => texts().deleted(ids.map((id) => shownName(deleting.get(id)?.file.name ?? ''))),

@@ -1,4 +1,4 @@
-/** In which order the files are listed: the list of orders, and the heads of the columns. */
+/** The order in which the files are listed: the select box, and the column heads, which are buttons. */
 import type { ListOrder } from '../../core/listing.ts';
 import { byId, make, setText } from './dom.ts';
 import { type PlainText, texts } from './i18n.ts';
@@ -11,14 +11,14 @@ const ORDERS: { key: PlainText; sort: ListOrder['sort']; order: ListOrder['order
   { key: 'largest', sort: 'size', order: 'desc' },
   { key: 'smallest', sort: 'size', order: 'asc' },
 ];
-/** The columns that can be sorted by, each with its orders as they stand in ORDERS: the first, and the other way round. */
+/** The columns that the user can sort by. `orders`: indexes into ORDERS, of the first click and of the reverse order. */
 const COLUMNS = [
   { id: 'by-name', label: 'name', orders: [2, 3] },
   { id: 'by-size', label: 'size', orders: [4, 5] },
   { id: 'by-time', label: 'uploaded', orders: [0, 1] },
 ] as const;
 
-/** @returns a function that writes the texts anew, in the language of the page. */
+/** @returns a function that writes the texts again, after the language has changed. */
 export function startOrder(onOrder: (order: Pick<ListOrder, 'sort' | 'order'>) => void): () => void {
   const sort = byId<HTMLSelectElement>('sort');
 
@@ -30,7 +30,7 @@ export function startOrder(onOrder: (order: Pick<ListOrder, 'sort' | 'order'>) =
     onOrder({ sort: chosen.sort, order: chosen.order });
   }
 
-  /** The head of a column tells whether the list is sorted by it, and what a click does. */
+  /** Updates each column head: it shows whether the list is sorted by it, and what a click does. */
   function updateColumns(): void {
     const t = texts();
     for (const { id, label, orders } of COLUMNS) {

@@ -6,7 +6,7 @@ import { texts } from './i18n.ts';
 import { isAcceptable } from './names.ts';
 import { sentenceOfError } from './refusal.ts';
 
-/** A field for the new name, and room for what is wrong with it. */
+/** Makes the field for the new name, and an element for what is wrong with it. */
 function makeForm(file: FileJson): { form: HTMLFormElement; input: HTMLInputElement; problem: HTMLElement } {
   const input = make('input', {
     value: file.name,
@@ -21,8 +21,8 @@ function makeForm(file: FileJson): { form: HTMLFormElement; input: HTMLInputElem
 /**
  * Puts the field for a new name into the file's row.
  *
- * @param onRenamed - the service has given the new name.
- * @param onEnd - the field is gone, whether the name was changed or not.
+ * @param events - `onRenamed`: the service has renamed the file. `onEnd`: the field is being removed, whether the file was
+ *   renamed or not.
  */
 export function startRenaming(
   row: HTMLLIElement,
@@ -39,7 +39,7 @@ export function startRenaming(
   let running = false;
 
   function end(): void {
-    // Removing the form takes the focus from it, which would save once more.
+    // Removing the form blurs the input, which would save and end once more.
     if (ended) return;
     ended = true;
     events.onEnd();

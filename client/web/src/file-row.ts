@@ -6,11 +6,11 @@ import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
 import { previewKind } from './preview.ts';
 
-/** In the order in which their buttons stand. */
+/** The actions with a button, in the order of the buttons. */
 const BUTTONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;
 export type FileAction = 'open' | (typeof BUTTONS)[number];
 
-/** @param act - called with the action of a button that was pressed. */
+/** Makes an empty row. @param act - called with the action of a button that was pressed. */
 export function makeFileRow(act: (action: FileAction) => void): HTMLLIElement {
   const open = make('button', { type: 'button', className: 'name' }, make('bdi', { dir: 'auto' }));
   open.addEventListener('click', () => act('open'));

@@ -1,4 +1,4 @@
-/** The catalog as it is shown: find, sort, open, copy, rename, delete. */
+/** The list of files in the page: find, sort, open, copy, rename, delete. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { Catalog } from './catalog.ts';
 import { copyText } from './clipboard.ts';
@@ -19,16 +19,16 @@ const SEARCH_AFTER_MS = 200;
 /** The list as the rest of the page sees it. */
 export interface FilesView {
   reload(): Promise<void>;
-  /** It was published or renamed. */
+  /** Shows a file that was published or renamed. */
   put(file: FileJson): void;
-  /** This page has just sent it: it is wanted, even if it was just deleted here. */
+  /** Shows a file that this page has just sent. Undoes its deletion where that still waits. */
   putOwn(file: FileJson): void;
-  /** It was deleted. */
+  /** Removes a file that was deleted. */
   gone(id: string): void;
 }
 
 export function startFilesView(): FilesView {
-  /** The file that is being renamed. */
+  /** Id of the file that is being renamed. */
   let renaming: string | null = null;
   const catalog = new Catalog({
     onChange: () => {
@@ -53,7 +53,7 @@ export function startFilesView(): FilesView {
   const writeOrder = startOrder((order) => catalog.setOrder(order));
   const writeSearch = startSearch(catalog);
 
-  /** The file as it is now; nothing happens where it has left the list. */
+  /** Runs something with the file as it is now; nothing where the file has left the list. */
   function withFile(id: string, run: (file: FileJson) => void): void {
     const file = catalog.files.find((one) => one.id === id);
     if (file) run(file);
@@ -96,7 +96,7 @@ export function startFilesView(): FilesView {
   };
 }
 
-/** What a row's buttons do; what changes the list is the view's. */
+/** Carries out the action of a row's button. The view does what changes the list: rename and delete. */
 function act(
   action: FileAction,
   file: FileJson,
@@ -127,7 +127,7 @@ async function copy(text: string): Promise<void> {
   notify(copied ? texts().copied(text) : texts().copyFailed);
 }
 
-/** @returns a function that writes the field's texts anew. */
+/** @returns a function that writes the field's texts again, after the language has changed. */
 function startSearch(catalog: Catalog): () => void {
   const search = byId<HTMLInputElement>('search');
   let timer: number | undefined;
@@ -141,7 +141,7 @@ function startSearch(catalog: Catalog): () => void {
   };
 }
 
-/** What is said in the place of files, and how many there are. */
+/** Updates the note in the place of the list, and the number of files. */
 function updateNote(catalog: Catalog): void {
   const t = texts();
   const note = byId('files-note');
@@ -155,7 +155,7 @@ function updateNote(catalog: Catalog): void {
   setText(byId('files-total'), totalWords(catalog));
 }
 
-/** How many files there are; of those that a search finds, how many are known. */
+/** How many files there are; during a search, how many were found so far. */
 function totalWords({ total, files, order, state, isWhole }: Catalog): string {
   const t = texts();
   if (order.search) return state === 'ready' ? t.found(formatCount(files.length) + (isWhole ? '' : '+')) : '';

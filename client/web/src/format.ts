@@ -1,7 +1,7 @@
 /** Sizes, rates and times as people read them. */
 import { localeTag, texts } from './i18n.ts';
 
-/** Formatters are dear to make, and a list that is scrolled asks for many. */
+/** Formatters by their options: they are expensive to make, and a list that is scrolled needs many. */
 const formatters = new Map<string, unknown>();
 
 function formatter<T>(key: string, create: (locale: string) => T): T {
@@ -26,11 +26,11 @@ export function formatSize(bytes: number): string {
 }
 
 export function formatPercent(part: number, whole: number): string {
-  // Never 100 % before it is.
+  // At most 99: 100 % is for what is complete.
   return `${whole === 0 ? 0 : Math.min(99, Math.floor((part / whole) * 100))}%`;
 }
 
-/** Seconds in steps that grow with them: the number does not jump with each look. */
+/** Seconds as words, in steps that grow with the duration, so that the number does not jump with each update. */
 export function formatDuration(seconds: number): string {
   const t = texts();
   if (seconds < 5) return t.fewSeconds;
@@ -44,7 +44,7 @@ export function formatCount(count: number): string {
   return formatter('count', (locale) => new Intl.NumberFormat(locale)).format(count);
 }
 
-/** When it was, to the minute: short for the list, and whole. */
+/** A point in time to the minute: `short` for the list (only the time for today), and `whole`. */
 export function formatWhen(iso: string): { short: string; whole: string } {
   const time = new Date(iso);
   const clock = { hour: '2-digit', minute: '2-digit' } as const;

@@ -1,9 +1,9 @@
-/** The name of the file that was chosen, for one whose upload was begun under another name. */
+/** Gives a published file the name of the chosen one, where its upload was begun under another name. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { type Begun, giveName as giveNameBy, isRenameRefusal } from '../../core/naming.ts';
 import { ApiError, check, renameFile } from './api.ts';
 
-/** As `giveName` of core/naming.ts, of the page's service. */
+/** As `giveName` of core/naming.ts, for the page's service. */
 export function giveName(file: FileJson, name: string, begun: Begun | null): Promise<FileJson | null> {
   return giveNameBy(file, name, begun, {
     rename: (id, newName) =>

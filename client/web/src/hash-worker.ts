@@ -1,4 +1,4 @@
-/** MD5 and SHA-256 of a file in one pass, a chunk at a time, away from the page's thread. */
+/** A worker that computes MD5 and SHA-256 of a file in one pass, outside the page's main thread. */
 import { createMD5, createSHA256 } from 'hash-wasm';
 
 export type HashRequest =
@@ -8,7 +8,7 @@ export type HashRequest =
 export type HashAnswer =
   | { kind: 'progress'; job: number; bytes: number }
   | { kind: 'done'; job: number; md5: string; sha256: string }
-  /** The file cannot be read any more: it has changed, or is gone, or gives other than its size. */
+  /** The file cannot be read any more: it has changed, is gone, or has fewer bytes than its size says. */
   | { kind: 'unreadable'; job: number };
 
 /** Large enough to keep the disk busy, small enough to stop soon. */
@@ -16,7 +16,9 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 
 interface Job {
   stopped: boolean;
+  /** Awaited before each chunk; pending while the job is paused. */
   gate: Promise<void>;
+  /** Resolves the gate. */
   open: () => void;
 }
 
@@ -46,7 +48,7 @@ async function hash(id: number, file: File): Promise<void> {
       if (job.stopped) return;
       const bytes = await ahead;
       ahead = read(file, at + CHUNK_BYTES);
-      // Awaited in the next turn; a failure before that is not an unhandled one.
+      // Awaited in the next round; until then a failure must not count as unhandled.
       ahead.catch(() => undefined);
       md5.update(bytes);
       sha256.update(bytes);

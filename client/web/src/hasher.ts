@@ -1,9 +1,9 @@
-/** The page's side of the worker that digests. */
+/** The page's side of the worker that computes digests. */
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
 
 export type HashOutcome =
   | { md5: string; sha256: string }
-  /** `unreadable`: the file has changed or is gone. `broken`: the worker is, not the file. */
+  /** `unreadable`: the file has changed or is gone. `broken`: the worker has failed, not the file. */
   | { problem: 'unreadable' | 'broken' };
 
 export interface Hashing {
@@ -18,6 +18,7 @@ let worker: Worker | undefined;
 let latestJob = 0;
 const listeners = new Map<number, (answer: HashAnswer | { kind: 'broken' }) => void>();
 
+/** @param onProgress - called with the number of bytes hashed so far. */
 export function startHashing(file: File, onProgress: (bytes: number) => void): Hashing {
   const job = ++latestJob;
   const ask = (request: HashRequest): void => openWorker().postMessage(request);
@@ -47,7 +48,7 @@ function openWorker(): Worker {
   if (worker) return worker;
   worker = new Worker(new URL('./hash-worker.ts', import.meta.url), { type: 'module' });
   worker.addEventListener('message', ({ data }: MessageEvent<HashAnswer>) => listeners.get(data.job)?.(data));
-  // Its script could not be loaded, as the line is lost, or it ran out of memory: the next one is a new one.
+  // The connection was lost before its script was loaded, or it ran out of memory: the next job starts a new worker.
   worker.addEventListener('error', () => {
     worker?.terminate();
     worker = undefined;

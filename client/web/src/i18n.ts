@@ -1,4 +1,4 @@
-/** The page's texts, in the language of the browser or the chosen one. */
+/** The page's texts, in the language that the user has chosen, or else the browser's. */
 import { keep, recall } from './storage.ts';
 import { en } from './texts-en.ts';
 import { zh } from './texts-zh.ts';
@@ -13,7 +13,7 @@ const LANGUAGES: Record<Language, { texts: Texts; tag: string; name: string }> =
 };
 const KEY = 'tidemark-language';
 
-/** Where nobody can drop anything, the page does not speak of it. */
+/** Touch screens and small windows, where users do not drop files: the page shows other texts there. */
 const touch = matchMedia('(max-width: 40rem), (pointer: coarse)');
 
 let current: Language = 'en';
@@ -23,11 +23,12 @@ export function texts(): Texts {
   return LANGUAGES[current].texts;
 }
 
-/** For numbers and dates: as the browser's own region writes them, in the chosen language. */
+/** The locale for numbers and dates: the page's language, in the browser's own region. */
 export function localeTag(): string {
   return navigator.languages.find((tag) => tag.startsWith(current)) ?? LANGUAGES[current].tag;
 }
 
+/** Registers a listener, which is called after the language has changed. */
 export function onLanguage(listener: () => void): void {
   listeners.add(listener);
 }

@@ -1,4 +1,4 @@
-/** Which rows of a list are in sight, and where each begins: pure arithmetic. Rows have one height, but for a few lower ones. */
+/** Which rows of a list are in sight, and where each begins. All rows have one height, but for a few lower ones. */
 
 export interface RowHeights {
   usual: number;
@@ -6,19 +6,19 @@ export interface RowHeights {
 }
 
 export interface Layout {
-  /** Of all rows. */
+  /** Height of the whole list in pixels. */
   readonly height: number;
-  /** Where a row begins. */
+  /** Where a row begins, in pixels from the top of the list. */
   readonly topOf: (index: number) => number;
   /**
-   * The first and the last row in sight, and some beyond; where there are none, `last` comes before `first`.
+   * The first and the last row to draw: those in sight, and OVERSCAN more on each side. Without any, `last` is below `first`.
    *
-   * @param top - where the list begins, seen from the upper edge of the window.
+   * @param top - where the list begins, in pixels from the upper edge of the window.
    */
   readonly inSight: (top: number, windowHeight: number) => { first: number; last: number };
 }
 
-/** Rows above and below those in sight. */
+/** How many rows above and below those in sight are drawn. */
 export const OVERSCAN = 8;
 
 /** @param lows - the indexes of the lower rows. */
@@ -26,7 +26,7 @@ export function layOut(count: number, lows: readonly number[], { usual, low }: R
   const less = usual - low;
   const topOf = (index: number): number => index * usual - lows.filter((each) => each < index).length * less;
   const height = topOf(count);
-  // By how many rows of the usual height a row may stand higher than its place.
+  // Lower rows pull those below them up: by at most so many rows of the usual height.
   const higher = Math.ceil((count * usual - height) / usual);
   return {
     height,

@@ -1,4 +1,4 @@
-/** One file on its way, as the queue keeps it and the page shows it. */
+/** One upload, as the queue keeps it and the page shows it. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import type { Watch } from '../../core/other-sender.ts';
 import type { FailReason, Refusal, StallReason } from '../../core/refusals.ts';
@@ -9,34 +9,36 @@ import type { Transfer } from './transfer.ts';
 
 export interface Item {
   readonly id: string;
-  /** As it is sent; once it is done, as it was taken. */
+  /** The name that the page sends; once the upload is done, the name that the service has given the file. */
   name: string;
-  /** The name, with its folders where it came in one. */
+  /** The name, with its folders where the user chose a folder. */
   path: string;
   size: number;
-  /** The file's time of change when its digests were taken. */
+  /** When the file was last modified, in milliseconds since the epoch, as of when it was chosen. */
   lastModified: number;
+  /** Null while it has to be chosen again, and once the upload is done. */
   file: File | null;
   state: State;
   stall: StallReason | null;
   failure: FailReason | null;
-  /** The service's own words, in a refusal. */
+  /** The service's own words in the refusal that failed the upload. */
   message: string;
-  /** Of the latest refusal; see docs/http-api.md. */
+  /** Code and status of the latest refusal; see docs/http-api.md. */
   refusal: Refusal | null;
-  /** Bytes digested. */
+  /** Bytes hashed so far. */
   hashed: number;
   md5: string | null;
-  /** Known when the MD5 is. MD5 names, it does not prove. */
+  /** Known when the MD5 is. Only an equal SHA-256 proves equal bytes. */
   sha256: string | null;
-  /** Bytes the service has, with those on the line. */
+  /** Bytes that the service has or that are being sent. */
   sent: number;
+  /** The address of the upload; null while there is none. */
   url: string | null;
-  /** Of the bytes that were begun there. */
+  /** MD5 of the bytes for which the upload at `url` was begun. */
   urlMd5: string | null;
-  /** As above; null where an earlier edition of the page began it. */
+  /** SHA-256 of those bytes; null where an earlier version of the page began the upload. */
   urlSha256: string | null;
-  /** How the upload was begun, where it was not begun for this item. */
+  /** How the upload was begun; null where it was begun for this item. */
   adopted: Begun | null;
   /** Another client may have sent bytes of it since. */
   shared: boolean;
@@ -44,17 +46,19 @@ export interface Item {
   takenOver: boolean;
   /** Judges another client that is sending the same bytes, while this item waits for it. */
   watch: { url: string; judge: Watch } | null;
-  /** The upload of another client that is too slow to wait for. */
+  /** The address of another client's upload that is too slow to wait for. */
   avoided: string | null;
   /** How often a lost upload was replaced by a new one since the user last asked for this item. */
   begunAnew: number;
-  /** What was sent before had expired. */
+  /** The upload had expired, so the file is sent from its first byte. */
   fromStart: boolean;
-  /** Interrupted, and a click is all that it takes to resume. */
+  /** Interrupted, and the browser has kept the file: it needs a click of the user for permission to read it. */
   needsClick: boolean;
+  /** The published file. */
   result: FileJson | null;
-  /** Grows whenever the tasks that run for it must have no further effect. */
+  /** Incremented to cancel the tasks that run for the item: they stop once they see another number. */
   turn: number;
+  /** Failed attempts since the last progress. */
   attempts: number;
   hashing: Hashing | null;
   transfer: Transfer | null;
@@ -93,7 +97,7 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
   };
 }
 
-/** What an item is without its upload: it is sent from its first byte. */
+/** The fields that make an item forget its upload: it is then sent from its first byte. */
 export const WITHOUT_UPLOAD = {
   url: null,
   adopted: null,
@@ -107,7 +111,7 @@ export function isOver(item: Item): boolean {
   return item.state === 'done' || item.state === 'instant' || item.state === 'failed';
 }
 
-/** Whether it would be interrupted if the page were left now. */
+/** Whether leaving the page now would interrupt it. */
 export function isUnderWay(item: Item): boolean {
   return !isOver(item) && item.state !== 'interrupted';
 }

@@ -1,6 +1,6 @@
 /**
- * What is under way, written down in IndexedDB so that it survives the page, the browser and the
- * machine: names and addresses; and what the browser lets a page keep of the files themselves.
+ * The journal: unfinished uploads, recorded in IndexedDB so that they survive the page, the browser and the machine. It holds
+ * names and addresses, and what the browser lets a page keep of the files themselves.
  */
 
 import type { WrittenClaim } from '../../core/claims.ts';
@@ -12,14 +12,15 @@ export interface JournalEntry extends WrittenClaim {
   size: number;
   lastModified: number;
   md5: string | null;
-  /** Missing in what an earlier edition of the page wrote, as are the others that may be. */
+  /** Optional, like others: an earlier version of the page did not write it. */
   sha256?: string | null;
   /** The upload's address, once there is one. */
   url: string | null;
-  /** Of the bytes that were begun there. */
+  /** MD5 of the bytes for which that upload was begun. */
   urlMd5: string | null;
-  /** Bytes that were sent when it was last looked at. */
+  /** Bytes sent when the entry was written. */
   sent: number;
+  /** When the entry was written, in milliseconds since the epoch. */
   at: number;
 }
 
@@ -28,27 +29,28 @@ type Kept = File | FileSystemFileHandle;
 
 export interface KeptFile {
   file: File;
-  /** These are the bytes that were chosen then. */
+  /** Whether these are certainly the bytes that the user chose: true for a file that was kept whole. */
   isSame: boolean;
 }
 
-/** As far as browsers have it; TypeScript's DOM does not. */
+/** Methods of a file handle that TypeScript's DOM types lack, and some browsers, too. */
 interface HandlePermissions {
   queryPermission(options: { mode: 'read' }): Promise<PermissionState>;
   requestPermission(options: { mode: 'read' }): Promise<PermissionState>;
 }
 
-/** Small files are kept whole, and resume by themselves after a crash. */
+/** The largest file that is kept whole: its upload resumes by itself after a crash. */
 const KEPT_BYTES = 16 * 1024 * 1024;
+/** The most bytes of all files that are kept whole. */
 const KEPT_BYTES_TOGETHER = 64 * 1024 * 1024;
-/** By then the service has forgotten them as well. */
+/** Entries are dropped after this time without a change. The service keeps an unfinished upload for a day by default. */
 const LIFE_MS = 14 * 24 * 3_600_000;
 
 const UPLOADS = 'uploads';
 const FILES = 'files';
 
 let database: Promise<IDBDatabase> | undefined;
-/** Bytes of the files that are kept whole, by their uploads. */
+/** Sizes of the files that are kept whole, by the ids of their uploads. */
 const keptWhole = new Map<string, number>();
 
 function openDatabase(): Promise<IDBDatabase> {
@@ -63,7 +65,7 @@ function openDatabase(): Promise<IDBDatabase> {
   return database;
 }
 
-/** Where the browser keeps nothing, a reload forgets; the service still knows what it has, by the MD5. */
+/** Failures are ignored: where the browser stores nothing, a reload forgets, but the service finds its uploads by the MD5. */
 async function write(change: (store: (name: string) => IDBObjectStore) => void, durability: IDBTransactionDurability) {
   try {
     const transaction = (await openDatabase()).transaction([UPLOADS, FILES], 'readwrite', { durability });
@@ -90,9 +92,9 @@ async function read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<
   }
 }
 
-/** The entries, in the order in which they were begun; drops those that are out of date. */
+/** Reads the entries, in the order in which they were begun; drops those that are too old. */
 export async function readJournal(): Promise<JournalEntry[]> {
-  // Files first: what another tab keeps meanwhile has its entry before it.
+  // Files before entries: another tab writes an entry before its file, so no file that is seen here lacks its entry.
   const files = (await read(FILES, (store) => store.getAllKeys())) ?? [];
   const entries = (await read(UPLOADS, (store) => store.getAll() as IDBRequest<JournalEntry[]>)) ?? [];
   const current = entries.filter((entry) => entry.at > Date.now() - LIFE_MS);
@@ -102,7 +104,7 @@ export async function readJournal(): Promise<JournalEntry[]> {
   return current;
 }
 
-/** @param durability - `strict`: what is written outlives a crash of the browser, from now on. */
+/** @param durability - `strict`: once written, the entries survive a crash of the browser and the machine. */
 export function writeJournal(entries: readonly JournalEntry[], durability: IDBTransactionDurability): void {
   if (entries.length === 0) return;
   void write((store) => {
@@ -118,20 +120,22 @@ export function forget(ids: readonly string[]): void {
   }, 'relaxed');
 }
 
-/** Uploads that are in the hands of a living tab: each holds a lock by this name. */
+/** Prefix of the Web Locks that an open tab holds, one for each of its uploads. */
 const LOCK = 'tidemark-upload-';
 
+/** Marks an upload as belonging to this tab, until the tab is closed. */
 export function holdUpload(id: string): void {
-  // Not there on plain HTTP from afar.
+  // Web Locks do not exist on plain HTTP to another machine.
   void navigator.locks?.request(LOCK + id, () => new Promise(() => undefined)).catch(() => undefined);
 }
 
+/** Ids of the uploads that belong to an open tab. */
 export async function heldUploads(): Promise<Set<string>> {
   const held = (await navigator.locks?.query())?.held ?? [];
   return new Set(held.map((lock) => (lock.name ?? '').replace(LOCK, '')));
 }
 
-/** Keeps a dropped file's handle, or a small file itself. What cannot be kept is chosen again after a reload. */
+/** Keeps a dropped file's handle, or a small file itself. The user has to choose any other file again after a reload. */
 export function keepFile(id: string, file: File, handle: FileSystemFileHandle | null): void {
   keptWhole.delete(id);
   const together = [...keptWhole.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -144,10 +148,10 @@ export function keepFile(id: string, file: File, handle: FileSystemFileHandle | 
 }
 
 /**
- * A file that was kept: as it was where it was kept whole, else as it is on the disk by now.
+ * Reads a file that was kept: as it was, if it was kept whole; otherwise as it is on the disk by now.
  *
- * @param asking - the browser may ask its user; that takes a click.
- * @returns `ask` when it would have to.
+ * @param asking - whether the browser may ask the user for permission, which it does only after a click.
+ * @returns `ask` where it would have to ask; null where there is no file, or the user denied permission.
  */
 export async function keptFile(id: string, asking: boolean): Promise<KeptFile | 'ask' | null> {
   const kept = await readKept(id);
@@ -157,10 +161,10 @@ export async function keptFile(id: string, asking: boolean): Promise<KeptFile | 
   return file instanceof File ? { file, isSame: false } : file;
 }
 
-/** The file as it is on the disk by now, where the browser has kept a way to it. */
+/** The file as it is on the disk by now; null where the browser has no handle of it, or may not read it. */
 export async function freshFile(id: string): Promise<File | null> {
   const kept = await readKept(id);
-  // Kept whole, it is as it was.
+  // A file that was kept whole is as it was then.
   const file = kept === undefined || kept instanceof File ? null : await openHandle(kept, true);
   return file === 'ask' ? null : file;
 }

@@ -1,16 +1,16 @@
-/** Names that are too long for their place lose their middle: the end tells what kind of file it is, and which. */
+/** Shortens names that are too long for their place in the middle: the end shows the kind of file, and which one it is. */
 import { make, shownName } from './dom.ts';
 
-/** Shorter names have no middle. */
+/** Names of at most so many characters are not split. */
 const SHORT_SIGNS = 8;
-/** Of a name longer than this, more of the end stays in sight: what tells two of them apart is often there. */
+/** Of a longer name than this, more of the end is kept: names often differ there. */
 const LONG_SIGNS = 24;
-/** A longer extension is hardly one. */
+/** The most characters that are kept at the end. */
 const MOST_END_SIGNS = 18;
 
 const signs = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-/** The two parts of a name: the first gives way. What people see as one sign is never torn apart. */
+/** Splits a name into a start, which may be cut off where it is shown, and an end. Never splits a grapheme. */
 export function splitName(name: string): [start: string, end: string] {
   const all = Array.from(signs.segment(name), ({ segment }) => segment);
   if (all.length <= SHORT_SIGNS) return [name, ''];
@@ -20,13 +20,13 @@ export function splitName(name: string): [start: string, end: string] {
   return [all.slice(0, -kept).join(''), all.slice(-kept).join('')];
 }
 
-/** Shows a name in this element, whole in its title. */
+/** Shows a name in this element; its title has the whole name. */
 export function showName(element: HTMLElement, name: string): void {
   const shown = shownName(name);
   if (element.title === shown && element.textContent === shown) return;
   const [start, end] = splitName(shown);
   element.title = shown;
-  // Spans, which run in the direction of the whole: the end may hold no letter that tells it.
+  // Spans take the writing direction of the whole name: the end alone may have no letter that shows it.
   const parts = [make('span', { className: 'name-start' }, start)];
   if (end !== '') parts.push(make('span', { className: 'name-end' }, end));
   element.replaceChildren(...parts);

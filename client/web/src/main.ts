@@ -1,4 +1,4 @@
-/** The page's entry: parts put together. */
+/** The page's entry: creates its parts and connects them. */
 import { onAccepted, startAccess } from './access.ts';
 import { maxFileSize } from './api.ts';
 import { startChoosing } from './choose.ts';
@@ -21,7 +21,7 @@ function start(): void {
   const askLimit = (): Promise<void> => {
     limitKnown ??= maxFileSize()
       .then((bytes) => void (limit = bytes))
-      // Asked again with the next files; and the service says it once more, when it refuses.
+      // The page asks again with the next files. Until then the service itself refuses a file that is too large.
       .catch(() => void (limitKnown = null));
     return limitKnown;
   };
@@ -53,7 +53,7 @@ function start(): void {
   let begun = false;
   const events = listenToEvents({
     onBegin: () => {
-      // The first time the list is on its way already.
+      // The first time, the list is loading already.
       if (begun) void files.reload();
       begun = true;
     },

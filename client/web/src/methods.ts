@@ -1,7 +1,6 @@
 /**
- * Methods that something on the way does not let through. Once one was refused, POST says them
- * (tus 1.0.0, "X-HTTP-Method-Override"), for as long as the page is open. The service understands
- * it of uploads alone.
+ * Methods that something on the way blocks. Once one was refused, the page sends all of them as POST (tus 1.0.0,
+ * "X-HTTP-Method-Override") until it is closed. The service accepts that only for uploads.
  */
 import { isMethodRefusal } from '../../core/refusals.ts';
 
@@ -12,13 +11,13 @@ export interface Saying {
   headers: Record<string, string>;
 }
 
-/** How a method is said at present. */
+/** The method and headers with which to send a request of this method now. */
 export function sayMethod(method: string): Saying {
   if (!isOverriding || method === 'POST') return { method, headers: {} };
   return { method: 'POST', headers: { 'X-HTTP-Method-Override': method } };
 }
 
-/** @returns whether it is worth saying the method once more, by POST. */
+/** Takes note of a refusal. @returns whether to send the request once more, as POST. */
 export function isToBeSaidByPost(said: Saying, status: number): boolean {
   if (!isMethodRefusal(said.method, status)) return false;
   isOverriding = true;

@@ -1,20 +1,20 @@
-/** Where each upload stands, written down so that a crash of the browser does not forget it. */
+/** Writes the state of each upload to the journal, so that a crash of the browser does not lose it. */
 import { isOver, type Item } from './item.ts';
 import { forget, type JournalEntry, writeJournal } from './journal.ts';
 
 export interface Notebook {
-  /** At once, for good. */
+  /** Writes the item at once and durably. */
   note(item: Item): void;
-  /** Within a second: the service knows better; this is what is shown until it is asked. */
+  /** Writes the item within a second: for its progress, which the page shows until it has asked the service. */
   noteSoon(item: Item): void;
-  /** It is over, or given up. */
+  /** Removes the item: it is done, or was cancelled. */
   strike(item: Item): void;
 }
 
 const NOTE_EVERY_MS = 1_000;
 
 export function openNotebook(): Notebook {
-  /** Items whose journal entry is behind. */
+  /** Items whose journal entry is out of date. */
   const unwritten = new Set<Item>();
   setInterval(() => {
     if (unwritten.size === 0) return;

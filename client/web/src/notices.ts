@@ -1,34 +1,35 @@
-/** What is said in passing: notices with an action, and words for those who listen. */
+/** Notices, which may offer an action, and announcements for screen readers. */
 import { byId, make, setText } from './dom.ts';
 
 const SHOWN_MS = 8_000;
 
-/** Says it to a screen reader. */
+/** Lets a screen reader announce a text. */
 export function announce(text: string): void {
   const live = byId('live');
-  // The same words again are new words.
+  // A screen reader announces only changes: the same text again is set anew.
   if (live.textContent === text) live.textContent = '';
   setText(live, text);
 }
 
 interface Notice {
-  /** Does what the action does, and takes the notice away. */
+  /** Runs the action, and removes the notice. */
   act(): void;
-  /** Takes it away, without the action and without its end. */
+  /** Removes the notice; neither the action nor `onGone` runs. */
   drop(): void;
-  /** Says this from now on, for as long as at first. */
+  /** Shows another text, and restarts the time for which the notice is shown. */
   say(text: string): void;
 }
 
-/** What a notice offers, and what happens without it. */
+/** The action that a notice offers. */
 interface Offer {
+  /** Of the button. */
   label: string;
   run: () => void;
-  /** Called when it went without the action. */
+  /** Called when the notice went away without the action. `isLeaving`: because the user leaves the page. */
   onGone: (isLeaving: boolean) => void;
 }
 
-/** Shows a notice for a while, and says it; longer while it has the pointer or the focus. */
+/** Shows a notice for a while, and announces it. It stays longer while it has the pointer or the focus. */
 export function notify(text: string, offer?: Offer): Notice {
   const words = make('p', { dir: 'auto' }, text);
   const notice = make('div', { className: 'toast' }, words);
@@ -78,15 +79,15 @@ export function notify(text: string, offer?: Offer): Notice {
 
 export interface Undoable<T> {
   add(one: T): void;
-  /** Undoes this one alone. */
+  /** Undoes this one alone; does nothing where it no longer waits. */
   takeBack(one: T): void;
 }
 
 /**
- * What is done once nobody has undone it for a while. However many are waiting, one notice tells of
- * them, and its action undoes them all.
+ * Delays an action, so that the user can undo it. A single notice shows all that wait, and its button undoes them all; once
+ * the notice is gone, they are carried out.
  *
- * @param parts.carryOut - it is done now; where the page is being left, by what outlives it.
+ * @param parts.carryOut - does it. Where `isLeaving`, the user leaves the page: only requests that outlive it are of use.
  */
 export function createUndoable<T>(parts: {
   words: (waiting: T[]) => string;
@@ -99,7 +100,7 @@ export function createUndoable<T>(parts: {
   const waiting = new Set<T>();
   let notice: Notice | null = null;
 
-  /** Ends the notice, and gives what was waiting for it. */
+  /** Forgets the notice. @returns what was waiting. */
   function clear(): T[] {
     const all = [...waiting];
     waiting.clear();
@@ -107,7 +108,7 @@ export function createUndoable<T>(parts: {
     return all;
   }
 
-  /** The focus goes with the notice: what is back has it. */
+  /** Undoes all. The focus was on the notice, which is gone: it moves to the last one that is back. */
   function undoAll(): void {
     const all = clear();
     all.forEach((each) => parts.undo(each));

@@ -1,13 +1,14 @@
-/** Pages of the catalog, loaded one after the other: what is asked for later takes the place of what is on its way. */
+/** Loads pages of the catalog, one after the other. A new request aborts the one before it. */
 import type { FileJson, FilePageJson } from '../../../server/wire/files.ts';
 import { ApiError } from './api.ts';
 
 export interface Pages {
+  /** `lost`: loading has failed and is retried. `locked`: the service asks for a token. */
   readonly state: 'loading' | 'ready' | 'lost' | 'locked';
-  /** Why they are lost. */
+  /** Why the latest failed attempt failed. */
   readonly problem: ApiError | null;
   readonly isLoading: boolean;
-  /** Loads what follows on a cursor, until so many files are there; it is tried again where they cannot be had. */
+  /** Loads at least `wanted` files from a cursor on (null: from the start), as far as there are so many. Retries failures. */
   load(from: string | null, wanted: number): Promise<void>;
 }
 
@@ -15,13 +16,13 @@ export interface PagesParts {
   ask(from: string | null, limit: number, signal: AbortSignal): Promise<FilePageJson>;
   onBegin(): void;
   onPage(page: FilePageJson): void;
-  /** @param next - where those begin that follow; null where these are the last. */
+  /** @param next - the cursor of the files that follow; null where these are the last. */
   onLoaded(from: string | null, files: readonly FileJson[], next: string | null): void;
-  /** It has come to an end, whichever. */
+  /** Called once loading has succeeded or failed, but not where a later request took its place. */
   onEnd(): void;
 }
 
-/** The service's own limit. */
+/** The most files that the service lists in one answer. */
 export const MOST = 1_000;
 const RETRY_MS = 3_000;
 

@@ -1,4 +1,4 @@
-/** A look at a file without saving it: the browser fetches what it shows, in ranges. */
+/** Previews of files: the browser itself fetches what it shows, in ranges. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
@@ -10,7 +10,7 @@ import { isText, showText } from './text-preview.ts';
 
 type Kind = 'image' | 'audio' | 'video' | 'pdf' | 'text';
 
-/** What the page can show. SVG and HTML, which can hold script, are shown as the text they are. */
+/** How the page can show a file; null where it cannot. SVG and HTML can contain scripts, and are shown as text. */
 export function previewKind(file: FileJson): Kind | null {
   const essence = (file.type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (essence === 'application/pdf') return 'pdf';
@@ -20,7 +20,7 @@ export function previewKind(file: FileJson): Kind | null {
   return isSvg || isText(file) ? 'text' : null;
 }
 
-/** Fetched by the browser itself, once it may. */
+/** Saves a file: the browser downloads it, after the page has got permission for it. */
 export async function download(file: FileJson): Promise<void> {
   const link = make('a', { href: await addressOf(file, 'save'), download: file.name });
   document.body.append(link);
@@ -28,21 +28,21 @@ export async function download(file: FileJson): Promise<void> {
   link.remove();
 }
 
-/** In sight, and for the page itself to fetch where it is to be saved. */
+/** The previewed file, where its download link has no address: the page itself has to fetch it. */
 let notFetched: FileJson | null = null;
-/** Grows with each preview: an answer for one that was closed comes too late. */
+/** Incremented when a preview opens or closes: an answer for an earlier one is ignored. */
 let turn = 0;
 
 export async function openPreview(file: FileJson): Promise<void> {
   const kind = previewKind(file);
-  // The browser's own viewer shows no PDF that the page has fetched.
+  // The browser's viewer does not show a PDF that the page has fetched itself: save it instead.
   if (kind === null || (kind === 'pdf' && mustFetchFiles())) {
     await download(file);
     return;
   }
   const current = ++turn;
   const isFetchedHere = mustFetchFiles();
-  // Of a text the beginning is enough.
+  // Of a text, showText fetches the beginning.
   const src = kind === 'text' && isFetchedHere ? '' : await addressOf(file, 'show');
   if (current !== turn) return;
   showName(byId('preview-title'), file.name);
@@ -56,7 +56,7 @@ export async function openPreview(file: FileJson): Promise<void> {
     const shown = makeShown(kind, src, name);
     shown.addEventListener('error', () => {
       if (current !== turn) return;
-      // `.ts` is a film by its type, and mostly none.
+      // The type of `.ts` says video, but the file is more often TypeScript.
       if (isText(file)) void showAsText(file, name, current);
       else say(texts().previewFailed);
     });
@@ -102,7 +102,7 @@ export function startPreview(): void {
   dialog.addEventListener('click', (event) => {
     if (event.target === dialog) dialog.close();
   });
-  // What plays, stops, and is fetched no further.
+  // Removing the element stops a playing one, and its download.
   dialog.addEventListener('close', () => {
     turn++;
     byId('preview-body').replaceChildren();

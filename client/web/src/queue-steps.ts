@@ -1,4 +1,4 @@
-/** What the queue does with an item, a function for each step. core/upload-states.ts has the table of the states. */
+/** What the queue does with an item: a function for each action. core/upload-states.ts has the table of the states. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { endUpload } from './api.ts';
 import { type Chosen, itemOf, waitingFor } from './chosen.ts';
@@ -15,9 +15,9 @@ import { delayInPage } from '../../core/waits.ts';
 
 export interface QueueEvents {
   onChange(item: Item): void;
-  /** Items came or went. */
+  /** Items were added or removed. */
   onList(): void;
-  /** One is done, or has failed. */
+  /** An item is done, or has failed. */
   onOver(item: Item): void;
 }
 
@@ -26,9 +26,10 @@ export interface Desk {
   readonly items: Item[];
   readonly notebook: Notebook;
   readonly events: QueueEvents;
-  /** Largest file in bytes; null where it is not known. */
+  /** Largest file that the service accepts, in bytes; null: no limit, or not known yet. */
   readonly limit: () => number | null;
   readonly send: (item: Item) => Promise<void>;
+  /** Bytes sent since the page was opened. */
   bytesMoved: number;
 }
 
@@ -37,14 +38,14 @@ export function change({ events }: Desk, item: Item, changes: Partial<Item>): vo
   events.onChange(item);
 }
 
-/** @returns false where the step means nothing to the item in its state; then nothing is changed. */
+/** Takes a step. @returns false where the step does nothing in the item's state; then `changes` are not made either. */
 export function step(desk: Desk, item: Item, name: Step, changes: Partial<Item> = {}): boolean {
   const state = stateAfter(name, { ...item, ...changes });
   if (state !== null) change(desk, item, { ...changes, state });
   return state !== null;
 }
 
-/** Starts everything that may start. */
+/** Starts all hashing and sending that may start now. */
 export function pump(desk: Desk): void {
   const next = nextToHash(desk.items);
   if (next) hash(desk, next);
@@ -73,9 +74,9 @@ function takeOutcome(desk: Desk, item: Item, outcome: HashOutcome): void {
     return;
   }
   const { md5, sha256 } = outcome;
-  // The upload of an earlier edition of the page declared its MD5 alone: it is compared once it is whole.
+  // An earlier version of the page declared only the MD5: such an upload is compared once it is complete.
   const isSame = item.urlSha256 === null ? item.urlMd5 === md5 : item.urlSha256 === sha256;
-  // The file was chosen again, and has changed: its former upload is of no use.
+  // The user has chosen the file again, and it has changed: its former upload is of no use.
   if (item.url !== null && !isSame) {
     if (isOursToEnd(item)) endAtService(item.url);
     Object.assign(item, WITHOUT_UPLOAD);
@@ -87,11 +88,11 @@ function takeOutcome(desk: Desk, item: Item, outcome: HashOutcome): void {
 
 export function stall(desk: Desk, item: Item, reason: StallReason, waitMs: number): void {
   item.turn++;
-  // Another client that is waited for is no failure.
+  // Waiting for another client is no failure.
   if (reason !== 'elsewhere') item.attempts++;
   step(desk, item, 'stall', { stall: reason });
   stopTimer(item);
-  // A token is waited for, not asked about again and again.
+  // Without a token, retries are of no use: the item is woken once the user has given one.
   if (reason !== 'needsToken') item.timer = window.setTimeout(() => wake(desk, item), waitMs);
   pump(desk);
 }
@@ -109,7 +110,7 @@ export function wake(desk: Desk, item: Item): void {
 
 export function fail(desk: Desk, item: Item, failure: FailReason, message = ''): void {
   item.turn++;
-  // The service has dropped the bytes, and the digests may be of an earlier state of the file.
+  // The service has removed the bytes, and the digests may be those of an earlier state of the file.
   if (failure === 'mismatch') Object.assign(item, { md5: null, sha256: null, ...WITHOUT_UPLOAD });
   step(desk, item, 'fail', { failure, message, stall: null });
   desk.events.onOver(item);
@@ -126,6 +127,7 @@ export function finish(desk: Desk, item: Item, result: FileJson, state: 'done' |
   pump(desk);
 }
 
+/** Adds chosen files: a file that an item waits for resumes that item, any other becomes a new item. */
 export function add(desk: Desk, chosen: readonly Chosen[]): void {
   const fresh: Item[] = [];
   for (const one of chosen) {
@@ -147,7 +149,7 @@ function begin(desk: Desk, { file, path, handle }: Chosen): Item {
   return item;
 }
 
-/** Makes the item survive the page. The order matters: another tab drops files that have no entry in the journal. */
+/** Makes the item survive the page. The entry comes first: another tab drops files that have no entry in the journal. */
 function keep({ notebook }: Desk, item: Item, file: File, handle: FileSystemFileHandle | null): void {
   notebook.note(item);
   keepFile(item.id, file, handle);
@@ -159,7 +161,7 @@ function isTooLarge({ limit }: Desk, file: File): boolean {
   return most !== null && file.size > most;
 }
 
-/** The file has changed: the item begins with the file as it is now. */
+/** Begins the item anew with the file as it is now: the file has changed. */
 function renew(desk: Desk, item: Item, { file, handle }: Pick<Chosen, 'file' | 'handle'>): void {
   const { size, lastModified } = file;
   const unread = { md5: null, sha256: null, hashed: 0, sent: 0, attempts: 0, begunAnew: 0 };
@@ -172,9 +174,10 @@ function renew(desk: Desk, item: Item, { file, handle }: Pick<Chosen, 'file' | '
   keep(desk, item, file, handle);
 }
 
+/** Resumes an interrupted item with its file. */
 export function continueWith(desk: Desk, item: Item, { file, isSame }: KeptFile): void {
-  // Size and time do not show every change, and a page is told no more: a file from the disk is read again, and
-  // resumes only if its bytes are the same.
+  // Size and time of modification do not show every change, and a page learns no more of a file. So a file from the disk is
+  // hashed again, and resumes its upload only if its bytes are the same.
   const { md5, sha256 } = isSame ? item : { md5: null, sha256: null };
   const urlMd5 = item.lastModified === file.lastModified ? item.urlMd5 : null;
   step(desk, item, 'continue', { file, md5, sha256, urlMd5, lastModified: file.lastModified, needsClick: false });
@@ -195,6 +198,7 @@ export function resume(desk: Desk, item: Item): void {
   if (step(desk, item, 'resume')) pump(desk);
 }
 
+/** Retries a failed item. @returns false where the user has to choose its file again. */
 export async function retry(desk: Desk, item: Item): Promise<boolean> {
   if (item.state !== 'failed' || item.failure === 'tooLarge') return true;
   if (await isReadable(item)) {
@@ -209,6 +213,7 @@ export async function retry(desk: Desk, item: Item): Promise<boolean> {
   return true;
 }
 
+/** Resumes an interrupted item with the file that the browser has kept. @returns false where the user has to choose it again. */
 export async function resumeKept(desk: Desk, item: Item): Promise<boolean> {
   const kept = await keptFile(item.id, true);
   if (item.state !== 'interrupted' || kept === null || kept === 'ask') return false;
@@ -217,6 +222,7 @@ export async function resumeKept(desk: Desk, item: Item): Promise<boolean> {
   return true;
 }
 
+/** Removes an item, and ends its upload at the service, unless another client needs that upload. */
 export function cancel(desk: Desk, item: Item): void {
   const { transfer, url } = item;
   if (!isOursToEnd(item)) transfer?.stop();
@@ -226,10 +232,11 @@ export function cancel(desk: Desk, item: Item): void {
 }
 
 function endAtService(url: string): void {
-  // An upload that cannot be ended now expires.
+  // Where this fails, the upload expires by itself.
   void endUpload(url).catch(() => undefined);
 }
 
+/** Removes an item from the queue and the journal. Its upload stays at the service. */
 export function remove(desk: Desk, item: Item): void {
   item.turn++;
   stopTimer(item);

@@ -1,5 +1,5 @@
 /**
- * The queue: which file is digested and sent when; which wait, resume, or are given up. The table of states is
+ * The queue: when each file is hashed and sent; which ones wait, resume or fail. The table of states is
  * core/upload-states.ts, and sender.ts sends one file.
  */
 import { onAccepted } from './access.ts';
@@ -30,15 +30,15 @@ import {
 
 export interface Queue {
   readonly items: readonly Item[];
-  /** Resolves when the uploads of earlier lives of the page are listed. */
+  /** Resolves when the uploads from earlier visits to the page are listed. */
   readonly restored: Promise<void>;
-  /** A file that is chosen again resumes where it stopped. */
+  /** Adds files. A file that was chosen before resumes where it stopped. */
   add(chosen: readonly Chosen[]): void;
   pause(item: Item): void;
   resume(item: Item): void;
   /** @returns false when its file has to be chosen again. */
   retry(item: Item): Promise<boolean>;
-  /** Takes it off the list, and ends it at the service, unless another client counts on it. */
+  /** Removes the item, and ends its upload at the service, unless another client needs that upload. */
   cancel(item: Item): void;
   /**
    * Resumes with the file that the browser has kept, after asking the user for permission.
@@ -46,9 +46,9 @@ export interface Queue {
    * @returns false when its file has to be chosen again.
    */
   resumeKept(item: Item): Promise<boolean>;
-  /** Takes finished items off the list. */
+  /** Removes finished items. */
   clear(): void;
-  /** Bytes that went over the line since the page was opened. */
+  /** Bytes sent since the page was opened. */
   bytesMoved(): number;
 }
 
@@ -96,7 +96,7 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
   };
 }
 
-/** Wakes items that wait: for the line when it is back, for a token when one is accepted. */
+/** Wakes items that wait for the connection when it is back, and those that wait for a token when one was accepted. */
 function wakeWhenThereIsReason(desk: Desk, restorer: Restorer): void {
   const { items } = desk;
   for (const reason of ['online', 'pageshow'] as const) {

@@ -1,10 +1,10 @@
-/** A steady rate: of the last seconds, and smoothed. */
+/** A smoothed rate over the last seconds. */
 
 const WINDOW_MS = 12_000;
 const SMOOTHING = 0.25;
 
 export interface Rate {
-  /** @returns bytes per second; null while there is too little to say. */
+  /** @returns bytes per second; null while too little is known. */
   update(totalBytes: number): number | null;
   reset(): void;
 }

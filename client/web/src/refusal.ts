@@ -1,4 +1,4 @@
-/** A refusal in the page's language. The service's own words are English, and for programs. */
+/** Describes refusals in the page's language: the service's own messages are English, and meant for developers. */
 import { NO_ANSWER, type Refusal } from '../../core/refusals.ts';
 import { texts } from './i18n.ts';
 
@@ -15,7 +15,7 @@ export function sentenceOf({ code, status }: Refusal): string {
   return status > 0 ? t.oddAnswer(status) : t.failed;
 }
 
-/** As above, for whatever was caught. */
+/** The sentence for any error that was caught. */
 export function sentenceOfError(error: unknown): string {
   const { code, status } = error as Partial<Refusal>;
   return sentenceOf({ code: code ?? '', status: status ?? 0 });

@@ -1,4 +1,4 @@
-/** What each code of the service's refusals means to those in front of the page. refusals-zh.ts has the same codes. */
+/** What each code of the service's refusals means to the user of the page. refusals-zh.ts has the same codes. */
 export const refusalsEn = {
   invalid_request: 'The service did not understand this page. Reload the page and try again.',
   invalid_field: 'The service does not accept something about this file, such as its name.',

@@ -1,4 +1,4 @@
-/** Uploads that earlier lives of the page have left: lists them, looks them up at the service, resumes them. */
+/** Restores uploads from earlier visits to the page: lists them, asks the service about them, resumes them. */
 import type { FileJson } from '../../../server/wire/files.ts';
 import { getFile, uploadState } from './api.ts';
 import { compare } from './compare.ts';
@@ -7,7 +7,7 @@ import { type Item, newItem, WITHOUT_UPLOAD } from './item.ts';
 import { giveName } from './give-name.ts';
 import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
 
-/** What it needs of the queue. */
+/** What the restorer needs of the queue. */
 export interface RestoreParts {
   items: Item[];
   change: (item: Item, changes: Partial<Item>) => void;
@@ -17,13 +17,13 @@ export interface RestoreParts {
 }
 
 export interface Restorer {
-  /** Lists what was under way; resolves when all of it is listed, and resumes in the background. */
+  /** Lists the uploads of the journal. Resolves once all are listed; resumes them in the background. */
   restore(): Promise<void>;
-  /** Looks the item up again, and resumes it where its file is at hand. */
+  /** Asks the service about the item again, and resumes it where its file can be read. */
   revive(item: Item): Promise<void>;
 }
 
-/** Bytes that were on the line when the page was left may still arrive. */
+/** A second look comes after this time: bytes that were being sent when the page was left may still arrive. */
 const LOOK_AGAIN_MS = 3_000;
 
 export function createRestorer(queue: RestoreParts): Restorer {
@@ -35,7 +35,7 @@ export function createRestorer(queue: RestoreParts): Restorer {
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
       const { md5, sha256 = null, url, urlMd5, urlSha256 = null, sent } = known;
-      // Digests are of use together alone.
+      // An MD5 without a SHA-256 is of no use: the file is hashed again.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
       items.push(Object.assign(item, { ...digests, url, ...readClaim(known), sent, state: 'interrupted' as const }));
     }
@@ -53,7 +53,7 @@ export function createRestorer(queue: RestoreParts): Restorer {
     else if (kept) queue.resume(item, kept);
   }
 
-  /** How much of it the service has by now. */
+  /** Asks the service how much of the item it has by now, and finishes the item if it was published. */
   async function lookUp(item: Item): Promise<void> {
     if (item.url === null || item.state !== 'interrupted') return;
     const state = await uploadState(item.url).catch(() => undefined);
@@ -70,7 +70,10 @@ export function createRestorer(queue: RestoreParts): Restorer {
   return { restore, revive };
 }
 
-/** The file, where it has the bytes that were sent; null: they are read again and compared once they are at hand. */
+/**
+ * Compares a published file with what the item has sent. @returns the file where it has the same bytes; null where it does
+ * not, or where only its own file can tell, once the page can read that.
+ */
 async function proven(item: Item, file: FileJson): Promise<FileJson | null> {
   // Without a SHA-256 of what was sent, an upload that counts as shared cannot be compared.
   if (item.urlSha256 === null) return null;

@@ -1,4 +1,4 @@
-/** The rows of a list that are in the document, in the order of the entries, wherever the focus is. */
+/** The rows of a list that are in the document: kept in the order of the entries, and the focus with them. */
 import type { Layout } from './in-sight.ts';
 
 export interface RowParts<T> {
@@ -13,9 +13,9 @@ export interface Rows<T> {
   of(item: T): HTMLLIElement | undefined;
   clear(): void;
   /**
-   * Only these entries have rows now, and the one that has the focus.
+   * Draws rows for these entries, and keeps the row that has the focus; removes all others.
    *
-   * @param updateAll - or else only new rows are updated.
+   * @param updateAll - update all rows, not only new ones.
    */
   show(items: readonly T[], span: ReturnType<Layout['inSight']>, topOf: Layout['topOf'], updateAll: boolean): void;
 }
@@ -24,12 +24,12 @@ export function createRows<T>(parts: RowParts<T>): Rows<T> {
   const { list, keyOf } = parts;
   const rows = new Map<string, { row: HTMLLIElement; index: number }>();
 
-  /** Removes rows that are not wanted. @returns where the row with the focus stood, if it went. */
+  /** Removes rows that are not wanted. @returns the index of the row that had the focus, if it was removed. */
   function removeOthers(items: readonly T[], wanted: Map<string, number>, focused: Element | null): number | null {
     let left: number | null = null;
     for (const [key, { row, index: was }] of rows) {
       if (wanted.has(key)) continue;
-      // What has the focus stays, or the keyboard would be lost in the page.
+      // A row with the focus stays out of sight: without it, keyboard users would lose their place.
       const index = row.contains(focused) ? items.findIndex((item) => keyOf(item) === key) : -1;
       if (index >= 0) wanted.set(key, index);
       else {
@@ -41,7 +41,7 @@ export function createRows<T>(parts: RowParts<T>): Rows<T> {
     return left;
   }
 
-  /** @returns the row, where it belongs. */
+  /** Puts the row of an entry in its place. @returns the row. */
   function place(item: T, index: number, before: HTMLLIElement | null, updateAll: boolean): HTMLLIElement {
     const known = rows.get(keyOf(item));
     const row = known?.row ?? parts.make(item);
@@ -49,12 +49,12 @@ export function createRows<T>(parts: RowParts<T>): Rows<T> {
     row.ariaPosInSet = String(index + 1);
     if (!known || updateAll) parts.update(row, item);
     const next = before ? before.nextSibling : list.firstChild;
-    // In the order of the entries, for the keyboard.
+    // In the order of the entries, for keyboard navigation.
     if (row !== next) list.insertBefore(row, next);
     return row;
   }
 
-  /** A row that was moved has lost the focus; the place of one that is gone passes it on. */
+  /** Restores the focus: to its row, which loses it when it is moved, or to the row in the place of one that is gone. */
   function keepFocus(focused: Element | null, left: number | null, count: number): void {
     if (document.activeElement === focused) return;
     if (left === null) {

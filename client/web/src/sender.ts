@@ -1,4 +1,4 @@
-/** One file's way once its digests are known: ask, send, verify. The queue hears of every obstacle. */
+/** Sends one file whose digests are known: asks the service, sends, verifies. Reports every obstacle to the queue. */
 import type { CheckJson } from '../../../server/wire/check.ts';
 import type { FileJson } from '../../../server/wire/files.ts';
 import { isBegunFor, mayBeginAnew } from '../../core/beginnings.ts';
@@ -13,27 +13,27 @@ import { giveName } from './give-name.ts';
 import { type Item, WITHOUT_UPLOAD } from './item.ts';
 import { startTransfer, type TransferEvents } from './transfer.ts';
 
-/** What the sender tells the queue. */
+/** What the sender reports to the queue, and asks of it. */
 export interface SenderEvents {
   change: (item: Item, changes: Partial<Item>) => void;
-  /** As `change`, to the state that follows. */
+  /** As `change`, and takes a step to the next state. */
   step: (item: Item, name: Step, changes?: Partial<Item>) => boolean;
-  /** The item has to be written down now. */
+  /** The item has to be written to the journal now. */
   note(item: Item): void;
-  /** Bytes went over the line. */
+  /** Bytes were sent. */
   moved(item: Item, bytes: number): void;
   finish(item: Item, result: FileJson, state: 'done' | 'instant'): void;
   fail(item: Item, failure: FailReason, message?: string): void;
   stall(item: Item, reason: StallReason, waitMs: number): void;
-  /** The item of an earlier life of the page that began the upload at this address, and still waits for its file. */
+  /** The item from an earlier visit to the page that has this upload and still waits for its file. */
   findLeft(url: string): Item | undefined;
-  /** Another item resumes its upload: it is taken off the list. */
+  /** Another item has taken over this item's upload: removes this one. */
   letGo(item: Item): void;
 }
 
-/** Between looks at what another client sends. Many items may wait at once, so it is longer than the command's. */
+/** The time between looks at another client's upload. Many items may wait at once, so it is longer than the command's. */
 const LOOK_AGAIN_MS = 3_000;
-/** After so much time with moving bytes, the next obstacle counts as a new one. */
+/** After a transfer has made progress for so long, the next obstacle counts as the first one again. */
 const STEADY_MS = 5_000;
 
 /** @returns a function that sends an item, or resumes it where it was paused. */
@@ -75,7 +75,7 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
 /**
  * Looks at the item's upload where another client may have sent to it.
  *
- * @returns whether that is all there is to do: it is published, or its sender is waited for.
+ * @returns true where nothing is left to send for now: the upload is published, or the item waits for its sender.
  */
 async function isSettledByItsUpload(queue: SenderEvents, item: Item, turn: number): Promise<boolean> {
   const { url } = item;
@@ -84,7 +84,7 @@ async function isSettledByItsUpload(queue: SenderEvents, item: Item, turn: numbe
   if (item.turn !== turn) return true;
   if (state === null) return false;
   if (state.fileId !== null) {
-    // Maybe not under this name yet: a check with the name would add a second file.
+    // The file may have another name yet: `check` with the wanted name would add a second file.
     await verify(queue, item, state.fileId, turn);
     return true;
   }
@@ -106,7 +106,7 @@ function resumeOf(known: CheckJson): string | null {
   return known.status !== 'exists' && known.resume ? ownUrl(known.resume.url) : null;
 }
 
-/** Whether another client that sends the same bytes is waited for. */
+/** Whether to wait for another client that sends the same bytes. */
 function mustWait(queue: SenderEvents, item: Item, known: CheckJson): boolean {
   if (known.status === 'exists' || !known.resume) return false;
   const { resume } = known;
@@ -129,7 +129,7 @@ function watchOf(item: Item, url: string): ReturnType<typeof watchOtherSender> {
   return item.watch.judge;
 }
 
-/** Resumes an unfinished upload, where it was begun for the very same bytes. */
+/** Lets the item resume an unfinished upload, where that was begun for the very same bytes. */
 async function adopt(queue: SenderEvents, item: Item, url: string): Promise<void> {
   const { turn, md5, sha256 } = item;
   const state = await uploadState(url);
@@ -138,7 +138,7 @@ async function adopt(queue: SenderEvents, item: Item, url: string): Promise<void
   const isOurs = left !== undefined && (left.adopted === null || left.adopted.isOurs);
   const shared = left?.shared ?? false;
   Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: { name: state.name, isOurs }, shared });
-  // The order matters: the new owner of the upload is written down before the former one is removed.
+  // The new owner of the upload is written to the journal before the former one is removed: a crash loses neither.
   queue.note(item);
   if (left) queue.letGo(left);
 }
@@ -150,7 +150,7 @@ function transfer(queue: SenderEvents, item: Item, file: File, turn: number): vo
   item.transfer = startTransfer(file, { name, path, md5, sha256, url }, eventsOf(queue, item, turn));
 }
 
-/** What the transfer of an item tells, as changes of the item. */
+/** Turns the events of a transfer into changes of its item. */
 function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents {
   const { md5, sha256 } = item;
   const begunAt = Date.now();
@@ -185,20 +185,20 @@ function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents
   };
 }
 
-/** The upload is gone: the file is sent from its first byte. */
+/** Forgets an upload that is gone: the file is sent from its first byte. */
 function beginAnew(queue: SenderEvents, item: Item): void {
   queue.change(item, { ...WITHOUT_UPLOAD, fromStart: true, begunAnew: item.begunAnew + 1 });
 }
 
-/** "Complete" is believed when the catalog has the file, with these bytes. */
+/** Finishes the item only once the catalog has its file with these bytes. @param told - the file's id, from the answer. */
 async function verify(queue: SenderEvents, item: Item, told: string | null, turn: number): Promise<void> {
   try {
-    // The answer may have been for another request: HEAD tells the file too.
+    // The last answer need not have the file's id: a HEAD has it, too.
     const fileId = told ?? (item.url === null ? null : ((await uploadState(item.url))?.fileId ?? null));
     const found = fileId === null ? await findPublished(item) : await getFile(fileId);
     const compared = found && (await compare(item, found));
     if (item.turn !== turn) return;
-    // What was refused on the way has been overcome.
+    // Refusals on the way no longer matter.
     item.refusal = null;
     if (!compared) queue.fail(item, 'failed');
     else if (compared.verdict === 'same') await finish(queue, item, compared.file, turn);
@@ -218,7 +218,10 @@ async function findPublished(item: Item): Promise<FileJson | null> {
   return (known.status === 'exists' && known.file) || null;
 }
 
-/** Finishes under the item's name. Where the service gives no second name, another client's file stays as it is. */
+/**
+ * Finishes the item with a file of its own name. Where the service adds no file without the bytes (INSTANT=off), another
+ * client's file keeps its name, and this one's bytes are sent.
+ */
 async function finish(queue: SenderEvents, item: Item, file: FileJson, turn: number): Promise<void> {
   const named = await giveName(file, item.name, item.adopted);
   if (item.turn !== turn) return;
@@ -230,7 +233,7 @@ async function finish(queue: SenderEvents, item: Item, file: FileJson, turn: num
   if (item.file) transfer(queue, item, item.file, turn);
 }
 
-/** Reacts to an obstacle: of the line, the service, or the file. */
+/** Reacts to an error: of the connection, the service, or the file. */
 async function meet(queue: SenderEvents, item: Item, error: unknown): Promise<void> {
   const { turn } = item;
   const known = error instanceof ApiError ? error : new ApiError('unknown', 0, String(error));
@@ -251,8 +254,8 @@ async function meet(queue: SenderEvents, item: Item, error: unknown): Promise<vo
 }
 
 /**
- * Whether its file can still be read. One that has changed since it was chosen cannot, and the
- * browser's error for it is that of a lost line.
+ * Whether the item's file can still be read. A file that has changed since it was chosen cannot; when it is sent, the
+ * browser reports the same error as for a lost connection.
  */
 export async function isReadable({ file, size }: Item): Promise<boolean> {
   try {

@@ -1,8 +1,8 @@
-/** What the browser keeps of the page's settings. Where site data is blocked it keeps nothing: the page works, and forgets. */
+/** The page's settings in the browser's storage. Where the browser blocks site data, the page works without them. */
 
 type Area = 'localStorage' | 'sessionStorage';
 
-/** null where the browser does not let the page have it: asking for it throws. */
+/** The storage area; null where the browser denies it, which throws. */
 function areaOf(kind: Area): Storage | null {
   try {
     return window[kind];
@@ -20,7 +20,7 @@ export function recall(kind: Area, key: string): string | null {
   return areaOf(kind)?.getItem(key) ?? null;
 }
 
-/** Without effect where there is no room for it, or no storage. */
+/** Stores a value; does nothing where there is no room or no storage. */
 export function keep(kind: Area, key: string, value: string): void {
   try {
     areaOf(kind)?.setItem(key, value);

@@ -1,35 +1,36 @@
-/** How many files there are, and how large they are together: as the service says, less what is just being deleted here. */
+/** Number and total size of all files: as the service reports them, without those whose deletion here can still be undone. */
 import type { FileJson, FilesTotalJson } from '../../../server/wire/files.ts';
 import { listFiles } from './api.ts';
 
 export interface Total {
   /** Null while it is not known. */
   readonly value: FilesTotalJson | null;
-  /** The service has said it. */
+  /** Takes the total that the service has reported. */
   set(told: FilesTotalJson): void;
-  /** It has changed at the service: it is asked, soon. */
+  /** Asks the service again, soon: the total has changed. */
   renew(): void;
-  /** The file no longer counts, though the service still has it. */
+  /** Subtracts a file that the service still has. */
   withhold(file: FileJson): void;
+  /** Undoes `withhold`. */
   giveBack(id: string): void;
-  /** The service no longer has it. */
+  /** The service has deleted the file. */
   gone(id: string): void;
 }
 
-/** Many files may come or go at once: it is asked once for all of them. */
+/** The wait before the service is asked: many files may come or go at once, and one request serves for all. */
 const RENEW_MS = 500;
 
 export function createTotal(onChange: () => void): Total {
   let told: FilesTotalJson | null = null;
   const withheld = new Map<string, number>();
-  /** Of those withheld: what the service says from now on is without them. */
+  /** The withheld files that the service has deleted: its next total no longer contains them. */
   const gone = new Set<string>();
   let timer: number | undefined;
 
   async function ask(): Promise<void> {
     timer = undefined;
     const without = [...gone];
-    // What is not answered is asked again with the next change, or with the next list.
+    // After a failure, the next change or the next list brings the total.
     const page = await listFiles({ limit: '1' }).catch(() => null);
     if (page === null) return;
     for (const id of without) {

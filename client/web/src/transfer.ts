@@ -1,4 +1,4 @@
-/** Sends the bytes of one file: Uppy with its tus plugin, without its retries, as the queue decides when to try again. */
+/** Sends the bytes of one file by Uppy's tus plugin, without Uppy's retries: the queue decides when to retry. */
 import Uppy, { type Meta } from '@uppy/core';
 import Tus from '@uppy/tus';
 import type { HttpRequest, HttpResponse } from 'tus-js-client';
@@ -12,9 +12,9 @@ import { OwnOrigin } from './tus-stack.ts';
 export interface TransferEvents {
   /** The upload's address is known. */
   onUrl(url: string): void;
-  /** Bytes that the service has, and those on the line. */
+  /** @param sent - bytes that the service has or that are being sent. */
   onProgress(sent: number): void;
-  /** The upload is gone. `beginAnew`: a new one is begun, at byte 0. */
+  /** The upload is gone. @returns `beginAnew` to let the transfer begin a new upload at byte 0. */
   onGone(): 'beginAnew' | 'fail';
   onDone(fileId: string | null): void;
   onFailed(error: ApiError): void;
@@ -23,15 +23,15 @@ export interface TransferEvents {
 export interface Transfer {
   pause(): void;
   resume(): void;
-  /** Sends nothing more; the service keeps what it has. */
+  /** Stops sending; the service keeps what it has. */
   stop(): void;
-  /** Gives it up, at the service too. */
+  /** Stops sending, and ends the upload at the service. */
   cancel(): void;
 }
 
-/** A line on which no byte moves for so long counts as dead. */
+/** A connection on which no byte moves for so long counts as dead. */
 const SILENCE_MS = 30_000;
-/** The last answer comes after the verification, which may have to read what is stored already. */
+/** The limit once all bytes are sent: before the last answer the service verifies, and may have to read stored bytes. */
 const SILENCE_AT_END_MS = 300_000;
 
 /** What identifies a file. */
@@ -45,10 +45,10 @@ export interface About {
 }
 
 const PLUGIN = 'Tus';
-/** With a longer path the service might refuse the whole of the labels. */
+/** A longer path is not sent: the metadata could exceed what the service accepts. */
 const MAX_PATH_BYTES = 4_096;
 
-/** What the service is told about a file beside its bytes: only what is known. */
+/** The metadata of an upload: only what is known of the file. */
 function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string, string> {
   const type = mediaTypeOf(file.type);
   const hasFolders = path !== name && new TextEncoder().encode(path).length <= MAX_PATH_BYTES;
@@ -61,15 +61,16 @@ function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string
   };
 }
 
-/** How a transfer stands. */
+/** The state of a transfer. */
 interface Run {
-  /** Its end was told; nothing is told after it. */
+  /** Its end was reported; no event follows. */
   ended: boolean;
   isPaused: boolean;
-  /** All bytes have left. */
+  /** All bytes have been sent. */
   isAtEnd: boolean;
+  /** When something last moved, in milliseconds since the epoch. */
   movedAt: number;
-  /** Of the latest request. Uppy aborts a failed request, and its answer can no longer be read then. */
+  /** The refusal of the latest request. Kept here, as Uppy aborts a failed request, whose answer is then lost. */
   refusal: ApiError | null;
 }
 
@@ -96,7 +97,7 @@ export function startTransfer(file: File, about: About, events: TransferEvents):
     if (run.ended) return;
     run.ended = true;
     clearInterval(watch);
-    // Later: while the plugin reports the end of an upload, it still refers to it.
+    // In a later turn: the plugin still uses the upload while it reports its end.
     setTimeout(() => dispose(uppy, id));
     tell();
   }
@@ -110,7 +111,7 @@ export function startTransfer(file: File, about: About, events: TransferEvents):
 
   const id = uppy.addFile({ name: about.name, type: file.type, data: file, meta: labels });
   if (about.url !== null) uppy.setFileState(id, { tus: { uploadUrl: ownUrl(about.url) } });
-  // The events tell how it went.
+  // The events above report the outcome.
   uppy.upload().catch(() => undefined);
 
   return {
@@ -121,7 +122,7 @@ export function startTransfer(file: File, about: About, events: TransferEvents):
   };
 }
 
-/** An Uppy for a single file: it would retry everything that has failed in it when the next upload begins. */
+/** Creates an Uppy for a single file: one for several would retry all its failed files when the next upload begins. */
 function openUppy(fields: string[], run: Run, events: TransferEvents): Uppy {
   const uppy = new Uppy({ autoProceed: false });
   uppy.use(Tus, {
@@ -143,7 +144,7 @@ function openUppy(fields: string[], run: Run, events: TransferEvents): Uppy {
   return uppy;
 }
 
-/** @throws the refusal of a HEAD, after which the library must not continue. */
+/** Looks at each answer. @throws the refusal of a HEAD, after which the library must not continue. */
 function lookAt(run: Run, events: TransferEvents, method: string, answer: HttpResponse): void {
   const status = answer.getStatus();
   run.movedAt = Date.now();

@@ -1,16 +1,16 @@
-/** tus-js-client's requests: to the page's own origin, and by POST where another method does not get through. */
+/** tus-js-client's requests: to the page's own origin, and as POST where something on the way blocks another method. */
 import { DefaultHttpStack, type HttpRequest, type HttpResponse } from 'tus-js-client';
 import { ownUrl } from './base.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
 
-/** Addresses of the service as the page may use them: PUBLIC_URL may name another origin. */
+/** Sends every request to the page's own origin: the service's PUBLIC_URL may name another one. */
 export class OwnOrigin extends DefaultHttpStack {
   override createRequest(method: string, url: string): HttpRequest {
     return requestOf(method, ownUrl(url), (said) => super.createRequest(said, ownUrl(url)));
   }
 }
 
-/** A request that is sent once more, by POST, where its method is refused. */
+/** A request that is sent once more, as POST, where its method is refused. */
 function requestOf(method: string, url: string, make: (said: string) => HttpRequest): HttpRequest {
   const headers = new Map<string, string>();
   let said = sayMethod(method);

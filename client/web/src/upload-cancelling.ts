@@ -1,4 +1,4 @@
-/** Uploads that were cancelled a moment ago: off the list, and ended only once nobody has undone that. */
+/** Uploads that the user has just cancelled: they are off the list, and end once the time to undo is over. */
 import { endUpload } from './api.ts';
 import type { Chosen } from './chosen.ts';
 import { shownName } from './dom.ts';
@@ -9,13 +9,13 @@ import type { Queue } from './queue.ts';
 import { isOursToEnd } from '../../core/claims.ts';
 
 export interface Cancelling {
-  /** Whether the item is off the list. */
+  /** Whether the item is cancelled and can still be undone. */
   has(item: Item): boolean;
-  /** Sends nothing from now on, and keeps what was sent until it can no longer be undone. */
+  /** Takes the item off the list and pauses it. The service keeps what was sent until the time to undo is over. */
   putAside(item: Item): void;
-  /** The item has changed; a cancelled one that is done or under way again belongs on the list. */
+  /** The item has changed. A cancelled one that is done or under way again returns to the list. */
   onChange(item: Item): void;
-  /** Of what is chosen, what was cancelled a moment ago resumes. @returns the rest. */
+  /** Resumes the cancelled uploads whose files the user has chosen again. @returns the other files. */
   takeBack(chosen: readonly Chosen[]): Chosen[];
 }
 
@@ -26,7 +26,7 @@ export function createCancelling(parts: {
   focus: (item: Item) => void;
 }): Cancelling {
   const { queue, redraw } = parts;
-  /** By item: whether it was under way. */
+  /** The cancelled items: whether each was under way. */
   const aside = new Map<Item, boolean>();
   const undoable = createUndoable<Item>({
     words: (items) => texts().cancelled(items.map((item) => shownName(item.path))),
@@ -40,7 +40,7 @@ export function createCancelling(parts: {
     focus: parts.focus,
     carryOut: (item, isLeaving) => {
       aside.delete(item);
-      // Uppy's own request would not outlive the page.
+      // Unlike Uppy's own request, this one outlives the page.
       if (isLeaving && item.url !== null && !item.result && isOursToEnd(item)) {
         void endUpload(item.url).catch(() => undefined);
       }

@@ -1,13 +1,13 @@
-/** The lines of the list of uploads, and which groups of them are open. */
+/** The entries of the list of uploads, and which of its groups are expanded. */
 import { make, setText } from './dom.ts';
 import { texts } from './i18n.ts';
 import type { Item } from './item.ts';
 import { arrange, type Entry, type Fold, type Group, groupOf } from './upload-groups.ts';
 
 export interface Entries {
-  /** The lines as they stand; arranged anew after `reset`. */
+  /** The entries, which are computed anew after `reset`. */
   all(): readonly Entry[];
-  /** Items came or went, or moved to another group. */
+  /** Items were added or removed, or moved to another group. */
   reset(): void;
   /** Whether an item is still in the group in which it is listed. */
   isInPlace(item: Item): boolean;
@@ -15,11 +15,11 @@ export interface Entries {
 }
 
 /**
- * @param present - the items that are listed.
- * @param onToggle - a group was opened or closed.
+ * @param present - returns the items to list.
+ * @param onToggle - called when a group was expanded or collapsed.
  */
 export function createEntries(present: () => readonly Item[], onToggle: () => void): Entries {
-  /** With which choice of files an item came. */
+  /** Number of the batch in which an item was added: files that are chosen together are one batch. */
   const batches = new WeakMap<Item, number>();
   let latestBatch = 0;
   const groups = new WeakMap<Item, Group>();

@@ -1,11 +1,11 @@
-/** In which order uploads are shown, and which of them are folded away. */
+/** The order in which uploads are shown, and which of them are collapsed. */
 import type { Item } from './item.ts';
 
 /** Uploads that need the user come first, then those that move, then those that wait; finished ones come last. */
 const GROUPS = ['attention', 'underWay', 'waiting', 'done'] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** A line of the list: an upload, or what opens and closes a group. */
+/** An entry of the list: an upload, or the button that expands and collapses a group. */
 export type Entry = { kind: 'item'; key: string; item: Item } | Fold;
 
 export interface Fold {
@@ -13,13 +13,13 @@ export interface Fold {
   key: string;
   group: Group;
   isOpen: boolean;
-  /** How many it hides, or would. */
+  /** How many uploads it hides when collapsed. */
   count: number;
 }
 
-/** So few are shown together, whatever has become of them. */
+/** With at most so many uploads in all, finished ones are not collapsed either. */
 const FEW = 3;
-/** Of a group that is folded, so many are in sight: what comes below stays within reach. */
+/** How many uploads of a collapsed group are shown. */
 const IN_SIGHT: Record<Group, number> = { attention: 3, underWay: 4, waiting: 3, done: 0 };
 
 export function groupOf({ state }: Item): Group {
@@ -43,9 +43,9 @@ export function groupOf({ state }: Item): Group {
 }
 
 /**
- * The lines of the list.
+ * Arranges the entries of the list.
  *
- * @param batchOf - grows with each choice of files: the latest stand on top of their group.
+ * @param batchOf - number of the batch in which an item was added: the latest batch comes first in its group.
  */
 export function arrange(
   items: readonly Item[],
@@ -58,7 +58,7 @@ export function arrange(
     const members = grouped[group].sort((a, b) => batchOf(b) - batchOf(a));
     const entries = members.map((item): Entry => ({ kind: 'item', key: item.id, item }));
     const shown = IN_SIGHT[group];
-    // One more line says no less than a line that hides it.
+    // A button that hides a single upload would need as much room as that upload.
     if (group === 'done' ? items.length <= FEW || members.length === 0 : members.length <= shown + 1) return entries;
     const open = isOpen(group);
     const fold: Fold = { kind: 'fold', key: `fold-${group}`, group, isOpen: open, count: members.length - shown };

@@ -1,4 +1,4 @@
-/** The row of an upload: its name, how it stands, and what can be done about it. */
+/** The row of an upload: its name, its status, and its buttons. */
 import { make, setText, shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import type { Item } from './item.ts';
@@ -6,16 +6,16 @@ import { showName } from './long-name.ts';
 import type { Queue } from './queue.ts';
 import { detailsOf, progressOf, statusOf } from './upload-words.ts';
 
-/** What a row asks for. */
+/** What the buttons and texts of a row need. */
 export interface RowActions {
   queue: () => Queue;
-  /** Largest file in bytes; null where it is not known. */
+  /** Largest file that the service accepts, in bytes; null: no limit, or not known yet. */
   limit: () => number | null;
   /** Opens the dialog for files. */
   choose: () => void;
   /** Shows the published file. */
   open: (item: Item) => void;
-  /** Takes the upload off the list; it is ended once nobody has undone that. */
+  /** Cancels the upload; see upload-cancelling.ts. */
   putAside: (item: Item) => void;
 }
 
@@ -102,7 +102,7 @@ function buttonsOf(item: Item, actions: RowActions): Action[] {
   }
 }
 
-/** Where the item cannot resume with the file that it has, the user chooses the file again. */
+/** Opens the dialog for files where the item could not resume with the file that it has. */
 async function orChoose(resumed: Promise<boolean>, { choose }: RowActions): Promise<void> {
   if (!(await resumed)) choose();
 }

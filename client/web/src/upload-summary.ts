@@ -1,4 +1,4 @@
-/** How all uploads stand together: in words, in the bar and in the title. */
+/** The summary of all uploads: in words, in the progress bar and in the page's title. */
 import { byId, setText } from './dom.ts';
 import { formatDuration, formatPercent, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
@@ -16,7 +16,7 @@ interface Sums {
   done: number;
   failed: number;
   interrupted: number;
-  /** Bytes of what is counted, and how many of them were sent. */
+  /** Bytes of the counted uploads, and how many of them were sent. */
   all: number;
   sent: number;
   /** From 0 to 1. */
@@ -59,13 +59,11 @@ function wordsOf(items: readonly Item[], sums: Sums, speed: number | null): stri
   return words.join(' · ');
 }
 
-/**
- * @returns a function that shows the summary.
- */
+/** @returns a function that shows the summary; its `speed` is in bytes per second, null where not known. */
 export function createSummary(): (items: readonly Item[], speed: number | null) => void {
   const section = byId('uploads');
   const overall = byId<HTMLProgressElement>('overall');
-  /** Quarters of the whole that were announced. */
+  /** How many quarters of the whole were announced to screen readers. */
   let announced = 0;
 
   return (items, speed) => {

@@ -1,10 +1,10 @@
-/** How an upload stands, in words and as a part of the whole. */
+/** The status of an upload, in words and as a fraction. */
 import { formatPercent, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
 import type { Item } from './item.ts';
 import { sentenceOf } from './refusal.ts';
 
-/** @param limit - the largest file that the service takes, in bytes; null where that is not known. */
+/** @param limit - the largest file that the service accepts, in bytes; null: no limit, or not known yet. */
 export function statusOf(item: Item, limit: number | null): string {
   const t = texts();
   const [sent, size] = [formatSize(item.sent), formatSize(item.size)];
@@ -38,7 +38,7 @@ export function statusOf(item: Item, limit: number | null): string {
 function stallOf({ stall, refusal }: Item, sent: string, size: string): string {
   const t = texts();
   if (stall === null || stall === 'lostLine') return t.lostLine(sent, size);
-  // The service says what it is busy with.
+  // The refusal of the service says more than the general words for this state.
   if ((stall === 'restarting' || stall === 'trouble') && refusal && refusal.code in t.refusals)
     return t.byItself(sentenceOf(refusal));
   return t[stall];
@@ -61,7 +61,7 @@ export function failureOf({ failure, refusal }: Item, limit: number | null): str
   }
 }
 
-/** The words of `statusOf` with what the service itself said, for those who are to be told. */
+/** The words of `statusOf`; for a failed upload, also the code and message of the service, which its operator may need. */
 export function detailsOf(item: Item, status: string): string {
   const { refusal } = item;
   if (item.state !== 'failed' || refusal === null || refusal.status === 0) return status;

@@ -1,4 +1,4 @@
-/** The uploads as they are shown: a row for each, and how all of them stand. */
+/** The list of uploads in the page: a row for each, and a summary. */
 import { byId, shownName } from './dom.ts';
 import { onLanguage, texts } from './i18n.ts';
 import { isUnderWay, type Item } from './item.ts';
@@ -18,7 +18,7 @@ export interface UploadsView {
   onChange(item: Item): void;
   onList(): void;
   onOver(item: Item): void;
-  /** Of what is chosen, what was cancelled a moment ago resumes. @returns the rest. */
+  /** Resumes the cancelled uploads whose files the user has chosen again. @returns the other files. */
   takeBack(chosen: readonly Chosen[]): Chosen[];
 }
 
@@ -42,7 +42,7 @@ export function createUploadsView(actions: UploadsActions): UploadsView {
   });
   let isDue = false;
 
-  /** Once for all that changes until the next frame. */
+  /** Draws the list again, at most once a frame. */
   function redraw(): void {
     entries.reset();
     if (isDue) return;

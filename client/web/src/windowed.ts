@@ -1,4 +1,4 @@
-/** A list of rows of one height, but for a few lower ones, of which only those in sight are in the document: 100,000 entries stay fluent. */
+/** A list that keeps only the rows in sight in the document, so that 100,000 entries scroll smoothly. */
 import { type Layout, layOut, OVERSCAN } from './in-sight.ts';
 import { createRows, type RowParts } from './rows.ts';
 
@@ -7,7 +7,7 @@ export interface Windowed<T> {
   refresh(): void;
   /** One entry has changed; nothing happens where it is out of sight. */
   refreshItem(item: T): void;
-  /** Where entries are put in before what is in sight, the page scrolls along: nothing jumps. */
+  /** An entry was inserted. If it is above what is in sight, the page scrolls by its height, so that nothing jumps. */
   inserted(index: number): void;
   /** The row of an entry, where it is in sight. */
   rowOf(item: T): HTMLLIElement | undefined;
@@ -15,7 +15,7 @@ export interface Windowed<T> {
 
 export interface WindowedParts<T> extends RowParts<T> {
   items: () => readonly T[];
-  /** Which are lower; there are few of them. */
+  /** Whether an entry has a lower row; few may have. */
   isLow?: (item: T) => boolean;
   /** The last entries are nearly in sight. */
   onNearEnd?: () => void;
@@ -25,7 +25,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
   const { list } = parts;
   const rows = createRows(parts);
   let scheduled = false;
-  /** What the rows show may have changed; mere scrolling leaves them as they are. */
+  /** Whether the content of the rows may have changed, not just the scroll position. */
   let isStale = true;
 
   function schedule(): void {
@@ -37,7 +37,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
     });
   }
 
-  /** Set in the style sheet, by the width of the screen. */
+  /** Row height in pixels: the style sheet sets it, by the width of the screen. */
   function rowHeight(property: '--row' | '--low-row' = '--row'): number {
     return Number.parseFloat(getComputedStyle(list).getPropertyValue(property));
   }
@@ -67,7 +67,7 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
 
   window.addEventListener('scroll', schedule, { passive: true });
   window.addEventListener('resize', schedule);
-  // What comes and goes above the list moves it.
+  // The list also moves when something above it appears or disappears.
   new ResizeObserver(schedule).observe(document.body);
   return {
     refresh: () => {

@@ -1,13 +1,13 @@
-/** Whether the key pair is taken, and the bucket is there for it. */
+/** The steps on access: whether the bucket accepts the key pair, exists, and may be listed with it. */
 import { checkBucket } from '../check.ts';
 import { codeOf } from '../errors.ts';
 import type { Step } from '../../section.ts';
 import type { Target } from './target.ts';
 
-/** Refusals of a request whose signature was found right; for its region, too, a bucket is asked first. */
+/** Refusals that say nothing against the signature: the provider has accepted it, or looks at the bucket before. */
 const SIGNED = new Set(['NoSuchBucket', 'AccessDenied', 'OtherAddressing', 'QuotaExceeded', 'UserSuspended']);
 
-/** Both steps look at the answer to one call. */
+/** Both steps judge the answer to a single call. */
 export function accessSteps({ client, bucket, prefix }: Target): Step[] {
   let answer: Promise<void> | undefined;
   return [

@@ -1,4 +1,4 @@
-/** The connection to the bucket, before any signature: name, TCP, TLS, what answers, and its clock. */
+/** The steps on the connection to the bucket, before any signature: name, TCP, TLS, whether S3 answers, and its clock. */
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
@@ -14,19 +14,20 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const MOST_ANSWER_BYTES = 64 * 1024;
 const DAY_MS = 86_400_000;
 const RENEW_DAYS = 14;
-/** SigV4: requests of another time are refused. */
+/** SigV4: a provider refuses requests whose time differs by more. */
 const MOST_SKEW_MS = 15 * 60_000;
+/** With a larger difference the step passes with a note. */
 const NOTED_SKEW_MS = 60_000;
 
 interface Answer {
   status: number;
   headers: IncomingMessage['headers'];
   body: string;
-  /** This machine's time, in the middle of the request. */
+  /** This machine's time halfway through the request, in milliseconds since the epoch. */
   at: number;
 }
 
-/** @param url - of the bucket, as the SDK writes it. */
+/** @param url - the bucket's address, to which the SDK sends its requests. */
 export function addressSteps(url: URL): Step[] {
   const host = url.hostname.replaceAll(/[[\]]/g, '');
   const secure = url.protocol === 'https:';
@@ -76,13 +77,13 @@ export function addressSteps(url: URL): Step[] {
 async function lookUp(host: string): Promise<Finding> {
   if (isIP(host) !== 0) return { found: 'it is an address' };
   const found = await new Promise<dns.LookupAddress[]>((resolve, reject) => {
-    // As sockets do it, with /etc/hosts and all.
+    // As sockets do: by the system's resolver, /etc/hosts included.
     dns.lookup(host, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)));
   });
   return { found: found.map(({ address }) => address).join(', ') };
 }
 
-/** Closes it again at once. */
+/** Waits until the socket is connected, and closes it. @throws BucketError ETIMEDOUT, or the socket's error. */
 async function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
   try {
     await once(socket, event, { signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
@@ -95,7 +96,7 @@ async function opened(socket: Socket, event: 'connect' | 'secureConnect'): Promi
 }
 
 async function shakeHands(host: string, port: number): Promise<Finding> {
-  // Names that are addresses are not sent (RFC 6066 section 3).
+  // SNI is for names only, not for IP addresses (RFC 6066 section 3).
   const socket: TLSSocket = connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}) });
   let protocol = '';
   let validTo = '';
@@ -114,7 +115,7 @@ async function ask(url: URL): Promise<Answer> {
   const get = url.protocol === 'https:' ? httpsGet : httpGet;
   const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   try {
-    // `once` fails with the request's error.
+    // `once` rejects with the request's error.
     const [incoming] = (await once(get(url.origin + url.pathname, { signal, agent: false }), 'response')) as [
       IncomingMessage,
     ];
@@ -139,7 +140,7 @@ async function startOf(incoming: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** A refusal in S3's XML, a listing, or at least a request id. */
+/** Accepts a refusal or a listing in S3's XML, or at least a request id. @throws BucketError GatewayFailed or NotS3. */
 function checkSpeaksS3(answer: Answer): void {
   const { status, headers, body } = answer;
   if (headers['x-amz-request-id'] !== undefined || /<(?:Error|ListBucketResult)[\s>]/.test(body)) return;
@@ -157,7 +158,7 @@ function compareClocks(answer: Answer | undefined): Finding {
   const { date } = answer?.headers ?? {};
   const there = Date.parse(date ?? '');
   if (!answer || Number.isNaN(there)) return { found: 'the answer has no Date', note: true };
-  // The header has whole seconds.
+  // The header has whole seconds: half a second on average is cut off.
   const skewMs = answer.at - there - 500;
   const seconds = Math.round(Math.abs(skewMs) / 1000);
   const found = `this machine is ${seconds} s ${skewMs < 0 ? 'behind' : 'ahead of'} it`;

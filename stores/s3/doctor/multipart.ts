@@ -1,4 +1,4 @@
-/** Multipart uploads: parts, Complete and its repetition, abort, and what is said to parts that are too small. */
+/** The steps on multipart uploads: parts, Complete and its repetition, abort, and parts that are too small. */
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -97,7 +97,7 @@ export function multipartSteps(target: Target): Step[] {
 
 async function begin(target: Target, key: string): Promise<Multipart> {
   const { client, bucket: Bucket, made } = target;
-  // Complete makes it, also when its answer is lost.
+  // Complete creates the object even where its answer is lost: so the key is recorded now.
   made.keys.add(key);
   const command = new CreateMultipartUploadCommand({ Bucket, Key: key });
   const { UploadId: id } = await target.call((options) => client.send(command, options));
@@ -106,7 +106,7 @@ async function begin(target: Target, key: string): Promise<Multipart> {
   return { key, id, etags: [] };
 }
 
-/** As the next part. */
+/** Sends the sample as the next part, and records its ETag. */
 async function sendPart(target: Target, upload: Multipart, { bytes, md5Base64 }: Sample): Promise<void> {
   const { client, bucket: Bucket } = target;
   const command = new UploadPartCommand({
@@ -136,7 +136,7 @@ async function abort(target: Target, { key, id }: Multipart): Promise<void> {
   await target.call((options) => client.send(command, options));
 }
 
-/** Status and code of an answer that may be a refusal; a broken connection is thrown. */
+/** Makes a call that may be refused. @returns the status and code of the answer. @throws the error of a broken connection. */
 async function answerTo(attempt: () => Promise<void>): Promise<string> {
   try {
     await attempt();

@@ -1,4 +1,4 @@
-/** Whole objects: put, get, range, Content-MD5, presigned address, delete, and the time that calls take. */
+/** The steps on whole objects: put, get, range, Content-MD5, presigned address, delete, and the time that calls take. */
 import { once } from 'node:events';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
@@ -13,13 +13,13 @@ import { isMd5, makeSample, type Sample, type Target } from './target.ts';
 
 const SAMPLE_BYTES = 1000;
 const FILE_NAME = 'Tide ä 潮.bin';
-/** In ASCII, as metadata has to be; with a hyphen, as OSS closes the connection on underscores. */
+/** The value in ASCII, as metadata has to be; the key with a hyphen, as OSS closes the connection on underscores. */
 const METADATA = { 'file-name': encodeURIComponent(FILE_NAME) };
 const RANGE = { start: 100, end: 299 };
 const PRESIGNED_SECONDS = 60;
 const PRESIGNED_TIMEOUT_MS = 15_000;
 const TIMED_CALLS = 10;
-/** RGW's small answers take 40 ms and more where it is not told `tcp_nodelay`. */
+/** RGW's small answers take 40 ms and more without its setting `tcp_nodelay`. */
 const SLOW_CALL_MS = 35;
 
 export function objectSteps(target: Target): Step[] {
@@ -72,13 +72,18 @@ async function put(target: Target, key: string, { bytes, md5, md5Base64 }: Sampl
   return { found: `stored; its ETag is ${isMd5(ETag, md5) ? 'its MD5' : `${ETag ?? 'missing'}, not its MD5`}` };
 }
 
-/** Of other bytes. */
+/** An MD5 that does not match the sample: that of other bytes. */
 export function wrongMd5(): Pick<Sample, 'md5' | 'md5Base64'> {
   const { md5, md5Base64 } = makeSample(1);
   return { md5, md5Base64 };
 }
 
-/** Stores what was damaged on the way, as far as the provider can see. */
+/**
+ * Checks that the provider refuses bytes that do not match their Content-MD5, as if they were damaged on the way.
+ *
+ * @param attempt - sends such bytes.
+ * @throws StepError where the provider accepts them.
+ */
 export async function expectDamageRefused(attempt: () => Promise<unknown>): Promise<Finding> {
   try {
     await attempt();
@@ -131,10 +136,10 @@ function expectBytes(received: Uint8Array | undefined, expected: Uint8Array): vo
 
 async function getPresigned(target: Target, key: string, { bytes }: Sample): Promise<Finding> {
   const { client, bucket: Bucket } = target;
-  // Headers of requests are ASCII, and so is what a query turns into one.
+  // The provider turns this query parameter into a header, so it has to be ASCII.
   const disposition = contentDisposition(FILE_NAME, { fallback: 'Tide.bin' });
   const command = new GetObjectCommand({ Bucket, Key: key, ResponseContentDisposition: disposition });
-  // It is a key to the object: never to be shown.
+  // The address grants access to the object: never show it.
   const url = new URL(await getSignedUrl(client, command, { expiresIn: PRESIGNED_SECONDS }));
   const request = (url.protocol === 'https:' ? httpsGet : httpGet)(url, {
     agent: false,

@@ -1,4 +1,4 @@
-/** The steps on a bucket, in their order, and the removal of what they made. */
+/** The doctor's section on a bucket: all its steps in order, and the removal of what they made. */
 import { AbortMultipartUploadCommand, DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { describe, explain, labelOf, statusOf } from '../errors.ts';
 import { callWithRetries } from '../retry.ts';
@@ -49,7 +49,7 @@ function cleaning(target: Target): Step {
   };
 }
 
-/** Not by the interruptible `call`: what was made is removed also then, and tried several times. */
+/** Does not use `target.call`: the cleanup must also run after an interruption, and retries. */
 async function clean({ client, bucket: Bucket, folder, made }: Target): Promise<Finding> {
   const failures: unknown[] = [];
   async function remove(action: (abortSignal: AbortSignal) => Promise<unknown>): Promise<void> {

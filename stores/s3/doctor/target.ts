@@ -6,7 +6,7 @@ import { leaveBodiesUnsigned, setUpClient } from '../client.ts';
 import { callWithRetries } from '../retry.ts';
 import type { Preset, S3Settings } from '../settings.ts';
 
-/** On a slower connection it gives up. */
+/** A call with a body gives up on a slower connection. */
 const LEAST_BYTES_PER_MS = 64;
 const CALL_TIMEOUT_MS = 15_000;
 
@@ -19,9 +19,13 @@ export interface Target {
   readonly folder: string;
   /** Where the SDK sends its requests: the bucket may be in the host name or in the path. */
   url(): Promise<URL>;
-  /** Makes one call, which is not repeated: what came back is what is told. */
+  /**
+   * Makes one call without retries, so that the doctor reports exactly what came back.
+   *
+   * @param bytes - size of the body: adds to the time limit.
+   */
   call<T>(attempt: (options: { abortSignal: AbortSignal }) => Promise<T>, bytes?: number): Promise<T>;
-  /** Keys and multipart uploads (id -> key) that may be there. */
+  /** Keys and multipart uploads (id -> key) that may exist and have to be removed. */
   readonly made: { keys: Set<string>; multiparts: Map<string, string> };
   close(): void;
 }
@@ -52,7 +56,7 @@ export function openTarget(preset: Preset, settings: S3Settings, signal: AbortSi
   };
 }
 
-/** Bytes to store, and what proves them. */
+/** Bytes to store, and their MD5. */
 export interface Sample {
   bytes: Buffer;
   md5: string;
@@ -65,7 +69,7 @@ export function makeSample(size: number): Sample {
   return { bytes, md5: md5.toString('hex'), md5Base64: md5.toString('base64') };
 }
 
-/** Providers differ in quotes and letter case. */
+/** Whether an ETag is this MD5. Providers differ in quotes and letter case. */
 export function isMd5(etag: string | undefined, md5: string): boolean {
   return etag?.replaceAll('"', '').toLowerCase() === md5;
 }

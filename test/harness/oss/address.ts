@@ -1,4 +1,4 @@
-/** Which bucket a Host header means, as OSS has it: virtual-hosted, and nothing else. */
+/** Reads the bucket in a Host header as OSS does: virtual-hosted addresses only. */
 import type { OssSettings } from './call.ts';
 import { OssError } from './errors.ts';
 
@@ -11,9 +11,10 @@ export function regionHost(region: string): string {
 }
 
 /**
- * Checks that a request came to the right address; whether that was the domain of OSS itself.
+ * Checks that a request came to the right address.
  *
- * @throws OssError where it is not.
+ * @returns whether that was the domain of OSS itself.
+ * @throws OssError where the address is wrong.
  */
 export function checkAddress(hostHeader: string, settings: OssSettings): { isDefaultDomain: boolean } {
   const host = hostHeader.toLowerCase().replace(/:\d+$/, '');

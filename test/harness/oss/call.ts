@@ -1,4 +1,4 @@
-/** One call to the double, as its handlers see it, and what they answer. */
+/** The type of a call to the double, as its handlers get it, and what handlers share. */
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -10,17 +10,17 @@ export interface OssSettings {
   bucket: string;
   region: string;
   /**
-   * `forbidden`: as accounts of the mainland have it since March 2025, only `ownDomain` and the
-   * internal endpoint are served.
+   * `forbidden`: only `ownDomain` and the internal endpoint are served, as for accounts in mainland
+   * China since March 2025.
    */
   publicHost: 'allowed' | 'forbidden';
   /** A domain that leads to the bucket (CNAME); the SDK gets there with `bucketEndpoint`. */
   ownDomain: string | undefined;
-  /** What aws-chunked bodies are refused with; both have been seen. */
+  /** The code with which aws-chunked bodies are refused; OSS has answered both. */
   chunkedBodies: 'InvalidArgument' | 'NotImplemented';
-  /** The status of a refused conditional write; both have been seen. */
+  /** The status of a refused conditional write; OSS has answered both. */
   conditionalWriteStatus: 400 | 501;
-  /** How far the double's clock is off, against this machine's. */
+  /** How far the double's clock is ahead of this machine's. */
   clockOffsetMs: number;
 }
 
@@ -50,7 +50,7 @@ export function xmlReply(body: string): Reply {
   return { status: 200, headers: { 'Content-Type': 'application/xml' }, body };
 }
 
-/** Stores the body of a PUT, verified against what the request says of it. */
+/** Stores the body of a PUT, and verifies it against the digests in the request's headers. */
 export async function receiveBody(call: OssCall): Promise<Blob> {
   const { request, storage, payloadHash } = call;
   const isChunked = /\bchunked\b/i.test(request.headers['transfer-encoding'] ?? '');
@@ -69,7 +69,7 @@ export async function receiveBody(call: OssCall): Promise<Blob> {
   return blob;
 }
 
-/** Reads a small body, such as XML, verified likewise. */
+/** Reads a small body, such as XML, and verifies it likewise. */
 export async function receiveText(call: OssCall, mostBytes: number): Promise<string> {
   const length = Number(call.request.headers['content-length'] ?? Number.NaN);
   if (length > mostBytes) throw new OssError('MalformedXML', 'The body is too long.');
@@ -93,7 +93,7 @@ function readContentMd5(call: OssCall): string | undefined {
 
 const KEPT_HEADERS = ['cache-control', 'content-disposition', 'content-encoding', 'content-language', 'expires'];
 
-/** What an object's headers will be, from those of the request that makes it. */
+/** The headers of an object, from the request that creates it. */
 export function readObjectHeaders({ request: { headersDistinct: sent } }: OssCall): ObjectHeaders {
   const kept: ObjectHeaders = { 'content-type': sent['content-type']?.[0] ?? 'application/octet-stream' };
   for (const [name, values] of Object.entries(sent)) {
@@ -104,7 +104,7 @@ export function readObjectHeaders({ request: { headersDistinct: sent } }: OssCal
 
 const WRITE_CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
 
-/** OSS knows no conditional writes but its own header. */
+/** Refuses conditional writes: OSS supports only its own header, x-oss-forbid-overwrite. */
 export function refuseConditions(call: OssCall): void {
   for (const name of WRITE_CONDITIONS) {
     if (header(call, name) !== undefined) {

@@ -1,4 +1,4 @@
-/** An SDK client for the double: the names of OSS lead to loopback. */
+/** An SDK client for the double: it resolves the names of OSS to loopback. */
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { Agent } from 'node:http';
 import { regionHost } from './address.ts';
@@ -11,8 +11,8 @@ export interface OssClientOptions extends S3ClientConfig {
 }
 
 /**
- * The preset of OSS: virtual-hosted, checksums only where they are required. One try per call,
- * so that tests see each answer.
+ * The client has the preset of OSS: virtual-hosted, checksums only where required. One attempt per call, so that tests
+ * see each answer.
  */
 export function createOssClient(oss: RunningOss, { port = oss.port, ...overrides }: OssClientOptions = {}): S3Client {
   return new S3Client({
@@ -23,7 +23,7 @@ export function createOssClient(oss: RunningOss, { port = oss.port, ...overrides
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     maxAttempts: 1,
-    // The SDK warns on the console of what tests do on purpose.
+    // Silent: the SDK would warn about things that tests do on purpose.
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
     requestHandler: { httpAgent: new Agent({ keepAlive: true, lookup: lookupHere }) },
     ...overrides,

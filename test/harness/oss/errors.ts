@@ -1,4 +1,4 @@
-/** What the double refuses with: code, HTTP status, sentence. */
+/** The refusals of the double: code, HTTP status, sentence. */
 import { element, renderXml } from './xml.ts';
 
 const CATALOGUE = {
@@ -49,7 +49,7 @@ export class OssError extends Error {
         element('Message', this.message),
         element('RequestId', requestId),
         element('HostId', host),
-        // OSS numbers its causes; no client acts on the number, so the double has one.
+        // OSS has a number for each cause. No client uses it, so the double has a single one.
         element('EC', '0000-00000000'),
       ),
     );

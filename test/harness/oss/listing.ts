@@ -1,4 +1,4 @@
-/** What a bucket says of itself: that it is there, where it is, and what it holds. */
+/** Calls about the bucket itself: HeadBucket, GetBucketLocation, ListObjects. */
 import { type Handler, type OssCall, quote, xmlReply } from './call.ts';
 import { OssError } from './errors.ts';
 import { type Element, element, renderXml } from './xml.ts';

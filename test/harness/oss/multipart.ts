@@ -39,7 +39,7 @@ export const uploadPart: Handler = async (call) => {
   if (!isPartNumber(number)) throw new OssError('InvalidArgument', 'Part number must be an integer from 1 to 10000.');
   findUpload(call);
   const blob = await receiveBody(call);
-  // It may have been completed or aborted while the bytes came in.
+  // The upload may have been completed or aborted while the bytes arrived.
   const upload = call.storage.uploads.get(call.uploadId ?? '');
   if (!upload) {
     call.storage.discard([blob]);
@@ -62,7 +62,7 @@ export const completeMultipartUpload: Handler = async (call) => {
   call.storage.uploads.delete(upload.uploadId);
   const object = call.storage.put({
     key: upload.key,
-    // Not made of the parts' MD5s, as S3's is: it cannot be calculated.
+    // Unlike S3's, this ETag does not follow from the MD5s of the parts.
     etag: `${randomBytes(16).toString('hex').toUpperCase()}-${parts.length}`,
     headers: upload.headers,
     blobs: parts.map((part) => part.blob),
@@ -130,7 +130,7 @@ function findUpload({ storage, uploadId = '', key }: OssCall): OpenUpload {
   return upload;
 }
 
-/** The parts that Complete names, all of them there, in order and large enough. */
+/** Finds the parts that Complete names. @throws OssError unless all exist, are in order, and are large enough. */
 function pickParts(upload: OpenUpload, xml: string): StoredPart[] {
   const named = findAll(xml, 'Part').map((entry) => ({
     number: Number(findText(entry, 'PartNumber') ?? Number.NaN),
@@ -143,12 +143,12 @@ function pickParts(upload: OpenUpload, xml: string): StoredPart[] {
     if (!isPartNumber(number) || number <= previous) throw new OssError('InvalidPartOrder');
     previous = number;
     const part = upload.parts.get(number);
-    // Whether OSS minds the case of an ETag is not known: what UploadPart said has to be echoed.
+    // It is not known whether OSS ignores the case of an ETag: the double wants it exactly as UploadPart has answered.
     if (!part || part.etag !== etag) throw new OssError('InvalidPart');
     parts.push(part);
   }
   if (parts.slice(0, -1).some((part) => part.blob.size < SMALLEST_PART_BYTES)) throw new OssError('EntityTooSmall');
-  // What OSS makes of a single empty part is not known either: no caller may rely on it.
+  // It is not known either what OSS does with a single empty part: no caller may rely on it.
   if (parts.every((part) => part.blob.size === 0)) throw new OssError('InvalidPart', 'An object of an empty part.');
   return parts;
 }

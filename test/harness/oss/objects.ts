@@ -1,4 +1,4 @@
-/** Whole objects: put, get, head, delete. */
+/** Calls about whole objects: put, get, head, delete. */
 import { type Handler, header, type OssCall, quote, readObjectHeaders, receiveBody, receiveText } from './call.ts';
 import { refuseConditions, refuseOverwrite, type Reply, xmlReply } from './call.ts';
 import { OssError } from './errors.ts';
@@ -15,7 +15,7 @@ export const putObject: Handler = async (call) => {
   refuseOverwrite(call);
   const blob = await receiveBody(call);
   try {
-    // Another may have been faster in the meantime.
+    // Another writer may have been faster.
     refuseOverwrite(call);
   } catch (error) {
     call.storage.discard([blob]);
@@ -55,7 +55,7 @@ export const deleteObject: Handler = ({ storage, key }) => {
 };
 
 export const deleteObjects: Handler = async (call) => {
-  // OSS insists on the MD5, where S3 takes any checksum.
+  // OSS requires the MD5, where S3 accepts any checksum.
   if (header(call, 'content-md5') === undefined)
     throw new OssError('MissingArgument', 'Missing Some Required Arguments.');
   const xml = await receiveText(call, MOST_DELETE_BYTES);

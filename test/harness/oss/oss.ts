@@ -1,6 +1,6 @@
 /**
- * A strict double of Aliyun OSS's S3 API: it takes what OSS takes and refuses what OSS refuses.
- * Signatures are verified, bytes are kept on disk; nothing is held in memory but the index.
+ * A strict double of Aliyun OSS's S3 API: it accepts what OSS accepts, and refuses what OSS refuses. It verifies signatures,
+ * and keeps bytes on disk; only the index is in memory.
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -18,7 +18,7 @@ import { hasForbiddenMetadata, refuseUnsupported } from './refusals.ts';
 import { type Credentials, verifySignature } from './sigv4.ts';
 import { openStorage, type Storage } from './storage.ts';
 
-/** What the double answers; anything else is `NotImplemented`, tagging and `?uploads` among them. */
+/** The calls that the double supports. It answers all others, such as tagging and `?uploads`, with `NotImplemented`. */
 const HANDLERS: Partial<Record<S3Operation, Handler>> = {
   HeadBucket: headBucket,
   GetBucketLocation: getBucketLocation,
@@ -38,7 +38,7 @@ const HANDLERS: Partial<Record<S3Operation, Handler>> = {
 
 export type OssOptions = Partial<OssSettings>;
 
-/** One line of the log of calls. */
+/** An entry of the log of calls. */
 export interface OssRequest {
   operation: S3Operation;
   method: string;
@@ -48,7 +48,7 @@ export interface OssRequest {
   partNumber: number | undefined;
   uploadId: string | undefined;
   headers: IncomingHttpHeaders;
-  /** undefined until it is answered, and where it never was. */
+  /** Undefined until the call is answered, and where it never is. */
   status: number | undefined;
   /** The code of a refusal. */
   code: string | undefined;
@@ -180,7 +180,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, double
 
 async function send(request: IncomingMessage, response: ServerResponse, reply: Reply): Promise<void> {
   try {
-    // What was refused early is read to its end, so that the answer is not lost in a reset.
+    // The body of a request that was refused early is read to its end: otherwise a reset could lose the answer.
     if (!request.complete) await finished(request.resume(), { writable: false });
     if (reply.body instanceof Readable) {
       response.writeHead(reply.status, reply.headers);

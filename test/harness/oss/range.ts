@@ -1,4 +1,4 @@
-/** OSS's reading of a Range header, which is not HTTP's. */
+/** Reads a Range header as OSS does, which differs from HTTP. */
 import { OssError } from './errors.ts';
 
 export interface ByteRange {

@@ -79,7 +79,7 @@ export function sendRaw(oss: RunningOss, method: string, target: string, options
       });
     });
     if (options.withoutLength) {
-      // Headers that go before the body is known carry no length, and now no `chunked` either.
+      // Headers that are flushed before the body have no length; without this setting, they would have `chunked`.
       request.useChunkedEncodingByDefault = false;
       request.flushHeaders();
       request.end();

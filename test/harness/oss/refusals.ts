@@ -1,4 +1,4 @@
-/** What OSS refuses whatever the call is. */
+/** Refusals that apply to all calls. */
 import type { OssCall } from './call.ts';
 import { OssError } from './errors.ts';
 import { UNSIGNED_PAYLOAD } from './sigv4.ts';
@@ -6,7 +6,7 @@ import { UNSIGNED_PAYLOAD } from './sigv4.ts';
 // OSS: a key has 1 to 1023 bytes.
 const LONGEST_KEY_BYTES = 1023;
 
-/** Headers that are acted on here, or that OSS ignores. Any other might change what the call means. */
+/** Headers that the double supports, or that OSS ignores. Any other could change the meaning of the call. */
 const KNOWN_HEADERS =
   /^x-amz-(?:date|content-sha256|security-token|user-agent|meta-.+|checksum-.+|sdk-checksum-algorithm|mp-object-size|expected-bucket-owner)$/;
 

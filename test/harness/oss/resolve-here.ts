@@ -1,6 +1,6 @@
 /**
- * Preloaded into a process, makes the names of OSS and of `.test` lead to loopback, so that a
- * real service reaches the double: `NODE_OPTIONS: --import=${RESOLVE_HERE}`.
+ * Preloaded into a process, resolves the names of OSS and of `.test` to loopback, so that a real
+ * service reaches the double: `NODE_OPTIONS: --import=${RESOLVE_HERE}`.
  */
 import dns from 'node:dns';
 import { lookupHere } from './lookup-here.ts';
@@ -13,7 +13,7 @@ function lookupNames(hostname: string, ...rest: unknown[]): void {
     return;
   }
   const [options, callback] = rest.length > 1 ? rest : [{}, rest[0]];
-  // dns.lookup calls back later, never at once.
+  // dns.lookup never calls back synchronously.
   queueMicrotask(() => Reflect.apply(lookupHere, undefined, [hostname, options, callback]));
 }
 

@@ -31,8 +31,9 @@ interface Claim {
 }
 
 /**
- * Checks the signature; what the request says of its body's SHA-256.
+ * Checks the signature.
  *
+ * @returns what the request says of its body's SHA-256: x-amz-content-sha256.
  * @throws OssError that says what is wrong with it.
  */
 export function verifySignature(request: CheckedRequest, credentials: Credentials, nowMs: number): string {
@@ -74,7 +75,7 @@ export interface RawRequest {
   date?: Date;
 }
 
-/** The headers with signature, all of them signed, whatever they say. */
+/** Signs all headers. @returns them, with the signature. */
 export function signHeaders(request: RawRequest, credentials: Credentials): Record<string, string> {
   const date = (request.date ?? new Date()).toISOString().replace(/[-:]|\.\d+/g, '');
   const payloadHash = request.payloadHash ?? UNSIGNED_PAYLOAD;

@@ -1,4 +1,4 @@
-/** The double's bucket: bytes in files of a temporary folder, the index of them in memory. */
+/** The double's bucket: keeps bytes in files of a temporary folder, and their index in memory. */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** A stored run of bytes: one object, or one part of it. */
+/** Stored bytes: a whole object, or a part of one. */
 export interface Blob {
   path: string;
   size: number;
@@ -16,7 +16,7 @@ export interface Blob {
   sha256: string | undefined;
 }
 
-/** What travels with an object and comes back as headers. */
+/** The headers that are stored with an object, and sent with it. */
 export type ObjectHeaders = Record<string, string>;
 
 export interface StoredObject {
@@ -48,14 +48,14 @@ export interface OpenUpload {
 export interface Storage {
   readonly objects: ReadonlyMap<string, StoredObject>;
   readonly uploads: Map<string, OpenUpload>;
-  /** Writes a stream to a file of its own. Nothing remains when the stream breaks. */
+  /** Writes a stream to a file of its own. Removes the file when the stream fails. */
   receive(body: Readable, options: { sha256: boolean }): Promise<Blob>;
-  /** Makes an object visible and drops the one that had its key. */
+  /** Makes an object visible, and drops the former object of that key. */
   put(object: Omit<StoredObject, 'size' | 'lastModified'>): StoredObject;
   delete(key: string): void;
   /** Removes bytes that nothing refers to any more. */
   discard(blobs: Iterable<Blob>): void;
-  /** Bytes `from` to `to`, both included; a reader keeps what it reads, whatever happens to the key. */
+  /** Reads bytes `from` to `to`, both included. A reader is not affected when the key is overwritten or deleted. */
   read(object: StoredObject, from: number, to: number): Readable;
   close(): Promise<void>;
 }
@@ -119,7 +119,7 @@ export async function openStorage(): Promise<Storage> {
       return stream;
     },
     close: async () => {
-      // What is still being written would bring the folder back.
+      // Files that are still being written would create the folder again.
       await Promise.allSettled([...removals, ...underWay]);
       await rm(folder, { recursive: true, force: true });
     },

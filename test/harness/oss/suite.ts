@@ -1,4 +1,4 @@
-/** What the tests of the OSS double have in common. */
+/** Shared helpers of the tests of the OSS double. */
 import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { createOssClient, type OssClientOptions } from './client.ts';
 import { type OssOptions, type RunningOss, startOss } from './oss.ts';
 
-/** The bucket of every double, unless told otherwise. */
+/** The bucket of every double, by default. */
 export const Bucket = 'tidemark-test';
 
 export interface Part {
@@ -18,7 +18,7 @@ export interface Part {
   ETag: string;
 }
 
-/** One double for all tests of a file. */
+/** Starts a double that all tests of a file share. */
 export interface OssSuite {
   readonly oss: RunningOss;
   readonly client: S3Client;
@@ -67,21 +67,21 @@ export function useOss(): OssSuite {
   };
 }
 
-/** A double for one test. */
+/** Starts a double for one test. */
 export async function openOss(options: OssOptions): Promise<RunningOss> {
   const oss = await startOss(options);
   onTestFinished(() => oss.stop());
   return oss;
 }
 
-/** A client for one test. */
+/** Makes a client for one test. */
 export function openClient(oss: RunningOss, options: OssClientOptions = {}): S3Client {
   const client = createOssClient(oss, options);
   onTestFinished(() => client.destroy());
   return client;
 }
 
-/** `[status, code]` of the refusal. */
+/** Waits for a refusal. @returns `[status, code]`. */
 export async function refusal(call: Promise<unknown>): Promise<[number | undefined, string]> {
   try {
     await call;

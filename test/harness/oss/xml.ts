@@ -1,4 +1,4 @@
-/** As much XML as S3 speaks. */
+/** The subset of XML that S3 uses. */
 const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#13;' };
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
@@ -27,7 +27,7 @@ export function renderXml(root: Element): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n${root.toString()}`;
 }
 
-/** The insides of all elements of this name. */
+/** The contents of all elements of this name. */
 export function findAll(xml: string, name: string): string[] {
   return [...xml.matchAll(new RegExp(`<${name}(?:\\s[^>]*)?>(.*?)</${name}>`, 'gs'))].map(([, inner]) => inner ?? '');
 }
