@@ -62,7 +62,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
     database = await createDatabase();
     const { connection, name, close } = connectTo(database);
     await close();
-    const pool = new Pool(connection);
+    const pool = new Pool({ ...connection, ssl: false });
     parameters = new Map();
     const db = new Kysely<Tables>({
       dialect: createPostgresDialect(pool, name),
