@@ -1,18 +1,18 @@
 /**
- * Cursors of the event stream: the number of an event, for one owner's eyes. Numbers count the events of everybody,
- * so a cursor is one block of AES over number and owner: it is the same on every node, and tells nothing but whether
- * two of the same owner name the same event. See docs/decisions/0031-the-outbox.md.
+ * Cursors of the event stream: the number of an event, encrypted for one owner. Numbers count the events of all owners, so
+ * showing them would reveal how busy others are. A cursor is one block of AES over number and owner: it is the same on every
+ * node, and reveals only whether two cursors of an owner name the same event. See docs/decisions/0031-the-outbox.md.
  */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 
 export interface Cursors {
   write(owner: string, number: number): string;
-  /** Undefined where this catalog has not written it for this owner. */
+  /** The number of the event; undefined where this catalog has not written the cursor for this owner. */
   read(owner: string, cursor: string): number | undefined;
 }
 
 const NUMBER_BYTES = 6;
-/** AES: one block. What the number leaves is the owner's mark. */
+/** AES: one block. The bytes after the number are those of the owner's hash. */
 const BLOCK_BYTES = 16;
 /** 16 bytes in base64url, without padding. */
 const CURSOR = /^[\w-]{22}$/;

@@ -1,7 +1,7 @@
 /**
- * What happens to an owner's files, told to those who listen. The rows of the catalog are the truth; a wake is only a
- * hint that there may be new ones. Each listener has a place in the rows and reads on from it, as fast as its client
- * takes them. Those at the same place share one read, however many they are.
+ * The feed of what happens to an owner's files. The rows of the catalog are the truth; a wake is only a hint that there may
+ * be new ones. Each listener has a place in the rows, and reads on from it as fast as its client accepts events. Listeners at
+ * the same place share one read.
  */
 import type { Catalog, EventKind, EventRecord } from '../catalog/catalog.ts';
 import type { Cursors } from './cursor.ts';
@@ -9,31 +9,31 @@ import type { Cursors } from './cursor.ts';
 export type EventFile = EventRecord['file'];
 
 export interface FileEvent {
-  /** Opaque: where to resume. */
+  /** An opaque cursor: the place after this event. */
   id: string;
   kind: EventKind;
   file: EventFile;
 }
 
 export type Told =
-  /** What happened before is not told: it is in the catalog. */
+  /** Events from before this moment are skipped: the listener has to read the catalog. */
   { kind: 'begin'; id: string } | { kind: 'events'; events: readonly FileEvent[] };
 
 export interface Listening {
-  /** What comes next, once there is something; undefined once `stop` was called. One call at a time. */
+  /** Waits for the next events; undefined once `stop` was called. Only one call at a time. */
   next(): Promise<Told | undefined>;
   stop(): void;
 }
 
 export interface Feed {
-  /** Something may have happened to this owner's files. Never waits, never throws. */
+  /** Wakes the listeners of an owner: something may have happened to the owner's files. Never waits, never throws. */
   wake(owner: string): void;
   /**
    * Listens until `stop` is called.
    *
-   * @param after - the id of the last event that the listener knows of; where it is not one of this owner's, or what
-   *   came after it is not all there any more, `begin` is told.
-   * @returns undefined where too many listen for this owner already.
+   * @param after - the id of the last event that the listener knows. Where it is not an event of this owner, or events after
+   *   it are forgotten, the feed starts with `begin`.
+   * @returns undefined where the owner has too many listeners already.
    */
   listen(owner: string, after?: string): Promise<Listening | undefined>;
 }
@@ -41,27 +41,27 @@ export interface Feed {
 export interface FeedParts {
   catalog: Pick<Catalog, 'listEvents' | 'latestEvent' | 'durable'>;
   cursors: Cursors;
-  /** A file as its owner may be told of it at this moment. */
+  /** The file as its owner may see it at this moment. */
   show: (file: EventFile) => EventFile;
 }
 
-/** Listeners of one owner: each needs a connection, and writes every event. */
+/** The most listeners of one owner: each needs a connection, and writes every event. */
 const MOST_LISTENERS = 500;
-/** Events that are read, and told, at a time. */
+/** The most events that are read, and sent, at a time. */
 const PAGE = 100;
-/** Pages that a listener reads in a row before it is told to look at the catalog, which is quicker then. */
+/** After so many full pages in a row, a listener gets `begin`: reading the catalog is faster then. */
 const MOST_PAGES = 100;
-/** Pages of one owner that are kept for those who come to the same place a little later. */
+/** Pages of one owner that are kept for listeners that reach the same place a little later. */
 const SHARED_PAGES = 4;
 
-/** Null: some of what was asked for is forgotten. */
+/** Null: some of the requested events are forgotten. */
 type Page = { events: readonly FileEvent[]; last: number } | null;
 
 interface SharedPage {
   page: Promise<Page>;
   /** How many wakes there were when the read began. */
   wakes: number;
-  /** It has events: whatever comes later, these follow on its place. */
+  /** The page has events, so it stays valid: later events come after them. */
   isLasting: boolean;
 }
 
@@ -69,9 +69,9 @@ interface SharedPage {
 interface OfOwner {
   listeners: number;
   wakes: number;
-  /** By the number of the event before; the oldest first. */
+  /** By the number of the event before the page; the oldest first. */
   pages: Map<number, SharedPage>;
-  /** Those who have told all there is. */
+  /** Resumes the listeners that have no more events to send. */
   waiting: Set<() => void>;
 }
 
@@ -99,7 +99,7 @@ export function createFeed(parts: FeedParts): Feed {
     try {
       const latest = await latestOf(owner);
       const known = after === undefined ? undefined : cursors.read(owner, after);
-      // A number that this catalog has not come to is of one that was put back to what it was before.
+      // A number that this catalog has not reached is from before the catalog was restored from a backup.
       const isKnown = known !== undefined && known <= latest;
       return createListening(parts, { owner, its, leave, place: isKnown ? known : latest, begins: !isKnown, latestOf });
     } catch (error) {
@@ -108,7 +108,7 @@ export function createFeed(parts: FeedParts): Feed {
     }
   }
 
-  /** Of what is durable: a number that a power cut takes back is given to another event. */
+  /** The number of the latest durable event: after a power cut, a number that was not durable goes to another event. */
   async function latestOf(owner: string): Promise<number> {
     const latest = await catalog.latestEvent(owner);
     await catalog.durable();
@@ -121,11 +121,11 @@ export function createFeed(parts: FeedParts): Feed {
 interface Place {
   owner: string;
   its: OfOwner;
-  /** Gives the place among the listeners back. */
+  /** Counts this listener out. */
   leave: () => void;
   /** The number of the last event that is known. */
   place: number;
-  /** `begin` comes first. */
+  /** Whether to start with `begin`. */
   begins: boolean;
   latestOf: (owner: string) => Promise<number>;
 }
@@ -174,10 +174,10 @@ function createListening(parts: FeedParts, { owner, its, leave, latestOf, ...fro
   };
 }
 
-/** The events after a place, read once for all who ask for them at about the same time. */
+/** The events after a place, read once for all listeners that ask at about the same time. */
 function pageAfter(parts: FeedParts, owner: string, its: OfOwner, after: number): Promise<Page> {
   const known = its.pages.get(after);
-  // One that began before the last wake may have missed what it was for.
+  // A read that began before the last wake may have missed the event of that wake.
   if (known && (known.isLasting || known.wakes === its.wakes)) return known.page;
   const shared: SharedPage = { page: readPage(parts, owner, after), wakes: its.wakes, isLasting: false };
   its.pages.delete(after);
@@ -199,7 +199,7 @@ async function readPage({ catalog, cursors, show }: FeedParts, owner: string, af
   const shown = records.map(({ file }) => show(file));
   await catalog.durable();
   const events = records.map(({ number, kind }, index) => {
-    // Both times: what may be told by now may be there because of others alone.
+    // Shown before and after the wait: a digest that became visible meanwhile may be there only because of other owners.
     const file = show(shown[index] as EventFile);
     return { id: cursors.write(owner, number), kind, file };
   });

@@ -1,7 +1,7 @@
-/** A catalog that wakes those who listen, with the contract's own signature: no caller can forget to. */
+/** A catalog that wakes listeners after each change of files, with the contract's own signature: no caller can forget to. */
 import type { Catalog } from '../catalog/catalog.ts';
 
-/** @param wake - told of an owner whenever something may have happened to their files: also where the call has failed. */
+/** @param wake - called with an owner whenever something may have happened to their files, also where the call failed. */
 export function withWakes(catalog: Catalog, wake: (owner: string) => void): Catalog {
   async function waking<T>(owner: string, run: () => Promise<T>): Promise<T> {
     try {

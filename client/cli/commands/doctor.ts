@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../errors.ts';
 
-// Relative to this file, which is in dist/client/cli/commands/, also in the package.
+// Relative to the place to which this module is compiled, in the package as here.
 const DOCTOR = fileURLToPath(new URL('../../../server/doctor/main.js', import.meta.url));
 
 /**
