@@ -8,7 +8,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = `${ROOT}dist`;
 
 /** By the path below dist/, without `.js`. */
-const ENTRIES = ['server/main', 'server/doctor/main', 'client/cli/main', 'stores/digests/worker'];
+const ENTRIES = ['server/main', 'server/doctor/main', 'server/admin/main', 'client/cli/main', 'stores/digests/worker'];
 
 /** A module finds its neighbours from where it was compiled to, in whichever file it ends up. */
 const ORIGIN = /__compiledAt\("([^"]+)"\)/g;

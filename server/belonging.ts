@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { type ClosedPlace, type Place, StoreError } from '../stores/store.ts';
 import { type Catalog, CatalogError } from './catalog/catalog.ts';
 import type { ClosedCatalog } from './catalog/catalogs.ts';
+import { isMoveUnfinished, noteOf, wasMarked } from './place-note.ts';
 
 export interface BelongingOptions {
   /** The catalog, not opened. */
@@ -32,6 +33,16 @@ export async function refuseForeignPlace(
   const mark = await place.readMark().catch(() => undefined);
   if (mark === undefined || (await known.mayHaveId(mark))) return mark;
   throw refusal(describeForeign(place, known.name), place);
+}
+
+/** @throws CatalogError `unavailable` where a move into this catalog has not come to its end: `--adopt` changes nothing about that. */
+export async function refuseUnfinishedMove(
+  catalog: Catalog,
+  { known }: Pick<BelongingOptions, 'known'>,
+): Promise<void> {
+  if (!isMoveUnfinished(await catalog.getMeta('place'))) return;
+  const whatToDo = 'run the same tidemark admin move again, which goes on from there';
+  throw new CatalogError('unavailable', `a move into the catalog ${known.name} has not come to its end: ${whatToDo}`);
 }
 
 /**
@@ -83,16 +94,6 @@ async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptio
     return;
   }
   await catalog.durable();
-}
-
-/** What the catalog notes of its place. A folder's path stands by itself, as notes did before buckets had marks. */
-function noteOf({ kind, name }: ClosedPlace): string {
-  return kind === 'folder' ? name : `${kind} ${name}`;
-}
-
-/** Whether the catalog was used with a marked place of this kind. Every local store has noted its folder, also an empty one. */
-function wasMarked(note: string | undefined, kind: ClosedPlace['kind']): boolean {
-  return note !== undefined && note.startsWith('bucket ') === (kind === 'bucket');
 }
 
 /** What it may mean that a place has no bytes. */

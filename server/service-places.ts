@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { type Store, UNKNOWN_MS } from '../stores/store.ts';
 import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import type { Surroundings } from '../stores/surroundings.ts';
-import { bindPlace, refuseForeignPlace } from './belonging.ts';
+import { bindPlace, refuseForeignPlace, refuseUnfinishedMove } from './belonging.ts';
 import type { Catalog, CatalogError } from './catalog/catalog.ts';
 import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import type { Config } from './config/config.ts';
@@ -60,6 +60,7 @@ export async function openPlaces(
     tell: (found) => log.warn(found),
   });
   opened.push(() => catalog.close());
+  await refuseUnfinishedMove(catalog, belonging);
   await catalog.keepTime().catch((error: unknown) => {
     // A full disk: a job tries again.
     log.warn({ err: error }, 'the time could not be kept for the next start');

@@ -259,6 +259,11 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** The contents of a store that may not be open: they can be read, and nothing is changed. */
+export interface ContentReader extends Pick<Store, 'readContent'> {
+  close(): Promise<void>;
+}
+
 /**
  * - `missing`: the bytes are not there.
  * - `occupied`: other bytes have this key.

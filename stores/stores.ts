@@ -1,13 +1,15 @@
 /** All stores. Adding one is a folder and a line here. */
 import { join } from 'node:path';
 import { CEPH_PRESET } from './ceph/preset.ts';
+import { readFolder } from './local/contents.ts';
+import { identityOf } from './local/files.ts';
 import { createPlace } from './local/place.ts';
 import { openLocalStore } from './local/store.ts';
 import { OSS_PRESET } from './oss/preset.ts';
 import { S3_PRESET } from './s3/preset.ts';
 import type { Preset, S3Settings } from './s3/settings.ts';
 import type { Section } from './section.ts';
-import type { ClosedPlace, Ledger, Store } from './store.ts';
+import type { ClosedPlace, ContentReader, Ledger, Store } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Which store, by its name in `STORE`, and what it is opened with. */
@@ -39,6 +41,32 @@ export async function placeOf(choice: StoreChoice, dataDir: string): Promise<Clo
     case 'oss':
       return (await import('./s3/place.ts')).closedPlace(PRESETS[choice.kind], choice);
   }
+}
+
+/** Nothing of it is asked for, as nothing is written. */
+const NO_LEDGER: Ledger = { parts: async () => [], durable: async () => undefined };
+
+/**
+ * The contents of a store that is not open. A bucket is only asked whether it can be listed.
+ *
+ * @throws StoreError `unavailable` when it cannot be used.
+ */
+export async function readContentsOf(choice: StoreChoice, dataDir: string): Promise<ContentReader> {
+  return choice.kind === 'local' ? readFolder(folderIn(dataDir)) : openStore(choice, { dataDir, ledger: NO_LEDGER });
+}
+
+/** Whether both are one place. A bucket's other address is not seen through. */
+export async function isSamePlace(
+  [one, oneDir]: readonly [StoreChoice, string],
+  [other, otherDir]: readonly [StoreChoice, string],
+): Promise<boolean> {
+  if (one.kind === 'local' || other.kind === 'local') {
+    if (one.kind !== other.kind) return false;
+    const [folder, otherFolder] = [folderIn(oneDir), folderIn(otherDir)];
+    return folder === otherFolder || (identityOf(folder) ?? folder) === (identityOf(otherFolder) ?? otherFolder);
+  }
+  const same = ['endpoint', 'bucket', 'prefix'] as const;
+  return same.every((field) => one[field] === other[field]) && (one.endpoint !== null || one.region === other.region);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { COMMANDS, type Defaults, type Frame } from './command-list.ts';
+import { type MoveFlags, runMove } from './commands/admin.ts';
 import { runDoctor } from './commands/doctor.ts';
 import { createContext } from './context.ts';
 import { EXIT } from './errors.ts';
@@ -68,13 +69,31 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
     setExitCode,
   };
   for (const add of COMMANDS) add(frame);
+  addServerCommands(program, run, setExitCode);
+  return program;
+}
+
+/** What looks after a service from its own machine, by its own settings. */
+function addServerCommands(program: Command, run: Run, setExitCode: (code: number) => void): void {
   program
     .command('doctor')
     .description("check the service's own settings, store, catalog and folder, from its .env or environment")
     .option('--json', 'one JSON object per line on stdout')
     .addHelpText('after', EXIT_CODES)
     .action(async ({ json = false }: { json?: boolean }) => setExitCode(await runDoctor({ json }, run.signal)));
-  return program;
+  program
+    .command('admin')
+    .description('what an administrator does to a service that is stopped')
+    .command('move')
+    .description('copy catalog and bytes to another database and store, verify them, and change nothing here')
+    .option('--to-env <file>', "the new service's settings, as its .env has them")
+    .option('--to-database <url>', 'its DATABASE_URL; a password shows in lists of processes')
+    .option('--to-database-file <file>', 'a file that has its DATABASE_URL')
+    .addOption(new Option('--to-store <store>', 'its STORE').choices(['local', 'ceph', 'oss', 's3']))
+    .option('--strict', 'do not come to the end where a content is damaged')
+    .option('--sizes-only', 'of contents that stay in their store, look at the sizes alone')
+    .addHelpText('after', EXIT_CODES.replace('130', '78 refused, 130'))
+    .action(async (flags: MoveFlags) => setExitCode(await runMove(flags, run.signal)));
 }
 
 function addCommonFlags(command: Command, { retryFor }: Defaults): Command {

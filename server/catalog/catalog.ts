@@ -16,6 +16,7 @@
  * Times are milliseconds since the Unix epoch; sizes and offsets are bytes;
  * digests are lower-case hex.
  */
+import type { CatalogRows } from './rows.ts';
 
 /** The store noted nothing of an upload that has ended: it may have something of it all the same. */
 export const NOTHING_NOTED = '';
@@ -436,6 +437,8 @@ export interface Catalog {
   setMeta(key: MetaKey, value: string): Promise<void>;
   /** What it knows of: contents or uploads that must have `bytes` in the store, at most `uploads` that may, `nothing`. */
   extent(): Promise<'nothing' | 'uploads' | 'bytes'>;
+  /** Its rows as they stand, to be moved into another catalog: no service asks for them. */
+  readonly rows: CatalogRows;
   /** Resolves when everything committed before the call survives a power cut. */
   durable(): Promise<void>;
   /** Answers, or throws CatalogError `unavailable`. */

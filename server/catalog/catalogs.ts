@@ -1,7 +1,7 @@
 /** All catalogs. Adding one is a folder and a line here. */
 import type { Section } from '../../stores/section.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
-import type { Catalog, CatalogError, ClockNews } from './catalog.ts';
+import { type Catalog, CatalogError, type ClockNews } from './catalog.ts';
 import { nameOf } from './postgres/address.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
@@ -40,6 +40,23 @@ export interface ClosedCatalog {
   readIds(): Promise<{ id: string; place: string | undefined } | undefined>;
   /** The doctor's steps on it, `catalog` among them. */
   inspect(): Promise<Section>;
+  /**
+   * All of it, to be moved elsewhere, while no service can open it.
+   *
+   * @throws CatalogError `unavailable` where a service has it open, or could not use it.
+   */
+  copy(): Promise<CatalogCopy>;
+}
+
+/** A catalog of which nothing is changed. */
+export interface CatalogCopy {
+  /** As it was when it was copied, and brought up to date. */
+  readonly catalog: Catalog;
+  /** The same for as long as no service has it open. */
+  readonly fingerprint: string;
+  /** @throws CatalogError `unavailable` where a service has changed it since. */
+  requireUnchanged(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /**
@@ -66,6 +83,7 @@ export function closedCatalog(choice: CatalogChoice): ClosedCatalog {
         mayHaveId: (id) => mayHaveId(file, id),
         readIds: async () => readBelonging(file),
         inspect: async () => (await import('./sqlite/doctor.ts')).sqliteSection(file),
+        copy: async () => (await import('./sqlite/copy.ts')).copySqliteCatalog(file),
       };
     }
     case 'postgres': {
@@ -75,6 +93,10 @@ export function closedCatalog(choice: CatalogChoice): ClosedCatalog {
         mayHaveId: async (id) => (await readIds())?.id === id,
         readIds,
         inspect: async () => (await import('./postgres/doctor.ts')).postgresSection(choice),
+        copy: async () => {
+          const why = 'only a catalog in SQLite can be moved; one in PostgreSQL moves with pg_dump and pg_restore';
+          throw new CatalogError('unavailable', `${nameOf(choice.url)}: ${why}`);
+        },
       };
     }
   }

@@ -18,6 +18,7 @@ import { createMetaQueries } from './queries/meta.ts';
 import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
 import { createRemovalQueries } from './queries/removals.ts';
+import { createRows } from './queries/rows.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
@@ -49,6 +50,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createNodeQueries(db, nodes, queries),
     ...createClaimQueries(db, nodes),
     isShared: nodes.isShared,
+    rows: createRows(db, queries),
     ...dialect,
   };
 }

@@ -1,6 +1,7 @@
 /** What the databases say in words of their own, for the queries that they share. Each dialect's folder has its own. */
-import type { Expression, Kysely, SqlBool } from 'kysely';
+import type { Expression, Kysely, RawBuilder, SqlBool } from 'kysely';
 import type { Executor } from './queries/prepare.ts';
+import type { Counters } from './rows.ts';
 import type { Tables } from './schema.ts';
 
 /** A query whose rows can be locked. */
@@ -24,4 +25,11 @@ export interface QueryDialect {
     name: string,
     run: (executor: Executor) => Promise<Result>,
   ) => Promise<Result>;
+  /** Stands in an INSERT that brings ids of rows along, where the database would give them. */
+  givenIds: RawBuilder<unknown>;
+  /** The last numbers that were given out; `raise` never lowers them. */
+  counters: {
+    read: (db: Kysely<Tables>) => Promise<Counters>;
+    raise: (db: Kysely<Tables>, counters: Counters) => Promise<void>;
+  };
 }

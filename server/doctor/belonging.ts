@@ -1,5 +1,6 @@
 /** The step that compares the id of a catalog with the id that the place of its files (folder or bucket) is marked with. */
 import type { ClosedCatalog } from '../catalog/catalogs.ts';
+import { isMoveUnfinished } from '../place-note.ts';
 import { type Finding, type Section, StepError } from '../../stores/section.ts';
 import { type ClosedPlace, StoreError } from '../../stores/store.ts';
 
@@ -30,6 +31,8 @@ const WHEN_BARE: Record<ClosedPlace['kind'], string> = {
 async function compareIds(catalog: ClosedCatalog, place: ClosedPlace): Promise<Finding> {
   const mark = await place.readMark();
   const known = await catalog.readIds();
+  if (isMoveUnfinished(known?.place))
+    throw new StepError('a move into this catalog has not come to its end', 'run the same tidemark admin move again');
   if (mark === known?.id) return { found: mark === undefined ? 'neither has one yet' : 'the same' };
   if (mark === undefined && known?.place === undefined) {
     return { found: `the next start gives the ${place.kind} its id` };

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 
-type Method = Exclude<keyof Catalog, 'isShared' | 'clock'>;
+type Method = Exclude<keyof Catalog, 'isShared' | 'clock' | 'rows'>;
 type Call = { call: number; method: Method; args: unknown[] };
 type Reply = { call: number; result?: unknown; code?: string; message?: string };
 

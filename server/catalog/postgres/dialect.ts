@@ -1,6 +1,7 @@
 /** PostgreSQL's words. Its transactions run beside each other, each statement on what is committed by then. */
 import { sql } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
+import { raiseCounters, readCounters } from './counters.ts';
 
 // Held until the transaction ends, so that a pooler in transaction mode keeps it with the rest.
 const lockName = (name: string) => sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
@@ -19,4 +20,7 @@ export const postgresQueries: QueryDialect = {
       await lockName(name).execute(trx);
       return run(trx);
     }),
+
+  givenIds: sql`overriding system value`,
+  counters: { read: readCounters, raise: raiseCounters },
 };

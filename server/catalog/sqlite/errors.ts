@@ -32,3 +32,9 @@ export function toCatalogError(error: unknown, file: string): CatalogError {
   }
   return new CatalogError('failed', `the catalog ${file} failed (${error.code}: ${message})`, error);
 }
+
+/** Whether another process has the database locked. */
+export function isInUse(error: unknown): boolean {
+  const cause = error instanceof CatalogError ? error.cause : error;
+  return cause instanceof SqliteError && cause.code.startsWith('SQLITE_BUSY');
+}

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CatalogError } from '../catalog.ts';
-import { type Database, SqliteError } from './database.ts';
+import type { Database } from './database.ts';
+import { isInUse } from './errors.ts';
 import { hasLog, type LogState, lookAtLog, readMetaOfFile } from './log-mark.ts';
 import { FIRST_SCHEMA_WITH_ID, HEADER_BYTES, NEWEST_SCHEMA, readSchema, readSchemaOfHeader } from './migrate.ts';
 import { checkPlace, openDatabase } from './open.ts';
@@ -106,11 +107,6 @@ async function isLocked(file: string): Promise<boolean> {
     database?.close();
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function isInUse(error: unknown): boolean {
-  const cause = error instanceof CatalogError ? error.cause : error;
-  return cause instanceof SqliteError && cause.code.startsWith('SQLITE_BUSY');
 }
 
 /** Undefined where there is no file. */
