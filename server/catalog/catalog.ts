@@ -202,7 +202,7 @@ export interface Publication {
  * - `published`: done, here is the file.
  * - `lost`: the lease's epoch has passed, or the upload is no longer receiving.
  * - `conflict`: the content to join is gone, or another publication took this
- *   (md5, variant) or key first. Nothing was changed; decide again.
+ *   (md5, variant) or key first, or a node removes what was under that key before. Nothing was changed; decide again.
  */
 export type PublishOutcome = { kind: 'published'; file: FileRecord } | { kind: 'lost' } | { kind: 'conflict' };
 
@@ -386,8 +386,13 @@ export interface Catalog {
   publish(publication: Publication): Promise<PublishOutcome>;
   /** Store keys whose content is gone and whose bytes may still be there, in the order they came, after this one. */
   listRemovals(after: number, limit: number): Promise<RemovalRecord[]>;
-  /** Whether the bytes of a key are still to be removed: no content has taken it since. */
-  isRemovalDue(key: string): Promise<boolean>;
+  /**
+   * The bytes of a key are this node's to remove for so long, if it lives as long: no content is given the key meanwhile.
+   * `false` where nothing is to be removed, a content has the key, or another node is removing its bytes.
+   */
+  claimRemoval(key: string, node: string, forMs: number): Promise<boolean>;
+  /** They could not be removed now: others may. */
+  unclaimRemoval(key: string, node: string): Promise<void>;
   /** Those of these store keys, 100 at most, that a content has. */
   filterKeys(keys: string[]): Promise<Set<string>>;
   /** The bytes of `key` are gone. */

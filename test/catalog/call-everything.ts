@@ -54,7 +54,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
-  await catalog.isRemovalDue(removal?.key ?? '');
+  await catalog.claimRemoval(removal?.key ?? '', 'a', 10);
+  await catalog.unclaimRemoval(removal?.key ?? '', 'a');
   await catalog.removalDone(removal?.key ?? '');
   for (const owner of ['ann', null]) {
     await catalog.listEvents({ owner, after: 0, limit: 10 });

@@ -13,6 +13,9 @@ export const postgresQueries: QueryDialect = {
       ? inOrder.reduce((some, table) => some.forUpdate(table as never) as typeof query, query)
       : query.forUpdate()) as typeof query,
 
+  unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) =>
+    query.forUpdate().skipLocked() as Query,
+
   // Two statements: the second sees what was committed while the first waited.
   oneAtATime: (db, name, run) =>
     db.transaction().execute(async (trx) => {

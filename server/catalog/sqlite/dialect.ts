@@ -7,5 +7,6 @@ export const sqliteQueries: QueryDialect = {
   // repeat themselves.
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
   locked: (query) => query,
+  unlocked: (query) => query,
   oneAtATime: (db, _name, run) => run(db),
 };
