@@ -139,7 +139,7 @@ export interface ReceivingQuery {
   size: number | null;
   /** Only uploads that declared this one. Null: whatever they declared. */
   sha256: string | null;
-  /** 1 for those that have bytes, 0 for all. */
+  /** 1 for those that have bytes, committed or only noted (`noteArrivals`); 0 for all. */
   minOffset: number;
 }
 
@@ -346,8 +346,11 @@ export interface Catalog {
   markPublishing(id: string, epoch: number): Promise<boolean>;
   /** Releases the lease, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
-  /** A byte that is not committed yet arrived so long ago. */
-  noteArrival(id: string, epoch: number, idleMs: number): Promise<void>;
+  /**
+   * When the last bytes of uploads arrived that are not committed yet: so long ago, each under the epoch of its lease. With
+   * one statement, which leaves alone the rows that are two seconds behind at most.
+   */
+  noteArrivals(arrivals: readonly { id: string; epoch: number; idleMs: number }[]): Promise<void>;
 
   // -- nodes and claims ---------------------------------------------------
   /** Whether several nodes may have it open at once. */

@@ -36,7 +36,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createListUploads(db, nodes),
     ...createEndedUploads(db, queries, clock),
     ...createLedgerQueries(db, clock),
-    ...createUploadQueries(db, clock),
+    ...createUploadQueries(db, queries, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db, nodes),
     ...createPublish(db, queries, nodes),

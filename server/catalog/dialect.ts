@@ -1,5 +1,5 @@
 /** What the databases say in words of their own, for the queries that they share. Each dialect's folder has its own. */
-import type { Expression, Kysely, SqlBool } from 'kysely';
+import type { Expression, Kysely, RawBuilder, SqlBool } from 'kysely';
 import type { Executor } from './queries/prepare.ts';
 import type { Tables } from './schema.ts';
 
@@ -20,6 +20,8 @@ export interface QueryDialect {
   locked: <Query extends Lockable>(query: Query, inOrder?: readonly (keyof Tables)[]) => Query;
   /** As `locked`, without the rows that another transaction has locked: it works on those. */
   unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) => Query;
+  /** Of a JSON array of arrivals a table with the columns id, epoch and idle_ms, by the name that follows. */
+  arrivals: (json: string) => RawBuilder<unknown>;
   /** Runs one statement, and nothing else by the same name at the same time. */
   oneAtATime: <Result>(
     db: Kysely<Tables>,

@@ -72,7 +72,7 @@ async function callLeases(catalog: Catalog): Promise<void> {
   await catalog.isNodeAlive('a');
   const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
   await catalog.markPublishing(id, 1);
-  await catalog.noteArrival(id, 1, 0);
+  await catalog.noteArrivals([{ id, epoch: 1, idleMs: 0 }]);
   await catalog.releaseLease(id, 1, { isRecovered: true });
   await catalog.listAbandoned(null, 10);
   await catalog.claim('work', 'a', 10);

@@ -62,6 +62,23 @@ describe.skipIf(!hasPostgres())('nodes on one catalog', () => {
     await expectBytes(at(b, location), bytes);
   });
 
+  test('that bytes come is known elsewhere within 5 seconds, before any is committed', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const { location, request } = await sendHalf(a, bytes);
+    let sent = HALF;
+    const sending = setInterval(() => void request.write(bytes.subarray(sent, (sent += 1_000))), 200);
+    onTestFinished(() => clearInterval(sending));
+    const meant = { md5: md5(bytes), owner: null, size: null, sha256: null, minOffset: 1 };
+    const tookMs = await elapsed(() =>
+      until('it is known', async () => (await cluster.catalog.findReceiving(meant)) !== undefined),
+    );
+    expect(tookMs).toBeLessThan(5_000 + 500);
+    expect(await cluster.catalog.findReceiving(meant)).toMatchObject({ id: idOf(location), offset: 0 });
+    expect(JSON.parse((await send('GET', `${b.url}/check?md5=${md5(bytes)}`)).body)).toMatchObject({
+      status: 'uploading',
+    });
+  });
+
   test('a PATCH elsewhere takes over at once', async () => {
     const bytes = makeBytes(SIZE, seed++);
     const { location, request } = await sendHalf(a, bytes);

@@ -8,5 +8,7 @@ export const sqliteQueries: QueryDialect = {
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
   locked: (query) => query,
   unlocked: (query) => query,
+  arrivals: (json) => sql`(select value ->> 'id' as id, value ->> 'epoch' as epoch, value ->> 'idleMs' as idle_ms
+    from json_each(${json}))`,
   oneAtATime: (db, _name, run) => run(db),
 };
