@@ -6,8 +6,11 @@ import type { Surroundings } from '../stores/surroundings.ts';
 import type { Config } from './config/config.ts';
 import { createLaterDigests } from './jobs/digests.ts';
 import { createLeases } from './leases/create-leases.ts';
+import { createNoticeWake } from './leases/notice-wake.ts';
 import { createProcessWake } from './leases/wake.ts';
+import { openNotices } from './catalog/catalogs.ts';
 import { createCursors } from './outbox/cursor.ts';
+import { shareWakes } from './outbox/far-events.ts';
 import { createFeed, type Feed } from './outbox/feed.ts';
 import { withWakes } from './outbox/with-wakes.ts';
 import type { Closers, Places } from './service-places.ts';
@@ -42,7 +45,10 @@ export async function openParts(
   // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
   const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
   opened.push(() => digests.close());
-  const leases = createLeases({ catalog, node: membership.id, wake: createProcessWake(), surroundings, log });
+  const notices = await openNotices(config.database, { tell: (found) => log.warn(found) });
+  if (notices) opened.push(() => notices.close());
+  const wake = notices ? createNoticeWake(notices) : createProcessWake();
+  const leases = createLeases({ catalog, node: membership.id, wake, surroundings, log });
   opened.push(() => leases.close());
 
   // Every running transfer listens to it.
@@ -56,7 +62,7 @@ export async function openParts(
     show: (file) => withConfiguredDigests(file, config.digests, later.isPending),
   });
   const parts: Parts = {
-    catalog: withWakes(catalog, (owner) => feed.wake(owner)),
+    catalog: withWakes(catalog, notices ? shareWakes(feed, notices) : (owner) => feed.wake(owner)),
     store,
     leases,
     surroundings,

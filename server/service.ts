@@ -16,6 +16,7 @@ import { loadWebPage } from './http/web-page.ts';
 import { createJobs, runJobs } from './jobs/jobs.ts';
 import { removeLeftContents } from './jobs/removals.ts';
 import { keepAlive } from './leases/heartbeat.ts';
+import { lookForEvents } from './outbox/far-events.ts';
 import type { Feed } from './outbox/feed.ts';
 import { createLife, type Life, openParts } from './service-parts.ts';
 import { type Closers, openPlaces, type Places } from './service-places.ts';
@@ -79,7 +80,8 @@ export async function startService(
     const heartbeat = beat({ parts, places, life }, onFailure);
     await removeLeftContents({ ...parts, ...life });
     const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
-    const working = Promise.all([heartbeat, jobs ? work({ parts, life }) : undefined]);
+    const listening = places.catalog.isShared ? lookForEvents({ ...parts, feed }) : undefined;
+    const working = Promise.all([heartbeat, listening, jobs ? work({ parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 

@@ -140,7 +140,7 @@ export interface ReceivingQuery {
   size: number | null;
   /** Only uploads that declared this one. Null: whatever they declared. */
   sha256: string | null;
-  /** 1 for those that have bytes, 0 for all. */
+  /** 1 for those that have bytes, committed or only noted (`noteArrivals`); 0 for all. */
   minOffset: number;
 }
 
@@ -203,7 +203,7 @@ export interface Publication {
  * - `published`: done, here is the file.
  * - `lost`: the lease's epoch has passed, or the upload is no longer receiving.
  * - `conflict`: the content to join is gone, or another publication took this
- *   (md5, variant) or key first. Nothing was changed; decide again.
+ *   (md5, variant) or key first, or a node removes what was under that key before. Nothing was changed; decide again.
  */
 export type PublishOutcome = { kind: 'published'; file: FileRecord } | { kind: 'lost' } | { kind: 'conflict' };
 
@@ -347,8 +347,11 @@ export interface Catalog {
   markPublishing(id: string, epoch: number): Promise<boolean>;
   /** Releases the lease, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
-  /** A byte that is not committed yet arrived so long ago. */
-  noteArrival(id: string, epoch: number, idleMs: number): Promise<void>;
+  /**
+   * When the last bytes of uploads arrived that are not committed yet: so long ago, each under the epoch of its lease. With
+   * one statement, which leaves alone the rows that are two seconds behind at most.
+   */
+  noteArrivals(arrivals: readonly { id: string; epoch: number; idleMs: number }[]): Promise<void>;
 
   // -- nodes and claims ---------------------------------------------------
   /** Whether several nodes may have it open at once. */
@@ -387,8 +390,13 @@ export interface Catalog {
   publish(publication: Publication): Promise<PublishOutcome>;
   /** Store keys whose content is gone and whose bytes may still be there, in the order they came, after this one. */
   listRemovals(after: number, limit: number): Promise<RemovalRecord[]>;
-  /** Whether the bytes of a key are still to be removed: no content has taken it since. */
-  isRemovalDue(key: string): Promise<boolean>;
+  /**
+   * The bytes of a key are this node's to remove for so long, if it lives as long: no content is given the key meanwhile.
+   * `false` where nothing is to be removed, a content has the key, or another node is removing its bytes.
+   */
+  claimRemoval(key: string, node: string, forMs: number): Promise<boolean>;
+  /** They could not be removed now: others may. */
+  unclaimRemoval(key: string, node: string): Promise<void>;
   /** Those of these store keys, 100 at most, that a content has. */
   filterKeys(keys: string[]): Promise<Set<string>>;
   /** The bytes of `key` are gone. */

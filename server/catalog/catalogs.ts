@@ -2,6 +2,7 @@
 import type { Section } from '../../stores/section.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { type Catalog, CatalogError, type ClockNews } from './catalog.ts';
+import type { Notices, NoticesOptions } from './notices.ts';
 import { nameOf } from './postgres/address.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
@@ -70,6 +71,16 @@ export async function openCatalog(choice: CatalogChoice, settings: CatalogSettin
       return openSqliteCatalog({ file: choice.file, ...settings });
     case 'postgres':
       return (await import('./postgres/open.ts')).openPostgresCatalog(choice);
+  }
+}
+
+/** The notices between its nodes; undefined where it has one node only. */
+export async function openNotices(choice: CatalogChoice, options: NoticesOptions): Promise<Notices | undefined> {
+  switch (choice.kind) {
+    case 'sqlite':
+      return undefined;
+    case 'postgres':
+      return (await import('./postgres/notices.ts')).openPostgresNotices(choice.url, options);
   }
 }
 

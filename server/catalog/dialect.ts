@@ -19,6 +19,10 @@ export interface QueryDialect {
    * @param inOrder - the tables that it joins: the rows of the first are locked first.
    */
   locked: <Query extends Lockable>(query: Query, inOrder?: readonly (keyof Tables)[]) => Query;
+  /** As `locked`, without the rows that another transaction has locked: it works on those. */
+  unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) => Query;
+  /** Of a JSON array of arrivals a table with the columns id, epoch and idle_ms, by the name that follows. */
+  arrivals: (json: string) => RawBuilder<unknown>;
   /** Runs one statement, and nothing else by the same name at the same time. */
   oneAtATime: <Result>(
     db: Kysely<Tables>,

@@ -91,6 +91,10 @@ export interface RemovalsTable {
   id: Generated<number>;
   key: string;
   md5: string | null;
+  /** Which node removes the bytes now. */
+  node: string | null;
+  /** By the catalog's clock. */
+  until: number | null;
 }
 
 export interface EventsTable {

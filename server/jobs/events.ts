@@ -1,14 +1,20 @@
 /** Events: what happened to files is kept for a day. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Job, JobParts } from './job.ts';
+import { type Job, type JobParts, whileClaimed } from './job.ts';
 
+const NAME = 'forgetting old events';
 const EVERY_MS = 60_000;
 const KEPT_MS = 24 * 3_600_000;
 const BATCH = 500;
+const CLAIMED_FOR_MS = 600_000;
 
 export function eventsJob(parts: JobParts): Job {
-  return { name: 'forgetting old events', everyMs: EVERY_MS, round: () => forgetOldEvents(parts) };
+  return {
+    name: NAME,
+    everyMs: EVERY_MS,
+    round: () => whileClaimed(parts, NAME, CLAIMED_FOR_MS, () => forgetOldEvents(parts)),
+  };
 }
 
 export interface ForgetParts {

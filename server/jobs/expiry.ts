@@ -1,16 +1,20 @@
 /** Expiry: ends unfinished uploads that have received no bytes for the whole of their life. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { isWhole } from '../uploads/recovery.ts';
-import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
+import { BATCH, eachRow, type Job, type JobParts, whileClaimed } from './job.ts';
 
 const EVERY_MS = 60_000;
+const CLAIMED_FOR_MS = 600_000;
 
 export function expiryJob(parts: JobParts): Job {
   const { catalog, writers } = parts;
 
   /** Page by page, so that uploads that cannot be ended now do not keep the others from expiring. */
   async function round(): Promise<void> {
-    await eachRow<UploadRecord>(parts, 'expiry', (after) => catalog.listExpired(after, BATCH), expireUnlessPublished);
+    // One node at a time: others would ask it for the leases that it has for a moment.
+    await whileClaimed(parts, 'expiry', CLAIMED_FOR_MS, () =>
+      eachRow<UploadRecord>(parts, 'expiry', (after) => catalog.listExpired(after, BATCH), expireUnlessPublished),
+    );
   }
 
   async function expireUnlessPublished(upload: UploadRecord): Promise<void> {

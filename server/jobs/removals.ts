@@ -1,11 +1,9 @@
 /** Removals: bytes of contents that are gone from the catalog, where the request that deleted them could not remove them. */
 import type { RemovalRecord } from '../catalog/catalog.ts';
 import { removeBytes } from '../uploads/files.ts';
-import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts';
+import { attempt, BATCH, type Job, type JobParts } from './job.ts';
 
 const EVERY_MS = 60_000;
-/** A removal takes one or a few calls of the store, each with a time limit of its own. */
-const CLAIMED_FOR_MS = 600_000;
 /** After so many in a row the store counts as unavailable: the next round begins after them. */
 const MOST_FAILURES = 5;
 
@@ -44,14 +42,9 @@ async function removeSome(parts: JobParts, after: number, mostFailures: number):
 
 /** @throws where the bytes are still there. */
 async function remove(parts: JobParts, { key, md5 }: RemovalRecord): Promise<void> {
-  const { catalog, contentMutex } = parts;
-  await whileClaimed(parts, `removal of ${key}`, CLAIMED_FOR_MS, () =>
-    contentMutex.run(md5 ?? nameOf(key), async () => {
-      // A publication under the key has removed it from the list.
-      if (!(await catalog.isRemovalDue(key)) || (await removeBytes(parts, key, true))) return;
-      throw new Error(`the bytes of ${key} are still there`);
-    }),
-  );
+  await parts.contentMutex.run(md5 ?? nameOf(key), async () => {
+    if (!(await removeBytes(parts, key, true))) throw new Error(`the bytes of ${key} are still there`);
+  });
 }
 
 /** What publication excludes a removal by that was noted without its MD5: keys of the folder begin with it. */

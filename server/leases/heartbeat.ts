@@ -29,7 +29,7 @@ export async function keepAlive(options: HeartbeatOptions): Promise<void> {
   const { surroundings, log, node, onLate } = options;
   /** When the last beat that was heard was sent, and whether its node has been told that it is late since. */
   const heart = { beatMs: surroundings.elapsedMs(), isLate: false };
-  await Promise.all([beat(options, heart), watch(options, heart, late)]);
+  await Promise.all([beat(options, heart, late), watch(options, heart, late)]);
 
   function late(): void {
     if (heart.isLate) return;
@@ -44,14 +44,13 @@ interface Heart {
   isLate: boolean;
 }
 
-async function beat(options: HeartbeatOptions, heart: Heart): Promise<void> {
+async function beat(options: HeartbeatOptions, heart: Heart, late: () => void): Promise<void> {
   const { catalog, node, rejoin, surroundings, log, stopping } = options;
   while (!stopping.aborted) {
     try {
       const beatMs = surroundings.elapsedMs();
       if (!(await catalog.beatNode(node))) {
-        log.warn({ node }, 'this node was taken for dead: its writers stop');
-        options.onLate();
+        late();
         const refusal = await rejoin();
         if (refusal) {
           options.onRefused(refusal);

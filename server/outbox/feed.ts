@@ -28,6 +28,9 @@ export interface Listening {
 export interface Feed {
   /** Wakes the listeners of an owner: something may have happened to the owner's files. Never waits, never throws. */
   wake(owner: string): void;
+  /** The same for all owners. */
+  wakeAll(): void;
+  hasListeners(): boolean;
   /**
    * Listens until `stop` is called.
    *
@@ -115,7 +118,14 @@ export function createFeed(parts: FeedParts): Feed {
     return latest;
   }
 
-  return { wake, listen };
+  return {
+    wake,
+    wakeAll: () => {
+      for (const owner of owners.keys()) wake(owner);
+    },
+    hasListeners: () => owners.size > 0,
+    listen,
+  };
 }
 
 interface Place {

@@ -37,17 +37,31 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** Removes the bytes of a content that is gone from the catalog. A job retries what fails here. @returns whether they are gone. */
-export async function removeBytes({ store, catalog, log }: Parts, key: string, isRetry = false): Promise<boolean> {
+/** A removal takes one or a few calls of the store, each with a time limit of its own. */
+const REMOVED_WITHIN_MS = 600_000;
+
+/**
+ * Removes the bytes of a content that is gone from the catalog, unless another node does, or a content has the key again.
+ * A job retries what fails here.
+ *
+ * @returns false where they are still there.
+ */
+export async function removeBytes(parts: RemovalParts, key: string, isRetry = false): Promise<boolean> {
+  const { store, catalog, log } = parts;
+  const { node } = parts.leases;
   try {
+    if (!(await catalog.claimRemoval(key, node, REMOVED_WITHIN_MS))) return true;
     await store.removeContent(key, isRetry);
     await catalog.removalDone(key);
     return true;
   } catch (error) {
     log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
+    await catalog.unclaimRemoval(key, node).catch(() => undefined);
     return false;
   }
 }
+
+type RemovalParts = Pick<Parts, 'store' | 'catalog' | 'log' | 'leases'>;
 
 /** Prepares what `Files` promises. */
 export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {

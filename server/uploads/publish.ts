@@ -16,6 +16,8 @@ import { fileViewOf } from './views.ts';
 
 /** How often a publication decides again when others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
+/** Doubles with each of them: another node may be removing what was under the key. */
+const DECIDE_AGAIN_MS = 20;
 
 /**
  * Verifies a complete upload and publishes it. Can be repeated at any point: what a
@@ -124,6 +126,7 @@ async function publishVerified(
       return { file: fileViewOf(shown), wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
+    await parts.surroundings.wait(DECIDE_AGAIN_MS * 2 ** attempt);
   }
   throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
 }

@@ -47,7 +47,7 @@ export interface Writers {
   untilTold(id: string): Promise<void>;
   /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
   needsRecovery(upload: UploadRecord): boolean;
-  /** Records in the catalog, for other nodes, how long ago the last byte of each running request came. */
+  /** Records in the catalog, for other nodes, how long ago the last byte of each request came to which any has come since the last time. */
   noteArrivals(): Promise<void>;
 }
 
@@ -55,6 +55,8 @@ export interface Writers {
 const THERE_MS = 1_000;
 /** In a bucket, each catch-up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
+/** Arrivals that one statement notes. */
+const NOTED_AT_ONCE = 500;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
 
@@ -62,6 +64,7 @@ const CATCH_UP_ELSEWHERE_MS = 2_000;
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
   const { leases } = parts;
   const seats = new Map<string, Seat>();
+  let notedAtMs = parts.surroundings.elapsedMs();
   const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
 
   async function isPublishing(upload: UploadRecord): Promise<boolean> {
@@ -107,8 +110,14 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
     untilTold: (id) => leases.untilTold(id),
     needsRecovery: (upload) => leases.needsRecovery(upload),
     noteArrivals: async () => {
-      for (const { upload, idleMs, epoch } of seats.values()) {
-        if (idleMs < Infinity) await parts.catalog.noteArrival(upload.id, epoch, idleMs);
+      const nowMs = parts.surroundings.elapsedMs();
+      const sinceMs = nowMs - notedAtMs;
+      notedAtMs = nowMs;
+      const arrivals = [...seats.values()]
+        .filter(({ idleMs }) => idleMs <= sinceMs)
+        .map(({ upload: { id }, epoch, idleMs }) => ({ id, epoch, idleMs }));
+      for (let start = 0; start < arrivals.length; start += NOTED_AT_ONCE) {
+        await parts.catalog.noteArrivals(arrivals.slice(start, start + NOTED_AT_ONCE));
       }
     },
   };

@@ -54,7 +54,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
-  await catalog.isRemovalDue(removal?.key ?? '');
+  await catalog.claimRemoval(removal?.key ?? '', 'a', 10);
+  await catalog.unclaimRemoval(removal?.key ?? '', 'a');
   await catalog.removalDone(removal?.key ?? '');
   for (const owner of ['ann', null]) {
     await catalog.listEvents({ owner, after: 0, limit: 10 });
@@ -71,7 +72,7 @@ async function callLeases(catalog: Catalog): Promise<void> {
   await catalog.isNodeAlive('a');
   const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
   await catalog.markPublishing(id, 1);
-  await catalog.noteArrival(id, 1, 0);
+  await catalog.noteArrivals([{ id, epoch: 1, idleMs: 0 }]);
   await catalog.releaseLease(id, 1, { isRecovered: true });
   await catalog.listAbandoned(null, 10);
   await catalog.claim('work', 'a', 10);

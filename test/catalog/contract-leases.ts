@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
 import type { SharedCatalog } from './contract.ts';
-import { aboutNode, addUpload, commitTo, nextLease } from './fixtures.ts';
+import { aboutNode, addUpload, commitTo, md5Of, nextLease } from './fixtures.ts';
 
 /** @param openShared - a catalog that several nodes share, by a clock that the test sets. */
 export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
@@ -91,12 +91,30 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
 
     it('note when bytes arrived, under the lease, and never an earlier time', async () => {
       const { catalog, clock } = await openShared();
-      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
-      clock.nowMs += 10;
-      await catalog.noteArrival(id, 1, 5);
-      await catalog.noteArrival(id, 1, 7);
-      await catalog.noteArrival(id, 0, 1);
+      const md5 = md5Of('arrivals');
+      const [id, other, taken] = [
+        await addUpload(catalog, { holder: 'a', phase: 'receiving', md5, lifeMs: 1_000_000 }),
+        await addUpload(catalog),
+        await addUpload(catalog),
+      ];
+      const meant = { md5, owner: null, size: null, sha256: null, minOffset: 1 };
+      clock.nowMs += 10_000;
+      expect(await catalog.findReceiving(meant)).toBeUndefined();
+      await catalog.noteArrivals([
+        { id, epoch: 1, idleMs: 5 },
+        { id: other, epoch: 1, idleMs: 3_000 },
+        { id: taken, epoch: 0, idleMs: 1 },
+      ]);
+      await catalog.noteArrivals([{ id, epoch: 1, idleMs: 2_007 }]);
       expect(await catalog.findUpload(id)).toMatchObject({ idleMs: 5 });
+      expect(await catalog.findUpload(other)).toMatchObject({ idleMs: 3_000 });
+      expect(await catalog.findUpload(taken)).toMatchObject({ idleMs: 10_000 });
+      // It has none that is committed.
+      expect(await catalog.findReceiving(meant)).toMatchObject({ id, offset: 0 });
+      clock.nowMs += 1_000;
+      // The row says nearly the same: it is not written.
+      await catalog.noteArrivals([{ id, epoch: 1, idleMs: 0 }]);
+      expect(await catalog.findUpload(id)).toMatchObject({ idleMs: 1_005 });
     });
   });
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { NewFile, PublishOutcome } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
 import {
+  aboutNode,
   T0,
   addPublished,
   addUpload,
@@ -267,6 +268,40 @@ export function describePublication(current: Current): void {
       expect(await removalKeys(catalog, 2)).toEqual(keys.slice(0, 2));
       await catalog.removalDone(keys[0] ?? '');
       expect(await removalKeys(catalog, 10)).toEqual(keys.slice(1));
+    });
+
+    it('have no key whose bytes a node removes', async () => {
+      const { catalog } = current();
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
+      const content = newContent('k');
+      const { id } = await addPublished(catalog, content);
+      expect(await catalog.claimRemoval(content.key, 'a', 1_000)).toBe(false);
+      await catalog.deleteFile(id, 'ann');
+      expect(await catalog.claimRemoval(content.key, 'a', 1_000)).toBe(true);
+      expect(await catalog.claimRemoval(content.key, 'b', 1_000)).toBe(false);
+      // The answer was lost.
+      expect(await catalog.claimRemoval(content.key, 'a', 1_000)).toBe(true);
+
+      const healed = await addPublished(catalog, newContent('h'));
+      const uploadId = await addUpload(catalog);
+      for (const under of [content, { id: healed.content.id, key: content.key }]) {
+        const publication = { uploadId, epoch: 1, content: under, file: newFile() };
+        expect(await catalog.publish(publication)).toEqual({ kind: 'conflict' });
+      }
+      expect(await catalog.findContents({ md5: content.md5 })).toEqual([]);
+      expect(await catalog.findContents({ md5: healed.content.md5 })).toEqual([healed.content]);
+      expect(await removalKeys(catalog, 10)).toEqual([content.key]);
+      expect(await catalog.findUpload(uploadId)).toMatchObject({ state: 'receiving' });
+
+      await catalog.unclaimRemoval(content.key, 'b');
+      expect(await catalog.claimRemoval(content.key, 'b', 1_000)).toBe(false);
+      await catalog.unclaimRemoval(content.key, 'a');
+      expect(await catalog.claimRemoval(content.key, 'b', 1_000)).toBe(true);
+      await catalog.leaveNode('b');
+      const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: newFile() });
+      expect(outcome).toMatchObject({ kind: 'published' });
+      expect(await removalKeys(catalog, 10)).toEqual([]);
+      expect(await catalog.claimRemoval(content.key, 'a', 1_000)).toBe(false);
     });
   });
 }

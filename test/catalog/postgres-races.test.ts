@@ -86,6 +86,27 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     }
   });
 
+  it('publish under a key, or remove what was there before', async () => {
+    for (const node of ['a', 'b']) await one.joinNode(node, aboutNode());
+    let published = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const content = newContent(`c${round}`);
+      const { id } = await addPublished(one, content);
+      await one.deleteFile(id, 'ann');
+      const uploadId = await addUpload(one);
+      const [isRemoving, outcome] = await Promise.all([
+        one.claimRemoval(content.key, 'a', 60_000),
+        other.publish({ uploadId, epoch: 1, content, file: newFile() }),
+      ]);
+      expect(outcome.kind).toBe(isRemoving ? 'conflict' : 'published');
+      if (!isRemoving) published++;
+      expect(await one.findContents({ md5: content.md5 })).toHaveLength(isRemoving ? 0 : 1);
+      expect(await removalKeys(one, 1000)).toEqual(isRemoving ? [content.key] : []);
+      await one.removalDone(content.key);
+    }
+    expect(published).toBeLessThan(ROUNDS);
+  });
+
   it('give the same file once', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const { content } = await addPublished(one, newContent(`c${round}`));

@@ -174,6 +174,7 @@ describe('opening an SQLite catalog', () => {
     await catalog.close();
     const before = new Database(file);
     before.prepare("UPDATE uploads SET boot_id = 'a boot' WHERE id IN (?, ?)").run(receiving, ended);
+    before.exec('ALTER TABLE removals DROP COLUMN node; ALTER TABLE removals DROP COLUMN until');
     before.pragma('user_version = 8');
     before.close();
     const after = await open();

@@ -68,6 +68,8 @@ const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: Re
         const deleted = await catalog.deleteFile(id, owner);
         return deleted && { ...deleted, removedKey: deleted.file.content.key };
       },
+      // It refuses a key that a content has.
+      claimRemoval: async () => true,
     }),
     finds: /has no bytes under/,
   },

@@ -14,6 +14,12 @@ export const postgresQueries: QueryDialect = {
       ? inOrder.reduce((some, table) => some.forUpdate(table as never) as typeof query, query)
       : query.forUpdate()) as typeof query,
 
+  unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) =>
+    query.forUpdate().skipLocked() as Query,
+
+  arrivals: (json) => sql`(select id, epoch, "idleMs" as idle_ms
+    from jsonb_to_recordset(cast(${json} as jsonb)) as listed (id text, epoch bigint, "idleMs" bigint))`,
+
   // Two statements: the second sees what was committed while the first waited.
   oneAtATime: (db, name, run) =>
     db.transaction().execute(async (trx) => {

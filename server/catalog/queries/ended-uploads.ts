@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
@@ -11,6 +12,7 @@ import { uploadRecord } from './upload-rows.ts';
 /** Prepares the queries on ended uploads. */
 export function createEndedUploads(
   db: Kysely<Tables>,
+  { unlocked }: QueryDialect,
   clock: SqlClock,
 ): Pick<Catalog, 'listUndiscarded' | 'forgetStoreState' | 'forgetEnded'> {
   const record = uploadRecord(clock);
@@ -33,12 +35,14 @@ export function createEndedUploads(
   // A row that says what the store still has stays until the store has discarded it.
   const deleteEnded = prepare((by: { forMs: number; limit: number }) =>
     db.deleteFrom('uploads').where('id', 'in', (eb) =>
-      eb
-        .selectFrom('uploads')
-        .select('id')
-        .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
-        .where('store_state', 'is', null)
-        .limit(by.limit),
+      unlocked(
+        eb
+          .selectFrom('uploads')
+          .select('id')
+          .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
+          .where('store_state', 'is', null)
+          .limit(by.limit),
+      ),
     ),
   );
 

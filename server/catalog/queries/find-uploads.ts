@@ -11,6 +11,9 @@ import { uploadRecord } from './upload-rows.ts';
 /** How many ids `filterReceiving` looks up with one query. */
 const IDS_PER_QUERY = 100;
 
+/** A byte was noted that came so long after the upload was begun: both times of a new row are about the same. */
+const NOTED_LATER_MS = 1_000;
+
 /** Prepares the lookups of uploads. */
 export function createFindUploads(
   db: Kysely<Tables>,
@@ -27,7 +30,12 @@ export function createFindUploads(
       .where('md5', '=', by.md5)
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.cast(eb.val(by.sha256), 'text'), 'is', null), eb('sha256', '=', by.sha256)]))
-      .where('offset', '>=', by.minOffset)
+      .where((eb) =>
+        eb.or([
+          eb('offset', '>=', by.minOffset),
+          eb('last_byte_at', '>', sql<number>`created_at + ${sql.lit(NOTED_LATER_MS)}`),
+        ]),
+      )
       .where('expires_at', '>', clock.earliest)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')

@@ -2,20 +2,24 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
-import type { Catalog, UploadState } from '../catalog.ts';
+import type { Catalog, PublishOutcome, UploadState } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
 import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepareDeleteParts } from './ledger.ts';
-import { prepare } from './prepare.ts';
+import type { NodeDialect } from './nodes.ts';
+import { type Executor, prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { prepareTakeContent } from './take-content.ts';
 
+/** A conflict that is found after the first change: the transaction is undone. */
+class UndoneConflict extends Error {}
+
 /** Prepares `publish`. */
-export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): Pick<Catalog, 'publish'> {
-  const takeContent = prepareTakeContent(db, dialect, clock);
+export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: NodeDialect): Pick<Catalog, 'publish'> {
+  const { clock } = nodes;
+  const takeContent = prepareTakeContent(db, dialect, nodes);
   const insertFile = prepareInsertFile(db, clock);
   const selectSame = prepareSelectSame(db);
   const insertEvent = prepareInsertEvent(db, clock);
@@ -51,12 +55,13 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, clock: 
     publish(publication) {
       const { uploadId, epoch, file, reuseFile, forgetsStoreState } = publication;
       const keepsState = forgetsStoreState ? 0 : 1;
-      return db.transaction().execute(async (trx) => {
+      return undoing(db, async (trx) => {
         // Both refusals come before the first change.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
         const content = await takeContent(trx, publication);
-        if (!content) return { kind: 'conflict' };
+        if (content === undefined) return { kind: 'conflict' };
+        if (content === 'removing') throw new UndoneConflict();
 
         if (upload.size !== null && upload.size !== content.size) {
           throw new CatalogError(
@@ -73,4 +78,13 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, clock: 
       });
     },
   };
+}
+
+async function undoing(db: Kysely<Tables>, run: (trx: Executor) => Promise<PublishOutcome>): Promise<PublishOutcome> {
+  try {
+    return await db.transaction().execute(run);
+  } catch (error) {
+    if (error instanceof UndoneConflict) return { kind: 'conflict' };
+    throw error;
+  }
 }

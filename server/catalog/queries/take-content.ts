@@ -3,16 +3,22 @@ import type { Kysely } from 'kysely';
 import type { ContentRecord, Publication } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import type { SqlClock } from './clock.ts';
 import { prepareHoldContent } from './contents.ts';
+import type { NodeDialect } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
-import { prepareDeleteRemoval, prepareInsertRemoval } from './removals.ts';
+import { prepareInsertRemoval, prepareKeepKey } from './removals.ts';
+
+/**
+ * The content to join, or the new one once it is recorded. Undefined on a conflict before the first change; `removing`
+ * where what was changed has to be undone, as a node removes what is under the key.
+ */
+type Taken = ContentRecord | 'removing' | undefined;
 
 /** Prepares the step of a publication that finds its content, or records it. */
-export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock) {
+export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, nodes: NodeDialect) {
   const holdContent = prepareHoldContent(db, dialect);
-  const deleteRemoval = prepareDeleteRemoval(db);
+  const keepKey = prepareKeepKey(db, dialect, nodes);
   const insertRemoval = prepareInsertRemoval(db);
 
   const insertContent = prepare((content: Omit<ContentRecord, 'id' | 'publishedAt'>) =>
@@ -25,7 +31,7 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, cl
         size: content.size,
         variant: content.variant,
         key: content.key,
-        published_at: clock.wall,
+        published_at: nodes.clock.wall,
       })
       // Where (md5, variant) or the key is taken, nothing is inserted and no row comes back.
       .onConflict((conflict) => conflict.doNothing())
@@ -45,20 +51,15 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, cl
       ),
   );
 
-  async function joinContent(
-    trx: Executor,
-    { id, key }: { id: number; key?: string },
-  ): Promise<ContentRecord | undefined> {
+  async function joinContent(trx: Executor, { id, key }: { id: number; key?: string }): Promise<Taken> {
     const found = await holdContent.first(trx, { id });
     if (!found || key === undefined || key === found.key) return found;
     if ((await moveContent.changes(trx, { id, key })) === 0) return undefined;
     await insertRemoval.changes(trx, { key: found.key, md5: found.md5 });
-    await deleteRemoval.changes(trx, { key });
-    return { ...found, key };
+    return (await keepKey(trx, key)) ? { ...found, key } : 'removing';
   }
 
-  /** The content to join, or the new one once it is recorded; undefined on a conflict. */
-  return async function takeContent(trx: Executor, publication: Publication): Promise<ContentRecord | undefined> {
+  return async function takeContent(trx: Executor, publication: Publication): Promise<Taken> {
     const { content } = publication;
     if ('id' in content) return joinContent(trx, content);
 
@@ -67,7 +68,6 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, cl
     const inserted = await insertContent.first(trx, values);
     if (!inserted) return undefined;
     // The key may have been waiting for removal; its bytes are this content's now.
-    await deleteRemoval.changes(trx, { key });
-    return { ...inserted, ...values };
+    return (await keepKey(trx, key)) ? { ...inserted, ...values } : 'removing';
   };
 }

@@ -3,16 +3,20 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
 import type { Catalog, UploadState } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareDeleteParts } from './ledger.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-export type UploadQueries = Pick<Catalog, 'declareLength' | 'withdrawLength' | 'noteArrival' | 'endUpload'>;
+export type UploadQueries = Pick<Catalog, 'declareLength' | 'withdrawLength' | 'noteArrivals' | 'endUpload'>;
+
+/** A row that is no more behind stays as it is: a commit may have just written it. */
+const NOTED_AFTER_MS = 2_000;
 
 /** Prepares the changes of uploads. */
-export function createUploadQueries(db: Kysely<Tables>, clock: SqlClock): UploadQueries {
+export function createUploadQueries(db: Kysely<Tables>, { arrivals }: QueryDialect, clock: SqlClock): UploadQueries {
   const setLength = prepare((by: { id: string; epoch: number; size: number }) =>
     db
       .updateTable('uploads')
@@ -34,14 +38,12 @@ export function createUploadQueries(db: Kysely<Tables>, clock: SqlClock): Upload
   );
 
   const raiseLastByte = prepare(
-    (by: { id: string; epoch: number; idleMs: number }) => {
-      const at = sql<number>`${clock.steady} - ${by.idleMs}`;
-      return db
-        .updateTable('uploads')
-        .set({ last_byte_at: at })
-        .where('id', '=', by.id)
-        .where('epoch', '=', by.epoch)
-        .where('last_byte_at', '<', at);
+    (by: { json: string }) => {
+      const at = sql`(${clock.steady} - seen.idle_ms)`;
+      const update = sql`update uploads set last_byte_at = ${at} from ${arrivals(by.json)} as seen
+        where uploads.id = seen.id and uploads.epoch = seen.epoch
+        and uploads.last_byte_at < ${at} - ${sql.lit(NOTED_AFTER_MS)}`;
+      return { compile: () => update.compile(db) };
     },
     { relaxed: true },
   );
@@ -74,8 +76,8 @@ export function createUploadQueries(db: Kysely<Tables>, clock: SqlClock): Upload
       return (await unsetLength.changes(db, { id, epoch })) === 1;
     },
 
-    async noteArrival(id, epoch, idleMs) {
-      await raiseLastByte.changes(db, { id, epoch, idleMs });
+    async noteArrivals(given) {
+      await raiseLastByte.changes(db, { json: JSON.stringify(given) });
     },
 
     endUpload(id, epoch, state, reason) {

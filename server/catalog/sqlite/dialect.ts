@@ -8,6 +8,9 @@ export const sqliteQueries: QueryDialect = {
   // repeat themselves.
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
   locked: (query) => query,
+  unlocked: (query) => query,
+  arrivals: (json) => sql`(select value ->> 'id' as id, value ->> 'epoch' as epoch, value ->> 'idleMs' as idle_ms
+    from json_each(${json}))`,
   oneAtATime: (db, _name, run) => run(db),
   givenIds: sql``,
   counters: { read: readCounters, raise: raiseCounters },

@@ -37,6 +37,8 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     releaseLease: (...args) => makingRoom(() => catalog.releaseLease(...args)),
     // They need no room themselves, but share their commit with others that may.
     claim: (...args) => makingRoom(() => catalog.claim(...args)),
+    claimRemoval: (...args) => makingRoom(() => catalog.claimRemoval(...args)),
+    unclaimRemoval: (...args) => makingRoom(() => catalog.unclaimRemoval(...args)),
     unclaim: (...args) => makingRoom(() => catalog.unclaim(...args)),
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),

@@ -1,0 +1,6 @@
+/** Which node removes the bytes of a key, and until when it has that for itself. */
+export const removals = `
+ALTER TABLE removals
+  ADD COLUMN node  text COLLATE "C",
+  ADD COLUMN until double precision;
+`;

@@ -1,0 +1,132 @@
+/** Notices by LISTEN and NOTIFY, on a connection of its own that is made anew whenever it is lost. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Ear, MOST_NOTICE_BYTES, type Notices, type NoticesOptions } from '../notices.ts';
+import { connectTo } from './connect.ts';
+import { type Line, MOST_PAYLOAD_BYTES, openLine } from './line.ts';
+
+/** So often it is looked whether the connection still hears: one that is half open would be silent for hours. */
+const PING_EVERY_MS = 3_000;
+const FIRST_RECONNECT_MS = 500;
+const MOST_RECONNECT_MS = 30_000;
+/** How long a notice that is not urgent waits for others: uploads do not cost a statement each. */
+const COMPANY_MS = 50;
+/** More that wait are lost. */
+const MOST_WAITING = 1_000;
+
+const DEAF =
+  'the database takes notices between nodes (NOTIFY), and does not deliver them (LISTEN), as a pooler in transaction mode ' +
+  'does: nodes wake each other later';
+
+/** Opens them. They come once the connection is there; until then, and whenever it is lost, nothing is heard. */
+export function openPostgresNotices(url: string, { tell }: NoticesOptions): Notices {
+  const { connection, name, close } = connectTo(url, 1);
+  const ears = new Set<Ear>();
+  const closed = new AbortController();
+  const outgoing = createOutgoing();
+  let line: Line | undefined;
+  let problem: string | undefined;
+
+  function report(found: string | undefined): void {
+    if (found !== undefined && problem === undefined) tell(found);
+    if (found === undefined && problem !== undefined) tell('notices between nodes come again');
+    problem = found;
+  }
+
+  async function keep(): Promise<void> {
+    for (let pauseMs = FIRST_RECONNECT_MS; !closed.signal.aborted;) {
+      const hasHeard = await useLine();
+      pauseMs = hasHeard ? FIRST_RECONNECT_MS : Math.min(pauseMs * 2, MOST_RECONNECT_MS);
+      // By chance, so that all nodes do not come back at one moment.
+      await pause(pauseMs * (0.5 + Math.random()));
+    }
+  }
+
+  /** @returns whether it was a line that heard. */
+  async function useLine(): Promise<boolean> {
+    let hasHeard = false;
+    try {
+      const opened = await openLine(connection, (payload) => {
+        for (const notice of payload.split('\n')) for (const ear of ears) ear.onNotice(notice);
+      });
+      opened.ended.then(() => (line = undefined)).catch(() => undefined);
+      line = opened;
+      outgoing.clear();
+      // Closed while it was opened.
+      if (closed.signal.aborted) opened.close();
+      while (await opened.ping()) {
+        if (!hasHeard) for (const ear of ears) ear.onGap();
+        hasHeard = true;
+        report(undefined);
+        await Promise.race([opened.ended, pause(PING_EVERY_MS)]);
+      }
+      if ((await opened.ended) === 'deaf') report(DEAF);
+      return hasHeard;
+    } catch (error) {
+      if (!closed.signal.aborted)
+        report(`the catalog ${name} lets no notices between nodes through (${(error as Error).message})`);
+      return hasHeard;
+    }
+  }
+
+  async function pause(forMs: number): Promise<void> {
+    await sleep(forMs, undefined, { signal: closed.signal, ref: false }).catch(() => undefined);
+  }
+
+  const keeping = keep();
+  return {
+    send: (notice, { urgent = false } = {}) => outgoing.add(notice, urgent, () => line),
+    hear: (ear) => {
+      ears.add(ear);
+      return () => void ears.delete(ear);
+    },
+    close: async () => {
+      closed.abort();
+      line?.close();
+      await keeping;
+      await close();
+    },
+  };
+}
+
+/** What waits to be told: each notice once, many with one statement, one statement at a time. */
+function createOutgoing() {
+  const waiting = new Set<string>();
+  let timer: NodeJS.Timeout | undefined;
+  let isSending = false;
+
+  async function sendAll(line: Line | undefined): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    if (isSending || !line) return;
+    isSending = true;
+    try {
+      while (waiting.size > 0) await line.send(takeSome());
+    } catch {
+      // They were hints. The line is closed, and another one is opened.
+    } finally {
+      isSending = false;
+    }
+  }
+
+  function takeSome(): string {
+    let payload = '';
+    for (const notice of waiting) {
+      const longer = payload === '' ? notice : `${payload}\n${notice}`;
+      if (Buffer.byteLength(longer) > MOST_PAYLOAD_BYTES) break;
+      payload = longer;
+      waiting.delete(notice);
+    }
+    return payload;
+  }
+
+  return {
+    add(notice: string, urgent: boolean, lineNow: () => Line | undefined): void {
+      if (waiting.size >= MOST_WAITING || Buffer.byteLength(notice) > MOST_NOTICE_BYTES) return;
+      waiting.add(notice);
+      if (urgent) void sendAll(lineNow());
+      else timer ??= setTimeout(() => void sendAll(lineNow()), COMPANY_MS).unref();
+    },
+    /** They waited for a line that is gone. */
+    clear: () => waiting.clear(),
+  };
+}

@@ -1,0 +1,60 @@
+/** Wakes the nodes of all processes: over the catalog's notices. */
+import type { Notices } from '../catalog/notices.ts';
+import { type Asked, createProcessWake, type Wake } from './wake.ts';
+
+/** Uploads about which other nodes have asked lately. Of the others nobody elsewhere has to be told. */
+const MOST_ASKED = 10_000;
+
+/** Of this process's nodes, and of all others by `notices`. */
+export function createNoticeWake(notices: Notices): Wake {
+  const here = createProcessWake();
+  const asked = new Set<string>();
+  /** The nodes of this process. */
+  const own = new Set<string>();
+
+  function noteAsked(id: string): void {
+    asked.delete(id);
+    asked.add(id);
+    const [oldest] = asked;
+    if (asked.size > MOST_ASKED && oldest !== undefined) asked.delete(oldest);
+  }
+
+  function onNotice(notice: string): void {
+    const [word, ...rest] = notice.split(' ');
+    if (word === 'told') here.tell(rest[0] ?? '');
+    if (word !== 'ask') return;
+    const [node = '', what, id = ''] = rest;
+    if (!own.has(node) || !isAsked(what)) return;
+    noteAsked(id);
+    here.ask(node, what, id);
+  }
+
+  notices.hear({
+    onNotice,
+    // Whoever waits looks again soon in any case.
+    onGap: () => undefined,
+  });
+
+  return {
+    ask: (node, what, id) => {
+      if (own.has(node)) here.ask(node, what, id);
+      else notices.send(`ask ${node} ${what} ${id}`, { urgent: true });
+    },
+    tell: (id) => {
+      here.tell(id);
+      if (asked.has(id)) notices.send(`told ${id}`, { urgent: true });
+    },
+    listen: (node, ears) => {
+      own.add(node);
+      const stop = here.listen(node, ears);
+      return () => {
+        own.delete(node);
+        stop();
+      };
+    },
+  };
+}
+
+function isAsked(text: string | undefined): text is Asked {
+  return text === 'release' || text === 'commit';
+}

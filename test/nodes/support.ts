@@ -1,0 +1,59 @@
+/** Several services over one PostgreSQL and one bucket. */
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import type { Catalog } from '../../server/catalog/catalog.ts';
+import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+
+export interface Cluster {
+  readonly nodes: readonly RunningService[];
+  readonly database: TestDatabase;
+  readonly bucket: SystemBucket;
+  /** The catalog, to look at. */
+  readonly catalog: Catalog;
+  stop(): Promise<void>;
+}
+
+/** @param prepare - the database, before the first service has it. */
+export async function startCluster(
+  count: number,
+  prepare: (database: TestDatabase) => Promise<unknown> = async () => undefined,
+): Promise<Cluster> {
+  const database = await createDatabase();
+  await prepare(database);
+  const bucket = await startBucket();
+  const env = { ...bucket.env(), DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5' };
+  const nodes = await Promise.all(Array.from({ length: count }, () => startService({ env })));
+  const catalog = await openPostgresCatalog({ url: database.url, poolSize: 2 });
+  return {
+    nodes,
+    database,
+    bucket,
+    catalog,
+    stop: async () => {
+      await Promise.all(nodes.map((node) => node.stop()));
+      await catalog.close();
+      await bucket.stop();
+      await database.drop();
+    },
+  };
+}
+
+/** An upload's or a file's address, at another node. */
+export function at(node: RunningService, address: string): string {
+  return node.url + new URL(address).pathname;
+}
+
+/** The strictest that starts at once. */
+function startBucket(): Promise<SystemBucket> {
+  const oss = BUCKETS.find(({ name }) => name === 'OSS');
+  if (!oss) throw new Error('no bucket');
+  return oss.start();
+}
+
+/** From now on nothing that is notified is heard, as behind a pooler in transaction mode. */
+export async function switchNotifyOff(database: TestDatabase): Promise<void> {
+  await database.run(`create schema deaf;
+    create function deaf.pg_notify(text, text) returns void language sql as 'select';
+    alter database ${database.name} set search_path = deaf, pg_catalog`);
+}
