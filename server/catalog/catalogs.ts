@@ -80,7 +80,7 @@ export async function openNotices(choice: CatalogChoice, options: NoticesOptions
     case 'sqlite':
       return undefined;
     case 'postgres':
-      return (await import('./postgres/notices.ts')).openPostgresNotices(choice.url, options);
+      return (await import('./postgres/notices.ts')).openPostgresNotices(choice, options);
   }
 }
 

@@ -56,7 +56,7 @@ const THERE_MS = 1_000;
 /** In a bucket, each catch-up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
 /** Arrivals that one statement notes. */
-const NOTED_AT_ONCE = 500;
+const NOTED_AT_ONCE = 1_000;
 /** How long another node may take to commit what has arrived; after that the committed offset is told. */
 const CATCH_UP_ELSEWHERE_MS = 2_000;
 

@@ -115,6 +115,10 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
     for (const sql of statements) {
       // It looks at all that are receiving, as the contract says.
       if (sql.includes(`"phase" = 'unrecovered' or`) && sql.startsWith('select')) continue;
+      // A list is joined to so few rows by reading all of them; it has to be able to do otherwise.
+      const isList = sql.includes('jsonb_to_recordset');
+      for (const way of ['hashjoin', 'mergejoin', 'seqscan'])
+        await planner.query(`set enable_${way} = ${isList ? 'off' : 'on'}`);
       for (const step of await planOf(sql)) {
         const table = step['Relation Name'] ?? '';
         if (SMALL.includes(table) || WHOLE.includes(step['Index Name'] ?? '')) continue;

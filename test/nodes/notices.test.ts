@@ -27,7 +27,7 @@ describe.skipIf(!hasPostgres())('notices between nodes', () => {
     const found: string[] = [];
     const heard: string[] = [];
     let gaps = 0;
-    const notices = openPostgresNotices(url, { tell: (sentence) => found.push(sentence) });
+    const notices = openPostgresNotices({ url }, { tell: (sentence) => found.push(sentence) });
     notices.hear({ onNotice: (notice) => heard.push(notice), onGap: () => gaps++ });
     onTestFinished(() => notices.close());
     return { notices, heard, found, gaps: () => gaps };

@@ -1,13 +1,13 @@
 /** A connection of its own, beside the pool, that listens on one channel. */
 import { randomUUID } from 'node:crypto';
-import { Client, type ClientConfig } from 'pg';
+import type { Client } from 'pg';
 
 /** PostgreSQL: a payload is shorter than 8,000 bytes. */
 export const MOST_PAYLOAD_BYTES = 7_900;
 
 const CHANNEL = 'tidemark';
 /** No answer for so long: the connection is half open. */
-const ANSWER_TIMEOUT_MS = 5_000;
+export const ANSWER_TIMEOUT_MS = 5_000;
 /** What a line tells itself. */
 const PING = 'ping';
 
@@ -25,13 +25,15 @@ export interface Line {
   close(): void;
 }
 
-/** Connects and listens. @throws what pg throws. */
-export async function openLine(connection: ClientConfig, onPayload: (payload: string) => void): Promise<Line> {
-  const client = new Client({ ...connection, query_timeout: ANSWER_TIMEOUT_MS });
+/**
+ * Listens on a session, which is the line's from now on.
+ *
+ * @throws what pg throws.
+ */
+export async function openLine(client: Client, onPayload: (payload: string) => void): Promise<Line> {
   const pings = new Map<string, () => void>();
   let end: (loss: Loss) => void = () => undefined;
   const ended = new Promise<Loss>((resolve) => (end = resolve));
-  // Without a listener the process would end.
   client.on('error', () => end('lost'));
   client.on('end', () => end('lost'));
   client.on('notification', ({ payload = '', processId }) => {
@@ -40,7 +42,6 @@ export async function openLine(connection: ClientConfig, onPayload: (payload: st
     if (word === PING) pings.get(id)?.();
     else if (processId !== ownId) onPayload(payload);
   });
-  await client.connect();
   const ownId = (client as Client & { processID?: number }).processID;
 
   async function send(payload: string): Promise<void> {

@@ -1,8 +1,8 @@
 /** Notices by LISTEN and NOTIFY, on a connection of its own that is made anew whenever it is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ear, MOST_NOTICE_BYTES, type Notices, type NoticesOptions } from '../notices.ts';
-import { connectTo } from './connect.ts';
-import { type Line, MOST_PAYLOAD_BYTES, openLine } from './line.ts';
+import { connectTo, type PostgresAddress } from './connect.ts';
+import { ANSWER_TIMEOUT_MS, type Line, MOST_PAYLOAD_BYTES, openLine } from './line.ts';
 
 /** So often it is looked whether the connection still hears: one that is half open would be silent for hours. */
 const PING_EVERY_MS = 3_000;
@@ -15,11 +15,11 @@ const MOST_WAITING = 1_000;
 
 const DEAF =
   'the database takes notices between nodes (NOTIFY), and does not deliver them (LISTEN), as a pooler in transaction mode ' +
-  'does: nodes wake each other later';
+  'does: nodes wake each other later. DATABASE_DIRECT_URL is for an address past it';
 
 /** Opens them. They come once the connection is there; until then, and whenever it is lost, nothing is heard. */
-export function openPostgresNotices(url: string, { tell }: NoticesOptions): Notices {
-  const { connection, name, close } = connectTo(url, 1);
+export function openPostgresNotices(address: PostgresAddress, { tell }: NoticesOptions): Notices {
+  const { openSession, name, close } = connectTo(address, { queryTimeoutMs: ANSWER_TIMEOUT_MS });
   const ears = new Set<Ear>();
   const closed = new AbortController();
   const outgoing = createOutgoing();
@@ -45,7 +45,7 @@ export function openPostgresNotices(url: string, { tell }: NoticesOptions): Noti
   async function useLine(): Promise<boolean> {
     let hasHeard = false;
     try {
-      const opened = await openLine(connection, (payload) => {
+      const opened = await openLine(await openSession(), (payload) => {
         for (const notice of payload.split('\n')) for (const ear of ears) ear.onNotice(notice);
       });
       opened.ended.then(() => (line = undefined)).catch(() => undefined);
