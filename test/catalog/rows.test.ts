@@ -22,6 +22,8 @@ const NOT_COPIED: Record<string, string> = {
 /** Columns that are not copied, and why. */
 const NOT_COPIED_COLUMNS: Record<string, string> = {
   'uploads.boot_id': 'unused since migration 9',
+  'removals.node': 'of a process',
+  'removals.until': 'of a process',
   'removals.id': 'given anew, in an order that does not matter',
   'events.id': 'the order of insertion, which is that of the numbers',
 };
