@@ -6,7 +6,7 @@ import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { hasPgbouncer, type RunningPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { createDatabase, sharedPort, type TestDatabase } from '../harness/shared-postgres.ts';
 import { callEverything } from './call-everything.ts';
-import { aboutNode, addUpload, newContent, newFile, newUpload } from './fixtures.ts';
+import { addUpload, newContent, newFile, newUpload } from './fixtures.ts';
 
 const ROUNDS = 20;
 
@@ -49,11 +49,11 @@ describe.skipIf(!hasPgbouncer())('a catalog behind a pooler in transaction mode'
       create function see() returns trigger language plpgsql as $$
       begin insert into seen values (current_setting('idle_in_transaction_session_timeout')); return null; end $$;
       create trigger seen after insert on files for each row execute function see();
-      create trigger seen_alone after insert on nodes for each row execute function see()`);
+      create trigger seen_alone after insert on uploads for each row execute function see()`);
     const uploadId = await addUpload(catalog);
     await catalog.publish({ uploadId, epoch: 1, content: newContent('c'), file: newFile() });
     await catalog.addFile(1, newFile({ name: 'another' }));
-    await catalog.joinNode('alone', aboutNode());
+    await addUpload(catalog);
     await catalog.close();
     const seen = await database.run<{ setting: string }>('select setting from seen');
     expect(seen.map(({ setting }) => setting).at(-1)).toBe('0');
