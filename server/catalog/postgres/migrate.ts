@@ -5,9 +5,10 @@ import type { Tables } from '../schema.ts';
 import { MIGRATION_LOCK } from './locks.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { nodes } from './migrations/0002-nodes.ts';
+import { functions } from './migrations/0003-functions.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes];
+const MIGRATIONS = [initial, nodes, functions];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

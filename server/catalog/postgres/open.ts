@@ -7,6 +7,7 @@ import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
 import { readId } from './inspect.ts';
 import { migrate } from './migrate.ts';
+import { withFunctions } from './with-functions.ts';
 import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
 
@@ -56,7 +57,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     await catalog.close();
     throw error;
   }
-  return withRetries(withNumberedEvents(catalog, db));
+  return withRetries(withNumberedEvents(withFunctions(catalog, db, now), db));
 }
 
 /** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. Its id. */
