@@ -140,7 +140,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     const service = await start(env);
     const running = await diagnose(service.dataDir, env);
     expect(running.step('catalog')?.found).toMatch(
-      /^a running service has it open \(.+\), with STORE=local: another one is refused, PostgreSQL \d+, schema 2 of 2$/,
+      /^a running service has it open \(.+\), with STORE=local: another one is refused, PostgreSQL \d+, schema (\d+) of \1$/,
     );
     expect(running.step('belonging')).toMatchObject({ status: 'ok', found: 'the same' });
     expect(running.exitCode).toBe(0);
