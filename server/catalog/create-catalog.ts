@@ -32,7 +32,7 @@ export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'du
 export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }: DialectMethods): Catalog {
   const { clock } = nodes;
   return {
-    ...createBeginUpload(db, queries, clock),
+    ...createBeginUpload(db, clock),
     ...createFindUploads(db, clock),
     ...createListUploads(db, nodes),
     ...createEndedUploads(db, queries, clock),

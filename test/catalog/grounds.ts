@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import type { PostgresAddress } from '../../server/catalog/postgres/connect.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { hasPgbouncer, type RunningPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { hasPostgres } from '../harness/postgres.ts';
-import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { createDatabase, sharedPort, type TestDatabase } from '../harness/shared-postgres.ts';
 import type { CatalogGround, TestCatalog, TestClock } from './contract.ts';
 import { T0, timeBy } from './fixtures.ts';
 
@@ -16,9 +18,25 @@ export const CATALOG_GROUNDS: CatalogGround[] = [
   {
     name: 'PostgreSQL',
     isHere: hasPostgres(),
-    open: openPostgresGround,
+    open: () => openPostgresGround(({ url }) => ({ url })),
+  },
+  {
+    name: 'PostgreSQL behind PgBouncer',
+    isHere: hasPgbouncer(),
+    isOtherWay: true,
+    open: async () => {
+      const bouncer = await sharedBouncer();
+      return openPostgresGround(({ url, name }) => ({ url: bouncer.urlOf(name), directUrl: url }));
+    },
   },
 ];
+
+let bouncer: Promise<RunningPgbouncer> | undefined;
+
+/** The one of this process, which it ends with. */
+function sharedBouncer(): Promise<RunningPgbouncer> {
+  return (bouncer ??= sharedPort().then((port) => startPgbouncer(port)));
+}
 
 async function openSqliteGround(): Promise<TestCatalog> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
@@ -47,12 +65,12 @@ async function openSqliteGround(): Promise<TestCatalog> {
   };
 }
 
-async function openPostgresGround(): Promise<TestCatalog> {
+async function openPostgresGround(addressOf: (database: TestDatabase) => PostgresAddress): Promise<TestCatalog> {
   const clock = { nowMs: T0 };
   const databases: TestDatabase[] = [];
   const catalogs: Catalog[] = [];
   async function open(database: TestDatabase): Promise<Catalog> {
-    const catalog = await openClocked(database, clock);
+    const catalog = await openClocked(database, addressOf(database), clock);
     catalogs.push(catalog);
     return catalog;
   }
@@ -81,10 +99,10 @@ async function openPostgresGround(): Promise<TestCatalog> {
 }
 
 /** A catalog whose clock is a row of the database, which is set before each call. */
-async function openClocked(database: TestDatabase, clock: TestClock): Promise<Catalog> {
+async function openClocked(database: TestDatabase, address: PostgresAddress, clock: TestClock): Promise<Catalog> {
   let shownMs: number | undefined;
   const catalog = await openPostgresCatalog({
-    url: database.url,
+    ...address,
     now: sql<number>`(select now_ms from test.clock)`,
   });
   async function show(): Promise<void> {

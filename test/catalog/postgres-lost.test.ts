@@ -25,12 +25,6 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
     await database.drop();
   });
 
-  async function publish(): Promise<Awaited<ReturnType<Catalog['publish']>>['kind']> {
-    const uploadId = await addUpload(catalog);
-    const outcome = await catalog.publish({ uploadId, epoch: 1, content: newContent('c'), file: newFile() });
-    return outcome.kind;
-  }
-
   /** Ends all connections to the database. */
   const endAll = (): Promise<object[]> =>
     database.run(`select pg_terminate_backend(pid) from pg_stat_activity
@@ -42,23 +36,36 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
   it('before the commit undoes the transaction, which is tried again', async () => {
     for (const [text, cut] of [
       ['begin isolation', 'before'],
-      ['insert into "files"', 'before'],
+      ['delete from "files"', 'before'],
       ['insert into "events"', 'after'],
       ['commit\0', 'before'],
     ] as const) {
+      const { id } = await addPublished(catalog, newContent('c'));
       wire.cutAt(text, cut);
-      if (text === 'commit\0') await expect(publish(), text).rejects.toMatchObject({ code: 'unavailable' });
-      else expect(await publish(), text).toBe('published');
-      const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
-      expect(files, text).toHaveLength(text === 'commit\0' ? 0 : 1);
-      for (const { id } of files) await catalog.deleteFile(id, 'ann');
+      const deletion = catalog.deleteFile(id, 'ann');
+      if (text === 'commit\0') await expect(deletion, text).rejects.toMatchObject({ code: 'unavailable' });
+      else expect(await deletion, text).toBeDefined();
+      expect((await catalog.findFile(id, 'ann')) !== undefined, text).toBe(text === 'commit\0');
     }
   });
 
   it('in the commit may have happened: it is told, and not repeated', async () => {
+    const { id } = await addPublished(catalog, newContent('c'));
     wire.cutAt('commit\0', 'after');
-    await expect(publish()).rejects.toMatchObject({ name: 'CatalogError', code: 'unavailable' });
-    await expect.poll(countEvents).toBe(1);
+    await expect(catalog.deleteFile(id, 'ann')).rejects.toMatchObject({ name: 'CatalogError', code: 'unavailable' });
+    await expect.poll(countEvents).toBe(2);
+    expect(await catalog.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
+  });
+
+  it('in a publication may have happened: it is told, and not repeated', async () => {
+    const uploadId = await addUpload(catalog);
+    const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
+    for (const cut of ['before', 'after'] as const) {
+      wire.cutAt('publish_upload', cut);
+      await expect(catalog.publish(publication)).rejects.toMatchObject({ code: 'unavailable' });
+      if (cut === 'after') await expect.poll(countEvents).toBe(1);
+      else expect((await catalog.findUpload(uploadId))?.state).toBe('receiving');
+    }
     expect(await catalog.totalOf('ann')).toEqual({ files: 1, bytes: 100 });
   });
 
@@ -76,7 +83,7 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
       queryTimeoutMs: 300,
     });
     const uploadId = await addUpload(impatient);
-    wire.cutAt('insert into "files"', 'silent');
+    wire.cutAt('publish_upload', 'silent');
     const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
     await expect(impatient.publish(publication)).rejects.toMatchObject({ code: 'unavailable' });
     // The line is not used again.

@@ -8,6 +8,7 @@ import { connectTo } from '../../server/catalog/postgres/connect.ts';
 import { postgresQueries } from '../../server/catalog/postgres/dialect.ts';
 import { createPostgresDialect } from '../../server/catalog/postgres/driver.ts';
 import { migrate } from '../../server/catalog/postgres/migrate.ts';
+import { withFunctions } from '../../server/catalog/postgres/with-functions.ts';
 import { withNumberedEvents } from '../../server/catalog/postgres/with-numbered-events.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import { hasPostgres } from '../harness/postgres.ts';
@@ -83,7 +84,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
       ping: nothing,
       close: nothing,
     });
-    await callEverything(withNumberedEvents(catalog, db));
+    await callEverything(withNumberedEvents(withFunctions(catalog, db, DATABASE_NOW), db));
     statements = [...parameters.keys()].filter((sql) => /^(select|update|delete|insert|with)/.test(sql));
     await pool.end();
     planner = new Client({ connectionString: database.url });

@@ -155,6 +155,28 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     }
   });
 
+  it('begin uploads of an owner without waiting, as long as the bound is far', async () => {
+    const far =
+      (await database.run<{ far: number }>(`select 2 * current_setting('max_connections')::int as far`))[0]?.far ?? 0;
+    const fill = (count: number): Promise<object[]> =>
+      database.run(`insert into uploads (id, owner, state, metadata, "offset", epoch, created_at, last_byte_at, expires_at)
+        select 'filled ' || n, 'ann', 'receiving', '', 0, 1, 1, 1, 1 from generate_series(1, ${count}) as n`);
+    const late = new Client({ connectionString: database.url });
+    await late.connect();
+    // As one that has begun an upload, and is not committed.
+    await late.query(`begin; select pg_advisory_xact_lock_shared(hashtextextended('open uploads of ann', 0))`);
+    const most = far + 10;
+    expect(await one.createUpload(newUpload(), most)).toBeDefined();
+    await fill(most - 6);
+    const begun = Promise.all(
+      Array.from({ length: 12 }, (_, index) => (index % 2 ? one : other).createUpload(newUpload(), most)),
+    );
+    await expect.poll(waiting).not.toHaveLength(0);
+    await late.query('commit');
+    await late.end();
+    expect((await begun).filter((times) => times)).toHaveLength(5);
+  });
+
   it('take a lease, and a claim, one of them', async () => {
     for (const node of ['a', 'b']) await one.joinNode(node, aboutNode());
     for (let round = 0; round < ROUNDS; round++) {

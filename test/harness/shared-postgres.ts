@@ -63,7 +63,7 @@ async function runOn<Row extends object>(url: string, statement: string): Promis
 }
 
 /** The port of this run's server. The process that creates its folder starts it; the others wait for that. */
-async function sharedPort(): Promise<number> {
+export async function sharedPort(): Promise<number> {
   const folder = process.env[FOLDER];
   if (folder === undefined) throw new Error(`no test run: ${FOLDER} is not set`);
   const isFirst = await mkdir(folder, { mode: 0o700 }).then(

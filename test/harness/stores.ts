@@ -6,6 +6,8 @@ import { LEAST_PART_BYTES } from '../../stores/s3/part-sizes.ts';
 import { idOf, offsetOf, storedNames, until, writtenBytes } from '../system/support.ts';
 import { BUCKETS, type SystemBucket } from './buckets.ts';
 import { type RunningService, startService } from './service.ts';
+import { hasPostgres } from './postgres.ts';
+import { createDatabase, type TestDatabase } from './shared-postgres.ts';
 import { countWaitingBytes } from './sockets.ts';
 
 /** Size of the parts in which an upload of up to 80 GB is sent to a bucket. */
@@ -64,6 +66,18 @@ export function describeOverStores(suite: (store: TestStore) => void): void {
   }
 }
 
+/** Runs a suite over each store, and over a folder with the catalog in PostgreSQL. */
+export function describeOverCatalogs(suite: (store: TestStore) => void): void {
+  describeOverStores(suite);
+  describe.skipIf(!hasPostgres())('over local, with the catalog in PostgreSQL', () => {
+    const databases: TestDatabase[] = [];
+    afterAll(async () => {
+      for (const database of databases) await database.drop();
+    });
+    suite(localOnPostgres(databases));
+  });
+}
+
 export const LOCAL: TestStore = {
   name: 'local',
   newPlace: () => ({}),
@@ -85,6 +99,21 @@ export const LOCAL: TestStore = {
     return Object.assign(service, holdings);
   },
 };
+
+/** A folder, with the catalog in PostgreSQL: each data folder has a database of its own. */
+function localOnPostgres(databases: TestDatabase[]): TestStore {
+  const byFolder = new Map<string, TestDatabase>();
+  return {
+    ...LOCAL,
+    startService: async (env = {}, dataDir) => {
+      const known = dataDir === undefined ? undefined : byFolder.get(dataDir);
+      const database = known ?? (await createDatabase());
+      if (!known) databases.push(database);
+      if (dataDir !== undefined) byFolder.set(dataDir, database);
+      return LOCAL.startService({ ...env, DATABASE_URL: database.url }, dataDir);
+    },
+  };
+}
 
 async function startOnBucket(
   bucket: SystemBucket,

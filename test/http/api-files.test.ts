@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverCatalogs, type StoredService } from '../harness/stores.ts';
 import { type Answer, send } from '../harness/tus.ts';
 import { json, putFile } from './support.ts';
 
@@ -189,7 +189,7 @@ describe('one file', () => {
   });
 });
 
-describeOverStores((store) => {
+describeOverCatalogs((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverCatalogs, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
@@ -29,7 +29,7 @@ function newBytes(): Buffer {
   return makeBytes(SIZE, seed++);
 }
 
-describeOverStores((store) => {
+describeOverCatalogs((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

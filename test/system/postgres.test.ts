@@ -5,13 +5,14 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { diagnose } from '../harness/doctor.ts';
+import { hasPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { hasPostgres, PASSWORD, type RunningPostgres, startPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createDatabase, createDatabaseOf, type TestDatabase } from '../harness/shared-postgres.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch } from '../harness/tus.ts';
 import { refusal } from './refused-start-support.ts';
-import { expectBytes, listFiles, offsetOf } from './support.ts';
+import { answered, expectBytes, listFiles, offsetOf, openPatch, until, writtenBytes } from './support.ts';
 
 const bytes = makeBytes(3 * 1024 * 1024, 970);
 const half = bytes.length / 2;
@@ -43,7 +44,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     const [file] = await listFiles(service);
     expect(file).toMatchObject({ name: 'a.bin', md5: md5(bytes), size: bytes.length });
     await expectBytes(`${service.url}/files/${name}`, bytes);
-    expect(await readFile(join(service.dataDir, 'files', name))).toEqual(bytes);
+    expect(bytes.equals(await readFile(join(service.dataDir, 'files', name)))).toBe(true);
     expect((await fetch(`${service.url}/api/files/${file?.id}`, { method: 'DELETE' })).status).toBe(204);
     expect(await listFiles(service)).toEqual([]);
     expect(await service.kill('SIGTERM')).toBe(0);
@@ -101,6 +102,36 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     }
   });
 
+  test('holds no connection while bytes flow: one is enough, and through a pooler in transaction mode', async (context) => {
+    if (!hasPgbouncer()) return context.skip();
+    const bouncer = await startPgbouncer(database.port);
+    onTestFinished(() => bouncer.stop());
+    const service = await start({
+      DATABASE_URL: bouncer.urlOf(database.name),
+      DATABASE_DIRECT_URL: database.url,
+      DATABASE_POOL: '1',
+    });
+    const open = await Promise.all(
+      [1, 2, 3, 4].map(async (each) => {
+        const location = await createUpload(service.url, bytes.length, { filename: `${each}.bin` });
+        const transfer = openPatch(location, 0, bytes.length);
+        await transfer.write(bytes.subarray(0, half));
+        await until('half of it is written', async () => (await writtenBytes(service, location)) === half);
+        return transfer;
+      }),
+    );
+    expect(await listFiles(service)).toEqual([]);
+    const inTransaction = `select from pg_stat_activity where datname = current_database() and state like '%in transaction%'`;
+    expect(await database.run(inTransaction)).toEqual([]);
+    await Promise.all(open.map((transfer) => transfer.write(bytes.subarray(half))));
+    for (const transfer of open) transfer.end();
+    for (const transfer of open) expect((await answered(transfer)).status).toBe(204);
+    expect(await listFiles(service)).toHaveLength(4);
+    await expectBytes(`${service.url}/files/${name}`, bytes);
+    const { step } = await diagnose(service.dataDir, { DATABASE_URL: bouncer.urlOf(database.name) });
+    expect(step('notifications')?.change).toContain('set DATABASE_DIRECT_URL');
+  });
+
   test('is looked at by the doctor', async () => {
     const folder = await makeTempFolder();
     const env = { DATABASE_URL: database.url };
@@ -109,7 +140,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     const service = await start(env);
     const running = await diagnose(service.dataDir, env);
     expect(running.step('catalog')?.found).toMatch(
-      /^a running service has it open \(.+\), with STORE=local: another one is refused, PostgreSQL \d+, schema 3 of 3$/,
+      /^a running service has it open \(.+\), with STORE=local: another one is refused, PostgreSQL \d+, schema (\d+) of \1$/,
     );
     expect(running.step('belonging')).toMatchObject({ status: 'ok', found: 'the same' });
     expect(running.exitCode).toBe(0);

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverCatalogs, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
 
@@ -15,7 +15,7 @@ test('the two colliding blocks collide', () => {
   expect(sha256(FIRST)).not.toBe(sha256(SECOND));
 });
 
-describeOverStores((store) => {
+describeOverCatalogs((store) => {
   let service: StoredService;
   afterEach(() => service.stop());
 

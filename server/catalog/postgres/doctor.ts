@@ -2,12 +2,20 @@
 import { type Finding, type Section } from '../../../stores/section.ts';
 import { nameOf } from './address.ts';
 import type { PostgresAddress } from './connect.ts';
-import { type CatalogState, inspectPostgresCatalog } from './inspect.ts';
+import { type CatalogState, hearsNotifications, inspectPostgresCatalog } from './inspect.ts';
 
 /** Looks at the catalog without changing it. */
 export function postgresSection(address: PostgresAddress): Section {
   return {
-    steps: [{ name: 'catalog', tried: `opening ${nameOf(address.url)}`, run: () => inspect(address) }],
+    steps: [
+      { name: 'catalog', tried: `opening ${nameOf(address.url)}`, run: () => inspect(address) },
+      {
+        name: 'notifications',
+        tried: 'listening on one connection, and sending on another',
+        needs: ['catalog'],
+        run: () => listen(address),
+      },
+    ],
     gate: 'catalog',
     explain: (error) => ({
       found: error instanceof Error ? error.message : String(error),
@@ -33,4 +41,13 @@ function describeNodes(nodes: CatalogState['nodes']): string {
     return `a running service has it open (${names}), with STORE=local: another one is refused`;
   const who = nodes.length === 1 ? 'a running service has' : `${nodes.length} running services have`;
   return `${who} it open (${names}): one with STORE=local is refused`;
+}
+
+async function listen(address: PostgresAddress): Promise<Finding> {
+  if (await hearsNotifications(address)) return { found: 'what is sent arrives' };
+  return {
+    found: 'what is sent does not arrive: the connection is one of a pooler in transaction mode',
+    note: true,
+    change: 'set DATABASE_DIRECT_URL to the address of the database past the pooler',
+  };
 }

@@ -1,10 +1,15 @@
 /** A look at a catalog in PostgreSQL that changes nothing and disturbs nobody. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { CatalogError, NODE_DEAD_AFTER_MS } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { DATABASE_NOW } from './clock.ts';
 import { checkServer, checkTableRights, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
+
+/** What is sent arrives at once, or never. */
+const HEARD_WITHIN_MS = 2_000;
 
 export interface CatalogState {
   /** E.g. 15. */
@@ -34,12 +39,33 @@ export function readBelonging(
   address: PostgresAddress,
 ): Promise<{ id: string; place: string | undefined } | undefined> {
   return looking(address, async (db, name) => {
-    if ((await readSchema(db, name)) === 0) return undefined;
-    const rows = await db.selectFrom('meta').select(['key', 'value']).where('key', 'in', ['id', 'place']).execute();
-    const found = new Map(rows.map(({ key, value }) => [key, value]));
-    const id = found.get('id');
-    return id === undefined ? undefined : { id, place: found.get('place') };
+    const id = await readId(db, name);
+    if (id === undefined) return undefined;
+    const place = await db.selectFrom('meta').select('value').where('key', '=', 'place').executeTakeFirst();
+    return { id, place: place?.value };
   });
+}
+
+/** The catalog's id; undefined where there are no tables yet. */
+export async function readId(db: Kysely<Tables>, name: string): Promise<string | undefined> {
+  if ((await readSchema(db, name)) === 0) return undefined;
+  return (await db.selectFrom('meta').select('value').where('key', '=', 'id').executeTakeFirst())?.value;
+}
+
+/** Whether a connection that listens hears what another one sends: not so through a pooler in transaction mode. */
+export async function hearsNotifications(address: PostgresAddress): Promise<boolean> {
+  const { db, openSession, close } = connectTo(address);
+  const session = await openSession();
+  try {
+    const channel = `tidemark_doctor_${randomUUID().replaceAll('-', '')}`;
+    const heard = new Promise<boolean>((resolve) => session.once('notification', () => resolve(true)));
+    await session.query(`listen ${channel}`);
+    await sql`select pg_notify(${channel}, '')`.execute(db);
+    return await Promise.race([heard, sleep(HEARD_WITHIN_MS, false, { ref: false })]);
+  } finally {
+    await session.end();
+    await close();
+  }
 }
 
 async function looking<Result>(

@@ -6,9 +6,10 @@ import { MIGRATION_LOCK } from './locks.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { nodes } from './migrations/0002-nodes.ts';
 import { removals } from './migrations/0003-removals.ts';
+import { functions } from './migrations/0004-functions.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals];
+const MIGRATIONS = [initial, nodes, removals, functions];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

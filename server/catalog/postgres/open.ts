@@ -1,11 +1,13 @@
 /** The catalog in a PostgreSQL database, which any number of nodes may have open. */
 import type { RawBuilder } from 'kysely';
-import type { Catalog } from '../catalog.ts';
+import { type Catalog, CatalogError } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
+import { readId } from './inspect.ts';
 import { migrate } from './migrate.ts';
+import { withFunctions } from './with-functions.ts';
 import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
 
@@ -28,7 +30,7 @@ export interface PostgresCatalogOptions extends PostgresAddress {
  */
 export async function openPostgresCatalog(options: PostgresCatalogOptions): Promise<Catalog> {
   const { poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW, queryTimeoutMs } = options;
-  const { db, close } = connectTo(options, { poolSize, queryTimeoutMs });
+  const { db, name, close } = connectTo(options, { poolSize, queryTimeoutMs });
   const followed = followClock(db, now);
   let closing: Promise<void> | undefined;
 
@@ -47,20 +49,23 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     close: () => (closing ??= close()),
   });
   try {
-    await bringUpToDate(options);
+    const id = await bringUpToDate(options);
+    if (options.directUrl && id !== (await readId(db, name)))
+      throw new CatalogError('unavailable', `DATABASE_DIRECT_URL leads to another database than ${name}`);
     await followed.ask();
   } catch (error) {
     await catalog.close();
     throw error;
   }
-  return withRetries(withNumberedEvents(catalog, db));
+  return withRetries(withNumberedEvents(withFunctions(catalog, db, now), db));
 }
 
-/** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. */
-async function bringUpToDate(address: PostgresAddress): Promise<void> {
+/** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. Its id. */
+async function bringUpToDate(address: PostgresAddress): Promise<string | undefined> {
   const { db, name, close } = connectTo(address, { queryTimeoutMs: 0, isDirect: true });
   try {
     await migrate(db, name);
+    return await readId(db, name);
   } finally {
     await close();
   }

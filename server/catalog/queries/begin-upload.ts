@@ -2,19 +2,15 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload } from '../catalog.ts';
-import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { type Executor, prepare } from './prepare.ts';
+import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
 /** Prepares `createUpload`. */
-export function createBeginUpload(
-  db: Kysely<Tables>,
-  { oneAtATime }: QueryDialect,
-  clock: SqlClock,
-): Pick<Catalog, 'createUpload'> {
-  // Counted by the statement that inserts it: those that begin at once are counted, too.
+export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
+  // Counted by the statement that inserts it. Where transactions run beside each other that is not enough: PostgreSQL has
+  // a function in its place (postgres/with-functions.ts).
   const insert = prepare((upload: NewUpload & { skipped: number }) => {
     const values = {
       id: upload.id,
@@ -56,9 +52,7 @@ export function createBeginUpload(
 
   return {
     createUpload(upload, mostOpen) {
-      const values = { ...upload, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 };
-      const begin = (executor: Executor) => insert.first(executor, values);
-      return mostOpen === undefined ? begin(db) : oneAtATime(db, `open uploads of ${upload.owner}`, begin);
+      return insert.first(db, { ...upload, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 });
     },
   };
 }

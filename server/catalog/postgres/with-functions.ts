@@ -1,0 +1,84 @@
+/**
+ * A catalog that begins and publishes uploads by functions of the database, each in one message instead of four and nine.
+ * The functions: migrations/0004-functions.ts. Why: docs/decisions/0041.
+ */
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { Catalog, NewUpload, Publication, PublishOutcome, UploadRecord } from '../catalog.ts';
+import { type FileRow, foldName, toFileRecord } from '../queries/file-rows.ts';
+import { prepare } from '../queries/prepare.ts';
+import type { Tables } from '../schema.ts';
+
+type Begun = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
+
+/** What the function answers: the columns of a file are null unless it is published. */
+type Outcome = { outcome: PublishOutcome['kind'] | 'steps' } & FileRow;
+
+/** @param now - the time of the statement. */
+export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuilder<number>): Catalog {
+  const begin = prepareBegin(db, now);
+  const publish = preparePublish(db, now);
+  return {
+    ...catalog,
+
+    createUpload(upload, mostOpen) {
+      return begin.first(db, { ...upload, mostOpen: mostOpen ?? null });
+    },
+
+    async publish(publication) {
+      const values = toValues(publication);
+      const found = values && (await publish.first(db, values));
+      if (!found || found.outcome === 'steps') return catalog.publish(publication);
+      const { outcome, ...row } = found;
+      return outcome === 'published' ? { kind: outcome, file: toFileRecord(row) } : { kind: outcome };
+    },
+  };
+}
+
+// By a query around it, which does not begin with `select`: after a lost connection these are not repeated.
+function prepareBegin(db: Kysely<Tables>, now: RawBuilder<number>) {
+  return prepare((upload: NewUpload & { mostOpen: number | null }) =>
+    db
+      .with('begun', (made) =>
+        made
+          .selectFrom(
+            sql<Begun>`begin_upload(${upload.id}, ${upload.owner}, ${upload.size}, ${upload.md5}, ${upload.sha1},
+              ${upload.sha256}, ${upload.filename}, ${upload.filetype}, ${upload.metadata}, ${upload.holder},
+              ${upload.phase}, ${now}, ${upload.lifeMs}, ${upload.mostOpen})`.as('row'),
+          )
+          .selectAll(),
+      )
+      .selectFrom('begun')
+      .selectAll(),
+  );
+}
+
+type PublishValues = NonNullable<ReturnType<typeof toValues>>;
+
+function preparePublish(db: Kysely<Tables>, now: RawBuilder<number>) {
+  return prepare((by: PublishValues) =>
+    db
+      .with('published', (made) =>
+        made
+          .selectFrom(
+            sql<Outcome>`publish_upload(${by.uploadId}, ${by.epoch}, ${now}, ${by.joinId}, ${by.md5}, ${by.sha1},
+              ${by.sha256}, ${by.size}, ${by.variant}, ${by.key}, ${by.fileId}, ${by.owner}, ${by.name},
+              ${by.foldedName}, ${by.type}, ${by.reuses}, ${by.forgets})`.as('row'),
+          )
+          .selectAll(),
+      )
+      .selectFrom('published')
+      .selectAll(),
+  );
+}
+
+/** Undefined where a content gets another key, which takes several steps. */
+function toValues({ uploadId, epoch, content, file, reuseFile = false, forgetsStoreState = false }: Publication) {
+  if ('id' in content && content.key !== undefined) return undefined;
+  const taken =
+    'id' in content
+      ? { joinId: content.id, md5: null, sha1: null, sha256: null, size: null, variant: null, key: null }
+      : { joinId: null, ...content };
+  const { id: fileId, owner, name, type } = file;
+  const entry = { fileId, owner, name, foldedName: foldName(name), type };
+  return { uploadId, epoch, ...taken, ...entry, reuses: reuseFile, forgets: forgetsStoreState };
+}
