@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import { type Store, UNKNOWN_MS } from '../stores/store.ts';
+import { type Ledger, type Store, UNKNOWN_MS } from '../stores/store.ts';
 import { openStore, placeOf, type StoreSettings } from '../stores/stores.ts';
 import type { Surroundings } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace, refuseUnfinishedMove } from './belonging.ts';
@@ -85,7 +85,7 @@ export async function openPlaces(
   const openConfigured = (settings: StoreSettings): Promise<Store> => openStore(config.store, settings);
   const store = await (openOtherStore ?? openConfigured)({
     dataDir: config.dataDir,
-    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+    ledger: ledgerOf(catalog),
     now: () => catalog.clock.earliest(),
     surroundings,
   });
@@ -94,6 +94,15 @@ export async function openPlaces(
   // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
   await tighten(config.dataDir, catalogFile, log);
   return { catalog, membership, store };
+}
+
+/** What a store may read of the catalog. */
+export function ledgerOf(catalog: Catalog): Ledger {
+  return {
+    parts: (id) => catalog.listParts(id),
+    durable: () => catalog.durable(),
+    contentKeys: (keys) => catalog.filterKeys(keys),
+  };
 }
 
 /** The longest time that something waits before it expires. */

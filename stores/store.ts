@@ -62,6 +62,8 @@ export interface Ledger {
   parts(uploadId: string): Promise<readonly StoredPart[]>;
   /** Resolves when everything that was committed before, the rows of uploads included, survives a power cut. */
   durable(): Promise<void>;
+  /** Those of these keys, 100 at most, that a content has. */
+  contentKeys(keys: string[]): Promise<ReadonlySet<string>>;
 }
 
 /** `storeState` of an upload that has ended and of which the store never noted anything: something may be there. */

@@ -44,7 +44,7 @@ export async function placeOf(choice: StoreChoice, dataDir: string): Promise<Clo
 }
 
 /** Nothing of it is asked for, as nothing is written. */
-const NO_LEDGER: Ledger = { parts: async () => [], durable: async () => undefined };
+const NO_LEDGER: Ledger = { parts: async () => [], durable: async () => undefined, contentKeys: async () => new Set() };
 
 /**
  * The contents of a store that is not open. A bucket is only asked whether it can be listed.

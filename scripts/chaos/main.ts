@@ -5,7 +5,7 @@
  * success. On a ground with faults, S3 calls fail, too: they are refused, stalled, cut,
  * performed twice, performed without an answer, or get a false answer. In a storm, a plain tus
  * client sends many uploads at once, and nothing is killed.
- * `power` is another kind of run: see power.ts.
+ * `power`, `nodes` and `rolling` are other kinds of runs: see power.ts and nodes.ts.
  * Exits with code 1 when a file is corrupt or missing, an offset went back, or anything is left
  * over in the store.
  */
@@ -18,6 +18,7 @@ import { digestOfUrl, makeRandomFile } from '../../test/harness/make-file.ts';
 import { openLine } from '../../test/harness/proxy.ts';
 import { type RunningService, startService } from '../../test/harness/service.ts';
 import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
+import { runNodes } from './nodes.ts';
 import { observeOffsets } from './observer.ts';
 import { runPower } from './power.ts';
 import { createRandom, type Random } from './random.ts';
@@ -40,14 +41,16 @@ interface Told {
   url: string;
 }
 
-if (process.argv[2] === 'power') process.exit(await runPower(process.argv.slice(3)));
+const [, , kind, ...rest] = process.argv;
+if (kind === 'power') process.exit(await runPower(rest));
+if (kind === 'nodes' || kind === 'rolling') process.exit(await runNodes(kind, rest));
 const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
 const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
 const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
 if (rounds > MOST_ROUNDS || words.length > 1 || more.length > 0 || !groundName) {
   process.stderr.write(
     `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n` +
-      '       npm run chaos -- power [cuts] [seed]\n',
+      '       npm run chaos -- power [cuts] [seed]\n       npm run chaos -- nodes|rolling [rounds] [seed]\n',
   );
   process.exit(2);
 }

@@ -117,7 +117,11 @@ async function openTargetStore({ store, dataDir }: Config, catalog: Catalog): Pr
   if (store.kind === 'local') await makeFolder(dataDir);
   return openStore(store, {
     dataDir,
-    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+    ledger: {
+      parts: (id) => catalog.listParts(id),
+      durable: () => catalog.durable(),
+      contentKeys: (keys) => catalog.filterKeys(keys),
+    },
     now: () => catalog.clock.earliest(),
   });
 }

@@ -100,6 +100,7 @@ async function settleFailure(
   // The store may have more by now than the ledger says.
   seat.markLeft('unrecovered');
   await ledger.recordLast();
+  if (hasCode(error, 'upload_taken_over')) await discardLate(parts, upload.id);
   if (hasDeclared && error instanceof StoreError && error.code === 'overflow') {
     await parts.catalog.withdrawLength(upload.id, lease.epoch);
     seat.markLength(null);
@@ -108,6 +109,19 @@ async function settleFailure(
   // Something else removed the bytes: no later request could resume either.
   if (error instanceof StoreError && error.code === 'missing') {
     await endWithoutBytes(parts, upload.id, lease.epoch, error);
+  }
+}
+
+/**
+ * Removes what this writer stored after another node had taken the upload and ended it: nobody looks for that any more.
+ * Of an upload that is still receiving, its end does. Never throws.
+ */
+async function discardLate({ catalog, store, log }: Parts, id: string): Promise<void> {
+  try {
+    if ((await catalog.findUpload(id))?.state === 'receiving') return;
+    await store.discardUpload({ id, storeState: null }, 'remove');
+  } catch (error) {
+    log.warn({ uploadId: id, err: error }, 'what was stored without a lease could not be removed');
   }
 }
 

@@ -27,7 +27,8 @@ export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: Ab
       epoch: lease.epoch,
       ...commit,
       idleMs: null,
-      lifeMs: parts.limits.uploadTtlMs,
+      // It lives on by bytes, and not by a look at it.
+      lifeMs: found.offset > upload.offset ? parts.limits.uploadTtlMs : null,
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
     if (wholeSize !== undefined && upload.size === null) await recoverLength(parts, lease, seat, wholeSize);

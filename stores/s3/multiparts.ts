@@ -27,10 +27,8 @@ export interface Multiparts {
   abortMultipart(key: string, multipart: string): Promise<void>;
   /** Those under way, where the provider lists them and the key may ask; elsewhere none. */
   listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }>;
-  /** Ends those of one key that have no parts, but this one: begun by calls whose answers were lost. */
-  abortEmptyMultiparts(key: string, but: string | null): Promise<void>;
-  /** Ends those of one key, whatever they hold, that were begun by then (ms since the epoch); all of them by default. */
-  abortMultiparts(key: string, begunBy?: number): Promise<void>;
+  /** Whether one is there and has no parts; false where one may not ask. */
+  isEmptyMultipart(key: string, multipart: string): Promise<boolean>;
   /** All parts of one; none where it is gone, undefined where the provider or the key's rights do not let one ask. */
   listParts(key: string, multipart: string): Promise<ListedPart[] | undefined>;
   /** One part; null where it is not there, undefined where one may not ask. */
@@ -84,21 +82,10 @@ export function createMultiparts(calling: Calling): Multiparts {
       return page === undefined ? undefined : page !== null;
     },
 
-    abortMultiparts: async (key, begunBy = Infinity) => {
-      for await (const { key: found, id, begunAt } of listMultiparts(key)) {
-        if (found === key && begunAt <= begunBy) await abortMultipart(key, id);
-      }
-    },
-
-    abortEmptyMultiparts: async (key, but) => {
-      for await (const { key: found, id } of listMultiparts(key)) {
-        if (found !== key || id === but) continue;
-        await ignoringMissing(async () => {
-          const answer = await lookInto(calling, key, id);
-          // One with parts may be what RGW still remembers of the object itself.
-          if (answer && !answer.Parts?.length) await abortMultipart(key, id);
-        });
-      }
+    isEmptyMultipart: async (key, multipart) => {
+      const page = await ifThere(() => lookInto(calling, key, multipart), null);
+      // One with parts may be what RGW still remembers of the object itself.
+      return !!page && !page.Parts?.length;
     },
 
     isMultipartGone: async (key, multipart) => {

@@ -73,7 +73,7 @@ export interface Recorder {
 
 export interface Recording {
   upload: StoredUpload;
-  /** The final key. */
+  /** Of the multipart upload, also of one that is still to be begun. */
   key: string;
   objects: Objects;
   order: Order;
@@ -108,7 +108,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
       await durable();
       const begun = await objects.createMultipart(key, upload);
       id = begun.id;
-      await commit(row.committed, await committedSnapshot, { multipart: id, doubtful: doubtful || begun.again });
+      await commit(row.committed, await committedSnapshot, { multipart: id, key, doubtful: doubtful || begun.again });
       // Before it has a part: one that nobody knows of is only ended if it has none.
       await durable();
     });

@@ -1,9 +1,10 @@
-/** Recovery of an upload whose object is whole, though its row does not say so. */
+/** Recovery of an upload whose object is whole, though its row does not say so, or of which nobody knows whether it is. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { openContent } from './content.ts';
 import type { Objects } from './objects.ts';
 import type { FoundObject } from './reading.ts';
+import { rowOf } from './row.ts';
 import { encodeState, type UploadState } from './state.ts';
 
 /** Nothing depends on the answer: a write or a completion that finds the parts gone asks again. */
@@ -37,6 +38,31 @@ export async function recoverWhole(
       whole: true,
     }),
   };
+}
+
+/**
+ * The writer before this one may have stored the upload whole, and could not record it. That object has a key of its
+ * own, which no row names: the row is to say that it must be looked for when the upload ends.
+ *
+ * @returns null where there can be no such object, or the row says so already.
+ */
+export async function doubt(upload: StoredUpload, digests: DigestPool): Promise<Commit | null> {
+  const { size, offset } = upload;
+  const { state } = rowOf(upload);
+  const { sizes, multipart, doubtful, whole } = state;
+  const isOnePart = size === null || (size > 0 && size <= sizes.first);
+  if (!isOnePart || multipart !== null || doubtful || whole) return null;
+  const snapshot = upload.snapshot ?? (await emptySnapshot(digests));
+  return { offset, snapshot, storeState: encodeState({ ...state, doubtful: true }) };
+}
+
+async function emptySnapshot(digests: DigestPool): Promise<Uint8Array> {
+  const lane = digests.open(null);
+  try {
+    return await lane.snapshot();
+  } finally {
+    lane.close();
+  }
 }
 
 function isOf({ id, size, offset }: StoredUpload, found: FoundObject): boolean {

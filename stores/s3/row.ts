@@ -1,14 +1,14 @@
 /**
  * The row of an upload as one request changes it. Nothing here waits or calls: `recorder.ts` commits.
  *
- * | commit of           | multipart, doubtful      | tail  | old                                              |
- * |---------------------|--------------------------|-------|--------------------------------------------------|
- * | the intent to begin | doubtful                 | stays | without the outdated                             |
- * | the beginning       | known; doubtful if twice | stays | without the outdated                             |
- * | a part              | stay                     | none  | without the outdated, with the tail that stood   |
- * | a tail              | stay                     | it    | without the outdated, with the tail that stood   |
- * | the whole object    | stay                     | none  | without the outdated, with the tail that stood   |
- * | nothing             | stay                     | stays | without the outdated                             |
+ * | commit of           | multipart, doubtful      | key    | tail  | old                                            |
+ * |---------------------|--------------------------|--------|-------|------------------------------------------------|
+ * | the intent to begin | doubtful                 | stays  | stays | without the outdated                           |
+ * | the beginning       | known; doubtful if twice | its    | stays | without the outdated                           |
+ * | a part              | stay                     | stays  | none  | without the outdated, with the tail that stood |
+ * | a tail              | stay                     | stays  | it    | without the outdated, with the tail that stood |
+ * | the whole object    | stay                     | its    | none  | without the outdated, with the tail that stood |
+ * | nothing             | stay                     | stays  | stays | without the outdated                           |
  */
 import type { StoredUpload } from '../store.ts';
 import { choosePartSizes } from './part-sizes.ts';
@@ -41,6 +41,7 @@ export function rowOf({ offset, size, storeState }: Pick<StoredUpload, 'offset' 
     tail: null,
     old: [],
     whole: false,
+    key: null,
   };
   return { committed: offset, state, outdated: state.old };
 }

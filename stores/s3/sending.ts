@@ -25,6 +25,8 @@ export interface SendingPlace {
   upload: StoredUpload;
   objects: Objects;
   keys: Keys;
+  /** Of what this request stores whole, or of the multipart upload. */
+  key: string;
   lane: DigestLane;
   order: Order;
   recorder: Recorder;
@@ -54,7 +56,7 @@ export function createSending(place: SendingPlace): Sending {
       const etag = await stored;
       const state = await snapshot;
       if (etag === undefined) {
-        await recorder.commit(whole.end, state, { tail: null, whole: true });
+        await recorder.commit(whole.end, state, { tail: null, whole: true, key: place.key });
       } else {
         const { number, start, end } = whole;
         const part = { number, start, size: end - start, etag, snapshot: state };
@@ -92,11 +94,10 @@ export function createSending(place: SendingPlace): Sending {
 
 /** @returns the ETag of a part; none of the whole object. */
 async function storeWhole(
-  { upload, objects, keys, recorder, noted, stop }: SendingPlace,
+  { upload, objects, key, recorder, noted, stop }: SendingPlace,
   whole: OpenPart,
   { as, tail }: { as: 'object' | 'part'; tail: Promise<void> | undefined },
 ): Promise<string | undefined> {
-  const key = keys.final(upload.id);
   const md5 = whole.md5();
   md5.catch(() => undefined);
   // At once: its step comes before this part's own.

@@ -32,9 +32,9 @@ import { createObjects, type Objects } from './objects.ts';
 import { MOST_BYTES, choosePartSizes } from './part-sizes.ts';
 import { createPlace } from './place.ts';
 import { S3_PRESET } from './preset.ts';
-import { recoverWhole } from './recover.ts';
+import { doubt, recoverWhole } from './recover.ts';
 import type { Preset, S3Settings } from './settings.ts';
-import { decodeState } from './state.ts';
+import { decodeState, finalKeyOf } from './state.ts';
 import { appendToBucket } from './write.ts';
 
 /** The rest of the memory is for what sockets have brought and has not been collected since. */
@@ -85,8 +85,8 @@ class BucketStore implements Store {
   readonly #sender: S3;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
-  /** Uploads whose bytes this process has made final, until they are discarded. */
-  readonly #final = new Set<string>();
+  /** Uploads whose bytes this process has made final, and under which key, until they are discarded. */
+  readonly #final = new Map<string, string>();
 
   constructor(
     preset: Preset,
@@ -142,7 +142,7 @@ class BucketStore implements Store {
       durable: () => this.#ledger.durable(),
     };
     const written = await appendToBucket(source, upload, place, options);
-    if (written.storedWhole) this.#final.add(upload.id);
+    if (written.wholeKey !== null) this.#final.set(upload.id, written.wholeKey);
     return written;
   }
 
@@ -153,12 +153,13 @@ class BucketStore implements Store {
       throw new StoreError('missing', `upload ${id}: it is not known where its bytes are`);
     }
     // Nothing else counts but what was committed.
-    return recoverWhole(this.#objects, this.#keys.final(id), { upload, state }, digests, signal);
+    const whole = await recoverWhole(this.#objects, this.keyFor(upload), { upload, state }, digests, signal);
+    return whole ?? doubt(upload, digests);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
     // Parts cannot be read before they are put together. Nobody can see them under their key all the same.
-    const key = this.#keys.final(upload.id);
+    const key = this.keyFor(upload);
     await this.finalize(upload, key);
     return askOverTime(
       this.#objects.surroundings,
@@ -176,7 +177,12 @@ class BucketStore implements Store {
   }
 
   async discardUpload(upload: DiscardedUpload, final: Discarding): Promise<void> {
-    await discardFromBucket(upload, final, { objects: this.#objects, keys: this.#keys, now: this.#now });
+    await discardFromBucket(upload, final, {
+      objects: this.#objects,
+      keys: this.#keys,
+      ledger: this.#ledger,
+      now: this.#now,
+    });
     this.#final.delete(upload.id);
   }
 
@@ -198,26 +204,26 @@ class BucketStore implements Store {
     // Without the capability nobody asks.
   }
 
-  keyFor({ id }: StoredUpload): string {
-    return this.#keys.final(id);
+  keyFor({ id, storeState }: Pick<StoredUpload, 'id' | 'storeState'>): string {
+    return finalKeyOf(this.#keys, id, decodeState(storeState));
   }
 
   async finalize(upload: StoredUpload, key: string): Promise<void> {
-    if (key !== this.#keys.final(upload.id)) {
+    if (key !== this.keyFor(upload)) {
       throw new StoreError('occupied', `${key} is not the key of upload ${upload.id}`);
     }
-    if (this.#final.has(upload.id)) return;
+    if (this.#final.get(upload.id) === key) return;
     await finalizeUpload(upload, key, decodeState(upload.storeState), {
       objects: this.#guard(upload),
       buffers: this.#buffers,
       ledger: this.#ledger,
       closing: this.#closing.signal,
     });
-    this.#final.add(upload.id);
+    this.#final.set(upload.id, key);
   }
 
   async heal(upload: StoredUpload): Promise<string> {
-    const key = this.#keys.final(upload.id);
+    const key = this.keyFor(upload);
     await this.finalize(upload, key);
     return key;
   }

@@ -11,10 +11,11 @@ import type { Objects } from './objects.ts';
 import { type OpenPart, openPart } from './open-part.ts';
 import { createOrder, createRecorder, type Order, type Recorder } from './recorder.ts';
 import { createSending, type Sending } from './sending.ts';
+import { decodeState, finalKeyOf, hasKey } from './state.ts';
 import { readTail } from './tail.ts';
 
-/** `storedWhole`: all bytes are under the final key already. */
-export type WrittenToBucket = Written & { storedWhole: boolean };
+/** `wholeKey`: all bytes are under this key already. */
+export type WrittenToBucket = Written & { wholeKey: string | null };
 
 /** What an upload is written with. */
 export interface Place {
@@ -77,9 +78,13 @@ function openWriting(
   const noted = upload.storeState === null ? durable() : Promise.resolve();
   const snapshot = upload.snapshot ? Promise.resolve(upload.snapshot) : lane.snapshot();
   for (const promise of [noted, snapshot]) promise.catch(() => undefined);
-  const key = keys.final(upload.id);
+  const state = decodeState(upload.storeState);
+  // What this request stores whole is no other's to overwrite, nor does it come in the place of another's later.
+  const key = hasKey(state)
+    ? finalKeyOf(keys, upload.id, state)
+    : keys.final(upload.id, objects.surroundings.randomHex(6));
   const recorder = createRecorder({ upload, key, objects, order, commitRow: options.commit, durable, snapshot });
-  const sending = createSending({ upload, objects, keys, lane, order, recorder, noted, stop: stop.signal });
+  const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, stop: stop.signal });
   return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending };
 }
 
@@ -227,7 +232,7 @@ async function append(
     return {
       offset: committed,
       digests: committed === upload.size ? await lane.digests() : null,
-      storedWhole: state.whole,
+      wholeKey: state.whole ? state.key : null,
       interrupted: ended.kind === 'end' ? undefined : ended.cause,
     };
   } catch (error) {

@@ -77,6 +77,8 @@ export function createDice(options: ChaosOptions): (call: S3Call) => Fault | und
       case 'twice':
         return { kind, answer: random.pick(['first', 'second']) };
       case 'reset':
+      case 'late':
+      case 'doubled':
       case 'loseAnswer':
         return { kind };
     }

@@ -230,6 +230,24 @@ describe('faults', () => {
     expect(isStored('twice-second')).toBe(true);
   });
 
+  test.each([
+    ['late', 0],
+    ['doubled', 1],
+  ] as const)('%s: performed when it is released, and before that %i times', async (kind, before) => {
+    const placed = proxy.place({ operation: 'PutObject', fault: { kind } });
+    const answer = put(kind).then(
+      () => 'stored',
+      () => 'broken',
+    );
+    expect(await answer).toBe(before === 1 ? 'stored' : 'broken');
+    expect(seen(kind)).toHaveLength(before);
+    const call = proxy.calls().at(-1);
+    expect(call?.isOver).toBe(false);
+    placed.remove();
+    await vi.waitUntil(() => call?.isOver);
+    expect(seen(kind).map(({ status }) => status)).toEqual(Array(before + 1).fill(200));
+  });
+
   test('when the service has exited, the client sees a reset; the proxy keeps running', async () => {
     const mortal = await startOss();
     const before = await startFaultProxy({ toPort: mortal.port });

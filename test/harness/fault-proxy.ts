@@ -35,6 +35,8 @@ export interface ProxiedCall {
   status: number | undefined;
   /** Whether the call is still under way. */
   isOpen: boolean;
+  /** Whether it is over for the server, too: one that comes late is so after its client. */
+  isOver: boolean;
   /** The header, which shows whose credentials were used. */
   authorization: string | undefined;
 }
@@ -106,6 +108,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       fault: chosen?.fault,
       status: undefined,
       isOpen: true,
+      isOver: false,
       authorization: headers.authorization,
     };
     log.push(entry);
@@ -119,6 +122,8 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     } catch {
       // One side broke the connection: the other one sees a broken connection, too.
       if (!socket.destroyed) socket.resetAndDestroy();
+    } finally {
+      entry.isOver = true;
     }
   }
 

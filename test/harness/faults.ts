@@ -13,7 +13,8 @@ import {
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Readable } from 'node:stream';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { finished, pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -28,6 +29,10 @@ export type Fault =
   | { kind: 'cutRequest'; afterBytes: number }
   /** Performed; `afterBytes` of the answer's body pass (never all of it), then the connection is cut, or stays open silently. */
   | { kind: 'cutAnswer'; afterBytes: number; silently?: boolean }
+  /** RST once all of it has come; performed when it is released, and answered to nobody: the network was slow. */
+  | { kind: 'late' }
+  /** As `late`, but performed at once, too, and answered: the network has doubled it. */
+  | { kind: 'doubled' }
   /** Performed; RST instead of the answer. */
   | { kind: 'loseAnswer' }
   /** Performed twice, one after the other. The client gets the second answer unless `answer` says otherwise. */
@@ -82,6 +87,10 @@ export async function playFault(exchange: Exchange, fault: Fault): Promise<void>
     case 'loseAnswer':
       await finished((await perform(exchange, request)).resume());
       socket.resetAndDestroy();
+      return;
+    case 'late':
+    case 'doubled':
+      await performLate(exchange, fault.kind === 'doubled');
       return;
     case 'twice':
       await performTwice(exchange, fault.answer ?? 'second');
@@ -143,6 +152,15 @@ async function perform(exchange: Exchange, body: Readable): Promise<IncomingMess
   // Where a server answers early and closes, sending the body fails, but its answer still counts.
   upstream.on('error', () => body.unpipe(upstream));
   body.pipe(upstream);
+  const [incoming] = await answered;
+  return incoming;
+}
+
+/** As `perform`, also once the client is gone. */
+async function performAlone(exchange: Exchange, body: Buffer): Promise<IncomingMessage> {
+  const upstream = openRequest(exchange);
+  const answered = once(upstream, 'response') as Promise<[IncomingMessage]>;
+  upstream.end(body);
   const [incoming] = await answered;
   return incoming;
 }
@@ -264,6 +282,16 @@ async function cutAnswer(exchange: Exchange, { afterBytes, silently }: Fault & {
   if (silently) await finished(response, { signal: released }).catch(() => undefined);
   // Not a reset: the bytes that were passed on shall arrive.
   socket.destroy();
+}
+
+async function performLate(exchange: Exchange, isDoubled: boolean): Promise<void> {
+  const body = await buffer(exchange.request);
+  if (isDoubled) await sendBack(exchange, await perform(exchange, Readable.from([body])));
+  else exchange.socket.resetAndDestroy();
+  if (!exchange.released.aborted) await once(exchange.released, 'abort');
+  // Nobody waits for its answer.
+  const incoming = await performAlone(exchange, body);
+  await finished(incoming.resume());
 }
 
 async function performTwice(exchange: Exchange, which: 'first' | 'second'): Promise<void> {

@@ -19,8 +19,8 @@ interface Holdings {
   contents(): Promise<string[]>;
   /** Names of what unfinished uploads have left: files, tails, multipart uploads. Each name contains the upload's id. */
   unfinished(): Promise<string[]>;
-  /** The name of the content of a published upload: by its MD5 in a folder (`inFolder`), by the upload's id in a bucket. */
-  contentName(location: string, inFolder: string): string;
+  /** The name of the content of a published upload: by its MD5 in a folder (`inFolder`), by the upload's id and its attempt in a bucket. */
+  contentName(location: string, inFolder: string): Promise<string>;
   /** Removes final bytes without the service's knowledge. */
   loseContent(name: string): Promise<void>;
   /** Changes final bytes without the service's knowledge. */
@@ -87,7 +87,7 @@ export const LOCAL: TestStore = {
     const holdings: Holdings = {
       contents: async () => (await storedNames(service)).filter((name) => !isUnfinished(name)),
       unfinished: async () => (await storedNames(service)).filter(isUnfinished),
-      contentName: (_location, inFolder) => inFolder,
+      contentName: async (_location, inFolder) => inFolder,
       loseContent: (name) => rm(join(service.dataDir, 'files', name)),
       changeContent: async (name, change) => {
         const path = join(service.dataDir, 'files', name);
@@ -129,7 +129,10 @@ async function startOnBucket(
       ...(await bucket.keys(prefix)).filter(isTail),
       ...(await bucket.multiparts()).filter((key) => key.startsWith(prefix)),
     ],
-    contentName: idOf,
+    contentName: async (location) => {
+      const id = idOf(location);
+      return (await holdings.contents()).find((key) => key.startsWith(id)) ?? id;
+    },
     loseContent: (name) => bucket.remove(prefix + name),
     changeContent: (name, change) => bucket.overwrite(prefix + name, change),
     untilTaken: async (location, bytes) => {

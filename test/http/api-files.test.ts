@@ -232,7 +232,7 @@ describeOverCatalogs((store) => {
         await putFile(service.url, bytes, { filename: 'one.txt' }),
         await putFile(service.url, bytes, { filename: 'two.bin' }),
       ];
-      const name = service.contentName(one.upload, `${md5(bytes)}.txt`);
+      const name = await service.contentName(one.upload, `${md5(bytes)}.txt`);
       expect((await service.contents()).filter((stored) => !before.includes(stored))).toEqual([name]);
       await send('DELETE', `${service.url}/api/files/${one.fileId}`);
       expect(await service.contents()).toContain(name);

@@ -200,7 +200,15 @@ describe('the next step of a write to a bucket', () => {
   });
 });
 
-const STATE: UploadState = { sizes: SIZES, multipart: null, doubtful: false, tail: null, old: [], whole: false };
+const STATE: UploadState = {
+  sizes: SIZES,
+  multipart: null,
+  doubtful: false,
+  tail: null,
+  old: [],
+  whole: false,
+  key: null,
+};
 
 function tailAt(start: number, key: string): Tail {
   return { key, start, size: 4, md5: 'm' };

@@ -10,6 +10,7 @@ import type { Commit, Ledger, Store, StoredUpload, Written } from '../../stores/
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { createTestLedger, describeStoreContract } from './contract.ts';
+import { describeFencing } from './fencing-suite.ts';
 
 /** A bucket of a provider, real or double. */
 export interface Bucket {
@@ -20,7 +21,7 @@ export interface Bucket {
   stop(): Promise<void>;
 }
 
-type OpenStore = (settings: S3Settings, ledger: Ledger) => Promise<Store>;
+export type OpenStore = (settings: S3Settings, ledger: Ledger) => Promise<Store>;
 
 const MIB = 1024 * 1024;
 const PART = 8 * MIB;
@@ -46,6 +47,8 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       },
     };
   });
+
+  describeFencing(name, openStore, startBucket);
 
   describe(`the ${name} store on a bad line`, () => {
     const ledger = createTestLedger();

@@ -67,12 +67,17 @@ function methodsOf(value: object): string[] {
 
 /** The rows of parts, as the catalog would have them. */
 export interface TestLedger extends Ledger {
+  /** Keys that contents have. */
+  readonly contents: Set<string>;
   record(uploadId: string, part: StoredPart): void;
 }
 
 export function createTestLedger(): TestLedger {
   const rows = new Map<string, Map<number, StoredPart>>();
+  const contents = new Set<string>();
   return {
+    contents,
+    contentKeys: async (keys) => new Set(keys.filter((key) => contents.has(key))),
     record: (uploadId, part) => {
       rows.set(uploadId, (rows.get(uploadId) ?? new Map<number, StoredPart>()).set(part.number, part));
     },

@@ -8,7 +8,9 @@ import { BUCKETS, MARK, PREFIX, type SystemBucket } from '../harness/buckets.ts'
 import { makeBytes } from '../harness/bytes.ts';
 import { diagnose } from '../harness/doctor.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { hasPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
+import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch } from '../harness/tus.ts';
 import { refusal } from './refused-start-support.ts';
@@ -233,5 +235,51 @@ describe.each(BUCKETS)('a bucket of $name', ({ missing, start }) => {
       await used.service.restart();
       await expectAll(used);
     });
+  });
+});
+
+describe.skipIf(!hasPostgres())('a bucket whose catalog is in PostgreSQL', () => {
+  let bucket: SystemBucket;
+  let own: TestDatabase;
+  let other: TestDatabase;
+
+  beforeAll(async () => {
+    const double = BUCKETS.find(({ name }) => name === 'OSS');
+    if (!double) throw new Error('no double of OSS');
+    bucket = await double.start();
+    [own, other] = await Promise.all([createDatabase(), createDatabase()]);
+  });
+  afterAll(async () => {
+    await bucket.stop();
+    await Promise.all([own.drop(), other.drop()]);
+  });
+
+  test('has one for all its nodes, and refuses each other one, a new one too', async () => {
+    const settings = ({ url }: TestDatabase) => ({ ...bucket.env(), DATABASE_URL: url });
+    // Both meet the empty bucket at the same moment.
+    const nodes = await Promise.all([startService({ env: settings(own) }), startService({ env: settings(own) })]);
+    const [first, second] = nodes;
+    try {
+      const { url } = await putFile(first.url, whole, { filename: 'whole' });
+      await expectBytes(url.replace(first.url, second.url), whole);
+      const folder = await makeTempFolder();
+      const said = await refusal(folder, settings(other));
+      expect(said).toContain(`/${PREFIX} belongs to another catalog than`);
+      expect(said).toContain(other.name);
+      const { exitCode, step } = await diagnose(folder, settings(other));
+      expect(step('belonging')).toMatchObject({ status: 'failed', found: 'the bucket belongs to another catalog' });
+      expect(exitCode).toBe(1);
+      expect((await diagnose(folder, settings(own))).step('belonging')).toMatchObject({
+        status: 'ok',
+        found: 'the same',
+      });
+      // Also one that was used with another bucket.
+      const elsewhere = await startService({ env: { ...settings(other), S3_PREFIX: 'elsewhere/' } });
+      await elsewhere.stop();
+      expect(await refusal(folder, settings(other))).toContain('belongs to another catalog than');
+      await expectBytes(url, whole);
+    } finally {
+      await Promise.all(nodes.map((node) => node.stop()));
+    }
   });
 });

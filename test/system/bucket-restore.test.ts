@@ -70,7 +70,7 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       expect((await head(upload)).status).toBe(404);
       await expectBytes((await putFile(service.url, later, { filename: 'later' })).url, later);
       // The content from before the restore has no file any more, and stays.
-      expect(await bucket.keys()).toContain(idOf(upload));
+      expect((await bucket.keys()).some((key) => key.startsWith(idOf(upload)))).toBe(true);
     });
 
     test('resumes an upload from the offset of then, or ends it where its parts are gone', async () => {

@@ -42,7 +42,7 @@ describeOverStores((store) => {
 
     await service.restart();
     await expect.poll(() => service.unfinished()).toEqual([]);
-    expect(await service.contents()).toEqual([service.contentName(finished, md5(bytes))]);
+    expect(await service.contents()).toEqual([await service.contentName(finished, md5(bytes))]);
     for (const location of [untouched, begun]) {
       expect(await head(location)).toMatchObject({ status: 410 });
       expect(await patch(location, 0, 'abc')).toMatchObject({ status: 410, code: 'upload_expired' });

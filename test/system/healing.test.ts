@@ -327,7 +327,7 @@ describe('bytes that only seem gone', () => {
     const location = await createUpload(service.url, bytes.length, { filename: 'second.bin' });
     expect((await patch(location, 0, bytes)).status).toBe(503);
     const before = await bucket.keys();
-    expect(before).toContain(first.slice(first.lastIndexOf('/') + 1));
+    expect(before.some((key) => key.startsWith(first.slice(first.lastIndexOf('/') + 1)))).toBe(true);
     proxy.clear();
     // A look publishes it.
     expect((await head(location)).status).toBe(200);

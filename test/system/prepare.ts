@@ -1,6 +1,7 @@
 /** A service's catalog and store, brought by hand to a state that a death between two steps leaves. */
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { ledgerOf } from '../../server/service-places.ts';
 import { bindPlace } from '../../server/belonging.ts';
 import type { Catalog, UploadRecord } from '../../server/catalog/catalog.ts';
 import { closedCatalog, openCatalog } from '../../server/catalog/catalogs.ts';
@@ -41,7 +42,7 @@ export async function prepare(env: NodeJS.ProcessEnv, work: (house: Open) => Pro
   const digests = createDigestPool(['md5']);
   const store = await openStore(settings.store, {
     dataDir: folder,
-    ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+    ledger: ledgerOf(catalog),
   });
   const options = { known: closedCatalog(settings.database), adopt: false, log: { warn: () => undefined } };
   if (store.place) await bindPlace(catalog, store.place, options);
@@ -92,8 +93,9 @@ export async function leaveAt(
     },
   });
   if (step === 'received') return id;
-  const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
-  await store.finalize((await catalog.findUpload(id)) as UploadRecord, key);
+  const received = (await catalog.findUpload(id)) as UploadRecord;
+  const key = store.keyFor(received, { md5: md5(bytes), variant: 0 });
+  await store.finalize(received, key);
   if (step === 'final') return id;
   const file = { id: randomUUID(), owner: 'anyone', name: filename, type: null };
   const content = { md5: md5(bytes), sha1: null, sha256: null, size: bytes.length, variant: 0, key };

@@ -3,6 +3,7 @@
  * The provider is the double of OSS, behind a proxy that counts.
  */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { ledgerOf } from '../../server/service-places.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
@@ -116,7 +117,7 @@ async function inBucket(): Promise<Ground<BucketPoint>> {
       });
       const store = await openStore(settings, {
         dataDir: '',
-        ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+        ledger: ledgerOf(catalog),
         now: () => Date.now() + aheadMs,
         surroundings: SYSTEM,
       });

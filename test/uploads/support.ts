@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import { ledgerOf } from '../../server/service-places.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
@@ -59,7 +60,7 @@ export async function openHouse(
     options.store ??
     (await openStore(config.store, {
       dataDir: folder,
-      ledger: { parts: (id) => catalog.listParts(id), durable: () => catalog.durable() },
+      ledger: ledgerOf(catalog),
       now: () => catalog.clock.earliest(),
       surroundings,
     }));

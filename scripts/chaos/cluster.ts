@@ -1,0 +1,142 @@
+/** Three nodes on one PostgreSQL and one Ceph, behind a balancer: what strikes them, and what they must not leave. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { openBalancer } from '../../test/harness/balancer.ts';
+import { BUCKETS, PREFIX, type SystemBucket } from '../../test/harness/buckets.ts';
+import { type RunningPostgres, startPostgres } from '../../test/harness/postgres.ts';
+import { type Line, openLine } from '../../test/harness/proxy.ts';
+import { type RunningService, startService } from '../../test/harness/service.ts';
+import { createDatabaseOf, type TestDatabase, urlOf } from '../../test/harness/shared-postgres.ts';
+
+const NODES = 3;
+
+export interface ClusterNode {
+  readonly service: RunningService;
+  /** Its network to the database. */
+  readonly line: Line;
+}
+
+export interface Cluster {
+  /** Of the balancer. */
+  readonly url: string;
+  readonly nodes: readonly ClusterNode[];
+  readonly database: RunningPostgres;
+  /** The rows of one statement on the catalog. */
+  run<Row extends object>(statement: string): Promise<Row[]>;
+  /** Stops all processes of the database, and lets them continue after a while. */
+  freezeDatabase(forMs: number): Promise<void>;
+  /** Ends all connections to the database. */
+  endConnections(): Promise<void>;
+  /** Ends the gateway of the bucket by SIGKILL, and starts it again. */
+  restartGateway(): Promise<void>;
+  /** What catalog and bucket hold beside files, once no upload is under way. */
+  leftovers(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** @throws Error where PostgreSQL or Ceph is missing, saying how to get it. */
+export async function startCluster(): Promise<Cluster> {
+  const opened: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of opened.toReversed()) await close();
+  };
+  try {
+    const database = await startPostgres();
+    opened.push(() => database.stop());
+    const catalog = await createDatabaseOf(database.port);
+    const bucket = await startCeph();
+    opened.push(() => bucket.stop());
+    const nodes: ClusterNode[] = [];
+    for (let number = 0; number < NODES; number++) {
+      const line = await openLine({ toPort: database.port });
+      opened.push(() => line.close());
+      const env = { ...bucket.env(), DATABASE_URL: urlOf(line.port, catalog.name), LOG_LEVEL: 'info' };
+      const service = await startService({ env });
+      opened.push(() => service.stop());
+      nodes.push({ service, line });
+    }
+    const balancer = await openBalancer(nodes.map(({ service }) => service.port));
+    opened.push(() => balancer.close());
+    return {
+      url: balancer.url,
+      nodes,
+      database,
+      run: (statement) => catalog.run(statement),
+      freezeDatabase: (forMs) => freeze(database, forMs),
+      endConnections: async () => {
+        await catalog.run(
+          'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+        );
+      },
+      restartGateway: async () => bucket.restartGateway?.(),
+      leftovers: () => compare(bucket, catalog),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startCeph(): Promise<SystemBucket> {
+  const place = BUCKETS.find(({ name }) => name === 'Ceph');
+  if (!place || place.missing !== undefined) throw new Error(place?.missing ?? 'Ceph is unknown');
+  return place.start();
+}
+
+async function freeze({ folder }: RunningPostgres, forMs: number): Promise<void> {
+  const [first = ''] = (await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n');
+  const frozen = [Number(first), ...(await childrenOf(first))];
+  for (const pid of frozen) signal(pid, 'SIGSTOP');
+  await wait(forMs);
+  for (const pid of frozen.toReversed()) signal(pid, 'SIGCONT');
+}
+
+/** A process may have ended meanwhile. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** By proc(5): after the name in parentheses come the state and the parent. */
+async function childrenOf(parent: string): Promise<number[]> {
+  const children: number[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === parent) children.push(Number(pid));
+  }
+  return children;
+}
+
+/** Rows that only uploads under way have, by what they are. */
+const ROWS: Record<string, string> = {
+  // One whose beginning was answered to nobody, and begun again, stays empty until it expires.
+  'uploads under way': `select count(*) from uploads where state = 'receiving' and "offset" > 0`,
+  'uploads of which the store keeps something':
+    "select count(*) from uploads where store_state is not null and state <> 'receiving'",
+  parts: 'select count(*) from parts',
+  removals: 'select count(*) from removals',
+  'contents without a file':
+    'select count(*) from contents where not exists (select 1 from files where files.content_id = contents.id)',
+};
+
+async function compare(bucket: SystemBucket, catalog: TestDatabase): Promise<string[]> {
+  const left: string[] = [];
+  for (const [what, statement] of Object.entries(ROWS)) {
+    const [row] = await catalog.run<{ count: string }>(statement);
+    if (row?.count !== '0') left.push(`${row?.count} ${what}`);
+  }
+  const rows = await catalog.run<{ key: string }>('select key from contents');
+  const known = new Set(rows.map(({ key }) => key.slice(PREFIX.length)));
+  const found = await bucket.keys();
+  return [
+    ...left,
+    ...found.filter((key) => !known.has(key)).map((key) => `the object ${key}`),
+    ...[...known].filter((key) => !found.includes(key)).map((key) => `a content without its object ${key}`),
+    ...(await bucket.multiparts()).map((key) => `a multipart upload of ${key}`),
+  ];
+}

@@ -1,0 +1,247 @@
+/**
+ * `npm run chaos -- nodes [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, behind a balancer that deals out each
+ * request in turn. In each round clients upload, delete and add instantly, some of them the same bytes, while something is
+ * struck: a node is killed, or frozen for longer than its leases live and woken up; the database restarts, crashes, stands
+ * still or loses its connections; the gateway of the bucket is killed; clients are; or the network between a node and
+ * the database swallows everything. Each round has a seed of its own, that of the run plus its number minus one, which decides
+ * what is struck, when, and what clients do: `nodes 1 <seed of the round>` plays one round again, as far as machines allow.
+ *
+ * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and started again, one after the other.
+ *
+ * Exits with code 1 where a file is corrupt, lost or published twice, an acknowledged offset went back, a client was refused
+ * with what the protocol does not let it retry, or anything is left over in catalog and bucket.
+ */
+import { setMaxListeners } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
+import { digestOfUrl } from '../../test/harness/make-file.ts';
+import { type Cluster, type ClusterNode, startCluster } from './cluster.ts';
+import { createRandom, type Random } from './random.ts';
+import { addInstantly, chooseBytes, type Plan, remove, type Run, type Sent, upload } from './resuming-client.ts';
+
+const MOST_ROUNDS = 5000;
+const CLIENTS = 8;
+/** Clients begin within so long; each sends one file after the other for as long as something is struck. */
+const SPREAD_MS = 1_500;
+const MOST_REST_MS = 800;
+/** Leases of a node live for 10 s after its last heartbeat. */
+const LONGER_THAN_A_LEASE_MS = 11_500;
+/** So often is looked whether what is left is gone, after the start of each node. */
+const LOOKS = 30;
+const MOST_DOWNLOADS = 20;
+
+type Strike = (cluster: Cluster, node: ClusterNode, dice: Random) => Promise<void>;
+
+const STRIKES: Record<string, Strike> = {
+  'a node is killed': (_, { service }) => service.restart(),
+  'a node is frozen': (_, node) => freeze(node, () => wait(LONGER_THAN_A_LEASE_MS)),
+  'the database restarts': ({ database }) => database.restart(),
+  'the gateway is killed': (cluster) => cluster.restartGateway(),
+  'the network to the database is split': async (_, { line }, dice) => {
+    line.freeze();
+    await wait(dice.pick([2_000, 6_000, LONGER_THAN_A_LEASE_MS]));
+    line.thaw();
+  },
+  'the database crashes': async ({ database }, _, dice) => {
+    await database.kill();
+    await wait(dice.between(0, 2_000));
+    await database.restart();
+  },
+  // What is struck is the clients, see `playRound`.
+  'clients are killed': async () => undefined,
+  'connections to the database end': async (cluster, _, dice) => {
+    for (let times = 0; times < 5; times++) {
+      await cluster.endConnections();
+      await wait(dice.between(100, 1_000));
+    }
+  },
+  'the database stands still': (cluster, _, dice) => cluster.freezeDatabase(dice.between(500, 4_000)),
+  'a node is killed while another is frozen': async ({ nodes }, node, dice) => {
+    const other = dice.pick(nodes.filter((each) => each !== node));
+    await freeze(other, () => Promise.all([node.service.restart(), wait(LONGER_THAN_A_LEASE_MS)]));
+  },
+};
+
+async function freeze({ service }: ClusterNode, meanwhile: () => Promise<unknown>): Promise<void> {
+  process.kill(service.pid, 'SIGSTOP');
+  try {
+    await meanwhile();
+  } finally {
+    process.kill(service.pid, 'SIGCONT');
+  }
+}
+
+/** All nodes are stopped and started again, one after the other, as for a new version. */
+const ROLLING: Strike = async ({ nodes }) => {
+  for (const { service } of nodes) {
+    const code = await service.kill('SIGTERM');
+    if (code !== 0) throw new Error(`a node that was told to stop ended with ${code}`);
+    await service.restart();
+  }
+};
+
+/** @returns the exit code. */
+export async function runNodes(kind: 'nodes' | 'rolling', words: readonly string[]): Promise<number> {
+  const [rounds = 20, seed = Date.now() % 1_000_000, ...more] = words.map(Number);
+  if (!(rounds >= 1 && rounds <= MOST_ROUNDS && seed >= 0) || more.length > 0) {
+    process.stderr.write(`Usage: npm run chaos -- ${kind} [rounds 1..${MOST_ROUNDS}] [seed]\n`);
+    return 2;
+  }
+  process.stdout.write(`chaos: ${rounds} rounds, seed ${seed}, ${kind}\n`);
+  const cluster = await startCluster();
+  const kept: Sent[] = [];
+  let failed = 0;
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const problems = await playRound(cluster, kind, seed + round, kept);
+      if (problems.length === 0) continue;
+      failed++;
+      for (const problem of problems)
+        process.stdout.write(`PROBLEM in the round of seed ${seed + round}: ${problem}\n`);
+      for (const [number, { service }] of cluster.nodes.entries()) {
+        process.stdout.write(`node ${number} said:\n${troubles(service.output())}\n`);
+      }
+    }
+  } finally {
+    await cluster.stop();
+  }
+  process.stdout.write(`${rounds - failed} passed, ${failed} failed\n`);
+  return failed > 0 ? 1 : 0;
+}
+
+/** @param kept - files of earlier rounds, to which those of this one are added. @returns what must not be. */
+async function playRound(cluster: Cluster, kind: 'nodes' | 'rolling', seed: number, kept: Sent[]): Promise<string[]> {
+  const dice = createRandom(seed);
+  const names = Object.keys(STRIKES);
+  // Rounds that follow each other strike everything.
+  const name = kind === 'rolling' ? 'all nodes restart' : (names[seed % names.length] ?? '');
+  const strike = kind === 'rolling' ? ROLLING : (STRIKES[name] ?? ROLLING);
+  const begunAt = Date.now();
+  const run: Run = { url: cluster.url, problems: [], failures: 0 };
+  let killing = createKilling();
+  const files: Sent[] = [];
+  const same = dice.between(0, CLIENTS - 2);
+  try {
+    let isOver = false;
+    const striking = (async () => {
+      await wait(dice.between(200, SPREAD_MS));
+      if (name === 'clients are killed') {
+        for (let times = 0; times < 3; times++) {
+          killing.abort();
+          killing = createKilling();
+          await wait(dice.between(200, 800));
+        }
+      }
+      await strike(cluster, dice.pick(cluster.nodes), dice);
+    })();
+    const settled = striking.finally(() => (isOver = true));
+    settled.catch(() => undefined);
+    const clients = Array.from({ length: CLIENTS }, async (_, number) => {
+      const own = createRandom(seed * 1_000_003 + number);
+      // Two clients begin with the same bytes at once.
+      const hasTwin = number === same || number === same + 1;
+      if (!hasTwin) await wait(own.between(0, SPREAD_MS));
+      for (let file = 0; file === 0 || !isOver; file++) {
+        const isTwin = hasTwin && file === 0;
+        const bytes = chooseBytes(isTwin ? createRandom(seed) : own, isTwin ? seed : own.between(1, 2 ** 30));
+        const isDeferred = own.between(1, 8) === 1;
+        const plan = { name: `${seed}-${number}-${file}`, bytes, isDeferred, dice: own, killed: () => killing.signal };
+        files.push(...(await playClient(run, plan)));
+        await wait(own.between(0, MOST_REST_MS));
+      }
+    });
+    const ends = await Promise.allSettled([...clients, settled]);
+    for (const end of ends) if (end.status === 'rejected') run.problems.push(messageOf(end.reason));
+    await verify(cluster, run, { files, seed, kept });
+    kept.push(...files);
+    run.problems.push(...(await clean(cluster)));
+  } catch (error) {
+    run.problems.push(messageOf(error));
+  }
+  const took = ((Date.now() - begunAt) / 1000).toFixed(1);
+  const counts = `${files.length} files, ${run.failures} requests repeated, ${run.problems.length} problems`;
+  process.stdout.write(`seed ${seed}: ${name}: ${counts}, ${took} s\n`);
+  return run.problems;
+}
+
+function createKilling(): AbortController {
+  const killing = new AbortController();
+  // Every request of every client listens to it.
+  setMaxListeners(0, killing.signal);
+  return killing;
+}
+
+/** An upload and what follows it. @returns the files that must be there then. */
+async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
+  const { dice, name } = plan;
+  const sent = await upload(run, plan);
+  const then = dice.between(1, 6);
+  if (then === 1) {
+    await remove(run, plan, sent);
+    return [];
+  }
+  if (then === 2) {
+    // Beside each other: the content goes with its last file, or gets another one.
+    const [, added] = await Promise.all([remove(run, plan, sent), addInstantly(run, plan, sent, `${name}-again`)]);
+    return added ? [added] : [];
+  }
+  const added = then === 3 ? await addInstantly(run, plan, sent, `${name}-again`) : undefined;
+  if (then === 3 && !added) run.problems.push(`${name} is complete, and /check does not know its bytes`);
+  return added ? [sent, added] : [sent];
+}
+
+/** Every file of the round is there, once, and right; and so are some of earlier rounds. */
+async function verify(
+  cluster: Cluster,
+  run: Run,
+  { files, seed, kept }: { files: readonly Sent[]; seed: number; kept: readonly Sent[] },
+): Promise<void> {
+  const listed = await cluster.run<{ name: string }>(
+    `select name from files where name like '${seed}-%' order by name`,
+  );
+  const expected = files.map(({ name }) => name).toSorted();
+  const found = listed.map(({ name }) => name).toSorted();
+  if (found.join() !== expected.join()) run.problems.push(`files ${found.join()} instead of ${expected.join()}`);
+  const twice = await cluster.run<{ md5: string }>('select md5 from contents group by md5 having count(*) > 1');
+  run.problems.push(...twice.map(({ md5 }) => `two contents with the MD5 ${md5}`));
+  for (const file of [...files, ...kept.slice(-MOST_DOWNLOADS)]) {
+    const got = await digest(file.location);
+    if (got?.md5 === file.md5 && got.size === file.size) continue;
+    run.problems.push(`${file.name} of ${file.size} bytes is lost or corrupt: ${JSON.stringify(got)}`);
+  }
+}
+
+/** A download may break or be refused while something is being started again. */
+async function digest(url: string): Promise<Awaited<ReturnType<typeof digestOfUrl>> | undefined> {
+  for (let tried = 1; ; tried++) {
+    const got = await digestOfUrl(url).catch(() => undefined);
+    if (tried === 20 || (got && got.status !== 503)) return got;
+    await wait(250);
+  }
+}
+
+/** @returns what is left over, also after the jobs that follow a start. */
+async function clean(cluster: Cluster): Promise<string[]> {
+  let left = await cluster.leftovers();
+  for (const { service } of cluster.nodes) {
+    if (left.length === 0) break;
+    await service.restart();
+    for (let looks = 0; left.length > 0 && looks < LOOKS; looks++) {
+      await wait(250);
+      left = await cluster.leftovers();
+    }
+  }
+  return left.map((what) => `left over: ${what}`);
+}
+
+/** The last lines of a log that tell of more than requests. */
+function troubles(output: string): string {
+  return output
+    .split('\n')
+    .filter((line) => !/^\{"level":[123]0/.test(line))
+    .slice(-40)
+    .join('\n');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
