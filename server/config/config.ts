@@ -31,6 +31,8 @@ export interface Config {
   /** Digests computed of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
+  /** Which groups of routes, and whether work in the background, this process runs (`SERVICES`). */
+  services: readonly ServiceGroup[];
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
   shutdownTimeoutMs: number;
   /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
@@ -81,6 +83,13 @@ export interface PostgresConfig {
   /** The most connections at once (`DATABASE_POOL`). */
   poolSize: number;
 }
+
+/** Routes that are served together, in groups that can run apart from each other. */
+export const ROUTE_GROUPS = ['uploads', 'files', 'api', 'page'] as const;
+export type RouteGroup = (typeof ROUTE_GROUPS)[number];
+/** What a process may run: the groups of routes, and as `worker` the jobs. */
+export const SERVICE_GROUPS = [...ROUTE_GROUPS, 'worker'] as const;
+export type ServiceGroup = (typeof SERVICE_GROUPS)[number];
 
 /** Whose contents `/check` finds, so that a client need not send them (`INSTANT`): those of the asker, of all, or none. */
 export type InstantPolicy = 'owner' | 'all' | 'off';

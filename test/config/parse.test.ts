@@ -46,6 +46,7 @@ describe('an empty environment', () => {
         corsHeaders: [],
         corsCredentials: false,
       },
+      services: ['uploads', 'files', 'api', 'page', 'worker'],
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -91,6 +92,7 @@ test('every variable is taken over', () => {
     CORS_ORIGINS: 'https://App.example:443/, http://[::1]:5173,capacitor://localhost',
     CORS_HEADERS: 'X-Tenant, x-csrf-token',
     CORS_CREDENTIALS: 'yes',
+    SERVICES: 'uploads,worker',
     SHUTDOWN_TIMEOUT: '30s',
     LOCK_TIMEOUT: '500ms',
     IDLE_TIMEOUT: '10m',
@@ -123,6 +125,7 @@ test('every variable is taken over', () => {
       corsHeaders: ['X-Tenant', 'x-csrf-token'],
       corsCredentials: true,
     },
+    services: ['uploads', 'worker'],
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
     idleTimeoutMs: 600_000,
@@ -392,5 +395,29 @@ describe('exposure', () => {
 
   test('AUTH=off beside tokens is a contradiction', () => {
     expect(variablesOf({ AUTH: 'off', AUTH_TOKENS: tokens })).toEqual(['AUTH']);
+  });
+});
+
+describe('SERVICES', () => {
+  const POSTGRES = { DATABASE_URL: 'postgres://tidemark@db.example/tidemark' };
+
+  test('names groups, in any order and case', () => {
+    expect(parseConfig({ SERVICES: ' worker, Uploads,uploads' }).services).toEqual(['uploads', 'worker']);
+    expect(parseConfig({ ...POSTGRES, SERVICES: 'files,api' }).services).toEqual(['files', 'api']);
+  });
+
+  test('names what is none', () => {
+    expect(problemsOf({ ...POSTGRES, SERVICES: 'upload,files' })).toEqual([
+      {
+        variable: 'SERVICES',
+        message: 'must be a list of uploads, files, api, page, worker; "upload" is none of them',
+      },
+    ]);
+  });
+
+  test('has worker where no other process can have it', () => {
+    expect(problemsOf({ SERVICES: 'uploads,files,api,page' })).toMatchObject([
+      { variable: 'SERVICES', message: expect.stringContaining('must have worker') as string },
+    ]);
   });
 });
