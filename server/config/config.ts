@@ -33,6 +33,8 @@ export interface Config {
   access: AccessConfig;
   /** Which groups of routes, and whether work in the background, this process runs (`SERVICES`). */
   services: readonly ServiceGroup[];
+  /** Processes that share the port (`WORKERS`); 1: this one alone. */
+  workers: number;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
   shutdownTimeoutMs: number;
   /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
@@ -110,3 +112,8 @@ export interface AccessConfig {
 
 /** The owner of everything that is uploaded to a service without tokens. */
 export const ANYONE = 'anyone';
+
+/** Whether anything is kept in `DATA_DIR`: with PostgreSQL and a bucket the service writes to no disk. */
+export function usesDataDir({ store, database }: Pick<Config, 'store' | 'database'>): boolean {
+  return store.kind === 'local' || database.kind === 'sqlite';
+}

@@ -1,5 +1,5 @@
-/** What of the service this process runs. */
-import { type DatabaseConfig, SERVICE_GROUPS, type ServiceGroup } from './config.ts';
+/** What of the service this process runs, and in how many processes. */
+import { type DatabaseConfig, SERVICE_GROUPS, type ServiceGroup, type StoreConfig } from './config.ts';
 import { quote } from './problems.ts';
 import type { Reader } from './reader.ts';
 
@@ -20,4 +20,22 @@ export function readServices(read: Reader, database: DatabaseConfig): ServiceGro
     );
   }
   return SERVICE_GROUPS.filter((group) => wanted.has(group));
+}
+
+const MOST_WORKERS = 256;
+
+/** `WORKERS`. */
+export function readWorkers(read: Reader, database: DatabaseConfig, store: StoreConfig): number {
+  const workers = read.wholeNumber('WORKERS', 1, 1, MOST_WORKERS);
+  if (workers === 1) return workers;
+  if (database.kind === 'sqlite') {
+    read.problem(
+      'WORKERS',
+      'must be 1 where the catalog is SQLite, which one process holds: set DATABASE_URL=postgres://…',
+    );
+  }
+  if (store.kind === 'local') {
+    read.problem('WORKERS', 'must be 1 with STORE=local, whose folder one process holds: several need a bucket');
+  }
+  return workers;
 }

@@ -8,7 +8,7 @@ import type { Config, DatabaseConfig, DownloadConfig, InstantPolicy } from './co
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
 import { checkCertificates, createReader, type Reader } from './reader.ts';
-import { readServices } from './groups.ts';
+import { readServices, readWorkers } from './groups.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
@@ -36,6 +36,7 @@ export function parseConfig(env: Env): Config {
     read.problem('AUTH_TOKENS', 'is set but empty, which would let anyone in: give it name:secret pairs, or unset it');
   }
   const tokens = tokensText ? parseTokens(tokensText, (message) => read.problem('AUTH_TOKENS', message)) : [];
+  const store = readStore(read);
   const database = readDatabase(read, dataDir);
   const config: Config = {
     listen: readHost(read, 'LISTEN', 'the port belongs in HTTP_PORT') ?? '127.0.0.1',
@@ -44,7 +45,7 @@ export function parseConfig(env: Env): Config {
     publicUrl,
     basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
     trustProxy: read.list('TRUST_PROXY'),
-    store: readStore(read),
+    store,
     database,
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
@@ -61,6 +62,7 @@ export function parseConfig(env: Env): Config {
       corsCredentials: read.flag('CORS_CREDENTIALS'),
     },
     services: readServices(read, database),
+    workers: readWorkers(read, database, store),
     shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
     lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
     idleTimeoutMs: read.duration('IDLE_TIMEOUT', '5m', LONGEST_WAIT),

@@ -47,6 +47,7 @@ describe('an empty environment', () => {
         corsCredentials: false,
       },
       services: ['uploads', 'files', 'api', 'page', 'worker'],
+      workers: 1,
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -126,6 +127,7 @@ test('every variable is taken over', () => {
       corsCredentials: true,
     },
     services: ['uploads', 'worker'],
+    workers: 1,
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
     idleTimeoutMs: 600_000,
@@ -419,5 +421,32 @@ describe('SERVICES', () => {
     expect(problemsOf({ SERVICES: 'uploads,files,api,page' })).toMatchObject([
       { variable: 'SERVICES', message: expect.stringContaining('must have worker') as string },
     ]);
+  });
+});
+
+describe('WORKERS', () => {
+  const BUCKET = {
+    STORE: 'ceph',
+    S3_ENDPOINT: 'http://ceph.example:7480',
+    S3_BUCKET: 'uploads',
+    S3_ACCESS_KEY_ID: 'key',
+    S3_SECRET_ACCESS_KEY: 'secret',
+  };
+
+  test('is a number of processes over PostgreSQL and a bucket', () => {
+    const env = { ...BUCKET, DATABASE_URL: 'postgres://tidemark@db.example/tidemark' };
+    expect(parseConfig({ ...env, WORKERS: '4' }).workers).toBe(4);
+    expect(variablesOf({ ...env, WORKERS: '0' })).toEqual(['WORKERS']);
+  });
+
+  test('must be one where one process alone can hold catalog or folder', () => {
+    expect(problemsOf({ ...BUCKET, WORKERS: '2' }).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^must be 1 where the catalog is SQLite/),
+    ]);
+    const local = { DATABASE_URL: 'postgres://tidemark@db.example/tidemark', WORKERS: '2' };
+    expect(problemsOf(local).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^must be 1 with STORE=local/),
+    ]);
+    expect(parseConfig({ WORKERS: '1' }).workers).toBe(1);
   });
 });
