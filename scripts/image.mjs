@@ -3,22 +3,16 @@
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from './programs.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 const PATHS = [
   'package.json',
   'LICENSE',
-  'dist/server/main.js',
-  'dist/server/main.js.map',
-  'dist/server/doctor/main.js',
-  'dist/server/doctor/main.js.map',
-  'dist/client/cli/main.js',
-  'dist/client/cli/main.js.map',
+  ...PROGRAMS.flatMap((program) => [`dist/${program}.js`, `dist/${program}.js.map`]),
   'dist/client/web/index.html',
   'dist/client/web/assets',
-  'dist/stores/digests/worker.js',
-  'dist/stores/digests/worker.js.map',
   'dist/chunks',
   // What scripts/bundle.mjs leaves outside, and what that loads.
   'node_modules/better-sqlite3/package.json',
