@@ -3,12 +3,10 @@
 import { dirname, posix, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
+import { PROGRAMS } from './programs.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = `${ROOT}dist`;
-
-/** By the path below dist/, without `.js`. */
-const ENTRIES = ['server/main', 'server/doctor/main', 'server/admin/main', 'client/cli/main', 'stores/digests/worker'];
 
 /** A module finds its neighbours from where it was compiled to, in whichever file it ends up. */
 const ORIGIN = /__compiledAt\("([^"]+)"\)/g;
@@ -35,7 +33,7 @@ function originsKept() {
 }
 
 await build({
-  input: Object.fromEntries(ENTRIES.map((entry) => [entry, `${ROOT}${entry}.ts`])),
+  input: Object.fromEntries(PROGRAMS.map((entry) => [entry, `${ROOT}${entry}.ts`])),
   platform: 'node',
   // Of a package that names its own deprecations.
   checks: { eval: false },

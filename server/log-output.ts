@@ -8,8 +8,8 @@ import { Socket } from 'node:net';
 
 /** How much may wait for its reader. */
 const LONGEST_QUEUE_BYTES = 1024 * 1024;
-/** The most that one write takes: the capacity of a pipe (pipe(7)). */
-const LARGEST_WRITE_BYTES = 64 * 1024;
+/** The most that one write takes: what a pipe takes whole (pipe(7), PIPE_BUF), so that lines of several workers do not mix. */
+const LARGEST_WRITE_BYTES = 4096;
 const FIRST_RETRY_MS = 2;
 const LONGEST_RETRY_MS = 200;
 /** How long the end of the process waits for a reader that takes nothing. */

@@ -54,7 +54,10 @@ export async function openParts(
   // Every running transfer listens to it.
   setMaxListeners(0, stopping);
   const later = config.digests.includes('sha1')
-    ? createLaterDigests({ catalog, store, log, leases, surroundings, stopping })
+    ? createLaterDigests(
+        { catalog, store, log, leases, surroundings, stopping },
+        { takesOlder: config.services.includes('worker') },
+      )
     : NOTHING_LATER;
   const feed = createFeed({
     catalog,

@@ -8,7 +8,7 @@ import type { Surroundings } from '../stores/surroundings.ts';
 import { bindPlace, refuseForeignPlace, refuseUnfinishedMove } from './belonging.ts';
 import type { Catalog, CatalogError } from './catalog/catalog.ts';
 import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
-import type { Config } from './config/config.ts';
+import { type Config, usesDataDir } from './config/config.ts';
 import { makeFolder } from './make-folder.ts';
 import { joinNodes, type Membership } from './nodes/membership.ts';
 import { fateOf, readProcessMark } from './nodes/process-mark.ts';
@@ -44,7 +44,7 @@ export async function openPlaces(
   { adopt, surroundings, openOtherStore, onFailure }: PlacesOptions,
   opened: Closers,
 ): Promise<Places> {
-  await makeFolder(config.dataDir);
+  if (usesDataDir(config)) await makeFolder(config.dataDir);
   const catalogFile = config.database.kind === 'sqlite' ? config.database.file : undefined;
   if (catalogFile !== undefined) await makeFolder(dirname(catalogFile));
   const belonging = { known: closedCatalog(config.database), adopt, log };
@@ -92,7 +92,7 @@ export async function openPlaces(
   opened.push(() => store.close());
   if (store.place) await bindPlace(catalog, store.place, { ...belonging, seen });
   // Only now is it sure that the files are ours: a mistyped setting must not change a stranger's.
-  await tighten(config.dataDir, catalogFile, log);
+  if (usesDataDir(config)) await tighten(config.dataDir, catalogFile, log);
   return { catalog, membership, store };
 }
 

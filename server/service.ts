@@ -81,7 +81,7 @@ export async function startService(
     await removeLeftContents({ ...parts, ...life });
     const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
     const listening = places.catalog.isShared ? lookForEvents({ ...parts, feed }) : undefined;
-    const working = Promise.all([heartbeat, listening, jobs ? work({ parts, life }) : undefined]);
+    const working = Promise.all([heartbeat, listening, jobs ? work({ config, parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
 
@@ -174,10 +174,14 @@ function beat(
   });
 }
 
-/** The jobs, until the service stops. */
-async function work({ parts, life }: Pick<ServerParts, 'parts' | 'life'>): Promise<void> {
+/**
+ * The jobs, until the service stops. Where other processes run them, this one still completes the digests of what it
+ * published, as its own requests wait for those.
+ */
+async function work({ config, parts, life }: Pick<ServerParts, 'config' | 'parts' | 'life'>): Promise<void> {
+  const isWorker = config.services.includes('worker');
   await Promise.all([
-    runJobs(createJobs({ ...parts, ...life }), parts),
+    isWorker ? runJobs(createJobs({ ...parts, ...life }), parts) : undefined,
     parts.later.run(() => life.writers.holdsAny()),
   ]);
 }

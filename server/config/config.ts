@@ -31,6 +31,10 @@ export interface Config {
   /** Digests computed of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];
   access: AccessConfig;
+  /** Which groups of routes, and whether work in the background, this process runs (`SERVICES`). */
+  services: readonly ServiceGroup[];
+  /** Processes that share the port (`WORKERS`); 1: this one alone. */
+  workers: number;
   /** How long a stop may take (`SHUTDOWN_TIMEOUT`). */
   shutdownTimeoutMs: number;
   /** How long a request waits for an upload that another one writes to (`LOCK_TIMEOUT`). */
@@ -82,6 +86,13 @@ export interface PostgresConfig {
   poolSize: number;
 }
 
+/** Routes that are served together, in groups that can run apart from each other. */
+export const ROUTE_GROUPS = ['uploads', 'files', 'api', 'page'] as const;
+export type RouteGroup = (typeof ROUTE_GROUPS)[number];
+/** What a process may run: the groups of routes, and as `worker` the jobs. */
+export const SERVICE_GROUPS = [...ROUTE_GROUPS, 'worker'] as const;
+export type ServiceGroup = (typeof SERVICE_GROUPS)[number];
+
 /** Whose contents `/check` finds, so that a client need not send them (`INSTANT`): those of the asker, of all, or none. */
 export type InstantPolicy = 'owner' | 'all' | 'off';
 
@@ -101,3 +112,8 @@ export interface AccessConfig {
 
 /** The owner of everything that is uploaded to a service without tokens. */
 export const ANYONE = 'anyone';
+
+/** Whether anything is kept in `DATA_DIR`: with PostgreSQL and a bucket the service writes to no disk. */
+export function usesDataDir({ store, database }: Pick<Config, 'store' | 'database'>): boolean {
+  return store.kind === 'local' || database.kind === 'sqlite';
+}

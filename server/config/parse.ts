@@ -8,6 +8,7 @@ import type { Config, DatabaseConfig, DownloadConfig, InstantPolicy } from './co
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
 import { checkCertificates, createReader, type Reader } from './reader.ts';
+import { readServices, readWorkers } from './groups.ts';
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const INSTANT_POLICIES: readonly InstantPolicy[] = ['owner', 'all', 'off'];
@@ -35,6 +36,8 @@ export function parseConfig(env: Env): Config {
     read.problem('AUTH_TOKENS', 'is set but empty, which would let anyone in: give it name:secret pairs, or unset it');
   }
   const tokens = tokensText ? parseTokens(tokensText, (message) => read.problem('AUTH_TOKENS', message)) : [];
+  const store = readStore(read);
+  const database = readDatabase(read, dataDir);
   const config: Config = {
     listen: readHost(read, 'LISTEN', 'the port belongs in HTTP_PORT') ?? '127.0.0.1',
     port: read.wholeNumber('HTTP_PORT', 8080, 0, 65_535),
@@ -42,8 +45,8 @@ export function parseConfig(env: Env): Config {
     publicUrl,
     basePath: publicUrl ? new URL(publicUrl).pathname.replace(/\/$/, '') : '',
     trustProxy: read.list('TRUST_PROXY'),
-    store: readStore(read),
-    database: readDatabase(read, dataDir),
+    store,
+    database,
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
     maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
@@ -58,6 +61,8 @@ export function parseConfig(env: Env): Config {
       corsHeaders: readCorsHeaders(read),
       corsCredentials: read.flag('CORS_CREDENTIALS'),
     },
+    services: readServices(read, database),
+    workers: readWorkers(read, database, store),
     shutdownTimeoutMs: read.duration('SHUTDOWN_TIMEOUT', '10s', LONGEST_WAIT),
     lockTimeoutMs: read.duration('LOCK_TIMEOUT', '10s', LONGEST_WAIT),
     idleTimeoutMs: read.duration('IDLE_TIMEOUT', '5m', LONGEST_WAIT),

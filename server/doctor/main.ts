@@ -1,5 +1,5 @@
 /** The doctor's entry: reads the service's settings, tries what the service does, and reports each step. */
-import type { Config } from '../config/config.ts';
+import { type Config, usesDataDir } from '../config/config.ts';
 import { readEnv } from '../config/env.ts';
 import { parseConfig } from '../config/parse.ts';
 import { ConfigError } from '../config/problems.ts';
@@ -62,11 +62,13 @@ function describeStore({ store }: Config): string {
   return `STORE=${store.kind}, S3_ENDPOINT=${store.endpoint ?? "AWS's own"}, S3_BUCKET=${store.bucket}`;
 }
 
-async function examine({ database, store, dataDir }: Config, report: Report, signal: AbortSignal): Promise<void> {
+async function examine(config: Config, report: Report, signal: AbortSignal): Promise<void> {
+  const { database, store, dataDir } = config;
   const catalog = closedCatalog(database);
   const place = await placeOf(store, dataDir);
   const drivers = [await inspectStore(store, dataDir, signal), await catalog.inspect()];
-  const sections = [...drivers, belongingSection(catalog, place, drivers), folderSection(dataDir)];
+  const sections = [...drivers, belongingSection(catalog, place, drivers)];
+  if (usesDataDir(config)) sections.push(folderSection(dataDir));
   await runSections(sections, signal, (result) => report.step(result));
 }
 

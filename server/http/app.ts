@@ -1,12 +1,11 @@
 /** The HTTP edge: middleware in order, then routes. */
-import Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import type { CatalogClock } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
-import { TidemarkError } from '../uploads/errors.ts';
+import type { TidemarkError } from '../uploads/errors.ts';
 import { addFileRoutes } from './api-files.ts';
 import { authentication } from './auth.ts';
 import { checkRoute } from './check.ts';
@@ -21,8 +20,8 @@ import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
-import { refusal } from './refusals.ts';
 import { requestLog } from './request-log.ts';
+import { createRouters, notServedHere, type Routers, serveRoutes } from './routers.ts';
 import type { Handler, RequestState } from './state.ts';
 import { endTicketRoute, ticketRoute } from './tickets.ts';
 import type { WebPage } from './web-page.ts';
@@ -63,39 +62,35 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(crossOrigin(parts.config.access));
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
-  app.use(tusMount(parts.tus));
-  const router = createRoutes(parts);
-  app.use(router.routes());
-  app.use((ctx) => {
-    const allowed = new Set(router.match(ctx.path, ctx.method).path.flatMap((route) => route.methods));
-    if (allowed.size === 0) throw new TidemarkError('not_found');
-    throw refusal('method_not_allowed', { headers: { Allow: [...allowed, 'OPTIONS'].join(', ') } });
-  });
+  const { services } = parts.config;
+  app.use(tusMount(services.includes('uploads') ? parts.tus : refuseElsewhere));
+  serveRoutes(app, createRoutes(parts), services);
   return app;
 }
 
-/** All routes but those of the tus endpoint; test/http/table has a row for each. */
-export function createRoutes(parts: AppParts): Router<RequestState> {
-  const router = new Router<RequestState>();
-  router.get('/healthz', (ctx) => {
+/** All routes but those of the tus endpoint, by their groups; test/http/table has a row for each. */
+export function createRoutes(parts: AppParts): Routers {
+  const routers = createRouters();
+  const { health, uploads, files, api, page } = routers;
+  health.get('/healthz', (ctx) => {
     ctx.body = { status: 'ok' };
   });
-  router.get('/readyz', async (ctx) => {
+  health.get('/readyz', async (ctx) => {
     const { ok, checks } = await parts.ready();
     ctx.status = ok && parts.closing() === undefined ? 200 : 503;
     ctx.body = { status: ctx.status === 200 ? 'ok' : 'unavailable', checks };
   });
-  router.get('/check', checkRoute(parts.files));
-  router.post('/upload', formUploadRoute(parts));
-  addContentRoutes(router, parts);
-  addFileRoutes(router, parts.files);
-  router.get('/api/events', eventsRoute(parts));
-  router.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
-  router.delete('/api/ticket', endTicketRoute);
-  for (const path of ['/', '/file/upload']) router.get(path, (ctx) => parts.web.sendPage(ctx));
-  router.get('/assets/:name', (ctx) => parts.web.sendAsset(ctx, ctx.params['name'] ?? ''));
-  addOlderRoutes(router, parts);
-  return router;
+  uploads.post('/upload', formUploadRoute(parts));
+  addContentRoutes({ uploads, files }, parts);
+  api.get('/check', checkRoute(parts.files));
+  addFileRoutes(api, parts.files);
+  api.get('/api/events', eventsRoute(parts));
+  api.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
+  api.delete('/api/ticket', endTicketRoute);
+  for (const path of ['/', '/file/upload']) page.get(path, (ctx) => parts.web.sendPage(ctx));
+  page.get('/assets/:name', (ctx) => parts.web.sendAsset(ctx, ctx.params['name'] ?? ''));
+  addOlderRoutes(routers, parts);
+  return routers;
 }
 
 /** Removes the mount path (from PUBLIC_URL) from the request's path, where the proxy has not removed it. */
@@ -137,6 +132,11 @@ function closingRefusal(closing: AppParts['closing']): Handler {
     await next();
   };
 }
+
+/** In place of the tus endpoint. @throws `not_served_here`. */
+const refuseElsewhere: Handler = () => {
+  throw notServedHere();
+};
 
 /** Passes the requests of tus clients to the tus endpoint. */
 function tusMount(tus: Handler): Handler {

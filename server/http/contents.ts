@@ -13,13 +13,13 @@ import { sendFile, type ShownFile } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
-  router: Router<RequestState>,
+  routers: Record<'uploads' | 'files', Router<RequestState>>,
   parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
 
-  router.get('/files/:name', async (ctx) => {
+  routers.files.get('/files/:name', async (ctx) => {
     // Only the digest selects the content; the extension is for people and programs that look at the address.
     const [name = '', ...rest] = (ctx.params['name'] ?? '').split('.');
     const content = parseContentName(name);
@@ -33,7 +33,7 @@ export function addContentRoutes(
     await sendFile(ctx, files, file, { save: wantsToSave(ctx), shared: isShared(ctx) });
   });
 
-  router.get('/api/files/:id/content', async (ctx) => {
+  routers.files.get('/api/files/:id/content', async (ctx) => {
     const id = ctx.params['id'] ?? '';
     // With PUBLIC_READ the address is enough: the id cannot be guessed, and only the owner can have passed it on.
     const file = await files.get(id, publicRead ? null : ctx.state.owner);
@@ -45,7 +45,7 @@ export function addContentRoutes(
     return publicRead && ctx.state.owner === ANYONE;
   }
 
-  router.get('/uploads/:id', async (ctx) => {
+  routers.uploads.get('/uploads/:id', async (ctx) => {
     const id = ctx.params['id'] ?? '';
     ctx.state.uploadId = id;
     const upload = await uploads.view(id, ctx.state.owner);

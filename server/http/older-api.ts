@@ -23,25 +23,28 @@ interface FileMeta {
   UploadAt: string;
 }
 
-export function addOlderRoutes(router: Router<RequestState>, parts: { files: Files; uploads: Uploads }): void {
-  const { files, uploads } = parts;
+export function addOlderRoutes(
+  routers: Record<'uploads' | 'files' | 'api', Router<RequestState>>,
+  { files, uploads }: { files: Files; uploads: Uploads },
+): void {
+  const { api } = routers;
 
-  router.post('/file/upload', async (ctx) => {
+  routers.uploads.post('/file/upload', async (ctx) => {
     await receiveFile(ctx, uploads, { md5: null });
     ctx.status = 302;
     ctx.set('Location', `${new URL(ctx.state.baseUrl).pathname.replace(/\/$/, '')}/file/upload/suc`);
     ctx.body = 'Upload finished!';
   });
 
-  router.get('/file/upload/suc', (ctx) => {
+  routers.uploads.get('/file/upload/suc', (ctx) => {
     ctx.body = 'Upload finished!';
   });
 
-  router.get('/file/meta', async (ctx) => {
+  api.get('/file/meta', async (ctx) => {
     ctx.body = describeMeta(await find(ctx), ctx.state.baseUrl);
   });
 
-  router.get('/file/query', async (ctx) => {
+  api.get('/file/query', async (ctx) => {
     const page = await files.list({
       owner: ctx.state.owner,
       limit: numberParam(ctx, 'limit', 100, 1, 1000),
@@ -51,11 +54,11 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
     ctx.body = page.files.map((file) => describeMeta(file, ctx.state.baseUrl));
   });
 
-  router.get('/file/download', async (ctx) => {
+  routers.files.get('/file/download', async (ctx) => {
     await sendFile(ctx, files, await find(ctx), { save: true, shared: false });
   });
 
-  router.post('/file/update', async (ctx) => {
+  api.post('/file/update', async (ctx) => {
     const read = await formParams(ctx);
     if (read('op') !== '0') {
       throw refusal('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
@@ -66,7 +69,7 @@ export function addOlderRoutes(router: Router<RequestState>, parts: { files: Fil
   });
 
   for (const method of ['post', 'delete'] as const) {
-    router[method]('/file/delete', async (ctx) => {
+    api[method]('/file/delete', async (ctx) => {
       const read = await formParams(ctx);
       const file = await findByHash(read('filehash'), ctx.state.owner);
       await files.remove(file.id, ctx.state.owner);

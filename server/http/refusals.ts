@@ -14,6 +14,7 @@ const TABLE = {
   forbidden_operation:      [403, 'This operation is not supported.'],
   origin_not_allowed:       [403, 'Pages of this origin may not use this service.'],
   not_found:                [404],
+  not_served_here:          [404, 'Another process of this service answers to this; see SERVICES.'],
   method_not_allowed:       [405, 'This method is not supported here.'],
   request_timeout:          [408, 'The request did not arrive in time.'],
   offset_conflict:          [409],

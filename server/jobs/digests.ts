@@ -20,10 +20,14 @@ const LOOK_AGAIN_MS = 3_600_000;
 /** How long a request by SHA-1 waits for the contents that its owner has just sent. */
 const PATIENCE_MS = 3_000;
 
-/** Prepares the computation; `run` does it. */
+/**
+ * Prepares the computation; `run` does it.
+ *
+ * @param takesOlder - whether it also takes the contents that others published, which one node is enough for.
+ */
 export function createLaterDigests(
   parts: Sha1Parts,
-  { mostRecent = MOST_RECENT, lookAgainMs = LOOK_AGAIN_MS } = {},
+  { takesOlder = true, mostRecent = MOST_RECENT, lookAgainMs = LOOK_AGAIN_MS } = {},
 ): LaterDigests {
   const { log, stopping, surroundings } = parts;
   const due = createDueDigests(mostRecent);
@@ -55,7 +59,7 @@ export function createLaterDigests(
       if (isReceiving() && !due.isAwaited) await pauses.rest(restAfter(workedMs, true), false);
     };
     /** The older content that was looked at last; null when none is left. */
-    let after: number | null = 0;
+    let after: number | null = takesOlder ? 0 : null;
     let lookAgainAt = Infinity;
     while (!stopping.aborted) {
       const startedAt = surroundings.elapsedMs();
@@ -64,7 +68,7 @@ export function createLaterDigests(
         if (!(await takeRecent(parts, due, pace)) && after !== null) {
           after = await takeOlder(parts, after, pace);
           if (after === null) {
-            lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
+            if (takesOlder) lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
             due.endPass();
           }
         }
@@ -80,7 +84,7 @@ export function createLaterDigests(
       const isIdle = after === null && !due.hasRecent;
       const restMs = restAfter(surroundings.elapsedMs() - startedAt, isReceiving());
       await pauses.rest(
-        isIdle ? lookAgainAt - surroundings.elapsedMs() : Math.max(leastRestMs, restMs),
+        isIdle ? Math.min(lookAgainMs, lookAgainAt - surroundings.elapsedMs()) : Math.max(leastRestMs, restMs),
         !due.hasRecent,
       );
     }

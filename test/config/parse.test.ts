@@ -46,6 +46,8 @@ describe('an empty environment', () => {
         corsHeaders: [],
         corsCredentials: false,
       },
+      services: ['uploads', 'files', 'api', 'page', 'worker'],
+      workers: 1,
       shutdownTimeoutMs: 10_000,
       lockTimeoutMs: 10_000,
       idleTimeoutMs: 300_000,
@@ -91,6 +93,7 @@ test('every variable is taken over', () => {
     CORS_ORIGINS: 'https://App.example:443/, http://[::1]:5173,capacitor://localhost',
     CORS_HEADERS: 'X-Tenant, x-csrf-token',
     CORS_CREDENTIALS: 'yes',
+    SERVICES: 'uploads,worker',
     SHUTDOWN_TIMEOUT: '30s',
     LOCK_TIMEOUT: '500ms',
     IDLE_TIMEOUT: '10m',
@@ -123,6 +126,8 @@ test('every variable is taken over', () => {
       corsHeaders: ['X-Tenant', 'x-csrf-token'],
       corsCredentials: true,
     },
+    services: ['uploads', 'worker'],
+    workers: 1,
     shutdownTimeoutMs: 30_000,
     lockTimeoutMs: 500,
     idleTimeoutMs: 600_000,
@@ -392,5 +397,56 @@ describe('exposure', () => {
 
   test('AUTH=off beside tokens is a contradiction', () => {
     expect(variablesOf({ AUTH: 'off', AUTH_TOKENS: tokens })).toEqual(['AUTH']);
+  });
+});
+
+describe('SERVICES', () => {
+  const POSTGRES = { DATABASE_URL: 'postgres://tidemark@db.example/tidemark' };
+
+  test('names groups, in any order and case', () => {
+    expect(parseConfig({ SERVICES: ' worker, Uploads,uploads' }).services).toEqual(['uploads', 'worker']);
+    expect(parseConfig({ ...POSTGRES, SERVICES: 'files,api' }).services).toEqual(['files', 'api']);
+  });
+
+  test('names what is none', () => {
+    expect(problemsOf({ ...POSTGRES, SERVICES: 'upload,files' })).toEqual([
+      {
+        variable: 'SERVICES',
+        message: 'must be a list of uploads, files, api, page, worker; "upload" is none of them',
+      },
+    ]);
+  });
+
+  test('has worker where no other process can have it', () => {
+    expect(problemsOf({ SERVICES: 'uploads,files,api,page' })).toMatchObject([
+      { variable: 'SERVICES', message: expect.stringContaining('must have worker') as string },
+    ]);
+  });
+});
+
+describe('WORKERS', () => {
+  const BUCKET = {
+    STORE: 'ceph',
+    S3_ENDPOINT: 'http://ceph.example:7480',
+    S3_BUCKET: 'uploads',
+    S3_ACCESS_KEY_ID: 'key',
+    S3_SECRET_ACCESS_KEY: 'secret',
+  };
+
+  test('is a number of processes over PostgreSQL and a bucket', () => {
+    const env = { ...BUCKET, DATABASE_URL: 'postgres://tidemark@db.example/tidemark' };
+    expect(parseConfig({ ...env, WORKERS: '4' }).workers).toBe(4);
+    expect(variablesOf({ ...env, WORKERS: '0' })).toEqual(['WORKERS']);
+  });
+
+  test('must be one where one process alone can hold catalog or folder', () => {
+    expect(problemsOf({ ...BUCKET, WORKERS: '2' }).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^must be 1 where the catalog is SQLite/),
+    ]);
+    const local = { DATABASE_URL: 'postgres://tidemark@db.example/tidemark', WORKERS: '2' };
+    expect(problemsOf(local).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^must be 1 with STORE=local/),
+    ]);
+    expect(parseConfig({ WORKERS: '1' }).workers).toBe(1);
   });
 });

@@ -23,7 +23,7 @@ const FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 const START_TIMEOUT_MS = 20_000;
 
 export interface RunningNginx {
-  /** The port for https, on loopback. */
+  /** The port for https, on loopback, if a server listens for https. */
   readonly port: number;
   /** The port for http. */
   readonly plainPort: number;
@@ -69,7 +69,8 @@ export async function startNginx(servers: string): Promise<RunningNginx> {
     await rm(folder, { recursive: true, force: true });
   };
   const deadline = Date.now() + START_TIMEOUT_MS;
-  while (!(await listens(port))) {
+  const first = servers.includes('listen 443 ssl;') ? port : plainPort;
+  while (!(await listens(first))) {
     if (child.exitCode === null && child.pid !== undefined && Date.now() < deadline) {
       await wait(20);
       continue;

@@ -191,3 +191,27 @@ test('a declared one is not computed to its end when the service stops', async (
   // The next start publishes it.
   expect(await uploads.current(id, 'anyone')).toMatchObject({ state: 'receiving', offset: bytes.length });
 });
+
+test('where another process is the worker, only what was published here is computed, and nothing spins', async () => {
+  const house = await openHouse({});
+  const [older, mine] = [makeBytes(1_000, 18_040), makeBytes(1_000, 18_041)];
+  await publish(house, older);
+  const { surroundings } = house.parts;
+  let rests = 0;
+  const counting = Object.assign(Object.create(surroundings) as typeof surroundings, {
+    wait: (...args: Parameters<typeof surroundings.wait>) => {
+      rests++;
+      return surroundings.wait(...args);
+    },
+  });
+  const later = createLaterDigests({ ...house.parts, surroundings: counting }, { takesOlder: false });
+  const running = later.run(() => false);
+  // With an older content to take, its first turn would take it.
+  await wait(50);
+  later.note(await publish(house, mine));
+  await later.caughtUp('anyone');
+  expect([await knownOf(house, mine), await knownOf(house, older)]).toEqual([sha1(mine), null]);
+  expect(rests).toBeLessThan(5);
+  house.stop();
+  await running;
+});

@@ -9,6 +9,7 @@ export const refusalsEn = {
   origin_not_allowed:
     'The service does not know this page by its address. The operator of the service can allow it: PUBLIC_URL or TRUST_PROXY behind a proxy, else CORS_ORIGINS.',
   not_found: 'This is no longer on the service.',
+  not_served_here: 'The service has several parts, and this was asked of the wrong one. Its operator can mend that.',
   method_not_allowed: 'The service, or a proxy in front of it, does not let this request through.',
   request_timeout: 'The data took too long to arrive.',
   offset_conflict: 'The service has another part of this file than expected.',

@@ -11,6 +11,7 @@ export const refusalsZh: typeof refusalsEn = {
   origin_not_allowed:
     '服务不认识此页面的地址。管理员可以放行：经过代理时设置 PUBLIC_URL 或 TRUST_PROXY，否则设置 CORS_ORIGINS。',
   not_found: '服务上已没有该内容。',
+  not_served_here: '该服务由多个部分组成，此请求送到了错误的部分。请联系管理员修正。',
   method_not_allowed: '服务或其前面的代理不放行此请求。',
   request_timeout: '数据没有及时到达。',
   offset_conflict: '服务已有的部分与预期不同。',

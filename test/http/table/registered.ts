@@ -3,11 +3,13 @@ import { type AppParts, createRoutes } from '../../../server/http/app.ts';
 import { parseConfig } from '../../../server/config/parse.ts';
 import { send, TUS } from '../../harness/tus.ts';
 
-/** Of the real router, as `GET /check`; HEAD goes with GET. Nothing is asked, so that its parts are not called. */
+/** Of the real routers, as `GET /check`; HEAD goes with GET. Nothing is asked, so that their parts are not called. */
 export function routesOfRouter(): string[] {
-  const router = createRoutes({ config: parseConfig({}) } as AppParts);
-  return router.stack.flatMap(({ path, methods }) =>
-    methods.filter((method) => method !== 'HEAD').map((method) => `${method} ${String(path)}`),
+  const routers = Object.values(createRoutes({ config: parseConfig({}) } as AppParts));
+  return routers.flatMap(({ stack }) =>
+    stack.flatMap(({ path, methods }) =>
+      methods.filter((method) => method !== 'HEAD').map((method) => `${method} ${String(path)}`),
+    ),
   );
 }
 

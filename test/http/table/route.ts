@@ -1,4 +1,5 @@
 /** What a row of the table of routes says. */
+import type { RouteGroup } from '../../../server/config/config.ts';
 import type { Ask } from './ask.ts';
 import type { Thing } from './things.ts';
 
@@ -21,6 +22,8 @@ export interface Route {
   path: string;
   /** Where a route has several rows: what this one is about. */
   by?: string;
+  /** The group that it is served with; null: by every process. */
+  group: RouteGroup | null;
   askers: Askers;
   takes: readonly Takes[];
   /** To the owner of the thing that it is asked about. */

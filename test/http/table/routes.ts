@@ -12,6 +12,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/files/:name',
+    group: 'files',
     askers: 'owner',
     takes: ['query'],
     status: 200,
@@ -22,6 +23,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/api/files',
+    group: 'api',
     askers: 'owner',
     takes: ['query', 'sizes'],
     status: 200,
@@ -30,6 +32,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/api/files/:id',
+    group: 'api',
     askers: 'owner',
     takes: [],
     status: 200,
@@ -39,6 +42,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'PATCH',
     path: '/api/files/:id',
+    group: 'api',
     askers: 'owner',
     takes: ['json', 'typed'],
     status: 200,
@@ -52,6 +56,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'DELETE',
     path: '/api/files/:id',
+    group: 'api',
     askers: 'owner',
     takes: [],
     status: 204,
@@ -61,6 +66,7 @@ const FILE_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/api/files/:id/content',
+    group: 'files',
     askers: 'owner',
     takes: ['query'],
     status: 200,
@@ -71,12 +77,29 @@ const FILE_ROUTES: readonly Route[] = [
 ];
 
 const OTHER_ROUTES: readonly Route[] = [
-  { method: 'GET', path: '/healthz', askers: 'anyone', takes: [], status: 200, ask: () => ({ path: '/healthz' }) },
-  { method: 'GET', path: '/readyz', askers: 'anyone', takes: [], status: 200, ask: () => ({ path: '/readyz' }) },
-  { method: 'GET', path: '/', askers: 'page', takes: [], status: 200, ask: () => ({ path: '/' }) },
+  {
+    method: 'GET',
+    path: '/healthz',
+    group: null,
+    askers: 'anyone',
+    takes: [],
+    status: 200,
+    ask: () => ({ path: '/healthz' }),
+  },
+  {
+    method: 'GET',
+    path: '/readyz',
+    group: null,
+    askers: 'anyone',
+    takes: [],
+    status: 200,
+    ask: () => ({ path: '/readyz' }),
+  },
+  { method: 'GET', path: '/', group: 'page', askers: 'page', takes: [], status: 200, ask: () => ({ path: '/' }) },
   {
     method: 'GET',
     path: '/assets/:name',
+    group: 'page',
     askers: 'page',
     takes: [],
     status: 404,
@@ -85,6 +108,7 @@ const OTHER_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/api/events',
+    group: 'api',
     askers: 'owner',
     takes: [],
     status: 200,
@@ -93,6 +117,7 @@ const OTHER_ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/api/ticket',
+    group: 'api',
     askers: 'owner',
     takes: [],
     status: 200,
@@ -101,6 +126,7 @@ const OTHER_ROUTES: readonly Route[] = [
   {
     method: 'DELETE',
     path: '/api/ticket',
+    group: 'api',
     askers: 'owner',
     takes: [],
     status: 204,
@@ -112,6 +138,7 @@ const OLDER_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/file/upload',
+    group: 'page',
     askers: 'page',
     takes: [],
     status: 200,
@@ -120,6 +147,7 @@ const OLDER_ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/file/upload',
+    group: 'uploads',
     askers: 'owner',
     takes: ['form', 'name', 'labels', 'sizes'],
     status: 302,
@@ -128,6 +156,7 @@ const OLDER_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/file/upload/suc',
+    group: 'uploads',
     askers: 'owner',
     takes: [],
     status: 200,
@@ -138,6 +167,7 @@ const OLDER_ROUTES: readonly Route[] = [
       method: 'GET',
       path: `/file/${name}`,
       ...(digest === 'md5' ? {} : { by: 'by SHA-1' }),
+      group: name === 'meta' ? 'api' : 'files',
       askers: 'owner',
       takes: ['query'],
       status: 200,
@@ -148,6 +178,7 @@ const OLDER_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/file/query',
+    group: 'api',
     askers: 'owner',
     takes: ['query', 'sizes'],
     status: 200,
@@ -156,6 +187,7 @@ const OLDER_ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/file/update',
+    group: 'api',
     askers: 'owner',
     takes: ['query', 'urlencoded', 'typed'],
     status: 200,
@@ -165,6 +197,7 @@ const OLDER_ROUTES: readonly Route[] = [
   ...(['POST', 'DELETE'] as const).map((method): Route => ({
     method,
     path: '/file/delete',
+    group: 'api',
     askers: 'owner',
     takes: ['query', 'urlencoded'],
     status: 200,

@@ -1,0 +1,34 @@
+// Puts together what an image needs, below a folder: the programs of the build, the page, and the one module that is
+// compiled for the machine. The Dockerfile calls it after the build. `node scripts/image.mjs <folder>`
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from './programs.mjs';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+const PATHS = [
+  'package.json',
+  'LICENSE',
+  ...PROGRAMS.flatMap((program) => [`dist/${program}.js`, `dist/${program}.js.map`]),
+  'dist/client/web/index.html',
+  'dist/client/web/assets',
+  'dist/chunks',
+  // What scripts/bundle.mjs leaves outside, and what that loads.
+  'node_modules/better-sqlite3/package.json',
+  'node_modules/better-sqlite3/LICENSE',
+  'node_modules/better-sqlite3/lib',
+  'node_modules/better-sqlite3/build/Release/better_sqlite3.node',
+  'node_modules/bindings',
+  'node_modules/file-uri-to-path',
+];
+
+const [folder] = process.argv.slice(2);
+if (folder === undefined) throw new Error('node scripts/image.mjs <folder>');
+if (/from ["']\.\//.test(readFileSync(join(ROOT, 'dist/server/main.js'), 'utf8'))) {
+  throw new Error('dist/server/main.js is no bundle: npm run build');
+}
+for (const path of PATHS) {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  cpSync(join(ROOT, path), join(folder, path), { recursive: true });
+}

@@ -1,0 +1,81 @@
+/** A service in this process, from its start until a signal. */
+import cluster from 'node:cluster';
+import { setFlagsFromString } from 'node:v8';
+import type { Logger } from 'pino';
+import type { Config } from './config/config.ts';
+import { startService } from './service.ts';
+import { onStopSignals } from './stop-signals.ts';
+
+const DISK_FAILED =
+  'the catalog could not be synced to its disk: the service ends, as it tells nothing that is not durable. ' +
+  'Started again it goes on from what is there; if this comes again, look at the disk (dmesg)';
+
+const CATALOG_LOST = 'another service has the catalog now: this one ends';
+
+/** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
+const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
+
+/** Runs a service in this process, until a signal. */
+export async function serve(config: Config, log: Logger, adopt: boolean): Promise<void> {
+  if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
+  const service = await startService(config, log, { adopt });
+  log.info(
+    { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
+    `tidemark listens on ${service.localUrl}`,
+  );
+  if (tellsOfStrangers(config)) {
+    log.warn(
+      'DOWNLOAD=redirect: an address in the bucket tells an owner whether another one stored the same bytes before',
+    );
+  }
+
+  let stopping = false;
+  service.failed
+    .then(async (error) => {
+      log.fatal({ err: error }, config.database.kind === 'sqlite' ? DISK_FAILED : CATALOG_LOST);
+      stopping = true;
+      await service.stop();
+    })
+    .catch((error: unknown) => log.error({ err: error }, 'the stop failed'))
+    .finally(() => process.exit(1));
+
+  async function stop(reason: string): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    log.info({ reason }, 'stopping');
+    await service.stop();
+    log.info('stopped');
+    process.exit(0);
+  }
+  stopWhenTold(
+    () => stopping,
+    (reason) => {
+      stop(reason).catch((error: unknown) => {
+        log.fatal({ err: error }, 'the stop failed');
+        process.exit(1);
+      });
+    },
+  );
+}
+
+/** Signals, and for a worker the end of its parent. */
+function stopWhenTold(isStopping: () => boolean, stop: (reason: string) => void): void {
+  const { worker } = cluster;
+  onStopSignals((signal) => {
+    // Asked twice: the operator does not want to wait. A worker is told by its parent, and may be by others at the
+    // same time: a terminal tells all of its processes (SIGINT), systemd all of a unit's.
+    if (worker === undefined && isStopping()) process.exit(1);
+    if (worker === undefined || signal === 'SIGTERM') stop(signal);
+  });
+  worker?.on('disconnect', () => {
+    // Else Node ends the process at once.
+    worker.exitedAfterDisconnect = true;
+    stop('the parent is gone');
+  });
+}
+
+/** See docs/decisions/0026-what-strangers-learn.md. */
+function tellsOfStrangers({ download, access }: Config): boolean {
+  const owners = new Set(access.tokens.map(({ owner }) => owner));
+  return download.mode === 'redirect' && owners.size > 1 && access.instant !== 'all';
+}
