@@ -128,6 +128,8 @@ describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING) || !hasPostgres())('
     const { exitCode, stderr } = await run.done;
     expect(exitCode, stderr).toBe(0);
     expect(stderr).toContain('trying again');
+    // Published by another node than the one that tells of it.
+    await expect.poll(() => told).toContain('event: published');
 
     const listed = JSON.parse((await send('GET', `${base}/api/files?search=large`, { headers: OWNER })).body) as {
       files: { id: string; url: string; md5: string }[];
