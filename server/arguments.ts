@@ -20,7 +20,7 @@ export function readArguments(args: readonly string[]): Arguments {
   const ofWorker = cluster.isWorker ? args.find((argument) => argument.startsWith(WORKER)) : undefined;
   const unknown = args.find((argument) => argument !== '--adopt' && argument !== ofWorker);
   if (unknown !== undefined) {
-    throw new ConfigError([{ variable: unknown, message: 'is not known here; there is only --adopt' }]);
+    throw new ConfigError([{ variable: unknown, message: 'is not a known argument; the only one is --adopt' }]);
   }
   const worker = ofWorker === undefined ? undefined : Number(ofWorker.slice(WORKER.length));
   return { adopt: args.includes('--adopt'), worker };

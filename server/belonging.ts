@@ -1,7 +1,7 @@
 /**
- * A catalog and the place of its files belong together: started with another one, a service would take the files of
- * uploads for nobody's and the catalog's files for lost. See docs/decisions/0019-catalog-and-folder-belong-together.md
- * for folders, and 0035-a-bucket-belongs-to-one-catalog.md for buckets.
+ * A catalog and the place of its files belong together. With another place, a service would remove the bytes there as
+ * strays, and report the files of its catalog as lost. See docs/decisions/0019-catalog-and-folder-belong-together.md for
+ * folders, and 0035-a-bucket-belongs-to-one-catalog.md for buckets.
  */
 import type { Logger } from 'pino';
 import { type ClosedPlace, type Place, StoreError } from '../stores/store.ts';
@@ -12,16 +12,16 @@ import { isMoveUnfinished, noteOf, wasMarked } from './place-note.ts';
 export interface BelongingOptions {
   /** The catalog, not opened. */
   known: ClosedCatalog;
-  /** The operator says that they belong together from now on. */
+  /** `--adopt`: they belong together from now on. */
   adopt: boolean;
   log: Pick<Logger, 'warn'>;
 }
 
 /**
- * Refuses a place that is marked as that of another catalog, before either of them is opened: opening brings a
- * catalog up to date, and clears up a folder.
+ * Refuses a place that is marked as another catalog's. To be called before either is opened: opening a catalog migrates
+ * it, and opening a folder removes leftovers from it.
  *
- * @returns the mark that was read, which `bindPlace` need not read again; undefined where none was.
+ * @returns the mark, so that `bindPlace` need not read it again; undefined where none was read.
  * @throws CatalogError `unavailable` with what to do.
  */
 export async function refuseForeignPlace(
@@ -29,7 +29,7 @@ export async function refuseForeignPlace(
   { known, adopt }: Pick<BelongingOptions, 'known' | 'adopt'>,
 ): Promise<string | undefined> {
   if (adopt) return undefined;
-  // Why it cannot be read is reported when it is opened.
+  // Where the mark cannot be read, opening the place reports why.
   const mark = await place.readMark().catch(() => undefined);
   if (mark === undefined || (await known.mayHaveId(mark))) return mark;
   throw refusal(describeForeign(place, known.name), place);
@@ -46,9 +46,9 @@ export async function refuseUnfinishedMove(
 }
 
 /**
- * Makes sure that they belong together. What is new on both sides, or was never marked, is marked.
+ * Makes sure that catalog and place belong together, and marks a place that has no mark yet.
  *
- * @throws CatalogError `unavailable` with what to do, when they do not; then nothing has changed.
+ * @throws CatalogError `unavailable` with what to do, where they do not; then nothing has changed.
  */
 export async function bindPlace(
   catalog: Catalog,
@@ -69,7 +69,7 @@ export async function bindPlace(
     const both = { [place.kind]: place.name, catalog: known.name };
     log.warn(both, `the ${place.kind} belongs to this catalog from now on`);
   }
-  // The id first: lost with the power after the mark was written, the catalog would get another one.
+  // The catalog's id has to be durable before the mark: after a power cut, the catalog would get another id.
   await catalog.durable();
   try {
     await place.writeMark(id, mark);
@@ -82,7 +82,7 @@ export async function bindPlace(
   await notePlace(catalog, place, options);
 }
 
-/** The catalog is one that was used with a marked place. Where there is no room for that, it can wait. */
+/** Records in the catalog with which marked place it is used. On a full disk, that can wait for the next start. */
 async function notePlace(catalog: Catalog, place: Place, { log }: BelongingOptions): Promise<void> {
   const note = noteOf(place);
   if ((await catalog.getMeta('place')) === note) return;

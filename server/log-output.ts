@@ -1,42 +1,45 @@
 /**
- * Writes lines to a descriptor without waiting for its reader. A pipe or terminal that nobody reads takes
- * some 64 KiB. After that a blocking write stops the whole process, and signals are not handled either. Here
- * a line that cannot be written waits in a bounded queue. A line that does not fit is dropped and counted.
+ * Writes lines to a descriptor without waiting for its reader. A pipe or terminal that nobody reads has room for
+ * some 64 KiB. After that, a blocking write would stop the whole process, its handling of signals included. Here
+ * a line that cannot be written waits in a bounded queue. A line that does not fit into the queue is dropped and counted.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
-/** How much may wait for its reader. */
+/** How many bytes may wait in the queue. */
 const LONGEST_QUEUE_BYTES = 1024 * 1024;
 /** The most that one write takes: what a pipe takes whole (pipe(7), PIPE_BUF), so that lines of several workers do not mix. */
 const LARGEST_WRITE_BYTES = 4096;
 const FIRST_RETRY_MS = 2;
 const LONGEST_RETRY_MS = 200;
-/** How long the end of the process waits for a reader that takes nothing. */
+/** How long the exit of the process waits for a reader that reads nothing. */
 const LAST_WAIT_MS = 500;
 const LAST_LOOK_MS = 10;
 
+/** Writes lines without blocking. */
 export interface LineOutput {
   /** Never blocks, never throws. */
   write(line: string): void;
-  /** Writes what waits, for as long as its reader takes it: at the end of the process. */
+  /** Writes the queue for as long as the reader reads. Blocks: to be called when the process exits. */
   end(): void;
 }
 
 /**
+ * Opens the output.
+ *
  * @param fd - a file, pipe, socket or terminal.
- * @param describeDropped - a line that says how many were dropped; written when lines can be written again.
+ * @param describeDropped - returns a line that says how many lines were dropped; it is written when that is possible again.
  */
 export function openLineOutput(fd: number, describeDropped: (count: number) => string): LineOutput {
   const target = openNonBlocking(fd);
-  /** Lines that wait; the first may have been written in part. */
+  /** The queue; a part of its first line may have been written already. */
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
   let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
   let retryMs = FIRST_RETRY_MS;
 
-  /** Writes what can be written now. @returns whether anything was. */
+  /** Writes what can be written now. @returns whether anything was written. */
   function drain(): boolean {
     let moved = false;
     // A line that is longer than the whole queue was dropped though no line waited.
@@ -49,7 +52,7 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
       try {
         written = writeSync(target, batch);
       } catch {
-        // EAGAIN: nobody reads. Other errors: the disk is full, or the reader is gone. Each may pass.
+        // EAGAIN: nobody reads. Other errors: the disk is full, or the reader is gone. All of them may be temporary.
         break;
       }
       moved = true;
@@ -105,7 +108,7 @@ export function openLineOutput(fd: number, describeDropped: (count: number) => s
   };
 }
 
-/** How many lines, from the first on, one write takes. */
+/** How many lines from the beginning one write can take. */
 function countBatch(lines: readonly Buffer[]): number {
   let taken = 0;
   let bytes = 0;
@@ -115,27 +118,27 @@ function countBatch(lines: readonly Buffer[]): number {
   return taken;
 }
 
-/** A descriptor of the same thing whose writes do not wait. */
+/** Opens a descriptor for the same file whose writes do not block. */
 function openNonBlocking(fd: number): number {
   try {
     const kind = fstatSync(fd);
     if (kind.isFIFO() || kind.isCharacterDevice()) {
-      // Opened anew, so that only our writes do not wait: the flag belongs to what `fd` shares with other processes.
+      // Opened again, so that only our writes do not block: set on `fd`, the flag would apply to all processes that share it.
       return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     }
     if (!kind.isSocket()) return fd;
   } catch {
-    // Not Linux; or a pipe that another user has made, as in a container.
+    // Not Linux; or a pipe that another user has created, as in a container.
   }
   return setNonBlocking(fd);
 }
 
-/** Node sets the flag when it makes a stream of a pipe or socket; the stream itself is not used. */
+/** Makes writes to `fd` non-blocking: Node does so when it opens a pipe or socket as a stream. The stream is not used. */
 function setNonBlocking(fd: number): number {
   try {
     kept.push(new Socket({ fd, readable: false, writable: true }).unref());
   } catch {
-    // Not a stream: its writes do not wait for a reader.
+    // Not a stream: its writes do not block.
   }
   return fd;
 }

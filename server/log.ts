@@ -21,10 +21,10 @@ const REDACTED = '[secret]';
 const DEEPEST_LEVEL = 6;
 
 /**
- * Secrets in what is logged are left out, at any depth; what a child logger is bound
- * to is written as it is, so bind ids only.
+ * Creates the log. It replaces secrets in what is logged, in nested objects, too; but not in the bindings of child loggers:
+ * bind ids only.
  *
- * @param target - where the lines go; stdout by default, each line at once.
+ * @param target - gets each line; by default stdout.
  */
 export function createLog(level: Config['logLevel'], target: DestinationStream = openStdout()): Logger {
   return pino(
@@ -38,7 +38,7 @@ export function createLog(level: Config['logLevel'], target: DestinationStream =
   );
 }
 
-/** A log that cannot be written (its disk is full, its reader gone or asleep) must not take the service with it. */
+/** A log that cannot be written (its disk is full, its reader is gone or does not read) must not stop the service. */
 function openStdout(): DestinationStream {
   const output = openLineOutput(1, (dropped) => {
     const line = { level: pino.levels.values['warn'], time: new Date().toISOString(), dropped };
@@ -49,10 +49,10 @@ function openStdout(): DestinationStream {
 }
 
 /**
- * pino's own `redact` wants each path spelled out, and its wildcards cost several times
- * as much as the rest of a line; walking the few plain objects of a record does not.
+ * Replaces secrets. Not by pino's own `redact`: it needs the path of each, and its wildcards cost several times as much as
+ * the rest of a line. Walking the few plain objects of a record costs less.
  *
- * @returns the value itself where it holds no secret, else a copy without it.
+ * @returns the value itself where it has no secret, else a copy without secrets.
  */
 function redact(value: unknown, level: number): unknown {
   if (typeof value !== 'object' || value === null || level > DEEPEST_LEVEL) return value;

@@ -29,7 +29,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** What the operator is told: a sentence per problem, never a stack trace. */
+/** Explains to the operator why the start failed: a sentence for each problem, never a stack trace. */
 function explain(error: unknown): { lines: string[]; exitCode: number } {
   if (error instanceof ConfigError) {
     return {

@@ -1,21 +1,21 @@
-/** Folders that survive a power cut. */
+/** Creates folders that survive a power cut. */
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StoreError } from '../stores/store.ts';
 
-/** Why a folder cannot be made, in plain words; see mkdir(2). */
+/** For each error code, why a folder cannot be created; see mkdir(2). */
 const NO_FOLDER: Record<string, string> = {
   EEXIST: 'it is a file',
   ENOTDIR: 'a part of its path is a file',
   EACCES: 'there is no permission to make it',
   EROFS: 'its file system is read-only',
-  // What Node makes of EROFS when it makes several folders at once.
+  // Node's code in place of EROFS when it creates several folders at once.
   ENOENT: 'it is not there and cannot be made; its file system may be read-only',
   ENOSPC: 'its disk is full',
 };
 
 /**
- * Makes a folder and what is missing of its path, and has the names of all of them synced.
+ * Creates a folder and the missing parts of its path, and syncs the entries of all of them.
  *
  * @throws StoreError `unavailable`.
  */
@@ -30,8 +30,8 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /**
- * Syncs the folders above. Those that were there, too: a start that was killed may have made them
- * and not synced them. Only what cannot be read is passed over there, and another file system's.
+ * Syncs the parent folders. Also existing ones, because a start that was killed may have created them without syncing them;
+ * but of these not those that cannot be read, nor those on another file system.
  */
 async function syncPath(path: string, firstMade: string | undefined): Promise<void> {
   const { dev } = await stat(path);

@@ -1,24 +1,24 @@
 /**
- * A refusal as an edge answers it. Each edge makes its own by its own table (http/refusals.ts, tus/refusals.ts); what
- * stands below the edges throws the domain's errors (uploads/errors.ts).
+ * A refusal as an edge answers it. Each edge has its own table (http/refusals.ts, tus/refusals.ts), by which it turns the
+ * errors of the domain (uploads/errors.ts) into refusals.
  */
 
 export interface RefusalDetails {
-  /** A sentence for the caller that says what is wrong and what would be right; the table's by default. */
+  /** A sentence for the caller that says what is wrong and what would be right; by default the table's. */
   message?: string;
-  /** The request field at fault: a query parameter, header, form field or metadata key. */
+  /** The invalid field of the request: a query parameter, header, form field or metadata key. */
   field?: string | undefined;
-  /** Response headers that it carries, e.g. `Allow` with a 405. */
+  /** Headers of the answer, e.g. `Allow` with a 405. */
   headers?: Record<string, string>;
   cause?: unknown;
 }
 
-/** When another try may be worth it, as a header. */
+/** The header that says when a retry may succeed. */
 export function retryAfter(afterMs: number | undefined): Record<string, string> {
   return afterMs === undefined ? {} : { 'Retry-After': String(Math.ceil(afterMs / 1000)) };
 }
 
-/** `message` is safe to show to a user; `cause` is for the log alone. */
+/** A refusal. `message` is safe to show to a user; `cause` is only for the log. */
 export class Refusal extends Error {
   readonly code: string;
   readonly status: number;

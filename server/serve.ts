@@ -7,12 +7,12 @@ import { startService } from './service.ts';
 import { onStopSignals } from './stop-signals.ts';
 
 const DISK_FAILED =
-  'the catalog could not be synced to its disk: the service ends, as it tells nothing that is not durable. ' +
-  'Started again it goes on from what is there; if this comes again, look at the disk (dmesg)';
+  'the catalog could not be synced to its disk: the service exits, as it reports nothing that is not durable. ' +
+  'The next start continues from what is on the disk; if this happens again, check the disk (dmesg)';
 
-const CATALOG_LOST = 'another service has the catalog now: this one ends';
+const CATALOG_LOST = 'another service has the catalog now: this one exits';
 
-/** V8's limit of the old generation: three times of what is alive in it; else parts and bodies keep it collecting (docs/decisions/0015). */
+/** Lets V8's old generation grow to three times its live data. With less, parts and bodies cause constant collections (docs/decisions/0015). */
 const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
 
 /** Runs a service in this process, until a signal. */
@@ -25,7 +25,7 @@ export async function serve(config: Config, log: Logger, adopt: boolean): Promis
   );
   if (tellsOfStrangers(config)) {
     log.warn(
-      'DOWNLOAD=redirect: an address in the bucket tells an owner whether another one stored the same bytes before',
+      'DOWNLOAD=redirect: an address in the bucket shows an owner whether another one stored the same bytes before',
     );
   }
 

@@ -1,4 +1,4 @@
-/** The parts of a service, put together over what it keeps: leases, the life of uploads and files, events. */
+/** Creates the parts of a service over its open catalog and store: leases, the domain, events. */
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
@@ -36,7 +36,7 @@ export interface PartsOptions {
   stopping: AbortSignal;
 }
 
-/** Opens what works within this process. */
+/** Opens the parts on which the domain depends. */
 export async function openParts(
   { config, log, surroundings, stopping }: PartsOptions,
   { catalog, membership, store }: Places,
@@ -99,7 +99,7 @@ function limitsOf({
   };
 }
 
-/** The life of uploads and files: for the service's edges, and for its jobs. */
+/** The domain, uploads and files, for the service's edges and its jobs. */
 export interface Life {
   uploads: Uploads;
   files: Files;
@@ -107,7 +107,7 @@ export interface Life {
   recovery: Recovery;
 }
 
-/** Prepares the life of uploads and files over the open parts. */
+/** Creates the domain over the open parts. */
 export function createLife(parts: Parts): Life {
   const fileActions = createFileActions(parts);
   const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));

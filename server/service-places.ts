@@ -1,4 +1,4 @@
-/** What a service keeps, opened in order: the catalog, and the store. */
+/** Opens the places in which a service keeps things, in order: the catalog, then the store. */
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
@@ -24,20 +24,25 @@ export interface Places {
   store: Store;
 }
 
-/** What closes the open parts of a service. They are closed in reverse order, also when a later one fails to open. */
+/** Functions that close the open parts of a service. They run in reverse order, also when a later part fails to open. */
 export type Closers = (() => Promise<unknown>)[];
 
 export interface PlacesOptions {
-  /** The catalog and the place of the files belong together from now on. */
+  /** `--adopt`: the catalog and the place of the files belong together from now on. */
   adopt: boolean;
   surroundings: Surroundings;
   /** Opens another store than the one that is configured. */
   openOtherStore: ((settings: StoreSettings) => Promise<Store>) | undefined;
-  /** The catalog cannot work any more. */
+  /** Called when the catalog cannot work any more. */
   onFailure: (error: CatalogError) => void;
 }
 
-/** @throws CatalogError, StoreError. */
+/**
+ * Opens the catalog, joins its nodes, and opens the store.
+ *
+ * @param opened - gets what closes them.
+ * @throws CatalogError, StoreError.
+ */
 export async function openPlaces(
   config: Config,
   log: Logger,
@@ -65,9 +70,9 @@ export async function openPlaces(
     // A full disk: a job tries again.
     log.warn({ err: error }, 'the time could not be kept for the next start');
   });
-  // For the next start. A catalog that cannot take it reports its reasons elsewhere.
+  // For the next start. Other calls report why a catalog cannot be written.
   opened.push(() => catalog.keepTime().catch(() => undefined));
-  // Before the store is opened, which clears up a folder.
+  // Before the store is opened: that removes leftovers from a folder, which must not be another node's.
   const membership = await joinNodes({
     catalog,
     about: {

@@ -1,4 +1,7 @@
-/** The composition root: a Config becomes a running service. Here, in service-places.ts and service-parts.ts, parts meet. */
+/**
+ * The composition root: turns a Config into a running service. Only this file, service-places.ts and service-parts.ts put
+ * parts together.
+ */
 import type { Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -25,18 +28,18 @@ import { TUS_VERSION } from './tus/protocol.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import type { Parts } from './uploads/parts.ts';
 
-/** How long jobs may take to end when the service stops. */
+/** How long the service waits for its jobs when it stops. */
 const JOBS_GRACE_MS = 1000;
-/** Long enough for a service to come back from a restart. */
+/** In this time, a service can restart. */
 const RETRY_AFTER_MS = 5_000;
 
 /** Where the build leaves the page, beside the compiled service. */
 const WEB_FOLDER = fileURLToPath(new URL('../client/web/', import.meta.url));
 
 export interface Service {
-  /** Where it listens, e.g. `http://127.0.0.1:8080`. */
+  /** The address on which it listens, e.g. `http://127.0.0.1:8080`. */
   readonly localUrl: string;
-  /** Resolves, with the reason, when the service must be stopped and the process end. */
+  /** Resolves with the reason when the service has to be stopped, and the process has to exit. */
   readonly failed: Promise<CatalogError>;
   /**
    * Stops in order: new uploads are refused; running ones commit what they have and answer;
@@ -47,13 +50,13 @@ export interface Service {
 }
 
 export interface Overrides {
-  /** The catalog and the folder of the files belong together from now on. */
+  /** `--adopt`: the catalog and the place of the files belong together from now on. */
   adopt?: boolean;
-  /** False, in tests: no job runs, so that a request finds what a job would have changed. */
+  /** For tests: false, so that no job changes what a request is meant to find. */
   jobs?: boolean;
-  /** In tests: time, timers and chance. Connections and the log keep the machine's. */
+  /** For tests: time, timers and randomness. Connections and the log use the machine's. */
   surroundings?: Surroundings;
-  /** In tests: opens another store than the one that is configured. */
+  /** For tests: opens another store than the configured one. */
   openOtherStore?: (settings: StoreSettings) => Promise<Store>;
 }
 
@@ -117,7 +120,7 @@ interface ServerParts {
   life: Life;
 }
 
-/** Puts the edges over the life of uploads and files, and listens. */
+/** Creates the edges over the domain, and listens. */
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, life } = options;
   const { catalog, store } = places;
@@ -155,7 +158,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
   return { server, localUrl };
 }
 
-/** The node's heartbeat, until the service stops. */
+/** Runs the node's heartbeat until the service stops. */
 function beat(
   { parts, places, life }: Pick<ServerParts, 'parts' | 'places' | 'life'>,
   onFailure: (error: CatalogError) => void,
@@ -186,7 +189,7 @@ async function work({ config, parts, life }: Pick<ServerParts, 'config' | 'parts
   ]);
 }
 
-/** The origin to which `DOWNLOAD=redirect` sends downloads; null where the service sends the bytes. */
+/** The origin to which `DOWNLOAD=redirect` redirects downloads; null where the service delivers the bytes itself. */
 async function originOfFiles({ download }: Config, store: Store): Promise<string | null> {
   if (download.mode !== 'redirect') return null;
   const options = { type: 'application/octet-stream', disposition: 'inline', lifeMs: download.presignTtlMs };

@@ -1,20 +1,24 @@
-/** The log of what the catalog finds out about the machine's clock. */
+/** Logs what the catalog finds out about the machine's clock. */
 import type { Logger } from 'pino';
 import type { ClockNews } from './catalog/catalog.ts';
 
+/** Logs one finding. */
 export function tellOfClock({ kind, byMs }: ClockNews, log: Logger): void {
   const direction = byMs > 0 ? 'ahead' : 'back';
   const far = `${Math.round(Math.abs(byMs) / 1000)} s`;
   switch (kind) {
     case 'jump':
-      log.warn({ byMs }, `the clock jumped ${direction} by ${far}: nothing expires before both times have passed`);
+      log.warn(
+        { byMs },
+        `the clock jumped ${direction} by ${far}: nothing expires before its time has passed by both times`,
+      );
       break;
     case 'apart': {
       const where = byMs > 0 ? 'ahead' : 'behind';
-      log.info({ byMs }, `the clock is ${where} by ${far} of the time that this machine has counted since it was kept`);
+      log.info({ byMs }, `the clock is ${where} by ${far}, compared with the catalog's own time`);
       break;
     }
     case 'believed':
-      log.info({ byMs }, 'the clock has held since it jumped, and counts from now on');
+      log.info({ byMs }, 'the clock has not jumped again for long: its time counts from now on');
   }
 }

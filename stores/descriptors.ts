@@ -1,10 +1,10 @@
-/** File descriptors: how many this process may have, and patience when there is none left. */
+/** File descriptors: how many this process may have, and waiting for one when none is left. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** What most systems allow, where this one does not say. */
+/** Where the system does not say how many: what most systems allow. */
 const ASSUMED = 1024;
-/** Most descriptors are closed within milliseconds. One that is held longer belongs to a slow client, and there may be many of these. */
+/** How long to wait. Most descriptors are closed within milliseconds; the others belong to slow clients, of which there may be many. */
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 10;
 
@@ -19,9 +19,9 @@ export function readDescriptorLimit(): number {
 }
 
 /**
- * Opens something, and waits for a descriptor where there is none.
+ * Calls `open`, and again while no descriptor is left.
  *
- * @throws what `open` threw, EMFILE and ENFILE only after a while.
+ * @throws what `open` threw; EMFILE and ENFILE only after ten seconds.
  */
 export async function withDescriptor<T>(open: () => T | Promise<T>): Promise<T> {
   const givenUpAt = performance.now() + PATIENCE_MS;

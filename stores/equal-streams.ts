@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 
 /**
- * Whether two streams deliver the same bytes. Both are closed when this returns.
+ * Compares two streams. Closes both.
  *
- * @param signal - ends the comparison; its reason is thrown.
+ * @param signal - aborts the comparison, which then throws its reason.
+ * @returns whether they deliver the same bytes.
  */
 export async function equalStreams(a: Readable, b: Readable, signal?: AbortSignal): Promise<boolean> {
   const left = chunksOf(a);

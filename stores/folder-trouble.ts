@@ -1,9 +1,9 @@
-/** A folder of this machine that is looked at by the doctor: where it would be made, and what a refusal means. */
+/** Helps the doctor with local folders: finds where one would be created, and explains errors. */
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { StepError } from './section.ts';
 
-/** What to change where the system refuses; see open(2), mkdir(2). */
+/** For each error code, what the operator should change; see open(2), mkdir(2). */
 const CHANGES: Record<string, string> = {
   EACCES: 'give it to the user that runs the service (chown), or set DATA_DIR',
   EPERM: 'give it to the user that runs the service (chown), or set DATA_DIR',
@@ -14,13 +14,13 @@ const CHANGES: Record<string, string> = {
   EIO: 'its disk fails: see the log of the kernel',
 };
 
-/** What an error of the file system on a folder below DATA_DIR means, and what to change. */
+/** Explains an error of the file system on a folder below DATA_DIR. */
 export function explainFolderTrouble(error: unknown): { found: string; change: string } {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return { found: message, change: CHANGES[code] ?? 'set DATA_DIR to a folder of a local disk' };
 }
 
-/** The folder, or the one in which it would be made. @throws StepError where a file is in its place. */
+/** The folder, or, where it is missing, the nearest existing one above. @throws StepError where a file is in its place. */
 export async function nearestFolder(path: string): Promise<string> {
   const found = await stat(path).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

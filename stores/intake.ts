@@ -1,32 +1,31 @@
 /**
- * The intake: takes what a request brings in batches, with back-pressure, without
- * ever destroying the request: its answer still has to go out on the same socket.
+ * The intake: reads a request's body in batches, with back-pressure. It never destroys the request, as the answer has to
+ * be sent on the same socket.
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { WriteOptions } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Bytes that may wait for the store, over all intakes: few uploads get much of it each, many get little. */
+/** How many bytes may wait for the store, in all intakes together: each gets an equal share, within the bounds below. */
 const WAITING_BYTES = 4 * 1024 * 1024;
 const MOST_WAITING_BYTES = 1024 * 1024;
-/** What a socket delivers at once. */
+/** How much a socket delivers at once. */
 const LEAST_WAITING_BYTES = 64 * 1024;
 /** Largest batch: one vectored write (Linux IOV_MAX is 1024 buffers). */
 const MOST_CHUNKS = 512;
 /**
- * Turns of the event loop without a byte after which nothing is left to be read: each turn asks the kernel
- * for what is ready, but the first may have asked before it was counted, and the second before the
- * source, paused until then, was asked for again. The others are for a machine with much to do, whose kernel
- * hands on what was written to it a little later.
+ * After so many turns of the event loop without a byte, nothing is left to be read. Each turn asks the kernel for what is
+ * ready; but the first may have asked before the counting began, and the second before a paused source was resumed. The
+ * others are for a busy machine, whose kernel delivers what was written to it a little later.
  */
 const QUIET_TURNS = 16;
-/** What both kernels can hold of one connection: more than that came from a sender that is still there. */
+/** How many bytes of a connection both kernels can buffer: once more have arrived, the sender is still connected. */
 const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes('wmem', 4 * 1024 * 1024);
-/** By then the request that asked has had another answer long ago. */
+/** By then, the request that asked has long got its answer. */
 const MOST_CATCH_UP_MS = 60_000;
 
-/** Why a source ended: as it should, by a failure, because it was stopped, or with too many bytes. */
+/** Why the intake ended: `end` as it should, `broken` by a failure, `stopped` by its user, `overflow` by too many bytes. */
 export type IntakeEnd =
   | { kind: 'end' }
   | { kind: 'broken'; cause: unknown }
@@ -34,17 +33,18 @@ export type IntakeEnd =
   | { kind: 'overflow' };
 
 /**
- * What became of catching up. `quiet`: all that had come has been taken, and no more came. `flowing`: more came since
- * than can have been there. `ended`: the source gives no more.
+ * The result of catching up. `quiet`: all bytes that had arrived are taken, and no more came. `flowing`: since the call, more
+ * bytes arrived than can have been buffered. `ended`: the source delivers no more.
  */
 export type CaughtUp = 'quiet' | 'flowing' | 'ended';
 
+/** The intake of one request. */
 export interface Intake {
-  /** The next batch in order; null once everything that arrived was taken. */
+  /** Waits for the next batch, in order; null once the intake has ended and all batches are taken. */
   take(): Promise<Uint8Array[] | null>;
-  /** Why there is no more; only after `take` answered null. */
+  /** Why it ended; only after `take` returned null. */
   readonly ended: IntakeEnd;
-  /** Waits until all that had come when it was called, also to the kernel, has been taken. */
+  /** Waits until all bytes are taken that had arrived at the call, those in the kernel's buffers included. */
   catchUp(): Promise<CaughtUp>;
   /** Stops reading; what arrived before can still be taken. */
   stop(cause: unknown): void;
@@ -52,7 +52,7 @@ export interface Intake {
 
 let openIntakes = 0;
 
-/** How much one intake lets wait now. */
+/** How many bytes may wait in one intake now. */
 function highWaterBytes(): number {
   return Math.min(MOST_WAITING_BYTES, Math.max(LEAST_WAITING_BYTES, WAITING_BYTES / openIntakes));
 }
@@ -60,9 +60,9 @@ function highWaterBytes(): number {
 /**
  * Begins to read a source.
  *
- * `signal` stops reading when aborted, as `stop` does; a chunk that would exceed `maxBytes` is
- * not taken and ends the intake with `overflow`. The one that reaches `maxBytes` is taken once the
- * source has ended: until then more may follow, and with too much none of it makes an upload whole.
+ * An aborted `signal` stops reading, as `stop` does. A chunk that would exceed `maxBytes` is not taken, and ends the intake
+ * with `overflow`. The chunk that reaches `maxBytes` is held back until the source has ended: so a source with too many
+ * bytes never completes an upload.
  */
 // oxlint-disable-next-line max-lines-per-function -- listeners of one source over one queue: each is a few lines, and all change the same
 export function openIntake(
@@ -73,7 +73,7 @@ export function openIntake(
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
   let totalBytes = 0;
-  /** Has all bytes that may come, and waits for the source to end. */
+  /** The chunk that reaches `maxBytes`, held back until the source has ended. */
   let last: Uint8Array | undefined;
   let ended: IntakeEnd | undefined;
   let wake: (() => void) | undefined;
@@ -190,7 +190,7 @@ export function openIntake(
   };
 }
 
-/** Largest buffer of a TCP connection (tcp(7): tcp_rmem, tcp_wmem); the default of Linux where it is not told. */
+/** Largest buffer of a TCP connection (tcp(7): tcp_rmem, tcp_wmem); `otherwise` where the system does not say. */
 function mostBufferBytes(direction: 'rmem' | 'wmem', otherwise: number): number {
   try {
     const [, , most] = readFileSync(`/proc/sys/net/ipv4/tcp_${direction}`, 'utf8').trim().split(/\s+/);

@@ -1,47 +1,47 @@
 /**
- * What a driver of a store or a catalog brings to the doctor: a section, which is a list of steps. This is all that
- * the doctor knows of a driver. Steps run one after the other, each at most once.
+ * The contract between the doctor and the drivers of stores and catalogs: a driver provides a section, which is a list of
+ * steps. The doctor knows nothing else of a driver. Steps run one after the other, each at most once.
  *
  * What must hold:
- * - A step tries one thing, with a time limit, and changes nothing that a service would miss.
- * - What the steps make, they remove: in a step that is marked `always`, or in `close`, which is called in any case.
- * - What is told holds no secret: no key, no signed address.
+ * - A step tries one thing, with a time limit, and changes nothing on which a service depends.
+ * - The steps remove what they create: in a step that is marked `always`, or in `close`, which the doctor calls in any case.
+ * - The texts have no secret: no key, no signed address.
  */
 
-/** What a step found that did not fail. */
+/** The result of a step that did not fail. */
 export interface Finding {
   found: string;
-  /** It works, and is worth knowing. */
+  /** True: it works, but the operator should know of it. */
   note?: boolean;
-  /** What to change. */
+  /** What the operator should change. */
   change?: string;
 }
 
 export interface Step {
-  /** One or two words, of which no other section has the same where others need it. */
+  /** One or two words; unique among all sections where other steps need it. */
   name: string;
-  /** What is tried, in a few words. */
+  /** What the step tries, in a few words. */
   tried: string;
-  /** Steps without which this one makes no sense, by name, also of sections before. */
+  /** Names of the steps, also of earlier sections, that have to succeed before this one. */
   needs?: readonly string[];
-  /** Also after an interruption: it removes what the others have made. */
+  /** It runs also after an interruption, as it removes what other steps have created. */
   always?: boolean;
-  /** @throws StepError, or what `explain` of its section knows. */
+  /** @throws StepError, or an error that `explain` of its section can explain. */
   run(): Promise<Finding>;
 }
 
 /** Steps about one thing. */
 export interface Section {
   readonly steps: readonly Step[];
-  /** The step without which what the section is about cannot be asked for anything. */
+  /** The step that has to succeed before anything else about this store or catalog can be tried. */
   readonly gate?: string;
-  /** What the error of a step means. */
+  /** Explains the error of a step. */
   explain(error: unknown): { found: string; change: string };
   /** Called once, after the last step, however it ended. */
   close?(): void | Promise<void>;
 }
 
-/** A step failed, and knows why. */
+/** The failure of a step that knows the reason, and what to change. */
 export class StepError extends Error {
   readonly found: string;
   readonly change: string;

@@ -2,13 +2,13 @@
  * The store: where bytes live. Every store runs the same contract suite.
  *
  * What must hold:
- * - An offset handed to `commit` is durable: the bytes before it, from byte 0 and
+ * - An offset passed to `commit` is durable: the bytes before it, from byte 0 and
  *   without a hole, survive the death of the process and a power cut.
  * - `writeUpload` ends with a commit of everything it stored, also when the source
  *   breaks or the signal is aborted: what arrived is kept.
- * - `finalize` is idempotent and survives a power cut once resolved; bytes under a
- *   key never change afterwards, but to be healed.
- * - `discardUpload` and `removeContent` are idempotent: what is not there is not an error.
+ * - `finalize` is idempotent, and its result survives a power cut once it has resolved. Bytes under a
+ *   key never change afterwards; only `heal` replaces lost or damaged ones.
+ * - `discardUpload` and `removeContent` are idempotent: that there is nothing to remove is not an error.
  *   What `removeContent` has removed stays removed after a power cut.
  * - Errors leave as StoreError, with the cause kept.
  *
@@ -17,21 +17,21 @@
 import type { Readable } from 'node:stream';
 import type { DigestPool, DigestSet } from './digests/digests.ts';
 
-/** What a store can do; the service advertises protocol extensions by it. */
+/** What a store can do. The service advertises the protocol extensions that its store supports. */
 export interface Capabilities {
-  /** Takes uploads whose length is declared later (tus: creation-defer-length). */
+  /** Accepts uploads whose length is declared later (tus: creation-defer-length). */
   readonly deferLength: boolean;
-  /** Unfinished bytes can be removed (tus: termination). */
+  /** Can remove unfinished bytes (tus: termination). */
   readonly terminate: boolean;
-  /** `listUnfinished` names what is in the store, so that strays can be swept. */
+  /** `listUnfinished` lists all unfinished uploads in the store, so that jobs can remove strays. */
   readonly listUnfinished: boolean;
-  /** `listContents` names all final bytes, so that those of no content can be told of. */
+  /** `listContents` lists all final bytes, so that a job can report those that belong to no content. */
   readonly listContents: boolean;
-  /** `addressOf` gives out addresses at which final bytes can be had without the service. */
+  /** `addressOf` returns addresses at which clients can download final bytes without the service. */
   readonly address: boolean;
   /**
-   * `storeState` names bytes: it is needed until they are discarded, also after the publication, and the row that has
-   * it must be durable before the next write. Where it does not, nothing of it matters once the upload is published.
+   * `storeState` names bytes. So it is needed until these are discarded, also after the publication, and its row must be
+   * durable before the next write. False: it does not matter any more once the upload is published.
    */
   readonly stateNamesBytes: boolean;
 }
@@ -42,7 +42,7 @@ export interface StoredUpload {
   readonly size: number | null;
   readonly offset: number;
   readonly snapshot: Uint8Array | null;
-  /** What the store keeps of it: its last commit's; no one else reads it. */
+  /** The store's note, from its last commit; only the store reads it. */
   readonly storeState: string | null;
   readonly filename: string | null;
   readonly filetype: string | null;
@@ -56,28 +56,29 @@ export interface StoredPart {
   snapshot: Uint8Array;
 }
 
-/** What was committed, for stores that need all parts at the end, or must not act before a row is there for good. */
+/** What stores need from the catalog: all committed parts at the end, and that a row is durable before they act. */
 export interface Ledger {
-  /** Of one upload, in order. */
+  /** The parts of an upload, in order. */
   parts(uploadId: string): Promise<readonly StoredPart[]>;
-  /** Resolves when everything that was committed before, the rows of uploads included, survives a power cut. */
+  /** Resolves when everything that was committed before the call, rows of uploads included, survives a power cut. */
   durable(): Promise<void>;
   /** Those of these keys, 100 at most, that a content has. */
   contentKeys(keys: string[]): Promise<ReadonlySet<string>>;
 }
 
-/** `storeState` of an upload that has ended and of which the store never noted anything: something may be there. */
+/** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
 
 /**
- * What the catalog does not know may be another's, or the catalog an older copy: it is kept until it is as old as this.
+ * How long bytes are kept that the catalog does not know: they may belong to another service, or the catalog may be an
+ * older copy.
  */
 export const UNKNOWN_MS = 7 * 24 * 3_600_000;
 
 /**
- * Of bytes that are under the upload's own key already, where the store has such a key: `keep`
- * where a content has them, `remove` where none has. `unknown`: the catalog does not know the
- * upload; only what is older than `UNKNOWN_MS` goes, and no final bytes.
+ * What happens to final bytes under the upload's own key, in stores that have such keys. `keep`: a content has them.
+ * `remove`: no content has them. `unknown`: the catalog does not know the upload; only unfinished bytes that are older
+ * than `UNKNOWN_MS` are removed.
  */
 export type Discarding = 'keep' | 'remove' | 'unknown';
 
@@ -88,43 +89,43 @@ export type DiscardedUpload = Pick<StoredUpload, 'id' | 'storeState'>;
 export interface Commit {
   offset: number;
   snapshot: Uint8Array;
-  /** Replaces what the store kept before; null where it is left out. */
+  /** Replaces the store's note; left out, the note becomes null. */
   storeState?: string | null;
   part?: StoredPart;
   /**
-   * The caller may leave it out when the upload is published at once: once `finalize` has
-   * been through, `recoverUpload` establishes the same, and before that nothing was told.
-   * To record it all the same, after a failure, it calls this first, which makes durable what
-   * `finalize` would have.
+   * The caller need not record this commit when it publishes the upload at once: after `finalize`, `recoverUpload` finds
+   * the same offset, and before it no client has been told of these bytes. Where the caller records the commit after all,
+   * because the publication failed, it has to call this function first: it makes durable what `finalize` would have.
    */
   optional?: () => Promise<void>;
-  /** Of a recovery: the upload is whole with these bytes, also where the catalog has no length of it. */
+  /** After a recovery: the upload is complete with these bytes, though the catalog may have lost its length. */
   wholeSize?: number;
 }
 
 /**
- * Takes in what has come by now, also what the kernel holds of it, and commits it, without ending the write. Where
- * nothing came since the last commit, nothing is stored or synced. A store that commits in large pieces may leave
- * out what comes faster than it can be caught up with: such a sender is there. What fails
- * ends the write; it rejects only when the catalog cannot be made durable.
+ * Commits all bytes that have arrived, those in the kernel's buffers included, without ending the write. Where none
+ * arrived since the last commit, it stores and syncs nothing. A store that commits in large pieces may leave out bytes
+ * that keep arriving: such a sender is connected. A failure ends the write, and shows there; the flush itself rejects only
+ * when the catalog cannot be made durable.
  *
- * @returns `ending` when the source has ended, or the write will for another reason: its end commits.
+ * @returns `ending` when the write is ending, because its source has ended or for another reason: its end commits.
  */
 export type Flush = () => Promise<'committed' | 'ending'>;
 
 export interface WriteOptions {
   digests: DigestPool;
-  /** Records progress in the ledger. A rejection (a lost lease, say) ends the write. */
+  /** Records progress in the ledger. Where it rejects, because the lease is lost for example, the write ends. */
   commit: (commit: Commit) => Promise<void>;
-  /** Stop reading, commit what arrived, return. */
+  /** Ends the write: it stops reading, commits what arrived, and returns. */
   signal: AbortSignal;
-  /** Told of bytes as they come, which may be long before they are committed. */
+  /** Called when bytes arrive, which may be long before they are committed. */
   onArrival?: () => void;
-  /** Told, once the source is read, how to have the write commit what has come. */
+  /** Called once the store reads the source, with the function by which the write commits what has arrived. */
   onReading?: (flush: Flush) => void;
   /**
-   * Bytes this request may add; one more is StoreError `overflow`, after a commit of what came before. The
-   * last ones count once the source has ended: a source with too much never makes an upload whole.
+   * How many bytes the source may have. With more, the write throws StoreError `overflow`, after it has committed what came
+   * before. The bytes that reach this number are stored once the source has ended: so a source with too many bytes never
+   * completes an upload.
    */
   maxBytes: number;
 }
@@ -144,32 +145,33 @@ export interface ByteRange {
   end: number;
 }
 
-/** How an address hands out final bytes. */
+/** What the answer at a presigned address looks like, and how long the address is valid. */
 export interface AddressOptions {
   /** Content-Type of the answer. */
   type: string;
   /** Its Content-Disposition. */
   disposition: string;
-  /** How long the address holds; whole seconds. */
+  /** How long the address is valid; whole seconds. */
   lifeMs: number;
 }
 
-/** Where a store's bytes are, which belongs to one catalog: the mark says to which. This much can be asked of it while the store is not open. */
+/** The place of a store's bytes. It belongs to one catalog, whose id its mark has. For a store that is not open. */
 export interface ClosedPlace {
   readonly kind: 'folder' | 'bucket';
   /** For people: a folder's path, a bucket and its prefix. */
   readonly name: string;
-  /** The settings that say which one it is. */
+  /** The names of the settings that select it. */
   readonly settings: string;
-  /** The id of its catalog; undefined where it was never marked. */
+  /** Reads the id of its catalog; undefined where it was never marked. */
   readMark(): Promise<string | undefined>;
 }
 
+/** The place of an open store. */
 export interface Place extends ClosedPlace {
   /**
-   * Survives a power cut once resolved.
+   * Writes the mark. It survives a power cut once this has resolved.
    *
-   * @param replaced - the mark that is there, which this one replaces; undefined: there is none.
+   * @param replaced - the present mark, which this one replaces; undefined: there is none.
    * @throws StoreError `unavailable` where another service has marked it in the meantime.
    */
   writeMark(id: string, replaced: string | undefined): Promise<void>;
@@ -180,7 +182,7 @@ export interface Place extends ClosedPlace {
 export interface Store {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Null: it is not marked, as it lives no longer than its catalog. */
+  /** Null: it has no mark, as it lives no longer than its catalog. */
   readonly place: Place | null;
 
   /** Makes room for a new upload. */
@@ -188,63 +190,58 @@ export interface Store {
   /** Appends the source at the upload's offset. */
   writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written>;
   /**
-   * After a crash: establishes what is durably stored, which is never less than
-   * `upload.offset`, and the digest state there. Null when nothing differs from
-   * the catalog.
+   * After a crash: finds out how many bytes are durably stored, which are never fewer than
+   * `upload.offset`, and the digest state there. Null when the catalog has the same.
    *
    * @throws StoreError `missing` when bytes that were committed are gone.
    */
   recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null>;
   /**
-   * The bytes of a complete upload, to compare them with a content's. Null when an
-   * interrupted publication has made them final already: then they are unlike any
-   * content that is in the catalog.
+   * Opens the bytes of a complete upload, to compare them with a content's. Null when an interrupted publication has made
+   * them final already: then that publication has found that they differ from every content in the catalog.
    */
   readUpload(upload: StoredUpload): Promise<Readable | null>;
   /** Removes an upload's unfinished bytes, also after its publication. */
   discardUpload(upload: DiscardedUpload, final: Discarding): Promise<void>;
-  /** Ids of uploads that have unfinished bytes, be it one; only with capability `listUnfinished`. */
+  /** Ids of all uploads that have unfinished bytes; only with capability `listUnfinished`. */
   listUnfinished(): AsyncIterable<string>;
 
   /** The key under which an upload's bytes become final. Variant: see the catalog's contents. */
   keyFor(upload: StoredUpload, content: { md5: string; variant: number }): string;
   /**
-   * Makes the bytes of a complete upload final under `key`. Where the store can, the
-   * upload keeps its own until `discardUpload`, so that nothing that happens to `key`
-   * before the publication is recorded can cost them.
+   * Makes the bytes of a complete upload final under `key`. Where the store can, it also keeps the upload's own bytes until
+   * `discardUpload`: so they are not lost, whatever happens to `key` before the publication is recorded.
    *
-   * @throws StoreError `occupied` when other bytes are there, `missing` when the upload's are gone.
+   * @throws StoreError `occupied` when other bytes have the key, `missing` when the upload's are gone.
    */
   finalize(upload: StoredUpload, key: string): Promise<void>;
   /**
-   * Puts the bytes of a complete upload in the place of those that a content has lost: what is
-   * under `key` is gone or damaged. Idempotent; there is no moment at which `key` has neither
-   * the old bytes nor the new ones, and streams that are open keep the old ones. The upload
-   * keeps its own until `discardUpload`.
+   * Puts the bytes of a complete upload in the place of a content's, which are gone or damaged. Idempotent. At every moment
+   * `key` has the old bytes or the new ones, and open streams keep the old ones. The store keeps the upload's own bytes
+   * until `discardUpload`.
    *
-   * @returns the key that has them: `key`, or the upload's own.
+   * @returns the key that has the bytes now: `key`, or the upload's own.
    * @throws StoreError `missing` when the upload's are gone.
    */
   heal(upload: StoredUpload, key: string): Promise<string>;
   /**
-   * Opens final bytes, or a range that lies within them. Once resolved the stream
-   * delivers to its end even when the key is removed meanwhile, or breaks off with an
-   * error: it never ends early as if it were whole.
+   * Opens final bytes, or a range within them. An open stream delivers to its end even when the key is removed meanwhile,
+   * or it fails with an error: it never ends early without one.
    *
-   * @param signal - ends the opening; the caller destroys the stream.
-   * @param size - of all bytes under the key, where the caller knows it: others are not opened.
+   * @param signal - aborts the opening; an open stream is destroyed by the caller.
+   * @param size - the expected size of all bytes under the key, where the caller knows it.
    * @throws StoreError `missing`, also for bytes of another size.
    */
   readContent(key: string, range?: ByteRange, signal?: AbortSignal, size?: number): Promise<Readable>;
   /**
-   * An address at which anyone who has it can read final bytes, with GET and ranges, for
-   * a while. It is a secret: no log may hold it. Only with capability `address`.
+   * A presigned address: anyone who has it can read the final bytes for a limited time, with GET and ranges. It is a secret
+   * that must not be logged. Only with capability `address`.
    */
   addressOf(key: string, options: AddressOptions): Promise<string>;
   /**
    * Size of final bytes; undefined when there are none.
    *
-   * @throws StoreError `unavailable` when they only cannot be seen now.
+   * @throws StoreError `unavailable` when the store cannot say now.
    */
   contentSize(key: string): Promise<number | undefined>;
   /** Keys that have final bytes, of a content or not; only with capability `listContents`. */
@@ -252,11 +249,11 @@ export interface Store {
   /**
    * Removes final bytes.
    *
-   * @param isRetry - an earlier removal may have been cut short. Where nothing is there any more, that, too, is made durable.
+   * @param isRetry - an earlier removal may have been interrupted: makes it durable also where the bytes are gone already.
    */
   removeContent(key: string, isRetry?: boolean): Promise<void>;
 
-  /** Answers when the store can take bytes, else throws StoreError. */
+  /** Checks that the store can store bytes now. @throws StoreError. */
   probe(): Promise<void>;
   close(): Promise<void>;
 }
@@ -267,11 +264,11 @@ export interface ContentReader extends Pick<Store, 'readContent'> {
 }
 
 /**
- * - `missing`: the bytes are not there.
+ * - `missing`: the bytes do not exist.
  * - `occupied`: other bytes have this key.
- * - `full`: no room; what was committed stays.
+ * - `full`: no room; committed bytes stay.
  * - `overflow`: the source had more than `maxBytes`.
- * - `unavailable`: cannot be reached or is not writable now.
+ * - `unavailable`: the store cannot be reached, or is not writable now.
  * - `failed`: anything else.
  */
 export type StoreErrorCode = 'missing' | 'occupied' | 'full' | 'overflow' | 'unavailable' | 'failed';

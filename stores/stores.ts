@@ -1,4 +1,4 @@
-/** All stores. Adding one is a folder and a line here. */
+/** The list of all stores. A new one is a folder, and its cases here. */
 import { join } from 'node:path';
 import { CEPH_PRESET } from './ceph/preset.ts';
 import { readFolder } from './local/contents.ts';
@@ -12,7 +12,7 @@ import type { Section } from './section.ts';
 import type { ClosedPlace, ContentReader, Ledger, Store } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** Which store, by its name in `STORE`, and what it is opened with. */
+/** Which store to open, by its name in `STORE`, and with which settings. */
 export type StoreChoice = { kind: 'local' } | ({ kind: BucketKind } & S3Settings);
 type BucketKind = 's3' | 'ceph' | 'oss';
 
@@ -23,15 +23,15 @@ export interface StoreSettings {
   /** The service's folder (`DATA_DIR`). */
   dataDir: string;
   ledger: Ledger;
-  /** What time it is, for what is removed once it is old: never ahead of the truth. */
+  /** The time by which old bytes are removed: it may be late, but is never early. By default the machine's clock. */
   now?: () => number;
-  /** The machine's unless told. */
+  /** By default the machine's. */
   surroundings?: Surroundings;
 }
 
 const folderIn = (dataDir: string): string => join(dataDir, 'files');
 
-/** The place of a store that is not open. */
+/** Describes the place of a store without opening it. */
 export async function placeOf(choice: StoreChoice, dataDir: string): Promise<ClosedPlace> {
   switch (choice.kind) {
     case 'local':
@@ -70,9 +70,9 @@ export async function isSamePlace(
 }
 
 /**
- * The doctor's steps on a store.
+ * The doctor's section on a store.
  *
- * @param signal - ends the calls that are under way.
+ * @param signal - aborts running calls.
  */
 export async function inspectStore(choice: StoreChoice, dataDir: string, signal: AbortSignal): Promise<Section> {
   switch (choice.kind) {
@@ -86,7 +86,7 @@ export async function inspectStore(choice: StoreChoice, dataDir: string, signal:
 }
 
 /**
- * Opens a store. Those in a bucket are loaded when they are asked for: the SDK is large.
+ * Opens a store. The code of those in a bucket is loaded only here, as the SDK is large.
  *
  * @throws StoreError `unavailable` when the store cannot be used.
  */

@@ -1,13 +1,13 @@
 /**
- * What a process has around it: time, timers, turns of the event loop and chance. They are handed in, so that a test
- * or a simulation decides them. The linter keeps the functions behind them out of the rooms that are given these.
+ * What a process gets from its environment: time, timers, turns of the event loop, and randomness. They are passed in, so
+ * that a test or a simulation can control them. In the folders that use them, the linter forbids the functions behind them.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { uptime } from 'node:os';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { readBootId } from './boot-id.ts';
 
-/** As Node's own. */
+/** A timer, as Node's own. */
 export interface Timer {
   /** Starts again from its full time. */
   refresh(): unknown;
@@ -16,7 +16,7 @@ export interface Timer {
 }
 
 export interface WaitOptions {
-  /** Ends the waiting: it rejects. */
+  /** Aborts the waiting, which then rejects. */
   signal?: AbortSignal | undefined;
   /** False: does not keep the process alive. */
   ref?: boolean;
@@ -25,20 +25,20 @@ export interface WaitOptions {
 export interface Surroundings {
   /** The wall clock, milliseconds since the epoch. It may jump: see server/catalog/sqlite/clock.ts for what expires. */
   wallMs(): number;
-  /** Since whenever; never goes back. */
+  /** A monotonic clock, from an arbitrary moment on. */
   elapsedMs(): number;
-  /** The same for all processes, until the machine restarts. */
+  /** Time since the machine's boot, the same for all processes. */
   uptimeMs(): number;
-  /** Which start of the machine this is; null where that is not known. */
+  /** The id of the machine's current boot; null where it is not known. */
   readonly bootId: string | null;
 
   setTimeout(action: () => void, afterMs: number): Timer;
   clearTimeout(timer: Timer | undefined): void;
   wait(forMs: number, options?: WaitOptions): Promise<void>;
-  /** One turn of the event loop: what is ready to be read has been read then. */
+  /** Waits for one turn of the event loop, in which all that is ready is read. */
   turn(): Promise<void>;
 
-  /** From 0 to below 1; nobody relies on it not to be guessed. */
+  /** From 0 to below 1; not for secrets, as it can be guessed. */
   random(): number;
   /** A UUID. */
   newId(): string;
@@ -46,7 +46,7 @@ export interface Surroundings {
   randomHex(bytes: number): string;
 }
 
-/** Those of the machine. */
+/** The machine's own. */
 export const SYSTEM: Surroundings = {
   wallMs: () => Date.now(),
   elapsedMs: () => performance.now(),

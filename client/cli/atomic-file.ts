@@ -13,8 +13,12 @@ export interface RecordFolder<T> {
   /** Replaces the record. @throws when the folder cannot be written. */
   write(key: readonly string[], record: T): Promise<void>;
   remove(key: readonly string[]): Promise<void>;
-  /** Removes records, and unfinished files of killed processes, that were last written more than `maxAgeMs` ago. */
-  prune(maxAgeMs: number): Promise<void>;
+  /**
+   * Removes records, and unfinished files of killed processes, that were last written more than `maxAgeMs` ago.
+   *
+   * @param maxAgeOf - for records that may be kept longer: how long this one is.
+   */
+  prune(maxAgeMs: number, maxAgeOf?: (record: T) => number): Promise<void>;
 }
 
 /** The folder for state that must not get lost (XDG Base Directory Specification). */
@@ -79,14 +83,17 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
     await rm(pathOf(key), { force: true }).catch(() => {});
   }
 
-  async function prune(maxAgeMs: number): Promise<void> {
+  async function prune(maxAgeMs: number, maxAgeOf?: (record: T) => number): Promise<void> {
     const names = await readdir(folder).catch(() => []);
-    const oldest = Date.now() - maxAgeMs;
+    const now = Date.now();
     for (const name of names) {
       if (!name.endsWith('.json') && !name.endsWith('.tmp')) continue;
       const path = join(folder, name);
       const written = await stat(path).catch(() => null);
-      if (written && written.mtimeMs < oldest) await rm(path, { force: true }).catch(() => {});
+      if (!written || now - written.mtimeMs <= maxAgeMs) continue;
+      const record = maxAgeOf && name.endsWith('.json') ? await readAt(path) : null;
+      if (maxAgeOf && record && now - written.mtimeMs <= maxAgeOf(record)) continue;
+      await rm(path, { force: true }).catch(() => {});
     }
   }
 

@@ -1,11 +1,12 @@
 /** The journal of unfinished uploads, from which a later run resumes them. */
 import { join } from 'node:path';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
+import { keepEntryForMs } from '../core/journal-life.ts';
 import type { FileIdentity } from './local-file.ts';
 import { lifeOf, ownMark } from './process-mark.ts';
 import type { Life } from './process-mark.ts';
 
-/** Longer than a service keeps an unfinished upload by default (a day). */
+/** How long an entry is kept, in addition to the upload's life where the service has told it. */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 interface JournalEntry {
@@ -15,6 +16,16 @@ interface JournalEntry {
   sender: string;
   /** Missing in the entries of earlier releases. */
   begunElsewhere?: boolean;
+  /** How long the service keeps the upload without another byte; null where it did not say. As above. */
+  lifeMs?: number | null;
+}
+
+/** The upload to which a file is sent. */
+export interface JournalledUpload {
+  url: string;
+  begunElsewhere: boolean;
+  /** See `lifeLeftMs`. */
+  lifeMs: number | null;
 }
 
 export interface Journalled {
@@ -31,8 +42,9 @@ export interface Journal {
   /** An upload that `isIt` accepts, whichever file was sent to it. Prefers one to which a run is sending now. */
   findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null>;
   /** Records that this process sends the file to an upload. @throws when the journal cannot be written. */
-  record(file: FileIdentity, upload: { url: string; begunElsewhere: boolean }): Promise<void>;
+  record(file: FileIdentity, upload: JournalledUpload): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
+  /** Removes the entries of uploads that the service no longer has. */
   prune(): Promise<void>;
 }
 
@@ -62,10 +74,10 @@ export function createJournal(serverUrl: string): Journal {
   return {
     find: async (file) => readEntry(await folder.read(keyOf(file))),
     findUpload,
-    record: (file, { url, begunElsewhere }) =>
-      folder.write(keyOf(file), { path: file.path, uploadUrl: url, sender: ownMark(), begunElsewhere }),
+    record: (file, { url, begunElsewhere, lifeMs }) =>
+      folder.write(keyOf(file), { path: file.path, uploadUrl: url, sender: ownMark(), begunElsewhere, lifeMs }),
     forget: (file) => folder.remove(keyOf(file)),
-    prune: () => folder.prune(KEEP_MS),
+    prune: () => folder.prune(KEEP_MS, ({ lifeMs }) => keepEntryForMs(KEEP_MS, lifeMs)),
   };
 }
 

@@ -29,14 +29,13 @@ type Environment = Record<string, string | undefined>;
 /** @throws UsageError when a value makes no sense, and when there is a `.env` that cannot be read. */
 export function readSettings(flags: ConnectionFlags, defaults: { retryFor: string }): Settings {
   const environment: Environment = { ...readDotenv(), ...withoutEmpty(process.env) };
-  const server = flags.server ?? environment['TIDEMARK_SERVER'];
   const token = flags.token ?? environment['TIDEMARK_TOKEN'] ?? null;
   // The token becomes a header: for a stray line break, node:http would throw an obscure error.
   if (token !== null && !/^[\u0021-\u007e]+$/.test(token)) {
     throw new UsageError('The token contains characters that no token has (spaces, line breaks or non-ASCII).');
   }
   return {
-    serverUrl: server === undefined ? defaultServerUrl(environment) : parseServer(server),
+    serverUrl: serverUrlOf(flags, environment),
     token,
     persistent: flags.retryFor !== undefined,
     retryForMs: parseDuration(flags.retryFor ?? defaults.retryFor, '--retry-for'),
@@ -44,28 +43,36 @@ export function readSettings(flags: ConnectionFlags, defaults: { retryFor: strin
   };
 }
 
+function serverUrlOf({ server }: ConnectionFlags, environment: Environment): string {
+  if (server !== undefined) return parseServer(server, '--server');
+  const named = environment['TIDEMARK_SERVER'];
+  return named === undefined ? defaultServerUrl(environment) : parseServer(named, 'TIDEMARK_SERVER');
+}
+
 /**
- * Reads `HOST:PORT`, or a URL with an optional path prefix. @returns the URL without a slash at its end.
+ * Reads `HOST:PORT`, or a URL with an optional path prefix.
  *
+ * @param source - the flag or variable that has the text, which messages name.
+ * @returns the URL without a slash at its end.
  * @throws UsageError
  */
-export function parseServer(text: string): string {
+function parseServer(text: string, source: string): string {
   const trimmed = text.trim();
   const candidate = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`;
   let url: URL;
   try {
     url = new URL(candidate);
   } catch {
-    throw new UsageError(`--server: “${text}” is neither HOST:PORT nor a URL.`);
+    throw new UsageError(`${source}: “${text}” is neither HOST:PORT nor a URL.`);
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new UsageError(`--server: only http and https are spoken, not “${url.protocol}”.`);
+    throw new UsageError(`${source}: only http and https are supported, not “${url.protocol}”.`);
   }
   if (url.username !== '' || url.password !== '') {
-    throw new UsageError('--server: a name or password in the URL is not supported; use TIDEMARK_TOKEN.');
+    throw new UsageError(`${source}: a name or password in the URL is not supported; use TIDEMARK_TOKEN.`);
   }
   if (url.search !== '' || url.hash !== '') {
-    throw new UsageError(`--server: “${text}” must end with the host, the port or a path.`);
+    throw new UsageError(`${source}: “${text}” must end with the host, the port or a path.`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
@@ -76,7 +83,7 @@ function defaultServerUrl(environment: Environment): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   const bracketed = reachable.includes(':') && !reachable.startsWith('[') ? `[${reachable}]` : reachable;
   try {
-    return parseServer(`http://${bracketed}:${environment['HTTP_PORT'] ?? '8080'}`);
+    return parseServer(`http://${bracketed}:${environment['HTTP_PORT'] ?? '8080'}`, 'HOST and HTTP_PORT');
   } catch {
     throw new UsageError('HOST and HTTP_PORT do not make an address; set TIDEMARK_SERVER or --server.');
   }

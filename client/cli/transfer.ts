@@ -28,8 +28,8 @@ export interface TransferOptions {
   /** Most bytes in one request; null for no limit. */
   chunkSizeBytes: number | null;
   signal: AbortSignal;
-  /** Called before the first byte is sent; `adopted`: another run or client began the upload. */
-  onUploadUrl: (upload: { url: string; adopted: boolean }) => Promise<void>;
+  /** Called before the first byte is sent. `adopted`: another run or client began the upload. `lifeMs`: see `lifeLeftMs`. */
+  onUploadUrl: (upload: { url: string; adopted: boolean; lifeMs: number | null }) => Promise<void>;
   /** Asks the service what became of a creation that got no answer. */
   findCreated: () => Promise<{ uploadUrl: string | null; fileId: string | null }>;
   /** The upload is lost, and must not be resumed again. */
@@ -75,6 +75,8 @@ interface Course {
   begunAnew: number;
   /** Another run or client began the upload. */
   isBegunElsewhere: boolean;
+  /** How long the service keeps the upload without another byte. */
+  lifeMs: number | null;
   adopted: TransferResult['adopted'];
   shared: boolean;
 }
@@ -139,6 +141,7 @@ function newCourse(uploadUrl: string | null): Course {
     wholeBytes: 0,
     begunAnew: 0,
     isBegunElsewhere: uploadUrl !== null,
+    lifeMs: null,
     adopted: null,
     shared: false,
   };
@@ -201,6 +204,9 @@ function observe(options: TransferOptions, course: Course, patience: Patience): 
       }
       course.adopted = { name: metadata.get('filename') ?? null };
     },
+    onLife(lifeMs) {
+      course.lifeMs = lifeMs;
+    },
     onOffset(offset) {
       course.startOffset ??= offset;
       if (offset > course.furthest) patience.progress();
@@ -229,7 +235,8 @@ function recordUrl(options: TransferOptions, course: Course): UrlStorage {
     findUploadsByFingerprint: () => Promise.resolve([]),
     removeUpload: () => Promise.resolve(),
     addUpload: async (_fingerprint, { uploadUrl }) => {
-      if (uploadUrl !== null) await options.onUploadUrl({ url: uploadUrl, adopted: course.isBegunElsewhere });
+      const { isBegunElsewhere: adopted, lifeMs } = course;
+      if (uploadUrl !== null) await options.onUploadUrl({ url: uploadUrl, adopted, lifeMs });
       return 'tidemark';
     },
   };

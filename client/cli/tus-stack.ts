@@ -4,6 +4,7 @@
  * a 503 to its HEAD by beginning a new upload at byte 0.
  */
 import type { FileReader, FileSource, HttpRequest, HttpResponse, HttpStack, SliceResult } from 'tus-js-client';
+import { lifeLeftMs } from '../core/journal-life.ts';
 import { readMetadata } from '../core/metadata.ts';
 import { CliError, TransportError } from './errors.ts';
 import type { Answer, Body } from './http.ts';
@@ -20,6 +21,8 @@ export interface UploadSource {
 export interface TusObserver {
   /** The metadata with which the upload was begun. Called before anything else about the upload. */
   onDeclared(metadata: ReadonlyMap<string, string>): void;
+  /** How long the service keeps the upload without another byte. */
+  onLife(lifeMs: number): void;
   /** The service has stored this many bytes durably. */
   onOffset(offset: number): void;
   /** More bytes were sent: how many, and up to which position. */
@@ -119,6 +122,8 @@ function inspect(attempt: Attempt, method: string, sentOffset: number | null, an
     throw new TransportError('no_progress', 'the service took none of the bytes');
   }
   if (Number.isSafeInteger(offset)) observer.onOffset(offset);
+  const lifeMs = lifeLeftMs(answer.headers['upload-expires']?.toString(), Date.now());
+  if (lifeMs !== null) observer.onLife(lifeMs);
   const fileId = answer.headers['tidemark-file-id'];
   const fileUrl = answer.headers['tidemark-file-url'];
   if (typeof fileId === 'string') observer.onPublished(fileId, typeof fileUrl === 'string' ? fileUrl : null);

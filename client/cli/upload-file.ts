@@ -161,10 +161,10 @@ function transferFile(
     uploadUrl: options.uploadUrl,
     chunkSizeBytes: options.chunkSizeBytes,
     signal,
-    onUploadUrl: async ({ url, adopted }) => {
+    onUploadUrl: async ({ url, adopted, lifeMs }) => {
       const begunElsewhere = adopted && !(options.isOurs && url === options.uploadUrl);
       try {
-        await journal.record(file.identity, { url, begunElsewhere });
+        await journal.record(file.identity, { url, begunElsewhere, lifeMs });
       } catch (error) {
         // The upload continues without it; only a later run may have to begin again.
         output.say(`${name}: the resume journal cannot be written (${describeError(error)})`);

@@ -12,6 +12,10 @@ import type { TransferResult } from './transfer.ts';
  * next HEAD makes it publish.
  */
 const NOT_PUBLISHED_ATTEMPTS = 8;
+/** How many files one request lists: the file is nearly always among the newest. */
+const PAGE = 100;
+/** The service accepts a search of at most 255 bytes of UTF-8. */
+const SEARCHED_CHARACTERS = 60;
 
 export interface Expected extends Bytes, Way {
   name: string;
@@ -43,9 +47,7 @@ export async function verifyPublished(
     const answer = await service.check({ md5, sha256, size }, signal);
     if (answer.status === 'exists' && answer.file) return answer.file;
     // With INSTANT=off the service does not say what it has, but it always lists our own files.
-    const search = Array.from(name).slice(0, 60).join('');
-    const { files } = await service.list({ limit: 100, sort: 'uploaded', order: 'desc', search }, signal);
-    return files.find((file) => judge(file, expected, true) === 'same') ?? null;
+    return findListed(context, expected);
   }
 
   const file = await ask(context, name, async (attempt) => {
@@ -62,6 +64,19 @@ export async function verifyPublished(
   });
   if (compared.verdict !== 'same') throw differs(compared.file, expected);
   return compared.file;
+}
+
+/** Finds the published file in the list, page by page from the newest; null where no page has it. */
+async function findListed({ service, signal }: Context, expected: Expected): Promise<FileJson | null> {
+  const search = Array.from(expected.name).slice(0, SEARCHED_CHARACTERS).join('');
+  for (let cursor: string | null | undefined; cursor !== null;) {
+    const from = cursor === undefined ? {} : { cursor };
+    const page = await service.list({ limit: PAGE, sort: 'uploaded', order: 'desc', search, ...from }, signal);
+    const found = page.files.find((file) => judge(file, expected, true) === 'same');
+    if (found) return found;
+    cursor = page.nextCursor;
+  }
+  return null;
 }
 
 /** Sends a HEAD for an upload; null when it no longer exists. @param workBytes - see `TusExchange`. */

@@ -1,6 +1,6 @@
 /**
  * The catalog: what is known about uploads, contents and files. One contract,
- * two dialects side by side (sqlite/, later postgres/), one contract suite.
+ * two dialects side by side (sqlite/, postgres/), one contract suite.
  *
  * What must hold:
  * - Every method is one transaction: it happens whole or not at all.
@@ -9,8 +9,8 @@
  * - A resolved write survives the death of the process. It survives a power cut
  *   once a later `durable()` has resolved.
  * - Driver errors leave as CatalogError, with the driver's error as `cause`.
- * - Every time in a row is by the catalog's clock, which all nodes share. A node says how long something may live and how
- *   long ago it was, never when; the statement that reads or writes the row asks the clock.
+ * - Every time in a row is by the catalog's clock, which all nodes share. A node gives durations (how long something may
+ *   live, how long ago it was), never a time of its own; the statement that reads or writes the row asks the clock.
  *   See docs/decisions/0038-the-catalogs-clock.md.
  *
  * Times are milliseconds since the Unix epoch; sizes and offsets are bytes;
@@ -18,7 +18,7 @@
  */
 import type { CatalogRows } from './rows.ts';
 
-/** The store noted nothing of an upload that has ended: it may have something of it all the same. */
+/** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
 
 /**
@@ -27,31 +27,31 @@ export const NOTHING_NOTED = '';
  */
 export type Phase = 'receiving' | 'publishing' | 'unrecovered';
 
-/** A node that has not been seen for so long has no lease any more. */
+/** A node that was last seen longer ago is dead: others may take its leases. */
 export const NODE_DEAD_AFTER_MS = 10_000;
 
-/** What a node tells of itself when it joins. */
+/** What a node says about itself when it joins. */
 export interface NodeAbout {
-  /** For people: on which machine it runs. */
+  /** For people: the machine on which it runs. */
   name: string;
   version: string;
-  /** By which another process on its machine can tell that it has ended (nodes/process-mark.ts); null where none can. */
+  /** Identifies its process, so that others on the same machine can see that it has ended (nodes/process-mark.ts); null: they cannot. */
   process: string | null;
-  /** Its bytes are in a folder that no other node reads: it has to be the only node. */
+  /** It has to be the only node, as its bytes are in a folder that other nodes cannot read. */
   isAlone: boolean;
 }
 
 export interface NodeRecord extends NodeAbout {
   id: string;
   startedAt: number;
-  /** When its heart beat last. */
+  /** The time of its last heartbeat. */
   seenAt: number;
   isAlive: boolean;
 }
 
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
-/** What a client says about a file before sending it. */
+/** What a client declares about a file before it sends the bytes. */
 export interface Declaration {
   /** Length in bytes; null while it is deferred. */
   size: number | null;
@@ -60,7 +60,7 @@ export interface Declaration {
   sha256: string | null;
   filename: string | null;
   filetype: string | null;
-  /** What the edge that begins the upload notes of it, which nobody else reads; '' for nothing. */
+  /** Opaque text of the edge that begins the upload; '' for nothing. Only that edge reads it. */
   metadata: string;
 }
 
@@ -78,9 +78,8 @@ export interface UploadRecord extends Declaration {
   holder: string | null;
   phase: Phase | null;
   /**
-   * What the store keeps of it; only the store reads it. Stays after the end, until `forgetStoreState`, but for a
-   * publication with `forgetsStoreState`:
-   * `NOTHING_NOTED` where the store had told nothing by then.
+   * The store's own note on the upload; only the store reads it. It outlives the upload until `forgetStoreState`, or until
+   * a publication with `forgetsStoreState`. When an upload without a note ends unpublished, it becomes `NOTHING_NOTED`.
    */
   storeState: string | null;
   /** Why the upload was rejected: a code of the domain's errors. */
@@ -89,20 +88,20 @@ export interface UploadRecord extends Declaration {
   fileId: string | null;
   createdAt: number;
   expiresAt: number;
-  /** As of this reading: how long it still lives. From 0 down its time is up. */
+  /** Time from this reading to the expiry; 0 or less: its time is up. */
   leftMs: number;
-  /** As of this reading: how long ago the last byte came; while it has none, how long ago it was begun. */
+  /** Time from the last byte to this reading; from the beginning while no byte has come. */
   idleMs: number;
 }
 
 export interface NewUpload extends Declaration {
   id: string;
   owner: string;
-  /** How long it lives unless bytes come. */
+  /** How long it lives unless bytes arrive. */
   lifeMs: number;
   /** The node that begins it. */
   holder: string;
-  /** `receiving` where that node holds the lease from the first moment on. */
+  /** `receiving` where that node holds the lease from the beginning. */
   phase: 'receiving' | null;
 }
 
@@ -125,20 +124,20 @@ export interface OffsetCommit {
   idleMs: number | null;
   /** How long the upload lives from now on; null: its expiry stays. */
   lifeMs: number | null;
-  /** Replaces what was kept; null where it is left out. */
+  /** Replaces the store's note; left out, the note becomes null. */
   storeState?: string | null;
   part?: PartRecord;
 }
 
-/** Unfinished uploads of a content whose time is not up. */
+/** Which unfinished uploads of a content to find, of those whose time is not up. */
 export interface ReceivingQuery {
   /** As it was declared. */
   md5: string;
   /** Null: of anyone. */
   owner: string | null;
-  /** Null: of any size. An upload whose length is deferred may be of each. */
+  /** Null: of any size. An upload whose length is deferred matches every size. */
   size: number | null;
-  /** Only uploads that declared this one. Null: whatever they declared. */
+  /** Only uploads that declared this SHA-256. Null: all. */
   sha256: string | null;
   /** 1 for those that have bytes, committed or only noted (`noteArrivals`); 0 for all. */
   minOffset: number;
@@ -163,7 +162,7 @@ export interface ContentRecord extends Digests {
 export interface RemovalRecord {
   id: number;
   key: string;
-  /** Of the content that had it; null for one from before this was kept. */
+  /** The MD5 of the content that had the key; null in rows of older versions, which did not record it. */
   md5: string | null;
 }
 
@@ -188,20 +187,20 @@ export interface Publication {
   uploadId: string;
   epoch: number;
   /**
-   * The content this upload was found equal to, or the new one it becomes. `key` beside an
-   * `id`: where the bytes of that content are from now on; the key they had joins the removals.
+   * The content that the upload was found equal to, or the new one that it becomes. `key` beside an `id`: the key that
+   * has the bytes of that content from now on; its former key joins the removals.
    */
   content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string });
   file: NewFile;
-  /** A file of that owner with the same name and content is returned as it is, and none is added. */
+  /** Where the owner has a file with the same name and content, that one is returned, and none is added. */
   reuseFile?: boolean;
-  /** What the store keeps of the upload does not matter any more. */
+  /** The publication removes the store's note on the upload. */
   forgetsStoreState?: boolean;
 }
 
 /**
- * - `published`: done, here is the file.
- * - `lost`: the lease's epoch has passed, or the upload is no longer receiving.
+ * - `published`: done; `file` is the result.
+ * - `lost`: another lease has a higher epoch, or the upload is no longer receiving.
  * - `conflict`: the content to join is gone, or another publication took this
  *   (md5, variant) or key first, or a node removes what was under that key before. Nothing was changed; decide again.
  */
@@ -227,10 +226,10 @@ export interface FilePage {
   nextCursor: string | null;
 }
 
-/** What an owner has altogether. */
+/** All files of an owner together. */
 export interface OwnerTotal {
   files: number;
-  /** The sizes of these files; a content counts with each of its files. */
+  /** The sum of their sizes; a content with several files counts once for each. */
   bytes: number;
 }
 
@@ -238,56 +237,57 @@ export type EventKind = 'published' | 'renamed' | 'deleted';
 
 /** Something that happened to a file. */
 export interface EventRecord {
-  /** Larger than that of every event before it; never given out twice. */
+  /** Larger than the number of every earlier event; never used twice. */
   number: number;
   kind: EventKind;
   at: number;
-  /** As it was then. SHA-1 and SHA-256 are those that are known by now; null where the file is gone. */
+  /** The file as it was then; but SHA-1 and SHA-256 as they are known now, and null where the file is deleted. */
   file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
 }
 
 export interface EventQuery {
-  /** Null: of all. */
+  /** Null: of all owners. */
   owner: string | null;
   /** The number of the last event that is known; 0: from the first. */
   after: number;
   limit: number;
 }
 
-/** `clock`: how far the catalog's clock has come (sqlite/clock.ts). `place`: the folder that was marked with the catalog's id. */
+/** `clock`: the last time of the catalog's clock (sqlite/clock.ts). `place`: the folder that was marked with the catalog's id. */
 export type MetaKey = 'clock' | 'place';
 
 /**
- * The catalog's clock as this process knows it without asking: for what stands in no row, or of which each question
- * would cost a statement. It may be behind the database's by as long as an answer takes.
+ * The catalog's clock as this process knows it without a query: for times that are in no row, and where a query each time
+ * would cost too much. It may be behind the database's clock by the duration of a query.
  */
 export interface CatalogClock {
-  /** What ends by then has ended. */
+  /** To decide what has expired: everything that expires by then. */
   earliest(): number;
-  /** A life is counted from it. */
+  /** To set an expiry: lifetimes are counted from it. */
   latest(): number;
 }
 
-/** What a catalog that keeps its own time has found out about the machine's clock. */
+/** What a catalog with a clock of its own (SQLite) has found out about the machine's clock. */
 export type ClockNews =
-  /** While the service ran it went so far ahead, or back (below 0). */
+  /** While the service ran, the machine's clock jumped ahead, or back (below 0). */
   | { kind: 'jump'; byMs: number }
-  /** At the start it is so far from where the catalog's own time has come. */
+  /** At the start, the machine's clock differs from the catalog's. */
   | { kind: 'apart'; byMs: number }
-  /** It has held for so long that it is believed. */
+  /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
 export interface Catalog {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
-  /** Notes how far the clock has come, so that the next process continues from there. To be called now and then. */
+  /** Records the time of the clock, so that the next process continues from it. To be called regularly. */
   keepTime(): Promise<void>;
 
   // -- uploads ------------------------------------------------------------
   /**
    * Records a new upload: receiving, offset 0, epoch 1.
    *
-   * @param mostOpen - undefined is returned, and nothing is recorded, where the owner has as many that are receiving.
+   * @param mostOpen - the most receiving uploads of the owner. Where the owner has so many, nothing is recorded.
+   * @returns undefined where nothing was recorded.
    */
   createUpload(
     upload: NewUpload,
@@ -297,15 +297,20 @@ export interface Catalog {
   /**
    * Moves the offset forward and records the part, under the lease.
    *
-   * @returns when the upload expires from now on; undefined, and nothing is changed, where the lease is lost or the
-   *   offset lies behind.
+   * @returns the upload's new expiry; undefined, with nothing changed, where the lease is lost or the offset is below the
+   *   committed one.
    */
   commitOffset(commit: OffsetCommit): Promise<Pick<UploadRecord, 'expiresAt'> | undefined>;
   /** Sets a deferred length, once, under the lease. */
   declareLength(id: string, epoch: number, size: number): Promise<boolean>;
-  /** Takes back a length that was declared under this lease, by a request that is refused. */
+  /** Takes back a length that a request declared under this lease, because the request is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
-  /** Ends a receiving upload without publication, and forgets its parts; the store may keep something of it from now on. `epoch` null: whichever lease is held. */
+  /**
+   * Ends a receiving upload without publication, and forgets its parts. Its row keeps a note for the store until
+   * `forgetStoreState`.
+   *
+   * @param epoch - null: whichever lease is held.
+   */
   endUpload(
     id: string,
     epoch: number | null,
@@ -314,36 +319,37 @@ export interface Catalog {
   ): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
-  /** The matching upload whose last byte came most recently; one without bytes counts from when it was begun. */
+  /** The matching upload whose last byte arrived most recently; one without bytes counts from its beginning. */
   findReceiving(query: ReceivingQuery): Promise<UploadRecord | undefined>;
-  /** Receiving uploads whose time is up, the oldest first, after this one. */
+  // The lists below have pages: each begins after the upload `after`, which was the last of the page before.
+  /** Receiving uploads whose time is up, the oldest first. */
   listExpired(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
-  /** Receiving uploads that have all their bytes, by when they were begun, after this one. */
+  /** Receiving uploads that have all their bytes, sorted by their beginning. */
   listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /**
-   * Receiving uploads that a dead node holds, or that were released unrecovered, by when they expire, after this one.
-   * It looks at all that are receiving.
+   * Receiving uploads that a dead node holds, or that were released unrecovered, sorted by their expiry. Reads all
+   * receiving uploads.
    */
   listAbandoned(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
-  /** Uploads that have ended while the store still keeps something of them, by id, after this one. */
+  /** Ended uploads with a note for the store, which may still have bytes of them, sorted by id. */
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
-  /** The store keeps nothing of this upload any more, which has ended. */
+  /** Removes the note of an ended upload, of which the store has nothing any more. */
   forgetStoreState(id: string): Promise<void>;
-  /** Those of these ids whose uploads are receiving: the store must keep their bytes. */
+  /** The ids whose uploads are receiving: the store must keep their bytes. */
   filterReceiving(ids: string[]): Promise<Set<string>>;
   /** Forgets some uploads that ended (other than complete) longer ago than `forMs`; returns how many. */
   forgetEnded(forMs: number, limit: number): Promise<number>;
 
   // -- leases -------------------------------------------------------------
-  // None of these is durable by itself: a lease ends with the power.
+  // `durable()` does not wait for these: a power cut ends all leases.
   /**
-   * Gives the lease on a receiving upload to `node`, and raises its epoch. It must be as it was `seen`, and free: released,
-   * of the same node, or held by a node that is dead.
+   * Gives the lease on a receiving upload to `node`, and raises its epoch. The row must still have the epoch that was
+   * `seen`, and the lease must be free: released, or held by the same node or a dead one.
    *
    * @returns the new epoch; undefined where the lease was not free.
    */
   takeLease(seen: Pick<UploadRecord, 'id' | 'epoch'>, node: string): Promise<number | undefined>;
-  /** The holder publishes the upload, which may take a while. `false` where it does not hold it any more. */
+  /** Marks that the holder is publishing the upload, which may take long. @returns false where the lease is lost. */
   markPublishing(id: string, epoch: number): Promise<boolean>;
   /** Releases the lease, where the upload still has this epoch and is receiving. */
   releaseLease(id: string, epoch: number, options: { isRecovered: boolean }): Promise<void>;
@@ -354,24 +360,23 @@ export interface Catalog {
   noteArrivals(arrivals: readonly { id: string; epoch: number; idleMs: number }[]): Promise<void>;
 
   // -- nodes and claims ---------------------------------------------------
-  /** Whether several nodes may have it open at once. */
+  /** Whether several nodes may have the catalog open at once. */
   readonly isShared: boolean;
   /**
-   * Joins, or joins again.
+   * Lets a node join, or join again.
    *
-   * @returns the nodes that live and are in the way, because they have to be alone, or this one has: then it has not
-   *   joined. None: it has.
+   * @returns the living nodes that prevent it, because they or this one have to be alone; none: the node has joined.
    */
   joinNode(id: string, about: NodeAbout): Promise<NodeRecord[]>;
-  /** All that have not left and are not forgotten. */
+  /** All nodes that have not left and are not forgotten, dead ones among them. */
   listNodes(): Promise<NodeRecord[]>;
-  /** The node lives. `false` where it was taken for dead: others may have its leases. */
+  /** A heartbeat. @returns false where the node already counts as dead: others may have its leases. */
   beatNode(id: string): Promise<boolean>;
   leaveNode(id: string): Promise<void>;
   isNodeAlive(id: string): Promise<boolean>;
   /** Forgets nodes that have been dead for an hour. */
   forgetNodes(): Promise<void>;
-  /** Work by this name is the node's for so long, if it lives as long; `false` where another has it. */
+  /** Claims work by its name for `forMs`; a claim ends early when its node dies. @returns false where another node has it. */
   claim(name: string, node: string, forMs: number): Promise<boolean>;
   unclaim(name: string, node: string): Promise<void>;
   /** Forgets claims whose time is up. */
@@ -384,11 +389,11 @@ export interface Catalog {
   ownsContent(owner: string, contentId: number): Promise<boolean>;
   /** Adds digests that were computed after publication. */
   addDigests(contentId: number, digests: { sha1?: string; sha256?: string }): Promise<void>;
-  /** Contents whose SHA-1 is not known, by id, after this one. */
+  /** Contents whose SHA-1 is not known, sorted by id, after this one. */
   listWithoutSha1(after: number, limit: number): Promise<ContentRecord[]>;
   /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
   publish(publication: Publication): Promise<PublishOutcome>;
-  /** Store keys whose content is gone and whose bytes may still be there, in the order they came, after this one. */
+  /** Store keys whose content is gone and whose bytes may still be stored, in the order of their removal, after this one. */
   listRemovals(after: number, limit: number): Promise<RemovalRecord[]>;
   /**
    * The bytes of a key are this node's to remove for so long, if it lives as long: no content is given the key meanwhile.
@@ -399,7 +404,7 @@ export interface Catalog {
   unclaimRemoval(key: string, node: string): Promise<void>;
   /** Those of these store keys, 100 at most, that a content has. */
   filterKeys(keys: string[]): Promise<Set<string>>;
-  /** The bytes of `key` are gone. */
+  /** Takes a key, whose bytes are removed, off the removals. */
   removalDone(key: string): Promise<void>;
 
   // -- files --------------------------------------------------------------
@@ -409,47 +414,48 @@ export interface Catalog {
    * when the content is gone.
    */
   addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
-  /** Of anyone with owner null. */
+  /** With `owner` null: of any owner. */
   findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
-  /** One of the owner's files of this content, by when they were uploaded. */
+  /** The owner's file of this content that was uploaded first, or last. */
   findFileOfContent(contentId: number, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord | undefined>;
   listFiles(query: FileQuery): Promise<FilePage>;
   /** Costs the same however many files there are. */
   totalOf(owner: string): Promise<OwnerTotal>;
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
-   * Deletes a file; with the last file of a content, the content too, whose key
-   * joins the removals. An upload that became it goes, too, unless the store still keeps
-   * something of it: then it is terminated. Undefined when there is no such file.
+   * Deletes a file. With the last file of a content, it deletes the content, too, whose key joins the removals. It also
+   * deletes the row of the upload that became the file; where that has a note for the store, it becomes `terminated`.
+   *
+   * @returns undefined when there is no such file.
    */
   deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 
   // -- events -------------------------------------------------------------
-  // A file that is made (`publish`, `addFile`), renamed or deleted is an event, recorded in the same transaction.
+  // The transaction that adds (`publish`, `addFile`), renames or deletes a file records an event.
   /**
-   * The events after a number, in their order. Once an event is listed, no event with a smaller number appears. Null
-   * where some of the events that are asked for are forgotten; with an owner, only that owner's events count.
+   * The events after a number, in their order. Once an event is listed, no event with a smaller number appears later.
+   * Null where some of the requested events are forgotten; with an owner, only that owner's events count.
    */
   listEvents(query: EventQuery): Promise<EventRecord[] | null>;
-  /** The number of the latest event, of all with owner null, whether it is forgotten or not; 0 where there was none. */
+  /** The number of the latest event, forgotten or not; of any owner with `owner` null. 0 where there was none. */
   latestEvent(owner: string | null): Promise<number>;
-  /** Forgets the oldest events, so many at most, up to the first that happened no longer ago than `forMs`; returns how many. */
+  /** Forgets the oldest events, at most `limit`, that happened longer ago than `forMs`. @returns how many. */
   forgetEvents(forMs: number, limit: number): Promise<number>;
-  /** 16 random bytes in hexadecimal digits, made with the catalog: for cursors that other owners cannot read. */
+  /** 16 random bytes in hexadecimal digits, created with the catalog: the key that encrypts the cursors of events. */
   eventSecret(): Promise<string>;
 
   // -- the whole ----------------------------------------------------------
-  /** Random, and the same for as long as the catalog lives; a copy has it too. */
+  /** A random id, created with the catalog; copies of the catalog have the same one. */
   id(): Promise<string>;
   getMeta(key: MetaKey): Promise<string | undefined>;
   setMeta(key: MetaKey, value: string): Promise<void>;
-  /** What it knows of: contents or uploads that must have `bytes` in the store, at most `uploads` that may, `nothing`. */
+  /** `bytes`: it has contents or uploads whose bytes must be in the store. `uploads`: only other uploads. `nothing`: neither. */
   extent(): Promise<'nothing' | 'uploads' | 'bytes'>;
   /** Its rows as they stand, to be moved into another catalog: no service asks for them. */
   readonly rows: CatalogRows;
   /** Resolves when everything committed before the call survives a power cut. */
   durable(): Promise<void>;
-  /** Answers, or throws CatalogError `unavailable`. */
+  /** Runs a small query. @throws CatalogError `unavailable`. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -457,7 +463,7 @@ export interface Catalog {
 /**
  * - `unavailable`: cannot be opened or reached, locked by another service, not writable.
  * - `full`: no room for the change; nothing was changed.
- * - `invalid_cursor`: the cursor of a listing is not one of ours, or of another sort.
+ * - `invalid_cursor`: the cursor is not one of this catalog, or belongs to a listing with another sort.
  * - `failed`: anything else.
  */
 export type CatalogErrorCode = 'unavailable' | 'full' | 'invalid_cursor' | 'failed';

@@ -1,4 +1,4 @@
-/** All catalogs. Adding one is a folder and a line here. */
+/** The list of all catalogs. A new one is a folder, and its cases here. */
 import type { Section } from '../../stores/section.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { type Catalog, CatalogError, type ClockNews } from './catalog.ts';
@@ -7,39 +7,40 @@ import { nameOf } from './postgres/address.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
 
-/** Which catalog, by the scheme of `DATABASE_URL`, and what it is opened with. */
+/** Which catalog to open, and with which settings. */
 export type CatalogChoice =
   | { kind: 'sqlite'; file: string }
-  /** `directUrl`: past a pooler. `ca`: certificates in PEM that are trusted. */
+  /** `directUrl`: an address past a pooler. `ca`: trusted certificates in PEM. */
   | { kind: 'postgres'; url: string; directUrl: string | null; ca: string | null; poolSize: number };
 
 export interface CatalogSettings {
-  /** What was committed may not be durable: the process is to end. */
+  /** Called when committed changes may not be durable: the process has to exit. */
   onFailure?: (error: CatalogError) => void;
-  /** The operator says to continue with what is there, where a part of it does not belong to the rest. */
+  /** `--adopt`: continue also where catalog and log do not belong together. */
   adopt?: boolean;
-  /** Told in a sentence what was found at the opening. */
+  /** Called with a sentence for each finding at the opening. */
   tell?: (found: string) => void;
-  /** For a database without a clock of its own: what the machine tells of the time. */
+  /** For SQLite, which has no clock of its own: the machine's clocks. */
   time?: Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
-  /** Such a database believes a wall clock that has jumped once it has held for as long: no less than the longest life. */
+  /** For SQLite: how long the wall clock must not jump again until it is believed; at least the longest lifetime. */
   believeAfterMs?: number;
+  /** For SQLite: called when the machine's clock has jumped, or is believed again. */
   tellOfClock?: (news: ClockNews) => void;
 }
 
-/** A catalog that is not open. Looking at it changes nothing, and disturbs no service that has it open. */
+/** A catalog that is not opened. These methods change nothing in it, and do not disturb a service that has it open. */
 export interface ClosedCatalog {
-  /** For people: where it is. */
+  /** For people: its file or address, without a password. */
   readonly name: string;
   /**
-   * Whether opening would find this id in it. False for one that is still to be made.
+   * Whether a start would find this id in it. False where there is no catalog yet.
    *
    * @throws CatalogError `unavailable`, saying why a service could not use it.
    */
   mayHaveId(id: string): Promise<boolean>;
-  /** Its id, and the place it was used with; undefined where there is no catalog with an id yet. */
+  /** Its id, and the place with which it was used; undefined where there is no catalog with an id yet. */
   readIds(): Promise<{ id: string; place: string | undefined } | undefined>;
-  /** The doctor's steps on it, `catalog` among them. */
+  /** The doctor's section on it; the step `catalog` is among its steps. */
   inspect(): Promise<Section>;
   /**
    * All of it, to be moved elsewhere, while no service can open it.
@@ -61,7 +62,7 @@ export interface CatalogCopy {
 }
 
 /**
- * Opens the catalog, which is made where it is missing.
+ * Opens the catalog, and creates it where it is missing.
  *
  * @throws CatalogError `unavailable` when it cannot be used, saying why.
  */

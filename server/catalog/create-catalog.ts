@@ -22,13 +22,13 @@ import { createRows } from './queries/rows.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
-/** What only the dialect itself can do. */
+/** What each dialect implements itself. */
 export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'durable' | 'ping' | 'close'> {
   nodes: NodeDialect;
   queries: QueryDialect;
 }
 
-/** The catalog in the database behind `db`, whose driver translates its errors. */
+/** Creates the catalog over `db`, whose driver translates its errors. */
 export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }: DialectMethods): Catalog {
   const { clock } = nodes;
   return {

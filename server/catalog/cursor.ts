@@ -1,8 +1,8 @@
-/** Cursors of listings: opaque to clients, bound to the sort and direction they were made for. */
+/** Cursors of listings: opaque to clients, and valid only with the sort and direction of their listing. */
 import { CatalogError } from './catalog.ts';
 import type { FileSort } from './catalog.ts';
 
-/** The place of a file in a sorted listing: what it is sorted by, then its id. */
+/** The place of a file in a sorted listing: the value by which it is sorted, then its id. */
 export interface Position {
   value: string | number;
   id: string;

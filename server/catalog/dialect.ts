@@ -10,13 +10,13 @@ interface Lockable {
 }
 
 export interface QueryDialect {
-  /** Whether `text` contains `part`, each sign of it taken as it is. */
+  /** Whether `text` contains `part`; no character of `part` is a wildcard. */
   contains: (text: Expression<string>, part: string) => Expression<SqlBool>;
   /**
-   * The rows that `query` finds, in their newest version, which nobody else changes or deletes until the transaction
-   * ends. To be read before what is decided by them.
+   * Reads the newest version of the rows that `query` finds, and locks them until the transaction ends. To be read before
+   * anything that depends on them.
    *
-   * @param inOrder - the tables that it joins: the rows of the first are locked first.
+   * @param inOrder - the tables of a join, in the order in which their rows are locked.
    */
   locked: <Query extends Lockable>(query: Query, inOrder?: readonly (keyof Tables)[]) => Query;
   /** As `locked`, without the rows that another transaction has locked: it works on those. */

@@ -17,7 +17,7 @@ export interface Tables {
 }
 
 export interface ContentsTable {
-  /** Never given out twice: an upload may be joined to a content that was looked up a while ago. */
+  /** Never used twice: a publication names the content that it found a moment ago, which may be deleted by then. */
   id: Generated<number>;
   md5: string;
   sha1: string | null;
@@ -41,7 +41,7 @@ export interface FilesTable {
   size: number;
 }
 
-/** Of the rows of `files`; an owner without files has none. The database keeps it itself (sqlite/owner-totals.ts). */
+/** Totals of the rows of `files`, which triggers maintain. An owner without files need not have a row. */
 export interface OwnerTotalsTable {
   owner: string;
   files: number;
@@ -65,10 +65,10 @@ export interface UploadsTable {
   /** The node that has the lease, or had it last. */
   holder: string | null;
   phase: Phase | null;
-  /** Opaque: only the store reads it. */
+  /** The store's note; only the store reads it. */
   store_state: string | null;
   reason: string | null;
-  /** The upload lives as long as the file it became. */
+  /** The file that the upload became: the row is deleted with it. */
   file_id: string | null;
   created_at: number;
   last_byte_at: number;
@@ -87,7 +87,7 @@ export interface PartsTable {
 }
 
 export interface RemovalsTable {
-  /** In the order in which the keys came. */
+  /** In the order in which the keys were added. */
   id: Generated<number>;
   key: string;
   md5: string | null;
@@ -98,7 +98,7 @@ export interface RemovalsTable {
 }
 
 export interface EventsTable {
-  /** In the order of the transactions; never given out twice. */
+  /** In the order of the transactions; never used twice. */
   number: Generated<number>;
   owner: string;
   kind: EventKind;
@@ -112,7 +112,7 @@ export interface EventsTable {
   size: number;
 }
 
-/** Of each owner, the last event that is forgotten. */
+/** The last forgotten event of each owner. */
 export interface ForgottenEventsTable {
   owner: string;
   number: number;

@@ -1,6 +1,6 @@
 /**
- * Joining the nodes of a catalog. A node whose bytes are in a folder of its own has to be the only one. What an earlier
- * process has left in the table of nodes must not keep its successor waiting where it is known to have ended.
+ * Joins the nodes of a catalog. A node with STORE=local has to be the only one. A process that was killed leaves its row
+ * in the table of nodes: where that process is known to have ended, its successor does not wait for it.
  * See docs/decisions/0040-many-nodes.md.
  */
 import type { Logger } from 'pino';
@@ -11,9 +11,9 @@ import type { Fate } from './process-mark.ts';
 /** This process among the nodes. */
 export interface Membership {
   readonly id: string;
-  /** Joins again, after it was taken for dead. @returns a CatalogError where another node is in its way now. */
+  /** Joins again, after the node was taken for dead. @returns a CatalogError where another node prevents that now. */
   rejoin(): Promise<CatalogError | undefined>;
-  /** Leases and claims of this node are free from now on. */
+  /** Leaves: from now on, other nodes can take this node's leases and claims. */
   leave(): Promise<void>;
 }
 
@@ -28,13 +28,13 @@ export interface MembershipOptions {
 }
 
 const LOOK_EVERY_MS = 250;
-/** A service that is being stopped may still be there. */
+/** How long to wait for a service that may be stopping just now. */
 const PATIENCE_MS = 3_000;
 
 /**
- * Joins. A node that is in the way is waited for where it may be dead: at most until it counts as dead.
+ * Joins. Where another node prevents it and may be dead, waits until that one counts as dead.
  *
- * @throws CatalogError `unavailable` where one that lives is in the way.
+ * @throws CatalogError `unavailable` where a living node prevents it.
  */
 export async function joinNodes(options: MembershipOptions): Promise<Membership> {
   const { catalog, about, surroundings } = options;
@@ -58,7 +58,7 @@ export async function joinNodes(options: MembershipOptions): Promise<Membership>
   };
 }
 
-/** @returns the nodes that are in the way; none: it has joined. */
+/** Tries to join. @returns the nodes that prevent it; none: the node has joined. */
 async function tryToJoin(options: MembershipOptions, id: string): Promise<NodeRecord[]> {
   const { catalog, about } = options;
   const frozen = (await lookAtProcesses(options)).filter(({ isAlone }) => isAlone || about.isAlone);
@@ -68,11 +68,11 @@ async function tryToJoin(options: MembershipOptions, id: string): Promise<NodeRe
 /**
  * Removes the nodes whose processes are known to have ended: their leases and claims are free at once.
  *
- * @returns those that run although they count as dead. They may be frozen, and write to their folder when they wake up.
+ * @returns the nodes whose processes run although they count as dead: a frozen process may still write to its folder.
  */
 async function lookAtProcesses({ catalog, fateOf }: MembershipOptions): Promise<NodeRecord[]> {
   const frozen: NodeRecord[] = [];
-  // A process that has its catalog for itself knows of no others.
+  // In a catalog for one process, there are no other nodes.
   if (!catalog.isShared) return frozen;
   for (const node of await catalog.listNodes()) {
     const fate = fateOf(node.process);
@@ -82,7 +82,7 @@ async function lookAtProcesses({ catalog, fateOf }: MembershipOptions): Promise<
   return frozen;
 }
 
-/** Looks at nodes that are in the way, until one of them is known to live. */
+/** Watches the nodes that prevent joining, until one of them is known to be alive. */
 function createWatch(options: MembershipOptions, first: readonly NodeRecord[]) {
   const { surroundings, fateOf } = options;
   const beganMs = surroundings.elapsedMs();
@@ -92,7 +92,7 @@ function createWatch(options: MembershipOptions, first: readonly NodeRecord[]) {
     /** @throws CatalogError `unavailable`. */
     check: (now: readonly NodeRecord[]): void => {
       if (surroundings.elapsedMs() - beganMs < PATIENCE_MS) return;
-      // One that has come since the first look lives.
+      // A heartbeat since the first look, or a node that has joined since: it is alive.
       const alive = now.filter(({ id, seenAt, process }) => seenAt !== seenFirst.get(id) || fateOf(process) === 'runs');
       if (alive.length > 0) throw refusal(options, alive);
       if (isTold) return;

@@ -1,16 +1,16 @@
 /**
- * Which process this is, so that another one on the same machine can tell for sure that it has ended: then nobody has to
- * wait until its node counts as dead.
+ * Identifies a process, so that another one on the same machine can be certain that it has ended: then it need not wait
+ * until the node counts as dead.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readBootId } from '../../stores/boot-id.ts';
 
-/** Of a process whose mark this process can read: it still runs, or it has ended. `unknown`: it may be on another machine. */
+/** Whether the process with a mark still runs. `unknown`: it may be on another machine, or in another container. */
 export type Fate = 'runs' | 'ended' | 'unknown';
 
 /**
- * Boot of the machine, namespace of process ids, process id, and when it started. Null where the system does not tell
- * (it does on Linux: proc(5)).
+ * The mark of this process: the machine's boot, the namespace of process ids, the process id, and its start time. Null
+ * where the system does not provide them (Linux does: proc(5)).
  */
 export function readProcessMark(): string | null {
   const here = readPlace();
@@ -18,7 +18,7 @@ export function readProcessMark(): string | null {
   return here === null || startedAt === null ? null : `${here} ${process.pid} ${startedAt}`;
 }
 
-/** What has become of the process with a mark. Other containers and machines are `unknown`. */
+/** Looks whether the process with a mark still runs. */
 export function fateOf(mark: string | null): Fate {
   if (mark === null) return 'unknown';
   const here = readPlace();
@@ -28,7 +28,7 @@ export function fateOf(mark: string | null): Fate {
   return readStart(pid ?? '') === startedAt ? 'runs' : 'ended';
 }
 
-/** Two namespaces that exist have different numbers: whoever reads its own number knows all ids in it. */
+/** The boot, and the namespace of process ids: within the same namespace, this process can see all process ids. */
 function readPlace(): string | null {
   try {
     const boot = readBootId();
@@ -38,7 +38,7 @@ function readPlace(): string | null {
   }
 }
 
-/** In ticks since the boot (proc(5), /proc/pid/stat: 22); null where there is no such process, or it is only not buried yet. */
+/** A process's start time in ticks since the boot (proc(5), /proc/pid/stat: 22); null where there is none, or it is a zombie. */
 function readStart(pid: string): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -1,14 +1,14 @@
-/** The beginning of an upload: what the client declares is checked, its row is made, and the store has room for it. */
+/** Begins an upload: checks what the client declares, creates the row, and has the store make room. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { BeginRequest } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { refuseTooLarge } from './receive.ts';
 
-/** When another upload may have ended; they expire in the course of minutes. */
+/** After this time, another upload of the owner may have expired: a job looks for expired ones every minute. */
 const RETRY_AFTER_MS = 60_000;
 
-/** @throws the reason of a service that stops; `too_large`. */
+/** @throws `shutting_down` while the service stops; `too_large`. */
 export function refuseToBegin(
   { stopping, limits }: Pick<Parts, 'stopping' | 'limits'>,
   { declaration }: Pick<BeginRequest, 'declaration'>,
@@ -18,9 +18,9 @@ export function refuseToBegin(
 }
 
 /**
- * Makes the row of an upload, and room in the store.
+ * Creates the row of an upload, and makes room in the store.
  *
- * @param phase - `receiving` where this node holds the lease from the first moment on.
+ * @param phase - `receiving` where this node holds the lease from the beginning.
  * @throws `too_many_uploads`; errors of store and catalog untranslated.
  */
 export async function createUpload(

@@ -1,20 +1,20 @@
 /**
- * Catching up: an offset that is told is where the next request must resume. So the writer commits first all that has
- * arrived by then, though its sender may be gone without a word; it keeps writing all the same.
+ * Catching up: the next request has to resume at the offset that the service reports. So before it reports one, the
+ * writer commits all bytes that have arrived, also where its sender may have vanished; then the writer continues.
  */
 import type { Logger } from 'pino';
 import type { Flush } from '../../stores/store.ts';
 import type { Surroundings, Timer } from '../../stores/surroundings.ts';
 
 /**
- * Turns of the event loop in which no connection came, after which all requests that had come before are known: each
- * takes one connection from the kernel's queue, the next one reads what that brought.
+ * After so many turns of the event loop without a new connection, all requests that arrived before are known: a turn
+ * accepts one connection from the kernel's queue, the next turn reads its bytes.
  */
 const TURNS = 3;
-/** What the kernel's queue holds (Node's default for `listen`): a connection that is taken from it later came later. */
+/** Length of the kernel's queue (Node's default for `listen`): connections accepted after so many others came after the call. */
 const MOST_QUEUED = 511;
 
-/** The holder of an upload's lease. */
+/** The request of this process that holds an upload's lease. */
 interface Holder {
   readonly released: Promise<void>;
   readonly flush: Flush | undefined;
@@ -28,16 +28,18 @@ export interface CatchUp {
 }
 
 /**
- * @param mostMs - when the writer has not committed by then, the committed offset is told. The next request would
- *   wait for its lease no longer either.
- * @param writerOf - who writes to an upload now.
+ * Prepares catching up in this process.
+ *
+ * @param mostMs - `catchUp` returns after this time, also where the writer has not committed yet: the caller then
+ *   reports the committed offset. The next request would not wait longer for the lease either.
+ * @param writerOf - finds the request that writes to an upload now.
  */
 export function createCatchUp(
   { log, surroundings }: { log: Logger; surroundings: Surroundings },
   mostMs: number,
   writerOf: (id: string) => Holder | undefined,
 ): CatchUp {
-  /** Requests that have come and neither write yet nor have ended, by upload. */
+  /** Requests that have arrived and neither write yet nor have ended, by upload. */
   const coming = new Map<string, Set<Promise<void>>>();
   /** Connections so far. */
   let connections = 0;
@@ -54,6 +56,7 @@ export function createCatchUp(
     };
   }
 
+  /** Waits until all requests that arrived before the call are in `coming`. */
   async function untilKnown(): Promise<void> {
     const most = connections + MOST_QUEUED;
     for (let quiet = 0; quiet < TURNS;) {
@@ -79,7 +82,7 @@ export function createCatchUp(
     const writer = writerOf(id);
     if (!writer?.flush) return;
     const outcome = await Promise.race([writer.flush(), writer.released]);
-    // Its end commits, and may publish.
+    // The append is ending. Its end commits, and may publish.
     if (outcome === 'ending') await writer.released;
   }
 
@@ -92,14 +95,14 @@ export function createCatchUp(
   };
 }
 
-/** One at a time, and all who come while it runs share the next one: more may have come since it began. */
+/** Runs one flush at a time. Calls during a run share the next run, as more bytes may have arrived since this one began. */
 export function shared(flush: Flush): Flush {
   let running: ReturnType<Flush> | undefined;
   let next: ReturnType<Flush> | undefined;
 
   function run(): ReturnType<Flush> {
     next = undefined;
-    // Where another one waits for this, it is the one that runs from then on.
+    // `next`, where a call during this run has set it, starts now.
     running = flush().finally(() => {
       running = next;
     });

@@ -1,4 +1,4 @@
-/** The pre-check: is this content here already, or on its way? */
+/** The pre-check: whether the service has a content already, or is receiving it. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { CheckQuery } from './contract.ts';
 import { checkName, typeOfName } from './names.ts';
@@ -6,16 +6,16 @@ import type { Parts } from './parts.ts';
 import { digestStored, hasBytes } from './stored-bytes.ts';
 import type { FindUnfinished, Unfinished } from './unfinished.ts';
 
-/** What is here, in rows; or what is on its way. */
+/** The content and the owner's file of it, as rows; or the unfinished uploads of it. */
 export type Checked = { status: 'exists'; content: ContentRecord; file: FileRecord | null } | Unfinished;
 
 /** @param onCompared - called for each content whose SHA-256 was compared with the requested one. */
 export type Check = (query: CheckQuery, onCompared: (content: ContentRecord) => void) => Promise<Checked>;
 
-/** Prepares the check. @param findUnfinished - where the content is not here. */
+/** Prepares the check. @param findUnfinished - called where the service does not have the content. */
 export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check {
   const { catalog, limits } = parts;
-  /** SHA-256 computations under way, by content: two clients that ask share one. */
+  /** Running computations of SHA-256, by content: clients that ask at the same time share one. */
   const computing = new Map<number, Promise<string | undefined>>();
 
   async function check(query: CheckQuery, onCompared: (content: ContentRecord) => void): Promise<Checked> {
@@ -26,7 +26,7 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
       const file = await fileFor(content, query);
       // Undefined: the content was deleted meanwhile.
       if (file !== undefined) {
-        // Its publication may not be durable yet, while its sender still waits for "complete".
+        // The publication may not be durable yet: its sender is still waiting for the answer.
         await catalog.durable();
         return { status: 'exists', content, file };
       }
@@ -60,8 +60,8 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
   }
 
   /**
-   * The SHA-256 of a stored content, for a client that gives one: MD5 does not prove a content. It is computed once.
-   * Undefined when the bytes are gone or damaged: then the client may send them anew.
+   * The SHA-256 of a stored content, for a client that gives one: MD5 does not prove a content. It is computed once, and
+   * kept in the catalog. Undefined when the bytes are gone or damaged: then the client may send them again.
    */
   async function sha256Of(content: ContentRecord): Promise<string | undefined> {
     const running = computing.get(content.id) ?? computeSha256(content);
@@ -79,7 +79,10 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
     return sha256;
   }
 
-  /** The owner's file of the content. With a name in the query it is made. Null: the owner has none, and gave no name. */
+  /**
+   * The owner's file of the content; with a name in the query, it is created where there is none by that name. Null: the
+   * owner has no file of it, and gave no name. Undefined: the content was deleted meanwhile.
+   */
   async function fileFor(content: ContentRecord, query: CheckQuery): Promise<FileRecord | null | undefined> {
     if (query.filename === undefined) {
       return (await catalog.findFileOfContent(content.id, query.owner, 'latest')) ?? null;

@@ -1,18 +1,18 @@
 /**
- * What the service's edges may ask of the life of uploads and files, and what they see of them: views, never rows of
- * the catalog. All refusals are TidemarkError.
+ * What the service's edges may call of the domain, uploads and files. The edges get views, never rows of the catalog.
+ * All refusals are TidemarkError.
  */
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { Declaration, FileSort, OwnerTotal, UploadState } from '../catalog/catalog.ts';
 import type { Writer } from './writer.ts';
 
-/** For tickets, which stand in no row. */
+/** For the expiry of tickets, which have no row in the catalog. */
 export type { CatalogClock } from '../catalog/catalog.ts';
 
 export type { Declaration } from '../catalog/catalog.ts';
 
-/** How long an ended upload is told of as ended; after that it is not found. */
+/** How long the service answers that an upload has ended (410); after that, the upload is not found. */
 export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 
 /** An upload as the edges see it. Times are milliseconds since the epoch. */
@@ -23,21 +23,21 @@ export interface UploadView {
   readonly offset: number;
   /** Null while it is deferred. */
   readonly size: number | null;
-  /** As it was declared; null where none was. */
+  /** As the client declared it; null where it declared none. */
   readonly filename: string | null;
-  /** What the edge that began it noted, as it was. */
+  /** What the edge that began the upload noted, unchanged. */
   readonly metadata: string;
   /** The file it became, once complete. */
   readonly fileId: string | null;
   readonly createdAt: number;
-  /** How long ago, as it was read, bytes last came, stored or not; since it was begun, while none have. */
+  /** Time from the last byte, stored or not, to this reading; from the beginning while no byte has come. */
   readonly idleMs: number;
   readonly expiresAt: number;
-  /** How long it still lived as it was read; by then it had expired where this is not above 0. */
+  /** Time from this reading to the expiry; 0 or less: its time is up. */
   readonly leftMs: number;
 }
 
-/** A content as the edges see it; digests that its asker is not to learn are null. */
+/** A content as the edges see it. Digests that the asker may not see are null. */
 export interface ContentView {
   readonly md5: string;
   readonly sha1: string | null;
@@ -76,43 +76,46 @@ export interface Received {
 }
 
 export interface Uploads {
-  /** Checks what the client declares and records a new upload with room in the store. */
+  /** Checks what the client declares, records a new upload, and makes room in the store. */
   begin(request: BeginRequest): Promise<UploadView>;
   /**
-   * As `begin`, for bytes that come with the same request: its answer waits for them, so that the beginning need not be
-   * durable before. The writer is to be released.
+   * As `begin`, where the same request brings bytes. Its answer waits for those, so the row need not be durable before.
+   * The caller has to release the writer.
    */
   beginWriting(request: BeginRequest): Promise<Writer>;
   /**
-   * An upload's state, for its owner: of one row. Never ends a running transfer, but has it commit first what has
-   * come (for a while: then it tells less); an upload that has all its bytes but no publication is published
-   * first. Its last byte is the last that came, stored or not.
+   * An upload's state, for its owner, with an offset at which the next request can resume. Never ends a running
+   * transfer, but first has it commit the bytes that have arrived; where that takes too long, the offset is the last
+   * committed one. An upload that has all its bytes and is not published yet is published first.
    *
-   * @param options.often - it is asked again and again: while bytes keep coming, what was committed lately is enough.
+   * @param options.often - for a client that asks repeatedly: while bytes keep coming, an offset committed a moment ago
+   *   is enough.
    * @throws `not_found`, or `upload_expired`, `upload_rejected`, `upload_terminated`.
    */
   view(id: string, owner: string, options?: { often?: boolean }): Promise<UploadView>;
-  /** An upload as the catalog has it, for its owner. @throws as `view`. */
+  /** An upload as its row is, for its owner. @throws as `view`. */
   current(id: string, owner: string): Promise<UploadView>;
   /**
-   * The right to write, for the upload's owner; asks a running writer to stop. What a crash left beyond the last
-   * commit has been recovered once this resolves. To be released.
+   * Opens a writer for the upload's owner, and asks a running one to stop. Once this resolves, what a crash left beyond
+   * the last commit is recovered. The caller has to release the writer.
    *
    * @throws as `view`; `offset_conflict`; `upload_locked` after the lock timeout; `upload_taken_over`.
    */
   open(id: string, owner: string, options: OpenOptions): Promise<Writer>;
-  /** A connection was accepted: `view` waits for what it is to bring. */
+  /** To be called for each accepted connection: `view` waits until its request is known. */
   markConnection(): void;
   /**
-   * A request that may write to the upload has come: `view` waits for what it is to bring. To be called at once when
-   * the request comes; what it returns, when the request has ended, or is refused.
+   * To be called as soon as a request arrives that may write to the upload: `view` waits until that request writes or has
+   * ended.
+   *
+   * @returns a function to be called when the request writes, is refused or has ended.
    */
   markComing(id: string): () => void;
   /**
-   * Takes a whole file in one go, for forms that cannot be resumed: published, or
-   * nothing is left behind.
+   * Receives a whole file in one request, for forms that cannot be resumed. The file is published, or nothing of it is
+   * kept.
    *
-   * @param request - with `reuseFile`, a file of the owner with this name and these bytes is not made twice.
+   * @param request - with `reuseFile`, a file that the owner has with this name and these bytes is returned, and none added.
    */
   receiveWhole(
     request: { owner: string; declaration: Declaration; reuseFile: boolean },
@@ -122,18 +125,18 @@ export interface Uploads {
 }
 
 export interface OpenOptions {
-  /** Aborted when the writer is not wanted any more; one that is held stays. */
+  /** Ends the waiting. A writer that is open already stays open. */
   signal: AbortSignal;
   /**
-   * From where the caller means to write. Where bytes are committed beyond it, it is refused, and a running writer not
-   * disturbed: that offset stays wrong.
+   * Where the caller wants to write. An offset below the committed one can never become right: it is refused, and a
+   * running writer is not disturbed.
    */
   offset?: number | undefined;
 }
 
 export interface Published {
   file: FileView;
-  /** The owner had a file of these very bytes before, and may be told so (`INSTANT`). */
+  /** The owner had a file of these bytes before, and `INSTANT` allows to say so. */
   wasHere: boolean;
 }
 
@@ -142,15 +145,15 @@ export interface CheckQuery {
   md5: string;
   size?: number;
   sha256?: string;
-  /** With it, content that is here already becomes a file of the owner by this name. */
+  /** With it, a content that exists becomes a file of the owner by this name. */
   filename?: string;
 }
 
 export type CheckResult =
-  /** The content is here; `file` is the owner's, null while the owner has none of it (`INSTANT=all`). */
+  /** The service has the content. `file` is the owner's; null while the owner has no file of it (`INSTANT=all`). */
   | { status: 'exists'; content: ContentView; file: FileView | null }
   | { status: 'notfound'; resume: ResumePoint | null }
-  /** Bytes of it arrived lately. */
+  /** Bytes of it arrived within the last 30 seconds. */
   | { status: 'uploading'; resume: ResumePoint | null };
 
 /** An unfinished upload of the asking owner. */
@@ -168,7 +171,7 @@ export interface ContentName {
   variant: number;
 }
 
-/** A file, or what is shown in its place: it names the bytes. */
+/** A file, or a content without a file: it says which bytes. */
 export type HasContent = Pick<FileView, 'content'>;
 
 /** One page of an owner's files. */
@@ -188,9 +191,9 @@ export interface Files {
     search?: string;
     cursor?: string;
   }): Promise<FileViewPage>;
-  /** What the owner has altogether. */
+  /** Number and total size of the owner's files. */
   totalOf(owner: string): Promise<OwnerTotal>;
-  /** @throws `not_found`, as do all below. Of anyone with owner null. */
+  /** A file by its id; with `owner` null, of any owner. @throws `not_found`, as all methods below. */
   get(id: string, owner: string | null): Promise<FileView>;
   /** One of the owner's files of this content. */
   find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileView>;
@@ -198,13 +201,13 @@ export interface Files {
   findContent(name: ContentName): Promise<ContentView>;
   rename(id: string, owner: string, name: string): Promise<FileView>;
   remove(id: string, owner: string): Promise<FileView>;
-  /** @throws `content_damaged` when a file's bytes are gone or have another size; so do the two below. */
+  /** @throws `content_damaged` when a file's bytes are gone or have another size; as the two methods below. */
   requireBytes(file: HasContent): Promise<void>;
   /**
-   * Where a client is to fetch a file's bytes, whatever the file's owner thinks of it: ask
-   * first. Null where they are to be had from `open`.
+   * A presigned address of a file's bytes in the store. It does not check who asks: the caller does that before. Null
+   * where the service delivers the bytes itself, by `open`.
    *
-   * @param shown - what the answer there says of them.
+   * @param shown - headers of the answer at that address.
    */
   addressOf(file: HasContent, shown: { type: string; disposition: string }): Promise<string | null>;
   /**

@@ -1,10 +1,11 @@
-/** Removing what is left in the store of an upload that has ended. */
+/** Removes what an ended upload left in the store. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Discarding } from '../../stores/store.ts';
 import type { Parts } from './parts.ts';
 
 /**
- * What fails here is done again by a job: the row says for as long as something is left.
+ * Removes an ended upload's bytes, then the store's note in its row. Where the removal fails, the note stays, and by it a
+ * job tries again.
  *
  * @param final - see the store's `discardUpload`.
  */
@@ -14,6 +15,6 @@ export async function discard(
   final: Discarding,
 ): Promise<void> {
   await store.discardUpload(upload, final);
-  // One that was ended has a note, whatever `upload` was read before.
+  // `endUpload` leaves a note in every row that it ends, also where `upload` was read before and has none.
   if (upload.storeState !== null || final === 'remove') await catalog.forgetStoreState(upload.id);
 }

@@ -1,7 +1,7 @@
 /**
- * Uploads and files as the edges see them: no answer tells what a power cut could undo. What writes waits for its
- * own commit already (receive, receiveWhole, view, rename, remove); here the rest waits, once for each answer,
- * for whatever it has read. Where nothing is unsynced that costs nothing.
+ * Wraps uploads and files, as the edges call them, so that no answer reports what a power cut could undo. Methods that
+ * write wait for their own commit already (append, receiveWhole, view, rename, remove). Here the others wait, once for each
+ * answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Files, Uploads } from './contract.ts';
@@ -9,10 +9,10 @@ import { TidemarkError } from './errors.ts';
 import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
 
-/** Refusals that say nothing about what is in the catalog. */
+/** Refusals that say nothing about what is in the catalog: they need not wait. */
 const SILENT = new Set(['store_unavailable', 'shutting_down', 'internal']);
 
-/** Both, with the contracts' own signatures. */
+/** Uploads and files with the contracts' own signatures, whose answers wait. */
 export function withDurableAnswers(
   { uploads, files }: { uploads: Uploads; files: Files },
   { durable }: Pick<Catalog, 'durable'>,
@@ -25,7 +25,7 @@ export function withDurableAnswers(
     }
   }
 
-  /** That something is gone, expired or taken is an answer, too. */
+  /** A refusal waits, too: it may say that something is gone, expired or taken over. */
   async function waitingToRefuse<T>(action: () => Promise<T>): Promise<T> {
     try {
       return await action();
@@ -57,7 +57,7 @@ export function withDurableAnswers(
       ...uploads,
       begin: (request) => waiting(() => uploads.begin(request)),
       beginWriting: async (request) => durableWriter(await waitingToRefuse(() => uploads.beginWriting(request))),
-      // A step towards receiving bytes; only an upload that has ended is told as it is.
+      // For a receiving upload this is only a step on the way to a writer; for one that has ended, it is the answer.
       current: (id, owner) =>
         waiting(
           () => uploads.current(id, owner),

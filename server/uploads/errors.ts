@@ -1,6 +1,6 @@
 /**
- * The domain's errors: every refusal that the life of uploads and files may answer, with its stable code and a default
- * sentence. They know no protocol: each edge has a table of what it answers for a code. Errors are compared by code.
+ * The domain's errors: every refusal of the domain, with its stable code and a default sentence. They know no protocol:
+ * each edge has a table with its answer to each code. Errors are compared by code.
  */
 
 // oxfmt-ignore
@@ -8,7 +8,7 @@ const SENTENCES = {
   invalid_field:      'A field of the request is not valid.',
   incomplete_form:    'The form ended before the file did.',
   not_found:          'There is nothing here by that name.',
-  offset_conflict:    'The upload does not go on at this offset.',
+  offset_conflict:    'The upload cannot be resumed at this offset.',
   upload_expired:     'The upload has expired; begin a new one.',
   upload_rejected:    'The upload was rejected; begin a new one.',
   upload_terminated:  'The upload was terminated; begin a new one.',
@@ -21,20 +21,20 @@ const SENTENCES = {
   content_damaged:    'The stored bytes of this file are gone or damaged; sending the same bytes again restores it.',
   store_unavailable:  'The store cannot be reached right now; try again shortly.',
   shutting_down:      'The service is shutting down; try again shortly.',
-  store_full:         'The store is full; the upload can go on once there is room.',
+  store_full:         'The store is full; the upload can be resumed once there is room.',
 } as const satisfies Record<string, string>;
 
 export type ErrorCode = keyof typeof SENTENCES;
 
-/** What is known beside the code. */
+/** What an error may say beside its code. */
 export interface ErrorFacts {
   /** A sentence for the caller that says what is wrong and what would be right; the code's own by default. */
   message?: string;
-  /** What is at fault: a field of the domain's contract, or the name that the caller gave to what was checked. */
+  /** The invalid field: one of the domain's contract, or the name that the caller of a check gave it. */
   field?: string;
-  /** When it may be worth another try. */
+  /** When a retry may succeed. */
   retryAfterMs?: number;
-  /** Where the upload goes on. */
+  /** Where the upload can be resumed. */
   offset?: number;
   cause?: unknown;
 }
@@ -56,12 +56,12 @@ export class TidemarkError extends Error {
   }
 }
 
-/** The refusal of one named field: `invalid_field`. */
+/** Refuses one named field: `invalid_field`. */
 export function invalidField(field: string, message: string): TidemarkError {
   return new TidemarkError('invalid_field', { field, message });
 }
 
-/** Whether `error` is the domain's with this code. */
+/** Whether `error` is one of the domain's, with this code. */
 export function hasCode(error: unknown, code: ErrorCode): error is TidemarkError {
   return error instanceof TidemarkError && error.code === code;
 }

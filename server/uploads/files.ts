@@ -103,14 +103,14 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   async function addressOf(file: HasContent, shown: { type: string; disposition: string }): Promise<string | null> {
     const lifeMs = parts.limits.addressLifeMs;
     if (lifeMs === null || !store.capabilities.address) return null;
-    // The store hands out whatever it has under the key, right or not.
+    // At a presigned address the store delivers whatever it has under the key: check it before.
     await requireBytes(file);
     return store.addressOf(contentRowOf(file.content).key, { ...shown, lifeMs });
   }
 
   const asked = createAsked();
 
-  /** A file as its owner may be told of it at this moment. */
+  /** The file with the digests that its owner may see at this moment. */
   function told(file: FileRecord): FileView {
     const isAsked = (of: FileRecord): boolean => asked.has(of);
     return fileViewOf(withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, isAsked));

@@ -1,10 +1,10 @@
-/** How a file or a content is found: by its id, or by the name that an address or an older API gives. */
+/** Finds a file or a content: by its id, or by the name that an address or an older API gives. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { ContentName } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
-/** As `Files`, of rows: with all digests that the catalog knows. */
+/** As the same methods of `Files`, but with rows: they have all digests that the catalog knows. */
 export interface FindFiles {
   get(id: string, owner: string | null): Promise<FileRecord>;
   find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
@@ -52,7 +52,7 @@ export function createFindFiles(parts: Parts): FindFiles {
   }
 
   async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
-    // A digest that is not computed for every content stands only where someone has asked for it: finding it would tell.
+    // A digest that is not computed for every content is known only where somebody has asked for it: a find would reveal that.
     if (algorithm !== 'md5' && !parts.limits.digests.includes(algorithm)) return [];
     switch (algorithm) {
       case 'md5':

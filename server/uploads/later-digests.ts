@@ -1,27 +1,27 @@
-/** Digests that are computed after publication: what the life of uploads and files needs of them. See jobs/digests.ts. */
+/** The domain's side of digests that are computed after publication. jobs/digests.ts implements it. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 
 export type NotedFile = Pick<FileRecord, 'content' | 'owner' | 'uploadedAt'>;
-/** What it takes to find one that was noted. */
+/** What identifies a noted file. */
 export type SoughtFile = Pick<FileRecord, 'owner' | 'uploadedAt'> & { content: Pick<ContentRecord, 'id'> };
 
 export interface LaterDigests {
-  /** Whether it computes any. */
+  /** Whether any digest is computed after publication. */
   readonly isOn: boolean;
   /**
-   * A file has been published. Where others have its content already the SHA-1 may be known: it is
-   * computed all the same, and not told meanwhile, so that it takes as long as that of what nobody has.
+   * To be called for each published file whose SHA-1 its owner does not see yet. Where other owners have the content, the
+   * catalog may know the SHA-1: it is computed again, and hidden meanwhile, so that the time does not reveal them.
    */
   note(file: NotedFile): void;
-  /** Whether a file's owner is not to be told its SHA-1 yet. */
+  /** Whether the SHA-1 is still hidden from the file's owner. */
   readonly isPending: (file: SoughtFile) => boolean;
-  /** Resolves once what this owner published lately has its digests, or after a while. */
+  /** Resolves once the files that this owner published recently have their digests, or after a few seconds. */
   caughtUp(owner: string): Promise<void>;
   /** Computes until the service stops. @param isReceiving - whether uploads arrive at this node: they go first. */
   run(isReceiving: () => boolean): Promise<void>;
 }
 
-/** Where the service computes no digests later. */
+/** For a service that computes no digests after publication. */
 export const NOTHING_LATER: LaterDigests = {
   isOn: false,
   note: () => undefined,

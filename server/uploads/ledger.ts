@@ -1,4 +1,4 @@
-/** The ledger as one append writes it: the store's commits become the upload's offset, under the epoch of the lease. */
+/** The ledger of one append: records the store's commits in the upload's row, under the epoch of the lease. */
 import type { Commit } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from './errors.ts';
@@ -10,21 +10,24 @@ export interface Ledger {
   /** What the store noted with its last commit. */
   readonly storeState: string | null;
   /**
-   * Records a commit of the store. The one that makes the upload whole is kept back where it is optional: publication
-   * records the same.
+   * Records a commit of the store. An optional commit that completes the upload is kept back, because publication records
+   * the same.
    *
    * @throws TidemarkError `upload_taken_over`.
    */
   commit(progress: Commit): Promise<void>;
-  /** Records what was kept back, because publication does not follow. Never throws: the client hears of what failed before. */
+  /**
+   * Records the commit that was kept back, where no publication follows. Never throws: the client gets the error that
+   * prevented the publication.
+   */
   recordLast(): Promise<void>;
 }
 
-/** The ledger of an upload whose lease is held. */
+/** Opens the ledger for one append. @param upload - the row, read under the lease. */
 export function openLedger({ parts, lease, seat }: Holding, upload: UploadRecord): Ledger {
   const { id } = upload;
   let { expiresAt, storeState } = upload;
-  /** What was kept back. */
+  /** The commit that was kept back. */
   let last: Commit | undefined;
 
   async function record(progress: Commit): Promise<void> {

@@ -1,4 +1,4 @@
-/** Which content an upload is equal to, and which it heals. See docs/decisions/0022-healing.md. */
+/** Finds the content that an upload is equal to, or that it heals. See docs/decisions/0022-healing.md. */
 import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { equalStreams } from '../../stores/equal-streams.ts';
@@ -11,8 +11,8 @@ import { digestStored, digestStream, hasBytes, openStored } from './stored-bytes
 export type VerifiedDigests = DigestSet & { md5: string };
 
 /**
- * - `equal`: the upload's bytes are there already, whole.
- * - `damaged`: the content's bytes are gone or damaged; the upload has what they were.
+ * - `equal`: the content has the upload's bytes, undamaged.
+ * - `damaged`: the content's bytes are gone or damaged; the upload has the bytes that they were.
  */
 export type Match = { kind: 'equal' | 'damaged'; content: ContentRecord };
 
@@ -24,9 +24,9 @@ export interface WholeUpload {
 }
 
 /**
- * The content this upload is equal to. MD5 names content, it does not prove it: only
- * a SHA-256 on both sides, or the bytes themselves, do. And digests tell of the bytes as
- * they came: those that are stored are read before anything is joined to them.
+ * Finds the content that this upload is equal to. An equal MD5 is no proof: only a SHA-256 on both sides, or a comparison
+ * of the bytes, is. And digests describe the bytes as they arrived: before an upload is folded into a content, the stored
+ * bytes of that content are read again.
  *
  * @param sameMd5 - all contents with the upload's MD5.
  */
@@ -75,8 +75,8 @@ async function compare(
 }
 
 /**
- * Whether the upload has the bytes that a damaged content had. By MD5 and size alone only
- * where no other bytes with this MD5 are known: then it names more than one content.
+ * Whether the upload has the bytes that a damaged content had. MD5 and size are enough only where one content has this
+ * MD5; where several have it, it does not say which of them is meant.
  */
 async function heals(
   parts: Parts,
@@ -98,7 +98,7 @@ function isProvedOther(content: ContentRecord, { sha256 }: DigestSet): boolean {
   return sha256 !== undefined && content.sha256 !== null && content.sha256 !== sha256;
 }
 
-/** The bytes of a complete upload; null where a publication that was cut short has made them final. */
+/** Opens the bytes of a complete upload; null where an interrupted publication has already made them final. */
 export async function openUpload(
   parts: Parts,
   { upload, epoch }: Omit<WholeUpload, 'computed'>,

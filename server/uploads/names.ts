@@ -11,8 +11,8 @@ export const MAX_SEARCH_BYTES = 255;
 const DIGEST_LENGTHS = { md5: 32, sha1: 40, sha256: 64 } as const;
 
 /**
- * Accepts a file name as it is: for a name that a person gives a file, who is told what is wrong
- * with it. It takes what `cleanName` leaves unchanged, and refuses the rest.
+ * Checks a file name that a person gives, and that is not changed: the refusal says what is wrong with it. Accepts the
+ * names that `cleanName` leaves unchanged.
  *
  * @param field - the request field to name in the refusal.
  * @throws `invalid_field`.
@@ -31,7 +31,7 @@ export function checkName(name: string, field: string): string {
 }
 
 /**
- * Refuses what no name can hold.
+ * Refuses characters that no name may have.
  *
  * @throws `invalid_field`.
  */
@@ -42,7 +42,7 @@ export function checkCharacters(text: string, field: string): void {
 /**
  * Accepts a hex digest in either letter case.
  *
- * @returns it in lower case.
+ * @returns the digest in lower case.
  * @throws `invalid_field`.
  */
 export function checkDigest(value: string, algorithm: keyof typeof DIGEST_LENGTHS, field: string): string {
@@ -72,7 +72,7 @@ export function extensionOf(filename: string | null): string {
   return /^\.[a-z0-9]{1,16}$/.test(extension) ? extension : '';
 }
 
-/** The media type a name's extension stands for; null when it says nothing. */
+/** The media type of a name's extension; null when it is unknown. */
 export function typeOfName(filename: string): string | null {
   return mime.lookup(extensionOf(filename)) || null;
 }
@@ -85,7 +85,7 @@ export function formatContentName(content: { md5: string; variant: number }): st
 /**
  * Reads a content's name: what `formatContentName` writes, or a SHA-1 or SHA-256.
  *
- * @returns undefined when it is none of these.
+ * @returns undefined where `text` is none of these.
  */
 export function parseContentName(text: string): ContentName | undefined {
   const match = /^([0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})(?:-([1-9]\d{0,5}))?$/i.exec(text);

@@ -1,4 +1,4 @@
-/** Opens writers: takes the lease, recovers what a crash left of the upload, and enters a seat that others can see. */
+/** Opens writers: takes the lease, enters a seat for other requests to see, and recovers what a crash left of the upload. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
 import { TidemarkError } from './errors.ts';
@@ -43,7 +43,7 @@ export function createOpenWriters(
     return sit(await leases.begin(id, create, asked), asked.signal, parts.stopping);
   }
 
-  /** The writer over a lease, once row and store agree. @param wanted - ends the recovery. */
+  /** Opens the writer of a lease, once row and store agree. @param wanted - aborts the recovery, as `asked` does. */
   async function sit(lease: Lease, asked: AbortSignal, wanted: AbortSignal): Promise<Writer> {
     const { uploadId } = lease;
     const seat = createSeat(lease.upload, parts.surroundings, lease.needsRecovery ? 'unrecovered' : 'recovered');
@@ -62,7 +62,7 @@ export function createOpenWriters(
     }
   }
 
-  /** The upload's row under the lease, once it agrees with what the store durably has. */
+  /** Recovers the upload. @returns its row, which then agrees with what the store durably has. */
   async function recovered(lease: Lease, seat: Seat, signals: readonly AbortSignal[]): Promise<UploadRecord> {
     const { signal, unlink } = linkSignals(...signals, parts.stopping);
     await recover(parts, lease, seat, signal).finally(unlink);
@@ -74,7 +74,7 @@ export function createOpenWriters(
   return { open, openIfFree, begin };
 }
 
-/** Tells a running request that another one waits for its lease. The reason is what it then answers. */
+/** A signal for the holder of a lease, aborted when another request waits for it. Its reason is the holder's answer. */
 function createAsked(): { signal: AbortSignal; onAsked: () => void } {
   const controller = new AbortController();
   return { signal: controller.signal, onAsked: () => controller.abort(new TidemarkError('upload_taken_over')) };

@@ -1,4 +1,4 @@
-/** What the life of an upload is made of; handed in by the composition root. */
+/** The dependencies of the domain; the composition root provides them. */
 import type { Logger } from 'pino';
 import type { DigestAlgorithm, DigestPool } from '../../stores/digests/digests.ts';
 import type { Store } from '../../stores/store.ts';
@@ -14,12 +14,12 @@ export interface Limits {
   maxFileSizeBytes: number | null;
   uploadTtlMs: number;
   lockTimeoutMs: number;
-  /** Unfinished uploads of one owner. */
+  /** Most unfinished uploads of one owner. */
   maxOpenUploads: number;
   instant: InstantPolicy;
-  /** Those that are computed for every file. */
+  /** The digests that are computed for every file. */
   digests: readonly DigestAlgorithm[];
-  /** How long addresses of the store hold that downloads are sent to; null: the bytes go through the service. */
+  /** How long the presigned addresses of downloads are valid; null: the service delivers the bytes itself. */
   addressLifeMs: number | null;
 }
 
@@ -29,16 +29,16 @@ export interface Parts {
   leases: Leases;
   digests: DigestPool;
   limits: Limits;
-  /** Timers, turns and chance. What time it is for the life of things, the catalog says. */
+  /** Timers, turns of the event loop, and randomness. When something expires is decided by the catalog's clock. */
   surroundings: Surroundings;
   /** Digests that are computed after publication. */
   later: LaterDigests;
   log: Logger;
   /**
-   * Held, by MD5, while the bytes of a content are made final or removed: publication and removal of the same name
-   * must not cross.
+   * Held, by MD5, while the bytes of a content are made final or removed: a publication and a removal of the same MD5
+   * must not overlap.
    */
   contentMutex: KeyedMutex;
-  /** Aborted when the service begins to stop; the reason is what running requests answer. */
+  /** Aborted when the service begins to stop. Its reason is the answer of the running requests. */
   stopping: AbortSignal;
 }

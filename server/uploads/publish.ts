@@ -14,7 +14,7 @@ import type { Parts } from './parts.ts';
 import { withConfiguredDigests } from './shown.ts';
 import { fileViewOf } from './views.ts';
 
-/** How often a publication decides again when others publish the same MD5 meanwhile. */
+/** How often a publication is tried, where others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
 /** Doubles with each of them: another node may be removing what was under the key. */
 const DECIDE_AGAIN_MS = 20;
@@ -54,7 +54,7 @@ export async function publish(
   return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }, options));
 }
 
-/** SHA-1 comes after publication, but for an upload that declares one: that is compared before. */
+/** Adds the SHA-1 of an upload that declares one: it is compared before publication, while others get theirs after it. */
 async function withDeclaredSha1(
   parts: Parts,
   upload: UploadRecord,
@@ -63,7 +63,7 @@ async function withDeclaredSha1(
 ): Promise<DigestSet> {
   if (upload.sha1 === null || computed.sha1 || !parts.later.isOn) return computed;
   const bytes = await openUpload(parts, { upload, epoch });
-  // Made final by an attempt that has compared it.
+  // The bytes are final already: an earlier attempt has compared the SHA-1.
   if (!bytes) return computed;
   const sha1 = createHash('sha1');
   for await (const chunk of bytes) {
@@ -114,12 +114,12 @@ async function publishVerified(
     });
     if (outcome.kind === 'published') {
       const { content: published } = outcome.file;
-      // Computed for this upload too, or known to this owner before.
+      // Known without the help of another owner: computed for this upload, or known to this owner before.
       const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
       const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
-      // Before it can be told: no event is that is not durable.
+      // Before `durable`: from then on the event is sent, and must not show a SHA-1 that is hidden.
       if (!isToldAtOnce) parts.later.note(outcome.file);
-      // As of this moment: the later digest may be there before the answer is written.
+      // Decided now: by the time that the answer is written, the digest may be computed.
       const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
       await catalog.durable();
       await cleanUp(parts, upload, published, match ? sameMd5 : null);
@@ -131,7 +131,7 @@ async function publishVerified(
   throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
 }
 
-/** Digests that an equal content lacks: what nobody had before would have them. */
+/** Adds computed digests that an equal content lacks: a new content would have them, so a lack would reveal the other owner. */
 async function addComputed({ catalog }: Parts, content: ContentRecord, computed: VerifiedDigests): Promise<void> {
   const { sha1, sha256 } = computed;
   const lacking = {
@@ -141,7 +141,7 @@ async function addComputed({ catalog }: Parts, content: ContentRecord, computed:
   if (Object.keys(lacking).length > 0) await catalog.addDigests(content.id, lacking);
 }
 
-/** Puts the upload's bytes in the place of a content's that are gone or damaged; under which key. */
+/** Puts the upload's bytes in the place of a content's that are gone or damaged. @returns the key that has them. */
 async function heal(
   parts: Parts,
   upload: UploadRecord,
@@ -176,8 +176,8 @@ async function finalizeAsNew(
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       if (error.code === 'missing') await endWithoutBytes(parts, upload.id, epoch, error);
-      // Bytes of another upload, made final before a crash and not published yet.
-      // A store may have one key for all variants: that one stays occupied.
+      // Occupied: by the bytes of another upload that were made final before a crash, and are not published yet. Try the
+      // next variant. A store may have the same key for all variants: then there is no next one.
       if (error.code !== 'occupied' || key === occupied) throw error;
       occupied = key;
     }
@@ -185,12 +185,12 @@ async function finalizeAsNew(
 }
 
 /**
- * The upload's own bytes are not needed any more, unless they are the content's.
+ * Removes the upload's own bytes, unless they have become the content's.
  *
- * @param content - what it became.
- * @param others - the contents of its MD5 when it was folded into one of them: then what
- *   an attempt that was cut short made final for it, under a key of no content, goes too,
- *   and what a healed content had before.
+ * @param content - what the upload became.
+ * @param others - where the upload was folded into an existing content: all contents of its MD5. Then this also removes
+ *   what an interrupted attempt made final under a key that no content has, and the bytes that a healed content had
+ *   before.
  */
 async function cleanUp(
   parts: Parts,
@@ -200,7 +200,7 @@ async function cleanUp(
 ): Promise<void> {
   const { store } = parts;
   try {
-    // What the publication forgot needs no forgetting.
+    // In these stores the publication has forgotten the note already.
     const left = store.capabilities.stateNamesBytes ? upload : { ...upload, storeState: null };
     await discard(parts, left, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
     if (!others?.[0]) return;
@@ -214,7 +214,7 @@ async function cleanUp(
       if (key !== content.key && !others.some((other) => other.key === key)) await store.removeContent(key);
     }
   } catch (error) {
-    // Published it is all the same; the next start removes strays.
+    // The upload is published in any case; a job removes the bytes later.
     parts.log.warn({ uploadId: upload.id, err: error }, 'bytes of a published upload could not be removed yet');
   }
 }

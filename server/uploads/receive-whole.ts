@@ -1,4 +1,4 @@
-/** A whole file in one request, for forms that cannot be resumed: it is published, or nothing of it stays. */
+/** Receives a whole file in one request, for forms that cannot be resumed: it is published, or nothing of it is kept. */
 import type { Readable } from 'node:stream';
 import type { BeginRequest, Published } from './contract.ts';
 import { TidemarkError } from './errors.ts';
@@ -8,9 +8,9 @@ import type { Writer } from './writer.ts';
 export type WholeRequest = Omit<BeginRequest, 'id'> & { reuseFile: boolean };
 
 /**
- * Receives and publishes a file, whose length is known at its end.
+ * Receives and publishes a file whose length is known only at its end.
  *
- * @param beginWriting - begins an upload that this request holds.
+ * @param beginWriting - begins an upload, and opens its writer.
  * @throws `incomplete_form` where the source ends early; as `append` and `publish`.
  */
 export async function receiveWhole(

@@ -12,17 +12,17 @@ import { publish } from './publish.ts';
 import { linkSignals } from './signals.ts';
 import type { Holding } from './writer.ts';
 
-/** Most publications take less. A longer one is written into the row, so that other nodes know of it. */
+/** Most publications take less time. A longer one is marked in the row, so that other nodes know of it. */
 const TELL_AFTER_MS = 1_000;
 
 export interface AppendOptions {
-  /** Ends the append. Its reason is what it throws. */
+  /** Ends the append, which then throws the signal's reason. */
   signal?: AbortSignal;
   /** Bytes this request may bring. */
   maxBytes: number;
   /** The deferred length that this request declares. Where more bytes follow, the declaration does not count. */
   length?: number | undefined;
-  /** Called when the source is read. */
+  /** Called when the store begins to read the source. */
   onReading?: () => void;
 }
 
@@ -60,7 +60,7 @@ export async function append(holding: Holding, source: Readable, options: Append
   return { offset, file: null, expiresAt: ledger.expiresAt, interrupted };
 }
 
-/** One append under way. */
+/** A running append. */
 interface Appending {
   holding: Holding;
   /** The upload's row, with the length that this request declares. */
@@ -68,14 +68,15 @@ interface Appending {
   ledger: Ledger;
 }
 
-/** Has the store write the source, and commit to the ledger. */
+/** Has the store write the source, and record its commits in the ledger. */
 async function write(
   { holding, upload, ledger }: Appending,
   source: Readable,
   options: AppendOptions & { signal: AbortSignal },
 ): Promise<Written> {
   const { parts, seat } = holding;
-  // The store removes what the row says is superseded. Until the row is durable, a power cut could bring that back.
+  // The store removes bytes that the row no longer names. Until the row is durable, a power cut could bring back the old
+  // row, which names them.
   if (upload.storeState !== null && parts.store.capabilities.stateNamesBytes) await parts.catalog.durable();
   return parts.store.writeUpload(source, upload, {
     digests: parts.digests,
@@ -90,14 +91,14 @@ async function write(
   });
 }
 
-/** After a failed write: records what can be kept, and what the next request is to find. */
+/** After a failed write: records what can be kept, so that the next request finds it. */
 async function settleFailure(
   { holding, upload, ledger }: Appending,
   hasDeclared: boolean,
   error: unknown,
 ): Promise<void> {
   const { parts, lease, seat } = holding;
-  // The store may have more by now than the ledger says.
+  // The store may have more bytes than the ledger says.
   seat.markLeft('unrecovered');
   await ledger.recordLast();
   if (hasCode(error, 'upload_taken_over')) await discardLate(parts, upload.id);
@@ -178,7 +179,7 @@ export async function finish(
   }
 }
 
-/** Runs a publication; one that takes a while is marked in the row, for other nodes. */
+/** Runs a publication, and marks it in the row for other nodes where it takes long. */
 async function publishing<T>({ parts, lease, seat }: Holding, publication: () => Promise<T>): Promise<T> {
   const { catalog, surroundings, log } = parts;
   let marking: Promise<unknown> | undefined;
@@ -191,7 +192,7 @@ async function publishing<T>({ parts, lease, seat }: Holding, publication: () =>
     return await seat.publishing(publication);
   } finally {
     surroundings.clearTimeout(timer);
-    // Not after the lease was given back.
+    // The mark must not come after the release of the lease.
     await marking;
   }
 }

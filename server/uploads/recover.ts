@@ -1,4 +1,4 @@
-/** Recovery: what a crash left of an upload beyond its last commit. */
+/** Recovery: commits what a crash left of an upload beyond its last commit. */
 import type { Lease } from '../leases/leases.ts';
 import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
@@ -40,7 +40,7 @@ export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: Ab
   }
 }
 
-/** A length that was declared, and lost in a power cut. */
+/** Restores a length that was declared, and lost in a power cut. */
 async function recoverLength({ catalog }: Parts, lease: Lease, seat: Seat, size: number): Promise<void> {
   if (!(await catalog.declareLength(lease.uploadId, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
   seat.markLength(size);

@@ -1,52 +1,54 @@
-/** Who writes in this process: so that everything that looks at an upload knows whether someone is at it. */
+/** Seats: which uploads have a writer in this process, and what other requests may know of it. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import type { Flush } from '../../stores/store.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { LeftAs } from '../leases/leases.ts';
 import { shared } from './catch-up.ts';
 
-/** What an upload is of. */
+/** What identifies an upload and the content that it is meant to become. */
 export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size'>;
 /** An upload under a lease. */
 type Leased = Declared & Pick<UploadRecord, 'epoch'>;
 
-/** A writer as others in this process see it, from the moment it has the lease until it gives it back. */
+/** A writer as other requests of this process see it, from the moment it has the lease until it releases it. */
 export interface Seat {
   readonly upload: Declared;
   /** Of its lease. */
   readonly epoch: number;
-  /** How its lease is to be given back. */
+  /** How the lease is to be released. */
   readonly left: LeftAs;
   /** Resolves when the lease is released. */
   readonly released: Promise<void>;
-  /** Has it commit all that has come, once it reads its source. */
+  /** Has the writer commit all bytes that have arrived; undefined until it reads its source. */
   readonly flush: Flush | undefined;
-  /** How long ago its last byte came, in whole milliseconds: Infinity where none has. A bucket commits it later. */
+  /** How long ago its last byte arrived, in whole milliseconds; Infinity where none has. The store may commit it much later. */
   readonly idleMs: number;
   /** When it was last asked to catch up, by `elapsedMs`. */
   caughtUpAt: number;
   /** The upload has all its bytes, and is being published. */
   readonly isPublishing: boolean;
-  /** Bytes came. */
+  /** Notes that bytes have arrived. */
   markArrival(): void;
-  /** It reads its source now. */
+  /** Notes that the writer reads its source now. */
   markReading(flush: Flush): void;
-  /** A deferred length was declared, or withdrawn. */
+  /** Notes that a deferred length was declared, or withdrawn (null). */
   markLength(size: number | null): void;
-  /** The row tells all that the store has; or, where a write failed half-way, the store may have more; or it has ended. */
+  /** Notes how the lease is to be released; see `LeftAs`. */
   markLeft(left: LeftAs): void;
-  /** Runs a publication. */
+  /** Runs a publication, during which `isPublishing` is true. */
   publishing<T>(publication: () => Promise<T>): Promise<T>;
-  /** Gives the seat up. */
+  /** Resolves `released`. */
   leave(): void;
 }
 
+/** An upload of this process, and when its last byte arrived. */
 export interface Arrival {
   upload: Declared;
   /** How long ago. */
   idleMs: number;
 }
 
+/** The seat of a new writer. @param left - how the lease is to be released until a mark says otherwise. */
 export function createSeat(
   { id, owner, md5, sha256, size, epoch }: Leased,
   surroundings: Pick<Surroundings, 'elapsedMs'>,

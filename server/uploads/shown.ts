@@ -1,4 +1,4 @@
-/** What an owner learns of a content that others may share: nothing that somebody else caused. */
+/** What an owner sees of a content that other owners may share: nothing that another owner caused. */
 import { createHash } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
@@ -6,21 +6,21 @@ import type { HasContent } from './contract.ts';
 import { formatContentName } from './names.ts';
 import { contentRowOf } from './views.ts';
 
-/** Of a file, what decides which digests are told, and those. */
+/** The digests of a file, and what decides which of them are shown. */
 type WithDigests = Pick<FileRecord, 'owner' | 'uploadedAt'> & {
   content: Pick<ContentRecord, 'id' | 'sha1' | 'sha256'>;
 };
 
-/** Answers by SHA-256 that are remembered. */
+/** How many comparisons by SHA-256 are remembered. */
 const REMEMBERED = 10_000;
 
 /**
- * A file without the digests that the service does not compute for every file: they
- * are there where somebody, who may be another owner, has asked for this content by them.
- * Nor with a SHA-1 that it would not have yet if nobody else had sent the content before.
+ * The file without the digests that would reveal another owner. A digest that the service does not compute for every file
+ * is known only because somebody asked for the content by it. And a SHA-1 that is computed after publication may be known
+ * early only because another owner has sent the same content.
  *
- * @param isPending - of LaterDigests.
- * @param asked - whether it was this file's owner.
+ * @param isPending - see LaterDigests.
+ * @param asked - whether the file's own owner asked for the content by SHA-256.
  */
 export function withConfiguredDigests<T extends WithDigests>(
   file: T,
@@ -34,7 +34,7 @@ export function withConfiguredDigests<T extends WithDigests>(
   return sha1 === content.sha1 && sha256 === content.sha256 ? file : { ...file, content: { ...content, sha1, sha256 } };
 }
 
-/** Which owners have lately had the SHA-256 of a content of theirs compared; a restart forgets it. */
+/** Remembers, until a restart, which owners have recently had the SHA-256 of one of their contents compared. */
 export function createAsked(): { note(owner: string, contentId: number): void; has(file: FileRecord): boolean } {
   const known = new Set<string>();
   return {
@@ -48,9 +48,9 @@ export function createAsked(): { note(owner: string, contentId: number): void; h
 }
 
 /**
- * Tells the bytes of a file from all others. It goes by the file, whose content never changes, and not by the
- * content: a content's number counts the contents of everybody, and one that outlives the owner's
- * own file tells that somebody else has it, too. A content that is open to all goes without a file.
+ * A version for caches (an ETag): different bytes have different versions. It is made from the file's id, as a file's
+ * content never changes, and not from the content's: a version that stays the same after the owner has deleted the file
+ * and sent the content again would reveal that another owner has it, too. A content without a file is open to all.
  */
 export function versionOf({ id, content }: HasContent & { id?: string }): string {
   const source = id ?? `${contentRowOf(content).key} ${content.publishedAt}`;

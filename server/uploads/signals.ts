@@ -1,14 +1,14 @@
 /**
- * One signal for several reasons to stop. AbortSignal.any does the same, but its
- * results hang on to long-lived sources until they are collected; these are let go
- * of when the work is done.
+ * One signal for several reasons to stop. AbortSignal.any does the same, but long-lived sources keep its results until
+ * they are garbage-collected; `unlink` removes the listeners as soon as the work is done.
  */
 export interface LinkedSignal {
   readonly signal: AbortSignal;
-  /** Lets go of the sources. */
+  /** Removes the listeners from the sources. To be called when the work is done. */
   readonly unlink: () => void;
 }
 
+/** A signal that is aborted with the reason of the first source that is aborted. */
 export function linkSignals(...sources: AbortSignal[]): LinkedSignal {
   const controller = new AbortController();
 

@@ -1,17 +1,17 @@
-/** Whether the bytes of a content are in the store, and are what its row says. */
+/** Checks whether the bytes of a content are in the store, and are what its row says. */
 import type { Readable } from 'node:stream';
 import type { DigestAlgorithm, DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
 import type { ContentRecord } from '../catalog/catalog.ts';
 import type { Parts } from './parts.ts';
 
-/** A line or a memory module may turn a bit on the way from a disk that is right. */
+/** How often bytes are read before they count as damaged: a network or a memory module may flip a bit of sound bytes. */
 const LOOKS = 2;
 
 /**
- * Whether its bytes are there, with the right size.
+ * Whether the store has the content's bytes, with the right size.
  *
- * @throws StoreError `unavailable` when that cannot be found out now.
+ * @throws StoreError `unavailable` when the store cannot say now.
  */
 export async function hasBytes(parts: Parts, content: ContentRecord): Promise<boolean> {
   const found = await parts.store.contentSize(content.key);
@@ -20,7 +20,7 @@ export async function hasBytes(parts: Parts, content: ContentRecord): Promise<bo
   return false;
 }
 
-/** Opens its bytes; undefined when they are gone or have another size. */
+/** Opens a content's bytes; undefined when they are gone or have another size. */
 export async function openStored(parts: Parts, content: ContentRecord): Promise<Readable | undefined> {
   try {
     return await parts.store.readContent(content.key, undefined, undefined, content.size);
@@ -32,9 +32,9 @@ export async function openStored(parts: Parts, content: ContentRecord): Promise<
 }
 
 /**
- * Tells the log, unless the content was deleted meanwhile, or healed under another key.
+ * Logs that bytes are gone, unless the content was deleted meanwhile, or healed under another key.
  *
- * @returns what the catalog now says of it.
+ * @returns the content's row as it is now; undefined where it was deleted.
  */
 export async function reportLost(
   { catalog, log }: Parts,
@@ -48,7 +48,7 @@ export async function reportLost(
 }
 
 /**
- * Reads its bytes and computes their digests.
+ * Reads a content's bytes and computes their digests, MD5 among them.
  *
  * @returns undefined when they are gone, or no longer have the content's MD5.
  */
@@ -68,7 +68,7 @@ export async function digestStored(
   return undefined;
 }
 
-/** Digests of all that a stream delivers; ends early, with its reason, when the service stops. */
+/** Computes the digests of a stream. @throws the reason of `stopping` when the service stops. */
 export async function digestStream(
   parts: Pick<Parts, 'digests' | 'stopping'>,
   stream: Readable,

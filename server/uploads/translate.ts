@@ -1,4 +1,4 @@
-/** What store, catalog and leases throw -> errors of the domain. Nowhere else. */
+/** Translates errors of store, catalog and leases into errors of the domain: the only place that does. */
 import { StoreError, type StoreErrorCode } from '../../stores/store.ts';
 import { CatalogError, type CatalogErrorCode } from '../catalog/catalog.ts';
 import { LockError, type LockErrorCode } from '../leases/leases.ts';
@@ -27,7 +27,7 @@ const FROM_LEASES: Record<LockErrorCode, ErrorCode> = {
   closed: 'shutting_down',
 };
 
-/** Long enough for a store or a database to come back from a restart. */
+/** In this time, a store or a database can restart. */
 const RETRY_LATER = { retryAfterMs: 5_000 };
 
 /** The domain's error for an error of a part; anything unknown passes as it is. */
@@ -58,7 +58,7 @@ export function toTidemarkError(error: unknown): unknown {
   return error;
 }
 
-/** Runs `action`; what it throws leaves as an error of the domain. */
+/** Runs `action`, and translates what it throws. */
 export async function translated<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -1,17 +1,17 @@
-/** Unfinished uploads of a content that a client asks about: is one on its way, and where can its owner resume? */
+/** Finds unfinished uploads of a content that a client asks about: whether one is running, and where its owner can resume. */
 import type { ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
 import type { Parts } from './parts.ts';
 import type { Writers } from './writers.ts';
 
-/** How recent the last byte must be for an upload to count as being on its way. */
+/** How recent the last byte must be for an upload to count as `uploading`. */
 const LATELY_MS = 30_000;
 
-/** Of what is not here. */
+/** The answer to a check where the service does not have the content. */
 export type Unfinished = Exclude<CheckResult, { status: 'exists' }>;
 
-/** Finds what is unfinished of the content that a query means. */
+/** Finds the unfinished uploads of the content that a query means. */
 export type FindUnfinished = (query: CheckQuery) => Promise<Unfinished>;
 
 /** Prepares the search among the rows of the catalog and the writers of this process. */
@@ -26,7 +26,7 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
     return { status: latest && latest.idleMs < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
-  /** The unfinished upload that is meant and whose last byte came most recently, and how long ago: Infinity where none has come. */
+  /** The matching upload whose last byte arrived most recently, and how long ago; Infinity where none has arrived. */
   async function findLatest(
     meant: Pick<ReceivingQuery, 'md5' | 'owner' | 'size' | 'sha256'>,
   ): Promise<{ uploadId: string; idleMs: number } | undefined> {
@@ -40,7 +40,7 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
         (sha256 === null || upload.sha256 === sha256),
     );
     const stored = await catalog.findReceiving({ ...meant, minOffset: 1 });
-    // What came to this process may not be stored yet. What came to another process is seen once it is stored.
+    // Bytes that have arrived at this process may not be stored yet. Those of another process are seen in the row.
     if (arrival && arrival.idleMs <= (stored?.idleMs ?? Infinity))
       return { uploadId: arrival.upload.id, idleMs: arrival.idleMs };
     if (stored) return { uploadId: stored.id, idleMs: stored.idleMs };

@@ -1,4 +1,4 @@
-/** The life of an upload as the service's edges may ask for it: begin, view, open a writer. */
+/** Implements `Uploads`, what the service's edges may call: begin, view, open a writer. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { createUpload, refuseToBegin } from './begin.ts';
 import type { BeginRequest, OpenOptions, Uploads, UploadView } from './contract.ts';
@@ -11,14 +11,14 @@ import { uploadViewOf } from './views.ts';
 import type { Writer } from './writer.ts';
 import type { Writers } from './writers.ts';
 
-/** What an ended upload answers. */
+/** How a request for an ended upload is refused. */
 const ENDED: Record<'rejected' | 'expired' | 'terminated', ErrorCode> = {
   rejected: 'upload_rejected',
   expired: 'upload_expired',
   terminated: 'upload_terminated',
 };
 
-/** Prepares what `Uploads` promises. */
+/** Creates `Uploads`. */
 export function createUploads(parts: Parts, writers: Writers, recovery: Recovery): Uploads {
   const { catalog } = parts;
 
@@ -56,7 +56,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
   }
 
   async function view(id: string, owner: string, { often = false } = {}): Promise<UploadView> {
-    // A stranger cannot disturb the upload of another owner.
+    // Checked first: a stranger must not make another owner's writer commit.
     let upload = await current(id, owner);
     if (upload.state === 'receiving' && !(often && writers.isKeptUp(id))) {
       await writers.catchUp(upload);
@@ -64,16 +64,16 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     }
     upload = await settled(upload);
     await catalog.durable();
-    // Bytes may be stored, and so recorded, long after they came.
+    // Bytes may be stored, and so recorded, long after they have arrived.
     return uploadViewOf({ ...upload, idleMs: Math.min(upload.idleMs, writers.idleMs(id)) });
   }
 
-  /** The upload's row once it is recovered, where need be, and published, where it has all its bytes. */
+  /** Recovers the upload where necessary, and publishes it where it has all its bytes. @returns its row then. */
   async function settled(seen: UploadRecord): Promise<UploadRecord> {
     const { id, owner } = seen;
     for (let upload = seen; ; upload = await current(id, owner)) {
       if (upload.state !== 'receiving') return upload;
-      // Taken before the look, which a release may overtake.
+      // Read first: the lease may be released while `isPublishing` waits for the catalog.
       const released = writers.released(id);
       if (await writers.isPublishing(upload)) {
         await (released ?? writers.untilTold(id));
@@ -84,7 +84,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
       const isDone = await recovery.recover(upload);
       const now = await current(id, owner);
       if (now.state !== 'receiving' || !isWhole(now)) return now;
-      // Another request has the lease, or its turn for it. A client would take all bytes for "complete".
+      // Another request has the lease, or is next. Wait for it: a client would take an upload with all bytes for complete.
       if (!isDone) await (writers.released(id) ?? writers.untilTold(id));
     }
   }

@@ -1,21 +1,24 @@
 /**
- * Views: what the edges see of rows. A content's view stands for the row it was made of, so that its bytes are opened
- * without another look at the catalog; the row itself, with the store's key, stays here.
+ * Views: what the edges see of rows. The row behind a content's view is kept here, so that its bytes can be opened without
+ * another query; the edges never see that row and its store key.
  */
 import type { ContentRecord, FileRecord, UploadRecord } from '../catalog/catalog.ts';
 import type { ContentView, FileView, UploadView } from './contract.ts';
 
 const rows = new WeakMap<ContentView, ContentRecord>();
 
+/** An upload's row as the edges see it. */
 export function uploadViewOf(row: UploadRecord): UploadView {
   const { id, state, offset, size, filename, metadata, fileId, createdAt, idleMs, expiresAt, leftMs } = row;
   return Object.freeze({ id, state, offset, size, filename, metadata, fileId, createdAt, idleMs, expiresAt, leftMs });
 }
 
+/** A file's row as the edges see it. */
 export function fileViewOf({ id, name, type, uploadedAt, content }: FileRecord): FileView {
   return Object.freeze({ id, name, type, uploadedAt, content: contentViewOf(content) });
 }
 
+/** A content's row as the edges see it. */
 export function contentViewOf(row: ContentRecord): ContentView {
   const { md5, sha1, sha256, size, variant, publishedAt } = row;
   const view = Object.freeze({ md5, sha1, sha256, size, variant, publishedAt });
@@ -23,7 +26,7 @@ export function contentViewOf(row: ContentRecord): ContentView {
   return view;
 }
 
-/** The row that a view was made of. */
+/** The row from which `contentViewOf` made a view. */
 export function contentRowOf(view: ContentView): ContentRecord {
   const row = rows.get(view);
   if (!row) throw new Error('this is no view of a content');

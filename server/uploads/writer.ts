@@ -1,6 +1,6 @@
 /**
- * A writer: the right to write to one upload. It is held, not named by an id: code that holds none cannot write,
- * and what it does counts under the epoch of its lease alone.
+ * A writer: the right to write to one upload. It is an object that a request holds, not an id: code without it cannot
+ * write, and all that it changes is checked against the epoch of its lease.
  */
 import type { Readable } from 'node:stream';
 import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
@@ -16,56 +16,57 @@ import { uploadViewOf } from './views.ts';
 
 /** All refusals are TidemarkError. */
 export interface Writer {
-  /** The upload as it was read under the lease. */
+  /** The upload as it was when the writer was opened. */
   readonly upload: UploadView;
-  /** Of the lease. */
+  /** The epoch of its lease. */
   readonly epoch: number;
   /**
-   * Appends the source at the upload's offset, and publishes when it was the last byte. What arrived is kept, whatever
-   * ends the source; of one with too many bytes, what came before the last of them, and not the length that it declared.
+   * Appends the source at the upload's offset, and publishes the upload once it has its last byte. What arrived is kept,
+   * however the source ends. Where the source has too many bytes, the last ones before the limit may be lost, and a length
+   * that this request declared is withdrawn.
    *
    * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
    */
   append(source: Readable, options: AppendOptions): Promise<Received>;
   /** Sets a deferred length. @throws `too_large`, `upload_taken_over`. */
   declareLength(size: number): Promise<void>;
-  /** Publishes the upload, which has all its bytes. @throws as `publish`. */
+  /** Publishes an upload that has all its bytes. @throws as `publish`. */
   finish(options?: { reuseFile: boolean }): Promise<Published>;
   /**
-   * Ends the upload, which is not published, and removes its bytes.
+   * Ends an unpublished upload as terminated, and removes its bytes.
    *
-   * @param reason - why, for its row.
+   * @param reason - recorded in its row.
    * @throws `upload_taken_over`, also where it is published.
    */
   end(reason?: string): Promise<void>;
-  /** Ends the upload, whose time is up; as `end` otherwise. */
+  /** As `end`, but ends it as expired. */
   expire(): Promise<void>;
-  /** Removes what its owner does not want any more: of a published upload the file, else as `end`. */
+  /** Removes the file of a published upload; for any other, as `end`. */
   remove(): Promise<void>;
-  /** Gives the lease back. Can be called again. */
+  /** Releases the lease. Can be called again. */
   release(): Promise<void>;
 }
 
-/** What a writer works with. */
+/** What the functions of a writer work with. */
 export interface Holding {
   readonly parts: Parts;
   readonly upload: UploadRecord;
   readonly lease: Lease;
   readonly seat: Seat;
-  /** Gives the lease back. Can be called again. */
+  /** Releases the lease. Can be called again. */
   readonly release: () => Promise<void>;
-  /** Aborted, with what its request is to answer, when another request waits for the lease. */
+  /** Aborted when another request waits for the lease. The reason is the answer of the writer's own request. */
   readonly asked: AbortSignal;
   /** Deletes a published file of an owner. */
   readonly removeFile: (id: string, owner: string) => Promise<unknown>;
 }
 
-/** A writer over a lease that is held. */
+/** The writer of a held lease. */
 export function createWriter(holding: Holding): Writer {
   const { parts, upload, lease } = holding;
   let hasAppended = false;
 
-  /** What is held, with a row that tells of what this writer itself has appended. */
+  /** The holding, with a row that is read anew where this writer has appended before. */
   async function upToDate(): Promise<Holding> {
     if (hasAppended) return { ...holding, upload: await requireReceiving(parts, lease.uploadId) };
     hasAppended = true;
@@ -96,7 +97,7 @@ async function end(holding: Holding, state: 'terminated' | 'expired', reason: st
   const { parts, lease } = holding;
   const { catalog } = parts;
   if (!(await recordEnd(holding, state, reason))) {
-    // Where another holds the lease by now, or has published it, the bytes are theirs.
+    // Another request holds the lease by now, or has published the upload: its bytes must stay.
     const found = (await catalog.findUpload(lease.uploadId))?.state;
     if (found === 'receiving' || found === 'complete') throw new TidemarkError('upload_taken_over');
     return;
@@ -117,7 +118,7 @@ async function recordEnd(
   try {
     return await catalog.endUpload(uploadId, epoch, state, reason);
   } catch (error) {
-    // No room to record it: then the bytes, which may be what fills the disk, go first.
+    // No room to record the end: then remove the bytes first, which may be what fills the disk.
     if (!(error instanceof CatalogError && error.code === 'full')) throw error;
     const upload = await catalog.findUpload(uploadId);
     if (upload?.epoch !== epoch) throw error;

@@ -1,6 +1,6 @@
 /**
- * The writers of this process. Leases are taken nowhere else: so everything that looks at an upload knows whether
- * a request writes to it, and the first lease after a crash recovers what the crash left.
+ * The writers of this process. Only this code takes leases. So every request can see whether another one writes to an
+ * upload, and the first lease after a crash recovers what the crash left.
  */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { createCatchUp } from './catch-up.ts';
@@ -17,35 +17,35 @@ export interface Writers {
    * @throws LockError; what recovery throws.
    */
   open(upload: UploadRecord, options: { signal: AbortSignal }): Promise<Writer>;
-  /** As `open`, where nobody has the lease or waits for it; undefined otherwise. Ends no transfer. */
+  /** As `open`, where no request has the lease or waits for it; undefined otherwise. Never ends a transfer. */
   openIfFree(upload: UploadRecord): Promise<Writer | undefined>;
-  /** The writer of an upload from its first moment on. @param create - makes its row, held by this node. */
+  /** Opens the writer of a new upload. @param create - creates its row, with this node as its holder. */
   begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer>;
   /** Whether any lease is held in this process. */
   holdsAny(): boolean;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
-  /** Whether a lease is held in this process, or asked for. */
+  /** Whether a request of this process holds the lease or waits for it. */
   isWanted(id: string): boolean;
-  /** How long ago the last byte of the running request came to this process; Infinity where none came. */
+  /** How long ago the last byte of the running request arrived at this process; Infinity where none has. */
   idleMs(id: string): number;
-  /** The matching upload whose last byte came to this process most recently, and how long ago. */
+  /** The matching upload whose last byte arrived at this process most recently, and how long ago. */
   findLastArrival(isMeant: (upload: Declared) => boolean): Arrival | undefined;
-  /** A connection was accepted. Its bytes may have come before a question that is asked on another one. */
+  /** See `Uploads`. Its bytes may have arrived before a request on another connection that asks for the offset. */
   markConnection(): void;
-  /** A request that may write to the upload has come. What it returns is to be called when the request has ended. */
+  /** See `Uploads`. */
   markComing(id: string): () => void;
-  /** Makes the upload's writer, on whichever node, commit all that has come by now. Waits for it, up to a limit. */
+  /** Has the upload's writer, on whichever node, commit all bytes that have arrived. Waits for it, up to a limit. */
   catchUp(upload: UploadRecord): Promise<void>;
-  /** Whether its writer has caught up a moment ago and bytes keep coming: its sender is connected. */
+  /** Whether its writer has caught up recently and bytes keep coming: its sender is connected. */
   isKeptUp(id: string): boolean;
   /** Whether the upload has all its bytes and its writer, on whichever node, is publishing it. */
   isPublishing(upload: UploadRecord): Promise<boolean>;
-  /** Resolves when the lease that is held in this process is released; undefined where none is. */
+  /** Resolves when the lease that this process holds is released; undefined where it holds none. */
   released(id: string): Promise<void> | undefined;
-  /** Resolves when somebody, on whichever node, has given the upload back, and after a while at the latest. */
+  /** Resolves when a node, whichever, reports that it has released the upload; after a second at the latest. */
   untilTold(id: string): Promise<void>;
-  /** Whether what the store has of this upload, which nobody holds, may differ from its row. */
+  /** Whether the store may have something else of this upload, which nobody holds, than its row says. */
   needsRecovery(upload: UploadRecord): boolean;
   /** Records in the catalog, for other nodes, how long ago the last byte of each request came to which any has come since the last time. */
   noteArrivals(): Promise<void>;
@@ -53,7 +53,7 @@ export interface Writers {
 
 /** A sender whose last byte came so recently counts as connected. */
 const THERE_MS = 1_000;
-/** In a bucket, each catch-up may store half a part. */
+/** How often a writer catches up while its sender is connected: in a bucket, each catch-up may store half a part. */
 const CATCH_UP_EVERY_MS = 10_000;
 /** Arrivals that one statement notes. */
 const NOTED_AT_ONCE = 1_000;

@@ -1,10 +1,11 @@
-/** Paths of what has an address, below the service's base. */
+/** Paths of uploads, files and contents, below the service's base. */
 
+/** An upload's address. */
 export function uploadPath(uploadId: string): string {
   return `/uploads/${uploadId}`;
 }
 
-/** A file's own address: it carries the file's name and type. */
+/** A file's own address: downloads from it get the file's name and type. */
 export function filePath(file: { id: string }): string {
   return `/api/files/${file.id}/content`;
 }

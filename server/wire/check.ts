@@ -1,10 +1,10 @@
-/** The JSON of `GET /check`: whether a content is here already, or on its way. */
+/** The JSON of `GET /check`: whether the service has a content already, or is receiving it. */
 import type { FileJson } from './files.ts';
 
 export type CheckJson =
-  /** The service has it; `file` is the asker's, and missing while the asker has no file of it. */
+  /** The service has it. `file` is the asker's; left out while the asker has no file of it. */
   | { status: 'exists'; url: string; file?: FileJson }
-  /** `uploading`: bytes of it arrived lately. */
+  /** `uploading`: bytes of it arrived within the last 30 seconds. */
   | { status: 'notfound' | 'uploading'; resume?: ResumeJson };
 
 /** An unfinished upload of the asker. */

@@ -1,12 +1,12 @@
-/** The JSON of every refusal. The codes stand in docs/http-api.md. */
+/** The JSON of every refusal. docs/http-api.md lists the codes. */
 export interface ErrorJson {
   error: {
     code: string;
     /** A sentence that may be shown to a person. */
     message: string;
-    /** The field of the request that is wrong. */
+    /** The invalid field of the request. */
     field?: string;
   };
-  /** On the routes that had it in earlier services. */
+  /** Only on the routes that had it in the API of earlier services. */
   status?: 'error';
 }

@@ -1,8 +1,8 @@
-/** The events of `GET /api/events`: by their name, the JSON of their data. */
+/** The events of `GET /api/events`: the name of each, and the JSON of its data. */
 import type { FileJson } from './files.ts';
 
 export interface EventsJson {
-  /** What happened before is in the catalog, and is not told here. */
+  /** Events from before this moment are left out: read the list of files. */
   begin: Record<string, never>;
   published: FileJson;
   renamed: FileJson;

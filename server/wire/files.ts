@@ -1,4 +1,4 @@
-/** The catalog's JSON: what `/api/files`, `/check`, `/upload` and the events tell of files. See docs/http-api.md. */
+/** The JSON of files in `/api/files`, `/check`, `/upload` and the events. See docs/http-api.md. */
 
 /** A file. */
 export interface FileJson {
@@ -7,19 +7,19 @@ export interface FileJson {
   /** Bytes. */
   size: number;
   md5: string;
-  /** Where the service computes it for every file, or has done so for this one. */
+  /** Left out until the service has computed it, and where it does not compute it for every file. */
   sha1?: string;
-  /** As above. */
+  /** As `sha1`; but also there where the owner asked for this content by its SHA-256. */
   sha256?: string;
   /** Media type; null when unknown. */
   type: string | null;
   /** ISO 8601, UTC. */
   uploadedAt: string;
-  /** Where its bytes are. */
+  /** The address of its bytes. */
   url: string;
 }
 
-/** How many files an owner has, and how large they are together. */
+/** Number and total size of an owner's files. */
 export interface FilesTotalJson {
   files: number;
   bytes: number;
@@ -30,7 +30,7 @@ export interface FilePageJson {
   files: FileJson[];
   /** Where the next page begins; null at the end. */
   nextCursor: string | null;
-  /** Of all files, whatever was searched for. */
+  /** Of all files of the owner, also with a search. */
   total: FilesTotalJson;
 }
 
@@ -47,6 +47,6 @@ export type FormJson = { status: 'ok' | 'exists'; url: string; file: FileJson } 
 
 /** The answer of `POST /api/ticket`. */
 export interface TicketJson {
-  /** How long the browser may fetch files with it; null where no tokens are asked for. */
+  /** How long the browser may fetch files with it; null where the service asks for no token. */
   expiresInSeconds: number | null;
 }

@@ -1,34 +1,34 @@
 /**
- * What clients say about a file beside its bytes: its name, its media type, a digest that is none.
- * Bytes are never refused for such a label: what cannot be kept as it is, is cleaned or counts as
- * absent, by the same rule on every route. See docs/decisions/0028-labels-and-names.md.
+ * Labels: what clients declare about a file beside its bytes, its name and media type for example. The service never refuses
+ * bytes because of a label. A label that it cannot keep is cleaned, or counts as absent, by the same rule on every route.
+ * See docs/decisions/0028-labels-and-names.md.
  */
 
 /** Longest file name, in characters (Unicode code points). */
 export const MAX_NAME_CHARACTERS = 255;
 /** Longest media type. RFC 6838 section 4.2: type and subtype have at most 127 characters each. */
 const MAX_TYPE_CHARACTERS = 255;
-/** The longest ending of a name that is kept when the name is cut. */
+/** The longest extension, in characters with its dot, that is kept when a name is cut. */
 const LONGEST_EXTENSION = 16;
 
 /** C0 and C1 controls, DEL, line and paragraph separators, and lone surrogates. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
 const UNFIT = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]|\p{Surrogate}/u;
-/** What a name cannot hold: those, and the backslash. */
+/** What a name cannot have: those characters, and the backslash. */
 const UNFIT_IN_NAMES = new RegExp(`${UNFIT.source}|\\\\`, 'gu');
-/** A whole path of Windows, as its old browsers send it: with a drive, or of a network share. */
+/** A whole Windows path, as old browsers send it: with a drive, or of a network share. */
 const WINDOWS_PATH = /^(?:[A-Za-z]:\\|\\\\)/;
 /** RFC 6838 section 4.2, with parameters. */
 const MEDIA_TYPE =
   /^[a-z0-9][\w!#$&^.+-]{0,126}\/[a-z0-9][\w!#$&^.+-]{0,126}(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\t !#-[\]-~]*"))*$/i;
-/** What scripts send in the place of a value that they do not have. */
+/** What scripts send where they have no value. */
 const NO_VALUE = /^(?:|undefined|null)$/;
 
 /**
- * The file name to keep for one that a client sends. Of a path the last part counts; signs that no
- * name can hold become `_`; a leading byte order mark goes; what is too long is cut before its extension.
+ * Cleans the file name that a client sends. Keeps only the last part of a path, replaces unfit characters by `_`, removes a
+ * leading byte order mark, and cuts a name that is too long before its extension.
  *
- * @returns null where nothing is left of it: the name counts as absent.
+ * @returns null where nothing is left: the name counts as absent.
  */
 export function cleanName(given: string): string | null {
   const path = WINDOWS_PATH.test(given) ? given.replaceAll('\\', '/') : given;
@@ -37,23 +37,26 @@ export function cleanName(given: string): string | null {
   return name === '' || name === '.' || name === '..' ? null : name;
 }
 
-/** Whether a text holds characters that no name can hold and nobody can search for. */
+/** Whether a text has characters that no name can have, and for which nobody can search. */
 export function hasUnfitCharacters(text: string): boolean {
   return UNFIT.test(text);
 }
 
-/** A file's name as a header holds it: percent-encoded UTF-8. */
+/** A file's name as it is written in a header: percent-encoded UTF-8. */
 export function encodeName(name: string): string {
   return encodeURIComponent(name);
 }
 
-/** The media type that a client declares; null where it is none. */
+/** The media type that a client declares; null where it is not a valid one. */
 export function mediaTypeOf(given: string | null | undefined): string | null {
   const type = given?.trim() ?? '';
   return type.length <= MAX_TYPE_CHARACTERS && MEDIA_TYPE.test(type) ? type : null;
 }
 
-/** Whether a client that was to name a digest has none. One that is malformed is not absent: it would not be compared. */
+/**
+ * Whether a client declares no digest. A malformed digest is not absent, and has to be refused: otherwise nobody would
+ * compare it.
+ */
 export function isAbsent(digest: string | undefined): digest is undefined {
   return digest === undefined || NO_VALUE.test(digest.trim());
 }

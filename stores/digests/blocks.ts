@@ -1,27 +1,29 @@
-/** Blocks of shared memory in which bytes travel to the threads: what is on its way is bounded by their number. */
+/** Blocks of shared memory, in which bytes are passed to the threads. Their number bounds how many bytes are in flight. */
 import { SCRATCH_BYTES } from './md5.ts';
 import { BLOCK_BYTES, type Piece } from './messages.ts';
 
 /** Blocks shared by all lanes: 8 MiB whatever the number of uploads. */
 const BLOCKS = 32;
-/** WebAssembly's unit of memory. */
+/** The size of WebAssembly's memory is a multiple of this. */
 const PAGE_BYTES = 64 * 1024;
 
+/** The blocks of a pool. */
 export interface Blocks {
   readonly memory: WebAssembly.Memory;
-  /** Address of a thread's own part of the memory. */
+  /** The address of a thread's own scratch memory. */
   scratchOf(thread: number): number;
-  /** One that is free now. */
+  /** Takes a free block; undefined where none is free. */
   tryTake(): number | undefined;
-  /** One that is free, once there is one: first come, first served. */
+  /** Takes a free block, or waits for one: first come, first served. */
   take(): number | Promise<number>;
   giveBack(block: number): void;
-  /** Appends what fits to the piece. @returns how many bytes. */
+  /** Copies as much of the chunk as fits to the piece. @returns how many bytes. */
   append(piece: Piece, chunk: Uint8Array, from: number): number;
 }
 
+/** Allocates the blocks. */
 export function createBlocks(): Blocks {
-  // After the blocks one page for the scratch of threads: of many more than live at once.
+  // After the blocks, one page for the scratch memory of threads: enough for many more than run at once.
   const pages = (BLOCKS * BLOCK_BYTES) / PAGE_BYTES + 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const bytes = new Uint8Array(memory.buffer);

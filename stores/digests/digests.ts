@@ -6,15 +6,15 @@
 export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
-/** Digests by algorithm, lower-case hex: of those the lane was opened with. */
+/** Digests in lower-case hex, by the algorithms with which the lane was opened. */
 export type DigestSet = Partial<Record<DigestAlgorithm, string>>;
 
+/** Computes digests on worker threads. */
 export interface DigestPool {
   readonly algorithms: readonly DigestAlgorithm[];
   /**
-   * Begins a digest, or resumes one from a snapshot. A resumed digest keeps
-   * the snapshot's algorithms. A snapshot that cannot be resumed shows as a
-   * SnapshotError from the lane's `snapshot` and `digests`.
+   * Begins a digest, or resumes one from a snapshot, with the snapshot's algorithms. Where the snapshot cannot be resumed,
+   * the lane's `snapshot` and `digests` throw a SnapshotError.
    *
    * @param algorithms - of a new digest; the pool's by default.
    */
@@ -22,31 +22,31 @@ export interface DigestPool {
   close(): Promise<void>;
 }
 
+/** One running digest. */
 export interface DigestLane {
   /**
-   * Adds bytes, in the order of the calls. Resolves once they are copied and there
-   * is room for more: awaiting it bounds memory, and until then the chunks must
-   * not change.
+   * Adds bytes, in the order of the calls. Resolves once they are copied and there is room for more. Callers have to
+   * wait for it, which bounds memory; until then the chunks must not change.
    */
   update(chunks: readonly Uint8Array[]): Promise<void>;
   /**
-   * From here on the MD5 of what is added is computed by itself, too, as long as no other part
-   * is begun; together both cost little more than one.
+   * Begins a part: from here on, the MD5 of the added bytes alone is computed, too, until another part begins. Both
+   * together cost little more than one.
    */
   beginPart(): void;
-  /** Adds bytes to the part alone: those that the lane had before. */
+  /** Adds bytes only to the part: bytes that the lane has hashed before. */
   updatePart(chunks: readonly Uint8Array[]): Promise<void>;
   /** MD5 of the part so far, lower-case hex. Only after `beginPart`. */
   partMd5(): Promise<string>;
-  /** State after everything added so far, without the part. */
+  /** The state after all bytes so far, without the part. */
   snapshot(): Promise<Uint8Array>;
-  /** Digests of everything added so far; the lane stays usable. */
+  /** The digests of all bytes so far; more can be added. */
   digests(): Promise<DigestSet>;
-  /** Forgets the lane. */
+  /** Frees the lane. */
   close(): void;
 }
 
-/** The saved state is damaged, or of another version of the digest library. */
+/** A saved state is damaged, or of another version of the digest library. */
 export class SnapshotError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });

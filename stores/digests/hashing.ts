@@ -1,49 +1,53 @@
 /**
- * Digests as states that change hands: what the worker threads compute, and what is computed where the bytes are.
- * MD5 is computed in the memory where the bytes lie, the others by instances that all digests share.
+ * Computes digests on one thread, a worker or the main thread. A digest is a state, which can be saved and moved to another
+ * thread. MD5 reads the bytes in the WebAssembly memory where they are; the other algorithms have instances that all
+ * digests of the thread share.
  */
 import { type DigestAlgorithm, type DigestSet, SnapshotError } from './digests.ts';
 import { beginMd5, createMd5Engine, loadMd5, type Md5State, saveMd5 } from './md5.ts';
 import { createSharedHashers, type Hashers, type SavedStates } from './shared-hashers.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 
-/** A digest under way. */
+/** A running digest. */
 export interface Digest {
   md5: Md5State | null;
   /** The MD5 of a part of the bytes. */
   part: Md5State | null;
-  /** Of the others. */
+  /** The states of the other algorithms. */
   readonly saved: SavedStates;
 }
 
-/** What a digest begins with: nothing, by these algorithms, or a snapshot; and the saved MD5 of a part. */
+/** How a digest begins: anew with these algorithms, or from a snapshot; and with the saved MD5 of a part. */
 export interface DigestStart {
   from: Uint8Array | readonly DigestAlgorithm[];
   part?: Uint8Array | null;
 }
 
+/** The digests of one thread. */
 export interface Hashing {
-  /** @throws SnapshotError. */
+  /** Begins or resumes a digest. @throws SnapshotError. */
   open(start: DigestStart): Digest;
-  /** From here on the MD5 of what is added is computed by itself, too. */
+  /** See `DigestLane.beginPart`. */
   beginPart(digest: Digest): void;
-  /** Adds bytes of the memory to all, or to the part alone. */
+  /** Adds bytes of the memory to all algorithms and the part, or only to the part. */
   update(digest: Digest, at: number, length: number, to: 'all' | 'part'): void;
-  /** State after everything added so far, without the part. */
+  /** The state after all bytes so far, without the part. */
   snapshot(digest: Digest): Uint8Array;
-  /** Its part as it is now, to be resumed elsewhere; null where none was begun. */
+  /** The state of the part, to be resumed on another thread; null where no part was begun. */
   savePart(digest: Digest): Uint8Array | null;
-  /** Digests of everything added so far. */
+  /** The digests of all bytes so far. */
   digests(digest: Digest): DigestSet;
   /** @throws SnapshotError where no part was begun. */
   partMd5(digest: Digest): string;
-  /** The digest will not be used any more. */
+  /** To be called when the digest is not used any more. */
   forget(digest: Digest): void;
 }
 
 /**
- * @param scratch - address of `SCRATCH_BYTES` of the memory that nobody else uses.
- * @param hashers - without them, by MD5 alone.
+ * Prepares the digests of one thread.
+ *
+ * @param scratch - address of `SCRATCH_BYTES` of the memory that nothing else uses.
+ * @param hashers - the algorithms beside MD5; undefined while they are not loaded.
  */
 export function createHashing(
   memory: WebAssembly.Memory,
@@ -60,7 +64,7 @@ export function createHashing(
         if (algorithm === 'md5') digest.md5 = loadMd5(state);
         else digest.saved.set(algorithm, state);
       }
-      // hash-wasm refuses states of another build of its code, and fails over damaged ones: better now than at the end.
+      // hash-wasm throws for states of another build of its code, and for damaged ones: let it do so now, not at the end.
       others.digests(digest.saved);
       return digest;
     } catch (error) {

@@ -1,31 +1,32 @@
-/** Digests of few bytes, computed on the thread that has them: a message to another one costs more than they do. */
+/** Computes digests of few bytes on the main thread, where a message to another thread would cost more. */
 import { type Digest, createHashing, type DigestStart, type Hashing } from './hashing.ts';
 import { type Hashers, loadHashers } from './shared-hashers.ts';
 import type { DigestAlgorithm } from './digests.ts';
 import { decodeSnapshot } from './snapshot.ts';
 
-/** Most bytes of one lane that are hashed here by MD5 alone: a tenth of a millisecond at 660 MiB/s (decision 0014). */
+/** The most bytes of a digest with MD5 alone that are hashed here: a tenth of a millisecond at 660 MiB/s (decision 0014). */
 const MOST_BYTES = 64 * 1024;
-/** What an algorithm costs beside MD5, rounded down. Measured: 1.3 µs per KiB of MD5 and of SHA-1, 3.1 of SHA-256. */
+/** The cost of an algorithm relative to MD5, rounded down. Measured: 1.3 µs per KiB of MD5 and of SHA-1, 3.1 of SHA-256. */
 const COSTS: Record<DigestAlgorithm, number> = { md5: 1, sha1: 1, sha256: 2 };
 
+/** Digests on the main thread. */
 export interface Here {
-  /** Undefined where this digest cannot be computed here. @throws SnapshotError. */
+  /** Begins or resumes a digest; undefined where it cannot be computed here. @throws SnapshotError. */
   open(start: DigestStart): Digest | undefined;
-  /** How many bytes of a digest are hashed here: as many as take a tenth of a millisecond by all of its algorithms. */
+  /** How many bytes of a digest are hashed here: as many as take a tenth of a millisecond with all of its algorithms. */
   mostBytes(digest: Digest): number;
-  /** No more than those. */
+  /** Adds bytes, `mostBytes` at most. */
   update(digest: Digest, chunks: readonly Uint8Array[], to: 'all' | 'part'): void;
   readonly hashing: Omit<Hashing, 'open' | 'update'>;
 }
 
-/** @param algorithms - those that digests are begun with; others are left to the threads. */
+/** Prepares digests on the main thread. @param algorithms - those of new digests; digests with others are left to the threads. */
 export function createHere(algorithms: readonly DigestAlgorithm[]): Here {
   // A page (of 64 KiB) for the bytes, and one for the scratch behind them.
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
   const bytes = new Uint8Array(memory.buffer);
   let hashers: Hashers | undefined;
-  // Until they are loaded threads do it; and where they cannot be, always.
+  // Until they are loaded, the threads compute such digests; where they cannot be loaded, always.
   if (algorithms.some((algorithm) => algorithm !== 'md5')) void load();
   const hashing = createHashing(memory, MOST_BYTES, () => hashers);
 
@@ -35,7 +36,7 @@ export function createHere(algorithms: readonly DigestAlgorithm[]): Here {
 
   function isPossible(from: DigestStart['from']): boolean {
     const wanted = from instanceof Uint8Array ? [...decodeSnapshot(from).keys()] : from;
-    // It moves to a thread by its snapshot, and there is none without an MD5.
+    // A digest moves to a thread by its snapshot, which needs an MD5.
     return wanted.includes('md5') && (hashers !== undefined || wanted.length === 1);
   }
 

@@ -1,16 +1,16 @@
 /**
- * MD5's block function (RFC 1321, section 3.4) as a WebAssembly module, for one chain and for
- * two over the same bytes. Each step of MD5 waits for the one before, so that a second chain
- * runs in the gaps of the first: two cost little more than one.
+ * MD5's block function (RFC 1321, section 3.4) as a WebAssembly module, for one chain and for two over the same bytes.
+ * Each step of MD5 depends on the one before, so the processor computes a second chain while it would wait for the
+ * first: two cost little more than one.
  */
 
-/** Bytes of a block. */
+/** Length of a block. */
 export const BLOCK_BYTES = 64;
 
 /**
- * Takes whole blocks into one chain, or into two.
+ * Adds whole blocks to one chain, or to two.
  *
- * @param state - address of the chain's four words; of two chains, one after the other.
+ * @param state - address of the chain's four words; the second chain's follow.
  * @param from - address of the first block.
  */
 export type TakeBlocks = (state: number, from: number, blocks: number) => void;
@@ -20,7 +20,7 @@ export interface Md5Module {
   readonly two: TakeBlocks;
 }
 
-/** @param memory - shared, of a fixed size: states and blocks lie in it. */
+/** Compiles the module. @param memory - has the states and blocks; shared, and of a fixed size. */
 export function instantiateMd5(memory: WebAssembly.Memory): Md5Module {
   const pages = memory.buffer.byteLength / 65_536;
   const module = new WebAssembly.Module(assemble(pages));
@@ -48,9 +48,9 @@ const OP = {
 const I32 = 0x7f;
 const FUNCTION = 0x60;
 const NO_VALUE = 0x40;
-/** Both limits are given, and it is shared. */
+/** Memory limits: both are given, and the memory is shared. */
 const SHARED_MEMORY = 0x03;
-/** Words are aligned: 2 ** 2 bytes. A hint only. */
+/** Alignment of words, 2 ** 2 bytes: only a hint. */
 const WORD = 2;
 
 const ROTATIONS = [
@@ -66,7 +66,7 @@ const WORD_OF_STEP = [
   (index: number) => (7 * index) % 16,
 ] as const;
 
-/** Parameters of a function, and from there on its locals: a, b, c, d of each chain. */
+/** Indexes of a function's parameters. Its locals follow: a, b, c, d of each chain. */
 const STATE = 0;
 const FROM = 1;
 const BLOCKS = 2;
@@ -100,7 +100,7 @@ const load = (offset: number): number[] => join(OP.load, WORD, unsigned(offset))
 const store = (offset: number): number[] => join(OP.store, WORD, unsigned(offset));
 const not = (local: number): number[] => join(get(local), constant(-1), OP.xor);
 
-/** F, G, H, I, added to what is on the stack; G's halves have no bit in common, so that each is added once it is known. */
+/** Adds F, G, H or I to the value on the stack. The halves of G have no bit in common, so each is added as soon as it is known. */
 function addMix(round: number, b: number, c: number, d: number): number[] {
   switch (round) {
     case 0:

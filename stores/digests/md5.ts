@@ -1,31 +1,33 @@
-/** MD5 (RFC 1321) of bytes in shared memory, with a state that can be saved at any byte. */
+/** MD5 (RFC 1321) of bytes in shared memory, with a state that can be saved after any byte. */
 import { BLOCK_BYTES, instantiateMd5 } from './md5-module.ts';
 import { SnapshotError } from './digests.ts';
 
 /** RFC 1321, section 3.3. */
 const INITIAL = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476] as const;
 const WORDS = INITIAL.length;
-/** The length at the end of the padding. */
+/** Size of the length field at the end of the padding. */
 const LENGTH_BYTES = 8;
-/** A saved state: the chain, the length, and the bytes after the last whole block. */
+/** Size of a saved state without its last bytes: the chain and the length. The bytes after the last whole block follow. */
 const SAVED_BYTES = WORDS * 4 + LENGTH_BYTES;
 
-/** What an engine needs of the memory: two chains, and two blocks. */
+/** How much of the memory an engine needs: for two chains and two blocks. */
 export const SCRATCH_BYTES = 256;
 const BLOCKS_AT = 128;
 
 export interface Md5State {
   chain: Uint32Array;
-  /** Bytes so far. */
+  /** Number of bytes so far. */
   length: number;
-  /** Those after the last whole block: `length % 64` of them count. */
+  /** The bytes after the last whole block: the first `length % 64` of this buffer. */
   rest: Uint8Array;
 }
 
+/** The state before the first byte. */
 export function beginMd5(): Md5State {
   return { chain: Uint32Array.from(INITIAL), length: 0, rest: new Uint8Array(BLOCK_BYTES) };
 }
 
+/** Saves a state. */
 export function saveMd5({ chain, length, rest }: Md5State): Uint8Array {
   const saved = Buffer.alloc(SAVED_BYTES + (length % BLOCK_BYTES));
   chain.forEach((word, index) => saved.writeUInt32LE(word, index * 4));
@@ -34,7 +36,7 @@ export function saveMd5({ chain, length, rest }: Md5State): Uint8Array {
   return saved;
 }
 
-/** @throws SnapshotError when it was not saved by `saveMd5`. */
+/** Loads a saved state. @throws SnapshotError when `saveMd5` did not write it. */
 export function loadMd5(saved: Uint8Array): Md5State {
   const view = Buffer.from(saved);
   const state = beginMd5();
@@ -50,7 +52,7 @@ export function loadMd5(saved: Uint8Array): Md5State {
 export interface Md5Engine {
   /** Adds bytes of the memory to one state, or the same bytes to two. */
   update(states: readonly Md5State[], from: number, length: number): void;
-  /** Of everything so far, lower-case hex; the state can take more. */
+  /** The digest of all bytes so far, lower-case hex; more can be added to the state. */
   digest(state: Md5State): string;
 }
 
@@ -58,7 +60,7 @@ function restOf(state: Md5State | undefined): number {
   return (state?.length ?? 0) % BLOCK_BYTES;
 }
 
-/** @param scratch - address of `SCRATCH_BYTES` that nobody else uses. */
+/** Creates an engine. @param scratch - address of `SCRATCH_BYTES` of the memory that nothing else uses. */
 export function createMd5Engine(memory: WebAssembly.Memory, scratch: number): Md5Engine {
   const { one, two } = instantiateMd5(memory);
   const bytes = new Uint8Array(memory.buffer);
@@ -72,7 +74,7 @@ export function createMd5Engine(memory: WebAssembly.Memory, scratch: number): Md
     states.forEach(({ chain }, index) => chain.set(chains.subarray(index * WORDS, (index + 1) * WORDS)));
   }
 
-  /** All states have as many bytes after their last whole block, so that their next blocks begin at the same byte. */
+  /** Only for states with the same number of bytes after their last whole block: so their next blocks begin at the same byte. */
   function updateInStep(states: readonly Md5State[], from: number, length: number): void {
     const used = restOf(states[0]);
     const end = from + length;
@@ -82,7 +84,7 @@ export function createMd5Engine(memory: WebAssembly.Memory, scratch: number): Md
       for (const state of states) {
         state.rest.set(bytes.subarray(from, at), used);
         if (used + at - from < BLOCK_BYTES) continue;
-        // What came before may differ between the states.
+        // One state at a time, as the earlier bytes of this block may differ.
         blocks.set(state.rest);
         compress([state], scratch + BLOCKS_AT, 1);
       }

@@ -1,4 +1,4 @@
-/** What the pool and its worker threads say to each other: lists of these, in order. */
+/** The messages between the pool and its worker threads: each is a list of requests or replies, in order. */
 import type { DigestSet } from './digests.ts';
 import type { DigestStart } from './hashing.ts';
 
@@ -6,9 +6,9 @@ import type { DigestStart } from './hashing.ts';
 export const BLOCK_BYTES = 256 * 1024;
 
 export interface WorkerSetup {
-  /** Shared by all threads: the blocks, one after the other, and what each thread's MD5 needs. */
+  /** Shared by all threads: the blocks, one after the other, then the scratch memory of each thread's MD5. */
   memory: WebAssembly.Memory;
-  /** Address of this thread's own part of it. */
+  /** Address of this thread's own scratch memory. */
   scratch: number;
 }
 

@@ -1,4 +1,4 @@
-/** The digest pool: few bytes are hashed where they are, more of them by worker threads. */
+/** The digest pool: the main thread hashes few bytes itself, worker threads hash more. */
 import { createBlocks } from './blocks.ts';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from './digests.ts';
 import type { Digest, DigestStart } from './hashing.ts';
@@ -41,16 +41,16 @@ export function createDigestPool(algorithms: readonly DigestAlgorithm[]): Digest
   };
 }
 
-/** A lane that begins here, and moves to a thread once it has more bytes than are worth it. */
+/** A lane that begins on the main thread, and moves to a worker thread once it has more than `mostBytes`. */
 function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart) => DigestLane): DigestLane {
   const { hashing } = here;
-  /** Until it has moved. */
+  /** The digest until it has moved. */
   let digest: Digest | undefined = begun;
   let moved: DigestLane | undefined;
   const mostBytes = here.mostBytes(begun);
   let taken = 0;
 
-  /** Where that fails every later call of the lane says why. */
+  /** Moves to a thread. Where that fails, every later call of the lane throws the error. */
   function move(from: Digest): void {
     digest = undefined;
     try {
@@ -74,7 +74,7 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
     await (to === 'all' ? moved?.update(chunks) : moved?.updatePart(chunks));
   }
 
-  /** @param elsewhere - asks the thread's lane. */
+  /** Calls `own` with the digest until it has moved, then `elsewhere` with the thread's lane. */
   async function answer<T>(own: (digest: Digest) => T, elsewhere: (lane: DigestLane) => Promise<T>): Promise<T> {
     if (digest) return own(digest);
     if (!moved) throw new Error('the lane is closed');
@@ -99,7 +99,7 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
   };
 }
 
-/** A lane whose bytes can be hashed nowhere: a thread's, whose thread has died, answers in the same way. */
+/** A lane that throws an error from every call, as that of a dead thread does. */
 function openFailedLane(cause: unknown): DigestLane {
   const refuse = async (): Promise<never> => {
     throw cause;
@@ -117,7 +117,7 @@ function openFailedLane(cause: unknown): DigestLane {
   };
 }
 
-/** A lane whose snapshot cannot be resumed. */
+/** A lane whose snapshot cannot be resumed: it accepts bytes, and throws when asked for a result. */
 function openBrokenLane(reason: SnapshotError): DigestLane {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {

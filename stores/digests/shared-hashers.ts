@@ -1,6 +1,6 @@
 /**
- * The algorithms of hash-wasm: one instance of each, which many digests use by turns. About 12,950 live instances would
- * end the process, and a swap costs a few microseconds.
+ * The algorithms of hash-wasm: one instance of each, which many digests use in turns. With an instance for each digest,
+ * about 12,950 of them would crash the process; and a swap costs only a few microseconds.
  *
  * | the instances hold | update                                  | save                 | digests                           | forget      |
  * |--------------------|-----------------------------------------|----------------------|-----------------------------------|-------------|
@@ -13,35 +13,35 @@ import { type DigestAlgorithm, type DigestSet, SnapshotError } from './digests.t
 
 export type LibraryAlgorithm = Exclude<DigestAlgorithm, 'md5'>;
 
-/** A digest's own states, one for each of its algorithms. They are behind while the digest is in the instances. */
+/** A digest's saved states, one for each of its algorithms. They are outdated while the instances hold the digest. */
 export type SavedStates = Map<LibraryAlgorithm, Uint8Array>;
 
-/** Ready for use. */
+/** The loaded algorithms: their instances, and the states before the first byte. */
 export interface Hashers {
   readonly instances: Record<LibraryAlgorithm, IHasher>;
   readonly initial: Record<LibraryAlgorithm, Uint8Array>;
 }
 
-/** Loads them: a snapshot may carry an algorithm that has since been switched off, so all are at hand. */
+/** Loads all algorithms: a snapshot may have one that the settings have switched off since. */
 export async function loadHashers(): Promise<Hashers> {
   const instances = { sha1: await createSHA1(), sha256: await createSHA256() };
   return { instances, initial: { sha1: instances.sha1.init().save(), sha256: instances.sha256.init().save() } };
 }
 
-/** Without states nothing is done. */
+/** The shared instances. For a digest without states, the methods do nothing. */
 export interface SharedHashers {
   initial(algorithm: LibraryAlgorithm): Uint8Array;
   update(states: SavedStates, bytes: Uint8Array): void;
-  /** Afterwards the states are not behind. */
+  /** Brings the states up to date. */
   save(states: SavedStates): void;
-  /** @throws an error of hash-wasm, which refuses states of another build of its code, or of WebAssembly, over damaged ones. */
+  /** @throws an error of hash-wasm for states of another build of its code; of WebAssembly for damaged ones. */
   digests(states: SavedStates): DigestSet;
   forget(states: SavedStates): void;
 }
 
-/** @param hashers - undefined while they are not loaded. */
+/** Shares the instances of one thread. @param hashers - undefined while they are not loaded. */
 export function createSharedHashers(hashers: () => Hashers | undefined): SharedHashers {
-  /** Those that are in the instances. */
+  /** The states of the digest that the instances hold. */
   let loaded: SavedStates | undefined;
 
   function ready(): Hashers {
@@ -53,7 +53,7 @@ export function createSharedHashers(hashers: () => Hashers | undefined): SharedH
   function use(states: SavedStates): void {
     if (loaded === states || states.size === 0) return;
     if (loaded) save(loaded);
-    // Until all are loaded, the instances are nobody's.
+    // Until all states are loaded, the instances hold no digest.
     loaded = undefined;
     for (const [algorithm, state] of states) ready().instances[algorithm].load(state);
     loaded = states;

@@ -1,6 +1,6 @@
 /**
- * The form in which digest states are kept: a version byte, then for each
- * algorithm its number, the state's length (16 bit, big-endian) and the state.
+ * The format of snapshots: a version byte, then for each algorithm its number, the length of its state (16 bit, big-endian)
+ * and the state.
  */
 import { DIGEST_ALGORITHMS, type DigestAlgorithm, SnapshotError } from './digests.ts';
 
@@ -8,7 +8,7 @@ const VERSION = 2;
 
 export type DigestStates = Map<DigestAlgorithm, Uint8Array>;
 
-/** States by algorithm, saved -> one snapshot. */
+/** Encodes the saved states of all algorithms as one snapshot. */
 export function encodeSnapshot(states: DigestStates): Uint8Array {
   const pieces: Uint8Array[] = [Uint8Array.of(VERSION)];
   for (const [algorithm, state] of states) {
@@ -19,7 +19,7 @@ export function encodeSnapshot(states: DigestStates): Uint8Array {
 }
 
 /**
- * One snapshot -> states by algorithm.
+ * Decodes a snapshot.
  *
  * @throws SnapshotError when it is damaged or of an unknown version.
  */

@@ -1,13 +1,14 @@
-/** A digest that a thread computes, of bytes that are handed to it in blocks of shared memory. */
+/** A digest that a thread computes. It gets the bytes in blocks of shared memory. */
 import type { Blocks } from './blocks.ts';
 import type { DigestLane } from './digests.ts';
 import type { DigestStart } from './hashing.ts';
 import { BLOCK_BYTES, type Piece } from './messages.ts';
 import type { Thread } from './thread.ts';
 
-/** Blocks one lane may have in flight, so that a fast upload leaves some to the others. */
+/** The most blocks that a lane may have in flight, so that a fast upload leaves some for the others. */
 const BLOCKS_PER_LANE = 12;
 
+/** Opens a lane on a thread. */
 export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStart): DigestLane {
   let inFlight = 0;
   let isOpen = true;
@@ -19,7 +20,7 @@ export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStar
   thread.send({ op: 'open', lane, ...start });
 
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
-    // One message for as many blocks as there is room for: each one wakes a thread.
+    // One message for as many blocks as possible, as each message wakes the thread.
     let pieces: Piece[] = [];
     let piece: Piece | undefined;
     for (const chunk of chunks) {

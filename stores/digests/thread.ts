@@ -1,10 +1,10 @@
-/** A worker thread of the digest pool: what is said to it, what it was given, and what becomes of that when it dies. */
+/** A worker thread of the digest pool: sends it requests, and takes its blocks and requests back when it dies. */
 import { Worker } from 'node:worker_threads';
 import type { Blocks } from './blocks.ts';
 import { SnapshotError } from './digests.ts';
 import type { Reply, Request, WorkerSetup } from './messages.ts';
 
-/** What a lane is told: how many of its blocks came back; 0 when its thread has died. */
+/** Called when blocks of a lane are free again, with their number; with 0 when the thread has died. */
 type Freed = (blocks: number) => void;
 
 type Question = Exclude<Reply['op'], 'free' | 'refused'>;
@@ -14,23 +14,24 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
+/** A worker thread. */
 export class Thread {
   readonly #worker: Worker;
   readonly #blocks: Blocks;
   readonly #onDeath: (thread: Thread) => void;
   readonly #lanes = new Map<number, Freed>();
-  /** By the number of the request that waits. */
+  /** Requests that wait for a reply, by their number. */
   readonly #pending = new Map<number, Pending>();
-  /** Blocks it has not given back yet. */
+  /** Blocks that the thread still uses. */
   readonly #given = new Set<number>();
-  /** Requests of this tick, sent together: each message wakes the thread. */
+  /** Requests of this tick, which are sent together, as each message wakes the thread. */
   readonly #outbox: Request[] = [];
   #isFlushing = false;
   #failure: Error | undefined;
   #lastLane = 0;
   #lastRequest = 0;
 
-  /** @param onDeath - told once, before the lanes are. */
+  /** @param onDeath - called once when the thread dies, before the lanes' callbacks. */
   constructor(setup: WorkerSetup, blocks: Blocks, onDeath: (thread: Thread) => void) {
     this.#blocks = blocks;
     this.#onDeath = onDeath;
@@ -48,50 +49,51 @@ export class Thread {
     this.#worker.unref();
   }
 
-  /** How many lanes it has. */
+  /** The number of its lanes. */
   get lanes(): number {
     return this.#lanes.size;
   }
 
-  /** Why it has died. */
+  /** The error with which the thread died; undefined while it is alive. */
   get failure(): Error | undefined {
     return this.#failure;
   }
 
-  /** Begins a lane. @returns the number by which it is known here. */
+  /** Adds a lane. @returns its number on this thread. */
   enter(freed: Freed): number {
-    // While a digest is open its thread keeps the process alive: at start-up nothing else may.
+    // While a digest is open, its thread keeps the process alive. During a start, nothing else may do so.
     if (this.#lanes.size === 0) this.#worker.ref();
     const lane = ++this.#lastLane;
     this.#lanes.set(lane, freed);
     return lane;
   }
 
+  /** Removes a lane. */
   leave(lane: number): void {
     this.#lanes.delete(lane);
     if (this.#lanes.size === 0) this.#worker.unref();
   }
 
-  /** Sends a request with all others of this tick. @throws why the thread has died. */
+  /** Sends a request, together with all others of this tick. @throws the error with which the thread died. */
   send(request: Request): void {
     if (this.#failure) throw this.#failure;
     this.#outbox.push(request);
     const { op } = request;
-    // One that nobody waits for goes along with the next message.
+    // Requests without a reply wait for the next message.
     if (this.#isFlushing || op === 'open' || op === 'beginPart' || op === 'close') return;
     this.#isFlushing = true;
-    // After the promises of this tick have run: what they ask for goes along.
+    // Later in this tick, so that requests of its promises are sent in the same message.
     process.nextTick(() => this.#flush());
   }
 
-  /** Sends bytes to be hashed. Their blocks come back, also when the thread dies. @throws why it has died. */
+  /** Sends bytes to be hashed. Their blocks become free again, also when the thread dies. @throws the error with which it died. */
   hand(bytes: Extract<Request, { op: 'update' }>): void {
     if (this.#failure) for (const { block } of bytes.pieces) this.#blocks.giveBack(block);
     else for (const { block } of bytes.pieces) this.#given.add(block);
     this.send(bytes);
   }
 
-  /** @throws SnapshotError where the digest cannot answer; why the thread has died. */
+  /** Sends a request and waits for its reply. @throws SnapshotError where it is refused; the error with which the thread died. */
   ask<Op extends Question>(op: Op, lane: number): Promise<Extract<Reply, { op: Op }>> {
     const request = ++this.#lastRequest;
     return new Promise((resolve, reject) => {
@@ -106,6 +108,7 @@ export class Thread {
     });
   }
 
+  /** Stops the thread. */
   async end(): Promise<void> {
     await this.#worker.terminate();
   }
@@ -129,7 +132,7 @@ export class Thread {
     pending?.resolve(reply);
   }
 
-  /** It takes its lanes with it. */
+  /** The thread has died: rejects its requests, frees its blocks, and wakes its lanes. */
   #fail(error: Error): void {
     if (this.#failure) return;
     this.#failure = error;

@@ -1,17 +1,18 @@
-/** The threads of the digest pool: how many there are, and which of them takes a lane. */
+/** The threads of the digest pool: starts them, and chooses one for each lane. */
 import { availableParallelism } from 'node:os';
 import type { Blocks } from './blocks.ts';
 import { Thread } from './thread.ts';
 
-/** Beyond this, memory bandwidth and the main thread are what limits. */
+/** With more, memory bandwidth and the main thread are the limit. */
 const MOST_WORKERS = 4;
 
 export interface Threads {
-  /** The thread with the fewest lanes; a new one while there may be more, and none is idle. */
+  /** Chooses the thread with the fewest lanes; starts a new one where none is idle and more are allowed. */
   pick(): Thread;
   close(): Promise<void>;
 }
 
+/** Manages the threads; the first starts with the first lane. */
 export function createThreads(blocks: Blocks): Threads {
   let threads: Thread[] = [];
   let started = 0;

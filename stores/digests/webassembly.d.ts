@@ -1,4 +1,4 @@
-/** What is used of WebAssembly (JavaScript interface, section 5), which TypeScript declares for browsers only. */
+/** The used part of WebAssembly's JavaScript interface (section 5), which TypeScript declares only for browsers. */
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: true });

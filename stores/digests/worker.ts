@@ -1,4 +1,4 @@
-/** A worker thread of the digest pool: hashes what lies in shared memory. */
+/** A worker thread of the digest pool: hashes bytes in shared memory. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Digest, createHashing } from './hashing.ts';
 import { BLOCK_BYTES, type Reply, type Request, type WorkerSetup } from './messages.ts';
@@ -10,10 +10,10 @@ if (!port) throw new Error('the digest worker runs as a worker thread only');
 
 const hashers = await loadHashers();
 const hashing = createHashing(memory, scratch, () => hashers);
-/** By lane: a digest, or why it could not be resumed. */
+/** For each lane its digest, or the reason why it could not be resumed. */
 const lanes = new Map<number, Digest | string>();
 
-/** Answers to the batch at hand, sent together. */
+/** Replies to the present message, which are sent together. */
 let replies: Reply[] = [];
 
 port.on('message', (requests: Request[]) => {

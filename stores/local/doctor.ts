@@ -1,4 +1,4 @@
-/** The doctor's section of the local store: what it needs of a file system. */
+/** The doctor's section on the local store: tries what the store needs of a file system. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,9 +10,9 @@ const MIB = 1024 * 1024;
 const SAMPLE_BYTES = MIB;
 
 /**
- * What the store does with its files, in a folder of its own among them, which is removed.
+ * Steps that do what the store does with its files, in a temporary folder among them.
  *
- * @param directory - of the store, which may not be there yet.
+ * @param directory - the store's folder, which need not exist yet.
  */
 export function localSection(directory: string): Section {
   const name = `.doctor-${randomBytes(8).toString('hex')}`;
@@ -65,7 +65,7 @@ export function localSection(directory: string): Section {
   return {
     steps,
     explain: explainFolderTrouble,
-    // Also where the first step had made the folder and failed then.
+    // Also where the first step created the folder and then failed: then the step `cleaning` is skipped.
     close: async () => {
       if (folder !== '') await rm(folder, { recursive: true, force: true });
     },

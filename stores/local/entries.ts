@@ -1,6 +1,6 @@
 /**
- * Entries that are changed while other calls may rely on them. An entry whose sync failed is visible, but a power cut
- * may take it back, and no later sync reports that. It is remembered as unsettled until it is replaced.
+ * Changes of the folder's entries (names) on which other calls may depend. An entry whose sync failed is visible, but a
+ * power cut may undo it, and no later sync reports that. Such an entry is remembered as unsettled until it is replaced.
  */
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
@@ -11,18 +11,18 @@ import type { FolderSync } from './sync.ts';
 
 export interface Entries {
   /**
-   * Changes the entry of this name and syncs it; one change of a name at a time. Unless it throws a
-   * StoreError, an action that fails may have changed the entry.
+   * Runs an action that changes the entry of this name, and syncs the folder; one change of a name at a time. An action that
+   * throws a StoreError has not changed the entry; after any other error, the entry counts as unsettled.
    */
   change(name: string, action: () => Promise<void>): Promise<void>;
-  /** The same for an entry that a later process could take for settled: until it is, a file beside it says that it is not. */
+  /** As `change`, for an entry that a later process would take for settled: until it is, a file beside it marks it. */
   replace(name: string, action: () => Promise<void>): Promise<void>;
-  /** Resolves when the entry that is there survives a power cut: waits for a change, and replaces an unsettled one. */
+  /** Resolves when the present entry survives a power cut: waits for a running change, and replaces an unsettled entry. */
   settle(name: string): Promise<void>;
   isUnsettled(name: string): boolean;
-  /** At start: a file says that the entry is unsettled. */
+  /** At a start: a file marks the entry as unsettled. */
   markUnsettled(name: string): void;
-  /** There is no such entry any more. */
+  /** To be called when the entry has been removed. */
   forget(name: string): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ export function createEntries(directory: string, sync: FolderSync): Entries {
 
     replace: (name, action) =>
       change(name, async () => {
-        // Not synced: what a power cut leaves of the entry is what is on the disk.
+        // The mark is not synced: after a power cut, the entry is what the disk has, and is settled.
         await (await createFile(noteOf(name))).close();
         await action();
       }).then(() => removeNote(name)),
@@ -90,7 +90,7 @@ export function createEntries(directory: string, sync: FolderSync): Entries {
           await makeDurable(name, () => replaceByCopy(join(directory, name), join(directory, `.copy-${name}`)));
           await removeNote(name);
         } catch (error) {
-          // The entry is gone: nothing relies on it.
+          // The entry is gone: nothing depends on it.
           if (!isFsError(error, 'ENOENT')) throw error;
         }
       });

@@ -1,4 +1,4 @@
-/** File system errors -> StoreError, in the one place that sees them. */
+/** Translates errors of the file system into StoreError. */
 import { StoreError, type StoreErrorCode } from '../store.ts';
 
 const CODES: Record<string, StoreErrorCode> = {
@@ -21,13 +21,13 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
-/** Whether `error` is the file system's error with this code, e.g. `ENOENT`. */
+/** Whether `error` is an error of the file system with this code, e.g. `ENOENT`. */
 export function isFsError(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
 /**
- * Translates what a file system call threw; a StoreError passes as it is.
+ * Translates what a call of the file system threw; a StoreError stays as it is.
  *
  * @param doing - what was tried, for the message: "writing upload 12ab".
  */
@@ -37,7 +37,7 @@ export function toStoreError(error: unknown, doing: string): StoreError {
   return new StoreError((fsCode && CODES[fsCode]) || 'failed', `${doing}: ${fsCode ?? String(error)}`, error);
 }
 
-/** Runs an action of file system calls; what they throw leaves as StoreError. */
+/** Runs an action, and translates errors of the file system. */
 export async function translated<T>(doing: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();

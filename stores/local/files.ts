@@ -1,8 +1,8 @@
 /**
- * File calls of the local store. What only touches the kernel's tables and caches
- * (open, stat, close) is done at once: handing it to another thread and back costs
- * several times the call. What may wait for the disk or for the file system's journal
- * (create, write, sync, link, rename) goes to libuv's threads. See docs/decisions/0007-small-file-calls.md.
+ * File calls of the local store. Calls that only use the kernel's tables and caches (open, stat, close) run on the main
+ * thread: passing one to another thread and back costs several times the call. Calls that may wait for the disk or the
+ * file system's journal (create, write, sync, link, rename) run on libuv's threads. See
+ * docs/decisions/0007-small-file-calls.md.
  */
 import {
   closeSync,
@@ -34,8 +34,8 @@ const renameAsync = promisify(rename);
 const unlinkAsync = promisify(unlink);
 
 /**
- * Syncs under way at once. libuv has four threads by default: were all of them
- * waiting for the disk, no other upload could write into its cache meanwhile.
+ * The most syncs that run at once. libuv has four threads by default: if all of them waited for the disk, no other
+ * upload could write to the page cache meanwhile.
  */
 const SYNCS_AT_ONCE = 3;
 const COPY_BYTES = 1024 * 1024;
@@ -43,29 +43,29 @@ const COPY_BYTES = 1024 * 1024;
 /** An open file. All errors are the file system's. */
 export interface LocalFile {
   size(): number;
-  /** How many names it has. */
+  /** How many names the file has. */
   links(): number;
-  /** Writes all of the chunks at a position. */
+  /** Writes all chunks, from a position on. @returns how many bytes. */
   write(chunks: Uint8Array[], position: number): Promise<number>;
   read(buffer: Uint8Array, length: number, position: number): Promise<number>;
   /** Resolves when what was written before the call survives a power cut. */
   sync(): Promise<void>;
-  /** Cuts off what lies beyond. */
+  /** Cuts off all bytes after `size`. */
   truncate(size: number): void;
-  /** Resolves when nothing that was begun is under way, however it ended. */
+  /** Resolves when no call is running, whether the calls succeeded or failed. */
   settled(): Promise<void>;
-  /** Closes it once nothing that was begun is under way: the descriptor's number may be another file's at once. */
+  /** Closes the file when no call is running: the number of a closed descriptor may be another file's at once. */
   close(): Promise<void>;
 }
 
-/** Opens a file that is there. @throws the file system's error. */
+/** Opens an existing file. @throws the file system's error. */
 export function openFile(path: string): LocalFile {
   return localFile(openSync(path, 'r+'));
 }
 
 /**
- * Makes a file: that may wait for the file system's journal. One that is there gives up this name, and
- * keeps its bytes for any other it has: the entry is a new one, and the next sync of the folder counts for it.
+ * Creates a file, which may wait for the file system's journal. An existing file loses this name, and keeps its bytes under
+ * any other name. So the entry is always a new one, which the next sync of the folder makes durable.
  */
 export async function createFile(path: string): Promise<LocalFile> {
   for (;;) {
@@ -90,17 +90,18 @@ export async function removeFile(path: string): Promise<boolean> {
   }
 }
 
-/** Whether both names are of one file. */
+/** Whether both names lead to the same file. */
 export function isSameFile(a: string, b: string): boolean {
   const [first, second] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
   return first !== undefined && second !== undefined && first.ino === second.ino && first.dev === second.dev;
 }
 
 /**
- * Gives `path` a file of its own with the bytes of the one it has, or the first of them; that one keeps its other
- * names. There is no moment without either.
+ * Replaces the file at `path` by a copy of it, or of its first bytes. The old file keeps its other names. At every moment
+ * `path` has one of the two.
  *
- * @param copy - a name for the time between.
+ * @param copy - a temporary name for the copy.
+ * @param bytes - how many bytes to copy; by default all.
  */
 export async function replaceByCopy(path: string, copy: string, bytes?: number): Promise<void> {
   const from = openFile(path);
@@ -161,9 +162,8 @@ function localFile(fd: number): LocalFile {
 }
 
 /**
- * After a sync that failed: cuts off what it was for. The kernel reports once that it
- * lost writes and then takes their pages for clean, so a later sync would succeed over
- * bytes that were never stored.
+ * After a failed sync: cuts off the bytes that it was to sync. The kernel reports lost writes only once and then treats
+ * their pages as clean, so a later sync would succeed over bytes that were never stored.
  */
 export async function cutUnsynced(file: LocalFile, syncedTo: number): Promise<void> {
   await file.settled();
@@ -175,13 +175,13 @@ export function sizeOf(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
 }
 
-/** Which folder a path leads to; undefined when there is none. */
+/** Identifies the folder to which a path leads; undefined when there is none. */
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   return found && `${found.dev}:${found.ino}`;
 }
 
-/** File systems without hard links (exFAT, some network drives) answer with one of these; see link(2). */
+/** The error codes of file systems without hard links (exFAT, some network drives); see link(2). */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
 /** Gives a file a second name. */
@@ -197,9 +197,9 @@ export async function linkFile(from: string, to: string): Promise<'linked' | 'ta
 }
 
 /**
- * Gives a file a second name, or another one where the file system has no links.
+ * Gives a file a second name; where the file system has no links, renames it.
  *
- * @param beforeMoving - what has to be so before the first name is lost.
+ * @param beforeMoving - called before a rename: what has to be done before the first name is lost.
  * @returns false when that name is taken.
  */
 export async function linkOrRename(from: string, to: string, beforeMoving: () => Promise<void>): Promise<boolean> {
@@ -212,10 +212,10 @@ export async function linkOrRename(from: string, to: string, beforeMoving: () =>
 }
 
 /**
- * Replaces an entry that is there by a new one, of the same bytes. A sync of the folder that failed may have been
- * for it: the kernel reports that once, so that no later sync mentions it.
+ * Replaces an existing entry by a new one for the same bytes. A failed sync of the folder may have been for the old entry:
+ * the kernel reports that only once, so a later sync would prove nothing about it.
  *
- * @param from - an upload's own name for the bytes; nothing is there when it was renamed to the other.
+ * @param from - the upload's own name for the bytes; missing where the file was renamed to `to`.
  */
 export async function renewEntry(from: string, to: string, beforeMoving: () => Promise<void>): Promise<void> {
   if (sizeOf(from) === undefined) {
@@ -227,7 +227,7 @@ export async function renewEntry(from: string, to: string, beforeMoving: () => P
   if (!(await linkOrRename(from, to, beforeMoving))) throw new Error(`${to} is there again`);
 }
 
-/** Resolves when every entry made, renamed or removed in the folder before the call survives a power cut. */
+/** Resolves when every entry that was created, renamed or removed in the folder before the call survives a power cut. */
 export async function syncFolder(path: string): Promise<void> {
   const fd = await withDescriptor(() => openSync(path, 'r'));
   try {
@@ -237,7 +237,7 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** One write after the other until all is written: a full disk may take a part of it. */
+/** Writes until all is written: a single write may write only a part, on a full disk for example. */
 async function writeAll(fd: number, chunks: Uint8Array[], position: number): Promise<number> {
   let left = chunks;
   let done = 0;

@@ -1,4 +1,4 @@
-/** Giving an upload's bytes their final name. */
+/** Gives an upload's bytes their final name. */
 import { equalStreams } from '../equal-streams.ts';
 import { StoreError, type StoredUpload } from '../store.ts';
 import { createFile, isSameFile, linkOrRename, renewEntry, sizeOf } from './files.ts';
@@ -35,11 +35,11 @@ async function nameFinal(
       folder.requireHere();
       throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
     }
-    // An interrupted attempt has renamed it, where there are no links.
+    // Without hard links: an interrupted attempt has renamed the file already.
     else await renewEntry(unfinished, final, durable);
   } else if (!(await linkOrRename(unfinished, final, durable))) {
     if (!(await equalFiles(unfinished, final))) throw new StoreError('occupied', `${final} holds other bytes`);
-    // From an interrupted attempt of this upload or of another one.
+    // The final name is from an interrupted attempt of this upload, or of another one with the same bytes.
     await renewEntry(unfinished, final, durable);
   }
 }

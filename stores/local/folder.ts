@@ -1,4 +1,4 @@
-/** The folder of a store, as its steps need it. */
+/** The folder of a local store. */
 import { join } from 'node:path';
 import { StoreError } from '../store.ts';
 import { identityOf, sizeOf } from './files.ts';
@@ -9,18 +9,22 @@ import { createFolderSync, type FolderSync } from './sync.ts';
 export interface Folder {
   readonly directory: string;
   readonly sync: FolderSync;
-  /** By name. */
   readonly entries: Entries;
-  /** Where the file with a name is. @throws StoreError `missing` for a name that is not plain. */
+  /** The path of the file with this name. @throws StoreError `missing` for a name that is not plain. */
   path(name: string): string;
-  /** Where an upload's unfinished bytes are. */
+  /** The path of an upload's unfinished bytes. */
   unfinished(id: string): string;
-  /** From now on, another folder in its place, or none, is a disk that is not mounted. */
+  /** Remembers which folder this is. If there is another one at its path later, or none, its disk is not mounted. */
   identify(): void;
-  /** @throws StoreError `unavailable` when the folder is not the one that was opened: what it lacks is not lost. */
+  /**
+   * To be called before missing files are reported as lost.
+   *
+   * @throws StoreError `unavailable` when the folder is not the one that was opened.
+   */
   requireHere(): void;
   /**
-   * Before bytes are stored: under the place of a disk that is not mounted they would be out of sight once it is.
+   * To be called before bytes are stored: while the disk is not mounted, they would be stored under its mount point, and
+   * hidden once it is mounted.
    *
    * @throws StoreError `unavailable` when the folder is not the one that was opened, and has no mark.
    */
@@ -54,7 +58,7 @@ export function createFolder(directory: string): Folder {
       if (identityOf(directory) !== identity) throw notHere();
     },
     requireMounted: () => {
-      // Some file systems number a folder anew while it is in use.
+      // Some file systems change a folder's inode number while it is in use: then its mark shows that it is the right one.
       if (identityOf(directory) !== identity && sizeOf(join(directory, MARK)) === undefined) throw notHere();
     },
   };

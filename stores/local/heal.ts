@@ -1,4 +1,4 @@
-/** Putting a file in the place of another, whole at every moment. */
+/** Puts a file in the place of another one, so that its name has one of them at every moment. */
 import { copyFile, rename } from 'node:fs/promises';
 import { StoreError, type StoredUpload } from '../store.ts';
 import { isFsError } from './errors.ts';
@@ -12,10 +12,10 @@ export async function healContent(folder: Folder, upload: StoredUpload, key: str
   const damaged = folder.path(key);
   await folder.entries.replace(key, async () => {
     try {
-      // The temporary name begins as those of unfinished uploads do: a job removes what a crash leaves of it.
+      // The temporary name has the prefix of unfinished uploads: so a job removes what a crash leaves of it.
       await replaceFile(from, damaged, `${unfinished}-heal`);
     } catch (error) {
-      // A job removed it at that moment, as left by a crash. The upload's own bytes are there.
+      // The job removed it at this moment, as if a crash had left it. The upload's own bytes exist: a retry will succeed.
       if (!isFsError(error, 'ENOENT') || from === null || sizeOf(from) === undefined) throw error;
       throw new StoreError('unavailable', `healing ${key}: the file between is gone`, error);
     }
@@ -23,11 +23,11 @@ export async function healContent(folder: Folder, upload: StoredUpload, key: str
 }
 
 /**
- * Gives the bytes of `from` the name `to` as well, whatever has that name now. Streams that
- * are open on it keep what they have. The folder is still to be synced.
+ * Gives the file `from` the second name `to`, and replaces the file that has it now. Open streams keep the old file. The
+ * caller has to sync the folder.
  *
  * @param from - null for an empty file.
- * @param spare - a name for the time between; what a crash left under it is removed first.
+ * @param spare - a temporary name; what a crash left under it is removed first.
  * @throws the file system's error: ENOENT when `from` is gone.
  */
 async function replaceFile(from: string | null, to: string, spare: string): Promise<void> {
@@ -35,11 +35,11 @@ async function replaceFile(from: string | null, to: string, spare: string): Prom
   if (from === null) await (await createFile(spare)).close();
   else if ((await linkFile(from, spare)) !== 'linked') await copySynced(from, spare);
   await rename(spare, to);
-  // Of two names of one file rename(2) leaves both.
+  // Where both names are already of the same file, rename(2) does nothing and keeps both.
   await removeFile(spare);
 }
 
-/** In place of a link, where the file system has none. */
+/** Copies and syncs a file, where the file system has no hard links. */
 async function copySynced(from: string, to: string): Promise<void> {
   await copyFile(from, to);
   const copy = openFile(to);

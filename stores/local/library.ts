@@ -1,11 +1,11 @@
-/** What @tus/file-store does for a folder. */
+/** What the local store uses of @tus/file-store. */
 import { FileStore } from '@tus/file-store';
 
 /**
- * Names the extensions of tus that uploads in a folder can have. A store asks it and is none: the library's own way of
- * bytes knows no sync, and keeps an upload's state in JSON files beside the data.
+ * Creates the library's store, which is only asked which extensions of tus it supports. It does not store anything: it
+ * never syncs, and would keep the state of uploads in JSON files beside their data.
  *
- * @param directory - is there already: the library makes it where it is not, and ends the process when it can't.
+ * @param directory - has to exist: the library would create it, and would exit the process where that fails.
  */
 export function createLibrary(directory: string): FileStore {
   return new FileStore({ directory, configstore: NO_SIDE_FILES });

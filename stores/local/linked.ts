@@ -1,4 +1,4 @@
-/** Recovery of an upload whose file may have a second name: its final one, or one in somebody's copy of the folder. */
+/** Recovers an upload whose file may have a second name: its final one, or one in a copy of the folder (`cp -al`). */
 import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withDescriptor } from '../descriptors.ts';
@@ -9,7 +9,7 @@ import type { Folder } from './folder.ts';
 import { FINAL, UNFINISHED } from './names.ts';
 import { recoverFile, recoverLinked } from './recover.ts';
 
-/** What of an upload is durably stored; see `Store.recoverUpload`. */
+/** Finds out what of an upload is durably stored; see `Store.recoverUpload`. */
 export async function recoverUpload(
   folder: Folder,
   upload: StoredUpload,
@@ -19,7 +19,7 @@ export async function recoverUpload(
 ): Promise<Commit | null> {
   const path = folder.unfinished(upload.id);
   if (sizeOf(path) === undefined) {
-    // Without a byte there is no file yet; with all of them it may be final already: finalize knows.
+    // Without a committed byte there may be no file yet. With all bytes the file may be final already: `finalize` finds out.
     if (upload.offset === 0 || upload.offset === upload.size) return null;
     folder.requireHere();
     throw new StoreError('missing', `upload ${upload.id}: its file is gone`);
@@ -27,7 +27,7 @@ export async function recoverUpload(
   const linked = await recoverFinal(folder, upload, bootId, digests, signal);
   if (linked !== undefined) return linked;
   if (upload.offset === 0) {
-    // No client was told of it. No sync may have covered its entry: the next write makes a new one.
+    // No byte was committed, so no client knows of any. The entry may never have been synced: the next write creates a new one.
     await removeFile(path);
     return null;
   }
@@ -39,7 +39,7 @@ export async function recoverUpload(
   }
 }
 
-/** Undefined: the upload's file is not final. */
+/** Recovers an upload whose file has its final name, too. @returns undefined where it has not. */
 async function recoverFinal(
   folder: Folder,
   upload: StoredUpload,
@@ -50,7 +50,7 @@ async function recoverFinal(
   const file = openFile(folder.unfinished(upload.id));
   async function isFinal(md5: string): Promise<boolean> {
     const final = await findFinal(folder, upload.id, md5);
-    // A first commit is about to be made, and a sync of the entry may have failed, in this process or before.
+    // The first commit follows, so the entry has to be durable; but its sync may have failed, also in an earlier process.
     if (final !== undefined && upload.offset === 0) await renewOwn(folder, upload.id, final);
     return final !== undefined;
   }
@@ -62,7 +62,7 @@ async function recoverFinal(
   }
 }
 
-/** The final name of this MD5, of any variant and extension, that an upload's file has. */
+/** Finds the final name, with this MD5 and any variant and extension, that the upload's file has. */
 async function findFinal(folder: Folder, id: string, md5: string): Promise<string | undefined> {
   for await (const { name } of await opendir(folder.directory)) {
     if (name.startsWith(md5) && FINAL.test(name) && isSameFile(folder.unfinished(id), folder.path(name))) return name;
@@ -81,8 +81,8 @@ async function renewOwn(folder: Folder, id: string, final: string): Promise<void
 }
 
 /**
- * Opens an upload's file to write to it or to cut it: one with another name, which is final or somebody's
- * copy of the folder (`cp -al`), is left as it is.
+ * Opens an upload's file to change it. A file that has another name, too, must not change, as that name is final or in a
+ * copy of the folder (`cp -al`): then the upload gets a copy of its own.
  */
 export async function openOwn(folder: Folder, upload: StoredUpload): Promise<LocalFile> {
   const path = folder.unfinished(upload.id);

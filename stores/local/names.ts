@@ -1,18 +1,18 @@
-/** Names of the files in the folder: of unfinished uploads, of contents, and of what lives for a moment. */
+/** Names of the files in the folder: of unfinished uploads, contents, marks and temporary files. */
 import { StoreError } from '../store.ts';
 
 /** Prefix of files that belong to unfinished uploads. */
 export const UNFINISHED = 'tmp_';
-/** Longest extension kept in a final name; see names.ts of the service for what a name may hold. */
+/** The extensions that a final name keeps. */
 const EXTENSION_PATTERN = '\\.[a-z0-9]{1,16}';
 const EXTENSION = new RegExp(`${EXTENSION_PATTERN}$`);
-/** Names that `finalName` gives. The service touches no other file in the folder. */
+/** Names that `finalName` returns. */
 export const FINAL = new RegExp(`^[0-9a-f]{32}(-[1-9][0-9]*)?(${EXTENSION_PATTERN})?$`);
-/** What a service that was killed may leave beside them. No other service uses the folder: the catalog is locked. */
+/** Temporary files, which a killed service may leave. No other service uses the folder meanwhile, as the catalog is locked. */
 export const LITTER = /^\.((probe|links|copy)-|tidemark-id-new$)/;
-/** Says which catalog the folder belongs to. No upload and no content has such a name. */
+/** The file with the id of the catalog to which the folder belongs. No upload and no content has such a name. */
 export const MARK = '.tidemark-id';
-/** Prefix of a file that marks another one: the sync of that one's entry may have failed, see entries.ts. */
+/** Prefix of a file that marks the entry of another one as unsettled, see entries.ts. */
 export const UNSETTLED = '.unsettled-';
 const PLAIN_NAME = /^[A-Za-z0-9_-]+(\.[a-z0-9]+)?$/;
 
@@ -22,7 +22,7 @@ export function finalName(filename: string | null, { md5, variant }: { md5: stri
   return `${md5}${variant > 0 ? `-${variant}` : ''}${extension}`;
 }
 
-/** Ids and keys are made by the service, never by a client. @throws StoreError for one that is not a plain name. */
+/** Checks an id or key, which only the service itself chooses. @throws StoreError for one that is not a plain name. */
 export function requirePlainName(name: string): void {
   if (!PLAIN_NAME.test(name)) throw new StoreError('missing', `${JSON.stringify(name)} is not a name of ours`);
 }

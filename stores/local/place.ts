@@ -1,4 +1,4 @@
-/** Which catalog a folder belongs to: a small file in it says so. */
+/** The mark of a folder: a small file in it has the id of the catalog to which the folder belongs. */
 import { open, opendir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Place } from '../store.ts';
@@ -9,7 +9,7 @@ import { MARK } from './names.ts';
 /**
  * The folder as a place.
  *
- * @param isOurs - whether a name in it is that of bytes: of an upload or of a content.
+ * @param isOurs - whether a name in the folder is one of an upload or a content.
  */
 export function createPlace(folder: string, isOurs: (name: string) => boolean): Place {
   const mark = join(folder, MARK);
@@ -44,7 +44,7 @@ export function createPlace(folder: string, isOurs: (name: string) => boolean): 
       for await (const { name } of await opendir(folder)) if (isOurs(name)) return true;
       return false;
     } catch (error) {
-      // Not made yet.
+      // The folder does not exist yet.
       if (isFsError(error, 'ENOENT')) return false;
       throw toStoreError(error, `looking into ${folder}`);
     }

@@ -1,4 +1,4 @@
-/** Before the first upload: removes what a killed start left, and finds out what the folder can do. */
+/** Prepares the folder before the first upload: removes leftovers of a killed process, and finds out what the folder can do. */
 import { open, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withDescriptor } from '../descriptors.ts';
@@ -9,7 +9,7 @@ import type { Folder } from './folder.ts';
 import { LITTER, UNSETTLED } from './names.ts';
 
 /**
- * Clears up after a start that was killed; once, before the first upload.
+ * Removes what a killed process left. To be called once, before the first upload.
  *
  * @returns whether the folder has hard links.
  * @throws StoreError `unavailable` when it cannot be written.
@@ -21,13 +21,13 @@ export async function prepareFolder(folder: Folder): Promise<boolean> {
     if (LITTER.test(name)) await removeFile(join(directory, name));
     if (name.startsWith(UNSETTLED)) folder.entries.markUnsettled(name.slice(UNSETTLED.length));
   }
-  // Entries that a process had changed when it was killed.
+  // Makes durable what a process had changed when it was killed.
   await syncFolder(directory);
   try {
     await probeFolder(directory);
     return await translated(`linking in ${directory}`, () => tryLinks(directory));
   } catch (error) {
-    // What is here can still be read and removed, and that makes room.
+    // On a full disk the store opens, too: its contents can be read, and removed to make room.
     if (!(error instanceof StoreError && error.code === 'full')) throw error;
     return false;
   }

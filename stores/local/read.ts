@@ -1,4 +1,4 @@
-/** Reading a file as a stream. */
+/** Reads a file as a stream. */
 import { fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
@@ -7,7 +7,7 @@ import { type ByteRange, StoreError } from '../store.ts';
 
 const READ_BYTES = 256 * 1024;
 
-/** Opens a file, or a range of it. @throws StoreError `missing` when it has another size than the one given. */
+/** Opens a file, or a range of it. @throws StoreError `missing` when its size is not `size`. */
 export async function openStream(path: string, range?: ByteRange, size?: number): Promise<Readable> {
   const file = await withDescriptor(() => open(path, 'r'));
   if (size !== undefined) {

@@ -1,4 +1,4 @@
-/** Recovery of an upload after a crash: what the file holds beyond the last commit. */
+/** Recovers an upload after a crash: finds out what its file has beyond the last commit. */
 import { type DigestLane, type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
@@ -6,14 +6,14 @@ import { cutUnsynced, type LocalFile } from './files.ts';
 const READ_BYTES = 1024 * 1024;
 
 /**
- * Establishes what of an upload's file is durably stored, and its digest state. What the store keeps of an upload is
- * the boot of the machine that wrote last: null where that cannot be known.
+ * Finds out what of an upload's file is durably stored, and computes its digest state. The store's note on an upload is
+ * the machine's boot during the last write; null where that is not known.
  *
- * Writes go in order, one at a time, so after the death of the process alone the
- * file is whole up to its size. After a power cut it may have the size without the
- * bytes: what was not committed is then cut off.
+ * The store writes in order, one write at a time. So after the death of the process, within the same boot, the file is
+ * whole up to its size. After a power cut it may have the size without the bytes: then all that was not committed is cut
+ * off.
  *
- * @returns null when the catalog has it right.
+ * @returns null when the catalog has the same.
  * @throws StoreError `missing` when committed bytes are gone.
  */
 export async function recoverFile(
@@ -40,9 +40,9 @@ export async function recoverFile(
 }
 
 /**
- * The same of a file that has a second name, which may be its final one: then it is whole,
- * also where the catalog has lost its length; its bytes were synced before it got that name, and others
- * may have joined it since. It is read and never changed.
+ * The same for a file that has a second name. Where that is its final one, the file is complete, even if the catalog has
+ * lost the upload's length, and its bytes were synced before it got that name. It is read and never changed, as other
+ * files of the catalog may share the content.
  *
  * @param isFinal - whether the file has a final name of this MD5.
  * @returns undefined when it has none.
@@ -77,7 +77,7 @@ interface Digested {
   md5: string;
 }
 
-/** The digest state at `end`; the upload's own snapshot when that is where it stands. */
+/** Computes the digest state at `end`; returns the upload's own snapshot where it is of that offset. */
 async function digestUpTo(
   file: LocalFile,
   upload: StoredUpload,
@@ -92,7 +92,7 @@ async function digestUpTo(
       const digested = await addFromFile(file, lane, upload.offset, end, signal);
       return end === upload.offset ? { ...digested, snapshot: upload.snapshot } : digested;
     } catch (error) {
-      // A state of another version of the digest library: the bytes are all here, hash them again.
+      // The snapshot is of another version of the digest library: hash all bytes again.
       if (!(error instanceof SnapshotError)) throw error;
     } finally {
       lane.close();

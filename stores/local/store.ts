@@ -35,7 +35,7 @@ import { openStream } from './read.ts';
 import { appendToFile } from './write.ts';
 
 export interface LocalStoreOptions {
-  /** The folder of the files; made if it is not there. */
+  /** The folder of the files; created where it is missing. */
   folder: string;
   /** See `StoreSettings`. */
   now?: (() => number) | undefined;
@@ -47,7 +47,7 @@ export interface LocalStoreOptions {
 /**
  * Opens the local store.
  *
- * @throws StoreError `unavailable` when the folder cannot be made or written.
+ * @throws StoreError `unavailable` when the folder cannot be created or written.
  */
 export async function openLocalStore(options: LocalStoreOptions): Promise<Store> {
   const { folder } = options;
@@ -62,13 +62,13 @@ export async function openLocalStore(options: LocalStoreOptions): Promise<Store>
   }
 }
 
-/** The state of uploads is in the catalog; bytes are synced before they are told, and contents lie under their digest. */
+/** The catalog has the state of uploads. Bytes are synced before they are committed, and contents are named by their MD5. */
 class LocalStore implements Store {
   readonly name = 'local';
   readonly capabilities: Capabilities;
   readonly place: Place;
   readonly #surroundings: Surroundings;
-  /** Without links, `finalize` moves an upload's bytes, and only a commit tells where they are. */
+  /** Without hard links, `finalize` renames an upload's file. */
   readonly #hasLinks: boolean;
   readonly #folder: Folder;
   readonly #now: () => number;
@@ -95,11 +95,11 @@ class LocalStore implements Store {
   }
 
   async createUpload(): Promise<void> {
-    // Its first bytes make the file.
+    // The first bytes create the file.
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
-    // A source may break before the file is open; the intake finds out from its state.
+    // The source may fail before the file is open; the intake then sees that in its state.
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
       const { sync } = this.#folder;
@@ -119,7 +119,7 @@ class LocalStore implements Store {
     });
   }
 
-  /** Once bytes are committed, a file that is not there is one that is lost: unless its disk is not mounted. */
+  /** Opens the upload's file. Once bytes are committed, a missing file is lost, unless its disk is not mounted. */
   async #openUnfinished(upload: StoredUpload): Promise<LocalFile> {
     if (upload.offset === 0) {
       this.#folder.requireMounted();
@@ -215,14 +215,15 @@ class LocalStore implements Store {
   }
 
   async removeContent(key: string, isRetry = false): Promise<void> {
-    // Streams that are open keep their descriptor and deliver to the end.
+    // Open streams have a descriptor, and deliver to their end.
     await translated(`removing ${key}`, async () => {
       const path = this.#folder.path(key);
       await this.#folder.entries.change(key, async () => {
         if (await removeFile(path)) return;
         this.#folder.requireHere();
         if (!isRetry) return;
-        // Gone already, and the sync that was for it may have failed, here or in an earlier process: it goes once more.
+        // The file is gone already, but the sync after its removal may have failed, also in an earlier process. So create it
+        // and remove it again, for the sync that follows.
         await (await createFile(path)).close();
         await removeFile(path);
       });

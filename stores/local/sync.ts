@@ -1,16 +1,16 @@
-/** Making folder entries durable, for many callers at once. */
+/** Makes the entries of a folder durable, for many callers at once. */
 import { syncFolder } from './files.ts';
 
 export interface FolderSync {
   /**
-   * Resolves when every entry made, renamed or removed in the folder since `failures()` gave this number
-   * survives a power cut. Callers that come while a sync runs share the next one.
+   * Resolves when every entry that was created, renamed or removed in the folder since `failures()` returned this number
+   * survives a power cut. Calls during a sync share the next one.
    *
-   * @throws what a sync threw since, also one that others asked for: it may have been for these entries,
-   *   and the kernel reports it once.
+   * @throws the error of any sync since then, also of another caller's: it may have been for these entries, and the
+   *   kernel reports it only once.
    */
   (failures: number): Promise<void>;
-  /** How many have failed: to be asked before the change that a sync is for. */
+  /** How many syncs have failed. To be called before the change that is to be synced. */
   failures(): number;
 }
 
@@ -22,7 +22,7 @@ export function createFolderSync(folder: string): FolderSync {
   let failure: unknown;
 
   async function syncAfter(previous: Promise<void> | undefined): Promise<void> {
-    // Its callers are told of a failure.
+    // The callers of that sync get its error.
     await previous?.catch(() => undefined);
     running = next;
     next = undefined;

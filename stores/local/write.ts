@@ -1,4 +1,4 @@
-/** How bytes get into a file: write, hash, sync, commit. */
+/** Writes a request's bytes to a file: write, hash, sync, commit. */
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { type Intake, openIntake } from '../intake.ts';
@@ -20,16 +20,16 @@ import {
   withCommitDue,
 } from './progress.ts';
 
-/** After so long without a batch. */
+/** Without a batch for so long, the sender is in a pause. */
 const PAUSE_MS = 50;
 
-/** Where a file is, and what can be said of it there. */
+/** What a write needs to know of the file's folder and machine. */
 interface Place {
-  /** Kept with each commit: bytes past it are only trusted within one boot of the machine. */
+  /** Recorded with each commit: a recovery trusts bytes beyond the commit only within the same boot of the machine. */
   bootId: string | null;
-  /** Resolves when the file itself is there after a power cut. */
+  /** Resolves when the file's entry survives a power cut. */
   syncEntry: () => Promise<void>;
-  /** The file keeps its name when it is given its final one. */
+  /** The file gets its final name by a hard link, and keeps this one. */
   hasLinks: boolean;
   surroundings: Surroundings;
 }
@@ -100,12 +100,13 @@ async function append(writing: Writing): Promise<Written> {
   }
 }
 
-/** What makes bytes durable. */
+/** Makes bytes durable. */
 interface Syncs {
-  /** Some of what was written may be lost, though a later sync would succeed. */
+  /** A sync has failed: written bytes may be lost, though a later sync would succeed. */
   readonly hasFailed: boolean;
+  /** Syncs the file's bytes. */
   file(): Promise<void>;
-  /** With the first bytes that are committed the file itself must be there after a power cut. */
+  /** Syncs the file's entry before the first commit. */
   entry(progress: Progress): Promise<void>;
 }
 
@@ -129,21 +130,21 @@ function createSyncs({ file, place }: Writing): Syncs {
   };
 }
 
-/** Keeps the progress, and syncs and commits in the background: one at a time. */
+/** Keeps the progress, and runs syncs and commits in the background, one at a time. */
 interface Behind {
   readonly progress: Progress;
   /** Something in the background has failed; the intake was stopped. */
   readonly hasFailed: boolean;
-  /** A batch of so many bytes is on its way, until this resolves. */
+  /** Waits until a batch of so many bytes is written, and records that. */
   write(batch: Promise<unknown>, bytes: number): Promise<void>;
-  /** Begins what is due. */
+  /** Begins the step that is due, if any. */
   look(occasion: Occasion): void;
   readonly flush: Flush;
-  /** No step begins from now on. */
+  /** From now on no step begins. */
   end(): void;
-  /** Resolves when nothing is under way in the background. */
+  /** Resolves when no step is running in the background. */
   settled(): Promise<void>;
-  /** @throws what failed in the background. */
+  /** @throws the error of a step that failed in the background. */
   throwIfFailed(): void;
 }
 
@@ -159,7 +160,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
     if (next !== 'rest') syncing = syncBehind(next === 'commit' ? lane.snapshot() : undefined);
   }
 
-  /** @param snapshot - of all that is written; with it, commits. Never rejects. */
+  /** Syncs in the background. Never rejects. @param snapshot - the digest state of all written bytes: with it, also commits. */
   async function syncBehind(snapshot: Promise<Uint8Array> | undefined): Promise<void> {
     const upTo = progress.written;
     progress = { ...progress, isSyncing: true };
@@ -183,7 +184,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
     if ((await intake.catchUp()) === 'ended') return 'ending';
     await writing?.catch(() => undefined);
     for (const upTo = progress.written; isFlushing(progress, upTo);) {
-      // With a quick sender it may be the end of a batch that begins the commit.
+      // Where a batch is being written, the commit begins when the batch ends.
       progress = withCommitDue(progress);
       look('batch');
       await (syncing ?? writing)?.catch(() => undefined);
@@ -217,7 +218,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
   };
 }
 
-/** Once the source has ended and nothing is under way: commits what is left. */
+/** Commits what is left, once the source has ended and no step is running. */
 async function commitLast(
   { upload, place, options }: Writing,
   syncs: Syncs,
@@ -237,7 +238,7 @@ async function commitLast(
   await options.commit(steps.entryBy === 'publication' ? { ...last, optional } : last);
 }
 
-/** Writes and hashes what the source brings. @returns the digests, where they were asked for with the last bytes. */
+/** Writes and hashes all batches of the source. @returns the digests, where they were requested with the last bytes. */
 async function takeAll(
   { file, lane, intake, upload }: Writing,
   behind: Behind,
@@ -248,7 +249,7 @@ async function takeAll(
     const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
     const { written } = behind.progress;
     const hashed = lane.update(batch);
-    // Asked for with the last bytes, the digests come with the same message.
+    // Requested together with the last bytes, the digests need no further message to the worker thread.
     if (written + bytes === upload.size) result = hashed.then(() => readResult(lane));
     await behind.write(Promise.all([file.write(batch, written), hashed, result]), bytes);
     behind.look('batch');

@@ -1,26 +1,26 @@
-/** A disk in memory: it outlives the processes that have it mounted, and its power can be cut. */
+/** A disk in memory: it outlives the simulated processes that have it mounted, and its power can be cut. */
 import type { Faults } from './faults.ts';
 import { createMount, type Mount } from './mount.ts';
 import { type Entry, Platter } from './platter.ts';
 
 export interface MemoryDisk {
-  /** A process begins to use the disk. */
+  /** Mounts the disk for a process. */
   mount(faults: Faults): Mount;
   /**
-   * The power fails and returns: every process that has the disk mounted dies, and what was not synced is gone.
+   * Cuts the power: every process that has the disk mounted dies, and changes that were not synced are lost.
    *
-   * @param survives - whether a change that was not synced is there all the same: a real disk may have written it.
+   * @param survives - whether a change survives that was not synced: a real disk may have written it.
    */
   crash(survives?: (name: string) => boolean): void;
-  /** Changes bytes behind the stores' backs, or takes them away with null. False where there are none. */
+  /** Changes an entry's bytes, or removes it where `change` returns null, unknown to the stores. @returns false where there is none. */
   damage(name: string, change: (bytes: Buffer) => Buffer | null): boolean;
-  /** What is on it now. */
+  /** All names that have an entry now. */
   names(): string[];
-  /** What is under a name, and whether a power cut leaves it as it is. */
+  /** The entry of a name, and whether it survives a power cut as it is. */
   look(name: string): { entry: Entry; isDurable: boolean } | undefined;
   /** Grows with each change. */
   readonly changes: number;
-  /** Which start of the machine this is. */
+  /** The id of the machine's current boot. */
   readonly bootId: string;
 }
 

@@ -1,7 +1,7 @@
-/** Faults that a test orders: which call fails or waits, and whether it has taken effect by then. */
+/** Faults that a test orders: which call fails or waits, and whether it takes effect before. */
 import { type Store, StoreError, type StoreErrorCode } from '../store.ts';
 
-/** What can be done with a disk, and can fail. */
+/** Steps on a disk that can be made to fail. */
 export type DiskStep = 'write' | 'read' | 'remove' | 'sync' | 'list';
 /** Calls of the store's contract that can be made to fail. */
 export type StoreCall = Exclude<keyof Store, 'name' | 'capabilities' | 'place' | 'keyFor' | 'close'>;
@@ -11,29 +11,30 @@ export interface Fault {
   call: StoreCall | DiskStep;
   /** Counts only calls whose upload, key or name contains this. */
   about?: string;
-  /** Which of these calls, from now on; 1, the next, unless told. */
+  /** Which of these calls, counted from now on; by default 1, the next one. */
   nth?: number;
-  /** `before`, unless told: the call has no effect. `after`: it takes effect, and its answer is lost. */
+  /** `before`, the default: the call has no effect. `after`: it takes effect, and its answer is lost. */
   at?: 'before' | 'after';
-  /** What the call waits for there. Without an error it continues then. */
+  /** What the call waits for. Without `error`, it then continues. */
   until?: Promise<unknown>;
-  /** What the call ends with there. */
+  /** The error with which the call fails. */
   error?: StoreErrorCode | Error;
-  /** Of a write that fails: so many of its first bytes are on the disk. */
+  /** For a write that fails: how many of its first bytes reach the disk. */
   takesBytes?: number;
 }
 
 /** A fault that was ordered. */
 export interface Order {
-  /** Resolves when a call has come to it; that call then waits for `until`, or fails. */
+  /** Resolves when the fault has met its call, which then waits for `until`, or fails. */
   readonly reached: Promise<void>;
   readonly hasFired: boolean;
   cancel(): void;
 }
 
+/** The faults of one store. */
 export interface Faults {
   order(fault: Fault): Order;
-  /** Performs a call as it was ordered. */
+  /** Runs a call, with the fault that was ordered for it, if any. @param partly - writes only the first bytes. */
   run<T>(call: Fault['call'], about: string, action: () => Promise<T>, partly?: (bytes: number) => void): Promise<T>;
 }
 
@@ -43,11 +44,11 @@ interface Open {
   reach: () => void;
 }
 
-/** Nothing is ordered yet. Each fault happens once, in the order in which they were ordered. */
+/** Creates faults, with none ordered yet. Each fault happens once; where several mean the same call, the oldest happens. */
 export function createFaults(): Faults {
   const open = new Set<Open>();
 
-  /** The fault of this call; the call counts for all that may still mean it. */
+  /** Counts the call for every fault that it matches. @returns the fault that happens to it. */
   function take(call: Fault['call'], about: string): Open | undefined {
     let taken: Open | undefined;
     for (const each of open) {

@@ -1,4 +1,4 @@
-/** Making an upload's bytes a content, and putting them in the place of damaged ones. */
+/** Makes an upload's bytes final, and puts them in the place of damaged ones. */
 import { StoreError, type StoredUpload } from '../store.ts';
 import type { Mount } from './mount.ts';
 import type { Entry } from './platter.ts';
@@ -14,7 +14,7 @@ export async function finalizeUpload(
 ): Promise<void> {
   const name = finalName(key);
   const joined = await joinPieces(mount, upload, now()).catch(async (error: unknown) => {
-    // From an interrupted attempt: it was made final, and its pieces were discarded.
+    // An interrupted attempt has made the bytes final, and the pieces were discarded since.
     if (upload.offset > 0 && (await mount.read(name))?.size === upload.offset) return undefined;
     throw error;
   });
@@ -23,7 +23,7 @@ export async function finalizeUpload(
   await mount.sync([...(joined && lastIsOptional ? await markFinal(mount, upload, joined) : []), name]);
 }
 
-/** What is to be synced, too, where the commit that counts the last piece may have been left out. */
+/** Writes a mark, by which a recovery can trust pieces without a commit. @returns the names to be synced with the content. */
 async function markFinal(mount: Mount, { id }: StoredUpload, { pieces, content }: Joined): Promise<string[]> {
   const mark = markName(id);
   const after = pieces.at(-1) ?? null;

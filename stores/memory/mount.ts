@@ -1,32 +1,32 @@
-/** A disk in memory, as one process sees it: steps that can be ordered to fail, until the process dies. */
+/** A disk in memory, as one simulated process sees it: its steps can be made to fail, until the process dies. */
 import { setMaxListeners } from 'node:events';
 import type { DiskStep, Faults } from './faults.ts';
 import type { Entry, Platter } from './platter.ts';
 
 /**
- * The disk as one process sees it. Calls of a process that has died have no effect and no answer: their promises
- * stay pending. The other calls are steps that can be ordered to fail.
+ * The disk as one process sees it. After the process has died, its calls have no effect and no answer: their promises stay
+ * pending. Each of the methods that return a promise is a step that can be made to fail.
  */
 export interface Mount {
-  /** Which start of the machine this is. */
+  /** The id of the machine's boot. */
   readonly bootId: string;
   /** Aborted when the process has died. */
   readonly died: AbortSignal;
-  /** A number that no other process gets. */
+  /** Returns a number that no other process gets. */
   nextNumber: () => number;
   write(name: string, entry: Entry): Promise<void>;
-  /** Writes where there is nothing yet; else returns what is there. */
+  /** Writes where there is no entry yet; otherwise returns the existing one. */
   writeNew(name: string, entry: Entry): Promise<Entry | undefined>;
   read(name: string): Promise<Entry | undefined>;
   remove(name: string): Promise<void>;
-  /** Once resolved, these names are after a power cut what they were now: there with these bytes, or gone. */
+  /** Once this has resolved, a power cut leaves these names as they are now: with their entries, or without. */
   sync(names: readonly string[]): Promise<void>;
   list(prefix: string): Promise<string[]>;
-  /** The process is killed. What it wrote stays as it is, synced or not. */
+  /** Kills the process. What it wrote stays, synced or not. */
   die(): void;
 }
 
-/** What a dead process waits for. */
+/** The pending answer to a dead process. */
 const NEVER = new Promise<never>(() => undefined);
 
 /** What all processes that use a disk share. */
@@ -36,14 +36,14 @@ export interface Machine {
   nextNumber: () => number;
 }
 
-/** @param onDeath - told when the process has died, before those who listen to it. */
+/** Mounts the disk for one process. @param onDeath - called when the process dies, before the listeners of `died`. */
 export function createMount({ platter, bootId, nextNumber }: Machine, faults: Faults, onDeath: () => void): Mount {
   const death = new AbortController();
   const { signal: died } = death;
-  // Every write under way listens to it.
+  // Every running write listens to it.
   setMaxListeners(0, died);
 
-  /** Looks twice: the process may die before the step, or between the step and its answer. */
+  /** Runs a step. Checks twice: the process may die before the step, or between the step and its answer. */
   async function step<T>(call: DiskStep, name: string, action: () => T, partly?: (bytes: number) => void): Promise<T> {
     const done = await faults
       .run(call, name, async () => (died.aborted ? NEVER : action()), died.aborted ? undefined : partly)

@@ -1,29 +1,29 @@
 /**
- * An upload is a chain of pieces, each written once and naming the one before it; the row counts up to the piece
- * that `storeState` names. A writer that has lost its lease can only add pieces that no row names: no bytes
- * that were counted are ever changed by another writer.
+ * An upload is a chain of pieces. Each is written once, and names the piece before it. The piece that `storeState` names is
+ * the last committed one. A writer that has lost its lease can only add pieces that no row names: so it never changes
+ * committed bytes.
  */
 import { StoreError, type StoredUpload } from '../store.ts';
 import type { Mount } from './mount.ts';
 import type { Entry } from './platter.ts';
 import { numberOfPiece, piecesOf } from './names.ts';
 
-/** What the store keeps of an upload: which boot of the machine wrote last, and the last piece that counts. */
+/** The store's note on an upload: the machine's boot during the last write, and the last committed piece. */
 export function encodeState(bootId: string, lastPiece: string | null): string {
   return `${bootId} ${lastPiece ?? ''}`;
 }
 
-/** Undefined where nothing is noted. */
+/** The boot in the note; undefined where there is no note. */
 export function bootOf({ storeState }: Pick<StoredUpload, 'storeState'>): string | undefined {
   return storeState?.split(' ')[0] || undefined;
 }
 
-/** The last piece that a row counts; null where it counts none. */
+/** The last committed piece; null where there is none. */
 export function lastPieceOf({ storeState }: Pick<StoredUpload, 'storeState'>): string | null {
   return storeState?.split(' ')[1] || null;
 }
 
-/** Pieces up to the upload's offset, in order. @throws StoreError `missing`. */
+/** Reads the pieces up to the upload's offset, in order. @throws StoreError `missing`. */
 export async function readPieces(mount: Mount, upload: StoredUpload): Promise<Entry[]> {
   return (await readNamedPieces(mount, upload)).map(({ piece }) => piece);
 }
@@ -43,14 +43,14 @@ export async function readNamedPieces(mount: Mount, upload: StoredUpload): Promi
   return pieces.toReversed();
 }
 
-/** Looks at the last piece alone. @throws StoreError `missing`. */
+/** Checks only the last committed piece. @throws StoreError `missing`. */
 export async function requireLastPiece(mount: Mount, upload: StoredUpload): Promise<void> {
   const name = lastPieceOf(upload);
   const piece = name === null ? undefined : await mount.read(name);
   if ((piece ? piece.start + piece.size : 0) !== upload.offset) throw lost(upload, upload.offset);
 }
 
-/** What a process wrote after the last commit: the newest pieces that follow on it, within the upload's size. */
+/** Reads what was written after the last commit: the newest chain of pieces that follows it, within the upload's size. */
 export async function readUncounted(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
   const newest = new Map<string | null, { name: string; piece: Entry }>();
   for (const name of await mount.list(piecesOf(upload.id))) {

@@ -1,24 +1,25 @@
 /**
- * What is on a disk in memory, and what of that survives a power cut. An entry never changes: it is written, replaced
- * or removed as a whole.
+ * The entries of a disk in memory, and which of them survive a power cut. An entry never changes: it is written, replaced
+ * or removed as a whole. A power cut may spare changes that were not synced.
  *
- * | a name     | is seen          | after a power cut                                                |
- * |------------|------------------|------------------------------------------------------------------|
- * | written    | with its bytes   | as it was last synced, or with its bytes where the cut spares it |
- * | removed    | as nothing       | as it was last synced, or as nothing where the cut spares it     |
- * | synced     | as it was        | as it is seen                                                    |
+ * | a name     | reads            | after a power cut                                               |
+ * |------------|------------------|-----------------------------------------------------------------|
+ * | written    | its new entry    | the entry that was last synced; the new one where it was spared |
+ * | removed    | nothing          | the entry that was last synced; nothing where it was spared     |
+ * | synced     | as before        | the same                                                        |
  */
 
 export interface Entry {
   readonly chunks: readonly Uint8Array[];
   readonly size: number;
-  /** Of a piece of an upload: its first byte's place in the upload. */
+  /** For a piece of an upload: the offset of its first byte. */
   readonly start: number;
-  /** Of a piece of an upload: the piece before it; null for the first. */
+  /** For a piece of an upload: the name of the piece before it; null for the first. */
   readonly after: string | null;
   readonly writtenAtMs: number;
 }
 
+/** The entries; all calls are immediate. */
 export class Platter {
   #live = new Map<string, Entry>();
   readonly #durable = new Map<string, Entry>();
@@ -58,7 +59,7 @@ export class Platter {
     this.#changes++;
   }
 
-  /** @param survives - whether a change that was not synced is there all the same. */
+  /** Loses the changes that were not synced. @param survives - spares some of them. */
   cutPower(survives: (name: string) => boolean): void {
     const names = [...new Set([...this.#live.keys(), ...this.#durable.keys()])];
     const changed = names.filter((name) => !this.isDurable(name));

@@ -1,4 +1,4 @@
-/** Reading an entry as a stream. It keeps what it has opened, whatever becomes of the name. */
+/** Reads entries as a stream. An open stream keeps its entries when their names are removed or replaced. */
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../store.ts';
 import type { Mount } from './mount.ts';
@@ -6,7 +6,7 @@ import type { Entry } from './platter.ts';
 
 const READ_BYTES = 64 * 1024;
 
-/** All bytes of a list of entries, or a range of them. Each piece that is delivered is a step that can fail. */
+/** Opens all bytes of a list of entries, or a range of them. Each chunk that it delivers is a step that can fail. */
 export function openStream(mount: Mount, name: string, entries: readonly Entry[], range?: ByteRange): Readable {
   return Readable.from(deliver(mount, name, entries, range), { objectMode: false });
 }

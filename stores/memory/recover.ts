@@ -1,4 +1,4 @@
-/** Recovery of an upload after a crash: pieces that no commit counts yet. */
+/** Recovers an upload after a crash: finds pieces that are not committed yet. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import type { Commit, StoredUpload } from '../store.ts';
 import type { Mount } from './mount.ts';
@@ -6,7 +6,7 @@ import type { Entry } from './platter.ts';
 import { markName } from './names.ts';
 import { bootOf, encodeState, lastPieceOf, readPieces, readUncounted } from './pieces.ts';
 
-/** What of an upload is durably stored; see `Store.recoverUpload`. */
+/** Finds out what of an upload is durably stored; see `Store.recoverUpload`. */
 export async function recoverUpload(
   mount: Mount,
   upload: StoredUpload,
@@ -30,17 +30,17 @@ export async function recoverUpload(
   };
 }
 
-/** Pieces after the last commit, where they are to be trusted. */
+/** Finds the pieces after the last commit, where they can be trusted. */
 async function findUncounted(mount: Mount, upload: StoredUpload): Promise<{ name: string; piece: Entry }[]> {
   const found = await readUncounted(mount, upload);
   if (found.length === 0 || bootOf(upload) === mount.bootId) return found;
-  // A power cut takes pieces that were not synced, and may leave a later one of them. But those of an attempt that
-  // was made final were synced with its mark.
+  // A power cut loses pieces that were not synced, but perhaps not all of them, so that the others cannot be trusted. Only
+  // the pieces of an attempt that was made final were synced, together with its mark.
   const mark = await mount.read(markName(upload.id));
   return mark?.after === found.at(-1)?.name ? found : [];
 }
 
-/** The state after these pieces; null where the state before them is missing or of another version of the library. */
+/** Computes the digest state after these pieces; null where the state before them is missing or cannot be resumed. */
 async function digestFrom(
   from: Uint8Array | null,
   pieces: readonly Entry[],

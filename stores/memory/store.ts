@@ -1,6 +1,6 @@
 /**
- * A store for tests and simulations: bytes on a disk in memory, faults that are ordered, and no timer of its own.
- * It is no choice of `STORE`, and no part of the service imports it.
+ * A store for tests and simulations: its bytes are on a disk in memory, tests order its faults, and it has no timers. `STORE`
+ * cannot select it, and no part of the service imports it.
  */
 import { type Capabilities, type Store, StoreError, type StoredUpload, UNKNOWN_MS } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
@@ -20,17 +20,17 @@ export interface MemoryStoreOptions {
   /** See `StoreSettings`. */
   now?: (() => number) | undefined;
   faults?: Faults;
-  /** `upload` unless told: the only one that several nodes may share. */
+  /** By default `upload`, the only style with which several nodes may share the disk. */
   keys?: KeyStyle;
-  /** The last commit of an upload may be left out, as in a folder: true with keys by digest, unless told. */
+  /** Whether the last commit of an upload is optional, as in a folder. By default it is with keys by digest. */
   lastIsOptional?: boolean;
-  /** Commits when so many bytes have come since the last commit. */
+  /** Commits when so many bytes have arrived since the last commit. */
   commitEveryBytes?: number;
   surroundings?: Surroundings | undefined;
 }
 
 export interface MemoryStore extends Store {
-  /** The process that opened it is killed: none of its calls has an effect from now on, and none is answered. */
+  /** Kills the process that opened the store: from now on its calls have no effect, and no answer. */
   die(): void;
 }
 
@@ -80,7 +80,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
     keyFor,
 
     createUpload: async () => {
-      // Its first bytes make its first piece.
+      // The first bytes create the first piece.
     },
     writeUpload: (source, upload, options) => appendPieces(source, upload, options, writing),
     recoverUpload: (upload, digests, signal) => recoverUpload(mount, upload, digests, signal),
@@ -99,7 +99,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
         const piece = await mount.read(name);
         if (piece && piece.writtenAtMs <= oldest) await mount.remove(name);
       }
-      // The attempt that its row names, and no other: the content may have been made of another.
+      // Only the attempt that the row names: the content may be another attempt.
       if (final === 'remove' && keys === 'upload') await removeFinal(finalName(attemptKey(id, lastPieceOf(upload))));
     },
     listUnfinished: () => names(mount, piecesOf(), idOfPiece),
@@ -129,12 +129,12 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
       await mount.list('');
     },
     close: async () => {
-      // Nothing is open but streams, which end by themselves.
+      // Only streams may be open, which end by themselves.
     },
   };
 }
 
-/** Of all names that begin so, what they are names of, each once. */
+/** Lists what `nameOf` returns for the names with a prefix, without duplicates. */
 async function* names(mount: Mount, prefix: string, nameOf: (name: string) => string): AsyncIterable<string> {
   yield* new Set((await mount.list(prefix)).map(nameOf));
 }

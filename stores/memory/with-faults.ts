@@ -1,10 +1,10 @@
-/** A store whose calls fail as they were ordered to. */
+/** A wrapper that makes a store's calls fail as ordered. */
 import type { Store } from '../store.ts';
 import type { Faults, StoreCall } from './faults.ts';
 
-/** Any store, with its own contract; `keyFor` and `close` never fail. */
+/** Wraps a store, with the contract's own signature; `keyFor` and `close` never fail. */
 export function withFaults(store: Store, faults: Faults): Store {
-  /** All at once: a listing that fails has listed nothing, or everything but its end. */
+  /** Lists everything in one call: so a listing that fails has returned nothing. */
   async function* listed(call: StoreCall, list: () => AsyncIterable<string>): AsyncIterable<string> {
     yield* await faults.run(call, '', async () => {
       const found: string[] = [];
@@ -19,7 +19,7 @@ export function withFaults(store: Store, faults: Faults): Store {
     place: store.place,
     createUpload: (upload) => faults.run('createUpload', upload.id, () => store.createUpload(upload)),
     writeUpload: (source, upload, options) => {
-      // It may break before the store has seen it.
+      // The source may fail before the store listens to it.
       source.on('error', () => undefined);
       return faults.run('writeUpload', upload.id, () => store.writeUpload(source, upload, options));
     },

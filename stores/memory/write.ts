@@ -1,4 +1,4 @@
-/** How bytes get onto the disk: write, hash, sync, commit; one step at a time, without timers. */
+/** Writes a request's bytes to the disk: write, hash, sync, commit; one step at a time, without timers. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { openIntake } from '../intake.ts';
@@ -8,12 +8,13 @@ import type { Mount } from './mount.ts';
 import { pieceName } from './names.ts';
 import { encodeState, lastPieceOf, requireLastPiece } from './pieces.ts';
 
+/** What the steps of a write need. */
 export interface Writing {
   mount: Mount;
   now: () => number;
-  /** Commits when so many bytes have come since the last commit. */
+  /** Commits when so many bytes have arrived since the last commit. */
   commitEveryBytes: number;
-  /** The last commit of an upload may be left out where `finalize` establishes the same; see `Commit.optional`. */
+  /** Whether the last commit of an upload is optional; see `Commit.optional`. */
   lastIsOptional: boolean;
   surroundings: Surroundings;
 }
@@ -25,7 +26,7 @@ export async function appendPieces(
   options: WriteOptions,
   writing: Writing,
 ): Promise<Written> {
-  // It may break before the intake is open, which finds out from its state.
+  // The source may fail before the intake is open; the intake then sees that in its state.
   source.on('error', () => undefined);
   await requireLastPiece(writing.mount, upload);
   const lane = options.digests.open(upload.snapshot);
@@ -36,14 +37,14 @@ export async function appendPieces(
   }
 }
 
-/** The end of an upload's pieces. */
+/** The end of an upload's pieces, to which a write appends. */
 interface Tail {
   readonly offset: number;
   readonly isCommitted: boolean;
-  /** Adds a piece, and commits where that is due. */
+  /** Appends a piece, and commits where that is due. */
   add(bytes: Uint8Array): Promise<void>;
   commit(): Promise<void>;
-  /** The commit at the end of a write: where it makes the upload whole, it may be optional. */
+  /** Commits at the end of a write; optionally, where that completes the upload. */
   commitLast(): Promise<void>;
 }
 

@@ -68,6 +68,17 @@ test('the server comes from flags, then the environment, then .env', async () =>
   expect(await client.run(['list', '--server', `localhost:${port}`], elsewhere)).toMatchObject({ exitCode: 0 });
 });
 
+test.each([['ftp://127.0.0.1'], ['no address']])(
+  'the service %s is refused by the name of the flag or variable that has it',
+  async (server) => {
+    const client = await makeClient(service.url);
+    const flag = await client.run(['list', '--server', server]);
+    expect([flag.exitCode, flag.stderr]).toEqual([2, expect.stringMatching(/--server: (?!.*TIDEMARK_SERVER)/)]);
+    const variable = await client.run(['list'], { TIDEMARK_SERVER: server });
+    expect([variable.exitCode, variable.stderr]).toEqual([2, expect.stringMatching(/TIDEMARK_SERVER: (?!.*--server)/)]);
+  },
+);
+
 test('a wrong token is refused in a sentence, and no token is ever printed', async () => {
   const client = await makeClient(service.url);
   const path = await client.makeFile('secret.txt', Buffer.from('secret'));

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { startService } from '../harness/service.ts';
 import { describeOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
@@ -72,4 +73,34 @@ describeOverStores((store) => {
     ]);
     expect(line.sentBytes()).toBeLessThan(26 * MIB);
   });
+});
+
+// Which files are listed has nothing to do with where bytes lie.
+test('with INSTANT=off a published file is found behind a hundred newer ones of its name', async () => {
+  const service = await startService({ env: { INSTANT: 'off' } });
+  onTestFinished(() => service.stop());
+  const newer = Array.from({ length: 101 }, (_, index) => `newer ${index}`);
+  let flood: Promise<void> | undefined;
+  let isFlooded = false;
+  async function sendNewer(): Promise<void> {
+    await Promise.all(
+      newer.map(async (text) => {
+        const body = new FormData();
+        body.set('file', new Blob([text]), 'name.bin');
+        const answer = await fetch(`${service.url}/upload`, { method: 'POST', body });
+        expect(await answer.json()).toMatchObject({ status: 'ok' });
+      }),
+    );
+    isFlooded = true;
+  }
+  // The client cannot find the file by its id: until the newer ones are there, it has to ask again; then the list is left.
+  const url = await makeInterceptor(service.url, ({ method, url: path }) => {
+    if (method !== 'GET' || path?.startsWith('/api/files/') !== true) return null;
+    flood ??= sendNewer();
+    return { status: isFlooded ? 404 : 503, body: { error: { code: 'not_found', message: 'not here' } } };
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', await client.makeFile('name.bin', 100_000)]);
+  await flood;
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000 }]);
 });

@@ -45,7 +45,7 @@ describe('with the mask of a machine that lets all read', () => {
       if (name.startsWith('catalog.db')) await chmod(join(dataDir, name), 0o644);
     }
     await service.restart();
-    expect(service.output()).toContain('others on this machine may no longer read it');
+    expect(service.output()).toContain('other users of this machine can no longer read it');
     expectPrivate((await modesBelow(dataDir)).filter(([path]) => !path.startsWith('/files')));
   });
 

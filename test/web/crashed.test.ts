@@ -99,6 +99,36 @@ describeInBrowser('after a crash', () => {
     expect(Math.min(...offsets)).toBeGreaterThan(0);
   });
 
+  test('an upload that the service keeps for a month is listed after weeks, and resumes', async () => {
+    const { service, line, big, page } = await startSending('laid-up.bin', 24 * MIB, 0.2, {
+      env: { UPLOAD_TTL: '30d' },
+    });
+    line.setSpeed(CRAWL);
+    await leave(page);
+    line.setSpeed(Infinity);
+    // At the service's own address there is its journal; no script of the page runs at this one.
+    await page.goto(`${line.url}/healthz`);
+    await page.evaluate(`new Promise((resolve, reject) => {
+      const opening = indexedDB.open('tidemark', 1);
+      opening.onsuccess = () => {
+        const transaction = opening.result.transaction('uploads', 'readwrite');
+        const store = transaction.objectStore('uploads');
+        store.getAll().onsuccess = ({ target }) => {
+          for (const entry of target.result) store.put({ ...entry, at: entry.at - 29 * 24 * 3600_000 }, entry.id);
+        };
+        transaction.oncomplete = () => { opening.result.close(); resolve(); };
+        transaction.onabort = reject;
+      };
+    })`);
+    await page.goto(line.url);
+    await untilStatus(page, 'laid-up.bin', /^Interrupted/);
+    const offsets = sentFrom(page);
+    await choose(page, big.path);
+    await untilStatus(page, 'laid-up.bin', /^Done, verified/);
+    expect(Math.min(...offsets)).toBeGreaterThan(0);
+    expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ status: 200, md5: big.md5 });
+  });
+
   test('a file that has changed meanwhile is read again, and sent as it is now', async () => {
     const { service, line, big, page } = await startSending('rebuilt.bin', 24 * MIB, 0.2);
     line.setSpeed(CRAWL);

@@ -38,6 +38,8 @@ export interface Item {
   urlMd5: string | null;
   /** SHA-256 of those bytes; null where an earlier version of the page began the upload. */
   urlSha256: string | null;
+  /** How long the service keeps the upload without another byte; null where that is not known. */
+  lifeMs: number | null;
   /** How the upload was begun; null where it was begun for this item. */
   adopted: Begun | null;
   /** Another client may have sent bytes of it since. */
@@ -80,6 +82,7 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     url: null,
     urlMd5: null,
     urlSha256: null,
+    lifeMs: null,
     adopted: null,
     shared: false,
     takenOver: false,
@@ -100,6 +103,7 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
 /** The fields that make an item forget its upload: it is then sent from its first byte. */
 export const WITHOUT_UPLOAD = {
   url: null,
+  lifeMs: null,
   adopted: null,
   shared: false,
   takenOver: false,

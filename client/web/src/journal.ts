@@ -4,6 +4,7 @@
  */
 
 import type { WrittenClaim } from '../../core/claims.ts';
+import { keepEntryForMs } from '../../core/journal-life.ts';
 
 export interface JournalEntry extends WrittenClaim {
   id: string;
@@ -18,6 +19,8 @@ export interface JournalEntry extends WrittenClaim {
   url: string | null;
   /** MD5 of the bytes for which that upload was begun. */
   urlMd5: string | null;
+  /** How long the service keeps that upload without another byte; null where it is not known. Optional, as `sha256`. */
+  lifeMs?: number | null;
   /** Bytes sent when the entry was written. */
   sent: number;
   /** When the entry was written, in milliseconds since the epoch. */
@@ -43,7 +46,7 @@ interface HandlePermissions {
 const KEPT_BYTES = 16 * 1024 * 1024;
 /** The most bytes of all files that are kept whole. */
 const KEPT_BYTES_TOGETHER = 64 * 1024 * 1024;
-/** Entries are dropped after this time without a change. The service keeps an unfinished upload for a day by default. */
+/** How long an entry is kept without a change, in addition to the upload's life where that is known. */
 const LIFE_MS = 14 * 24 * 3_600_000;
 
 const UPLOADS = 'uploads';
@@ -97,7 +100,7 @@ export async function readJournal(): Promise<JournalEntry[]> {
   // Files before entries: another tab writes an entry before its file, so no file that is seen here lacks its entry.
   const files = (await read(FILES, (store) => store.getAllKeys())) ?? [];
   const entries = (await read(UPLOADS, (store) => store.getAll() as IDBRequest<JournalEntry[]>)) ?? [];
-  const current = entries.filter((entry) => entry.at > Date.now() - LIFE_MS);
+  const current = entries.filter(({ at, lifeMs }) => at + keepEntryForMs(LIFE_MS, lifeMs) > Date.now());
   const known = new Set<IDBValidKey>(current.map(({ id }) => id));
   const old = [...entries.map(({ id }) => id), ...files].filter((id) => !known.has(id));
   if (old.length > 0) forget(old.filter((id) => typeof id === 'string'));

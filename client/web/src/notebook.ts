@@ -33,7 +33,8 @@ export function openNotebook(): Notebook {
 
 function entryOf(item: Item): JournalEntry {
   const { id, name, path, size, lastModified, md5, sha256, url, urlMd5, urlSha256, sent } = item;
-  const { adopted, shared, takenOver } = item;
+  const { lifeMs, adopted, shared, takenOver } = item;
   const digests = { md5, sha256, urlMd5, urlSha256 };
-  return { id, name, path, size, lastModified, ...digests, url, adopted, shared, takenOver, sent, at: Date.now() };
+  const claim = { adopted, shared, takenOver };
+  return { id, name, path, size, lastModified, ...digests, url, lifeMs, ...claim, sent, at: Date.now() };
 }

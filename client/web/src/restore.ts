@@ -34,10 +34,12 @@ export function createRestorer(queue: RestoreParts): Restorer {
     const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
-      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, sent } = known;
+      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, lifeMs = null, sent } = known;
       // An MD5 without a SHA-256 is of no use: the file is hashed again.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
-      items.push(Object.assign(item, { ...digests, url, ...readClaim(known), sent, state: 'interrupted' as const }));
+      items.push(
+        Object.assign(item, { ...digests, url, lifeMs, ...readClaim(known), sent, state: 'interrupted' as const }),
+      );
     }
     if (entries.length > 0) queue.onList();
     for (const item of items) if (item.state === 'interrupted') void revive(item);

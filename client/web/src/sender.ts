@@ -157,6 +157,9 @@ function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents
   let before: number | null = null;
   const isCurrent = (): boolean => item.turn === turn;
   return {
+    onLife: (lifeMs) => {
+      if (isCurrent()) item.lifeMs = lifeMs;
+    },
     onUrl: (url) => {
       Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: null, shared: false });
       queue.note(item);

@@ -4,12 +4,15 @@ import Tus from '@uppy/tus';
 import type { HttpRequest, HttpResponse } from 'tus-js-client';
 import { askForToken, authorization } from './access.ts';
 import { mediaTypeOf } from '../../../server/wire/labels.ts';
+import { lifeLeftMs } from '../../core/journal-life.ts';
 import { isGone } from '../../core/refusals.ts';
 import { type ApiError, noAnswer, refusalOf } from './api.ts';
 import { ownUrl, serviceUrl } from './base.ts';
 import { OwnOrigin } from './tus-stack.ts';
 
 export interface TransferEvents {
+  /** How long the service keeps the upload without another byte. */
+  onLife(lifeMs: number): void;
   /** The upload's address is known. */
   onUrl(url: string): void;
   /** @param sent - bytes that the service has or that are being sent. */
@@ -150,6 +153,8 @@ function lookAt(run: Run, events: TransferEvents, method: string, answer: HttpRe
   run.movedAt = Date.now();
   if (status >= 400) run.refusal = refusalOf(status, answer.getBody(), answer.getHeader('Retry-After'));
   if (status === 401) askForToken(authorization());
+  const lifeMs = lifeLeftMs(answer.getHeader('Upload-Expires'), Date.now());
+  if (!run.ended && lifeMs !== null) events.onLife(lifeMs);
   const location = answer.getHeader('Location');
   if (!run.ended && method === 'POST' && status === 201 && location) events.onUrl(ownUrl(location));
   if (method !== 'HEAD' || !run.refusal) return;

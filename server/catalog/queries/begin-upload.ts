@@ -1,4 +1,4 @@
-/** The beginning of an upload, within the bound on those of its owner. */
+/** Records a new upload, unless its owner has too many. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload } from '../catalog.ts';

@@ -1,4 +1,4 @@
-/** Claims: what each node has taken upon itself of the work in the background. */
+/** Claims: which node does which work in the background. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { aliveAfter, type NodeDialect } from './nodes.ts';
 import { prepare } from './prepare.ts';
 
-/** Prepares the queries on claims. None of them waits for the disk: see `relaxed`. */
+/** Prepares the queries on claims. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createClaimQueries(
   db: Kysely<Tables>,
   dialect: NodeDialect,
@@ -15,7 +15,7 @@ export function createClaimQueries(
 
   const deleteEndedClaims = prepare(() => db.deleteFrom('claims').where('until', '<=', now), { relaxed: true });
 
-  // What a dead node had claimed is free at once.
+  // A dead node's claims are free at once.
   const claimantAlive = db
     .selectFrom('nodes')
     .select('nodes.id')

@@ -1,17 +1,17 @@
-/** The catalog's clock in statements: each dialect brings its own. */
+/** The catalog's clock in SQL statements; each dialect implements it. */
 import type { RawBuilder } from 'kysely';
 
 /**
- * Whole milliseconds since the epoch, by the one clock that all nodes share. A database with a clock of its own says the
- * same four times; SQLite takes the machine's, which may jump (sqlite/clock.ts).
+ * Whole milliseconds since the epoch, by the one clock that all nodes share. In a database with a clock of its own, all
+ * four are the same; SQLite uses the machine's clock, which may jump, so there they differ (sqlite/clock.ts).
  */
 export interface SqlClock {
-  /** For what people read. */
+  /** For times that people read. */
   readonly wall: RawBuilder<number>;
-  /** For how long ago something was. */
+  /** To measure how long ago something was. */
   readonly steady: RawBuilder<number>;
-  /** What ends by then has ended. */
+  /** To decide what has expired. */
   readonly earliest: RawBuilder<number>;
-  /** A life is counted from it. */
+  /** To set an expiry. */
   readonly latest: RawBuilder<number>;
 }

@@ -23,7 +23,7 @@ export const CONTENT_RECORD = [
   'published_at as publishedAt',
 ] as const;
 
-/** Prepares the lookup of one content that a file is to join: it does not go until the transaction ends. */
+/** Prepares the lookup of a content to which a file is added: it cannot be deleted until the transaction ends. */
 export function prepareHoldContent(db: Kysely<Tables>, { locked }: QueryDialect) {
   return prepare((by: { id: number }) =>
     locked(db.selectFrom('contents').select(CONTENT_RECORD).where('id', '=', by.id)),
@@ -49,7 +49,7 @@ export function createContentQueries(db: Kysely<Tables>): ContentQueries {
       .limit(sql.lit(1)),
   );
 
-  // Content never changes, so a digest that is known is not written again.
+  // A content never changes, so a known digest stays.
   const fillDigests = prepare((by: { contentId: number; sha1: string | null; sha256: string | null }) =>
     db
       .updateTable('contents')

@@ -1,4 +1,4 @@
-/** The deletion of a file: its content goes with the last one. */
+/** Deletes a file, and with the last file of a content the content. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, UploadState } from '../catalog.ts';
@@ -16,10 +16,10 @@ export function createDeleteFile(
   dialect: QueryDialect,
   clock: SqlClock,
 ): Pick<Catalog, 'deleteFile'> {
-  // With its content: no file joins that until it is decided whether it goes.
+  // Locks the content, too: no other file is added to it until this transaction has decided whether to delete it.
   const holdFile = prepareHoldFile(db, dialect);
 
-  // An upload's row is deleted together with its file. This one says what the store still has to discard: it stays.
+  // The database deletes an upload's row together with its file (foreign key). A row with a note for the store has to stay.
   const endNoted = prepare((by: { fileId: string }) =>
     db
       .updateTable('uploads')
@@ -27,7 +27,7 @@ export function createDeleteFile(
         state: sql.lit<UploadState>('terminated'),
         reason: sql.lit('file_deleted'),
         file_id: null,
-        // Late enough to be forgotten only when it would have been anyway.
+        // The row had to live this long in any case, so it is forgotten no earlier than without the deletion.
         ended_at: eb.ref('expires_at'),
       }))
       .where('file_id', '=', by.fileId)

@@ -1,4 +1,4 @@
-/** Ended uploads: which of them have left something in the store, and when their rows are forgotten. */
+/** Ended uploads: lists those that may have left bytes in the store, and forgets old rows. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
@@ -32,7 +32,7 @@ export function createEndedUploads(
     db.updateTable('uploads').set({ store_state: null }).where('id', '=', by.id).where('state', '<>', RECEIVING),
   );
 
-  // A row that says what the store still has stays until the store has discarded it.
+  // A row with a note for the store stays until the store has removed the bytes.
   const deleteEnded = prepare((by: { forMs: number; limit: number }) =>
     db.deleteFrom('uploads').where('id', 'in', (eb) =>
       unlocked(

@@ -1,4 +1,4 @@
-/** Events: each is written in the transaction of what it tells, and read by number. */
+/** Events: each is written in the transaction of the change that it reports, and read by number. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, EventKind, EventRecord, FileRecord } from '../catalog.ts';
@@ -43,7 +43,7 @@ const EVENT_ROW = [
   'contents.sha256',
 ] as const;
 
-/** Prepares the insertion of an event, for the transaction in which it happens. */
+/** Prepares the insertion of an event, to run in the transaction of the change. */
 export function prepareInsertEvent(db: Kysely<Tables>, clock: SqlClock) {
   type Values = Omit<EventRow, 'number' | 'at' | 'sha1' | 'sha256'>;
   const insert = prepare((event: Values) =>
@@ -77,7 +77,7 @@ function toEventRecord(row: EventRow): EventRecord {
   return { number, kind, at, file: { id: fileId, owner, name, type, uploadedAt, content } };
 }
 
-/** Prepares the lookup of the greatest number in a table: of one owner, or of all with owner null. */
+/** Prepares the lookup of the greatest number in a table: of one owner, or, with `owner` null, of all. */
 function prepareLatestNumber(db: Kysely<Tables>, table: 'events' | 'forgotten_events') {
   const ofAll = prepare(() =>
     db.selectFrom(table).select('number').where('number', '>', sql.lit(0)).orderBy('number', 'desc').limit(sql.lit(1)),
@@ -94,8 +94,8 @@ function prepareLatestNumber(db: Kysely<Tables>, table: 'events' | 'forgotten_ev
 
 /** Prepares the queries on events. */
 export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQueries {
-  // Digests come by way of the file. Once the owner has deleted it, the content may be here for other owners only.
-  // Then the event has no digests.
+  // Digests are joined through the file. Once the owner has deleted it, the content may exist for other owners only, and
+  // the event must show no digests.
   const selectEvents = () =>
     db
       .selectFrom('events')
@@ -141,7 +141,7 @@ export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQu
         owner === null
           ? await selectAll.rows(db, { after, limit })
           : await selectOfOwner.rows(db, { owner, after, limit });
-      // Read last: an event that is not forgotten now was still there when the rows were read.
+      // Read last: an event that is not forgotten now was not forgotten when the rows were read.
       if (after < ((await latestForgotten(owner)) ?? 0)) return null;
       return rows.map(toEventRecord);
     },

@@ -31,7 +31,7 @@ const FILE_ROW = [
   'contents.published_at as publishedAt',
 ] as const;
 
-/** All files with their contents; callers narrow it down. */
+/** A query of all files with their contents, to which callers add conditions. */
 export function selectFiles(db: Kysely<Tables>) {
   return db.selectFrom('files').innerJoin('contents', 'contents.id', 'files.content_id').select(FILE_ROW);
 }
@@ -43,8 +43,8 @@ export function toFileRecord(row: FileRow): FileRecord {
 }
 
 /**
- * The name as files are sorted and searched by: ASCII letters in lower case and
- * all else as it is, so that every database orders and matches it alike.
+ * The form of a name for sorting and searching: ASCII letters in lower case and all else unchanged, so that every
+ * database sorts and matches alike.
  */
 export function foldName(name: string): string {
   return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
@@ -55,7 +55,7 @@ export function prepareSelectFile(db: Kysely<Tables>) {
   return prepare((by: { id: string; owner: string }) => selectFile(db, by));
 }
 
-/** The same for a file that is to be deleted. The content is locked first, as by all that add a file to it. */
+/** The same for a file to be deleted. Locks the content first, in the same order as transactions that add a file to it. */
 export function prepareHoldFile(db: Kysely<Tables>, { locked }: QueryDialect) {
   return prepare((by: { id: string; owner: string }) => locked(selectFile(db, by), ['contents', 'files']));
 }

@@ -53,7 +53,7 @@ export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     addFile(contentId, file) {
       return db.transaction().execute(async (trx) => {
         const { owner, name } = file;
-        // First: then another that adds the same has either done so, or waits.
+        // First, as it locks the content: another transaction that adds the same file has either ended, or waits.
         const content = await holdContent.first(trx, { id: contentId });
         if (!content) return undefined;
         const same = await selectSame.first(trx, { contentId, owner, name });

@@ -1,4 +1,4 @@
-/** Lookups of uploads: by id, or by what a client is about to send. */
+/** Lookups of uploads: by id, or by the content that a client wants to send. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, ReceivingQuery } from '../catalog.ts';

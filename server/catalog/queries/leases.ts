@@ -1,4 +1,4 @@
-/** Leases on uploads: who holds them, by the upload's row. */
+/** Leases on uploads: the upload's row says which node holds the lease. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, Phase, UploadRecord } from '../catalog.ts';
@@ -9,7 +9,7 @@ import { RECEIVING } from './states.ts';
 
 export type LeaseQueries = Pick<Catalog, 'takeLease' | 'markPublishing' | 'releaseLease'>;
 
-/** Prepares the queries on leases. None of them waits for the disk: see `relaxed`. */
+/** Prepares the queries on leases. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): LeaseQueries {
   const holderAlive = selectAliveHolder(db, dialect);
 

@@ -1,4 +1,4 @@
-/** The ledger: how far an upload has come, and the rows of its parts that are durably stored. */
+/** The ledger: the committed offset of an upload, and the rows of its durably stored parts. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, OffsetCommit, PartRecord } from '../catalog.ts';
@@ -21,7 +21,7 @@ export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<C
         offset: commit.offset,
         snapshot: commit.snapshot,
         store_state: commit.storeState,
-        // With null the time is null, and what stands there stays.
+        // A sum with null is null: then the column keeps its value.
         last_byte_at: sql<number>`coalesce(${clock.steady} - ${commit.idleMs}, last_byte_at)`,
         expires_at: sql<number>`coalesce(${clock.latest} + ${commit.lifeMs}, expires_at)`,
       })
@@ -32,7 +32,7 @@ export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<C
       .returning('expires_at as expiresAt'),
   );
 
-  // A part is sent again after its tail was recovered. Its new record replaces the old one.
+  // After a recovery, the store may send a part again: the new row replaces the old one.
   const recordPart = prepare((part: PartRecord & { uploadId: string }) =>
     db
       .insertInto('parts')

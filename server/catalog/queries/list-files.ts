@@ -1,4 +1,4 @@
-/** Listings of an owner's files: sorted by one of three indexes, page after page. */
+/** Lists an owner's files page by page, sorted by one of three indexes. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, FileSort } from '../catalog.ts';
@@ -9,7 +9,7 @@ import { foldName, selectFiles, toFileRecord } from './file-rows.ts';
 import type { FileRow } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
-/** The column that each sort goes by; equal values are sorted by id. */
+/** The column of each sort; equal values are sorted by id. */
 const SORT_COLUMNS = {
   uploaded: 'files.uploaded_at',
   name: 'files.folded_name',
@@ -35,7 +35,7 @@ export function createListFiles(
         .where('files.owner', '=', owner)
         .orderBy(column, direction)
         .orderBy('files.id', direction)
-        // One more than asked for tells whether another page follows.
+        // One more row than requested: where it exists, another page follows.
         .limit(limit + 1);
       if (search !== undefined && search !== '') {
         query = query.where(contains(sql.ref('files.folded_name'), foldName(search)));

@@ -8,7 +8,7 @@ import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { uploadRecord } from './upload-rows.ts';
 
-/** Earlier than every recorded time. */
+/** A time earlier than all recorded ones. */
 const FIRST = Number.MIN_SAFE_INTEGER;
 
 /** Prepares the lists of uploads. */

@@ -1,4 +1,4 @@
-/** What is known of the catalog itself. */
+/** Facts about the catalog itself: its id, secret and clock, its place, and whether it has anything. */
 import type { Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog, MetaKey } from '../catalog.ts';
@@ -23,7 +23,7 @@ export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
     return (await select.first(db, { key }))?.value;
   }
 
-  /** What was made with the catalog. */
+  /** A value that was created with the catalog. */
   async function made(key: 'id' | 'event_secret'): Promise<string> {
     const value = await get(key);
     if (value === undefined) throw new CatalogError('failed', `the catalog has no ${key}`);

@@ -1,4 +1,4 @@
-/** Nodes: which processes have the catalog open, and whether they live. */
+/** Nodes: which processes have the catalog open, and whether they are alive. */
 import { sql } from 'kysely';
 import type { Kysely, RawBuilder } from 'kysely';
 import { type Catalog, NODE_DEAD_AFTER_MS, type NodeAbout } from '../catalog.ts';
@@ -12,10 +12,10 @@ export type NodeQueries = Pick<
   'joinNode' | 'listNodes' | 'beatNode' | 'leaveNode' | 'isNodeAlive' | 'forgetNodes'
 >;
 
-/** What a dialect knows about its nodes. */
+/** In which way nodes differ between dialects. */
 export interface NodeDialect {
   clock: SqlClock;
-  /** Whether several nodes may have the catalog open. A node alone is alive for as long as it has joined. */
+  /** Whether several nodes may have the catalog open. Where only one may, it counts as alive without heartbeats. */
   isShared: boolean;
 }
 
@@ -36,7 +36,7 @@ export function selectAliveHolder(db: Kysely<Tables>, dialect: NodeDialect) {
     .where('seen_at', '>', aliveAfter(dialect));
 }
 
-/** Prepares the queries on nodes. None of them waits for the disk: see `relaxed`. */
+/** Prepares the queries on nodes. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { oneAtATime }: QueryDialect): NodeQueries {
   const now = dialect.clock.steady;
   const aliveSince = aliveAfter(dialect);
@@ -79,12 +79,12 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { on
     async joinNode(id, about) {
       const values = { id, ...about, isAlone: about.isAlone ? 1 : 0 };
       for (;;) {
-        // Of two that join at once, and of which one has to be alone, the later one sees the other.
+        // One at a time: where two join at once, and one of them has to be alone, the later one sees the other.
         const changes = await oneAtATime(db, 'nodes', (executor) => insertNode.changes(executor, values));
         if (changes === 1) return [];
         const others = await listNodes();
         const inTheWay = others.filter((node) => node.id !== id && node.isAlive && (about.isAlone || node.isAlone));
-        // Otherwise they have left meanwhile.
+        // None: those that prevented it have left or died meanwhile. Try again.
         if (inTheWay.length > 0) return inTheWay;
       }
     },
@@ -109,7 +109,7 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { on
   };
 }
 
-/** Prepares the statement by which a node joins, unless one that lives is in its way. */
+/** Prepares the statement by which a node joins, unless a living node prevents it. */
 function prepareInsertNode(db: Kysely<Tables>, dialect: NodeDialect) {
   const now = dialect.clock.steady;
   return prepare(

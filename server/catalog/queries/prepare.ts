@@ -1,6 +1,6 @@
 /**
- * Queries that are built and compiled once and then run with values. Building
- * one with Kysely costs more than SQLite needs to run it.
+ * Queries that are built and compiled once, and then run with values: Kysely needs more time to build a query than
+ * SQLite to run it.
  */
 import type { Compilable, CompiledQuery, Kysely } from 'kysely';
 import type { Tables } from '../schema.ts';
@@ -15,12 +15,12 @@ export interface Prepared<Values, Row> {
   changes(executor: Executor, values: Values): Promise<number>;
 }
 
-/** A query that nothing durable hangs on: `durable()` does not wait for what it has written. */
+/** A query whose changes need not survive a power cut: `durable()` does not wait for them. */
 export interface RelaxedQuery extends CompiledQuery {
   readonly relaxed?: true;
 }
 
-/** Stands for a value in a query that is being compiled. */
+/** Takes the place of a value while the query is compiled. */
 class Placeholder {
   readonly name: string;
 
@@ -29,7 +29,7 @@ class Placeholder {
   }
 }
 
-/** Stands for a value that is asked for each time the query runs. */
+/** A parameter whose value is read each time the query runs. */
 export class AtRun {
   readonly ask: () => number;
 
@@ -39,11 +39,11 @@ export class AtRun {
 }
 
 /**
- * Compiles the query that `build` returns. Each property it reads from its
- * argument becomes a parameter, whose value is given at every run.
+ * Compiles the query that `build` returns. Each property that `build` reads from its argument becomes a parameter, whose
+ * value is given at every run.
  *
- * A placeholder is a value like any other to Kysely, but can't be looked into:
- * `build` must pass it on as it is, where a parameter may stand.
+ * `build` gets placeholders, not values. It must not inspect or change them, and may only pass them to Kysely where SQL
+ * allows a parameter.
  *
  * @param options - `relaxed`: see RelaxedQuery.
  */
@@ -51,7 +51,7 @@ export function prepare<Values extends object, Row>(
   build: (values: Values) => Compilable<Row>,
   { relaxed = false }: { relaxed?: boolean } = {},
 ): Prepared<Values, Row> {
-  // The cast is the point: the placeholders pass for the values they stand for.
+  // The cast lets placeholders pass as values.
   const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
   const template = build(placeholders).compile();
 

@@ -1,6 +1,6 @@
-/** States of uploads, as queries name them. */
+/** States of uploads in queries. */
 import { sql } from 'kysely';
 import type { UploadState } from '../catalog.ts';
 
-/** Written into the queries, not bound: the indexes of receiving uploads are partial ones. */
+/** A literal, not a parameter: otherwise the database could not use the partial indexes of receiving uploads. */
 export const RECEIVING = sql.lit<UploadState>('receiving');

@@ -1,4 +1,4 @@
-/** The content of a publication: an existing one that the file joins, or a new one. */
+/** Provides the content of a publication: an existing one to which the file is added, or a new one. */
 import type { Kysely } from 'kysely';
 import type { ContentRecord, Publication } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
@@ -38,7 +38,7 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, no
       .returning(['id', 'published_at as publishedAt']),
   );
 
-  // Changes no row where another content has the key.
+  // Updates no row where another content has the key.
   const moveContent = prepare((by: { id: number; key: string }) =>
     db
       .updateTable('contents')

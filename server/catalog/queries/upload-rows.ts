@@ -1,8 +1,8 @@
-/** What the queries on uploads have in common: their columns. */
+/** The columns that the queries on uploads share. */
 import { sql } from 'kysely';
 import type { SqlClock } from './clock.ts';
 
-/** An UploadRecord's columns as they stand in its row. */
+/** The columns of an UploadRecord that are stored in its row. */
 const STORED = [
   'id',
   'owner',
@@ -26,12 +26,12 @@ const STORED = [
   'expires_at as expiresAt',
 ] as const;
 
-/** An UploadRecord's columns. */
+/** All columns of an UploadRecord, with the times that depend on the clock. */
 export function uploadRecord({ steady, earliest }: SqlClock) {
   return [
     ...STORED,
     sql<number>`expires_at - ${earliest}`.as('leftMs'),
-    // What was noted while an earlier clock was ahead lies in the future.
+    // A time that was recorded while the clock was ahead may be in the future.
     sql<number>`case when last_byte_at < ${steady} then ${steady} - last_byte_at else 0 end`.as('idleMs'),
   ] as const;
 }

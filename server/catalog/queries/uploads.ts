@@ -1,4 +1,4 @@
-/** Changes of an upload's row: its length, when its last byte came, its end. */
+/** Changes of an upload's row: its length, the time of its last byte, its end. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
@@ -57,7 +57,7 @@ export function createUploadQueries(db: Kysely<Tables>, { arrivals }: QueryDiale
         ended_at: clock.latest,
         snapshot: null,
         phase: null,
-        // The store notes its work only with a commit. Without one it may still have left something.
+        // The store writes its note only with a commit. Without a commit it may still have left bytes.
         store_state: eb.fn.coalesce('store_state', sql.lit(NOTHING_NOTED)),
       }))
       .where('id', '=', by.id)

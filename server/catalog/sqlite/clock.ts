@@ -1,30 +1,30 @@
 /**
  * The clock of a catalog in SQLite. The wall clock may jump: an empty battery, a wrong time server, a person who sets it.
- * So a second clock stands beside it, which counts with the machine from what the wall clock once said and does not jump.
- * A life is counted from the later of the two, and has ended when the earlier one says so. See
+ * So there is a second, steady clock, which starts at the wall clock's time, counts the time that passes, and never jumps.
+ * Lifetimes are counted from the later of the two clocks, and end by the earlier one. See
  * docs/decisions/0024-time-has-to-pass.md.
  */
 import { type Surroundings, SYSTEM } from '../../../stores/surroundings.ts';
 import type { CatalogClock, ClockNews } from '../catalog.ts';
 
-/** The earlier of both clocks is `earliest`, the later one `latest`. */
+/** `earliest` is the earlier of the two clocks, `latest` the later one. */
 export interface Clock extends CatalogClock {
-  /** The wall clock: for what people read. */
+  /** The wall clock, for times that people read. */
   wall(): number;
-  /** Does not jump: for how long ago something was. */
+  /** The steady clock, to measure how long ago something was. */
   steady(): number;
-  /** To be called now and then: finds jumps while nothing else asks, and returns what a restart continues from. */
+  /** Looks for a jump, and returns the state from which a restart continues. To be called regularly. */
   keep(): string;
 }
 
-/** What a clock reads its time from. */
+/** The clocks of the machine. */
 export type ClockSource = Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
 
 export interface ClockOptions {
   source?: ClockSource | undefined;
-  /** What `keep` has returned to the process before. */
+  /** The last result of `keep` in the process before. */
   kept?: string | undefined;
-  /** After a jump, the wall clock is believed once it has held for as long: no less than the longest life. */
+  /** After a jump, the wall clock is believed when it has not jumped again for this long; at least the longest lifetime. */
   believeAfterMs?: number | undefined;
   tell?: ((news: ClockNews) => void) | undefined;
 }
@@ -33,17 +33,17 @@ interface Kept {
   bootId: string | null;
   uptimeMs: number;
   steadyMs: number;
-  /** By the steady clock; null while both agree. */
+  /** Since when both clocks differ, by the steady clock; null while they agree. */
   apartSinceMs: number | null;
 }
 
-/** Leap seconds and a time server's small steps are less. */
+/** A difference that counts as a jump: leap seconds and the small steps of a time server are less. */
 const JUMP_MS = 5_000;
 
-/** A clock that continues from what was kept, and believes the wall clock where nothing was. */
+/** A clock that continues from `kept`; without it, the steady clock starts at the wall clock's time. */
 export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, tell }: ClockOptions): Clock {
   const before = readKept(kept);
-  /** What the steady clock is ahead of the time elapsed. */
+  /** The steady clock's lead over `elapsedMs`. */
   let offsetMs = (before && steadyAfter(before, source)) ?? source.wallMs();
   offsetMs -= source.elapsedMs();
   let apartMs = source.wallMs() - steady();
@@ -57,7 +57,7 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, 
     return source.elapsedMs() + offsetMs;
   }
 
-  /** Both times, after a look at whether the wall clock has jumped. */
+  /** Reads both clocks, after a look whether the wall clock has jumped, or can be believed again. */
   function read(): { wall: number; own: number } {
     const wall = source.wallMs();
     const own = steady();
@@ -95,8 +95,8 @@ export function createClock({ source = SYSTEM, kept, believeAfterMs = Infinity, 
 }
 
 /**
- * The steady clock's time at this start. While the machine was off nothing counted, so that time shortens no life.
- * Undefined where nothing can be said.
+ * The steady clock's time at this start. Time while the machine was off does not count, so that it shortens no lifetime.
+ * Undefined where the machine does not say whether it has been restarted.
  */
 function steadyAfter({ bootId, uptimeMs, steadyMs }: Kept, source: ClockSource): number | undefined {
   if (bootId === null || source.bootId === null) return undefined;

@@ -1,7 +1,7 @@
 /**
- * The table `meta` as it stands in the database file alone, without its log, and in single pages of a log. It is read
- * without SQLite, which would take the two together at once. For a database that nobody in this process has open:
- * closing a file drops the process's locks on it. SQLite: "Database File Format", sections 1.3, 1.6, 2 and 4.
+ * Reads the table `meta` from the database file alone, without its log, and from single pages of a log. SQLite itself
+ * always reads both together. Only for a database that this process does not have open: closing a file drops the
+ * process's locks on it. SQLite: "Database File Format", sections 1.3, 1.6, 2 and 4.
  */
 
 /** Bytes at a place of a file; fewer where it ends. */
@@ -9,17 +9,17 @@ export type ReadAt = (position: number, length: number) => Buffer;
 
 export interface MetaTable {
   pageBytes: number;
-  /** The page that holds all of it. */
+  /** The number of the one page that has the whole table. */
   page: number;
   rows: Map<string, string>;
 }
 
 const TYPES = { interiorTable: 5, leafIndex: 10, leafTable: 13 };
 const FIRST_HEADER_BYTES = 100;
-/** A schema has a few pages; more come of a file that is damaged. */
+/** A schema has a few pages. A damaged file may seem to have any number. */
 const MOST_SCHEMA_PAGES = 100;
 
-/** The table; undefined where there is none, or where it cannot be read. */
+/** Reads the table; undefined where there is none, or where it cannot be read. */
 export function readMetaTable(readAt: ReadAt): MetaTable | undefined {
   try {
     const size = readAt(16, 2).readUInt16BE();
@@ -35,7 +35,7 @@ export function readMetaTable(readAt: ReadAt): MetaTable | undefined {
   }
 }
 
-/** The rows in the page of the table; undefined where it is none. */
+/** Reads the rows of the table's page; undefined where `page` is not one. */
 export function readMetaPage(page: Buffer): Map<string, string> | undefined {
   try {
     if (page.readUInt8(0) !== TYPES.leafIndex) return undefined;
@@ -51,7 +51,7 @@ export function readMetaPage(page: Buffer): Map<string, string> | undefined {
   }
 }
 
-/** The root page of `meta`, by the table of the schema, whose root is page 1. */
+/** Finds the root page of `meta` in the schema table, whose root is page 1. */
 function findRoot(readAt: ReadAt, pageBytes: number): number | undefined {
   const waiting = [1];
   for (let seen = 0; waiting.length > 0 && seen < MOST_SCHEMA_PAGES; seen++) {
@@ -100,7 +100,7 @@ function readRecord(page: Buffer, start: number, columns: number): (string | num
   return values;
 }
 
-/** By serial type. */
+/** The length of a value, by its serial type. */
 function bytesOf(type: number): number {
   if (type >= 12) return Math.floor((type - 12) / 2);
   return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type] ?? 0;

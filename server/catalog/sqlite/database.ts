@@ -1,8 +1,8 @@
 /**
- * better-sqlite3, whose objects are kept until the process ends. Collecting one of version 12
- * aborts the process under Node 24.19 and newer (`RemoveEnvironmentCleanupHook: Assertion
+ * better-sqlite3, with all its objects kept until the process exits. When the garbage collector frees an object of
+ * version 12, Node 24.19 and newer abort the process (`RemoveEnvironmentCleanupHook: Assertion
  * failed: (env) != nullptr`, WiseLibs/better-sqlite3 issue 1515), and version 13 needs Node 22.
- * What is kept is small and bounded: databases that were opened, statements that were prepared.
+ * The kept objects are few and small: opened databases and prepared statements.
  * See docs/decisions/0010-sqlite-objects-are-kept.md.
  */
 import BetterSqlite3 from 'better-sqlite3';
@@ -11,7 +11,7 @@ const kept = new Set<object>();
 
 export const { SqliteError } = BetterSqlite3;
 
-/** As better-sqlite3 has it; each call of `prepare` and `pragma` leaves a statement behind. */
+/** better-sqlite3's class. Each call of `prepare` or `pragma` adds a statement that is kept. */
 export class Database extends BetterSqlite3 {
   constructor(file: string, options?: BetterSqlite3.Options) {
     super(file, options);
@@ -24,7 +24,7 @@ export class Database extends BetterSqlite3 {
     }) as typeof this.prepare;
   }
 
-  /** Its own would make a statement that nobody keeps. */
+  /** Replaces better-sqlite3's own, whose statement would not be kept. */
   override pragma(source: string, { simple = false }: BetterSqlite3.PragmaOptions = {}): unknown {
     const statement = this.prepare(`PRAGMA ${source}`);
     if (!statement.reader) {

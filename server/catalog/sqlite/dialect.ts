@@ -1,11 +1,12 @@
-/** SQLite's words. It has one writer at a time, so that nothing has to be locked. */
+/** The SQL that only SQLite has. SQLite has one writer at a time, so nothing has to be locked. */
 import { sql } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
 import { raiseCounters, readCounters } from './counters.ts';
 
+/** SQLite's part of the shared queries. */
 export const sqliteQueries: QueryDialect = {
-  // LIKE looks at every sign of a pattern at every place of a name, and takes some hundred times as long where both
-  // repeat themselves.
+  // Not LIKE: it compares every character of the pattern at every place of the name, and takes some hundred times as long
+  // where both are repetitive.
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
   locked: (query) => query,
   unlocked: (query) => query,

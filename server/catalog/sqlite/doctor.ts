@@ -25,7 +25,7 @@ async function inspect(file: string): Promise<Finding> {
     () => true,
     () => false,
   );
-  // Its folder has a step of its own.
+  // Another step checks the folder.
   if (!made) return { found: 'it is not there yet, nor is its folder: the first start makes both' };
   const { state, schema, newestSchema } = await inspectSqliteCatalog(file);
   if (state === 'new') return { found: 'it is not there yet: the first start makes it' };

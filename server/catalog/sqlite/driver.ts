@@ -1,8 +1,7 @@
 /**
- * Kysely's SQLite dialect over one better-sqlite3 connection. Unlike the driver
- * that comes with Kysely, it keeps prepared statements, lets concurrent calls share a
- * commit, translates errors where they arise, and survives a transaction that
- * SQLite has rolled back by itself.
+ * Kysely's SQLite dialect over one better-sqlite3 connection. Unlike Kysely's own driver, it keeps prepared statements,
+ * lets concurrent calls share a commit, translates errors, and keeps working after SQLite has rolled a transaction back
+ * by itself.
  */
 import type { Statement } from 'better-sqlite3';
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
@@ -14,10 +13,10 @@ import { toCatalogError } from './errors.ts';
 import { createSharedCommits, type Defer, type SharedCommits, type Transactions } from './shared-commits.ts';
 
 /**
- * The dialect for a database that is open already, and stays open.
+ * The dialect for an open database, which the driver does not close.
  *
- * @param watch - told of what is done; may refuse it.
- * @param defer - in simulations: decides when a commit begins. Calls that come before then may share it.
+ * @param watch - called before and after each statement; may refuse it.
+ * @param defer - decides when a commit begins; calls that come before then may share it. Simulations give their own.
  */
 export function createSqliteDialect(database: Database, watch: Watch, defer: Defer = setImmediate): Dialect {
   return {
@@ -28,17 +27,18 @@ export function createSqliteDialect(database: Database, watch: Watch, defer: Def
   };
 }
 
+/** Follows the statements of a connection. */
 export interface Watch {
-  /** Before each statement. @throws CatalogError when nothing may be read or written any more. */
+  /** Called before each statement. @throws CatalogError when the database may not be used any more. */
   check(): void;
-  /** After each statement that may have written to the log. @param isRelaxed - nothing durable hangs on it. */
+  /** Called after each statement that may have written to the log. @param isRelaxed - what it wrote need not be durable. */
   onWrite(isRelaxed: boolean): void;
 }
 
 class SqliteDriver implements Driver {
   readonly #engine: Engine;
   readonly #commits: SharedCommits;
-  /** Those that are not in use. */
+  /** Connections that are not in use. */
   readonly #connections: SqliteConnection[] = [];
 
   constructor(database: Database, watch: Watch, defer: Defer) {
@@ -71,13 +71,13 @@ class SqliteDriver implements Driver {
   async destroy(): Promise<void> {}
 }
 
-/** What one user of the database does: single statements, or a transaction that shares its commit with others. */
+/** One user of the database: it runs single statements, or a transaction that shares its commit with others. */
 class SqliteConnection implements DatabaseConnection {
   readonly #engine: Engine;
   readonly #commits: SharedCommits;
-  /** Ends its part of the transaction under way. */
+  /** Ends this connection's part of the running transaction; undefined while it has none. */
   #leave: ((isKept: boolean) => void) | undefined;
-  /** Of its transaction. */
+  /** Whether its transaction was committed. */
   #outcome: Promise<void> = Promise.resolve();
 
   constructor(engine: Engine, commits: SharedCommits) {
@@ -92,7 +92,7 @@ class SqliteConnection implements DatabaseConnection {
     return this.#engine.run<Row>(query);
   }
 
-  /** A statement is whole in itself: where it fails, it alone is undone. */
+  /** Runs a single statement with the next commit. Where it fails, SQLite undoes only this statement. */
   #write<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
     return new Promise((resolve, reject) => {
       let result: QueryResult<Row>;
@@ -124,11 +124,12 @@ class SqliteConnection implements DatabaseConnection {
           },
         });
       });
-      // The call that commits rejects; where the transaction could not begin, the call that began it.
+      // Not an unhandled rejection: `end` rejects, or, where the transaction could not begin, `begin`.
       this.#outcome.catch(() => undefined);
     });
   }
 
+  /** Lets this connection's part of the transaction run. Resolves when it ends. */
   #untilLeft(isAlone: boolean, begun: () => void, refused: (error: unknown) => void): Promise<boolean> {
     return new Promise((resolve) => {
       try {
@@ -147,10 +148,10 @@ class SqliteConnection implements DatabaseConnection {
     });
   }
 
-  /** @throws what kept it from being committed. */
+  /** Ends the transaction. @throws the error that prevented its commit. */
   async end(isKept: boolean): Promise<void> {
     const leave = this.#leave;
-    // Kysely rolls back, too, what could not be committed.
+    // Kysely also calls for a rollback after a failed commit.
     if (!leave) return;
     this.#leave = undefined;
     leave(isKept);
@@ -166,9 +167,9 @@ class SqliteConnection implements DatabaseConnection {
 class Engine implements Transactions {
   readonly #database: Database;
   readonly #watch: Watch;
-  /** By text: there are as many as queries in queries/, those with a list once for each length it may have. */
+  /** By their text: one for each query in queries/; a query with a list has one for each length of the list. */
   readonly #statements = new Map<string, Statement>();
-  /** Nothing durable hangs on what was done in the transaction under way. */
+  /** Whether nothing in the running transaction needs to be durable. */
   #isRelaxed = true;
   lastError: unknown;
 
@@ -191,17 +192,17 @@ class Engine implements Transactions {
   }
 
   rollback(): void {
-    // SQLite ends a transaction by itself when the disk is full, for one; there
-    // a second rollback would fail and hide the reason.
+    // SQLite may have rolled the transaction back by itself, on a full disk for example. Then a second rollback would fail,
+    // and hide the reason.
     if (this.isOpen) this.#tryRun('rollback');
   }
 
-  /** Begins a part of the transaction that can be undone by itself. */
+  /** Begins a part of the transaction that can be undone separately. */
   mark(): void {
     this.#run('savepoint own', [], true);
   }
 
-  /** Keeps or undoes what was done since the mark. Where it cannot be undone by itself, nothing of the rest is kept either. */
+  /** Keeps or undoes the part since the mark. Where it cannot be undone separately, rolls back the whole transaction. */
   release(isKept: boolean): void {
     if (!this.isOpen) return;
     const isDone = (isKept || this.#tryRun('rollback to own')) && this.#tryRun('release own');
@@ -218,7 +219,7 @@ class Engine implements Transactions {
     }
   }
 
-  /** Whether it may write, and is not one that must be outside of any transaction. */
+  /** Whether the statement may write; false for pragmas, some of which must run outside of a transaction. */
   writes({ sql }: RelaxedQuery): boolean {
     this.#check();
     try {
@@ -241,7 +242,7 @@ class Engine implements Transactions {
         const { changes } = statement.run(parameters);
         return { rows: [], numAffectedRows: BigInt(changes) };
       } finally {
-        // COMMIT counts as read-only to SQLite, and is what writes.
+        // SQLite calls COMMIT read-only, though it is what writes.
         if (!statement.reader || !statement.readonly) {
           if (!isRelaxed) this.#isRelaxed = false;
           this.#watch.onWrite(isRelaxed);
@@ -253,7 +254,7 @@ class Engine implements Transactions {
     }
   }
 
-  /** @throws CatalogError where nothing can be read or written. */
+  /** @throws CatalogError where the database cannot be used. */
   #check(): void {
     if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     this.#watch.check();

@@ -6,27 +6,27 @@ import { open, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 
+/** Syncs the log of a database. */
 export interface Syncer {
-  /** A descriptor of the log, until the syncer is closed. */
+  /** A descriptor of the log; valid until the syncer is closed. */
   readonly logFd: number;
-  /** Something was written to the log. */
+  /** To be called after each write to the log. */
   markWritten(): void;
   /** Resolves when everything written before the call is on the disk. */
   sync(): Promise<void>;
-  /** Why syncing has failed, once it has. */
+  /** The error of a failed sync; undefined while none has failed. */
   failure(): CatalogError | undefined;
-  /** Syncs a last time. */
+  /** Syncs once more, then closes the log's descriptor. */
   close(): Promise<void>;
 }
 
 /**
- * A group commit over `syncOnce`: one at a time, and all callers that come while
- * it runs share the next one, since it began before their writes were whole.
+ * A group commit over `syncOnce`: runs one sync at a time. Calls during a sync share the next one, as the running one
+ * may have begun before their writes.
  *
- * A failure is final: the kernel reports lost writes once and then forgets that
- * they were lost, so a later success would prove nothing about them.
+ * A failure is final: the kernel reports lost writes only once, so a later success would prove nothing about them.
  *
- * @param onFailure - told of it, once.
+ * @param onFailure - called once, with the error of the failed sync.
  */
 export function createGroupSync(
   syncOnce: () => Promise<void>,
@@ -72,23 +72,23 @@ export function createGroupSync(
 /**
  * Syncs the write-ahead log of a database that this process holds open in exclusive mode.
  *
- * @param onFailure - told of a sync that failed, once.
- * @param beforeSync - may write to the log; what it writes is synced, too.
+ * @param onFailure - called once, with the error of the failed sync.
+ * @param beforeSync - called before each sync; what it writes to the log is synced, too.
  */
 export async function openWalSyncer(
   databaseFile: string,
   onFailure: (error: CatalogError) => void,
   beforeSync: () => void,
 ): Promise<Syncer> {
-  // Where SQLite has put it: beside the file itself, not beside a link to it.
+  // SQLite has put the log beside the file itself, not beside a link to it.
   const realFile = await realpath(databaseFile);
-  // A descriptor of our own: SQLite keeps its locks on the database file, so that
-  // closing this one drops none of them (POSIX releases locks with any descriptor).
+  // A descriptor of our own. Closing it drops none of SQLite's locks, which are on the database file (POSIX: closing any
+  // descriptor of a file drops the process's locks on that file).
   const wal = await open(`${realFile}-wal`, 'r+');
   try {
     const folder = await open(dirname(realFile), 'r');
     try {
-      // The names of both files, which are new on the first start.
+      // Makes the names of both files durable, which are new on the first start.
       await folder.sync();
     } finally {
       await folder.close();
@@ -98,7 +98,7 @@ export async function openWalSyncer(
     throw error;
   }
 
-  /** Counts writes; what this process finds in the log at the start is one. */
+  /** Counts writes. Starts at 1: what the log has at the start may not be synced. */
   let written = 1;
   let synced = 0;
   const group = createGroupSync(async () => {

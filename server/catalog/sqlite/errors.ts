@@ -1,8 +1,8 @@
-/** SQLite's errors, translated once. */
+/** Translates SQLite's errors. */
 import { CatalogError } from '../catalog.ts';
 import { SqliteError } from './database.ts';
 
-/** Primary result codes with which the database as a whole cannot be used. */
+/** Primary result codes which mean that the whole database cannot be used. */
 const UNAVAILABLE: Record<string, string> = {
   SQLITE_BUSY: 'is in use by another service',
   SQLITE_LOCKED: 'is in use by another service',

@@ -1,4 +1,4 @@
-/** A look at a catalog that changes nothing and disturbs nobody. */
+/** Inspects a catalog without changing it, and without disturbing a service that has it open. */
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,16 +11,16 @@ import { checkPlace, openDatabase } from './open.ts';
 import { checkDatabase, describeLog, isOpenHere } from './settle-log.ts';
 
 export interface CatalogState {
-  /** `new`: there is no file yet. `in use`: a service has it open. `unclean`: none has, and it was not closed. */
+  /** `new`: there is no file yet. `in use`: a service has it open. `unclean`: no service has it open, and it was not closed. */
   state: 'new' | 'free' | 'in use' | 'unclean';
-  /** 0 where nothing was written yet. */
+  /** The number of its schema; 0 where nothing is written yet. */
   schema: number;
   newestSchema: number;
 }
 
 /**
- * Looks whether a service could use the catalog, and which schema it has. One that was closed is opened for a moment
- * and checked. Where it has a log, opening it would bring that in: then its files are only read.
+ * Checks whether a service could use the catalog, and which schema it has. A catalog that was closed is opened for a
+ * moment and checked. Where there is a log, opening the database would apply it: then the files are only read.
  *
  * @throws CatalogError `unavailable`, saying why a service could not use it.
  */
@@ -28,14 +28,14 @@ export async function inspectSqliteCatalog(file: string): Promise<CatalogState> 
   await checkPlace(file);
   const header = await readHeader(file);
   if (header === undefined) return { state: 'new', schema: 0, newestSchema: NEWEST_SCHEMA };
-  // Before it is opened: that alone would change a database of another program.
+  // Before it is opened: opening it would already change a database of another program.
   const known = { schema: readSchemaOfHeader(header, file) ?? 0, newestSchema: NEWEST_SCHEMA };
   if (hasLog(file)) {
     if (await isLocked(file)) return { state: 'in use', ...known };
     refuseLog(file, lookAtLog(file));
     return { state: 'unclean', ...known };
   }
-  // Before it is open here: closing its file again would drop the lock on it.
+  // Before this process opens the database: `lookAtLog` closes the file, which would drop the lock.
   const log = lookAtLog(file);
   try {
     const database = openDatabase(file);
@@ -55,14 +55,14 @@ export async function inspectSqliteCatalog(file: string): Promise<CatalogState> 
   }
 }
 
-/** Which folder of files the catalog knows, as of its last checkpoint; undefined where there is no catalog with an id. */
+/** The catalog's id and the folder with which it was used, as of its last checkpoint; undefined without an id. */
 export function readBelonging(file: string): { id: string; place: string | undefined } | undefined {
   const id = readMetaOfFile(file, 'id');
   return id === undefined ? undefined : { id, place: readMetaOfFile(file, 'place') };
 }
 
 /**
- * Whether a start would find this id in the catalog. It is not opened: that alone would bring it up to date.
+ * Whether a start would find this id in the catalog. It is not opened, as that would apply its log.
  *
  * @throws CatalogError `unavailable`, saying why a service could not use it.
  */
@@ -71,7 +71,7 @@ export async function mayHaveId(file: string, id: string): Promise<boolean> {
   await checkPlace(file);
   const header = await readHeader(file);
   const schema = header && readSchemaOfHeader(header, file);
-  // A new one, or one of before there were ids, is given another.
+  // A start would give a new id to a new catalog, and to one from before catalogs had ids.
   if (schema === undefined || schema < FIRST_SCHEMA_WITH_ID) return false;
   return (readBelonging(file)?.id ?? id) === id;
 }
@@ -83,8 +83,8 @@ function refuseLog(file: string, log: LogState): void {
 }
 
 /**
- * Whether a service has the database open: asked by another name of it, beside which there is no log to bring in. The
- * lock is on the file, whatever its name. False where the file system has no second names.
+ * Whether a service has the database open. Tries to open it by a hard link, beside which there is no log that SQLite would
+ * apply; the lock is on the file, whatever its name. False where the file system has no hard links.
  */
 async function isLocked(file: string): Promise<boolean> {
   const path = await realpath(file);

@@ -1,22 +1,22 @@
 /**
- * The frames of a log (`-wal`) that SQLite would apply: those of its generation, in order, up to the first whose
- * checksum is wrong, and of these up to the last commit. What lies behind is of an earlier generation, or was torn by a
- * power cut, and SQLite passes over it, too. SQLite: "WAL-mode File Format", sections 4.2 and 4.3.
+ * Reads the frames of a log (`-wal`) that SQLite would apply: those of the log's generation, in order, up to the first
+ * with a wrong checksum, and of these up to the last commit. SQLite, too, ignores what follows: it is of an earlier
+ * generation, or was torn by a power cut. SQLite: "WAL-mode File Format", sections 4.2 and 4.3.
  */
 import type { ReadAt } from './database-file.ts';
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
-/** The magic number; its last bit tells the byte order of checksums. */
+/** The magic number; its last bit is the byte order of the checksums. */
 const MAGIC = 0x377f0682;
 
 export interface Frame {
-  /** Number of the page, from 1. */
+  /** Number of the page; the first is 1. */
   page: number;
   bytes: Buffer;
 }
 
-/** @returns undefined where the file does not begin as a log does. */
+/** Reads the committed frames. @returns undefined where the file does not begin as a log. */
 export function readFrames(readAt: ReadAt, size: number): Iterable<Frame> | undefined {
   const header = readAt(0, HEADER_BYTES);
   if (header.length < HEADER_BYTES || (header.readUInt32BE(0) & ~1) !== MAGIC) return undefined;
@@ -28,7 +28,7 @@ function* committedFrames(readAt: ReadAt, size: number, header: Buffer): Iterabl
   const step = FRAME_HEADER_BYTES + header.readUInt32BE(8);
   const sum = startChecksum((header.readUInt32BE(0) & 1) === 1);
   if (!sum.add(header.subarray(0, 24)).equals(header.subarray(24, 32))) return;
-  /** Of a transaction whose commit has not been read yet. */
+  /** Frames of a transaction whose commit is not read yet. */
   let open: Frame[] = [];
   for (let at = HEADER_BYTES; at + step <= size; at += step) {
     const frame = readAt(at, step);
@@ -36,7 +36,7 @@ function* committedFrames(readAt: ReadAt, size: number, header: Buffer): Iterabl
     if (frame.length < step || !frame.subarray(8, 16).equals(salts)) return;
     if (!sum.add(frame.subarray(0, 8)).add(bytes).equals(frame.subarray(16, 24))) return;
     open.push({ page: frame.readUInt32BE(0), bytes });
-    // The size of the database, which a commit alone has.
+    // The database's size: only the last frame of a commit has it.
     if (frame.readUInt32BE(4) === 0) continue;
     yield* open;
     open = [];
@@ -44,9 +44,9 @@ function* committedFrames(readAt: ReadAt, size: number, header: Buffer): Iterabl
 }
 
 interface Checksum {
-  /** Continues with these bytes, eight at a time. */
+  /** Adds these bytes, eight at a time. */
   add(bytes: Buffer): Checksum;
-  /** Whether it is what was written, big-endian. */
+  /** Whether the checksum equals a stored one, which is big-endian. */
   equals(written: Buffer): boolean;
 }
 

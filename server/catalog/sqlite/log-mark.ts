@@ -1,7 +1,7 @@
 /**
- * Whether a log (`-wal`) belongs to its database. SQLite applies any log whose checksums are right in themselves: that
- * of another time, beside a copy that was restored, would damage the database; and without its log a database is
- * silently older. So each generation of the log says which one it follows, in a row that the database has, too.
+ * Decides whether a log (`-wal`) belongs to its database. SQLite applies any log whose own checksums are right. A log of
+ * another time, beside a database restored from a copy, would damage it; and a database whose log is missing is silently
+ * older. So each generation of the log names the generation before, in a row (the mark) that the database has, too.
  * See docs/decisions/0019-catalog-and-folder-belong-together.md.
  */
 import { randomBytes } from 'node:crypto';
@@ -11,10 +11,10 @@ import { readFrames } from './log-frames.ts';
 import type { MetaKey } from '../catalog.ts';
 import type { Database } from './database.ts';
 
-/** A generation has some thousand pages, and a statement writes a few of them: none ends without its mark. */
+/** A generation has some thousand pages, and a statement writes a few of them: so no generation ends without its mark. */
 const LOOK_EVERY_WRITES = 64;
 
-/** Key of the row: `<id of this generation> <id of the one before> <open or closed>`. */
+/** Key of the mark in `meta`. Its value: `<id of this generation> <id of the one before> <open or closed>`. */
 const KEY = 'log';
 
 interface Mark {
@@ -24,33 +24,33 @@ interface Mark {
 }
 
 /**
- * - `fits`: it belongs to the database, or there is nothing to say about it.
- * - `clean`: the database was closed, there is none.
- * - `missing`: the database was not closed, and there is none.
- * - `foreign`: it is that of another time, or of another database.
+ * - `fits`: the log belongs to the database, or one of them has no mark that could be compared.
+ * - `clean`: the database was closed, and there is no log.
+ * - `missing`: the database was not closed, and there is no log.
+ * - `foreign`: the log is of another time, or of another database.
  */
 export type LogState = 'fits' | 'clean' | 'missing' | 'foreign';
 
 /**
- * Looks at a database and its log, and changes neither. To be asked before SQLite opens them; where a service has
- * them open, what it writes just then may show.
+ * Compares a database with its log, and changes neither. To be called before SQLite opens them. Where a service has them
+ * open, the result may be wrong, as it may be writing just then.
  */
 export function lookAtLog(file: string): LogState {
   const path = realPath(file);
   const base = withFile(path, (readAt) => readMetaTable(readAt));
   const mark = readMark(base?.rows);
   if (base === undefined && isEmpty(path) && !isEmpty(`${path}-wal`)) return 'foreign';
-  // Of an older version, or nothing was written yet.
+  // An older version wrote it, or nothing is written yet.
   if (!base || !mark) return 'fits';
   return withFile(`${path}-wal`, (readAt, size) => compare(readAt, size, base, mark)) ?? withoutLog(mark);
 }
 
-/** A row of `meta` as the database file alone has it; undefined where there is none. */
+/** Reads a row of `meta` from the database file alone, without its log; undefined where there is none. */
 export function readMetaOfFile(file: string, key: MetaKey | 'id'): string | undefined {
   return withFile(realPath(file), (readAt) => readMetaTable(readAt))?.rows.get(key);
 }
 
-/** Whether there is a log with something in it. */
+/** Whether there is a log that is not empty. */
 export function hasLog(file: string): boolean {
   return !isEmpty(`${realPath(file)}-wal`);
 }
@@ -59,7 +59,7 @@ function isEmpty(path: string): boolean {
   return (withFile(path, (_, size) => size) ?? 0) === 0;
 }
 
-/** Where the file is, or will be: its log is beside it, not beside a link to it. */
+/** The file's real path, also where it does not exist yet: the log is beside the file, not beside a link to it. */
 function realPath(file: string): string {
   try {
     return realpathSync(file);
@@ -83,8 +83,8 @@ function compare(readAt: ReadAt, size: number, base: { pageBytes: number; page: 
     if (found.own === mark.own || (!isSaid && found.before === mark.own)) return 'fits';
     isSaid = true;
   }
-  // A generation says it before it is synced for the first time: one that does not is of a crash before, and nothing
-  // in it was told to anyone.
+  // A generation gets its mark before its first sync. One without a mark was never synced: no client got an answer that
+  // depends on it.
   return isSaid ? 'foreign' : 'fits';
 }
 
@@ -93,7 +93,7 @@ function readMark(rows: Map<string, string> | undefined): Mark | undefined {
   return state === undefined ? undefined : { own, before, isClosed: state === 'closed' };
 }
 
-/** Undefined where there is no file. */
+/** Calls `look` with the open file; undefined where there is no file. */
 function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T | undefined {
   let fd: number;
   try {
@@ -113,14 +113,18 @@ function withFile<T>(path: string, look: (readAt: ReadAt, size: number) => T): T
   }
 }
 
+/** Writes the marks of a database that is open. */
 export interface LogMarker {
-  /** Says in the log which generation it is: at the opening, before anything else is committed. */
+  /** Marks the log's generation. To be called at the opening, before anything else is committed. */
   markOpen(): void;
-  /** Before the log is synced: marks a generation that has begun since. */
+  /** Marks a generation that has begun meanwhile. To be called before each sync of the log. */
   beforeSync(): void;
-  /** After each write: writes the mark where `beforeSync` could not, within a transaction, or where no sync comes for long. */
+  /**
+   * To be called after each write. Marks a new generation where `beforeSync` could not, because a transaction was running,
+   * or where no sync comes for long.
+   */
   afterWrite(): void;
-  /** Marks the database as closed, before it is. False where there is no room for the mark: then its log has to stay. */
+  /** Marks the database as closed, just before it is. @returns false where there is no room for the mark: its log has to stay. */
   markClosed(): boolean;
 }
 
@@ -137,10 +141,10 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
   );
   const salts = Buffer.alloc(8);
   const marked = Buffer.alloc(8);
-  /** The log is to be looked at when the transaction that is under way ends. */
+  /** Look for a new generation when the running transaction has ended. */
   let isDue = false;
   let writes = 0;
-  /** The database is marked as closed: no later sync may mark it as open. */
+  /** The database is being marked as closed: no later sync may mark it as open. */
   let isClosing = false;
 
   function mark({ own, before, isClosed }: Mark): boolean {
@@ -149,7 +153,7 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
       onWrite();
       return true;
     } catch {
-      // A full disk: the next commit that has room comes here again.
+      // The disk is full: the next commit that has room tries again.
       return false;
     }
   }
@@ -161,7 +165,7 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
 
   function markOpen(): void {
     if (!mark({ own: randomBytes(8).toString('hex'), before: current().own, isClosed: false })) return;
-    // With the first commit of all there is a log only now.
+    // Only now, as the first commit ever creates the log.
     readSync(logFd, marked, 0, marked.length, 16);
   }
 
@@ -170,7 +174,7 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
     isDue = database.inTransaction;
     if (isDue || isClosing) return;
     writes = 0;
-    // Without a log nothing was committed: what came here has changed nothing.
+    // A log that has no header yet: nothing was committed, so there is nothing to mark.
     if (readSync(logFd, salts, 0, salts.length, 16) < salts.length || salts.equals(marked)) return;
     markOpen();
   }
@@ -190,10 +194,10 @@ export function createLogMarker(database: Database, logFd: number, onWrite: () =
     markClosed: () => {
       isClosing = true;
       const { own, isClosed } = current();
-      // It was never marked as open, for want of room.
+      // `isClosed`: it was never marked as open, as there was no room.
       if (isClosed || mark({ own, before: own, isClosed: true })) return true;
       try {
-        // The log begins anew in the room that it has.
+        // After a checkpoint the log begins again, in the room that it already has.
         database.pragma('wal_checkpoint(PASSIVE)');
       } catch {
         return false;

@@ -17,12 +17,12 @@ const MIGRATIONS = [initial, storeState, meta, guards, withoutSha1, fewerPages, 
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;
-/** Of a database file. */
+/** Length of the header of a database file. */
 export const HEADER_BYTES = 100;
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
-/** From here on a catalog has an id. */
+/** The first schema in which a catalog has an id. */
 export const FIRST_SCHEMA_WITH_ID = 3;
 
 /**
@@ -50,9 +50,10 @@ function checkSchema(file: string, version: number, isCatalog: boolean): void {
 }
 
 /**
- * The schema of the database whose file begins with this header, as of its last checkpoint, which
- * every start makes; undefined where none was made yet. For a database that someone else has locked.
- * SQLite: "Database File Format", section 1.3.
+ * Reads the schema from the header of a database file, for a database that another process has locked. It is the schema
+ * of the last checkpoint; every start makes one. SQLite: "Database File Format", section 1.3.
+ *
+ * @returns undefined where no checkpoint was made yet.
  *
  * @throws CatalogError as `readSchema`.
  */
@@ -69,9 +70,9 @@ export function readSchemaOfHeader(header: Buffer, file: string): number | undef
 }
 
 /**
- * Applies the migrations that are missing, in one transaction. The number of those
- * applied is kept in `user_version`: it changes with the transaction, while Kysely's
- * Migrator, which takes SQLite's DDL for non-transactional, would apply them outside of one.
+ * Applies the missing migrations in one transaction. `user_version` is the number of applied migrations, and changes with
+ * that transaction. Not by Kysely's Migrator, which would run them outside of a transaction, as it assumes that SQLite's
+ * DDL is not transactional.
  *
  * @throws CatalogError `unavailable` when the schema is newer than this code, or
  *   the database is not a catalog.

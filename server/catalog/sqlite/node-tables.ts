@@ -1,6 +1,6 @@
 /**
- * Nodes and what they claim. One process at a time has the database open, so that both end with it: they are kept in
- * memory, and a start finds no other node alive.
+ * The tables of nodes and claims. Only one process at a time has the database open, and its node and claims end with it:
+ * so both tables are in memory, and a start finds no other node.
  */
 import type { Database } from './database.ts';
 
@@ -21,6 +21,7 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** Creates the tables in memory. */
 export function createNodeTables(database: Database): void {
   database.exec(TABLES);
 }

@@ -23,33 +23,35 @@ import { runWithReserve, withReserve } from './with-reserve.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
 const LOCK_TIMEOUT_MS = 2_000;
+/** With less free space, writes that can wait are refused. */
 const LEAST_ROOM_BYTES = 1024 * 1024;
 
 export interface SqliteCatalogOptions {
   file: string;
   /**
-   * The log could not be synced, and it is not known what of it is on the disk. From then on nothing is read or
-   * written; the process is to end, and the next one to open it looks at what is there.
+   * Called when the log could not be synced: nobody knows which of it is on the disk. From then on, the catalog refuses
+   * all reads and writes. The process has to exit; the next start checks what is on the disk.
    */
   onFailure?: (error: CatalogError) => void;
-  /** The operator says to continue without the log where it does not belong to the database, or is missing. */
+  /** `--adopt`: continue without the log where it does not belong to the database, or is missing. */
   adopt?: boolean;
-  /** Told in a sentence what was found at the opening. */
+  /** Called with a sentence for each finding at the opening. */
   tell?: (found: string) => void;
-  /** Where the catalog's clock has its time from. */
+  /** The machine's clocks, for the catalog's clock. */
   time?: ClockSource;
   /** See clock.ts. */
   believeAfterMs?: number;
+  /** Called with what the catalog's clock finds out about the machine's. */
   tellOfClock?: (news: ClockNews) => void;
-  /** In tests: several nodes of one process share it, and one that is not seen for a while is dead. */
+  /** For tests: several nodes of one process share the catalog, and count as dead without heartbeats. */
   isShared?: boolean;
 }
 
 /**
- * Opens the catalog in `file`, which is created where it is missing.
+ * Opens the catalog in `file`, and creates it where it is missing.
  *
- * @throws CatalogError `unavailable`, saying why: in use by another service,
- *   damaged, not writable, of a newer version.
+ * @throws CatalogError `unavailable`, saying why: another service has it open, or it is damaged, not writable, or of a
+ *   newer version.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<Catalog> {
   const { file, onFailure = () => undefined, tell = () => undefined, isShared = false } = options;
@@ -59,7 +61,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
   const database = openDatabase(file);
   let marker: LogMarker | undefined;
   try {
-    // Beside the file itself, as the log is, not beside a link to it.
+    // The reserve is beside the file itself, as the log is, not beside a link to it.
     const path = await realpath(file);
     const reserve = createReserve(`${path}-reserve`);
     await runWithReserve(reserve, async () => bringUpToDate(database));
@@ -69,7 +71,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     const marks = (marker = createLogMarker(database, syncer.logFd, () => syncer.markWritten()));
     if (await hasRoom(path)) {
       marks.markOpen();
-      // From now on the database itself says that it is in use.
+      // Brings the mark into the database file: from now on it says by itself that it is open.
       database.pragma('wal_checkpoint(PASSIVE)');
     }
     openHere.add(path);
@@ -101,11 +103,12 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
         throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
       await setMeta(key, value);
     };
-    // As a query it waits for the transaction under way.
+    // As a query of `db`, it waits for the running transaction.
     const checkpoint = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
     return withReserve(catalog, reserve, checkpoint);
   } catch (error) {
-    // Closing removes the log. Where the database would still say that it has one, the lock goes with the process.
+    // Closing removes the log, so the database must be marked as closed before. Where it cannot be, it stays open, and its
+    // lock ends with the process.
     if (marker ? marker.markClosed() : !hadLog) database.close();
     throw toCatalogError(error, file);
   }
@@ -115,7 +118,7 @@ function readMeta(database: Database, key: MetaKey): string | undefined {
   return database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key) as string | undefined;
 }
 
-/** Whether there is room for writes that can wait: on a full disk the last page is kept for deletions. */
+/** Whether there is room for writes that can wait: on a full disk, the last room is kept for deletions. */
 async function hasRoom(path: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(dirname(path));
   return bavail * bsize >= LEAST_ROOM_BYTES;
@@ -127,8 +130,9 @@ async function closeDatabase(database: Database, syncer: Syncer, marker: LogMark
     isMarked = syncer.failure() === undefined && marker.markClosed();
     await syncer.close();
   } finally {
-    // Closing brings the log into the database and removes it. After a failed sync the kernel may by now read something
-    // else where the log was: the next process checks it first. Then the lock goes with this one.
+    // Closing applies the log to the database and removes it. After a failed sync the kernel may return other bytes than
+    // were written to the log, so it must not be applied here: the next process checks it first. Then the database stays
+    // open, and its lock ends with the process.
     if (isMarked && !syncer.failure()) database.close();
   }
 }
@@ -154,20 +158,20 @@ function watchOver(syncer: Syncer, marker: LogMarker): Watch {
 export function openDatabase(file: string): Database {
   let database: Database | undefined;
   try {
-    // A service holds the lock for as long as it runs; the doctor, which may be looking just now, does not.
+    // Waits for a lock of the doctor, which is short. A service holds its lock for as long as it runs.
     database = new Database(file, { timeout: LOCK_TIMEOUT_MS });
-    // In this order: the lock is then held until the database is closed or the
-    // process ends, however it ends, and no index in shared memory is needed.
+    // In this order, SQLite holds the lock until the database is closed or the process exits, and needs no index in shared
+    // memory.
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('journal_mode = WAL');
     database.pragma('foreign_keys = ON');
     // Nodes, claims and totals: see node-tables.ts and owner-totals.ts.
     database.pragma('temp_store = MEMORY');
-    // Commits are not synced by SQLite but by `durable()`.
+    // SQLite does not sync commits; `durable()` does.
     database.pragma('synchronous = NORMAL');
-    // The log shrinks again after a change that was out of the ordinary.
+    // After an unusually large transaction the log shrinks again.
     database.pragma(`journal_size_limit = ${LARGEST_IDLE_LOG_BYTES}`);
-    // A checkpoint syncs on the main thread: rarer ones fold more writes to the same pages.
+    // A checkpoint syncs on the main thread. Rarer checkpoints write a page once that was changed many times.
     database.pragma('wal_autocheckpoint = 4000');
     return database;
   } catch (error) {
@@ -179,15 +183,15 @@ export function openDatabase(file: string): Database {
 }
 
 /**
- * Brings the schema up to date, and the database up to its log; counts files.
+ * Migrates the schema, applies the log to the database, and counts the files of each owner.
  *
  * @throws CatalogError `unavailable`; `full`, and then it can be called again.
  */
 export function bringUpToDate(database: Database): void {
   try {
     migrate(database);
-    // What an earlier process left in the log is written into the database, synced. The log stays, and begins anew with
-    // the next commit: a database that is in use is never without one.
+    // Writes what an earlier process left in the log into the database, and syncs it. The log file stays, and is reused
+    // from its beginning: an open database always has one.
     database.pragma('wal_checkpoint(PASSIVE)');
     keepTotals(database);
   } catch (error) {
@@ -195,7 +199,7 @@ export function bringUpToDate(database: Database): void {
   }
 }
 
-/** Says in plain words what SQLite would report as one I/O error or another. */
+/** Checks the file and its folder, to say clearly what SQLite would report as some I/O error. @throws CatalogError `unavailable`. */
 export async function checkPlace(file: string): Promise<void> {
   const refuse = (reason: string, cause?: unknown) =>
     new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${reason}`, cause);

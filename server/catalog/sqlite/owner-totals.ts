@@ -1,6 +1,6 @@
 /**
- * How many files each owner has, and how large they are together. Kept in memory by triggers, and so in step with
- * every transaction, also one that is undone. In the database itself each new file would write one page more.
+ * Number and total size of each owner's files. Triggers maintain them in a table in memory, within each transaction, also
+ * one that is rolled back. In the database file, each new file would write one more page.
  */
 import type { Database } from './database.ts';
 
@@ -23,7 +23,7 @@ CREATE TEMP TRIGGER IF NOT EXISTS files_removed AFTER DELETE ON main.files BEGIN
 END;
 `;
 
-/** Counts once, by one pass over an index, and keeps count for as long as the database is open. */
+/** Counts all files once, with one pass over an index, and creates the triggers. */
 export function keepTotals(database: Database): void {
   database.exec(TOTALS);
 }

@@ -1,7 +1,7 @@
 /**
- * Room for a full disk: a file beside the database that holds nothing, and parts of
- * which are given back when the database cannot grow. Only the process that has
- * locked the database touches it. Why: docs/decisions/0009-reserve-for-a-full-disk.md.
+ * The reserve: a file beside the database without any content of use. When the disk is full, it is shortened, so that the
+ * database can grow. Only the process that has locked the database uses it. Why:
+ * docs/decisions/0009-reserve-for-a-full-disk.md.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -10,31 +10,31 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
 const LARGEST_BYTES = 8 * 1024 * 1024;
-/** Of the whole file system. */
+/** The reserve's largest share of the whole file system. */
 const LARGEST_SHARE = 0.05;
 /**
- * Room for dozens of ordinary transactions. Not all at once: whatever else writes to
- * the full disk takes what the database does not.
+ * How much is given back at a time: room for dozens of ordinary transactions. Not all at once, as other programs that
+ * write to the full disk would use it up.
  */
 const STEP_BYTES = 256 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 const LOOK_EVERY_MS = 10_000;
 
 export interface Reserve {
-  /** Gives a part back to the file system; false when there is none left, or it cannot be given. */
+  /** Gives a part of the file back to the file system. @returns false when there is none left, or when it fails. */
   giveBack(): Promise<boolean>;
-  /** Takes what is missing once there is clearly room for it; looks only now and then. Never fails. */
+  /** Lets the file grow to its full size where there is clearly room; at most every ten seconds. Never fails. */
   restore(): Promise<void>;
-  /** Resolves when nothing touches the file any more. It stays, for the next start. Never fails. */
+  /** Resolves when nothing uses the file any more. The file stays, for the next start. Never fails. */
   close(): Promise<void>;
 }
 
 const randomBytesAsync = promisify(randomBytes);
 
 /**
- * The reserve in the file at `path`, which `restore` makes.
+ * The reserve in the file at `path`, which `restore` creates.
  *
- * @param lookEveryMs - for so long after a `restore` further ones do nothing.
+ * @param lookEveryMs - for this long after a `restore`, further calls do nothing.
  */
 export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserve {
   let running: Promise<unknown> = Promise.resolve();
@@ -43,7 +43,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
   let nextLook = -Infinity;
   let closed = false;
 
-  /** One after the other: nothing is taken while something is given. Answers false for what failed. */
+  /** Runs one action after the other, so that the file never grows and shrinks at once. @returns false where it fails. */
   function inTurn(action: () => Promise<boolean>): Promise<boolean> {
     const result = running.then(() => !closed && action()).catch(() => false);
     running = result;
@@ -70,7 +70,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
     const { bavail, blocks, bsize } = await statfs(dirname(path));
     const wanted = Math.floor(Math.min(LARGEST_BYTES, blocks * bsize * LARGEST_SHARE));
     if (size < wanted) {
-      // As much again stays free.
+      // Only where another `wanted` bytes stay free.
       if (bavail * bsize < wanted - size + wanted) return false;
       await extend(size, wanted);
     }
@@ -81,12 +81,12 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
     const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
       for (let at = from; at < to;) {
-        // Random, so that a file system that compresses or leaves holes takes room for all of it.
+        // Random, so that a file system that compresses or stores holes needs room for all of it, too.
         const chunk = await randomBytesAsync(Math.min(CHUNK_BYTES, to - at));
         at += (await file.write(chunk, 0, chunk.length, at)).bytesWritten;
       }
     } catch (error) {
-      // There was less room than it seemed: nothing is taken.
+      // There was less room than it seemed: give back what was written.
       await file.truncate(from);
       throw error;
     } finally {
@@ -96,7 +96,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
 
   return {
     giveBack() {
-      // Calls that ran out of room together share one part.
+      // Calls that run out of room at the same time share one part.
       giving ??= inTurn(shrink).finally(() => {
         giving = undefined;
       });

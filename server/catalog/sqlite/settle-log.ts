@@ -1,4 +1,4 @@
-/** A start looks at the log that it finds, before SQLite does. Why: docs/decisions/0019-catalog-and-folder-belong-together.md. */
+/** Checks the log at a start, before SQLite applies it. Why: docs/decisions/0019-catalog-and-folder-belong-together.md. */
 import { realpathSync } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -6,20 +6,21 @@ import { CatalogError } from '../catalog.ts';
 import type { Database } from './database.ts';
 import { type LogState, lookAtLog } from './log-mark.ts';
 
-/** Catalogs that this process has open: to look at one of their files would drop the lock on it. */
+/** Real paths of the catalogs that this process has open: reading such a file, and closing it again, would drop the lock. */
 export const openHere = new Set<string>();
 
+/** Whether this process has the catalog open. */
 export function isOpenHere(file: string): boolean {
   return openHere.has(realPath(file));
 }
 
-/** A running service may be about to change both: it is looked at so often. */
+/** How often database and log are compared before they count as unfit: a running service may be changing both. */
 const LOOKS = 3;
 const BETWEEN_LOOKS_MS = 100;
-/** Of a database; SQLite checks some 200 MiB in a second. */
+/** The largest database that is checked at a start; SQLite checks some 200 MiB in a second. */
 const MOST_CHECKED_BYTES = 256 * 1024 * 1024;
 
-/** What is wrong with the log, in words; undefined where nothing is. */
+/** Describes for people what is wrong with the log; undefined where nothing is. */
 export function describeLog(file: string, state: LogState): string | undefined {
   switch (state) {
     case 'missing':
@@ -41,7 +42,7 @@ export function describeLog(file: string, state: LogState): string | undefined {
 /**
  * Refuses a log that does not belong to the database, and a database whose log is missing.
  *
- * @param options.adopt - continue without the log; one of another time is renamed.
+ * @param options.adopt - continue without the log; a foreign one is renamed.
  * @throws CatalogError `unavailable`.
  */
 export async function settleLog(options: {
@@ -62,7 +63,7 @@ export async function settleLog(options: {
     throw new CatalogError(
       'unavailable',
       `${problem}. Nothing was changed. Put the catalog and its log of one time in place; ` +
-        'or start once with --adopt (npm start -- --adopt) to go on without that log',
+        'or start once with --adopt (npm start -- --adopt) to continue without that log',
     );
   }
   tell(problem);
@@ -74,7 +75,8 @@ export async function settleLog(options: {
 }
 
 /**
- * After an end that was not clean: looks whether the database is whole.
+ * Checks whether the database is damaged, where it was not closed cleanly. A large one is not checked: that would take too
+ * long.
  *
  * @throws CatalogError `unavailable` when it is damaged.
  */

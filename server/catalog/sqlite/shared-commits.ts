@@ -1,44 +1,50 @@
 /**
- * Transactions that share a commit. Each page that a commit touches is written to the log, and transactions of
- * neighbours touch many of the same: so those that are asked for in one turn of the event loop run one after the
- * other in one transaction of SQLite. Nobody sees what is not committed: reads wait, and so does the caller that asked for
- * a write. Why: docs/decisions/0036-small-files.md.
+ * Transactions that share a commit. A commit writes each page that it has changed to the log, and concurrent transactions
+ * change many of the same pages. So the transactions that begin in one turn of the event loop run one after the other in one
+ * transaction of SQLite. Nobody sees uncommitted changes: reads wait, and so does the caller of each write. Why:
+ * docs/decisions/0036-small-files.md.
  */
 
-/** Transactions of one commit: longer ones would hold up the main thread. */
+/** The most transactions of one commit: more would block the main thread for too long. */
 const MOST_AT_ONCE = 32;
 
-/** What is done within the transaction under way. */
+/** A statement or transaction that runs within the shared one. */
 export interface Write {
-  /** Does it, and says whether it is to be kept: false where it has changed nothing, or undone it. Never throws. */
+  /**
+   * Runs it. Never throws.
+   *
+   * @param isAlone - the shared transaction has no other write.
+   * @returns false where it has changed nothing, or undone its changes.
+   */
   run(isAlone: boolean): boolean | Promise<boolean>;
-  /** It is committed. */
+  /** Called when it is committed. */
   onCommitted(): void;
-  /** It could not begin, or what it did is undone: nothing of it has happened. */
+  /** Called when it could not begin, or was rolled back: nothing of it has happened. */
   onRefused(error: unknown): void;
 }
 
-/** SQLite's transaction, in which others run. */
+/** SQLite's own transaction, in which the writes run. */
 export interface Transactions {
   readonly isOpen: boolean;
   begin(): void;
   commit(): void;
   /** Never throws. */
   rollback(): void;
-  /** Of the last statement that failed: why SQLite has ended a transaction by itself. */
+  /** The error of the last failed statement: the reason where SQLite has rolled a transaction back by itself. */
   readonly lastError: unknown;
 }
 
 export interface SharedCommits {
-  /** Resolves when no transaction is under way; nobody gets in before the caller continues. */
+  /** Resolves when no transaction is running, just before the next begins; undefined where none is running. */
   idle(): Promise<void> | undefined;
-  /** Runs it with the next commit. */
+  /** Runs the write with the next commit. */
   add(write: Write): void;
 }
 
-/** Calls back once all that comes in this turn of the event loop has asked for what it needs. */
+/** Calls `action` at the end of this turn of the event loop, when all its calls have added their writes. */
 export type Defer = (action: () => void) => unknown;
 
+/** Lets writes share commits. @param defer - decides when a commit begins. */
 export function createSharedCommits(transactions: Transactions, defer: Defer): SharedCommits {
   let waiting: Write[] = [];
   let isDue = false;
@@ -62,7 +68,7 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
     }
   }
 
-  /** Runs writes in one transaction. @returns those that are left where SQLite has ended it. */
+  /** Runs writes in one transaction. @returns the remaining ones, where SQLite has rolled the transaction back by itself. */
   async function runSome(writes: readonly Write[]): Promise<readonly Write[]> {
     const kept: Write[] = [];
     try {
@@ -73,7 +79,7 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
     }
     for (const [index, write] of writes.entries()) {
       if (await write.run(writes.length === 1)) kept.push(write);
-      // On a full disk, for one, SQLite undoes all of it.
+      // SQLite has rolled back everything, on a full disk for example.
       if (!transactions.isOpen) {
         refuse(kept, transactions.lastError);
         return writes.slice(index + 1);

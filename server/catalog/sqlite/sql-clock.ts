@@ -1,10 +1,10 @@
-/** The clock of a catalog in SQLite, as its statements ask for it. */
+/** The clock of a catalog in SQLite, as a parameter of its statements. */
 import { sql } from 'kysely';
 import type { SqlClock } from '../queries/clock.ts';
 import { AtRun } from '../queries/prepare.ts';
 import type { Clock } from './clock.ts';
 
-/** One process has the database: a number that is bound when a statement runs costs less than a function that it calls. */
+/** Binds the time when a statement runs: only one process has the database open, and a parameter costs less than an SQL function. */
 export function createSqlClock(clock: Clock): SqlClock {
   return {
     wall: sql<number>`${new AtRun(() => clock.wall())}`,

@@ -1,17 +1,16 @@
 /**
- * A catalog whose deletions still work when the disk is full. Repeating a method that
- * was refused as `full` is safe: it is one transaction, which did not happen.
+ * A catalog whose deletions work also when the disk is full. A method that was refused as `full` can be called again: it
+ * is one transaction, which was rolled back.
  */
 import { CatalogError } from '../catalog.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Reserve } from './reserve.ts';
 
 /**
- * Lets methods that free room, or keep what has taken it, use the log anew and draw
- * on the reserve. What asks for more (createUpload, addFile, renameFile) is refused
- * as before.
+ * On a full disk, retries methods that free room, or that record bytes which are already stored: first after a checkpoint,
+ * then with the reserve. Methods that only need more room (createUpload, addFile, renameFile) are refused as before.
  *
- * @param checkpoint - brings what the log holds into the database, so that its room is used again.
+ * @param checkpoint - applies the log to the database, so that the log's room is used again.
  */
 export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () => Promise<unknown>): Catalog {
   async function makingRoom<T>(run: () => Promise<T>): Promise<T> {
@@ -20,13 +19,13 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
       result = await run();
     } catch (error) {
       if (!isFull(error)) throw error;
-      // Otherwise clients that try again and again would use up the reserve by lengthening the log.
-      // A checkpoint may itself need room; then there is the reserve.
+      // The checkpoint first: otherwise clients that retry often would use up the reserve, as each retry makes the log longer.
+      // Where the checkpoint itself needs room and fails, the reserve still helps.
       await checkpoint().catch(() => undefined);
       result = await runWithReserve(reserve, run);
     }
-    // Bytes are removed after their row, so a later call finds the room that this one has freed. A call comes every
-    // minute at the latest, when the service forgets ended uploads.
+    // The bytes of a deletion are removed after its transaction, so it is a later call that finds their room. There is one
+    // at least every minute, when the service forgets ended uploads.
     void reserve.restore();
     return result;
   }
@@ -35,7 +34,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     ...catalog,
     takeLease: (...args) => makingRoom(() => catalog.takeLease(...args)),
     releaseLease: (...args) => makingRoom(() => catalog.releaseLease(...args)),
-    // They need no room themselves, but share their commit with others that may.
+    // Claims need no room themselves, but share their commit with writes that may.
     claim: (...args) => makingRoom(() => catalog.claim(...args)),
     claimRemoval: (...args) => makingRoom(() => catalog.claimRemoval(...args)),
     unclaimRemoval: (...args) => makingRoom(() => catalog.unclaimRemoval(...args)),
@@ -53,14 +52,14 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     forgetEvents: (...args) => makingRoom(() => catalog.forgetEvents(...args)),
 
     async close() {
-      // Before the lock goes: from then on the reserve may be another service's.
+      // Before the database is unlocked: from then on, another service may use the reserve.
       await reserve.close();
       await catalog.close();
     },
   };
 }
 
-/** Runs, and runs again for as long as there is no room and the reserve has some to give. */
+/** Calls `run`, and again after each part that the reserve gives back, as long as there is no room. */
 export async function runWithReserve<T>(reserve: Reserve, run: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
