@@ -130,6 +130,10 @@ async function withHeldNodes(
       limit.add(pid);
     }
     await use(nodes);
+  } catch (error) {
+    // Why a node refused something is in its log.
+    for (const node of nodes) process.stderr.write(`${node.name}:\n${node.output?.().slice(-4_000)}\n`);
+    throw error;
   } finally {
     for (const limit of limits) limit.remove();
     for (const node of nodes) await node.stop();

@@ -18,6 +18,8 @@ export interface Target {
   /** For a target that is no server: makes it send a file of so many bytes by itself. */
   send?(size: number): Promise<unknown>;
   pid: number;
+  /** What it has written to its log. */
+  output?(): string;
   stop(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ async function startBuild(
     url: `${service.url}/uploads`,
     protocol: 'tus',
     pid: service.pid,
+    output: () => service.output(),
     stop: async () => {
       await service.kill('SIGTERM');
       await rm(folder, { recursive: true, force: true });
