@@ -6,7 +6,15 @@ import { makeRandomFile } from '../../test/harness/make-file.ts';
 import { compare, type Workload } from './compare.ts';
 import { inParallel, sendFile } from './load.ts';
 import { printTable } from './table.ts';
-import { findOnPath, listBuilds, startDirect, startScript, type StartTarget, type Target } from './targets.ts';
+import {
+  bucketEnv,
+  findOnPath,
+  listBuilds,
+  startDirect,
+  startScript,
+  type StartTarget,
+  type Target,
+} from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** Sizes of the files whose requests are counted. */
@@ -78,16 +86,6 @@ function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
 
 function startLibStorage(rgw: RunningRgw): StartTarget {
   return () => startDirect('lib-storage, no server', 'lib-storage-client.js', bucketEnv(rgw, rgw.port));
-}
-
-function bucketEnv(rgw: RunningRgw, port: number): Record<string, string> {
-  return {
-    S3_ENDPOINT: `http://127.0.0.1:${port}`,
-    S3_REGION: rgw.region,
-    S3_BUCKET: rgw.bucket,
-    S3_ACCESS_KEY_ID: rgw.accessKeyId,
-    S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
-  };
 }
 
 /** Prepares rclone, where it is installed. It copies files, so one of each size is created in the folder. */

@@ -66,8 +66,22 @@ function uniqueHead(length: number): Buffer {
 /** Sends a file in the target's own way: PUT, or POST and PATCH. */
 export async function sendFile(target: Target, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
   if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size, pauseBeforeLastMs));
+  return patchFile(await createUpload(target, size), size, pauseBeforeLastMs);
+}
+
+/** Sends a file by POST to one node of a service, and PATCH to another. */
+export async function sendFileToTwo(node: Target, other: Target, size: number): Promise<Reply> {
+  const { pathname } = new URL(await createUpload(node, size));
+  return patchFile(new URL(pathname, other.url).href, size);
+}
+
+/** @returns the address of the upload. */
+async function createUpload(target: Target, size: number): Promise<string> {
   const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': String(size) }, 0));
-  const location = new URL(created.headers.location ?? '', target.url).href;
+  return new URL(created.headers.location ?? '', target.url).href;
+}
+
+async function patchFile(location: string, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
   return expect2xx(
     await send('PATCH', location, { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0' }, size, pauseBeforeLastMs),
   );
@@ -99,9 +113,7 @@ export async function inParallel(
 
 /** Sends an upload slowly: `bytes` bytes, one every `everyMs`, then cuts the connection. */
 export async function trickle(target: Target, bytes: number, everyMs: number): Promise<void> {
-  const created = expect2xx(await send('POST', target.url, { ...TUS, 'Upload-Length': '1000000' }, 0));
-  const location = new URL(created.headers.location ?? '', target.url).href;
-  const request = httpRequest(location, {
+  const request = httpRequest(await createUpload(target, 1_000_000), {
     method: 'PATCH',
     headers: { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0', 'Content-Length': '1000000' },
   });

@@ -1,10 +1,12 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket); all by default.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket, nodes); all by default.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side and bucket parts (default 3).
- * BENCH_ONLY: runs only workloads of these two parts that have this in their name.
- * BENCH_BEFORE: dist folder of another build, which these two parts measure too.
+ * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3).
+ * BENCH_ONLY: runs only workloads of these three parts that have this in their name.
+ * BENCH_BEFORE: dist folder of another build, which the side-by-side and bucket parts measure too.
+ * BENCH_NODE_CPUS: in the nodes part, the processors of each node (default 0.25).
+ * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), to try it.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -13,6 +15,7 @@ import { benchBucket } from './bucket.ts';
 import { benchCheck } from './check.ts';
 import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
+import { benchNodes } from './nodes.ts';
 import { benchSideBySide } from './side-by-side.ts';
 
 const PARTS = {
@@ -21,6 +24,7 @@ const PARTS = {
   check: benchCheck,
   memory: benchMemory,
   bucket: benchBucket,
+  nodes: benchNodes,
 } as const;
 
 function isPart(name: string): name is keyof typeof PARTS {

@@ -7,6 +7,7 @@ import { delimiter, join, resolve as toAbsolute } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/harness/ports.ts';
+import type { RunningRgw } from '../../test/harness/rgw.ts';
 import { startService } from '../../test/harness/service.ts';
 
 export interface Target {
@@ -17,14 +18,16 @@ export interface Target {
   /** For a target that is no server: makes it send a file of so many bytes by itself. */
   send?(size: number): Promise<unknown>;
   pid: number;
+  /** What it has written to its log. */
+  output?(): string;
   stop(): Promise<void>;
 }
 
 export type StartTarget = (workFolder: string) => Promise<Target>;
 
 /** tidemark itself. */
-export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}): Promise<Target> {
-  return startBuild('tidemark', workFolder, { env });
+export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}, name = 'tidemark'): Promise<Target> {
+  return startBuild(name, workFolder, { env });
 }
 
 /** Starts a build of tidemark: this one, or the one whose entry is given. */
@@ -44,6 +47,7 @@ async function startBuild(
     url: `${service.url}/uploads`,
     protocol: 'tus',
     pid: service.pid,
+    output: () => service.output(),
     stop: async () => {
       await service.kill('SIGTERM');
       await rm(folder, { recursive: true, force: true });
@@ -175,6 +179,17 @@ async function untilListening(port: number, child: ChildProcess, name: string): 
   throw new Error(`${name} does not answer`);
 }
 
+/** Settings of a service for this bucket. @param port - the gateway's, or that of a proxy in front of it. */
+export function bucketEnv(rgw: RunningRgw, port: number): Record<string, string> {
+  return {
+    S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    S3_REGION: rgw.region,
+    S3_BUCKET: rgw.bucket,
+    S3_ACCESS_KEY_ID: rgw.accessKeyId,
+    S3_SECRET_ACCESS_KEY: rgw.secretAccessKey,
+  };
+}
+
 export function findOnPath(program: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder, program);
@@ -194,6 +209,12 @@ export function cpuSeconds(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime and stime of the process, cutime and cstime of its exited children.
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+/** Seconds in which the processors of the machine had nothing to do, all together (proc(5): stat, in ticks of 1/100 s). */
+export function idleSeconds(): number {
+  // user, nice, system, idle.
+  return Number(/^cpu +\d+ \d+ \d+ (\d+)/.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) / 100;
 }
 
 /** MiB that a process and its children have written to disks so far (proc(5): io, write_bytes). */

@@ -17,7 +17,7 @@ export interface HeartbeatOptions {
   surroundings: Surroundings;
   log: Logger;
   stopping: AbortSignal;
-  /** With each beat, for what changes more often than it is committed. */
+  /** As often as it beats, for what changes more often than it is committed. No beat waits for it. */
   onBeat: () => Promise<void>;
   /** The node was taken for dead: its writers are to stop. */
   onLate: () => void;
@@ -29,7 +29,7 @@ export async function keepAlive(options: HeartbeatOptions): Promise<void> {
   const { surroundings, log, node, onLate } = options;
   /** When the last beat that was heard was sent, and whether its node has been told that it is late since. */
   const heart = { beatMs: surroundings.elapsedMs(), isLate: false };
-  await Promise.all([beat(options, heart, late), watch(options, heart, late)]);
+  await Promise.all([beat(options, heart, late), watch(options, heart, late), note(options, heart)]);
 
   function late(): void {
     if (heart.isLate) return;
@@ -59,11 +59,22 @@ async function beat(options: HeartbeatOptions, heart: Heart, late: () => void): 
       }
       heart.beatMs = beatMs;
       heart.isLate = false;
-      await options.onBeat();
     } catch (error) {
       if (!stopping.aborted) log.warn({ node, err: error }, 'the heartbeat failed');
     }
     await pause(options, BEAT_EVERY_MS);
+  }
+}
+
+/** Beside the beats: what is noted waits for rows that are in use, and a node whose beat waited for that would be late. */
+async function note(options: HeartbeatOptions, heart: Heart): Promise<void> {
+  const { node, log, stopping } = options;
+  while (!stopping.aborted) {
+    await pause(options, BEAT_EVERY_MS);
+    if (stopping.aborted || heart.isLate) continue;
+    await options.onBeat().catch((error: unknown) => {
+      if (!stopping.aborted) log.warn({ node, err: error }, 'what has come could not be noted');
+    });
   }
 }
 

@@ -50,6 +50,8 @@ export interface PostgresOptions {
   ownerPid?: number;
   /** It offers TLS with this certificate. */
   certificate?: SelfSigned;
+  /** Its commits survive a power cut, as an operator's do: for benchmarks. */
+  isDurable?: boolean;
 }
 
 /** Starts a server, which takes about two seconds. @throws Error with the output of the programs. */
@@ -57,6 +59,7 @@ export async function startPostgres({
   folder: given,
   ownerPid = process.pid,
   certificate,
+  isDurable = false,
 }: PostgresOptions = {}): Promise<RunningPostgres> {
   if (POSTGRES_MISSING !== undefined) throw new Error(POSTGRES_MISSING);
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'tidemark-pg-')));
@@ -65,7 +68,7 @@ export async function startPostgres({
   try {
     await initialize(folder);
     if (certificate) await writeCertificate(folder, certificate);
-    await start(folder, port);
+    await start(folder, port, isDurable);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -76,7 +79,7 @@ export async function startPostgres({
     kill: () => control(folder, ['stop', '-m', 'immediate']),
     restart: async () => {
       await control(folder, ['stop', '-m', 'fast']).catch(() => undefined);
-      await start(folder, port);
+      await start(folder, port, isDurable);
     },
     certify: async (pair) => {
       await writeCertificate(folder, pair);
@@ -114,9 +117,10 @@ async function writeCertificate(folder: string, { key, cert }: SelfSigned): Prom
   }
 }
 
-function start(folder: string, port: number): Promise<void> {
-  // Its data need not survive a power cut. The Unix socket is in the folder, so that two servers never share one.
-  const settings = `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=200`;
+function start(folder: string, port: number, isDurable: boolean): Promise<void> {
+  // The data of tests need not survive a power cut. The Unix socket is in the folder, so that two servers never share one.
+  const quick = isDurable ? '' : '-c fsync=off -c full_page_writes=off';
+  const settings = `-p ${port} -k ${folder} -c listen_addresses=127.0.0.1 -c max_connections=200 ${quick}`;
   return control(folder, ['start', '-w', '-t', '60', '-l', join(folder, 'log'), '-o', settings]);
 }
 

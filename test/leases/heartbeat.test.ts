@@ -55,3 +55,35 @@ test('a node whose beats are not answered stops its writers when it counts as de
   stopping.abort();
   await beating;
 });
+
+test('a beat does not wait for what is noted beside it', async () => {
+  const surroundings = createVirtualSurroundings();
+  const file = `${await makeTempFolder()}/catalog.db`;
+  const catalog = await openSqliteCatalog({ file, isShared: true, time: surroundings });
+  onTestFinished(() => catalog.close());
+  await catalog.joinNode('a', aboutNode());
+  const stopping = new AbortController();
+  const told: string[] = [];
+  let noted: () => void = () => undefined;
+  const beating = keepAlive({
+    catalog,
+    node: 'a',
+    rejoin: async () => undefined,
+    onRefused: () => told.push('refused'),
+    surroundings,
+    log: pino({ level: 'silent' }),
+    stopping: stopping.signal,
+    // As where a row is locked.
+    onBeat: () => {
+      told.push('note');
+      return new Promise((resolve) => (noted = resolve));
+    },
+    onLate: () => told.push('late'),
+  });
+  await surroundings.advance(3 * NODE_DEAD_AFTER_MS);
+  expect(told).toEqual(['note']);
+  expect(await catalog.isNodeAlive('a')).toBe(true);
+  stopping.abort();
+  noted();
+  await beating;
+});
