@@ -12,7 +12,7 @@ export type { CatalogClock } from '../catalog/catalog.ts';
 
 export type { Declaration } from '../catalog/catalog.ts';
 
-/** How long the service answers that an upload has ended (410); after that, the upload is not found. */
+/** How long the service answers that an upload has ended; after that, the upload is not found. */
 export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 
 /** An upload as the edges see it. Times are milliseconds since the epoch. */

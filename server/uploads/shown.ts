@@ -48,7 +48,7 @@ export function createAsked(): { note(owner: string, contentId: number): void; h
 }
 
 /**
- * A version for caches (an ETag): different bytes have different versions. It is made from the file's id, as a file's
+ * A version for caches: different bytes have different versions. It is made from the file's id, as a file's
  * content never changes, and not from the content's: a version that stays the same after the owner has deleted the file
  * and sent the content again would reveal that another owner has it, too. A content without a file is open to all.
  */
