@@ -1,5 +1,6 @@
 /** What several nodes do at once to one catalog in PostgreSQL: one truth, whoever comes first. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Client } from 'pg';
 import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
@@ -204,6 +205,21 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     await late.query('commit');
     await late.end();
     expect(await list(other, 1)).toMatchObject([{ number: 2, kind: 'renamed' }]);
+  });
+
+  it('live on while all that they ask waits for one that stands still', async () => {
+    await one.joinNode('a', aboutNode());
+    await addPublished(one, newContent('c'));
+    const frozen = new Client({ connectionString: database.url });
+    await frozen.connect();
+    await frozen.query('begin; select from event_numbers for update');
+    const listed = Array.from({ length: 12 }, () => one.listEvents({ owner: 'ann', after: 0, limit: 10 }));
+    // All connections of its pool.
+    await expect.poll(waiting).toHaveLength(10);
+    const beat = await Promise.race([one.beatNode('a'), sleep(4_000, 'no answer')]);
+    await frozen.end();
+    expect(beat).toBe(true);
+    for (const events of await Promise.all(listed)) expect(events).toHaveLength(1);
   });
 
   it('see all events in one order, while they happen', async () => {
