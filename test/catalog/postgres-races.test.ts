@@ -6,7 +6,8 @@ import { Client } from 'pg';
 import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { hasPostgres } from '../harness/postgres.ts';
-import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { createDatabase, type TestDatabase, urlOf } from '../harness/shared-postgres.ts';
+import { openStatementWire } from '../harness/statement-wire.ts';
 import { aboutNode, addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
 
 const ROUNDS = 40;
@@ -220,6 +221,17 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     await frozen.end();
     expect(beat).toBe(true);
     for (const events of await Promise.all(listed)) expect(events).toHaveLength(1);
+  });
+
+  it('number events in one message: none stands still with the lock that all readers wait for', async () => {
+    const wire = await openStatementWire(database.port);
+    const catalog = await openPostgresCatalog({ url: urlOf(wire.port, database.name) });
+    await addPublished(one, newContent('c'));
+    const before = wire.transactions.length;
+    expect(await catalog.listEvents({ owner: 'ann', after: 0, limit: 10 })).toMatchObject([{ number: 1 }]);
+    for (const transaction of wire.transactions.slice(before)) expect(transaction).toHaveLength(1);
+    await catalog.close();
+    await wire.close();
   });
 
   it('see all events in one order, while they happen', async () => {
