@@ -172,7 +172,10 @@ function beat(
     surroundings,
     log,
     stopping,
-    onBeat: () => life.writers.noteArrivals(),
+    onBeat: async () => {
+      await leases.giveBackLeft();
+      await life.writers.noteArrivals();
+    },
     onLate: () => leases.loseAll(),
   });
 }

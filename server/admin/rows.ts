@@ -46,9 +46,11 @@ async function moveTable<Table extends CopiedTable>(move: RowsMove, table: Table
   const { source, target, into, signal } = move;
   for await (const page of pagesOf(source, table, await target.rows.lastKey(table))) {
     signal.throwIfAborted();
-    if (table === 'uploads' && into) {
+    if (table === 'uploads') {
       const endedAt = target.clock.latest();
-      const uploads = (page as CopiedRow<'uploads'>[]).map((upload) => withoutBytes(upload, endedAt));
+      const uploads = (page as CopiedRow<'uploads'>[]).map((upload) =>
+        into ? withoutBytes(upload, endedAt) : unrecovered(upload),
+      );
       await target.rows.insert('uploads', uploads);
     } else await target.rows.insert(table, page);
   }
@@ -73,6 +75,14 @@ function withoutBytes(upload: CopiedRow<'uploads'>, endedAt: number): CopiedRow<
   const bare = { ...upload, store_state: null, snapshot: null };
   if (upload.state !== 'receiving') return bare;
   return { ...bare, state: 'expired', phase: null, ended_at: endedAt };
+}
+
+/**
+ * A service alone recovers the uploads of an earlier process in any case, as a power cut may have taken back its last
+ * commits. Nodes that share a catalog go by the row.
+ */
+function unrecovered(upload: CopiedRow<'uploads'>): CopiedRow<'uploads'> {
+  return upload.state === 'receiving' ? { ...upload, phase: 'unrecovered' } : upload;
 }
 
 async function requireAll({ source, target, into }: RowsMove): Promise<void> {

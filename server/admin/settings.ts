@@ -59,9 +59,14 @@ function readArguments(args: readonly string[]): Given {
   } catch (error) {
     if (error instanceof RefusedError) throw error;
     // Without the value of an argument, which may be a secret.
-    throw new RefusedError(`${(error as Error).message.split('\n')[0]?.replaceAll(/=[^'\s]*/g, '=…')}`, error);
+    const [sentence = ''] = (error as Error).message.split('\n');
+    throw new RefusedError(sentence.replaceAll(/=[^'\s]*|\b\w+:\/\/[^'\s]*/g, hideValue), error);
   }
   throw new RefusedError('Where to? Give --to-env FILE, or --to-database and --to-store.');
+}
+
+function hideValue(given: string): string {
+  return given.startsWith('=') ? '=…' : '…';
 }
 
 /** A file has all settings of the target. Without one they are the service's own, but for what the options change. */

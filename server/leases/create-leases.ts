@@ -17,7 +17,7 @@ export function createLeases(options: LeasesOptions): Leases {
   const { node, wake, surroundings } = options;
   const lines = createLines(surroundings);
   const words = createWords({ node, wake, surroundings, onAsked });
-  const rows = createLeaseRows(options, (id) => words.tell(id));
+  const rows = createLeaseRows(options, { tell: (id) => words.tell(id), isWanted: (id) => lines.has(id) });
   let commit: (id: string) => Promise<void> = async () => undefined;
 
   /** Another node asks about an upload that it believes to be held here. */
@@ -40,6 +40,7 @@ export function createLeases(options: LeasesOptions): Leases {
       commit = given;
     },
     loseAll: () => lines.askAll(),
+    giveBackLeft: () => rows.giveBackLeft(),
     close: async () => {
       lines.close();
       words.close();

@@ -46,6 +46,8 @@ export interface Leases {
   answer(commit: (id: string) => Promise<void>): void;
   /** This node was taken for dead: other nodes may hold its leases by now. */
   loseAll(): void;
+  /** Gives back the leases that could not be given back before: to be called whenever the catalog answers. Never throws. */
+  giveBackLeft(): Promise<void>;
   /** Refuses new leases; those held stay valid until released. */
   close(): Promise<void>;
 }

@@ -11,10 +11,20 @@ export interface LeaseRows {
   tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined>;
   /** The lease over a row that names this node. Its release passes the turn on. */
   leaseOf(upload: UploadRecord, turn: Turn, needsRecovery: boolean): Lease;
-  /** Releases a lease. A failure is logged: then other nodes ask this one for it, and requests here take it. */
+  /** Releases a lease. A failure is logged: it is given back later, and requests here take it meanwhile. */
   giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void>;
   /** Releases a lease that no request here holds although the row names this node: the answer to an earlier write was lost. */
   giveBackStale(id: string): Promise<void>;
+  /** Gives back what could not be given back before, or was taken by a write whose answer was lost. Never throws. */
+  giveBackLeft(): Promise<void>;
+}
+
+/** What the rows of a node's leases have to tell, and what they are told by. */
+export interface LeaseSurroundings {
+  /** Tells all nodes that an upload was given back. */
+  tell: (uploadId: string) => void;
+  /** Whether a request of this process has the upload, or waits for it. */
+  isWanted: (uploadId: string) => boolean;
 }
 
 export interface LeaseRowsOptions {
@@ -24,8 +34,11 @@ export interface LeaseRowsOptions {
   log: Logger;
 }
 
-/** Prepares the steps on rows. @param tell - tells all nodes that an upload was given back. */
-export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: (uploadId: string) => void): LeaseRows {
+/** Prepares the steps on rows. */
+export function createLeaseRows(options: LeaseRowsOptions, { tell, isWanted }: LeaseSurroundings): LeaseRows {
+  const { catalog, node } = options;
+  const { giveBack, giveBackStale, giveBackLeft, noteUnsure } = createGivingBack(options, { tell, isWanted });
+
   async function read(id: string): Promise<UploadRecord> {
     const row = await catalog.findUpload(id);
     if (!row) throw new LockError('missing', id);
@@ -34,7 +47,10 @@ export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: 
 
   async function tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined> {
     if (row.state !== 'receiving') return leaseOf(row, turn, false);
-    const epoch = await catalog.takeLease(row, node);
+    const epoch = await catalog.takeLease(row, node).catch((error: unknown) => {
+      noteUnsure(row.id);
+      throw error;
+    });
     if (epoch === undefined) return undefined;
     // One request of this process handed the lease to the next without a write.
     const isHandedOn = turn.left?.epoch === row.epoch && row.holder === node;
@@ -77,10 +93,22 @@ export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: 
     return { uploadId: id, epoch, upload, needsRecovery: needs, release };
   }
 
+  return { read, tryTake, leaseOf, giveBack, giveBackStale, giveBackLeft };
+}
+
+/** How leases return to their rows, also where the catalog cannot be reached at first. */
+function createGivingBack(
+  { catalog, node, log }: LeaseRowsOptions,
+  { tell, isWanted }: LeaseSurroundings,
+): Pick<LeaseRows, 'giveBack' | 'giveBackStale' | 'giveBackLeft'> & { noteUnsure: (id: string) => void } {
+  /** By upload: how it was to be given back; undefined where it is not known under which epoch its row names this node. */
+  const left = new Map<string, { epoch: number; isRecovered: boolean } | undefined>();
+
   async function giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void> {
     try {
       await catalog.releaseLease(id, epoch, { isRecovered });
     } catch (error) {
+      left.set(id, { epoch, isRecovered });
       log.warn({ uploadId: id, err: error }, 'a lease could not be given back yet');
     }
     tell(id);
@@ -88,16 +116,30 @@ export function createLeaseRows({ catalog, node, log }: LeaseRowsOptions, tell: 
 
   async function giveBackStale(id: string): Promise<void> {
     try {
-      // By its epoch: a request here may take the lease meanwhile.
       const row = await catalog.findUpload(id);
-      if (row?.holder === node && row.phase !== null) await giveBack(id, row.epoch, false);
+      // A request here may have taken the lease meanwhile. One that takes it from now on has another epoch.
+      const isStale = row?.holder === node && row.phase !== null && !isWanted(id);
+      if (isStale) await giveBack(id, row.epoch, false);
       else tell(id);
     } catch (error) {
+      left.set(id, undefined);
       log.warn({ uploadId: id, err: error }, 'a lease that nobody holds could not be given back yet');
     }
   }
 
-  return { read, tryTake, leaseOf, giveBack, giveBackStale };
+  async function giveBackLeft(): Promise<void> {
+    // What fails again comes with the next call.
+    const now = Array.from(left);
+    for (const [id, found] of now) {
+      if (!found && isWanted(id)) continue;
+      left.delete(id);
+      // By its epoch: a request here may have the lease by now.
+      if (found) await giveBack(id, found.epoch, found.isRecovered);
+      else await giveBackStale(id);
+    }
+  }
+
+  return { giveBack, giveBackStale, giveBackLeft, noteUnsure: (id) => void left.set(id, undefined) };
 }
 
 /** Whether another node that lives has the lease, by the upload's row. */

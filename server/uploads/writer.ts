@@ -118,8 +118,10 @@ async function recordEnd(
   try {
     return await catalog.endUpload(uploadId, epoch, state, reason);
   } catch (error) {
-    // No room to record the end: then remove the bytes first, which may be what fills the disk.
-    if (!(error instanceof CatalogError && error.code === 'full')) throw error;
+    // No room to record the end: then remove the bytes first, which may be what fills the disk. Those in a bucket do not,
+    // and another node may hold and publish the upload by the time that they are removed.
+    const isFull = error instanceof CatalogError && error.code === 'full';
+    if (!isFull || store.place?.kind === 'bucket') throw error;
     const upload = await catalog.findUpload(uploadId);
     if (upload?.epoch !== epoch) throw error;
     await store.discardUpload(upload, 'remove');

@@ -46,6 +46,7 @@ describe('a move is refused', () => {
     const { dataDir } = service;
     expect(await refused(dataDir, [])).toContain('Where to?');
     expect(await refused(dataDir, ['--to-nowhere=secret'])).not.toContain('secret');
+    expect(await refused(dataDir, ['postgres://a:secret@b/c'])).not.toContain('secret');
     expect(await refused(dataDir, ['--to-env=missing.env'])).toContain('missing.env: cannot be read');
     const bucket = await refused(dataDir, ['--to-database=sqlite:/x/y', '--to-store=ceph']);
     expect(bucket).toContain('The settings of the target are not valid');

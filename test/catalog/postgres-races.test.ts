@@ -1,11 +1,13 @@
 /** What several nodes do at once to one catalog in PostgreSQL: one truth, whoever comes first. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Client } from 'pg';
 import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { hasPostgres } from '../harness/postgres.ts';
-import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { createDatabase, type TestDatabase, urlOf } from '../harness/shared-postgres.ts';
+import { openStatementWire } from '../harness/statement-wire.ts';
 import { aboutNode, addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
 
 const ROUNDS = 40;
@@ -204,6 +206,32 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     await late.query('commit');
     await late.end();
     expect(await list(other, 1)).toMatchObject([{ number: 2, kind: 'renamed' }]);
+  });
+
+  it('live on while all that they ask waits for one that stands still', async () => {
+    await one.joinNode('a', aboutNode());
+    await addPublished(one, newContent('c'));
+    const frozen = new Client({ connectionString: database.url });
+    await frozen.connect();
+    await frozen.query('begin; select from event_numbers for update');
+    const listed = Array.from({ length: 12 }, () => one.listEvents({ owner: 'ann', after: 0, limit: 10 }));
+    // All connections of its pool.
+    await expect.poll(waiting).toHaveLength(10);
+    const beat = await Promise.race([one.beatNode('a'), sleep(4_000, 'no answer')]);
+    await frozen.end();
+    expect(beat).toBe(true);
+    for (const events of await Promise.all(listed)) expect(events).toHaveLength(1);
+  });
+
+  it('number events in one message: none stands still with the lock that all readers wait for', async () => {
+    const wire = await openStatementWire(database.port);
+    const catalog = await openPostgresCatalog({ url: urlOf(wire.port, database.name) });
+    await addPublished(one, newContent('c'));
+    const before = wire.transactions.length;
+    expect(await catalog.listEvents({ owner: 'ann', after: 0, limit: 10 })).toMatchObject([{ number: 1 }]);
+    for (const transaction of wire.transactions.slice(before)) expect(transaction).toHaveLength(1);
+    await catalog.close();
+    await wire.close();
   });
 
   it('see all events in one order, while they happen', async () => {

@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
-import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
+import { type Catalog, CatalogError, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createProcessWake } from '../../server/leases/wake.ts';
 import { aboutNode, timeBy } from '../catalog/fixtures.ts';
@@ -66,3 +66,43 @@ test.each(BUCKETS.filter(({ missing }) => missing === undefined))(
     await expect.poll(() => bucket.keys(), PATIENCE).toEqual(keys);
   },
 );
+
+test('an end that the catalog has no room for removes nothing from a bucket: another node may publish it meanwhile', async () => {
+  const bucket = await BUCKETS.find(({ name }) => name === 'OSS')?.start();
+  if (!bucket) throw new Error('no bucket');
+  onTestFinished(() => bucket.stop());
+  let nowMs = 0;
+  const file = `${await makeTempFolder()}/catalog.db`;
+  const catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
+  onTestFinished(() => catalog.close());
+  const holder = await openHouse(bucket.env(), {}, { shared: { catalog, wake: createProcessWake() } });
+  let isEnding = false;
+  const full: Catalog = {
+    ...catalog,
+    publish: () => Promise.reject(new CatalogError('unavailable', 'not now')),
+    endUpload: () => {
+      isEnding = true;
+      return Promise.reject(new CatalogError('full', 'no room'));
+    },
+    findUpload: async (id) => {
+      const row = await catalog.findUpload(id);
+      if (isEnding) await publishElsewhere(id);
+      return row;
+    },
+  };
+  const stale = await openHouse(bucket.env(), {}, { shared: { catalog: full, wake: createProcessWake() } });
+  async function publishElsewhere(id: string): Promise<void> {
+    nowMs += NODE_DEAD_AFTER_MS;
+    await catalog.joinNode(holder.parts.leases.node, aboutNode());
+    expect((await holder.uploads.view(id, 'anyone')).state).toBe('complete');
+  }
+
+  const id = await stale.begin(bytes);
+  expect(await patch(stale, id, bytes)).toMatchObject({ code: 'store_unavailable' });
+  const writer = await stale.uploads.open(id, 'anyone', { signal: NEVER });
+  await expect(writer.end()).rejects.toMatchObject({ code: 'store_full' });
+  await publishElsewhere(id);
+  const [content] = await catalog.findContents({ md5: md5(bytes) });
+  const stored = await holder.parts.store.readContent(content?.key ?? '', undefined, NEVER);
+  expect(md5(await buffer(stored))).toBe(md5(bytes));
+});

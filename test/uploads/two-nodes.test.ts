@@ -216,3 +216,39 @@ test('a lease whose taking was never answered is given back when somebody asks f
   writing.source.end(bytes);
   expect(await writing.ended).toMatchObject({ offset: bytes.length });
 });
+
+test('a lease that could not be given back, or was taken unheard, is given back later, without a word between nodes', async () => {
+  let lost: 'takeLease' | 'releaseLease' | undefined;
+  async function losing<T>(name: typeof lost, run: () => Promise<T>): Promise<T> {
+    if (name !== lost) return run();
+    lost = undefined;
+    // The one is done, and its answer is lost; the other is not.
+    if (name === 'takeLease') await run();
+    throw new CatalogError('unavailable', 'no answer');
+  }
+  const shaky: Catalog = {
+    ...catalog,
+    takeLease: (...args) => losing('takeLease', () => catalog.takeLease(...args)),
+    releaseLease: (...args) => losing('releaseLease', () => catalog.releaseLease(...args)),
+  };
+  const open = (shared: Catalog): Promise<House> =>
+    openHouse(
+      {},
+      { lockTimeoutMs: 50 },
+      {
+        store: openMemoryStore({ disk }),
+        shared: { catalog: shared, wake: createProcessWake() },
+      },
+    );
+  const [failing, other] = [await open(shaky), await open(catalog)];
+  const id = await failing.begin(bytes);
+  const opening = ({ uploads }: House) => uploads.open(id, 'anyone', { signal: NEVER });
+  for (const what of ['takeLease', 'releaseLease'] as const) {
+    lost = what;
+    if (what === 'takeLease') await expect(opening(failing)).rejects.toMatchObject({ code: 'store_unavailable' });
+    else await (await opening(failing)).release();
+    await expect(opening(other), what).rejects.toMatchObject({ code: 'upload_locked' });
+    await failing.parts.leases.giveBackLeft();
+    await (await opening(other)).release();
+  }
+});

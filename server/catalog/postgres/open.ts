@@ -2,6 +2,7 @@
 import type { RawBuilder } from 'kysely';
 import { type Catalog, CatalogError } from '../catalog.ts';
 import { createCatalog } from '../create-catalog.ts';
+import { createNodeQueries } from '../queries/nodes.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
@@ -12,6 +13,8 @@ import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
 
 const DEFAULT_POOL_SIZE = 10;
+/** A connection that does not answer for so long is made anew while the node still counts as alive. */
+const BEAT_TIMEOUT_MS = 4_000;
 
 export interface PostgresCatalogOptions extends PostgresAddress {
   /** The most connections at once. */
@@ -32,10 +35,14 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
   const { poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW, queryTimeoutMs } = options;
   const { db, name, close } = connectTo(options, { poolSize, queryTimeoutMs });
   const followed = followClock(db, now);
+  // Where all others wait for a lock, which a node that stands still may hold for seconds, this node lives all the same.
+  const heart = connectTo(options, { queryTimeoutMs: Math.min(queryTimeoutMs ?? BEAT_TIMEOUT_MS, BEAT_TIMEOUT_MS) });
   let closing: Promise<void> | undefined;
 
-  const catalog = createCatalog(db, {
-    nodes: { clock: createSqlClock(now), isShared: true },
+  const nodes = { clock: createSqlClock(now), isShared: true };
+  const { beatNode } = createNodeQueries(heart.db, nodes, postgresQueries);
+  const shared = createCatalog(db, {
+    nodes,
     queries: postgresQueries,
     clock: followed.clock,
     keepTime: followed.ask,
@@ -46,8 +53,9 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
       await db.selectFrom('uploads').select('id').limit(1).execute();
     },
 
-    close: () => (closing ??= close()),
+    close: () => (closing ??= Promise.all([close(), heart.close()]).then(() => undefined)),
   });
+  const catalog = { ...shared, beatNode };
   try {
     const id = await bringUpToDate(options);
     if (options.directUrl && id !== (await readId(db, name)))

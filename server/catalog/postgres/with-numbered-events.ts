@@ -15,25 +15,11 @@ export function withNumberedEvents(catalog: Catalog, db: Kysely<Tables>): Catalo
   const selectNew = prepare(() =>
     db.selectFrom('events').select('owner').where('number', 'is', null).limit(sql.lit(1)),
   );
-  const hold = sql`select last from event_numbers for update`.compile(db);
-  const number = sql`
-    with new as (
-      select id, row_number() over (order by id) as place
-      from events where number is null order by id limit ${sql.lit(MOST_AT_ONCE)}
-    ), given as (
-      update event_numbers set last = last + (select count(*) from new)
-      returning last - (select count(*) from new) as before
-    )
-    update events set number = given.before + new.place from new, given where events.id = new.id`.compile(db);
+  // One message. It may be repeated: what has a number keeps it.
+  const number = sql`select number_events(${sql.lit(MOST_AT_ONCE)})`.compile(db);
 
   async function numberNew(): Promise<void> {
-    while ((await selectNew.first(db, {})) !== undefined) {
-      await db.transaction().execute(async (trx) => {
-        // A statement of its own: the next one sees what others have numbered while this one waited.
-        await trx.executeQuery(hold);
-        await trx.executeQuery(number);
-      });
-    }
+    while ((await selectNew.first(db, {})) !== undefined) await db.executeQuery(number);
   }
 
   return {
