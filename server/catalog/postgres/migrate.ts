@@ -7,9 +7,10 @@ import { initial } from './migrations/0001-initial.ts';
 import { nodes } from './migrations/0002-nodes.ts';
 import { removals } from './migrations/0003-removals.ts';
 import { functions } from './migrations/0004-functions.ts';
+import { nameGrams } from './migrations/0005-name-grams.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions];
+const MIGRATIONS = [initial, nodes, removals, functions, nameGrams];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
