@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket, nodes); all by default.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket, nodes, catalog); all by default. After
+ * `catalog`: how many files and how many open uploads its large catalog has.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3).
  * BENCH_ONLY: runs only workloads of these three parts that have this in their name.
@@ -12,6 +13,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { benchBucket } from './bucket.ts';
+import { benchCatalog } from './catalog.ts';
 import { benchCheck } from './check.ts';
 import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
@@ -25,13 +27,18 @@ const PARTS = {
   memory: benchMemory,
   bucket: benchBucket,
   nodes: benchNodes,
+  catalog: benchCatalog,
 } as const;
 
 function isPart(name: string): name is keyof typeof PARTS {
   return name in PARTS;
 }
 
-const asked = process.argv.slice(2);
+const counts = process.argv
+  .slice(2)
+  .filter((argument) => /^\d+$/.test(argument))
+  .map(Number);
+const asked = process.argv.slice(2).filter((argument) => !/^\d+$/.test(argument));
 const unknown = asked.filter((name) => !isPart(name));
 if (unknown.length > 0) {
   process.stderr.write(`Unknown: ${unknown.join(', ')}. There are: ${Object.keys(PARTS).join(', ')}.\n`);
@@ -45,7 +52,7 @@ try {
   );
   for (const name of names) {
     process.stdout.write(`\n## ${name}\n\n`);
-    await PARTS[name](folder);
+    await PARTS[name](folder, counts);
   }
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -9,9 +9,18 @@ interface Lockable {
   forUpdate(of?: never): unknown;
 }
 
+export interface NameIndex {
+  /** Whether the index can be asked for this part: not for a very short one. */
+  knows: (part: string) => boolean;
+  /** Whether a row of `files` may be the owner's, and its name contain `part`: false for most others. */
+  mayContain: (owner: string, part: string) => Expression<SqlBool>;
+}
+
 export interface QueryDialect {
   /** Whether `text` contains `part`; no character of `part` is a wildcard. */
   contains: (text: Expression<string>, part: string) => Expression<SqlBool>;
+  /** An index of what names contain; null where there is none. */
+  nameIndex: NameIndex | null;
   /**
    * Reads the newest version of the rows that `query` finds, and locks them until the transaction ends. To be read before
    * anything that depends on them.

@@ -48,6 +48,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
         const query = { owner: 'ann', limit: 1, sort, descending, ...search };
         const { nextCursor } = await catalog.listFiles({ ...query });
         await catalog.listFiles({ ...query, cursor: nextCursor ?? '' });
+        await catalog.listFiles({ ...query, search: 'absent' });
+        await catalog.listFiles({ ...query, search: 'absent', cursor: nextCursor ?? '' });
       }
     }
   }

@@ -6,8 +6,23 @@ import { raiseCounters, readCounters } from './counters.ts';
 // Held until the transaction ends, so that a pooler in transaction mode keeps it with the rest.
 const lockName = (name: string) => sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
 
+/** The index of names is searched for the pieces of the first signs of a part: more would hardly exclude another name. */
+const MOST_SIGNS = 64;
+
 export const postgresQueries: QueryDialect = {
   contains: (text, part) => sql<boolean>`strpos(${text}, ${part}) > 0`,
+
+  // migrations/0006-name-grams.ts
+  nameIndex: {
+    knows: (part) => {
+      const signs = Array.from(part).length;
+      return signs > 2 || (signs === 2 && Buffer.byteLength(part) > 2);
+    },
+    mayContain: (owner, part) => {
+      const start = Array.from(part).slice(0, MOST_SIGNS).join('');
+      return sql<boolean>`name_grams(files.owner, files.folded_name) @> name_grams(${owner}, ${start})`;
+    },
+  },
 
   locked: (query, inOrder) =>
     (inOrder

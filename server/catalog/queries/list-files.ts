@@ -1,53 +1,29 @@
 /** Lists an owner's files page by page, sorted by one of three indexes. */
-import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, FileSort } from '../catalog.ts';
-import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { encodeCursor } from '../cursor.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { foldName, selectFiles, toFileRecord } from './file-rows.ts';
+import { selectListing, toFileListing } from './file-listing.ts';
+import { foldName, toFileRecord } from './file-rows.ts';
 import type { FileRow } from './file-rows.ts';
 import { prepare } from './prepare.ts';
-
-/** The column of each sort; equal values are sorted by id. */
-const SORT_COLUMNS = {
-  uploaded: 'files.uploaded_at',
-  name: 'files.folded_name',
-  size: 'files.size',
-} as const satisfies Record<FileSort, string>;
+import { createSearchFiles } from './search-files.ts';
 
 /** Prepares `listFiles` and `totalOf`. */
-export function createListFiles(
-  db: Kysely<Tables>,
-  { contains }: QueryDialect,
-): Pick<Catalog, 'listFiles' | 'totalOf'> {
+export function createListFiles(db: Kysely<Tables>, dialect: QueryDialect): Pick<Catalog, 'listFiles' | 'totalOf'> {
   const selectTotal = prepare((by: { owner: string }) =>
     db.selectFrom('owner_totals').select(['files', 'bytes']).where('owner', '=', by.owner),
   );
+  const searchFiles = createSearchFiles(db, dialect);
 
   return {
     totalOf: async (owner) => (await selectTotal.first(db, { owner })) ?? { files: 0, bytes: 0 },
 
-    async listFiles({ owner, limit, sort, descending, search, cursor }) {
-      const column = SORT_COLUMNS[sort];
-      const direction = descending ? 'desc' : 'asc';
-      let query = selectFiles(db)
-        .where('files.owner', '=', owner)
-        .orderBy(column, direction)
-        .orderBy('files.id', direction)
-        // One more row than requested: where it exists, another page follows.
-        .limit(limit + 1);
-      if (search !== undefined && search !== '') {
-        query = query.where(contains(sql.ref('files.folded_name'), foldName(search)));
-      }
-      if (cursor !== undefined) {
-        const after = decodeCursor({ sort, descending }, cursor);
-        query = query.where((eb) =>
-          eb(eb.refTuple(column, 'files.id'), descending ? '<' : '>', eb.tuple(after.value, after.id)),
-        );
-      }
-
-      const rows = await query.execute();
+    async listFiles(query) {
+      const { limit, sort, descending, search } = query;
+      const listing = toFileListing(query);
+      const rows = search ? await searchFiles(listing, foldName(search)) : await selectListing(db, listing).execute();
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       return {

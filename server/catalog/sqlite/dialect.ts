@@ -8,6 +8,7 @@ export const sqliteQueries: QueryDialect = {
   // Not LIKE: it compares every character of the pattern at every place of the name, and takes some hundred times as long
   // where both are repetitive.
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
+  nameIndex: null,
   locked: (query) => query,
   unlocked: (query) => query,
   arrivals: (json) => sql`(select value ->> 'id' as id, value ->> 'epoch' as epoch, value ->> 'idleMs' as idle_ms
