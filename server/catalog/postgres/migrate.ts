@@ -8,9 +8,10 @@ import { nodes } from './migrations/0002-nodes.ts';
 import { removals } from './migrations/0003-removals.ts';
 import { functions } from './migrations/0004-functions.ts';
 import { numberEvents } from './migrations/0005-number-events.ts';
+import { asks } from './migrations/0006-asks.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions, numberEvents];
+const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, asks];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
