@@ -173,6 +173,7 @@ function beat(
     log,
     stopping,
     onBeat: async () => {
+      await leases.takeAsks();
       await leases.giveBackLeft();
       await life.writers.noteArrivals();
     },

@@ -49,6 +49,16 @@ export interface NodeRecord extends NodeAbout {
   isAlive: boolean;
 }
 
+/** What the holder of an upload's lease is asked: to give it back, or to commit all that has come. */
+export type Asked = 'release' | 'commit';
+
+export interface Ask {
+  uploadId: string;
+  what: Asked;
+  /** Of the lease that is meant. */
+  epoch: number;
+}
+
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
 /** What a client declares about a file before it sends the bytes. */
@@ -359,7 +369,7 @@ export interface Catalog {
    */
   noteArrivals(arrivals: readonly { id: string; epoch: number; idleMs: number }[]): Promise<void>;
 
-  // -- nodes and claims ---------------------------------------------------
+  // -- nodes, claims and asks ---------------------------------------------
   /** Whether several nodes may have the catalog open at once. */
   readonly isShared: boolean;
   /**
@@ -381,6 +391,13 @@ export interface Catalog {
   unclaim(name: string, node: string): Promise<void>;
   /** Forgets claims whose time is up. */
   forgetClaims(): Promise<void>;
+  /**
+   * Asks a node about an upload that it holds, for when notices do not come (notices.ts). Kept until that node takes it,
+   * has left or is forgotten, but not over a crash of the database; a dead node is asked nothing.
+   */
+  ask(node: string, ask: Ask): Promise<void>;
+  /** What this node was asked about leases that have not passed since, each once; of any others nothing is left, either. */
+  takeAsks(node: string): Promise<Ask[]>;
 
   // -- contents -----------------------------------------------------------
   /** All contents with this digest, by variant. */

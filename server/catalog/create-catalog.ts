@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
 import type { QueryDialect } from './dialect.ts';
+import { createAskQueries } from './queries/asks.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createClaimQueries } from './queries/claims.ts';
 import { createContentQueries } from './queries/contents.ts';
@@ -49,6 +50,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createLeaseQueries(db, nodes),
     ...createNodeQueries(db, nodes, queries),
     ...createClaimQueries(db, nodes),
+    ...createAskQueries(db, nodes),
     isShared: nodes.isShared,
     rows: createRows(db, queries),
     ...dialect,

@@ -11,7 +11,7 @@ import type { Tables } from './schema.ts';
 
 /**
  * What is copied, in an order in which rows only refer to rows before them: columns, and those by which the rows of a
- * table are ordered. The catalog gives removals ids of its own; totals, nodes and claims are not copied.
+ * table are ordered. The catalog gives removals ids of its own; totals, nodes, claims and asks are not copied.
  */
 export const COPIED = {
   contents: {

@@ -1,6 +1,6 @@
 /** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
 import type { Generated } from 'kysely';
-import type { EventKind, Phase, UploadState } from './catalog.ts';
+import type { Asked, EventKind, Phase, UploadState } from './catalog.ts';
 
 export interface Tables {
   contents: ContentsTable;
@@ -14,6 +14,7 @@ export interface Tables {
   meta: MetaTable;
   nodes: NodesTable;
   claims: ClaimsTable;
+  asks: AsksTable;
 }
 
 export interface ContentsTable {
@@ -141,4 +142,13 @@ export interface ClaimsTable {
   node: string;
   /** By the catalog's clock. */
   until: number;
+}
+
+/** What a node is asked about uploads that it holds, until its next heartbeat. They go with the node. */
+export interface AsksTable {
+  node: string;
+  upload_id: string;
+  what: Asked;
+  /** Of the lease that is meant. */
+  epoch: number;
 }

@@ -1,11 +1,12 @@
 /** Leases over the catalog's rows, put together: lines in this process, rows in the catalog, words between nodes. */
 import type { Surroundings } from '../../stores/surroundings.ts';
+import type { Asked, UploadRecord } from '../catalog/catalog.ts';
 import type { Leases } from './leases.ts';
 import { createLines } from './lines.ts';
 import { createLeaseRows, isHeldElsewhere, type LeaseRowsOptions, needsRecovery } from './rows.ts';
 import { createTaking } from './taking.ts';
-import type { Asked, Wake } from './wake.ts';
-import { createWords } from './words.ts';
+import type { Wake } from './wake.ts';
+import { createWords, LOOK_AGAIN_MS } from './words.ts';
 
 export interface LeasesOptions extends LeaseRowsOptions {
   wake: Wake;
@@ -14,7 +15,7 @@ export interface LeasesOptions extends LeaseRowsOptions {
 
 /** The leases of one node. */
 export function createLeases(options: LeasesOptions): Leases {
-  const { node, wake, surroundings } = options;
+  const { catalog, node, wake, surroundings } = options;
   const lines = createLines(surroundings);
   const words = createWords({ node, wake, surroundings, onAsked });
   const rows = createLeaseRows(options, { tell: (id) => words.tell(id), isWanted: (id) => lines.has(id) });
@@ -28,14 +29,31 @@ export function createLeases(options: LeasesOptions): Leases {
     else void commit(id).finally(() => words.tell(id));
   }
 
+  async function catchUpElsewhere(held: UploadRecord, mostMs: number): Promise<void> {
+    const { id, epoch } = held;
+    const untilMs = surroundings.elapsedMs() + mostMs;
+    let isAnswered = await words.ask(held, 'commit', Math.min(mostMs, LOOK_AGAIN_MS));
+    for (let isWritten = false; !isAnswered; isWritten = true) {
+      const now = await catalog.findUpload(id);
+      if (now?.epoch !== epoch || !(await isHeldElsewhere(options, now))) return;
+      if (!isWritten) await rows.writeAsk(now, 'commit');
+      const leftMs = untilMs - surroundings.elapsedMs();
+      if (leftMs <= 0) return;
+      isAnswered = await words.untilTold(id, Math.min(leftMs, LOOK_AGAIN_MS));
+    }
+  }
+
   return {
     node,
     ...createTaking({ lines, rows, words, surroundings }),
     isWanted: (id) => lines.has(id),
     isHeldElsewhere: (row) => isHeldElsewhere(options, row),
     needsRecovery: (row) => needsRecovery(options, row),
-    catchUpElsewhere: ({ id, holder }, mostMs) => words.ask(holder, 'commit', id, mostMs),
-    untilTold: (id) => words.untilTold(id),
+    catchUpElsewhere,
+    untilTold: async (id) => void (await words.untilTold(id, LOOK_AGAIN_MS)),
+    takeAsks: async () => {
+      for (const { what, uploadId } of await catalog.takeAsks(node)) wake.ask(node, what, uploadId);
+    },
     answer: (given) => {
       commit = given;
     },

@@ -6,7 +6,8 @@
  * What must hold:
  * - At most one live lease per upload; its epoch is greater than that of every lease before it, across restarts and nodes.
  * - A waiter causes `onAsked` of the holder as soon as it queues: in this process once per waiter, of another node at
- *   least once.
+ *   least once. Words between nodes may be lost: the ask of a waiter that heard none for a second stands in the catalog, where
+ *   the holder's node finds it with its next heartbeat.
  * - Waiters of one process are served in the order they came; a waiter whose signal is aborted leaves the line.
  * - Waiting costs no CPU: a wake ends it. As wakes may be lost, a waiter for another node's lease looks again now and then.
  * - A request that only looks takes no lease.
@@ -42,6 +43,8 @@ export interface Leases {
   catchUpElsewhere(row: UploadRecord, mostMs: number): Promise<void>;
   /** Resolves when a node tells something of the upload, and after a second at the latest, as its word may be lost. */
   untilTold(id: string): Promise<void>;
+  /** Answers what other nodes have asked this one in the catalog, as notices did not come. To be called with each heartbeat. */
+  takeAsks(): Promise<void>;
   /** What this process does when another node wants to know what has come; resolves when it is committed. */
   answer(commit: (id: string) => Promise<void>): void;
   /** This node was taken for dead: other nodes may hold its leases by now. */

@@ -1,6 +1,7 @@
 /** Wakes the nodes of all processes: over the catalog's notices. */
+import type { Asked } from '../catalog/catalog.ts';
 import type { Notices } from '../catalog/notices.ts';
-import { type Asked, createProcessWake, type Wake } from './wake.ts';
+import { createProcessWake, type Wake } from './wake.ts';
 
 /** Uploads about which other nodes have asked lately. Of the others nobody elsewhere has to be told. */
 const MOST_ASKED = 10_000;
@@ -25,6 +26,10 @@ export function createNoticeWake(notices: Notices): Wake {
     if (word !== 'ask') return;
     const [node = '', what, id = ''] = rest;
     if (!own.has(node) || !isAsked(what)) return;
+    askHere(node, what, id);
+  }
+
+  function askHere(node: string, what: Asked, id: string): void {
     noteAsked(id);
     here.ask(node, what, id);
   }
@@ -37,7 +42,7 @@ export function createNoticeWake(notices: Notices): Wake {
 
   return {
     ask: (node, what, id) => {
-      if (own.has(node)) here.ask(node, what, id);
+      if (own.has(node)) askHere(node, what, id);
       else notices.send(`ask ${node} ${what} ${id}`, { urgent: true });
     },
     tell: (id) => {

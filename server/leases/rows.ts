@@ -1,6 +1,6 @@
 /** The lease in the upload's row: this node takes it and releases it there. */
 import type { Logger } from 'pino';
-import type { Catalog, UploadRecord } from '../catalog/catalog.ts';
+import type { Asked, Catalog, UploadRecord } from '../catalog/catalog.ts';
 import { type Lease, type LeftAs, LockError } from './leases.ts';
 import type { Turn } from './lines.ts';
 
@@ -17,6 +17,8 @@ export interface LeaseRows {
   giveBackStale(id: string): Promise<void>;
   /** Gives back what could not be given back before, or was taken by a write whose answer was lost. Never throws. */
   giveBackLeft(): Promise<void>;
+  /** Asks the node that holds the upload by a row, which that one reads with its next heartbeat. A failure is logged. */
+  writeAsk(held: Pick<UploadRecord, 'id' | 'holder' | 'epoch'>, what: Asked): Promise<void>;
 }
 
 /** What the rows of a node's leases have to tell, and what they are told by. */
@@ -28,7 +30,7 @@ export interface LeaseSurroundings {
 }
 
 export interface LeaseRowsOptions {
-  catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'isNodeAlive' | 'isShared'>;
+  catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'isNodeAlive' | 'isShared' | 'ask' | 'takeAsks'>;
   /** The id of this node, which has joined. */
   node: string;
   log: Logger;
@@ -93,7 +95,7 @@ export function createLeaseRows(options: LeaseRowsOptions, { tell, isWanted }: L
     return { uploadId: id, epoch, upload, needsRecovery: needs, release };
   }
 
-  return { read, tryTake, leaseOf, giveBack, giveBackStale, giveBackLeft };
+  return { read, tryTake, leaseOf, giveBack, giveBackStale, giveBackLeft, writeAsk: createWriteAsk(options) };
 }
 
 /** How leases return to their rows, also where the catalog cannot be reached at first. */
@@ -159,4 +161,16 @@ export function needsRecovery(
 ): boolean {
   // A power cut may have taken back the last commits of an earlier process: its row may be older than the store.
   return phase !== null || holder === null || !(catalog.isShared || holder === node);
+}
+
+/** Asks the node that holds an upload in the catalog; see `LeaseRows`. */
+function createWriteAsk({ catalog, log }: Pick<LeaseRowsOptions, 'catalog' | 'log'>): LeaseRows['writeAsk'] {
+  return async ({ id, holder, epoch }, what) => {
+    if (holder === null) return;
+    try {
+      await catalog.ask(holder, { uploadId: id, what, epoch });
+    } catch (error) {
+      log.warn({ uploadId: id, err: error }, 'another node could not be asked about an upload yet');
+    }
+  };
 }

@@ -15,7 +15,7 @@ export interface TakingParts {
 
 /** The three ways to a lease; see `Leases`. */
 export function createTaking(parts: TakingParts): Pick<Leases, 'take' | 'takeIfFree' | 'begin'> {
-  const { lines, rows, words, surroundings } = parts;
+  const { lines, rows, surroundings } = parts;
 
   async function take(seen: UploadRecord, options: TakeOptions): Promise<Lease> {
     const { id } = seen;
@@ -23,12 +23,16 @@ export function createTaking(parts: TakingParts): Pick<Leases, 'take' | 'takeIfF
     const turn = await lines.enter(id, options);
     try {
       let row = turn.hasWaited ? await rows.read(id) : seen;
+      let isAnswered = true;
       for (;;) {
         checkStillWanted(id, options.signal);
         const lease = await rows.tryTake(row, turn);
         if (lease) return await handOver(lease, turn, options.signal);
         const now = await rows.read(id);
-        if (now.epoch === row.epoch && now.state === 'receiving') await waitElsewhere(now, untilMs, options.signal);
+        if (now.epoch === row.epoch && now.state === 'receiving') {
+          if (!isAnswered) await rows.writeAsk(now, 'release');
+          isAnswered = await waitElsewhere(parts, now, untilMs, options.signal);
+        }
         row = await rows.read(id);
       }
     } catch (error) {
@@ -81,13 +85,6 @@ export function createTaking(parts: TakingParts): Pick<Leases, 'take' | 'takeIfF
     return lease;
   }
 
-  /** Asks the node that holds the upload, and waits for a word, or until it is time to look again. */
-  async function waitElsewhere({ id, holder }: UploadRecord, untilMs: number, signal: AbortSignal): Promise<void> {
-    const leftMs = untilMs - surroundings.elapsedMs();
-    if (leftMs <= 0) throw new LockError('timeout', id);
-    await words.ask(holder, 'release', id, Math.min(leftMs, LOOK_AGAIN_MS), signal);
-  }
-
   return { take, takeIfFree, begin };
 }
 
@@ -96,4 +93,16 @@ async function leave(rows: LeaseRows, id: string, turn: Turn): Promise<void> {
   const { left } = turn;
   if (left && !turn.isAwaited()) await rows.giveBack(id, left.epoch, left.isRecovered);
   turn.pass(left);
+}
+
+/** Asks the node that holds the upload, and waits for a word, or until it is time to look again. @returns whether one came. */
+async function waitElsewhere(
+  { words, surroundings }: Pick<TakingParts, 'words' | 'surroundings'>,
+  held: UploadRecord,
+  untilMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const leftMs = untilMs - surroundings.elapsedMs();
+  if (leftMs <= 0) throw new LockError('timeout', held.id);
+  return words.ask(held, 'release', Math.min(leftMs, LOOK_AGAIN_MS), signal);
 }

@@ -2,6 +2,8 @@
  * How nodes wake each other. All of it is a hint: it may be lost, or come late or twice. What holds stands in the
  * catalog.
  */
+import type { Asked } from '../catalog/catalog.ts';
+
 export interface Wake {
   /** Asks a node about an upload that it holds: to give it back, or to commit all that has come. */
   ask(node: string, what: Asked, uploadId: string): void;
@@ -10,8 +12,6 @@ export interface Wake {
   /** Listens on behalf of a node until the returned function is called. */
   listen(node: string, ears: Ears): () => void;
 }
-
-export type Asked = 'release' | 'commit';
 
 export interface Ears {
   onAsked(what: Asked, uploadId: string): void;

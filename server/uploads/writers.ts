@@ -57,8 +57,11 @@ const THERE_MS = 1_000;
 const CATCH_UP_EVERY_MS = 10_000;
 /** Arrivals that one statement notes. */
 const NOTED_AT_ONCE = 1_000;
-/** How long another node may take to commit what has arrived; after that the committed offset is told. */
-const CATCH_UP_ELSEWHERE_MS = 2_000;
+/**
+ * How long another node may take to commit what has arrived; after that the committed offset is told. Where notices do
+ * not come, it is asked after a second (leases/words.ts), and finds that within two (leases/heartbeat.ts).
+ */
+const CATCH_UP_ELSEWHERE_MS = 4_000;
 
 /** Prepares the writers. @param removeFile - deletes a published file; see files.ts. */
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {

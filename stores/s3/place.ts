@@ -62,11 +62,13 @@ export function createPlace(settings: S3Settings, objects: Objects, keys: Keys):
 }
 
 async function readMark(objects: Objects, { mark }: Keys): Promise<string | undefined> {
-  const text = await readText(objects, mark);
+  let text = await readText(objects, mark);
   if (text === undefined) {
     // One answer alone proves nothing: a new mark would take the bucket from its catalog.
     if (!(await objects.glance(mark)).keys.includes(mark)) return undefined;
-    throw new StoreError('unavailable', `${mark} is listed, and was not found`);
+    // Of services that start at once, another one may just have written it.
+    text = await readText(objects, mark);
+    if (text === undefined) throw new StoreError('unavailable', `${mark} is listed, and was not found`);
   }
   const id = text.trim();
   if (!ID.test(id)) throw new StoreError('unavailable', `${mark} does not hold the id of a catalog`);

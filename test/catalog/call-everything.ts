@@ -75,6 +75,8 @@ async function callLeases(catalog: Catalog): Promise<void> {
   const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
   await catalog.markPublishing(id, 1);
   await catalog.noteArrivals([{ id, epoch: 1, idleMs: 0 }]);
+  await catalog.ask('a', { uploadId: id, what: 'release', epoch: 1 });
+  await catalog.takeAsks('a');
   await catalog.releaseLease(id, 1, { isRecovered: true });
   await catalog.listAbandoned(null, 10);
   await catalog.claim('work', 'a', 10);

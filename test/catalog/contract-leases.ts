@@ -1,4 +1,4 @@
-/** Leases, nodes and claims in the catalog's contract. */
+/** Leases, nodes, claims and asks in the catalog's contract. */
 import { describe, expect, it } from 'vitest';
 import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
 import type { SharedCatalog } from './contract.ts';
@@ -146,6 +146,48 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect(await catalog.claim('work', 'b', 100)).toBe(true);
       await catalog.leaveNode('a');
       expect(await catalog.claim('other work', 'b', 100)).toBe(true);
+    });
+  });
+
+  describe('asks', () => {
+    it('are taken once, by the node that is asked, while the lease is the one that is meant', async () => {
+      const { catalog } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
+      const [id, other] = [
+        await addUpload(catalog, { holder: 'a', phase: 'receiving' }),
+        await addUpload(catalog, { holder: 'a', phase: 'receiving' }),
+      ];
+      const asks = [
+        { uploadId: id, what: 'release' as const, epoch: 1 },
+        { uploadId: id, what: 'commit' as const, epoch: 1 },
+        { uploadId: other, what: 'release' as const, epoch: 1 },
+      ];
+      expect(await catalog.takeAsks('a')).toEqual([]);
+      for (const ask of [...asks, ...asks]) await catalog.ask('a', ask);
+      expect(await catalog.takeAsks('b')).toEqual([]);
+      await catalog.takeLease({ id: other, epoch: 1 }, 'a');
+      const taken = await catalog.takeAsks('a');
+      expect(taken).toHaveLength(2);
+      expect(taken).toEqual(expect.arrayContaining(asks.slice(0, 2)));
+      expect(await catalog.takeAsks('a')).toEqual([]);
+      // The later lease counts.
+      for (const epoch of [1, 2]) await catalog.ask('a', { uploadId: other, what: 'release', epoch });
+      expect(await catalog.takeAsks('a')).toEqual([{ uploadId: other, what: 'release', epoch: 2 }]);
+    });
+
+    it('are of nodes that live, and end with them', async () => {
+      const { catalog, clock } = await openShared();
+      await catalog.joinNode('a', aboutNode());
+      const ask = { uploadId: await addUpload(catalog, { holder: 'a' }), what: 'release' as const, epoch: 1 };
+      await catalog.ask('a', ask);
+      await catalog.leaveNode('a');
+      await catalog.ask('a', ask);
+      await catalog.joinNode('a', aboutNode());
+      expect(await catalog.takeAsks('a')).toEqual([]);
+      clock.nowMs += NODE_DEAD_AFTER_MS;
+      await catalog.ask('a', ask);
+      await catalog.joinNode('a', aboutNode());
+      expect(await catalog.takeAsks('a')).toEqual([]);
     });
   });
 

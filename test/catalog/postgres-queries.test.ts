@@ -35,6 +35,9 @@ const FILL = `
     select 'owner ' || n % 100, 'renamed', n, 'file ' || n, '', n, n, '', n from generate_series(1, 5000) as n;
   update events set number = id;
   update event_numbers set last = 5000;
+  insert into nodes (id, name, version, is_alone, started_at, seen_at)
+    select 'node ' || n, '', '', 0, 0, 0 from generate_series(1, 5) as n;
+  insert into asks select 'node ' || n % 5 + 1, 'upload ' || n, 'commit', 1 from generate_series(1, 5000) as n;
   insert into forgotten_events select 'owner ' || n, n from generate_series(1, 5000) as n;
   analyze`;
 

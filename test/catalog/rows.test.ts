@@ -14,6 +14,7 @@ const NOT_COPIED: Record<string, string> = {
   meta: 'by keys: OWN_META stays behind',
   nodes: 'of processes',
   claims: 'of processes',
+  asks: 'of processes',
   sqlite_sequence: 'as counters',
   event_numbers: 'as a counter',
   owner_shares: 'counted anew',

@@ -53,6 +53,8 @@ describe('leases in one process', () => {
       takeLease: async () => (epoch = await (next ?? (async () => epoch + 1))()),
       releaseLease: async () => undefined,
       isNodeAlive: async () => false,
+      ask: async () => undefined,
+      takeAsks: async () => [],
       isShared: false,
     } satisfies Partial<Catalog>;
     const leases = createOver(catalog, surroundings);

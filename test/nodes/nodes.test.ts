@@ -8,7 +8,7 @@ import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { cursorNow, eventsIn, listen } from '../http/event-stream.ts';
 import { putFile } from '../http/support.ts';
 import { answered, expectBytes, idOf, listFiles, offsetOf, openPatch, until } from '../system/support.ts';
-import { at, type Cluster, startCluster, switchNotifyOff } from './support.ts';
+import { at, type Cluster, loseAsks, startCluster, switchNotifyOff } from './support.ts';
 
 const SIZE = 400_000;
 const HALF = SIZE / 2;
@@ -43,6 +43,7 @@ describe.skipIf(!hasPostgres())('nodes on one catalog', () => {
   beforeAll(async () => {
     cluster = await startCluster(2);
     [a, b] = twoOf(cluster);
+    await loseAsks(cluster.database);
   });
 
   afterAll(() => cluster?.stop());
@@ -54,7 +55,7 @@ describe.skipIf(!hasPostgres())('nodes on one catalog', () => {
     await request.write(bytes.subarray(HALF, HALF + 1_000));
     // At once: its holder is asked, and answers.
     await until('it is committed again', async () => (await offsetOf(at(b, location))) === HALF + 1_000);
-    // Without a notice it waits 2 seconds for an answer.
+    // Without a notice it waits 4 seconds for an answer.
     expect(await elapsed(() => offsetOf(at(b, location)))).toBeLessThan(1_800);
     await request.write(bytes.subarray(HALF + 1_000));
     request.end();
@@ -214,22 +215,34 @@ describe.skipIf(!hasPostgres())('nodes that hear nothing of each other', () => {
   let b: RunningService;
 
   beforeAll(async () => {
-    cluster = await startCluster(2, switchNotifyOff);
+    cluster = await startCluster(2, { prepare: switchNotifyOff, env: { LOCK_TIMEOUT: '10s' } });
     [a, b] = twoOf(cluster);
   });
 
   afterAll(() => cluster?.stop());
 
-  test('tell the same, later', async () => {
+  test('tell the same, later: also what has come and is not committed', async () => {
     const bytes = makeBytes(SIZE, seed++);
     const stream = await listen(b, { 'Last-Event-ID': await cursorNow(a) });
     const { location, request } = await sendHalf(a, bytes);
     await until('it is committed', async () => (await offsetOf(at(a, location))) === HALF);
-    expect(await offsetOf(at(b, location))).toBe(HALF);
-    await request.write(bytes.subarray(HALF));
+    await request.write(bytes.subarray(HALF, HALF + 1_000));
+    await until('it is committed on being asked', async () => (await offsetOf(at(b, location))) === HALF + 1_000);
+    expect((await cluster.catalog.findUpload(idOf(location)))?.phase).toBe('receiving');
+    await request.write(bytes.subarray(HALF + 1_000));
     request.end();
     expect((await answered(request)).status).toBe(204);
     expect(await offsetOf(at(b, location))).toBe(SIZE);
     await stream.until(/"name":"a.bin"/);
+  });
+
+  test('take over from each other within the usual LOCK_TIMEOUT', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    const { location, request } = await sendHalf(a, bytes);
+    await until('it is committed', async () => (await offsetOf(at(a, location))) === HALF);
+    expect((await patch(at(b, location), HALF, bytes.subarray(HALF))).status).toBe(204);
+    expect(await answered(request)).toMatchObject({ status: 423, code: 'upload_taken_over' });
+    for (const node of [a, b]) await expectBytes(at(node, location), bytes);
+    expect(await cluster.database.run('select * from asks')).toEqual([]);
   });
 });

@@ -14,15 +14,22 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** @param prepare - the database, before the first service has it. */
+export interface ClusterOptions {
+  /** Of the database, before the first service has it. */
+  prepare?: (database: TestDatabase) => Promise<unknown>;
+  /** Settings that differ. */
+  env?: NodeJS.ProcessEnv;
+}
+
+/** Starts so many services. */
 export async function startCluster(
   count: number,
-  prepare: (database: TestDatabase) => Promise<unknown> = async () => undefined,
+  { prepare = async () => undefined, env: given = {} }: ClusterOptions = {},
 ): Promise<Cluster> {
   const database = await createDatabase();
   await prepare(database);
   const bucket = await startBucket();
-  const env = { ...bucket.env(), DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5' };
+  const env = { ...bucket.env(), DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5', ...given };
   const nodes = await Promise.all(Array.from({ length: count }, () => startService({ env })));
   const catalog = await openPostgresCatalog({ url: database.url, poolSize: 2 });
   return {
@@ -56,4 +63,10 @@ export async function switchNotifyOff(database: TestDatabase): Promise<void> {
   await database.run(`create schema deaf;
     create function deaf.pg_notify(text, text) returns void language sql as 'select';
     alter database ${database.name} set search_path = deaf, pg_catalog`);
+}
+
+/** From now on nodes hear of each other by notices alone: what they ask in the catalog is lost. */
+export async function loseAsks(database: TestDatabase): Promise<void> {
+  await database.run(`create function lose() returns trigger language plpgsql as 'begin return null; end';
+    create trigger lost before insert on asks for each row execute function lose()`);
 }

@@ -36,7 +36,7 @@ export interface SimCatalog {
   forgetUndurable(): void;
 }
 
-const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims;';
+const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims; DELETE FROM temp.asks;';
 
 let opened: SimCatalog | undefined;
 

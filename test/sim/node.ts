@@ -97,7 +97,10 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     surroundings,
     log,
     stopping: stopping.signal,
-    onBeat: () => rest.writers.noteArrivals(),
+    onBeat: async () => {
+      await parts.leases.takeAsks();
+      await rest.writers.noteArrivals();
+    },
     onLate: () => parts.leases.loseAll(),
   });
   void runJobs(createJobs(jobParts), parts);

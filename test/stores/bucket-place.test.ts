@@ -136,6 +136,9 @@ describe("behind a hundred of other people's names", () => {
   test('the mark is seen in the listing', async () => {
     await put(['!'.repeat(3), ...foreign(100)]);
     await put([MARK], `${THEIRS}\n`);
+    // As for a service that looks just before another one writes it.
+    proxy.place({ operation: 'GetObject', times: 1, fault: { kind: 'deny', code: 'NoSuchKey' } });
+    expect(await openPlace().readMark()).toBe(THEIRS);
     proxy.place({ operation: 'GetObject', times: Infinity, fault: { kind: 'deny', code: 'NoSuchKey' } });
     await expect(openPlace().readMark()).rejects.toThrow('is listed, and was not found');
   });

@@ -124,7 +124,7 @@ export interface ListedFile {
 }
 
 /** All files the service lists. */
-export async function listFiles(service: RunningService): Promise<ListedFile[]> {
+export async function listFiles(service: Pick<RunningService, 'url'>): Promise<ListedFile[]> {
   const { body } = await send('GET', `${service.url}/api/files?limit=1000`);
   return (JSON.parse(body) as { files: ListedFile[] }).files;
 }

@@ -1,6 +1,6 @@
 /**
- * The tables of nodes and claims. Only one process at a time has the database open, and its node and claims end with it:
- * so both tables are in memory, and a start finds no other node.
+ * The tables of nodes, claims and asks. Only one process at a time has the database open, and all of these end with it: so
+ * the tables are in memory, and a start finds no other node.
  */
 import type { Database } from './database.ts';
 
@@ -18,6 +18,13 @@ CREATE TEMP TABLE IF NOT EXISTS claims (
   name  TEXT PRIMARY KEY NOT NULL,
   node  TEXT NOT NULL,
   until REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TEMP TABLE IF NOT EXISTS asks (
+  node      TEXT NOT NULL REFERENCES nodes (id) ON DELETE CASCADE,
+  upload_id TEXT NOT NULL,
+  what      TEXT NOT NULL,
+  epoch     INTEGER NOT NULL,
+  PRIMARY KEY (node, upload_id, what)
 ) STRICT, WITHOUT ROWID;
 `;
 
