@@ -10,6 +10,8 @@ import { type RunningService, startService } from '../../test/harness/service.ts
 import { createDatabaseOf, type TestDatabase, urlOf } from '../../test/harness/shared-postgres.ts';
 
 const NODES = 3;
+/** So often is looked whether what is left is gone, after the start of each node. */
+const LOOKS = 30;
 
 export interface ClusterNode {
   readonly service: RunningService;
@@ -110,6 +112,20 @@ async function childrenOf(parent: string): Promise<number[]> {
     if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === parent) children.push(Number(pid));
   }
   return children;
+}
+
+/** @returns what is left over, also after the jobs that follow a start. */
+export async function cleanUp(cluster: Cluster): Promise<string[]> {
+  let left = await cluster.leftovers();
+  for (const { service } of cluster.nodes) {
+    if (left.length === 0) break;
+    await service.restart();
+    for (let looks = 0; left.length > 0 && looks < LOOKS; looks++) {
+      await wait(250);
+      left = await cluster.leftovers();
+    }
+  }
+  return left;
 }
 
 /** Rows that only uploads under way have, by what they are. */

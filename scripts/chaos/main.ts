@@ -5,7 +5,7 @@
  * success. On a ground with faults, S3 calls fail, too: they are refused, stalled, cut,
  * performed twice, performed without an answer, or get a false answer. In a storm, a plain tus
  * client sends many uploads at once, and nothing is killed.
- * `power`, `nodes` and `rolling` are other kinds of runs: see power.ts and nodes.ts.
+ * `power`, `nodes`, `rolling` and `races` are other kinds of runs: see power.ts, nodes.ts and races.ts.
  * Exits with code 1 when a file is corrupt or missing, an offset went back, or anything is left
  * over in the store.
  */
@@ -21,6 +21,7 @@ import { type Ground, GROUNDS, openGround, type Victim } from './grounds.ts';
 import { runNodes } from './nodes.ts';
 import { observeOffsets } from './observer.ts';
 import { runPower } from './power.ts';
+import { runRaces } from './races.ts';
 import { createRandom, type Random } from './random.ts';
 import { rideStorm } from './storm.ts';
 
@@ -43,6 +44,7 @@ interface Told {
 
 const [, , kind, ...rest] = process.argv;
 if (kind === 'power') process.exit(await runPower(rest));
+if (kind === 'races') process.exit(await runRaces(rest));
 if (kind === 'nodes' || kind === 'rolling') process.exit(await runNodes(kind, rest));
 const words = process.argv.slice(2).filter((word) => !/^\d+$/.test(word));
 const [rounds = 200, seed = Date.now() % 1_000_000, ...more] = process.argv.slice(2).filter(Number).map(Number);
@@ -50,7 +52,7 @@ const groundName = GROUNDS.find((name) => name === (words[0] ?? 'local'));
 if (rounds > MOST_ROUNDS || words.length > 1 || more.length > 0 || !groundName) {
   process.stderr.write(
     `Usage: npm run chaos -- [${GROUNDS.join('|')}] [rounds 1..${MOST_ROUNDS}] [seed]\n` +
-      '       npm run chaos -- power [cuts] [seed]\n       npm run chaos -- nodes|rolling [rounds] [seed]\n',
+      '       npm run chaos -- power [cuts] [seed]\n       npm run chaos -- nodes|rolling|races [rounds] [seed]\n',
   );
   process.exit(2);
 }

@@ -1,10 +1,11 @@
 /**
  * `npm run chaos -- nodes [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, behind a balancer that deals out each
- * request in turn. In each round clients upload, delete and add instantly, some of them the same bytes, while something is
- * struck: a node is killed, or frozen for longer than its leases live and woken up; the database restarts, crashes, stands
- * still or loses its connections; the gateway of the bucket is killed; clients are; or the network between a node and
- * the database swallows everything. Each round has a seed of its own, that of the run plus its number minus one, which decides
- * what is struck, when, and what clients do: `nodes 1 <seed of the round>` plays one round again, as far as machines allow.
+ * request in turn. In each round clients upload, rename, delete and add instantly, some of them the same bytes, some with the
+ * same PATCH twice at once, while something is struck: a node is killed, or frozen for longer than its leases live and woken
+ * up; the database restarts, crashes, stands still or loses its connections; the gateway of the bucket is killed; clients
+ * are; or the network between a node and the database swallows everything. Each round has a seed of its own, that of the
+ * run plus its number minus one, which decides what is struck, when, and what clients do: `nodes 1 <seed of the round>` plays one
+ * round again, as far as machines allow.
  *
  * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and started again, one after the other.
  *
@@ -14,9 +15,18 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { digestOfUrl } from '../../test/harness/make-file.ts';
-import { type Cluster, type ClusterNode, startCluster } from './cluster.ts';
+import { cleanUp, type Cluster, type ClusterNode, startCluster } from './cluster.ts';
 import { createRandom, type Random } from './random.ts';
-import { addInstantly, chooseBytes, type Plan, remove, type Run, type Sent, upload } from './resuming-client.ts';
+import {
+  addInstantly,
+  chooseBytes,
+  type Plan,
+  remove,
+  rename,
+  type Run,
+  type Sent,
+  upload,
+} from './resuming-client.ts';
 
 const MOST_ROUNDS = 5000;
 const CLIENTS = 8;
@@ -25,8 +35,6 @@ const SPREAD_MS = 1_500;
 const MOST_REST_MS = 800;
 /** Leases of a node live for 10 s after its last heartbeat. */
 const LONGER_THAN_A_LEASE_MS = 11_500;
-/** So often is looked whether what is left is gone, after the start of each node. */
-const LOOKS = 30;
 const MOST_DOWNLOADS = 20;
 
 type Strike = (cluster: Cluster, node: ClusterNode, dice: Random) => Promise<void>;
@@ -153,7 +161,7 @@ async function playRound(cluster: Cluster, kind: 'nodes' | 'rolling', seed: numb
     for (const end of ends) if (end.status === 'rejected') run.problems.push(messageOf(end.reason));
     await verify(cluster, run, { files, seed, kept });
     kept.push(...files);
-    run.problems.push(...(await clean(cluster)));
+    run.problems.push(...(await cleanUp(cluster)).map((what) => `left over: ${what}`));
   } catch (error) {
     run.problems.push(messageOf(error));
   }
@@ -174,7 +182,7 @@ function createKilling(): AbortController {
 async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
   const { dice, name } = plan;
   const sent = await upload(run, plan);
-  const then = dice.between(1, 6);
+  const then = dice.between(1, 8);
   if (then === 1) {
     await remove(run, plan, sent);
     return [];
@@ -183,6 +191,16 @@ async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
     // Beside each other: the content goes with its last file, or gets another one.
     const [, added] = await Promise.all([remove(run, plan, sent), addInstantly(run, plan, sent, `${name}-again`)]);
     return added ? [added] : [];
+  }
+  if (then === 4) {
+    // Whichever comes first, it is gone.
+    await Promise.all([rename(run, plan, sent, `${name}-renamed`), remove(run, plan, sent)]);
+    return [];
+  }
+  if (then === 5) {
+    const status = await rename(run, plan, sent, `${name}-renamed`);
+    if (status !== 200) run.problems.push(`${name} is complete, and its rename is answered with ${status}`);
+    return [{ ...sent, name: `${name}-renamed` }];
   }
   const added = then === 3 ? await addInstantly(run, plan, sent, `${name}-again`) : undefined;
   if (then === 3 && !added) run.problems.push(`${name} is complete, and /check does not know its bytes`);
@@ -217,20 +235,6 @@ async function digest(url: string): Promise<Awaited<ReturnType<typeof digestOfUr
     if (tried === 20 || (got && got.status !== 503)) return got;
     await wait(250);
   }
-}
-
-/** @returns what is left over, also after the jobs that follow a start. */
-async function clean(cluster: Cluster): Promise<string[]> {
-  let left = await cluster.leftovers();
-  for (const { service } of cluster.nodes) {
-    if (left.length === 0) break;
-    await service.restart();
-    for (let looks = 0; left.length > 0 && looks < LOOKS; looks++) {
-      await wait(250);
-      left = await cluster.leftovers();
-    }
-  }
-  return left.map((what) => `left over: ${what}`);
 }
 
 /** The last lines of a log that tell of more than requests. */

@@ -16,6 +16,8 @@ const PIECE_BYTES = 64 * 1024;
 /** More requests, and something keeps the upload from its end. */
 const MOST_REQUESTS = 150;
 const MOST_WAIT_MS = 1_000;
+/** PATCHes of which one is sent twice at once. */
+const COPIED_ONE_IN = 6;
 const TEMPORARY = new Set([409, 423, 503]);
 
 /** A file of a run, as its client knows it. */
@@ -90,13 +92,19 @@ async function bring(run: Run, plan: Plan, location: string): Promise<void> {
       'Content-Type': 'application/offset+octet-stream',
       ...(declares ? { 'Upload-Length': String(bytes.length) } : {}),
     };
-    const answer = await request('PATCH', location, headers, {
-      body: bytes.subarray(offset, end),
-      dice,
-      killed: plan.killed(),
-    });
-    if (answer?.status === 204) told = Math.max(told, Number(answer.headers['upload-offset']));
-    else await rest(run, plan, `PATCH of ${name} at ${offset}`, answer);
+    // A client that has lost its answer, or runs twice: the next request of the same bytes goes to another node. A length is
+    // declared once: a client that does not know whether it was has to ask.
+    const copies = dice.between(1, COPIED_ONE_IN) === 1 && !declares ? 2 : 1;
+    const sending = { body: bytes.subarray(offset, end), dice, killed: plan.killed() };
+    const answers = await Promise.all(
+      Array.from({ length: copies }, () => request('PATCH', location, headers, sending)),
+    );
+    const taken = answers.filter((answer) => answer?.status === 204);
+    if (taken.length > 1 && end > offset) run.problems.push(`the bytes of ${name} at ${offset} were taken twice`);
+    for (const answer of taken) told = Math.max(told, Number(answer?.headers['upload-offset']));
+    for (const answer of answers) {
+      if (answer?.status !== 204) await rest(run, plan, `PATCH of ${name} at ${offset}`, answer);
+    }
   }
   throw new Error(`no end of ${name} after ${MOST_REQUESTS} requests, at ${told} of ${bytes.length}`);
 }
@@ -105,6 +113,17 @@ async function bring(run: Run, plan: Plan, location: string): Promise<void> {
 export async function remove(run: Run, plan: Plan, { location, name }: Sent): Promise<void> {
   const answer = await ask(run, plan, 'DELETE', location, TUS);
   if (![204, 404, 410].includes(answer.status)) run.problems.push(`DELETE of ${name}: ${answer.status} ${answer.body}`);
+}
+
+/** Renames the file of an upload. @returns the status: 200, or 404 where it is not there any more. */
+export async function rename(run: Run, plan: Plan, { location }: Sent, name: string): Promise<number> {
+  const found = await ask(run, plan, 'HEAD', location, TUS);
+  const id = found.headers['tidemark-file-id'];
+  if (found.status !== 200 || typeof id !== 'string') return 404;
+  const headers = { 'Content-Type': 'application/json' };
+  const answer = await ask(run, plan, 'PATCH', `${run.url}/api/files/${id}`, headers, JSON.stringify({ name }));
+  if (![200, 404].includes(answer.status)) run.problems.push(`rename of ${plan.name}: ${answer.status} ${answer.body}`);
+  return answer.status;
 }
 
 /** Asks for another file of the same bytes without a transfer. @returns it; undefined where they are not there any more. */
@@ -124,9 +143,11 @@ async function ask(
   method: string,
   url: string,
   headers: Record<string, string>,
+  text?: string,
 ): Promise<Answer> {
+  const body = text === undefined ? {} : { body: Buffer.from(text) };
   for (let tried = 1; ; tried++) {
-    const answer = await request(method, url, headers, { killed: plan.killed() });
+    const answer = await request(method, url, headers, { ...body, killed: plan.killed() });
     if (answer && answer.status < 500 && !TEMPORARY.has(answer.status)) return answer;
     if (tried === MOST_REQUESTS) throw new Error(`${method} for ${plan.name}: no answer but ${answer?.status}`);
     await rest(run, plan, `${method} for ${plan.name}`, answer);

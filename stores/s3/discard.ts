@@ -32,7 +32,7 @@ export async function discardFromBucket(
   const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
   for (const tail of tails) await objects.remove(tail);
   // After a crash there may be tails that no row names.
-  if (final !== 'keep' || state === null)
+  if (final !== 'keep' || state === null || state.doubtful)
     await removeTails(id, final === 'unknown' ? now() - UNKNOWN_MS : Infinity, place);
   if (final === 'remove' && state !== null) await objects.remove(key);
 }

@@ -36,22 +36,23 @@ export async function recoverWhole(
       tail: null,
       old: state.tail ? [...state.old, state.tail.key] : state.old,
       whole: true,
+      // It may have a tail besides, which was stored in between.
+      doubtful: true,
     }),
   };
 }
 
 /**
- * The writer before this one may have stored the upload whole, and could not record it. That object has a key of its
- * own, which no row names: the row is to say that it must be looked for when the upload ends.
+ * The writer before this one may have stored something that it could not record: the upload whole, or a tail. Each has a
+ * key of its own, which no row names: the row is to say that they must be looked for when the upload ends. Later is too
+ * late: the row goes with the file.
  *
- * @returns null where there can be no such object, or the row says so already.
+ * @returns null where there can be nothing of the kind, or the row says so already.
  */
 export async function doubt(upload: StoredUpload, digests: DigestPool): Promise<Commit | null> {
   const { size, offset } = upload;
   const { state } = rowOf(upload);
-  const { sizes, multipart, doubtful, whole } = state;
-  const isOnePart = size === null || (size > 0 && size <= sizes.first);
-  if (!isOnePart || multipart !== null || doubtful || whole) return null;
+  if (size === 0 || state.doubtful || state.whole) return null;
   const snapshot = upload.snapshot ?? (await emptySnapshot(digests));
   return { offset, snapshot, storeState: encodeState({ ...state, doubtful: true }) };
 }

@@ -17,7 +17,7 @@ export interface UploadState {
   /** UploadId of the multipart upload; null: none was begun. */
   multipart: string | null;
   /**
-   * Final keys may have something that no row names: a multipart upload or a whole object of an attempt whose answer
+   * There may be something that no row names: a multipart upload, a whole object or a tail of an attempt whose answer
    * was lost, whose process died, or whose writer has lost its lease.
    */
   doubtful: boolean;

@@ -161,4 +161,28 @@ describeOverFaultyBuckets('nothing is left', { service: 'own' }, (ground) => {
       .toEqual([]);
     await expectBytes(location, bytes);
   });
+
+  test.each([PART - 5, PART + 17])(
+    'of a tail that a crash kept from being told, though the file of %i bytes is deleted before a job has seen it',
+    async (size) => {
+      const bytes = makeBytes(size, 89);
+      const before = await ground.bucket.keys();
+      const location = await createUpload(ground.service.url, size, { filename: 'deleted' });
+      const stalled = ground.proxy.place({
+        operation: 'PutObject',
+        key: /tails/,
+        fault: { kind: 'stall', at: 'answer' },
+      });
+      const sending = openPatch(location, 0, size);
+      await sending.write(bytes.subarray(0, MIB));
+      sending.destroy();
+      await expect.poll(() => ground.bucket.keys(), PATIENCE).toHaveLength(before.length + 1);
+      await killDuring(stalled, sending.answer);
+      const offset = await offsetOf(location);
+      expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
+      // With its file the row of the upload goes: nobody could tell any more whose the tail is.
+      expect((await send('DELETE', location, { headers: { 'Tus-Resumable': '1.0.0' } })).status).toBe(204);
+      await expect.poll(() => ground.bucket.keys(), PATIENCE).toEqual(before);
+    },
+  );
 });
