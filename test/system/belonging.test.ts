@@ -148,7 +148,8 @@ test('an installation of before, on which neither side has an id', async () => {
   database.exec('DROP INDEX contents_without_sha1; DROP INDEX uploads_receiving_by_owner_and_md5');
   database.exec('CREATE INDEX files_by_content ON files (content_id, uploaded_at, id)');
   database.exec('ALTER TABLE uploads DROP COLUMN holder; ALTER TABLE uploads DROP COLUMN phase');
-  database.exec('ALTER TABLE removals DROP COLUMN md5; DROP TABLE events; DROP TABLE forgotten_events');
+  database.exec('DROP TABLE events; DROP TABLE forgotten_events');
+  for (const column of ['md5', 'node', 'until']) database.exec(`ALTER TABLE removals DROP COLUMN ${column}`);
   database.exec('UPDATE uploads SET boot_id = store_state, store_state = NULL');
   database.pragma('user_version = 2');
   database.close();
