@@ -31,7 +31,14 @@ export function createClaimQueries(
           conflict
             .column('name')
             .doUpdateSet((eb) => ({ node: eb.ref('excluded.node'), until: eb.ref('excluded.until') }))
-            .where((eb) => eb.or([eb('claims.until', '<=', now), eb.not(eb.exists(claimantAlive))])),
+            // Its own: the answer to an earlier claim was lost.
+            .where((eb) =>
+              eb.or([
+                eb('claims.node', '=', eb.ref('excluded.node')),
+                eb('claims.until', '<=', now),
+                eb.not(eb.exists(claimantAlive)),
+              ]),
+            ),
         ),
     { relaxed: true },
   );
