@@ -1,5 +1,5 @@
-// Each program as few files instead of some hundred modules: it starts in half the time. What is written takes the
-// place of the compiled entry; the other compiled modules stay for tests and scripts, which import them one by one.
+// Bundles each program into few files instead of some hundred modules, so that it starts in half the time. A bundle replaces
+// the compiled entry; the other compiled modules stay for tests and scripts, which import them one by one.
 import { dirname, posix, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
@@ -8,7 +8,7 @@ import { PROGRAMS } from './programs.mjs';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = `${ROOT}dist`;
 
-/** A module finds its neighbours from where it was compiled to, in whichever file it ends up. */
+/** `import.meta.url` keeps the value that it has in the compiled module, whichever file the bundler puts the module into. */
 const ORIGIN = /__compiledAt\("([^"]+)"\)/g;
 
 function originsKept() {
@@ -35,9 +35,9 @@ function originsKept() {
 await build({
   input: Object.fromEntries(PROGRAMS.map((entry) => [entry, `${ROOT}${entry}.ts`])),
   platform: 'node',
-  // Of a package that names its own deprecations.
+  // depd, which names deprecated functions, uses eval.
   checks: { eval: false },
-  // It finds its compiled half beside itself.
+  // better-sqlite3 loads its native module from its own folder; pg-native is not installed.
   external: ['better-sqlite3', 'pg-native'],
   plugins: [originsKept()],
   output: {

@@ -1,5 +1,5 @@
-// Puts together what an image needs, below a folder: the programs of the build, the page, and the one module that is
-// compiled for the machine. The Dockerfile calls it after the build. `node scripts/image.mjs <folder>`
+// Copies the files that an image needs into a folder: the bundled programs, the page, and the one native module. The
+// Dockerfile runs it after the build. `node scripts/image.mjs <folder>`
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ const PATHS = [
   'dist/client/web/index.html',
   'dist/client/web/assets',
   'dist/chunks',
-  // What scripts/bundle.mjs leaves outside, and what that loads.
+  // What scripts/bundle.mjs does not bundle, and its dependencies.
   'node_modules/better-sqlite3/package.json',
   'node_modules/better-sqlite3/LICENSE',
   'node_modules/better-sqlite3/lib',

@@ -1,21 +1,22 @@
-/** The command line: what an operator may give, and what the parent of workers gives to them. */
+/** The command line: arguments from an operator, and from the parent of workers. */
 import cluster from 'node:cluster';
 import { ConfigError } from './config/problems.ts';
 
 const WORKER = '--worker=';
 
+/** What the command line says. */
 export interface Arguments {
   adopt: boolean;
-  /** Which of the workers this is; undefined for a process that has no parent of ours. */
+  /** The worker's number; undefined in a process that is not a worker. */
   worker: number | undefined;
 }
 
-/** The argument by which a process learns which of the workers it is. */
+/** The argument that tells a worker its number. */
 export function workerArgument(number: number): string {
   return WORKER + number;
 }
 
-/** @throws ConfigError. */
+/** Reads the arguments. @throws ConfigError where one is unknown. */
 export function readArguments(args: readonly string[]): Arguments {
   const ofWorker = cluster.isWorker ? args.find((argument) => argument.startsWith(WORKER)) : undefined;
   const unknown = args.find((argument) => argument !== '--adopt' && argument !== ofWorker);
@@ -26,7 +27,7 @@ export function readArguments(args: readonly string[]): Arguments {
   return { adopt: args.includes('--adopt'), worker };
 }
 
-/** Put before each line that a worker writes where others write too; empty for a process alone. */
+/** The prefix of the lines that a worker writes to a stream it shares; empty in a process that is not a worker. */
 export function nameOfWorker(args: readonly string[]): string {
   const number = args.find((argument) => argument.startsWith(WORKER))?.slice(WORKER.length);
   return cluster.isWorker && number !== undefined ? `worker ${number}: ` : '';

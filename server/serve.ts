@@ -1,4 +1,4 @@
-/** A service in this process, from its start until a signal. */
+/** Runs a service in this process, from its start until a signal. */
 import cluster from 'node:cluster';
 import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
@@ -15,7 +15,7 @@ const CATALOG_LOST = 'another service has the catalog now: this one exits';
 /** Lets V8's old generation grow to three times its live data. With less, parts and bodies cause constant collections (docs/decisions/0015). */
 const ROOM_FOR_GARBAGE = '--heap-growing-percent=200';
 
-/** Runs a service in this process, until a signal. */
+/** Starts the service, and stops it on a signal or a failure; then the process exits. */
 export async function serve(config: Config, log: Logger, adopt: boolean): Promise<void> {
   if (config.store.kind !== 'local') setFlagsFromString(ROOM_FOR_GARBAGE);
   const service = await startService(config, log, { adopt });
@@ -58,23 +58,23 @@ export async function serve(config: Config, log: Logger, adopt: boolean): Promis
   );
 }
 
-/** Signals, and for a worker the end of its parent. */
+/** Calls `stop` on a signal and, in a worker, when its parent has gone. */
 function stopWhenTold(isStopping: () => boolean, stop: (reason: string) => void): void {
   const { worker } = cluster;
   onStopSignals((signal) => {
-    // Asked twice: the operator does not want to wait. A worker is told by its parent, and may be by others at the
-    // same time: a terminal tells all of its processes (SIGINT), systemd all of a unit's.
+    // A second signal: the operator does not want to wait. A worker stops on SIGTERM, which its parent sends. It may get
+    // other signals at the same time: a terminal sends SIGINT to all of its processes, and systemd a signal to all of a unit.
     if (worker === undefined && isStopping()) process.exit(1);
     if (worker === undefined || signal === 'SIGTERM') stop(signal);
   });
   worker?.on('disconnect', () => {
-    // Else Node ends the process at once.
+    // Otherwise Node exits the process at once.
     worker.exitedAfterDisconnect = true;
     stop('the parent is gone');
   });
 }
 
-/** See docs/decisions/0026-what-strangers-learn.md. */
+/** Whether redirects can show one owner what another has stored. See docs/decisions/0026-what-strangers-learn.md. */
 function tellsOfStrangers({ download, access }: Config): boolean {
   const owners = new Set(access.tokens.map(({ owner }) => owner));
   return download.mode === 'redirect' && owners.size > 1 && access.instant !== 'all';

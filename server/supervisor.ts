@@ -1,6 +1,6 @@
 /**
- * The parent of `WORKERS` processes that share one port (node:cluster): it starts them, starts again what dies, and stops
- * all of them. It answers no request. See docs/decisions/0043-services-and-workers.md.
+ * The parent of `WORKERS` processes that share one port (node:cluster): it starts them, restarts a worker that dies, and
+ * stops all of them. It answers no requests. See docs/decisions/0043-services-and-workers.md.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -8,20 +8,20 @@ import type { Logger } from 'pino';
 import { workerArgument } from './arguments.ts';
 import { onStopSignals } from './stop-signals.ts';
 
-/** When a worker that died is started again, and when that is given up. */
+/** When a worker that died is restarted, and when the parent gives up. */
 export interface WorkerPolicy {
-  /** The pause after the first early end. Each further one doubles it, up to the longest. */
+  /** The pause after a worker's first early exit. Each further one doubles it, up to the longest. */
   firstPauseMs: number;
   longestPauseMs: number;
-  /** A worker that ends sooner than this after its start ends early. */
+  /** An exit is early if it comes sooner than this after the worker's start. */
   earlyMs: number;
-  /** So many early ends of one worker in a row are hopeless. */
+  /** After this many early exits of one worker in a row, the parent gives up. */
   mostEarlyEnds: number;
-  /** What a worker may need to close catalog and store, beyond `SHUTDOWN_TIMEOUT`; then it is killed. */
+  /** How long beyond `SHUTDOWN_TIMEOUT` a worker may take to close catalog and store; then it is killed. */
   closeMs: number;
 }
 
-/** Given up after 42 s of pauses: longer than a database takes to restart. */
+/** The pauses add up to 42 s before the parent gives up: longer than a database takes to restart. */
 const POLICY: WorkerPolicy = {
   firstPauseMs: 200,
   longestPauseMs: 10_000,
@@ -30,16 +30,17 @@ const POLICY: WorkerPolicy = {
   closeMs: 5_000,
 };
 
+/** What the parent needs. */
 export interface SupervisorOptions {
   workers: number;
-  /** Of the command line: for the first start of the first worker. */
+  /** The command line, for the first start of the first worker. */
   args: readonly string[];
   shutdownTimeoutMs: number;
   log: Logger;
   policy?: WorkerPolicy;
 }
 
-/** How a worker ended; `error` where it could not be started. */
+/** How a worker exited; `error` where it could not be started. */
 interface End {
   code: number | null;
   signal: string | null;
@@ -47,15 +48,15 @@ interface End {
 }
 
 /**
- * Runs the workers until SIGTERM or SIGINT, or until it is hopeless. The first one starts alone: it brings the catalog up
- * to date, and what keeps it from starting would keep the others from it.
+ * Runs the workers until SIGTERM or SIGINT, or until it gives up. The first worker starts alone: it migrates the catalog,
+ * and what keeps it from starting would keep the others from starting, too.
  *
- * @returns the exit code for this process: 0 after a clean stop, that of a first worker that could not start, else 1.
+ * @returns the exit code for this process: 0 after a clean stop; the first worker's, if that could not start; else 1.
  */
 export async function superviseWorkers(options: SupervisorOptions): Promise<number> {
   const { workers, args, log, shutdownTimeoutMs, policy = POLICY } = options;
-  // All of them accept from one queue of the kernel. Handed out by this process, a connection would be lost with the worker
-  // that it was on its way to, and its client would wait for ever.
+  // All workers accept connections from one queue of the kernel. If this process distributed them, a connection would be lost
+  // when the worker dies that it is handed to, and its client would wait forever.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const running = createRunning(shutdownTimeoutMs + policy.closeMs, log);
   const first = running.start(1, args);
@@ -79,7 +80,7 @@ interface Started {
   end: Promise<End>;
 }
 
-/** Keeps one worker running until the stop. @returns false where that is hopeless. */
+/** Keeps one worker running until the stop. @returns false after too many early exits. */
 async function keepRunning(
   number: number,
   started: Started | undefined,
@@ -102,16 +103,16 @@ async function keepRunning(
 }
 
 interface Running {
-  /** Aborted once all are to end. */
+  /** Aborted once all workers are to exit. */
   readonly stopping: AbortSignal;
   start(number: number, args: readonly string[]): Started;
-  /** It is hopeless: all are to end, and this process with 1. */
+  /** Gives up: stops all workers; the exit code will be 1. */
   fail(): void;
-  /** After the end of all. @returns the exit code. */
+  /** To be called when all workers have exited. @returns the exit code for this process. */
   finish(): number;
 }
 
-/** The workers that run, and what ends all of them: a signal, or a failure. */
+/** Keeps the running workers, and stops all of them on a signal or a failure. */
 function createRunning(stopTimeoutMs: number, log: Logger): Running {
   const workers = new Set<Worker>();
   const stopping = new AbortController();
@@ -119,7 +120,7 @@ function createRunning(stopTimeoutMs: number, log: Logger): Running {
   let deadline: NodeJS.Timeout | undefined;
 
   function kill(signal: NodeJS.Signals): void {
-    // Not Worker.kill: it breaks the line to the worker first, and waits for that.
+    // Not Worker.kill: it first closes the channel to the worker, and waits for that.
     for (const { process: child } of workers) child.kill(signal);
   }
 
@@ -139,7 +140,7 @@ function createRunning(stopTimeoutMs: number, log: Logger): Running {
       stop();
       return;
     }
-    // Asked twice: the operator does not want to wait.
+    // A second signal: the operator does not want to wait.
     isClean = false;
     kill('SIGKILL');
   }
@@ -153,7 +154,7 @@ function createRunning(stopTimeoutMs: number, log: Logger): Running {
       workers.add(worker);
       const end = untilEnd(worker).then((found) => {
         workers.delete(worker);
-        // One that could not handle signals yet was ended by it.
+        // SIGTERM ends a worker that has no handler for it yet: that is a clean stop.
         if (stopping.signal.aborted && found.code !== 0 && found.signal !== 'SIGTERM') isClean = false;
         return found;
       });
@@ -177,7 +178,7 @@ function untilListening(worker: Worker): Promise<undefined> {
 function untilEnd(worker: Worker): Promise<End> {
   return new Promise((resolve) => {
     worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }));
-    // It could not be started. A message that could not be sent is told here as well: then its end follows.
+    // The worker could not be started; or a message could not be sent to it, and then its `exit` follows.
     worker.once('error', (error) => {
       if (worker.process.pid === undefined) resolve({ code: null, signal: null, error });
     });

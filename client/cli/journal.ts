@@ -6,7 +6,7 @@ import type { FileIdentity } from './local-file.ts';
 import { lifeOf, ownMark } from './process-mark.ts';
 import type { Life } from './process-mark.ts';
 
-/** How long an entry is kept, in addition to the upload's life where the service has told it. */
+/** How long an entry is kept, in addition to the upload's life where the service reported it. */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 interface JournalEntry {
@@ -16,7 +16,7 @@ interface JournalEntry {
   sender: string;
   /** Missing in the entries of earlier releases. */
   begunElsewhere?: boolean;
-  /** How long the service keeps the upload without another byte; null where it did not say. As above. */
+  /** How long the service keeps the upload without another byte; null where it did not report that. Missing as above. */
   lifeMs?: number | null;
 }
 

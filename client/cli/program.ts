@@ -73,7 +73,7 @@ function createProgram(run: Run, setExitCode: (code: number) => void): Command {
   return program;
 }
 
-/** What looks after a service from its own machine, by its own settings. */
+/** Adds the commands that run on the machine of a service, with the service's own settings. */
 function addServerCommands(program: Command, run: Run, setExitCode: (code: number) => void): void {
   program
     .command('doctor')

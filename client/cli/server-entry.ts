@@ -1,16 +1,16 @@
-/** Starts entries of the server's side as processes: they know its settings and its stores. The client itself speaks HTTP only. */
+/** Starts entries of the service as processes: they read its settings and stores, while the client itself only speaks HTTP. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from './errors.ts';
 
-// Relative to the place to which this module is compiled, in the package as here.
+// Relative to the compiled module, in the package as in the repository.
 const SERVER = new URL('../../server/', import.meta.url);
 
 /**
  * Runs an entry with this process's environment and terminal.
  *
- * @param signal - interrupts it, so that it ends in order.
+ * @param signal - sends it SIGTERM, so that it stops in order.
  * @returns its exit code, once it has exited.
  */
 export async function runServerEntry(
@@ -22,7 +22,7 @@ export async function runServerEntry(
   const child = spawn(process.execPath, ['--enable-source-maps', main, ...args], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
-  // The terminal sends a Ctrl-C to it as well: a second signal does no harm.
+  // On Ctrl-C the terminal sends it SIGINT as well: a second signal does no harm.
   const interrupt = (): void => void child.kill('SIGTERM');
   signal.addEventListener('abort', interrupt, { once: true });
   try {

@@ -8,7 +8,7 @@ const LONGEST_LIFE_MS = 3650 * 24 * 3_600_000;
  *
  * @param expires - the header `Upload-Expires` of an answer.
  * @param nowMs - when the answer came; milliseconds since the epoch.
- * @returns null where the answer does not say it.
+ * @returns null where the answer has no such header.
  */
 export function lifeLeftMs(expires: string | null | undefined, nowMs: number): number | null {
   const lifeMs = Date.parse(expires ?? '') - nowMs;
@@ -16,10 +16,11 @@ export function lifeLeftMs(expires: string | null | undefined, nowMs: number): n
 }
 
 /**
- * How long after its last write an entry is kept.
+ * How long an entry is kept after its last write.
  *
- * @param leastMs - for an entry without a life. It is added to any other, as bytes may have arrived after the write.
- * @param lifeMs - as it was recorded: the result of `lifeLeftMs`, or what an earlier release left out.
+ * @param leastMs - how long an entry without a recorded life is kept. Otherwise it is added to the life, because bytes may
+ *   have arrived after the write.
+ * @param lifeMs - the recorded result of `lifeLeftMs`; undefined in entries of earlier releases.
  */
 export function keepEntryForMs(leastMs: number, lifeMs: number | null | undefined): number {
   return leastMs + (typeof lifeMs === 'number' && lifeMs > 0 ? Math.min(lifeMs, LONGEST_LIFE_MS) : 0);

@@ -1,6 +1,7 @@
-/** The S3 client of the other programs in a comparison: by `S3_*` of the environment. */
+/** The settings of the S3 client for the other programs in a comparison. */
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 
+/** Reads them from `S3_*` in the environment. */
 export function bucketClientConfig(): { bucket: string; config: S3ClientConfig } {
   const { S3_ENDPOINT, S3_REGION, S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY } = process.env;
   return {

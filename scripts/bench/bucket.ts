@@ -46,6 +46,7 @@ const WORKLOADS: Workload[] = [
   },
 ];
 
+/** Runs the comparison. */
 export async function benchBucket(folder: string): Promise<void> {
   if (CEPH_MISSING !== undefined) {
     process.stdout.write(`skipped: ${CEPH_MISSING}\n`);

@@ -1,14 +1,14 @@
-/** The calls that are measured: what requests, hearts and sweeps ask the catalog for. */
+/** The calls that are measured: those of requests, heartbeats and jobs. */
 import { createHash } from 'node:crypto';
 import type { Catalog, FileQuery, FileSort } from '../../server/catalog/catalog.ts';
 import { encodeCursor } from '../../server/catalog/cursor.ts';
 import type { TestDatabase } from '../../test/harness/shared-postgres.ts';
 import { ABSENT, type Counts, OWNER, RARE } from './catalog-rows.ts';
 
-/** `i`: which time it is called. */
+/** `i`: the number of this call. */
 export type Call = (i: number) => Promise<unknown>;
 
-/** What of a filled catalog is asked for. */
+/** Which rows of a filled catalog the calls read. */
 export interface Marks extends Counts {
   /** In each order, where a page in the middle of OWNER's files begins. */
   deep: Record<FileSort, string>;
@@ -21,10 +21,10 @@ const PAGE = 50;
 const BATCH = 100;
 const ARRIVALS = 1_000;
 const DAY_MS = 86_400_000;
-/** From one that is asked for to the next. */
+/** The step from the row of one call to that of the next. */
 const STRIDE = 7_919;
 
-/** Looks for the pages in the middle. */
+/** Finds the pages in the middle. */
 export async function readMarks(database: TestDatabase, counts: Counts): Promise<Marks> {
   const deep: Partial<Record<FileSort, string>> = {};
   for (const [sort, column] of Object.entries(SORTS) as [FileSort, string][]) {
@@ -36,7 +36,7 @@ export async function readMarks(database: TestDatabase, counts: Counts): Promise
   return { ...counts, deep: deep as Marks['deep'] };
 }
 
-/** By name, in the order in which they are measured. */
+/** The calls by their names, in the order in which they are measured. */
 export function callsOf(catalog: Catalog, marks: Marks): Record<string, Call> {
   return { ...lookups(catalog, marks), ...listings(catalog, marks), ...hearts(catalog), ...sweeps(catalog) };
 }
@@ -97,7 +97,7 @@ function hearts(catalog: Catalog): Record<string, Call> {
   const ids = Array.from({ length: ARRIVALS }, (_, n) => toUuid(md5(`open ${1 + n}`)));
   return {
     'heart: beat': () => catalog.beatNode(NODE),
-    // Each time three seconds later than the time before, so that every row is written.
+    // Each call is three seconds later than the one before, so that it writes every row.
     'heart: arrivals of 1,000 uploads': (i) =>
       catalog.noteArrivals(ids.map((id) => ({ id, epoch: 3, idleMs: DAY_MS / 2 - i * 3_000 }))),
   };
@@ -119,7 +119,7 @@ function md5(text: string): string {
   return createHash('md5').update(text).digest('hex');
 }
 
-/** As PostgreSQL writes it. */
+/** The form in which PostgreSQL writes it. */
 function toUuid(digits: string): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

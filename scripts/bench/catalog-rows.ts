@@ -1,29 +1,30 @@
-/** Fills a catalog in PostgreSQL with rows as publications leave them, without bytes. */
+/** Fills a catalog in PostgreSQL with the rows of published files, without bytes. */
 import { Client } from 'pg';
 import type { TestDatabase } from '../../test/harness/shared-postgres.ts';
 
-/** Who has most of the files, and who some of them. */
+/** The owner of most files. */
 export const OWNER = 'owner 0';
-/** In the names of ten files of OWNER, whatever the number of files. */
+/** A word in the names of ten of OWNER's files, whatever the number of files. */
 export const RARE = 'xylograph';
-/** In none. */
+/** A word in no name. */
 export const ABSENT = 'zugzwang';
-/** So many rows of each kind of work for a sweep, whatever the number of the others. */
+/** How many rows of each kind of work for jobs there are, whatever the number of other rows. */
 const WORK = 100;
 
+/** How large the catalog is. */
 export interface Counts {
   files: number;
   /** Open ones. */
   uploads: number;
 }
 
-/** Runs all in one session, in which triggers and foreign keys rest. */
+/** Fills the catalog, in one session in which triggers and foreign keys are off. */
 export async function fillCatalog(database: TestDatabase, counts: Counts): Promise<void> {
   const client = new Client({ connectionString: database.url });
   await client.connect();
   try {
     await client.query(`set session_replication_role = replica; set maintenance_work_mem = '1GB'`);
-    // An index is made faster than it is kept.
+    // Creating an index afterwards is faster than keeping it up to date.
     const { rows: indexes } = await client.query<{ name: string; definition: string }>(`
       select indexname as name, indexdef as definition from pg_indexes
       where schemaname = current_schema() and tablename in ('contents', 'files', 'uploads')
@@ -61,7 +62,7 @@ function fillContentsAndFiles(files: number): string {
   update event_numbers set last = ${files / 10}`;
 }
 
-/** Open uploads, most of which nobody writes to now; a tenth as many ended ones; and some work for each sweep. */
+/** Open uploads, most of them idle; a tenth as many ended ones; and some work for each job. */
 function fillUploads({ uploads }: Counts): string {
   const now = '(extract(epoch from now()) * 1000)::bigint';
   const insert = `insert into uploads (id, owner, state, size, md5, filename, metadata, "offset", epoch, holder, phase,

@@ -1,4 +1,4 @@
-/** Measures the catalog in PostgreSQL with few and with many rows, both open at once, each call at one and at the other in turn. */
+/** Measures the catalog in PostgreSQL with few and with many rows: both are open at once, and calls alternate between them. */
 import { loadavg } from 'node:os';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
@@ -12,7 +12,7 @@ const SMALL = { files: 10_000, uploads: 1_000 };
 const LARGE = { files: 1_000_000, uploads: 10_000 };
 const MOST_CALLS = 300;
 const FEWEST_CALLS = 5;
-/** A slow call is made less often. */
+/** The time for a call in one round: slow calls are made less often. */
 const CALL_BUDGET_MS = 4_000;
 const MIB = 1024 ** 2;
 
@@ -21,7 +21,7 @@ interface Filled {
   marks: Marks;
 }
 
-/** @param counts - how many files and open uploads the large catalog has. */
+/** Runs the measurement. @param counts - how many files and open uploads the large catalog has. */
 export async function benchCatalog(_folder: string, [files, uploads]: number[] = []): Promise<void> {
   if (POSTGRES_MISSING !== undefined) {
     process.stdout.write(`${POSTGRES_MISSING}\n`);
@@ -50,7 +50,7 @@ export async function benchCatalog(_folder: string, [files, uploads]: number[] =
 }
 
 async function fill(url: string, run: () => Promise<void>): Promise<{ catalog: Catalog; tookMs: number }> {
-  // Its tables have to be there first.
+  // Opening it creates the tables.
   const catalog = await openPostgresCatalog({ url });
   const startedAt = performance.now();
   await run();
@@ -65,7 +65,7 @@ interface Timed {
   spentMs: number;
 }
 
-/** All calls in turn, round after round, so that what else the machine does meets all of them alike. */
+/** Makes all calls in turns, round after round, so that other load on the machine affects all of them alike. */
 async function compare(few: Filled, many: Filled): Promise<void> {
   const ofMany = callsOf(many.catalog, many.marks);
   const timed = Object.entries(callsOf(few.catalog, few.marks)).map(([name, call]): Timed => ({
@@ -79,7 +79,7 @@ async function compare(few: Filled, many: Filled): Promise<void> {
     for (const { catalog } of [few, many]) await catalog.beatNode(NODE);
     for (const each of timed) {
       if (round > FEWEST_CALLS && each.spentMs > CALL_BUDGET_MS) continue;
-      // The one that goes first changes.
+      // The two catalogs take turns to be first.
       for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) await time(each, which, round);
     }
   }
@@ -93,7 +93,7 @@ async function compare(few: Filled, many: Filled): Promise<void> {
   process.stdout.write(`\nmemory of this process: ${memory} MiB before, ${rssMiB()} MiB after\n`);
 }
 
-/** The first round only warms up. */
+/** Times one call. The first round only warms up, and is not recorded. */
 async function time(timed: Timed, which: 0 | 1, round: number): Promise<void> {
   const startedAt = performance.now();
   await timed.calls[which](round);

@@ -11,6 +11,7 @@ const REQUESTS = 2_000;
 /** The step from one requested content to the next. */
 const STRIDE = 7_919;
 
+/** Runs the measurement. */
 export async function benchCheck(folder: string): Promise<void> {
   const dataDir = await mkdtemp(join(folder, 'check-'));
   const service = await startService({ dataDir, env: { LOG_LEVEL: 'warn' } });

@@ -7,6 +7,7 @@ const MIB = 1024 * 1024;
 /** The time limit of a measurement: a server that takes longer counts as one that never ends. */
 const LONGEST_MS = 120_000;
 
+/** One load. */
 export interface Workload {
   name: string;
   bytes: number;
@@ -22,6 +23,7 @@ interface Sample {
   written: number;
 }
 
+/** What is compared, and how. */
 export interface Comparison {
   folder: string;
   targets: StartTarget[];
@@ -31,6 +33,7 @@ export interface Comparison {
   disk?: boolean;
 }
 
+/** Runs the comparison, and prints its tables. */
 export async function compare(workloads: Workload[], comparison: Comparison): Promise<void> {
   const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
   const only = process.env['BENCH_ONLY'] ?? '';
@@ -65,7 +68,7 @@ async function measure(workload: Workload, target: Target): Promise<Sample> {
     wait(LONGEST_MS, false, { signal: late.signal }).catch(() => false),
   ]);
   late.abort();
-  // The server is stopped next, which ends all that waits for it.
+  // The server is stopped next, which ends all requests that still wait.
   running.catch(() => undefined);
   return {
     seconds: ended ? (performance.now() - startedAt) / 1000 : Infinity,

@@ -1,27 +1,28 @@
-/** Holds processes to a share of a processor, by a group of the kernel's (cgroup, version 2 or 1) that is made by hand. */
+/** Limits processes to a share of a processor, by a control group of the kernel (cgroup, version 2 or 1). */
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What container engines take, too. */
+/** The period that container engines use, too. */
 const PERIOD_US = 100_000;
 
+/** A limit for a group of processes. */
 export interface CpuLimit {
-  /** From now on the limit holds for this process, with all of its threads. */
+  /** Limits this process, with all of its threads, from now on. */
   add(pid: number): void;
-  /** Ends the limit: its processes go back to where this process is. */
+  /** Removes the limit: its processes return to the group of this process. */
   remove(): void;
 }
 
-/** A folder in which groups can be made, and the files of a group. */
+/** A folder in which groups can be created, and the files of a group. */
 interface Hierarchy {
   folder: string;
   settings: (cpus: number) => Record<string, string>;
 }
 
 /**
- * Makes a group whose processes get so much of one processor, all together.
+ * Creates a group whose processes together get this share of one processor.
  *
- * @throws Error in one line that says why it cannot be done here.
+ * @throws Error that says in one line why that is impossible here.
  */
 export function createCpuLimit(name: string, cpus: number): CpuLimit {
   const { folder, settings } = findHierarchy();
@@ -50,12 +51,12 @@ function moveBack(pid: number, folder: string): void {
   try {
     writeFileSync(join(folder, 'cgroup.procs'), String(pid));
   } catch (error) {
-    // It has ended.
+    // The process has exited.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
-/** Why no process can be limited here, in one line; undefined where it can. */
+/** Why processes cannot be limited here, in one line; undefined where they can. */
 export function whyNoCpuLimit(): string | undefined {
   try {
     createCpuLimit('try', 1).remove();
@@ -65,7 +66,7 @@ export function whyNoCpuLimit(): string | undefined {
   }
 }
 
-/** Where the processor time of this process is governed (cgroups(7), proc_pid_mountinfo(5)). */
+/** Finds where the processor time of this process is controlled (cgroups(7), proc_pid_mountinfo(5)). */
 function findHierarchy(): Hierarchy {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
@@ -93,7 +94,7 @@ function findHierarchy(): Hierarchy {
   const ownSecond = own.find(([id]) => id === '0');
   if (!second || !ownSecond) throw new Error('no cgroup is mounted');
   const folder = below(second, ownSecond.slice(2).join(':'));
-  // Refused where processes are in this group, unless it is the root: then another one has to be made around the bench.
+  // The kernel refuses this while the group has processes, unless it is the root: then the bench needs a group of its own.
   if (!readFileSync(join(folder, 'cgroup.subtree_control'), 'utf8').split(/\s/).includes('cpu'))
     writeFileSync(join(folder, 'cgroup.subtree_control'), '+cpu');
   return { folder, settings: (cpus) => ({ 'cpu.max': `${Math.round(cpus * PERIOD_US)} ${PERIOD_US}` }) };

@@ -9,6 +9,7 @@ const ROUNDS = 5;
 /** The wait before the last byte: long enough for all other bytes to arrive, so that it is sent alone. */
 const PAUSE_MS = 500;
 
+/** Runs the measurement. */
 export async function benchLastByte(folder: string): Promise<void> {
   const target = await startTidemark(folder);
   try {

@@ -1,4 +1,4 @@
-/** Sends bytes from memory directly to the bucket, as many as each message of its parent says; answers with that number. */
+/** For each message of the parent, sends that many bytes from memory directly to the bucket, and answers with the number. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';

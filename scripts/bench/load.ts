@@ -13,6 +13,7 @@ const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
 const pool = randomBytes(64 * MIB);
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 
+/** The answer to the request with the last byte. */
 export interface Reply {
   status: number;
   headers: IncomingHttpHeaders;
@@ -69,7 +70,7 @@ export async function sendFile(target: Target, size: number, pauseBeforeLastMs =
   return patchFile(await createUpload(target, size), size, pauseBeforeLastMs);
 }
 
-/** Sends a file by POST to one node of a service, and PATCH to another. */
+/** Sends a file by POST to one node and PATCH to another. */
 export async function sendFileToTwo(node: Target, other: Target, size: number): Promise<Reply> {
   const { pathname } = new URL(await createUpload(node, size));
   return patchFile(new URL(pathname, other.url).href, size);

@@ -1,13 +1,13 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
  * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket, nodes, catalog); all by default. After
- * `catalog`: how many files and how many open uploads its large catalog has.
+ * `catalog`, two numbers: how many files and how many open uploads the large catalog has.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3).
- * BENCH_ONLY: runs only workloads of these three parts that have this in their name.
+ * BENCH_ONLY: runs only workloads of these three parts whose names contain this.
  * BENCH_BEFORE: dist folder of another build, which the side-by-side and bucket parts measure too.
  * BENCH_NODE_CPUS: in the nodes part, the processors of each node (default 0.25).
- * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), to try it.
+ * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), for a quick try.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';

@@ -5,6 +5,7 @@ import { peakMemoryMib, startTidemark } from './targets.ts';
 
 const MIB = 1024 * 1024;
 
+/** Runs the measurement. */
 export async function benchMemory(folder: string): Promise<void> {
   const rows: string[][] = [];
   const fast = await startTidemark(folder);

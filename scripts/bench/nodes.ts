@@ -1,6 +1,6 @@
 /**
- * Measures how throughput grows with the number of nodes on one PostgreSQL and one Ceph, each node held to a quarter of a
- * processor; and PostgreSQL beside SQLite on one node, which is not held.
+ * Measures how throughput grows with the number of nodes on one PostgreSQL and one Ceph, with each node limited to a quarter of
+ * a processor; and compares PostgreSQL with SQLite on one node without a limit.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
@@ -19,9 +19,9 @@ const SMALL = 10 * 1024;
 /** The processors of each node. */
 const LIMIT = Number(process.env['BENCH_NODE_CPUS'] ?? 0.25);
 const COUNTS = [1, 2, 3];
-/** Of the throughput of one node, times their number. */
+/** The target for N nodes: this share of N times the throughput of one node. */
 const TO_REACH = 0.85;
-/** Before nodes are held: what V8 has compiled by then, it need not compile while it is measured. */
+/** Files for the warm-up before nodes are limited, so that V8 does not compile during the measurement. */
 const WARM_FILES = 1_500;
 const WARM_LARGE_FILES = 8;
 
@@ -31,15 +31,15 @@ const share = Number(process.env['BENCH_SHARE'] ?? 1);
 
 interface Load {
   name: string;
-  /** For each node that takes part. */
+  /** The number for each node that takes part. */
   files: number;
   atOnce: number;
   sizeBytes: number;
-  /** Sends a file. Each of its requests goes to another node. */
+  /** Sends a file, each of its requests to another node. */
   send(nodes: Turn): Promise<unknown>;
 }
 
-/** The nodes for a file: its own, and the next one. */
+/** The nodes for the requests of a file. */
 type Turn = [node: Target, next: Target];
 
 const LOADS: Load[] = [
@@ -59,6 +59,7 @@ const LOADS: Load[] = [
   },
 ];
 
+/** Runs the measurement. */
 export async function benchNodes(folder: string): Promise<void> {
   if (POSTGRES_MISSING !== undefined) {
     process.stdout.write(`skipped: ${POSTGRES_MISSING}\n`);
@@ -75,12 +76,12 @@ export async function benchNodes(folder: string): Promise<void> {
 interface Sample {
   seconds: number;
   files: number;
-  /** CPU seconds of each node that took part. */
+  /** The CPU seconds of each node that took part. */
   cpu: number[];
   idle: number;
 }
 
-/** A load, with 1, 2 and 3 nodes. A new Ceph for each: its disk holds about 16 GiB. */
+/** Runs a load with 1, 2 and 3 nodes. Each load has a new Ceph, whose disk holds about 16 GiB. */
 async function measureNodes(load: Load, folder: string): Promise<void> {
   const samples = new Map<number, Sample[]>(COUNTS.map((count) => [count, []]));
   await withPostgres(async (postgres) => {
@@ -89,7 +90,7 @@ async function measureNodes(load: Load, folder: string): Promise<void> {
       await withHeldNodes({ postgres, rgw, folder }, load, async (nodes) => {
         for (let round = 0; round < rounds; round++) {
           for (const count of round % 2 === 0 ? COUNTS : COUNTS.toReversed()) {
-            // Others begin each time: none of them is that one node each time.
+            // Each round begins with another node, so that a single node is not the same one each time.
             const chosen = nodes.map((_, index) => nodes[(index + round) % nodes.length] as Target).slice(0, count);
             samples.get(count)?.push(await measure(load, chosen));
           }
@@ -108,7 +109,7 @@ interface Grounds {
   folder: string;
 }
 
-/** Starts as many nodes as are needed at most, warms them up, and then holds each to its share. */
+/** Starts all nodes, warms them up, and then limits each of them. */
 async function withHeldNodes(
   { postgres, rgw, folder }: Grounds,
   load: Load,
@@ -131,7 +132,7 @@ async function withHeldNodes(
     }
     await use(nodes);
   } catch (error) {
-    // Why a node refused something is in its log.
+    // A node's log says why it refused something.
     for (const node of nodes) process.stderr.write(`${node.name}:\n${node.output?.().slice(-4_000)}\n`);
     throw error;
   } finally {
@@ -141,7 +142,7 @@ async function withHeldNodes(
   }
 }
 
-/** As a balancer without stickiness does, by turns: so each node has as much to do as the others. */
+/** Distributes files in turns, like a balancer without stickiness, so that all nodes have the same load. */
 function deal(nodes: Target[], index: number): Turn {
   return [nodes[index % nodes.length] as Target, nodes[(index + 1) % nodes.length] as Target];
 }
@@ -194,7 +195,7 @@ function report({ name, sizeBytes }: Load, samples: Map<number, Sample[]>): void
   process.stdout.write('\n');
 }
 
-/** Small files on one node that is not held, with the catalog in SQLite and in PostgreSQL, whose commits are synced, too. */
+/** Compares small files on one node without a limit, with the catalog in SQLite and in PostgreSQL; both sync commits. */
 async function compareCatalogs(folder: string): Promise<void> {
   const files = Math.ceil(2_000 * share);
   const small = (name: string, send: (target: Target, size: number) => Promise<unknown>): Workload => ({
@@ -213,7 +214,7 @@ async function compareCatalogs(folder: string): Promise<void> {
   );
 }
 
-/** Each start with a new database. */
+/** Makes a start of the service with a new database. */
 function startOnPostgres({ port }: RunningPostgres): StartTarget {
   return async (folder) => {
     const database = await createDatabaseOf(port);
@@ -229,7 +230,7 @@ function startOnPostgres({ port }: RunningPostgres): StartTarget {
 }
 
 async function withPostgres(use: (postgres: RunningPostgres) => Promise<void>): Promise<void> {
-  // Beside the folder of the other parts, which PostgreSQL's user may not enter.
+  // A folder of its own: PostgreSQL's user may not enter that of the other parts.
   const folder = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tidemark-pg-'));
   const postgres = await startPostgres({ folder, isDurable: true });
   try {

@@ -1,4 +1,4 @@
-/** Lets rclone copy a file of the size that each message of its parent says; answers with that size. */
+/** For each message of the parent, lets rclone copy a file of that size, and answers with the size. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 

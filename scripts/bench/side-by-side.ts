@@ -32,11 +32,12 @@ const WORKLOADS: Workload[] = [
   },
 ];
 
+/** Runs the comparison. */
 export function benchSideBySide(folder: string): Promise<void> {
   return compare(WORKLOADS, {
     folder,
     targets: listTargets(),
-    // Enough to warm V8 up: what is measured is a server that has been running for a while.
+    // Enough to warm up V8: the measurement is about a server that has been running for a while.
     warmUp: (target) => inParallel(4_000, 16, () => sendFile(target, 4096)),
   });
 }

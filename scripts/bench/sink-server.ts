@@ -1,4 +1,4 @@
-/** The least that a Node server can do with a body: it writes each PUT into a file. Arguments: folder, port. */
+/** The minimum that a Node server can do with a body: it writes each PUT to a file. Arguments: folder, port. */
 import { createWriteStream } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';

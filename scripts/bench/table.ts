@@ -1,5 +1,6 @@
 /** Markdown tables and medians. */
 
+/** The median of some values. */
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

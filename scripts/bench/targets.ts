@@ -10,19 +10,21 @@ import { freePort } from '../../test/harness/ports.ts';
 import type { RunningRgw } from '../../test/harness/rgw.ts';
 import { startService } from '../../test/harness/service.ts';
 
+/** A running server. */
 export interface Target {
   name: string;
   /** How it receives a file: by tus below this address, or by PUT to it. */
   url: string;
   protocol: 'tus' | 'put';
-  /** For a target that is no server: makes it send a file of so many bytes by itself. */
+  /** For a program that sends files itself, instead of a server: makes it send a file of this size. */
   send?(size: number): Promise<unknown>;
   pid: number;
-  /** What it has written to its log. */
+  /** Its log so far. */
   output?(): string;
   stop(): Promise<void>;
 }
 
+/** Starts a server that may use this folder. */
 export type StartTarget = (workFolder: string) => Promise<Target>;
 
 /** tidemark itself. */
@@ -190,6 +192,7 @@ export function bucketEnv(rgw: RunningRgw, port: number): Record<string, string>
   };
 }
 
+/** The path of a program; undefined where PATH does not have it. */
 export function findOnPath(program: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder, program);
@@ -211,7 +214,7 @@ export function cpuSeconds(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
-/** Seconds in which the processors of the machine had nothing to do, all together (proc(5): stat, in ticks of 1/100 s). */
+/** Idle seconds of all processors of the machine together (proc(5): stat, in ticks of 1/100 s). */
 export function idleSeconds(): number {
   // user, nice, system, idle.
   return Number(/^cpu +\d+ \d+ \d+ (\d+)/.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) / 100;

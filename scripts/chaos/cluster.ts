@@ -1,4 +1,4 @@
-/** Three nodes on one PostgreSQL and one Ceph, behind a balancer: what strikes them, and what they must not leave. */
+/** Three nodes on one PostgreSQL and one Ceph, behind a balancer: how to disturb them, and how to find what they left over. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,34 +10,36 @@ import { type RunningService, startService } from '../../test/harness/service.ts
 import { createDatabaseOf, type TestDatabase, urlOf } from '../../test/harness/shared-postgres.ts';
 
 const NODES = 3;
-/** So often is looked whether what is left is gone, after the start of each node. */
+/** How often to check, after the restart of each node, whether anything is left over. */
 const LOOKS = 30;
 
+/** One node. */
 export interface ClusterNode {
   readonly service: RunningService;
-  /** Its network to the database. */
+  /** Its connections to the database. */
   readonly line: Line;
 }
 
+/** The running cluster. */
 export interface Cluster {
-  /** Of the balancer. */
+  /** The balancer's address. */
   readonly url: string;
   readonly nodes: readonly ClusterNode[];
   readonly database: RunningPostgres;
-  /** The rows of one statement on the catalog. */
+  /** Runs a statement on the catalog. @returns its rows. */
   run<Row extends object>(statement: string): Promise<Row[]>;
   /** Stops all processes of the database, and lets them continue after a while. */
   freezeDatabase(forMs: number): Promise<void>;
-  /** Ends all connections to the database. */
+  /** Closes all connections to the database. */
   endConnections(): Promise<void>;
-  /** Ends the gateway of the bucket by SIGKILL, and starts it again. */
+  /** Kills the bucket's gateway (SIGKILL) and starts it again. */
   restartGateway(): Promise<void>;
-  /** What catalog and bucket hold beside files, once no upload is under way. */
+  /** Lists what catalog and bucket contain besides files. To be called while no upload is unfinished. */
   leftovers(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
-/** @throws Error where PostgreSQL or Ceph is missing, saying how to get it. */
+/** Starts the cluster. @throws Error where PostgreSQL or Ceph is missing, saying how to get it. */
 export async function startCluster(): Promise<Cluster> {
   const opened: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -104,7 +106,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** By proc(5): after the name in parentheses come the state and the parent. */
+/** Finds children by proc(5): after the name in parentheses come the state and the parent. */
 async function childrenOf(parent: string): Promise<number[]> {
   const children: number[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
@@ -114,7 +116,7 @@ async function childrenOf(parent: string): Promise<number[]> {
   return children;
 }
 
-/** @returns what is left over, also after the jobs that follow a start. */
+/** Restarts nodes until their jobs have removed everything. @returns what is left over even then. */
 export async function cleanUp(cluster: Cluster): Promise<string[]> {
   let left = await cluster.leftovers();
   for (const { service } of cluster.nodes) {
@@ -128,9 +130,9 @@ export async function cleanUp(cluster: Cluster): Promise<string[]> {
   return left;
 }
 
-/** Rows that only uploads under way have, by what they are. */
+/** Queries that count leftovers: each must be 0 while no upload is unfinished. */
 const ROWS: Record<string, string> = {
-  // One whose beginning was answered to nobody, and begun again, stays empty until it expires.
+  // If the answer to a POST is lost, the client begins a new upload, and the first one stays empty until it expires.
   'uploads under way': `select count(*) from uploads where state = 'receiving' and "offset" > 0`,
   'uploads of which the store keeps something':
     "select count(*) from uploads where store_state is not null and state <> 'receiving'",

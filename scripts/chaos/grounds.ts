@@ -27,6 +27,7 @@ export const GROUNDS = ['local', 'ceph', 'oss', 'ceph-faults', 'oss-faults', 'ce
 export type GroundName = (typeof GROUNDS)[number];
 export type Victim = 'client' | 'service' | 'both' | 'line' | 'gateway';
 
+/** One ground. */
 export interface Ground {
   /** Settings of the service. */
   env: NodeJS.ProcessEnv;
@@ -43,6 +44,7 @@ export interface Ground {
   stop(): Promise<void>;
 }
 
+/** Starts the store of a ground. */
 export async function openGround(name: GroundName, dataDir: string, seed: number): Promise<Ground> {
   if (name === 'local') return openFolder(dataDir);
   const place = BUCKETS.find((each) => name.startsWith(each.name.toLowerCase()));

@@ -1,16 +1,16 @@
 /**
- * `npm run chaos -- nodes [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, behind a balancer that deals out each
- * request in turn. In each round clients upload, rename, delete and add instantly, some of them the same bytes, some with the
- * same PATCH twice at once, while something is struck: a node is killed, or frozen for longer than its leases live and woken
- * up; the database restarts, crashes, stands still or loses its connections; the gateway of the bucket is killed; clients
- * are; or the network between a node and the database swallows everything. Each round has a seed of its own, that of the
- * run plus its number minus one, which decides what is struck, when, and what clients do: `nodes 1 <seed of the round>` plays one
- * round again, as far as machines allow.
+ * `npm run chaos -- nodes [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, behind a balancer that distributes
+ * requests in turns. In each round clients upload, rename, delete and add instantly; some use the same bytes, some send the
+ * same PATCH twice at once. Meanwhile one of these happens: a node is killed, or frozen for longer than its leases live and
+ * then woken up; the database restarts, crashes, freezes or loses its connections; the bucket's gateway is killed; clients are
+ * killed; or the network between a node and the database drops everything. Each round has a seed of its own, that of the run
+ * plus its number minus one. The seed decides what happens, when, and what clients do: `nodes 1 <seed of the round>` plays one
+ * round again, as far as timing allows.
  *
- * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and started again, one after the other.
+ * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and restarted, one after the other.
  *
- * Exits with code 1 where a file is corrupt, lost or published twice, an acknowledged offset went back, a client was refused
- * with what the protocol does not let it retry, or anything is left over in catalog and bucket.
+ * Exits with code 1 where a file is corrupt, lost or published twice, an acknowledged offset went back, a client got a refusal
+ * that the protocol does not let it retry, or anything is left over in catalog or bucket.
  */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -30,7 +30,7 @@ import {
 
 const MOST_ROUNDS = 5000;
 const CLIENTS = 8;
-/** Clients begin within so long; each sends one file after the other for as long as something is struck. */
+/** All clients begin within this time. Each sends one file after the other until the strike is over. */
 const SPREAD_MS = 1_500;
 const MOST_REST_MS = 800;
 /** Leases of a node live for 10 s after its last heartbeat. */
@@ -54,7 +54,7 @@ const STRIKES: Record<string, Strike> = {
     await wait(dice.between(0, 2_000));
     await database.restart();
   },
-  // What is struck is the clients, see `playRound`.
+  // `playRound` kills the clients.
   'clients are killed': async () => undefined,
   'connections to the database end': async (cluster, _, dice) => {
     for (let times = 0; times < 5; times++) {
@@ -78,7 +78,7 @@ async function freeze({ service }: ClusterNode, meanwhile: () => Promise<unknown
   }
 }
 
-/** All nodes are stopped and started again, one after the other, as for a new version. */
+/** Stops and restarts all nodes, one after the other, as for a new version. */
 const ROLLING: Strike = async ({ nodes }) => {
   for (const { service } of nodes) {
     const code = await service.kill('SIGTERM');
@@ -87,7 +87,7 @@ const ROLLING: Strike = async ({ nodes }) => {
   }
 };
 
-/** @returns the exit code. */
+/** Runs the rounds. @returns the exit code. */
 export async function runNodes(kind: 'nodes' | 'rolling', words: readonly string[]): Promise<number> {
   const [rounds = 20, seed = Date.now() % 1_000_000, ...more] = words.map(Number);
   if (!(rounds >= 1 && rounds <= MOST_ROUNDS && seed >= 0) || more.length > 0) {
@@ -116,11 +116,11 @@ export async function runNodes(kind: 'nodes' | 'rolling', words: readonly string
   return failed > 0 ? 1 : 0;
 }
 
-/** @param kept - files of earlier rounds, to which those of this one are added. @returns what must not be. */
+/** Plays one round. @param kept - files of earlier rounds; those of this round are added. @returns the problems. */
 async function playRound(cluster: Cluster, kind: 'nodes' | 'rolling', seed: number, kept: Sent[]): Promise<string[]> {
   const dice = createRandom(seed);
   const names = Object.keys(STRIKES);
-  // Rounds that follow each other strike everything.
+  // Consecutive seeds go through all strikes.
   const name = kind === 'rolling' ? 'all nodes restart' : (names[seed % names.length] ?? '');
   const strike = kind === 'rolling' ? ROLLING : (STRIKES[name] ?? ROLLING);
   const begunAt = Date.now();
@@ -173,12 +173,12 @@ async function playRound(cluster: Cluster, kind: 'nodes' | 'rolling', seed: numb
 
 function createKilling(): AbortController {
   const killing = new AbortController();
-  // Every request of every client listens to it.
+  // Every request of every client adds a listener.
   setMaxListeners(0, killing.signal);
   return killing;
 }
 
-/** An upload and what follows it. @returns the files that must be there then. */
+/** Uploads a file, and then may rename, delete or copy it. @returns the files that must exist afterwards. */
 async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
   const { dice, name } = plan;
   const sent = await upload(run, plan);
@@ -188,12 +188,12 @@ async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
     return [];
   }
   if (then === 2) {
-    // Beside each other: the content goes with its last file, or gets another one.
+    // Concurrent: either the content is removed with its last file, or it gets another file before.
     const [, added] = await Promise.all([remove(run, plan, sent), addInstantly(run, plan, sent, `${name}-again`)]);
     return added ? [added] : [];
   }
   if (then === 4) {
-    // Whichever comes first, it is gone.
+    // In either order, the file is gone afterwards.
     await Promise.all([rename(run, plan, sent, `${name}-renamed`), remove(run, plan, sent)]);
     return [];
   }
@@ -207,7 +207,7 @@ async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
   return added ? [sent, added] : [sent];
 }
 
-/** Every file of the round is there, once, and right; and so are some of earlier rounds. */
+/** Checks that every file of the round exists, once, with the right bytes; and the bytes of some files of earlier rounds. */
 async function verify(
   cluster: Cluster,
   run: Run,
@@ -228,7 +228,7 @@ async function verify(
   }
 }
 
-/** A download may break or be refused while something is being started again. */
+/** Retries: a download may break or be refused while something restarts. */
 async function digest(url: string): Promise<Awaited<ReturnType<typeof digestOfUrl>> | undefined> {
   for (let tried = 1; ; tried++) {
     const got = await digestOfUrl(url).catch(() => undefined);
@@ -237,7 +237,7 @@ async function digest(url: string): Promise<Awaited<ReturnType<typeof digestOfUr
   }
 }
 
-/** The last lines of a log that tell of more than requests. */
+/** The last warnings and errors of a log. */
 function troubles(output: string): string {
   return output
     .split('\n')

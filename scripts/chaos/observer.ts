@@ -1,6 +1,7 @@
 /** Watches the offset that the service reports for an upload: it must never go back. */
 import { setTimeout as wait } from 'node:timers/promises';
 
+/** A running observation. */
 export interface Observer {
   /** Stops. @returns the violations that it has seen. */
   stop(): Promise<string[]>;

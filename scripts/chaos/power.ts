@@ -35,7 +35,7 @@ interface Part {
   count: number;
 }
 
-/** @returns the exit code. */
+/** Runs the cuts. @returns the exit code. */
 export async function runPower(words: readonly string[]): Promise<number> {
   const [cuts = 1000, seed = Date.now() % 1_000_000] = words.filter((word) => /^\d+$/.test(word)).map(Number);
   const folder = words.find((word) => !/^\d+$/.test(word));

@@ -1,31 +1,31 @@
-/** Requests of a race, and what has to be true at all nodes after it. What is not is noted among the problems of its round. */
+/** Requests of a race, and checks of what has to be true at all nodes after it, which record problems of the round. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { digestOfUrl } from '../../test/harness/make-file.ts';
 import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../../test/harness/tus.ts';
 import type { Cluster } from './cluster.ts';
 import type { Random } from './random.ts';
 
-/** Requests until an upload is whole, each repeated after a refusal for a while. */
+/** The most requests for one upload; with more, it would never end. */
 const MOST_REQUESTS = 50;
-/** 409, 423 and 503 let a client of tus try again. */
+/** Statuses after which a tus client may retry. */
 export const TEMPORARY = new Set([409, 423, 503]);
 
 /** One round. */
 export interface Ground {
   readonly cluster: Cluster;
   readonly dice: Random;
-  /** The addresses of the nodes, in another order each time. */
+  /** The addresses of the nodes, in a random order. */
   readonly nodes: readonly [string, string, string];
-  /** What the names of all files of the round begin with. */
+  /** The prefix of the names of all files of the round. */
   readonly name: string;
   readonly bytes: Buffer;
   readonly md5: string;
   readonly problems: string[];
-  /** Of requests at the same moment: how often they were answered how. */
+  /** How often each combination of statuses was the answer to concurrent requests. */
   readonly outcomes: Map<string, number>;
 }
 
-/** Sends requests at the same moment, or so close to each other that either may come first. Undefined: no answer. */
+/** Sends requests at the same moment, or so close to each other that any may come first. Undefined: no answer. */
 export async function atOnce(
   { dice, outcomes }: Ground,
   requests: readonly (() => Promise<Answer | undefined>)[],
@@ -33,7 +33,7 @@ export async function atOnce(
   const answers = await Promise.all(
     requests.map(async (request) => {
       await wait(dice.pick([0, 0, 1, 2, 5, 15]));
-      // One that is refused before all of its body was sent may see its connection break.
+      // The connection of a request that is refused before all of its body was sent may break.
       return request().catch(() => undefined);
     }),
   );
@@ -46,7 +46,7 @@ export function tally(outcomes: Map<string, number>, outcome: string): void {
   outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
 }
 
-/** @returns the file's id. */
+/** Publishes a file. @returns its id. */
 export async function publish(ground: Ground, node: string, name: string): Promise<string> {
   const answer = await sendWhole(ground, node, name);
   const id = answer.headers['tidemark-file-id'];
@@ -72,7 +72,7 @@ export async function begin({ nodes, bytes, name }: Ground): Promise<string> {
   return new URL(await createUpload(nodes[2], bytes.length, { filename: name })).pathname;
 }
 
-/** Sends what an upload lacks. */
+/** Sends the missing bytes of an upload. */
 export async function finish({ nodes, bytes, dice }: Ground, path: string): Promise<void> {
   for (let requests = 0; requests < MOST_REQUESTS; requests++) {
     const node = dice.pick(nodes);
@@ -111,46 +111,46 @@ export async function removeUpload(ground: Ground, node: string, path: string): 
   }
 }
 
-/** Asks for another file of the same bytes without a transfer. */
+/** Adds another file with the same bytes, without a transfer. */
 export function addInstantly({ md5, bytes }: Ground, node: string, name: string): Promise<Answer> {
   const query = new URLSearchParams({ md5, size: String(bytes.length), filename: name });
   return send('GET', `${node}/check?${query.toString()}`);
 }
 
-/** The answer that all nodes give; what they do not agree on is a problem. */
+/** Asks all nodes; different answers are a problem. @returns the first answer. */
 export async function tellAll({ nodes, problems }: Ground, path: string): Promise<Answer | undefined> {
   const answers: Answer[] = [];
   for (const node of nodes) answers.push(await send('GET', node + path));
-  // The address of the file is that of the node which was asked.
+  // Addresses in the answer begin with the address of the node that answers.
   const told = new Set(answers.map(({ status, body }) => `${status} ${body.replaceAll(/http:\/\/[^/"]+/g, '')}`));
   if (told.size > 1) problems.push(`nodes tell of ${path}: ${[...told].join(' and ')}`);
   return answers[0];
 }
 
-/** An answer came, with one of these statuses. */
+/** Checks that an answer came, with one of these statuses. */
 export function expectStatus({ problems }: Ground, what: string, answer: Answer | undefined, statuses: number[]): void {
   if (!answer || !statuses.includes(answer.status))
     problems.push(`${what}: ${answer ? `${answer.status} ${answer.body}` : 'no answer'}`);
 }
 
-/** No node knows the file any more. */
+/** Checks that no node has the file any more. */
 export async function expectGone(ground: Ground, id: string): Promise<void> {
   const told = await tellAll(ground, `/api/files/${id}`);
   if (told?.status !== 404) ground.problems.push(`a deleted file is there: ${told?.status} ${told?.body}`);
 }
 
-/** Each node gives the file's bytes. */
+/** Checks that each node sends the file's bytes. */
 export async function expectBytes(ground: Ground, id: string): Promise<void> {
   for (const node of ground.nodes) await expectDigest(ground, `${node}/api/files/${id}/content`, ground.md5);
 }
 
-/** What is under an address has this MD5. */
+/** Checks that the bytes at an address have this MD5. */
 export async function expectDigest({ problems }: Ground, url: string, md5: string): Promise<void> {
   const got = await digestOfUrl(url);
   if (got.status !== 200 || got.md5 !== md5) problems.push(`${url} is lost or corrupt: ${JSON.stringify(got)}`);
 }
 
-/** So many contents have the bytes of the round. */
+/** Checks how many contents have the bytes of the round. */
 export async function expectContents({ cluster, md5, problems }: Ground, count: number): Promise<void> {
   const rows = await cluster.run<{ key: string }>(`select key from contents where md5 = '${md5}'`);
   if (rows.length !== count) problems.push(`${rows.length} contents have these bytes, not ${count}`);

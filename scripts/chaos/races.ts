@@ -1,11 +1,11 @@
 /**
- * `npm run chaos -- races [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, and nothing is struck. In each round
- * requests that contradict each other reach different nodes at the same moment. Afterwards there has to be one truth: all
- * nodes tell the same, one order of the requests explains it, and nothing is left over. Each round has a seed of its own,
- * that of the run plus its number minus one. At the end the run tells how often the requests were answered how (`-`: not at
- * all): a race of which always the same request comes first shows little.
+ * `npm run chaos -- races [rounds] [seed]`: three nodes on one PostgreSQL and one Ceph, all of which keep running. In each
+ * round, requests that contradict each other reach different nodes at the same moment. Afterwards all nodes have to give the
+ * same answers, some order of the requests has to explain them, and nothing may be left over. Each round has a seed of its own,
+ * that of the run plus its number minus one. At the end the run reports how often each combination of statuses was answered
+ * (`-`: no answer): a race that the same request wins every time shows little.
  *
- * Exits with code 1 where there is no such truth.
+ * Exits with code 1 where nodes disagree, no order explains the answers, or anything is left over.
  */
 import { createHash } from 'node:crypto';
 import { makeBytes } from '../../test/harness/bytes.ts';
@@ -35,12 +35,12 @@ import { createRandom } from './random.ts';
 
 const MIB = 1024 * 1024;
 const MOST_ROUNDS = 100_000;
-/** Rounds under way at once. */
+/** How many rounds run at once. */
 const LANES = 4;
 /** By the kind of race. */
 type Tallies = Map<string, Map<string, number>>;
 
-/** @returns the names of the files that must be there then, and no others. */
+/** Runs a race. @returns the names of exactly the files that must exist afterwards. */
 type Race = (ground: Ground) => Promise<string[]>;
 
 const RACES: Record<string, Race> = {
@@ -126,7 +126,7 @@ const RACES: Record<string, Race> = {
     }
     await expectContents(ground, 1);
     for (const id of ids) await expectBytes(ground, id);
-    // The last one takes the bytes along, whichever it is.
+    // The bytes must stay until the last of these files is deleted, whichever it is.
     const [kept = '', ...others] = ids;
     const deletions = others.map((id, number) => () => remove(nodes[number] ?? nodes[0], id));
     for (const answer of await atOnce(ground, deletions)) expectStatus(ground, 'a deletion', answer, [204]);
@@ -167,7 +167,7 @@ const RACES: Record<string, Race> = {
     const [first] = won;
     if (won.length > 1) ground.problems.push(`the PATCHes ${won.join()} brought all bytes`);
     if (first === undefined) {
-      // The one that was first has stopped for another, to which the offset was a conflict by then.
+      // The first one was asked to stop by another, which then got 409, as the offset had moved.
       await removeUpload(ground, nodes[0], path);
       return [];
     }
@@ -194,7 +194,7 @@ const RACES: Record<string, Race> = {
   },
 };
 
-/** @returns the exit code. */
+/** Runs the rounds. @returns the exit code. */
 export async function runRaces(words: readonly string[]): Promise<number> {
   const [rounds = 400, seed = Date.now() % 1_000_000, ...more] = words.map(Number);
   if (!(rounds >= 1 && rounds <= MOST_ROUNDS && seed >= 0) || more.length > 0) {
@@ -232,7 +232,7 @@ export async function runRaces(words: readonly string[]): Promise<number> {
   return failed > 0 || left.length > 0 ? 1 : 0;
 }
 
-/** @returns what must not be. */
+/** Runs one round. @returns the problems. */
 async function playRace(cluster: Cluster, seed: number, tallies: Tallies): Promise<string[]> {
   const dice = createRandom(seed);
   const kinds = Object.keys(RACES);

@@ -5,6 +5,7 @@ export interface Random {
   pick<T>(choices: readonly T[]): T;
 }
 
+/** Begins a sequence of random numbers. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   function next(): number {

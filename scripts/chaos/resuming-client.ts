@@ -1,6 +1,6 @@
 /**
- * A client of a cluster that resumes: HEAD, PATCH at that offset, and again. It takes as a temporary failure what the protocol
- * lets it: a broken or silent connection, 409, 423, 503. Any other refusal is a problem.
+ * A client of a cluster that resumes: HEAD, PATCH at that offset, and again. It retries what the protocol lets it retry: a
+ * broken or silent connection, 409, 423, 503. Any other refusal is a problem.
  */
 import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
@@ -10,13 +10,13 @@ import { type Answer, encodeMetadata, TUS } from '../../test/harness/tus.ts';
 import type { Random } from './random.ts';
 
 const MIB = 1024 * 1024;
-/** A node that is frozen answers nothing: the client turns to the balancer again. */
+/** A frozen node does not answer: after this time the client sends another request to the balancer. */
 const SILENCE_MS = 5_000;
 const PIECE_BYTES = 64 * 1024;
-/** More requests, and something keeps the upload from its end. */
+/** The most requests for one upload; with more, it would never end. */
 const MOST_REQUESTS = 150;
 const MOST_WAIT_MS = 1_000;
-/** PATCHes of which one is sent twice at once. */
+/** One of this many PATCHes is sent twice at once. */
 const COPIED_ONE_IN = 6;
 const TEMPORARY = new Set([409, 423, 503]);
 
@@ -31,13 +31,13 @@ export interface Sent {
 /** What all clients of a run share. */
 export interface Run {
   url: string;
-  /** What must not be, by what it is. */
+  /** Violations, as sentences. */
   problems: string[];
-  /** Requests that were not answered, or refused for a while. */
+  /** The number of requests without an answer, or with a temporary refusal. */
   failures: number;
 }
 
-/** One upload of a client, by its own dice. */
+/** What one client uploads. */
 export interface Plan {
   name: string;
   bytes: Buffer;
@@ -47,7 +47,7 @@ export interface Plan {
   killed: () => AbortSignal;
 }
 
-/** Bytes of a size as clients have it: most are small, some have parts. @param same - files of one number have equal bytes. */
+/** Makes the bytes of a file: most are small, some have several parts. @param same - equal numbers and sizes give equal bytes. */
 export function chooseBytes(dice: Random, same: number): Buffer {
   const sort = dice.between(1, 100);
   const size =
@@ -59,7 +59,7 @@ export function chooseBytes(dice: Random, same: number): Buffer {
   return makeBytes(size, same);
 }
 
-/** Uploads a file, to its end. */
+/** Uploads a whole file. */
 export async function upload(run: Run, plan: Plan): Promise<Sent> {
   const { name, bytes, isDeferred } = plan;
   const length = isDeferred ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(bytes.length) };
@@ -71,7 +71,7 @@ export async function upload(run: Run, plan: Plan): Promise<Sent> {
   return { name, location, size: bytes.length, md5: createHash('md5').update(bytes).digest('hex') };
 }
 
-/** Sends until the service says that it has all. */
+/** Sends until the service reports that it has all bytes. */
 async function bring(run: Run, plan: Plan, location: string): Promise<void> {
   const { bytes, isDeferred, dice, name } = plan;
   let told = 0;
@@ -92,8 +92,8 @@ async function bring(run: Run, plan: Plan, location: string): Promise<void> {
       'Content-Type': 'application/offset+octet-stream',
       ...(declares ? { 'Upload-Length': String(bytes.length) } : {}),
     };
-    // A client that has lost its answer, or runs twice: the next request of the same bytes goes to another node. A length is
-    // declared once: a client that does not know whether it was has to ask.
+    // Like a client that lost an answer, or runs twice: another node gets the same bytes at the same time. Not where the
+    // PATCH declares the length, which is possible only once: the client has to ask whether it was declared.
     const copies = dice.between(1, COPIED_ONE_IN) === 1 && !declares ? 2 : 1;
     const sending = { body: bytes.subarray(offset, end), dice, killed: plan.killed() };
     const answers = await Promise.all(
@@ -109,13 +109,13 @@ async function bring(run: Run, plan: Plan, location: string): Promise<void> {
   throw new Error(`no end of ${name} after ${MOST_REQUESTS} requests, at ${told} of ${bytes.length}`);
 }
 
-/** Removes the file of an upload. Repeated where it was not answered, and then it may be gone. */
+/** Deletes the file of an upload. If an answer is lost, the request is repeated, and the file may be gone by then. */
 export async function remove(run: Run, plan: Plan, { location, name }: Sent): Promise<void> {
   const answer = await ask(run, plan, 'DELETE', location, TUS);
   if (![204, 404, 410].includes(answer.status)) run.problems.push(`DELETE of ${name}: ${answer.status} ${answer.body}`);
 }
 
-/** Renames the file of an upload. @returns the status: 200, or 404 where it is not there any more. */
+/** Renames the file of an upload. @returns the status: 200, or 404 where the file does not exist any more. */
 export async function rename(run: Run, plan: Plan, { location }: Sent, name: string): Promise<number> {
   const found = await ask(run, plan, 'HEAD', location, TUS);
   const id = found.headers['tidemark-file-id'];
@@ -126,7 +126,7 @@ export async function rename(run: Run, plan: Plan, { location }: Sent, name: str
   return answer.status;
 }
 
-/** Asks for another file of the same bytes without a transfer. @returns it; undefined where they are not there any more. */
+/** Adds another file with the same bytes, without a transfer. @returns it; undefined where the bytes are gone. */
 export async function addInstantly(run: Run, plan: Plan, { md5, size }: Sent, name: string): Promise<Sent | undefined> {
   const query = new URLSearchParams({ md5, size: String(size), filename: name });
   const answer = await ask(run, plan, 'GET', `${run.url}/check?${query.toString()}`, {});
@@ -136,7 +136,7 @@ export async function addInstantly(run: Run, plan: Plan, { md5, size }: Sent, na
   return { name, location: `${run.url}/api/files/${found.file.id}/content`, size, md5 };
 }
 
-/** Repeats a request until the answer is no temporary failure. */
+/** Repeats a request until the answer is not a temporary failure. */
 async function ask(
   run: Run,
   plan: Plan,
@@ -163,12 +163,12 @@ async function rest(run: Run, { dice }: Plan, what: string, answer: Answer | und
 
 interface Sending {
   body?: Buffer;
-  /** Chooses the speed, so that what strikes finds requests in their middle. */
+  /** Chooses the speed, so that strikes hit requests in their middle. */
   dice?: Random;
   killed: AbortSignal;
 }
 
-/** Undefined where the connection broke, or nothing came for long. */
+/** Sends a request. @returns undefined where the connection broke or was silent for too long. */
 function request(
   method: string,
   url: string,
@@ -198,7 +198,7 @@ function request(
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString();
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, code: undefined });
-        // A refusal may come before all of the body was sent.
+        // A refusal may arrive before all of the body was sent.
         outgoing.destroy();
       });
     });
@@ -207,7 +207,7 @@ function request(
   });
 }
 
-/** @param restMs - after each piece. */
+/** Writes a body in pieces. @param restMs - the pause after each piece. */
 async function write(outgoing: ReturnType<typeof httpRequest>, body: Buffer, restMs: number): Promise<void> {
   for (let at = 0; at < body.length && !outgoing.destroyed; at += PIECE_BYTES) {
     await new Promise<void>((resolve) => {

@@ -24,6 +24,7 @@ export interface Kept {
   md5: string;
 }
 
+/** What the storm has found. */
 export interface Storm {
   kept: Kept[];
   /** Violations that were seen. */
@@ -138,7 +139,7 @@ async function remove(location: string, play: Play): Promise<void> {
   if (![204, 404, 410].includes(answer.status)) throw new Error(`DELETE: ${answer.status} ${answer.body}`);
 }
 
-/** Repeats a request until the answer is no temporary failure. */
+/** Repeats a request until the answer is not a temporary failure. */
 async function ask(play: Play, request: () => Promise<Answer>): Promise<Answer> {
   for (let tried = 1; ; tried++) {
     const answer = await request().catch(() => undefined);

@@ -1,9 +1,9 @@
-/** Several things at once, a bounded number. */
+/** Work on a bounded number of items at once. */
 
 /**
- * Runs `run` on each item, the next item as soon as there is room for it.
+ * Runs `run` on each item, on at most `most` of them at a time.
  *
- * @throws the first failure, once all that had begun have ended; their signal is aborted.
+ * @throws the first failure, after aborting the signal of all other runs and waiting for their end.
  */
 export async function forEachAtOnce<Item>(
   items: AsyncIterable<Item>,

@@ -1,4 +1,4 @@
-/** Brings contents into the target: copied and read back there, or read where they stay. */
+/** Brings contents into the target: copies them and reads the copies back, or reads them where they stay. */
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import type { ContentReader, Store } from '../../stores/store.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -7,8 +7,10 @@ import { forEachAtOnce } from './at-once.ts';
 import { clearUp, type Copying, copyContent, takeUpCopies } from './copy-content.ts';
 import { DamagedError, openExpected, verifyContent } from './verify.ts';
 
+/** A content's row. */
 export type Content = CopiedRow<'contents'>;
 
+/** What `moveContents` works with. */
 export interface ContentsMove {
   source: Catalog;
   from: ContentReader;
@@ -16,21 +18,21 @@ export interface ContentsMove {
   /** Null: the bytes stay where they are. */
   into: Store | null;
   digests: DigestPool;
-  /** Of bytes that stay, look at the sizes alone. */
+  /** Whether only the size is checked of bytes that stay. */
   sizesOnly: boolean;
   signal: AbortSignal;
-  /** Told of each content once it is in the target. */
+  /** Called for each content once it is in the target. */
   onDone: () => void;
-  /** Told of its bytes: as they come, or at once. */
+  /** Called with numbers of bytes, as they are copied or verified; once for a content that was in the target before. */
   onBytes: (bytes: number) => void;
   onDamaged: (content: Content, reason: string) => Promise<void>;
 }
 
 const PAGE_ROWS = 500;
-/** Small files wait for disks and answers, large ones for memory (S3_BUFFER_BYTES). */
+/** How many contents are copied at once: small ones wait for disks and answers, large ones for memory (S3_BUFFER_BYTES). */
 const AT_ONCE = 8;
 
-/** Brings over all contents that are not there yet. A row in the target stands for bytes that were verified. */
+/** Moves all contents that the target lacks. A row in the target means that the bytes were verified. */
 export async function moveContents(move: ContentsMove): Promise<void> {
   const bring = move.into ? await bringTo({ ...move, into: move.into }) : verifyInPlace;
   await forEachAtOnce(listMissing(move), { most: AT_ONCE, signal: move.signal }, async (content, signal) => {
@@ -44,7 +46,7 @@ export async function moveContents(move: ContentsMove): Promise<void> {
   });
 }
 
-/** Contents that are not in the target. */
+/** Yields contents that the target lacks; reports the others as done. */
 async function* listMissing({ source, target, onDone, onBytes }: ContentsMove): AsyncIterable<Content> {
   for (let after: readonly [number] | null = null; ;) {
     const page: Content[] = await source.rows.list('contents', after, PAGE_ROWS);

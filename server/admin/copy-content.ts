@@ -1,6 +1,6 @@
 /**
- * Copies one content into another store. While it is on its way it is an upload there, by the rows of the target's
- * catalog: a move that was killed goes on from the last part, and leaves nothing in the store that no row names.
+ * Copies one content into another store. Until the copy is complete it is an upload there, with a row in the target's
+ * catalog: a move that was killed resumes from the last part, and leaves nothing in the store that no row names.
  */
 import type { Readable } from 'node:stream';
 import type { DigestPool } from '../../stores/digests/digests.ts';
@@ -17,6 +17,7 @@ import { type Catalog, CatalogError, type UploadRecord } from '../catalog/catalo
 import type { CopiedRow } from '../catalog/rows.ts';
 import { asDamage, DamagedError, openExpected, verifyContent } from './verify.ts';
 
+/** What a copy works with. */
 export interface Copying {
   source: Catalog;
   from: ContentReader;
@@ -24,19 +25,19 @@ export interface Copying {
   into: Store;
   digests: DigestPool;
   signal: AbortSignal;
-  /** Told of bytes that are in the target, as they come. */
+  /** Called with the number of bytes that were stored in the target. */
   onBytes: (bytes: number) => void;
 }
 
 type Content = CopiedRow<'contents'>;
 type Named = Pick<StoredUpload, 'filename' | 'filetype'>;
 
-/** No token's owner has spaces in its name. */
+/** The owner of the uploads that are copies. Owners in AUTH_TOKENS have no spaces in their names. */
 const OWNER = 'tidemark admin move';
-/** Nothing ends it: no service runs on the target. */
+/** A copy may expire at once: no service runs on the target that would end it. */
 const LIFE_MS = 0;
 
-/** Copies that an interrupted move has begun, by content. What is left of those that are done is removed. */
+/** Finds the copies that an interrupted move has begun, by content. Cleans up those that are complete. */
 export async function takeUpCopies(copying: Copying): Promise<Map<number, UploadRecord>> {
   const { target } = copying;
   const begun = new Map<number, UploadRecord>();
@@ -51,17 +52,17 @@ export async function takeUpCopies(copying: Copying): Promise<Map<number, Upload
   return begun;
 }
 
-/** Removes what the copying has left in the store, and then its row. */
+/** Removes what a copy has left in the store, and then its row. */
 export async function clearUp({ into, target }: Copying, upload: StoredUpload, final: Discarding): Promise<void> {
   await into.discardUpload(upload, final);
   await target.rows.removeUploads([upload.id]);
 }
 
 /**
- * Copies a content, and verifies what can be read in the target.
+ * Copies a content, and reads the copy back to verify it.
  *
- * @returns where its bytes are, and the upload that is to be cleared up once a row says so.
- * @throws DamagedError where they cannot be had from the source, or are not those that the catalog knows.
+ * @returns the key of the copy, and its upload, which the caller clears up once a content's row names the key.
+ * @throws DamagedError where the source's bytes cannot be read, or do not match the catalog.
  */
 export async function copyContent(
   copying: Copying,
@@ -102,7 +103,7 @@ async function begin({ target, into }: Copying, { id: contentId, size, md5 }: Co
   return upload;
 }
 
-/** Undefined where nothing is left of it to go on from. */
+/** Undefined where the store has nothing from which the copy could resume. */
 async function resume(copying: Copying, upload: UploadRecord): Promise<StoredUpload | undefined> {
   const { into, digests, signal } = copying;
   try {
@@ -116,7 +117,7 @@ async function resume(copying: Copying, upload: UploadRecord): Promise<StoredUpl
   return undefined;
 }
 
-/** Appends what is missing. */
+/** Appends the missing bytes. */
 async function write(copying: Copying, content: Content, upload: StoredUpload): Promise<StoredUpload> {
   const { from, into, digests, signal } = copying;
   let current = upload;
@@ -127,7 +128,7 @@ async function write(copying: Copying, content: Content, upload: StoredUpload): 
       signal,
       maxBytes: content.size - upload.offset,
       commit: async (commit) => {
-        // The whole of a small content: once it is final and verified a row of its own says so.
+        // An optional commit is not recorded: the content is small, and its own row follows once it is final and verified.
         copying.onBytes(commit.offset - current.offset);
         current = commit.optional ? committed(current, commit) : await record(copying, current, commit);
       },
@@ -157,7 +158,7 @@ async function record({ target }: Copying, upload: StoredUpload, commit: Commit)
   return committed(upload, commit);
 }
 
-/** The place is the target's alone: what has the key is of an attempt before this one. */
+/** An object under the key comes from an earlier attempt, because no other service uses the target: it is replaced. */
 async function finalize({ into }: Copying, upload: StoredUpload, key: string): Promise<void> {
   try {
     await into.finalize(upload, key);
@@ -175,7 +176,7 @@ async function verifyCopy(copying: Copying, content: Content, key: string): Prom
   } catch (error) {
     if (!(error instanceof DamagedError)) throw error;
     await into.removeContent(key);
-    // Where the source is damaged, this says so.
+    // If the source is damaged, this throws DamagedError.
     await verifyContent(from, content.key, content, { digests, signal });
     throw new StoreError('failed', `${key} was copied, and in the target ${error.message}`, error);
   }

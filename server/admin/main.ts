@@ -1,4 +1,4 @@
-/** The entry of what an administrator does to a service that is stopped: `tidemark admin <command>`. */
+/** The entry of the commands for an administrator of a stopped service: `tidemark admin <command>`. */
 import { StoreError } from '../../stores/store.ts';
 import { CatalogError } from '../catalog/catalog.ts';
 import { makeFilesPrivate } from '../private-files.ts';
@@ -7,7 +7,7 @@ import { count, createProgress, size } from './progress.ts';
 import { type MoveSettings, readMoveSettings, RefusedError } from './settings.ts';
 import { type Closers, type Ends, openEnds } from './target.ts';
 
-/** `refused`: sysexits(3), EX_CONFIG, as of a service that cannot start. */
+/** `refused`: sysexits(3), EX_CONFIG, as the service uses it. */
 const EXIT = { done: 0, failed: 1, refused: 78, interrupted: 130 } as const;
 const USAGE =
   'usage: admin move (--to-env FILE | --to-database URL | --to-database-file FILE) [--to-store STORE] [--strict] [--sizes-only]';
@@ -94,13 +94,13 @@ function complain(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 
-/** Names are whatever clients sent: nothing that could steer a terminal. */
+/** Replaces control characters: clients choose names, which must not control the terminal. */
 function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
   return text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, ' ');
 }
 
-// Its reader may be gone: what was begun is brought to its end all the same.
+// Without a listener, an error would end the process: the move continues although nobody reads its output.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 let exitCode: number = EXIT.failed;
 try {
@@ -109,5 +109,5 @@ try {
   if (error instanceof RefusedError) exitCode = EXIT.refused;
   complain(error instanceof Error ? error.message : String(error));
 }
-// Pipes are written in the background.
+// Exits once the output is written, as pipes are written asynchronously.
 process.stdout.write('', () => process.exit(exitCode));

@@ -1,4 +1,4 @@
-/** Moves a stopped service's catalog and bytes to other ones. See docs/decisions/0044-moving-to-another-catalog.md. */
+/** Moves a stopped service to another catalog, and to another store. See docs/decisions/0044-moving-to-another-catalog.md. */
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { type Content, moveContents } from './contents.ts';
 import type { Progress } from './progress.ts';
@@ -6,11 +6,12 @@ import { moveRows } from './rows.ts';
 import type { MoveSettings } from './settings.ts';
 import { type Ends, MOVED_FROM } from './target.ts';
 
-/** Of the target's `meta`, until the end: contents that are damaged, and whose rows are there. */
+/** The key in the target's `meta`, until the move has ended, of the number of damaged contents whose rows may be there. */
 const PASSED = 'move_damaged';
-/** Files of a damaged content that are named. */
+/** How many files of a damaged content are named. */
 const MOST_NAMED = 20;
 
+/** The outcome of a move. */
 export interface Moved {
   files: number;
   contents: number;
@@ -18,16 +19,19 @@ export interface Moved {
   bytes: number;
   /** Contents that the target has without their bytes. */
   damaged: number;
-  /** Unfinished uploads: that go along, or that have ended. */
+  /** Unfinished uploads: moved where the bytes stay, otherwise ended. */
   unfinished: number;
+  /** Whether the bytes stay in their store. */
   stays: boolean;
-  /** The target can be used. With `--strict` it cannot as long as a content is damaged. */
+  /** Whether the target can be used. With `--strict` it cannot while a content is damaged. */
   isWhole: boolean;
 }
 
 /**
- * @param tell - told of each content that is damaged.
- * @throws CatalogError, StoreError; after each of them the same move can be run again.
+ * Moves everything, or what an interrupted move has left.
+ *
+ * @param tell - called with sentences about each damaged content.
+ * @throws CatalogError, StoreError; after either, the same move can be run again.
  */
 export async function move(
   ends: Ends,
@@ -39,7 +43,7 @@ export async function move(
   const contents = await source.rows.count('contents');
   const bytes = await source.rows.sumSizes('contents');
   progress.begin({ contents, bytes });
-  // Told by the run that went past them.
+  // An earlier run has reported these.
   const passed = Number((await target.rows.listMeta()).find(({ key }) => key === PASSED)?.value ?? 0);
   let damaged = passed;
   async function onDamaged(content: Content, reason: string): Promise<void> {
@@ -59,7 +63,7 @@ export async function move(
   const unfinished = await source.rows.countReceiving();
   const moved = { files, contents, bytes, damaged, unfinished, stays: into === null };
   if (damaged > passed && isStrict) return { ...moved, isWhole: false };
-  // From here on rows stand in the target for contents that are not there.
+  // From here on the target has rows of contents whose bytes it does not have.
   await target.rows.setMeta({ [PASSED]: String(damaged) });
   await moveRows({ source, target, into, signal });
   await copy.requireUnchanged();

@@ -1,10 +1,11 @@
-/** How far a move has come, for people: one line that changes on a terminal, a line now and then elsewhere. */
+/** Shows the progress of a move: one line that changes on a terminal, a line every 10 s elsewhere. */
 
+/** What the move reports. */
 export interface Progress {
   begin: (whole: { contents: number; bytes: number }) => void;
   addContent: () => void;
   addBytes: (bytes: number) => void;
-  /** Before something else is written. */
+  /** Removes the line; to be called before something else is written. */
   clear: () => void;
   end: () => void;
 }
@@ -14,6 +15,7 @@ const ELSEWHERE_EVERY_MS = 10_000;
 const CLEAR_LINE = '\r\u001b[K';
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
+/** Shows the progress on a stream. */
 export function createProgress(stream: { write(text: string): unknown; isTTY?: boolean | undefined }): Progress {
   const isTerminal = stream.isTTY === true;
   const everyMs = isTerminal ? ON_TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS;
@@ -56,11 +58,12 @@ export function createProgress(stream: { write(text: string): unknown; isTTY?: b
   };
 }
 
+/** A number with separators of thousands. */
 export function count(value: number): string {
   return value.toLocaleString('en');
 }
 
-/** A number of bytes in the largest unit of which there is one. */
+/** A number of bytes in the largest unit that is not greater than it. */
 export function size(bytes: number): string {
   const power = bytes === 0 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   return power === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** power).toFixed(1)} ${UNITS[power]}`;

@@ -1,22 +1,23 @@
-/** Copies the rows of a catalog, but for its contents, from where an interrupted move has ended. */
+/** Copies the rows of a catalog except those of moved contents, and continues where an interrupted move stopped. */
 import type { Store } from '../../stores/store.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
 import { type Catalog, CatalogError } from '../catalog/catalog.ts';
 import { COPIED, COPIED_TABLES, type CopiedRow, type CopiedTable, type RowKey } from '../catalog/rows.ts';
 
+/** What `moveRows` works with. */
 export interface RowsMove {
   source: Catalog;
   target: Catalog;
-  /** Null: the bytes stay where they are, and so does what is known of them. */
+  /** Null: the bytes stay where they are, and rows about them are copied, too. */
   into: Store | null;
   signal: AbortSignal;
 }
 
 const PAGE_ROWS = 500;
-/** What says where bytes are in the source's store. */
+/** Tables that describe bytes in the source's store. */
 const OF_THE_STORE: ReadonlySet<CopiedTable> = new Set<CopiedTable>(['parts', 'removals']);
 
-/** @throws CatalogError where the target does not have the rows of the source in the end. */
+/** Copies the rows. @throws CatalogError where the numbers of rows, or the sizes of files, differ in the end. */
 export async function moveRows(move: RowsMove): Promise<void> {
   const { source, target, into } = move;
   await fillContents(move);
@@ -28,7 +29,7 @@ export async function moveRows(move: RowsMove): Promise<void> {
   await requireAll(move);
 }
 
-/** Contents whose bytes are damaged: their files stay listed, and the next upload of the same bytes heals them. */
+/** Adds the rows of damaged contents: their files stay listed, and the next upload of the same bytes heals them. */
 async function fillContents({ source, target, into, signal }: RowsMove): Promise<void> {
   if ((await source.rows.count('contents')) === (await target.rows.count('contents'))) return;
   const nothing = { size: 0, offset: 0, snapshot: null, storeState: null, filename: null, filetype: null };
@@ -70,7 +71,7 @@ async function* pagesOf<Table extends CopiedTable>(
   }
 }
 
-/** Nothing of it is in the new store: one that is on its way ends, so that its client begins anew. */
+/** The new store has no bytes of it: an unfinished upload ends, so that its client begins a new one. */
 function withoutBytes(upload: CopiedRow<'uploads'>, endedAt: number): CopiedRow<'uploads'> {
   const bare = { ...upload, store_state: null, snapshot: null };
   if (upload.state !== 'receiving') return bare;
@@ -78,8 +79,8 @@ function withoutBytes(upload: CopiedRow<'uploads'>, endedAt: number): CopiedRow<
 }
 
 /**
- * A service alone recovers the uploads of an earlier process in any case, as a power cut may have taken back its last
- * commits. Nodes that share a catalog go by the row.
+ * Makes the next service recover an unfinished upload. A service that is alone on its catalog recovers the uploads of an
+ * earlier process in any case; nodes that share a catalog do so only where the row says `unrecovered`.
  */
 function unrecovered(upload: CopiedRow<'uploads'>): CopiedRow<'uploads'> {
   return upload.state === 'receiving' ? { ...upload, phase: 'unrecovered' } : upload;

@@ -1,22 +1,23 @@
-/** What `move` is told: the service as it is, by its usual settings, and what it is to become. */
+/** Reads the settings of a move: those of the service as it is, from its environment, and those of the target. */
 import { parseArgs } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { type Env, readEnv, readEnvFile } from '../config/env.ts';
 import { parseConfig } from '../config/parse.ts';
 import { ConfigError } from '../config/problems.ts';
 
+/** The settings of a move. */
 export interface MoveSettings {
   source: Config;
   target: Config;
-  /** Stop short of the end where a content is damaged. */
+  /** Whether a damaged content keeps the move from ending. */
   isStrict: boolean;
-  /** Of contents that stay where they are: look at their sizes alone. */
+  /** Whether only the size is checked of contents that stay where they are. */
   sizesOnly: boolean;
-  /** An argument that all users of the machine can read has a password in it. */
+  /** Whether an argument, which all users of the machine can read, contains a password. */
   showsPassword: boolean;
 }
 
-/** What was asked for cannot be done: sentences for the operator, and nothing was copied. */
+/** The move was refused before anything was copied; the message says why. */
 export class RefusedError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
@@ -35,7 +36,7 @@ const OPTIONS = {
 
 type Given = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
-/** @throws RefusedError with every problem there is. */
+/** Reads all settings. @throws RefusedError that names all problems of the settings. */
 export function readMoveSettings(args: readonly string[]): MoveSettings {
   const given = readArguments(args);
   const env = from('The settings of the service are not valid', readEnv);
@@ -58,7 +59,7 @@ function readArguments(args: readonly string[]): Given {
     if (Object.keys(values).some((name) => name.startsWith('to-'))) return values;
   } catch (error) {
     if (error instanceof RefusedError) throw error;
-    // Without the value of an argument, which may be a secret.
+    // The message must not contain the value of an argument, which may be a secret.
     const [sentence = ''] = (error as Error).message.split('\n');
     throw new RefusedError(sentence.replaceAll(/=[^'\s]*|\b\w+:\/\/[^'\s]*/g, hideValue), error);
   }
@@ -69,7 +70,7 @@ function hideValue(given: string): string {
   return given.startsWith('=') ? '=…' : '…';
 }
 
-/** A file has all settings of the target. Without one they are the service's own, but for what the options change. */
+/** The file has all settings of the target. Without it they are the service's own. The options change either. */
 function targetEnv(given: Given, env: Env): Env {
   const base = given['to-env'] === undefined ? env : readEnvFile(given['to-env']);
   const { 'to-database': url, 'to-database-file': file, 'to-store': store } = given;

@@ -1,4 +1,4 @@
-/** What a move goes from and to: opened in order, and refused before anything is changed where it cannot be. */
+/** Opens the source and the target of a move. Refuses a move that cannot be made before anything is changed. */
 import { realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ContentReader, Store } from '../../stores/store.ts';
@@ -10,7 +10,7 @@ import { makeFolder } from '../make-folder.ts';
 import { isMoveUnfinished, noteOf, noteOfMove, wasMarked } from '../place-note.ts';
 import { type MoveSettings, RefusedError } from './settings.ts';
 
-/** Of the target's `meta`, until the end: the source as it was at the beginning. */
+/** The key in the target's `meta`, until the move has ended, of the source's fingerprint when the move began. */
 export const MOVED_FROM = 'move_source';
 
 /** Both ends of a move, open. */
@@ -20,14 +20,15 @@ export interface Ends {
   target: Catalog;
   /** Null: the bytes stay where they are. */
   into: Store | null;
-  /** What the target's catalog notes of its place once all is there; null: nothing, as the source. */
+  /** What the target's catalog notes about its store's place when the move has ended; null: nothing, like the source. */
   note: string | null;
   isResumed: boolean;
 }
 
+/** What to close in the end, in reverse order. */
 export type Closers = (() => Promise<unknown>)[];
 
-/** @throws RefusedError, CatalogError, StoreError: then nothing was copied. */
+/** Opens both ends. @throws RefusedError, CatalogError, StoreError; then nothing was copied. */
 export async function openEnds({ source, target }: MoveSettings, closers: Closers): Promise<Ends> {
   const names = { source: closedCatalog(source.database).name, target: closedCatalog(target.database).name };
   if (names.source === names.target || isSameFile(source.database, target.database))
@@ -73,7 +74,7 @@ function isSameFile(one: Config['database'], other: Config['database']): boolean
   }
 }
 
-/** @returns what the catalog has noted of its place. @throws RefusedError where the store is not that of the catalog. */
+/** @returns what the catalog has noted about its place. @throws RefusedError where the store belongs to another catalog. */
 async function requireOwnPlace({ store, dataDir }: Config, catalog: Catalog, id: string): Promise<string | null> {
   const place = await placeOf(store, dataDir);
   const [mark, noted] = [await place.readMark(), await catalog.getMeta('place')];
@@ -84,7 +85,7 @@ async function requireOwnPlace({ store, dataDir }: Config, catalog: Catalog, id:
   );
 }
 
-/** Looks before anything is opened: that alone would bring another's catalog up to date. */
+/** Checks the target before it is opened: opening would migrate another service's catalog. */
 async function requireUnused({ database }: Config, { id, move }: { id: string; move: string }): Promise<void> {
   const catalog = closedCatalog(database);
   const known = await catalog.readIds();
@@ -105,7 +106,7 @@ function describeUsed(
   return `The catalog ${name} has all of this service already: start a service with it, or give an empty database.`;
 }
 
-/** Whether this very move has begun already. @throws RefusedError where anything else is in the catalog. */
+/** Whether an earlier run of this move has begun. @throws RefusedError where the catalog has anything else. */
 async function isOurMove(catalog: Catalog, move: { id: string; move: string; name: string }): Promise<boolean> {
   const known = { id: await catalog.id(), place: await catalog.getMeta('place') };
   if (known.id === move.id && known.place === move.move) return true;
@@ -126,14 +127,14 @@ async function openTargetStore({ store, dataDir }: Config, catalog: Catalog): Pr
   });
 }
 
-/** Makes the target the same catalog: with its id and its secrets addresses, marks and cursors stay good. */
+/** Gives the target the source's id and secrets, so that addresses, marks and cursors stay valid. */
 async function begin({ catalog, fingerprint }: CatalogCopy, target: Catalog, move: string): Promise<void> {
   const values = Object.fromEntries((await catalog.rows.listMeta()).map(({ key, value }) => [key, value]));
   await target.rows.setMeta({ ...values, place: move, [MOVED_FROM]: fingerprint });
   await target.durable();
 }
 
-/** What was copied is of the catalog as it was then. */
+/** Checks that the source has not changed since the move began: what was copied describes it as it was then. */
 async function requireSameSource({ fingerprint }: CatalogCopy, target: Catalog): Promise<void> {
   const found = (await target.rows.listMeta()).find(({ key }) => key === MOVED_FROM);
   if (found?.value === fingerprint) return;

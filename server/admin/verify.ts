@@ -1,15 +1,15 @@
-/** Whether the bytes of a content are those that the catalog knows, read from their first to their last. */
+/** Reads all bytes of a content, and compares them with what the catalog knows. */
 import type { Readable } from 'node:stream';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import { type ContentReader, StoreError } from '../../stores/store.ts';
 
-/** What the catalog knows of bytes. */
+/** What the catalog knows about bytes. */
 export interface Expected {
   md5: string;
   size: number;
 }
 
-/** Bytes that are not there, or are not those that the catalog knows. Another try would find the same. */
+/** Bytes that are missing, or do not match the catalog. A retry would find the same. */
 export class DamagedError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
@@ -20,7 +20,7 @@ export class DamagedError extends Error {
 /**
  * Opens a content from an offset on.
  *
- * @throws DamagedError where it is not there, or has another size.
+ * @throws DamagedError where it is missing, or has another size.
  */
 export async function openExpected(
   reader: ContentReader,
@@ -37,7 +37,7 @@ export async function openExpected(
   }
 }
 
-/** @throws DamagedError where MD5 or size are others. */
+/** Reads a content. @throws DamagedError where its MD5 or size differs. */
 export async function verifyContent(
   reader: ContentReader,
   key: string,
@@ -65,7 +65,7 @@ export async function verifyContent(
   }
 }
 
-/** A sector that cannot be read stays so. */
+/** Turns EIO into DamagedError, as a sector that cannot be read stays unreadable; returns other errors unchanged. */
 export function asDamage(error: unknown): unknown {
   const isUnreadable = error instanceof Error && 'code' in error && error.code === 'EIO';
   return isUnreadable ? new DamagedError('its disk cannot read it (EIO)', error) : error;

@@ -289,7 +289,10 @@ export type ClockNews =
 export interface Catalog {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
-  /** Records the time of the clock, so that the next process continues from it. To be called regularly. */
+  /**
+   * Keeps the clock right; to be called regularly. A catalog for one process records the time, so that the next process
+   * continues from it; a shared one reads the database's clock again.
+   */
   keepTime(): Promise<void>;
 
   // -- uploads ------------------------------------------------------------

@@ -1,21 +1,21 @@
 /**
- * SHA-1 of contents, computed after they were published: computed beside MD5 it would halve the speed of a stream.
- * Contents published recently come first, older ones follow. See docs/decisions/0027-sha1-later.md.
+ * Computes the SHA-1 of contents after they were published: computed beside MD5, it would halve the speed of a stream.
+ * Contents published recently come first, then older ones. See docs/decisions/0027-sha1-later.md.
  */
 import type { LaterDigests, NotedFile } from '../uploads/later-digests.ts';
 import { linkSignals } from '../uploads/signals.ts';
 import { createDueDigests, type DueDigests } from './due-digests.ts';
 import { completeSha1, type Pace, type Sha1Parts } from './sha1.ts';
 
-/** How many contents are remembered as recent. Any more are found in the catalog when their turn comes. */
+/** How many contents are remembered as recent. A pass over the catalog finds the others. */
 const MOST_RECENT = 10_000;
-/** For each unit of work, how many of rest: downloads go first. */
+/** The job rests this many times as long as it worked, so that downloads come first. */
 const REST_FACTOR = 9;
 const LONGEST_REST_MS = 10_000;
-/** The same while this node receives uploads: at most a hundredth of a core is taken from them. */
+/** The same while this node receives uploads: the job takes at most a hundredth of a core from them. */
 const BUSY_REST_FACTOR = 99;
 const LONGEST_BUSY_REST_MS = 60_000;
-/** From the end of a pass over the older contents to the next, for those that could not be read. */
+/** From the end of a pass over the older contents to the next one, which retries those that could not be read. */
 const LOOK_AGAIN_MS = 3_600_000;
 /** How long a request by SHA-1 waits for the contents that its owner has just sent. */
 const PATIENCE_MS = 3_000;
@@ -23,7 +23,7 @@ const PATIENCE_MS = 3_000;
 /**
  * Prepares the computation; `run` does it.
  *
- * @param takesOlder - whether it also takes the contents that others published, which one node is enough for.
+ * @param takesOlder - whether `run` also passes over the older contents of the whole catalog; one node is enough for that.
  */
 export function createLaterDigests(
   parts: Sha1Parts,
@@ -54,11 +54,11 @@ export function createLaterDigests(
   }
 
   async function run(isReceiving: () => boolean): Promise<void> {
-    // Within the work on one content, too, as long as no request waits.
+    // Rests during the work on one content, too, unless a request waits.
     const pace: Pace = async (workedMs) => {
       if (isReceiving() && !due.isAwaited) await pauses.rest(restAfter(workedMs, true), false);
     };
-    /** The older content that was looked at last; null when none is left. */
+    /** The id of the older content that was read last; null when the pass has ended. */
     let after: number | null = takesOlder ? 0 : null;
     let lookAgainAt = Infinity;
     while (!stopping.aborted) {
@@ -99,7 +99,7 @@ function restAfter(workedMs: number, isReceiving: boolean): number {
     : Math.min(LONGEST_REST_MS, workedMs * REST_FACTOR);
 }
 
-/** Takes one of the contents that were published recently. @returns whether there was one. */
+/** Computes the SHA-1 of one recently published content. @returns whether there was one. */
 async function takeRecent(parts: Sha1Parts, due: DueDigests, pace: Pace): Promise<boolean> {
   const next = due.next();
   if (!next) return false;
@@ -111,7 +111,7 @@ async function takeRecent(parts: Sha1Parts, due: DueDigests, pace: Pace): Promis
   return true;
 }
 
-/** Takes one more of the contents without SHA-1. @returns where the pass stands now: null at its end. */
+/** Computes the SHA-1 of the next content that lacks it. @returns its id, from which the pass continues; null at the end. */
 async function takeOlder(parts: Sha1Parts, after: number, pace: Pace): Promise<number | null> {
   const [content] = await parts.catalog.listWithoutSha1(after, 1);
   if (!content) return null;
@@ -121,7 +121,7 @@ async function takeOlder(parts: Sha1Parts, after: number, pace: Pace): Promise<n
   return content.id;
 }
 
-/** The rests between two contents, and what ends them early. */
+/** The rests between two units of work, and what ends them early. */
 interface Pauses {
   rest(durationMs: number, orForRecent: boolean): Promise<void>;
   /** A content was published: ends a rest with `orForRecent`. */

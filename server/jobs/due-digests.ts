@@ -1,39 +1,41 @@
-/** Which contents are due for their SHA-1, whose files of them are shown without it, and which requests wait for it. */
+/** Keeps which contents are due for their SHA-1, which files are shown without it meanwhile, and which requests wait for it. */
 import type { ContentRecord } from '../catalog/catalog.ts';
 import type { NotedFile, SoughtFile } from '../uploads/later-digests.ts';
 
-/** A content of an owner that was published recently. */
+/** A recently published content, and the owner of its file. */
 export interface DueContent {
   content: ContentRecord;
   owner: string;
 }
 
+/** The contents that are due, by owner. */
 export interface DueDigests {
   readonly hasRecent: boolean;
   /** Whether a request waits. */
   readonly isAwaited: boolean;
-  /** Whether owners wait for a pass over the older contents. */
+  /** Whether files of some owners wait for a pass over the older contents. */
   readonly hasCrowdedOut: boolean;
-  /** A file was published. Where there is no room for it, a pass over the older contents finds its content. */
+  /** A file was published. If there is no room for its content, a pass over the older contents finds it. */
   note(file: NotedFile): void;
+  /** Whether the SHA-1 of a file's content may still be missing, so that the file is shown without it. */
   readonly isPending: (file: SoughtFile) => boolean;
   /** Whether a recent content of this owner is due. */
   isDue(owner: string): boolean;
-  /** Calls `resolve` once none of this owner's is. @returns what ends the waiting. */
+  /** Calls `resolve` once no recent content of this owner is due. @returns a function that cancels this. */
   waitFor(owner: string, resolve: () => void): () => void;
-  /** The next recent content: those first for which a request waits. */
+  /** The next recent content; those for which a request waits come first. */
   next(): DueContent | undefined;
   /** The content had its turn. */
   done(due: DueContent): void;
-  /** A pass over the older contents begins, from the first one on. */
+  /** A pass over all older contents begins. */
   beginPass(): void;
-  /** It has come to the end. */
+  /** The pass has reached the end. */
   endPass(): void;
 }
 
-/** @param mostRecent - how many contents are remembered as recent. */
+/** Begins with no content due. @param mostRecent - how many contents are remembered as recent. */
 export function createDueDigests(mostRecent: number): DueDigests {
-  /** By owner, then by content. No owner without any. */
+  /** By owner, then by the content's id. An owner is in it only while a content is due. */
   const recent = new Map<string, Map<number, DueContent>>();
   let recentCount = 0;
   /**
@@ -42,7 +44,7 @@ export function createDueDigests(mostRecent: number): DueDigests {
    * contents that lack one.
    */
   const crowdedOut = new Map<string, number>();
-  /** The owners among them who were crowded out before the pass under way began. */
+  /** The owners whose files were all crowded out before the current pass began. */
   let lookedFor = new Set<string>();
   const waiters = new Set<{ owner: string; resolve: () => void }>();
 
@@ -53,7 +55,7 @@ export function createDueDigests(mostRecent: number): DueDigests {
     recent.set(due.owner, its);
   }
 
-  /** Owners take turns, so that nobody waits for all the files of another one. */
+  /** Owners take turns, so that no owner waits for all the files of another. */
   function takeTurn(owner: string): DueContent | undefined {
     const its = recent.get(owner);
     if (!its) return undefined;

@@ -1,4 +1,4 @@
-/** Events: what happened to files is kept for a day. */
+/** Events: the catalog keeps for a day what happened to files. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { type Job, type JobParts, whileClaimed } from './job.ts';
@@ -9,6 +9,7 @@ const KEPT_MS = 24 * 3_600_000;
 const BATCH = 500;
 const CLAIMED_FOR_MS = 600_000;
 
+/** Removes old events; one node at a time does. */
 export function eventsJob(parts: JobParts): Job {
   return {
     name: NAME,
@@ -17,13 +18,14 @@ export function eventsJob(parts: JobParts): Job {
   };
 }
 
+/** What `forgetOldEvents` works with. */
 export interface ForgetParts {
   catalog: Pick<Catalog, 'forgetEvents'>;
   surroundings: Pick<Surroundings, 'turn'>;
   stopping: AbortSignal;
 }
 
-/** Forgets the events whose time is up, in batches between which others get their turn. */
+/** Removes events that are older than a day, in batches. Other work of this process runs between two batches. */
 export async function forgetOldEvents({ catalog, surroundings, stopping }: ForgetParts): Promise<void> {
   while (!stopping.aborted && (await catalog.forgetEvents(KEPT_MS, BATCH)) === BATCH) await surroundings.turn();
 }

@@ -1,4 +1,4 @@
-/** Expiry: ends unfinished uploads that have received no bytes for the whole of their life. */
+/** Expiry: ends unfinished uploads that have received no bytes for as long as they may live. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { isWhole } from '../uploads/recovery.ts';
 import { BATCH, eachRow, type Job, type JobParts, whileClaimed } from './job.ts';
@@ -6,27 +6,28 @@ import { BATCH, eachRow, type Job, type JobParts, whileClaimed } from './job.ts'
 const EVERY_MS = 60_000;
 const CLAIMED_FOR_MS = 600_000;
 
+/** Ends the uploads whose time is up; one node at a time does. */
 export function expiryJob(parts: JobParts): Job {
   const { catalog, writers } = parts;
 
   /** Page by page, so that uploads that cannot be ended now do not keep the others from expiring. */
   async function round(): Promise<void> {
-    // One node at a time: others would ask it for the leases that it has for a moment.
+    // One node at a time: otherwise nodes would ask each other for the leases that they hold for a moment.
     await whileClaimed(parts, 'expiry', CLAIMED_FOR_MS, () =>
       eachRow<UploadRecord>(parts, 'expiry', (after) => catalog.listExpired(after, BATCH), expireUnlessPublished),
     );
   }
 
   async function expireUnlessPublished(upload: UploadRecord): Promise<void> {
-    // A publication may take longer than the upload's life.
+    // A publication may take longer than the time that the upload has left.
     if (!(await writers.isPublishing(upload))) await expire(upload);
   }
 
   async function expire({ id }: UploadRecord): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state !== 'receiving' || upload.leftMs > 0) return;
-    // A holder whose bytes still arrived would have moved the expiry: it is asked to stop, and commits what it has.
-    // The lease is held only so long that a request can wait for it.
+    // A holder that still receives bytes would have postponed the expiry. This one is asked to stop, and commits what it has.
+    // The lease is held so briefly that a request can wait for it.
     const writer = (await writers.openIfFree(upload)) ?? (await writers.open(upload, { signal: parts.stopping }));
     try {
       const now = writer.upload;

@@ -1,13 +1,14 @@
-/** What a job is, and what all of them share. */
+/** What a job is, and what all jobs share. */
 import type { Logger } from 'pino';
 import type { Parts } from '../uploads/parts.ts';
 import type { Recovery } from '../uploads/recovery.ts';
 import type { Writers } from '../uploads/writers.ts';
 
+/** A piece of work that is repeated in the background. */
 export interface Job {
-  /** As the log names it. */
+  /** Its name in the log. */
   readonly name: string;
-  /** From the end of one round to the begin of the next. */
+  /** From the end of one round to the beginning of the next. */
   readonly everyMs: number;
   /** One round. It ends early when the service stops. */
   round(): Promise<void>;
@@ -19,14 +20,14 @@ export interface JobParts extends Parts {
   recovery: Recovery;
 }
 
-/** As many rows as a job reads at once. */
+/** How many rows a job reads at once. */
 export const BATCH = 100;
 
 /**
  * Runs an action on each row of a list that comes in pages, until the service stops. A row that fails is logged; a
  * later round retries it.
  *
- * @param list - the next page after a row; of the first one after null.
+ * @param list - returns the page that follows a row; null: the first page.
  */
 export async function eachRow<Row extends object>(
   parts: { log: Logger; stopping: AbortSignal },
@@ -45,7 +46,7 @@ export async function eachRow<Row extends object>(
   }
 }
 
-/** Runs an action while this node has the claim to it; not where another node has. */
+/** Runs an action under a claim in the catalog. Does nothing where another node has the claim. */
 export async function whileClaimed(
   { catalog, leases }: Pick<Parts, 'catalog' | 'leases'>,
   claim: string,
@@ -60,7 +61,7 @@ export async function whileClaimed(
   }
 }
 
-/** Runs a piece of a job. A failure is logged, and a later round retries it. @returns whether it succeeded. */
+/** Runs one action of a job. A failure is logged, and a later round retries it. @returns whether it succeeded. */
 export async function attempt(
   { log, stopping }: { log: Logger; stopping: AbortSignal },
   what: string,

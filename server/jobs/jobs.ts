@@ -1,6 +1,6 @@
 /**
- * Jobs: work in the background, one file each. Any number of nodes may run them: what one of them works on is claimed,
- * an upload by its lease, anything else by a claim in the catalog. Rows come in bounded batches.
+ * Jobs: work in the background, one file each. Any number of nodes may run them. A job that must not run twice at once takes
+ * the upload's lease, or a claim in the catalog. Rows are read in batches of bounded size.
  */
 import type { Logger } from 'pino';
 import type { Surroundings } from '../../stores/surroundings.ts';
@@ -13,7 +13,7 @@ import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
 
-/** Nodes that start together do not work in step. */
+/** Rests vary by this share, so that nodes that start together do not work in step. */
 const JITTER = 0.1;
 
 /** All jobs, in the order in which their first rounds run. */
@@ -31,7 +31,7 @@ export function createJobs(parts: JobParts): Job[] {
   ];
 }
 
-/** Runs the first rounds one after the other, and each job by its own time from then on, until the service stops. */
+/** Runs the first rounds one after the other, then each job at its own interval, until the service stops. */
 export async function runJobs(
   jobs: readonly Job[],
   parts: { log: Logger; surroundings: Surroundings; stopping: AbortSignal },

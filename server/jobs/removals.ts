@@ -1,14 +1,15 @@
-/** Removals: bytes of contents that are gone from the catalog, where the request that deleted them could not remove them. */
+/** Removals: removes bytes of deleted contents, where the request that deleted them could not remove the bytes. */
 import type { RemovalRecord } from '../catalog/catalog.ts';
 import { removeBytes } from '../uploads/files.ts';
 import { attempt, BATCH, type Job, type JobParts } from './job.ts';
 
 const EVERY_MS = 60_000;
-/** After so many in a row the store counts as unavailable: the next round begins after them. */
+/** After this many failures in a row the store counts as unavailable, and the round ends. The next one begins after them. */
 const MOST_FAILURES = 5;
 
+/** Retries the removals that the catalog has noted. */
 export function removalsJob(parts: JobParts): Job {
-  /** The last removal of a round that found the store unavailable: the next round begins after it. */
+  /** The last removal that a round tried before it gave up; 0 after a round that reached the end. */
   let begin = 0;
   return {
     name: 'removal of deleted contents',
@@ -19,12 +20,15 @@ export function removalsJob(parts: JobParts): Job {
   };
 }
 
-/** Runs before the first request: it may publish under one of these keys, and the store would refuse that while the old bytes are there. */
+/**
+ * Runs before the service answers the first request. A request may publish under one of these keys, and the store would
+ * refuse that while the old bytes are there.
+ */
 export async function removeLeftContents(parts: JobParts): Promise<void> {
   await removeSome(parts, 0, MOST_FAILURES);
 }
 
-/** @returns the removal after which the next round begins; 0: with the first. */
+/** @returns the id of the removal after which the next round begins; 0: it begins with the first. */
 async function removeSome(parts: JobParts, after: number, mostFailures: number): Promise<number> {
   let last = after;
   for (let failures = 0; ;) {
@@ -40,14 +44,14 @@ async function removeSome(parts: JobParts, after: number, mostFailures: number):
   }
 }
 
-/** @throws where the bytes are still there. */
+/** Removes the bytes of one key. @throws where they are still there. */
 async function remove(parts: JobParts, { key, md5 }: RemovalRecord): Promise<void> {
   await parts.contentMutex.run(md5 ?? nameOf(key), async () => {
     if (!(await removeBytes(parts, key, true))) throw new Error(`the bytes of ${key} are still there`);
   });
 }
 
-/** What publication excludes a removal by that was noted without its MD5: keys of the folder begin with it. */
+/** The name of the mutex for a removal that was noted without its MD5. Keys in the folder begin with the MD5. */
 function nameOf(key: string): string {
   return /^[0-9a-f]{32}/.exec(key)?.[0] ?? key;
 }

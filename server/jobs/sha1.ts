@@ -6,16 +6,16 @@ import type { Parts } from '../uploads/parts.ts';
 
 export type Sha1Parts = Pick<Parts, 'catalog' | 'store' | 'leases' | 'log' | 'stopping' | 'surroundings'>;
 
-/** Called during the work on one content with how long it has worked since the last call; resolves when it may go on. */
+/** Called during the work on one content, with the time worked since the last call; resolves when the work may continue. */
 export type Pace = (workedMs: number) => Promise<void>;
 
-/** The largest content takes less, also from a slow store. If one took longer, two nodes would compute the same. */
+/** Even the largest content from a slow store takes less. If one took longer, two nodes would compute the same. */
 const CLAIMED_FOR_MS = 6 * 3_600_000;
 
-/** The main thread hashes no longer than this between two calls of `Pace`. */
+/** The main thread hashes for about this long between two calls of `Pace`. */
 const WORK_MS = 2;
 
-/** Computes and records the SHA-1 of a content, unless another node does. It ends early when the service stops. */
+/** Computes and records the SHA-1 of a content, unless another node does. Returns early when the service stops. */
 export async function completeSha1(parts: Sha1Parts, content: ContentRecord, pace: Pace): Promise<void> {
   const { catalog, leases } = parts;
   const claim = `SHA-1 of content ${content.id}`;
@@ -30,7 +30,7 @@ export async function completeSha1(parts: Sha1Parts, content: ContentRecord, pac
 async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: Pace): Promise<void> {
   const { catalog, store, log, stopping, surroundings } = parts;
   const sha1 = createHash('sha1');
-  // Bytes that have rotted must not get a SHA-1 of their own.
+  // Bytes that were damaged in the store must not get a SHA-1.
   const found = createHash('md5');
   let workedMs = 0;
   try {

@@ -3,7 +3,7 @@ import { discard } from '../uploads/discard.ts';
 import { discardEnded } from './ended.ts';
 import { attempt, BATCH, type Job, type JobParts, whileClaimed } from './job.ts';
 
-/** What a crash left of an upload that was resumed becomes a stray when the upload has ended. */
+/** Bytes that a crash left, and that the resumed upload did not use, become strays when the upload has ended. */
 const EVERY_MS = 24 * 3_600_000;
 const CLAIMED_FOR_MS = 3_600_000;
 
@@ -50,8 +50,8 @@ export function strayUploadsJob(parts: JobParts): Job {
 }
 
 /**
- * Tells once after a start of final bytes that no content has. They are left alone: where the catalog is an older copy,
- * or another one, they are somebody's files.
+ * Reports, once after a start, stored contents that no row of the catalog names. It does not remove them: where the catalog
+ * is an older copy, or another one, they are somebody's files.
  */
 export function strayContentsJob(parts: JobParts): Job {
   const { catalog, store, log } = parts;

@@ -1,15 +1,15 @@
-/** Uploads that no request writes to any more, and that a crash or a failure left unpublished or unrecovered. */
+/** Finishes or recovers uploads that a crash or a failure left unpublished or unrecovered, and that no request writes to. */
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { BATCH, eachRow, type Job, type JobParts } from './job.ts';
 
-/** Each try reads all bytes of an upload that has no SHA-256: one that keeps failing must not keep the store busy. */
+/** Each try reads all bytes of an upload without SHA-256: one that fails every time must not keep the store busy. */
 const PUBLISH_EVERY_MS = 3_600_000;
-/** How soon uploads of another node that died are recovered. */
+/** How often uploads of nodes that died are looked for. */
 const RECOVER_EVERY_MS = 60_000;
-/** A process alone leaves uploads behind only when it dies, and its next start recovers them. */
+/** A process that is alone on its catalog leaves uploads behind only when it dies, and its next start recovers them. */
 const ALONE_EVERY_MS = 24 * 3_600_000;
 
-/** Publishes uploads that have all their bytes. A look at one does the same. */
+/** Publishes uploads that have all their bytes. A request that reads such an upload publishes it, too. */
 export function unpublishedJob(parts: JobParts): Job {
   const { catalog, recovery } = parts;
   const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);
@@ -20,7 +20,7 @@ export function unpublishedJob(parts: JobParts): Job {
   };
 }
 
-/** Recovers uploads whose holder has died, or could not write: they may have more bytes than their row says. */
+/** Recovers uploads whose holder has died, or released them unrecovered: they may have more bytes than their row says. */
 export function abandonedJob(parts: JobParts): Job {
   const { catalog, recovery } = parts;
   const recover = (upload: UploadRecord): Promise<boolean> => recovery.recover(upload);

@@ -1,4 +1,4 @@
-/** Leases over the catalog's rows, put together: lines in this process, rows in the catalog, words between nodes. */
+/** Puts the leases together: lines of requests in this process, rows in the catalog, messages between nodes. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Asked, UploadRecord } from '../catalog/catalog.ts';
 import type { Leases } from './leases.ts';
@@ -8,12 +8,13 @@ import { createTaking } from './taking.ts';
 import type { Wake } from './wake.ts';
 import { createWords, LOOK_AGAIN_MS } from './words.ts';
 
+/** What leases work with. */
 export interface LeasesOptions extends LeaseRowsOptions {
   wake: Wake;
   surroundings: Surroundings;
 }
 
-/** The leases of one node. */
+/** Makes the leases of one node. */
 export function createLeases(options: LeasesOptions): Leases {
   const { catalog, node, wake, surroundings } = options;
   const lines = createLines(surroundings);
@@ -21,7 +22,7 @@ export function createLeases(options: LeasesOptions): Leases {
   const rows = createLeaseRows(options, { tell: (id) => words.tell(id), isWanted: (id) => lines.has(id) });
   let commit: (id: string) => Promise<void> = async () => undefined;
 
-  /** Another node asks about an upload that it believes to be held here. */
+  /** Another node asks about an upload that, by its row, this node holds. */
   function onAsked(what: Asked, id: string): void {
     // The row names this node, and no request here has the lease: the answer to an earlier write was lost.
     if (!lines.has(id)) void rows.giveBackStale(id);

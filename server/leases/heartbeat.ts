@@ -4,30 +4,31 @@ import type { Surroundings } from '../../stores/surroundings.ts';
 import { type Catalog, type CatalogError, NODE_DEAD_AFTER_MS } from '../catalog/catalog.ts';
 
 const BEAT_EVERY_MS = 2_000;
-/** How often it is looked at whether the last beat is too long ago. */
+/** How often the node checks whether its last beat is too long ago. */
 const WATCH_EVERY_MS = 1_000;
 
+/** What the heartbeat needs, and what it calls. */
 export interface HeartbeatOptions {
   catalog: Pick<Catalog, 'beatNode' | 'isShared'>;
   node: string;
-  /** Joins again, after others took the node for dead. @returns the reason where it may not any more. */
+  /** Joins again, after the node counted as dead. @returns the reason where it may not join any more. */
   rejoin: () => Promise<CatalogError | undefined>;
-  /** It may not join any more: the process is to end. */
+  /** The node may not join any more: the process is to exit. */
   onRefused: (error: CatalogError) => void;
   surroundings: Surroundings;
   log: Logger;
   stopping: AbortSignal;
-  /** As often as it beats, for what changes more often than it is committed. No beat waits for it. */
+  /** Called as often as the node beats, for what it writes regularly. No beat waits for it. */
   onBeat: () => Promise<void>;
-  /** The node was taken for dead: its writers are to stop. */
+  /** Other nodes may count this one as dead: its writers are to stop. */
   onLate: () => void;
 }
 
-/** Beats until the service stops. A node that is alone with its catalog needs no heartbeat. The node has joined. */
+/** Beats until the service stops, for a node that has joined. A node of a catalog for one process needs no heartbeat. */
 export async function keepAlive(options: HeartbeatOptions): Promise<void> {
   if (!options.catalog.isShared) return;
   const { surroundings, log, node, onLate } = options;
-  /** When the last beat that was heard was sent, and whether its node has been told that it is late since. */
+  /** When the last beat that the database confirmed was sent, and whether `onLate` was called since. */
   const heart = { beatMs: surroundings.elapsedMs(), isLate: false };
   await Promise.all([beat(options, heart, late), watch(options, heart, late), note(options, heart)]);
 
@@ -66,7 +67,7 @@ async function beat(options: HeartbeatOptions, heart: Heart, late: () => void): 
   }
 }
 
-/** Beside the beats: what is noted waits for rows that are in use, and a node whose beat waited for that would be late. */
+/** Runs beside the beats: `onBeat` may wait for rows that are locked, and a node whose beat waited for it would be late. */
 async function note(options: HeartbeatOptions, heart: Heart): Promise<void> {
   const { node, log, stopping } = options;
   while (!stopping.aborted) {
@@ -79,8 +80,8 @@ async function note(options: HeartbeatOptions, heart: Heart): Promise<void> {
 }
 
 /**
- * Notices that this process stood still, or that the database does not answer, before the database can say so: the
- * first timer that runs in a process that was frozen.
+ * Notices that this process was frozen, or that the database does not answer, before an answer of the database can say so:
+ * in a process that was frozen its timer is due as soon as the process runs again.
  */
 async function watch(options: HeartbeatOptions, heart: Heart, late: () => void): Promise<void> {
   const { surroundings, stopping } = options;

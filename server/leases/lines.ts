@@ -1,60 +1,61 @@
-/** A line for each upload, in memory: which request of this process has the lease, and which wait for it. */
+/** Keeps a line for each upload, in memory: which request of this process has the lease, and which wait for it. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { LockError, type TakeOptions } from './leases.ts';
 
-/** What a holder leaves to the next in the line, without writing it into the row. */
+/** What a holder passes to the next request in the line, without writing it into the row. */
 export interface Left {
   epoch: number;
   isRecovered: boolean;
 }
 
-/** The first place in a line: nobody else in this process writes to the upload. */
+/** The first place in a line: no other request of this process writes to the upload. */
 export interface Turn {
   /** Whether another request had the turn before and passed it on. */
   readonly hasWaited: boolean;
   readonly left: Left | undefined;
   /** Whether another request of this process waits for the turn. */
   isAwaited(): boolean;
-  /** The lease is in hand: its holder is asked at once for each request that has come since. */
+  /** The lease was taken: asks its holder at once for each request that has come since. */
   hold(): void;
-  /** The next in line has its turn. */
+  /** Gives the turn to the next request in the line. */
   pass(left?: Left): void;
 }
 
+/** The lines of a process, by upload. */
 export interface Lines {
   /** Waits for the turn, and asks the holder for it. @throws LockError `timeout`, `aborted`, `closed`. */
   enter(id: string, options: TakeOptions): Promise<Turn>;
-  /** The turn, where there is no line. */
+  /** Takes the turn if the upload has no line; else undefined. */
   enterIfEmpty(id: string, onAsked: () => void): Turn | undefined;
-  /** Whether the upload has a holder in this process, or somebody waits for it. */
+  /** Whether a request of this process has the upload, or waits for it. */
   has(id: string): boolean;
   isClosed(): boolean;
-  /** Asks the holder on behalf of another node; `false` where nobody in this process has the upload. */
+  /** Asks the holder on behalf of another node. @returns false where no request of this process has the upload. */
   ask(id: string): boolean;
   /** Asks all holders. */
   askAll(): void;
-  /** Refuses new requests and those that wait; holders keep their turn. */
+  /** Refuses new requests and those in line; holders keep their turn. */
   close(): void;
 }
 
-/** One request for a lease, first in line and then holding it. */
+/** One request for a lease: it waits in line, and then holds the lease. */
 interface Place {
   onAsked: () => void;
-  /** Whether the lease is in hand; before that there is nobody to ask. */
+  /** Whether it has taken the lease; before that it has nothing to release. */
   held: boolean;
   /** Asked by another node before it held the lease. */
   asked: boolean;
-  /** Ends the waiting: with the turn, or with the reason why it never came. */
+  /** Ends the waiting: with the turn, or with the reason why the request did not get it. */
   settle: (refusal: Error | undefined, left?: Left) => void;
 }
 
-/** Who writes to one upload, and who waits for it in the order they came. */
+/** The request that writes to one upload, and those that wait for it, in the order they came. */
 interface Line {
   holder: Place;
   waiting: Set<Place>;
 }
 
-/** The lines of one process. */
+/** Makes the lines of one process. */
 export function createLines(surroundings: Pick<Surroundings, 'setTimeout' | 'clearTimeout'>): Lines {
   // Holds an entry for exactly those uploads that have a holder.
   const lines = new Map<string, Line>();

@@ -1,12 +1,12 @@
-/** Wakes the nodes of all processes: over the catalog's notices. */
+/** Wakes the nodes of all processes, over the catalog's notices. */
 import type { Asked } from '../catalog/catalog.ts';
 import type { Notices } from '../catalog/notices.ts';
 import { createProcessWake, type Wake } from './wake.ts';
 
-/** Uploads about which other nodes have asked lately. Of the others nobody elsewhere has to be told. */
+/** How many uploads are remembered about which other nodes have asked. Messages about any other upload stay in this process. */
 const MOST_ASKED = 10_000;
 
-/** Of this process's nodes, and of all others by `notices`. */
+/** Wakes this process's nodes directly, and all others by `notices`. */
 export function createNoticeWake(notices: Notices): Wake {
   const here = createProcessWake();
   const asked = new Set<string>();
@@ -36,7 +36,7 @@ export function createNoticeWake(notices: Notices): Wake {
 
   notices.hear({
     onNotice,
-    // Whoever waits looks again soon in any case.
+    // Requests that wait check again within a second anyway.
     onGap: () => undefined,
   });
 

@@ -4,31 +4,33 @@ import type { Asked, Catalog, UploadRecord } from '../catalog/catalog.ts';
 import { type Lease, type LeftAs, LockError } from './leases.ts';
 import type { Turn } from './lines.ts';
 
+/** The steps on rows from which leases are made. */
 export interface LeaseRows {
-  /** @throws LockError `missing`. */
+  /** Reads an upload's row. @throws LockError `missing`. */
   read(id: string): Promise<UploadRecord>;
-  /** The lease, where it is free and the row is as it was read; undefined otherwise. */
+  /** Takes the lease if it is free and the row has not changed since it was read; undefined otherwise. */
   tryTake(row: UploadRecord, turn: Turn): Promise<Lease | undefined>;
-  /** The lease over a row that names this node. Its release passes the turn on. */
+  /** Makes the lease for a row that names this node. Its release passes the turn on. */
   leaseOf(upload: UploadRecord, turn: Turn, needsRecovery: boolean): Lease;
-  /** Releases a lease. A failure is logged: it is given back later, and requests here take it meanwhile. */
+  /** Releases a lease. A failure is logged: a later call retries it, and requests here can take the lease meanwhile. */
   giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void>;
   /** Releases a lease that no request here holds although the row names this node: the answer to an earlier write was lost. */
   giveBackStale(id: string): Promise<void>;
-  /** Gives back what could not be given back before, or was taken by a write whose answer was lost. Never throws. */
+  /** Releases leases whose release failed before, or that were taken by a write whose answer was lost. Never throws. */
   giveBackLeft(): Promise<void>;
-  /** Asks the node that holds the upload by a row, which that one reads with its next heartbeat. A failure is logged. */
+  /** Asks the node that holds the upload, by a row that it reads with its next heartbeat. A failure is logged. */
   writeAsk(held: Pick<UploadRecord, 'id' | 'holder' | 'epoch'>, what: Asked): Promise<void>;
 }
 
-/** What the rows of a node's leases have to tell, and what they are told by. */
+/** What the steps on rows need of the node around them. */
 export interface LeaseSurroundings {
-  /** Tells all nodes that an upload was given back. */
+  /** Notifies all nodes that an upload was released. */
   tell: (uploadId: string) => void;
   /** Whether a request of this process has the upload, or waits for it. */
   isWanted: (uploadId: string) => boolean;
 }
 
+/** What the steps on rows work with. */
 export interface LeaseRowsOptions {
   catalog: Pick<Catalog, 'findUpload' | 'takeLease' | 'releaseLease' | 'isNodeAlive' | 'isShared' | 'ask' | 'takeAsks'>;
   /** The id of this node, which has joined. */
@@ -54,7 +56,7 @@ export function createLeaseRows(options: LeaseRowsOptions, { tell, isWanted }: L
       throw error;
     });
     if (epoch === undefined) return undefined;
-    // One request of this process handed the lease to the next without a write.
+    // The previous request of this process passed the lease on without writing its release.
     const isHandedOn = turn.left?.epoch === row.epoch && row.holder === node;
     if (isHandedOn || row.phase === null) {
       const needs = isHandedOn ? !turn.left?.isRecovered : needsRecovery({ catalog, node }, row);
@@ -87,7 +89,7 @@ export function createLeaseRows(options: LeaseRowsOptions, { tell, isWanted }: L
         tell(id);
         return;
       }
-      // The next request of this process takes the lease from the row as it is, which saves a write.
+      // The next request of this process takes the lease although the row still names this node: that saves a write.
       if (!turn.isAwaited()) await giveBack(id, epoch, isRecovered);
       turn.pass({ epoch, isRecovered });
     }
@@ -98,12 +100,12 @@ export function createLeaseRows(options: LeaseRowsOptions, { tell, isWanted }: L
   return { read, tryTake, leaseOf, giveBack, giveBackStale, giveBackLeft, writeAsk: createWriteAsk(options) };
 }
 
-/** How leases return to their rows, also where the catalog cannot be reached at first. */
+/** Releases leases in their rows; those whose release failed are kept, and retried later. */
 function createGivingBack(
   { catalog, node, log }: LeaseRowsOptions,
   { tell, isWanted }: LeaseSurroundings,
 ): Pick<LeaseRows, 'giveBack' | 'giveBackStale' | 'giveBackLeft'> & { noteUnsure: (id: string) => void } {
-  /** By upload: how it was to be given back; undefined where it is not known under which epoch its row names this node. */
+  /** By upload: the release that failed; undefined where this node does not know under which epoch the row names it. */
   const left = new Map<string, { epoch: number; isRecovered: boolean } | undefined>();
 
   async function giveBack(id: string, epoch: number, isRecovered: boolean): Promise<void> {
@@ -119,7 +121,7 @@ function createGivingBack(
   async function giveBackStale(id: string): Promise<void> {
     try {
       const row = await catalog.findUpload(id);
-      // A request here may have taken the lease meanwhile. One that takes it from now on has another epoch.
+      // A request here may have taken the lease meanwhile. One that takes it after this check gets another epoch.
       const isStale = row?.holder === node && row.phase !== null && !isWanted(id);
       if (isStale) await giveBack(id, row.epoch, false);
       else tell(id);
@@ -130,12 +132,12 @@ function createGivingBack(
   }
 
   async function giveBackLeft(): Promise<void> {
-    // What fails again comes with the next call.
+    // What fails again is retried by the next call.
     const now = Array.from(left);
     for (const [id, found] of now) {
       if (!found && isWanted(id)) continue;
       left.delete(id);
-      // By its epoch: a request here may have the lease by now.
+      // The epoch makes this safe: a request here may have the lease by now, under a newer one.
       if (found) await giveBack(id, found.epoch, found.isRecovered);
       else await giveBackStale(id);
     }
@@ -144,7 +146,7 @@ function createGivingBack(
   return { giveBack, giveBackStale, giveBackLeft, noteUnsure: (id) => void left.set(id, undefined) };
 }
 
-/** Whether another node that lives has the lease, by the upload's row. */
+/** Whether another live node has the lease, by the upload's row. */
 export async function isHeldElsewhere(
   { catalog, node }: Pick<LeaseRowsOptions, 'catalog' | 'node'>,
   { state, phase, holder }: UploadRecord,
@@ -154,12 +156,12 @@ export async function isHeldElsewhere(
   return catalog.isNodeAlive(holder);
 }
 
-/** Whether the store may have something else than the row says, once nobody holds the upload. */
+/** For an upload that nobody holds: whether the store's state may differ from the row. */
 export function needsRecovery(
   { catalog, node }: Pick<LeaseRowsOptions, 'catalog' | 'node'>,
   { phase, holder }: UploadRecord,
 ): boolean {
-  // A power cut may have taken back the last commits of an earlier process: its row may be older than the store.
+  // A power cut may have undone the last commits of an earlier process: the row may be older than the store's state.
   return phase !== null || holder === null || !(catalog.isShared || holder === node);
 }
 

@@ -1,4 +1,4 @@
-/** How a request takes a lease: it gets its turn in this process, then the row, and may have to wait for another node. */
+/** How a request takes a lease: it waits for its turn in this process, then takes the row, perhaps from another node. */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { type Lease, type Leases, LockError, type TakeOptions } from './leases.ts';
@@ -6,6 +6,7 @@ import type { Lines, Turn } from './lines.ts';
 import type { LeaseRows } from './rows.ts';
 import { LOOK_AGAIN_MS, type Words } from './words.ts';
 
+/** What taking a lease needs. */
 export interface TakingParts {
   lines: Lines;
   rows: LeaseRows;
@@ -88,14 +89,14 @@ export function createTaking(parts: TakingParts): Pick<Leases, 'take' | 'takeIfF
   return { take, takeIfFree, begin };
 }
 
-/** Gives up a turn in which no lease was taken. What its predecessor left, and the row does not say, passes to the next. */
+/** Gives up a turn in which no lease was taken. What the previous holder left, and the row does not say, passes to the next. */
 async function leave(rows: LeaseRows, id: string, turn: Turn): Promise<void> {
   const { left } = turn;
   if (left && !turn.isAwaited()) await rows.giveBack(id, left.epoch, left.isRecovered);
   turn.pass(left);
 }
 
-/** Asks the node that holds the upload, and waits for a word, or until it is time to look again. @returns whether one came. */
+/** Asks the node that holds the upload, and waits for its answer, at most a second. @returns whether one came. */
 async function waitElsewhere(
   { words, surroundings }: Pick<TakingParts, 'words' | 'surroundings'>,
   held: UploadRecord,

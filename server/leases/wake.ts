@@ -1,18 +1,20 @@
 /**
- * How nodes wake each other. All of it is a hint: it may be lost, or come late or twice. What holds stands in the
- * catalog.
+ * How nodes wake each other. Every message is a hint: it may be lost, or arrive late or twice. Only the catalog is
+ * authoritative.
  */
 import type { Asked } from '../catalog/catalog.ts';
 
+/** Sends messages between nodes. */
 export interface Wake {
-  /** Asks a node about an upload that it holds: to give it back, or to commit all that has come. */
+  /** Asks a node about an upload that it holds: to release it, or to commit the bytes it has received. */
   ask(node: string, what: Asked, uploadId: string): void;
-  /** Tells all nodes that an upload was given back, or that what had come of it is committed. */
+  /** Notifies all nodes that an upload was released, or that its received bytes are committed. */
   tell(uploadId: string): void;
   /** Listens on behalf of a node until the returned function is called. */
   listen(node: string, ears: Ears): () => void;
 }
 
+/** What a node does on a message. */
 export interface Ears {
   onAsked(what: Asked, uploadId: string): void;
   onTold(uploadId: string): void;

@@ -3,17 +3,18 @@ import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Asked, UploadRecord } from '../catalog/catalog.ts';
 import type { Wake } from './wake.ts';
 
-/** A request that waits for a word looks again so often: words may be lost, and nodes die without a word. */
+/** How often a waiting request checks the row again: messages may be lost, and nodes may die without sending one. */
 export const LOOK_AGAIN_MS = 1_000;
 
+/** The messages of one node. */
 export interface Words {
-  /** Tells all nodes that an upload was given back, or that what had come of it is committed. */
+  /** Notifies all nodes that an upload was released, or that its received bytes are committed. */
   tell(uploadId: string): void;
   /**
-   * Asks the node that holds an upload, and waits for a word about the upload. Words may be lost: it waits for
-   * `mostMs` at most, and no longer than until `signal` is aborted.
+   * Asks the node that holds an upload, and waits for a message about the upload. Messages may be lost: it waits for
+   * `mostMs` at most, and stops when `signal` is aborted.
    *
-   * @returns whether there was a word.
+   * @returns whether a message came.
    */
   ask(held: Pick<UploadRecord, 'id' | 'holder'>, what: Asked, mostMs: number, signal?: AbortSignal): Promise<boolean>;
   /** Waits in the same way without asking. */
@@ -22,6 +23,7 @@ export interface Words {
   close(): void;
 }
 
+/** What messages work with. */
 export interface WordsOptions {
   node: string;
   wake: Wake;
@@ -32,7 +34,7 @@ export interface WordsOptions {
 
 /** Listens to the other nodes on behalf of this one. */
 export function createWords({ node, wake, surroundings, onAsked }: WordsOptions): Words {
-  /** By upload: what ends the waiting of each request. */
+  /** By upload: functions that end the waiting of each request. */
   const waiters = new Map<string, Set<(isTold: boolean) => void>>();
 
   const stopListening = wake.listen(node, {

@@ -5,21 +5,21 @@ import type { Surroundings } from '../surroundings.ts';
 /** The wait before each further question: long enough for a gateway to recover, short enough for a request to wait. */
 const WAITS_MS = [250, 750, 2_000, 4_000];
 
-/** The outcome of one question: what was found, or what was answered instead. */
+/** The outcome of one question: what was found, or the answer instead. */
 export type Asked<T> =
   | { found: T }
   /**
-   * @property evidence - what was answered, to be compared with the answers to other questions.
-   * @property isSure - whether every other way of asking says so, too.
+   * @property evidence - the answer, to be compared with other answers.
+   * @property isSure - whether every other call that could answer the question agrees.
    */
   | { evidence: string; isSure: boolean };
 
 /**
- * Asks until it is found.
+ * Repeats a question until something is found, at most five times.
  *
- * @param signal - ends the waiting, not an asking.
- * @throws StoreError `missing` when all askings were told the same, for sure; `unavailable`
- *   when they were not: then the client is to come again. What an asking throws passes.
+ * @param signal - ends a wait, not a question.
+ * @throws StoreError `missing` when all answers were the same, and sure; `unavailable` when they were not, so that the
+ *   client retries later; any error that `ask` throws.
  */
 export async function askOverTime<T>(
   surroundings: Pick<Surroundings, 'wait'>,
@@ -43,7 +43,7 @@ export async function askOverTime<T>(
   throw new StoreError(areSure && told.size === 1 ? 'missing' : 'unavailable', message);
 }
 
-/** Whether a call was answered that what it is about is not there. */
+/** Whether a call was answered with "not found". */
 export function isMissing(error: unknown): error is StoreError {
   return error instanceof StoreError && error.code === 'missing';
 }

@@ -1,6 +1,6 @@
-/** Batches of chunks on their way into a bucket, and the wait for the next one. */
+/** Splits batches of chunks, and waits for signals. */
 
-/** Chunks up to so many bytes, and those after. */
+/** Splits chunks: the first `bytes` bytes, and the rest. */
 export function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8Array[]] {
   let left = bytes;
   for (const [index, chunk] of chunks.entries()) {
@@ -13,7 +13,7 @@ export function split(chunks: Uint8Array[], bytes: number): [Uint8Array[], Uint8
   return [chunks, []];
 }
 
-/** Resolves once a signal is aborted; `forget` releases it. */
+/** A promise that resolves once a signal is aborted; `forget` removes its listener. */
 export function whenAborted(signal: AbortSignal): { promise: Promise<undefined>; forget: () => void } {
   let onAbort: () => void = () => undefined;
   const promise = new Promise<undefined>((resolve) => {

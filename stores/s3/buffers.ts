@@ -1,48 +1,48 @@
 /**
- * The memory for open parts and parts on their way, shared by all uploads. Room is
- * given per part and in order, so that no upload waits for another's next part. When
- * it has run out, the part that would hold it longest is asked to make room: its bytes
- * go to the bucket as a tail, and it asks again when more of them come.
+ * The memory for open parts and parts being sent, shared by all uploads. It is reserved per part and in order, so that no
+ * upload waits for another's next part. When it has run out, the part that would hold it longest is asked to make room: its
+ * bytes are stored in the bucket as a tail, and the part reserves memory again when more bytes arrive.
  *
- * The memory itself is used again and again: garbage of this size would cost more CPU
- * to collect than everything else that is done with the bytes.
+ * Buffers are reused: collecting garbage of this size would cost more CPU than everything else that is done with the bytes.
  */
 import { type Surroundings, SYSTEM, type Timer } from '../surroundings.ts';
 
-/** A part younger than this is left alone: how fast it grows is not known yet. */
+/** A part younger than this is not asked: how fast it grows is not known yet. */
 const LEAST_HOLD_MS = 2_000;
-/** One that will be whole sooner than this, too: a tail is stored and read back, which costs more than waiting. */
+/** Nor is one that will be full sooner than this: storing a tail and reading it back costs more than waiting. */
 const LEAST_REST_MS = 20_000;
-/** How fast a part grows is looked at over this time. */
+/** The growth of a part is measured over this time. */
 const WINDOW_MS = 5_000;
 const LOOK_EVERY_MS = 500;
-/** An upload that made room waits behind all others, but not longer than this. */
+/** A part that made room waits behind all others, but not longer than this. */
 const MOST_WAIT_MS = 15_000;
-/** Smaller ones have sizes of their own, and are seldom fitting again. */
+/** Smaller buffers are not kept: their sizes vary, so that they seldom fit again. */
 const LEAST_KEPT_BYTES = 1024 * 1024;
-/** Memory that was not used for so long is returned to the system. */
+/** When no buffer was returned for this long, the unused ones are dropped. */
 const KEEP_UNUSED_MS = 30_000;
 
+/** The memory of one part. */
 export interface Room {
-  /** As large as was asked for; what was in it before is in it still. */
+  /** As large as requested; it still contains the bytes of its last use. */
   readonly bytes: Buffer;
-  /** Aborted when the part is to make room; only until `seal`. */
+  /** Aborted when the part is to make room; not after `seal`. */
   readonly asked: AbortSignal;
-  /** So many bytes have arrived. */
+  /** To be called when this many bytes were added. */
   grew(bytes: number): void;
-  /** The part is complete: its room is returned once it is sent. */
+  /** The part is complete, and will be sent: it is not asked to make room any more. */
   seal(): void;
-  /** A call with these bytes failed: its connection may still be reading them. They are not used again. */
+  /** A call with these bytes failed, and its connection may still be reading them: the buffer is not reused. */
   spoil: () => void;
-  /** Gives it back; a second time does nothing. */
+  /** Returns the memory. Further calls have no effect. */
   release(): void;
 }
 
+/** The memory of all parts. */
 export interface BufferPool {
   readonly totalBytes: number;
   /**
-   * Waits for room for one part. When `signal` is aborted it is given at once, so that
-   * what was read already can be kept.
+   * Waits for memory for one part. When `signal` is aborted, resolves at once, beyond the limit if need be, so that bytes
+   * that were read already can be kept.
    *
    * @param again - this part has made room for others before.
    */
@@ -59,7 +59,7 @@ interface Waiting {
 interface Held {
   since: number;
   missingBytes: number;
-  /** Of the window that runs, and of the one before. */
+  /** The current window of measurement, and the result of the one before. */
   window: { since: number; bytes: number; bytesPerMsBefore: number };
   controller: AbortController;
 }
@@ -81,21 +81,21 @@ function grow(held: Held, bytes: number, now: number): void {
   if (elapsed > WINDOW_MS) held.window = { since: now, bytes: 0, bytesPerMsBefore: window.bytes / elapsed };
 }
 
-/** When a part will be whole, if it keeps its pace. */
+/** How long until a part is full, if it keeps growing as fast. */
 function restMs({ missingBytes, window }: Held, now: number): number {
   const elapsed = now - window.since;
   const bytesPerMs = elapsed < WINDOW_MS / 5 ? window.bytesPerMsBefore : window.bytes / elapsed;
   return missingBytes / bytesPerMs;
 }
 
-/** The next in line. */
+/** The waiting part that is served next. */
 function firstOf(waiting: readonly Waiting[], now: number): Waiting | undefined {
   const [first] = waiting;
   if (!first?.again || now - first.since > MOST_WAIT_MS) return first;
   return waiting.find((entry) => !entry.again) ?? first;
 }
 
-/** The part that would hold its room longest, of those that may be asked for it. */
+/** The part that would hold its memory longest, of those that may be asked to make room. */
 function findSlowest(open: Iterable<Held>, now: number): Held | undefined {
   let slowest: { held: Held; rest: number } | undefined;
   for (const held of open) {
@@ -105,6 +105,7 @@ function findSlowest(open: Iterable<Held>, now: number): Held | undefined {
   return slowest?.held;
 }
 
+/** Makes the memory. */
 export function createBufferPool(totalBytes: number, surroundings: Surroundings = SYSTEM): BufferPool {
   let free = totalBytes;
   const waiting: Waiting[] = [];
@@ -123,13 +124,13 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
     if (waiting.length > 0) askForRoom();
   }
 
-  /** A part larger than all the memory gets it when nobody else has any. */
+  /** A part that is larger than the whole memory gets it when no other part has any. */
   function fits(bytes: number): boolean {
     return bytes <= free || free === totalBytes;
   }
 
   function askForRoom(): void {
-    // One is enough, and the next follows when it has made room.
+    // One part at a time is asked; the next follows when that one has made room.
     if ([...open].some(({ controller }) => controller.signal.aborted)) return;
     findSlowest(open, surroundings.elapsedMs())?.controller.abort();
     timer = surroundings.setTimeout(serve, LOOK_EVERY_MS);
@@ -183,9 +184,9 @@ export function createBufferPool(totalBytes: number, surroundings: Surroundings 
   return { totalBytes, reserve };
 }
 
-/** Memory to be used again; with what is taken never more than there may be. */
+/** Keeps unused buffers; together with those in use, they stay within the limit. */
 interface Reuse {
-  /** @param free - bytes that may be kept unused from now on. */
+  /** @param free - how many bytes of buffers may be kept unused from now on. */
   allocate(bytes: number, free: number): Buffer;
   keep(buffer: Buffer): void;
 }
@@ -203,9 +204,9 @@ function createReuse(surroundings: Pick<Surroundings, 'setTimeout' | 'clearTimeo
         unusedBytes -= bytes;
         return fitting;
       }
-      // More than there is may be taken: then there is nothing to be kept either.
+      // `free` may be negative, as memory can be taken beyond the limit: then all unused buffers are dropped.
       while (unused.length > 0 && unusedBytes > free) unusedBytes -= unused.shift()?.length ?? 0;
-      // Not of Node's own pool, of which one small piece keeps a large one.
+      // Not from Node's own pool, where one small buffer keeps a large one alive.
       return Buffer.allocUnsafeSlow(bytes);
     },
     keep: (buffer) => {

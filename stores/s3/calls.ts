@@ -1,14 +1,14 @@
-/** How calls to the bucket are made: repeated where that helps, timed, and their errors translated. */
+/** How calls to the bucket are made: with retries, with time limits, and with their errors translated. */
 import type { S3 } from '@aws-sdk/client-s3';
 import type { Surroundings } from '../surroundings.ts';
 import { toStoreError } from './errors.ts';
 import { type CallOptions, callWithRetries } from './retry.ts';
 import type { Preset } from './settings.ts';
 
-/** Of an attempt at sending content, which ends long before when nothing moves. */
+/** The time limit of an attempt to send content; a connection on which nothing moves is closed long before. */
 const SENDING_TIMEOUT_MS = 3_600_000;
 
-/** `sender`: for calls with content, whose connections end when nothing moves. */
+/** `sender`: for calls with content; it closes connections on which nothing moves. */
 export interface Clients {
   client: S3;
   sender: S3;
@@ -22,13 +22,13 @@ export interface Calling extends Clients {
   readonly bucket: string;
   readonly preset: Preset;
   readonly surroundings: Surroundings;
-  /** Ends all calls. */
+  /** Aborts all calls. */
   readonly closing: AbortSignal;
-  /** Of each call that has none of its own. */
+  /** Options for calls without options of their own. */
   readonly patience: CallOptions;
 }
 
-/** Makes a call, again where that helps, and translates its error. */
+/** Makes a call, retries it where that helps, and translates its error. */
 export async function call<T>(
   { closing, surroundings, patience }: Calling,
   doing: string,
@@ -47,11 +47,11 @@ export async function call<T>(
   }
 }
 
-/** Bytes in memory, with what proves them. */
+/** Bytes in memory, with their MD5. */
 export interface Body {
   bytes: Uint8Array;
   md5: string;
-  /** A call with them failed: something may still be reading them. */
+  /** Called when a call with them failed: its connection may still be reading them. */
   onFailure: () => void;
 }
 

@@ -5,24 +5,25 @@ import { S3, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Preset, S3Settings } from './settings.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A connection on which nothing moves for so long while content is sent is taken for a broken one. */
+/** A connection that sends content counts as broken when nothing moves on it for this long. */
 const SILENCE_MS = 30_000;
 
-/** Agents keep connections: they are to be destroyed with the store. */
+/** The SDK's configuration, and how to close the connections that its agents keep. */
 export interface ClientSetup {
   config: S3ClientConfig & { bucket: string };
   closeConnections: () => void;
 }
 
-// The SDK warns of Node 20 at every start. It runs there; package.json says which version of it does.
+// The SDK warns about Node 20 at every start, although the version in package.json supports it.
 // oxlint-disable-next-line node/no-process-env -- there is no other way to tell it
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 
+/** Makes the configuration of a client. */
 export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
-  // As many connections as there are downloads, which may rest, and parts on their way, which memory bounds.
+  // No limit: downloads may pause, and each needs a connection; memory limits the parts being sent.
   const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: Infinity });
   const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: Infinity });
-  // With it the SDK takes the bucket's name for its address.
+  // With this option, the SDK expects the endpoint in place of the bucket's name.
   const bucketEndpoint = settings.endpointIsBucket && settings.endpoint !== null;
   const region = settings.region ?? preset.defaultRegion;
   return {
@@ -35,17 +36,17 @@ export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
       forcePathStyle: settings.pathStyle ?? preset.pathStyle,
       requestChecksumCalculation: preset.checksums,
       responseChecksumValidation: preset.checksums,
-      // The SDK does not repeat calls whose body is a stream: retry.ts does, for all of them alike.
+      // The SDK does not retry calls whose body is a stream: retry.ts retries all calls alike.
       maxAttempts: 1,
-      // A refusal ends the sending anyway; asking first costs a round trip per part.
+      // A refusal stops the sending anyway; waiting for 100 Continue would cost a round trip per part.
       expectContinueHeader: false,
-      // It would write to the console.
+      // The default logger writes to the console.
       logger: { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore },
       requestHandler: {
         httpAgent,
         httpsAgent,
         connectionTimeout: CONNECT_TIMEOUT_MS,
-        // A download may rest for as long as its reader does; until the answer begins, retry.ts watches the time.
+        // A download may pause for as long as its reader does. Until the answer begins, retry.ts limits the time.
         socketTimeout: 0,
         socketAcquisitionWarningTimeout: 2 ** 31 - 1,
       },
@@ -57,7 +58,7 @@ export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
   };
 }
 
-/** Another client with the same connections, for calls with content. */
+/** Makes another client with the same connections, for calls with content. */
 export function createSender({ requestHandler, ...config }: ClientSetup['config']): S3 {
   const sender = new S3({ ...config, requestHandler: { ...requestHandler, socketTimeout: SILENCE_MS } });
   leaveBodiesUnsigned(sender);
@@ -65,13 +66,13 @@ export function createSender({ requestHandler, ...config }: ClientSetup['config'
 }
 
 function ignore(): void {
-  // What matters is thrown.
+  // The SDK throws its errors, too.
 }
 
-/** Calls whose body is content. They carry Content-MD5, so that hashing it by SHA-256, too, would prove nothing more. */
+/** Calls whose body is content. They carry Content-MD5, so that a SHA-256 of the body would prove nothing more. */
 const WITH_CONTENT = new Set(['PutObjectCommand', 'UploadPartCommand']);
 
-/** The bucket as calls name it. */
+/** The value of `Bucket` in calls. */
 export function bucketOf({ bucket, endpoint, endpointIsBucket }: S3Settings): string {
   return endpointIsBucket && endpoint !== null ? endpoint : bucket;
 }

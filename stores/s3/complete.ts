@@ -1,4 +1,4 @@
-/** Completes a multipart upload exactly once, also where the answer is lost. */
+/** Completes a multipart upload exactly once, even where the answer is lost. */
 import { StoreError } from '../store.ts';
 import { type Asked, askOverTime, isMissing } from './ask.ts';
 import { codeOf, toStoreError } from './errors.ts';
@@ -7,11 +7,12 @@ import type { Objects } from './objects.ts';
 import { callWithRetries } from './retry.ts';
 import type { SentPart } from './storing.ts';
 
-/** Parts that are not what the ledger says, which only another hand can have done. */
+/** The parts differ from those in the ledger, so something else must have changed them. */
 const DAMAGED = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall']);
 const TIMEOUT_MS = 300_000;
 const WITHIN_MS = 180_000;
 
+/** The multipart upload, and the object it becomes. */
 export interface Completion {
   key: string;
   uploadId: string;
@@ -21,10 +22,10 @@ export interface Completion {
 }
 
 /**
- * Completes a multipart upload. An answer that was lost, an error in its place or
- * NoSuchUpload after an earlier success: what is under the key decides.
+ * Completes a multipart upload. When the answer is lost, is an error, or is NoSuchUpload after an earlier success, the
+ * object under the key decides.
  *
- * @throws StoreError `missing` when neither the parts nor the object are there.
+ * @throws StoreError `missing` when neither the parts nor the object exist.
  */
 export async function completeUpload(objects: Objects, completion: Completion, closing: AbortSignal): Promise<void> {
   await askOverTime(
@@ -44,9 +45,9 @@ async function completeOnce(objects: Objects, completion: Completion, closing: A
     } catch (error) {
       if (await isThere(objects, completion)) return;
       const cause = error instanceof StoreError ? (error.cause ?? error) : error;
-      // RGW 16 answers so while another call completes it, and also once the multipart upload is gone.
+      // RGW 16 answers InternalError while another call completes it, and also once the multipart upload is gone.
       if (codeOf(cause) === 'InternalError' && (await objects.isMultipartGone(key, multipart))) {
-        // Completed by the other call meanwhile: the object is there before the multipart upload goes.
+        // The other call may have completed it meanwhile: the object appears before the multipart upload disappears.
         if (await isThere(objects, completion)) return;
         throw new StoreError('missing', `completing ${key}: its parts are gone`, cause);
       }
@@ -72,7 +73,7 @@ async function completeOnce(objects: Objects, completion: Completion, closing: A
   }
 }
 
-/** Whether the parts that are there are others than those of the ledger; true where nobody can tell. */
+/** Whether the bucket's parts differ from those in the ledger; true where parts cannot be listed. */
 async function areOthers(objects: Objects, { key, multipart, parts }: Completion): Promise<boolean> {
   const listed = await objects.listParts(key, multipart);
   if (listed === undefined) return true;
@@ -80,7 +81,7 @@ async function areOthers(objects: Objects, { key, multipart, parts }: Completion
   return parts.some(({ number, etag }) => etags.get(number) !== bare(etag));
 }
 
-/** Whether the object of this upload is under its key, whole. */
+/** Whether the key has the whole object of this upload. */
 export async function isThere(
   objects: Objects,
   { key, uploadId, size }: Pick<Completion, 'key' | 'uploadId' | 'size'>,
@@ -90,7 +91,7 @@ export async function isThere(
 }
 
 /**
- * Makes sure that the object of an upload is under its key, whole.
+ * Makes sure that the key has the whole object of this upload.
  *
  * @throws StoreError `missing` when it is not.
  */
@@ -111,7 +112,7 @@ export async function requireThere(
   );
 }
 
-/** Whether an object of this size can be opened, whatever HEAD says of it. */
+/** Whether an object of this size can be opened, whatever HEAD answers. */
 async function canBeRead(objects: Objects, { key, size }: Pick<Completion, 'key' | 'size'>): Promise<boolean> {
   try {
     const { body, length } = await objects.get(key);

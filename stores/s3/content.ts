@@ -1,4 +1,4 @@
-/** The bytes of an object, to their end even where the connection to the bucket breaks. */
+/** Reads an object to its end, even where the connection to the bucket breaks. */
 import { finished, Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../store.ts';
 import type { Timer } from '../surroundings.ts';
@@ -7,27 +7,27 @@ import type { Objects } from './objects.ts';
 import type { OpenObject } from './reading.ts';
 import { backoffMs } from './retry.ts';
 
-/** How long nothing may come while it is the bucket's turn. */
+/** How long the bucket may send nothing while the stream waits for it. */
 const SILENCE_MS = 30_000;
-/** So many breaks in a row, with next to nothing in between, and the download ends. */
+/** How many breaks in a row, each after less than `LEAST_PROGRESS_BYTES`, a download survives. */
 const MOST_BREAKS = 5;
 const LEAST_PROGRESS_BYTES = 1024 * 1024;
 
+/** What to read, and how. */
 export interface ContentOptions {
   range?: ByteRange | undefined;
-  /** Ends the opening; an open stream ends by being destroyed. */
+  /** Aborts the opening; an open stream is stopped by destroying it. */
   signal?: AbortSignal | undefined;
   silenceMs?: number;
-  /** Of the whole object, where the caller knows it. */
+  /** The size of the whole object, where the caller knows it. */
   size?: number | undefined;
 }
 
 /**
- * Opens an object, or a range of it. When the connection breaks, or the bucket goes silent,
- * the stream resumes with another request from the byte it had reached: what is under
- * a key never changes.
+ * Opens an object, or a range of it. When the connection breaks, or the bucket goes silent, the stream requests the rest: the
+ * object under a key never changes.
  *
- * @throws StoreError, as does the stream once it has tried often enough.
+ * @throws StoreError; so does the stream after too many breaks.
  */
 export async function openContent(
   objects: Reading,
@@ -38,7 +38,7 @@ export async function openContent(
   return new ContentStream(objects, key, { first, start: range?.start ?? 0, silenceMs });
 }
 
-/** @throws StoreError `missing` also for an object of another size than it must have. */
+/** Opens an object. @throws StoreError `missing`, also where its size is not `size`. */
 async function getSized(
   objects: Reading,
   key: string,
@@ -48,7 +48,7 @@ async function getSized(
   try {
     first = await objects.get(key, range, signal);
   } catch (error) {
-    // The range lies in what the object must have: it has less.
+    // The range lies within `size`: the object is shorter.
     const isShort =
       range && size !== undefined && error instanceof StoreError && codeOf(error.cause) === 'InvalidRange';
     if (isShort) throw new StoreError('missing', `${key} has fewer than ${size} bytes`, error);
@@ -67,10 +67,10 @@ class ContentStream extends Readable {
   readonly #key: string;
   readonly #etag: string;
   readonly #silenceMs: number;
-  /** Offset in the object of the next byte, and of the one after the last. */
+  /** The offset in the object of the next byte; `#end` is that after the last one. */
   #at: number;
   readonly #end: number;
-  /** What is read from now; none between a break and the next answer. */
+  /** The body that is read; undefined between a break and the next answer. */
   #body: Readable | undefined;
   #isOpening = false;
   #isWanted = false;
@@ -105,7 +105,7 @@ class ContentStream extends Readable {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#objects.surroundings.clearTimeout(this.#silence);
     this.#gone.abort();
-    // Its end is no break from now on.
+    // Forgets the body first, so that its end does not count as a break.
     const body = this.#body;
     this.#body = undefined;
     body?.destroy();
@@ -114,7 +114,7 @@ class ContentStream extends Readable {
 
   #attach(body: Readable): void {
     this.#body = body;
-    // It flows when it is asked to, and rests for as long as its reader does.
+    // It flows only while the reader of this stream wants bytes.
     body.pause();
     body.on('data', (chunk: Uint8Array) => {
       if (body === this.#body) this.#take(chunk, body);
@@ -146,7 +146,7 @@ class ContentStream extends Readable {
 
   #complete(): void {
     this.#objects.surroundings.clearTimeout(this.#silence);
-    // Read to its end, so that the connection can be used again.
+    // Reads the body to its end, so that the connection can be reused.
     this.#body?.resume();
     this.#body = undefined;
     this.push(null);
@@ -182,7 +182,7 @@ class ContentStream extends Readable {
         throw new StoreError('failed', `${this.#key} is another object than it was`);
       } else if (this.#isWanted) this.#flow(body);
     } catch (error) {
-      // Of a stream that was destroyed meanwhile, this changes nothing.
+      // This has no effect on a stream that was destroyed meanwhile.
       this.destroy(toStoreError(error, `reading ${this.#key}`));
     }
   }

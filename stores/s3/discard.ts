@@ -1,4 +1,4 @@
-/** Removing what an upload left in the bucket. */
+/** Removes what an upload left in the bucket. */
 import { type DiscardedUpload, type Discarding, type Ledger, UNKNOWN_MS } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { Objects } from './objects.ts';
@@ -8,14 +8,14 @@ interface Place {
   objects: Objects;
   keys: Keys;
   ledger: Pick<Ledger, 'contentKeys'>;
-  /** The time by which things are old; see the store's settings. */
+  /** The time by which the age of objects is judged; see the store's settings. */
   now: () => number;
 }
 
-/** As many keys as the catalog is asked about at once. */
+/** How many keys one query to the catalog has. */
 const BATCH = 100;
 
-/** @param final - see the store's `discardUpload`. */
+/** Removes what an upload left. @param final - see the store's `discardUpload`. */
 export async function discardFromBucket(
   { id, storeState }: DiscardedUpload,
   final: Discarding,
@@ -31,13 +31,16 @@ export async function discardFromBucket(
     await discardUnnamed(id, { kept: final === 'keep' ? key : null, multipart }, place);
   const tails = [...(state?.tail ? [state.tail.key] : []), ...(state?.old ?? [])];
   for (const tail of tails) await objects.remove(tail);
-  // After a crash there may be tails that no row names.
+  // A crash may have left tails that no row names.
   if (final !== 'keep' || state === null || state.doubtful)
     await removeTails(id, final === 'unknown' ? now() - UNKNOWN_MS : Infinity, place);
   if (final === 'remove' && state !== null) await objects.remove(key);
 }
 
-/** Multipart uploads that the catalog does not know, once they are old. Of one that became an object RGW may still know. */
+/**
+ * Aborts old multipart uploads of an upload that the catalog does not know. Not where the key has an object: RGW may still
+ * list the multipart upload that the object was made from.
+ */
 async function abortOld(id: string, place: Place): Promise<void> {
   const { objects, now } = place;
   for (const { key, id: multipart, begunAt } of await multipartsOf(id, place)) {
@@ -48,8 +51,8 @@ async function abortOld(id: string, place: Place): Promise<void> {
 }
 
 /**
- * What attempts left that no row names: their answers were lost, their process died, or their writer had lost its lease.
- * Each has a key of its own, and what a content has of it stays.
+ * Removes what no row names: an attempt's answer was lost, its process died, or its writer had lost its lease. Each attempt
+ * has a key of its own; keys that a content names are kept.
  */
 async function discardUnnamed(
   id: string,
@@ -62,17 +65,17 @@ async function discardUnnamed(
   for await (const { key } of objects.list(keys.finals(id))) if (keys.ownerOfFinal(key) === id) found.push(key);
   const contents = await contentKeys([...found, ...multiparts.map(({ key }) => key)], kept, place);
   for (const begun of multiparts) {
-    // Never what a content was made of: RGW may still know it as unfinished when it died while completing it.
-    // A proxy that repeats a call may have begun a second one: the job finds it, and comes without a note.
+    // Never the one that a content was made from: RGW may still list it as unfinished, if RGW died while completing it.
+    // A proxy that repeats a call may have begun a second one: it has no parts.
     const isLeft =
       !contents.has(begun.key) || (begun.id !== multipart && (await objects.isEmptyMultipart(begun.key, begun.id)));
     if (isLeft) await objects.abortMultipart(begun.key, begun.id);
   }
-  // Whatever was begun: its object, of which RGW may still know it as unfinished, goes as well.
+  // Objects that no content names, also those of the multipart uploads above.
   for (const key of found) if (!contents.has(key)) await objects.remove(key);
 }
 
-/** Those of these keys that a content has, the one that is `kept` among them. */
+/** Those of these keys that a content names, and `kept`. */
 async function contentKeys(
   found: readonly string[],
   kept: string | null,

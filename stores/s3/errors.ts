@@ -1,4 +1,4 @@
-/** What the SDK throws -> StoreError, in the one place that sees it. */
+/** Translates the SDK's errors into StoreErrors. */
 import { StoreError, type StoreErrorCode } from '../store.ts';
 
 const CODES: Record<string, StoreErrorCode> = {
@@ -8,11 +8,11 @@ const CODES: Record<string, StoreErrorCode> = {
   NoSuchBucket: 'unavailable',
   QuotaExceeded: 'full',
   InsufficientStorage: 'full',
-  // A cap of the provider's own, or of the bucket.
+  // A limit of the provider or of the bucket.
   EntityTooLarge: 'failed',
 };
 
-/** Answered with 4xx, and passes all the same. */
+/** Codes of errors with a 4xx status that a retry may overcome. */
 const PASSING = new Set([
   'RequestTimeout',
   'RequestTimeTooSkewed',
@@ -21,9 +21,9 @@ const PASSING = new Set([
   'TotalQpsLimitExceeded',
   'ThrottlingException',
   'OperationAborted',
-  // AWS, to a conditional put beside another call for the same key.
+  // AWS: a conditional put at the same time as another call for the same key.
   'ConditionalRequestConflict',
-  // Damaged on the way: Content-MD5 did not match.
+  // The body was damaged on the way: Content-MD5 did not match.
   'BadDigest',
   'InvalidDigest',
 ]);
@@ -49,7 +49,7 @@ const SENTENCES: Record<string, string> = {
   ETIMEDOUT: 'nothing answers there in time: check S3_ENDPOINT, and firewalls on the way',
   CERT_HAS_EXPIRED: 'its certificate has expired: renew it',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: check S3_ENDPOINT and S3_PATH_STYLE',
-  // Not of providers or the system: what is made of other signs, in `reasonOf` and in check.ts.
+  // Not codes of providers or the system: `reasonOf` and check.ts derive them from other evidence.
   NotS3: 'what answers there does not speak S3: check S3_ENDPOINT',
   NotHttp: 'what answers there does not speak HTTP: check S3_ENDPOINT',
   TlsOnly: 'what listens there speaks TLS: begin S3_ENDPOINT with https',
@@ -59,15 +59,15 @@ const SENTENCES: Record<string, string> = {
   GatewayFailed: 'a proxy in front of it cannot reach it: see whether the store runs',
 };
 
-/** Codes of a certificate that leads to no authority that is known here (X509_verify_cert). */
+/** Codes of a certificate that no trusted authority has issued (X509_verify_cert). */
 const NOT_TRUSTED =
   /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(?:GET_ISSUER_CERT(?:_LOCALLY)?|VERIFY_LEAF_SIGNATURE))$/;
 
-/** What is wrong with the connection to the bucket, found out by other means than a provider's refusal. */
+/** A problem with the bucket that no code of the provider or the system names. */
 export class BucketError extends Error {
   readonly code: string;
 
-  /** @param code - of `SENTENCES`. */
+  /** @param code - a key of `SENTENCES`. */
   constructor(code: string, message: string, cause?: unknown) {
     super(message, { cause });
     this.name = 'BucketError';
@@ -82,12 +82,13 @@ interface SdkError extends Error {
   $response?: { headers?: Record<string, string> };
 }
 
-/** The provider's code of a refusal, or the system's of a broken line: `NoSuchKey`, `ECONNRESET`. */
+/** The provider's code of a refusal, or the system's of a broken connection: `NoSuchKey`, `ECONNRESET`. */
 export function codeOf(error: unknown): string {
   const { Code, code, name } = error as SdkError;
   return [Code, code, name].find((text) => typeof text === 'string' && text !== '' && text !== 'Error') ?? 'unknown';
 }
 
+/** The HTTP status of the answer; undefined where none came. */
 export function statusOf(error: unknown): number | undefined {
   return (error as SdkError).$metadata?.httpStatusCode;
 }
@@ -98,14 +99,14 @@ export function retryAfterOf(error: unknown): number | undefined {
   return Number.isFinite(seconds) ? seconds * 1000 : undefined;
 }
 
-/** A 404 that is not S3's, as of a proxy that has lost its route: it says nothing of the object. */
+/** Whether a 404 does not come from S3, but from a proxy that has lost its route: it says nothing about the object. */
 function isStrange404(error: unknown): boolean {
   const code = codeOf(error);
   if (statusOf(error) !== 404 || code.startsWith('NoSuch')) return false;
   return (error as SdkError).$metadata?.requestId === undefined;
 }
 
-/** Whether the same call may succeed a little later. */
+/** Whether a retry of the same call may succeed. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof StoreError || error instanceof BucketError) return false;
   const status = statusOf(error);
@@ -113,14 +114,14 @@ export function isPassing(error: unknown): boolean {
   if (PASSING.has(code) || status === 429 || status === 408) return true;
   if (code === 'NotImplemented' || status === 501) return false;
   if (isStrange404(error)) return true;
-  // No status: the connection broke. A 2xx: the answer broke off, or held an error.
+  // No status: the connection broke. A 2xx: the answer broke off, or contained an error.
   return status === undefined || status >= 500 || status < 300;
 }
 
 /**
- * Translates what a call threw; a StoreError passes as it is.
+ * Translates the error of a call; a StoreError stays as it is.
  *
- * @param doing - what was tried, for the message: "storing part 3 of upload 12ab".
+ * @param doing - what the call did, for the message: "storing part 3 of upload 12ab".
  */
 export function toStoreError(error: unknown, doing: string): StoreError {
   if (error instanceof StoreError) return error;
@@ -134,7 +135,7 @@ export function toStoreError(error: unknown, doing: string): StoreError {
   return new StoreError(kind, `${doing}: ${describe(error)}`, error);
 }
 
-/** The SDK hangs the whole exchange on its errors, sockets and signature included: none of a log's business. */
+/** Hides the SDK's `$response` from the log: it contains the whole exchange, including sockets and the signature. */
 function hideResponse(error: unknown): void {
   if (typeof error === 'object' && error !== null && '$response' in error) {
     Object.defineProperty(error, '$response', { enumerable: false });
@@ -153,19 +154,19 @@ export function describe(error: unknown): string {
   return status === undefined ? `${code}: ${message}` : `${code} (${status}): ${message}`;
 }
 
-/** What a refusal means for the operator; undefined where its code alone does not tell. */
+/** What a refusal means for the operator; undefined where `SENTENCES` has nothing for it. */
 export function explain(error: unknown): string | undefined {
   return SENTENCES[reasonOf(error)];
 }
 
-/** The code of a refusal for the eyes; the status where it has none. */
+/** How messages name a refusal: by its code, or by the status where it has none. */
 export function labelOf(error: unknown): string {
   const code = codeOf(error);
   const status = statusOf(error);
   return /^unknown$/i.test(code) && status !== undefined ? `HTTP ${status}` : code;
 }
 
-/** Which of the sentences an error stands for: its code, unless that is used for several things. */
+/** The key in `SENTENCES` for an error: its code, unless the code has several meanings. */
 function reasonOf(error: unknown): string {
   const { Code, $metadata } = error as SdkError;
   const message = error instanceof Error ? error.message : '';
@@ -174,13 +175,13 @@ function reasonOf(error: unknown): string {
   if (code === 'InvalidArgument' && message.includes('signing region')) return 'AuthorizationHeaderMalformed';
   if (code === 'AccessDenied' && message.includes('specified endpoint')) return 'PermanentRedirect';
   if (NOT_TRUSTED.test(code)) return 'NotTrusted';
-  // OpenSSL, for an answer that is no record of TLS.
+  // OpenSSL's messages for an answer that is not TLS.
   if (/wrong version number|packet length too long/i.test(message)) return 'NoTls';
   // Node's HTTP parser.
   if (code.startsWith('HPE_')) return 'NotHttp';
   const status = statusOf(error);
   if (status === undefined || Code !== undefined || $metadata?.requestId !== undefined) return code;
   if (status >= 502 && status <= 504) return 'GatewayFailed';
-  // The answer to a HEAD has no body to tell by.
+  // The answer to a HEAD has no body that would name a code.
   return status < 500 && SENTENCES[code] === undefined && code !== 'NotFound' ? 'NotS3' : code;
 }

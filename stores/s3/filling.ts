@@ -1,25 +1,25 @@
 /**
- * How the bytes of one request fill parts. Nothing here waits or calls: `write.ts` takes each step, and says what
- * happens.
+ * How the bytes of one request fill parts: pure functions. `write.ts` reports what happens, and takes the steps.
  *
  * | what happens        | no part is open                  | a part is open                                  |
  * |---------------------|----------------------------------|-------------------------------------------------|
  * | bytes wait          | open the part of the next byte   | fill it                                         |
- * | it is whole         | -                                | send it: as the whole object, or as one of many |
- * | a flush is asked    | rest                             | store its tail; it stays open                   |
- * | its memory is asked | rest                             | store its tail, close it                        |
+ * | the part is full    | -                                | send it: as the whole object, or as one of many |
+ * | a flush is requested | rest                            | store its tail; it stays open                   |
+ * | its memory is needed | rest                            | store its tail, close it                        |
  * | the source has ended | rest                            | store its tail, close it                        |
  *
- * How the source ended makes no difference: what arrived is kept, also before a request that broke, was told to stop,
- * or had too much. After a step that failed there is no other.
+ * How the source ended makes no difference: what arrived is kept, also where the request broke, was asked to stop, or had
+ * too many bytes. No step follows one that failed.
  */
 import { type PartPlace, type PartSizes, placeOf } from './part-sizes.ts';
 
+/** How far the parts are filled. */
 export interface Filling {
-  /** Of the upload; null: not known yet. */
+  /** The upload's size; null: not known yet. */
   readonly size: number | null;
   readonly sizes: PartSizes;
-  /** Bytes taken from the beginning of the upload: committed ones, those of parts on their way, and the open part's. */
+  /** Bytes from the beginning of the upload: committed ones, those of parts being sent, and the open part's. */
   readonly taken: number;
   /** The part that is being filled; it ends with the upload at the latest. */
   readonly open: PartPlace | null;
@@ -27,26 +27,31 @@ export interface Filling {
   readonly isMultipart: boolean;
 }
 
+/** What happens. */
 export type Happening =
-  /** So many bytes wait to be taken; it may be none. */
+  /** This many bytes wait; it may be none. */
   | { readonly kind: 'bytes'; readonly waiting: number }
   | { readonly kind: 'flush' }
   | { readonly kind: 'memory' }
   | { readonly kind: 'end' };
 
+/** What is to be done. */
 export type Step =
-  /** `readsBack`: its first bytes were committed before, and come from the tail. `isOneOfMany`: so much is known by now. */
+  /**
+   * `readsBack`: the part's first bytes were committed before, and are read from the tail. `isOneOfMany`: it is known already
+   * that the upload has several parts.
+   */
   | { readonly kind: 'open'; readonly place: PartPlace; readonly readsBack: boolean; readonly isOneOfMany: boolean }
   | { readonly kind: 'fill'; readonly bytes: number }
   | { readonly kind: 'send'; readonly as: 'object' | 'part' }
   | { readonly kind: 'storeTail'; readonly closes: boolean }
-  /** No part can have the next byte. */
+  /** The upload has no room for another part. */
   | { readonly kind: 'refuse' }
   | { readonly kind: 'rest' };
 
 const REST: Step = { kind: 'rest' };
 
-/** What is to be done about what happens. */
+/** The next step. */
 export function nextStep(filling: Filling, happening: Happening): Step {
   const { open, taken } = filling;
   switch (happening.kind) {
@@ -78,7 +83,7 @@ function isWholeUpload({ size, isMultipart }: Filling, { start, end }: PartPlace
   return start === 0 && end === size && !isMultipart;
 }
 
-/** Where it stands once a step was taken. */
+/** How far the parts are filled after a step. */
 export function afterStep(filling: Filling, step: Step): Filling {
   switch (step.kind) {
     case 'open':

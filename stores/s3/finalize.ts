@@ -1,4 +1,4 @@
-/** Making an upload's bytes one object under its key. */
+/** Turns an upload's bytes into one object under its key. */
 import { type Ledger, StoreError, type StoredUpload } from '../store.ts';
 import type { BufferPool } from './buffers.ts';
 import type { Body } from './calls.ts';
@@ -11,6 +11,7 @@ import { readTail } from './tail.ts';
 
 const MD5_OF_NOTHING = 'd41d8cd98f00b204e9800998ecf8427e';
 
+/** What finalizing works with. */
 export interface Finalizing {
   objects: Objects;
   buffers: BufferPool;
@@ -18,7 +19,7 @@ export interface Finalizing {
   closing: AbortSignal;
 }
 
-/** @throws StoreError `missing` when its bytes are gone. */
+/** Stores or completes the object. Can be repeated. @throws StoreError `missing` when the upload's bytes are gone. */
 export async function finalizeUpload(
   upload: StoredUpload,
   key: string,
@@ -37,22 +38,22 @@ export async function finalizeUpload(
     return;
   }
   if (state.multipart === null) {
-    // An upload whose length was told at its end, and which is one part.
+    // The upload's length was declared at its end, and all its bytes are in one tail.
     await withTail(upload, { tail: state.tail, start: 0 }, place, (body) => objects.putFinal(key, upload, body));
     return;
   }
   const parts = await collectParts(upload, key, { state, multipart: state.multipart }, place).catch(async (error) => {
-    // An attempt whose answer was lost has completed it: then no part can be added to it.
+    // An earlier attempt may have completed it although its answer was lost: then no part can be added.
     if (await isThere(objects, { key, uploadId: id, size })) return undefined;
     throw error;
   });
   if (!parts) return;
-  // Completing consumes the parts: a power cut must not bring back a row that still counts on them.
+  // Completing consumes the parts: a power cut must not bring back a row that still needs them.
   await ledger.durable();
   await completeUpload(objects, { key, uploadId: id, size, multipart: state.multipart, parts }, closing);
 }
 
-/** All parts by the ledger; a tail that is the last of them is sent now. */
+/** All parts by the ledger. If the last one is still a tail, it is sent now. */
 async function collectParts(
   upload: StoredUpload,
   key: string,

@@ -1,4 +1,4 @@
-/** The calls that store an upload's bytes, for which one answer alone proves nothing. */
+/** Guards the calls that store an upload's bytes: a single answer proves nothing. */
 import { StoreError, type StoredUpload } from '../store.ts';
 import { askOverTime, isMissing } from './ask.ts';
 import type { Body } from './calls.ts';
@@ -6,15 +6,15 @@ import { bare } from './multiparts.ts';
 import type { Objects } from './objects.ts';
 
 /**
- * Guards the calls of one store. ETags of parts are known to be MD5s, which they are but where a
- * provider encrypts, until an answer that says otherwise is confirmed.
+ * Guards the calls of one store. It takes ETags of parts for MD5s, until an ETag that is none is confirmed: providers that
+ * encrypt have other ETags.
  */
 export function createGuard(objects: Objects): (upload: StoredUpload) => Objects {
   let areEtagsMd5s = true;
 
   /**
-   * A part's ETag as the provider has it: what an answer told, unless that is no MD5 of the part's
-   * bytes. Then ListParts decides, or a second answer where one may not ask.
+   * Returns a part's ETag. If the one in the answer is not the MD5 of the part's bytes, ListParts decides, or a second upload
+   * of the part where ListParts is not allowed.
    */
   async function confirmEtag(
     { key, multipart, number, body }: { key: string; multipart: string; number: number; body: Body },
@@ -32,7 +32,7 @@ export function createGuard(objects: Objects): (upload: StoredUpload) => Objects
   }
 
   return (upload) => {
-    /** There is nothing that such a call could miss. */
+    /** Repeats a call that is answered with "not found" although it needs nothing that could be missing. */
     function again<T>(doing: string, call: () => Promise<T>): Promise<T> {
       return askOverTime(objects.surroundings, `${doing} of upload ${upload.id}`, async () => {
         try {

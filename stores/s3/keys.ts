@@ -1,40 +1,42 @@
-/** Names of objects: final ones by upload and attempt, tails in a folder of their own, and the mark of the catalog. */
+/** Keys of objects: final ones by upload and attempt, tails in a folder of their own, and the catalog's mark. */
 import { StoreError } from '../store.ts';
 
-/** Keys in the folder of tails. Keys of any other form are not the service's. */
+/** A key in the folder of tails. Keys of any other form are not the service's. */
 const TAIL = /^([A-Za-z0-9_-]{1,64})\/\d+-[0-9a-f]{12}$/;
-/** After the upload's id: which attempt. Those of before attempts had names end with the id. */
+/** The upload's id, and the attempt. Keys that earlier versions made have no attempt. */
 const FINAL = /^([A-Za-z0-9_-]{1,64})(?:\.[0-9a-f]{12})?$/;
-/** No id is empty, so no upload and no content ever has this name; it comes first in a listing. */
+/** No upload or content has this key, as no id begins with a dot; it comes first in a listing. */
 const MARK = '.tidemark-id';
 const PLAIN_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
+/** The keys below one prefix. */
 export interface Keys {
   /**
-   * Of the object that an attempt to store an upload whole makes.
+   * The key of the whole object of one attempt.
    *
-   * @param nonce - 12 hex digits: attempts that may have other bytes have another one. Null: of before there were any.
+   * @param nonce - 12 hex digits, different for attempts that may have different bytes. Null: a key of an earlier version.
    */
   final(id: string, nonce: string | null): string;
-  /** What the keys of all attempts of an upload begin with. */
+  /** The prefix of the keys of all attempts of an upload. */
   finals(id: string): string;
   tail(id: string, start: number, nonce: string): string;
-  /** What all tails of an upload begin with; of all uploads without an id. */
+  /** The prefix of all tails of an upload; without an id, of all uploads. */
   tails(id?: string): string;
-  /** Whose object this is. */
+  /** The id of the upload that an object belongs to. */
   ownerOfFinal(key: string): string | undefined;
-  /** Of the object that says to which catalog all of these belong. */
+  /** The key of the mark, which names the catalog. */
   readonly mark: string;
-  /** What the keys of all contents begin with. */
+  /** The prefix of the keys of all contents. */
   readonly prefix: string;
-  /** Whose tail this is. */
+  /** The id of the upload that a tail belongs to. */
   ownerOfTail(key: string): string | undefined;
 }
 
+/** Makes the keys below a prefix. */
 export function createKeys(prefix: string): Keys {
   const folder = `${prefix}tails/`;
 
-  /** Ids are made by the service, never by a client; one that is not a plain name is refused all the same. */
+  /** Refuses an id that is not a plain name, although only the service makes ids, never a client. */
   function plain(id: string): string {
     if (!PLAIN_ID.test(id)) throw new StoreError('missing', `${JSON.stringify(id)} is not a name of ours`);
     return id;

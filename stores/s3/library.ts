@@ -1,12 +1,12 @@
-/** What @tus/s3-store does for a bucket. */
+/** What this store uses of @tus/s3-store. */
 import type { S3 } from '@aws-sdk/client-s3';
 import { S3Store } from '@tus/s3-store';
 import type { ClientSetup } from './client.ts';
 
 /**
- * Makes the SDK's client of a configuration, and names the extensions of tus that uploads in a bucket can have. A store
- * holds it and is none: the library's own way of bytes is not ours (decision 0011), and the client, which is protected
- * there, is all that has to be handed out.
+ * Makes the SDK's client, and names the extensions of tus that uploads in a bucket can have. The store contains the library
+ * instead of extending it, as it moves bytes in another way (decision 0011). This class only exposes the library's client,
+ * which is protected.
  */
 export class Library extends S3Store {
   constructor(config: ClientSetup['config']) {

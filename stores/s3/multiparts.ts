@@ -1,4 +1,4 @@
-/** Multipart uploads as such: those to be found, looked into and ended. None of it is needed for an upload on its way. */
+/** The calls that find, inspect and abort multipart uploads. No upload needs them to make progress. */
 import {
   AbortMultipartUploadCommand,
   ListMultipartUploadsCommand,
@@ -11,10 +11,11 @@ import { isMissing } from './ask.ts';
 import { call, type Calling } from './calls.ts';
 import { codeOf } from './errors.ts';
 
-/** S3: as many as ListParts answers at once. */
+/** S3: the maximum of ListParts. */
 const PARTS_PER_PAGE = 1000;
 const NOT_TO_BE_LISTED = new Set(['AccessDenied', 'NotImplemented', 'MethodNotAllowed']);
 
+/** A part that the bucket lists. */
 export interface ListedPart {
   number: number;
   size: number;
@@ -22,23 +23,25 @@ export interface ListedPart {
   etag: string;
 }
 
+/** The calls. "Not allowed" means that the access key lacks the right to list, or that the provider lacks the call. */
 export interface Multiparts {
-  /** One that is gone already is no error. */
+  /** Aborts one. Succeeds, too, where it is gone already. */
   abortMultipart(key: string, multipart: string): Promise<void>;
-  /** Those under way, where the provider lists them and the key may ask; elsewhere none. */
+  /** Lists the unfinished ones; none where listing is not allowed. */
   listMultiparts(prefix: string): AsyncIterable<{ key: string; id: string; begunAt: number }>;
-  /** Whether one is there and has no parts; false where one may not ask. */
+  /** Whether one exists and has no parts; false where listing is not allowed. */
   isEmptyMultipart(key: string, multipart: string): Promise<boolean>;
-  /** All parts of one; none where it is gone, undefined where the provider or the key's rights do not let one ask. */
+  /** Lists all parts of one; none where it is gone, undefined where listing is not allowed. */
   listParts(key: string, multipart: string): Promise<ListedPart[] | undefined>;
-  /** One part; null where it is not there, undefined where one may not ask. */
+  /** Finds one part; null where it does not exist, undefined where listing is not allowed. */
   findPart(key: string, multipart: string, number: number): Promise<ListedPart | null | undefined>;
-  /** Undefined where one may not ask. */
+  /** Whether one exists; undefined where listing is not allowed. */
   isMultipartThere(key: string, multipart: string): Promise<boolean | undefined>;
-  /** Whether one is not there any more, where completing it does not tell; elsewhere, and where the key may not ask, false. */
+  /** Whether one is gone, for a preset with `hidesGoneMultiparts`; false for others, and where listing is not allowed. */
   isMultipartGone(key: string, multipart: string): Promise<boolean>;
 }
 
+/** Makes the calls. */
 export function createMultiparts(calling: Calling): Multiparts {
   const { client, bucket, preset } = calling;
   const listMultiparts = (prefix: string): ReturnType<Multiparts['listMultiparts']> => listAll(calling, prefix);
@@ -84,12 +87,12 @@ export function createMultiparts(calling: Calling): Multiparts {
 
     isEmptyMultipart: async (key, multipart) => {
       const page = await ifThere(() => lookInto(calling, key, multipart), null);
-      // One with parts may be what RGW still remembers of the object itself.
+      // One with parts may be the completed object's own, which RGW may still list.
       return !!page && !page.Parts?.length;
     },
 
     isMultipartGone: async (key, multipart) => {
-      // A provider that does not know this call may take it for one for the object, which is not there yet.
+      // A provider without this call may take it for a GET of the object, and answer that the object does not exist.
       if (!preset.hidesGoneMultiparts) return false;
       try {
         await lookInto(calling, key, multipart);
@@ -119,7 +122,7 @@ async function* listAll(calling: Calling, prefix: string): AsyncIterable<{ key: 
   }
 }
 
-/** Undefined where the key may not ask. */
+/** Lists parts of one; undefined where that is not allowed. */
 function lookInto(
   calling: Calling,
   key: string,
@@ -136,7 +139,7 @@ function lookInto(
   );
 }
 
-/** Undefined for a key without the right, or a look-alike without the call: what is there stays, and nothing depends on it. */
+/** Makes a call that lists; undefined where that is not allowed. Then leftovers stay in the bucket, but nothing else fails. */
 async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
   try {
     return await list();
@@ -146,7 +149,7 @@ async function ifListed<T>(list: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Removes something. That it is not there is believed when the bucket says so twice. */
+/** Removes something. If the bucket answers that it does not exist, tries once more: one answer alone proves nothing. */
 export async function ignoringMissing(action: () => Promise<unknown>): Promise<void> {
   const done = await ifThere(async () => action().then(() => true), false);
   if (!done) await ifThere(action, undefined);
@@ -169,7 +172,7 @@ function partsOf(page: ListPartsCommandOutput): ListedPart[] {
   }));
 }
 
-/** An ETag as one compares it: some answers of RGW lack the quotes, and OSS writes it in capitals. */
+/** The form of an ETag for comparisons: some answers of RGW lack the quotes, and OSS writes it in capitals. */
 export function bare(etag: string): string {
   return etag.replaceAll('"', '').toLowerCase();
 }

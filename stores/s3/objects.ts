@@ -1,4 +1,4 @@
-/** The calls to the bucket, one function each: repeated where that helps, timed, and their errors translated. */
+/** The calls to the bucket, one function each: with retries, with time limits, and with their errors translated. */
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { StoreError } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
@@ -13,14 +13,16 @@ import { createStoring, type Storing } from './storing.ts';
 
 export { addHeaders } from './headers.ts';
 
+/** All calls. */
 export interface Objects extends Storing, Reading, Multiparts {
-  /** Callers wait by the same time as these calls. */
+  /** The surroundings of these calls; callers that wait use them, too. */
   readonly surroundings: Surroundings;
   remove(key: string): Promise<void>;
-  /** Throws what is wrong with the bucket, in a sentence. */
+  /** Checks the bucket. @throws StoreError that says in a sentence what is wrong. */
   check(prefix: string): Promise<void>;
 }
 
+/** Makes the calls to one bucket. */
 export function createObjects(
   { client, sender }: Clients,
   bucket: string,

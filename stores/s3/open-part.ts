@@ -3,21 +3,24 @@ import type { DigestLane } from '../digests/digests.ts';
 import type { Room } from './buffers.ts';
 import type { PartPlace } from './part-sizes.ts';
 
+/** The open part. */
 export interface OpenPart extends PartPlace {
   readonly room: Room;
-  /** Bytes so far. */
+  /** The bytes so far. */
   readonly bytes: Uint8Array;
-  /** Adds bytes that the upload had before: they are in its digest already. */
+  /** Adds bytes that were committed before, and are in the upload's digest already. */
   addAgain(chunks: readonly Uint8Array[]): Promise<void>;
-  /** Adds bytes to part and upload; resolves when there is room for more in the digest. */
+  /** Adds new bytes; resolves when the digest can take more. */
   add(chunks: readonly Uint8Array[]): Promise<void>;
-  /** Of all bytes so far, hex. */
+  /** The MD5 of the bytes so far, in hex. */
   md5(): Promise<string>;
 }
 
 /**
- * @param room - for as many bytes as the place has.
- * @param lane - of the whole upload. At the beginning its digest is the part's own.
+ * Opens a part.
+ *
+ * @param room - memory for the whole part.
+ * @param lane - the upload's digest. For the first part, it is the part's digest, too.
  */
 export function openPart(place: PartPlace, room: Room, lane: DigestLane): OpenPart {
   const isFirst = place.start === 0;

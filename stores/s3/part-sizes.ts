@@ -7,7 +7,7 @@ export const MOST_PARTS = 10_000;
 export const LEAST_PART_BYTES = 8 * MIB;
 /** S3: largest object. */
 export const MOST_BYTES = 5 * 1024 * 1024 * MIB;
-/** With a length yet unknown, parts double in size every so many. */
+/** For an upload of unknown length, parts double in size after every thousand. */
 const DOUBLE_EVERY = 1_000;
 
 /** `first`: size of part 1. `doubling`: parts double in size every thousand. */
@@ -16,6 +16,7 @@ export interface PartSizes {
   doubling: boolean;
 }
 
+/** Where a part is within its upload. */
 export interface PartPlace {
   /** From 1. */
   number: number;
@@ -24,13 +25,13 @@ export interface PartPlace {
   end: number;
 }
 
-/** For an upload of this length; null: not known yet. */
+/** The part sizes for an upload of this length; null: not known yet. */
 export function choosePartSizes(size: number | null): PartSizes {
   if (size === null) return { first: LEAST_PART_BYTES, doubling: true };
   return { first: Math.max(LEAST_PART_BYTES, Math.ceil(size / MOST_PARTS / MIB) * MIB), doubling: false };
 }
 
-/** The part that this byte belongs to; undefined past the last one there can be. */
+/** The part that this byte belongs to; undefined beyond the last possible part. */
 export function placeOf(sizes: PartSizes, offset: number): PartPlace | undefined {
   let firstNumber = 1;
   let from = 0;

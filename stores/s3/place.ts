@@ -1,4 +1,4 @@
-/** Which catalog a prefix of a bucket belongs to: a small object under it says so. */
+/** The mark: a small object under a bucket's prefix says which catalog the prefix belongs to. */
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { S3 } from '@aws-sdk/client-s3';
@@ -12,17 +12,17 @@ import { createObjects, type Objects } from './objects.ts';
 import { callWithRetries } from './retry.ts';
 import type { Preset, S3Settings } from './settings.ts';
 
-/** Of ids; anything else that answers in the place of a mark is none. */
+/** An id of a catalog. An object with anything else is not a mark. */
 const ID = /^[\w-]{16,64}$/;
-/** Nothing longer is read. */
+/** Longer objects are not read. */
 const MOST_BYTES = 100;
-/** That break off, one after the other. */
+/** How often the mark is read again when its body breaks off. */
 const MOST_BODIES = 4;
-/** Of 100 names each. */
+/** How many pages of 100 names are searched for contents. */
 const MOST_GLANCES = 20;
-/** Before a mark that others can overwrite is read again; the longest is twice as long. */
+/** How long to wait at least before a mark that others can overwrite is read again; at most twice as long. */
 const SHORTEST_WAIT_MS = 1_000;
-/** A place that is looked at before the store is open: where the bucket does not answer, opening the store reports why. */
+/** For a place whose store is not open: where the bucket does not answer, opening the store reports why. */
 const ONE_LOOK = { attempts: 1, timeoutMs: 1_000 };
 
 type Description = Omit<ClosedPlace, 'readMark'>;
@@ -31,7 +31,7 @@ function describePlace({ bucket, prefix }: S3Settings): Description {
   return { kind: 'bucket', name: `${bucket}/${prefix}`, settings: 'S3_BUCKET, S3_PREFIX' };
 }
 
-/** The place of a store that is not open. It is asked by a client of its own, once, without another try. */
+/** The place of a store that is not open. It reads the mark with a client of its own, without retries. */
 export function closedPlace(preset: Preset, settings: S3Settings): ClosedPlace {
   return {
     ...describePlace(settings),
@@ -64,9 +64,9 @@ export function createPlace(settings: S3Settings, objects: Objects, keys: Keys):
 async function readMark(objects: Objects, { mark }: Keys): Promise<string | undefined> {
   let text = await readText(objects, mark);
   if (text === undefined) {
-    // One answer alone proves nothing: a new mark would take the bucket from its catalog.
+    // One answer alone proves nothing, and a new mark would take the bucket from its catalog.
     if (!(await objects.glance(mark)).keys.includes(mark)) return undefined;
-    // Of services that start at once, another one may just have written it.
+    // Another service that starts at the same time may just have written it.
     text = await readText(objects, mark);
     if (text === undefined) throw new StoreError('unavailable', `${mark} is listed, and was not found`);
   }
@@ -75,7 +75,7 @@ async function readMark(objects: Objects, { mark }: Keys): Promise<string | unde
   return id;
 }
 
-/** Undefined where there is no such object. An answer whose body breaks off is asked for again. */
+/** Undefined where there is no such object. Reads it again when the body breaks off. */
 async function readText(objects: Objects, key: string): Promise<string | undefined> {
   async function read(): Promise<string> {
     const { body, length } = await objects.get(key);
@@ -97,8 +97,8 @@ async function writeMark(objects: Objects, keys: Keys, id: string, replaced: str
   const body: Body = { bytes, md5, onFailure: () => undefined };
   if (replaced !== undefined) await objects.putMark(keys.mark, body);
   else if ((await claim(objects, keys, body)) === 'overwritable') {
-    // The last of the services that put the mark keeps it, and the others see that here. What is left: one that found
-    // no mark, and puts its own only after this wait.
+    // The last service that puts its mark wins, and the others see that after this wait. One case is left: a service that
+    // found no mark puts its own only after the wait of another.
     const { surroundings } = objects;
     await surroundings.wait(SHORTEST_WAIT_MS * (1 + surroundings.random()));
   }
@@ -109,18 +109,18 @@ async function writeMark(objects: Objects, keys: Keys, id: string, replaced: str
 /**
  * Puts a mark where there is none.
  *
- * @returns `final`: the provider lets nobody put a second one. `overwritable`: another service may put its own after this.
+ * @returns `final`: the provider refuses a second mark. `overwritable`: another service may still overwrite this one.
  */
 async function claim(objects: Objects, { mark }: Keys, body: Body): Promise<'final' | 'overwritable'> {
   let answer = await objects.putMarkIfAbsent(mark, body);
-  // A provider may ignore the condition, as some look-alikes of AWS do. One that honours it refuses the same put again.
+  // Some providers ignore the condition. One that honours it refuses a second put.
   if (answer === 'stored') answer = await objects.putMarkIfAbsent(mark, body);
   if (answer === 'occupied') return 'final';
   if (answer === 'unsupported') await objects.putMark(mark, body);
   return 'overwritable';
 }
 
-/** Whether there are tails, contents, or multipart uploads where the provider lists them. */
+/** Whether there are tails, contents, or (where the provider lists them) multipart uploads. */
 async function hasBytes(objects: Objects, keys: Keys): Promise<boolean> {
   const tails = await objects.glance(keys.tails());
   if (tails.keys.length > 0 || tails.folders.length > 0 || (await hasContents(objects, keys))) return true;
@@ -130,7 +130,7 @@ async function hasBytes(objects: Objects, keys: Keys): Promise<boolean> {
   return false;
 }
 
-/** In a shared bucket other people's names may stand before ours. True, too, where there are too many to look through. */
+/** In a shared bucket, names of other programs may come first in the listing. Also true where there are too many of them. */
 async function hasContents(objects: Objects, keys: Keys): Promise<boolean> {
   let from: string | undefined;
   for (let glances = 0; glances < MOST_GLANCES; glances++) {

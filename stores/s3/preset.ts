@@ -1,6 +1,7 @@
-/** AWS, and look-alikes that no preset of their own is for. */
+/** AWS, and S3-compatible providers without a preset of their own. */
 import type { Preset } from './settings.ts';
 
+/** The preset of `STORE=s3`. */
 export const S3_PRESET: Preset = {
   name: 's3',
   defaultRegion: 'us-east-1',
@@ -10,7 +11,7 @@ export const S3_PRESET: Preset = {
   listsMultiparts: true,
   hidesGoneMultiparts: false,
   savingHosts: null,
-  // AWS since 2024; not all look-alikes know it.
+  // AWS since 2024; not all other providers know it.
   putIfAbsent: { 'If-None-Match': '*' },
   rangeHeaders: {},
 };

@@ -1,4 +1,4 @@
-/** The calls that look into the bucket, one function each. */
+/** The calls that read from the bucket, one function each. */
 import { GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Readable } from 'node:stream';
@@ -10,20 +10,21 @@ import { bare } from './multiparts.ts';
 import type { CallOptions } from './retry.ts';
 import { UPLOAD_ID } from './storing.ts';
 
-/** Enough, as a rule, to see whether there is anything. */
+/** As a rule, enough to see whether there is anything. */
 const NAMES_PER_GLANCE = 100;
 
 /** An answer whose body is still to be read. */
 export interface OpenObject {
   body: Readable;
-  /** Bytes of it. */
+  /** The number of bytes in the body. */
   length: number;
-  /** Bytes of the whole object. */
+  /** The number of bytes in the whole object. */
   total: number;
-  /** Of the object, without quotes, which some answers of RGW lack. */
+  /** The object's ETag without quotes, which some answers of RGW lack. */
   etag: string;
 }
 
+/** An object, as HEAD describes it. */
 export interface FoundObject {
   size: number;
   uploadId: string | undefined;
@@ -39,22 +40,24 @@ export interface Glance {
   next: string | undefined;
 }
 
+/** The calls. */
 export interface Reading {
   /** Size, owner and ETag (without quotes, in lower case) of an object; undefined when there is none. */
   head(key: string, options?: CallOptions): Promise<FoundObject | undefined>;
   /**
    * Opens an object, or a range that must lie within it.
    *
-   * @param signal - ends the attempts; the body is the caller's to destroy.
+   * @param signal - ends the attempts; the caller destroys the body.
    */
   get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<OpenObject>;
   /** A presigned address of an object. */
   addressOf(key: string, options: AddressOptions): Promise<string>;
-  /** The first names under a prefix, or the next ones, by one call. */
+  /** Lists one page of the names under a prefix. */
   glance(prefix: string, from?: string): Promise<Glance>;
   list(prefix: string): AsyncIterable<{ key: string; modifiedAt: number }>;
 }
 
+/** Makes the calls. */
 export function createReading(calling: Calling): Reading {
   const { client, bucket, surroundings } = calling;
 
@@ -120,7 +123,7 @@ export function createReading(calling: Calling): Reading {
   };
 }
 
-/** One attempt at opening an object. @throws where the answer is not what was asked for. */
+/** Makes one attempt to open an object. @throws where the answer does not match the request. */
 async function openObject(
   { client, bucket, preset }: Calling,
   key: string,
@@ -132,7 +135,7 @@ async function openObject(
   if (range) addHeaders(command, preset.rangeHeaders);
   const { Body: body, ContentRange, ContentLength, ETag = '', $metadata } = await client.send(command, { abortSignal });
   if (!(body instanceof Readable)) throw new Error('the answer has no body');
-  // OSS answers 200 with the whole object to a range it cannot meet.
+  // OSS answers a range that it cannot satisfy with 200 and the whole object.
   const isMeant = range
     ? $metadata.httpStatusCode === 206 && ContentRange?.startsWith(`bytes ${range.start}-`)
     : $metadata.httpStatusCode === 200;
@@ -141,7 +144,7 @@ async function openObject(
     throw new StoreError('failed', `${key}: the bucket answered with something else than what was asked for`);
   }
   const total = range ? Number(ContentRange?.split('/')[1]) : ContentLength;
-  // Shorter by what it says of the object itself: a false answer, and no object that was cut off.
+  // Shorter than its own Content-Range says: the answer is wrong; the object is not too short.
   if (range && ContentLength < Math.min(range.end + 1, total) - range.start) {
     body.destroy();
     throw new Error('the answer is shorter than what was asked for');

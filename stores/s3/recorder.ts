@@ -3,21 +3,21 @@ import type { Commit, StoredUpload, WriteOptions } from '../store.ts';
 import type { Objects } from './objects.ts';
 import { afterChange, afterDurable, changeRow, type Row, rowOf } from './row.ts';
 
-/** Steps that move the ledger: one after the other, and none after one that failed. */
+/** Runs the steps that commit: one after the other, and none after a failure. */
 export interface Order {
-  /** What failed first. */
+  /** The first failure. */
   readonly failure: { readonly cause: unknown } | undefined;
-  /** Also for what fails beside the steps. */
+  /** Reports a failure outside the steps. */
   fail(cause: unknown): void;
-  /** Resolves when the step was taken, or left out; never rejects. */
+  /** Resolves when the step has ended or was skipped; never rejects. */
   run(step: () => Promise<void>): Promise<void>;
-  /** Resolves when every step that was handed in by now was taken, or left out. */
+  /** Resolves when all steps up to now have ended or were skipped. */
   settled(): Promise<void>;
-  /** @throws what failed. */
+  /** @throws the first failure. */
   throwIfFailed(): void;
 }
 
-/** @param onFailure - called once. */
+/** Makes an order. @param onFailure - called once, with the first failure. */
 export function createOrder(onFailure: (cause: unknown) => void): Order {
   let failure: { cause: unknown } | undefined;
   let lastStep: Promise<void> = Promise.resolve();
@@ -51,29 +51,31 @@ export function createOrder(onFailure: (cause: unknown) => void): Order {
   };
 }
 
+/** Commits on behalf of one request. */
 export interface Recorder {
-  /** As of the last commit. */
+  /** The row after the last commit. */
   readonly row: Row;
   /** Whether this request has committed anything. */
   readonly hasCommitted: boolean;
-  /** Only as a step of the order. */
+  /** Commits a change. To be called only within a step of the order. */
   commit(
     to: number,
     snapshot: Uint8Array,
     change: Parameters<typeof changeRow>[2],
     part?: Commit['part'],
   ): Promise<void>;
-  /** Commits what was committed already, for a row that was never written. */
+  /** Commits the row unchanged, for an upload that has no commit yet. */
   commitNothing(): Promise<void>;
   /** Makes all commits durable. */
   makeDurable(): Promise<void>;
-  /** The multipart upload, begun where none was: recorded before anything is stored in it. */
+  /** The id of the multipart upload. Begins it where there is none, and commits the id before anything is stored in it. */
   multipart(): Promise<string>;
 }
 
+/** What a recorder works with. */
 export interface Recording {
   upload: StoredUpload;
-  /** Of the multipart upload, also of one that is still to be begun. */
+  /** The key of the multipart upload, also before it is begun. */
   key: string;
   objects: Objects;
   order: Order;
@@ -83,6 +85,7 @@ export interface Recording {
   snapshot: Promise<Uint8Array>;
 }
 
+/** Makes the recorder of one request. */
 export function createRecorder({ upload, key, objects, order, commitRow, durable, snapshot }: Recording): Recorder {
   let row = rowOf(upload);
   let hasCommitted = false;
@@ -96,7 +99,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
     hasCommitted = true;
     committedSnapshot = Promise.resolve(state);
     row = afterChange(row, next);
-    // What an error leaves here, a job removes.
+    // If this fails, a job removes the object.
     await Promise.all(next.removes.map((removed) => objects.remove(removed).catch(() => undefined)));
   }
 
@@ -109,7 +112,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
       const begun = await objects.createMultipart(key, upload);
       id = begun.id;
       await commit(row.committed, await committedSnapshot, { multipart: id, key, doubtful: doubtful || begun.again });
-      // Before it has a part: one that nobody knows of is only ended if it has none.
+      // Durable before it has a part: under a content's key, a multipart upload that no row names is only aborted while empty.
       await durable();
     });
     order.throwIfFailed();
@@ -134,7 +137,7 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
     multipart: () => {
       const { multipart: known } = row.state;
       multipart ??= known === null ? begin() : Promise.resolve(known);
-      // Where it fails, the part that needs it fails, too.
+      // The part that needs it reports its failure.
       multipart.catch(() => undefined);
       return multipart;
     },

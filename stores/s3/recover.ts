@@ -1,4 +1,4 @@
-/** Recovery of an upload whose object is whole, though its row does not say so, or of which nobody knows whether it is. */
+/** Recovers an upload whose object may be whole, although its row does not say so. */
 import { type DigestPool, SnapshotError } from '../digests/digests.ts';
 import { type Commit, StoreError, type StoredUpload } from '../store.ts';
 import { openContent } from './content.ts';
@@ -7,14 +7,14 @@ import type { FoundObject } from './reading.ts';
 import { rowOf } from './row.ts';
 import { encodeState, type UploadState } from './state.ts';
 
-/** Nothing depends on the answer: a write or a completion that finds the parts gone asks again. */
+/** One short attempt is enough: a write or a completion that finds the parts gone checks again. */
 const PATIENCE = { attempts: 1, timeoutMs: 3_000 };
-/** Readings of the same bytes, of which two have to agree. */
+/** How often the same bytes are read at most, until two readings agree. */
 const MOST_READINGS = 5;
 
 /**
- * The parts of an upload become its object when it has all its bytes. A row from before that, of
- * a catalog that was restored or cut off by a power cut, is recovered from the object.
+ * When an upload has all its bytes, its parts become one object. If the row is older than that, because the catalog was
+ * restored or lost commits in a power cut, the upload is recovered from the object.
  *
  * @returns null when there is nothing to recover.
  */
@@ -36,18 +36,18 @@ export async function recoverWhole(
       tail: null,
       old: state.tail ? [...state.old, state.tail.key] : state.old,
       whole: true,
-      // It may have a tail besides, which was stored in between.
+      // A tail may have been stored after the commit of this row.
       doubtful: true,
     }),
   };
 }
 
 /**
- * The writer before this one may have stored something that it could not record: the upload whole, or a tail. Each has a
- * key of its own, which no row names: the row is to say that they must be looked for when the upload ends. Later is too
- * late: the row goes with the file.
+ * The previous writer may have stored a whole object or a tail that it could not record. Each has a key of its own, which no
+ * row names. So the row has to say that they are looked for when the upload ends. This must be recorded now, as the row is
+ * deleted together with the file.
  *
- * @returns null where there can be nothing of the kind, or the row says so already.
+ * @returns null where there can be no such object, or the row says so already.
  */
 export async function doubt(upload: StoredUpload, digests: DigestPool): Promise<Commit | null> {
   const { size, offset } = upload;
@@ -70,7 +70,7 @@ function isOf({ id, size, offset }: StoredUpload, found: FoundObject): boolean {
   return found.uploadId === id && (size === null ? found.size >= offset : found.size === size);
 }
 
-/** The digest state at the object's end. It cannot be compared with anything, so it is computed twice. */
+/** The digest state at the object's end. Nothing is known to compare it with, so it is computed twice. */
 async function digestRest(
   objects: Objects,
   key: string,
@@ -109,7 +109,7 @@ async function digestOnce(
     }
     return { snapshot: await lane.snapshot(), digest: JSON.stringify(await lane.digests()) };
   } catch (error) {
-    // A state of another version of the digest library: the bytes are all here, hash them again.
+    // The snapshot comes from another version of the digest library: hashes the whole object instead.
     if (!(error instanceof SnapshotError) || snapshot === null) throw error;
     const fromStart = { id: '', offset: 0, snapshot: null } as StoredUpload;
     return await digestOnce(objects, key, { upload: fromStart, size }, digests, signal);

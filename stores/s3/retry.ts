@@ -1,36 +1,38 @@
-/** Calls that are repeated: with backoff and jitter, for as long as the provider asks to wait, never for ever. */
+/** Retries calls: with backoff and jitter, waiting as long as the provider asks for, within limits. */
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { isPassing, retryAfterOf } from './errors.ts';
 
 const ATTEMPTS = 6;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
-/** A provider that asks for a longer wait is not waited for: the client is told to come again. */
+/** Where the provider asks for a longer wait, the call fails, and the client is asked to retry later. */
 const MOST_RETRY_AFTER_MS = 15_000;
 const ATTEMPT_TIMEOUT_MS = 30_000;
-/** No attempt begins later than this: the client is told to come again. */
+/** All attempts together end within this time, except that one which sends content may take longer. */
 const WITHIN_MS = 90_000;
 
+/** How often and how long a call is tried. */
 export interface CallOptions {
   attempts?: number;
+  /** The time limit of an attempt. */
   timeoutMs?: number;
-  /** For all attempts together, if each takes as long as one that is not for content. */
+  /** No attempt begins that could end later than this. An attempt counts for at most ATTEMPT_TIMEOUT_MS here. */
   withinMs?: number;
   signal?: AbortSignal | undefined;
-  /** The machine's unless told. */
+  /** The machine's by default. */
   surroundings?: Surroundings;
 }
 
-/** How long to wait after so many failures in a row. */
+/** How long to wait after this many failures in a row. */
 export function backoffMs(failures: number, surroundings: Pick<Surroundings, 'random'>): number {
   return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failures - 1)) * (0.5 + surroundings.random() / 2);
 }
 
 /**
- * Calls until it succeeds, cannot succeed, or was tried often enough.
+ * Repeats a call until it succeeds, fails for good, or has used up its attempts or its time.
  *
- * @param attempt - called again each time; its signal ends when its time is up.
- * @throws what the last attempt threw; the signal's reason.
+ * @param attempt - makes one attempt; its signal is aborted when the attempt's time is up.
+ * @throws the error of the last attempt, or the signal's reason.
  */
 export async function callWithRetries<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
@@ -59,7 +61,7 @@ export async function callWithRetries<T>(
   }
 }
 
-/** Its signal is only for the time until the answer begins: a body is read for as long as it takes. */
+/** Makes one attempt. The time limit ends when the attempt resolves: the body of an answer is read without one. */
 async function inTime<T>(
   attempt: (signal: AbortSignal) => Promise<T>,
   timeoutMs: number,

@@ -1,5 +1,5 @@
 /**
- * The row of an upload as one request changes it. Nothing here waits or calls: `recorder.ts` commits.
+ * The row of an upload as one request changes it: pure functions. `recorder.ts` commits.
  *
  * | commit of           | multipart, doubtful      | key    | tail  | old                                            |
  * |---------------------|--------------------------|--------|-------|------------------------------------------------|
@@ -14,11 +14,12 @@ import type { StoredUpload } from '../store.ts';
 import { choosePartSizes } from './part-sizes.ts';
 import { decodeState, encodeState, type UploadState } from './state.ts';
 
+/** The row after the last commit. */
 export interface Row {
   /** The offset. */
   readonly committed: number;
   readonly state: UploadState;
-  /** Keys of tails that rows superseded which survive a power cut: the next commit removes them. */
+  /** Keys of tails that a durable row has superseded: the next commit removes them. */
   readonly outdated: readonly string[];
 }
 
@@ -26,13 +27,13 @@ export interface Row {
 export interface RowChange {
   readonly committed: number;
   readonly state: UploadState;
-  /** `state` as the catalog keeps it; null where nothing is stored or left to be removed. */
+  /** `state` as the catalog keeps it; null where the bucket has nothing of the upload. */
   readonly storeState: string | null;
-  /** Keys that go once it is made. */
+  /** Keys of objects that are removed after the commit. */
   readonly removes: readonly string[];
 }
 
-/** The row that a request finds. What it names as superseded was so before this request, and goes with its first commit. */
+/** The row that a request finds. Tails that it names as superseded are removed with the request's first commit. */
 export function rowOf({ offset, size, storeState }: Pick<StoredUpload, 'offset' | 'size' | 'storeState'>): Row {
   const state = decodeState(storeState) ?? {
     sizes: choosePartSizes(size),
@@ -46,7 +47,7 @@ export function rowOf({ offset, size, storeState }: Pick<StoredUpload, 'offset' 
   return { committed: offset, state, outdated: state.old };
 }
 
-/** A commit up to an offset. */
+/** The change that a commit up to an offset makes. */
 export function changeRow(
   { state: before, outdated }: Row,
   committed: number,
@@ -60,12 +61,12 @@ export function changeRow(
   return { committed, state, storeState: isEmpty ? null : encodeState(state), removes: outdated };
 }
 
-/** The row once a commit was made. */
+/** The row after a commit. */
 export function afterChange({ outdated }: Row, { committed, state, removes }: RowChange): Row {
   return { committed, state, outdated: outdated.filter((key) => !removes.includes(key)) };
 }
 
-/** Every commit up to `durable` survives a power cut: no row will be seen again that counts on what it superseded. */
+/** The row once all commits up to `durable` survive a power cut: no older row can return that names superseded tails. */
 export function afterDurable(row: Row, durable: Row): Row {
   return { ...row, outdated: durable.state.old };
 }

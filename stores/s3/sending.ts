@@ -1,4 +1,4 @@
-/** Parts and tails on their way to the bucket; what arrived is committed in order. */
+/** Sends parts and tails to the bucket, and commits them in order. */
 import type { DigestLane } from '../digests/digests.ts';
 import type { StoredUpload } from '../store.ts';
 import type { Keys } from './keys.ts';
@@ -7,39 +7,42 @@ import type { OpenPart } from './open-part.ts';
 import type { Order, Recorder } from './recorder.ts';
 import type { Tail } from './state.ts';
 
-/** Parts of one upload on their way at once. */
+/** How many parts of one upload are sent at once. */
 const SENDING_AT_ONCE = 4;
 
+/** The parts and tails of one request. */
 export interface Sending {
   /** Resolves when one more part may be sent. */
   hasPlace(): Promise<void>;
-  /** Sends a part that is whole, as the upload's object or as one of its parts, and commits it beside; its room is given back. */
+  /** Sends a full part in the background, as the upload's object or as one of its parts; commits it, and returns its memory. */
   send(whole: OpenPart, as: 'object' | 'part'): void;
-  /** Stores what a part has so far, and commits it; more may be added to it meanwhile. */
+  /** Stores the bytes that a part has so far, and commits them; more may be added to it meanwhile. */
   storeTail(open: OpenPart): Promise<void>;
-  /** Resolves when no part is on its way. */
+  /** Resolves when no part is being sent. */
   settled(): Promise<void>;
 }
 
+/** What sending works with. */
 export interface SendingPlace {
   upload: StoredUpload;
   objects: Objects;
   keys: Keys;
-  /** Of what this request stores whole, or of the multipart upload. */
+  /** The key of the whole object that this request may store, or of the multipart upload. */
   key: string;
   lane: DigestLane;
   order: Order;
   recorder: Recorder;
-  /** Resolves when the upload's row is there after a power cut: nothing is stored before. */
+  /** Resolves when the upload's row survives a power cut: nothing is stored before. */
   noted: Promise<void>;
-  /** Ends parts on their way. */
+  /** Aborts calls that send parts. */
   stop: AbortSignal;
 }
 
+/** Makes the sending of one request. */
 export function createSending(place: SendingPlace): Sending {
   const { upload, objects, keys, lane, order, recorder, noted } = place;
   const underWay = new Set<Promise<void>>();
-  /** The tail that is stored of the open part while more is added to it. */
+  /** The storing of the open part's tail, while more is added to the part. */
   let tailUnderWay: Promise<void> | undefined;
 
   function send(whole: OpenPart, as: 'object' | 'part'): void {
@@ -92,7 +95,7 @@ export function createSending(place: SendingPlace): Sending {
   };
 }
 
-/** @returns the ETag of a part; none of the whole object. */
+/** Stores a full part. @returns its ETag; undefined where it is the whole object. */
 async function storeWhole(
   { upload, objects, key, recorder, noted, stop }: SendingPlace,
   whole: OpenPart,
@@ -100,7 +103,7 @@ async function storeWhole(
 ): Promise<string | undefined> {
   const md5 = whole.md5();
   md5.catch(() => undefined);
-  // At once: its step comes before this part's own.
+  // Called before the first await, so that its step in the order comes before this part's.
   const begun = as === 'part' ? recorder.multipart() : undefined;
   try {
     const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
@@ -109,7 +112,7 @@ async function storeWhole(
     await objects.putFinal(key, upload, body);
     return undefined;
   } finally {
-    // A tail of it may be read from the same memory still.
+    // A call that stores its tail may still be reading the same memory.
     await tail;
     whole.room.release();
   }

@@ -1,39 +1,40 @@
-/** What a bucket is reached with, and how providers differ. */
+/** The settings of a bucket, and how providers differ. */
 
+/** Where a bucket is, and how to use it. */
 export interface S3Settings {
-  /** e.g. `http://127.0.0.1:7480`; null: AWS's own for the region. */
+  /** E.g. `http://127.0.0.1:7480`; null: AWS's own for the region. */
   endpoint: string | null;
   /** Null: the preset's. */
   region: string | null;
   bucket: string;
-  /** Put before every key; '' or e.g. `tidemark/`. */
+  /** The prefix of every key; '' or e.g. `tidemark/`. */
   prefix: string;
   accessKeyId: string;
   secretAccessKey: string;
-  /** Memory for parts on their way, all uploads together. */
+  /** Memory for parts, for all uploads together. */
   bufferBytes: number;
-  /** The bucket in the path rather than in the host name. Null: the preset's. */
+  /** Whether addresses have the bucket in the path instead of the host name. Null: the preset's. */
   pathStyle: boolean | null;
-  /** The endpoint is a domain of the bucket's own (CNAME): nothing is put before it. */
+  /** Whether the endpoint is a domain of the bucket itself (CNAME): the bucket's name is not added to it. */
   endpointIsBucket: boolean;
 }
 
-/** What is set for a provider, and why: its folder's preset.ts. */
+/** What differs for a provider. The preset.ts in the provider's folder has the values and the reasons. */
 export interface Preset {
-  /** As in `STORE`. */
+  /** The value of `STORE`. */
   name: string;
   defaultRegion: string | null;
   pathStyle: boolean;
-  /** The SDK's own checksums: `WHEN_SUPPORTED` makes bodies aws-chunked, which many look-alikes refuse. */
+  /** The SDK's own checksums: `WHEN_SUPPORTED` makes bodies aws-chunked, which many providers refuse. */
   checksums: 'WHEN_SUPPORTED' | 'WHEN_REQUIRED';
-  /** ListMultipartUploads is there: then those whose answer was lost can be found. Not needed for anything else. */
+  /** Whether the provider has ListMultipartUploads. It is only needed to find multipart uploads whose creation was not answered. */
   listsMultiparts: boolean;
-  /** Completing a multipart upload that is gone is answered as if another call were completing it: ListParts tells. */
+  /** Whether completing a multipart upload that is gone is answered as if another call were completing it. ListParts decides. */
   hidesGoneMultiparts: boolean;
-  /** Hosts at which browsers save whatever they are sent, under a name of their own unless they are told to save. */
+  /** Hosts that make browsers save every file; under a wrong name, unless the address asks for `attachment`. */
   savingHosts: RegExp | null;
-  /** With a put: it stores nothing where the key has an object already. Null: the provider has no such condition. */
+  /** Headers with which a put stores nothing where the key has an object. Null: the provider has no such condition. */
   putIfAbsent: Readonly<Record<string, string>> | null;
-  /** Sent with every ranged read. */
+  /** Headers of every read of a range. */
   rangeHeaders: Readonly<Record<string, string>>;
 }

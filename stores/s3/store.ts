@@ -1,4 +1,4 @@
-/** The S3 store: uploads as multipart uploads of a bucket, contents as its objects. */
+/** The S3 store: uploads are multipart uploads in a bucket, contents are objects. */
 import type { S3 } from '@aws-sdk/client-s3';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
@@ -37,7 +37,7 @@ import type { Preset, S3Settings } from './settings.ts';
 import { decodeState, finalKeyOf } from './state.ts';
 import { appendToBucket } from './write.ts';
 
-/** The rest of the memory is for what sockets have brought and has not been collected since. */
+/** The share of the memory for parts. The rest is for chunks from sockets that are not garbage-collected yet. */
 const SHARE_OF_PARTS = 7 / 8;
 
 /** See `StoreSettings`. */
@@ -46,12 +46,12 @@ export interface BucketTime {
   surroundings?: Surroundings | undefined;
 }
 
-/** @throws StoreError `unavailable` when the bucket cannot be used. */
+/** Opens a store at AWS or another S3 provider. @throws StoreError `unavailable` when the bucket cannot be used. */
 export function openS3Store(settings: S3Settings, ledger: Ledger, time?: BucketTime): Promise<Store> {
   return openBucketStore(S3_PRESET, settings, ledger, time);
 }
 
-/** @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
+/** Opens a store for a preset. @throws StoreError `unavailable` when the bucket cannot be used, saying why. */
 export async function openBucketStore(
   preset: Preset,
   settings: S3Settings,
@@ -68,7 +68,7 @@ export async function openBucketStore(
   }
 }
 
-/** The state of uploads is in the catalog, what is on its way in memory, and what a bucket has of an upload in the ledger. */
+/** The catalog keeps the state of uploads, the ledger their parts in the bucket; parts that are being sent are in memory. */
 class BucketStore implements Store {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -79,13 +79,13 @@ class BucketStore implements Store {
   readonly #buffers: BufferPool;
   readonly #ledger: Ledger;
   readonly #now: () => number;
-  /** Its host makes browsers save everything. */
+  /** Whether the bucket's host makes browsers save every file. */
   readonly #isSaving: boolean;
   readonly #library: Library;
   readonly #sender: S3;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
-  /** Uploads whose bytes this process has made final, and under which key, until they are discarded. */
+  /** By upload: the key under which this process has made its bytes final, until the upload is discarded. */
   readonly #final = new Map<string, string>();
 
   constructor(
@@ -97,7 +97,7 @@ class BucketStore implements Store {
     const { config, closeConnections } = setUpClient(preset, settings);
     this.#library = new Library(config);
     this.#sender = createSender(config);
-    // Every call listens to it.
+    // Every call adds a listener.
     setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
     this.#objects = createObjects(
@@ -127,7 +127,7 @@ class BucketStore implements Store {
   }
 
   async createUpload({ id, size }: StoredUpload): Promise<void> {
-    // The first part makes the multipart upload.
+    // The multipart upload is begun with the first part.
     const partBytes = choosePartSizes(size).first;
     if ((size ?? 0) > MOST_BYTES || partBytes > this.#buffers.totalBytes) {
       throw new StoreError('overflow', `upload ${id}: its parts would be larger than S3_BUFFER_BYTES`);
@@ -152,13 +152,13 @@ class BucketStore implements Store {
     if (state === null && offset > 0 && offset !== size) {
       throw new StoreError('missing', `upload ${id}: it is not known where its bytes are`);
     }
-    // Nothing else counts but what was committed.
+    // Otherwise only committed bytes count.
     const whole = await recoverWhole(this.#objects, this.keyFor(upload), { upload, state }, digests, signal);
     return whole ?? doubt(upload, digests);
   }
 
   async readUpload(upload: StoredUpload): Promise<Readable | null> {
-    // Parts cannot be read before they are put together. Nobody can see them under their key all the same.
+    // Parts can only be read once they are one object. No file names its key yet, so that no client can see it.
     const key = this.keyFor(upload);
     await this.finalize(upload, key);
     return askOverTime(
@@ -201,7 +201,7 @@ class BucketStore implements Store {
   }
 
   async *listContents(): AsyncIterable<string> {
-    // Without the capability nobody asks.
+    // Not called without the capability.
   }
 
   keyFor({ id, storeState }: Pick<StoredUpload, 'id' | 'storeState'>): string {

@@ -11,39 +11,42 @@ import { type Attempt, type Body, call, type Calling, sendBody } from './calls.t
 import { codeOf } from './errors.ts';
 import { addHeaders } from './headers.ts';
 
-/** Metadata of an object: whose it is. With hyphens: OSS closes the connection on underscores. */
+/** Metadata of an object: the upload that it belongs to. With hyphens: OSS closes the connection on underscores. */
 export const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
 const MARK = { ContentType: 'text/plain' };
 
-/** A conditional put that found an object; the second is of OSS. */
+/** Codes of a conditional put where the key has an object; the second is OSS's. */
 const OCCUPIED = new Set(['PreconditionFailed', 'FileAlreadyExists']);
-/** The provider does not know the condition. */
+/** Codes of a provider that does not know the condition. */
 const UNSUPPORTED = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest']);
 
+/** A part that the bucket has. */
 export interface SentPart {
   number: number;
   etag: string;
 }
 
+/** The calls. */
 export interface Storing {
   putMark(key: string, body: Body): Promise<void>;
   /**
-   * Puts the mark where the key has no object. `stored` proves little: a provider that ignores the condition says so, too.
+   * Puts the mark where the key has no object. `stored` proves little: a provider that ignores the condition returns it, too.
    *
    * @returns `unsupported`: the provider has no such condition, and nothing was stored.
    */
   putMarkIfAbsent(key: string, body: Body): Promise<'stored' | 'occupied' | 'unsupported'>;
   putTail(key: string, body: Body): Promise<void>;
-  /** The whole content under its final key. */
+  /** Puts the whole content under its final key. */
   putFinal(key: string, upload: StoredUpload, body: Body): Promise<void>;
-  /** `again`: it took more than one call, of which each may have begun one. */
+  /** `again`: it took several attempts, and each may have begun a multipart upload. */
   createMultipart(key: string, upload: StoredUpload): Promise<{ id: string; again: boolean }>;
-  /** @returns the part's ETag, as the provider wrote it. */
+  /** Uploads a part. @returns its ETag, as the provider wrote it. */
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
 }
 
+/** Makes the calls. */
 export function createStoring(calling: Calling): Storing {
   const { client, sender, bucket, preset } = calling;
 
@@ -114,17 +117,17 @@ export function createStoring(calling: Calling): Storing {
         async (options) => {
           const input = { Bucket: bucket, Key: key, UploadId: multipart, MultipartUpload: { Parts } };
           const answer = await client.send(new CompleteMultipartUploadCommand(input), options);
-          // 200 goes out before the work is done, and what follows may be anything. RGW 16 leaves the ETag empty.
+          // A provider sends 200 before the object is complete, so that an error may follow. RGW 16 leaves the ETag empty.
           if (!answer.ETag && !answer.Key) throw new Error('the answer names no object');
         },
-        // Putting many parts together takes its time.
+        // Joining many parts takes a while.
         { timeoutMs: 120_000, attempts: 1 },
       );
     },
   };
 }
 
-/** What it means that a conditional put was refused. @throws any other error. */
+/** Why a conditional put was refused. @throws any other error. */
 function readRefusal(error: unknown): 'occupied' | 'unsupported' {
   const code = error instanceof StoreError ? codeOf(error.cause ?? error) : '';
   if (OCCUPIED.has(code)) return 'occupied';

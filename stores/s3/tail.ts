@@ -1,4 +1,4 @@
-/** Reading back the bytes after the last part. */
+/** Reads back the bytes after the last part. */
 import { createHash } from 'node:crypto';
 import { StoreError } from '../store.ts';
 import { type Asked, askOverTime, isMissing } from './ask.ts';
@@ -7,10 +7,10 @@ import type { Objects } from './objects.ts';
 import type { Tail } from './state.ts';
 
 /**
- * The bytes from a part's start to the committed offset, which are those that were committed.
+ * Reads the bytes from a part's start to the committed offset, and verifies their MD5.
  *
- * @param signal - ends the waiting before it is read again.
- * @throws StoreError `missing` when they are gone; `unavailable` when they may come right.
+ * @param signal - ends a wait before another try.
+ * @throws StoreError `missing` when they are gone; `unavailable` when a later try may find them.
  */
 export async function readTail(
   objects: Objects,
@@ -43,7 +43,7 @@ async function readOnce(objects: Objects, tail: Tail): Promise<Asked<Uint8Array[
   }
   const md5 = hash.digest('hex');
   if (length === tail.size && md5 === tail.md5) return { found: chunks };
-  // The ETag is the MD5 of what was stored, but where the provider encrypts it.
+  // The ETag is the MD5 of the stored bytes, unless the provider encrypts.
   const stored = await objects.head(tail.key);
   return {
     evidence: `${length} bytes with MD5 ${md5}, not ${tail.size} with ${tail.md5}`,

@@ -1,4 +1,4 @@
-/** How bytes get into a bucket: parts in memory, sent a few at once, committed in order. */
+/** Writes bytes into a bucket: parts are filled in memory, sent a few at once, and committed in order. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
 import { type Intake, openIntake } from '../intake.ts';
@@ -14,7 +14,7 @@ import { createSending, type Sending } from './sending.ts';
 import { decodeState, finalKeyOf, hasKey } from './state.ts';
 import { readTail } from './tail.ts';
 
-/** `wholeKey`: all bytes are under this key already. */
+/** `wholeKey`: the key of the object that has all bytes already; null: there is none. */
 export type WrittenToBucket = Written & { wholeKey: string | null };
 
 /** What an upload is written with. */
@@ -27,10 +27,9 @@ export interface Place {
 }
 
 /**
- * Appends a source to an upload, from the upload's offset on. Ends with a commit of
- * everything that was stored.
+ * Appends a source to an upload at the upload's offset. Before it resolves, it commits everything that was stored.
  *
- * @throws StoreError; or what `options.commit` threw.
+ * @throws StoreError; or the error of `options.commit`.
  */
 export async function appendToBucket(
   source: Readable,
@@ -74,12 +73,13 @@ function openWriting(
     intake.stop(cause);
     stop.abort(cause);
   });
-  /** The row of a new upload: before anything is stored, so that whatever a power cut leaves is looked for. */
+  // A new upload's row must be durable before anything is stored: after a power cut, leftovers are found by the row.
   const noted = upload.storeState === null ? durable() : Promise.resolve();
   const snapshot = upload.snapshot ? Promise.resolve(upload.snapshot) : lane.snapshot();
   for (const promise of [noted, snapshot]) promise.catch(() => undefined);
   const state = decodeState(upload.storeState);
-  // What this request stores whole is no other's to overwrite, nor does it come in the place of another's later.
+  // Unless the upload has its key already, each request stores a whole object under a key of its own, so that no late call
+  // of one request overwrites the object of another.
   const key = hasKey(state)
     ? finalKeyOf(keys, upload.id, state)
     : keys.final(upload.id, objects.surroundings.randomHex(6));
@@ -90,13 +90,13 @@ function openWriting(
 
 /** Takes the steps by which bytes fill parts. */
 interface Filler {
-  /** Aborted when the open part is to make room; none is open: undefined. */
+  /** Aborted when the open part is to make room; undefined where no part is open. */
   readonly asked: AbortSignal | undefined;
   takeIn(batch: Uint8Array[]): Promise<void>;
   makeRoom(): Promise<void>;
-  /** The source has ended: no flush begins from now on. */
+  /** Stores the rest when the source has ended. No flush begins from now on. */
   end(): Promise<void>;
-  /** After a failure: returns the open part's room once no call uses it. */
+  /** After a failure: returns the open part's memory once no call uses it. */
   giveUp(): Promise<void>;
   readonly flush: Flush;
 }
@@ -113,10 +113,10 @@ function createFiller(writing: Writing): Filler {
   let part: OpenPart | undefined;
   let madeRoom = false;
   let isEnding = false;
-  /** Between batches part and digest are at the same byte: only then a tail can be stored. */
+  /** A tail can only be stored between batches, when part and digest are at the same byte. */
   const inTurn = createTurns();
 
-  /** Takes the one step that is next. @returns the bytes that are left. */
+  /** Takes the next step. @returns the step, and the bytes that are left. */
   async function take(happening: Happening, chunks: Uint8Array[] = []): Promise<[Step, Uint8Array[]]> {
     const step = nextStep(filling, happening);
     if (step.kind === 'refuse') {
@@ -190,14 +190,14 @@ async function act(sending: Sending, step: Step, open: OpenPart, chunks: Uint8Ar
   return rest;
 }
 
-/** Opens a part, with the bytes that were committed of it before. */
+/** Opens a part, and reads back its bytes that were committed before. */
 async function openNext(
   { lane, signal, objects, buffers, order, recorder, sending }: Writing,
   { place, readsBack, isOneOfMany }: Step & { kind: 'open' },
   { taken, again }: { taken: number; again: boolean },
 ): Promise<OpenPart> {
   await sending.hasPlace();
-  // The part waits for room meanwhile.
+  // Begins the multipart upload while the part waits for memory.
   if (isOneOfMany) void recorder.multipart();
   const room = await buffers.reserve(place.end - place.start, again, signal);
   try {
@@ -243,7 +243,7 @@ async function append(
   }
 }
 
-/** Takes what the source brings, to its end or until something fails; makes room when that is asked for. */
+/** Takes all batches of the source, until its end or a failure; makes room when the open part is asked to. */
 async function takeAll(intake: Intake, order: Order, filler: Filler): Promise<void> {
   let taking = intake.take();
   for (;;) {
@@ -260,7 +260,7 @@ async function takeAll(intake: Intake, order: Order, filler: Filler): Promise<vo
   }
 }
 
-/** Runs one action after the other, also where one fails. */
+/** Runs actions one after the other; a failed one does not keep the next from running. */
 function createTurns(): (action: () => Promise<void>) => Promise<void> {
   let lastTurn: Promise<void> = Promise.resolve();
   return (action) => {

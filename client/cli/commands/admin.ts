@@ -1,6 +1,7 @@
-/** `tidemark admin`: starts what an administrator does to a service that is stopped. */
+/** `tidemark admin`: starts the commands for an administrator of a stopped service as a process. */
 import { runServerEntry } from '../server-entry.ts';
 
+/** The flags of `tidemark admin move`. */
 export interface MoveFlags {
   toEnv?: string;
   toDatabase?: string;
@@ -10,6 +11,7 @@ export interface MoveFlags {
   sizesOnly?: boolean;
 }
 
+/** Runs the move. @returns its exit code. */
 export function runMove(flags: MoveFlags, signal: AbortSignal): Promise<number> {
   const values = {
     '--to-env': flags.toEnv,
@@ -17,7 +19,7 @@ export function runMove(flags: MoveFlags, signal: AbortSignal): Promise<number> 
     '--to-database-file': flags.toDatabaseFile,
     '--to-store': flags.toStore,
   };
-  // With a sign between them a value that begins with a hyphen is one all the same.
+  // `--name=value`, so that a value that begins with a hyphen is not taken for a flag.
   const args = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
   if (flags.strict) args.push('--strict');
   if (flags.sizesOnly) args.push('--sizes-only');

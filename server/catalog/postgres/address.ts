@@ -1,10 +1,10 @@
-/** Where a catalog in PostgreSQL is, by its address. */
+/** Names a catalog in PostgreSQL by its address. */
 import { CatalogError } from '../catalog.ts';
 
 /**
- * The address for people: without the password and what else is set in it.
+ * The address as messages show it: without the password and the parameters.
  *
- * @throws CatalogError `unavailable` when it is no address of PostgreSQL. The address itself is not told.
+ * @throws CatalogError `unavailable` where it is not an address of PostgreSQL. The message does not contain the address.
  */
 export function nameOf(url: string): string {
   const { protocol, username, host, pathname } = parse(url);
@@ -16,7 +16,7 @@ function parse(url: string): URL {
   try {
     return new URL(url);
   } catch {
-    // Without the cause, which has the password in it.
+    // Without the cause, which contains the password.
     throw noAddress();
   }
 }

@@ -1,27 +1,28 @@
-/** The database's clock, which all nodes share: in statements, and as this process knows it without asking. */
+/** The database's clock, which all nodes share: in SQL statements, and as this process computes it between two queries. */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { CatalogClock } from '../catalog.ts';
 import type { SqlClock } from '../queries/clock.ts';
 import type { Tables } from '../schema.ts';
 
 /**
- * Not the transaction's, which stands still. In a query of its own it is asked once for each statement; otherwise it would
- * be asked for each row, and no index could be searched by it.
+ * The current time; `now()` would be the start of the transaction. As a subquery it is evaluated once for each statement;
+ * otherwise PostgreSQL would evaluate it for each row, and could not use an index with it.
  */
 export const DATABASE_NOW = sql<number>`(select floor(extract(epoch from clock_timestamp()) * 1000)::bigint)`;
 
-/** It is one clock, whatever it is asked for. */
+/** The database has one clock, which serves all four purposes. */
 export function createSqlClock(now: RawBuilder<number>): SqlClock {
   return { wall: now, steady: now, earliest: now, latest: now };
 }
 
+/** The database's clock as this process knows it. */
 export interface FollowedClock {
   clock: CatalogClock;
-  /** Asks the database again: its clock may have been set, and this process's may run at another speed. */
+  /** Reads the database's clock again: it may have been set, and this process's may run at another speed. */
   ask: () => Promise<void>;
 }
 
-/** Goes on from the last answer by this process's own count. It is behind by as long as that answer took. */
+/** Adds the time that has passed in this process to the last answer. It is behind by as long as that answer travelled. */
 export function followClock(db: Kysely<Tables>, now: RawBuilder<number>): FollowedClock {
   let toldMs = 0;
   let heardMs = performance.now();

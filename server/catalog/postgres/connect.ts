@@ -1,4 +1,4 @@
-/** Connections to a database, as all that is done with a catalog needs them. */
+/** Connections to a database, for everything that works with a catalog. */
 import { Kysely } from 'kysely';
 import { Client, type ClientConfig, Pool, TypeOverrides, types } from 'pg';
 import { CatalogError } from '../catalog.ts';
@@ -8,37 +8,40 @@ import { createPostgresDialect } from './driver.ts';
 import { hasNoTls, toCatalogError } from './errors.ts';
 import { readTls } from './tls.ts';
 
-/** For a connection to be made, or given back by whoever has it. */
+/** How long a query waits for a connection: for a new one, or for one that another query returns to the pool. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** No answer for so long: the connection is taken for lost. */
+/** After this long without an answer, the connection counts as lost. */
 const QUERY_TIMEOUT_MS = 30_000;
 
+/** Where a database is, and how to connect to it. */
 export interface PostgresAddress {
-  /** `postgres://user:password@host:port/database`; of a pooler, where there is one. */
+  /** `postgres://user:password@host:port/database`; the pooler's, if one is used. */
   url: string;
-  /** Past a pooler, for what needs a session, and for migrations (`DATABASE_DIRECT_URL`). */
+  /** The address of the database itself, past a pooler: for sessions and for migrations (`DATABASE_DIRECT_URL`). */
   directUrl?: string | null | undefined;
   /** Certificates in PEM that are trusted in place of the machine's. */
   ca?: string | null | undefined;
 }
 
+/** How the connections are made. */
 export interface ConnectOptions {
-  /** The most connections of the pool. */
+  /** The maximum number of connections. */
   poolSize?: number;
-  /** 0: an answer may take as long as it takes. */
+  /** 0: no limit. */
   queryTimeoutMs?: number | undefined;
-  /** The pool goes past a pooler, too. */
+  /** Whether the pool connects to `directUrl`, too. */
   isDirect?: boolean;
 }
 
+/** A pool of connections, and how to connect beside it. */
 export interface Connected {
   db: Kysely<Tables>;
-  /** Of the catalog, for people. */
+  /** The catalog's name in messages. */
   name: string;
-  /** How to make a connection beside the pool that is a session of its own, also where the pool goes through a pooler. */
+  /** How to connect beside the pool, with a session of its own even where the pool connects through a pooler. */
   connection: ClientConfig;
   /**
-   * Makes such a connection. It says when it has ended, by the event `end`.
+   * Makes such a connection. It emits `end` when it has ended.
    *
    * @throws CatalogError `unavailable`.
    */
@@ -46,7 +49,7 @@ export interface Connected {
   close: () => Promise<void>;
 }
 
-/** Connects when something is first asked for. @throws CatalogError `unavailable` when it is no address. */
+/** Prepares the connections; the first query connects. @throws CatalogError `unavailable` where the address is invalid. */
 export function connectTo(
   { url, directUrl, ca }: PostgresAddress,
   { poolSize = 1, queryTimeoutMs = QUERY_TIMEOUT_MS, isDirect = false }: ConnectOptions = {},
@@ -56,7 +59,7 @@ export function connectTo(
   const pooled = isDirect ? session : configOf(url, ca ?? undefined, queryTimeoutMs);
   const pool = new Pool({ ...pooled.config, max: poolSize });
 
-  /** Whether another try may succeed, without TLS: `sslmode=prefer` allows that. */
+  /** Switches TLS off where the server has none, and `sslmode` allows that. @returns whether to connect again. */
   function goesWithout(error: unknown): boolean {
     if (!pooled.isTlsOptional || pool.options.ssl === false || !hasNoTls(error)) return false;
     pool.options.ssl = false;
@@ -66,7 +69,7 @@ export function connectTo(
 
   async function openSession(): Promise<Client> {
     const client = new Client(session.config);
-    // Without a listener the process would end.
+    // Without a listener, an error would end the process.
     client.on('error', () => undefined);
     try {
       await client.connect();
@@ -101,7 +104,7 @@ function configOf(
   return { config, isTlsOptional: isOptional };
 }
 
-/** bigint as a number, as all of them are safe ones; the rest as pg has it. */
+/** Reads bigint as a number: the catalog stores only safe integers. All other types are read as pg reads them. */
 function createTypes(): TypeOverrides {
   const overrides = new TypeOverrides();
   overrides.setTypeParser(types.builtins.INT8, readBigint);

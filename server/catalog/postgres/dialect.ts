@@ -1,14 +1,15 @@
-/** PostgreSQL's words. Its transactions run beside each other, each statement on what is committed by then. */
+/** PostgreSQL's dialect. Transactions run concurrently, and each statement sees what is committed when it begins. */
 import { sql } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
 import { raiseCounters, readCounters } from './counters.ts';
 
-// Held until the transaction ends, so that a pooler in transaction mode keeps it with the rest.
+// Held until the transaction ends: a pooler in transaction mode would not keep a lock of the session.
 const lockName = (name: string) => sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
 
-/** The index of names is searched for the pieces of the first signs of a part: more would hardly exclude another name. */
+/** The index of names is searched by the first characters of a part: more of them would exclude hardly any other name. */
 const MOST_SIGNS = 64;
 
+/** What the queries need of PostgreSQL; see `QueryDialect`. */
 export const postgresQueries: QueryDialect = {
   contains: (text, part) => sql<boolean>`strpos(${text}, ${part}) > 0`,
 
@@ -35,7 +36,7 @@ export const postgresQueries: QueryDialect = {
   arrivals: (json) => sql`(select id, epoch, "idleMs" as idle_ms
     from jsonb_to_recordset(cast(${json} as jsonb)) as listed (id text, epoch bigint, "idleMs" bigint))`,
 
-  // Two statements: the second sees what was committed while the first waited.
+  // The lock is a statement of its own: the next one sees what was committed while it waited.
   oneAtATime: (db, name, run) =>
     db.transaction().execute(async (trx) => {
       await lockName(name).execute(trx);

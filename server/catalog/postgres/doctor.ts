@@ -34,7 +34,7 @@ async function inspect(address: PostgresAddress): Promise<Finding> {
     : { found: known };
 }
 
-/** Who has it open, and who is refused meanwhile. */
+/** Says which services have the catalog open, and which others would be refused. */
 function describeNodes(nodes: CatalogState['nodes']): string {
   const names = nodes.map(({ name }) => name).join(', ');
   if (nodes.some(({ isAlone }) => isAlone))

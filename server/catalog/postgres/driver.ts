@@ -1,6 +1,6 @@
 /**
- * Kysely's PostgreSQL dialect over a pool of pg. Against the driver that comes with Kysely it translates errors where
- * they arise, knows whether a transaction may have been committed, and gives no broken connection back to the pool.
+ * Kysely's PostgreSQL dialect over a pool of pg. Unlike the driver that comes with Kysely, it translates errors where
+ * they arise, knows whether a transaction may have been committed, and returns no broken connection to the pool.
  */
 import { PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
@@ -8,15 +8,17 @@ import type pg from 'pg';
 import { CatalogError } from '../catalog.ts';
 import { isInterrupted, isOfNoUse, toCatalogError } from './errors.ts';
 
-/** A node that stands still within a transaction holds its locks no longer. */
+/** PostgreSQL ends a transaction that is idle for this long, so that a frozen node does not hold locks for longer. */
 const LONGEST_PAUSE_MS = 10_000;
 
-// Whatever is the default of the database or the user. In one message, which a pooler in transaction mode keeps together.
+// Does not rely on the defaults of the database or the user. One message: a pooler in transaction mode keeps it together.
 const BEGIN = `begin isolation level read committed; set local idle_in_transaction_session_timeout = ${LONGEST_PAUSE_MS}`;
 
 /**
- * @param name - of the catalog, for people.
- * @param mayTryAgain - whether it has changed how the pool connects, after this error.
+ * The dialect over a pool.
+ *
+ * @param name - the catalog's name in messages.
+ * @param mayTryAgain - called when a connection fails; returns true where it changed how the pool connects, to try again.
  */
 export function createPostgresDialect(
   pool: pg.Pool,
@@ -40,7 +42,7 @@ class PostgresDriver implements Driver {
     this.#pool = pool;
     this.#name = name;
     this.#mayTryAgain = mayTryAgain;
-    // A lost connection is told of by the query that fails on it. Without a listener the process would end.
+    // The query that fails on a lost connection reports it. Without a listener, an error would end the process.
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
   }
@@ -53,7 +55,7 @@ class PostgresDriver implements Driver {
       return new PostgresConnection(await this.#pool.connect(), this.#name);
     } catch (error) {
       if (this.#mayTryAgain(error)) return this.acquireConnection();
-      // Nothing has happened, but another try would fail, too.
+      // Without a connection, no transaction was committed.
       throw toCatalogError(error, this.#name, true);
     }
   }
@@ -77,11 +79,11 @@ class PostgresDriver implements Driver {
   async destroy(): Promise<void> {}
 }
 
-/** A connection of the pool, from when it is taken until it is given back. */
+/** A connection of the pool, until it is returned. */
 class PostgresConnection implements DatabaseConnection {
   readonly #client: pg.PoolClient;
   readonly #name: string;
-  /** Within a transaction whose commit was not asked for. */
+  /** Whether a transaction has begun that was not yet told to commit. */
   #isOpen = false;
   #isBroken = false;
 
@@ -100,7 +102,7 @@ class PostgresConnection implements DatabaseConnection {
     try {
       await this.#run(BEGIN);
     } catch (error) {
-      // Its first half may have been done: nobody else may get a connection within a transaction.
+      // The transaction may have begun: the pool must not lend a connection within a transaction to another query.
       this.#isBroken = true;
       throw error;
     }
@@ -113,7 +115,7 @@ class PostgresConnection implements DatabaseConnection {
     throw new CatalogError('failed', `the catalog ${this.#name} has undone a transaction in which a statement failed`);
   }
 
-  /** Never throws: what is not rolled back here ends with the connection. */
+  /** Never throws: if the rollback fails, the transaction ends with the connection. */
   async rollback(): Promise<void> {
     this.#isOpen = false;
     if (!this.#isBroken) await this.#run('rollback').catch(() => (this.#isBroken = true));
@@ -132,7 +134,7 @@ class PostgresConnection implements DatabaseConnection {
     }
   }
 
-  /** Whether a statement may have been committed whose answer is this error. */
+  /** Whether a statement that failed with this error may have been committed. */
   #mayBeDone(text: string, error: unknown): boolean {
     if (text === 'commit') return true;
     return !this.#isOpen && !text.startsWith('select') && !isInterrupted(error);
@@ -143,7 +145,7 @@ class PostgresConnection implements DatabaseConnection {
   }
 }
 
-/** PostgreSQL's text cannot have U+0000: where a client sends one, it is written and looked for as U+FFFD. */
+/** PostgreSQL's text cannot contain U+0000: it is written, and searched for, as U+FFFD. */
 function toParameter(value: unknown): unknown {
   return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value;
 }

@@ -1,9 +1,9 @@
-/** PostgreSQL's errors, translated once. */
+/** Translates PostgreSQL's errors. */
 import { DatabaseError } from 'pg';
 import { CatalogError } from '../catalog.ts';
 import type { CatalogErrorCode } from '../catalog.ts';
 
-/** Nothing of the transaction has happened, so that it may be tried again, and may well succeed. */
+/** The transaction was not committed, so that it can be retried, and may well succeed then. */
 class UndoneError extends CatalogError {}
 
 /** Whether the method that threw it may be called again. */
@@ -11,18 +11,18 @@ export function isUndone(error: unknown): boolean {
   return error instanceof UndoneError;
 }
 
-/** What pg says when `query_timeout` has passed. */
+/** pg's message when `query_timeout` has passed. */
 const NO_ANSWER = 'Query read timeout';
 /** read_only_sql_transaction: the server is a standby now, or was set so. */
 const READ_ONLY = '25006';
 
-/** What pg says where the server answers the question for TLS with no. */
+/** pg's message where the server does not offer TLS. */
 const NO_TLS = 'The server does not support SSL connections';
 
-/** A certificate that leads to no CA that is trusted here (Node: "X509 certificate error codes"). */
+/** The certificate is not issued by a trusted CA (Node: "X509 certificate error codes"). */
 const NOT_TRUSTED = 'has a certificate that is not trusted here: name its CA in DATABASE_CA_FILE';
 
-/** Why no connection came about. */
+/** Why connecting failed. */
 const UNREACHABLE: Record<string, string> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: NOT_TRUSTED,
   SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
@@ -35,7 +35,7 @@ const UNREACHABLE: Record<string, string> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'has a certificate of another name: check the host in DATABASE_URL',
 };
 
-/** With which the database as a whole cannot be used. PostgreSQL: "Appendix A. PostgreSQL Error Codes". */
+/** Errors that make the database as a whole unusable. PostgreSQL: "Appendix A. PostgreSQL Error Codes". */
 const UNAVAILABLE: Record<string, string> = {
   '28P01': 'refuses the password',
   '28000': 'refuses the user',
@@ -57,8 +57,8 @@ const UNAVAILABLE: Record<string, string> = {
 };
 
 /**
- * One of two transactions that were in each other's way: serialization_failure, deadlock_detected. Or it was first to
- * find nothing and second to insert (unique_violation): another try finds it.
+ * Conflicts of concurrent transactions: serialization_failure, deadlock_detected; and unique_violation, where another
+ * transaction inserted the row after this one had looked for it: the retry finds it.
  */
 const IN_THE_WAY: Record<string, CatalogErrorCode> = {
   '40001': 'unavailable',
@@ -69,8 +69,8 @@ const IN_THE_WAY: Record<string, CatalogErrorCode> = {
 /**
  * Translates an error of pg; a CatalogError stays as it is.
  *
- * @param name - of the catalog, for people.
- * @param mayBeDone - whether the transaction may have been committed by the time the connection was lost.
+ * @param name - the catalog's name in messages.
+ * @param mayBeDone - whether the transaction may have been committed when the connection was lost.
  */
 export function toCatalogError(error: unknown, name: string, mayBeDone: boolean): CatalogError {
   if (error instanceof CatalogError) return error;
@@ -79,7 +79,7 @@ export function toCatalogError(error: unknown, name: string, mayBeDone: boolean)
   const code = (error as { code?: string }).code;
   const reason = reasonOf(code, message);
   const sentence = `the catalog ${name} ${reason} (${code === undefined ? message : `${code}: ${message}`})`;
-  // Where no answer came another try would take as long, and somebody waits for it.
+  // After a timeout, a retry would take as long again, and a request waits for it.
   return mayBeDone || message === NO_ANSWER
     ? new CatalogError('unavailable', sentence, error)
     : new UndoneError('unavailable', sentence, error);
@@ -90,24 +90,24 @@ function reasonOf(code: string | undefined, message: string): string {
   return (code !== undefined ? (UNAVAILABLE[code] ?? UNREACHABLE[code]) : undefined) ?? 'cannot be reached';
 }
 
-/** Whether the server was asked for TLS, and has none. */
+/** Whether connecting failed because the server offers no TLS. */
 export function hasNoTls(error: unknown): boolean {
   return error instanceof Error && error.message === NO_TLS;
 }
 
-/** Whether the connection is not to be used again. A server that can only be read may have been replaced by another one. */
+/** Whether the connection must not be used again. Where the server is read-only now, another one may have replaced it. */
 export function isOfNoUse(error: unknown): boolean {
   return isLost(error) || (error as DatabaseError).code === READ_ONLY;
 }
 
-/** Whether the connection has ended: by the server, or by something else. */
+/** Whether the connection is lost: the server ended it, or something else did. */
 function isLost(error: unknown): boolean {
   return !(error instanceof DatabaseError) || error.severity === 'FATAL' || error.severity === 'PANIC';
 }
 
 /**
- * Whether the server has ended the connection in place of what it was asked for, or of waiting for that. After a
- * commit it does not tell so, not even while that waits for a standby (PostgreSQL: SyncRepWaitForLSN).
+ * Whether the server ended the connection instead of executing a statement, or while it waited for one. The server does not
+ * send these codes after a commit, not even while the commit waits for a standby (PostgreSQL: SyncRepWaitForLSN).
  */
 export function isInterrupted(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '57P01' || error.code === '57P05');

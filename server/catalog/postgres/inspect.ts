@@ -1,4 +1,4 @@
-/** A look at a catalog in PostgreSQL that changes nothing and disturbs nobody. */
+/** Inspects a catalog in PostgreSQL, without changing it or disturbing services that use it. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
@@ -8,9 +8,10 @@ import { DATABASE_NOW } from './clock.ts';
 import { checkServer, checkTableRights, NEWEST_SCHEMA, readFacts, readSchema } from './migrate.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
 
-/** What is sent arrives at once, or never. */
+/** How long to wait for a notification: it arrives at once, or never. */
 const HEARD_WITHIN_MS = 2_000;
 
+/** What the doctor reports of a catalog. */
 export interface CatalogState {
   /** E.g. 15. */
   serverMajor: number;
@@ -21,7 +22,7 @@ export interface CatalogState {
   nodes: { name: string; isAlone: boolean }[];
 }
 
-/** @throws CatalogError `unavailable`, saying why a service could not use it. */
+/** Reads the state of a catalog. @throws CatalogError `unavailable`, saying why a service could not use it. */
 export function inspectPostgresCatalog(address: PostgresAddress): Promise<CatalogState> {
   return looking(address, async (db, name) => {
     const facts = await readFacts(db);
@@ -34,7 +35,7 @@ export function inspectPostgresCatalog(address: PostgresAddress): Promise<Catalo
   });
 }
 
-/** The catalog's id, and the place it was used with; undefined where there are no tables yet. */
+/** The catalog's id, and the store's place that it was used with; undefined where there are no tables yet. */
 export function readBelonging(
   address: PostgresAddress,
 ): Promise<{ id: string; place: string | undefined } | undefined> {
@@ -52,7 +53,7 @@ export async function readId(db: Kysely<Tables>, name: string): Promise<string |
   return (await db.selectFrom('meta').select('value').where('key', '=', 'id').executeTakeFirst())?.value;
 }
 
-/** Whether a connection that listens hears what another one sends: not so through a pooler in transaction mode. */
+/** Whether notifications reach a connection that listens; through a pooler in transaction mode they do not. */
 export async function hearsNotifications(address: PostgresAddress): Promise<boolean> {
   const { db, openSession, close } = connectTo(address);
   const session = await openSession();
@@ -89,7 +90,7 @@ async function checkCreateRight(db: Kysely<Tables>, name: string): Promise<void>
   throw new CatalogError('unavailable', `the catalog ${name} ${why}`);
 }
 
-/** Those that live. Before the second schema, nodes told nothing of themselves. */
+/** Lists the live nodes. Before schema 2, the table had no names of nodes. */
 async function readNodes(db: Kysely<Tables>, schema: number): Promise<CatalogState['nodes']> {
   if (schema < 2) return [];
   const rows = await db

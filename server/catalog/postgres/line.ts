@@ -6,29 +6,31 @@ import type { Client } from 'pg';
 export const MOST_PAYLOAD_BYTES = 7_900;
 
 const CHANNEL = 'tidemark';
-/** No answer for so long: the connection is half open. */
+/** After this long without an answer, the connection counts as half open. */
 export const ANSWER_TIMEOUT_MS = 5_000;
-/** What a line tells itself. */
+/** The first word of a notification that a connection sends to itself. */
 const PING = 'ping';
 
-/** Why a line ended. `deaf`: the server answers, but what is told is not heard: a pooler in transaction mode does that. */
+/** Why it ended. `deaf`: the server answers, but delivers no notifications, as with a pooler in transaction mode. */
 export type Loss = 'lost' | 'deaf';
 
+/** The connection. */
 export interface Line {
-  /** Tells all other lines. */
+  /** Notifies all other connections that listen. */
   send(payload: string): Promise<void>;
-  /** Whether the line hears what it tells itself. It is closed where it does not. */
+  /** Whether a notification that it sends to itself arrives. If not, it is closed. */
   ping(): Promise<boolean>;
-  /** Resolves when it is of no use any more. */
+  /** Resolves when it cannot be used any more. */
   readonly ended: Promise<Loss>;
-  /** Without waiting for a server that may not answer. */
+  /** Closes it without waiting for a server that may not answer. */
   close(): void;
 }
 
 /**
- * Listens on a session, which is the line's from now on.
+ * Listens on a session, which belongs to the returned object from now on.
  *
- * @throws what pg throws.
+ * @param onPayload - called with each notification of another connection.
+ * @throws pg's errors.
  */
 export async function openLine(client: Client, onPayload: (payload: string) => void): Promise<Line> {
   const pings = new Map<string, () => void>();
@@ -38,7 +40,7 @@ export async function openLine(client: Client, onPayload: (payload: string) => v
   client.on('end', () => end('lost'));
   client.on('notification', ({ payload = '', processId }) => {
     const [word, id = ''] = payload.split(' ');
-    // Every line hears the pings of all.
+    // The pings of all connections arrive at each of them.
     if (word === PING) pings.get(id)?.();
     else if (processId !== ownId) onPayload(payload);
   });
@@ -76,7 +78,7 @@ export async function openLine(client: Client, onPayload: (payload: string) => v
   function close(loss: Loss): void {
     end(loss);
     void client.end().catch(() => undefined);
-    // A server that does not answer would keep it open.
+    // `end` waits for the server, which may not answer.
     client.connection.stream.destroy();
   }
 

@@ -1,7 +1,7 @@
-/** Locks on the catalog as a whole: pairs of numbers, apart from those that are made of names. */
+/** Advisory locks that are pairs of numbers: PostgreSQL keeps them apart from locks by one number, such as a hashed name. */
 
 /** 'TIDE' in ASCII. */
 const OURS = 0x54494445;
 
-/** Whoever brings the schema up to date. */
+/** Held by the process that migrates the schema. */
 export const MIGRATION_LOCK = [OURS, 1] as const;

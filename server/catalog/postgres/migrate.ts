@@ -17,21 +17,21 @@ const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
 
-/** What a server says of itself and of the database. */
+/** What a server reports about itself and the database. */
 export interface ServerFacts {
   /** E.g. 150018 for 15.18. */
   version: number;
   encoding: string;
-  /** Null: none of the search path exists. */
+  /** Null: no schema of the search path exists. */
   schema: string | null;
   synchronousCommit: string;
-  /** A standby, or set so for the database or the user. */
+  /** It is a standby, or the database or the user is set to read-only. */
   isReadOnly: boolean;
 }
 
 const OLDEST_VERSION = 140_000;
 
-/** @throws CatalogError `unavailable`, saying what has to be changed. */
+/** Checks that a service can use the server. @throws CatalogError `unavailable`, saying what has to be changed. */
 export function checkServer(facts: ServerFacts, name: string): void {
   const { version, encoding, schema, synchronousCommit, isReadOnly } = facts;
   const refuse = (why: string) => new CatalogError('unavailable', `the catalog ${name} ${why}`);
@@ -53,9 +53,10 @@ export function checkServer(facts: ServerFacts, name: string): void {
 export function migrate(db: Kysely<Tables>, name: string): Promise<void> {
   return db.transaction().execute(async (trx) => {
     checkServer(await readFacts(trx), name);
-    // Whatever the operator allows to statements that somebody waits for.
+    // The operator's time limits are meant for statements that a request waits for.
     await sql.raw('set local statement_timeout = 0; set local lock_timeout = 0').execute(trx);
-    // Services that start at once come one after the other. Outside of the transaction it would be held by the session, which a pooler in transaction mode does not keep.
+    // Services that start at once migrate one after the other. The lock is the transaction's: a pooler in transaction mode
+    // does not keep a session.
     await sql`select pg_advisory_xact_lock(${sql.raw(MIGRATION_LOCK.join())})`.execute(trx);
     const schema = await readSchema(trx, name);
     if (schema === NEWEST_SCHEMA) {
@@ -69,7 +70,7 @@ export function migrate(db: Kysely<Tables>, name: string): Promise<void> {
   });
 }
 
-/** Asks the server. */
+/** Reads the facts that `checkServer` checks. */
 export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> {
   const { rows } = await sql<ServerFacts>`select
     current_setting('server_version_num')::integer as version,
@@ -81,13 +82,13 @@ export async function readFacts(executor: Kysely<Tables>): Promise<ServerFacts> 
 }
 
 /**
- * The schema of the database; 0 where it has no tables. Views may be there: an extension such as pg_stat_statements has
- * some, and providers install it.
+ * The schema of the database; 0 where it has no tables. Views do not count: extensions that providers install, such as
+ * pg_stat_statements, have some.
  *
  * @throws CatalogError `unavailable` when it is newer than this code, or the database is another program's.
  */
 export async function readSchema(executor: Kysely<Tables>, name: string): Promise<number> {
-  // The information schema hides what the user has no right to.
+  // The information schema hides tables to which the user has no right.
   const { rows: tables } = await sql<{ name: string }>`select tablename as name from pg_tables
     where schemaname = current_schema()`.execute(executor);
   if (tables.length === 0) return 0;
@@ -103,7 +104,7 @@ export async function readSchema(executor: Kysely<Tables>, name: string): Promis
   );
 }
 
-/** @throws CatalogError `unavailable` where the user may not read and change all tables, which are there. */
+/** Checks the rights on existing tables. @throws CatalogError `unavailable` where the user may not read and change all. */
 export async function checkTableRights(executor: Kysely<Tables>, name: string): Promise<void> {
   const { rows } = await sql<{ table: string; right: string }>`select tablename as "table", "right"
     from pg_tables, unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) as "right"

@@ -1,23 +1,23 @@
-/** Notices by LISTEN and NOTIFY, on a connection of its own that is made anew whenever it is lost. */
+/** Notices by LISTEN and NOTIFY, on a connection of their own that is reopened whenever it is lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ear, MOST_NOTICE_BYTES, type Notices, type NoticesOptions } from '../notices.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
 import { ANSWER_TIMEOUT_MS, type Line, MOST_PAYLOAD_BYTES, openLine } from './line.ts';
 
-/** So often it is looked whether the connection still hears: one that is half open would be silent for hours. */
+/** How often the connection is tested: one that is half open would be silent for hours. */
 const PING_EVERY_MS = 3_000;
 const FIRST_RECONNECT_MS = 500;
 const MOST_RECONNECT_MS = 30_000;
-/** How long a notice that is not urgent waits for others: uploads do not cost a statement each. */
+/** How long a notice that is not urgent waits for others, so that not every upload needs a statement. */
 const COMPANY_MS = 50;
-/** More that wait are lost. */
+/** How many notices may wait; further ones are dropped. */
 const MOST_WAITING = 1_000;
 
 const DEAF =
   'the database takes notices between nodes (NOTIFY), and does not deliver them (LISTEN), as a pooler in transaction mode ' +
   'does: nodes wake each other later. DATABASE_DIRECT_URL is for an address past it';
 
-/** Opens them. They come once the connection is there; until then, and whenever it is lost, nothing is heard. */
+/** Opens the connection in the background. Until it is open, and whenever it is lost, notices are lost. */
 export function openPostgresNotices(address: PostgresAddress, { tell }: NoticesOptions): Notices {
   const { openSession, name, close } = connectTo(address, { queryTimeoutMs: ANSWER_TIMEOUT_MS });
   const ears = new Set<Ear>();
@@ -36,12 +36,12 @@ export function openPostgresNotices(address: PostgresAddress, { tell }: NoticesO
     for (let pauseMs = FIRST_RECONNECT_MS; !closed.signal.aborted;) {
       const hasHeard = await useLine();
       pauseMs = hasHeard ? FIRST_RECONNECT_MS : Math.min(pauseMs * 2, MOST_RECONNECT_MS);
-      // By chance, so that all nodes do not come back at one moment.
+      // Random, so that nodes do not all reconnect at the same moment.
       await pause(pauseMs * (0.5 + Math.random()));
     }
   }
 
-  /** @returns whether it was a line that heard. */
+  /** Opens a connection, and uses it until it ends. @returns whether notices arrived on it. */
   async function useLine(): Promise<boolean> {
     let hasHeard = false;
     try {
@@ -51,7 +51,7 @@ export function openPostgresNotices(address: PostgresAddress, { tell }: NoticesO
       opened.ended.then(() => (line = undefined)).catch(() => undefined);
       line = opened;
       outgoing.clear();
-      // Closed while it was opened.
+      // `close` was called while the connection was being opened.
       if (closed.signal.aborted) opened.close();
       while (await opened.ping()) {
         if (!hasHeard) for (const ear of ears) ear.onGap();
@@ -88,7 +88,7 @@ export function openPostgresNotices(address: PostgresAddress, { tell }: NoticesO
   };
 }
 
-/** What waits to be told: each notice once, many with one statement, one statement at a time. */
+/** Queues notices to send: each notice once, many with one statement, one statement at a time. */
 function createOutgoing() {
   const waiting = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -102,7 +102,7 @@ function createOutgoing() {
     try {
       while (waiting.size > 0) await line.send(takeSome());
     } catch {
-      // They were hints. The line is closed, and another one is opened.
+      // Notices are hints, and may be lost. `send` has closed the connection, and `keep` opens another.
     } finally {
       isSending = false;
     }
@@ -126,7 +126,7 @@ function createOutgoing() {
       if (urgent) void sendAll(lineNow());
       else timer ??= setTimeout(() => void sendAll(lineNow()), COMPANY_MS).unref();
     },
-    /** They waited for a line that is gone. */
+    /** Drops the notices that waited for a connection that is lost. */
     clear: () => waiting.clear(),
   };
 }

@@ -13,29 +13,30 @@ import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
 
 const DEFAULT_POOL_SIZE = 10;
-/** A connection that does not answer for so long is made anew while the node still counts as alive. */
+/** A heartbeat without an answer for this long fails; the next one, on a new connection, still comes in time. */
 const BEAT_TIMEOUT_MS = 4_000;
 
+/** Where the catalog is, and how to use it. */
 export interface PostgresCatalogOptions extends PostgresAddress {
-  /** The most connections at once. */
+  /** The maximum number of connections. */
   poolSize?: number;
-  /** In tests: no answer for so long, and the connection is taken for lost. */
+  /** For tests: after this long without an answer, the connection counts as lost. */
   queryTimeoutMs?: number;
-  /** In tests: a clock that they set. */
+  /** For tests: a clock that they set. */
   now?: RawBuilder<number>;
 }
 
 /**
- * Opens the catalog, whose tables are made where they are missing.
+ * Opens the catalog; creates the tables that are missing.
  *
- * @throws CatalogError `unavailable`, saying why: not reachable, wrong password, no such database, a right that is
- *   missing, too old a server, a certificate that is not trusted, of a newer version of this service.
+ * @throws CatalogError `unavailable`, saying why: the server cannot be reached, or is too old; its certificate is not
+ *   trusted; the password is wrong; the database or a right is missing; a newer version of this service wrote the tables.
  */
 export async function openPostgresCatalog(options: PostgresCatalogOptions): Promise<Catalog> {
   const { poolSize = DEFAULT_POOL_SIZE, now = DATABASE_NOW, queryTimeoutMs } = options;
   const { db, name, close } = connectTo(options, { poolSize, queryTimeoutMs });
   const followed = followClock(db, now);
-  // Where all others wait for a lock, which a node that stands still may hold for seconds, this node lives all the same.
+  // Heartbeats have a connection of their own: all others may wait for a lock that a frozen node holds for seconds.
   const heart = connectTo(options, { queryTimeoutMs: Math.min(queryTimeoutMs ?? BEAT_TIMEOUT_MS, BEAT_TIMEOUT_MS) });
   let closing: Promise<void> | undefined;
 
@@ -46,7 +47,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     queries: postgresQueries,
     clock: followed.clock,
     keepTime: followed.ask,
-    // A commit is answered once it is on the database's disk: `checkServer` looks at synchronous_commit.
+    // PostgreSQL answers a commit once it is on disk: `checkServer` checks synchronous_commit.
     durable: async () => undefined,
 
     async ping() {
@@ -68,7 +69,10 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
   return withRetries(withNumberedEvents(withFunctions(catalog, db, now), db));
 }
 
-/** By a connection of its own, past a pooler: to index all rows of a large table takes longer than any query. Its id. */
+/**
+ * Migrates over a connection of its own, past a pooler and without a time limit: indexing a large table takes longer than
+ * any query. @returns the catalog's id.
+ */
 async function bringUpToDate(address: PostgresAddress): Promise<string | undefined> {
   const { db, name, close } = connectTo(address, { queryTimeoutMs: 0, isDirect: true });
   try {

@@ -1,6 +1,6 @@
 /**
- * TLS as an address asks for it: `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, with the meaning that libpq gives
- * them. To pg itself all modes but one are `verify-full`, and its next major version changes that.
+ * Reads an address's TLS parameters, `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, as libpq does. pg itself treats
+ * most modes as `verify-full`, and its next major version changes that.
  *
  * PostgreSQL: "34.19. SSL Support".
  */
@@ -12,23 +12,24 @@ const MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-ful
 
 type Mode = (typeof MODES)[number];
 
-/** What pg is not to read in the address: it would go by its own meaning of them. */
+/** Parameters that are removed from the address, because pg would interpret them differently. */
 const READ_HERE = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'uselibpqcompat'];
 
+/** An address, and its TLS. */
 export interface TlsOfAddress {
-  /** The address without what is said about TLS. */
+  /** The address without its TLS parameters. */
   url: string;
   ssl: ConnectionOptions | false;
-  /** A server without TLS will do. */
+  /** Whether a connection without TLS is allowed where the server offers none. */
   isOptional: boolean;
 }
 
 /**
- * Reads what an address says about TLS, and the files that it names.
+ * Reads an address's TLS parameters, and the files that they name.
  *
  * @param ca - certificates in PEM that are trusted in place of the machine's (`DATABASE_CA_FILE`).
- * @param name - of the catalog, for people.
- * @throws CatalogError `unavailable` when it cannot be meant, or a file cannot be read.
+ * @param name - the catalog's name in messages.
+ * @throws CatalogError `unavailable` where the parameters make no sense, or a file cannot be read.
  */
 export function readTls(address: string, ca: string | undefined, name: string): TlsOfAddress {
   const url = new URL(address);
@@ -49,11 +50,11 @@ export function readTls(address: string, ca: string | undefined, name: string): 
   const trusted = read('sslrootcert') ?? ca;
   const mode = modeOf(given('sslmode'), trusted !== undefined || given('sslrootcert') !== undefined);
   if (mode === undefined) throw refuse(`has an sslmode that is none of ${MODES.join(', ')}`);
-  // Any owner of a certificate of a public CA would pass for the server.
+  // With the public CAs, anyone with a certificate for any name would pass as the server.
   if (mode === 'verify-ca' && trusted === undefined)
     throw refuse('has sslmode=verify-ca, which needs a CA of your own: set DATABASE_CA_FILE, or take verify-full');
   const [cert, key] = [read('sslcert'), read('sslkey')];
-  // A server reached through a socket of the machine has no TLS.
+  // PostgreSQL has no TLS on a Unix socket.
   const isSocket = given('host')?.startsWith('/') === true;
   for (const parameter of READ_HERE) url.searchParams.delete(parameter);
   const isOptional = mode === 'allow' || mode === 'prefer';
@@ -67,7 +68,7 @@ export function readTls(address: string, ca: string | undefined, name: string): 
   return { url: url.href, ssl, isOptional };
 }
 
-/** Who names a CA means it: libpq would look at no certificate as long as no mode is given. */
+/** A CA without a mode means `verify-full`: libpq would not verify the certificate then. */
 function modeOf(given: string | undefined, hasCa: boolean): Mode | undefined {
   if (given === undefined) return hasCa ? 'verify-full' : 'prefer';
   return MODES.find((mode) => mode === given);

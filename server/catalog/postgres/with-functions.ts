@@ -1,5 +1,5 @@
 /**
- * A catalog that begins and publishes uploads by functions of the database, each in one message instead of four and nine.
+ * A catalog that begins and publishes uploads by functions in the database: in one message each, instead of four and nine.
  * The functions: migrations/0004-functions.ts. Why: docs/decisions/0041.
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
@@ -10,10 +10,10 @@ import type { Tables } from '../schema.ts';
 
 type Begun = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
 
-/** What the function answers: the columns of a file are null unless it is published. */
+/** The function's answer. The columns of the file are null unless the upload was published. */
 type Outcome = { outcome: PublishOutcome['kind'] | 'steps' } & FileRow;
 
-/** @param now - the time of the statement. */
+/** Replaces `createUpload` and `publish`. @param now - the time of the statement, in SQL. */
 export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuilder<number>): Catalog {
   const begin = prepareBegin(db, now);
   const publish = preparePublish(db, now);
@@ -34,7 +34,8 @@ export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuil
   };
 }
 
-// By a query around it, which does not begin with `select`: after a lost connection these are not repeated.
+// The outer query begins with `with`, not `select`: the driver takes a `select` for a read, which is repeated after a lost
+// connection.
 function prepareBegin(db: Kysely<Tables>, now: RawBuilder<number>) {
   return prepare((upload: NewUpload & { mostOpen: number | null }) =>
     db
@@ -71,7 +72,7 @@ function preparePublish(db: Kysely<Tables>, now: RawBuilder<number>) {
   );
 }
 
-/** Undefined where a content gets another key, which takes several steps. */
+/** The function's arguments; undefined where an existing content gets another key, which the function does not do. */
 function toValues({ uploadId, epoch, content, file, reuseFile = false, forgetsStoreState = false }: Publication) {
   if ('id' in content && content.key !== undefined) return undefined;
   const taken =

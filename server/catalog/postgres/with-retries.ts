@@ -1,14 +1,14 @@
 /**
- * A catalog that tries again what has not happened: transactions that were in each other's way, and those whose
- * connection was lost before their commit. Each method is one transaction, so that repeating it is safe then. After a
- * commit whose answer was lost it is not: that leaves as `unavailable`.
+ * A catalog that retries transactions that were not committed: those that conflicted with another, and those whose
+ * connection was lost before the commit. Each method is one transaction, so that calling it again is safe. When the answer
+ * to a commit is lost, it is not safe: the method throws `unavailable`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '../catalog.ts';
 import { isUndone } from './errors.ts';
 
 const MOST_TRIES = 6;
-/** Doubles with every try: about half a second together. */
+/** The limit of the first pause; it doubles with every try, to about half a second for all together. */
 const FIRST_PAUSE_MS = 16;
 
 /** Wraps each method of the catalog. */
@@ -27,7 +27,7 @@ async function trying<Result>(run: () => Promise<Result>): Promise<Result> {
     } catch (error) {
       if (--left === 0 || !isUndone(error)) throw error;
     }
-    // By chance, so that those that were in each other's way do not meet again.
+    // Random, so that the transactions do not conflict again.
     await sleep(Math.random() * pauseMs);
   }
 }

@@ -1,11 +1,11 @@
-/** Asks: what nodes want of each other where notices do not come. */
+/** Asks: requests between nodes in the catalog, for when notices do not arrive. */
 import type { Kysely } from 'kysely';
 import type { Ask, Catalog } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { aliveAfter, type NodeDialect } from './nodes.ts';
 import { prepare } from './prepare.ts';
 
-/** Prepares the queries on asks. None of them waits for the disk: see `relaxed`. */
+/** Prepares the queries on asks. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createAskQueries(db: Kysely<Tables>, dialect: NodeDialect): Pick<Catalog, 'ask' | 'takeAsks'> {
   const aliveSince = aliveAfter(dialect);
 

@@ -9,8 +9,8 @@ import { RECEIVING } from './states.ts';
 
 /** Prepares `createUpload`. */
 export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
-  // Counted by the statement that inserts it. Where transactions run beside each other that is not enough: PostgreSQL has
-  // a function in its place (postgres/with-functions.ts).
+  // The statement that inserts the upload also counts the owner's. Concurrent transactions could still exceed the limit,
+  // so PostgreSQL uses a function instead (postgres/with-functions.ts).
   const insert = prepare((upload: NewUpload & { skipped: number }) => {
     const values = {
       id: upload.id,

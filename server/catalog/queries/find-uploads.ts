@@ -11,7 +11,10 @@ import { uploadRecord } from './upload-rows.ts';
 /** How many ids `filterReceiving` looks up with one query. */
 const IDS_PER_QUERY = 100;
 
-/** A byte was noted that came so long after the upload was begun: both times of a new row are about the same. */
+/**
+ * An upload whose last byte was noted this long after its creation has received bytes, even where none are committed yet. In
+ * a new row both times are nearly the same.
+ */
 const NOTED_LATER_MS = 1_000;
 
 /** Prepares the lookups of uploads. */

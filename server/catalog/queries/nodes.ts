@@ -12,7 +12,7 @@ export type NodeQueries = Pick<
   'joinNode' | 'listNodes' | 'beatNode' | 'leaveNode' | 'isNodeAlive' | 'forgetNodes'
 >;
 
-/** In which way nodes differ between dialects. */
+/** How nodes differ between dialects. */
 export interface NodeDialect {
   clock: SqlClock;
   /** Whether several nodes may have the catalog open. Where only one may, it counts as alive without heartbeats. */

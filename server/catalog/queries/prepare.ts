@@ -8,6 +8,7 @@ import type { Tables } from '../schema.ts';
 /** Where a compiled query runs: on its own, or within a transaction. */
 export type Executor = Pick<Kysely<Tables>, 'executeQuery'>;
 
+/** A compiled query. */
 export interface Prepared<Values, Row> {
   rows(executor: Executor, values: Values): Promise<Row[]>;
   first(executor: Executor, values: Values): Promise<Row | undefined>;

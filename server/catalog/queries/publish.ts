@@ -56,7 +56,7 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: 
       const { uploadId, epoch, file, reuseFile, forgetsStoreState } = publication;
       const keepsState = forgetsStoreState ? 0 : 1;
       return undoing(db, async (trx) => {
-        // Both refusals come before the first change.
+        // Both are found before the first change; a key that a node is removing is found after it.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
         const content = await takeContent(trx, publication);

@@ -26,8 +26,8 @@ function prepareDeleteRemoval(db: Kysely<Tables>) {
 }
 
 /**
- * Prepares the step of a publication that takes a key for a content, once the content's row has it: its bytes are not to
- * be removed any more. `false` where a node removes them right now.
+ * Prepares the step of a publication that cancels the removal of a key, once the content's row has the key. It returns
+ * false where a node is removing the bytes at this moment.
  */
 export function prepareKeepKey(db: Kysely<Tables>, { locked }: QueryDialect, nodes: NodeDialect) {
   const claimed = isClaimed(db, nodes);
@@ -49,7 +49,7 @@ export function prepareKeepKey(db: Kysely<Tables>, { locked }: QueryDialect, nod
   };
 }
 
-/** Whether a node that lives has claimed the row of `removals` around this, and its time is not up. */
+/** Whether a live node has claimed the surrounding query's row of `removals`, and the claim has not expired. */
 function isClaimed(db: Kysely<Tables>, nodes: NodeDialect) {
   const claimantAlive = db
     .selectFrom('nodes')

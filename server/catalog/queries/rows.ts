@@ -1,10 +1,11 @@
-/** Rows as they stand. Asked once or by the page, so that nothing is prepared. */
+/** Reads and writes rows as they are stored. These queries run rarely, so that none is prepared. */
 import { type Kysely, sql } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
 import { type CatalogRows, COPIED, type CopiedRow, type CopiedTable, OWN_META, type RowKey } from '../rows.ts';
 import type { Tables } from '../schema.ts';
 import { RECEIVING } from './states.ts';
 
+/** The queries on rows, for `tidemark admin`; see `CatalogRows`. */
 export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDialect): CatalogRows {
   const names = (columns: readonly string[]) => sql.join(columns.map((column) => sql.ref(column)));
 

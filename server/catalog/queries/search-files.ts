@@ -1,7 +1,7 @@
 /**
- * Searches an owner's files for a part of the name. A part that is in many names is found soon along the index of the
- * order, one that is in few by an index of what names contain. Which it is, only trying tells: what a planner estimates
- * is too far from the truth to leave the choice to it. Why: docs/decisions/0046.
+ * Searches an owner's files for a part of the name. A part that many names contain is found soon along the index of the
+ * order; one that few names contain, by an index of the pieces of names. Only trying shows which applies: the planner's
+ * estimates are too far off to leave the choice to it. Why: docs/decisions/0046.
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
@@ -9,9 +9,9 @@ import type { Tables } from '../schema.ts';
 import { type FileListing, isListed, orderOf, selectListing } from './file-listing.ts';
 import { type FileRow, selectFiles } from './file-rows.ts';
 
-/** How many files of the listing the first look goes through. */
+/** How many files of the listing the first try reads. */
 const FIRST_LOOK = 2_000;
-/** What the index finds is sorted; more than this is looked for along the order. */
+/** What the index of pieces finds has to be sorted. If it finds more than this, the search walks along the order instead. */
 const MOST_FOUND = 5_000;
 
 /** Finds the files of a listing whose folded name contains this. */
@@ -38,8 +38,8 @@ export function createSearchFiles(db: Kysely<Tables>, dialect: QueryDialect): Se
 }
 
 /**
- * Prepares the search along the index of the order, among the first files only where there is a limit. Where the index
- * has the name, rows are read only of what is found.
+ * Prepares the search along the index of the order; with a limit, only among the first files. If that index contains the
+ * name, only matching rows are read.
  */
 function createWalk(db: Kysely<Tables>, { contains }: QueryDialect, limit: RawBuilder<unknown>): SearchFiles {
   return (listing, part) => {
@@ -57,7 +57,7 @@ function createWalk(db: Kysely<Tables>, { contains }: QueryDialect, limit: RawBu
   };
 }
 
-/** Prepares the search by the index; undefined where it finds too much. */
+/** Prepares the search by the index of pieces; it returns undefined where the index finds more than `MOST_FOUND`. */
 function createLookUp(
   db: Kysely<Tables>,
   { contains, nameIndex }: QueryDialect,
@@ -65,7 +65,7 @@ function createLookUp(
   return async (listing, part) => {
     const { owner, column, direction, count } = listing;
     const mayContain = nameIndex?.mayContain(owner, part) ?? sql`true`;
-    // Materialized, `matching` is planned to be read whole, and read no further than `found` needs.
+    // `materialized`: PostgreSQL then plans to read `matching` whole, but reads only as many rows as `found` needs.
     const page = sql<{ id: string; total: number }>`(
       with matching as materialized (
         select id, ${sql.ref(column)} from files

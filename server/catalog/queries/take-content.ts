@@ -10,8 +10,8 @@ import type { Executor } from './prepare.ts';
 import { prepareInsertRemoval, prepareKeepKey } from './removals.ts';
 
 /**
- * The content to join, or the new one once it is recorded. Undefined on a conflict before the first change; `removing`
- * where what was changed has to be undone, as a node removes what is under the key.
+ * The existing content, or the new one, which is recorded. Undefined on a conflict that was found before the first change;
+ * `removing` where a node is removing the bytes of the key, so that the changes have to be undone.
  */
 type Taken = ContentRecord | 'removing' | undefined;
 
@@ -67,7 +67,7 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, no
     const values = { md5, sha1, sha256, size, variant, key };
     const inserted = await insertContent.first(trx, values);
     if (!inserted) return undefined;
-    // The key may have been waiting for removal; its bytes are this content's now.
+    // The key may have been noted for removal; its bytes belong to this content now.
     return (await keepKey(trx, key)) ? { ...inserted, ...values } : 'removing';
   };
 }

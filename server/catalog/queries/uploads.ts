@@ -12,7 +12,7 @@ import { RECEIVING } from './states.ts';
 
 export type UploadQueries = Pick<Catalog, 'declareLength' | 'withdrawLength' | 'noteArrivals' | 'endUpload'>;
 
-/** A row that is no more behind stays as it is: a commit may have just written it. */
+/** Rows whose time is behind by less than this stay as they are: a commit may have just written them. */
 const NOTED_AFTER_MS = 2_000;
 
 /** Prepares the changes of uploads. */

@@ -14,7 +14,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* Whether anything is kept on a volume: then there is one node. */}}
+{{/* Whether the release uses a volume: then it has one node. */}}
 {{- define "tidemark.usesVolume" -}}
 {{- if or (not .Values.database.existingSecret) (eq .Values.store.kind "local") }}true{{ end }}
 {{- end }}

@@ -1,4 +1,4 @@
-/** Several nodes on one catalog: what each tells of itself. */
+/** Several nodes on one catalog: what each writes about itself. */
 export const nodes = `
 -- Only one service had the catalog open before.
 DELETE FROM nodes;

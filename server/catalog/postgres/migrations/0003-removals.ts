@@ -1,4 +1,4 @@
-/** Which node removes the bytes of a key, and until when it has that for itself. */
+/** Which node removes the bytes of a key, and until when no other node may. */
 export const removals = `
 ALTER TABLE removals
   ADD COLUMN node  text COLLATE "C",

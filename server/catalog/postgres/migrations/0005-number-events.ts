@@ -1,4 +1,4 @@
-/** Numbers of events are given in one message: who stands still after it holds no lock (docs/decisions/0039). */
+/** Numbers events in one message: a node that freezes after it holds no lock (docs/decisions/0039). */
 export const numberEvents = `
 -- Gives numbers to at most so many events.
 CREATE FUNCTION number_events(most bigint) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
 /**
- * Parts of names are searched for by their pieces of three signs, and of two where one of these is not ASCII, as in
- * Chinese. Each piece is indexed as a hash. Why not by pg_trgm: docs/decisions/0046.
+ * An index to search for parts of names by their pieces of three characters, and of two where one is not ASCII, as in
+ * Chinese. Each piece is indexed as a hash. Why not pg_trgm: docs/decisions/0046.
  */
 export const nameGrams = `
 -- Of 64 groups of owners: few names of others are looked at, and the pieces of many owners' names share their lists.

@@ -1,6 +1,6 @@
 /**
- * What nodes ask each other where notices do not come. They are hints that the next second brings again: a crash of the
- * database may empty the table, and no write to it waits for the disk.
+ * Requests between nodes, for when notices do not arrive. A node that still waits repeats its request after a second. So a
+ * crash of the database may empty the table, and no write to it waits for the disk.
  */
 export const asks = `
 CREATE UNLOGGED TABLE asks (
