@@ -103,9 +103,9 @@ test('who asks does not wait for the rest after an older content', async () => {
 });
 
 test.for([
-  ['uploads arrive', true, 99],
-  ['nothing arrives', false, 9],
-] as const)('while %s, the rest after a content is %3$d times as long as the work', async ([, receiving, factor]) => {
+  ['uploads arrive', 99, true],
+  ['nothing arrives', 9, false],
+] as const)('while %s, the rest after a content is %d times as long as the work', async ([, factor, receiving]) => {
   const house = await openHouse({});
   const file = await publish(house, makeBytes(1_000, 18_040));
   const { store, surroundings } = house.parts;
