@@ -8,12 +8,18 @@ import { aboutNode } from '../catalog/fixtures.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 
-test('a node whose beats are not answered stops its writers when it counts as dead, once, and goes on', async () => {
+/** A catalog that node `a` has joined, and time that only the test moves. */
+async function openJoined() {
   const surroundings = createVirtualSurroundings();
   const file = `${await makeTempFolder()}/catalog.db`;
   const catalog = await openSqliteCatalog({ file, isShared: true, time: surroundings });
   onTestFinished(() => catalog.close());
   await catalog.joinNode('a', aboutNode());
+  return { surroundings, catalog };
+}
+
+test('a node whose beats are not answered stops its writers when it counts as dead, once, and goes on', async () => {
+  const { surroundings, catalog } = await openJoined();
   const stopping = new AbortController();
   const told: string[] = [];
   let answers: Promise<void> = Promise.resolve();
@@ -57,11 +63,7 @@ test('a node whose beats are not answered stops its writers when it counts as de
 });
 
 test('a beat does not wait for what is noted beside it', async () => {
-  const surroundings = createVirtualSurroundings();
-  const file = `${await makeTempFolder()}/catalog.db`;
-  const catalog = await openSqliteCatalog({ file, isShared: true, time: surroundings });
-  onTestFinished(() => catalog.close());
-  await catalog.joinNode('a', aboutNode());
+  const { surroundings, catalog } = await openJoined();
   const stopping = new AbortController();
   const told: string[] = [];
   let noted: () => void = () => undefined;

@@ -102,35 +102,37 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     }
   });
 
-  test('holds no connection while bytes flow: one is enough, and through a pooler in transaction mode', async (context) => {
-    if (!hasPgbouncer()) return context.skip();
-    const bouncer = await startPgbouncer(database.port);
-    onTestFinished(() => bouncer.stop());
-    const service = await start({
-      DATABASE_URL: bouncer.urlOf(database.name),
-      DATABASE_DIRECT_URL: database.url,
-      DATABASE_POOL: '1',
-    });
-    const open = await Promise.all(
-      [1, 2, 3, 4].map(async (each) => {
-        const location = await createUpload(service.url, bytes.length, { filename: `${each}.bin` });
-        const transfer = openPatch(location, 0, bytes.length);
-        await transfer.write(bytes.subarray(0, half));
-        await until('half of it is written', async () => (await writtenBytes(service, location)) === half);
-        return transfer;
-      }),
-    );
-    expect(await listFiles(service)).toEqual([]);
-    const inTransaction = `select from pg_stat_activity where datname = current_database() and state like '%in transaction%'`;
-    expect(await database.run(inTransaction)).toEqual([]);
-    await Promise.all(open.map((transfer) => transfer.write(bytes.subarray(half))));
-    for (const transfer of open) transfer.end();
-    for (const transfer of open) expect((await answered(transfer)).status).toBe(204);
-    expect(await listFiles(service)).toHaveLength(4);
-    await expectBytes(`${service.url}/files/${name}`, bytes);
-    const { step } = await diagnose(service.dataDir, { DATABASE_URL: bouncer.urlOf(database.name) });
-    expect(step('notifications')?.change).toContain('set DATABASE_DIRECT_URL');
-  });
+  test.skipIf(!hasPgbouncer())(
+    'holds no connection while bytes flow: one is enough, through a pooler, too',
+    async () => {
+      const bouncer = await startPgbouncer(database.port);
+      onTestFinished(() => bouncer.stop());
+      const service = await start({
+        DATABASE_URL: bouncer.urlOf(database.name),
+        DATABASE_DIRECT_URL: database.url,
+        DATABASE_POOL: '1',
+      });
+      const open = await Promise.all(
+        [1, 2, 3, 4].map(async (each) => {
+          const location = await createUpload(service.url, bytes.length, { filename: `${each}.bin` });
+          const transfer = openPatch(location, 0, bytes.length);
+          await transfer.write(bytes.subarray(0, half));
+          await until('half of it is written', async () => (await writtenBytes(service, location)) === half);
+          return transfer;
+        }),
+      );
+      expect(await listFiles(service)).toEqual([]);
+      const inTransaction = `select from pg_stat_activity where datname = current_database() and state like '%in transaction%'`;
+      expect(await database.run(inTransaction)).toEqual([]);
+      await Promise.all(open.map((transfer) => transfer.write(bytes.subarray(half))));
+      for (const transfer of open) transfer.end();
+      for (const transfer of open) expect((await answered(transfer)).status).toBe(204);
+      expect(await listFiles(service)).toHaveLength(4);
+      await expectBytes(`${service.url}/files/${name}`, bytes);
+      const { step } = await diagnose(service.dataDir, { DATABASE_URL: bouncer.urlOf(database.name) });
+      expect(step('notifications')?.change).toContain('set DATABASE_DIRECT_URL');
+    },
+  );
 
   test('is looked at by the doctor', async () => {
     const folder = await makeTempFolder();
