@@ -23,8 +23,8 @@ import { lookForEvents } from './outbox/far-events.ts';
 import type { Feed } from './outbox/feed.ts';
 import { createLife, type Life, openParts } from './service-parts.ts';
 import { type Closers, openPlaces, type Places } from './service-places.ts';
-import { createTusEndpoint } from './tus/endpoint.ts';
-import { TUS_VERSION } from './tus/protocol.ts';
+import { createTusEndpoint } from './protocols/tus/endpoint.ts';
+import { TUS_VERSION } from './protocols/tus/protocol.ts';
 import { TidemarkError } from './uploads/errors.ts';
 import type { Parts } from './uploads/parts.ts';
 

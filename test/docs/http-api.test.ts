@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { STATUSES as HTTP_STATUSES } from '../../server/http/refusals.ts';
-import { STATUSES as TUS_STATUSES } from '../../server/tus/refusals.ts';
+import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 
 const TOKEN = 'a-secret-of-the-docs';

@@ -4,7 +4,7 @@ import { METHODS, STATUS_CODES } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { STATUSES as HTTP_STATUSES } from '../../server/http/refusals.ts';
-import { STATUSES as TUS_STATUSES } from '../../server/tus/refusals.ts';
+import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ROOMS = [

@@ -1,4 +1,4 @@
-/** What the tus endpoint does with a request (server/tus/library.ts), without HTTP: in the same order, with the same calls. */
+/** What the tus endpoint does with a request (server/protocols/tus/library.ts), without HTTP: in the same order, with the same calls. */
 import type { Declaration, FileView, UploadView } from '../../server/uploads/contract.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import type { Writer } from '../../server/uploads/writer.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { STATUSES as HTTP_STATUSES } from '../../server/http/refusals.ts';
-import { STATUSES as TUS_STATUSES } from '../../server/tus/refusals.ts';
+import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts';
 import { json, putFile } from '../http/support.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';

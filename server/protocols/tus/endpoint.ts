@@ -1,12 +1,12 @@
 /** The tus endpoint: POST, HEAD, PATCH, DELETE and OPTIONS below /uploads. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Middleware } from 'koa';
-import type { Capabilities } from '../../stores/store.ts';
-import type { FileView, Uploads } from '../uploads/contract.ts';
-import { hasCode, TidemarkError } from '../uploads/errors.ts';
-import { idleSeconds } from '../uploads/idle.ts';
-import { filePath } from '../wire/addresses.ts';
-import { encodeName } from '../wire/labels.ts';
+import type { Capabilities } from '../../../stores/store.ts';
+import type { FileView, Uploads } from '../../uploads/contract.ts';
+import { hasCode, TidemarkError } from '../../uploads/errors.ts';
+import { idleSeconds } from '../../uploads/idle.ts';
+import { filePath } from '../../wire/addresses.ts';
+import { encodeName } from '../../wire/labels.ts';
 import { bringsBody } from './body.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { readDeclaration } from './metadata.ts';

@@ -1,8 +1,8 @@
 /** The Upload-Metadata header: what a client declares about a file before sending it. */
-import type { Declaration } from '../uploads/contract.ts';
-import type { Refusal } from '../refusal.ts';
-import { cleanName, isAbsent, mediaTypeOf } from '../wire/labels.ts';
-import { checkDigest } from '../uploads/names.ts';
+import type { Declaration } from '../../uploads/contract.ts';
+import type { Refusal } from '../../refusal.ts';
+import { cleanName, isAbsent, mediaTypeOf } from '../../wire/labels.ts';
+import { checkDigest } from '../../uploads/names.ts';
 import { refusal } from './refusals.ts';
 
 /** The longest Upload-Metadata that the service accepts. */

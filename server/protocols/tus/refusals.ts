@@ -1,6 +1,6 @@
-/** The refusals of the tus endpoint. This is the only file of `server/tus/` with statuses of refusals. */
-import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
-import type { ErrorCode, TidemarkError } from '../uploads/errors.ts';
+/** The refusals of the tus endpoint. This is the only file of `server/protocols/tus/` with statuses of refusals. */
+import { Refusal, type RefusalDetails, retryAfter } from '../../refusal.ts';
+import type { ErrorCode, TidemarkError } from '../../uploads/errors.ts';
 
 type Row = readonly [status: number, message?: string];
 

@@ -13,12 +13,12 @@
  */
 import type { Readable } from 'node:stream';
 import { DataStore, ERRORS, Server, Upload } from '@tus/server';
-import type { Capabilities } from '../../stores/store.ts';
-import type { Received, Uploads, UploadView } from '../uploads/contract.ts';
-import { Refusal } from '../refusal.ts';
-import { TidemarkError } from '../uploads/errors.ts';
-import type { Writer } from '../uploads/writer.ts';
-import { uploadPath } from '../wire/addresses.ts';
+import type { Capabilities } from '../../../stores/store.ts';
+import type { Received, Uploads, UploadView } from '../../uploads/contract.ts';
+import { Refusal } from '../../refusal.ts';
+import { TidemarkError } from '../../uploads/errors.ts';
+import type { Writer } from '../../uploads/writer.ts';
+import { uploadPath } from '../../wire/addresses.ts';
 import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library, and what becomes known of it. */
