@@ -7,7 +7,7 @@ import { readSettings } from './settings.ts';
 import type { ConnectionFlags } from './settings.ts';
 import { createPatience, patiently } from './retry.ts';
 import type { Wait } from './retry.ts';
-import { ServiceError, describeError } from './errors.ts';
+import { OtherFormError, ServiceError, describeError } from './errors.ts';
 import { formatDuration } from './format.ts';
 
 export interface CommonFlags extends ConnectionFlags {
@@ -63,7 +63,8 @@ export function createWaitReporter(context: Context, about: string | null): (wai
     said = text;
     saidAt = now;
     const prefix = about === null ? '' : `${about}: `;
-    context.output.say(`${prefix}${text}; trying again in ${formatDuration(delayMs)}`);
+    const next = error instanceof OtherFormError ? '' : `; trying again in ${formatDuration(delayMs)}`;
+    context.output.say(`${prefix}${text}${next}`);
   };
 }
 

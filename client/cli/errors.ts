@@ -45,6 +45,9 @@ export class TransportError extends Error {
   }
 }
 
+/** The request did not get through in this form. The next attempt takes another form, and needs no wait. */
+export class OtherFormError extends TransportError {}
+
 /** The service refused a request. `code` and `message` are the service's own where it sent any. */
 export class ServiceError extends Error {
   readonly code: string;

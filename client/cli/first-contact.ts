@@ -91,7 +91,7 @@ export function explainRefusal(status: number, code: string, body: string, hasTo
   if (status === 400 && WANTS_TLS.test(body)) return 'The server expects https; write https:// in its address.';
   if (status === 407) return 'The proxy asks for a name and a password: HTTP_PROXY=http://name:password@host:port.';
   if (status === 413) {
-    return 'Something in front of the service accepts no request of this size; --chunk-size 512KiB sends smaller ones.';
+    return 'Something in front of the service accepts no request of this size; --chunk-size 16KiB sends smaller ones.';
   }
   return undefined;
 }

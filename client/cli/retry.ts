@@ -1,7 +1,7 @@
 /** Retries: for how long in all, and what counts as progress. core/waits.ts has the waits between attempts. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { delayAfter } from '../core/waits.ts';
-import { CliError, ServiceError, TransportError, describeError, isTransient } from './errors.ts';
+import { CliError, OtherFormError, ServiceError, TransportError, describeError, isTransient } from './errors.ts';
 import { formatDuration } from './format.ts';
 
 /** One wait before the next attempt. */
@@ -32,6 +32,8 @@ export function createPatience(limitMs: number): Patience {
   }
 
   function next(error: unknown): number {
+    // Whoever throws it bounds how often.
+    if (error instanceof OtherFormError) return 0;
     const now = performance.now();
     firstFailureAt ??= now;
     const ownMs = error instanceof TransportError ? error.patienceMs : null;

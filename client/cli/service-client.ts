@@ -5,12 +5,15 @@ import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../ser
 import { ownPath } from '../core/addresses.ts';
 import { isMethodRefusal, readRefusal } from '../core/refusals.ts';
 import { readRetryAfter } from '../core/waits.ts';
-import { CliError, ServiceError, TransportError } from './errors.ts';
+import { isRefusedOnTheWay, REQUEST_TOO_LARGE } from '../core/request-size.ts';
+import { CliError, OtherFormError, ServiceError } from './errors.ts';
 import { explainFailure, explainRefusal, explainStoreFailure } from './first-contact.ts';
 import { exchange, open, readBody } from './http.ts';
 import type { Answer, Body } from './http.ts';
-import { printable } from './format.ts';
+import { formatSize, printable } from './format.ts';
 import { proxyHostFor } from './proxy.ts';
+import { createRequestSize } from './request-size.ts';
+import type { RequestSize } from './request-size.ts';
 import type { Settings } from './settings.ts';
 
 export interface CheckQuestion {
@@ -34,6 +37,7 @@ export interface ServiceClient {
   readonly settings: Settings;
   /** Where new uploads are created. */
   readonly uploadsUrl: string;
+  readonly requestSize: RequestSize;
   check(question: CheckQuestion, signal: AbortSignal): Promise<CheckJson>;
   list(question: ListQuestion, signal: AbortSignal): Promise<FilePageJson>;
   file(id: string, signal: AbortSignal): Promise<FileJson>;
@@ -76,18 +80,21 @@ interface Connection {
   readonly authorization: Record<string, string>;
   /** The service, or something in front of it, has answered. */
   met: boolean;
-  /** Something on the way blocks PATCH or HEAD: they are sent as POST (tus 1.0.0, "X-HTTP-Method-Override"). */
+  /** Something on the way blocks PATCH, HEAD or DELETE: they are sent as POST (tus 1.0.0, "X-HTTP-Method-Override"). */
   overrides: boolean;
+  readonly requestSize: RequestSize;
 }
 
 export function createServiceClient(settings: Settings): ServiceClient {
   const { serverUrl, token } = settings;
   const authorization: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const connection: Connection = { settings, authorization, met: false, overrides: false };
+  const requestSize = createRequestSize(serverUrl);
+  const connection: Connection = { settings, authorization, met: false, overrides: false, requestSize };
   const file = (id: string): string => `/api/files/${encodeURIComponent(id)}`;
   return {
     settings,
     uploadsUrl: `${serverUrl}/uploads`,
+    requestSize,
     check: async (question, signal) =>
       readJson<CheckJson>(
         // The service may have to compute a SHA-256 first, or be publishing an upload.
@@ -126,7 +133,7 @@ async function reaching<T>(connection: Connection, answer: Promise<T>): Promise<
 
 /** Makes the error for a refusal, with the service's own message where it sent one. */
 function refusal({ settings }: Connection, method: string, answer: Answer): ServiceError {
-  const { code, message } = readRefusal(answer.body) ?? describeForeign(answer);
+  const { code, message } = (isTooLargeOnTheWay(answer) ? null : readRefusal(answer.body)) ?? describeForeign(answer);
   const explained = explainRefusal(answer.status, code, answer.body, settings.token !== null);
   return new ServiceError({
     code,
@@ -219,12 +226,29 @@ async function tus(connection: Connection, request: TusExchange): Promise<Answer
     }),
   );
   if (answer.status >= 200 && answer.status <= 299) return answer;
+  if (request.body) await learnSize(connection, request.body.size, answer);
   if (isOverridden || !isMethodRefusal(method, answer.status)) throw refusal(connection, method, answer);
   connection.overrides = true;
   // The body has been read, and only the next attempt can read it again.
   if (request.body)
-    throw new TransportError('method_refused', `something on the way blocks ${method}; sending it as POST`);
+    throw new OtherFormError('method_refused', `something on the way blocks ${method}; sending it as POST`);
   return tus(connection, request);
+}
+
+function isTooLargeOnTheWay({ status, headers, body }: Answer): boolean {
+  return isRefusedOnTheWay(status, readRefusal(body)?.code ?? null, headers['tus-resumable']?.toString());
+}
+
+/** @throws OtherFormError where something on the way refused the request for its size, and a smaller one may get through. */
+async function learnSize({ requestSize }: Connection, sentBytes: number, answer: Answer): Promise<void> {
+  if (!isTooLargeOnTheWay(answer)) return;
+  const most = await requestSize.learn(sentBytes);
+  if (most === null) return;
+  const refused = `something in front of the service accepts no request of ${formatSize(sentBytes)}`;
+  throw new OtherFormError(
+    REQUEST_TOO_LARGE,
+    `${refused}; sending at most ${formatSize(most)} at once from now on, as with --chunk-size`,
+  );
 }
 
 function timeouts({ stallTimeoutMs }: Settings, workBytes = 0): { stallTimeoutMs: number; answerTimeoutMs: number } {

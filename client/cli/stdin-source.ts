@@ -51,7 +51,7 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
     }
   }
 
-  async function slice(start: number): Promise<{ body: Body; last: boolean }> {
+  async function slice(start: number, end: number): Promise<{ body: Body; last: boolean }> {
     if (start < chunkStart || start > chunkStart + chunkLength) {
       throw new CliError(
         'not_resumable',
@@ -64,8 +64,9 @@ export function createStreamSource(stream: Readable, chunkSizeBytes: number): St
       chunkLength = 0;
       await fill();
     }
-    const bytes = chunk.subarray(start - chunkStart, chunkLength);
-    return { body: bodyOf(bytes), last: ended && surplus === null };
+    const stop = Math.min(chunkLength, end - chunkStart);
+    const bytes = chunk.subarray(start - chunkStart, stop);
+    return { body: bodyOf(bytes), last: stop === chunkLength && ended && surplus === null };
   }
 
   function summary(): { md5: string; sha256: string; size: number } {

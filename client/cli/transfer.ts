@@ -160,7 +160,8 @@ function resultOf({ uploadUrl, fileId, fileUrl, sentBytes, startOffset, adopted,
 }
 
 /** One run of the library, from HEAD or POST to success or to the first error. */
-function attempt(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
+async function attempt(options: TransferOptions, course: Course, patience: Patience): Promise<Outcome> {
+  const most = (await options.service.requestSize.most()) ?? Number.POSITIVE_INFINITY;
   return new Promise((resolve, reject) => {
     const { service, source, signal } = options;
     const observer = observe(options, course, patience);
@@ -168,7 +169,7 @@ function attempt(options: TransferOptions, course: Course, patience: Patience): 
       // Without an endpoint, the library cannot begin a new upload by itself when a HEAD fails.
       ...(course.uploadUrl === null ? { endpoint: service.uploadsUrl } : { uploadUrl: course.uploadUrl }),
       metadata: options.metadata,
-      chunkSize: options.chunkSizeBytes ?? Number.POSITIVE_INFINITY,
+      chunkSize: Math.min(options.chunkSizeBytes ?? Number.POSITIVE_INFINITY, most),
       uploadLengthDeferred: source.size === null,
       uploadDataDuringCreation: source.size !== null && source.size <= WITH_CREATION_BYTES,
       retryDelays: null,

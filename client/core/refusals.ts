@@ -1,5 +1,6 @@
 /** What a refusal means to a client: retry later, begin a new upload, or fail. */
 import type { ErrorJson } from '../../server/wire/errors.ts';
+import { REQUEST_TOO_LARGE } from './request-size.ts';
 
 export interface Refusal {
   /** A code of docs/http-api.md; a code of the client's own where the answer is not the service's. */
@@ -8,20 +9,24 @@ export interface Refusal {
 }
 
 /**
- * Statuses after which a retry may succeed. 409: the offset has moved on, and the next HEAD tells where to. 423: another
- * request holds the upload. 500: the service has failed, but keeps the bytes that it has.
+ * Statuses below 500 after which a retry may succeed. 409: the offset has moved on, and the next HEAD tells where to. 423:
+ * another request holds the upload.
  */
-const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429, 500, 502, 503, 504, 507]);
+const TRANSIENT_STATUSES = new Set([408, 409, 423, 425, 429]);
 
-/** Whether a network in front of the service answers that it cannot reach it (Cloudflare: 520 to 530). */
-function isOfEdge(status: number): boolean {
-  return status >= 520 && status <= 530;
+/**
+ * Whether the service, or something in front of it, has failed at a request that it may answer later: 500 (the service keeps
+ * the bytes that it has), 520 to 530 (Cloudflare does not reach the service), and any other of its class but 501 and 505,
+ * which are about the method and the version of HTTP.
+ */
+function isTransientFailure(status: number): boolean {
+  return status >= 500 && status <= 599 && status !== 501 && status !== 505;
 }
 
 /** Whether a retry may succeed later. */
 export function isTransientRefusal({ status, code }: Refusal): boolean {
   // A retry does not bring back bytes that the service has lost.
-  return (TRANSIENT_STATUSES.has(status) || isOfEdge(status)) && code !== 'content_damaged';
+  return (TRANSIENT_STATUSES.has(status) || isTransientFailure(status)) && code !== 'content_damaged';
 }
 
 /** Whether something on the way may block this method: POST can stand in for it (tus 1.0.0, "X-HTTP-Method-Override"). */
@@ -65,6 +70,8 @@ export type StallReason =
   | 'busy'
   /** Another client that sends the same bytes. */
   | 'elsewhere'
+  /** Nothing: something in front of the service refused a request for its size, and the next ones are smaller. */
+  | 'smaller'
   | 'needsToken'
   /** Nothing: the upload is gone, and the client begins a new one. */
   | 'beginAgain';
@@ -102,6 +109,7 @@ export function meaningOf(refusal: Refusal, mayBeginAnew: boolean): Meaning {
 
 function stallOf(refusal: Refusal): StallReason | null {
   if (refusal.code === NO_ANSWER) return 'lostLine';
+  if (refusal.code === REQUEST_TOO_LARGE) return 'smaller';
   switch (refusal.status) {
     case 401:
       return 'needsToken';

@@ -22,6 +22,16 @@ const SURROUNDINGS = 'access_log off; gzip on; gzip_types *; gzip_min_length 1; 
 const FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 const START_TIMEOUT_MS = 20_000;
 
+/**
+ * A server as it comes, for a service on loopback: bodies of at most 1 MiB, each kept until it is whole, and a cache that
+ * keeps every answer that does not forbid it, and asks for a HEAD by GET.
+ */
+export function bufferingCache(port: number): string {
+  return `proxy_cache_path cache keys_zone=all:1m;
+server { listen 80; location / {
+  proxy_pass http://127.0.0.1:${port}; proxy_set_header Host $http_host; proxy_cache all; proxy_cache_valid any 10m; } }`;
+}
+
 export interface RunningNginx {
   /** The port for https, on loopback, if a server listens for https. */
   readonly port: number;

@@ -56,26 +56,6 @@ describeInBrowser('proxies', () => {
     await untilStatus(page, 'lost.bin', /^The stored file is damaged/);
   });
 
-  test('a limit of a proxy gets a sentence that says what to do, and trying again is enough once it is lifted', async () => {
-    const service = await startOwn();
-    let limit = MIB;
-    const proxy = await openPlainProxy({
-      toPort: service.port,
-      passesHost: true,
-      refuse: ({ headers }) => (Number(headers['content-length'] ?? 0) > limit ? 413 : undefined),
-    });
-    const page = await openPage(proxy.url);
-    const bytes = makeBytes(5 * MIB, 731);
-    await choose(page, chosen('wide.bin', bytes));
-    await untilStatus(page, 'wide.bin', /^Something in front of the service .* \(nginx: client_max_body_size 0\)/);
-    await page.getByRole('button', { name: '中文' }).click();
-    await untilStatus(page, 'wide.bin', /代理不接受这么大的请求.*client_max_body_size 0/);
-    limit = Infinity;
-    await press(page, 'wide.bin', /^重试/);
-    await untilStatus(page, 'wide.bin', /^已完成/);
-    expect(await digestOfUrl(`${service.url}/files/${md5(bytes)}`)).toMatchObject({ md5: md5(bytes) });
-  });
-
   test('the limit of the service itself is still told as such', async () => {
     const service = await startOwn({ env: { MAX_FILE_SIZE: '1MiB' } });
     const page = await openPage(service.url);

@@ -252,7 +252,8 @@ async function meet(queue: SenderEvents, item: Item, error: unknown): Promise<vo
   }
   const meaning = meaningOf(known, item.url !== null && mayBeginAnew(item.begunAnew));
   if (meaning.stall === 'beginAgain') beginAnew(queue, item);
-  if (meaning.stall) queue.stall(item, meaning.stall, delayInPage(item.attempts, Math.random(), known));
+  const waitMs = meaning.stall === 'smaller' ? 0 : delayInPage(item.attempts, Math.random(), known);
+  if (meaning.stall) queue.stall(item, meaning.stall, waitMs);
   else queue.fail(item, meaning.failure, known.message);
 }
 

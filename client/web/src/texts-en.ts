@@ -39,6 +39,7 @@ export const en = {
   full: 'There is no room on the service; it continues by itself as soon as there is',
   busy: 'This upload is open in another place; trying again shortly',
   elsewhere: 'This file is being sent from another place; waiting for it to finish',
+  smaller: 'Something in front of the service takes only smaller requests; it continues with those',
   beginAgain: 'What was sent before has expired; it starts again by itself',
   needsToken: 'Waiting for a valid token; nothing is lost',
   interrupted: (sent: string, size: string) =>

@@ -40,6 +40,7 @@ export const zh: Texts = {
   full: '服务端空间不足，有空间后自动继续',
   busy: '此上传正在别处进行，稍后重试',
   elsewhere: '此文件正从别处上传，等待结果',
+  smaller: '服务前面的代理只接受较小的请求，将自动分段继续发送',
   beginAgain: '之前发送的部分已过期，将自动从头上传',
   needsToken: '等待有效的令牌，任务不会丢失',
   interrupted: (sent, size) => `已中断，已保留 ${sent} / ${size}。重新选择该文件即可继续`,

@@ -6,8 +6,10 @@ import { askForToken, authorization } from './access.ts';
 import { mediaTypeOf } from '../../../server/wire/labels.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { isGone } from '../../core/refusals.ts';
-import { type ApiError, noAnswer, refusalOf } from './api.ts';
+import { isRefusedOnTheWay, REQUEST_TOO_LARGE } from '../../core/request-size.ts';
+import { ApiError, noAnswer, refusalOf } from './api.ts';
 import { ownUrl, serviceUrl } from './base.ts';
+import { learnRequestSize, mostRequestBytes } from './request-size.ts';
 import { OwnOrigin } from './tus-stack.ts';
 
 export interface TransferEvents {
@@ -66,6 +68,10 @@ function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string
 
 /** The state of a transfer. */
 interface Run {
+  /** Of the file, in bytes. */
+  readonly size: number;
+  /** Most bytes in one request. */
+  readonly chunkSize: number;
   /** Its end was reported; no event follows. */
   ended: boolean;
   isPaused: boolean;
@@ -79,7 +85,9 @@ interface Run {
 
 export function startTransfer(file: File, about: About, events: TransferEvents): Transfer {
   const labels = labelsOf(file, about);
-  const run: Run = { ended: false, isPaused: false, isAtEnd: false, movedAt: Date.now(), refusal: null };
+  const chunkSize = mostRequestBytes() ?? Infinity;
+  const now = { ended: false, isPaused: false, isAtEnd: false, movedAt: Date.now(), refusal: null };
+  const run: Run = { size: file.size, chunkSize, ...now };
   const uppy = openUppy(Object.keys(labels), run, events);
 
   uppy.on('upload-progress', (_, { bytesUploaded, bytesTotal }) => {
@@ -133,6 +141,7 @@ function openUppy(fields: string[], run: Run, events: TransferEvents): Uppy {
     endpoint: serviceUrl('uploads'),
     httpStack: new OwnOrigin({}),
     limit: 1,
+    chunkSize: run.chunkSize,
     retryDelays: [],
     // The queue keeps its own journal.
     storeFingerprintForResuming: false,
@@ -142,16 +151,18 @@ function openUppy(fields: string[], run: Run, events: TransferEvents): Uppy {
       run.refusal = null;
       for (const [name, value] of Object.entries(authorization())) sent.setHeader(name, value);
     },
-    onAfterResponse: (sent: HttpRequest, answer: HttpResponse) => lookAt(run, events, sent.getMethod(), answer),
+    onAfterResponse: (sent: HttpRequest, answer: HttpResponse) => lookAt(run, events, sent, answer),
   });
   return uppy;
 }
 
 /** Looks at each answer. @throws the refusal of a HEAD, after which the library must not continue. */
-function lookAt(run: Run, events: TransferEvents, method: string, answer: HttpResponse): void {
+function lookAt(run: Run, events: TransferEvents, sent: HttpRequest, answer: HttpResponse): void {
   const status = answer.getStatus();
+  const method = sent.getMethod();
   run.movedAt = Date.now();
   if (status >= 400) run.refusal = refusalOf(status, answer.getBody(), answer.getHeader('Retry-After'));
+  if (run.refusal && method === 'PATCH') run.refusal = learnSize(run, run.refusal, sent, answer);
   if (status === 401) askForToken(authorization());
   const lifeMs = lifeLeftMs(answer.getHeader('Upload-Expires'), Date.now());
   if (!run.ended && lifeMs !== null) events.onLife(lifeMs);
@@ -160,6 +171,14 @@ function lookAt(run: Run, events: TransferEvents, method: string, answer: HttpRe
   if (method !== 'HEAD' || !run.refusal) return;
   // tus-js-client begins a new upload after any refusal of a HEAD, but only a lost upload is to be replaced.
   if (!isGone(run.refusal) || events.onGone() === 'fail') throw run.refusal;
+}
+
+/** Learns from a refused PATCH how large a request may be. @returns the refusal, with a code of its own where it did. */
+function learnSize({ size, chunkSize }: Run, refusal: ApiError, sent: HttpRequest, answer: HttpResponse): ApiError {
+  const { status, code, message } = refusal;
+  if (!isRefusedOnTheWay(status, code, answer.getHeader('Tus-Resumable'))) return refusal;
+  const sentBytes = Math.min(chunkSize, size - Number(sent.getHeader('Upload-Offset') ?? 0));
+  return learnRequestSize(sentBytes) ? new ApiError(REQUEST_TOO_LARGE, status, message) : refusal;
 }
 
 function isSilent({ isPaused, isAtEnd, movedAt }: Run): boolean {
