@@ -1,12 +1,14 @@
 /** The commands that ask the service, with their flags. */
 import { type Command, Option } from 'commander';
 import type { FileSortJson } from '../../server/wire/files.ts';
+import { MOST_STREAMS } from '../core/parts.ts';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
 import { runGet } from './commands/get.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { parseCount, parseSize } from './format.ts';
+import { parseStreams } from './streams.ts';
 
 /** What `program.ts` hands to the commands. */
 export interface Frame {
@@ -81,8 +83,10 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
   command('get <file>', 'download a file and verify it', PATIENT)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
+    .option('--streams <n>', `connections at once, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
     .action(async (file: string, flags: GetFlags) => {
-      const options = { output: flags.output, force: flags.force === true };
+      const streams = parseStreams(flags.streams, '--streams');
+      const options = { output: flags.output, force: flags.force === true, streams };
       setExitCode(await runGet(file, options, contextOf(flags, PATIENT)));
     });
 }
@@ -115,6 +119,7 @@ interface ListFlags extends CommonFlags {
 }
 
 interface GetFlags extends CommonFlags {
+  streams: string;
   output?: string;
   force?: boolean;
 }

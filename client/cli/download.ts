@@ -20,18 +20,21 @@ export interface Sink {
   write(chunk: Buffer): Promise<void>;
 }
 
+export interface DownloadOptions {
+  context: Context;
+  progress: ProgressItem;
+  label: string;
+  /** Of the content in bytes; null when not known. */
+  size: number | null;
+}
+
 /**
  * Fills the sink with the content at `url`, from the sink's position on.
  *
- * @param options.size - of the content in bytes; null when not known.
  * @returns the number of bytes received.
  * @throws CliError `not_found`, `size_differs` or `gave_up`, ServiceError, or the sink's error.
  */
-export async function download(
-  url: string,
-  sink: Sink,
-  options: { context: Context; progress: ProgressItem; label: string; size: number | null },
-): Promise<number> {
+export async function download(url: string, sink: Sink, options: DownloadOptions): Promise<number> {
   const { context, progress, label } = options;
   const { service, signal } = context;
   const patience = createPatience(service.settings.retryForMs);
@@ -105,7 +108,8 @@ function startOf(response: IncomingMessage): number | null {
   return match ? Number(match[1]) : null;
 }
 
-function withoutPath(error: unknown): unknown {
+/** Says in plain words that there is no such content. */
+export function withoutPath(error: unknown): unknown {
   if (!(error instanceof ServiceError) || error.status !== 404) return error;
   return new CliError('not_found', 'the service has no content by that name', { cause: error });
 }

@@ -34,7 +34,7 @@ export async function openPart(target: string, md5: string): Promise<{ path: str
     else taken = await rename(part, path).then(() => true, noneLeft);
   }
   // Other users may write to this folder: a planted link is not followed.
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   return { path, handle: await open(path, flags, 0o666) };
 }
 

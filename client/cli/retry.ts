@@ -21,13 +21,21 @@ export interface Patience {
   next(error: unknown): number;
 }
 
-/** @param limitMs - how long to retry without progress; a TransportError may shorten it. */
-export function createPatience(limitMs: number): Patience {
-  let firstFailureAt: number | null = null;
+/** When the first attempt since the last progress failed; null where none has. */
+export interface Trouble {
+  firstFailureAt: number | null;
+}
+
+/**
+ * @param limitMs - how long to retry without progress; a TransportError may shorten it.
+ * @param trouble - what several connections of one transfer share: while one of them moves, none of them gives up. Each
+ *   has waits of its own.
+ */
+export function createPatience(limitMs: number, trouble: Trouble = { firstFailureAt: null }): Patience {
   let attempts = 0;
 
   function progress(): void {
-    firstFailureAt = null;
+    trouble.firstFailureAt = null;
     attempts = 0;
   }
 
@@ -35,9 +43,9 @@ export function createPatience(limitMs: number): Patience {
     // Whoever throws it bounds how often.
     if (error instanceof OtherFormError) return 0;
     const now = performance.now();
-    firstFailureAt ??= now;
+    trouble.firstFailureAt ??= now;
     const ownMs = error instanceof TransportError ? error.patienceMs : null;
-    const leftMs = firstFailureAt + Math.min(limitMs, ownMs ?? limitMs) - now;
+    const leftMs = trouble.firstFailureAt + Math.min(limitMs, ownMs ?? limitMs) - now;
     if (leftMs <= 0) {
       if (ownMs !== null) throw new CliError('gave_up', describeError(error), { cause: error });
       const tried = limitMs === 0 ? '' : `, and nothing moved for ${formatDuration(limitMs)}`;

@@ -194,7 +194,7 @@ async function download(
   // The store must not get the token. It has another ETag for the content, so the service's ETag decides whether the rest
   // belongs to the bytes that this client has.
   const { Range: range, 'If-Range': condition, ...others } = headers;
-  const isRest = range !== undefined && etag !== null && condition === etag;
+  const isRest = range !== undefined && (condition === undefined || (etag !== null && condition === etag));
   const answer = await get(address, { ...others, ...(isRest ? { Range: range } : {}) }).catch((error: unknown) => {
     throw explainStoreFailure(error, address);
   });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { openLine } from '../harness/proxy.ts';
-import type { Line } from '../harness/proxy.ts';
+import type { Line, LineOptions } from '../harness/proxy.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 
@@ -157,8 +157,9 @@ export async function settled(path: string): Promise<void> {
 }
 
 /** A proxy in front of the service of the running test. */
-export async function makeLine(toPort: number, bytesPerSecond?: number): Promise<Line> {
-  const line = await openLine(bytesPerSecond === undefined ? { toPort } : { toPort, bytesPerSecond });
+export async function makeLine(toPort: number, speed?: number | Omit<LineOptions, 'toPort'>): Promise<Line> {
+  const options = typeof speed === 'number' ? { bytesPerSecond: speed } : speed;
+  const line = await openLine({ toPort, ...options });
   onTestFinished(() => line.close());
   return line;
 }
@@ -204,7 +205,7 @@ export async function makeInterceptor(
       }
       if (instead && 'cutAfterBytes' in instead) {
         outgoing.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...instead.headers });
-        void passSome(answer, outgoing, instead.cutAfterBytes);
+        passSome(answer, outgoing, instead.cutAfterBytes).catch(() => outgoing.destroy());
         return;
       }
       const pass = (): void => {

@@ -8,6 +8,10 @@ export interface Line {
   readonly port: number;
   /** Bytes sent to the service so far. */
   sentBytes(): number;
+  /** Bytes that the service has sent so far. */
+  receivedBytes(): number;
+  /** How many connections there have been that carried so many bytes of answers at least. */
+  carriers(leastBytes: number): number;
   /** Sets the speed to the service, of each connection, in bytes per second. */
   setSpeed(bytesPerSecond: number): void;
   /** Breaks all connections (RST). */
@@ -24,10 +28,19 @@ export interface LineOptions {
   toPort: number;
   /** Speed to the service; unlimited by default. */
   bytesPerSecond?: number;
+  /** Speed from the service; unlimited by default. */
+  answersPerSecond?: number;
+  /** What it adds to a round trip; nothing by default. */
+  roundTripMs?: number;
 }
 
-export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOptions): Promise<Line> {
+/** More than any line of these tests carries within a round trip. */
+const MOST_UNDER_WAY_BYTES = 4 * 1024 * 1024;
+
+export async function openLine(options: LineOptions): Promise<Line> {
+  const { toPort, bytesPerSecond = Infinity, answersPerSecond = Infinity, roundTripMs = 0 } = options;
   const pairs = new Set<{ near: Socket; far: Socket; frozen: boolean }>();
+  const answered: { bytes: number }[] = [];
   let frozen = false;
   let sent = 0;
   let speed = bytesPerSecond;
@@ -37,17 +50,22 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
     const pair = { near, far, frozen };
     pairs.add(pair);
     const held = (): boolean => pair.frozen;
-    near
-      .pipe(
-        throttle(
-          () => speed,
-          held,
-          (bytes) => (sent += bytes),
-        ),
-      )
-      .pipe(far)
-      .pipe(throttle(() => Infinity, held))
-      .pipe(near);
+    const answers = { bytes: 0 };
+    answered.push(answers);
+    const there = throttle(
+      () => speed,
+      held,
+      (bytes) => (sent += bytes),
+    );
+    const back = throttle(
+      () => answersPerSecond,
+      held,
+      (bytes) => (answers.bytes += bytes),
+    );
+    near.pipe(there);
+    late(there, roundTripMs / 2).pipe(far);
+    far.pipe(back);
+    late(back, roundTripMs / 2).pipe(near);
     for (const socket of [near, far]) {
       socket.on('error', () => drop(pair));
       socket.on('close', () => {
@@ -70,6 +88,8 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
     url: `http://127.0.0.1:${port}`,
     port,
     sentBytes: () => sent,
+    receivedBytes: () => answered.reduce((sum, { bytes }) => sum + bytes, 0),
+    carriers: (leastBytes) => answered.filter(({ bytes }) => bytes >= leastBytes).length,
     setSpeed: (next) => {
       speed = next;
     },
@@ -88,6 +108,30 @@ export async function openLine({ toPort, bytesPerSecond = Infinity }: LineOption
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/** What passes through comes out so much later. */
+function late(from: Transform, delayMs: number): Transform {
+  if (delayMs === 0) return from;
+  let underWay = 0;
+  const stream = new Transform({
+    transform(chunk: Buffer, _encoding, callback) {
+      underWay += chunk.length;
+      setTimeout(() => {
+        underWay -= chunk.length;
+        if (!stream.destroyed) stream.push(chunk);
+      }, delayMs);
+      whenRoom(callback);
+    },
+    flush: (callback) => {
+      setTimeout(callback, delayMs);
+    },
+  });
+  function whenRoom(then: () => void): void {
+    if (underWay + stream.readableLength < MOST_UNDER_WAY_BYTES) then();
+    else setTimeout(() => whenRoom(then), 5);
+  }
+  return from.pipe(stream);
 }
 
 function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: number) => void): Transform {

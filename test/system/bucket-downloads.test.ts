@@ -202,6 +202,13 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
         expect(reads).toHaveLength(3);
         expect(reads.map((call) => call.authorization)).toEqual([undefined, undefined, undefined]);
 
+        const args = ['get', '--json', '--streams', '3', md5(bytes), '-o', 'by-ranges.bin', '--server', service.url];
+        const ranged = await runCli(args, folder, { TIDEMARK_TOKEN: TOKEN, NODE_OPTIONS }).done;
+        expect(JSON.parse(ranged.stdout)).toMatchObject({ status: 'downloaded', receivedBytes: SIZE });
+        expect(ranged.stderr).not.toContain('using one connection');
+        // The first byte, and then a request for each of three parts.
+        expect(newReads().map((call) => call.authorization)).toEqual([undefined, undefined, undefined, undefined]);
+
         proxy.place({ operation: 'GetObject', fault: { kind: 'answer', status: 403, code: 'AccessDenied' } });
         const refused = await runCli(['get', md5(bytes), '-o', 'x', '--server', service.url], folder, {
           TIDEMARK_TOKEN: TOKEN,

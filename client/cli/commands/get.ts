@@ -1,15 +1,19 @@
 /** `tidemark get`: downloads a published content and verifies it. */
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isWorthParts } from '../../core/parts.ts';
+import { bytesIn, prefixLength } from '../../core/ranges.ts';
 import type { Context } from '../context.ts';
-import { download } from '../download.ts';
-import { CliError, EXIT } from '../errors.ts';
+import { download, type DownloadOptions } from '../download.ts';
+import { downloadRanges } from '../download-ranges.ts';
+import { CliError, EXIT, UsageError } from '../errors.ts';
 import { contentNamed, findFile } from '../find-file.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import { createStdoutSink, openFileSink, refuseTaken } from '../sinks.ts';
 import type { FileSink } from '../sinks.ts';
+import type { Streams } from '../streams.ts';
 
 /** The longest file name on ext4; APFS and NTFS allow as many or more. */
 const MOST_NAME_BYTES = 255;
@@ -18,6 +22,7 @@ export interface GetOptions {
   /** A file, a folder, or `-`. */
   output: string | undefined;
   force: boolean;
+  streams: Streams;
 }
 
 interface Wanted {
@@ -30,6 +35,9 @@ interface Wanted {
 
 /** Downloads a file, or the content with an MD5. */
 export async function runGet(given: string, options: GetOptions, context: Context): Promise<number> {
+  if (options.output === '-' && options.streams !== 1) {
+    throw new UsageError('--streams goes with a file: standard output takes the bytes one after another.');
+  }
   const wanted = await resolveWanted(given, context);
   const progress = createProgress(context.output, { files: 1, bytes: wanted.size ?? 0 });
   const startedAt = performance.now();
@@ -37,7 +45,7 @@ export async function runGet(given: string, options: GetOptions, context: Contex
     if (options.output === '-') return await getToStdout(wanted, context, progress);
     const target = await targetPath(options.output, wanted.name);
     if (!options.force) await refuseTaken(target);
-    const { receivedBytes, size } = await getToFile(wanted, target, options.force, context, progress);
+    const { receivedBytes, size } = await getToFile(wanted, target, options, context, progress);
     progress.stop();
     const { output } = context;
     const durationMs = Math.round(performance.now() - startedAt);
@@ -65,7 +73,7 @@ export async function runGet(given: string, options: GetOptions, context: Contex
 async function getToFile(
   wanted: Wanted,
   target: string,
-  force: boolean,
+  { force, streams }: GetOptions,
   context: Context,
   progress: Progress,
 ): Promise<{ receivedBytes: number; size: number }> {
@@ -76,13 +84,13 @@ async function getToFile(
 
   async function fill(): Promise<boolean> {
     const options = { context, progress: item, label: basename(target), size: wanted.size };
-    receivedBytes += await download(wanted.url, sink, options);
+    receivedBytes += await fillSink(wanted.url, sink, streams, options);
     item.phase('verifying', sink.position());
     return (await sink.digest((bytes) => item.at(bytes), signal)) === wanted.md5;
   }
 
   try {
-    const begunEarlier = sink.position() > 0;
+    const begunEarlier = bytesIn(sink.held()) > 0;
     let intact = await fill();
     if (!intact && begunEarlier) {
       output.say(`${basename(target)}: what an earlier run left is damaged; downloading all of it again`);
@@ -90,7 +98,7 @@ async function getToFile(
       intact = await fill();
     }
     if (!intact) {
-      await discard(sink);
+      await sink.reset();
       throw new CliError('digest_differs', `what arrived does not have the MD5 ${wanted.md5}; it was dropped`);
     }
     await sink.publish(force);
@@ -101,9 +109,17 @@ async function getToFile(
   }
 }
 
-async function discard(sink: FileSink): Promise<void> {
-  await sink.reset();
-  await sink.begin(null);
+/** Downloads what the sink lacks: over several connections where they were asked for, or an earlier run has left gaps. */
+async function fillSink(url: string, sink: FileSink, streams: Streams, options: DownloadOptions): Promise<number> {
+  const isInOrder = prefixLength(sink.held()) !== null;
+  const isOne = streams === 1 || (options.size !== null && !isWorthParts(options.size));
+  if (!isOne || !isInOrder) {
+    const received = await downloadRanges(url, sink, { ...options, streams });
+    if (received !== null) return received;
+    if (!isOne) options.context.output.say(`${options.label}: no ranges of it can be had; using one connection`);
+    if (!isInOrder) await sink.reset();
+  }
+  return download(url, sink, options);
 }
 
 async function getToStdout(wanted: Wanted, context: Context, progress: Progress): Promise<number> {
