@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../server/wire/files.ts';
 import { ownPath } from '../core/addresses.ts';
+import { tellsOffset } from '../core/offset-told.ts';
 import { isMethodRefusal, readRefusal } from '../core/refusals.ts';
 import { readRetryAfter } from '../core/waits.ts';
 import { isRefusedOnTheWay, REQUEST_TOO_LARGE } from '../core/request-size.ts';
@@ -226,6 +227,8 @@ async function tus(connection: Connection, request: TusExchange): Promise<Answer
     }),
   );
   if (answer.status >= 200 && answer.status <= 299) return answer;
+  if (tellsOffset(method, answer.status, answer.headers['upload-offset']?.toString()))
+    return { ...answer, status: 200 };
   if (request.body) await learnSize(connection, request.body.size, answer);
   if (isOverridden || !isMethodRefusal(method, answer.status)) throw refusal(connection, method, answer);
   connection.overrides = true;

@@ -50,8 +50,9 @@ export function addContentRoutes(
     ctx.state.uploadId = id;
     const upload = await uploads.view(id, ctx.state.owner);
     const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
-    // A cache may turn a tus client's HEAD into a GET, and answer the HEAD with the headers of this answer.
-    if (ctx.get('Tus-Resumable') !== '')
+    // A cache may turn a tus client's HEAD into a GET, without its Tus-Resumable, and answer the HEAD with the headers of this
+    // answer.
+    if (ctx.method === 'GET' || ctx.get('Tus-Resumable') !== '')
       ctx.set({ ...stateHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);
@@ -72,9 +73,9 @@ function withoutName(content: ContentView, extension: string): ShownFile {
 }
 
 /**
- * Answers for an upload that is not published yet: a tus client gets its offset, in the headers that are set already.
+ * Answers for an upload that is not published yet: its offset is in the headers that are set already.
  *
- * @throws `not_found` or `unsupported_tus_version` for any other client.
+ * @throws `not_found` or `unsupported_tus_version` for a client that does not speak tus.
  */
 function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   if (ctx.get('Tus-Resumable') === '') {

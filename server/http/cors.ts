@@ -43,6 +43,21 @@ const ALLOWED = [
   'X-HTTP-Method-Override',
   'X-Requested-With',
   'X-Request-Id',
+  // What tools in a page add to its requests by themselves: W3C Trace Context and Baggage, Sentry, Datadog, New Relic,
+  // Application Insights, Zipkin; and Last-Event-ID, which replacements of EventSource send.
+  'Baggage',
+  'Last-Event-ID',
+  'Newrelic',
+  'Request-Context',
+  'Request-Id',
+  'Sentry-Trace',
+  'Traceparent',
+  'Tracestate',
+  'X-Datadog-Origin',
+  'X-Datadog-Parent-Id',
+  'X-Datadog-Sampling-Priority',
+  'X-Datadog-Trace-Id',
+  'B3',
 ];
 
 /**

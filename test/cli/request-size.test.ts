@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isHere } from '../harness/needs.ts';
 import { bufferingCache, NGINX, NGINX_MISSING, startNginx } from '../harness/nginx.ts';
+import { openPlainProxy } from '../harness/plain-proxy.ts';
 import { startService, type RunningService } from '../harness/service.ts';
 import { type Interception, makeClient, makeInterceptor, makeLine, MIB, until } from './support.ts';
 
@@ -65,6 +66,24 @@ test('the service’s own limit is told as such, and no smaller request is tried
   } finally {
     await small.stop();
   }
+});
+
+test('a cache that asks for a HEAD by GET, and without Tus-Resumable, still tells the offset', async () => {
+  const seen: string[] = [];
+  const proxy = await openPlainProxy({
+    toPort: service.port,
+    passesHost: true,
+    asksByGet: true,
+    refuse: ({ method = '', url = '' }) => {
+      if (url.startsWith('/uploads')) seen.push(method);
+      return method === 'PATCH' && seen.filter((each) => each === 'PATCH').length === 2 ? 503 : undefined;
+    },
+  });
+  const client = await makeClient(proxy.url);
+  const path = await client.makeFile('cached.bin', 3 * MIB);
+  const result = await client.run(['upload', '--json', '--chunk-size', '1MiB', path]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: 3 * MIB }]);
+  expect(seen).toEqual(['POST', 'PATCH', 'PATCH', 'HEAD', 'PATCH', 'PATCH']);
 });
 
 describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING))('nginx as it comes, with its cache', () => {

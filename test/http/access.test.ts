@@ -37,6 +37,11 @@ describe('two owners', () => {
     expect((await patch(location, 1_000, bytes.subarray(1_000), BERT)).status).toBe(404);
     expect((await send('DELETE', location, { headers: { ...TUS, ...BERT } })).status).toBe(404);
     expect(json(await check(service, bytes, BERT))).toEqual({ status: 'notfound' });
+    // A GET tells the offset to the owner alone.
+    const [own, strange] = await Promise.all([ANNA, BERT].map((headers) => send('GET', location, { headers })));
+    expect([own?.status, own?.headers['upload-offset']]).toEqual([404, '1000']);
+    expect(strange?.status).toBe(404);
+    expect(Object.keys(strange?.headers ?? {}).filter((name) => /^(?:upload|tidemark)-/.test(name))).toEqual([]);
     expect(json(await check(service, bytes, ANNA))).toMatchObject({ status: 'uploading', resume: { offset: 1_000 } });
     expect((await head(location, ANNA)).headers['upload-offset']).toBe('1000');
     expect((await patch(location, 1_000, bytes.subarray(1_000), ANNA)).status).toBe(204);

@@ -192,6 +192,20 @@ describe('other origins, with tokens', () => {
       expect(allowed).toEqual(
         expect.arrayContaining([
           'authorization',
+          // Added by tools in the page.
+          'baggage',
+          'b3',
+          'last-event-id',
+          'newrelic',
+          'request-context',
+          'request-id',
+          'sentry-trace',
+          'traceparent',
+          'tracestate',
+          'x-datadog-origin',
+          'x-datadog-parent-id',
+          'x-datadog-sampling-priority',
+          'x-datadog-trace-id',
           'content-type',
           'range',
           'tus-resumable',

@@ -80,7 +80,9 @@ describe('HEAD and GET of an upload', () => {
       'tus-resumable': '1.0.0',
       'cache-control': 'no-store',
     });
-    expect((await send('GET', location)).status).toBe(404);
+    const refused = await send('GET', location);
+    expect(refused).toMatchObject({ status: 404, body: expect.stringContaining('not_found') as string });
+    expect(refused.headers).toMatchObject({ 'upload-offset': '3', 'upload-length': '6', 'cache-control': 'no-store' });
     await patch(location, 3, 'def');
     const published = await send('GET', location, { headers: TUS });
     expect([published.status, published.body, published.headers['upload-offset']]).toEqual([200, 'abcdef', '6']);

@@ -1,4 +1,5 @@
 /** What stands between the page and the service: limits, methods that do not get through, refusals that pass. */
+import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { digestOfUrl } from '../harness/make-file.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
@@ -7,6 +8,15 @@ import { head } from '../harness/tus.ts';
 import { choose, chosen, describeInBrowser, file, openPage, press, startOwn, untilStatus, upload } from './support.ts';
 
 const MIB = 1024 * 1024;
+
+/** The uploads' addresses to which the page has sent requests of this method so far. */
+function sentWith(page: Page, method: string): string[] {
+  const urls: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === method && request.url().includes('/uploads')) urls.push(request.url());
+  });
+  return urls;
+}
 
 describeInBrowser('proxies', () => {
   test.each([
@@ -96,6 +106,23 @@ describeInBrowser('proxies', () => {
     await untilStatus(page, 'the next.bin', /^Done, verified/);
     expect(asked.at(-1)).toBe('POST for PATCH');
     expect(asked.filter((each) => each === shut)).toHaveLength(1);
+  });
+
+  test('a cache that asks for a HEAD by GET, and without Tus-Resumable, still tells the offset', async () => {
+    const service = await startOwn();
+    let patches = 0;
+    const proxy = await openPlainProxy({
+      toPort: service.port,
+      passesHost: true,
+      asksByGet: true,
+      refuse: ({ method }) => (method === 'PATCH' && ++patches === 1 ? 503 : undefined),
+    });
+    const page = await openPage(proxy.url);
+    const created = sentWith(page, 'POST');
+    const asked = sentWith(page, 'HEAD');
+    await choose(page, chosen('cached.bin', makeBytes(MIB, 739)));
+    await untilStatus(page, 'cached.bin', /^Done, verified/);
+    expect([created.length, asked.length, patches]).toEqual([1, 1, 2]);
   });
 
   test('an upload is ended by POST, where DELETE does not get through', async () => {

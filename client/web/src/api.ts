@@ -2,6 +2,7 @@
 import type { CheckJson } from '../../../server/wire/check.ts';
 import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
 import { readMetadata } from '../../core/metadata.ts';
+import { tellsOffset } from '../../core/offset-told.ts';
 import { isGone, NO_ANSWER, readRefusal, type Refusal } from '../../core/refusals.ts';
 import { readRetryAfter } from '../../core/waits.ts';
 import { askForToken, authorization } from './access.ts';
@@ -57,7 +58,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
     if (init.signal?.aborted && !isTimeout(init.signal.reason)) throw error;
     throw noAnswer();
   }
-  if (answer.ok) return answer;
+  if (answer.ok || tellsOffset(init.method ?? 'GET', answer.status, answer.headers.get('Upload-Offset'))) return answer;
   if (answer.status === 401) askForToken(headers);
   throw refusalOf(answer.status, await answer.text().catch(() => ''), answer.headers.get('Retry-After'));
 }

@@ -1,5 +1,6 @@
 /** tus-js-client's requests: to the page's own origin, and as POST where something on the way blocks another method. */
 import { DefaultHttpStack, type HttpRequest, type HttpResponse } from 'tus-js-client';
+import { tellsOffset } from '../../core/offset-told.ts';
 import { ownUrl } from './base.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
 
@@ -26,6 +27,7 @@ function requestOf(method: string, url: string, make: (said: string) => HttpRequ
 
   async function send(body: unknown): Promise<HttpResponse> {
     const answer = await current.send(body);
+    if (tellsOffset(method, answer.getStatus(), answer.getHeader('Upload-Offset'))) return asSuccess(answer);
     if (!isToBeSaidByPost(said, answer.getStatus()) || isAborted) return answer;
     said = sayMethod(method);
     current = begin();
@@ -51,5 +53,15 @@ function requestOf(method: string, url: string, make: (said: string) => HttpRequ
       return current.abort();
     },
     getUnderlyingObject: (): unknown => current.getUnderlyingObject(),
+  };
+}
+
+/** The answer with the status that the library expects of a HEAD. */
+function asSuccess(answer: HttpResponse): HttpResponse {
+  return {
+    getStatus: () => 200,
+    getHeader: (name) => answer.getHeader(name),
+    getBody: () => '',
+    getUnderlyingObject: (): unknown => answer.getUnderlyingObject(),
   };
 }

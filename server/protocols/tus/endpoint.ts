@@ -146,6 +146,8 @@ function toRequest({ method, path, req }: TusContext, isBrought: boolean): TusRe
 }
 
 function copyAnswer(ctx: TusContext, answer: TusAnswer): void {
+  // tus 1.0.0, "HEAD": no cache may keep an offset, whichever request it answers.
+  ctx.set('Cache-Control', 'no-store');
   ctx.status = ctx.method === 'OPTIONS' ? 200 : answer.status;
   for (const [name, value] of answer.headers) {
     // cors.ts sets these headers, for all routes.

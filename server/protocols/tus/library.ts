@@ -188,10 +188,7 @@ async function look(uploads: Uploads, exchange: Exchange, id: string | undefined
   exchange.uploadId = id;
   const upload = await uploads.view(id, exchange.owner);
   exchange.upload = upload;
-  const headers = new Map([
-    ['Cache-Control', 'no-store'],
-    ['Upload-Offset', String(upload.offset)],
-  ]);
+  const headers = new Map([['Upload-Offset', String(upload.offset)]]);
   if (upload.size === null) headers.set('Upload-Defer-Length', '1');
   else headers.set('Upload-Length', String(upload.size));
   if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
