@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { WriteOptions } from './store.ts';
+import { StoreError, type StoredUpload, type WriteOptions, type Written } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** How many bytes may wait for the store, in all intakes together: each gets an equal share, within the bounds below. */
@@ -25,9 +25,13 @@ const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes(
 /** By then, the request that asked has long got its answer. */
 const MOST_CATCH_UP_MS = 60_000;
 
-/** Why the intake ended: `end` as it should, `broken` by a failure, `stopped` by its user, `overflow` by too many bytes. */
+/**
+ * Why the intake ended: `end` as it should, `refused` by the verification, `broken` by a failure, `stopped` by its user,
+ * `overflow` by too many bytes.
+ */
 export type IntakeEnd =
   | { kind: 'end' }
+  | { kind: 'refused'; cause: unknown }
   | { kind: 'broken'; cause: unknown }
   | { kind: 'stopped'; cause: unknown }
   | { kind: 'overflow' };
@@ -61,13 +65,18 @@ function highWaterBytes(): number {
  * Begins to read a source.
  *
  * An aborted `signal` stops reading, as `stop` does. A chunk that would exceed `maxBytes` is not taken, and ends the intake
- * with `overflow`. The chunk that reaches `maxBytes` is held back until the source has ended: so a source with too many
- * bytes never completes an upload.
+ * with `overflow`. The chunk that reaches `maxBytes` is held back until the source has ended, and its verification has
+ * passed: so a source with too many bytes never completes an upload.
  */
 // oxlint-disable-next-line max-lines-per-function -- listeners of one source over one queue: each is a few lines, and all change the same
 export function openIntake(
   source: Readable,
-  { signal, maxBytes, onArrival }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival'>,
+  {
+    signal,
+    maxBytes,
+    onArrival,
+    verification,
+  }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival' | 'verification'>,
   surroundings: Pick<Surroundings, 'elapsedMs' | 'turn'>,
 ): Intake {
   let queue: Uint8Array[] = [];
@@ -88,6 +97,7 @@ export function openIntake(
     }
     totalBytes += chunk.length;
     onArrival?.();
+    verification?.update(chunk);
     if (totalBytes === maxBytes) last = chunk;
     else enqueue(chunk);
   }
@@ -100,6 +110,12 @@ export function openIntake(
   }
 
   function onEnd(): void {
+    try {
+      verification?.verify();
+    } catch (cause) {
+      finish({ kind: 'refused', cause });
+      return;
+    }
     if (last) enqueue(last);
     finish({ kind: 'end' });
   }
@@ -188,6 +204,28 @@ export function openIntake(
       return ended ?? { kind: 'broken', cause: new Error('the intake has not ended') };
     },
   };
+}
+
+/**
+ * How an atomic write ends without a commit.
+ *
+ * @param offset - the upload's, which stays.
+ * @throws what the verification threw; StoreError `overflow`.
+ */
+export function endUncommitted(ended: IntakeEnd, { id, offset }: Pick<StoredUpload, 'id' | 'offset'>): Written {
+  if (ended.kind === 'refused') throw ended.cause;
+  refuseOverflow(ended, id);
+  return { offset, digests: null, interrupted: causeOf(ended) };
+}
+
+/** @throws StoreError `overflow` where the source had too many bytes. */
+export function refuseOverflow(ended: IntakeEnd, id: string): void {
+  if (ended.kind === 'overflow') throw new StoreError('overflow', `upload ${id}: more bytes than were announced`);
+}
+
+/** Why the source ended early; undefined where it did not. */
+export function causeOf(ended: IntakeEnd): unknown {
+  return ended.kind === 'end' || ended.kind === 'overflow' ? undefined : ended.cause;
 }
 
 /** Largest buffer of a TCP connection (tcp(7): tcp_rmem, tcp_wmem); `otherwise` where the system does not say. */

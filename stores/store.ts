@@ -5,7 +5,7 @@
  * - An offset passed to `commit` is durable: the bytes before it, from byte 0 and
  *   without a hole, survive the death of the process and a power cut.
  * - `writeUpload` ends with a commit of everything it stored, also when the source
- *   breaks or the signal is aborted: what arrived is kept.
+ *   breaks or the signal is aborted: what arrived is kept. A write with a `verification` is atomic instead.
  * - `finalize` is idempotent, and its result survives a power cut once it has resolved. Bytes under a
  *   key never change afterwards; only `heal` replaces lost or damaged ones.
  * - `discardUpload` and `removeContent` are idempotent: that there is nothing to remove is not an error.
@@ -91,7 +91,8 @@ export interface Commit {
   snapshot: Uint8Array;
   /** Replaces the store's note; left out, the note becomes null. */
   storeState?: string | null;
-  part?: StoredPart;
+  /** Parts to be recorded together with the offset. */
+  parts?: readonly StoredPart[];
   /**
    * The caller need not record this commit when it publishes the upload at once: after `finalize`, `recoverUpload` finds
    * the same offset, and before it no client has been told of these bytes. Where the caller records the commit after all,
@@ -112,6 +113,21 @@ export interface Commit {
  */
 export type Flush = () => Promise<'committed' | 'ending'>;
 
+/**
+ * What decides whether the bytes of an atomic write count. Such a write is committed as a whole, or not at all: nothing of it
+ * is committed before its source has ended and the verification has passed, and then one commit has all of it. Until then,
+ * whatever happens, the upload keeps its offset and its bytes, and no recovery finds bytes of the write. A flush commits
+ * nothing.
+ *
+ * Where the source breaks, has too many bytes, or the signal is aborted, the write ends as any other, without a commit.
+ */
+export interface Verification {
+  /** Called with each chunk, in order, as it arrives. */
+  update(chunk: Uint8Array): void;
+  /** Called once the source has ended. Where it throws, the write throws the same, and nothing of it counts. */
+  verify(): void;
+}
+
 export interface WriteOptions {
   digests: DigestPool;
   /** Records progress in the ledger. Where it rejects, because the lease is lost for example, the write ends. */
@@ -128,6 +144,8 @@ export interface WriteOptions {
    * completes an upload.
    */
   maxBytes: number;
+  /** Makes the write atomic. */
+  verification?: Verification | undefined;
 }
 
 export interface Written {

@@ -151,9 +151,9 @@ function committed(upload: StoredUpload, { offset, snapshot, storeState = null }
 }
 
 async function record({ target }: Copying, upload: StoredUpload, commit: Commit): Promise<StoredUpload> {
-  const { offset, snapshot, storeState = null, part } = commit;
+  const { offset, snapshot, storeState = null, parts } = commit;
   const about = { id: upload.id, epoch: 1, idleMs: null, lifeMs: null };
-  const moved = await target.commitOffset({ ...about, offset, snapshot, storeState, ...(part && { part }) });
+  const moved = await target.commitOffset({ ...about, offset, snapshot, storeState, ...(parts && { parts }) });
   if (!moved) throw new CatalogError('failed', `the copy ${upload.id} is not in the target's catalog any more`);
   return committed(upload, commit);
 }

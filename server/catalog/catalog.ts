@@ -136,7 +136,7 @@ export interface OffsetCommit {
   lifeMs: number | null;
   /** Replaces the store's note; left out, the note becomes null. */
   storeState?: string | null;
-  part?: PartRecord;
+  parts?: readonly PartRecord[];
 }
 
 /** Which unfinished uploads of a content to find, of those whose time is not up. */
@@ -308,7 +308,7 @@ export interface Catalog {
   ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | undefined>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /**
-   * Moves the offset forward and records the part, under the lease.
+   * Moves the offset forward and records the parts, all or nothing, under the lease.
    *
    * @returns the upload's new expiry; undefined, with nothing changed, where the lease is lost or the offset is below the
    *   committed one.

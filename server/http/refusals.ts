@@ -17,6 +17,7 @@ const TABLE = {
   not_served_here:          [404, 'Another process of this service answers to this; see SERVICES.'],
   method_not_allowed:       [405, 'This method is not supported here.'],
   request_timeout:          [408, 'The request did not arrive in time.'],
+  checksum_mismatch:        [400],
   offset_conflict:          [409],
   upload_expired:           [410],
   upload_rejected:          [410],

@@ -16,6 +16,7 @@ const SENTENCES = {
   upload_locked:      'Another request is writing to this upload; try again shortly.',
   upload_taken_over:  'A newer request has taken over this upload.',
   too_many_uploads:   'This owner has too many unfinished uploads; finish or end some of them first.',
+  checksum_mismatch:  'The bytes of this request do not match its checksum; none of them counts, send them again.',
   digest_mismatch:    'The bytes do not match the declared digest; the upload was rejected.',
   internal:           'Something went wrong on our side.',
   content_damaged:    'The stored bytes of this file are gone or damaged; sending the same bytes again restores it.',

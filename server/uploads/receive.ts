@@ -1,8 +1,9 @@
 /** What a writer does: it appends the bytes of one request, and publishes the upload with its last byte. */
 import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
-import { StoreError, type Written } from '../../stores/store.ts';
+import { StoreError, type Verification, type Written } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
+import { type ExpectedChecksum, verify } from './checksums.ts';
 import type { FileView, Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -22,6 +23,8 @@ export interface AppendOptions {
   maxBytes: number;
   /** The deferred length that this request declares. Where more bytes follow, the declaration does not count. */
   length?: number | undefined;
+  /** Makes the request count as a whole, or not at all. */
+  checksum?: ExpectedChecksum | undefined;
   /** Called when the store begins to read the source. */
   onReading?: () => void;
 }
@@ -30,21 +33,26 @@ export interface AppendOptions {
  * Appends a source at the upload's committed offset, under the lease, and publishes
  * the upload when it then has all its bytes.
  *
+ * With a checksum, nothing of the request counts before its bytes are verified, the length that it declares included.
+ *
  * @throws TidemarkError; errors of store and catalog untranslated.
  */
 export async function append(holding: Holding, source: Readable, options: AppendOptions): Promise<Received> {
   const { parts, upload: before, asked } = holding;
-  const { length } = options;
-  if (length !== undefined) await declareLength(holding, length);
+  const { length, checksum } = options;
+  const verification = checksum && (await verify(checksum));
+  if (length !== undefined && verification) refuseTooLarge(parts.limits, length);
+  else if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };
   const ledger = openLedger(holding, upload);
   const { signal, unlink } = linkSignals(asked, parts.stopping, ...(options.signal ? [options.signal] : []));
 
   let written: Written;
   try {
-    written = await write({ holding, upload, ledger }, source, { ...options, signal });
+    written = await write({ holding, upload, ledger }, source, { ...options, signal, verification });
+    if (length !== undefined && verification && written.interrupted === undefined) await declareLength(holding, length);
   } catch (error) {
-    await settleFailure({ holding, upload, ledger }, length !== undefined, error);
+    await settleFailure({ holding, upload, ledger }, length !== undefined && !verification, error);
     throw error;
   } finally {
     unlink();
@@ -72,7 +80,7 @@ interface Appending {
 async function write(
   { holding, upload, ledger }: Appending,
   source: Readable,
-  options: AppendOptions & { signal: AbortSignal },
+  options: AppendOptions & { signal: AbortSignal; verification: Verification | undefined },
 ): Promise<Written> {
   const { parts, seat } = holding;
   // The store removes bytes that the row no longer names. Until the row is durable, a power cut could bring back the old
@@ -83,6 +91,7 @@ async function write(
     commit: (progress) => ledger.commit(progress),
     signal: options.signal,
     maxBytes: options.maxBytes,
+    verification: options.verification,
     onArrival: () => seat.markArrival(),
     onReading: (flush) => {
       seat.markReading(flush);

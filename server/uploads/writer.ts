@@ -23,9 +23,9 @@ export interface Writer {
   /**
    * Appends the source at the upload's offset, and publishes the upload once it has its last byte. What arrived is kept,
    * however the source ends. Where the source has too many bytes, the last ones before the limit may be lost, and a length
-   * that this request declared is withdrawn.
+   * that this request declared is withdrawn. A source with a checksum counts as a whole, or not at all.
    *
-   * @throws `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
+   * @throws `checksum_mismatch`, after which the upload is as it was; `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
    */
   append(source: Readable, options: AppendOptions): Promise<Received>;
   /** Sets a deferred length. @throws `too_large`, `upload_taken_over`. */

@@ -7,7 +7,7 @@
  * | after a batch     | sync and commit behind | 8 MiB: sync behind      | rest | rest                             |
  * | in a pause        | sync and commit behind | 256 KiB: sync behind    | rest | rest                             |
  *
- * "Behind" means in the background. A flush makes a commit due at once, and looks again after each running step, until its
+ * An atomic write commits nothing behind, but syncs as often. "Behind" means in the background. A flush makes a commit due at once, and looks again after each running step, until its
  * bytes are committed. When the source has ended, `write.ts` waits for the running step; then `lastSteps` says what is left
  * to do. After a failure nothing is left to do, but the bytes of a failed sync are cut off.
  *
@@ -36,6 +36,8 @@ export interface Progress {
   readonly synced: number;
   readonly committed: number;
   readonly commitDueAtMs: number;
+  /** Nothing is committed before the source has ended. */
+  readonly isAtomic: boolean;
   /** A batch is being written: the digest may be ahead of `written`, so no commit may use it. */
   readonly isWriting: boolean;
   /** A sync, with or without a commit, is running in the background. */
@@ -45,12 +47,13 @@ export interface Progress {
 }
 
 /** The progress at the beginning of a request. */
-export function startAt(offset: number, nowMs: number): Progress {
+export function startAt(offset: number, nowMs: number, isAtomic = false): Progress {
   return {
     written: offset,
     synced: offset,
     committed: offset,
     commitDueAtMs: nowMs + FIRST_COMMIT_MS,
+    isAtomic,
     isWriting: false,
     isSyncing: false,
     phase: 'taking',
@@ -59,9 +62,9 @@ export function startAt(offset: number, nowMs: number): Progress {
 
 /** Which step has to begin in the background. */
 export function nextBehind(progress: Progress, occasion: Occasion, nowMs: number): 'sync' | 'commit' | 'rest' {
-  const { written, synced, committed, commitDueAtMs, isWriting, isSyncing, phase } = progress;
+  const { written, synced, committed, commitDueAtMs, isAtomic, isWriting, isSyncing, phase } = progress;
   if (isWriting || isSyncing || phase !== 'taking') return 'rest';
-  if (written - committed >= COMMIT_EVERY_BYTES || nowMs >= commitDueAtMs) return 'commit';
+  if (!isAtomic && (written - committed >= COMMIT_EVERY_BYTES || nowMs >= commitDueAtMs)) return 'commit';
   return written - synced >= SYNC_BYTES[occasion] ? 'sync' : 'rest';
 }
 

@@ -1,8 +1,8 @@
 /** Writes a request's bytes to a file: write, hash, sync, commit. */
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
-import { type Intake, openIntake } from '../intake.ts';
-import { type Commit, type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from '../intake.ts';
+import type { Commit, Flush, StoredUpload, WriteOptions, Written } from '../store.ts';
 import type { Surroundings, Timer } from '../surroundings.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
@@ -36,7 +36,7 @@ interface Place {
 
 /**
  * Appends a source to an upload's file, from the upload's offset on. Ends with a
- * commit of everything that was written.
+ * commit of everything that was written; an atomic write, with one commit or none.
  *
  * @throws StoreError `full`, `unavailable`, `overflow`; or what `options.commit` threw.
  */
@@ -49,11 +49,26 @@ export async function appendToFile(
 ): Promise<Written> {
   const lane = options.digests.open(upload.snapshot);
   try {
+    if (options.verification) await distrustRest(upload, lane, place, options);
     const intake = openIntake(source, options, place.surroundings);
     return await append({ file, lane, intake, upload, place, options });
   } finally {
     lane.close();
   }
+}
+
+/**
+ * Records that a recovery must not trust what the file has beyond the commit, until the next commit says otherwise. Without a
+ * committed byte, or a commit in this boot, it would not do so anyway.
+ */
+async function distrustRest(
+  { offset, snapshot, storeState }: StoredUpload,
+  lane: DigestLane,
+  { bootId }: Place,
+  { commit }: WriteOptions,
+): Promise<void> {
+  if (offset === 0 || storeState === null || storeState !== bootId) return;
+  await commit({ offset, snapshot: snapshot ?? (await lane.snapshot()), storeState: null });
 }
 
 /** One request that writes to an upload. */
@@ -68,6 +83,8 @@ interface Writing {
 
 async function append(writing: Writing): Promise<Written> {
   const { file, lane, intake, upload, place, options } = writing;
+  /** The bytes of an atomic write that is not committed, and cannot be any more. */
+  let isUncommitted = options.verification !== undefined;
   const syncs = createSyncs(writing);
   const behind = createBehind(writing, syncs);
   options.onReading?.(behind.flush);
@@ -78,24 +95,28 @@ async function append(writing: Writing): Promise<Written> {
     place.surroundings.clearTimeout(pause);
     await behind.settled();
     behind.throwIfFailed();
-    const { digests, snapshot } = await (result ?? readResult(lane));
-    await commitLast(writing, syncs, behind.progress, snapshot);
     const { ended } = intake;
-    if (ended.kind === 'overflow') {
-      throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
+    if (isUncommitted && ended.kind !== 'end') {
+      await cutUnsynced(file, upload.offset);
+      return endUncommitted(ended, upload);
     }
+    const { digests, snapshot } = await (result ?? readResult(lane));
+    isUncommitted = false;
+    await commitLast(writing, syncs, behind.progress, snapshot);
+    refuseOverflow(ended, upload.id);
     const { written } = behind.progress;
     return {
       offset: written,
       digests: written === upload.size ? digests : null,
-      interrupted: ended.kind === 'end' ? undefined : ended.cause,
+      interrupted: causeOf(ended),
     };
   } catch (error) {
     behind.end();
     place.surroundings.clearTimeout(pause);
     intake.stop(error);
     await behind.settled();
-    if (syncs.hasFailed) await cutUnsynced(file, behind.progress.synced);
+    if (isUncommitted) await cutUnsynced(file, upload.offset);
+    else if (syncs.hasFailed) await cutUnsynced(file, behind.progress.synced);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
 }
@@ -150,7 +171,8 @@ interface Behind {
 
 function createBehind({ lane, intake, upload, place, options }: Writing, syncs: Syncs): Behind {
   const { bootId, surroundings } = place;
-  let progress = startAt(upload.offset, surroundings.elapsedMs());
+  const isAtomic = options.verification !== undefined;
+  let progress = startAt(upload.offset, surroundings.elapsedMs(), isAtomic);
   let writing: Promise<unknown> | undefined;
   let syncing: Promise<void> | undefined;
   let failure: Error | undefined;
@@ -182,6 +204,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
 
   async function flush(): ReturnType<Flush> {
     if ((await intake.catchUp()) === 'ended') return 'ending';
+    if (isAtomic) return 'committed';
     await writing?.catch(() => undefined);
     for (const upTo = progress.written; isFlushing(progress, upTo);) {
       // Where a batch is being written, the commit begins when the batch ends.

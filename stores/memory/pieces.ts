@@ -55,7 +55,8 @@ export async function readUncounted(mount: Mount, upload: StoredUpload): Promise
   const newest = new Map<string | null, { name: string; piece: Entry }>();
   for (const name of await mount.list(piecesOf(upload.id))) {
     const piece = await mount.read(name);
-    if (!piece || piece.size === 0 || piece.start + piece.size > (upload.size ?? Infinity)) continue;
+    if (!piece || piece.isUnverified || piece.size === 0 || piece.start + piece.size > (upload.size ?? Infinity))
+      continue;
     const other = newest.get(piece.after);
     if (!other || numberOfPiece(name) > numberOfPiece(other.name)) newest.set(piece.after, { name, piece });
   }

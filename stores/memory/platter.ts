@@ -17,6 +17,8 @@ export interface Entry {
   /** For a piece of an upload: the name of the piece before it; null for the first. */
   readonly after: string | null;
   readonly writtenAtMs: number;
+  /** For a piece of an atomic write: it counts only where a row names it, or a piece after it. */
+  readonly isUnverified?: boolean;
 }
 
 /** The entries; all calls are immediate. */

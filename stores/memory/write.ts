@@ -1,8 +1,8 @@
 /** Writes a request's bytes to the disk: write, hash, sync, commit; one step at a time, without timers. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
-import { openIntake } from '../intake.ts';
-import { StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
+import { causeOf, endUncommitted, openIntake, refuseOverflow } from '../intake.ts';
+import type { StoredUpload, WriteOptions, Written } from '../store.ts';
 import type { Surroundings } from '../surroundings.ts';
 import type { Mount } from './mount.ts';
 import { pieceName } from './names.ts';
@@ -46,28 +46,38 @@ interface Tail {
   commit(): Promise<void>;
   /** Commits at the end of a write; optionally, where that completes the upload. */
   commitLast(): Promise<void>;
+  /** Removes the pieces since the last commit. */
+  drop(): Promise<void>;
 }
 
 function openTail(
   lane: DigestLane,
   upload: StoredUpload,
-  commitRow: WriteOptions['commit'],
+  { commit: commitRow, verification }: WriteOptions,
   { mount, now, commitEveryBytes, lastIsOptional }: Writing,
 ): Tail {
   let offset = upload.offset;
   let committed = upload.offset;
   let last = lastPieceOf(upload);
   let unsynced: string[] = [];
+  const isAtomic = verification !== undefined;
 
   async function add(bytes: Uint8Array): Promise<void> {
     const name = pieceName(upload.id, mount.nextNumber());
-    const piece = { chunks: [bytes], size: bytes.length, start: offset, after: last, writtenAtMs: now() };
+    const piece = {
+      chunks: [bytes],
+      size: bytes.length,
+      start: offset,
+      after: last,
+      writtenAtMs: now(),
+      isUnverified: isAtomic,
+    };
     await mount.write(name, piece);
     await lane.update([bytes]);
     offset += bytes.length;
     last = name;
     unsynced.push(name);
-    if (offset - committed >= commitEveryBytes) await commit();
+    if (!isAtomic && offset - committed >= commitEveryBytes) await commit();
   }
 
   async function commit(): Promise<void> {
@@ -79,7 +89,7 @@ function openTail(
   }
 
   async function commitLast(): Promise<void> {
-    if (!lastIsOptional || offset !== upload.size || offset === 0) return commit();
+    if (!lastIsOptional || isAtomic || offset !== upload.size || offset === 0) return commit();
     const names = unsynced;
     const optional = (): Promise<void> => mount.sync(names);
     const snapshot = await lane.snapshot();
@@ -97,6 +107,9 @@ function openTail(
     add,
     commit,
     commitLast,
+    drop: async () => {
+      for (const name of unsynced) await mount.remove(name);
+    },
   };
 }
 
@@ -109,7 +122,7 @@ async function append(
 ): Promise<Written> {
   const { died } = writing.mount;
   const intake = openIntake(source, options, writing.surroundings);
-  const tail = openTail(lane, upload, options.commit, writing);
+  const tail = openTail(lane, upload, options, writing);
   const inTurn = createTurns();
   let failure: { error: unknown } | undefined;
   let isEnding = false;
@@ -124,6 +137,7 @@ async function append(
     if ((await intake.catchUp()) === 'ended') return 'ending';
     return inTurn(async () => {
       if (isEnding) return 'ending';
+      if (options.verification) return 'committed';
       try {
         if (!tail.isCommitted) await tail.commit();
         return 'committed';
@@ -137,13 +151,15 @@ async function append(
   async function finish(): Promise<Written> {
     isEnding = true;
     if (failure) throw failure.error;
-    if (!tail.isCommitted || upload.snapshot === null) await tail.commitLast();
     const end = intake.ended;
-    if (end.kind === 'overflow') {
-      throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
+    if (options.verification && end.kind !== 'end') {
+      await tail.drop();
+      return endUncommitted(end, upload);
     }
+    if (!tail.isCommitted || upload.snapshot === null) await tail.commitLast();
+    refuseOverflow(end, upload.id);
     const digests = tail.offset === upload.size ? await lane.digests() : null;
-    return { offset: tail.offset, digests, interrupted: end.kind === 'end' ? undefined : end.cause };
+    return { offset: tail.offset, digests, interrupted: causeOf(end) };
   }
 
   const onDeath = (): void => intake.stop(died.reason);

@@ -1,7 +1,6 @@
 /** Commits the row of an upload while a request writes to it: one step after the other. */
-import type { Commit, StoredUpload, WriteOptions } from '../store.ts';
 import type { Objects } from './objects.ts';
-import { afterChange, afterDurable, changeRow, type Row, rowOf } from './row.ts';
+import { type Committing, createRowCommits, type RowCommits } from './row-commits.ts';
 
 /** Runs the steps that commit: one after the other, and none after a failure. */
 export interface Order {
@@ -52,66 +51,36 @@ export function createOrder(onFailure: (cause: unknown) => void): Order {
 }
 
 /** Commits on behalf of one request. */
-export interface Recorder {
-  /** The row after the last commit. */
-  readonly row: Row;
-  /** Whether this request has committed anything. */
-  readonly hasCommitted: boolean;
-  /** Commits a change. To be called only within a step of the order. */
-  commit(
-    to: number,
-    snapshot: Uint8Array,
-    change: Parameters<typeof changeRow>[2],
-    part?: Commit['part'],
-  ): Promise<void>;
+export interface Recorder extends Omit<RowCommits, 'commitNow'> {
   /** Commits the row unchanged, for an upload that has no commit yet. */
   commitNothing(): Promise<void>;
-  /** Makes all commits durable. */
-  makeDurable(): Promise<void>;
   /** The id of the multipart upload. Begins it where there is none, and commits the id before anything is stored in it. */
   multipart(): Promise<string>;
 }
 
 /** What a recorder works with. */
-export interface Recording {
-  upload: StoredUpload;
-  /** The key of the multipart upload, also before it is begun. */
+export interface Recording extends Committing {
+  /** The key of the whole object, or of the multipart upload, also before that is begun. */
   key: string;
   objects: Objects;
   order: Order;
-  commitRow: WriteOptions['commit'];
-  durable: () => Promise<void>;
-  /** The digest state at the upload's offset. */
-  snapshot: Promise<Uint8Array>;
 }
 
 /** Makes the recorder of one request. */
-export function createRecorder({ upload, key, objects, order, commitRow, durable, snapshot }: Recording): Recorder {
-  let row = rowOf(upload);
-  let hasCommitted = false;
-  let committedSnapshot = snapshot;
+export function createRecorder(recording: Recording): Recorder {
+  const { upload, key, objects, order, durable } = recording;
+  const commits = createRowCommits(recording);
   let multipart: Promise<string> | undefined;
-
-  async function commit(...[to, state, change, part]: Parameters<Recorder['commit']>): Promise<void> {
-    const next = changeRow(row, to, change);
-    const { storeState } = next;
-    await commitRow({ offset: to, snapshot: state, storeState, ...(part ? { part } : {}) });
-    hasCommitted = true;
-    committedSnapshot = Promise.resolve(state);
-    row = afterChange(row, next);
-    // If this fails, a job removes the object.
-    await Promise.all(next.removes.map((removed) => objects.remove(removed).catch(() => undefined)));
-  }
 
   async function begin(): Promise<string> {
     let id: string | undefined;
     await order.run(async () => {
-      const { doubtful } = row.state;
-      await commit(row.committed, await committedSnapshot, { doubtful: true });
+      const { doubtful } = commits.row.state;
+      await commits.commitNow({ doubtful: true });
       await durable();
       const begun = await objects.createMultipart(key, upload);
       id = begun.id;
-      await commit(row.committed, await committedSnapshot, { multipart: id, key, doubtful: doubtful || begun.again });
+      await commits.commitNow({ multipart: id, key, doubtful: doubtful || begun.again });
       // Durable before it has a part: under a content's key, a multipart upload that no row names is only aborted while empty.
       await durable();
     });
@@ -122,20 +91,18 @@ export function createRecorder({ upload, key, objects, order, commitRow, durable
 
   return {
     get row() {
-      return row;
+      return commits.row;
     },
     get hasCommitted() {
-      return hasCommitted;
+      return commits.hasCommitted;
     },
-    commit,
-    commitNothing: async () => commit(row.committed, await committedSnapshot, {}),
-    makeDurable: async () => {
-      const before = row;
-      await durable();
-      row = afterDurable(row, before);
-    },
+    commit: commits.commit,
+    commitHeld: commits.commitHeld,
+    removeHeld: commits.removeHeld,
+    commitNothing: () => commits.commitNow({}),
+    makeDurable: commits.makeDurable,
     multipart: () => {
-      const { multipart: known } = row.state;
+      const { multipart: known } = commits.row.state;
       multipart ??= known === null ? begin() : Promise.resolve(known);
       // The part that needs it reports its failure.
       multipart.catch(() => undefined);

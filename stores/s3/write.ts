@@ -1,7 +1,7 @@
 /** Writes bytes into a bucket: parts are filled in memory, sent a few at once, and committed in order. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
-import { type Intake, openIntake } from '../intake.ts';
+import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from '../intake.ts';
 import { type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
@@ -27,7 +27,8 @@ export interface Place {
 }
 
 /**
- * Appends a source to an upload at the upload's offset. Before it resolves, it commits everything that was stored.
+ * Appends a source to an upload at the upload's offset. Before it resolves, it commits everything that was stored. An atomic
+ * write stores parts and tails as any other, and holds its commits back until they are made as one, or dropped.
  *
  * @throws StoreError; or the error of `options.commit`.
  */
@@ -59,6 +60,8 @@ interface Writing {
   order: Order;
   recorder: Recorder;
   sending: Sending;
+  /** The write is atomic. */
+  isAtomic: boolean;
 }
 
 function openWriting(
@@ -83,9 +86,11 @@ function openWriting(
   const key = hasKey(state)
     ? finalKeyOf(keys, upload.id, state)
     : keys.final(upload.id, objects.surroundings.randomHex(6));
-  const recorder = createRecorder({ upload, key, objects, order, commitRow: options.commit, durable, snapshot });
+  const isAtomic = options.verification !== undefined;
+  const { commit: commitRow } = options;
+  const recorder = createRecorder({ upload, key, objects, order, commitRow, durable, snapshot, holdsBack: isAtomic });
   const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, stop: stop.signal });
-  return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending };
+  return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending, isAtomic };
 }
 
 /** Takes the steps by which bytes fill parts. */
@@ -102,7 +107,7 @@ interface Filler {
 }
 
 function createFiller(writing: Writing): Filler {
-  const { upload, intake, order, recorder, sending } = writing;
+  const { upload, intake, order, recorder, sending, isAtomic } = writing;
   let filling: Filling = {
     size: upload.size,
     sizes: recorder.row.state.sizes,
@@ -162,6 +167,7 @@ function createFiller(writing: Writing): Filler {
     flush: async () => {
       const caughtUp = await intake.catchUp();
       if (caughtUp === 'ended') return 'ending';
+      if (isAtomic) return 'committed';
       await inTurn(async () => {
         const isBehind = filling.taken > recorder.row.committed;
         if (caughtUp === 'quiet' && isBehind && !isEnding && !order.failure) await take({ kind: 'flush' });
@@ -214,33 +220,53 @@ async function openNext(
   }
 }
 
-async function append(
-  { upload, lane, intake, order, recorder, sending }: Writing,
-  filler: Filler,
-): Promise<WrittenToBucket> {
+async function append(writing: Writing, filler: Filler): Promise<WrittenToBucket> {
+  const { upload, lane, intake, order, recorder, sending, isAtomic } = writing;
   try {
     await takeAll(intake, order, filler);
+    if (isAtomic && !order.failure && intake.ended.kind !== 'end') return await endAtomic(writing, filler);
     await filler.end();
     await order.settled();
     order.throwIfFailed();
+    await recorder.commitHeld();
     if (upload.snapshot === null && !recorder.hasCommitted) await recorder.commitNothing();
     const { ended } = intake;
-    if (ended.kind === 'overflow') {
-      throw new StoreError('overflow', `upload ${upload.id}: more bytes than were announced`);
-    }
+    refuseOverflow(ended, upload.id);
     const { committed, state } = recorder.row;
     return {
       offset: committed,
       digests: committed === upload.size ? await lane.digests() : null,
       wholeKey: state.whole ? state.key : null,
-      interrupted: ended.kind === 'end' ? undefined : ended.cause,
+      interrupted: causeOf(ended),
     };
   } catch (error) {
     order.fail(error);
     await filler.giveUp();
     await sending.settled();
+    // Where they cannot be removed now, they are found when the upload ends.
+    await recorder.removeHeld().catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * Ends an atomic write that does not count, and removes what it stored. No call is aborted: a late one could replace a part
+ * that the next request stores under the same number. Parts of a multipart upload stay until others replace them, or until it
+ * is completed or aborted.
+ */
+async function endAtomic(
+  { upload, intake, order, recorder, sending }: Writing,
+  filler: Filler,
+): Promise<WrittenToBucket> {
+  await filler.giveUp();
+  await sending.settled();
+  const removed = recorder.removeHeld();
+  await removed.catch(() => undefined);
+  const written = endUncommitted(intake.ended, upload);
+  // Whatever failed, the next lease has to note that something may be left.
+  await removed;
+  order.throwIfFailed();
+  return { ...written, wholeKey: null };
 }
 
 /** Takes all batches of the source, until its end or a failure; makes room when the open part is asked to. */

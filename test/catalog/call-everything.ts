@@ -10,7 +10,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await nextLease(catalog, id);
   await catalog.declareLength(id, 2, 100);
   await catalog.commitOffset(commitTo(id, 10, { epoch: 2 }));
-  await catalog.commitOffset(commitTo(id, 100, { epoch: 2, part }));
+  await catalog.commitOffset(commitTo(id, 100, { epoch: 2, parts: [part] }));
   await catalog.listParts(id);
   await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0 });
   await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1 });

@@ -21,7 +21,7 @@ export function describePublication(current: Current): void {
       const { catalog } = current();
       const uploadId = await addUpload(catalog, { size: 100 });
       const part = { number: 1, start: 0, size: 100, etag: 'e', snapshot: Buffer.from('s') };
-      await catalog.commitOffset(commitTo(uploadId, 100, { part }));
+      await catalog.commitOffset(commitTo(uploadId, 100, { parts: [part] }));
       const content = newContent('c', { sha1: 'd'.repeat(40) });
       const file = newFile();
       const outcome = await catalog.publish({ uploadId, epoch: 1, content, file });

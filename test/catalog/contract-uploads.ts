@@ -152,7 +152,7 @@ export function describeUploads(current: Current): void {
       const id = await addUpload(catalog, { size: null });
       const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
       await nextLease(catalog, id);
-      expect(await catalog.commitOffset(commitTo(id, 40, { part }))).toBeUndefined();
+      expect(await catalog.commitOffset(commitTo(id, 40, { parts: [part] }))).toBeUndefined();
       expect(await catalog.declareLength(id, 1, 100)).toBe(false);
       expect(await catalog.endUpload(id, 1, 'terminated', null)).toBe(false);
       expect(await catalog.findUpload(id)).toMatchObject({ offset: 0, size: null, state: 'receiving' });
@@ -169,10 +169,10 @@ export function describeUploads(current: Current): void {
         etag,
         snapshot: Buffer.from(etag),
       });
-      await catalog.commitOffset(commitTo(id, 40, { part: part(1, 40, 'one') }));
-      await catalog.commitOffset(commitTo(id, 50, { part: part(2, 10, 'two') }));
-      await catalog.commitOffset(commitTo(id, 80, { part: part(2, 40, 'two again') }));
-      await catalog.commitOffset(commitTo(await addUpload(catalog), 40, { part: part(1, 40, 'other') }));
+      await catalog.commitOffset(commitTo(id, 40, { parts: [part(1, 40, 'one')] }));
+      await catalog.commitOffset(commitTo(id, 50, { parts: [part(2, 10, 'two')] }));
+      await catalog.commitOffset(commitTo(id, 80, { parts: [part(2, 40, 'two again')] }));
+      await catalog.commitOffset(commitTo(await addUpload(catalog), 40, { parts: [part(1, 40, 'other')] }));
       expect(await catalog.listParts(id)).toEqual([part(1, 40, 'one'), part(2, 40, 'two again')]);
     });
 
@@ -195,7 +195,7 @@ export function describeUploads(current: Current): void {
       const { catalog } = current();
       const id = await addUpload(catalog);
       const part = { number: 1, start: 0, size: 40, etag: 'e', snapshot: Buffer.from('s') };
-      await catalog.commitOffset(commitTo(id, 40, { part }));
+      await catalog.commitOffset(commitTo(id, 40, { parts: [part] }));
       await nextLease(catalog, id);
       expect(await catalog.endUpload(id, null, 'rejected', 'digest_mismatch')).toBe(true);
       expect(await catalog.endUpload(id, null, 'expired', null)).toBe(false);

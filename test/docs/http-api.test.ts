@@ -121,7 +121,7 @@ describe('docs/http-api.md', () => {
     else expectText(output, expected);
   });
 
-  test('the table of errors has all codes of both edges, which agree on their statuses', () => {
+  test('the table of errors has all codes of both edges, with their statuses', () => {
     const answered = new Set([...HTTP_STATUSES, ...TUS_STATUSES].map(([code, status]) => `${code} ${status}`));
     const table = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map((match) => `${match[1]} ${match[2]}`);
     expect(answered.size).toBeGreaterThan(20);

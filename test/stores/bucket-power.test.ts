@@ -214,10 +214,10 @@ function createRows(size: number | null): Rows {
     durable: async () => {
       rows.kept = rows.now;
     },
-    commit: async ({ offset, snapshot, storeState = null, part }) => {
+    commit: async ({ offset, snapshot, storeState = null, parts: added = [] }) => {
       const { upload: before, parts } = rows.now;
-      const others = parts.filter(({ number }) => number !== part?.number);
-      rows.now = { upload: { ...before, offset, snapshot, storeState }, parts: part ? [...others, part] : parts };
+      const others = parts.filter(({ number }) => !added.some((part) => part.number === number));
+      rows.now = { upload: { ...before, offset, snapshot, storeState }, parts: [...others, ...added] };
     },
   };
   return rows;

@@ -97,7 +97,7 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
           maxBytes: Number.MAX_SAFE_INTEGER,
           commit: async (commit) => {
             commits.push(commit);
-            if (commit.part) ledger.record(upload.id, commit.part);
+            for (const part of commit.parts ?? []) ledger.record(upload.id, part);
           },
         })
         .then(

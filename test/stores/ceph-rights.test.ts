@@ -45,7 +45,7 @@ async function useStore(store: Store, ledger: ReturnType<typeof createTestLedger
       maxBytes: Number.MAX_SAFE_INTEGER,
       commit: async (commit) => {
         commits.push(commit);
-        if (commit.part) ledger.record(upload.id, commit.part);
+        for (const part of commit.parts ?? []) ledger.record(upload.id, part);
       },
     });
     return { ...upload, ...commits.at(-1) };

@@ -15,6 +15,7 @@ import {
   type WriteOptions,
 } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
+import { testAtomicWrites } from './atomic-suite.ts';
 import { testFlush } from './flush-suite.ts';
 
 /** A store as a test uses it. */
@@ -129,7 +130,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
         commit: async (commit) => {
           await options.commit?.(commit);
           commits.push(commit);
-          if (commit.part) under.ledger?.record(upload.id, commit.part);
+          for (const part of commit.parts ?? []) under.ledger?.record(upload.id, part);
         },
       });
       return { upload: { ...upload, ...commits.at(-1) }, commits, written };
@@ -286,6 +287,7 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
     });
 
     testFlush(() => ({ store, newUpload, write }));
+    testAtomicWrites(() => ({ store, digests, reopen: () => under.reopen(), newUpload, write }));
 
     test('refuses to make bytes final over others', async () => {
       const key = await publish(Buffer.from('the first'), 'a.txt');

@@ -66,7 +66,7 @@ export function describeFencing(name: string, openStore: OpenStore, startBucket:
       const commit = async (progress: Commit): Promise<void> => {
         if (node.hasLostLease) throw new Error('the lease is lost');
         row = { ...row, ...progress };
-        if (progress.part) ledger.record(upload.id, progress.part);
+        for (const part of progress.parts ?? []) ledger.record(upload.id, part);
       };
       const options = { digests, signal: NEVER, maxBytes: Number.MAX_SAFE_INTEGER, commit };
       await node.store.writeUpload(Readable.from([bytes]), upload, options).catch(() => undefined);

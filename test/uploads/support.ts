@@ -31,7 +31,7 @@ export interface House extends Life {
   folder: string;
   parts: Parts;
   /** Begins an upload of these bytes; its id. */
-  begin(bytes: Buffer): Promise<string>;
+  begin(bytes: Buffer, declared?: { size: number | null }): Promise<string>;
   /** Tells everything to stop. */
   stop(): void;
 }
@@ -103,10 +103,10 @@ export async function openHouse(
     folder,
     parts,
     ...life,
-    begin: async (bytes) => {
+    begin: async (bytes, declared = { size: bytes.length }) => {
       const id = randomUUID();
       const declaration = {
-        size: bytes.length,
+        ...declared,
         md5: md5(bytes),
         sha1: null,
         sha256: null,

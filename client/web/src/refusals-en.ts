@@ -27,6 +27,7 @@ export const refusalsEn = {
   upload_taken_over: 'The file is now being sent from elsewhere.',
   too_many_listeners: 'Too many pages are open on this service. The list is not updated by itself here.',
   too_many_uploads: 'There are too many unfinished uploads. Finish or cancel some of them.',
+  checksum_mismatch: 'What arrived is not what was sent. It is sent again.',
   digest_mismatch: 'What arrived is not what was read. Nothing was stored.',
   internal: 'Something went wrong on the service.',
   content_damaged: 'The stored file is damaged. Sending the same file again repairs it.',

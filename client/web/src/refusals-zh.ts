@@ -28,6 +28,7 @@ export const refusalsZh: typeof refusalsEn = {
   upload_taken_over: '此文件已改由别处上传。',
   too_many_listeners: '打开此服务的页面过多，这里的列表不会自动更新。',
   too_many_uploads: '未完成的上传过多，请先完成或取消一部分。',
+  checksum_mismatch: '收到的内容与发送的不一致，将重新发送。',
   digest_mismatch: '收到的内容与读取时不一致，未保存任何内容。',
   internal: '服务出错了。',
   content_damaged: '已存储的文件已损坏，重新发送同一文件即可修复。',

@@ -14,7 +14,7 @@ export function prepareDeleteParts(db: Kysely<Tables>) {
 
 /** Prepares the queries on the ledger. */
 export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'commitOffset' | 'listParts'> {
-  const moveOffset = prepare((commit: Omit<OffsetCommit, 'part'> & { storeState: string | null }) =>
+  const moveOffset = prepare((commit: Omit<OffsetCommit, 'parts'> & { storeState: string | null }) =>
     db
       .updateTable('uploads')
       .set({
@@ -63,12 +63,12 @@ export function createLedgerQueries(db: Kysely<Tables>, clock: SqlClock): Pick<C
   );
 
   return {
-    async commitOffset({ part, storeState = null, ...rest }) {
+    async commitOffset({ parts = [], storeState = null, ...rest }) {
       const commit = { ...rest, storeState };
-      if (!part) return moveOffset.first(db, commit);
+      if (parts.length === 0) return moveOffset.first(db, commit);
       return db.transaction().execute(async (trx) => {
         const moved = await moveOffset.first(trx, commit);
-        if (moved) await recordPart.changes(trx, { ...part, uploadId: commit.id });
+        if (moved) for (const part of parts) await recordPart.changes(trx, { ...part, uploadId: commit.id });
         return moved;
       });
     },

@@ -27,6 +27,7 @@ const TABLE = {
   upload_taken_over:        [423],
   too_many_uploads:         [429],
   // tus 1.0.0, "Checksum".
+  checksum_mismatch:        [460],
   digest_mismatch:          [460],
   internal:                 [500],
   content_damaged:          [500],
