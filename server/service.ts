@@ -23,6 +23,10 @@ import { lookForEvents } from './outbox/far-events.ts';
 import type { Feed } from './outbox/feed.ts';
 import { createLife, type Life, openParts } from './service-parts.ts';
 import { type Closers, openPlaces, type Places } from './service-places.ts';
+import { describeFile } from './http/file-json.ts';
+import { nameParam } from './http/labels.ts';
+import { createMount } from './protocols/mount.ts';
+import { createRufhEndpoint } from './protocols/rufh/endpoint.ts';
 import { createTusEndpoint } from './protocols/tus/endpoint.ts';
 import { TUS_VERSION } from './protocols/tus/protocol.ts';
 import { TidemarkError } from './uploads/errors.ts';
@@ -125,7 +129,8 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
   const { config, log, places, parts, feed, life } = options;
   const { catalog, store } = places;
   const { uploads, files } = life;
-  const { stopping, surroundings } = parts;
+  const { stopping } = parts;
+  const { tus, rufh } = createEndpoints(options);
   const app = createApp({
     config,
     clock: catalog.clock,
@@ -136,13 +141,9 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
     log,
     listening: () => localUrl,
-    tus: createTusEndpoint({
-      uploads,
-      fileOf: (id, owner) => files.get(id, owner),
-      capabilities: store.capabilities,
-      maxFileSizeBytes: config.maxFileSizeBytes,
-      newId: () => surroundings.newId(),
-    }),
+    protocolOf: createMount({ tus, rufh: rufh.onUploads, announced: rufh.announced }),
+    rawUpload: rufh.onTarget,
+    announced: rufh.announced,
     tusVersion: TUS_VERSION,
     ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
     closing: () => (stopping.aborted ? (stopping.reason as TidemarkError) : undefined),
@@ -156,6 +157,33 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
   });
   const localUrl = await listen(server, config.listen, config.port, log);
   return { server, localUrl };
+}
+
+/** Creates the endpoints of the upload protocols. */
+function createEndpoints({ config, places, parts, life }: ServerParts) {
+  const { uploads, files } = life;
+  const { surroundings } = parts;
+  const { maxFileSizeBytes, maxAppendBytes, uploadTtlMs, digests } = config;
+  const newId = (): string => surroundings.newId();
+  return {
+    tus: createTusEndpoint({
+      uploads,
+      fileOf: (id, owner) => files.get(id, owner),
+      capabilities: places.store.capabilities,
+      maxFileSizeBytes,
+      newId,
+    }),
+    rufh: createRufhEndpoint({
+      uploads,
+      files,
+      limits: { maxFileSizeBytes, maxAppendBytes, uploadTtlMs },
+      digests,
+      newId,
+      elapsedMs: () => surroundings.elapsedMs(),
+      nameInQuery: (ctx) => nameParam(ctx, 'name'),
+      describeFile,
+    }),
+  };
 }
 
 /** Runs the node's heartbeat until the service stops. */

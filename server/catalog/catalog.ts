@@ -96,6 +96,8 @@ export interface UploadRecord extends Declaration {
   reason: string | null;
   /** The file it became, once complete. */
   fileId: string | null;
+  /** The length that was announced for an upload that its last byte does not complete; see `expectLength`. */
+  expectedSize: number | null;
   createdAt: number;
   expiresAt: number;
   /** Time from this reading to the expiry; 0 or less: its time is up. */
@@ -319,6 +321,15 @@ export interface Catalog {
   /** Takes back a length that a request declared under this lease, because the request is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
   /**
+   * Records the length that an upload is expected to have, in place of a declared one: so its last byte does not complete
+   * it, but a declaration of its length that comes later. Under the lease.
+   *
+   * @param size - null: the length is not known.
+   * @returns false, with nothing changed, where the lease is lost, the upload has all its declared bytes, or it has more
+   *   than `size`.
+   */
+  expectLength(id: string, epoch: number, size: number | null): Promise<boolean>;
+  /**
    * Ends a receiving upload without publication, and forgets its parts. Its row keeps a note for the store until
    * `forgetStoreState`.
    *
@@ -330,6 +341,12 @@ export interface Catalog {
     state: 'rejected' | 'expired' | 'terminated',
     reason: string | null,
   ): Promise<boolean>;
+  /**
+   * Forgets a complete upload; its file stays. Where its row has a note for the store, it becomes `terminated`.
+   *
+   * @returns false where the owner has no such upload that is complete.
+   */
+  forgetComplete(id: string, owner: string): Promise<boolean>;
   /** The ledger of one upload, by part number. */
   listParts(id: string): Promise<PartRecord[]>;
   /** The matching upload whose last byte arrived most recently; one without bytes counts from its beginning. */

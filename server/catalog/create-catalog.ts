@@ -20,6 +20,7 @@ import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
 import { createRemovalQueries } from './queries/removals.ts';
 import { createRows } from './queries/rows.ts';
+import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
 
@@ -38,6 +39,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createListUploads(db, nodes),
     ...createEndedUploads(db, queries, clock),
     ...createLedgerQueries(db, clock),
+    ...createUploadLengths(db),
     ...createUploadQueries(db, queries, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db, nodes),

@@ -42,6 +42,7 @@ export const COPIED = {
       'store_state',
       'reason',
       'file_id',
+      'expected_size',
       'created_at',
       'last_byte_at',
       'expires_at',

@@ -71,6 +71,8 @@ export interface UploadsTable {
   reason: string | null;
   /** The file that the upload became: the row is deleted with it. */
   file_id: string | null;
+  /** The announced length of an upload that its last byte does not complete. */
+  expected_size: number | null;
   created_at: number;
   last_byte_at: number;
   expires_at: number;

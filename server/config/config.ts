@@ -23,6 +23,8 @@ export interface Config {
   dataDir: string;
   /** Largest file in bytes (`MAX_FILE_SIZE`); null: no limit. */
   maxFileSizeBytes: number | null;
+  /** The most bytes that a proxy in front lets through in one request, as clients are told (`MAX_APPEND_SIZE`); null: any number. */
+  maxAppendBytes: number | null;
   /** Most unfinished uploads of one owner (`MAX_OPEN_UPLOADS`). */
   maxOpenUploads: number;
   /** How long the service keeps an unfinished upload after its last byte (`UPLOAD_TTL`). */

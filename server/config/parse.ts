@@ -49,6 +49,7 @@ export function parseConfig(env: Env): Config {
     database,
     dataDir,
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
+    maxAppendBytes: read.bytes('MAX_APPEND_SIZE'),
     maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
     download: readDownload(read),

@@ -1,4 +1,5 @@
 /** The HTTP edge: middleware in order, then routes. */
+import type { IncomingHttpHeaders } from 'node:http';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import type { CatalogClock } from '../uploads/contract.ts';
@@ -37,8 +38,15 @@ export interface AppParts {
   /** Aborted when the service begins to stop: ends event streams, which have no end of their own. */
   stopping: AbortSignal;
   web: WebPage;
-  /** The tus endpoint: everything below /uploads but downloads of an upload. */
-  tus: Handler;
+  /**
+   * The endpoint of the protocol that a request speaks: everything below /uploads but downloads of an upload. Undefined for
+   * another route. @throws Refusal for a request that speaks several.
+   */
+  protocolOf: (request: { method: string; path: string; headers: IncomingHttpHeaders }) => Handler | undefined;
+  /** Answers POST /api/files: an upload whose body is the file itself. */
+  rawUpload: Handler;
+  /** The headers with which OPTIONS of /api/files announces that its uploads can be resumed. */
+  announced: (headers: IncomingHttpHeaders) => Record<string, string>;
   /** The version of the tus protocol. */
   tusVersion: string;
   log: Logger;
@@ -59,16 +67,21 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(errorAnswers());
   app.use(addressing(parts));
   app.use(knownHosts(parts.config));
-  app.use(crossOrigin(parts.config.access));
+  const { services } = parts.config;
+  const takesUploads = services.includes('uploads');
+  app.use(
+    crossOrigin(parts.config.access, ({ path, req }) =>
+      path === '/api/files' && takesUploads ? parts.announced(req.headers) : undefined,
+    ),
+  );
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
-  const { services } = parts.config;
-  app.use(tusMount(services.includes('uploads') ? parts.tus : refuseElsewhere));
+  app.use(protocolMount(parts.protocolOf, takesUploads));
   serveRoutes(app, createRoutes(parts), services);
   return app;
 }
 
-/** All routes but those of the tus endpoint, by their groups; test/http/table has a row for each. */
+/** All routes but those of the protocols' endpoints, by their groups; test/http/table has a row for each. */
 export function createRoutes(parts: AppParts): Routers {
   const routers = createRouters();
   const { health, uploads, files, api, page } = routers;
@@ -81,6 +94,7 @@ export function createRoutes(parts: AppParts): Routers {
     ctx.body = { status: ctx.status === 200 ? 'ok' : 'unavailable', checks };
   });
   uploads.post('/upload', formUploadRoute(parts));
+  uploads.post('/api/files', (ctx, next) => parts.rawUpload(ctx, next));
   addContentRoutes({ uploads, files }, parts);
   api.get('/check', checkRoute(parts.files));
   addFileRoutes(api, parts.files);
@@ -122,29 +136,23 @@ function addressing(parts: AppParts): Handler {
 
 /** While the service stops: refuses new uploads, and closes each connection after its answer. */
 function closingRefusal(closing: AppParts['closing']): Handler {
-  const beginnings = new Set(['/uploads', '/uploads/', '/upload', '/file/upload']);
+  const beginnings = new Set(['/uploads', '/uploads/', '/upload', '/file/upload', '/api/files']);
   return async (ctx, next) => {
     const reason = closing();
     if (reason) {
       ctx.set('Connection', 'close');
-      if (ctx.method === 'POST' && beginnings.has(ctx.path)) throw reason;
+      if ((ctx.method === 'POST' || ctx.method === 'PUT') && beginnings.has(ctx.path)) throw reason;
     }
     await next();
   };
 }
 
-/** In place of the tus endpoint. @throws `not_served_here`. */
-const refuseElsewhere: Handler = () => {
-  throw notServedHere();
-};
-
-/** Passes the requests of tus clients to the tus endpoint. */
-function tusMount(tus: Handler): Handler {
+/** Passes requests to the endpoint of the protocol that they speak. @param isServed - false: another process does. */
+function protocolMount(protocolOf: AppParts['protocolOf'], isServed: boolean): Handler {
   return async (ctx, next) => {
-    // A GET of an upload is a download, and so is a HEAD without Tus-Resumable. The tus endpoint refuses a GET of /uploads.
-    const isDownload = ctx.method === 'GET' || (ctx.method === 'HEAD' && ctx.get('Tus-Resumable') === '');
-    const mine = isDownload ? /^\/uploads\/?$/ : /^\/uploads(?:\/[^/]*)?$/;
-    if (mine.test(ctx.path)) await tus(ctx, async () => undefined);
-    else await next();
+    const answer = protocolOf({ method: ctx.method, path: ctx.path, headers: ctx.req.headers });
+    if (!answer) await next();
+    else if (isServed) await answer(ctx, async () => undefined);
+    else throw notServedHere();
   };
 }

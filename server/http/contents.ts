@@ -92,7 +92,8 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
 
 /** The state of an upload, in the headers of an answer to a tus HEAD. */
 function stateHeaders(upload: UploadView): Record<string, string> {
-  const { offset, size, metadata, expiresAt, state } = upload;
+  const { offset, expectedSize, metadata, expiresAt, state } = upload;
+  const size = upload.size ?? (expectedSize === offset ? null : expectedSize);
   const isUnfinished = state === 'receiving';
   return {
     'Upload-Offset': String(offset),

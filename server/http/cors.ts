@@ -14,6 +14,13 @@ const EXPOSED = [
   'Tus-Resumable',
   'Tus-Extension',
   'Tus-Max-Size',
+  'Upload-Complete',
+  'Upload-Incomplete',
+  'Upload-Limit',
+  'Upload-Draft-Interop-Version',
+  'Accept-Patch',
+  'Repr-Digest',
+  'Want-Repr-Digest',
   'Tidemark-File-Id',
   'Tidemark-File-Name',
   'Tidemark-File-Url',
@@ -40,6 +47,13 @@ const ALLOWED = [
   'Upload-Defer-Length',
   'Upload-Metadata',
   'Upload-Offset',
+  'Upload-Complete',
+  'Upload-Incomplete',
+  'Upload-Draft-Interop-Version',
+  'Content-Disposition',
+  'Content-Digest',
+  'Repr-Digest',
+  'Want-Repr-Digest',
   'X-HTTP-Method-Override',
   'X-Requested-With',
   'X-Request-Id',
@@ -62,9 +76,14 @@ const ALLOWED = [
 
 /**
  * Decides which pages may use the service, by the Origin that browsers send. Requests without an Origin pass. Answers OPTIONS
- * itself, but for those that the tus endpoint answers.
+ * itself, but for those that an upload protocol answers.
+ *
+ * @param announcedOf - what a target of resumable uploads announces on OPTIONS; undefined for any other path.
  */
-export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials }: AccessConfig): Handler {
+export function crossOrigin(
+  { corsOrigins: allowed, corsHeaders, corsCredentials }: AccessConfig,
+  announcedOf: (ctx: Ctx) => Record<string, string> | undefined,
+): Handler {
   const allowedHeaders = [...ALLOWED, ...corsHeaders].join(', ');
   return async (ctx, next) => {
     const origin = ctx.get('Origin');
@@ -80,9 +99,17 @@ export function crossOrigin({ corsOrigins: allowed, corsHeaders, corsCredentials
     }
     if (ctx.method === 'OPTIONS') {
       if (mayRead) {
-        ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, POST, PATCH, DELETE, OPTIONS');
+        ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
         ctx.set('Access-Control-Allow-Headers', allowedHeaders);
         ctx.set('Access-Control-Max-Age', '86400');
+      }
+      const announced = announcedOf(ctx);
+      if (announced) {
+        ctx.set(announced);
+        // The draft's own status for it ("Limits").
+        ctx.status = 200;
+        ctx.body = '';
+        return;
       }
       // Below /uploads, OPTIONS is also how a tus client asks for the server's capabilities.
       if (!/^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) {

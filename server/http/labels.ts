@@ -1,11 +1,11 @@
 /** Names and digests of files in queries and forms. */
 import { cleanName, isAbsent } from '../wire/labels.ts';
 import { checkDigest } from '../uploads/names.ts';
-import { param } from './query.ts';
+import { type Asked, param } from './query.ts';
 import type { Ctx } from './state.ts';
 
 /** The file name in a query parameter, cleaned; undefined where there is none. */
-export function nameParam(ctx: Ctx, name: string): string | undefined {
+export function nameParam(ctx: Asked, name: string): string | undefined {
   return cleanName(param(ctx, name) ?? '') ?? undefined;
 }
 

@@ -10,15 +10,18 @@ const SMALL_BODY_BYTES = 16 * 1024;
 /** The most parameters of a query; no route reads a tenth as many. */
 const MOST_PARAMS = 100;
 
+/** What is read of a request. */
+export type Asked = Pick<Ctx, 'req' | 'querystring'>;
+
 const queries = new WeakMap<IncomingMessage, URLSearchParams>();
 
 /** A query parameter; the first one of several with the name. @throws `invalid_request` where the query has too many. */
-export function param(ctx: Ctx, name: string): string | undefined {
+export function param(ctx: Asked, name: string): string | undefined {
   return queryOf(ctx).get(name) ?? undefined;
 }
 
 /** In place of Koa's `ctx.query`, which takes quadratic time in the number of keys: the linter forbids it. */
-function queryOf(ctx: Ctx): URLSearchParams {
+function queryOf(ctx: Asked): URLSearchParams {
   const known = queries.get(ctx.req);
   if (known) return known;
   const text = ctx.querystring;

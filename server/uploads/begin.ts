@@ -44,6 +44,7 @@ export async function createUpload(
     storeState: null,
     reason: null,
     fileId: null,
+    expectedSize: null,
   };
   try {
     await store.createUpload(upload);

@@ -23,6 +23,8 @@ export interface UploadView {
   readonly offset: number;
   /** Null while it is deferred. */
   readonly size: number | null;
+  /** The announced length of an upload that is complete only once its client says so; see `expectLength` of the writer. */
+  readonly expectedSize: number | null;
   /** As the client declared it; null where it declared none. */
   readonly filename: string | null;
   /** What the edge that began the upload noted, unchanged. */
@@ -102,6 +104,22 @@ export interface Uploads {
    * @throws as `view`; `offset_conflict`; `upload_locked` after the lock timeout; `upload_taken_over`.
    */
   open(id: string, owner: string, options: OpenOptions): Promise<Writer>;
+  /**
+   * As `view`, for a client that has given up its earlier requests: ends a writer that still runs, on whichever node. No
+   * request that began before can move the offset any more.
+   *
+   * @param signal - ends the waiting for the lease.
+   * @throws as `view` and `open`.
+   */
+  fence(id: string, owner: string, signal: AbortSignal): Promise<UploadView>;
+  /**
+   * Ends an upload for its owner: running requests stop, and its bytes are removed. A published upload is forgotten, and its
+   * file stays.
+   *
+   * @param signal - ends the waiting for the lease.
+   * @throws as `open`.
+   */
+  end(id: string, owner: string, signal: AbortSignal): Promise<void>;
   /** To be called for each accepted connection: `view` waits until its request is known. */
   markConnection(): void;
   /**

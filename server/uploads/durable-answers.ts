@@ -48,6 +48,7 @@ export function withDurableAnswers(
       ...writer,
       append: (source, given) => waitingToRefuse(() => writer.append(source, given)),
       end: (reason) => waiting(() => writer.end(reason)),
+      reject: (reason) => waiting(() => writer.reject(reason)),
       remove: () => waiting(() => writer.remove()),
     };
   }
@@ -65,6 +66,8 @@ export function withDurableAnswers(
         ),
       view: (id, owner, options) => waitingToRefuse(() => uploads.view(id, owner, options)),
       open: async (id, owner, options) => durableWriter(await waitingToRefuse(() => uploads.open(id, owner, options))),
+      fence: (id, owner, signal) => waitingToRefuse(() => uploads.fence(id, owner, signal)),
+      end: (id, owner, signal) => waiting(() => uploads.end(id, owner, signal)),
       receiveWhole: (request, source, signal) => waitingToRefuse(() => uploads.receiveWhole(request, source, signal)),
     },
     files: {

@@ -23,8 +23,17 @@ export interface Ledger {
   recordLast(): Promise<void>;
 }
 
-/** Opens the ledger for one append. @param upload - the row, read under the lease. */
-export function openLedger({ parts, lease, seat }: Holding, upload: UploadRecord): Ledger {
+/**
+ * Opens the ledger for one append.
+ *
+ * @param upload - the row, read under the lease.
+ * @param onCommit - called with each offset that is recorded.
+ */
+export function openLedger(
+  { parts, lease, seat }: Holding,
+  upload: UploadRecord,
+  onCommit?: (offset: number) => void,
+): Ledger {
   const { id } = upload;
   let { expiresAt, storeState } = upload;
   /** The commit that was kept back. */
@@ -43,6 +52,7 @@ export function openLedger({ parts, lease, seat }: Holding, upload: UploadRecord
     });
     if (!committed) throw new TidemarkError('upload_taken_over');
     expiresAt = committed.expiresAt;
+    if (moved) onCommit?.(progress.offset);
   }
 
   return {

@@ -27,6 +27,8 @@ export interface AppendOptions {
   checksum?: ExpectedChecksum | undefined;
   /** Called when the store begins to read the source. */
   onReading?: () => void;
+  /** Called with each offset that is recorded while bytes come. It may be told once `durable` of the writer has resolved. */
+  onCommit?: (offset: number) => void;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function append(holding: Holding, source: Readable, options: Append
   if (length !== undefined && verification) refuseTooLarge(parts.limits, length);
   else if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };
-  const ledger = openLedger(holding, upload);
+  const ledger = openLedger(holding, upload, options.onCommit);
   const { signal, unlink } = linkSignals(asked, parts.stopping, ...(options.signal ? [options.signal] : []));
 
   let written: Written;
@@ -156,6 +158,15 @@ export async function declareLength({ parts, lease, seat }: Holding, size: numbe
     throw new TidemarkError('upload_taken_over');
   }
   seat.markLength(size);
+}
+
+/** Records the length that is expected, in place of a declared one. @throws `too_large`, `upload_taken_over`. */
+export async function expectLength({ parts, lease, seat }: Holding, size: number | null): Promise<void> {
+  refuseTooLarge(parts.limits, size ?? 0);
+  if (!(await parts.catalog.expectLength(lease.uploadId, lease.epoch, size))) {
+    throw new TidemarkError('upload_taken_over');
+  }
+  seat.markLength(null);
 }
 
 /** @throws `too_large`. */

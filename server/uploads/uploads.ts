@@ -3,6 +3,7 @@ import type { UploadRecord } from '../catalog/catalog.ts';
 import { createUpload, refuseToBegin } from './begin.ts';
 import type { BeginRequest, OpenOptions, Uploads, UploadView } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
+import { createGivenUp } from './given-up.ts';
 import type { Parts } from './parts.ts';
 import { receiveWhole } from './receive-whole.ts';
 import { isWhole, type Recovery } from './recovery.ts';
@@ -95,6 +96,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     current: (id, owner) => translated(async () => uploadViewOf(await current(id, owner))),
     view: (id, owner, options) => translated(() => view(id, owner, options)),
     open: (id, owner, options) => translated(() => open(id, owner, options)),
+    ...createGivenUp(parts, writers, { current, view }),
     markConnection: () => writers.markConnection(),
     markComing: (id) => writers.markComing(id),
     receiveWhole: (request, source, signal) =>

@@ -7,9 +7,9 @@ import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
 import type { Published, Received, UploadView } from './contract.ts';
 import { discard } from './discard.ts';
-import { TidemarkError } from './errors.ts';
+import { type ErrorCode, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
-import { append, type AppendOptions, declareLength, finish, requireReceiving } from './receive.ts';
+import { append, type AppendOptions, declareLength, expectLength, finish, requireReceiving } from './receive.ts';
 import type { Seat } from './seats.ts';
 import { translated } from './translate.ts';
 import { uploadViewOf } from './views.ts';
@@ -30,6 +30,16 @@ export interface Writer {
   append(source: Readable, options: AppendOptions): Promise<Received>;
   /** Sets a deferred length. @throws `too_large`, `upload_taken_over`. */
   declareLength(size: number): Promise<void>;
+  /**
+   * Records the length that the upload is expected to have, in place of a declared one. So its last byte does not complete
+   * it, but the `length` of a later append, or `declareLength`.
+   *
+   * @param size - null: the length is not known.
+   * @throws `too_large`, `upload_taken_over`.
+   */
+  expectLength(size: number | null): Promise<void>;
+  /** Resolves once all that is recorded of the upload survives a power cut: then its address or offset may be told. */
+  durable(): Promise<void>;
   /** Publishes an upload that has all its bytes. @throws as `publish`. */
   finish(options?: { reuseFile: boolean }): Promise<Published>;
   /**
@@ -39,6 +49,8 @@ export interface Writer {
    * @throws `upload_taken_over`, also where it is published.
    */
   end(reason?: string): Promise<void>;
+  /** As `end`, but ends it as rejected. @param reason - a code of the domain's errors. */
+  reject(reason: ErrorCode): Promise<void>;
   /** As `end`, but ends it as expired. */
   expire(): Promise<void>;
   /** Removes the file of a published upload; for any other, as `end`. */
@@ -64,13 +76,18 @@ export interface Holding {
 /** The writer of a held lease. */
 export function createWriter(holding: Holding): Writer {
   const { parts, upload, lease } = holding;
-  let hasAppended = false;
+  let hasChanged = false;
 
-  /** The holding, with a row that is read anew where this writer has appended before. */
+  /** The holding, with a row that is read anew where this writer has changed it before. */
   async function upToDate(): Promise<Holding> {
-    if (hasAppended) return { ...holding, upload: await requireReceiving(parts, lease.uploadId) };
-    hasAppended = true;
+    if (hasChanged) return { ...holding, upload: await requireReceiving(parts, lease.uploadId) };
+    hasChanged = true;
     return holding;
+  }
+
+  async function expect(size: number | null): Promise<void> {
+    await expectLength(holding, size);
+    hasChanged = true;
   }
 
   return {
@@ -78,8 +95,11 @@ export function createWriter(holding: Holding): Writer {
     epoch: lease.epoch,
     append: (source, options) => translated(async () => append(await upToDate(), source, options)),
     declareLength: (size) => translated(() => declareLength(holding, size)),
+    expectLength: (size) => translated(() => expect(size)),
+    durable: () => translated(() => parts.catalog.durable()),
     finish: (options) => translated(() => finish(holding, options)),
     end: (reason) => translated(() => end(holding, 'terminated', reason ?? null)),
+    reject: (reason) => translated(() => end(holding, 'rejected', reason)),
     expire: () => translated(() => end(holding, 'expired', null)),
     remove: () => translated(() => remove(holding)),
     release: () => holding.release(),
@@ -93,7 +113,11 @@ async function remove(holding: Holding): Promise<void> {
   else await end(holding, 'terminated', null);
 }
 
-async function end(holding: Holding, state: 'terminated' | 'expired', reason: string | null): Promise<void> {
+async function end(
+  holding: Holding,
+  state: 'rejected' | 'terminated' | 'expired',
+  reason: string | null,
+): Promise<void> {
   const { parts, lease } = holding;
   const { catalog } = parts;
   if (!(await recordEnd(holding, state, reason))) {
@@ -110,7 +134,7 @@ async function end(holding: Holding, state: 'terminated' | 'expired', reason: st
 
 async function recordEnd(
   { parts, lease }: Holding,
-  state: 'terminated' | 'expired',
+  state: 'rejected' | 'terminated' | 'expired',
   reason: string | null,
 ): Promise<boolean> {
   const { catalog, store } = parts;

@@ -131,6 +131,32 @@ export function describePublication(current: Current): void {
       expect(await removalKeys(catalog, 10)).toEqual([first.content.key]);
     });
 
+    it('outlives its upload, which is forgotten, or remembered as long as the store has a note', async () => {
+      const { catalog } = current();
+      const plain = await addUpload(catalog);
+      const noted = await addUpload(catalog);
+      await catalog.commitOffset(commitTo(noted, 10, { storeState: 'a note' }));
+      for (const [uploadId, name] of [
+        [plain, 'plain'],
+        [noted, 'noted'],
+      ] as const) {
+        expect(await catalog.forgetComplete(uploadId, 'ann')).toBe(false);
+        const content = newContent(name);
+        const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: newFile({ name }) });
+        const file = outcome.kind === 'published' ? outcome.file : undefined;
+        expect(await catalog.forgetComplete(uploadId, 'bob')).toBe(false);
+        expect(await catalog.forgetComplete(uploadId, 'ann')).toBe(true);
+        expect(await catalog.forgetComplete(uploadId, 'ann')).toBe(false);
+        expect(await catalog.findFile(file?.id ?? '', 'ann')).toMatchObject({ name });
+      }
+      expect(await catalog.findUpload(plain)).toBeUndefined();
+      expect(await catalog.findUpload(noted)).toMatchObject({
+        state: 'terminated',
+        storeState: 'a note',
+        fileId: null,
+      });
+    });
+
     it('is a conflict when the content to join is gone, even if another one came since', async () => {
       const { catalog } = current();
       const gone = await addPublished(catalog, newContent('gone'));

@@ -28,6 +28,7 @@ export function describeUploads(current: Current): void {
         storeState: null,
         reason: null,
         fileId: null,
+        expectedSize: null,
         leftMs: lifeMs - 10,
         idleMs: 10,
       });
@@ -189,6 +190,23 @@ export function describeUploads(current: Current): void {
       expect(await catalog.withdrawLength(id, 1)).toBe(true);
       expect(await catalog.findUpload(id)).toMatchObject({ size: null });
       expect(await catalog.declareLength(id, 1, 50)).toBe(true);
+    });
+
+    it('expect a length, in place of a declared one, under the lease', async () => {
+      const { catalog } = current();
+      const id = await addUpload(catalog, { size: 100 });
+      await catalog.commitOffset(commitTo(id, 40));
+      expect(await catalog.expectLength(id, 2, 100)).toBe(false);
+      expect(await catalog.expectLength(id, 1, 39)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: 100, expectedSize: null });
+      expect(await catalog.expectLength(id, 1, 100)).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: null, expectedSize: 100 });
+      expect(await catalog.expectLength(id, 1, null)).toBe(true);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: null, expectedSize: null });
+      expect(await catalog.declareLength(id, 1, 40)).toBe(true);
+      // It has all its bytes by the length that it declared: it is being published.
+      expect(await catalog.expectLength(id, 1, 40)).toBe(false);
+      expect(await catalog.findUpload(id)).toMatchObject({ size: 40, expectedSize: null });
     });
 
     it('end once, whichever lease is held, and forget their parts', async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { STATUSES as HTTP_STATUSES } from '../../server/http/refusals.ts';
+import { STATUSES as RUFH_STATUSES } from '../../server/protocols/rufh/refusals.ts';
 import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 
@@ -88,7 +89,9 @@ function isJson(text: string): boolean {
 
 /** The status line, the headers that are written down (others may be there), and the body. */
 function expectHttp(actual: string, expected: string): void {
-  const [head = '', ...rest] = actual.replaceAll('\r\n', '\n').split('\n\n');
+  // Informational answers come before the one that is written down.
+  const final = actual.replaceAll('\r\n', '\n').replace(/^(?:HTTP\/1\.1 1\d\d[^\n]*\n(?:[^\n]+\n)*\n)+/, '');
+  const [head = '', ...rest] = final.split('\n\n');
   const [wantedHead = '', ...wantedRest] = expected.split('\n\n');
   const [status, ...lines] = head.trim().split('\n');
   const [wantedStatus = '', ...wantedLines] = wantedHead.trim().split('\n');
@@ -126,5 +129,14 @@ describe('docs/http-api.md', () => {
     const table = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map((match) => `${match[1]} ${match[2]}`);
     expect(answered.size).toBeGreaterThan(20);
     expect(table.toSorted()).toEqual([...answered].toSorted());
+  });
+
+  test('so has that of problem documents', () => {
+    const rows = [...page.matchAll(/^\| (\d{3}) \| (`.*) \|$/gm)];
+    const table = rows.flatMap(([, status, codes = '']) =>
+      [...codes.matchAll(/`([a-z_]+)`/g)].map(([, code]) => `${code} ${status}`),
+    );
+    const answered = [...RUFH_STATUSES].map(([code, status]) => `${code} ${status}`);
+    expect(table.toSorted()).toEqual(answered.toSorted());
   });
 });

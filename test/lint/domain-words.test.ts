@@ -4,6 +4,7 @@ import { METHODS, STATUS_CODES } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { STATUSES as HTTP_STATUSES } from '../../server/http/refusals.ts';
+import { STATUSES as RUFH_STATUSES } from '../../server/protocols/rufh/refusals.ts';
 import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -26,6 +27,7 @@ const STATUSES = new Set([
     .filter((status) => status >= 200),
   ...HTTP_STATUSES.values(),
   ...TUS_STATUSES.values(),
+  ...RUFH_STATUSES.values(),
 ]);
 
 /** What each finds is a word of a protocol. */

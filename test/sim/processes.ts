@@ -184,6 +184,7 @@ function namesEpoch(method: string, args: readonly unknown[]): { id: string; epo
     }
     case 'declareLength':
     case 'withdrawLength':
+    case 'expectLength':
     case 'endUpload':
       return second === null ? undefined : { id: first as string, epoch: second as number };
     default:

@@ -10,9 +10,10 @@ import { functions } from './migrations/0004-functions.ts';
 import { numberEvents } from './migrations/0005-number-events.ts';
 import { nameGrams } from './migrations/0006-name-grams.ts';
 import { asks } from './migrations/0007-asks.ts';
+import { expectedSize } from './migrations/0009-expected-size.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks];
+const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, expectedSize];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

@@ -1,7 +1,7 @@
 /** Ended uploads: lists those that may have left bytes in the store, and forgets old rows. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog } from '../catalog.ts';
+import type { Catalog, UploadState } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
@@ -14,7 +14,7 @@ export function createEndedUploads(
   db: Kysely<Tables>,
   { unlocked }: QueryDialect,
   clock: SqlClock,
-): Pick<Catalog, 'listUndiscarded' | 'forgetStoreState' | 'forgetEnded'> {
+): Pick<Catalog, 'listUndiscarded' | 'forgetStoreState' | 'forgetEnded' | 'forgetComplete'> {
   const record = uploadRecord(clock);
 
   const selectUndiscarded = prepare((by: { after: string; limit: number }) =>
@@ -46,7 +46,38 @@ export function createEndedUploads(
     ),
   );
 
+  // A row with a note for the store stays, too: a job looks for it.
+  const endNoted = prepare((by: { id: string; owner: string }) =>
+    db
+      .updateTable('uploads')
+      .set((eb) => ({
+        state: sql.lit<UploadState>('terminated'),
+        reason: sql.lit('forgotten'),
+        file_id: null,
+        ended_at: eb.ref('expires_at'),
+      }))
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('state', '=', sql.lit<UploadState>('complete'))
+      .where('store_state', 'is not', null),
+  );
+
+  const deleteComplete = prepare((by: { id: string; owner: string }) =>
+    db
+      .deleteFrom('uploads')
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('state', '=', sql.lit<UploadState>('complete')),
+  );
+
   return {
+    forgetComplete(id, owner) {
+      return db.transaction().execute(async (trx) => {
+        const noted = await endNoted.changes(trx, { id, owner });
+        return noted + (await deleteComplete.changes(trx, { id, owner })) > 0;
+      });
+    },
+
     listUndiscarded(after, limit) {
       return selectUndiscarded.rows(db, { after, limit });
     },

@@ -22,6 +22,7 @@ const STORED = [
   'store_state as storeState',
   'reason',
   'file_id as fileId',
+  'expected_size as expectedSize',
   'created_at as createdAt',
   'expires_at as expiresAt',
 ] as const;

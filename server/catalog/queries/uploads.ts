@@ -1,4 +1,4 @@
-/** Changes of an upload's row: its length, the time of its last byte, its end. */
+/** Changes of an upload's row: the time of its last byte, its end. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { NOTHING_NOTED } from '../catalog.ts';
@@ -10,33 +10,13 @@ import { prepareDeleteParts } from './ledger.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-export type UploadQueries = Pick<Catalog, 'declareLength' | 'withdrawLength' | 'noteArrivals' | 'endUpload'>;
+export type UploadQueries = Pick<Catalog, 'noteArrivals' | 'endUpload'>;
 
 /** Rows whose time is behind by less than this stay as they are: a commit may have just written them. */
 const NOTED_AFTER_MS = 2_000;
 
 /** Prepares the changes of uploads. */
 export function createUploadQueries(db: Kysely<Tables>, { arrivals }: QueryDialect, clock: SqlClock): UploadQueries {
-  const setLength = prepare((by: { id: string; epoch: number; size: number }) =>
-    db
-      .updateTable('uploads')
-      .set({ size: by.size })
-      .where('id', '=', by.id)
-      .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING)
-      .where('size', 'is', null)
-      .where('offset', '<=', by.size),
-  );
-
-  const unsetLength = prepare((by: { id: string; epoch: number }) =>
-    db
-      .updateTable('uploads')
-      .set({ size: null })
-      .where('id', '=', by.id)
-      .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING),
-  );
-
   const raiseLastByte = prepare(
     (by: { json: string }) => {
       const at = sql`(${clock.steady} - seen.idle_ms)`;
@@ -68,14 +48,6 @@ export function createUploadQueries(db: Kysely<Tables>, { arrivals }: QueryDiale
   const deleteParts = prepareDeleteParts(db);
 
   return {
-    async declareLength(id, epoch, size) {
-      return (await setLength.changes(db, { id, epoch, size })) === 1;
-    },
-
-    async withdrawLength(id, epoch) {
-      return (await unsetLength.changes(db, { id, epoch })) === 1;
-    },
-
     async noteArrivals(given) {
       await raiseLastByte.changes(db, { json: JSON.stringify(given) });
     },

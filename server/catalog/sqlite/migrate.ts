@@ -11,9 +11,22 @@ import { presence } from './migrations/0007-presence.ts';
 import { events } from './migrations/0008-events.ts';
 import { boots } from './migrations/0009-boots.ts';
 import { removals } from './migrations/0010-removals.ts';
+import { expectedSize } from './migrations/0012-expected-size.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, storeState, meta, guards, withoutSha1, fewerPages, presence, events, boots, removals];
+const MIGRATIONS = [
+  initial,
+  storeState,
+  meta,
+  guards,
+  withoutSha1,
+  fewerPages,
+  presence,
+  events,
+  boots,
+  removals,
+  expectedSize,
+];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
 const APPLICATION_ID = 0x54494445;

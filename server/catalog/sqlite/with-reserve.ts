@@ -42,6 +42,8 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     commitOffset: (...args) => makingRoom(() => catalog.commitOffset(...args)),
     declareLength: (...args) => makingRoom(() => catalog.declareLength(...args)),
     withdrawLength: (...args) => makingRoom(() => catalog.withdrawLength(...args)),
+    expectLength: (...args) => makingRoom(() => catalog.expectLength(...args)),
+    forgetComplete: (...args) => makingRoom(() => catalog.forgetComplete(...args)),
     endUpload: (...args) => makingRoom(() => catalog.endUpload(...args)),
     forgetStoreState: (...args) => makingRoom(() => catalog.forgetStoreState(...args)),
     forgetEnded: (...args) => makingRoom(() => catalog.forgetEnded(...args)),

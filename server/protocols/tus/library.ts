@@ -189,8 +189,9 @@ async function look(uploads: Uploads, exchange: Exchange, id: string | undefined
   const upload = await uploads.view(id, exchange.owner);
   exchange.upload = upload;
   const headers = new Map([['Upload-Offset', String(upload.offset)]]);
-  if (upload.size === null) headers.set('Upload-Defer-Length', '1');
-  else headers.set('Upload-Length', String(upload.size));
+  const length = lengthOf(upload);
+  if (length === null) headers.set('Upload-Defer-Length', '1');
+  else headers.set('Upload-Length', String(length));
   if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
   return { status: 200, headers };
 }
@@ -211,14 +212,24 @@ async function writeBody(
   }
   const isNew = exchange.upload !== undefined;
   exchange.upload = upload;
+  // A length that another protocol announced counts as declared here: in this one the last byte completes an upload.
+  const length = given.length ?? (upload.size === null ? (lengthOf(upload) ?? undefined) : undefined);
   try {
-    exchange.received = await writer.append(exchange.body, { ...given, onReading: exchange.begun });
+    exchange.received = await writer.append(exchange.body, { ...given, length, onReading: exchange.begun });
     return exchange.received.offset;
   } catch (error) {
     // The POST is refused as a whole, so the client has no address at which it could resume: the upload is removed.
     if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
     throw error;
   }
+}
+
+/**
+ * The length of an upload; null while it is deferred. One that another protocol began is still deferred once it has all its
+ * bytes and is not complete: an empty PATCH that declares the length completes it.
+ */
+function lengthOf({ size, expectedSize, offset }: UploadView): number | null {
+  return size ?? (expectedSize === offset ? null : expectedSize);
 }
 
 /** Builds the answer, in place of a web response. */
@@ -263,7 +274,9 @@ class ExchangeStore extends DataStore {
   }
 
   override async getUpload(id: string): Promise<Upload> {
-    const { offset, size, createdAt } = this.requireWriter().upload;
+    const { upload } = this.requireWriter();
+    const { offset, createdAt } = upload;
+    const size = lengthOf(upload);
     return new Upload({
       id,
       offset,

@@ -17,7 +17,7 @@ export type Askers = 'anyone' | 'page' | 'owner';
 export type Takes = 'query' | 'json' | 'urlencoded' | 'form' | 'bytes' | 'name' | 'typed' | 'labels' | 'sizes';
 
 export interface Route {
-  method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As the router has it. */
   path: string;
   /** Where a route has several rows: what this one is about. */

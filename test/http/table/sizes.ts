@@ -81,6 +81,21 @@ function fileOf(path: string, status: number, titles: readonly string[]): SizeRo
   };
 }
 
+/** A body that is the file itself. */
+function rawFile(inChunks: boolean): SizeRow {
+  return {
+    of: ['POST /api/files', 'POST /api/files, with its digest,'],
+    field: inChunks ? 'the bytes of a body in chunks' : 'the bytes of a body',
+    ask: ({ bytes }, value) => ({
+      method: 'POST',
+      path: '/api/files',
+      ...(inChunks ? { headers: { 'Transfer-Encoding': 'chunked' } } : {}),
+      body: Buffer.concat([bytes, Buffer.alloc(2 * LIMIT)]).subarray(0, Number(value)),
+    }),
+    gets: (value) => (value <= LIMIT ? 201 : TOO_LARGE),
+  };
+}
+
 const CREATION = { method: 'POST', path: '/uploads' };
 
 export const SIZE_ROWS: readonly SizeRow[] = [
@@ -147,6 +162,8 @@ export const SIZE_ROWS: readonly SizeRow[] = [
     }),
     gets: () => 200,
   },
+  rawFile(false),
+  rawFile(true),
   rowsOf('/api/files', 'GET /api/files'),
   rowsOf('/file/query', 'GET /file/query'),
   fileOf('/upload', 200, ['POST /upload', 'POST /upload, with its digests,']),

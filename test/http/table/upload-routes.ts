@@ -109,6 +109,29 @@ export const TUS_ROUTES: readonly Route[] = [
 
 export const UPLOAD_ROUTES: readonly Route[] = [
   {
+    method: 'POST',
+    path: '/api/files',
+    group: 'uploads',
+    askers: 'owner',
+    takes: ['query', 'bytes', 'name', 'labels', 'sizes'],
+    status: 201,
+    ask: ({ bytes, name }) => ({ path: `/api/files?name=${name}`, body: bytes }),
+  },
+  {
+    method: 'POST',
+    path: '/api/files',
+    by: 'with its digest',
+    group: 'uploads',
+    askers: 'owner',
+    takes: ['query', 'bytes', 'name', 'labels', 'sizes'],
+    status: 201,
+    ask: ({ bytes, name, md5 }) => ({
+      path: `/api/files?name=${name}`,
+      headers: { 'Repr-Digest': `md5=:${Buffer.from(md5, 'hex').toString('base64')}:` },
+      body: bytes,
+    }),
+  },
+  {
     method: 'GET',
     path: '/uploads/:id',
     group: 'uploads',

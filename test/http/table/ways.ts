@@ -61,6 +61,11 @@ function nameInBody(answer: Answer): string | undefined {
   return answer.status === 200 ? json<{ file?: FileJson }>(answer).file?.name : undefined;
 }
 
+/** A text as a header can have it: bytes, on one line. */
+function inHeader(text: string): string {
+  return Buffer.from(text.replaceAll(/[\r\n]/g, ' ')).toString('latin1');
+}
+
 export const WAYS: readonly Way[] = [
   {
     of: ['POST /uploads'],
@@ -82,6 +87,21 @@ export const WAYS: readonly Way[] = [
       const created = await ask(base, { method: 'POST', path: '/uploads', headers: creation(sending) });
       if (created.status !== 201) return { answer: created, told: undefined };
       const answer = await patch(created.headers.location ?? '', 0, sending.bytes);
+      return { answer, told: nameInHeader(answer) };
+    },
+  },
+  {
+    of: ['POST /api/files', 'POST /api/files, with its digest,'],
+    title: 'POST /api/files',
+    labels: ['filetype'],
+    unnamed: md5,
+    send: async (base, { filename, bytes, filetype }) => {
+      const answer = await ask(base, {
+        method: 'POST',
+        path: `/api/files?${new URLSearchParams({ name: filename }).toString()}`,
+        headers: filetype === undefined ? {} : { 'Content-Type': inHeader(filetype) },
+        body: bytes,
+      });
       return { answer, told: nameInHeader(answer) };
     },
   },
