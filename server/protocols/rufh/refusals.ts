@@ -12,6 +12,8 @@ const TABLE = {
   // code                       status  message; the domain's codes have their own
   invalid_field:               [400],
   incomplete_form:             [400, 'The connection ended before the content did.'],
+  // The content of one request: nothing of it counts, and it can be sent again.
+  checksum_mismatch:           [400],
   // Not 460: a client of this protocol would resume, and the bytes stay wrong.
   digest_mismatch:             [400],
   // Draft, "Upload Creation" and "Upload Append".
