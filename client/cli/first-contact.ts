@@ -12,6 +12,9 @@ const NOT_HTTP = /^hpe_/;
 /** The answers of nginx, Go and others to plain HTTP on a port for TLS. */
 const WANTS_TLS = /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server/i;
 
+/** What helps against 407. */
+export const ASKS_FOR_NAME = 'it asks for a name and a password, HTTP_PROXY=http://name:password@host:port';
+
 /** Everything else that the command still has to do would fail in the same way. */
 export class HopelessError extends CliError {
   constructor(code: string, message: string, cause: unknown) {
@@ -49,7 +52,8 @@ export function explainFailure(error: unknown, { serverUrl, proxy, met, persiste
     return new HopelessError('not_https', `${serverUrl} does not speak https; is it http there?`, error);
   }
   if (BAD_CERTIFICATE.test(code)) {
-    const what = `the certificate of ${serverUrl} is not trusted (${message})`;
+    const whose = proxy === null ? serverUrl : `${serverUrl}, or of the proxy ${proxy},`;
+    const what = `the certificate of ${whose} is not trusted (${message})`;
     return new HopelessError('bad_certificate', `${what}; NODE_EXTRA_CA_CERTS names one that is to be`, error);
   }
   if (met) return error;
@@ -89,7 +93,7 @@ export function explainRefusal(status: number, code: string, body: string, hasTo
   }
   if (code !== 'http_error') return undefined;
   if (status === 400 && WANTS_TLS.test(body)) return 'The server expects https; write https:// in its address.';
-  if (status === 407) return 'The proxy asks for a name and a password: HTTP_PROXY=http://name:password@host:port.';
+  if (status === 407) return `A proxy answers in place of the service: ${ASKS_FOR_NAME}.`;
   if (status === 413) {
     return 'Something in front of the service accepts no request of this size; --chunk-size 16KiB sends smaller ones.';
   }

@@ -6,7 +6,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { IncomingHttpHeaders, IncomingMessage, ClientRequest } from 'node:http';
-import { TransportError } from './errors.ts';
+import { CliError, TransportError } from './errors.ts';
 import { formatDuration } from './format.ts';
 import { routeTo } from './proxy.ts';
 
@@ -115,7 +115,8 @@ function begin({ method, url: address, headers: given, body }: Exchange): Client
   if (typeof body === 'string') headers['Content-Length'] = String(Buffer.byteLength(body));
   else if (body) headers['Content-Length'] = String(body.size);
   const { agent, via } = routeTo(url);
-  return (url.protocol === 'https:' ? https : http).request(url, {
+  const { protocol } = via ?? url;
+  return (protocol === 'https:' ? https : http).request(url, {
     method,
     agent,
     ...via,
@@ -251,7 +252,7 @@ const NETWORK_MESSAGES: Record<string, string> = {
 
 /** Turns an error into a TransportError, by its code. */
 function asTransportError(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof TransportError) return error;
+  if (!(error instanceof Error) || error instanceof TransportError || error instanceof CliError) return error;
   // Happy eyeballs: several addresses failed, each with an error of its own.
   const first = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
   const code = (error as NodeJS.ErrnoException).code ?? (first as NodeJS.ErrnoException).code ?? 'network';

@@ -1,5 +1,5 @@
 /** Wrong addresses, services behind proxies, and other servers in the service's place. */
-import { createServer, request, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect, createServer as createLine } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
@@ -188,61 +188,4 @@ test('a store that cannot be reached is named, not the service that redirects to
   const { exitCode, stderr } = await client.run(['get', 'abc', '--retry-for', '0']);
   expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`its store, ${store}: connection refused`)]);
   expect(stderr).not.toContain('secret');
-});
-
-test('HTTP_PROXY and HTTPS_PROXY lead to the service, NO_PROXY does not', { timeout: 30_000 }, async () => {
-  const seen: string[] = [];
-  const proxy = createServer((incoming, outgoing) => {
-    seen.push(`${incoming.method} ${incoming.url} ${incoming.headers['proxy-authorization'] ?? ''}`);
-    const { pathname, search } = new URL(incoming.url ?? '');
-    const options = { port: service.port, method: incoming.method, path: pathname + search, headers: incoming.headers };
-    incoming.pipe(
-      request(options, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
-      }),
-    );
-  });
-  const { key, cert } = makeSelfSigned(10);
-  const secure = createTlsServer({ key, cert }, (incoming, outgoing) => {
-    const options = { port: service.port, method: incoming.method, path: incoming.url, headers: incoming.headers };
-    incoming.pipe(
-      request(options, (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
-      }),
-    );
-  });
-  const securePort = await listening(secure as unknown as Server);
-  proxy.on('connect', (incoming, socket) => {
-    seen.push(`CONNECT ${incoming.url}`);
-    const onward = connect(securePort, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n');
-      socket.pipe(onward).pipe(socket);
-    });
-    onward.on('error', () => socket.destroy());
-    socket.on('error', () => onward.destroy());
-  });
-  const port = await listening(proxy);
-  // A name that only the proxy knows; the service is asked for by an address that it answers to.
-  const client = await makeClient('http://192.0.2.7:8080');
-  const path = await client.makeFile('proxied.bin', 400_000);
-  const env = { HTTP_PROXY: `http://me:p%40ss@127.0.0.1:${port}` };
-  expect(await client.run(['upload', path], env)).toMatchObject({ exitCode: 0 });
-  const secret = Buffer.from('me:p@ss').toString('base64');
-  expect(seen).toContain(`POST http://192.0.2.7:8080/uploads Basic ${secret}`);
-
-  const tunnelled = { https_proxy: `127.0.0.1:${port}`, NODE_TLS_REJECT_UNAUTHORIZED: '0' };
-  const listed = await client.run(['list', '--server', 'https://192.0.2.7'], tunnelled);
-  expect([listed.exitCode, listed.stdout]).toEqual([0, expect.stringContaining('proxied.bin')]);
-  expect(seen).toContain('CONNECT 192.0.2.7:443');
-
-  const before = seen.length;
-  for (const NO_PROXY of ['*', 'localhost,192.0.2.7', '192.0.2.7:8080']) {
-    const stop = client.start(['list', '--retry-for', '0', '--stall-timeout', '200ms'], { env: { ...env, NO_PROXY } });
-    expect((await stop.done).exitCode, NO_PROXY).toBe(1);
-  }
-  // This machine itself is never asked for through a proxy.
-  expect((await client.run(['list', '--server', service.url], env)).exitCode).toBe(0);
-  expect(seen.length).toBe(before);
 });
