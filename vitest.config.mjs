@@ -13,8 +13,8 @@ export default defineConfig({
       './dist/test/harness/shared-postgres.js',
     ],
     pool: 'forks',
-    // Two for each of two processors: a test waits longer than it computes, for timers, disks and other processes.
-    maxWorkers: 4,
+    // For two processors: a test waits longer than it computes, for timers, disks and other processes.
+    maxWorkers: 5,
     sequence: { sequencer: LongFilesFirst },
     // What a hang may take, on the slowest machine; nothing is measured by them.
     testTimeout: 240_000,

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { beforeAll, afterAll, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-describeOverStores((store) => {
+describeClientOverStores((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

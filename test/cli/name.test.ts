@@ -4,13 +4,13 @@ import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { type Client, type Interception, MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
 
-describeOverStores((store) => {
+describeClientOverStores((store) => {
   async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
     const service = await store.startService(env);
     onTestFinished(() => service.stop());

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
@@ -33,7 +33,7 @@ async function offsetOf(uploadUrl: string): Promise<number> {
   return Number(answer.headers.get('upload-offset'));
 }
 
-describeOverStores((store) => {
+describeClientOverStores((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, settled } from './support.ts';
 
 async function published(url: string): Promise<string> {
@@ -13,7 +13,7 @@ async function published(url: string): Promise<string> {
   return md5(new Uint8Array(await answer.arrayBuffer()));
 }
 
-describeOverStores((store) => {
+describeClientOverStores((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { startService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-describeOverStores((store) => {
+describeClientOverStores((store) => {
   async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
     const service = await store.startService(env);
     onTestFinished(() => service.stop());

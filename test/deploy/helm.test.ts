@@ -11,7 +11,7 @@ const CHART = `${ROOT}deploy/helm/tidemark`;
 
 const HAS_HELM = isHere(
   spawnSync('helm', ['version']).status === 0,
-  'no helm here: go install helm.sh/helm/v3/cmd/helm@v3.18.6, some minutes with a recent Go, and put it on PATH',
+  'no helm here: `.ci/helm FOLDER` puts one into a folder; add that to PATH',
 );
 
 const NODES = [
@@ -56,12 +56,12 @@ test('names only settings that there are, and takes secrets by reference alone',
   }
 });
 
-/** Not as tests that are skipped: in CI those count as failed, and helm takes minutes to build. */
-const describeWithHelm = HAS_HELM ? describe : (): void => undefined;
-
-describeWithHelm('helm', () => {
-  test('has nothing to say against the chart', () => {
-    const { status, out } = helm('lint', '--strict', CHART, '--set', 'auth.existingSecret=tokens');
+describe.skipIf(!HAS_HELM)('helm', () => {
+  test.each([
+    ['one node', ['auth.existingSecret=tokens']],
+    ['nodes', NODES],
+  ])('has nothing to say against the chart of %s', (_, settings) => {
+    const { status, out } = helm('lint', '--strict', CHART, ...settings.flatMap((setting) => ['--set', setting]));
     expect(status, out).toBe(0);
   });
 
@@ -70,7 +70,8 @@ describeWithHelm('helm', () => {
     expect(status, out).toBe(0);
     expect(out).toMatch(/type: Recreate/);
     expect(out).toMatch(/kind: PersistentVolumeClaim/);
-    expect(out).not.toMatch(/PodDisruptionBudget|Ingress/);
+    expect(out).not.toMatch(/PodDisruptionBudget|Ingress|preStop/);
+    expect(out).toMatch(/terminationGracePeriodSeconds: 25$/m);
     expect(parseConfig(settingsOf(out))).toMatchObject({ database: { kind: 'sqlite' }, store: { kind: 'local' } });
   });
 
@@ -95,11 +96,21 @@ describeWithHelm('helm', () => {
     });
   });
 
+  test('a pod has the time that its node takes to stop', () => {
+    const { status, out } = template(...NODES, 'stop.pauseSeconds=7', 'stop.transfersSeconds=60');
+    expect(status, out).toBe(0);
+    expect(out).toMatch(/preStop:\n\s+exec:\n\s+command: \[sleep, "7"\]/);
+    expect(out).toMatch(/terminationGracePeriodSeconds: 82$/m);
+    expect(parseConfig(settingsOf(out)).shutdownTimeoutMs).toBe(60_000);
+    expect(template(...NODES, 'stop.pauseSeconds=0').out).not.toMatch(/preStop/);
+  });
+
   test.each([
     [['auth.existingSecret=tokens', 'replicas=2'], 'replicas: more than one need PostgreSQL'],
     [[...NODES, 'store.kind=local'], 'replicas: more than one need PostgreSQL'],
     [['auth.existingSecret=tokens', 'workers=2'], 'workers: more than one need PostgreSQL'],
     [[], 'auth.existingSecret: name a secret'],
+    [[...NODES, 'env.SHUTDOWN_TIMEOUT=60s'], 'env.SHUTDOWN_TIMEOUT: set stop.transfersSeconds'],
     [[...NODES, 'store.existingSecret='], 'store.existingSecret: name a secret'],
   ])('refuses %s', (settings, sentence) => {
     const { status, out } = template(...settings);

@@ -9,8 +9,6 @@
  * Where tests failed and nothing else went wrong, the reporter writes what to run once more to the file that
  * `TIDEMARK_FAILED_FILES` names: how many tests passed in other files, then one failed file per line. The second run gets
  * that number as `TIDEMARK_PASSED_BEFORE`, and adds it.
- *
- * Whoever waits for the run to begin reads from the pipe that `TIDEMARK_BEGINS` names.
  */
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
@@ -91,10 +89,6 @@ export default class ClosingLineReporter implements Reporter {
 
   onInit(vitest: { config: { watch: boolean } }): void {
     this.watching = vitest.config.watch;
-    const pipe = process.env['TIDEMARK_BEGINS'];
-    if (pipe) writeFileSync(pipe, '\n');
-    // Not for a run within a test.
-    delete process.env['TIDEMARK_BEGINS'];
     // On exit, so that this line comes after everything else that is printed at the end of the run.
     process.once('exit', () => this.print());
   }

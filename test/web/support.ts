@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { makeRandomFile } from '../harness/make-file.ts';
 import { type Line, openLine } from '../harness/proxy.ts';
 import { storedNames } from '../http/support.ts';
-import { chromiumPath } from '../harness/chromium.ts';
+import { chromiumPath, headlessPath } from '../harness/chromium.ts';
 import { type RunningService, type ServiceOptions, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { head } from '../harness/tus.ts';
@@ -29,7 +29,7 @@ export function describeInBrowser(name: string, body: () => void): void {
   // oxlint-disable-next-line vitest/valid-title -- it is handed on
   describe.skipIf(!chromiumPath)(name, () => {
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: chromiumPath ?? '', args: ['--no-sandbox'] });
+      browser = await chromium.launch({ executablePath: headlessPath ?? '', args: ['--no-sandbox'] });
     });
     afterAll(() => browser.close());
     body();

@@ -19,7 +19,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if or (not .Values.database.existingSecret) (eq .Values.store.kind "local") }}true{{ end }}
 {{- end }}
 
+{{/* Seconds for which a node that is stopped goes on serving. One node on a volume has no other that could take over. */}}
+{{- define "tidemark.pauseSeconds" -}}
+{{- if include "tidemark.usesVolume" . }}0{{ else }}{{ int .Values.stop.pauseSeconds }}{{ end }}
+{{- end }}
+
 {{- define "tidemark.check" -}}
+{{- if hasKey .Values.env "SHUTDOWN_TIMEOUT" }}
+{{- fail "env.SHUTDOWN_TIMEOUT: set stop.transfersSeconds, from which the pod's time to stop is computed" }}
+{{- end }}
 {{- if and (include "tidemark.usesVolume" .) (gt (int .Values.replicas) 1) }}
 {{- fail "replicas: more than one need PostgreSQL (database.existingSecret) and a bucket (store.kind)" }}
 {{- end }}
