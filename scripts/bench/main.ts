@@ -1,11 +1,11 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, bucket, nodes, catalog); all by default. After
- * `catalog`, two numbers: how many files and how many open uploads the large catalog has.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, catalog); all by default. After
+ * `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `digests`, numbers of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3).
+ * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3), and of digests (default 5).
  * BENCH_ONLY: runs only workloads of these three parts whose names contain this.
- * BENCH_BEFORE: dist folder of another build, which the side-by-side and bucket parts measure too.
+ * BENCH_BEFORE: dist folder of another build, which the side-by-side, digests and bucket parts measure too.
  * BENCH_NODE_CPUS: in the nodes part, the processors of each node (default 0.25).
  * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), for a quick try.
  */
@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { benchBucket } from './bucket.ts';
 import { benchCatalog } from './catalog.ts';
 import { benchCheck } from './check.ts';
+import { benchDigests } from './digests.ts';
 import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
@@ -25,6 +26,7 @@ const PARTS = {
   'last-byte': benchLastByte,
   check: benchCheck,
   memory: benchMemory,
+  digests: benchDigests,
   bucket: benchBucket,
   nodes: benchNodes,
   catalog: benchCatalog,

@@ -23,14 +23,22 @@ export interface DigestStart {
   part?: Uint8Array | null;
 }
 
+/** Bytes of the memory to be added to all algorithms and the part, or only to the part. */
+export interface DigestBytes {
+  digest: Digest;
+  at: number;
+  length: number;
+  to: 'all' | 'part';
+}
+
 /** The digests of one thread. */
 export interface Hashing {
   /** Begins or resumes a digest. @throws SnapshotError. */
   open(start: DigestStart): Digest;
   /** See `DigestLane.beginPart`. */
   beginPart(digest: Digest): void;
-  /** Adds bytes of the memory to all algorithms and the part, or only to the part. */
-  update(digest: Digest, at: number, length: number, to: 'all' | 'part'): void;
+  /** Adds bytes to digests, the MD5s side by side. Each digest is named once. */
+  update(bytes: readonly DigestBytes[]): void;
   /** The state after all bytes so far, without the part. */
   snapshot(digest: Digest): Uint8Array;
   /** The state of the part, to be resumed on another thread; null where no part was begun. */
@@ -48,13 +56,15 @@ export interface Hashing {
  *
  * @param scratch - address of `SCRATCH_BYTES` of the memory that nothing else uses.
  * @param hashers - the algorithms beside MD5; undefined while they are not loaded.
+ * @param simd - whether the MD5s of many digests may be computed by SIMD.
  */
 export function createHashing(
   memory: WebAssembly.Memory,
   scratch: number,
   hashers: () => Hashers | undefined,
+  simd = false,
 ): Hashing {
-  const md5 = createMd5Engine(memory, scratch);
+  const md5 = createMd5Engine(memory, scratch, simd);
   const others = createSharedHashers(hashers);
 
   function resume(snapshot: Uint8Array): Digest {
@@ -93,11 +103,18 @@ export function createHashing(
       digest.part = beginMd5();
     },
 
-    update: (digest, at, length, to) => {
-      const chains = [to === 'all' ? digest.md5 : null, digest.part].filter((state) => state !== null);
-      md5.update(chains, at, length);
-      if (to === 'part' || digest.saved.size === 0) return;
-      others.update(digest.saved, new Uint8Array(memory.buffer, at, length));
+    update: (all) => {
+      md5.update(
+        all.flatMap(({ digest, at, length, to }) =>
+          [to === 'all' ? digest.md5 : null, digest.part]
+            .filter((state) => state !== null)
+            .map((state) => ({ state, from: at, length })),
+        ),
+      );
+      for (const { digest, at, length, to } of all) {
+        if (to === 'part' || digest.saved.size === 0) continue;
+        others.update(digest.saved, new Uint8Array(memory.buffer, at, length));
+      }
     },
 
     snapshot: (digest) => {

@@ -52,7 +52,7 @@ export function createHere(algorithms: readonly DigestAlgorithm[]): Here {
         bytes.set(chunk, length);
         length += chunk.length;
       }
-      hashing.update(digest, 0, length, to);
+      hashing.update([{ digest, at: 0, length, to }]);
     },
     hashing,
   };

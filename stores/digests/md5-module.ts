@@ -1,19 +1,32 @@
 /**
- * MD5's block function (RFC 1321, section 3.4) as a WebAssembly module, for one chain and for two over the same bytes.
+ * MD5's block function (RFC 1321, section 3.4) as a WebAssembly module, for one chain and for two, over the same bytes or others.
  * Each step of MD5 depends on the one before, so the processor computes a second chain while it would wait for the
  * first: two cost little more than one.
  */
-
-/** Length of a block. */
-export const BLOCK_BYTES = 64;
+import {
+  assemble,
+  constant,
+  type FunctionCode,
+  get,
+  I32,
+  join,
+  load,
+  NO_VALUE,
+  OP,
+  set,
+  store,
+  tee,
+} from './assembler.ts';
+import { BLOCK_BYTES, stepOf, STEPS } from './md5-steps.ts';
 
 /**
- * Adds whole blocks to one chain, or to two.
+ * Adds whole blocks to the chains.
  *
- * @param state - address of the chain's four words; the second chain's follow.
- * @param from - address of the first block.
+ * @param state - address of the first chain's four words; the second chain's follow.
+ * @param blocks - how many, at least one.
+ * @param from - address of each chain's first block.
  */
-export type TakeBlocks = (state: number, from: number, blocks: number) => void;
+export type TakeBlocks = (state: number, blocks: number, ...from: number[]) => void;
 
 export interface Md5Module {
   readonly one: TakeBlocks;
@@ -23,81 +36,15 @@ export interface Md5Module {
 /** Compiles the module. @param memory - has the states and blocks; shared, and of a fixed size. */
 export function instantiateMd5(memory: WebAssembly.Memory): Md5Module {
   const pages = memory.buffer.byteLength / 65_536;
-  const module = new WebAssembly.Module(assemble(pages));
+  const module = new WebAssembly.Module(assemble(pages, [blockFunction('one', 1), blockFunction('two', 2)]));
   return new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Md5Module;
 }
 
-/** WebAssembly's binary format, the instructions used here (core specification, section 5.4). */
-const OP = {
-  loop: 0x03,
-  end: 0x0b,
-  branchIf: 0x0d,
-  get: 0x20,
-  set: 0x21,
-  tee: 0x22,
-  load: 0x28,
-  store: 0x36,
-  const: 0x41,
-  add: 0x6a,
-  subtract: 0x6b,
-  and: 0x71,
-  or: 0x72,
-  xor: 0x73,
-  rotateLeft: 0x77,
-} as const;
-const I32 = 0x7f;
-const FUNCTION = 0x60;
-const NO_VALUE = 0x40;
-/** Memory limits: both are given, and the memory is shared. */
-const SHARED_MEMORY = 0x03;
-/** Alignment of words, 2 ** 2 bytes: only a hint. */
-const WORD = 2;
-
-const ROTATIONS = [
-  [7, 12, 17, 22],
-  [5, 9, 14, 20],
-  [4, 11, 16, 23],
-  [6, 10, 15, 21],
-] as const;
-const WORD_OF_STEP = [
-  (index: number) => index,
-  (index: number) => (5 * index + 1) % 16,
-  (index: number) => (3 * index + 5) % 16,
-  (index: number) => (7 * index) % 16,
-] as const;
-
-/** Indexes of a function's parameters. Its locals follow: a, b, c, d of each chain. */
+/** Indexes of a function's parameters. The addresses of the chains' blocks follow, then its locals: a, b, c, d of each chain. */
 const STATE = 0;
-const FROM = 1;
-const BLOCKS = 2;
-const PARAMETERS = 3;
+const BLOCKS = 1;
+const FROM = 2;
 
-function join(...pieces: (number | readonly number[])[]): number[] {
-  return pieces.flat();
-}
-
-function unsigned(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return join(bytes, rest);
-    bytes.push((rest & 0x7f) | 0x80);
-  }
-}
-
-function signed(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>= 7) {
-    if (rest >= -0x40 && rest < 0x40) return join(bytes, rest & 0x7f);
-    bytes.push((rest & 0x7f) | 0x80);
-  }
-}
-
-const get = (local: number): number[] => join(OP.get, unsigned(local));
-const set = (local: number): number[] => join(OP.set, unsigned(local));
-const tee = (local: number): number[] => join(OP.tee, unsigned(local));
-const constant = (value: number): number[] => join(OP.const, signed(value));
-const load = (offset: number): number[] => join(OP.load, WORD, unsigned(offset));
-const store = (offset: number): number[] => join(OP.store, WORD, unsigned(offset));
 const not = (local: number): number[] => join(get(local), constant(-1), OP.xor);
 
 /** Adds F, G, H or I to the value on the stack. The halves of G have no bit in common, so each is added as soon as it is known. */
@@ -114,52 +61,35 @@ function addMix(round: number, b: number, c: number, d: number): number[] {
   }
 }
 
-function step(index: number, chain: number): number[] {
-  const round = index >> 4;
-  const [a = 0, b = 0, c = 0, d = 0] = [0, 1, 2, 3].map((place) => PARAMETERS + chain * 4 + ((place + 64 - index) & 3));
-  const word = WORD_OF_STEP[round]?.(index) ?? 0;
-  const rotation = ROTATIONS[round]?.[index & 3] ?? 0;
-  const addend = Math.floor(Math.abs(Math.sin(index + 1)) * 2 ** 32) | 0;
+/** @param words - index of the chain's first local. */
+function step(index: number, from: number, words: number): number[] {
+  const { round, word, rotation, addend, places } = stepOf(index);
+  const [a, b, c, d] = places.map((place) => words + place) as [number, number, number, number];
   return join(
-    join(get(a), constant(addend), OP.add, get(FROM), load(word * 4), OP.add),
+    join(get(a), constant(addend), OP.add, get(from), load(word * 4), OP.add),
     addMix(round, b, c, d),
     join(constant(rotation), OP.rotateLeft, get(b), OP.add, set(a)),
   );
 }
 
-function blockFunction(chains: number): number[] {
+function blockFunction(name: string, chains: number): FunctionCode {
+  const parameters = FROM + chains;
+  const all = Array.from({ length: chains }, (_, chain) => ({ from: FROM + chain, words: parameters + chain * 4 }));
   const words = Array.from({ length: chains * 4 }, (_, word) => word);
-  const all = Array.from({ length: chains }, (_, chain) => chain);
-  const steps = Array.from({ length: 64 }, (_, index) => all.flatMap((chain) => step(index, chain))).flat();
+  const steps = Array.from({ length: STEPS }, (_, index) =>
+    all.flatMap(({ from, words: at }) => step(index, from, at)),
+  );
   const code = join(
-    words.flatMap((word) => join(get(STATE), load(word * 4), set(PARAMETERS + word))),
+    words.flatMap((word) => join(get(STATE), load(word * 4), set(parameters + word))),
     join(OP.loop, NO_VALUE),
-    steps,
+    steps.flat(),
     words.flatMap((word) => {
-      const sum = join(get(STATE), load(word * 4), get(PARAMETERS + word), OP.add, tee(PARAMETERS + word));
+      const sum = join(get(STATE), load(word * 4), get(parameters + word), OP.add, tee(parameters + word));
       return join(get(STATE), sum, store(word * 4));
     }),
-    join(get(FROM), constant(BLOCK_BYTES), OP.add, set(FROM)),
+    all.flatMap(({ from }) => join(get(from), constant(BLOCK_BYTES), OP.add, set(from))),
     join(get(BLOCKS), constant(1), OP.subtract, tee(BLOCKS), OP.branchIf, 0),
-    join(OP.end, OP.end),
+    OP.end,
   );
-  return sized(join(1, unsigned(words.length), I32, code));
-}
-
-const sized = (bytes: readonly number[]): number[] => join(unsigned(bytes.length), bytes);
-const section = (id: number, bytes: readonly number[]): number[] => join(id, sized(bytes));
-const text = (value: string): number[] => sized([...Buffer.from(value)]);
-
-function assemble(pages: number): Uint8Array {
-  const memory = join(text('host'), text('memory'), 2, SHARED_MEMORY, unsigned(pages), unsigned(pages));
-  return Uint8Array.from(
-    join(
-      [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-      section(1, [1, FUNCTION, PARAMETERS, I32, I32, I32, 0]),
-      section(2, join(1, memory)),
-      section(3, [2, 0, 0]),
-      section(7, join(2, text('one'), 0, 0, text('two'), 0, 1)),
-      section(10, join(2, blockFunction(1), blockFunction(2))),
-    ),
-  );
+  return { name, parameters, locals: { count: words.length, type: I32 }, code };
 }

@@ -10,6 +10,8 @@ export interface WorkerSetup {
   memory: WebAssembly.Memory;
   /** Address of this thread's own scratch memory. */
   scratch: number;
+  /** Whether it may use SIMD. */
+  simd: boolean;
 }
 
 /** Bytes in a block of shared memory, from its start. */

@@ -3,6 +3,7 @@ import { createBlocks } from './blocks.ts';
 import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from './digests.ts';
 import type { Digest, DigestStart } from './hashing.ts';
 import { createHere, type Here } from './here.ts';
+import { isSimdThere } from './md5-lanes-module.ts';
 import { openThreadLane } from './thread-lane.ts';
 import { createThreads } from './threads.ts';
 
@@ -10,11 +11,12 @@ import { createThreads } from './threads.ts';
  * Starts a pool.
  *
  * @param algorithms - what new digests compute; MD5 is added if missing.
+ * @param simd - whether MD5s may be computed by SIMD; where WebAssembly has it, by default.
  */
-export function createDigestPool(algorithms: readonly DigestAlgorithm[]): DigestPool {
+export function createDigestPool(algorithms: readonly DigestAlgorithm[], simd = isSimdThere()): DigestPool {
   const defaults: readonly DigestAlgorithm[] = algorithms.includes('md5') ? algorithms : ['md5', ...algorithms];
   const blocks = createBlocks();
-  const threads = createThreads(blocks);
+  const threads = createThreads(blocks, simd);
   const here = createHere(defaults);
   const toThread = (start: DigestStart): DigestLane => openThreadLane(threads.pick(), blocks, start);
   let isClosed = false;

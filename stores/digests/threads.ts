@@ -12,14 +12,14 @@ export interface Threads {
   close(): Promise<void>;
 }
 
-/** Manages the threads; the first starts with the first lane. */
-export function createThreads(blocks: Blocks): Threads {
+/** Manages the threads; the first starts with the first lane. @param simd - whether they may use SIMD. */
+export function createThreads(blocks: Blocks, simd: boolean): Threads {
   let threads: Thread[] = [];
   let started = 0;
   let isClosed = false;
 
   function start(): Thread {
-    const setup = { memory: blocks.memory, scratch: blocks.scratchOf(started++) };
+    const setup = { memory: blocks.memory, scratch: blocks.scratchOf(started++), simd };
     const thread = new Thread(setup, blocks, (dead) => {
       threads = threads.filter((other) => other !== dead);
     });

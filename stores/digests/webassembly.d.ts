@@ -1,5 +1,6 @@
 /** The used part of WebAssembly's JavaScript interface (section 5), which TypeScript declares only for browsers. */
 declare namespace WebAssembly {
+  function validate(bytes: Uint8Array): boolean;
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: true });
     readonly buffer: SharedArrayBuffer;

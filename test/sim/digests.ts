@@ -43,7 +43,7 @@ function openLane(from: Uint8Array | readonly DigestAlgorithm[]): DigestLane {
         const some = chunk.subarray(at, at + room.length);
         room.set(some);
         const present = chains.filter((chain) => chain !== null);
-        engine.update(present, PAGE_BYTES, some.length);
+        engine.update(present.map((chain) => ({ state: chain, from: PAGE_BYTES, length: some.length })));
         for (const [algorithm, before] of saved) {
           const hasher = hashers[algorithm];
           hasher.load(before);

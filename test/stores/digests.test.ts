@@ -268,7 +268,7 @@ describe('MD5', () => {
   ])('of %j', (text, expected) => {
     const state = beginMd5();
     bytes.set(Buffer.from(text), 7);
-    engine.update([state], 7, text.length);
+    engine.update([{ state, from: 7, length: text.length }]);
     expect(engine.digest(state)).toBe(expected);
   });
 
@@ -278,10 +278,10 @@ describe('MD5', () => {
     for (let length = 0; length <= data.length; length++) {
       const cut = (length * 7) % (length + 1);
       let state = beginMd5();
-      engine.update([state], 0, cut);
+      engine.update([{ state, from: 0, length: cut }]);
       state = loadMd5(saveMd5(state));
       const beside = beginMd5();
-      engine.update([state, beside], cut, length - cut);
+      engine.update([state, beside].map((each) => ({ state: each, from: cut, length: length - cut })));
       expect(engine.digest(state)).toBe(md5(data.subarray(0, length)));
       expect(engine.digest(beside)).toBe(md5(data.subarray(cut, length)));
     }
@@ -293,7 +293,7 @@ describe('MD5', () => {
     const data = makeBytes(65_536, 6);
     bytes.set(data);
     for (let at = 0; at <= 2 ** 29; at += data.length) {
-      engine.update([state], 0, data.length);
+      engine.update([{ state, from: 0, length: data.length }]);
       hash.update(data);
     }
     expect(engine.digest(state)).toBe(hash.digest('hex'));
