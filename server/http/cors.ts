@@ -21,6 +21,7 @@ const EXPOSED = [
   'Accept-Patch',
   'Repr-Digest',
   'Want-Repr-Digest',
+  'Want-Content-Digest',
   'Tidemark-File-Id',
   'Tidemark-File-Name',
   'Tidemark-File-Url',

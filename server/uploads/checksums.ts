@@ -40,6 +40,20 @@ export async function verify({ algorithm, expected }: ExpectedChecksum): Promise
   };
 }
 
+/** Computes several checksums of a source: all of them have to be right. */
+export async function verifyAll(checksums: readonly ExpectedChecksum[]): Promise<Verification | undefined> {
+  const all = await Promise.all(checksums.map(verify));
+  if (all.length <= 1) return all[0];
+  return {
+    update: (chunk) => {
+      for (const one of all) one.update(chunk);
+    },
+    verify: () => {
+      for (const one of all) one.verify();
+    },
+  };
+}
+
 async function createChecksum(algorithm: ChecksumAlgorithm): Promise<Hash> {
   if (algorithm === 'crc32c') return createCrc();
   const hash = createHash(algorithm);

@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { Declaration, FileSort, OwnerTotal, UploadState } from '../catalog/catalog.ts';
+import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
 
 /** For the expiry of tickets, which have no row in the catalog. */
@@ -135,11 +136,7 @@ export interface Uploads {
    *
    * @param request - with `reuseFile`, a file that the owner has with this name and these bytes is returned, and none added.
    */
-  receiveWhole(
-    request: { owner: string; declaration: Declaration; reuseFile: boolean },
-    source: Readable,
-    signal: AbortSignal,
-  ): Promise<Published>;
+  receiveWhole(request: WholeRequest, source: Readable, signal: AbortSignal): Promise<Published>;
 }
 
 export interface OpenOptions {

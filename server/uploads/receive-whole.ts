@@ -3,9 +3,10 @@ import type { Readable } from 'node:stream';
 import type { BeginRequest, Published } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
+import type { AppendOptions } from './receive.ts';
 import type { Writer } from './writer.ts';
 
-export type WholeRequest = Omit<BeginRequest, 'id'> & { reuseFile: boolean };
+export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'checksum'> & { reuseFile: boolean };
 
 /**
  * Receives and publishes a file whose length is known only at its end.
@@ -16,7 +17,7 @@ export type WholeRequest = Omit<BeginRequest, 'id'> & { reuseFile: boolean };
 export async function receiveWhole(
   parts: Parts,
   beginWriting: (request: BeginRequest) => Promise<Writer>,
-  { reuseFile, ...request }: WholeRequest,
+  { reuseFile, checksum, ...request }: WholeRequest,
   source: Readable,
   signal: AbortSignal,
 ): Promise<Published> {
@@ -25,6 +26,7 @@ export async function receiveWhole(
   try {
     const received = await writer.append(source, {
       signal,
+      checksum,
       maxBytes: parts.limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
     });
     if (received.interrupted !== undefined) {

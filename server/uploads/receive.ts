@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError, type Verification, type Written } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
-import { type ExpectedChecksum, verify } from './checksums.ts';
+import { type ExpectedChecksum, verifyAll } from './checksums.ts';
 import type { FileView, Published, Received } from './contract.ts';
 import { hasCode, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -23,8 +23,8 @@ export interface AppendOptions {
   maxBytes: number;
   /** The deferred length that this request declares. Where more bytes follow, the declaration does not count. */
   length?: number | undefined;
-  /** Makes the request count as a whole, or not at all. */
-  checksum?: ExpectedChecksum | undefined;
+  /** Makes the request count as a whole, or not at all. With several, all have to be right. */
+  checksum?: ExpectedChecksum | readonly ExpectedChecksum[] | undefined;
   /** Called when the store begins to read the source. */
   onReading?: () => void;
   /** Called with each offset that is recorded while bytes come. It may be told once `durable` of the writer has resolved. */
@@ -42,7 +42,7 @@ export interface AppendOptions {
 export async function append(holding: Holding, source: Readable, options: AppendOptions): Promise<Received> {
   const { parts, upload: before, asked } = holding;
   const { length, checksum } = options;
-  const verification = checksum && (await verify(checksum));
+  const verification = await verifyAll(checksum === undefined ? [] : [checksum].flat());
   if (length !== undefined && verification) refuseTooLarge(parts.limits, length);
   else if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };

@@ -2,6 +2,7 @@
 import type { Declaration, FileView } from '../../uploads/contract.ts';
 import { TidemarkError } from '../../uploads/errors.ts';
 import { readDeclaration } from './declaration.ts';
+import { readContentDigest } from './digests.ts';
 import { booleanField, contentLengthOf, mediaTypeOfContent, PARTIAL_TYPE, readCompletion } from './fields.ts';
 import { resolveLength } from './lengths.ts';
 import { writeLimit } from './limits.ts';
@@ -61,6 +62,7 @@ async function receiveNew(
     const { file, offset } = await receive(ctx, parts, bringing, { writer, offset: 0, length, declared });
     if (file) {
       answerPublished(ctx, parts, dialect, file);
+      if (dialect.locatesUpload) ctx.set('Location', location);
       return;
     }
     setLimit(ctx, parts, dialect);
@@ -82,7 +84,7 @@ export async function receiveOrdinary(ctx: RufhContext, parts: RufhParts): Promi
     instant ??
     (
       await parts.uploads.receiveWhole(
-        { owner: ctx.state.owner, declaration, reuseFile: false },
+        { owner: ctx.state.owner, declaration, reuseFile: false, checksum: readContentDigest(headers) },
         ctx.req,
         goneSignal(ctx),
       )

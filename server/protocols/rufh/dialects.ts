@@ -19,6 +19,8 @@ export interface Dialect {
   readonly ageKey: 'max-age' | 'expires';
   /** The status of an append that does not complete the upload. */
   readonly appendedStatus: 201 | 204;
+  /** The answer that completes a creation still has the upload's address in Location, and not that of what it became. */
+  readonly locatesUpload: boolean;
   /** Requests for the state, and cancellations, must not have fields of an append. */
   readonly refusesFieldsOfAppends: boolean;
   /** An append to a complete upload is refused; later drafts let a server repeat the last answer. */
@@ -33,6 +35,7 @@ const NEWEST: Dialect = {
   completesByDefault: false,
   ageKey: 'max-age',
   appendedStatus: 204,
+  locatesUpload: false,
   refusesFieldsOfAppends: false,
   refusesWhenComplete: false,
 };
@@ -45,6 +48,7 @@ const SIX: Dialect = {
   completesByDefault: true,
   ageKey: 'expires',
   appendedStatus: 201,
+  locatesUpload: true,
   refusesFieldsOfAppends: true,
 };
 /** Draft 3. */

@@ -1,6 +1,8 @@
 /** Digest Fields (RFC 9530): what a client says of its bytes, and what it wants to be told. */
 import type { IncomingHttpHeaders } from 'node:http';
 import { serializeDictionary } from 'structured-headers';
+import type { Refusal } from '../../refusal.ts';
+import { CHECKSUM_BYTES, type ChecksumAlgorithm, type ExpectedChecksum } from '../../uploads/checksums.ts';
 import type { ContentView } from '../../uploads/contract.ts';
 import { dictionaryField } from './fields.ts';
 import { invalidHeader } from './refusals.ts';
@@ -14,6 +16,15 @@ const ALGORITHMS: ReadonlyMap<string, { ours: Algorithm; bytes: number }> = new 
   ['sha-256', { ours: 'sha256', bytes: 32 }],
 ]);
 
+/** IANA: the same registry. What the service can compute of a request's content. */
+const OF_CONTENT: ReadonlyMap<string, ChecksumAlgorithm> = new Map([
+  ['md5', 'md5'],
+  ['sha', 'sha1'],
+  ['sha-256', 'sha256'],
+  ['sha-512', 'sha512'],
+  ['crc32c', 'crc32c'],
+]);
+
 /** Digests of the whole file in hexadecimal digits; null where the client declares none. */
 export type DeclaredDigests = Record<Algorithm, string | null>;
 
@@ -24,29 +35,59 @@ export type DeclaredDigests = Record<Algorithm, string | null>;
  * @throws `invalid_field`.
  */
 export function readReprDigest(headers: IncomingHttpHeaders, computed: readonly string[]): DeclaredDigests {
+  refuseTrailer(headers, 'Repr-Digest');
   const declared: DeclaredDigests = { md5: null, sha1: null, sha256: null };
   const given = dictionaryField(headers, 'Repr-Digest');
   if (given === undefined) return declared;
-  if (given === null)
-    throw invalidHeader('Repr-Digest', 'Repr-Digest must be a dictionary of digests: md5=:<Base64>:.');
+  if (given === null) throw notADictionary('Repr-Digest');
   const checkable = [...ALGORITHMS].filter(([, { ours }]) => computed.includes(ours)).map(([name]) => name);
   for (const [name, value] of given) {
     const algorithm = checkable.includes(name) ? ALGORITHMS.get(name) : undefined;
-    if (!algorithm) {
-      const wanted = checkable.map((known) => `${known}=10`).join(', ');
-      const message = `Repr-Digest: this service does not check ${name}; it checks ${checkable.join(', ')}.`;
-      throw invalidHeader('Repr-Digest', message, { 'Want-Repr-Digest': wanted });
-    }
-    declared[algorithm.ours] = digestOf(name, value, algorithm.bytes);
+    if (!algorithm) throw notChecked('Repr-Digest', name, checkable);
+    declared[algorithm.ours] = digestOf('Repr-Digest', name, value, algorithm.bytes).toString('hex');
   }
   return declared;
 }
 
-function digestOf(name: string, value: unknown, length: number): string {
+/**
+ * Reads Content-Digest: of this request's content, which then counts as a whole or not at all.
+ *
+ * @throws `invalid_field`.
+ */
+export function readContentDigest(headers: IncomingHttpHeaders): ExpectedChecksum[] {
+  refuseTrailer(headers, 'Content-Digest');
+  const given = dictionaryField(headers, 'Content-Digest');
+  if (given === undefined) return [];
+  if (given === null) throw notADictionary('Content-Digest');
+  return Array.from(given, ([name, value]) => {
+    const algorithm = OF_CONTENT.get(name);
+    if (!algorithm) throw notChecked('Content-Digest', name, [...OF_CONTENT.keys()]);
+    return { algorithm, expected: digestOf('Content-Digest', name, value, CHECKSUM_BYTES[algorithm]) };
+  });
+}
+
+function digestOf(field: string, name: string, value: unknown, length: number): Buffer {
   if (!(value instanceof ArrayBuffer) || value.byteLength !== length) {
-    throw invalidHeader('Repr-Digest', `Repr-Digest: ${name} must be ${length} bytes in Base64 between colons.`);
+    throw invalidHeader(field, `${field}: ${name} must be ${length} bytes in Base64 between colons.`);
   }
-  return Buffer.from(value).toString('hex');
+  return Buffer.from(value);
+}
+
+function notADictionary(field: string): Refusal {
+  return invalidHeader(field, `${field} must be a dictionary of digests: sha-256=:<Base64>:.`);
+}
+
+function notChecked(field: string, name: string, checked: readonly string[]): Refusal {
+  return invalidHeader(field, `${field}: this service does not check ${name}; it checks ${checked.join(', ')}.`, {
+    [`Want-${field}`]: checked.map((known) => `${known}=10`).join(', '),
+  });
+}
+
+/** A digest that comes behind the content would be compared by nobody. @throws `invalid_field`. */
+function refuseTrailer({ trailer }: IncomingHttpHeaders, field: string): void {
+  const announced = (trailer ?? '').split(',').map((name) => name.trim().toLowerCase());
+  if (!announced.includes(field.toLowerCase())) return;
+  throw invalidHeader('Trailer', `${field} must be among the headers of the request, not in its trailer.`);
 }
 
 /**

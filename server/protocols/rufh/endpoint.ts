@@ -88,8 +88,8 @@ async function withProblems(ctx: RufhContext, answer: () => Promise<void>): Prom
     if (dialect && (FINAL_CODES.has(refused.code) || refused.code === 'offset_conflict')) {
       setState(ctx, dialect, { isComplete: FINAL_CODES.has(refused.code) });
     }
-    // After a failure on our side, the upload that this request created can be resumed.
-    if (refused.status < 500) ctx.remove('Location');
+    // The upload that this request created goes on, after a failure on our side, or content that has to be sent again.
+    if (refused.status < 500 && refused.code !== 'checksum_mismatch') ctx.remove('Location');
     ctx.set(refused.headers);
     ctx.set('Cache-Control', 'no-store');
     ctx.status = refused.status;

@@ -3,7 +3,7 @@ import type { FileView } from '../../uploads/contract.ts';
 import { hasCode } from '../../uploads/errors.ts';
 import type { Writer } from '../../uploads/writer.ts';
 import { refusal } from './refusals.ts';
-import { type Bringing, informOf, type RufhContext, type RufhParts } from './requests.ts';
+import { type Bringing, informOf, type RufhContext, type RufhParts, setState } from './requests.ts';
 
 /** How often a running request is told its offset. */
 const PROGRESS_EVERY_MS = 1_000;
@@ -41,7 +41,7 @@ export async function receive(
   receiving: Receiving,
 ): Promise<ReceivedContent> {
   const { writer, offset, length, declared, onReading } = receiving;
-  const { isComplete, dialect } = bringing;
+  const { isComplete, dialect, checksums } = bringing;
   // Declared with the last request only: before, the last byte must not complete the upload.
   const declares = isComplete && declared === null && length !== null;
   const most = length ?? parts.limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER;
@@ -49,6 +49,7 @@ export async function receive(
     const received = await writer.append(ctx.req, {
       maxBytes: Math.max(0, most - offset),
       ...(declares ? { length } : {}),
+      checksum: checksums,
       ...(onReading ? { onReading } : {}),
       onCommit: tellProgress(ctx, parts, dialect, writer),
     });
@@ -64,6 +65,7 @@ export async function receive(
     const { file } = await writer.finish();
     return { ...received, file };
   } catch (error) {
+    if (hasCode(error, 'checksum_mismatch')) setState(ctx, dialect, { offset, isComplete: false });
     if (length === null || !hasCode(error, 'too_large')) throw error;
     await writer.reject('too_large');
     throw refusal('inconsistent_upload_length', {

@@ -1,11 +1,12 @@
 /** Requests of this protocol: what they say, and what is answered to them. */
 import type { Middleware } from 'koa';
+import type { ExpectedChecksum } from '../../uploads/checksums.ts';
 import type { Files, FileView, Uploads, UploadView } from '../../uploads/contract.ts';
 import { hasCode } from '../../uploads/errors.ts';
 import { filePath, uploadPath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
 import { DIALECTS, type Dialect, dialectOf } from './dialects.ts';
-import { writeReprDigest } from './digests.ts';
+import { readContentDigest, writeReprDigest } from './digests.ts';
 import { contentLengthOf, integerField, writeBoolean } from './fields.ts';
 import { inform } from './informational.ts';
 import { type UploadLimits, writeLimit } from './limits.ts';
@@ -67,6 +68,8 @@ export interface Bringing {
   readonly isComplete: boolean;
   readonly contentLength: number | undefined;
   readonly uploadLength: number | undefined;
+  /** Of its content. */
+  readonly checksums: readonly ExpectedChecksum[];
 }
 
 /** Reads what a request says of its bytes. */
@@ -75,6 +78,7 @@ export function readBringing(ctx: RufhContext, dialect: Dialect, isComplete: boo
     dialect,
     isComplete,
     contentLength: contentLengthOf(ctx.req.headers),
+    checksums: readContentDigest(ctx.req.headers),
     uploadLength: dialect.hasLength ? readBytes(ctx, 'Upload-Length') : undefined,
   };
 }
