@@ -13,7 +13,7 @@ import { CEPH_MISSING, startRgw } from './rgw.ts';
 import { isCephShared, openSharedRgw, type RgwBucket } from './shared-ceph.ts';
 import { createOssClient } from './oss/client.ts';
 import { RESOLVE_HERE } from './oss/lookup-here.ts';
-import { startOss } from './oss/oss.ts';
+import { type OssOptions, startOss } from './oss/oss.ts';
 
 /** `S3_PREFIX` of the services. */
 export const PREFIX = 'files/';
@@ -84,8 +84,9 @@ function openCeph(rgw: RgwBucket): SystemBucket {
   };
 }
 
-async function startDouble(): Promise<SystemBucket> {
-  const oss = await startOss();
+/** The double of OSS. */
+export async function startDouble(options: OssOptions = {}): Promise<SystemBucket> {
+  const oss = await startOss(options);
   const client = createOssClient(oss);
   return {
     port: oss.port,
@@ -158,5 +159,5 @@ export const BUCKETS: {
   start: () => Promise<SystemBucket>;
 }[] = [
   { name: 'Ceph', missing: CEPH_MISSING, start: startCeph },
-  { name: 'OSS', missing: undefined, start: startDouble },
+  { name: 'OSS', missing: undefined, start: () => startDouble() },
 ];

@@ -1,9 +1,10 @@
 /** Several services over one PostgreSQL and one bucket. */
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
+import { startDouble, type SystemBucket } from '../harness/buckets.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
+import { shiftedClock } from '../harness/wrong-settings.ts';
 
 export interface Cluster {
   readonly nodes: readonly RunningService[];
@@ -19,18 +20,34 @@ export interface ClusterOptions {
   prepare?: (database: TestDatabase) => Promise<unknown>;
   /** Settings that differ. */
   env?: NodeJS.ProcessEnv;
+  /** The strictest bucket that starts at once, by default. */
+  startBucket?: () => Promise<SystemBucket>;
+  /** By how much the clock of each service is ahead. */
+  clocksAheadMs?: readonly number[];
 }
 
 /** Starts so many services. */
 export async function startCluster(
   count: number,
-  { prepare = async () => undefined, env: given = {} }: ClusterOptions = {},
+  {
+    prepare = async () => undefined,
+    env: given = {},
+    startBucket = startDouble,
+    clocksAheadMs = [],
+  }: ClusterOptions = {},
 ): Promise<Cluster> {
   const database = await createDatabase();
   await prepare(database);
   const bucket = await startBucket();
   const env = { ...bucket.env(), DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5', ...given };
-  const nodes = await Promise.all(Array.from({ length: count }, () => startService({ env })));
+  const nodes = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const aheadMs = clocksAheadMs[index];
+      if (aheadMs === undefined) return startService({ env });
+      const NODE_OPTIONS = `${bucket.env()['NODE_OPTIONS'] ?? ''} ${shiftedClock(aheadMs)}`;
+      return startService({ env: { ...env, NODE_OPTIONS } });
+    }),
+  );
   const catalog = await openPostgresCatalog({ url: database.url, poolSize: 2 });
   return {
     nodes,
@@ -49,13 +66,6 @@ export async function startCluster(
 /** An upload's or a file's address, at another node. */
 export function at(node: RunningService, address: string): string {
   return node.url + new URL(address).pathname;
-}
-
-/** The strictest that starts at once. */
-function startBucket(): Promise<SystemBucket> {
-  const oss = BUCKETS.find(({ name }) => name === 'OSS');
-  if (!oss) throw new Error('no bucket');
-  return oss.start();
 }
 
 /** From now on nothing that is notified is heard, as behind a pooler in transaction mode. */

@@ -22,6 +22,8 @@ export interface OssSettings {
   conditionalWriteStatus: 400 | 501;
   /** How far the double's clock is ahead of this machine's. */
   clockOffsetMs: number;
+  /** By how much the time of a signature may differ from it; OSS: 15 minutes. */
+  mostSkewMs: number;
 }
 
 export interface OssCall extends S3Call {

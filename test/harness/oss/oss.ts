@@ -77,6 +77,7 @@ export async function startOss(options: OssOptions = {}): Promise<RunningOss> {
     chunkedBodies: 'InvalidArgument',
     conditionalWriteStatus: 400,
     clockOffsetMs: 0,
+    mostSkewMs: 15 * 60 * 1000,
     ...options,
   };
   const credentials: Credentials = {
@@ -145,7 +146,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, double
     request.socket.destroy();
     return;
   }
-  const nowMs = Date.now() + double.settings.clockOffsetMs;
+  const { clockOffsetMs, mostSkewMs } = double.settings;
+  const nowMs = Date.now() + clockOffsetMs;
   const requestId = randomBytes(12).toString('hex').toUpperCase();
   response.sendDate = false;
   response.setHeader('Server', 'AliyunOSS');
@@ -154,7 +156,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, double
   let reply: Reply;
   try {
     const { isDefaultDomain } = checkAddress(headers.host ?? '', double.settings);
-    const payloadHash = verifySignature(request, double.credentials, nowMs);
+    const payloadHash = verifySignature(request, double.credentials, { nowMs, mostSkewMs });
     const full = { ...call, request, payloadHash, isDefaultDomain, settings: double.settings, storage: double.storage };
     refuseUnsupported(full);
     const handler = HANDLERS[call.operation];

@@ -13,12 +13,16 @@ export interface Credentials {
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
-// OSS and S3: how far the clocks may be apart.
-const MOST_SKEW_MS = 15 * 60 * 1000;
 // S3: the longest life of a presigned address, a week.
 const LONGEST_EXPIRY_S = 604_800;
 
 type CheckedRequest = Pick<IncomingMessage, 'method' | 'url' | 'headersDistinct'>;
+
+/** When the request came, by the clock of the double, and by how much the time of its signature may differ. */
+export interface SignatureTime {
+  nowMs: number;
+  mostSkewMs: number;
+}
 
 /** What a request says about its signature, from the header or from the query. */
 interface Claim {
@@ -36,7 +40,7 @@ interface Claim {
  * @returns what the request says of its body's SHA-256: x-amz-content-sha256.
  * @throws OssError that says what is wrong with it.
  */
-export function verifySignature(request: CheckedRequest, credentials: Credentials, nowMs: number): string {
+export function verifySignature(request: CheckedRequest, credentials: Credentials, time: SignatureTime): string {
   const claim = readClaim(request);
   const [accessKeyId, day, region, service, ending, ...rest] = claim.scope.split('/');
   if (service !== 's3' || ending !== 'aws4_request' || rest.length > 0 || day !== claim.date.slice(0, 8)) {
@@ -46,7 +50,7 @@ export function verifySignature(request: CheckedRequest, credentials: Credential
   // The sentence of OSS itself (EC 0002-00000226).
   if (region !== credentials.region)
     throw new OssError('InvalidArgument', 'Invalid signing region in Authorization header.');
-  checkTime(claim, nowMs);
+  checkTime(claim, time);
   for (const name of [
     'host',
     ...Object.keys(request.headersDistinct).filter((header) => header.startsWith('x-amz-')),
@@ -125,7 +129,7 @@ function readClaim({ url = '', headersDistinct: headers }: CheckedRequest): Clai
   };
 }
 
-function checkTime({ date, expiresInS }: Claim, nowMs: number): void {
+function checkTime({ date, expiresInS }: Claim, { nowMs, mostSkewMs }: SignatureTime): void {
   const [, day, time] = /^(\d{8})T(\d{6})Z$/.exec(date) ?? [];
   if (day === undefined || time === undefined)
     throw new OssError('AccessDenied', 'The date of the signature is not valid.');
@@ -133,13 +137,13 @@ function checkTime({ date, expiresInS }: Claim, nowMs: number): void {
     `${day.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`,
   );
   if (expiresInS === undefined) {
-    if (!(Math.abs(nowMs - signedMs) <= MOST_SKEW_MS)) throw new OssError('RequestTimeTooSkewed');
+    if (!(Math.abs(nowMs - signedMs) <= mostSkewMs)) throw new OssError('RequestTimeTooSkewed');
     return;
   }
   if (!(Number.isInteger(expiresInS) && expiresInS >= 1 && expiresInS <= LONGEST_EXPIRY_S)) {
     throw new OssError('InvalidArgument', 'X-Amz-Expires is not a number from 1 to 604800.');
   }
-  if (signedMs - nowMs > MOST_SKEW_MS) throw new OssError('RequestTimeTooSkewed');
+  if (signedMs - nowMs > mostSkewMs) throw new OssError('RequestTimeTooSkewed');
   if (!(nowMs <= signedMs + expiresInS * 1000)) throw new OssError('AccessDenied', 'Request has expired.');
 }
 
