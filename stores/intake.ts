@@ -110,6 +110,8 @@ export function openIntake(
   }
 
   function onEnd(): void {
+    // A listener that was called before this one may have ended the intake: removing this one then came too late.
+    if (ended) return;
     try {
       verification?.verify();
     } catch (cause) {

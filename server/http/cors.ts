@@ -22,6 +22,7 @@ const EXPOSED = [
   'Repr-Digest',
   'Want-Repr-Digest',
   'Want-Content-Digest',
+  'Tus-Checksum-Algorithm',
   'Tidemark-File-Id',
   'Tidemark-File-Name',
   'Tidemark-File-Url',

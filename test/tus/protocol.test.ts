@@ -27,7 +27,9 @@ describeOverStores((store) => {
       expect(answer.headers).toMatchObject({
         'tus-version': '1.0.0',
         'tus-resumable': '1.0.0',
-        'tus-extension': 'creation,creation-with-upload,creation-defer-length,expiration,termination',
+        'tus-extension':
+          'creation,creation-with-upload,creation-defer-length,expiration,termination,checksum,checksum-trailer',
+        'tus-checksum-algorithm': 'sha1,md5,sha256,crc32c',
         'tus-max-size': String(10 * 1024 * 1024),
       });
     });

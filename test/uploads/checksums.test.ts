@@ -29,17 +29,17 @@ function append(
     from = 0,
     to = bytes.length,
     ...options
-  }: { from?: number; to?: number; checksum?: ExpectedChecksum; length?: number },
+  }: { from?: number; to?: number; checksum?: ExpectedChecksum[]; length?: number },
 ): Promise<Received> {
   const source = Readable.from([bytes.subarray(from, to)]);
   return withWriter(house, id, (writer) => writer.append(source, { maxBytes: bytes.length - from, ...options }));
 }
 
-function sha1Of(part: Buffer): ExpectedChecksum {
-  return { algorithm: 'sha1', expected: createHash('sha1').update(part).digest() };
+function sha1Of(part: Buffer): ExpectedChecksum[] {
+  return [{ algorithm: 'sha1', expected: createHash('sha1').update(part).digest() }];
 }
 
-const WRONG: ExpectedChecksum = { algorithm: 'sha1', expected: Buffer.alloc(20) };
+const WRONG: ExpectedChecksum[] = [{ algorithm: 'sha1', expected: Buffer.alloc(20) }];
 
 describe('a request with a checksum', () => {
   // RFC 3720, B.4, has the CRC of 32 zeros.
@@ -58,7 +58,7 @@ describe('a request with a checksum', () => {
     for (const expected of [wrong, right.subarray(1), right]) {
       const source = Readable.from([zeros.subarray(0, 7), zeros.subarray(7)]);
       const answer = withWriter(house, id, (writer) =>
-        writer.append(source, { maxBytes: 32, checksum: { algorithm, expected } }),
+        writer.append(source, { maxBytes: 32, checksum: [{ algorithm, expected }] }),
       );
       if (expected === right) expect((await answer).file?.content.md5).toBe(md5(zeros));
       else await expect(answer).rejects.toMatchObject({ code: 'checksum_mismatch' });
@@ -71,7 +71,7 @@ describe('a request with a checksum', () => {
     const all = [0, 1, 2].map(async (at) => {
       const source = new PassThrough();
       const received = withWriter(house, await house.begin(Buffer.concat([zeros, Buffer.of(at)])), (writer) =>
-        writer.append(source, { maxBytes: 33, checksum: { algorithm: 'crc32c', expected } }),
+        writer.append(source, { maxBytes: 33, checksum: [{ algorithm: 'crc32c', expected }] }),
       );
       return { source, received };
     });
@@ -94,6 +94,16 @@ describe('a request with a checksum', () => {
     expect(done.file?.content.md5).toBe(md5(bytes));
   });
 
+  test('of several algorithms counts where all match that came', async () => {
+    const house = await openHouse({});
+    const id = await house.begin(bytes);
+    const md5Of: ExpectedChecksum = { algorithm: 'md5', expected: () => null };
+    await expect(append(house, id, { checksum: [...sha1Of(bytes), ...WRONG] })).rejects.toMatchObject({
+      code: 'checksum_mismatch',
+    });
+    expect((await append(house, id, { checksum: [md5Of, ...sha1Of(bytes)] })).file?.content.md5).toBe(md5(bytes));
+  });
+
   test('fails with what fails while the checksum is asked for, which comes after the bytes', async () => {
     const house = await openHouse({});
     const id = await house.begin(bytes);
@@ -101,7 +111,7 @@ describe('a request with a checksum', () => {
     function expected(): never {
       throw reason;
     }
-    await expect(append(house, id, { checksum: { algorithm: 'md5', expected } })).rejects.toBe(reason);
+    await expect(append(house, id, { checksum: [{ algorithm: 'md5', expected }] })).rejects.toBe(reason);
     expect((await house.uploads.view(id, OWNER)).offset).toBe(0);
   });
 

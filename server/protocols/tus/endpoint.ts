@@ -8,6 +8,7 @@ import { idleSeconds } from '../../uploads/idle.ts';
 import { filePath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
 import { bringsBody } from './body.ts';
+import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { readDeclaration } from './metadata.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
@@ -64,19 +65,22 @@ export function createTusEndpoint({
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
 
+    const checksum = method === 'PATCH' || method === 'POST' ? readChecksum(ctx.req) : null;
     const gone = new AbortController();
     ctx.res.once('close', () => {
       if (!ctx.res.writableFinished) gone.abort(new Error('the client is gone'));
     });
     const isBrought = method === 'POST' && (await bringsBody(ctx.req));
     if (isBrought) checkContentType(ctx.req.headers);
+    else if (method === 'POST') await checksum?.verifyNothing();
     const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
-    const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun });
+    const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun, checksum });
     const answered = await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
     if (!answered) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
     copyAnswer(ctx, answered);
+    if (method === 'OPTIONS') ctx.set('Tus-Checksum-Algorithm', CHECKSUM_ALGORITHMS);
     describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
     ctx.body = ctx.status === 204 ? null : '';
     // Also for a HEAD by override, which is a POST to Node: there is no body, so its length is 0.
@@ -125,7 +129,10 @@ function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<Tu
 }
 
 /** The exchange of a new request, before its upload is known. */
-function newExchange({ req, state }: TusContext, known: Pick<Exchange, 'gone' | 'bringsBody' | 'begun'>): Exchange {
+function newExchange(
+  { req, state }: TusContext,
+  known: Pick<Exchange, 'gone' | 'bringsBody' | 'begun' | 'checksum'>,
+): Exchange {
   return {
     ...known,
     owner: state.owner,

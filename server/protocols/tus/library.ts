@@ -16,9 +16,10 @@ import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../../stores/store.ts';
 import type { Received, Uploads, UploadView } from '../../uploads/contract.ts';
 import { Refusal } from '../../refusal.ts';
-import { TidemarkError } from '../../uploads/errors.ts';
+import { hasCode, TidemarkError } from '../../uploads/errors.ts';
 import type { Writer } from '../../uploads/writer.ts';
 import { uploadPath } from '../../wire/addresses.ts';
+import { type BodyChecksum, CHECKSUM_EXTENSIONS } from './checksum.ts';
 import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library, and what becomes known of it. */
@@ -29,6 +30,8 @@ export interface Exchange {
   readonly gone: AbortSignal;
   readonly body: Readable;
   readonly headers: NodeJS.Dict<string | string[]>;
+  /** What a PATCH or POST says about its body's checksum. */
+  readonly checksum: BodyChecksum | null;
   /** A POST whose body has bytes. */
   readonly bringsBody: boolean;
   uploadId: string | undefined;
@@ -215,11 +218,13 @@ async function writeBody(
   // A length that another protocol announced counts as declared here: in this one the last byte completes an upload.
   const length = given.length ?? (upload.size === null ? (lengthOf(upload) ?? undefined) : undefined);
   try {
-    exchange.received = await writer.append(exchange.body, { ...given, length, onReading: exchange.begun });
+    const { checksum, begun: onReading } = exchange;
+    const about = checksum ? { checksum: checksum.expected, signal: checksum.refused } : {};
+    exchange.received = await writer.append(exchange.body, { ...given, ...about, length, onReading });
     return exchange.received.offset;
   } catch (error) {
     // The POST is refused as a whole, so the client has no address at which it could resume: the upload is removed.
-    if (isNew && error instanceof TidemarkError && error.code === 'too_large') await writer.end();
+    if (isNew && isRefused(error)) await writer.end();
     throw error;
   }
 }
@@ -230,6 +235,11 @@ async function writeBody(
  */
 function lengthOf({ size, expectedSize, offset }: UploadView): number | null {
   return size ?? (expectedSize === offset ? null : expectedSize);
+}
+
+/** Whether the error is about the body itself. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Refusal || hasCode(error, 'too_large') || hasCode(error, 'checksum_mismatch');
 }
 
 /** Builds the answer, in place of a web response. */
@@ -249,6 +259,7 @@ function listExtensions(capabilities: Capabilities): string[] {
     // The catalog keeps the expiry. getExpiration stays 0, so that the library does nothing about it.
     'expiration',
     ...(capabilities.terminate ? ['termination'] : []),
+    ...CHECKSUM_EXTENSIONS,
   ];
 }
 

@@ -3,13 +3,13 @@ import type { Declaration } from '../../uploads/contract.ts';
 import type { Refusal } from '../../refusal.ts';
 import { cleanName, isAbsent, mediaTypeOf } from '../../wire/labels.ts';
 import { checkDigest } from '../../uploads/names.ts';
+import { decodeBase64 } from '../base64.ts';
 import { refusal } from './refusals.ts';
 
 /** The longest Upload-Metadata that the service accepts. */
 const MAX_METADATA_BYTES = 8 * 1024;
 
 const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
  * Reads the Upload-Metadata header (tus 1.0, Creation): comma-separated pairs of a
@@ -50,9 +50,10 @@ function parseMetadata(metadata: string): Map<string, Buffer> {
         'Upload-Metadata must be comma-separated pairs of an ASCII key, a space and a Base64 value.',
       );
     }
-    if (!BASE64.test(value)) throw invalidMetadata(`Upload-Metadata: the value of ${key} is not valid Base64.`);
+    const decoded = decodeBase64(value);
+    if (!decoded) throw invalidMetadata(`Upload-Metadata: the value of ${key} is not valid Base64.`);
     if (values.has(key)) throw invalidMetadata(`Upload-Metadata: the key ${key} is there twice.`);
-    values.set(key, Buffer.from(value, 'base64'));
+    values.set(key, decoded);
   }
   return values;
 }
