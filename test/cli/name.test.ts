@@ -115,18 +115,21 @@ describeClientOverStores((store) => {
   });
 
   test('the upload of another client keeps its name, and ours is there as well', async () => {
-    for (const env of [{}, { INSTANT: 'off' }]) {
-      const service = await makeService(env);
-      const bytes = makeBytes(3 * MIB, 81);
-      const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
-      const location = await createUpload(service.url, bytes.length, declared);
-      await patch(location, 0, bytes.subarray(0, MIB));
-      const client = await makeClient(service.url);
-      const result = await client.run(['upload', '--json', await client.makeFile('ours.pdf', bytes)]);
-      expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'ours.pdf' }]);
-      expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
-    }
+    // Each waits until the other client counts as gone.
+    await Promise.all([keepsItsName({}), keepsItsName({ INSTANT: 'off' })]);
   });
+
+  async function keepsItsName(env: NodeJS.ProcessEnv): Promise<void> {
+    const service = await makeService(env);
+    const bytes = makeBytes(3 * MIB, 81);
+    const declared = { md5: md5(bytes), sha256: sha256(bytes), filename: 'theirs.txt' };
+    const location = await createUpload(service.url, bytes.length, declared);
+    await patch(location, 0, bytes.subarray(0, MIB));
+    const client = await makeClient(service.url);
+    const result = await client.run(['upload', '--json', await client.makeFile('ours.pdf', bytes)]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'ours.pdf' }]);
+    expect(await filesOf(service)).toEqual(['ours.pdf application/pdf', 'theirs.txt text/plain']);
+  }
 
   test('the upload of another client keeps its name also when a run of the command resumed it and was killed', async () => {
     const service = await makeService();

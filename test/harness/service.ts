@@ -117,6 +117,8 @@ export async function startService({
 
 async function untilReady(url: string, child: ChildProcess, output: () => string): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
+  // No start takes less, and each question in vain takes time of both.
+  await wait(120);
   while (Date.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`the service ended with ${child.exitCode ?? child.signalCode}:\n${output()}`);

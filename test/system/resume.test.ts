@@ -10,7 +10,7 @@ import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverCatalogs, type StoredService } from '../harness/stores.ts';
+import { describeOverCatalogs, LOCAL, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, patchHeaders, until } from './support.ts';
 
@@ -68,7 +68,7 @@ async function keepBusy(service: StoredService, stop: AbortSignal): Promise<void
 }
 
 describeOverCatalogs((store) => {
-  const rounds = Number(process.env['TIDEMARK_ROUNDS'] ?? (store.name === 'local' ? 10 : 2));
+  const rounds = Number(process.env['TIDEMARK_ROUNDS'] ?? (store === LOCAL ? 6 : 2));
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -1,7 +1,7 @@
 /** SIGTERM: requests under way end well and soon, and uploads resume after the next start. */
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
@@ -14,6 +14,14 @@ const SIZE = 1024 * 1024;
 // What has to wait for it takes far longer than anything else does, on a slow machine, too.
 const SHUTDOWN_TIMEOUT = '90s';
 const SOON_MS = 30_000;
+
+/** A connection on which this has been sent. */
+async function begin({ port }: { port: number }, words: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  await new Promise((resolve) => socket.write(words, resolve));
+  return socket;
+}
 
 describeOverStores((store) => {
   async function start(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
@@ -81,11 +89,11 @@ describeOverStores((store) => {
     download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     await once(download, 'readable');
     // This request's first line came before the stop, so its connection stays.
-    const late = connect(service.port, '127.0.0.1');
-    late.write('POST /uploads HTTP/1.1\r\n');
-    const other = connect(service.port, '127.0.0.1');
-    other.write('POST /upload HTTP/1.1\r\n');
-    await until('the service has read it', async () => (await fetch(`${service.url}/healthz`)).ok);
+    const late = await begin(service, 'POST /uploads HTTP/1.1\r\n');
+    const other = await begin(service, 'POST /upload HTTP/1.1\r\n');
+    // On a new connection, which the service accepts after these: then it has read them.
+    const after = await begin(service, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    expect(await text(after)).toMatch(/^HTTP\/1\.1 200 /);
 
     const ended = service.kill('SIGTERM');
     await until('the service stops', () => service.output().includes('"msg":"stopping"'));

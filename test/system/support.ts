@@ -73,16 +73,16 @@ export async function answered(patch: OpenPatch): Promise<Answer> {
   return answer;
 }
 
-/** Looks again and again until something is so. */
+/** Looks again and again until something is so: soon at first, then less often, as each look takes time of the service. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 10_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  while (!(await condition())) {
+  for (let pauseMs = 5; !(await condition()); pauseMs = Math.min(pauseMs * 1.2, 40)) {
     if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await wait(5);
+    await wait(pauseMs);
   }
 }
 

@@ -162,7 +162,7 @@ export async function untilSent(page: Page, name: string, part: number): Promise
   const row = upload(page, name);
   const sent = (): Promise<number> =>
     row.evaluate((element: Row) => (element.dataset.state === 'sending' ? element.querySelector('progress').value : 0));
-  await expect.poll(sent, { timeout: 30_000, interval: 20 }).toBeGreaterThan(part);
+  await expect.poll(sent, { timeout: 30_000, interval: 40 }).toBeGreaterThan(part);
 }
 
 /** As far as it is looked at in the browser. */
