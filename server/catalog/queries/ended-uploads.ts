@@ -41,6 +41,17 @@ export function createEndedUploads(
           .select('id')
           .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
           .where('store_state', 'is', null)
+          // Its finals have to learn first that it has ended.
+          .where(
+            (row) =>
+              row
+                .selectFrom('final_partials')
+                .select('final_id')
+                .whereRef('final_partials.partial_id', '=', 'uploads.id')
+                .limit(sql.lit(1)),
+            'is',
+            null,
+          )
           .limit(by.limit),
       ),
     ),
