@@ -9,12 +9,10 @@ import { RECEIVING } from './states.ts';
 
 /** Prepares `releasePartials`. */
 export function createReleasePartials(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'releasePartials'> {
-  // In one order, as transactions of other finals may change the same rows.
   const selectReleased = prepare((by: { finalId: string }) =>
     db
       .selectFrom('final_partials as own')
       .select('own.partial_id as id')
-      .distinct()
       .where('own.final_id', '=', by.finalId)
       .where((eb) =>
         eb.not(
@@ -26,8 +24,7 @@ export function createReleasePartials(db: Kysely<Tables>, clock: SqlClock): Pick
               .whereRef('other.final_id', '<>', 'own.final_id'),
           ),
         ),
-      )
-      .orderBy('own.partial_id'),
+      ),
   );
 
   const shortenLife = prepare((by: { id: string; lifeMs: number }) =>
@@ -47,7 +44,9 @@ export function createReleasePartials(db: Kysely<Tables>, clock: SqlClock): Pick
     releasePartials(finalId, lifeMs) {
       return db.transaction().execute(async (trx) => {
         const released = lifeMs === null ? [] : await selectReleased.rows(trx, { finalId });
-        for (const { id } of released) await shortenLife.changes(trx, { id, lifeMs: lifeMs ?? 0 });
+        // In one order, as transactions of other finals may change the same rows.
+        for (const id of new Set(released.map((row) => row.id).toSorted()))
+          await shortenLife.changes(trx, { id, lifeMs: lifeMs ?? 0 });
         await deletePartials.changes(trx, { finalId });
       });
     },
