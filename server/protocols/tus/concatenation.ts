@@ -24,7 +24,9 @@ const FINAL = 'final;';
 const UPLOAD_PATH = /(?:^|\/)uploads\/([A-Za-z0-9-]{1,64})$/;
 
 /** Reads Upload-Concat; undefined where there is none. @throws `invalid_field`. */
-export function readConcatenation({ 'upload-concat': header }: IncomingHttpHeaders): Concatenation | undefined {
+export function readConcatenation({
+  'upload-concat': header,
+}: NodeJS.Dict<string | string[]>): Concatenation | undefined {
   if (header === undefined) return undefined;
   const value = String(header);
   if (value === 'partial') return { kind: 'partial' };
@@ -78,15 +80,25 @@ export function checkFinal(headers: IncomingHttpHeaders): void {
   }
 }
 
-/** The declaration of a POST, which may be for a partial upload: what its metadata say is kept and returned, and means nothing. */
-export function asDeclared(
-  declaration: Declaration,
-  headers: IncomingHttpHeaders,
+/**
+ * Reads what a POST creates that is no final: a file, or a partial, whose metadata are kept and returned, and mean nothing.
+ *
+ * @param size - declared length in bytes; null while deferred.
+ * @throws `invalid_metadata`, `invalid_field`.
+ */
+export function readCreation(
+  headers: NodeJS.Dict<string | string[]>,
+  size: number | null,
 ): { kind: 'file' | 'partial'; declaration: Declaration } {
+  const declaration = readDeclared(headers, size);
   if (readConcatenation(headers)?.kind !== 'partial') return { kind: 'file', declaration };
-  const { size, metadata } = declaration;
   const nothing = { md5: null, sha1: null, sha256: null, filename: null, filetype: null };
-  return { kind: 'partial', declaration: { ...nothing, size, metadata } };
+  return { kind: 'partial', declaration: { ...declaration, ...nothing } };
+}
+
+function readDeclared(headers: NodeJS.Dict<string | string[]>, size: number | null): Declaration {
+  const header = headers['upload-metadata'];
+  return readDeclaration(typeof header === 'string' ? header : undefined, size);
 }
 
 /** Answers a POST for a final upload. */
@@ -96,8 +108,7 @@ export async function beginFinal(
   id: string,
   { partials, value }: Extract<Concatenation, { kind: 'final' }>,
 ): Promise<TusAnswer> {
-  const header = exchange.headers['upload-metadata'];
-  const declared = readDeclaration(typeof header === 'string' ? header : undefined, null);
+  const declared = readDeclared(exchange.headers, null);
   const declaration = { ...declared, metadata: noteOf(declared.metadata, value) };
   const upload = await uploads.beginFinal({ id, owner: exchange.owner, declaration, partials });
   exchange.uploadId = id;

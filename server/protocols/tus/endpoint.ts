@@ -9,9 +9,8 @@ import { filePath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
 import { bringsBody } from './body.ts';
 import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
-import { asDeclared, beginFinal, readConcatenation } from './concatenation.ts';
+import { beginFinal, readConcatenation, readCreation } from './concatenation.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
-import { readDeclaration } from './metadata.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 import { bodyTooLarge, refusal, refusalOf } from './refusals.ts';
 
@@ -52,9 +51,7 @@ export function createTusEndpoint({
     begin: (id, exchange, size) => {
       const length = Number(exchange.headers['content-length'] ?? 0);
       refuseTooLong(length, size ?? maxFileSizeBytes);
-      const header = exchange.headers['upload-metadata'];
-      const declared = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      const request = { id, owner: exchange.owner, ...asDeclared(declared, exchange.headers) };
+      const request = { id, owner: exchange.owner, ...readCreation(exchange.headers, size) };
       return exchange.bringsBody ? uploads.beginWriting(request) : uploads.begin(request);
     },
   });
