@@ -18,6 +18,7 @@ import { createCheck } from './uploads/check.ts';
 import type { Files, Uploads } from './uploads/contract.ts';
 import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
+import { createFinals, type Finals } from './uploads/finals.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Limits, Parts } from './uploads/parts.ts';
@@ -105,6 +106,7 @@ export interface Life {
   files: Files;
   writers: Writers;
   recovery: Recovery;
+  finals: Finals;
 }
 
 /** Creates the domain over the open parts. */
@@ -112,8 +114,9 @@ export function createLife(parts: Parts): Life {
   const fileActions = createFileActions(parts);
   const writers = createWriters(parts, (id, owner) => fileActions.remove(id, owner));
   const recovery = createRecovery(parts, writers);
-  const uploads = createUploads(parts, writers, recovery);
+  const finals = createFinals(parts, writers);
+  const uploads = createUploads(parts, writers, recovery, finals);
   const check = createCheck(parts, createFindUnfinished(parts, writers, uploads));
   const files = createFiles(parts, fileActions, check);
-  return { ...withDurableAnswers({ uploads, files }, parts.catalog), writers, recovery };
+  return { ...withDurableAnswers({ uploads, files }, parts.catalog), writers, recovery, finals };
 }

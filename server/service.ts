@@ -27,6 +27,7 @@ import { describeFile } from './http/file-json.ts';
 import { nameParam } from './http/labels.ts';
 import { createMount } from './protocols/mount.ts';
 import { createRufhEndpoint } from './protocols/rufh/endpoint.ts';
+import { stateHeaders } from './protocols/tus/concatenation.ts';
 import { createTusEndpoint } from './protocols/tus/endpoint.ts';
 import { TUS_VERSION } from './protocols/tus/protocol.ts';
 import { TidemarkError } from './uploads/errors.ts';
@@ -90,7 +91,9 @@ export async function startService(
     const listening = places.catalog.isShared ? lookForEvents({ ...parts, feed }) : undefined;
     const working = Promise.all([heartbeat, listening, jobs ? work({ config, parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
-    opened.push(() => Promise.race([working, surroundings.wait(JOBS_GRACE_MS, { ref: false })]));
+    opened.push(() =>
+      Promise.race([Promise.all([working, life.finals.settled()]), surroundings.wait(JOBS_GRACE_MS, { ref: false })]),
+    );
 
     return {
       localUrl,
@@ -145,6 +148,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     rawUpload: rufh.onTarget,
     announced: rufh.announced,
     tusVersion: TUS_VERSION,
+    tusState: (upload) => Object.fromEntries(stateHeaders(upload)),
     ready: () => checkReadiness({ catalog: () => catalog.ping(), store: () => store.probe() }),
     closing: () => (stopping.aborted ? (stopping.reason as TidemarkError) : undefined),
   });

@@ -148,6 +148,9 @@ export interface WriteOptions {
   verification?: Verification | undefined;
 }
 
+/** How the bytes of other uploads are appended: there is no source that breaks or brings too many bytes. */
+export type JoinOptions = Pick<WriteOptions, 'digests' | 'commit' | 'signal'>;
+
 export interface Written {
   offset: number;
   /** Digests of bytes 0 to `offset`, by algorithm; only when `offset` is the upload's size. */
@@ -207,6 +210,14 @@ export interface Store {
   createUpload(upload: StoredUpload): Promise<void>;
   /** Appends the source at the upload's offset. */
   writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written>;
+  /**
+   * Appends the bytes of other uploads, one after the other, from the upload's offset on: where an earlier attempt has
+   * stopped. Each of them has all its bytes, and the upload's size is that of all together. They keep their bytes, and one may
+   * be there several times. A store may take them over instead of copying them.
+   *
+   * @returns as `writeUpload`; where it is interrupted by StoreError `missing`, the bytes of one of the others are gone.
+   */
+  joinUploads(upload: StoredUpload, partials: readonly StoredUpload[], options: JoinOptions): Promise<Written>;
   /**
    * After a crash: finds out how many bytes are durably stored, which are never fewer than
    * `upload.offset`, and the digest state there. Null when the catalog has the same.

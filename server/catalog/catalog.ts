@@ -59,6 +59,12 @@ export interface Ask {
   epoch: number;
 }
 
+/**
+ * `file`: becomes a file once it has all its bytes. `partial`: a piece that is never published; it stays `receiving` with all
+ * its bytes, so that they are kept until it expires. `final`: joins partials, and becomes a file.
+ */
+export type UploadKind = 'file' | 'partial' | 'final';
+
 export type UploadState = 'receiving' | 'complete' | 'rejected' | 'expired' | 'terminated';
 
 /** What a client declares about a file before it sends the bytes. */
@@ -77,6 +83,7 @@ export interface Declaration {
 export interface UploadRecord extends Declaration {
   id: string;
   owner: string;
+  kind: UploadKind;
   state: UploadState;
   /** Committed bytes: durably stored, in order, from byte 0. */
   offset: number;
@@ -109,6 +116,10 @@ export interface UploadRecord extends Declaration {
 export interface NewUpload extends Declaration {
   id: string;
   owner: string;
+  /** Left out: `file`. */
+  kind?: UploadKind;
+  /** Of a final: the uploads that it joins, in order. One may be there several times. */
+  partials?: readonly string[];
   /** How long it lives unless bytes arrive. */
   lifeMs: number;
   /** The node that begins it. */
@@ -141,7 +152,7 @@ export interface OffsetCommit {
   parts?: readonly PartRecord[];
 }
 
-/** Which unfinished uploads of a content to find, of those whose time is not up. */
+/** Which unfinished uploads of kind `file` of a content to find, of those whose time is not up. */
 export interface ReceivingQuery {
   /** As it was declared. */
   md5: string;
@@ -309,6 +320,8 @@ export interface Catalog {
     mostOpen?: number,
   ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | undefined>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
+  /** The uploads with these ids, in any order. */
+  findUploads(ids: readonly string[]): Promise<UploadRecord[]>;
   /**
    * Moves the offset forward and records the parts, all or nothing, under the lease.
    *
@@ -354,7 +367,7 @@ export interface Catalog {
   // The lists below have pages: each begins after the upload `after`, which was the last of the page before.
   /** Receiving uploads whose time is up, the oldest first. */
   listExpired(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
-  /** Receiving uploads that have all their bytes, sorted by their beginning. */
+  /** Receiving uploads that have all their bytes and are no partials, sorted by their beginning. */
   listUnpublished(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
   /**
    * Receiving uploads that a dead node holds, or that were released unrecovered, sorted by their expiry. Reads all
@@ -369,6 +382,29 @@ export interface Catalog {
   filterReceiving(ids: string[]): Promise<Set<string>>;
   /** Forgets some uploads that ended (other than complete) longer ago than `forMs`; returns how many. */
   forgetEnded(forMs: number, limit: number): Promise<number>;
+
+  // -- partials and finals ------------------------------------------------
+  /** The uploads that a final joins, in order; none once `releasePartials` has released them. */
+  listPartials(finalId: string): Promise<UploadRecord[]>;
+  /** The receiving finals that join a partial. */
+  listFinalsOf(partialId: string): Promise<UploadRecord[]>;
+  /**
+   * Receiving finals that wait for no bytes, sorted by their beginning: all their partials have all their bytes, or one of
+   * them has ended.
+   */
+  listFinalsDue(after: Pick<UploadRecord, 'createdAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
+  /** Finals that are not receiving any more, and still have partials: see `releasePartials`. */
+  listFinalsToRelease(limit: number): Promise<UploadRecord[]>;
+  /**
+   * Forgets which partials an ended final has joined. Those that no other final needs live for `lifeMs` at most from now on;
+   * null: as long as before.
+   */
+  releasePartials(finalId: string, lifeMs: number | null): Promise<void>;
+  /**
+   * Partials live as long as a receiving final that joins them, and that as long as any of them: moves the expiry of a
+   * partial or final to the latest of those. @returns whether its time is not up then.
+   */
+  keepWaiting(id: string): Promise<boolean>;
 
   // -- leases -------------------------------------------------------------
   // `durable()` does not wait for these: a power cut ends all leases.

@@ -10,9 +10,11 @@ import { createDeleteFile } from './queries/delete-file.ts';
 import { createEndedUploads } from './queries/ended-uploads.ts';
 import { createEventQueries } from './queries/events.ts';
 import { createFileQueries } from './queries/files.ts';
+import { createFinalQueries } from './queries/finals.ts';
 import { createFindUploads } from './queries/find-uploads.ts';
 import { createLeaseQueries } from './queries/leases.ts';
 import { createLedgerQueries } from './queries/ledger.ts';
+import { createKeepWaiting, createReleasePartials } from './queries/life-of-partials.ts';
 import { createListFiles } from './queries/list-files.ts';
 import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
@@ -37,6 +39,9 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createBeginUpload(db, clock),
     ...createFindUploads(db, clock),
     ...createListUploads(db, nodes),
+    ...createFinalQueries(db, clock),
+    ...createReleasePartials(db, clock),
+    ...createKeepWaiting(db, clock),
     ...createEndedUploads(db, queries, clock),
     ...createLedgerQueries(db, clock),
     ...createUploadLengths(db),

@@ -26,6 +26,7 @@ export const COPIED = {
     columns: [
       'id',
       'owner',
+      'kind',
       'state',
       'size',
       'md5',
@@ -51,6 +52,7 @@ export const COPIED = {
     key: ['id'],
   },
   parts: { columns: ['upload_id', 'number', 'start', 'size', 'etag', 'snapshot'], key: ['upload_id', 'number'] },
+  final_partials: { columns: ['final_id', 'position', 'partial_id'], key: ['final_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {
     columns: ['number', 'owner', 'kind', 'at', 'file_id', 'name', 'type', 'uploaded_at', 'content_id', 'md5', 'size'],

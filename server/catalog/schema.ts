@@ -1,6 +1,6 @@
 /** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
 import type { Generated } from 'kysely';
-import type { Asked, EventKind, Phase, UploadState } from './catalog.ts';
+import type { Asked, EventKind, Phase, UploadKind, UploadState } from './catalog.ts';
 
 export interface Tables {
   contents: ContentsTable;
@@ -8,6 +8,7 @@ export interface Tables {
   owner_totals: OwnerTotalsTable;
   uploads: UploadsTable;
   parts: PartsTable;
+  final_partials: FinalPartialsTable;
   removals: RemovalsTable;
   events: EventsTable;
   forgotten_events: ForgottenEventsTable;
@@ -52,6 +53,7 @@ export interface OwnerTotalsTable {
 export interface UploadsTable {
   id: string;
   owner: string;
+  kind: Generated<UploadKind>;
   state: UploadState;
   size: number | null;
   md5: string | null;
@@ -87,6 +89,14 @@ export interface PartsTable {
   size: number;
   etag: string;
   snapshot: Uint8Array;
+}
+
+/** Which uploads a final joins. The rows go when it has ended. */
+export interface FinalPartialsTable {
+  final_id: string;
+  /** From 1. */
+  position: number;
+  partial_id: string;
 }
 
 export interface RemovalsTable {

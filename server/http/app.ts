@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import Koa from 'koa';
 import type { Logger } from 'pino';
-import type { CatalogClock } from '../uploads/contract.ts';
+import type { CatalogClock, UploadView } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Files, Uploads } from '../uploads/contract.ts';
@@ -49,6 +49,8 @@ export interface AppParts {
   announced: (headers: IncomingHttpHeaders) => Record<string, string>;
   /** The version of the tus protocol. */
   tusVersion: string;
+  /** How far an upload is, in the headers that tus has for it. */
+  tusState: (upload: UploadView) => Record<string, string>;
   log: Logger;
   /** Checks what the service depends on, for /readyz. */
   ready: () => Promise<{ ok: boolean; checks: Record<string, string> }>;

@@ -14,7 +14,13 @@ import type { Ctx, RequestState } from './state.ts';
 
 export function addContentRoutes(
   routers: Record<'uploads' | 'files', Router<RequestState>>,
-  parts: { config: Config; files: Files; uploads: Uploads; tusVersion: string },
+  parts: {
+    config: Config;
+    files: Files;
+    uploads: Uploads;
+    tusVersion: string;
+    tusState: (upload: UploadView) => Record<string, string>;
+  },
 ): void {
   const { files, uploads } = parts;
   const { publicRead } = parts.config.access;
@@ -53,7 +59,7 @@ export function addContentRoutes(
     // A cache may turn a tus client's HEAD into a GET, without its Tus-Resumable, and answer the HEAD with the headers of this
     // answer.
     if (ctx.method === 'GET' || ctx.get('Tus-Resumable') !== '')
-      ctx.set({ ...stateHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
+      ctx.set({ ...parts.tusState(upload), ...lifeHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);
       return;
@@ -90,15 +96,11 @@ function sendUnfinished(ctx: Ctx, tusVersion: string): void {
   ctx.body = '';
 }
 
-/** The state of an upload, in the headers of an answer to a tus HEAD. */
-function stateHeaders(upload: UploadView): Record<string, string> {
-  const { offset, expectedSize, metadata, expiresAt, state } = upload;
-  const size = upload.size ?? (expectedSize === offset ? null : expectedSize);
+/** When an upload expires, and when its last byte came, in the headers of an answer to a tus HEAD. */
+function lifeHeaders(upload: UploadView): Record<string, string> {
+  const { expiresAt, state } = upload;
   const isUnfinished = state === 'receiving';
   return {
-    'Upload-Offset': String(offset),
-    ...(size === null ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) }),
-    ...(metadata === '' ? {} : { 'Upload-Metadata': metadata }),
     ...(isUnfinished ? { 'Upload-Expires': new Date(expiresAt).toUTCString() } : {}),
     ...(isUnfinished ? { 'Tidemark-Idle': String(idleSeconds(upload)) } : {}),
   };

@@ -7,6 +7,7 @@ const EXPOSED = [
   'Location',
   'Upload-Offset',
   'Upload-Length',
+  'Upload-Concat',
   'Upload-Defer-Length',
   'Upload-Metadata',
   'Upload-Expires',

@@ -1,6 +1,6 @@
 /** Expiry: ends unfinished uploads that have received no bytes for as long as they may live. */
 import type { UploadRecord } from '../catalog/catalog.ts';
-import { isWhole } from '../uploads/recovery.ts';
+import { isUnpublished } from '../uploads/recovery.ts';
 import { BATCH, eachRow, type Job, type JobParts, whileClaimed } from './job.ts';
 
 const EVERY_MS = 60_000;
@@ -8,7 +8,7 @@ const CLAIMED_FOR_MS = 600_000;
 
 /** Ends the uploads whose time is up; one node at a time does. */
 export function expiryJob(parts: JobParts): Job {
-  const { catalog, writers } = parts;
+  const { catalog, writers, finals } = parts;
 
   /** Page by page, so that uploads that cannot be ended now do not keep the others from expiring. */
   async function round(): Promise<void> {
@@ -26,13 +26,15 @@ export function expiryJob(parts: JobParts): Job {
   async function expire({ id }: UploadRecord): Promise<void> {
     const upload = await catalog.findUpload(id);
     if (upload?.state !== 'receiving' || upload.leftMs > 0) return;
+    if (upload.kind !== 'file' && (await catalog.keepWaiting(id))) return;
     // A holder that still receives bytes would have postponed the expiry. This one is asked to stop, and commits what it has.
     // The lease is held so briefly that a request can wait for it.
-    const writer = (await writers.openIfFree(upload)) ?? (await writers.open(upload, { signal: parts.stopping }));
+    const opened = (await writers.openIfFree(upload)) ?? (await writers.open(upload, { signal: parts.stopping }));
+    const writer = finals.watch(opened);
     try {
       const now = writer.upload;
       if (now.state !== 'receiving') return;
-      if (isWhole(now)) {
+      if (isUnpublished(now)) {
         await writer.finish();
         return;
       }

@@ -1,6 +1,7 @@
 /** What a job is, and what all jobs share. */
 import type { Logger } from 'pino';
 import type { Parts } from '../uploads/parts.ts';
+import type { Finals } from '../uploads/finals.ts';
 import type { Recovery } from '../uploads/recovery.ts';
 import type { Writers } from '../uploads/writers.ts';
 
@@ -18,6 +19,7 @@ export interface Job {
 export interface JobParts extends Parts {
   writers: Writers;
   recovery: Recovery;
+  finals: Finals;
 }
 
 /** How many rows a job reads at once. */

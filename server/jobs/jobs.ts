@@ -8,6 +8,7 @@ import { attempt, type Job, type JobParts } from './job.ts';
 import { endedJob } from './ended.ts';
 import { eventsJob } from './events.ts';
 import { expiryJob } from './expiry.ts';
+import { finalsJob } from './finals.ts';
 import { keepTimeJob } from './keep-time.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
@@ -21,6 +22,7 @@ export function createJobs(parts: JobParts): Job[] {
   return [
     unpublishedJob(parts),
     abandonedJob(parts),
+    finalsJob(parts),
     strayUploadsJob(parts),
     strayContentsJob(parts),
     keepTimeJob(parts),

@@ -1,5 +1,5 @@
 /** Begins an upload: checks what the client declares, creates the row, and has the store make room. */
-import type { UploadRecord } from '../catalog/catalog.ts';
+import type { UploadKind, UploadRecord } from '../catalog/catalog.ts';
 import type { BeginRequest } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
@@ -7,6 +7,13 @@ import { refuseTooLarge } from './receive.ts';
 
 /** After this time, another upload of the owner may have expired: a job looks for expired ones every minute. */
 const RETRY_AFTER_MS = 60_000;
+
+/** A request for an upload of any kind. */
+interface AnyRequest extends Omit<BeginRequest, 'kind'> {
+  kind?: UploadKind;
+  /** Of a final. */
+  partials?: readonly string[];
+}
 
 /** @throws `shutting_down` while the service stops; `too_large`. */
 export function refuseToBegin(
@@ -25,12 +32,13 @@ export function refuseToBegin(
  */
 export async function createUpload(
   { catalog, store, limits, leases }: Parts,
-  { id, owner, declaration }: BeginRequest,
+  { id, owner, declaration, kind = 'file', partials }: AnyRequest,
   phase: 'receiving' | null,
 ): Promise<UploadRecord> {
   const lifeMs = limits.uploadTtlMs;
-  const declared = { ...declaration, id, owner, holder: leases.node, phase };
-  const times = await catalog.createUpload({ ...declared, lifeMs }, limits.maxOpenUploads);
+  const declared = { ...declaration, id, owner, kind, holder: leases.node, phase };
+  const joined = partials ? { partials } : {};
+  const times = await catalog.createUpload({ ...declared, ...joined, lifeMs }, limits.maxOpenUploads);
   if (!times) throw new TidemarkError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
   const upload: UploadRecord = {
     ...declared,

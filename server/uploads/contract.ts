@@ -4,14 +4,14 @@
  */
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { Declaration, FileSort, OwnerTotal, UploadState } from '../catalog/catalog.ts';
+import type { Declaration, FileSort, OwnerTotal, UploadKind, UploadState } from '../catalog/catalog.ts';
 import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
 
 /** For the expiry of tickets, which have no row in the catalog. */
 export type { CatalogClock } from '../catalog/catalog.ts';
 
-export type { Declaration } from '../catalog/catalog.ts';
+export type { Declaration, UploadKind } from '../catalog/catalog.ts';
 
 /** How long the service answers that an upload has ended; after that, the upload is not found. */
 export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
@@ -19,10 +19,11 @@ export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
 /** An upload as the edges see it. Times are milliseconds since the epoch. */
 export interface UploadView {
   readonly id: string;
+  readonly kind: UploadKind;
   readonly state: UploadState;
   /** Committed bytes: durably stored, in order, from byte 0. */
   readonly offset: number;
-  /** Null while it is deferred. */
+  /** Null while it is deferred; of a final, while that of one of its partials is. */
   readonly size: number | null;
   /** The announced length of an upload that is complete only once its client says so; see `expectLength` of the writer. */
   readonly expectedSize: number | null;
@@ -65,7 +66,18 @@ export interface BeginRequest {
   id: string;
   owner: string;
   declaration: Declaration;
+  /** Left out: `file`. */
+  kind?: 'file' | 'partial';
 }
+
+/** A final upload: its bytes are those of its partials, one after the other. */
+export interface FinalRequest extends Omit<BeginRequest, 'kind'> {
+  /** The ids of the partials, in order; at least one, and `MOST_PARTIALS` at most. One may be there several times. */
+  partials: readonly string[];
+}
+
+/** The most partials of one final. */
+export const MOST_PARTIALS = 512;
 
 export interface Received {
   /** Offset after this request; durable. */
@@ -87,6 +99,14 @@ export interface Uploads {
    */
   beginWriting(request: BeginRequest): Promise<Writer>;
   /**
+   * Records a final upload. The service joins its partials once all of them have all their bytes; where they have already,
+   * this waits for it for a few seconds. After that the final goes on by itself: its state tells.
+   *
+   * @throws `partial_not_found`, also for another owner's; `not_partial`, `too_large`, `too_many_uploads`,
+   *   `digest_mismatch`.
+   */
+  beginFinal(request: FinalRequest): Promise<UploadView>;
+  /**
    * An upload's state, for its owner, with an offset at which the next request can resume. Never ends a running
    * transfer, but first has it commit the bytes that have arrived; where that takes too long, the offset is the last
    * committed one. An upload that has all its bytes and is not published yet is published first.
@@ -102,7 +122,8 @@ export interface Uploads {
    * Opens a writer for the upload's owner, and asks a running one to stop. Once this resolves, what a crash left beyond
    * the last commit is recovered. The caller has to release the writer.
    *
-   * @throws as `view`; `offset_conflict`; `upload_locked` after the lock timeout; `upload_taken_over`.
+   * @throws as `view`; `offset_conflict`; `upload_is_final` where the caller wants to write to a final; `upload_locked`
+   *   after the lock timeout; `upload_taken_over`.
    */
   open(id: string, owner: string, options: OpenOptions): Promise<Writer>;
   /**

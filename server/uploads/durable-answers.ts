@@ -58,6 +58,7 @@ export function withDurableAnswers(
       ...uploads,
       begin: (request) => waiting(() => uploads.begin(request)),
       beginWriting: async (request) => durableWriter(await waitingToRefuse(() => uploads.beginWriting(request))),
+      beginFinal: (request) => waiting(() => uploads.beginFinal(request)),
       // For a receiving upload this is only a step on the way to a writer; for one that has ended, it is the answer.
       current: (id, owner) =>
         waiting(

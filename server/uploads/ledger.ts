@@ -11,7 +11,7 @@ export interface Ledger {
   readonly storeState: string | null;
   /**
    * Records a commit of the store. An optional commit that completes the upload is kept back, because publication records
-   * the same.
+   * the same; no publication follows that of a partial.
    *
    * @throws TidemarkError `upload_taken_over`.
    */
@@ -64,8 +64,12 @@ export function openLedger(
     },
     commit: async (progress) => {
       storeState = progress.storeState ?? null;
-      if (progress.offset === upload.size && progress.optional) last = progress;
-      else await record(progress);
+      if (progress.offset === upload.size && progress.optional && upload.kind !== 'partial') {
+        last = progress;
+        return;
+      }
+      await progress.optional?.();
+      await record(progress);
     },
     recordLast: async () => {
       if (!last) return;

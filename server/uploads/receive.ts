@@ -5,7 +5,7 @@ import { StoreError, type Verification, type Written } from '../../stores/store.
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { type ExpectedChecksum, verifyAll } from './checksums.ts';
 import type { FileView, Published, Received } from './contract.ts';
-import { hasCode, TidemarkError } from './errors.ts';
+import { hasCode, invalidField, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Limits, Parts } from './parts.ts';
@@ -61,7 +61,7 @@ export async function append(holding: Holding, source: Readable, options: Append
   }
 
   const { offset, digests, interrupted } = written;
-  if (digests) {
+  if (digests && upload.kind !== 'partial') {
     const file = await publishWritten({ holding, upload: { ...upload, offset }, ledger }, digests);
     return { offset, file, expiresAt: ledger.expiresAt, interrupted: undefined };
   }
@@ -71,7 +71,7 @@ export async function append(holding: Holding, source: Readable, options: Append
 }
 
 /** A running append. */
-interface Appending {
+export interface Appending {
   holding: Holding;
   /** The upload's row, with the length that this request declares. */
   upload: UploadRecord;
@@ -103,7 +103,7 @@ async function write(
 }
 
 /** After a failed write: records what can be kept, so that the next request finds it. */
-async function settleFailure(
+export async function settleFailure(
   { holding, upload, ledger }: Appending,
   hasDeclared: boolean,
   error: unknown,
@@ -138,7 +138,7 @@ async function discardLate({ catalog, store, log }: Parts, id: string): Promise<
 }
 
 /** Publishes an upload whose last byte has just been written. */
-async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileView> {
+export async function publishWritten({ holding, upload, ledger }: Appending, digests: DigestSet): Promise<FileView> {
   const { parts, lease } = holding;
   const complete: UploadRecord = { ...upload, storeState: ledger.storeState };
   try {
@@ -190,6 +190,8 @@ export async function finish(
 ): Promise<Published> {
   const { parts, lease } = holding;
   const upload = await requireReceiving(parts, lease.uploadId);
+  if (upload.kind === 'partial')
+    throw invalidField('upload', 'A partial upload becomes no file; a final one joins it.');
   const lane = parts.digests.open(upload.snapshot);
   try {
     const digests = await lane.digests();

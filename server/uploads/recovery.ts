@@ -26,13 +26,13 @@ export function createRecovery(parts: Pick<Parts, 'catalog' | 'log'>, writers: W
     try {
       // A request that asks for the lease meanwhile aborts the recovery. It waits for the publication, which is short.
       writer = await writers.openIfFree(upload);
-      if (writer?.upload.state === 'receiving' && isWhole(writer.upload)) await writer.finish();
+      if (writer?.upload.state === 'receiving' && isUnpublished(writer.upload)) await writer.finish();
       return writer !== undefined;
     } catch (error) {
       // The committed offset is still valid: a full disk or a busy writer must not hide it. But with all bytes committed,
       // a client would take the upload for complete, which it is not: then the error goes to the client.
       const now = await parts.catalog.findUpload(upload.id);
-      if (now?.state !== 'receiving' || isWhole(now)) throw error;
+      if (now?.state !== 'receiving' || isUnpublished(now)) throw error;
       parts.log.warn({ uploadId: upload.id, err: error }, 'upload not recovered yet');
       return true;
     } finally {
@@ -54,4 +54,9 @@ export function createRecovery(parts: Pick<Parts, 'catalog' | 'log'>, writers: W
 /** Whether all bytes of an upload are committed. */
 export function isWhole(upload: Pick<UploadRecord, 'offset' | 'size'>): boolean {
   return upload.offset === upload.size;
+}
+
+/** Whether a receiving upload only lacks its publication. A partial is never published. */
+export function isUnpublished(upload: Pick<UploadRecord, 'offset' | 'size' | 'kind'>): boolean {
+  return isWhole(upload) && upload.kind !== 'partial';
 }

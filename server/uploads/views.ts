@@ -9,10 +9,10 @@ const rows = new WeakMap<ContentView, ContentRecord>();
 
 /** An upload's row as the edges see it. */
 export function uploadViewOf(row: UploadRecord): UploadView {
-  const { id, state, offset, size, filename, metadata, fileId } = row;
+  const { id, kind, state, offset, size, filename, metadata, fileId } = row;
   const { expectedSize, createdAt, idleMs, expiresAt, leftMs } = row;
   const times = { createdAt, idleMs, expiresAt, leftMs };
-  return Object.freeze({ id, state, offset, size, expectedSize, filename, metadata, fileId, ...times });
+  return Object.freeze({ id, kind, state, offset, size, expectedSize, filename, metadata, fileId, ...times });
 }
 
 /** A file's row as the edges see it. */

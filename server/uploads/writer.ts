@@ -5,9 +5,10 @@
 import type { Readable } from 'node:stream';
 import { CatalogError, type UploadRecord } from '../catalog/catalog.ts';
 import type { Lease } from '../leases/leases.ts';
-import type { Published, Received, UploadView } from './contract.ts';
+import type { FileView, Published, Received, UploadView } from './contract.ts';
 import { discard } from './discard.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
+import { join } from './join.ts';
 import type { Parts } from './parts.ts';
 import { append, type AppendOptions, declareLength, expectLength, finish, requireReceiving } from './receive.ts';
 import type { Seat } from './seats.ts';
@@ -28,6 +29,12 @@ export interface Writer {
    * @throws `checksum_mismatch`, after which the upload is as it was; `digest_mismatch`, `too_large`, `store_full`, `store_unavailable`, `upload_taken_over`, `shutting_down`.
    */
   append(source: Readable, options: AppendOptions): Promise<Received>;
+  /**
+   * Joins the partials of a final upload, from where an interrupted attempt has stopped, and publishes it.
+   *
+   * @throws as `append` and `publish`; `upload_expired` where bytes of a partial are gone.
+   */
+  join(): Promise<FileView>;
   /** Sets a deferred length. @throws `too_large`, `upload_taken_over`. */
   declareLength(size: number): Promise<void>;
   /**
@@ -93,7 +100,12 @@ export function createWriter(holding: Holding): Writer {
   return {
     upload: uploadViewOf(upload),
     epoch: lease.epoch,
-    append: (source, options) => translated(async () => append(await upToDate(), source, options)),
+    append: (source, options) =>
+      translated(async () => {
+        if (upload.kind === 'final') throw new TidemarkError('upload_is_final');
+        return append(await upToDate(), source, options);
+      }),
+    join: () => translated(() => join(holding)),
     declareLength: (size) => translated(() => declareLength(holding, size)),
     expectLength: (size) => translated(() => expect(size)),
     durable: () => translated(() => parts.catalog.durable()),

@@ -6,6 +6,7 @@ import type { UploadRecord } from '../catalog/catalog.ts';
 import { createCatchUp } from './catch-up.ts';
 import { createOpenWriters } from './open-writers.ts';
 import type { Parts } from './parts.ts';
+import { isUnpublished } from './recovery.ts';
 import type { Arrival, Declared, Seat } from './seats.ts';
 import type { Writer } from './writer.ts';
 
@@ -71,10 +72,10 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
   const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
 
   async function isPublishing(upload: UploadRecord): Promise<boolean> {
-    const { id, phase, offset, size } = upload;
+    const { id, phase } = upload;
     const seat = seats.get(id);
-    if (seat) return seat.isPublishing || offset === size;
-    return (phase === 'publishing' || offset === size) && (await leases.isHeldElsewhere(upload));
+    if (seat) return seat.isPublishing || isUnpublished(upload);
+    return (phase === 'publishing' || isUnpublished(upload)) && (await leases.isHeldElsewhere(upload));
   }
 
   async function catchUp(upload: UploadRecord): Promise<void> {

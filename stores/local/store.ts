@@ -12,6 +12,7 @@ import {
   type Commit,
   type DiscardedUpload,
   type Discarding,
+  type JoinOptions,
   type Place,
   type Store,
   StoreError,
@@ -26,13 +27,14 @@ import { createFile, type LocalFile, removeFile, sizeOf, syncFolder } from './fi
 import { finalizeUpload } from './finalize.ts';
 import { createFolder, type Folder } from './folder.ts';
 import { healContent } from './heal.ts';
+import { joinFiles } from './join.ts';
 import { createLibrary } from './library.ts';
 import { openOwn, recoverUpload } from './linked.ts';
 import { FINAL, finalName, UNFINISHED } from './names.ts';
 import { createPlace } from './place.ts';
 import { prepareFolder, probeFolder } from './prepare.ts';
 import { openStream } from './read.ts';
-import { appendToFile } from './write.ts';
+import { appendToFile, type Place as WritePlace } from './write.ts';
 
 export interface LocalStoreOptions {
   /** The folder of the files; created where it is missing. */
@@ -102,21 +104,41 @@ class LocalStore implements Store {
     // The source may fail before the file is open; the intake then sees that in its state.
     source.on('error', () => undefined);
     return translated(`writing upload ${upload.id}`, async () => {
-      const { sync } = this.#folder;
-      const failures = sync.failures();
+      const place = this.#writePlace();
       const file = await this.#openUnfinished(upload);
       try {
-        const place = {
-          bootId: this.#surroundings.bootId,
-          syncEntry: () => sync(failures),
-          hasLinks: this.#hasLinks,
-          surroundings: this.#surroundings,
-        };
         return await appendToFile(file, source, upload, place, options);
       } finally {
         await file.close();
       }
     });
+  }
+
+  async joinUploads(upload: StoredUpload, partials: readonly StoredUpload[], options: JoinOptions): Promise<Written> {
+    return translated(`joining upload ${upload.id}`, () =>
+      joinFiles(
+        upload,
+        partials,
+        {
+          ...this.#writePlace(),
+          folder: this.#folder,
+          openUnfinished: (own) => this.#openUnfinished(own),
+        },
+        options,
+      ),
+    );
+  }
+
+  /** To be called before the upload's file is opened: a failed sync of the folder since then may have been for its entry. */
+  #writePlace(): WritePlace {
+    const { sync } = this.#folder;
+    const failures = sync.failures();
+    return {
+      bootId: this.#surroundings.bootId,
+      syncEntry: () => sync(failures),
+      hasLinks: this.#hasLinks,
+      surroundings: this.#surroundings,
+    };
   }
 
   /** Opens the upload's file. Once bytes are committed, a missing file is lost, unless its disk is not mounted. */

@@ -24,7 +24,7 @@ import {
 const PAUSE_MS = 50;
 
 /** What a write needs to know of the file's folder and machine. */
-interface Place {
+export interface Place {
   /** Recorded with each commit: a recovery trusts bytes beyond the commit only within the same boot of the machine. */
   bootId: string | null;
   /** Resolves when the file's entry survives a power cut. */

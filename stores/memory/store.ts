@@ -7,6 +7,7 @@ import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import type { MemoryDisk } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { finalizeUpload, healContent } from './finalize.ts';
+import { joinPieces } from './join.ts';
 import { attemptKey, finalName, idOfPiece, type KeyStyle, keyOfFinal, piecesOf } from './names.ts';
 import type { Mount } from './mount.ts';
 import { lastPieceOf, readPieces } from './pieces.ts';
@@ -83,6 +84,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
       // The first bytes create the first piece.
     },
     writeUpload: (source, upload, options) => appendPieces(source, upload, options, writing),
+    joinUploads: (upload, partials, options) => joinPieces(upload, partials, options, writing),
     recoverUpload: (upload, digests, signal) => recoverUpload(mount, upload, digests, signal),
     readUpload: async (upload) => {
       try {

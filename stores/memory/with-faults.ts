@@ -23,6 +23,8 @@ export function withFaults(store: Store, faults: Faults): Store {
       source.on('error', () => undefined);
       return faults.run('writeUpload', upload.id, () => store.writeUpload(source, upload, options));
     },
+    joinUploads: (upload, partials, options) =>
+      faults.run('joinUploads', upload.id, () => store.joinUploads(upload, partials, options)),
     recoverUpload: (upload, digests, signal) =>
       faults.run('recoverUpload', upload.id, () => store.recoverUpload(upload, digests, signal)),
     readUpload: (upload) => faults.run('readUpload', upload.id, () => store.readUpload(upload)),

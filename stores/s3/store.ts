@@ -10,6 +10,7 @@ import {
   type Commit,
   type DiscardedUpload,
   type Discarding,
+  type JoinOptions,
   type Ledger,
   type Place,
   type Store,
@@ -26,6 +27,7 @@ import { openContent } from './content.ts';
 import { discardFromBucket } from './discard.ts';
 import { finalizeUpload } from './finalize.ts';
 import { createGuard } from './guarded.ts';
+import { joinObjects } from './join.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { Library } from './library.ts';
 import { createObjects, type Objects } from './objects.ts';
@@ -35,7 +37,7 @@ import { S3_PRESET } from './preset.ts';
 import { doubt, recoverWhole } from './recover.ts';
 import type { Preset, S3Settings } from './settings.ts';
 import { decodeState, finalKeyOf } from './state.ts';
-import { appendToBucket } from './write.ts';
+import { appendToBucket, type Place as WritePlace } from './write.ts';
 
 /** The share of the memory for parts. The rest is for chunks from sockets that are not garbage-collected yet. */
 const SHARE_OF_PARTS = 7 / 8;
@@ -135,15 +137,33 @@ class BucketStore implements Store {
   }
 
   async writeUpload(source: Readable, upload: StoredUpload, options: WriteOptions): Promise<Written> {
-    const place = {
+    const written = await appendToBucket(source, upload, this.#writePlace(upload), options);
+    if (written.wholeKey !== null) this.#final.set(upload.id, written.wholeKey);
+    return written;
+  }
+
+  async joinUploads(upload: StoredUpload, partials: readonly StoredUpload[], options: JoinOptions): Promise<Written> {
+    const joining = {
+      objects: this.#objects,
+      finalize: async (partial: StoredUpload) => {
+        const key = this.keyFor(partial);
+        await this.finalize(partial, key);
+        return key;
+      },
+      place: this.#writePlace(upload),
+    };
+    const written = await joinObjects(upload, partials, joining, options);
+    if (written.wholeKey !== null) this.#final.set(upload.id, written.wholeKey);
+    return written;
+  }
+
+  #writePlace(upload: StoredUpload): WritePlace {
+    return {
       objects: this.#guard(upload),
       keys: this.#keys,
       buffers: this.#buffers,
       durable: () => this.#ledger.durable(),
     };
-    const written = await appendToBucket(source, upload, place, options);
-    if (written.wholeKey !== null) this.#final.set(upload.id, written.wholeKey);
-    return written;
   }
 
   async recoverUpload(upload: StoredUpload, digests: DigestPool, signal: AbortSignal): Promise<Commit | null> {

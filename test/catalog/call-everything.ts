@@ -31,6 +31,16 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await catalog.findUpload(id);
   await catalog.endUpload(id, 2, 'terminated', null);
   await catalog.forgetEnded(0, 10);
+  const partial = await addUpload(catalog, { kind: 'partial' });
+  const final = await addUpload(catalog, { kind: 'final', partials: [partial, partial] });
+  await catalog.findUploads([partial, final]);
+  await catalog.listPartials(final);
+  await catalog.listFinalsOf(partial);
+  await catalog.listFinalsDue(null, 10);
+  await catalog.keepWaiting(partial);
+  await catalog.endUpload(final, null, 'terminated', null);
+  await catalog.listFinalsToRelease(10);
+  await catalog.releasePartials(final, 10);
   await catalog.findContents({ md5 });
   await catalog.findContents({ sha1: 'a' });
   await catalog.findContents({ sha256: 'a' });

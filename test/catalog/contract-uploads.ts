@@ -21,6 +21,7 @@ export function describeUploads(current: Current): void {
       expect(await catalog.findUpload(upload.id)).toEqual({
         ...declared,
         ...times,
+        kind: 'file',
         state: 'receiving',
         offset: 0,
         snapshot: null,

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { describeEvents } from './contract-events.ts';
+import { describeFinals } from './contract-finals.ts';
 import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
 import { describeListings } from './contract-listings.ts';
@@ -66,6 +67,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describePublication(running);
     if (isOtherWay) return;
     describeUploads(running);
+    describeFinals(running);
     describeFiles(running);
     describeListings(running);
     describeLeases(() => running().openShared());

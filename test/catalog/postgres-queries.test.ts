@@ -30,6 +30,7 @@ const FILL = `
     from generate_series(1, 6000) as n,
       lateral (select (array['receiving', 'complete', 'expired'])[n % 3 + 1]) as of (state);
   insert into parts select 'upload ' || n / 10 + 1, n, n, n, '', '' from generate_series(1, 5000) as n;
+  insert into final_partials select 'upload ' || n % 3000 + 1, n, 'upload ' || n % 2000 + 1 from generate_series(1, 5000) as n;
   insert into removals (key) select 'gone ' || n from generate_series(1, 5000) as n;
   insert into events (owner, kind, at, file_id, name, uploaded_at, content_id, md5, size)
     select 'owner ' || n % 100, 'renamed', n, 'file ' || n, '', n, n, '', n from generate_series(1, 5000) as n;
@@ -53,7 +54,13 @@ interface PlanNode {
 /** Of one row each, or as few as there are nodes. */
 const SMALL = ['event_numbers', 'nodes', 'claims'];
 /** All that is in these is what is asked for, in their order and up to a limit. */
-const WHOLE = ['uploads_unpublished', 'events_without_number', 'uploads_to_discard', 'forgotten_events_by_number'];
+const WHOLE = [
+  'uploads_unpublished',
+  'events_without_number',
+  'uploads_to_discard',
+  'forgotten_events_by_number',
+  'final_partials_first',
+];
 
 describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
   let database: TestDatabase;

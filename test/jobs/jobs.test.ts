@@ -58,8 +58,8 @@ async function runEachOnce(house: House): Promise<void> {
   for (const job of createJobs(house)) await job.round();
 }
 
-function createJobs({ parts, writers, recovery }: House): Job[] {
-  return createAllJobs({ ...parts, writers, recovery });
+function createJobs({ parts, writers, recovery, finals }: House): Job[] {
+  return createAllJobs({ ...parts, writers, recovery, finals });
 }
 
 describeOverStores((store) => {

@@ -17,6 +17,7 @@ import {
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { testAtomicWrites } from './atomic-suite.ts';
 import { testFlush } from './flush-suite.ts';
+import { testJoining } from './join-suite.ts';
 
 /** A store as a test uses it. */
 export interface StoreUnderTest {
@@ -39,6 +40,7 @@ const CONTRACT: Readonly<Record<keyof Store, true>> = {
   place: true,
   createUpload: true,
   writeUpload: true,
+  joinUploads: true,
   recoverUpload: true,
   readUpload: true,
   discardUpload: true,
@@ -200,6 +202,31 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       const part = await buffer(await store.readContent(key, { start: cut - 3, end: cut + 3 }));
       expect(part.equals(bytes.subarray(cut - 3, cut + 4))).toBe(true);
       await store.removeContent(key);
+    });
+
+    testJoining({
+      store: () => store,
+      newUpload,
+      write,
+      join: async (upload, partials, options = {}) => {
+        const commits: Commit[] = [];
+        const written = await store.joinUploads(upload, partials, {
+          digests,
+          signal: new AbortController().signal,
+          ...options,
+          commit: async (commit) => {
+            await options.commit?.(commit);
+            commits.push(commit);
+            for (const part of commit.parts ?? []) under.ledger?.record(upload.id, part);
+          },
+        });
+        return { upload: { ...upload, ...commits.at(-1) }, commits, written };
+      },
+      recovered: async (upload) => {
+        const reopened = await under.reopen();
+        const commit = await reopened.recoverUpload(upload, digests, new AbortController().signal);
+        return { ...upload, ...commit };
+      },
     });
 
     test('stores an empty file', async () => {

@@ -156,8 +156,8 @@ test('a POST of an empty file tells the file it became, as HEAD does', async () 
   expect([again.status, again.headers]).toMatchObject([204, told]);
 });
 
-test.each(['partial', 'final;/uploads/a /uploads/b'])(
-  'Upload-Concat: %s is 400, which no client tries again',
+test.each(['parallel', 'final;/uploads/a /uploads/b'])(
+  'Upload-Concat: %s with a length is 400, which no client tries again',
   async (kind) => {
     const answer = await send('POST', `${service.url}/uploads`, {
       headers: { ...TUS, 'Upload-Concat': kind, 'Upload-Length': '3' },

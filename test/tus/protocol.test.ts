@@ -28,7 +28,7 @@ describeOverStores((store) => {
         'tus-version': '1.0.0',
         'tus-resumable': '1.0.0',
         'tus-extension':
-          'creation,creation-with-upload,creation-defer-length,expiration,termination,checksum,checksum-trailer',
+          'creation,creation-with-upload,creation-defer-length,expiration,termination,checksum,checksum-trailer,concatenation,concatenation-unfinished',
         'tus-checksum-algorithm': 'sha1,md5,sha256,crc32c',
         'tus-max-size': String(10 * 1024 * 1024),
       });

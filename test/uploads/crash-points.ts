@@ -170,8 +170,11 @@ async function bytesOf({ parts }: House, fileId: string | undefined): Promise<Bu
 }
 
 /** One round of each job, and what comes before them at a start. */
-async function runEachJobOnce({ parts, writers, recovery }: House, { isStart }: { isStart: boolean }): Promise<void> {
-  const jobParts = { ...parts, writers, recovery };
+async function runEachJobOnce(
+  { parts, writers, recovery, finals }: House,
+  { isStart }: { isStart: boolean },
+): Promise<void> {
+  const jobParts = { ...parts, writers, recovery, finals };
   if (isStart) await removeLeftContents(jobParts);
   for (const job of createJobs(jobParts)) await job.round();
 }

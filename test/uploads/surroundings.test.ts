@@ -46,7 +46,7 @@ test('the same seed gives the same files, and another seed gives others', async 
 test('an upload expires, by a job, once its life has passed on the clock that was handed in', async () => {
   const { house, surroundings } = await openVirtual(1);
   const id = await house.begin(bytes);
-  const jobs = createJobs({ ...house.parts, writers: house.writers, recovery: house.recovery });
+  const jobs = createJobs({ ...house.parts, writers: house.writers, recovery: house.recovery, finals: house.finals });
   const working = runJobs(jobs, house.parts);
   const state = async () => (await house.parts.catalog.findUpload(id))?.state;
   await expect.poll(() => surroundings.pending()).toBe(jobs.length);

@@ -122,8 +122,8 @@ test('a node that starts, and does all its work in the background, ends no PATCH
   const writing = await patch(a, id);
   await bring(writing, 0, 100_000);
   const third = await openNode();
-  const { parts, writers, recovery } = third;
-  for (const job of createJobs({ ...parts, writers, recovery })) await job.round();
+  const { parts, writers, recovery, finals } = third;
+  for (const job of createJobs({ ...parts, writers, recovery, finals })) await job.round();
   writing.source.end(bytes.subarray(100_000));
   expect(await writing.ended).toMatchObject({ offset: bytes.length });
   expect(await downloaded(third)).toEqual(bytes);

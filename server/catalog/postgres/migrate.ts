@@ -10,10 +10,11 @@ import { functions } from './migrations/0004-functions.ts';
 import { numberEvents } from './migrations/0005-number-events.ts';
 import { nameGrams } from './migrations/0006-name-grams.ts';
 import { asks } from './migrations/0007-asks.ts';
+import { partials } from './migrations/0008-partials.ts';
 import { expectedSize } from './migrations/0009-expected-size.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, expectedSize];
+const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, partials, expectedSize];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

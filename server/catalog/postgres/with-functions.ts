@@ -3,7 +3,7 @@
  * The functions: migrations/0004-functions.ts. Why: docs/decisions/0041.
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { Catalog, NewUpload, Publication, PublishOutcome, UploadRecord } from '../catalog.ts';
+import type { Catalog, NewUpload, Publication, PublishOutcome, UploadKind, UploadRecord } from '../catalog.ts';
 import { type FileRow, foldName, toFileRecord } from '../queries/file-rows.ts';
 import { prepare } from '../queries/prepare.ts';
 import type { Tables } from '../schema.ts';
@@ -16,12 +16,15 @@ type Outcome = { outcome: PublishOutcome['kind'] | 'steps' } & FileRow;
 /** Replaces `createUpload` and `publish`. @param now - the time of the statement, in SQL. */
 export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuilder<number>): Catalog {
   const begin = prepareBegin(db, now);
+  const beginOfKind = prepareBeginOfKind(db, now);
   const publish = preparePublish(db, now);
   return {
     ...catalog,
 
-    createUpload(upload, mostOpen) {
-      return begin.first(db, { ...upload, mostOpen: mostOpen ?? null });
+    createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
+      const values = { ...upload, mostOpen: mostOpen ?? null };
+      if (kind === 'file') return begin.first(db, values);
+      return beginOfKind.first(db, { ...values, kind, partialIds: partials?.join(' ') ?? null });
     },
 
     async publish(publication) {
@@ -45,6 +48,27 @@ function prepareBegin(db: Kysely<Tables>, now: RawBuilder<number>) {
             sql<Begun>`begin_upload(${upload.id}, ${upload.owner}, ${upload.size}, ${upload.md5}, ${upload.sha1},
               ${upload.sha256}, ${upload.filename}, ${upload.filetype}, ${upload.metadata}, ${upload.holder},
               ${upload.phase}, ${now}, ${upload.lifeMs}, ${upload.mostOpen})`.as('row'),
+          )
+          .selectAll(),
+      )
+      .selectFrom('begun')
+      .selectAll(),
+  );
+}
+
+type BeginOfKindValues = NewUpload & { mostOpen: number | null; kind: UploadKind; partialIds: string | null };
+
+function prepareBeginOfKind(db: Kysely<Tables>, now: RawBuilder<number>) {
+  return prepare((upload: BeginOfKindValues) =>
+    db
+      .with('begun', (made) =>
+        made
+          .selectFrom(
+            sql<Begun>`begin_upload_of_kind(${upload.id}, ${upload.owner}, ${upload.size}, ${upload.md5}, ${upload.sha1},
+              ${upload.sha256}, ${upload.filename}, ${upload.filetype}, ${upload.metadata}, ${upload.holder},
+              ${upload.phase}, ${now}, ${upload.lifeMs}, ${upload.mostOpen}, ${upload.kind}, ${upload.partialIds})`.as(
+              'row',
+            ),
           )
           .selectAll(),
       )

@@ -1,8 +1,8 @@
 /** Records a new upload, unless its owner has too many. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, NewUpload } from '../catalog.ts';
-import type { Tables } from '../schema.ts';
+import type { Catalog, NewUpload, UploadKind } from '../catalog.ts';
+import type { FinalPartialsTable, Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
@@ -11,10 +11,11 @@ import { RECEIVING } from './states.ts';
 export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
   // The statement that inserts the upload also counts the owner's. Concurrent transactions could still exceed the limit,
   // so PostgreSQL uses a function instead (postgres/with-functions.ts).
-  const insert = prepare((upload: NewUpload & { skipped: number }) => {
+  const insert = prepare((upload: NewUpload & { kind: UploadKind; skipped: number }) => {
     const values = {
       id: upload.id,
       owner: upload.owner,
+      kind: upload.kind,
       state: RECEIVING,
       size: upload.size,
       md5: upload.md5,
@@ -50,9 +51,22 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
       .returning(['created_at as createdAt', 'expires_at as expiresAt']);
   });
 
+  const insertPartial = prepare((row: FinalPartialsTable) =>
+    db
+      .insertInto('final_partials')
+      .values({ final_id: row.final_id, position: row.position, partial_id: row.partial_id }),
+  );
+
   return {
-    createUpload(upload, mostOpen) {
-      return insert.first(db, { ...upload, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 });
+    createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
+      const values = { ...upload, kind, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 };
+      if (!partials) return insert.first(db, values);
+      const rows = partials.map((id, index) => ({ final_id: upload.id, position: index + 1, partial_id: id }));
+      return db.transaction().execute(async (trx) => {
+        const begun = await insert.first(trx, values);
+        if (begun) for (const row of rows) await insertPartial.changes(trx, row);
+        return begun;
+      });
     },
   };
 }

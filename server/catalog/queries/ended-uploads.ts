@@ -32,19 +32,7 @@ export function createEndedUploads(
     db.updateTable('uploads').set({ store_state: null }).where('id', '=', by.id).where('state', '<>', RECEIVING),
   );
 
-  // A row with a note for the store stays until the store has removed the bytes.
-  const deleteEnded = prepare((by: { forMs: number; limit: number }) =>
-    db.deleteFrom('uploads').where('id', 'in', (eb) =>
-      unlocked(
-        eb
-          .selectFrom('uploads')
-          .select('id')
-          .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
-          .where('store_state', 'is', null)
-          .limit(by.limit),
-      ),
-    ),
-  );
+  const deleteEnded = prepareDeleteEnded(db, unlocked, clock);
 
   // A row with a note for the store stays, too: a job looks for it.
   const endNoted = prepare((by: { id: string; owner: string }) =>
@@ -90,4 +78,31 @@ export function createEndedUploads(
       return deleteEnded.changes(db, { forMs, limit });
     },
   };
+}
+
+/** Prepares the deletion of ended rows. A row with a note for the store stays until the store has removed the bytes. */
+function prepareDeleteEnded(db: Kysely<Tables>, unlocked: QueryDialect['unlocked'], clock: SqlClock) {
+  return prepare((by: { forMs: number; limit: number }) =>
+    db.deleteFrom('uploads').where('id', 'in', (eb) =>
+      unlocked(
+        eb
+          .selectFrom('uploads')
+          .select('id')
+          .where('ended_at', '<', sql<number>`${clock.earliest} - ${by.forMs}`)
+          .where('store_state', 'is', null)
+          // Its finals have to learn first that it has ended.
+          .where(
+            (row) =>
+              row
+                .selectFrom('final_partials')
+                .select('final_id')
+                .whereRef('final_partials.partial_id', '=', 'uploads.id')
+                .limit(sql.lit(1)),
+            'is',
+            null,
+          )
+          .limit(by.limit),
+      ),
+    ),
+  );
 }

@@ -1,14 +1,14 @@
 /** Lookups of uploads: by id, or by the content that a client wants to send. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, ReceivingQuery } from '../catalog.ts';
+import type { Catalog, ReceivingQuery, UploadKind } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { uploadRecord } from './upload-rows.ts';
 
-/** How many ids `filterReceiving` looks up with one query. */
+/** How many ids one query looks up. */
 const IDS_PER_QUERY = 100;
 
 /**
@@ -21,7 +21,7 @@ const NOTED_LATER_MS = 1_000;
 export function createFindUploads(
   db: Kysely<Tables>,
   clock: SqlClock,
-): Pick<Catalog, 'findUpload' | 'findReceiving' | 'filterReceiving'> {
+): Pick<Catalog, 'findUpload' | 'findUploads' | 'findReceiving' | 'filterReceiving'> {
   const record = uploadRecord(clock);
   const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(record).where('id', '=', by.id));
 
@@ -31,6 +31,7 @@ export function createFindUploads(
       .select(record)
       .where('state', '=', RECEIVING)
       .where('md5', '=', by.md5)
+      .where('kind', '=', sql.lit<UploadKind>('file'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.cast(eb.val(by.sha256), 'text'), 'is', null), eb('sha256', '=', by.sha256)]))
       .where((eb) =>
@@ -51,6 +52,17 @@ export function createFindUploads(
   return {
     findUpload(id) {
       return selectById.first(db, { id });
+    },
+
+    async findUploads(ids) {
+      const found = [];
+      for (let start = 0; start < ids.length; start += IDS_PER_QUERY) {
+        const some = ids.slice(start, start + IDS_PER_QUERY);
+        // Prepared for each number of ids anew: it is rare.
+        const selectSome = prepare(() => db.selectFrom('uploads').select(record).where('id', 'in', some));
+        found.push(...(await selectSome.rows(db, {})));
+      }
+      return found;
     },
 
     findReceiving(query) {

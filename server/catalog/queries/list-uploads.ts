@@ -1,7 +1,7 @@
 /** Lists of uploads that jobs work on, in bounded pages. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, Phase } from '../catalog.ts';
+import type { Catalog, Phase, UploadKind } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import { type NodeDialect, selectAliveHolder } from './nodes.ts';
 import { prepare } from './prepare.ts';
@@ -33,6 +33,7 @@ export function createListUploads(
   const selectUnpublished = prepare((by: { createdAt: number; id: string; limit: number }) =>
     receiving
       .whereRef('offset', '=', 'size')
+      .where('kind', '<>', sql.lit<UploadKind>('partial'))
       .where((eb) => eb(eb.refTuple('created_at', 'id'), '>', eb.tuple(by.createdAt, by.id)))
       .orderBy('created_at')
       .orderBy('id')

@@ -6,6 +6,7 @@ import type { SqlClock } from './clock.ts';
 const STORED = [
   'id',
   'owner',
+  'kind',
   'state',
   'size',
   'md5',

@@ -11,6 +11,7 @@ import { presence } from './migrations/0007-presence.ts';
 import { events } from './migrations/0008-events.ts';
 import { boots } from './migrations/0009-boots.ts';
 import { removals } from './migrations/0010-removals.ts';
+import { partials } from './migrations/0011-partials.ts';
 import { expectedSize } from './migrations/0012-expected-size.ts';
 
 /** In order; a migration is never changed once landed. */
@@ -25,6 +26,7 @@ const MIGRATIONS = [
   events,
   boots,
   removals,
+  partials,
   expectedSize,
 ];
 

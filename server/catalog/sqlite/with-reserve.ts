@@ -47,6 +47,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     endUpload: (...args) => makingRoom(() => catalog.endUpload(...args)),
     forgetStoreState: (...args) => makingRoom(() => catalog.forgetStoreState(...args)),
     forgetEnded: (...args) => makingRoom(() => catalog.forgetEnded(...args)),
+    releasePartials: (...args) => makingRoom(() => catalog.releasePartials(...args)),
     addDigests: (...args) => makingRoom(() => catalog.addDigests(...args)),
     publish: (...args) => makingRoom(() => catalog.publish(...args)),
     removalDone: (...args) => makingRoom(() => catalog.removalDone(...args)),

@@ -19,6 +19,10 @@ const TABLE = {
   // Draft, "Upload Creation" and "Upload Append".
   inconsistent_upload_length:  [400, 'The lengths that the requests of this upload announce differ.'],
   completed_upload:            [400, 'The upload is complete already.'],
+  partial_not_found:           [400],
+  not_partial:                 [400],
+  // What a final upload has, the service writes itself.
+  upload_is_final:             [403],
   not_found:                   [404],
   // The upload was ended by its own client: to that one it is gone as any other that is not there.
   upload_terminated:           [404],

@@ -9,8 +9,8 @@ import { filePath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
 import { bringsBody } from './body.ts';
 import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
+import { beginFinal, readConcatenation, readCreation } from './concatenation.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
-import { readDeclaration } from './metadata.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
 import { bodyTooLarge, refusal, refusalOf } from './refusals.ts';
 
@@ -51,9 +51,7 @@ export function createTusEndpoint({
     begin: (id, exchange, size) => {
       const length = Number(exchange.headers['content-length'] ?? 0);
       refuseTooLong(length, size ?? maxFileSizeBytes);
-      const header = exchange.headers['upload-metadata'];
-      const declaration = readDeclaration(typeof header === 'string' ? header : undefined, size);
-      const request = { id, owner: exchange.owner, declaration };
+      const request = { id, owner: exchange.owner, ...readCreation(exchange.headers, size) };
       return exchange.bringsBody ? uploads.beginWriting(request) : uploads.begin(request);
     },
   });
@@ -75,7 +73,11 @@ export function createTusEndpoint({
     else if (method === 'POST') await checksum?.verifyNothing();
     const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
     const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun, checksum });
-    const answered = await handle(toRequest(ctx, isBrought), exchange);
+    const concatenation = method === 'POST' ? readConcatenation(ctx.req.headers) : undefined;
+    const answered =
+      concatenation?.kind === 'final'
+        ? await beginFinal(uploads, exchange, newId(), concatenation)
+        : await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
     if (!answered) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 

@@ -20,6 +20,8 @@ import { hasCode, TidemarkError } from '../../uploads/errors.ts';
 import type { Writer } from '../../uploads/writer.ts';
 import { uploadPath } from '../../wire/addresses.ts';
 import { type BodyChecksum, CHECKSUM_EXTENSIONS } from './checksum.ts';
+import { stateHeaders } from './concatenation.ts';
+import { lengthOf } from './length.ts';
 import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library, and what becomes known of it. */
@@ -191,12 +193,7 @@ async function look(uploads: Uploads, exchange: Exchange, id: string | undefined
   exchange.uploadId = id;
   const upload = await uploads.view(id, exchange.owner);
   exchange.upload = upload;
-  const headers = new Map([['Upload-Offset', String(upload.offset)]]);
-  const length = lengthOf(upload);
-  if (length === null) headers.set('Upload-Defer-Length', '1');
-  else headers.set('Upload-Length', String(length));
-  if (upload.metadata) headers.set('Upload-Metadata', upload.metadata);
-  return { status: 200, headers };
+  return { status: 200, headers: stateHeaders(upload) };
 }
 
 /** Writes a request's body by the request's writer. @returns the offset after it. */
@@ -229,14 +226,6 @@ async function writeBody(
   }
 }
 
-/**
- * The length of an upload; null while it is deferred. One that another protocol began is still deferred once it has all its
- * bytes and is not complete: an empty PATCH that declares the length completes it.
- */
-function lengthOf({ size, expectedSize, offset }: UploadView): number | null {
-  return size ?? (expectedSize === offset ? null : expectedSize);
-}
-
 /** Whether the error is about the body itself. */
 function isRefused(error: unknown): boolean {
   return error instanceof Refusal || hasCode(error, 'too_large') || hasCode(error, 'checksum_mismatch');
@@ -260,6 +249,8 @@ function listExtensions(capabilities: Capabilities): string[] {
     'expiration',
     ...(capabilities.terminate ? ['termination'] : []),
     ...CHECKSUM_EXTENSIONS,
+    'concatenation',
+    'concatenation-unfinished',
   ];
 }
 

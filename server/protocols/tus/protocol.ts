@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { hasBody } from './body.ts';
+import { checkFinal, readConcatenation } from './concatenation.ts';
 import { invalidHeader, refusal } from './refusals.ts';
 
 export const TUS_VERSION = '1.0.0';
@@ -31,13 +32,13 @@ export function checkProtocol(method: string, headers: IncomingHttpHeaders): voi
 }
 
 function checkCreation(headers: IncomingHttpHeaders): void {
+  if (readConcatenation(headers)?.kind === 'final') {
+    checkFinal(headers);
+    return;
+  }
   // A chunked body without a type may turn out to be empty: the endpoint checks the type once bytes arrive.
   const isSeenLater = headers['transfer-encoding'] !== undefined && headers['content-type'] === undefined;
   if (hasBody(headers) && !isSeenLater) checkContentType(headers);
-  if (headers['upload-concat'] !== undefined) {
-    // Not 501: clients take it for a temporary failure, and retry for minutes.
-    throw invalidHeader('Upload-Concat', 'Concatenation is not supported; send the file as one upload.');
-  }
   checkWholeNumber(headers, 'Upload-Length', false);
   checkDeferred(headers);
   const deferred = headers['upload-defer-length'];

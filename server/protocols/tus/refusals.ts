@@ -10,6 +10,10 @@ const TABLE = {
   invalid_field:            [400],
   invalid_metadata:         [400, 'Upload-Metadata is not valid.'],
   incomplete_form:          [400],
+  partial_not_found:        [400],
+  not_partial:              [400],
+  // tus 1.0.0, "Concatenation": PATCH of a final upload.
+  upload_is_final:          [403],
   not_found:                [404],
   method_not_allowed:       [405, 'This method is not supported here.'],
   // tus 1.0.0, "PATCH": the offset of the request and that of the upload must be equal.
@@ -45,7 +49,12 @@ export const STATUSES: ReadonlyMap<string, number> = new Map(
 );
 
 /** The request header that an error of the domain is about. */
-const FIELDS: Partial<Record<ErrorCode, string>> = { too_large: 'Upload-Length', offset_conflict: 'Upload-Offset' };
+const FIELDS: Partial<Record<ErrorCode, string>> = {
+  too_large: 'Upload-Length',
+  offset_conflict: 'Upload-Offset',
+  partial_not_found: 'Upload-Concat',
+  not_partial: 'Upload-Concat',
+};
 
 /** Makes the refusal for a code of this endpoint, with the message of the table unless `details` has one. */
 export function refusal(code: TusCode, details: RefusalDetails = {}): Refusal {
