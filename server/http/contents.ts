@@ -58,7 +58,7 @@ export function addContentRoutes(
     const file = upload.fileId === null ? null : await files.get(upload.fileId, ctx.state.owner);
     // A cache may turn a tus client's HEAD into a GET, without its Tus-Resumable, and answer the HEAD with the headers of this
     // answer.
-    if (ctx.method === 'GET' || ctx.get('Tus-Resumable') !== '')
+    if (file !== null || ctx.method === 'GET' || ctx.get('Tus-Resumable') !== '')
       ctx.set({ ...parts.tusState(upload), ...lifeHeaders(upload), ...nameHeaders(upload, file, ctx.state.baseUrl) });
     if (file === null) {
       sendUnfinished(ctx, parts.tusVersion);

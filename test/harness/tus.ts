@@ -6,7 +6,7 @@ export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   body: string;
-  /** `error.code` of a JSON body. */
+  /** `error.code` of a JSON body, or `code` of a problem document. */
   code: string | undefined;
 }
 
@@ -90,7 +90,8 @@ export function head(location: string, headers: Record<string, string> = {}): Pr
 
 function codeOf(text: string): string | undefined {
   try {
-    return (JSON.parse(text) as { error?: { code?: string } }).error?.code;
+    const json = JSON.parse(text) as { error?: { code?: string }; code?: string };
+    return json.error?.code ?? json.code;
   } catch {
     return undefined;
   }

@@ -354,6 +354,16 @@ describe('requests', () => {
     expect((await tusPatch(service.url + other, 3, 'def')).headers['tidemark-file-id']).toBeDefined();
   });
 
+  test("a part of another upload, by tus's concatenation, is continued by tus alone", async () => {
+    const fields = { 'Tus-Resumable': '1.0.0', 'Upload-Length': 3, 'Upload-Concat': 'partial' };
+    const path = pathOf(await ask('POST', '/uploads', fields));
+    const append = { ...V, ...PARTIAL, 'Upload-Offset': 0, 'Upload-Complete': '?1' };
+    const refused = await ask('PATCH', path, append, 'abc');
+    expect([refused.status, refused.json['code']]).toEqual([403, 'upload_is_partial']);
+    expect((await ask('HEAD', path, V)).headers).toMatchObject({ 'upload-offset': '0', 'upload-length': '3' });
+    expect((await tusPatch(service.url + path, 0, 'abc')).status).toBe(204);
+  });
+
   test.each([
     ['too many digits', '1234567890123456'],
     ['beyond 2^53', '9007199254740993'],

@@ -151,12 +151,22 @@ describe.each([
   describe.each([
     { story: 'two requests', first: { until: HALF, cutAt: undefined } },
     { story: 'a request that is cut, and another', first: { cutAt: HALF } },
-  ])('in $story', ({ first }) => {
+    {
+      story: 'two requests, and one that completes',
+      first: { until: HALF, cutAt: undefined },
+      completesByRequest: true,
+    },
+  ])('in $story', ({ first, completesByRequest = false }) => {
     test.each(CRASHES.filter(({ follows }) => follows !== 'lose power' || (hasPower && first.cutAt === undefined)))(
       'a call $name',
       { timeout: TIMEOUT_MS },
       async (crash) => {
-        const calls = await crashEverywhere(crash, await open(), { bytes, chunkBytes: 1300, first });
+        const calls = await crashEverywhere(crash, await open(), {
+          bytes,
+          chunkBytes: 1300,
+          first,
+          completesByRequest,
+        });
         // The whole way was gone, to its last steps.
         expect(calls.join('\n')).toMatch(
           /^catalog\.createUpload[^]*^writeUpload[^]*^finalize[^]*^catalog\.removalDone/m,

@@ -77,6 +77,8 @@ export interface Story {
   /** As the client sends them. */
   chunkBytes: number;
   first: Sent;
+  /** The upload's length is only expected: a request of its own completes it, not its last byte. */
+  completesByRequest?: boolean;
 }
 
 /** What the client has heard, and has asked for. */
@@ -85,6 +87,8 @@ interface Told {
   id: string | undefined;
   offset: number;
   fileId: string | undefined;
+  /** The client has sent what completes the upload; before that, it must not be published. */
+  hasCompleted: boolean;
   isDeleting: boolean;
   isDeleted: boolean;
 }
@@ -94,12 +98,15 @@ export interface Sent {
   cutAt?: number | undefined;
   /** The request ends before this byte. */
   until?: number;
+  /** It declares the length that was only expected. */
+  completes?: boolean;
 }
 
 /** One request from where the upload stands. */
 async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<void> {
-  const { bytes, chunkBytes } = told.story;
-  const { cutAt, until = bytes.length } = given;
+  const { bytes, chunkBytes, completesByRequest = false } = told.story;
+  const { cutAt, until = bytes.length, completes = false } = given;
+  if (completes || !completesByRequest) told.hasCompleted = true;
   const id = told.id ?? '';
   const { offset } = await uploads.view(id, OWNER);
   expect(offset).toBeGreaterThanOrEqual(told.offset);
@@ -113,7 +120,12 @@ async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<v
   }
   const writer = await uploads.open(id, OWNER, { signal: NEVER });
   try {
-    const received = await writer.append(Readable.from(body()), { maxBytes: bytes.length - offset });
+    const { state, size, expectedSize } = writer.upload;
+    const isExpected = size === null && expectedSize === bytes.length;
+    if (completesByRequest && !completes && state === 'receiving' && !isExpected)
+      await writer.expectLength(bytes.length);
+    const declared = completes && size === null ? { length: bytes.length } : {};
+    const received = await writer.append(Readable.from(body()), { maxBytes: bytes.length - offset, ...declared });
     told.offset = received.offset;
     told.fileId = received.file?.id;
   } finally {
@@ -129,6 +141,7 @@ async function tellStory(house: House, told: Told): Promise<void> {
   told.id = id;
   await send(house, told, first);
   await send(house, told);
+  if (told.story.completesByRequest) await send(house, told, { completes: true });
   await remove(house, told);
 }
 
@@ -147,7 +160,10 @@ async function finish(house: House, told: Told): Promise<void> {
       told.id ??= await house.begin(bytes);
       const { offset, state } = await house.uploads.view(told.id, OWNER);
       expect(offset).toBeGreaterThanOrEqual(told.offset);
+      if (!told.hasCompleted) expect(state).toBe('receiving');
       if (state === 'receiving') await send(house, told);
+      if (state === 'receiving' && told.story.completesByRequest && !told.fileId)
+        await send(house, told, { completes: true });
       told.fileId ??= (await catalog.findUpload(told.id))?.fileId ?? undefined;
     }
     // Comparing them by `toEqual` takes minutes where they are many.
@@ -200,7 +216,15 @@ async function crashAt<P extends Point>(
     {},
     { store: await ground.openStore(point), shared: { catalog, digests, wake: createProcessWake() } },
   );
-  const told: Told = { story, id: undefined, offset: 0, fileId: undefined, isDeleting: false, isDeleted: false };
+  const told: Told = {
+    story,
+    id: undefined,
+    offset: 0,
+    fileId: undefined,
+    hasCompleted: false,
+    isDeleting: false,
+    isDeleted: false,
+  };
   const telling = tellStory(crashing, told).catch((error: unknown) => {
     // The fault may fail the story, and may not make it see what is wrong.
     if (point.fired === undefined || isFailedExpectation(error)) throw error;

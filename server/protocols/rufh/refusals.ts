@@ -22,6 +22,7 @@ const TABLE = {
   partial_not_found:           [400],
   not_partial:                 [400],
   // What a final upload has, the service writes itself.
+  upload_is_partial:           [403, 'This upload is a part of another one (tus, Upload-Concat): continue it by tus.'],
   upload_is_final:             [403],
   not_found:                   [404],
   // The upload was ended by its own client: to that one it is gone as any other that is not there.

@@ -74,6 +74,7 @@ async function appendTo(
       await answerComplete(ctx, parts, dialect, { upload, offset });
       return;
     }
+    if (upload.kind === 'partial') throw refusal('upload_is_partial');
     if (offset !== upload.offset) throw new TidemarkError('offset_conflict', { offset: upload.offset });
     const length = resolveLength({ known: upload.size ?? upload.expectedSize, offset, ...bringing });
     const { maxFileSizeBytes } = parts.limits;

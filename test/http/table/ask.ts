@@ -45,13 +45,19 @@ export function expectWellFormed(answer: Answer, { method, path }: Pick<Ask, 'me
   const [pathname = ''] = path.split('?');
   expect(headers['x-request-id'], label).toMatch(/^[\w.:-]+$/);
   expect(headers['x-content-type-options'], label).toBe('nosniff');
-  if (/^\/uploads(?:\/|$)/.test(pathname)) expect(headers['tus-resumable'], label).toBe('1.0.0');
+  const isRufh = headers['upload-draft-interop-version'] !== undefined;
+  if (/^\/uploads(?:\/|$)/.test(pathname) && !isRufh) expect(headers['tus-resumable'], label).toBe('1.0.0');
   if (method === 'HEAD' || status === 204 || status === 304) expect(body, label).toBe('');
   if (status < 400) return;
   expect(headers['cache-control'], label).toBe('no-store');
-  expect(headers['content-type'], label).toBe('application/json; charset=utf-8');
+  const type = isRufh ? 'application/problem+json' : 'application/json; charset=utf-8';
+  expect(headers['content-type'], label).toBe(type);
   if (method === 'HEAD') return;
   expect(body, label).not.toMatch(INSIDES);
+  if (isRufh) {
+    expectProblem(JSON.parse(body) as Record<string, unknown>, status, label);
+    return;
+  }
   const { error, ...rest } = JSON.parse(body) as { error: Record<string, unknown> };
   expect(rest, label).toEqual(/^\/(?:check|upload|file\/.*)$/.test(pathname) ? { status: 'error' } : {});
   const { code, message, field, ...more } = error;
@@ -59,6 +65,22 @@ export function expectWellFormed(answer: Answer, { method, path }: Pick<Ask, 'me
   expect(message, label).toMatch(/^\S.*\.$/s);
   if (field !== undefined) expect(field, label).toMatch(/^\S+$/);
   expect(DOCUMENTED.get(String(code)), `${label}; docs/http-api.md`).toBe(status);
+}
+
+/** Problem documents (RFC 9457) have the service's code and field, too. */
+function expectProblem(problem: Record<string, unknown>, status: number, label: string): void {
+  const { type, title, status: told, detail, code, field = 'none', ...more } = problem;
+  expect(
+    Object.keys(more).filter((name) => !/^(?:expected|provided)-offset$/.test(name)),
+    label,
+  ).toEqual([]);
+  expect(
+    [type, title, code].map((text) => typeof text),
+    label,
+  ).toEqual(['string', 'string', 'string']);
+  expect(told, label).toBe(status);
+  expect(detail, label).toMatch(/^\S.*\.$/s);
+  expect(field, label).toMatch(/^\S+$/);
 }
 
 /** The head of an answer without end, and what it begins with. */

@@ -13,14 +13,21 @@ export function routesOfRouter(): string[] {
   );
 }
 
-/** Of the tus endpoint, which stands before the router: what a running service says that it allows. */
-export async function routesOfTus(base: string): Promise<string[]> {
+/** Of the upload protocols, which stand before the router: what a running service says that it allows. */
+export async function routesOfProtocols(base: string): Promise<string[]> {
+  const found = await Promise.all(
+    [TUS, { 'Upload-Draft-Interop-Version': '10' }].map((spoken) => routesOf(base, spoken)),
+  );
+  return [...new Set(found.flat())];
+}
+
+async function routesOf(base: string, spoken: Record<string, string>): Promise<string[]> {
   const found: string[] = [];
   for (const [path, shown] of [
     ['/uploads', '/uploads'],
     ['/uploads/x', '/uploads/:id'],
   ]) {
-    const { status, headers } = await send('TRACE', base + path, { headers: TUS });
+    const { status, headers } = await send('TRACE', base + path, { headers: spoken });
     if (status !== 405) throw new Error(`TRACE ${path} is ${status}: nothing tells what it allows`);
     const allowed = (headers.allow ?? '').split(', ').filter((method) => method !== 'OPTIONS');
     found.push(...allowed.map((method) => `${method} ${shown}`));

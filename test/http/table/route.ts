@@ -22,6 +22,8 @@ export interface Route {
   path: string;
   /** Where a route has several rows: what this one is about. */
   by?: string;
+  /** It is one of Resumable Uploads for HTTP, which has addresses in common with tus. */
+  speaks?: 'rufh';
   /** The group that it is served with; null: by every process. */
   group: RouteGroup | null;
   askers: Askers;

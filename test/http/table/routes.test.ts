@@ -6,7 +6,7 @@ import { type RunningService, startService } from '../../harness/service.ts';
 import { type Answer, TUS } from '../../harness/tus.ts';
 import { bearer } from '../support.ts';
 import { ask, wholeOf } from './ask.ts';
-import { routesOfRouter, routesOfTus } from './registered.ts';
+import { routesOfRouter, routesOfProtocols } from './registered.ts';
 import { ROUTES, rows } from './routes.ts';
 import { makeThing, nothing, type Thing } from './things.ts';
 
@@ -29,7 +29,9 @@ const PATHS = [...new Set(ROUTES.map(({ path }) => path))];
 
 describe('the table', () => {
   test('has every route of the service', async () => {
-    const missing = [...routesOfRouter(), ...(await routesOfTus(service.url))].filter((route) => !inTable.has(route));
+    const missing = [...routesOfRouter(), ...(await routesOfProtocols(service.url))].filter(
+      (route) => !inTable.has(route),
+    );
     expect(
       missing.map(
         (route) =>
@@ -40,7 +42,7 @@ describe('the table', () => {
   });
 
   test('has no route that the service does not have', async () => {
-    const registered = [...routesOfRouter(), ...(await routesOfTus(service.url))];
+    const registered = [...routesOfRouter(), ...(await routesOfProtocols(service.url))];
     expect([...inTable].filter((route) => !registered.includes(route))).toEqual([]);
   });
 
@@ -60,7 +62,9 @@ describe('the table', () => {
 
 /** Methods that the table has for a path; where it can be read, HEAD too. */
 function allowedFor(path: string): string[] {
-  const methods = new Set<string>(ROUTES.filter((route) => route.path === path).map(({ method }) => method));
+  const methods = new Set<string>(
+    ROUTES.filter((route) => route.path === path && route.speaks === undefined).map(({ method }) => method),
+  );
   if (methods.has('GET')) methods.add('HEAD');
   return [...methods];
 }

@@ -4,7 +4,7 @@
  */
 import { formOf } from './forms.ts';
 import type { Route, Takes } from './route.ts';
-import { TUS_ROUTES, UPLOAD_ROUTES } from './upload-routes.ts';
+import { RUFH_ROUTES, TUS_ROUTES, UPLOAD_ROUTES } from './upload-routes.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
@@ -209,6 +209,7 @@ const OLDER_ROUTES: readonly Route[] = [
 /** Every route of the service, and every way of asking it that tells of somebody's things. */
 export const ROUTES: readonly Route[] = [
   ...TUS_ROUTES,
+  ...RUFH_ROUTES,
   ...UPLOAD_ROUTES,
   ...FILE_ROUTES,
   ...OTHER_ROUTES,

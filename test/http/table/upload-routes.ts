@@ -107,6 +107,66 @@ export const TUS_ROUTES: readonly Route[] = [
   })),
 ];
 
+const RUFH = { 'Upload-Draft-Interop-Version': '10' };
+
+/** Resumable Uploads for HTTP, at the same addresses. */
+export const RUFH_ROUTES: readonly Route[] = [
+  ...(['POST', 'PUT'] as const).map((method): Route => ({
+    method,
+    path: '/uploads',
+    by: 'by RUFH',
+    speaks: 'rufh',
+    group: 'uploads',
+    askers: 'owner',
+    takes: ['query', 'bytes'],
+    status: 201,
+    ask: ({ bytes, name, md5 }) => ({
+      path: `/uploads?name=${name}`,
+      headers: {
+        ...RUFH,
+        'Upload-Complete': '?1',
+        'Repr-Digest': `md5=:${Buffer.from(md5, 'hex').toString('base64')}:`,
+      },
+      body: bytes,
+    }),
+  })),
+  ...(['HEAD', 'GET', 'DELETE'] as const).flatMap((method) =>
+    (['openId', 'uploadId'] as const).map((which): Route => ({
+      method,
+      path: '/uploads/:id',
+      by: `by RUFH${which === 'openId' ? '' : ' of a published one'}`,
+      speaks: 'rufh',
+      group: 'uploads',
+      askers: 'owner',
+      takes: [],
+      status: 204,
+      names: true,
+      ask: (thing) => ({ path: `/uploads/${thing[which]}`, headers: RUFH }),
+    })),
+  ),
+  {
+    method: 'PATCH',
+    path: '/uploads/:id',
+    by: 'by RUFH',
+    speaks: 'rufh',
+    group: 'uploads',
+    askers: 'owner',
+    takes: ['bytes'],
+    status: 204,
+    names: true,
+    ask: ({ openId }) => ({
+      path: `/uploads/${openId}`,
+      headers: {
+        ...RUFH,
+        'Content-Type': 'application/partial-upload',
+        'Upload-Offset': String(HALF),
+        'Upload-Complete': '?0',
+      },
+      body: 'x',
+    }),
+  },
+];
+
 export const UPLOAD_ROUTES: readonly Route[] = [
   {
     method: 'POST',
