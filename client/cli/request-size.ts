@@ -30,8 +30,13 @@ export function createRequestSize(serverUrl: string): RequestSize {
   async function learn(refusedBytes: number): Promise<number | null> {
     const before = await most();
     const bytes = sizeAfter(refusedBytes, before);
-    if (bytes === null || bytes === before) return bytes;
+    if (bytes === before) return bytes;
     known = Promise.resolve(bytes);
+    // Its size was not what kept the request from getting through: later runs need not be slow.
+    if (bytes === null) {
+      await folder.remove(key);
+      return null;
+    }
     // Where it cannot be written, a later run learns it again.
     await folder.write(key, { bytes, at: Date.now() }).catch(() => {});
     await folder.prune(KEEP_SIZE_MS);

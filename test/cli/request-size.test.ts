@@ -45,6 +45,24 @@ test('413 from a proxy makes requests smaller, and a later run begins with that 
   expect(others).toEqual([MIB]);
 });
 
+test('where no size gets through, none is remembered', async () => {
+  let most = 0;
+  const sizes: number[] = [];
+  const url = await makeInterceptor(service.url, ({ method, headers }) => {
+    if (method !== 'PATCH') return null;
+    sizes.push(Number(headers['content-length'] ?? 0));
+    return Number(headers['content-length'] ?? 0) > most ? { status: 413 } : null;
+  });
+  const client = await makeClient(url);
+  const path = await client.makeFile('shut.bin', MIB);
+  const shut = await client.run(['upload', path]);
+  expect([shut.exitCode, shut.stderr]).toEqual([1, expect.stringContaining('--chunk-size')]);
+  expect(sizes).toEqual([MIB, 512 * 1024, 128 * 1024, 64 * 1024]);
+  most = Infinity;
+  expect(await client.run(['upload', path])).toMatchObject({ exitCode: 0 });
+  expect(sizes.at(-1)).toBe(MIB);
+});
+
 test('a small file whose creation is refused with its bytes, and standard input', async () => {
   const { url, sizes } = await startLimited(100_000);
   const client = await makeClient(url);

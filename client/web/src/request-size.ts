@@ -1,7 +1,7 @@
 /** How large requests may be, as answers have shown. Kept in the browser, for all tabs and later visits. */
 import { type LearnedSize, readLearnedSize, sizeAfter } from '../../core/request-size.ts';
 import { serviceUrl } from './base.ts';
-import { keep, recall } from './storage.ts';
+import { discard, keep, recall } from './storage.ts';
 
 /** Where the browser keeps nothing, this visit still knows it. */
 let learned: LearnedSize | null = null;
@@ -31,7 +31,12 @@ function remembered(): unknown {
  */
 export function learnRequestSize(refusedBytes: number): boolean {
   const bytes = sizeAfter(refusedBytes, mostRequestBytes());
-  if (bytes === null) return false;
+  if (bytes === null) {
+    // Its size was not what kept the request from getting through: later ones need not be small.
+    learned = null;
+    discard('localStorage', key());
+    return false;
+  }
   learned = { bytes, at: Date.now() };
   keep('localStorage', key(), JSON.stringify(learned));
   return true;
