@@ -4,6 +4,7 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../harness/service.ts';
+import type { Line } from '../harness/proxy.ts';
 import type { RunningService } from '../harness/service.ts';
 import { send, TUS } from '../harness/tus.ts';
 import { makeClient, makeInterceptor, makeLine, MIB, settled, until } from './support.ts';
@@ -47,6 +48,11 @@ function journalled({ folder }: Client): string[] {
   return readdirSync(parts).filter((name) => name.endsWith('.json'));
 }
 
+/** Waits until what a run that has ended has sent is stored: a run that comes before takes over, and what is on its way is lost. */
+async function drained(line: Line): Promise<void> {
+  await until(() => line.connections() === 0);
+}
+
 async function listed(client: Client, name: string): Promise<UploadRecord[]> {
   return (await client.run(['list', '--search', name, '--json'])).records();
 }
@@ -88,8 +94,7 @@ test('runs that are killed are taken up with any number of connections, and no s
     await until(() => line.sentBytes() > share * SIZE);
     run.signal('SIGKILL');
     await run.done;
-    // What it has sent still arrives, and is stored.
-    await until(() => line.connections() === 0);
+    await drained(line);
   }
   const result = await client.run(['upload', '--json', '--streams', '2', path]);
   const [record] = result.records();
@@ -124,6 +129,7 @@ test('Ctrl-C keeps the parts; what was begun over one connection is resumed over
   const stopped = await parts.done;
   expect(stopped.exitCode).toBe(130);
   expect(stopped.stderr).toContain(`tidemark upload --streams 4 ${other}`);
+  await drained(line);
   const [record] = (await client.run(['upload', '--json', other])).records();
   expect(record?.resumedFrom).toBeGreaterThan(0);
   expect((record?.resumedFrom ?? 0) + (record?.sentBytes ?? 0)).toBe(SIZE);
@@ -224,6 +230,7 @@ test('a part that the service has lost is sent again, and nothing else', async (
   await until(() => line.sentBytes() > 0.7 * SIZE);
   run.signal('SIGKILL');
   await run.done;
+  await drained(line);
   const [first] = requestsSince(from).filter(({ method }) => method === 'PATCH');
   expect((await send('DELETE', `${service.url}${first?.path}`, { headers: TUS })).status).toBe(204);
   const [record] = (await client.run(['upload', '--json', '--streams', '3', path])).records();
