@@ -42,12 +42,14 @@ function addUpload({ command, contextOf, setExitCode }: Frame): void {
     .option('-r, --recursive', 'upload what is in folders')
     .option('-p, --parallel <n>', 'files at once', '3')
     .option('--chunk-size <size>', 'most bytes in one request (default: no limit; standard input: 8MiB)')
+    .option('--streams <n>', `connections for each file, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
     .option('-n, --name <name>', 'the name it gets; needed for standard input')
     .action(async (paths: string[], flags: UploadFlags) => {
       const options = {
         recursive: flags.recursive === true,
         parallel: parseCount(flags.parallel, '--parallel'),
         chunkSizeBytes: flags.chunkSize === undefined ? null : parseSize(flags.chunkSize, '--chunk-size'),
+        streams: parseStreams(flags.streams, '--streams'),
         name: flags.name,
       };
       setExitCode(await runUpload(paths, options, contextOf(flags, PATIENT)));
@@ -108,6 +110,7 @@ interface UploadFlags extends CommonFlags {
   recursive?: boolean;
   parallel: string;
   chunkSize?: string;
+  streams: string;
   name?: string;
 }
 

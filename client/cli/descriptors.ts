@@ -1,18 +1,21 @@
 /** Limits how many files are sent at once to the file descriptors that the system allows. */
 import { readFileSync } from 'node:fs';
+import { MOST_STREAMS } from '../core/parts.ts';
 import { sleep } from './retry.ts';
+import type { Streams } from './streams.ts';
 
 /** Descriptors left for standard streams, libraries, and files that are open only briefly. */
 const KEPT_BACK = 40;
-/** Descriptors of one file that is sent: the file, its connection, and its journal entry. */
-const EACH = 3;
+/** Descriptors of one file that is sent, beside its connections: the file, and its journal entry. */
+const EACH = 2;
 /** Most systems allow at least this many; used where the limit cannot be read. */
 const ASSUMED = 256;
 const LOOK_EVERY_MS = 25;
 
-/** The most files that can be sent at once; at least 1. */
-export function filesAtOnce(): number {
-  return Math.max(1, Math.floor((readLimit() - KEPT_BACK) / EACH));
+/** The most files that can be sent at once; at least 1. @param streams - connections for each of them. */
+export function filesAtOnce(streams: Streams): number {
+  const connections = streams === 'auto' ? MOST_STREAMS : streams;
+  return Math.max(1, Math.floor((readLimit() - KEPT_BACK) / (EACH + connections)));
 }
 
 function readLimit(): number {

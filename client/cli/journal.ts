@@ -7,7 +7,7 @@ import { lifeOf, ownMark } from './process-mark.ts';
 import type { Life } from './process-mark.ts';
 
 /** How long an entry is kept, in addition to the upload's life where the service reported it. */
-const KEEP_MS = 7 * 24 * 3600 * 1000;
+export const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 interface JournalEntry {
   path: string;
@@ -51,15 +51,7 @@ export interface Journal {
 /** The journal of uploads to one server. */
 export function createJournal(serverUrl: string): Journal {
   const folder = createRecordFolder<JournalEntry>(join(stateFolder(), 'uploads'), { durable: true });
-  // The key has the whole identity: a changed file has another key, and never resumes an older upload.
-  const keyOf = (file: FileIdentity): string[] => [
-    serverUrl,
-    file.path,
-    String(file.size),
-    file.mtimeNs,
-    file.ctimeNs,
-    file.inode,
-  ];
+  const keyOf = (file: FileIdentity): string[] => journalKey(serverUrl, file);
 
   async function findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null> {
     let found: Journalled | null = null;
@@ -79,6 +71,11 @@ export function createJournal(serverUrl: string): Journal {
     forget: (file) => folder.remove(keyOf(file)),
     prune: () => folder.prune(KEEP_MS, ({ lifeMs }) => keepEntryForMs(KEEP_MS, lifeMs)),
   };
+}
+
+/** The key has the whole identity: a changed file has another key, and never resumes an older upload. */
+export function journalKey(serverUrl: string, file: FileIdentity): string[] {
+  return [serverUrl, file.path, String(file.size), file.mtimeNs, file.ctimeNs, file.inode];
 }
 
 function readEntry(entry: JournalEntry | null): Journalled | null {

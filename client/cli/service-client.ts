@@ -4,7 +4,8 @@ import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../server/wire/files.ts';
 import { ownPath } from '../core/addresses.ts';
 import { tellsOffset } from '../core/offset-told.ts';
-import { isMethodRefusal, readRefusal } from '../core/refusals.ts';
+import { isMethodRefusal, isTransientRefusal, readRefusal } from '../core/refusals.ts';
+import type { Offers } from '../core/upload-parts.ts';
 import { readRetryAfter } from '../core/waits.ts';
 import { isRefusedOnTheWay, REQUEST_TOO_LARGE } from '../core/request-size.ts';
 import { CliError, OtherFormError, ServiceError } from './errors.ts';
@@ -51,6 +52,8 @@ export interface ServiceClient {
   download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download>;
   /** A request of the tus protocol. Any status but 2xx is thrown. */
   tus(request: TusExchange): Promise<Answer>;
+  /** What the service says of itself; nothing where something on the way refuses OPTIONS. */
+  offers(signal: AbortSignal): Promise<Offers>;
   /** The same resource, addressed the way this client reaches the service. */
   rebase(url: string): string;
 }
@@ -116,6 +119,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
     },
     download: (url, headers, signal) => download(connection, url, headers, signal),
     tus: (request) => tus(connection, request),
+    offers: (signal) => offers(connection, signal),
     rebase: (url) => rebase(connection, url),
   };
 }
@@ -236,6 +240,19 @@ async function tus(connection: Connection, request: TusExchange): Promise<Answer
   if (request.body)
     throw new OtherFormError('method_refused', `something on the way blocks ${method}; sending it as POST`);
   return tus(connection, request);
+}
+
+async function offers(connection: Connection, signal: AbortSignal): Promise<Offers> {
+  const { settings, authorization } = connection;
+  const url = `${settings.serverUrl}/uploads`;
+  const headers = { ...authorization, 'Tus-Resumable': '1.0.0' };
+  const answer = await reaching(
+    connection,
+    exchange({ method: 'OPTIONS', url, headers, signal, ...timeouts(settings) }),
+  );
+  if (isTransientRefusal({ status: answer.status, code: '' })) throw refusal(connection, 'OPTIONS', answer);
+  const { 'tus-extension': extensions = '', 'tus-max-size': maxSize } = answer.headers;
+  return { extensions: extensions.toString(), maxSize: maxSize?.toString() ?? null };
 }
 
 function isTooLargeOnTheWay({ status, headers, body }: Answer): boolean {

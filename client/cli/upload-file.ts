@@ -9,16 +9,21 @@ import { ask, createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
 import { digestFile, forgetDigests } from './digests.ts';
 import type { Digests } from './digests.ts';
-import { ServiceError, describeError } from './errors.ts';
+import { ServiceError, codeOf, describeError } from './errors.ts';
 import { giveName } from './give-name.ts';
 import { createJournal } from './journal.ts';
 import type { Journal } from './journal.ts';
 import { SizeUntrueError, openLocalFile } from './local-file.ts';
 import type { LocalFile } from './local-file.ts';
+import { createPartsJournal } from './parts-journal.ts';
+import type { JournalledParts, PartsJournal } from './parts-journal.ts';
 import type { ProgressItem } from './progress.ts';
+import { sendInParts } from './send-in-parts.ts';
+import type { Streams } from './streams.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
 import type { UploadSource } from './tus-stack.ts';
+import { dropParts, isSentInParts, takeParts } from './upload-in-parts.ts';
 import { uploadStream } from './upload-stream.ts';
 import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
@@ -34,6 +39,7 @@ export interface UploadFileOptions {
   context: Context;
   progress: ProgressItem;
   chunkSizeBytes: number | null;
+  streams: Streams;
   /** The name in the catalog; the path's own by default. */
   name?: string | undefined;
   /** Runs tasks for the same content one after another. */
@@ -91,33 +97,66 @@ async function sendDigested(file: LocalFile, options: UploadFileOptions): Promis
 
 async function send(file: LocalFile, digests: Digests, options: UploadFileOptions): Promise<UploadedFile> {
   const { context, progress } = options;
-  const journal = createJournal(context.service.settings.serverUrl);
+  const { serverUrl } = context.service.settings;
+  const journal = createJournal(serverUrl);
+  const partsJournal = createPartsJournal(serverUrl, file.identity, digests.sha256);
   const wanted: Wanted = { ...digests, size: file.size, name: options.name ?? file.name };
 
+  let left = await takeParts(context, progress, wanted, partsJournal);
   const finished = await finishEarlier(context, journal, file, wanted);
-  const beginning = finished ?? (await beginAlone(context, progress, wanted, { journal, identity: file.identity }));
+  // An earlier run has sent all of it, and its file may need another name: the check would add a second one.
+  const joining = left?.finalUrl ? { uploadUrl: null, isOurs: true, avoid: null } : null;
+  const own = { journal, identity: file.identity };
+  const beginning = finished ?? joining ?? (await beginAlone(context, progress, wanted, own));
   if ('file' in beginning) {
-    await journal.forget(file.identity);
+    await Promise.all([journal.forget(file.identity), dropParts(context, partsJournal)]);
     return { status: 'instant', file: beginning.file, sentBytes: 0, resumedFrom: 0 };
   }
 
   let { uploadUrl } = beginning;
   let sentBytes = 0;
+  const inParts = await isSentInParts(context, wanted, { streams: options.streams, left, wholeUrl: uploadUrl });
   for (;;) {
     progress.phase('uploading', file.size);
-    const sent = await transferFile(file, wanted, { ...options, ...beginning, journal, uploadUrl });
+    const sent = inParts
+      ? await sendParts(file, wanted, { ...options, journal: partsJournal, left })
+      : await transferFile(file, wanted, { ...options, ...beginning, journal, uploadUrl });
     sentBytes += sent.sentBytes;
-    const isOurs = beginning.isOurs && sent.uploadUrl === uploadUrl;
+    const isOurs = inParts || (beginning.isOurs && sent.uploadUrl === uploadUrl);
     const begun = sent.adopted && { ...sent.adopted, isOurs };
     const published = await verifyPublished(context, sent, { ...wanted, begun, isShared: sent.shared });
     const named = await giveName(context, published, wanted, begun);
+    // What the service has joined it removes by itself.
+    await partsJournal.forget();
     if (named) {
       await journal.forget(file.identity);
       return { status: 'uploaded', file: named, sentBytes, resumedFrom: sent.startOffset };
     }
     // The published file is another client's, and keeps their name: this file is sent again, in an upload of its own.
-    uploadUrl = null;
+    [uploadUrl, left] = [null, null];
   }
+}
+
+/** Sends the file in parts; where they are of no use any more, ends them. */
+async function sendParts(
+  file: LocalFile,
+  wanted: Wanted,
+  options: UploadFileOptions & { journal: PartsJournal; left: JournalledParts | null },
+): Promise<TransferResult> {
+  const { name } = wanted;
+  try {
+    return await sendInParts(file, wanted, { ...options, name, metadata: metadataOf(wanted) });
+  } catch (error) {
+    if (['file_changed', 'digest_mismatch', 'parts_lost'].includes(codeOf(error))) {
+      await dropParts(options.context, options.journal);
+    }
+    throw error;
+  }
+}
+
+/** As the service knows its keys. */
+function metadataOf({ name, md5, sha256 }: Wanted): Record<string, string> {
+  return { filename: name, filetype: lookup(name) || 'application/octet-stream', md5, sha256 };
 }
 
 /**
@@ -157,7 +196,7 @@ function transferFile(
   return transfer({
     service,
     source: sourceOf(file),
-    metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream', md5, sha256 },
+    metadata: metadataOf(wanted),
     uploadUrl: options.uploadUrl,
     chunkSizeBytes: options.chunkSizeBytes,
     signal,

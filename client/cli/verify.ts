@@ -44,10 +44,7 @@ export async function verifyPublished(
       if (file) return file;
       fileId = null;
     }
-    const answer = await service.check({ md5, sha256, size }, signal);
-    if (answer.status === 'exists' && answer.file) return answer.file;
-    // With INSTANT=off the service does not say what it has, but it always lists our own files.
-    return findListed(context, expected);
+    return findByContent(context, expected);
   }
 
   const file = await ask(context, name, async (attempt) => {
@@ -64,6 +61,15 @@ export async function verifyPublished(
   });
   if (compared.verdict !== 'same') throw differs(compared.file, expected);
   return compared.file;
+}
+
+/** Finds a file of ours with these bytes; null where there is none. */
+export async function findByContent(context: Context, expected: Expected): Promise<FileJson | null> {
+  const { md5, sha256, size } = expected;
+  const answer = await context.service.check({ md5, sha256, size }, context.signal);
+  if (answer.status === 'exists' && answer.file) return answer.file;
+  // With INSTANT=off the service does not say what it has, but it always lists our own files.
+  return findListed(context, expected);
 }
 
 /** Finds the published file in the list, page by page from the newest; null where no page has it. */

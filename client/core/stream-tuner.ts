@@ -1,12 +1,14 @@
-/** `--streams auto`: how many connections carry a transfer, by measuring whether another one helps. */
+/** `--streams auto`: how many connections carry a transfer, by measuring whether more of them help. */
 import { MOST_STREAMS } from './parts.ts';
 
-/** After a connection was added, so long does not count: it starts slowly, and fills buffers on the way. */
-const SETTLING_MS = 1_500;
+/** After connections were added, so long does not count: they start slowly, and fill buffers on the way. */
+const SETTLING_MS = 1_000;
 /** How long the rate is measured before it is judged. */
-const MEASURED_MS = 3_000;
-/** Another connection has to add at least this share of what a connection carried before it. */
-const LEAST_GAIN = 0.4;
+const MEASURED_MS = 2_000;
+/** Where each added connection brings this share of what one carried before, there is room for more. */
+const FULL_GAIN = 0.75;
+/** Where it brings less than this, it is of no use. */
+const LEAST_GAIN = 0.25;
 
 /** Judges at each look. */
 export interface StreamTuner {
@@ -18,27 +20,32 @@ export interface StreamTuner {
   look(nowMs: number, movedBytes: number): number;
 }
 
+/** The connections of a step, and what they carry. */
+interface Step {
+  streams: number;
+  bytesPerMs: number;
+}
+
 /**
- * Begins with one connection. Adds one after the other for as long as each of them makes the whole faster; takes the first
- * that does not away again, and stays at that.
+ * Begins with one connection, and doubles their number for as long as the added ones bring what the others do. Then it stays at
+ * that, or at the number before, where they brought nothing.
  *
  * @param nowMs - now, by the clock of `look`.
  */
 export function createStreamTuner(nowMs: number): StreamTuner {
   let streams = 1;
-  /** The rate with one connection fewer; 0 while there is only one. */
-  let rateBefore = 0;
+  let before: Step | null = null;
   let isSettled = false;
   let addedAtMs = nowMs;
   let from: { atMs: number; bytes: number } | null = null;
 
   function judge(bytesPerMs: number, atMs: number): void {
-    const isWorthIt = streams === 1 || bytesPerMs - rateBefore >= (LEAST_GAIN * rateBefore) / (streams - 1);
-    if (!isWorthIt) streams -= 1;
-    isSettled = !isWorthIt || streams === MOST_STREAMS;
+    const gain = before === null ? 1 : gainOf(before, { streams, bytesPerMs });
+    if (before !== null && gain < LEAST_GAIN) streams = before.streams;
+    isSettled = gain < FULL_GAIN || streams === MOST_STREAMS;
     if (isSettled) return;
-    rateBefore = bytesPerMs;
-    streams += 1;
+    before = { streams, bytesPerMs };
+    streams = Math.min(2 * streams, MOST_STREAMS);
     addedAtMs = atMs;
     from = null;
   }
@@ -54,4 +61,10 @@ export function createStreamTuner(nowMs: number): StreamTuner {
       return streams;
     },
   };
+}
+
+/** What each added connection carries, as a share of what one carried before. */
+function gainOf(before: Step, now: Step): number {
+  const each = before.bytesPerMs / before.streams;
+  return (now.bytesPerMs - before.bytesPerMs) / ((now.streams - before.streams) * each);
 }

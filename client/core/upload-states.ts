@@ -82,8 +82,23 @@ export function stateAfter(step: Step, { state, md5 }: Pick<ItemStanding, 'state
   return md5 === null ? 'queued' : 'ready';
 }
 
-/** A browser opens at most six HTTP/1.1 connections to a host: the list and its events need some of them. */
+/** Files that are sent at once, over a connection each. */
 const SENDING_AT_ONCE = 3;
+/** A browser opens at most six HTTP/1.1 connections to a host: the list and its events need some of them. */
+const MOST_CONNECTIONS = 4;
+
+/**
+ * How many files are sent at once, and over how many connections each.
+ *
+ * @param wanted - connections for each file, as the user has set it.
+ * @param protocol - of the page's own connection, as browsers name it (`nextHopProtocol`): from HTTP/2 on, requests share one.
+ */
+export function sendingAtOnce(wanted: number, protocol: string): { files: number; streams: number } {
+  if (wanted <= 1) return { files: SENDING_AT_ONCE, streams: 1 };
+  if (/^h[23]/.test(protocol)) return { files: SENDING_AT_ONCE, streams: wanted };
+  const streams = Math.min(wanted, MOST_CONNECTIONS);
+  return { files: Math.floor(MOST_CONNECTIONS / streams), streams };
+}
 
 /** The item to hash next: one at a time, as two would share the same disk and core. */
 export function nextToHash<T extends ItemStanding>(items: readonly T[]): T | undefined {
@@ -91,12 +106,16 @@ export function nextToHash<T extends ItemStanding>(items: readonly T[]): T | und
   return items.find(({ state }) => state === 'queued');
 }
 
-/** The items that may be sent now. Of two with the same bytes, the second waits: it is instant once the first is done. */
-export function nextToSend<T extends ItemStanding>(items: readonly T[]): T[] {
+/**
+ * The items that may be sent now. Of two with the same bytes, the second waits: it is instant once the first is done.
+ *
+ * @param files - how many are sent at once.
+ */
+export function nextToSend<T extends ItemStanding>(items: readonly T[], files: number): T[] {
   const active = items.filter(({ state }) => state === 'checking' || state === 'sending');
   const next: T[] = [];
   for (const item of items) {
-    if (active.length >= SENDING_AT_ONCE) break;
+    if (active.length >= files) break;
     if (item.state !== 'ready') continue;
     if (active.some((other) => other.sha256 === item.sha256 && other.size === item.size)) continue;
     active.push(item);

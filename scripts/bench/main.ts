@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, catalog); all by default. After
- * `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `digests`, numbers of uploads.
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, catalog, streams); all by
+ * default. After `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `digests`, numbers
+ * of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3), and of digests (default 5).
  * BENCH_ONLY: runs only workloads of these three parts whose names contain this.
@@ -20,6 +21,7 @@ import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
 import { benchSideBySide } from './side-by-side.ts';
+import { benchStreams } from './streams.ts';
 
 const PARTS = {
   'side-by-side': benchSideBySide,
@@ -30,6 +32,7 @@ const PARTS = {
   bucket: benchBucket,
   nodes: benchNodes,
   catalog: benchCatalog,
+  streams: benchStreams,
 } as const;
 
 function isPart(name: string): name is keyof typeof PARTS {

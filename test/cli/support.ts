@@ -174,6 +174,8 @@ export type Interception =
   | { status: number; body?: unknown }
   | { answer: 'lost' }
   | { answerAfterMs: number }
+  /** The answer without these headers. */
+  | { without: readonly string[] }
   /** Other headers, and the connection cut after so many bytes. */
   | { cutAfterBytes: number; headers: Record<string, string> };
 
@@ -212,7 +214,8 @@ export async function makeInterceptor(
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(outgoing);
       };
-      if (instead) setTimeout(pass, instead.answerAfterMs);
+      if (instead && 'without' in instead) for (const name of instead.without) delete answer.headers[name];
+      if (instead && 'answerAfterMs' in instead) setTimeout(pass, instead.answerAfterMs);
       else pass();
     });
     onward.on('error', () => outgoing.destroy());

@@ -3,6 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { cutIntoParts, isWorthParts, MOST_STREAMS, partBytesFor } from '../../client/core/parts.ts';
 import { bytesIn, clipRanges, gapsIn, joinRanges, prefixLength, readRanges } from '../../client/core/ranges.ts';
 import { createStreamTuner } from '../../client/core/stream-tuner.ts';
+import {
+  finalHeader,
+  howToSend,
+  isJoined,
+  joinPauseMs,
+  mayResumeParts,
+  planParts,
+  readPartRows,
+  takesParts,
+} from '../../client/core/upload-parts.ts';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -94,6 +104,78 @@ describe('parts', () => {
   });
 });
 
+describe('an upload in parts', () => {
+  const row = (start: number, end: number, url: string): { start: number; end: number; url: string } => ({
+    start: start * MIB,
+    end: end * MIB,
+    url,
+  });
+
+  test('keeps the parts of an earlier run, and cuts the rest', () => {
+    const plan = planParts(64 * MIB, [row(40, 48, 'b'), row(0, 30, 'a')]);
+    expect(plan.map(({ url }) => url)).toEqual(['a', null, 'b', null, null]);
+    expect(joinRanges(plan)).toEqual([{ start: 0, end: 64 * MIB }]);
+    expect(bytesIn(plan)).toBe(64 * MIB);
+  });
+
+  test('drops rows that do not fit', () => {
+    const plan = planParts(32 * MIB, [
+      row(0, 10, 'a'),
+      row(8, 16, 'overlaps'),
+      row(30, 40, 'beyond'),
+      row(5, 5, 'empty'),
+    ]);
+    expect(plan.map(({ url }) => url).filter(Boolean)).toEqual(['a']);
+    expect(bytesIn(plan)).toBe(32 * MIB);
+    expect(readPartRows([{ start: 0, end: 1, url: 'x' }, { start: 0 }, null, 7])).toEqual([
+      { start: 0, end: 1, url: 'x' },
+    ]);
+    expect(readPartRows({})).toEqual([]);
+  });
+
+  test.each([
+    // size, wantsStreams, hasParts, hasWhole
+    [64 * MIB, false, false, false, 'whole'],
+    [64 * MIB, true, false, false, 'inParts'],
+    [8 * MIB, true, false, false, 'whole'],
+    [64 * MIB, true, false, true, 'whole'],
+    [64 * MIB, false, true, false, 'inParts'],
+    [64 * MIB, true, true, true, 'inParts'],
+  ] as const)('of %d bytes: wanted %s, parts %s, whole %s: %s', (size, wantsStreams, hasParts, hasWhole, way) => {
+    expect(howToSend({ size, wantsStreams, hasParts, hasWhole })).toBe(way);
+  });
+
+  test('needs a service that joins parts, and takes the whole', () => {
+    const extensions = 'creation, termination,concatenation ,concatenation-unfinished';
+    expect(takesParts({ extensions, maxSize: null }, GIB)).toBe(true);
+    expect(takesParts({ extensions, maxSize: String(GIB) }, GIB)).toBe(true);
+    expect(takesParts({ extensions, maxSize: String(GIB) }, GIB + 1)).toBe(false);
+    expect(takesParts({ extensions: 'creation,concatenation-unfinished', maxSize: null }, 1)).toBe(false);
+    expect(takesParts({ extensions: '', maxSize: null }, 1)).toBe(false);
+  });
+
+  test('is left to a run that sends it', () => {
+    expect(mayResumeParts('ended', [])).toBe(true);
+    expect(mayResumeParts('running', [100])).toBe(false);
+    expect(mayResumeParts('unknown', [100, 15, Infinity])).toBe(true);
+    expect(mayResumeParts('unknown', [100, 14])).toBe(false);
+  });
+
+  test('is looked at less and less often while it is joined', () => {
+    const pauses = [0, 1, 2, 3, 4, 5, 6, 100].map(joinPauseMs);
+    expect(pauses).toEqual([250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);
+    expect(isJoined(undefined)).toBe(false);
+    expect(isJoined('')).toBe(false);
+    expect(isJoined('0')).toBe(true);
+  });
+
+  test('names its parts by their paths', () => {
+    expect(finalHeader(['http://a.example:8080/base/uploads/1', 'https://b.example/uploads/2'])).toBe(
+      'final;/base/uploads/1 /uploads/2',
+    );
+  });
+});
+
 describe('auto', () => {
   /** Where a transfer ends up, with what so many connections carry together, in bytes per second. */
   function settle(rate: (streams: number) => number): number[] {
@@ -110,11 +192,12 @@ describe('auto', () => {
   }
 
   test('adds connections where each has a limit of its own', () => {
-    expect(settle((streams) => streams * 8 * MIB).at(-1)).toBe(MOST_STREAMS);
+    expect(settle((streams) => streams * 8 * MIB)).toEqual([1, 2, 4, 8, MOST_STREAMS]);
   });
 
-  test('stops where the link is full, and takes the one that did not help away', () => {
-    expect(settle((streams) => Math.min(streams * 8, 20) * MIB)).toEqual([1, 2, 3, 4, 3]);
+  test('stops where the link is full, and takes those away that did not help', () => {
+    expect(settle((streams) => Math.min(streams * 8, 24) * MIB)).toEqual([1, 2, 4]);
+    expect(settle((streams) => Math.min(streams * 8, 17) * MIB)).toEqual([1, 2, 4, 2]);
     expect(settle(() => 8 * MIB)).toEqual([1, 2, 1]);
   });
 

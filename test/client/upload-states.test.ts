@@ -1,6 +1,13 @@
 /** The table of an upload's states in the page. */
 import { describe, expect, test } from 'vitest';
-import { nextToHash, nextToSend, type ItemStanding, type State, stateAfter } from '../../client/core/upload-states.ts';
+import {
+  nextToHash,
+  nextToSend,
+  sendingAtOnce,
+  type ItemStanding,
+  type State,
+  stateAfter,
+} from '../../client/core/upload-states.ts';
 
 const UNDER_WAY: State[] = ['queued', 'hashing', 'ready', 'checking', 'sending', 'paused', 'stalled'];
 const OVER: State[] = ['instant', 'done', 'failed'];
@@ -74,8 +81,21 @@ describe('whose turn it is', () => {
 
   test('three are sent at a time, the same bytes one after the other', () => {
     const ready = ['a', 'b', 'b', 'c', 'd'].map((sha256) => standing('ready', sha256));
-    expect(nextToSend(ready).map(({ sha256 }) => sha256)).toEqual(['a', 'b', 'c']);
-    expect(nextToSend([standing('sending', 'a'), standing('checking', 'x'), ...ready])).toEqual([ready[1]]);
-    expect(nextToSend([standing('sending', 'b', 2), standing('ready', 'b', 1)])).toHaveLength(1);
+    expect(nextToSend(ready, 3).map(({ sha256 }) => sha256)).toEqual(['a', 'b', 'c']);
+    expect(nextToSend([standing('sending', 'a'), standing('checking', 'x'), ...ready], 3)).toEqual([ready[1]]);
+    expect(nextToSend([standing('sending', 'b', 2), standing('ready', 'b', 1)], 3)).toHaveLength(1);
   });
+});
+
+test.each([
+  [1, '', { files: 3, streams: 1 }],
+  [1, 'h2', { files: 3, streams: 1 }],
+  [2, 'http/1.1', { files: 2, streams: 2 }],
+  [3, 'http/1.1', { files: 1, streams: 3 }],
+  [8, 'http/1.1', { files: 1, streams: 4 }],
+  [8, '', { files: 1, streams: 4 }],
+  [8, 'h2', { files: 3, streams: 8 }],
+  [5, 'h3', { files: 3, streams: 5 }],
+])('%d connections for each file, over %j: %j', (wanted, protocol, expected) => {
+  expect(sendingAtOnce(wanted, protocol)).toEqual(expected);
 });

@@ -10,8 +10,10 @@ export interface Line {
   sentBytes(): number;
   /** Bytes that the service has sent so far. */
   receivedBytes(): number;
-  /** How many connections there have been that carried so many bytes of answers at least. */
+  /** How many connections there have been that carried so many bytes at least, in both directions together. */
   carriers(leastBytes: number): number;
+  /** How many connections are open: what a client has sent before it died still arrives. */
+  connections(): number;
   /** Sets the speed to the service, of each connection, in bytes per second. */
   setSpeed(bytesPerSecond: number): void;
   /** Breaks all connections (RST). */
@@ -40,9 +42,8 @@ const MOST_UNDER_WAY_BYTES = 4 * 1024 * 1024;
 export async function openLine(options: LineOptions): Promise<Line> {
   const { toPort, bytesPerSecond = Infinity, answersPerSecond = Infinity, roundTripMs = 0 } = options;
   const pairs = new Set<{ near: Socket; far: Socket; frozen: boolean }>();
-  const answered: { bytes: number }[] = [];
+  const carried: { sent: number; received: number }[] = [];
   let frozen = false;
-  let sent = 0;
   let speed = bytesPerSecond;
 
   const server = createServer({ allowHalfOpen: true }, (near) => {
@@ -50,17 +51,17 @@ export async function openLine(options: LineOptions): Promise<Line> {
     const pair = { near, far, frozen };
     pairs.add(pair);
     const held = (): boolean => pair.frozen;
-    const answers = { bytes: 0 };
-    answered.push(answers);
+    const bytesOf = { sent: 0, received: 0 };
+    carried.push(bytesOf);
     const there = throttle(
       () => speed,
       held,
-      (bytes) => (sent += bytes),
+      (bytes) => (bytesOf.sent += bytes),
     );
     const back = throttle(
       () => answersPerSecond,
       held,
-      (bytes) => (answers.bytes += bytes),
+      (bytes) => (bytesOf.received += bytes),
     );
     near.pipe(there);
     late(there, roundTripMs / 2).pipe(far);
@@ -87,9 +88,10 @@ export async function openLine(options: LineOptions): Promise<Line> {
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    sentBytes: () => sent,
-    receivedBytes: () => answered.reduce((sum, { bytes }) => sum + bytes, 0),
-    carriers: (leastBytes) => answered.filter(({ bytes }) => bytes >= leastBytes).length,
+    sentBytes: () => carried.reduce((sum, { sent }) => sum + sent, 0),
+    receivedBytes: () => carried.reduce((sum, { received }) => sum + received, 0),
+    carriers: (leastBytes) => carried.filter(({ sent, received }) => sent + received >= leastBytes).length,
+    connections: () => pairs.size,
     setSpeed: (next) => {
       speed = next;
     },
@@ -135,6 +137,8 @@ function late(from: Transform, delayMs: number): Transform {
 }
 
 function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: number) => void): Transform {
+  /** When the line is free again: timers that are late must not make it slower than it is. */
+  let freeAtMs = 0;
   return new Transform({
     highWaterMark: 64 * 1024,
     transform(chunk: Buffer, _encoding, callback) {
@@ -143,7 +147,10 @@ function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: nu
       count?.(chunk.length);
       const bytesPerSecond = speed();
       if (bytesPerSecond === Infinity) callback(null, chunk);
-      else void wait((chunk.length / bytesPerSecond) * 1000).then(() => callback(null, chunk));
+      else {
+        freeAtMs = Math.max(freeAtMs, performance.now()) + (chunk.length / bytesPerSecond) * 1000;
+        void wait(freeAtMs - performance.now()).then(() => callback(null, chunk));
+      }
     },
   });
 }

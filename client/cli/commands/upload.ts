@@ -10,8 +10,10 @@ import { CliError, EXIT, InterruptedError, UsageError, codeOf, describeError } f
 import { isHopeless } from '../first-contact.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createJournal } from '../journal.ts';
+import { prunePartsJournal } from '../parts-journal.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress, ProgressItem } from '../progress.ts';
+import type { Streams } from '../streams.ts';
 import { uploadFile } from '../upload-file.ts';
 import { uploadStream } from '../upload-stream.ts';
 
@@ -19,6 +21,8 @@ export interface UploadOptions {
   recursive: boolean;
   parallel: number;
   chunkSizeBytes: number | null;
+  /** Connections for each file. */
+  streams: Streams;
   /** The name in the catalog, for a single file or standard input. */
   name: string | undefined;
 }
@@ -63,7 +67,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   }
   if (options.name !== undefined && found.length > 1) throw new UsageError('--name goes with a single file.');
   if (found.length === 0) output.say('There is nothing to upload.');
-  await Promise.all([createJournal(context.service.settings.serverUrl).prune(), pruneDigests()]);
+  await Promise.all([createJournal(context.service.settings.serverUrl).prune(), prunePartsJournal(), pruneDigests()]);
 
   const startedAt = performance.now();
   const bytes = found.reduce((sum, { size }) => sum + size, 0);
@@ -71,7 +75,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   const counts: Counts = { uploaded: 0, instant: 0, failed: 0, interrupted: 0 };
   const exclusively = createExclusion();
   const batch: Batch = { found, options, context, progress, exclusively, counts, next: 0, hopeless: undefined };
-  const workers = Math.min(options.parallel, filesAtOnce(), found.length);
+  const workers = Math.min(options.parallel, filesAtOnce(options.streams), found.length);
   await Promise.all(Array.from({ length: workers }, () => work(batch)));
   progress.stop();
   if (found.length > 1)
@@ -81,8 +85,11 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
 }
 
 /** @throws UsageError */
-function refuseWrongUse(paths: readonly string[], { name }: UploadOptions): void {
+function refuseWrongUse(paths: readonly string[], { name, streams }: UploadOptions): void {
   const fromStdin = paths.includes(STDIN);
+  if (fromStdin && streams !== 1) {
+    throw new UsageError('--streams goes with files: standard input gives its bytes one after another.');
+  }
   if (fromStdin && name === undefined) {
     throw new UsageError('Standard input has no name of its own: give one with --name.');
   }
@@ -126,10 +133,10 @@ async function uploadOne(item: FoundPath, batch: Batch): Promise<void> {
 async function send(item: FoundPath, batch: Batch, progress: ProgressItem): Promise<Outcome> {
   if (item.error !== undefined) throw item.error;
   const { context, exclusively } = batch;
-  const { chunkSizeBytes, name } = batch.options;
+  const { chunkSizeBytes, name, streams } = batch.options;
   return item.path === STDIN
     ? uploadStream(process.stdin, { context, progress, chunkSizeBytes, name: name ?? STDIN })
-    : uploadFile(item.bytes ?? item.path, { context, progress, chunkSizeBytes, name, exclusively });
+    : uploadFile(item.bytes ?? item.path, { context, progress, chunkSizeBytes, streams, name, exclusively });
 }
 
 function describeCounts({ uploaded, instant, failed, interrupted }: Counts, all: number): string {

@@ -1,9 +1,11 @@
 /** The service's HTTP API, as the page uses it. */
 import type { CheckJson } from '../../../server/wire/check.ts';
 import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
+import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
 import { tellsOffset } from '../../core/offset-told.ts';
 import { isGone, NO_ANSWER, readRefusal, type Refusal } from '../../core/refusals.ts';
+import { isJoined, type Offers } from '../../core/upload-parts.ts';
 import { readRetryAfter } from '../../core/waits.ts';
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
@@ -156,7 +158,14 @@ async function askUpload(url: string, method: 'HEAD' | 'DELETE', init: RequestIn
 }
 
 export interface UploadState {
+  /** Of a final upload: 0 until its parts are joined. */
   offset: number;
+  /** Whether the answer has an offset: that of a final upload has one only once its parts are joined. */
+  isJoined: boolean;
+  /** In bytes; null while it is not known. */
+  length: number | null;
+  /** How long the service keeps it without another byte; null where it does not say. */
+  lifeMs: number | null;
   /** Seconds since its last byte arrived; undefined where the service does not say. */
   idle: number | undefined;
   /** Id of the published file; null while there is none. */
@@ -174,6 +183,9 @@ export async function uploadState(url: string): Promise<UploadState | null> {
     const idle = headers.get('Tidemark-Idle');
     return {
       offset: Number(headers.get('Upload-Offset')),
+      isJoined: isJoined(headers.get('Upload-Offset')),
+      length: headers.has('Upload-Length') ? Number(headers.get('Upload-Length')) : null,
+      lifeMs: lifeLeftMs(headers.get('Upload-Expires'), Date.now()),
       idle: idle === null ? undefined : Number(idle),
       fileId: headers.get('Tidemark-File-Id'),
       sha256: declared.get('sha256') ?? null,
@@ -189,8 +201,14 @@ export async function endUpload(url: string): Promise<void> {
   await askUpload(url, 'DELETE', { keepalive: true });
 }
 
+/** What the service says of itself. */
+export async function serviceOffers(): Promise<Offers> {
+  const { headers } = await request('uploads', { method: 'OPTIONS' });
+  return { extensions: headers.get('Tus-Extension') ?? '', maxSize: headers.get('Tus-Max-Size') };
+}
+
 /** Largest file in bytes; null: no limit. */
 export async function maxFileSize(): Promise<number | null> {
-  const size = (await request('uploads', { method: 'OPTIONS' })).headers.get('Tus-Max-Size');
-  return size === null ? null : Number(size);
+  const { maxSize } = await serviceOffers();
+  return maxSize === null ? null : Number(maxSize);
 }

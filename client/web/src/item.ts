@@ -4,6 +4,7 @@ import type { Watch } from '../../core/other-sender.ts';
 import type { FailReason, Refusal, StallReason } from '../../core/refusals.ts';
 import type { Hashing } from './hasher.ts';
 import type { Begun } from '../../core/naming.ts';
+import type { PartRow } from '../../core/upload-parts.ts';
 import type { State } from '../../core/upload-states.ts';
 import type { Transfer } from './transfer.ts';
 
@@ -34,7 +35,11 @@ export interface Item {
   sent: number;
   /** The address of the upload; null while there is none. */
   url: string | null;
-  /** MD5 of the bytes for which the upload at `url` was begun. */
+  /** The parts that have an upload, where the file is sent in parts; then `url` is the final upload, which joins them. */
+  parts: readonly PartRow[];
+  /** There may be a final upload whose address is not known: the answer to its creation got lost. */
+  mayHaveFinal: boolean;
+  /** MD5 of the bytes for which the upload at `url`, or its parts, were begun. */
   urlMd5: string | null;
   /** SHA-256 of those bytes; null where an earlier version of the page began the upload. */
   urlSha256: string | null;
@@ -80,6 +85,8 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     sha256: null,
     sent: 0,
     url: null,
+    parts: [],
+    mayHaveFinal: false,
     urlMd5: null,
     urlSha256: null,
     lifeMs: null,
@@ -103,6 +110,8 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
 /** The fields that make an item forget its upload: it is then sent from its first byte. */
 export const WITHOUT_UPLOAD = {
   url: null,
+  parts: [],
+  mayHaveFinal: false,
   lifeMs: null,
   adopted: null,
   shared: false,
@@ -110,6 +119,11 @@ export const WITHOUT_UPLOAD = {
   watch: null,
   sent: 0,
 } as const;
+
+/** The addresses of all uploads that an item has at the service. */
+export function uploadsOf({ url, parts }: Pick<Item, 'url' | 'parts'>): string[] {
+  return [...(url === null ? [] : [url]), ...parts.map((part) => part.url)];
+}
 
 export function isOver(item: Item): boolean {
   return item.state === 'done' || item.state === 'instant' || item.state === 'failed';

@@ -5,6 +5,7 @@
 
 import type { WrittenClaim } from '../../core/claims.ts';
 import { keepEntryForMs } from '../../core/journal-life.ts';
+import type { PartRow } from '../../core/upload-parts.ts';
 
 export interface JournalEntry extends WrittenClaim {
   id: string;
@@ -17,6 +18,9 @@ export interface JournalEntry extends WrittenClaim {
   sha256?: string | null;
   /** The upload's address, once there is one. */
   url: string | null;
+  /** As of an item. Optional, as `sha256`. */
+  parts?: readonly PartRow[];
+  mayHaveFinal?: boolean;
   /** MD5 of the bytes for which that upload was begun. */
   urlMd5: string | null;
   /** How long the service keeps that upload without another byte; null where it is not known. Optional, as `sha256`. */

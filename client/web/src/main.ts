@@ -8,6 +8,7 @@ import { startFilesView } from './files-view.ts';
 import { startLanguage } from './i18n.ts';
 import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { startStreams } from './streams.ts';
 import { createUploadsView } from './uploads-view.ts';
 
 function start(): void {
@@ -44,6 +45,7 @@ function start(): void {
     },
     () => limit,
   );
+  startStreams(byId<HTMLSelectElement>('streams'));
   const choosing = startChoosing(
     (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(view.takeBack(chosen))),
   );

@@ -3,11 +3,12 @@ import type { FileJson } from '../../../server/wire/files.ts';
 import { endUpload } from './api.ts';
 import { type Chosen, itemOf, waitingFor } from './chosen.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';
-import { type Item, WITHOUT_UPLOAD } from './item.ts';
+import { type Item, uploadsOf, WITHOUT_UPLOAD } from './item.ts';
 import { freshFile, holdUpload, keepFile, keptFile, type KeptFile } from './journal.ts';
 import { withName } from './names.ts';
 import { type Notebook } from './notebook.ts';
 import { isReadable } from './sender.ts';
+import { atOnce } from './streams.ts';
 import { isOursToEnd } from '../../core/claims.ts';
 import type { FailReason, StallReason } from '../../core/refusals.ts';
 import { nextToHash, nextToSend, stateAfter, type Step } from '../../core/upload-states.ts';
@@ -49,7 +50,7 @@ export function step(desk: Desk, item: Item, name: Step, changes: Partial<Item> 
 export function pump(desk: Desk): void {
   const next = nextToHash(desk.items);
   if (next) hash(desk, next);
-  for (const item of nextToSend(desk.items)) void desk.send(item);
+  for (const item of nextToSend(desk.items, atOnce().files)) void desk.send(item);
 }
 
 function hash(desk: Desk, item: Item): void {
@@ -77,8 +78,8 @@ function takeOutcome(desk: Desk, item: Item, outcome: HashOutcome): void {
   // An earlier version of the page declared only the MD5: such an upload is compared once it is complete.
   const isSame = item.urlSha256 === null ? item.urlMd5 === md5 : item.urlSha256 === sha256;
   // The user has chosen the file again, and it has changed: its former upload is of no use.
-  if (item.url !== null && !isSame) {
-    if (isOursToEnd(item)) endAtService(item.url);
+  if (uploadsOf(item).length > 0 && !isSame) {
+    if (isOursToEnd(item)) endAtService(item);
     Object.assign(item, WITHOUT_UPLOAD);
   }
   step(desk, item, 'digested', { md5, sha256 });
@@ -224,16 +225,16 @@ export async function resumeKept(desk: Desk, item: Item): Promise<boolean> {
 
 /** Removes an item, and ends its upload at the service, unless another client needs that upload. */
 export function cancel(desk: Desk, item: Item): void {
-  const { transfer, url } = item;
+  const { transfer } = item;
   if (!isOursToEnd(item)) transfer?.stop();
   else if (transfer) transfer.cancel();
-  else if (url !== null && !item.result) endAtService(url);
+  else if (!item.result) endAtService(item);
   remove(desk, item);
 }
 
-function endAtService(url: string): void {
+function endAtService(item: Item): void {
   // Where this fails, the upload expires by itself.
-  void endUpload(url).catch(() => undefined);
+  for (const url of uploadsOf(item)) void endUpload(url).catch(() => undefined);
 }
 
 /** Removes an item from the queue and the journal. Its upload stays at the service. */

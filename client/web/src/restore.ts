@@ -3,6 +3,7 @@ import type { FileJson } from '../../../server/wire/files.ts';
 import { getFile, uploadState } from './api.ts';
 import { compare } from './compare.ts';
 import { readClaim } from '../../core/claims.ts';
+import { readPartRows } from '../../core/upload-parts.ts';
 import { type Item, newItem, WITHOUT_UPLOAD } from './item.ts';
 import { giveName } from './give-name.ts';
 import { heldUploads, keptFile, type KeptFile, readJournal } from './journal.ts';
@@ -34,11 +35,12 @@ export function createRestorer(queue: RestoreParts): Restorer {
     const entries = (await readJournal()).filter(({ id }) => !held.has(id) && !items.some((item) => item.id === id));
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
-      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, lifeMs = null, sent } = known;
+      const { md5, sha256 = null, url, urlMd5, urlSha256 = null, lifeMs = null, sent, mayHaveFinal = false } = known;
+      const uploads = { url, parts: readPartRows(known.parts), mayHaveFinal, lifeMs };
       // An MD5 without a SHA-256 is of no use: the file is hashed again.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
       items.push(
-        Object.assign(item, { ...digests, url, lifeMs, ...readClaim(known), sent, state: 'interrupted' as const }),
+        Object.assign(item, { ...digests, ...uploads, ...readClaim(known), sent, state: 'interrupted' as const }),
       );
     }
     if (entries.length > 0) queue.onList();
@@ -57,16 +59,26 @@ export function createRestorer(queue: RestoreParts): Restorer {
 
   /** Asks the service how much of the item it has by now, and finishes the item if it was published. */
   async function lookUp(item: Item): Promise<void> {
+    if (item.url === null) await lookUpParts(item);
     if (item.url === null || item.state !== 'interrupted') return;
     const state = await uploadState(item.url).catch(() => undefined);
     if (state === undefined || item.state !== 'interrupted') return;
-    if (state === null) change(item, { ...WITHOUT_UPLOAD, fromStart: true });
+    // The parts of a final upload that is gone may still be there.
+    if (state === null && item.parts.length > 0) change(item, { url: null });
+    else if (state === null) change(item, { ...WITHOUT_UPLOAD, fromStart: true });
     else if (state.fileId !== null) {
       const file = await getFile(state.fileId).catch(() => null);
       const own = file && (await proven(item, file).catch(() => null));
       const result = own && (await giveName(own, item.name, item.adopted).catch(() => null));
       if (result && item.state === 'interrupted') queue.finish(item, result, 'done');
-    } else change(item, { sent: state.offset });
+    } else if (state.isJoined) change(item, { sent: state.offset });
+  }
+
+  async function lookUpParts(item: Item): Promise<void> {
+    const { parts } = item;
+    const states = await Promise.all(parts.map(({ url }) => uploadState(url))).catch(() => null);
+    if (states === null || parts.length === 0 || item.state !== 'interrupted') return;
+    change(item, { sent: states.reduce((sum, state) => sum + (state?.offset ?? 0), 0) });
   }
 
   return { restore, revive };

@@ -5,12 +5,16 @@ import { isBegunFor, mayBeginAnew } from '../../core/beginnings.ts';
 import { type Sender, watchOtherSender, whatToDo } from '../../core/other-sender.ts';
 import { type FailReason, isTakenOver, meaningOf, NO_ANSWER, type StallReason } from '../../core/refusals.ts';
 import type { Step } from '../../core/upload-states.ts';
+import { howToSend, takesParts } from '../../core/upload-parts.ts';
 import { delayInPage } from '../../core/waits.ts';
-import { ApiError, check, getFile, uploadState } from './api.ts';
+import { ApiError, check, getFile, serviceOffers, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
 import { compare, contentOf } from './compare.ts';
 import { giveName } from './give-name.ts';
-import { type Item, WITHOUT_UPLOAD } from './item.ts';
+import { type Item, uploadsOf, WITHOUT_UPLOAD } from './item.ts';
+import type { PartsEvents } from './part-uploads.ts';
+import { startPartsTransfer } from './parts-transfer.ts';
+import { atOnce } from './streams.ts';
 import { startTransfer, type TransferEvents } from './transfer.ts';
 
 /** What the sender reports to the queue, and asks of it. */
@@ -65,8 +69,10 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
       return;
     }
     const resume = resumeOf(known);
-    if (item.url === null && resume !== null && resume !== item.avoided) await adopt(queue, item, resume);
-    if (item.turn === turn) transfer(queue, item, file, turn);
+    const isFree = uploadsOf(item).length === 0;
+    if (isFree && resume !== null && resume !== item.avoided) await adopt(queue, item, resume);
+    const inParts = await isSentInParts(item);
+    if (item.turn === turn) transfer(queue, item, file, inParts);
   } catch (error) {
     if (item.turn === turn) await meet(queue, item, error);
   }
@@ -143,15 +149,28 @@ async function adopt(queue: SenderEvents, item: Item, url: string): Promise<void
   if (left) queue.letGo(left);
 }
 
-function transfer(queue: SenderEvents, item: Item, file: File, turn: number): void {
-  const { name, path, md5, sha256, url } = item;
+/** Whether the item is sent in parts: as the user has set it, or as it was begun. */
+async function isSentInParts({ size, url, parts }: Item): Promise<boolean> {
+  const hasParts = parts.length > 0;
+  const wantsStreams = atOnce().streams > 1;
+  if (howToSend({ size, wantsStreams, hasParts, hasWhole: url !== null && !hasParts }) === 'whole') return false;
+  return takesParts(await serviceOffers(), size);
+}
+
+function transfer(queue: SenderEvents, item: Item, file: File, inParts: boolean): void {
+  const { name, path, md5, sha256, url, parts, mayHaveFinal, turn } = item;
   if (md5 === null || sha256 === null) return;
   queue.step(item, 'send');
-  item.transfer = startTransfer(file, { name, path, md5, sha256, url }, eventsOf(queue, item, turn));
+  const about = { name, path, md5, sha256, url };
+  const events = eventsOf(queue, item, turn);
+  const { streams } = atOnce();
+  item.transfer = inParts
+    ? startPartsTransfer(file, { ...about, parts, mayHaveFinal, streams }, events)
+    : startTransfer(file, about, events);
 }
 
 /** Turns the events of a transfer into changes of its item. */
-function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents {
+function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents & PartsEvents {
   const { md5, sha256 } = item;
   const begunAt = Date.now();
   let before: number | null = null;
@@ -161,7 +180,13 @@ function eventsOf(queue: SenderEvents, item: Item, turn: number): TransferEvents
       if (isCurrent()) item.lifeMs = lifeMs;
     },
     onUrl: (url) => {
-      Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, adopted: null, shared: false });
+      const claim = { adopted: null, shared: false, mayHaveFinal: false };
+      Object.assign(item, { url, urlMd5: md5, urlSha256: sha256, ...claim });
+      queue.note(item);
+    },
+    onParts: ({ parts, mayHaveFinal, isFinalLost }) => {
+      Object.assign(item, { parts, mayHaveFinal, urlMd5: md5, urlSha256: sha256 });
+      if (isFinalLost) item.url = null;
       queue.note(item);
     },
     onGone: () => {
@@ -233,7 +258,8 @@ async function finish(queue: SenderEvents, item: Item, file: FileJson, turn: num
     return;
   }
   Object.assign(item, WITHOUT_UPLOAD);
-  if (item.file) transfer(queue, item, item.file, turn);
+  const inParts = await isSentInParts(item);
+  if (item.turn === turn && item.file) transfer(queue, item, item.file, inParts);
 }
 
 /** Reacts to an error: of the connection, the service, or the file. */
@@ -250,7 +276,7 @@ async function meet(queue: SenderEvents, item: Item, error: unknown): Promise<vo
     Object.assign(item, { shared: true, takenOver: true });
     queue.note(item);
   }
-  const meaning = meaningOf(known, item.url !== null && mayBeginAnew(item.begunAnew));
+  const meaning = meaningOf(known, uploadsOf(item).length > 0 && mayBeginAnew(item.begunAnew));
   if (meaning.stall === 'beginAgain') beginAnew(queue, item);
   const waitMs = meaning.stall === 'smaller' ? 0 : delayInPage(item.attempts, Math.random(), known);
   if (meaning.stall) queue.stall(item, meaning.stall, waitMs);

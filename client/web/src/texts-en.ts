@@ -9,6 +9,7 @@ export const en = {
   chooseFiles: 'Choose files',
   chooseFolder: 'Choose a folder',
   hint: 'If the connection breaks or you close this page, the upload continues where it stopped.',
+  streams: 'Connections for each file',
   files: 'Files',
   uploads: 'Uploads',
   pauseAll: 'Pause all',

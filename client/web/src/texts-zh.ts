@@ -10,6 +10,7 @@ export const zh: Texts = {
   chooseFiles: '选择文件',
   chooseFolder: '选择文件夹',
   hint: '网络中断或页面关闭后，上传会从断点继续。',
+  streams: '每个文件的连接数',
   files: '文件',
   uploads: '上传任务',
   pauseAll: '全部暂停',

@@ -35,9 +35,9 @@ export interface Transfer {
 }
 
 /** A connection on which no byte moves for so long counts as dead. */
-const SILENCE_MS = 30_000;
+export const SILENCE_MS = 30_000;
 /** The limit once all bytes are sent: before the last answer the service verifies, and may have to read stored bytes. */
-const SILENCE_AT_END_MS = 300_000;
+export const SILENCE_AT_END_MS = 300_000;
 
 /** What identifies a file. */
 export interface About {
@@ -54,7 +54,7 @@ const PLUGIN = 'Tus';
 const MAX_PATH_BYTES = 4_096;
 
 /** The metadata of an upload: only what is known of the file. */
-function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string, string> {
+export function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string, string> {
   const type = mediaTypeOf(file.type);
   const hasFolders = path !== name && new TextEncoder().encode(path).length <= MAX_PATH_BYTES;
   return {

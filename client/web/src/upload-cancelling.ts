@@ -3,7 +3,7 @@ import { endUpload } from './api.ts';
 import type { Chosen } from './chosen.ts';
 import { shownName } from './dom.ts';
 import { texts } from './i18n.ts';
-import { isUnderWay, type Item } from './item.ts';
+import { isUnderWay, type Item, uploadsOf } from './item.ts';
 import { createUndoable } from './notices.ts';
 import type { Queue } from './queue.ts';
 import { isOursToEnd } from '../../core/claims.ts';
@@ -41,8 +41,8 @@ export function createCancelling(parts: {
     carryOut: (item, isLeaving) => {
       aside.delete(item);
       // Unlike Uppy's own request, this one outlives the page.
-      if (isLeaving && item.url !== null && !item.result && isOursToEnd(item)) {
-        void endUpload(item.url).catch(() => undefined);
+      if (isLeaving && !item.result && isOursToEnd(item)) {
+        for (const url of uploadsOf(item)) void endUpload(url).catch(() => undefined);
       }
       queue().cancel(item);
     },

@@ -1,7 +1,7 @@
 /** The status of an upload, in words and as a fraction. */
 import { formatPercent, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
-import type { Item } from './item.ts';
+import { type Item, uploadsOf } from './item.ts';
 import { sentenceOf } from './refusal.ts';
 
 /** @param limit - the largest file that the service accepts, in bytes; null: no limit, or not known yet. */
@@ -31,7 +31,7 @@ export function statusOf(item: Item, limit: number | null): string {
       return failureOf(item, limit);
     case 'interrupted':
       if (item.fromStart) return t.expired;
-      return item.url === null ? t.interruptedAtStart : t.interrupted(sent, size);
+      return uploadsOf(item).length === 0 ? t.interruptedAtStart : t.interrupted(sent, size);
   }
 }
 
