@@ -17,8 +17,12 @@ export interface Checks {
   stored(id: string, from: number, to: number, bytes: Buffer): void;
   /** A lease on an upload was taken. */
   noteLease(id: string, epoch: number): void;
-  /** A writer begins to append: what is stored already is not to be sent again. */
-  opened(id: string, epoch: number, offset: number): void;
+  /**
+   * A writer begins to append: what is stored already is not to be sent again.
+   *
+   * @param atomicTo - where a request with a checksum ends.
+   */
+  opened(id: string, epoch: number, offset: number, atomicTo?: number): void;
   /** An answer names a file. */
   toldFile(id: string): void;
   toldGone(id: string): void;
@@ -166,6 +170,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
       movedAtMs: nowMs(),
       activity: 0,
       activityWhenTold: 0,
+      atomic: undefined,
       hasStale: false,
       storedAtLease: new Map(),
     };
@@ -185,6 +190,12 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
       fail(`upload ${row.id}: its offset went back from ${before.length} to ${bytes.length}`);
     else if (!bytes.subarray(0, before.length).equals(before))
       fail(`upload ${row.id}: bytes that were counted have changed`);
+    // Promise 9. Pieces of a writer without the lease may count after it.
+    const { atomic, hasStale } = known;
+    if (atomic && !hasStale && bytes.length > atomic.from && bytes.length < atomic.to)
+      fail(`upload ${row.id}: ${bytes.length} bytes count, in the middle of a request with a checksum to ${atomic.to}`);
+    if (known.plan && !known.plan.isMixed && !known.plan.bytes.subarray(0, bytes.length).equals(bytes))
+      fail(`upload ${row.id}: other bytes count than those that were sent`);
     if (bytes.length > known.committed.length) known.movedAtMs = nowMs();
     known.committed = bytes;
   }
@@ -269,9 +280,11 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
       // Pieces that recovery does not trust now stay, and count as any writer's.
       if (bootOf(row) !== disk.bootId) upload.hasStale ||= disk.names().some((name) => name.startsWith(piecesOf(id)));
     },
-    opened: (id, epoch, offset) => {
+    opened: (id, epoch, offset, atomicTo) => {
       look();
-      const { storedAtLease, hasStale } = model.uploads.get(id) ?? {};
+      const upload = model.uploads.get(id);
+      const { storedAtLease, hasStale } = upload ?? {};
+      if (upload) upload.atomic = atomicTo === undefined ? undefined : { from: offset, to: atomicTo };
       const stored = storedAtLease?.get(epoch) ?? 0;
       // Which of several writers' pieces count is open.
       if (offset < stored && !hasStale) fail(`upload ${id} continues at ${offset}, though ${stored} bytes are stored`);
@@ -326,7 +339,7 @@ function endOfStored(disk: MemoryDisk, { id, offset, size, storeState }: UploadR
   const newest = new Map<string | null, string>();
   for (const name of disk.names()) {
     const entry = name.startsWith(piecesOf(id)) ? disk.look(name)?.entry : undefined;
-    if (!entry || entry.size === 0 || entry.start + entry.size > (size ?? Infinity)) continue;
+    if (!entry || entry.isUnverified || entry.size === 0 || entry.start + entry.size > (size ?? Infinity)) continue;
     const other = newest.get(entry.after);
     if (other === undefined || numberOfPiece(name) > numberOfPiece(other)) newest.set(entry.after, name);
   }

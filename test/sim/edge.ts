@@ -1,4 +1,5 @@
 /** What the tus endpoint does with a request (server/protocols/tus/library.ts), without HTTP: in the same order, with the same calls. */
+import type { ExpectedChecksum } from '../../server/uploads/checksums.ts';
 import type { Declaration, FileView, UploadView } from '../../server/uploads/contract.ts';
 import { TidemarkError } from '../../server/uploads/errors.ts';
 import type { Writer } from '../../server/uploads/writer.ts';
@@ -11,6 +12,7 @@ export interface Sent {
   offset: number;
   /** A deferred length that this request declares. */
   length?: number | undefined;
+  checksum?: ExpectedChecksum | undefined;
   /** Told where it begins to append, and under which epoch. */
   onOpen?: (id: string, epoch: number, offset: number) => void;
 }
@@ -60,7 +62,7 @@ async function appending(
   node: SimNode,
   writer: Writer,
   { body }: Connection,
-  { id, owner, offset, length, onOpen }: Sent,
+  { id, owner, offset, length, checksum, onOpen }: Sent,
   begun: () => void,
 ): Promise<Told> {
   const { upload } = writer;
@@ -72,6 +74,7 @@ async function appending(
     const received = await writer.append(body, {
       maxBytes: size === null ? Infinity : size - offset,
       length: upload.size === null ? length : undefined,
+      checksum,
       onReading: begun,
     });
     return { id, offset: received.offset, fileId: received.file?.id ?? null };

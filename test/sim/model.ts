@@ -32,6 +32,8 @@ export interface UploadModel {
   activity: number;
   /** As it was when the last offset was told. */
   activityWhenTold: number;
+  /** What the last writer brings, where its request has a checksum: all of it counts, or nothing. */
+  atomic: { from: number; to: number } | undefined;
   /** A writer without the lease has left pieces. */
   hasStale: boolean;
   /** Up to where bytes were stored when a lease was taken, counted or not; by its epoch. */

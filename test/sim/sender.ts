@@ -1,7 +1,9 @@
 /** Requests of a client and their answers: both are recorded in the model. */
+import { createHash } from 'node:crypto';
 import type { Declaration } from '../../server/catalog/catalog.ts';
+import type { ExpectedChecksum } from '../../server/uploads/checksums.ts';
 import { md5 as md5Of } from '../harness/bytes.ts';
-import { download, form, head, patch, post, remove, type Told } from './edge.ts';
+import { download, form, head, patch, post, remove, type Sent, type Told } from './edge.ts';
 import type { Plan, UploadModel } from './model.ts';
 import type { Answer, Body } from './network.ts';
 import type { SimNode } from './node.ts';
@@ -78,6 +80,18 @@ export function createSender(world: World, client: Actor): Sender {
     return { bytes, body: { chunks: some, end: chance.pick(['end', 'close', 'silence']) } };
   }
 
+  /**
+   * The checksum of a request, now and then. It may not match: then its bytes are others than they should be, and none of them
+   * may ever count.
+   */
+  function withChecksum({ bytes, body }: { bytes: Buffer; body: Body }): { body: Body; checksum?: ExpectedChecksum } {
+    if (!chance.happens(0.25)) return { body };
+    const expected = createHash('sha1').update(bytes).digest();
+    const isBroken = !world.isCalm && bytes.length > 0 && chance.happens(0.3);
+    const chunks = isBroken ? body.chunks.map((chunk) => chunk.map((byte) => byte ^ 1)) : body.chunks;
+    return { body: { ...body, chunks }, checksum: { algorithm: 'sha1', expected } };
+  }
+
   function note(id: string): UploadModel | undefined {
     const upload = model.uploads.get(id);
     if (upload) upload.activity++;
@@ -114,7 +128,9 @@ export function createSender(world: World, client: Actor): Sender {
   }
 
   async function sendFrom(id: string, owner: string, plan: Plan, offset: number): Promise<Told | null> {
-    const { bytes, body } = makeBody(plan, offset);
+    const made = makeBody(plan, offset);
+    const { bytes } = made;
+    const { body, checksum } = withChecksum(made);
     const isWhole = body.end === 'end' && offset + lengthOf(body) === plan.bytes.length;
     const upload = model.uploads.get(id);
     const wasTold = upload?.told === offset && upload.activity === upload.activityWhenTold;
@@ -133,7 +149,9 @@ export function createSender(world: World, client: Actor): Sender {
         // Only what is declared at the end is known to be right.
         const length = isWhole || world.isCalm ? plan.bytes.length : undefined;
         mark();
-        const told = await patch(node, connection, { id, owner, offset, length, onOpen: checks.opened }).finally(mark);
+        const to = checksum && offset + bytes.length;
+        const onOpen: Sent['onOpen'] = (...begun) => checks.opened(...begun, to);
+        const told = await patch(node, connection, { id, owner, offset, length, checksum, onOpen }).finally(mark);
         toldBy(told, 0);
         checks.stored(id, offset, told.offset, bytes);
         return told;

@@ -18,7 +18,7 @@ import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import type { Fault } from '../harness/faults.ts';
 import { type RunningOss, startOss } from '../harness/oss/oss.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { type Crash, CRASHES, crashEverywhere, type Ground, type Point, type Story } from './crash-points.ts';
+import { type Crash, crashEverywhere, crashesOf, type Ground, type Point, type Story } from './crash-points.ts';
 
 const TIMEOUT_MS = 60_000;
 const PREFIX = 'files/';
@@ -149,10 +149,22 @@ const STORIES: Record<string, Story & { last: RegExp }> = {
     first: { cutAt: LEAST_PART_BYTES + 1_000 },
     last: /CreateMultipartUpload[^]*UploadPart[^]*CompleteMultipartUpload[^]*DeleteObject/,
   },
+  'an upload of two parts, in two requests with checksums': {
+    bytes: large,
+    chunkBytes: 1024 * 1024,
+    first: { until: LEAST_PART_BYTES + 1_000, checksum: 'right' },
+    last: /CreateMultipartUpload[^]*UploadPart[^]*CompleteMultipartUpload[^]*DeleteObject/,
+  },
+  'an upload of one part, the checksum of whose first request is wrong': {
+    bytes: small,
+    chunkBytes: 1300,
+    first: { until: 2_500, checksum: 'wrong' },
+    last: /DeleteObject/,
+  },
 };
 
 describe.each(Object.entries(STORIES))('%s, wherever', (_, { last, ...story }) => {
-  test.each(CRASHES.filter(({ follows }) => follows !== 'lose power'))(
+  test.each(crashesOf(story).filter(({ follows }) => follows !== 'lose power'))(
     'a call to the bucket $name',
     { timeout: TIMEOUT_MS },
     async (crash) => {

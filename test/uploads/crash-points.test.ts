@@ -19,7 +19,7 @@ import { SYSTEM } from '../../stores/surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { openSimCatalog } from '../sim/catalog.ts';
-import { type Crash, CRASHES, crashEverywhere, type Ground, type Point } from './crash-points.ts';
+import { type Crash, crashEverywhere, crashesOf, type Ground, type Point } from './crash-points.ts';
 
 const bytes = makeBytes(5_000, 58);
 const HALF = bytes.length / 2;
@@ -156,22 +156,18 @@ describe.each([
       first: { until: HALF, cutAt: undefined },
       completesByRequest: true,
     },
+    { story: 'two requests with checksums', first: { until: HALF, checksum: 'right' as const, cutAt: undefined } },
+    {
+      story: 'a request whose checksum is wrong, and another',
+      first: { checksum: 'wrong' as const, cutAt: undefined },
+    },
   ])('in $story', ({ first, completesByRequest = false }) => {
-    test.each(CRASHES.filter(({ follows }) => follows !== 'lose power' || (hasPower && first.cutAt === undefined)))(
-      'a call $name',
-      { timeout: TIMEOUT_MS },
-      async (crash) => {
-        const calls = await crashEverywhere(crash, await open(), {
-          bytes,
-          chunkBytes: 1300,
-          first,
-          completesByRequest,
-        });
-        // The whole way was gone, to its last steps.
-        expect(calls.join('\n')).toMatch(
-          /^catalog\.createUpload[^]*^writeUpload[^]*^finalize[^]*^catalog\.removalDone/m,
-        );
-      },
-    );
+    test.each(
+      crashesOf({ first }).filter(({ follows }) => follows !== 'lose power' || (hasPower && first.cutAt === undefined)),
+    )('a call $name', { timeout: TIMEOUT_MS }, async (crash) => {
+      const calls = await crashEverywhere(crash, await open(), { bytes, chunkBytes: 1300, first, completesByRequest });
+      // The whole way was gone, to its last steps.
+      expect(calls.join('\n')).toMatch(/^catalog\.createUpload[^]*^writeUpload[^]*^finalize[^]*^catalog\.removalDone/m);
+    });
   });
 });

@@ -3,6 +3,7 @@
  * none left. Whatever was told before holds afterwards, the upload can be finished, and once its file is deleted nothing
  * is left.
  */
+import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -11,6 +12,8 @@ import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createJobs } from '../../server/jobs/jobs.ts';
 import { removeLeftContents } from '../../server/jobs/removals.ts';
 import { createProcessWake } from '../../server/leases/wake.ts';
+import type { ExpectedChecksum } from '../../server/uploads/checksums.ts';
+import { hasCode } from '../../server/uploads/errors.ts';
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
 import type { Faults } from '../../stores/memory/faults.ts';
@@ -38,6 +41,11 @@ export const CRASHES: Crash[] = [
   { name: 'is the last before the power goes', at: 'after', follows: 'lose power' },
   { name: 'is never made, as the power goes', at: 'before', follows: 'lose power' },
 ];
+
+/** The crashes for a story: with checksums, those after which the call has taken effect. The others leave less. */
+export function crashesOf({ first }: Pick<Story, 'first'>): Crash[] {
+  return first.checksum ? CRASHES.filter(({ at }) => at === 'after') : CRASHES;
+}
 
 /** The call that goes wrong. */
 export interface Point {
@@ -100,12 +108,14 @@ export interface Sent {
   until?: number;
   /** It declares the length that was only expected. */
   completes?: boolean;
+  /** The request has a checksum: it counts whole, or not at all. */
+  checksum?: 'right' | 'wrong';
 }
 
 /** One request from where the upload stands. */
 async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<void> {
   const { bytes, chunkBytes, completesByRequest = false } = told.story;
-  const { cutAt, until = bytes.length, completes = false } = given;
+  const { cutAt, until = bytes.length, completes = false, checksum } = given;
   if (completes || !completesByRequest) told.hasCompleted = true;
   const id = told.id ?? '';
   const { offset } = await uploads.view(id, OWNER);
@@ -125,7 +135,11 @@ async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<v
     if (completesByRequest && !completes && state === 'receiving' && !isExpected)
       await writer.expectLength(bytes.length);
     const declared = completes && size === null ? { length: bytes.length } : {};
-    const received = await writer.append(Readable.from(body()), { maxBytes: bytes.length - offset, ...declared });
+    const received = await writer.append(Readable.from(body()), {
+      maxBytes: bytes.length - offset,
+      checksum: checksum && checksumOf(bytes.subarray(offset, checksum === 'right' ? until : until - 1)),
+      ...declared,
+    });
     told.offset = received.offset;
     told.fileId = received.file?.id;
   } finally {
@@ -133,14 +147,20 @@ async function send({ uploads }: House, told: Told, given: Sent = {}): Promise<v
   }
 }
 
-/** Create, append in two requests, the first of which may be cut, publish, delete. */
+function checksumOf(bytes: Buffer): ExpectedChecksum {
+  return { algorithm: 'sha1', expected: createHash('sha1').update(bytes).digest() };
+}
+
+/** Create, append in two requests, the first of which may be cut or refused, publish, delete. */
 async function tellStory(house: House, told: Told): Promise<void> {
   const { bytes, first } = told.story;
   const id = await house.begin(bytes);
   await house.parts.catalog.durable();
   told.id = id;
-  await send(house, told, first);
-  await send(house, told);
+  await send(house, told, first).catch((error: unknown) => {
+    if (first.checksum !== 'wrong' || !hasCode(error, 'checksum_mismatch')) throw error;
+  });
+  await send(house, told, first.checksum ? { checksum: 'right' } : {});
   if (told.story.completesByRequest) await send(house, told, { completes: true });
   await remove(house, told);
 }
@@ -154,13 +174,14 @@ async function remove({ parts }: House, told: Told): Promise<void> {
 /** What was told holds; the upload is finished, and its file deleted: then nothing is left. */
 async function finish(house: House, told: Told): Promise<void> {
   const { catalog } = house.parts;
-  const { bytes } = told.story;
+  const { bytes, first } = told.story;
   if (!told.isDeleting) {
     if (told.fileId === undefined) {
       told.id ??= await house.begin(bytes);
       const { offset, state } = await house.uploads.view(told.id, OWNER);
       expect(offset).toBeGreaterThanOrEqual(told.offset);
       if (!told.hasCompleted) expect(state).toBe('receiving');
+      if (first.checksum) expect(wholes(told.story)).toContain(offset);
       if (state === 'receiving') await send(house, told);
       if (state === 'receiving' && told.story.completesByRequest && !told.fileId)
         await send(house, told, { completes: true });
@@ -176,6 +197,11 @@ async function finish(house: House, told: Told): Promise<void> {
     await remove(house, told);
   }
   expect(await bytesOf(house, told.fileId)).toBeUndefined();
+}
+
+/** The offsets that a story has whose requests count whole or not at all. */
+function wholes({ bytes, first }: Story): number[] {
+  return [0, ...(first.checksum === 'right' ? [first.until ?? bytes.length] : []), bytes.length];
 }
 
 async function bytesOf({ parts }: House, fileId: string | undefined): Promise<Buffer | undefined> {
