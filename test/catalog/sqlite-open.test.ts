@@ -175,6 +175,7 @@ describe('opening an SQLite catalog', () => {
     const before = new Database(file);
     before.prepare("UPDATE uploads SET boot_id = 'a boot' WHERE id IN (?, ?)").run(receiving, ended);
     before.exec('ALTER TABLE removals DROP COLUMN node; ALTER TABLE removals DROP COLUMN until');
+    before.exec('DROP TABLE final_partials; DROP INDEX uploads_finals; ALTER TABLE uploads DROP COLUMN kind');
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
     before.pragma('user_version = 8');
     before.close();

@@ -147,7 +147,9 @@ test('an installation of before, on which neither side has an id', async () => {
   database.exec('DROP TABLE meta; DROP INDEX files_by_content_owner_name; DROP INDEX uploads_receiving_by_owner');
   database.exec('DROP INDEX contents_without_sha1; DROP INDEX uploads_receiving_by_owner_and_md5');
   database.exec('CREATE INDEX files_by_content ON files (content_id, uploaded_at, id)');
-  for (const column of ['holder', 'phase', 'expected_size']) database.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+  database.exec('DROP TABLE final_partials; DROP INDEX uploads_finals');
+  for (const column of ['holder', 'phase', 'expected_size', 'kind'])
+    database.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
   database.exec('DROP TABLE events; DROP TABLE forgotten_events');
   for (const column of ['md5', 'node', 'until']) database.exec(`ALTER TABLE removals DROP COLUMN ${column}`);
   database.exec('UPDATE uploads SET boot_id = store_state, store_state = NULL');
