@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, catalog, streams); all by
+ * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, join, catalog, streams); all by
  * default. After `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `digests`, numbers
  * of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
@@ -17,6 +17,7 @@ import { benchBucket } from './bucket.ts';
 import { benchCatalog } from './catalog.ts';
 import { benchCheck } from './check.ts';
 import { benchDigests } from './digests.ts';
+import { benchJoin } from './join.ts';
 import { benchLastByte } from './last-byte.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
@@ -31,6 +32,7 @@ const PARTS = {
   digests: benchDigests,
   bucket: benchBucket,
   nodes: benchNodes,
+  join: benchJoin,
   catalog: benchCatalog,
   streams: benchStreams,
 } as const;
