@@ -60,7 +60,8 @@ async function createWithBytes(run: Run, plan: Plan, dialect: string): Promise<K
       killed: plan.killed(),
       whenTold: (status, told) => noteTold(known, status, told),
     });
-    if (isDone(answer)) return { ...known, location: answer?.headers.location ?? known.location, isDone: true };
+    // The answer's own Location is that of the file.
+    if (isDone(answer)) return { ...known, isDone: true };
     if (known.location !== '') {
       await rest(run, plan, `creation of ${plan.name} by ${target}`, answer);
       return { ...known, isDone: false };
