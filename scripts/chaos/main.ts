@@ -1,6 +1,6 @@
 /**
  * `npm run chaos -- [ground] [rounds] [seed]`: in each round, the real client uploads a file to
- * the real service over a slow connection. At a random moment, one of them or the gateway of the
+ * the real service over a slow connection, and so does a client of another way (ways.ts). At a random moment, one of them or the gateway of the
  * bucket is killed (SIGKILL), or the connection is cut. The round ends when the client reports
  * success. On a ground with faults, S3 calls fail, too: they are refused, stalled, cut,
  * performed twice, performed without an answer, or get a false answer. In a storm, a plain tus
@@ -9,6 +9,7 @@
  * Exits with code 1 when a file is corrupt or missing, an offset went back, or anything is left
  * over in the store.
  */
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +24,10 @@ import { observeOffsets } from './observer.ts';
 import { runPower } from './power.ts';
 import { runRaces } from './races.ts';
 import { createRandom, type Random } from './random.ts';
+import type { Run } from './requests.ts';
+import { chooseBytes } from './resuming-client.ts';
 import { rideStorm } from './storm.ts';
+import { uploadInSomeWay } from './ways.ts';
 
 const MIB = 1024 * 1024;
 /** The most attempts of the client in one round, or of a download: with more, it would never succeed. */
@@ -103,6 +107,8 @@ async function playRound(round: number, target: RunningService, dice: Random): P
   const md5 = await makeRandomFile(path, size);
   const line = await openLine({ toPort: target.port, bytesPerSecond: LINE_BYTES_PER_SECOND });
   const observer = observeOffsets(target.url, md5);
+  const other = playOther(round, line.url);
+  let uploaded: Told | undefined;
   try {
     for (let attempt = 1; ; attempt++) {
       if (attempt > MOST_TRIES) throw new Error(`round ${round}: no end after ${MOST_TRIES} tries`);
@@ -112,19 +118,41 @@ async function playRound(round: number, target: RunningService, dice: Random): P
       const result = await run.done;
       await strike?.settled();
       if (result.exitCode === 0) {
-        told.push(readTold(result.stdout, name, md5, size));
+        uploaded = readTold(result.stdout, name, md5, size);
+        told.push(uploaded);
         break;
       }
       if (result.exitCode !== null && !EXPECTED_ENDS.test(result.stderr)) {
         problems.push(`round ${round}: the client exited with ${result.exitCode}: ${result.stderr.slice(-500)}`);
       }
     }
-    const last = told.at(-1);
-    if (last) await verify(last, `round ${round}`);
+    const second = await other;
+    for (const file of [uploaded, second]) if (file) await verify(file, `round ${round}`);
   } finally {
     problems.push(...(await observer.stop()).map((text) => `round ${round}: ${text}`));
     await line.close();
     await rm(path, { force: true });
+  }
+}
+
+/** Uploads another file by a client of the runs with nodes, in one of its ways. Never rejects. @returns undefined where that failed. */
+async function playOther(round: number, url: string): Promise<Told | undefined> {
+  const dice = createRandom(seed * 1_000_003 + round);
+  const run: Run = { url, problems: [], failures: 0, uncertain: [] };
+  const bytes = chooseBytes(dice, seed + round);
+  const never = new AbortController();
+  setMaxListeners(0, never.signal);
+  const plan = { name: `other-${round}.bin`, bytes, isDeferred: dice.between(1, 8) === 1, dice };
+  try {
+    const { location, ...file } = await uploadInSomeWay(run, { ...plan, killed: () => never.signal });
+    const other = { ...file, url: location };
+    told.push(other);
+    return other;
+  } catch (error) {
+    run.problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    return undefined;
+  } finally {
+    problems.push(...run.problems.map((text) => `round ${round}: ${text}`));
   }
 }
 

@@ -1,24 +1,18 @@
 /**
- * A client of a cluster that resumes: HEAD, PATCH at that offset, and again. It retries what the protocol lets it retry: a
- * broken or silent connection, 409, 423, 503. Any other refusal is a problem.
+ * A client of tus that resumes: HEAD, PATCH at that offset, and again.
  */
 import { createHash } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
-import { setTimeout as wait } from 'node:timers/promises';
 import { makeBytes } from '../../test/harness/bytes.ts';
-import { type Answer, encodeMetadata, TUS } from '../../test/harness/tus.ts';
+import { encodeMetadata, TUS } from '../../test/harness/tus.ts';
+import { chooseChecksum } from './checksums.ts';
 import type { Random } from './random.ts';
+import { ask, MOST_REQUESTS, type Plan, request, rest, type Run } from './requests.ts';
 
 const MIB = 1024 * 1024;
-/** A frozen node does not answer: after this time the client sends another request to the balancer. */
-const SILENCE_MS = 5_000;
-const PIECE_BYTES = 64 * 1024;
-/** The most requests for one upload; with more, it would never end. */
-const MOST_REQUESTS = 150;
-const MOST_WAIT_MS = 1_000;
 /** One of this many PATCHes is sent twice at once. */
 const COPIED_ONE_IN = 6;
-const TEMPORARY = new Set([409, 423, 503]);
+/** "Checksum Mismatch". */
+const MISMATCH = 460;
 
 /** A file of a run, as its client knows it. */
 export interface Sent {
@@ -26,25 +20,6 @@ export interface Sent {
   location: string;
   size: number;
   md5: string;
-}
-
-/** What all clients of a run share. */
-export interface Run {
-  url: string;
-  /** Violations, as sentences. */
-  problems: string[];
-  /** The number of requests without an answer, or with a temporary refusal. */
-  failures: number;
-}
-
-/** What one client uploads. */
-export interface Plan {
-  name: string;
-  bytes: Buffer;
-  isDeferred: boolean;
-  dice: Random;
-  /** Aborted when the client is killed: its connections break, and another one resumes. */
-  killed: () => AbortSignal;
 }
 
 /** Makes the bytes of a file: most are small, some have several parts. @param same - equal numbers and sizes give equal bytes. */
@@ -62,47 +37,71 @@ export function chooseBytes(dice: Random, same: number): Buffer {
 /** Uploads a whole file. */
 export async function upload(run: Run, plan: Plan): Promise<Sent> {
   const { name, bytes, isDeferred } = plan;
-  const length = isDeferred ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(bytes.length) };
-  const headers = { ...TUS, ...length, 'Upload-Metadata': encodeMetadata({ filename: name }) };
-  const begun = await ask(run, plan, 'POST', `${run.url}/uploads`, headers);
-  const location = begun.headers.location ?? '';
-  if (begun.status !== 201) throw new Error(`POST of ${name}: ${begun.status} ${begun.body}`);
+  const length: Record<string, string> = isDeferred
+    ? { 'Upload-Defer-Length': '1' }
+    : { 'Upload-Length': String(bytes.length) };
+  const location = await begin(run, plan, length);
   await bring(run, plan, location);
   return { name, location, size: bytes.length, md5: createHash('md5').update(bytes).digest('hex') };
 }
 
+/** Creates an upload. @returns its address. */
+export async function begin(run: Run, plan: Plan, headers: Record<string, string>): Promise<string> {
+  const { name } = plan;
+  const begun = await ask(run, plan, 'POST', `${run.url}/uploads`, {
+    ...TUS,
+    ...headers,
+    'Upload-Metadata': encodeMetadata({ filename: name }),
+  });
+  if (begun.status !== 201) throw new Error(`POST of ${name}: ${begun.status} ${begun.body}`);
+  return begun.headers.location ?? '';
+}
+
 /** Sends until the service reports that it has all bytes. */
-async function bring(run: Run, plan: Plan, location: string): Promise<void> {
+export async function bring(run: Run, plan: Plan, location: string): Promise<void> {
   const { bytes, isDeferred, dice, name } = plan;
   let told = 0;
+  /** The offsets at which the last request may have left the upload, where it counts whole or not at all. */
+  let possible: number[] | undefined;
   for (let requests = 0; requests < MOST_REQUESTS; requests++) {
     const head = await ask(run, plan, 'HEAD', location, TUS);
     if (head.status !== 200)
       throw new Error(`HEAD of ${name}, of which ${told} bytes were acknowledged: ${head.status}`);
     const offset = Number(head.headers['upload-offset']);
     if (offset < told) run.problems.push(`the offset of ${name} went back from ${told} to ${offset}`);
+    if (possible?.includes(offset) === false) {
+      run.problems.push(
+        `${name} is at ${offset} after a request with a checksum that leaves it at ${possible.join(' or ')}`,
+      );
+    }
     told = Math.max(told, offset);
     const isLengthKnown = head.headers['upload-length'] !== undefined;
     if (offset === bytes.length && isLengthKnown) return;
     const end = dice.pick([bytes.length, bytes.length, dice.between(offset, bytes.length)]);
     const declares = isDeferred && end === bytes.length && !isLengthKnown;
+    const body = bytes.subarray(offset, end);
+    const checksum = plan.isChecksummed ? await chooseChecksum(dice, body) : undefined;
+    possible = checksum && (checksum.isRight ? [offset, end] : [offset]);
     const headers = {
       ...TUS,
       'Upload-Offset': String(offset),
       'Content-Type': 'application/offset+octet-stream',
       ...(declares ? { 'Upload-Length': String(bytes.length) } : {}),
+      ...checksum?.headers,
     };
     // Like a client that lost an answer, or runs twice: another node gets the same bytes at the same time. Not where the
     // PATCH declares the length, which is possible only once: the client has to ask whether it was declared.
     const copies = dice.between(1, COPIED_ONE_IN) === 1 && !declares ? 2 : 1;
-    const sending = { body: bytes.subarray(offset, end), dice, killed: plan.killed() };
+    const sending = { body, dice, killed: plan.killed(), trailers: checksum?.trailers };
     const answers = await Promise.all(
       Array.from({ length: copies }, () => request('PATCH', location, headers, sending)),
     );
     const taken = answers.filter((answer) => answer?.status === 204);
     if (taken.length > 1 && end > offset) run.problems.push(`the bytes of ${name} at ${offset} were taken twice`);
     for (const answer of taken) told = Math.max(told, Number(answer?.headers['upload-offset']));
+    if (taken.length > 0 && checksum?.isRight === false) run.problems.push(`${name}: a wrong checksum was accepted`);
     for (const answer of answers) {
+      if (answer?.status === MISMATCH && checksum?.isRight === false) continue;
       if (answer?.status !== 204) await rest(run, plan, `PATCH of ${name} at ${offset}`, answer);
     }
   }
@@ -134,90 +133,4 @@ export async function addInstantly(run: Run, plan: Plan, { md5, size }: Sent, na
   const found = JSON.parse(answer.body || '{}') as { status?: string; file?: { id: string } };
   if (found.status !== 'exists' || !found.file) return undefined;
   return { name, location: `${run.url}/api/files/${found.file.id}/content`, size, md5 };
-}
-
-/** Repeats a request until the answer is not a temporary failure. */
-async function ask(
-  run: Run,
-  plan: Plan,
-  method: string,
-  url: string,
-  headers: Record<string, string>,
-  text?: string,
-): Promise<Answer> {
-  const body = text === undefined ? {} : { body: Buffer.from(text) };
-  for (let tried = 1; ; tried++) {
-    const answer = await request(method, url, headers, { ...body, killed: plan.killed() });
-    if (answer && answer.status < 500 && !TEMPORARY.has(answer.status)) return answer;
-    if (tried === MOST_REQUESTS) throw new Error(`${method} for ${plan.name}: no answer but ${answer?.status}`);
-    await rest(run, plan, `${method} for ${plan.name}`, answer);
-  }
-}
-
-async function rest(run: Run, { dice }: Plan, what: string, answer: Answer | undefined): Promise<void> {
-  run.failures++;
-  if (answer && !TEMPORARY.has(answer.status)) run.problems.push(`${what}: ${answer.status} ${answer.body}`);
-  const asked = Number(answer?.headers['retry-after'] ?? 0) * 1000;
-  await wait(Math.min(MOST_WAIT_MS, asked) * 0.5 + dice.between(10, 300));
-}
-
-interface Sending {
-  body?: Buffer;
-  /** Chooses the speed, so that strikes hit requests in their middle. */
-  dice?: Random;
-  killed: AbortSignal;
-}
-
-/** Sends a request. @returns undefined where the connection broke or was silent for too long. */
-function request(
-  method: string,
-  url: string,
-  headers: Record<string, string>,
-  { body, dice, killed }: Sending,
-): Promise<Answer | undefined> {
-  return new Promise((resolve) => {
-    const length: Record<string, string> = body ? { 'Content-Length': String(body.length) } : {};
-    const outgoing = httpRequest(url, {
-      method,
-      headers: { ...length, ...headers },
-      agent: false,
-      timeout: SILENCE_MS,
-    });
-    const kill = (): void => void outgoing.destroy();
-    killed.addEventListener('abort', kill, { once: true });
-    outgoing.on('timeout', kill);
-    outgoing.on('error', () => undefined);
-    outgoing.on('close', () => {
-      killed.removeEventListener('abort', kill);
-      resolve(undefined);
-    });
-    outgoing.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', () => undefined);
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString();
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, code: undefined });
-        // A refusal may arrive before all of the body was sent.
-        outgoing.destroy();
-      });
-    });
-    if (killed.aborted) kill();
-    void write(outgoing, body ?? Buffer.alloc(0), dice?.pick([0, 1, 2, 5]) ?? 0);
-  });
-}
-
-/** Writes a body in pieces. @param restMs - the pause after each piece. */
-async function write(outgoing: ReturnType<typeof httpRequest>, body: Buffer, restMs: number): Promise<void> {
-  for (let at = 0; at < body.length && !outgoing.destroyed; at += PIECE_BYTES) {
-    await new Promise<void>((resolve) => {
-      outgoing.once('close', resolve);
-      outgoing.write(body.subarray(at, at + PIECE_BYTES), () => {
-        outgoing.off('close', resolve);
-        resolve();
-      });
-    });
-    if (restMs > 0) await wait(restMs);
-  }
-  outgoing.end();
 }

@@ -1,4 +1,7 @@
-/** A balancer without stickiness: each request goes to the next node, its body as it comes. */
+/**
+ * A balancer without stickiness: each request goes to the next node, its body as it comes, with its trailers. Informational
+ * answers (1xx) are passed on.
+ */
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream';
@@ -23,6 +26,8 @@ export async function openBalancer(ports: readonly number[]): Promise<Balancer> 
     const port = ports[turn++ % ports.length];
     const { method, url: path, headers } = incoming;
     const onward = request({ host: '127.0.0.1', port, method, path, headers, agent });
+    // A client may wait for what a node tells before it sends a byte.
+    onward.flushHeaders();
     let isConnected = false;
     let isAnswered = false;
     const giveUp = (): void => void onward.destroy();
@@ -31,9 +36,16 @@ export async function openBalancer(ports: readonly number[]): Promise<Balancer> 
     onward.once('socket', (socket) => {
       socket.once('connect', () => {
         isConnected = true;
+        incoming.once('end', () => {
+          if (Object.keys(incoming.trailers).length > 0) onward.addTrailers(incoming.trailers as NodeJS.Dict<string>);
+        });
         // An answer that comes before all of the body ends the body's connection, and counts.
         pipeline(incoming, onward, () => undefined);
       });
+    });
+    onward.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+      // Node 20 has no call for those other than 100, 102 and 103.
+      incoming.socket.write(`HTTP/1.1 ${statusCode} ${statusMessage}\r\n${linesOf(rawHeaders)}\r\n`);
     });
     onward.once('response', (answer) => {
       isAnswered = true;
@@ -63,4 +75,9 @@ export async function openBalancer(ports: readonly number[]): Promise<Balancer> 
       agent.destroy();
     },
   };
+}
+
+/** @param raw - names and values, in turns. */
+function linesOf(raw: readonly string[]): string {
+  return raw.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
 }
