@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 /** What the lanes of one measurement get, together. */
 const TOTAL_BYTES = 256 * MIB;
+/** Rounds that are not counted: V8 compiles a module better once it has run for a while. */
+const WARM_UPS = 2;
 /** A socket delivers at most so much at once. */
 const CHUNK_BYTES = 64 * 1024;
 /** An intake's batches: 4 MiB shared by all uploads, within bounds (`stores/intake.ts`). */
@@ -41,13 +43,12 @@ export async function benchDigests(_folder: string, counts: readonly number[]): 
     const rows: string[][] = [];
     for (const lanes of counts.length > 0 ? counts : LANES) {
       const all = variants.map((): Measured[] => []);
-      // The first round warms up: V8 compiles a module better once it has run for a while.
-      for (let round = 0; round <= rounds; round++) {
+      for (let round = -WARM_UPS; round < rounds; round++) {
         const order = [...variants.keys()];
         for (const index of round % 2 === 0 ? order : order.toReversed()) {
           const { pool } = variants[index] as Variant;
           const measured = await measure(pool, lanes, source);
-          if (round > 0) all[index]?.push(measured);
+          if (round >= 0) all[index]?.push(measured);
         }
       }
       variants.forEach(({ name }, index) => rows.push(describe(lanes, name, all[index] ?? [], all[0] ?? [])));

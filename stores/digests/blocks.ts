@@ -17,6 +17,10 @@ export interface Blocks {
   /** Takes a free block, or waits for one: first come, first served. */
   take(): number | Promise<number>;
   giveBack(block: number): void;
+  /** Whether none is free. */
+  readonly isShort: boolean;
+  /** Calls the listener whenever somebody has to wait for a block. */
+  whenShort(listener: () => void): void;
   /** Copies as much of the chunk as fits to the piece. @returns how many bytes. */
   append(piece: Piece, chunk: Uint8Array, from: number): number;
 }
@@ -29,17 +33,27 @@ export function createBlocks(): Blocks {
   const bytes = new Uint8Array(memory.buffer);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
+  const listeners: (() => void)[] = [];
+
+  function wait(): Promise<number> {
+    for (const listener of listeners) listener();
+    return new Promise((resolve) => waiting.push(resolve));
+  }
 
   return {
     memory,
     scratchOf: (thread) => BLOCKS * BLOCK_BYTES + (thread % (PAGE_BYTES / SCRATCH_BYTES)) * SCRATCH_BYTES,
     tryTake: () => free.pop(),
-    take: () => free.pop() ?? new Promise<number>((resolve) => waiting.push(resolve)),
+    take: () => free.pop() ?? wait(),
     giveBack: (block) => {
       const next = waiting.shift();
       if (next) next(block);
       else free.push(block);
     },
+    get isShort() {
+      return free.length === 0;
+    },
+    whenShort: (listener) => void listeners.push(listener),
     append: (piece, chunk, from) => {
       const length = Math.min(chunk.length - from, BLOCK_BYTES - piece.length);
       bytes.set(chunk.subarray(from, from + length), piece.block * BLOCK_BYTES + piece.length);

@@ -4,7 +4,7 @@
  * digests of the thread share.
  */
 import { type DigestAlgorithm, type DigestSet, SnapshotError } from './digests.ts';
-import { beginMd5, createMd5Engine, loadMd5, type Md5State, saveMd5 } from './md5.ts';
+import { beginMd5, createMd5Engine, loadMd5, type Md5Bytes, type Md5State, saveMd5 } from './md5.ts';
 import { createSharedHashers, type Hashers, type SavedStates } from './shared-hashers.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot.ts';
 
@@ -104,13 +104,12 @@ export function createHashing(
     },
 
     update: (all) => {
-      md5.update(
-        all.flatMap(({ digest, at, length, to }) =>
-          [to === 'all' ? digest.md5 : null, digest.part]
-            .filter((state) => state !== null)
-            .map((state) => ({ state, from: at, length })),
-        ),
-      );
+      const chains: Md5Bytes[] = [];
+      for (const { digest, at, length, to } of all) {
+        if (to === 'all' && digest.md5) chains.push({ state: digest.md5, from: at, length });
+        if (digest.part) chains.push({ state: digest.part, from: at, length });
+      }
+      md5.update(chains);
       for (const { digest, at, length, to } of all) {
         if (to === 'part' || digest.saved.size === 0) continue;
         others.update(digest.saved, new Uint8Array(memory.buffer, at, length));

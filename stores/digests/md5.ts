@@ -99,7 +99,9 @@ export function createMd5Engine(memory: WebAssembly.Memory, scratch: number, sim
     states.forEach(({ chain }, index) => chains.set(chain, index * WORDS));
     if (states.length === 2) two(scratch, count, from[0] ?? 0, from[1] ?? 0);
     else one(scratch, count, from[0] ?? 0);
-    states.forEach(({ chain }, index) => chain.set(chains.subarray(index * WORDS, (index + 1) * WORDS)));
+    for (const [index, { chain }] of states.entries()) {
+      for (let word = 0; word < WORDS; word++) chain[word] = chains[index * WORDS + word] ?? 0;
+    }
   }
 
   /** Fills the block that was begun. */
@@ -140,7 +142,7 @@ export function createMd5Engine(memory: WebAssembly.Memory, scratch: number, sim
     update: (all) => {
       const begun = all.map(begin);
       for (let left = withBlocks(begun); left.length > 0; left = withBlocks(left)) {
-        advance(left.slice(0, howMany(left.length, simd)));
+        advance(left.length > 2 ? left.slice(0, howMany(left.length, simd)) : left);
       }
       for (const { state, from, end, length } of begun) {
         if (from < end) state.rest.set(bytes.subarray(from, end));
@@ -163,8 +165,9 @@ export function createMd5Engine(memory: WebAssembly.Memory, scratch: number, sim
 }
 
 /** Those that have whole blocks left, the ones with most of them first, so that all end at about the same time. */
-function withBlocks(all: readonly Left[]): Left[] {
-  return all.filter(({ blocks }) => blocks > 0).toSorted((a, b) => b.blocks - a.blocks);
+function withBlocks(all: readonly Left[]): readonly Left[] {
+  const left = all.every(({ blocks }) => blocks > 0) ? all : all.filter(({ blocks }) => blocks > 0);
+  return left.length > 2 ? left.toSorted((a, b) => b.blocks - a.blocks) : left;
 }
 
 /** How many of so many chains go side by side: two pairs are faster than four chains by SIMD (decision 0053). */

@@ -7,6 +7,9 @@ import { isSimdThere } from './md5-lanes-module.ts';
 import { openThreadLane } from './thread-lane.ts';
 import { createThreads } from './threads.ts';
 
+/** With SIMD, a thread hashes those of so many lanes faster than the main thread receives bytes. */
+const LANES_PER_THREAD = 8;
+
 /**
  * Starts a pool.
  *
@@ -16,7 +19,9 @@ import { createThreads } from './threads.ts';
 export function createDigestPool(algorithms: readonly DigestAlgorithm[], simd = isSimdThere()): DigestPool {
   const defaults: readonly DigestAlgorithm[] = algorithms.includes('md5') ? algorithms : ['md5', ...algorithms];
   const blocks = createBlocks();
-  const threads = createThreads(blocks, simd);
+  // The other algorithms are not computed side by side.
+  const lanesPerThread = defaults.length > 1 ? 1 : simd ? LANES_PER_THREAD : 2;
+  const threads = createThreads(blocks, { simd, lanesPerThread });
   const here = createHere(defaults);
   const toThread = (start: DigestStart): DigestLane => openThreadLane(threads.pick(), blocks, start);
   let isClosed = false;

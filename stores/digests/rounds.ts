@@ -14,8 +14,8 @@ type Question = Extract<Request, { request: number }>;
 
 interface Lane {
   readonly id: number;
-  /** Its digest, or the reason why it could not be resumed. */
-  digest: Digest | string;
+  /** Its digest, or the reason why it could not be resumed; undefined where it is not open. */
+  digest: Digest | string | undefined;
   /** In order. */
   readonly waiting: Request[];
   /** How many bytes of the first piece are hashed. */
@@ -53,7 +53,7 @@ export function createRounds(hashing: Hashing): Rounds {
   function add(request: Request): void {
     let lane = lanes.get(request.lane);
     if (!lane) {
-      lane = { id: request.lane, digest: 'the lane is closed', waiting: [], hashed: 0, questions: 0 };
+      lane = { id: request.lane, digest: undefined, waiting: [], hashed: 0, questions: 0 };
       lanes.set(request.lane, lane);
     }
     lane.waiting.push(request);
@@ -64,11 +64,13 @@ export function createRounds(hashing: Hashing): Rounds {
   /** Serves the requests before the lane's next bytes. */
   function serve(lane: Lane): void {
     for (let request = lane.waiting[0]; request; request = lane.waiting[0]) {
-      if (request.op === 'update' && typeof lane.digest !== 'string') return;
+      if (request.op === 'update' && typeof lane.digest === 'object') return;
       lane.waiting.shift();
       answer(lane, request);
     }
     busy.delete(lane);
+    // It was closed, and has got requests since.
+    if (lane.digest === undefined) lanes.delete(lane.id);
   }
 
   function answer(lane: Lane, request: Request): void {
@@ -78,11 +80,11 @@ export function createRounds(hashing: Hashing): Rounds {
         lane.digest = open(request);
         return;
       case 'close':
-        if (typeof digest !== 'string') hashing.forget(digest);
-        lanes.delete(lane.id);
+        if (typeof digest === 'object') hashing.forget(digest);
+        lane.digest = undefined;
         return;
       case 'beginPart':
-        if (typeof digest !== 'string') hashing.beginPart(digest);
+        if (typeof digest === 'object') hashing.beginPart(digest);
         return;
       case 'update':
         replies.push({ op: 'free', lane: lane.id, pieces: request.pieces });
@@ -91,7 +93,7 @@ export function createRounds(hashing: Hashing): Rounds {
       case 'digests':
       case 'partMd5':
         lane.questions--;
-        replies.push(reply(digest, request));
+        replies.push(reply(digest ?? 'the lane is closed', request));
     }
   }
 
@@ -118,7 +120,7 @@ export function createRounds(hashing: Hashing): Rounds {
     for (const lane of [...busy].toSorted((a, b) => Number(b.questions > 0) - Number(a.questions > 0))) {
       const [update] = lane.waiting;
       const { digest } = lane;
-      if (update?.op !== 'update' || typeof digest === 'string') continue;
+      if (update?.op !== 'update' || typeof digest !== 'object') continue;
       const [piece] = update.pieces;
       if (!piece) continue;
       chains += update.to === 'all' && digest.part ? 2 : 1;

@@ -2,7 +2,7 @@
 import type { Blocks } from './blocks.ts';
 import type { DigestLane } from './digests.ts';
 import type { DigestStart } from './hashing.ts';
-import { BLOCK_BYTES, type Piece } from './messages.ts';
+import type { Target } from './held.ts';
 import type { Thread } from './thread.ts';
 
 /** The most blocks that a lane may have in flight, so that a fast upload leaves some for the others. */
@@ -19,40 +19,26 @@ export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStar
   });
   thread.send({ op: 'open', lane, ...start });
 
-  async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
-    // One message for as many blocks as possible, as each message wakes the thread.
-    let pieces: Piece[] = [];
-    let piece: Piece | undefined;
+  async function update(chunks: readonly Uint8Array[], to: Target): Promise<void> {
     for (const chunk of chunks) {
-      let at = 0;
-      while (at < chunk.length) {
-        if (!piece || piece.length === BLOCK_BYTES) {
-          let block = inFlight + pieces.length < BLOCKS_PER_LANE ? blocks.tryTake() : undefined;
-          if (block === undefined) {
-            send(pieces, to);
-            pieces = [];
-            block = await waitForBlock();
-          }
-          piece = { block, length: 0 };
-          pieces.push(piece);
-        }
-        at += blocks.append(piece, chunk, at);
+      for (let at = 0; at < chunk.length;) {
+        const appended = thread.append(lane, to, chunk, at);
+        at += appended;
+        if (appended > 0) continue;
+        const block = inFlight < BLOCKS_PER_LANE ? blocks.tryTake() : undefined;
+        thread.addBlock(lane, to, block ?? (await waitForBlock()));
+        inFlight++;
       }
     }
-    send(pieces, to);
+    thread.sendIfDue();
   }
 
   async function waitForBlock(): Promise<number> {
+    thread.sendNow();
     while (inFlight >= BLOCKS_PER_LANE && !thread.failure) {
       await new Promise<void>((resolve) => (room = resolve));
     }
     return blocks.take();
-  }
-
-  function send(pieces: Piece[], to: 'all' | 'part'): void {
-    if (pieces.length === 0) return;
-    thread.hand({ op: 'update', lane, pieces, to });
-    inFlight += pieces.length;
   }
 
   return {
@@ -66,7 +52,6 @@ export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStar
       if (!isOpen) return;
       isOpen = false;
       thread.leave(lane);
-      if (!thread.failure) thread.send({ op: 'close', lane });
     },
   };
 }

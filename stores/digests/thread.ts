@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Blocks } from './blocks.ts';
 import { SnapshotError } from './digests.ts';
+import { createHeld, type Held, type Target } from './held.ts';
 import type { Reply, Request, WorkerSetup } from './messages.ts';
 
 /** Called when blocks of a lane are free again, with their number; with 0 when the thread has died. */
@@ -24,9 +25,9 @@ export class Thread {
   readonly #pending = new Map<number, Pending>();
   /** Blocks that the thread still uses. */
   readonly #given = new Set<number>();
-  /** Requests of this tick, which are sent together, as each message wakes the thread. */
-  readonly #outbox: Request[] = [];
-  #isFlushing = false;
+  /** Requests that are sent together. */
+  readonly #held: Held;
+  #isSending = false;
   #failure: Error | undefined;
   #lastLane = 0;
   #lastRequest = 0;
@@ -34,6 +35,7 @@ export class Thread {
   /** @param onDeath - called once when the thread dies, before the lanes' callbacks. */
   constructor(setup: WorkerSetup, blocks: Blocks, onDeath: (thread: Thread) => void) {
     this.#blocks = blocks;
+    this.#held = createHeld(blocks);
     this.#onDeath = onDeath;
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
     this.#worker.on('message', (replies: Reply[]) => {
@@ -68,29 +70,52 @@ export class Thread {
     return lane;
   }
 
-  /** Removes a lane. */
+  /** Removes a lane. Its bytes that are not sent yet are forgotten. */
   leave(lane: number): void {
     this.#lanes.delete(lane);
+    // With the next message: nobody waits for it.
+    for (const block of this.#failure ? [] : this.#held.close(lane)) this.#release(block);
     if (this.#lanes.size === 0) this.#worker.unref();
   }
 
   /** Sends a request, together with all others of this tick. @throws the error with which the thread died. */
-  send(request: Request): void {
+  send(request: Exclude<Request, { op: 'update' | 'close' }>): void {
     if (this.#failure) throw this.#failure;
-    this.#outbox.push(request);
+    this.#held.push(request);
     const { op } = request;
     // Requests without a reply wait for the next message.
-    if (this.#isFlushing || op === 'open' || op === 'beginPart' || op === 'close') return;
-    this.#isFlushing = true;
-    // Later in this tick, so that requests of its promises are sent in the same message.
-    process.nextTick(() => this.#flush());
+    if (op !== 'open' && op !== 'beginPart') this.#sendSoon();
   }
 
-  /** Sends bytes to be hashed. Their blocks become free again, also when the thread dies. @throws the error with which it died. */
-  hand(bytes: Extract<Request, { op: 'update' }>): void {
-    if (this.#failure) for (const { block } of bytes.pieces) this.#blocks.giveBack(block);
-    else for (const { block } of bytes.pieces) this.#given.add(block);
-    this.send(bytes);
+  /** Copies as much of a chunk as there is room for in the lane's last block. @returns how many bytes. */
+  append(lane: number, to: Target, chunk: Uint8Array, from: number): number {
+    return this.#held.append(lane, to, chunk, from);
+  }
+
+  /**
+   * Adds a block for more bytes of a lane. It becomes free again, also when the thread dies.
+   *
+   * @throws the error with which the thread died.
+   */
+  addBlock(lane: number, to: Target, block: number): void {
+    if (this.#failure) {
+      this.#blocks.giveBack(block);
+      throw this.#failure;
+    }
+    this.#given.add(block);
+    this.#held.addBlock(lane, to, block);
+  }
+
+  /** To be called after bytes were added: sends what is held, if that is enough. @throws the error with which the thread died. */
+  sendIfDue(): void {
+    if (this.#failure) throw this.#failure;
+    if (this.#held.isDue(this.#lanes.size)) this.#sendSoon();
+  }
+
+  /** Sends what is held. */
+  sendNow(): void {
+    const requests = this.#held.takeAll();
+    if (requests.length > 0) this.#worker.postMessage(requests);
   }
 
   /** Sends a request and waits for its reply. @throws SnapshotError where it is refused; the error with which the thread died. */
@@ -113,17 +138,23 @@ export class Thread {
     await this.#worker.terminate();
   }
 
-  #flush(): void {
-    this.#isFlushing = false;
-    this.#worker.postMessage(this.#outbox.splice(0));
+  /** Later in this tick, so that requests of its promises are sent in the same message. */
+  #sendSoon(): void {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    process.nextTick(() => {
+      this.#isSending = false;
+      this.sendNow();
+    });
+  }
+
+  #release(block: number): void {
+    if (this.#given.delete(block)) this.#blocks.giveBack(block);
   }
 
   #receive(reply: Reply): void {
     if (reply.op === 'free') {
-      for (const { block } of reply.pieces) {
-        this.#given.delete(block);
-        this.#blocks.giveBack(block);
-      }
+      for (const { block } of reply.pieces) this.#release(block);
       this.#lanes.get(reply.lane)?.(reply.pieces.length);
       return;
     }
@@ -139,8 +170,8 @@ export class Thread {
     this.#onDeath(this);
     for (const pending of this.#pending.values()) pending.reject(error);
     this.#pending.clear();
-    for (const block of this.#given) this.#blocks.giveBack(block);
-    this.#given.clear();
+    this.#held.takeAll();
+    for (const block of this.#given) this.#release(block);
     for (const freed of this.#lanes.values()) freed(0);
   }
 }

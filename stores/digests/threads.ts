@@ -7,16 +7,34 @@ import { Thread } from './thread.ts';
 const MOST_WORKERS = 4;
 
 export interface Threads {
-  /** Chooses the thread with the fewest lanes; starts a new one where none is idle and more are allowed. */
+  /**
+   * Chooses the thread with the most lanes of those that have room for another. Where none has, it starts a new one, or, once
+   * there are as many as allowed, chooses the one with the fewest.
+   */
   pick(): Thread;
   close(): Promise<void>;
 }
 
-/** Manages the threads; the first starts with the first lane. @param simd - whether they may use SIMD. */
-export function createThreads(blocks: Blocks, simd: boolean): Threads {
+/** How the threads are used. */
+export interface ThreadOptions {
+  /** Whether they may use SIMD. */
+  simd: boolean;
+  /** How many lanes a thread gets before another one is started: side by side they cost less. */
+  lanesPerThread: number;
+  /** By default, as many as there are processors beside that of the main thread. */
+  mostThreads?: number;
+}
+
+/** Manages the threads; the first starts with the first lane. */
+export function createThreads(blocks: Blocks, options: ThreadOptions): Threads {
+  const { simd, lanesPerThread } = options;
   let threads: Thread[] = [];
   let started = 0;
   let isClosed = false;
+  // Blocks that are held become free only when they are sent.
+  blocks.whenShort(() => {
+    for (const thread of threads) thread.sendNow();
+  });
 
   function start(): Thread {
     const setup = { memory: blocks.memory, scratch: blocks.scratchOf(started++), simd };
@@ -30,9 +48,10 @@ export function createThreads(blocks: Blocks, simd: boolean): Threads {
   return {
     pick: () => {
       if (isClosed) throw new Error('the digest pool is closed');
-      const most = Math.min(MOST_WORKERS, Math.max(1, availableParallelism() - 1));
-      const idlest = threads.toSorted((a, b) => a.lanes - b.lanes)[0];
-      return idlest && (idlest.lanes === 0 || threads.length >= most) ? idlest : start();
+      const most = options.mostThreads ?? Math.min(MOST_WORKERS, Math.max(1, availableParallelism() - 1));
+      const byLanes = threads.toSorted((a, b) => a.lanes - b.lanes);
+      const fullest = byLanes.findLast(({ lanes }) => lanes < lanesPerThread);
+      return fullest ?? (threads.length < most ? undefined : byLanes[0]) ?? start();
     },
 
     close: async () => {

@@ -6,7 +6,7 @@ import { createRounds } from './rounds.ts';
 import { loadHashers } from './shared-hashers.ts';
 
 /** Freed blocks are returned so many at once, as each message wakes the main thread. Answers are sent right away. */
-const FREED_AT_ONCE = 4;
+const FREED_AT_ONCE = 8;
 
 const { memory, scratch, simd } = workerData as WorkerSetup;
 const port = parentPort;
