@@ -4,6 +4,7 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startService } from '../harness/service.ts';
+import { openPlainProxy } from '../harness/plain-proxy.ts';
 import type { Line } from '../harness/proxy.ts';
 import type { RunningService } from '../harness/service.ts';
 import { send, TUS } from '../harness/tus.ts';
@@ -282,4 +283,18 @@ test('a second run waits for the first, and standard input has one connection', 
   const refused = await client.run(['upload', '--streams', '2', '-', '--name', 'x']);
   expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
   expect(refused.stderr).toContain('--streams goes with files');
+});
+
+test('behind a proxy that takes no PATCH and no large request, all connections adapt', async () => {
+  const proxy = await openPlainProxy({
+    toPort: service.port,
+    refuse: ({ method, headers }) => {
+      if (method === 'PATCH') return 405;
+      return Number(headers['content-length']) > 4 * MIB ? 413 : undefined;
+    },
+  });
+  const client = await makeClient(proxy.url);
+  const result = await client.run(['upload', '--json', '--streams', '3', await client.makeFile('small.bin', SIZE)]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+  expect(result.stderr).toContain('sending at most 4.0 MiB at once from now on');
 });
