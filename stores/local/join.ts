@@ -42,7 +42,7 @@ export async function joinFiles(
 /**
  * Gives the file of the first partial a second name, the upload's: so its bytes are the first of the upload, without a copy.
  * What is appended lies beyond the partial's size, and no partial is read beyond that. Only one upload can append to a file:
- * one that has a second name already is copied instead.
+ * one that has a second name, or had one and more bytes, is copied instead.
  *
  * @returns the upload as it is then; undefined where it has to be copied.
  */
@@ -70,9 +70,8 @@ async function linkWhole(folder: Folder, partial: StoredUpload, upload: StoredUp
   const own = folder.unfinished(upload.id);
   const file = openPartial(folder, partial);
   try {
-    if (file.links() !== 1 || file.size() < partial.offset) return false;
-    // What an upload appended that ended without publication.
-    if (file.size() > partial.offset) file.truncate(partial.offset);
+    // What an upload has appended may still be read, also where that has no name any more.
+    if (file.links() !== 1 || file.size() !== partial.offset) return false;
   } finally {
     await file.close();
   }

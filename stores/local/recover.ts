@@ -33,7 +33,7 @@ export async function recoverFile(
   try {
     await file.sync();
   } catch (error) {
-    await cutUnsynced(file, upload.offset);
+    if (end > upload.offset) await cutUnsynced(file, upload.offset);
     throw error;
   }
   return { offset: end, snapshot, storeState: bootId };

@@ -82,7 +82,7 @@ interface Writing {
 }
 
 async function append(writing: Writing): Promise<Written> {
-  const { file, lane, intake, upload, place, options } = writing;
+  const { lane, intake, upload, place, options } = writing;
   /** The bytes of an atomic write that is not committed, and cannot be any more. */
   let isUncommitted = options.verification !== undefined;
   const syncs = createSyncs(writing);
@@ -97,7 +97,7 @@ async function append(writing: Writing): Promise<Written> {
     behind.throwIfFailed();
     const { ended } = intake;
     if (isUncommitted && ended.kind !== 'end') {
-      await cutUnsynced(file, upload.offset);
+      await cutBack(writing, upload.offset);
       return endUncommitted(ended, upload);
     }
     const { digests, snapshot } = await (result ?? readResult(lane));
@@ -115,10 +115,18 @@ async function append(writing: Writing): Promise<Written> {
     place.surroundings.clearTimeout(pause);
     intake.stop(error);
     await behind.settled();
-    if (isUncommitted) await cutUnsynced(file, upload.offset);
-    else if (syncs.hasFailed) await cutUnsynced(file, behind.progress.synced);
+    if (isUncommitted) await cutBack(writing, upload.offset);
+    else if (syncs.hasFailed) await cutBack(writing, behind.progress.synced);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
+}
+
+/**
+ * Cuts off what this write wrote. Nothing where the upload had all its bytes before: then others may have taken its file over,
+ * and what lies beyond is theirs.
+ */
+async function cutBack({ file, upload }: Writing, to: number): Promise<void> {
+  if (upload.offset !== upload.size) await cutUnsynced(file, to);
 }
 
 /** Makes bytes durable. */

@@ -1,8 +1,8 @@
 /** Joining other uploads, of the contract that every store passes. */
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import type { Commit, JoinOptions, Store, StoredUpload, Written } from '../../stores/store.ts';
+import type { Commit, JoinOptions, Store, StoredUpload, WriteOptions, Written } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 
 /** What the contract's suite lends. */
@@ -10,7 +10,7 @@ export interface JoinSuite {
   store: () => Store;
   newUpload: (size: number | null) => StoredUpload;
   /** Writes an upload; its row then. */
-  write: (upload: StoredUpload, source: Readable) => Promise<{ upload: StoredUpload }>;
+  write: (upload: StoredUpload, source: Readable, options?: Partial<WriteOptions>) => Promise<{ upload: StoredUpload }>;
   /** Joins, and keeps what is committed. */
   join: (
     upload: StoredUpload,
@@ -87,6 +87,48 @@ export function testJoining({ store, newUpload, write, join, recovered }: JoinSu
     for (const partial of [first, second]) await store().discardUpload(partial, 'remove');
     const bytes = Buffer.concat([a, b, a]);
     expect((await published(again.upload, bytes)).equals(bytes)).toBe(true);
+  });
+
+  test('a write to one that has all its bytes changes none of what is joined meanwhile, however it ends', async () => {
+    const [a, b] = [makeBytes(MIB, 64), makeBytes(MIB, 65)];
+    const [first, second] = [await partialOf(a), await partialOf(b)];
+    const source = new PassThrough();
+    let writing: Promise<unknown> | undefined;
+    await new Promise<void>((resolve) => {
+      writing = write(first, source, {
+        maxBytes: 0,
+        verification: { update: () => undefined, verify: () => undefined },
+        onReading: () => resolve(),
+      });
+    });
+    const { upload } = await join(await begin(a, b), [first, second]);
+    source.destroy();
+    await writing;
+    const bytes = Buffer.concat([a, b]);
+    expect((await published(upload, bytes)).equals(bytes)).toBe(true);
+    for (const partial of [first, second]) await store().discardUpload(partial, 'remove');
+  });
+
+  test('what is open delivers its own bytes, though it is removed and the same partials are joined anew', async () => {
+    const [a, b, c] = [makeBytes(MIB, 66), makeBytes(MIB, 67), makeBytes(MIB, 68)];
+    const [first, second, third] = [await partialOf(a), await partialOf(b), await partialOf(c)];
+    for (const [bytes, partials, pieces] of [
+      [Buffer.concat([a, b]), [first, second], [a, b]],
+      [a, [first], [a]],
+    ] as const) {
+      const { upload } = await join(await begin(...pieces), partials);
+      const key = store().keyFor(upload, { md5: md5(bytes), variant: 0 });
+      await store().finalize(upload, key);
+      await store().discardUpload(upload, 'keep');
+      const open = await store().readContent(key, undefined, undefined, bytes.length);
+      await store().removeContent(key);
+      const again = await join(await begin(a, c), [first, third]);
+      const found = await buffer(open).catch(() => undefined);
+      expect(found === undefined || found.equals(bytes)).toBe(true);
+      const other = Buffer.concat([a, c]);
+      expect((await published(again.upload, other)).equals(other)).toBe(true);
+    }
+    for (const partial of [first, second, third]) await store().discardUpload(partial, 'remove');
   });
 
   test('a joining that was interrupted continues where it stopped, also in another process', async () => {
