@@ -79,6 +79,11 @@ export interface FinalRequest extends Omit<BeginRequest, 'kind'> {
 /** The most partials of one final. */
 export const MOST_PARTIALS = 512;
 
+/** The most bytes that a file may have. Without a limit: as many as can be counted exactly. */
+export function mostFileBytes({ maxFileSizeBytes }: { maxFileSizeBytes: number | null }): number {
+  return maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER;
+}
+
 export interface Received {
   /** Offset after this request; durable. */
   offset: number;

@@ -43,14 +43,28 @@ export interface Finals {
 export function createFinals(parts: Parts, writers: Writers): Finals {
   const { catalog, log, stopping } = parts;
   const running = new Map<string, Promise<void>>();
+  /** Finals that somebody looked at while they were attended: what had been read of their partials may be outdated. */
+  const lookedAt = new Set<string>();
   const inTurn = createSlots(MOST_AT_ONCE);
 
   async function advance(id: string): Promise<void> {
-    if (!stopping.aborted) await advanceFinal(parts, writers, id);
+    do {
+      lookedAt.delete(id);
+      if (stopping.aborted) return;
+      await advanceFinal(parts, writers, id);
+    } while (lookedAt.has(id));
   }
 
   function attend(id: string): Promise<void> {
-    const attending = running.get(id) ?? inTurn(() => advance(id)).finally(() => running.delete(id));
+    const known = running.get(id);
+    if (known) {
+      lookedAt.add(id);
+      return known;
+    }
+    const attending = inTurn(() => advance(id)).finally(() => {
+      running.delete(id);
+      lookedAt.delete(id);
+    });
     running.set(id, attending);
     return attending;
   }

@@ -1,6 +1,6 @@
 /** Receives a whole file in one request, for forms that cannot be resumed: it is published, or nothing of it is kept. */
 import type { Readable } from 'node:stream';
-import type { BeginRequest, Published } from './contract.ts';
+import { type BeginRequest, mostFileBytes, type Published } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { AppendOptions } from './receive.ts';
@@ -27,7 +27,7 @@ export async function receiveWhole(
     const received = await writer.append(source, {
       signal,
       checksum,
-      maxBytes: parts.limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER,
+      maxBytes: mostFileBytes(parts.limits),
     });
     if (received.interrupted !== undefined) {
       throw new TidemarkError('incomplete_form', { cause: received.interrupted });

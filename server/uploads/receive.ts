@@ -4,7 +4,7 @@ import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError, type Verification, type Written } from '../../stores/store.ts';
 import type { UploadRecord } from '../catalog/catalog.ts';
 import { type ExpectedChecksum, verifyAll } from './checksums.ts';
-import type { FileView, Published, Received } from './contract.ts';
+import { type FileView, mostFileBytes, type Published, type Received } from './contract.ts';
 import { hasCode, invalidField, TidemarkError } from './errors.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
@@ -170,11 +170,12 @@ export async function expectLength({ parts, lease, seat }: Holding, size: number
 }
 
 /** @throws `too_large`. */
-export function refuseTooLarge({ maxFileSizeBytes }: Limits, size: number): void {
-  if (maxFileSizeBytes !== null && size > maxFileSizeBytes) {
+export function refuseTooLarge(limits: Pick<Limits, 'maxFileSizeBytes'>, size: number): void {
+  const most = mostFileBytes(limits);
+  if (size > most) {
     throw new TidemarkError('too_large', {
       field: 'size',
-      message: `The file is larger than this service accepts: at most ${maxFileSizeBytes} bytes.`,
+      message: `The file is larger than this service accepts: at most ${most} bytes.`,
     });
   }
 }

@@ -69,6 +69,25 @@ describeOverStores((store) => {
     expect([last.status, last.json]).toMatchObject([201, { md5: md5(bytes) }]);
   });
 
+  test('a length that cannot be counted exactly is refused before anything is recorded', async () => {
+    const begun = await sendWire(service.port, 'POST', '/uploads', { ...V, 'Upload-Complete': '?0' }, 'abc');
+    const path = new URL(begun.headers['location'] ?? '').pathname;
+    const append = { ...V, ...PARTIAL, 'Upload-Offset': 3, 'Upload-Complete': '?1' };
+    for (const [method, target, fields] of [
+      ['POST', '/uploads', { ...V, 'Upload-Complete': '?1', 'Content-Length': '9007199254740993' }],
+      ['POST', '/uploads', { ...V, 'Upload-Complete': '?0', 'Content-Length': '18446744073709551615' }],
+      ['PATCH', path, { ...append, 'Content-Length': '9007199254740991' }],
+    ] as const) {
+      expect(await sendWire(service.port, method, target, fields)).toMatchObject({
+        status: 413,
+        before: [],
+        json: { code: 'too_large' },
+      });
+    }
+    const last = await sendWire(service.port, 'PATCH', path, append, 'def');
+    expect(last.json).toMatchObject({ md5: md5(Buffer.from('abcdef')) });
+  });
+
   test('a Repr-Digest is compared before publication', async () => {
     const bytes = fresh();
     const other = fresh();

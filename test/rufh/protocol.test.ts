@@ -181,6 +181,15 @@ describe.each(DIALECTS.map((dialect) => [dialect.version, dialect] as const))('d
       expect(again.status).toBe(201);
       expect(again.json).toEqual(last.json);
       expect(again.headers).toMatchObject(told(true));
+      // What it brings beyond the file is not in the file.
+      for (const more of [
+        await append(path, 3, true, 'def'),
+        await append(path, 3, true, '', { 'Upload-Length': 6 }),
+        await append(path, 3, true, '3\r\ndef\r\n0\r\n\r\n', { 'Transfer-Encoding': 'chunked' }),
+      ]) {
+        expect(more.status).toBe(400);
+        expect(more.headers['upload-complete']).not.toBe('?1');
+      }
       const wrong = await append(path, 1, true, 'bc');
       expect(wrong.status).toBe(409);
       expect(wrong.headers).toMatchObject(told(false));

@@ -98,6 +98,24 @@ test('a final of one node is joined by the node at which its last byte arrives',
   await expect.poll(() => catalog.listFinalsToRelease(1)).toEqual([]);
 });
 
+test('a last byte that arrives while the final is looked at is not overlooked', async () => {
+  const partials = [await addPartial(a, 100_000), await addPartial(a, 200_000)];
+  const final = await addFinal(a, ...partials);
+  await send(a, partials[0] ?? '', bytes.subarray(0, 100_000));
+  const { listPartials } = catalog;
+  onTestFinished(() => void Object.assign(catalog, { listPartials }));
+  Object.assign(catalog, {
+    listPartials: async (id: string) => {
+      Object.assign(catalog, { listPartials });
+      const outdated = await listPartials(id);
+      await send(a, partials[1] ?? '', bytes.subarray(100_000));
+      return outdated;
+    },
+  });
+  await a.finals.attend(final);
+  await expectJoined(a, final);
+});
+
 test('a final whose node died while it joined is joined by another, from its last commit', async () => {
   const [first, second] = [await addPartial(a, 200_000), await addPartial(a, 100_000)];
   await send(a, first, bytes.subarray(0, 200_000));
@@ -111,6 +129,15 @@ test('a final whose node died while it joined is joined by another, from its las
   nowMs += NODE_DEAD_AFTER_MS + 1;
   await runJobs(await openNode());
   await expectJoined(b, final);
+});
+
+test('a sum that cannot be counted exactly is too large, also without a limit, and where it is known late', async () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const whole = await addPartial(a, most);
+  await expect(addFinal(a, whole, await addPartial(a, 1))).rejects.toMatchObject({ code: 'too_large' });
+  const declaration = { ...NOTHING, size: most + 1 };
+  await expect(a.uploads.begin({ id: 'more', owner: OWNER, declaration })).rejects.toMatchObject({ code: 'too_large' });
+  await addFinal(a, whole);
 });
 
 test('a partial that is ended while it is joined ends the final, and nothing is published', async () => {

@@ -1,5 +1,5 @@
 /** Creation of an upload: a request to a target, with all of a file, its beginning, or nothing of it yet. */
-import type { Declaration, FileView } from '../../uploads/contract.ts';
+import { type Declaration, type FileView, mostFileBytes } from '../../uploads/contract.ts';
 import { TidemarkError } from '../../uploads/errors.ts';
 import { readDeclaration } from './declaration.ts';
 import { readContentDigest } from './digests.ts';
@@ -103,12 +103,12 @@ function refusePart(ctx: RufhContext): void {
 }
 
 function refuseTooLarge(ctx: RufhContext, { limits }: RufhParts, length: number): void {
-  const { maxFileSizeBytes } = limits;
-  if (maxFileSizeBytes === null || length <= maxFileSizeBytes) return;
+  const most = mostFileBytes(limits);
+  if (length <= most) return;
   const dialect = readDialect(ctx);
   if (dialect) ctx.set('Upload-Limit', writeLimit(limits, dialect));
   throw new TidemarkError('too_large', {
-    message: `The file is larger than this service accepts: at most ${maxFileSizeBytes} bytes.`,
+    message: `The file is larger than this service accepts: at most ${most} bytes.`,
   });
 }
 

@@ -1,5 +1,5 @@
 /** Receives the content of a request, and completes the upload where the request says so. */
-import type { FileView } from '../../uploads/contract.ts';
+import { type FileView, mostFileBytes } from '../../uploads/contract.ts';
 import { hasCode } from '../../uploads/errors.ts';
 import type { Writer } from '../../uploads/writer.ts';
 import { refusal } from './refusals.ts';
@@ -44,7 +44,7 @@ export async function receive(
   const { isComplete, dialect, checksums } = bringing;
   // Declared with the last request only: before, the last byte must not complete the upload.
   const declares = isComplete && declared === null && length !== null;
-  const most = length ?? parts.limits.maxFileSizeBytes ?? Number.MAX_SAFE_INTEGER;
+  const most = length ?? mostFileBytes(parts.limits);
   try {
     const received = await writer.append(ctx.req, {
       maxBytes: Math.max(0, most - offset),

@@ -1,5 +1,5 @@
 /** Requests to an upload: its state, more of its bytes, its end. */
-import type { UploadView } from '../../uploads/contract.ts';
+import { mostFileBytes, type UploadView } from '../../uploads/contract.ts';
 import { TidemarkError } from '../../uploads/errors.ts';
 import type { Dialect } from './dialects.ts';
 import { mediaTypeOfContent, PARTIAL_TYPE, readCompletion } from './fields.ts';
@@ -9,6 +9,7 @@ import { invalidHeader, refusal } from './refusals.ts';
 import {
   answerIncomplete,
   answerPublished,
+  type Bringing,
   fileHeaders,
   goneSignal,
   publishedFile,
@@ -71,14 +72,13 @@ async function appendTo(
     const upload =
       writer.upload.state === 'receiving' ? writer.upload : await parts.uploads.current(id, ctx.state.owner);
     if (upload.state === 'complete') {
-      await answerComplete(ctx, parts, dialect, { upload, offset });
+      await answerComplete(ctx, parts, bringing, { upload, offset });
       return;
     }
     if (upload.kind === 'partial') throw refusal('upload_is_partial');
     if (offset !== upload.offset) throw new TidemarkError('offset_conflict', { offset: upload.offset });
     const length = resolveLength({ known: upload.size ?? upload.expectedSize, offset, ...bringing });
-    const { maxFileSizeBytes } = parts.limits;
-    if (maxFileSizeBytes !== null && Math.max(length ?? 0, offset + (bringing.contentLength ?? 0)) > maxFileSizeBytes) {
+    if (Math.max(length ?? 0, offset + (bringing.contentLength ?? 0)) > mostFileBytes(parts.limits)) {
       setLimit(ctx, parts, dialect, upload.leftMs);
       throw new TidemarkError('too_large');
     }
@@ -121,11 +121,15 @@ function readAppend(ctx: RufhContext, dialect: Dialect): { offset: number; isCom
 async function answerComplete(
   ctx: RufhContext,
   parts: RufhParts,
-  dialect: Dialect,
+  bringing: Bringing,
   { upload, offset }: { upload: UploadView; offset: number },
 ): Promise<void> {
+  const { dialect, contentLength } = bringing;
   if (dialect.refusesWhenComplete) throw refusal('completed_upload');
   if (offset !== upload.offset) throw new TidemarkError('offset_conflict', { offset: upload.offset });
+  // More content would not be in the file that the answer describes; whether a chunked one has any is not known yet.
+  if (contentLength === undefined) throw refusal('completed_upload');
+  resolveLength({ known: upload.size, offset, ...bringing });
   const file = await publishedFile(parts, ctx, upload);
   if (!file) throw new TidemarkError('not_found');
   answerPublished(ctx, parts, dialect, file);
