@@ -1,8 +1,8 @@
 /** Small JSON records in a folder of our own. A record is complete or absent, also after a crash or concurrent writes. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** A folder of records, each in a file named by the digest of its key. */
 export interface RecordFolder<T> {
@@ -12,6 +12,8 @@ export interface RecordFolder<T> {
   list(): Promise<T[]>;
   /** Replaces the record. @throws when the folder cannot be written. */
   write(key: readonly string[], record: T): Promise<void>;
+  /** Makes the record, unless there is one: of several processes that try, one succeeds. @throws as `write`. */
+  claim(key: readonly string[], record: T): Promise<boolean>;
   remove(key: readonly string[]): Promise<void>;
   /**
    * Removes records, and unfinished files of killed processes, that were last written more than `maxAgeMs` ago.
@@ -59,22 +61,13 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
     return records.filter((record) => record !== null);
   }
 
-  async function write(key: readonly string[], record: T): Promise<void> {
-    // Other users must not read the addresses of uploads: 0700 and 0600.
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const path = pathOf(key);
-    const temporary = `${path}.${randomUUID()}.tmp`;
+  async function claim(key: readonly string[], record: T): Promise<boolean> {
     try {
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        await handle.writeFile(JSON.stringify(record));
-        if (options.durable) await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, path);
+      // Unlike a rename, it fails where there is a file.
+      await writeAside(pathOf(key), record, { ...options, place: linkTo });
+      return true;
     } catch (error) {
-      await rm(temporary, { force: true });
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw error;
     }
   }
@@ -97,5 +90,41 @@ export function createRecordFolder<T>(folder: string, options: { durable: boolea
     }
   }
 
-  return { read: (key) => readAt(pathOf(key)), list, write, remove, prune };
+  return {
+    read: (key) => readAt(pathOf(key)),
+    list,
+    write: (key, record) => writeAside(pathOf(key), record, { ...options, place: rename }),
+    claim,
+    remove,
+    prune,
+  };
+}
+
+async function linkTo(temporary: string, path: string): Promise<void> {
+  await link(temporary, path);
+  await rm(temporary, { force: true });
+}
+
+/** Writes the record to a file of its own, and has `place` give that its name. */
+async function writeAside(
+  path: string,
+  record: unknown,
+  { durable, place }: { durable: boolean; place: (temporary: string, path: string) => Promise<void> },
+): Promise<void> {
+  // Other users must not read the addresses of uploads: 0700 and 0600.
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(JSON.stringify(record));
+      if (durable) await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await place(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }

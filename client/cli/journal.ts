@@ -1,5 +1,6 @@
 /** The journal of unfinished uploads, from which a later run resumes them. */
 import { join } from 'node:path';
+import { isUploadAddress } from '../core/addresses.ts';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import { keepEntryForMs } from '../core/journal-life.ts';
 import type { FileIdentity } from './local-file.ts';
@@ -79,7 +80,7 @@ export function journalKey(serverUrl: string, file: FileIdentity): string[] {
 }
 
 function readEntry(entry: JournalEntry | null): Journalled | null {
-  if (typeof entry?.uploadUrl !== 'string') return null;
+  if (!isUploadAddress(entry?.uploadUrl)) return null;
   const { uploadUrl, sender, begunElsewhere } = entry;
   return { uploadUrl, sender: lifeOf(sender), begunElsewhere: begunElsewhere === true };
 }

@@ -1,6 +1,7 @@
 /** The journal of files that are sent in parts, from which a later run resumes each part. */
 import { join } from 'node:path';
 import { keepEntryForMs } from '../core/journal-life.ts';
+import { isUploadAddress } from '../core/addresses.ts';
 import { type PartRow, readPartRows } from '../core/upload-parts.ts';
 import { createRecordFolder, type RecordFolder, stateFolder } from './atomic-file.ts';
 import { journalKey, KEEP_MS } from './journal.ts';
@@ -34,6 +35,13 @@ export interface PartsJournal {
   find(): Promise<(JournalledParts & { sender: Life }) | null>;
   /** The parts that ended runs have left of earlier states of the file. They are of no use any more; forgets them. */
   takeOutdated(): Promise<PartRow[]>;
+  /**
+   * Records that this process is going to send the file in parts: runs that come later wait for it. Of several that try, one
+   * succeeds. @throws when it cannot be written.
+   */
+  claim(): Promise<boolean>;
+  /** Drops the claim, where no parts have been recorded since. */
+  unclaim(): Promise<void>;
   /** Records that this process sends these parts. Calls may overlap: the last one counts. @throws when it cannot be written. */
   record(state: JournalledParts): Promise<void>;
   forget(): Promise<void>;
@@ -50,14 +58,30 @@ export function createPartsJournal(serverUrl: string, file: FileIdentity, sha256
   const key = journalKey(serverUrl, file);
   /** One write after the other: the last state is the one that stays. */
   let last: Promise<void> = Promise.resolve();
+  let isClaimOnly = false;
 
   async function find(): Promise<(JournalledParts & { sender: Life }) | null> {
     const entry = await folder.read(key);
     if (entry?.sha256 !== sha256) return null;
     const parts = readPartRows(entry.parts);
-    const { finalUrl, lifeMs, sender } = entry;
-    if (parts.length === 0) return null;
-    return { parts, finalUrl: typeof finalUrl === 'string' ? finalUrl : null, lifeMs, sender: lifeOf(sender) };
+    const { finalUrl, lifeMs } = entry;
+    const sender = lifeOf(entry.sender);
+    if (parts.length === 0 && sender !== 'running') return null;
+    return { parts, finalUrl: isUploadAddress(finalUrl) ? finalUrl : null, lifeMs, sender };
+  }
+
+  async function claim(): Promise<boolean> {
+    const entry: PartsEntry = { key, sha256, parts: [], finalUrl: null, sender: ownMark(), lifeMs: null };
+    isClaimOnly = await folder.claim(key, entry);
+    if (isClaimOnly || (await find()) !== null) return isClaimOnly;
+    // The claim of a run that has ended, or a damaged entry: nobody can make use of it.
+    await folder.remove(key);
+    isClaimOnly = await folder.claim(key, entry);
+    return isClaimOnly;
+  }
+
+  async function unclaim(): Promise<void> {
+    if (isClaimOnly) await forget();
   }
 
   async function takeOutdated(): Promise<PartRow[]> {
@@ -74,6 +98,7 @@ export function createPartsJournal(serverUrl: string, file: FileIdentity, sha256
 
   function record({ parts, finalUrl, lifeMs }: JournalledParts): Promise<void> {
     const entry = { key, sha256, parts, finalUrl, sender: ownMark(), lifeMs };
+    isClaimOnly = false;
     last = last.catch(() => {}).then(() => folder.write(key, entry));
     return last;
   }
@@ -83,7 +108,7 @@ export function createPartsJournal(serverUrl: string, file: FileIdentity, sha256
     await folder.remove(key);
   }
 
-  return { find, takeOutdated, record, forget };
+  return { find, takeOutdated, claim, unclaim, record, forget };
 }
 
 function openFolder(): RecordFolder<PartsEntry> {

@@ -1,4 +1,5 @@
 /** Carries the parts of a transfer over several connections at the same time. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MOST_STREAMS } from '../core/parts.ts';
 import { createStreamTuner } from '../core/stream-tuner.ts';
@@ -33,6 +34,8 @@ export interface Carrying<Part> {
 export async function carry<Part>({ parts, ...carrying }: Carrying<Part>): Promise<void> {
   const own = new AbortController();
   const signal = AbortSignal.any([carrying.signal, own.signal]);
+  // Each connection listens to it: Node would take so many listeners for a leak, and say so on the terminal.
+  setMaxListeners(0, signal);
   const trouble: Trouble = { firstFailureAt: null };
   const tuner = carrying.streams === 'auto' ? createStreamTuner(performance.now()) : null;
   let wanted = carrying.streams === 'auto' ? 1 : carrying.streams;

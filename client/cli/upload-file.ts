@@ -3,6 +3,7 @@ import { lookup } from 'mime-types';
 import type { FileJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
 import { readMetadata } from '../core/metadata.ts';
+import { isWorthParts } from '../core/parts.ts';
 import { beginAlone } from './begin-alone.ts';
 import type { Wanted } from './begin-alone.ts';
 import { ask, createWaitReporter } from './context.ts';
@@ -23,7 +24,7 @@ import type { Streams } from './streams.ts';
 import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
 import type { UploadSource } from './tus-stack.ts';
-import { dropParts, isSentInParts, takeParts } from './upload-in-parts.ts';
+import { dropParts, isSentInParts, takeParts, withoutLostFinal } from './upload-in-parts.ts';
 import { uploadStream } from './upload-stream.ts';
 import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
@@ -96,13 +97,26 @@ async function sendDigested(file: LocalFile, options: UploadFileOptions): Promis
 }
 
 async function send(file: LocalFile, digests: Digests, options: UploadFileOptions): Promise<UploadedFile> {
-  const { context, progress } = options;
+  const partsJournal = createPartsJournal(options.context.service.settings.serverUrl, file.identity, digests.sha256);
+  try {
+    return await sendClaimed(file, digests, { ...options, partsJournal });
+  } finally {
+    await partsJournal.unclaim();
+  }
+}
+
+async function sendClaimed(
+  file: LocalFile,
+  digests: Digests,
+  options: UploadFileOptions & { partsJournal: PartsJournal },
+): Promise<UploadedFile> {
+  const { context, progress, partsJournal, streams } = options;
   const { serverUrl } = context.service.settings;
   const journal = createJournal(serverUrl);
-  const partsJournal = createPartsJournal(serverUrl, file.identity, digests.sha256);
   const wanted: Wanted = { ...digests, size: file.size, name: options.name ?? file.name };
 
-  let left = await takeParts(context, progress, wanted, partsJournal);
+  const taken = await takeParts(context, progress, wanted, partsJournal, streams !== 1 && isWorthParts(file.size));
+  let left = await withoutLostFinal(context, wanted, taken);
   const finished = await finishEarlier(context, journal, file, wanted);
   // An earlier run has sent all of it, and its file may need another name: the check would add a second one.
   const joining = left?.finalUrl ? { uploadUrl: null, isOurs: true, avoid: null } : null;

@@ -15,18 +15,25 @@ import { lookAtUpload } from './verify.ts';
 /**
  * The parts that an earlier run has left of the file; null where there are none. While that run still sends them, waits for it.
  * Ends the parts of earlier states of the file.
+ *
+ * @param isClaimed - where there are none, claims the file: other runs of the command wait for this one.
  */
 export async function takeParts(
   context: Context,
   progress: ProgressItem,
   { name, size }: Wanted,
   journal: PartsJournal,
+  isClaimed: boolean,
 ): Promise<JournalledParts | null> {
   await endParts(context, await journal.takeOutdated());
   let said = false;
   for (;;) {
     const left = await journal.find();
-    if (left === null) return null;
+    if (left === null) {
+      // Where the journal cannot be written, there is nobody to wait for.
+      if (!isClaimed || (await journal.claim().catch(() => true))) return null;
+      continue;
+    }
     const idleSeconds = left.sender === 'unknown' ? await idleOf(context, name, left) : [];
     if (mayResumeParts(left.sender, idleSeconds)) return left;
     if (!said) {
@@ -36,6 +43,21 @@ export async function takeParts(
     said = true;
     await sleep(LOOK_INTERVAL_MS, context.signal);
   }
+}
+
+/**
+ * What is left of parts whose final upload may be gone: it has become a file, and the service has forgotten it, or it was
+ * deleted. Then it says nothing any more, and the parts count by themselves.
+ */
+export async function withoutLostFinal(
+  context: Context,
+  { name, size }: Wanted,
+  left: JournalledParts | null,
+): Promise<JournalledParts | null> {
+  const url = left?.finalUrl ?? null;
+  if (left === null || url === null) return left;
+  const final = await ask(context, name, () => lookAtUpload(context, url, size));
+  return final === null ? { ...left, finalUrl: null } : left;
 }
 
 /** For how many seconds no byte of each part has come. */

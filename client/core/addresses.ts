@@ -41,3 +41,8 @@ export function isSameResource(one: string, other: string): boolean {
   const path = ownPath(one);
   return path !== null && path === ownPath(other);
 }
+
+/** Whether a value that was kept is the address of an upload: what is kept may have been damaged. */
+export function isUploadAddress(value: unknown): value is string {
+  return typeof value === 'string' && URL.canParse(value) && readOwnAddress(value)?.kind === 'upload';
+}

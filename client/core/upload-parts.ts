@@ -2,6 +2,7 @@
  * An upload over several connections: the file is cut into parts, each a partial upload of its own, which a final upload joins
  * (tus 1.0.0, "Concatenation"). Which parts there are, and when a file is sent in parts at all.
  */
+import { isUploadAddress } from './addresses.ts';
 import type { Sender } from './other-sender.ts';
 import { cutIntoParts, isWorthParts } from './parts.ts';
 import { joinRanges, type Range } from './ranges.ts';
@@ -36,7 +37,7 @@ export function readPartRows(value: unknown): PartRow[] {
 
 function isPartRow(value: unknown): value is PartRow {
   const { start, end, url } = (value ?? {}) as Partial<Record<keyof PartRow, unknown>>;
-  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && typeof url === 'string';
+  return Number.isSafeInteger(start) && Number.isSafeInteger(end) && isUploadAddress(url);
 }
 
 /** What a service says of itself in its answer to OPTIONS. */

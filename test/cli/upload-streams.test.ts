@@ -1,5 +1,5 @@
 /** `tidemark upload --streams`: parts over several connections, whatever happens to them. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -222,6 +222,30 @@ test('while the service joins, the command waits; a run that is killed meanwhile
   expect(await listed(client, 'joined.bin')).toHaveLength(1);
 });
 
+test('where the file is there, and the service has forgotten the final upload, nothing is sent again', async () => {
+  let looks = 0;
+  let state: 'hidden' | 'gone' = 'hidden';
+  const url = await makeInterceptor(service.url, ({ method, headers, url: path = '' }) => {
+    const isFinal = String(headers['upload-concat']).startsWith('final;');
+    const isLook = method === 'HEAD' && path.startsWith('/uploads/');
+    if (isLook) looks += 1;
+    if (isLook && state === 'gone') return { status: 410 };
+    const hides = state === 'hidden' && (isFinal || isLook);
+    return hides ? { without: ['tidemark-file-id', 'tidemark-file-url', 'upload-offset'] } : null;
+  });
+  const client = await makeClient(url);
+  const path = await client.makeFile('forgotten.bin', SIZE);
+  const run = client.start(['upload', '--streams', '2', path]);
+  await until(() => looks >= 2);
+  run.signal('SIGKILL');
+  await run.done;
+  state = 'gone';
+  const result = await client.run(['upload', '--json', '--streams', '2', path]);
+  expect(result.records()).toMatchObject([{ status: 'instant', sentBytes: 0 }]);
+  expect(await listed(client, 'forgotten.bin')).toHaveLength(1);
+  expect(journalled(client)).toEqual([]);
+});
+
 test('a part that the service has lost is sent again, and nothing else', async () => {
   const line = await makeLine(service.port, SLOW);
   const client = await makeClient(line.url);
@@ -267,6 +291,49 @@ test('the parts of a file that has changed are ended at the service', async () =
   const next = await client.run(['upload', '--json', '--streams', '2', path]);
   expect(next.records()).toMatchObject([{ status: 'uploaded', resumedFrom: 0 }]);
   expect(ended().length).toBeGreaterThan(already);
+});
+
+test('of two runs that begin at the same moment, one waits for the other', async () => {
+  // Both look for parts of an earlier run before either of them has any.
+  let delays = true;
+  const url = await makeInterceptor(service.url, ({ method }) =>
+    delays && method === 'OPTIONS' ? { answerAfterMs: 1_500 } : null,
+  );
+  const client = await makeClient(url);
+  const path = await client.makeFile('at-once.bin', SIZE);
+  const runs = ['2', '3'].map((streams) => client.start(['upload', '--json', '--streams', streams, path]));
+  const ended = await Promise.all(runs.map(({ done }) => done));
+  const records = ended.flatMap((result) => result.records());
+  expect(records.map(({ status }) => status).sort()).toEqual(['instant', 'uploaded']);
+  expect(await listed(client, 'at-once.bin')).toHaveLength(1);
+  expect(journalled(client)).toEqual([]);
+
+  delays = false;
+  // A run that ends before it has any parts leaves nothing that others would wait for.
+  const other = await client.makeFile('claimed.bin', SIZE);
+  const killed = client.start(['upload', '--streams', '2', other]);
+  await until(() => journalled(client).length > 0);
+  killed.signal('SIGKILL');
+  await killed.done;
+  const [record] = (await client.run(['upload', '--json', '--streams', '2', other])).records();
+  expect(record).toMatchObject({ status: 'uploaded', sentBytes: SIZE });
+});
+
+test('damaged rows of the journal count as none, and many connections give no warning', async () => {
+  const line = await makeLine(service.port, SLOW);
+  const client = await makeClient(line.url);
+  const size = 16 * 8 * MIB;
+  const path = await client.makeFile('damaged.bin', size);
+  const run = client.start(['upload', '--streams', '16', path]);
+  await until(() => line.sentBytes() > size / 8);
+  run.signal('SIGKILL');
+  await run.done;
+  const entry = join(client.folder, '.local/state/tidemark/parts', journalled(client)[0] ?? '');
+  const damaged = readFileSync(entry, 'utf8').replaceAll(/"url":"[^"]*"/g, '"url":"http://elsewhere.test/x"');
+  writeFileSync(entry, damaged);
+  const result = await client.run(['upload', '--json', '--streams', '16', path]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', size }]);
+  expect(result.stderr).not.toContain('Warning');
 });
 
 test('a second run waits for the first, and standard input has one connection', async () => {

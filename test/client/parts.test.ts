@@ -127,9 +127,15 @@ describe('an upload in parts', () => {
     ]);
     expect(plan.map(({ url }) => url).filter(Boolean)).toEqual(['a']);
     expect(bytesIn(plan)).toBe(32 * MIB);
-    expect(readPartRows([{ start: 0, end: 1, url: 'x' }, { start: 0 }, null, 7])).toEqual([
-      { start: 0, end: 1, url: 'x' },
-    ]);
+    expect(
+      readPartRows([
+        { start: 0, end: 1, url: 'http://s/uploads/x' },
+        { start: 1, end: 2, url: 'http://s/x' },
+        { start: 0 },
+        null,
+        7,
+      ]),
+    ).toEqual([{ start: 0, end: 1, url: 'http://s/uploads/x' }]);
     expect(readPartRows({})).toEqual([]);
   });
 
