@@ -18,7 +18,9 @@ import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import type { Fault } from '../harness/faults.ts';
 import { type RunningOss, startOss } from '../harness/oss/oss.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { type Crash, crashEverywhere, crashesOf, type Ground, type Point, type Story } from './crash-points.ts';
+import { JOIN_CRASHES, joinTale } from './crash-join.ts';
+import { type Crash, crashEverywhere, type Ground, type Point } from './crash-points.ts';
+import { crashesOf, type Story, uploadTale } from './crash-upload.ts';
 
 const TIMEOUT_MS = 60_000;
 const PREFIX = 'files/';
@@ -168,12 +170,25 @@ describe.each(Object.entries(STORIES))('%s, wherever', (_, { last, ...story }) =
     'a call to the bucket $name',
     { timeout: TIMEOUT_MS },
     async (crash) => {
-      const calls = await crashEverywhere(crash, await inBucket(), story);
+      const calls = await crashEverywhere(crash, await inBucket(), () => uploadTale(story));
       expect(calls.join('\n')).toMatch(last);
       expect(oss.objects()).toEqual([]);
       // OSS lists no multipart uploads: of one whose beginning was not answered, nobody knows.
       const unknown = crash.at === 'after' ? calls.filter((name) => name === 'CreateMultipartUpload') : [];
       expect(oss.uploads()).toHaveLength(unknown.length);
+    },
+  );
+});
+
+describe('two partials, and two finals that join them, wherever', () => {
+  test.each(JOIN_CRASHES.filter(({ follows }) => follows !== 'lose power'))(
+    'a call to the bucket $name',
+    { timeout: TIMEOUT_MS },
+    async (crash) => {
+      const calls = await crashEverywhere(crash, await inBucket(), () => joinTale([1_700, 1_300]));
+      expect(calls.join('\n')).toMatch(/GetObject[^]*DeleteObject/);
+      expect(oss.objects()).toEqual([]);
+      expect(oss.uploads()).toEqual([]);
     },
   );
 });

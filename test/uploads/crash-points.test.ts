@@ -19,7 +19,9 @@ import { SYSTEM } from '../../stores/surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { openSimCatalog } from '../sim/catalog.ts';
-import { type Crash, crashEverywhere, crashesOf, type Ground, type Point } from './crash-points.ts';
+import { JOIN_CRASHES, joinTale } from './crash-join.ts';
+import { type Crash, crashEverywhere, type Ground, type Point } from './crash-points.ts';
+import { crashesOf, uploadTale } from './crash-upload.ts';
 
 const bytes = makeBytes(5_000, 58);
 const HALF = bytes.length / 2;
@@ -165,9 +167,24 @@ describe.each([
     test.each(
       crashesOf({ first }).filter(({ follows }) => follows !== 'lose power' || (hasPower && first.cutAt === undefined)),
     )('a call $name', { timeout: TIMEOUT_MS }, async (crash) => {
-      const calls = await crashEverywhere(crash, await open(), { bytes, chunkBytes: 1300, first, completesByRequest });
+      const calls = await crashEverywhere(crash, await open(), () =>
+        uploadTale({ bytes, chunkBytes: 1300, first, completesByRequest }),
+      );
       // The whole way was gone, to its last steps.
       expect(calls.join('\n')).toMatch(/^catalog\.createUpload[^]*^writeUpload[^]*^finalize[^]*^catalog\.removalDone/m);
     });
+  });
+
+  describe('in two partials, and two finals that join them', () => {
+    test.each(JOIN_CRASHES.filter(({ follows }) => follows !== 'lose power' || hasPower))(
+      'a call $name',
+      { timeout: TIMEOUT_MS },
+      async (crash) => {
+        const calls = await crashEverywhere(crash, await open(), () => joinTale([1_700, 1_300]));
+        expect(calls.join('\n')).toMatch(
+          /^(?:catalog\.createUpload[^]*){4}^joinUploads[^]*^finalize[^]*^discardUpload/m,
+        );
+      },
+    );
   });
 });
