@@ -140,8 +140,8 @@ async function sendClaimed(
     const begun = sent.adopted && { ...sent.adopted, isOurs };
     const published = await verifyPublished(context, sent, { ...wanted, begun, isShared: sent.shared });
     const named = await giveName(context, published, wanted, begun);
-    // What the service has joined it removes by itself.
-    await partsJournal.forget();
+    // The service would keep them for a while, in case that another final upload needs them: twice the space of the file.
+    await dropParts(context, partsJournal);
     if (named) {
       await journal.forget(file.identity);
       return { status: 'uploaded', file: named, sentBytes, resumedFrom: sent.startOffset };

@@ -43,6 +43,13 @@ function patchedBytes(requests: Logged[]): number {
   return requests.filter(({ method }) => method === 'PATCH').reduce((sum, { bytesIn }) => sum + bytesIn, 0);
 }
 
+/** The answers to DELETEs since `from`. */
+function endings(from: number): number[] {
+  return requestsSince(from)
+    .filter(({ method }) => method === 'DELETE')
+    .map(({ status }) => status);
+}
+
 /** What a client has noted of files that it sends in parts. */
 function journalled({ folder }: Client): string[] {
   const parts = join(folder, '.local/state/tidemark/parts');
@@ -74,6 +81,8 @@ test('several connections carry an upload at once, and the joined file is verifi
   expect(patchedBytes(requestsSince(from))).toBeLessThan(SIZE + 16 * 1024);
   expect(await listed(client, 'parallel.bin')).toMatchObject([{ name: 'parallel.bin', size: SIZE }]);
   expect(journalled(client)).toEqual([]);
+  // The parts take no space beside the file.
+  expect(endings(from)).toEqual([204, 204, 204]);
 
   const other = await makeClient(service.url);
   await other.run(['get', result.records()[0]?.id ?? '', '-o', 'back.bin']);

@@ -44,12 +44,18 @@ describeInBrowser('several connections for a file', () => {
     await page.getByRole('button', { name: 'English' }).click();
 
     const offsets = sentFrom(page);
+    const ended: number[] = [];
+    page.on('response', (answer) => {
+      if (answer.request().method() === 'DELETE') ended.push(answer.status());
+    });
     await choose(page, big.path);
     await untilStatus(page, 'parts.bin', /^Done, verified/);
     // Three parts were under way, and none of them begins anew; the fourth had not begun. What was on its way when the page was
     // left may arrive now, and then a part asks once more.
     expect(offsets.filter((offset) => offset > 0).length).toBeGreaterThanOrEqual(3);
     expect(offsets.filter((offset) => offset === 0)).toHaveLength(1);
+    // The parts take no space beside the file.
+    await expect.poll(() => ended).toEqual([204, 204, 204, 204]);
     // What was under way when the page was left may have been lost, and no more.
     expect(line.sentBytes()).toBeLessThan(1.5 * big.size);
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });

@@ -116,7 +116,7 @@ async function sendAll(course: Course, given: AbortSignal): Promise<void> {
       signal.throwIfAborted();
       const known = asApiError(error);
       // The next attempt looks at it, and begins it anew.
-      if (isGone(known) && known.code !== PARTS_LOST && part.url !== null) return null;
+      if (isGone(known) && known.code !== PARTS_LOST && part.url !== null) return known;
       if (active <= 1 || !passes(known)) throw known;
       return known;
     } finally {

@@ -122,6 +122,8 @@ export function finish(desk: Desk, item: Item, result: FileJson, state: 'done' |
   item.turn++;
   const { name } = result;
   const taken = { result, name, path: withName(item.path, name), sent: item.size };
+  // The service would keep what it has joined for a while, and what it has not joined for longer.
+  endAll(item.parts.map(({ url }) => url));
   step(desk, item, state === 'done' ? 'finish' : 'finishAtOnce', { ...taken, stall: null, file: null });
   desk.notebook.strike(item);
   desk.events.onOver(item);
@@ -233,8 +235,12 @@ export function cancel(desk: Desk, item: Item): void {
 }
 
 function endAtService(item: Item): void {
-  // Where this fails, the upload expires by itself.
-  for (const url of uploadsOf(item)) void endUpload(url).catch(() => undefined);
+  endAll(uploadsOf(item));
+}
+
+/** Ends uploads at the service. Where this fails, they expire by themselves. */
+function endAll(urls: readonly string[]): void {
+  for (const url of urls) void endUpload(url).catch(() => undefined);
 }
 
 /** Removes an item from the queue and the journal. Its upload stays at the service. */

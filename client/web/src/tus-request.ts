@@ -37,8 +37,10 @@ export async function sendTus(asked: TusRequest): Promise<HttpResponse> {
     asked.onSent?.(bytes);
   });
   const stop = AbortSignal.any([signal, silence.signal]);
+  // Without a listener after its end, a request, and what its answer holds, can be freed before the whole transfer ends.
+  let leave: () => void = () => undefined;
   const stopped = new Promise<never>((_, reject) => {
-    const leave = (): void => {
+    leave = () => {
       void request.abort();
       reject(stop.reason as Error);
     };
@@ -52,6 +54,7 @@ export async function sendTus(asked: TusRequest): Promise<HttpResponse> {
     return accepted(asked, await Promise.race([sent, stopped]));
   } finally {
     clearTimeout(timer);
+    stop.removeEventListener('abort', leave);
   }
 }
 
