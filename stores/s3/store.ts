@@ -89,6 +89,8 @@ class BucketStore implements Store {
   readonly #closeConnections: () => void;
   /** By upload: the key under which this process has made its bytes final, until the upload is discarded. */
   readonly #final = new Map<string, string>();
+  /** By key: the call that makes bytes final under it now. */
+  readonly #finalizing = new Map<string, Promise<void>>();
 
   constructor(
     preset: Preset,
@@ -233,6 +235,15 @@ class BucketStore implements Store {
       throw new StoreError('occupied', `${key} is not the key of upload ${upload.id}`);
     }
     if (this.#final.get(upload.id) === key) return;
+    // Several uploads that join the same partial need its bytes at once: no part may be replaced while another call completes.
+    const known = this.#finalizing.get(key);
+    if (known) return known;
+    const finalizing = this.#makeFinal(upload, key).finally(() => this.#finalizing.delete(key));
+    this.#finalizing.set(key, finalizing);
+    await finalizing;
+  }
+
+  async #makeFinal(upload: StoredUpload, key: string): Promise<void> {
     await finalizeUpload(upload, key, decodeState(upload.storeState), {
       objects: this.#guard(upload),
       buffers: this.#buffers,

@@ -218,6 +218,19 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
       await expectContent(done.upload, bytes);
     });
 
+    test('uploads that need the same bytes at once have them put together once', async () => {
+      const bytes = makeBytes(PART + 1, 38);
+      // Of unknown length: so the last part is sent when they are put together.
+      const sent = await write(newUpload(null), Readable.from([bytes]));
+      const upload = { ...sent.upload, size: bytes.length };
+      const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
+      newCalls();
+      await Promise.all([store.finalize(upload, key), store.finalize(upload, key)]);
+      const calls = newCalls().filter((call) => /UploadPart|CompleteMultipartUpload/.test(call));
+      expect(calls).toEqual(['UploadPart', 'CompleteMultipartUpload']);
+      await expectContent(upload, bytes);
+    });
+
     test('the multipart upload of a content is never aborted, also not by another process', async () => {
       const bytes = makeBytes(PART + 1, 42);
       const done = await write(newUpload(bytes.length), Readable.from([bytes]));
