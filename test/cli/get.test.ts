@@ -163,6 +163,7 @@ describe('wherever the bytes are', () => {
     const result = await client.run(['get', '--retry-for', '2s', md5(bytes), '-o', 'copy.bin']);
     expect(result).toMatchObject({ exitCode: 1, stdout: '' });
     expect(result.stderr).toContain('nothing moved for 2.0 s');
+    expect(result.stderr).toContain('To continue: tidemark get --retry-for 2s');
     expect(answers).toBeGreaterThan(1);
   });
 });

@@ -64,6 +64,12 @@ export async function runGet(given: string, options: GetOptions, context: Contex
       context.output.complain(`  ${context.againCommand}`);
       return EXIT.interrupted;
     }
+    if (error instanceof CliError && error.code === 'gave_up' && options.output !== '-') {
+      progress.stop();
+      context.output.complain(`${wanted.name}: ${error.message}`);
+      context.output.complain(`What has arrived is kept. To continue: ${context.againCommand}`);
+      return EXIT.failed;
+    }
     throw error;
   } finally {
     progress.stop();
