@@ -1,4 +1,5 @@
 /** A client that notes what it is told, and asks again when it gets no answer. */
+import { createHash } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Answer, encodeMetadata, TUS } from '../harness/tus.ts';
@@ -7,6 +8,8 @@ import { bytesOf, EVERY_ANSWER_IS_DURABLE, type Event, md5Of, type Story } from 
 
 /** More would mean that it never ends. */
 const MOST_TRIES = 40;
+/** At a final that is being joined. */
+const MOST_LOOKS = 2_000;
 /** Refusals in a row after which the service is restarted. */
 const REFUSALS = 6;
 const MOST_STARTS = 5;
@@ -17,6 +20,8 @@ export interface Sending {
   /** The body comes in so many bytes at once, with a pause in between. */
   piece?: number;
   pauseMs?: number;
+  /** The checksum of the body; where it is wrong, the body has other bytes than it should have. */
+  checksum?: 'right' | 'wrong';
   /** The connection breaks after so many bytes. */
   breakAfter?: number;
 }
@@ -28,8 +33,12 @@ export interface Client {
     name: string,
     size: number,
     seed: number,
-    options?: { defer?: boolean; md5?: string; body?: boolean },
+    options?: { defer?: boolean; md5?: string; body?: boolean; kind?: 'partial' },
   ): Promise<Story>;
+  /** POST of a final over partials; `once`: without another try, and without an answer it has no id. */
+  join(name: string, partials: readonly Story[], options?: { once?: boolean }): Promise<Story>;
+  /** HEAD until the final is joined. */
+  untilJoined(final: Story): Promise<void>;
   /** HEAD; the offset, null when there is no such upload any more. */
   head(story: Story): Promise<number | null>;
   /** One PATCH from `from` on up to `to`, tried once; the answer's status, 0 without one. */
@@ -41,8 +50,8 @@ export interface Client {
   /** `/check` with a name: the content is given to the asker. */
   instant(name: string, of: Story): Promise<Story>;
   rename(story: Story, name: string): Promise<void>;
-  /** Deletes the file, or terminates the upload. */
-  remove(story: Story, by: 'file' | 'upload'): Promise<void>;
+  /** Deletes the file, or terminates the upload. @param finals - that end with it. */
+  remove(story: Story, by: 'file' | 'upload', finals?: readonly Story[]): Promise<void>;
   /** Ends the service, by SIGKILL unless told, and starts it again. */
   restart(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -118,16 +127,19 @@ export function createClient(recorder: Recorder): Client {
   }
 
   async function patch(story: Story, from: number, to: number, sending: Sending = {}): Promise<number> {
+    const { checksum } = sending;
+    const right = bytesOf(story).subarray(from, to);
     const headers = {
       ...TUS,
+      ...(checksum ? { 'Upload-Checksum': `sha1 ${createHash('sha1').update(right).digest('base64')}` } : {}),
       'Upload-Offset': String(from),
       'Content-Type': 'application/offset+octet-stream',
       ...(sending.declares ? { 'Upload-Length': String(story.size) } : {}),
     };
-    const body = bytesOf(story).subarray(from, to);
+    const body = checksum === 'wrong' ? right.map((byte) => byte ^ 1) : right;
     const answer = await exchange('PATCH', `${service.url}/uploads/${story.id}`, headers, body, sending);
     if (answer instanceof Error) return 0;
-    if (answer.status === 460) note(story, { what: 'rejected' });
+    if (answer.status === 460 && !checksum) note(story, { what: 'rejected' });
     else noteAnswer(story, answer);
     return answer.status;
   }
@@ -147,19 +159,52 @@ export function createClient(recorder: Recorder): Client {
     patch,
     restart,
 
-    async create(name, size, seed, { defer = false, md5: declared, body = false } = {}) {
+    async create(name, size, seed, { defer = false, md5: declared, body = false, kind } = {}) {
       const story = newStory(name, size, seed);
+      if (kind) story.kind = kind;
       story.doomed = declared !== undefined && declared !== md5Of(story);
       const metadata = encodeMetadata({ filename: name, ...(declared === undefined ? {} : { md5: declared }) });
       const length = defer ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(size) };
       const type = body ? { 'Content-Type': 'application/offset+octet-stream' } : {};
-      const headers = { 'Upload-Metadata': metadata, ...length, ...type };
+      const concat = kind ? { 'Upload-Concat': kind } : {};
+      const headers = { 'Upload-Metadata': metadata, ...length, ...type, ...concat };
       const answer = await ask('POST', '/uploads', headers, body ? bytesOf(story) : undefined);
       if (answer.status !== 201) throw new Error(`POST: ${answer.status} ${answer.body}`);
       story.id = (answer.headers.location ?? '').split('/').at(-1) ?? null;
       note(story, { what: 'created' });
       noteAnswer(story, answer);
       return story;
+    },
+
+    async join(name, partials, { once = false } = {}) {
+      const story = newStory(
+        name,
+        partials.reduce((sum, { size }) => sum + size, 0),
+        0,
+      );
+      story.kind = 'final';
+      story.of = partials.map(({ id, size, seed }) => ({ id, size, seed }));
+      const headers = {
+        'Upload-Metadata': encodeMetadata({ filename: name, md5: md5Of(story) }),
+        'Upload-Concat': `final;${partials.map(({ id }) => `/uploads/${id}`).join(' ')}`,
+      };
+      const answer = await (once
+        ? exchange('POST', `${service.url}/uploads`, { ...TUS, ...headers }, null)
+        : ask('POST', '/uploads', headers));
+      if (once && (answer instanceof Error || answer.status >= 500)) return story;
+      if (answer instanceof Error || answer.status !== 201)
+        throw new Error(`POST of a final: ${JSON.stringify(answer)}`);
+      story.id = (answer.headers.location ?? '').split('/').at(-1) ?? null;
+      note(story, { what: 'created' });
+      noteAnswer(story, answer);
+      return story;
+    },
+
+    async untilJoined(story) {
+      for (let tried = 1; story.id !== null && !story.events.some(({ what }) => what === 'complete'); tried++) {
+        if ((await look(story)) === null || tried > MOST_LOOKS) throw new Error(`${story.name} is not joined`);
+        await wait(20);
+      }
     },
 
     async head(story) {
@@ -173,7 +218,8 @@ export function createClient(recorder: Recorder): Client {
         if (tried === MOST_TRIES) throw new Error(`${story.name}: no end after ${MOST_TRIES} tries`);
         // The length may have been taken with bytes that were not.
         const declares = sending.declares === true && !now.hasLength;
-        const status = await patch(story, now.offset, to, { ...(tried === 1 ? sending : {}), declares });
+        const checksum = sending.checksum && { checksum: sending.checksum };
+        const status = await patch(story, now.offset, to, { ...(tried === 1 ? sending : checksum), declares });
         if (status === 460) return;
         if (status >= 500 || status === 0) await recover(await exchange('GET', `${service.url}/healthz`, {}, null));
       }
@@ -210,8 +256,8 @@ export function createClient(recorder: Recorder): Client {
       if (answer.status === 200) note(story, { what: 'renamed', name });
     },
 
-    async remove(story, by) {
-      note(story, { what: 'removing' });
+    async remove(story, by, finals = []) {
+      for (const each of [story, ...finals]) note(each, { what: 'removing' });
       const path = by === 'file' ? `/api/files/${fileIdOf(story)}` : `/uploads/${story.id}`;
       const answer = await ask('DELETE', path, {});
       const isGone = EVERY_ANSWER_IS_DURABLE && [404, 410].includes(answer.status);

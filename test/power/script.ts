@@ -30,6 +30,8 @@ export async function playScript(recorder: Recorder, { seed, faults = 0, failSyn
     await killedUnderWay(client, () => dice.between(20, 300));
     await equalBytes(client);
     for (let round = 0; round < 3; round++) await killedAtTheEnd(client, round, dice.between(0, 25));
+    await checksums(client);
+    await joins(client, () => dice.between(0, 25));
     await endings(client);
     await client.restart('SIGTERM');
     recorder.setFaults(0, 0);
@@ -143,6 +145,65 @@ async function killedAtTheEnd(client: Client, round: number, afterMs: number): P
   await client.restart();
   await Promise.all(last);
   for (const [index, story] of stories.entries()) await client.send(story, story.size, { declares: index === 1 });
+}
+
+/** Requests with a checksum: one that is right, one that is wrong, one that breaks off, and one that is killed. */
+async function checksums(client: Client): Promise<void> {
+  const stories = await Promise.all([
+    client.create('verified.bin', 160 * KIB, 80),
+    client.create('verified-deferred.bin', 160 * KIB, 81, { defer: true }),
+  ]);
+  for (const story of stories) story.wholes = [0, 40 * KIB, 100 * KIB, story.size];
+  const tell = async (story: Story): Promise<void> => {
+    await client.patch(story, 0, 40 * KIB, { checksum: 'wrong' });
+    await client.send(story, 40 * KIB, { checksum: 'right' });
+    // Slower than the first commit of a request without a checksum is due.
+    const slow = { piece: 6 * KIB, pauseMs: 150 };
+    await client.patch(story, 40 * KIB, 100 * KIB, { checksum: 'wrong', ...slow });
+    await client.patch(story, 40 * KIB, 100 * KIB, { checksum: 'right', breakAfter: 55 * KIB, ...slow });
+    await client.send(story, 100 * KIB, { checksum: 'right' });
+  };
+  await Promise.all(stories.map(tell));
+  const last = stories.map((story) =>
+    client.patch(story, 100 * KIB, story.size, { checksum: 'right', piece: 20 * KIB, pauseMs: 10 }),
+  );
+  await wait(25);
+  await client.restart();
+  await Promise.all(last);
+  for (const [index, story] of stories.entries())
+    await client.send(story, story.size, { checksum: 'right', declares: index === 1 });
+}
+
+/** Partials and finals: announced early and late, one whose service dies, and one whose partial is ended. */
+async function joins(client: Client, afterMs: () => number): Promise<void> {
+  const partial = (name: string, size: number, seed: number): Promise<Story> =>
+    client.create(name, size, seed, { kind: 'partial' });
+  const [first, second] = await Promise.all([
+    partial('partial-1', 60 * KIB, 90),
+    partial('partial-2', 45 * KIB + 1, 91),
+  ]);
+  await client.send(first, first.size);
+  const early = await client.join('joined-early.bin', [first, second, first]);
+  await client.send(second, 20 * KIB);
+  await client.send(second, second.size);
+  await client.untilJoined(early);
+  await client.untilJoined(await client.join('joined-late.bin', [first, second]));
+  await client.untilJoined(await client.join('joined-other.bin', [second, first]));
+
+  const [third, fourth] = await Promise.all([partial('partial-3', 200 * KIB, 92), partial('partial-4', 300 * KIB, 93)]);
+  await Promise.all([third, fourth].map((story) => client.send(story, story.size)));
+  const killed = client.join('joined-killed.bin', [third, fourth, third, fourth], { once: true });
+  await wait(afterMs());
+  await client.restart();
+  await client.untilJoined(await killed);
+
+  const ended = await partial('partial-ended', 50 * KIB, 94);
+  await client.send(ended, 30 * KIB);
+  const waiting = await client.join('joined-never.bin', [fourth, ended]);
+  await client.remove(ended, 'upload', [waiting]);
+  const left = await partial('partial-left', 30 * KIB, 95);
+  await client.send(left, 10 * KIB);
+  await client.join('joined-left.bin', [left, second]);
 }
 
 async function endings(client: Client): Promise<void> {

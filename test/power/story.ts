@@ -28,6 +28,12 @@ export interface Story {
   seed: number;
   /** With its last byte it is refused, for a wrong digest. */
   doomed: boolean;
+  /** An upload that is no file of its own, or one that joins such. */
+  kind?: 'partial' | 'final';
+  /** Of a final: its partials, in order. */
+  of?: Pick<Story, 'id' | 'size' | 'seed'>[];
+  /** Each of its requests has a checksum: its offset is one of these. */
+  wholes?: number[];
   events: Event[];
 }
 
@@ -39,7 +45,10 @@ export interface Script {
 
 const made = new Map<string, Buffer>();
 
-export function bytesOf({ size, seed }: Pick<Story, 'size' | 'seed'>): Buffer {
+type Content = Pick<Story, 'size' | 'seed' | 'of'>;
+
+export function bytesOf({ size, seed, of }: Content): Buffer {
+  if (of) return Buffer.concat(of.map(bytesOf));
   const key = `${size}-${seed}`;
   const bytes = made.get(key) ?? makeBytes(size, seed);
   made.set(key, bytes);
@@ -48,9 +57,10 @@ export function bytesOf({ size, seed }: Pick<Story, 'size' | 'seed'>): Buffer {
 
 const digests = new Map<string, string>();
 
-export function md5Of({ size, seed }: Pick<Story, 'size' | 'seed'>): string {
-  const key = `${size}-${seed}`;
-  const digest = digests.get(key) ?? md5(bytesOf({ size, seed }));
+export function md5Of(content: Content): string {
+  const pieces = content.of ?? [content];
+  const key = pieces.map(({ size, seed }) => `${size}-${seed}`).join('+');
+  const digest = digests.get(key) ?? md5(bytesOf(content));
   digests.set(key, digest);
   return digest;
 }
