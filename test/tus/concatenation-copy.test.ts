@@ -79,7 +79,8 @@ describeOverFaultyBuckets('joining partial uploads', { service: 'shared' }, (gro
     const begun = send('POST', `${ground.service.url}/uploads`, {
       headers: { ...TUS, 'Upload-Concat': `final;${partials.join(' ')}` },
     }).catch(() => undefined);
-    await copying.hit;
+    await Promise.race([copying.hit, begun]);
+    expect(copying.hits()).toBe(1);
     await ground.service.kill('SIGKILL');
     await begun;
     copying.remove();
