@@ -19,7 +19,10 @@ export type Attempt<T> = (options: { abortSignal: AbortSignal }) => Promise<T>;
 
 /** The bucket, and how it is called. */
 export interface Calling extends Clients {
+  /** As `bucketOf` returns it. */
   readonly bucket: string;
+  /** The bucket's own name, also where it is addressed by a domain. */
+  readonly bucketName: string;
   readonly preset: Preset;
   readonly surroundings: Surroundings;
   /** Aborts all calls. */

@@ -28,9 +28,13 @@ export function createObjects(
   bucket: string,
   preset: Preset,
   closing: AbortSignal,
-  { surroundings = SYSTEM, patience = {} }: { surroundings?: Surroundings; patience?: CallOptions } = {},
+  {
+    surroundings = SYSTEM,
+    patience = {},
+    bucketName = bucket,
+  }: { surroundings?: Surroundings; patience?: CallOptions; bucketName?: string } = {},
 ): Objects {
-  const calling: Calling = { client, sender, bucket, preset, closing, surroundings, patience };
+  const calling: Calling = { client, sender, bucket, bucketName, preset, closing, surroundings, patience };
   return {
     surroundings,
     ...createStoring(calling),

@@ -1,6 +1,7 @@
 /** Sends parts and tails to the bucket, and commits them in order. */
 import type { DigestLane } from '../digests/digests.ts';
 import type { StoredUpload } from '../store.ts';
+import type { Copy } from './copying.ts';
 import type { Keys } from './keys.ts';
 import type { Objects } from './objects.ts';
 import type { OpenPart } from './open-part.ts';
@@ -34,6 +35,8 @@ export interface SendingPlace {
   recorder: Recorder;
   /** Resolves when the upload's row survives a power cut: nothing is stored before. */
   noted: Promise<void>;
+  /** For bytes that the bucket has already. */
+  copy: Copy | undefined;
   /** Aborts calls that send parts. */
   stop: AbortSignal;
 }
@@ -97,7 +100,7 @@ export function createSending(place: SendingPlace): Sending {
 
 /** Stores a full part. @returns its ETag; undefined where it is the whole object. */
 async function storeWhole(
-  { upload, objects, key, recorder, noted, stop }: SendingPlace,
+  { upload, objects, key, recorder, noted, copy, stop }: SendingPlace,
   whole: OpenPart,
   { as, tail }: { as: 'object' | 'part'; tail: Promise<void> | undefined },
 ): Promise<string | undefined> {
@@ -107,7 +110,11 @@ async function storeWhole(
   const begun = as === 'part' ? recorder.multipart() : undefined;
   try {
     const body = { bytes: whole.bytes, md5: await md5, onFailure: whole.room.spoil };
-    if (begun) return await objects.uploadPart(key, await begun, whole.number, body, stop);
+    if (begun) {
+      const multipart = await begun;
+      const copied = await copy?.(whole, { key, multipart, md5: body.md5, signal: stop });
+      return copied ?? (await objects.uploadPart(key, multipart, whole.number, body, stop));
+    }
     await noted;
     await objects.putFinal(key, upload, body);
     return undefined;

@@ -109,7 +109,7 @@ class BucketStore implements Store {
       bucketOf(settings),
       preset,
       this.#closing.signal,
-      { surroundings },
+      { surroundings, bucketName: settings.bucket },
     );
     this.#guard = createGuard(this.#objects);
     this.#keys = createKeys(settings.prefix);

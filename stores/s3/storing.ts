@@ -5,9 +5,11 @@ import {
   PutObjectCommand,
   type PutObjectCommandInput,
   UploadPartCommand,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { StoreError, type StoredUpload } from '../store.ts';
 import { type Attempt, type Body, call, type Calling, sendBody } from './calls.ts';
+import type { CopySource } from './copying.ts';
 import { codeOf } from './errors.ts';
 import { addHeaders } from './headers.ts';
 
@@ -20,6 +22,9 @@ const MARK = { ContentType: 'text/plain' };
 const OCCUPIED = new Set(['PreconditionFailed', 'FileAlreadyExists']);
 /** Codes of a provider that does not know the condition. */
 const UNSUPPORTED = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest']);
+
+/** The bucket writes a part of up to 525 MiB, and answers when it has. */
+const COPYING_TIMEOUT_MS = 120_000;
 
 /** A part that the bucket has. */
 export interface SentPart {
@@ -43,6 +48,8 @@ export interface Storing {
   createMultipart(key: string, upload: StoredUpload): Promise<{ id: string; again: boolean }>;
   /** Uploads a part. @returns its ETag, as the provider wrote it. */
   uploadPart(key: string, multipart: string, number: number, body: Body, signal: AbortSignal): Promise<string>;
+  /** Has the bucket copy a range of an object as a part. @returns its ETag, as the provider wrote it. */
+  copyPart(key: string, multipart: string, number: number, source: CopySource, signal: AbortSignal): Promise<string>;
   complete(key: string, multipart: string, parts: readonly SentPart[]): Promise<void>;
 }
 
@@ -109,22 +116,59 @@ export function createStoring(calling: Calling): Storing {
       return sendBody(calling, `storing part ${number} of ${key}`, body, attempt, signal);
     },
 
-    complete: async (key, multipart, parts) => {
-      const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
-      await call(
-        calling,
-        `completing ${key}`,
-        async (options) => {
-          const input = { Bucket: bucket, Key: key, UploadId: multipart, MultipartUpload: { Parts } };
-          const answer = await client.send(new CompleteMultipartUploadCommand(input), options);
-          // A provider sends 200 before the object is complete, so that an error may follow. RGW 16 leaves the ETag empty.
-          if (!answer.ETag && !answer.Key) throw new Error('the answer names no object');
-        },
-        // Joining many parts takes a while.
-        { timeoutMs: 120_000, attempts: 1 },
-      );
-    },
+    copyPart: (key, multipart, number, source, signal) =>
+      copyPart(calling, { Key: key, UploadId: multipart, PartNumber: number }, source, signal),
+
+    complete: (key, multipart, parts) => completeMultipart(calling, key, multipart, parts),
   };
+}
+
+async function completeMultipart(
+  calling: Calling,
+  key: string,
+  multipart: string,
+  parts: readonly SentPart[],
+): Promise<void> {
+  const { client, bucket } = calling;
+  const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
+  const input = { Bucket: bucket, Key: key, UploadId: multipart, MultipartUpload: { Parts } };
+  await call(
+    calling,
+    `completing ${key}`,
+    async (options) => {
+      const answer = await client.send(new CompleteMultipartUploadCommand(input), options);
+      // A provider sends 200 before the object is complete, so that an error may follow. RGW 16 leaves the ETag empty.
+      if (!answer.ETag && !answer.Key) throw new Error('the answer names no object');
+    },
+    // Joining many parts takes a while.
+    { timeoutMs: 120_000, attempts: 1 },
+  );
+}
+
+function copyPart(
+  calling: Calling,
+  part: { Key: string; UploadId: string; PartNumber: number },
+  { key, range }: CopySource,
+  signal: AbortSignal,
+): Promise<string> {
+  const { client, bucket, bucketName } = calling;
+  const input = {
+    Bucket: bucket,
+    ...part,
+    CopySource: `/${bucketName}/${key.split('/').map(encodeURIComponent).join('/')}`,
+    CopySourceRange: `bytes=${range.start}-${range.end}`,
+  };
+  return call(
+    calling,
+    `copying part ${part.PartNumber} of ${part.Key}`,
+    async (options) => {
+      const { CopyPartResult } = await client.send(new UploadPartCopyCommand(input), options);
+      if (!CopyPartResult?.ETag) throw new Error('the answer has no ETag');
+      return CopyPartResult.ETag;
+    },
+    // The caller has the bytes, and sends them where this fails.
+    { attempts: 2, timeoutMs: COPYING_TIMEOUT_MS, signal },
+  );
 }
 
 /** Why a conditional put was refused. @throws any other error. */

@@ -5,6 +5,7 @@ import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from
 import { type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
+import { createCopy, type Locate } from './copying.ts';
 import { afterStep, type Filling, type Happening, nextStep, type Step } from './filling.ts';
 import type { Keys } from './keys.ts';
 import type { Objects } from './objects.ts';
@@ -24,6 +25,8 @@ export interface Place {
   buffers: BufferPool;
   /** Resolves when everything that was committed before survives a power cut. */
   durable: () => Promise<void>;
+  /** Where the bucket has the bytes already. */
+  locate?: Locate;
 }
 
 /**
@@ -69,7 +72,7 @@ function openWriting(
   upload: StoredUpload,
   { lane, place, options }: { lane: DigestLane; place: Place; options: WriteOptions },
 ): Writing {
-  const { objects, keys, buffers, durable } = place;
+  const { objects, keys, buffers, durable, locate } = place;
   const intake = openIntake(source, options, objects.surroundings);
   const stop = new AbortController();
   const order = createOrder((cause) => {
@@ -89,7 +92,8 @@ function openWriting(
   const isAtomic = options.verification !== undefined;
   const { commit: commitRow } = options;
   const recorder = createRecorder({ upload, key, objects, order, commitRow, durable, snapshot, holdsBack: isAtomic });
-  const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, stop: stop.signal });
+  const copy = locate && createCopy(objects, locate);
+  const sending = createSending({ upload, objects, keys, key, lane, order, recorder, noted, copy, stop: stop.signal });
   return { upload, lane, signal: options.signal, intake, objects, buffers, order, recorder, sending, isAtomic };
 }
 

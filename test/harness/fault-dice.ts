@@ -31,7 +31,13 @@ const KINDS: readonly Fault['kind'][] = [
   'wrongEtag',
 ];
 /** Calls that may be denied with NoSuchUpload. */
-const OF_UPLOADS = new Set<S3Operation>(['UploadPart', 'ListParts', 'CompleteMultipartUpload', 'AbortMultipartUpload']);
+const OF_UPLOADS = new Set<S3Operation>([
+  'UploadPart',
+  'UploadPartCopy',
+  'ListParts',
+  'CompleteMultipartUpload',
+  'AbortMultipartUpload',
+]);
 const STATUSES = [500, 503, 429];
 const IN_A_MILLION = 1_000_000;
 

@@ -9,6 +9,7 @@ import {
   ListPartsCommand,
   PutObjectCommand,
   UploadPartCommand,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from './bytes.ts';
@@ -170,6 +171,42 @@ describe('multipart uploads', () => {
     const UploadId = await suite.begin('empty-part');
     const part = await suite.putPart('empty-part', UploadId, 1, Buffer.alloc(0));
     expect(await refusal(suite.complete('empty-part', UploadId, [part]))).toEqual([400, 'InvalidPart']);
+  });
+
+  test('a copied part has the range of another object, or all of it where the range does not fit', async () => {
+    const bytes = makeBytes(300 * KIB);
+    await suite.client.send(new PutObjectCommand({ Bucket, Key: 'a source', Body: bytes }));
+    const UploadId = await suite.begin('copied');
+    const copy = async (PartNumber: number, more: { CopySource?: string; CopySourceRange?: string }) => {
+      const part = { Bucket, Key: 'copied', UploadId, PartNumber, CopySource: `/${Bucket}/a%20source` };
+      const { CopyPartResult } = await suite.client.send(new UploadPartCopyCommand({ ...part, ...more }));
+      return { PartNumber, ETag: CopyPartResult?.ETag ?? '' };
+    };
+    const etagOf = (part: Buffer): string => `"${md5(part).toUpperCase()}"`;
+    const half = bytes.subarray(0, 150 * KIB);
+    const parts = [await copy(1, { CopySourceRange: `bytes=0-${150 * KIB - 1}` }), await copy(2, {})];
+    expect(parts.map(({ ETag }) => ETag)).toEqual([etagOf(half), etagOf(bytes)]);
+    expect((await copy(3, { CopySourceRange: `bytes=1-${300 * KIB}` })).ETag).toBe(etagOf(bytes));
+    expect(await refusal(copy(10_001, {}))).toEqual([400, 'InvalidArgument']);
+    for (const [CopySource, ...refused] of [
+      [`${Bucket}/a%20source`, 400, 'InvalidArgument'],
+      [`/${Bucket}/a source`, 400, 'InvalidArgument'],
+      [`/${Bucket}/%ff`, 400, 'InvalidArgument'],
+      [`/${Bucket}/none`, 404, 'NoSuchKey'],
+      ['/other/a%20source', 404, 'NoSuchBucket'],
+    ] as const) {
+      expect(await refusal(copy(1, { CopySource })), CopySource).toEqual(refused);
+    }
+    const path = `/copied?partNumber=1&uploadId=${UploadId}`;
+    const headers = { 'x-amz-copy-source': `/${Bucket}/a%20source` };
+    expect(await sendRaw(suite.oss, 'PUT', path, { headers, body: 'a' })).toMatchObject({ status: 400 });
+    const conditional = { ...headers, 'x-amz-copy-source-if-match': '"A"' };
+    expect(await sendRaw(suite.oss, 'PUT', path, { headers: conditional })).toMatchObject({ status: 400 });
+    expect(await sendRaw(suite.oss, 'PUT', '/whole', { headers })).toMatchObject({ status: 400 });
+    await suite.complete('copied', UploadId, parts);
+    expect(await suite.read('copied')).toEqual(Buffer.concat([half, bytes]));
+    const gone = { Bucket, Key: 'copied', UploadId, PartNumber: 1, CopySource: `/${Bucket}/a%20source` };
+    expect(await refusal(suite.client.send(new UploadPartCopyCommand(gone)))).toEqual([404, 'NoSuchUpload']);
   });
 
   test('an upload that is unknown, of another key, completed or aborted', async () => {

@@ -10,6 +10,7 @@ import type { Commit, Ledger, Store, StoredUpload, Written } from '../../stores/
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { createTestLedger, describeStoreContract } from './contract.ts';
+import { describeCopying } from './copy-suite.ts';
 import { describeFencing } from './fencing-suite.ts';
 
 /** A bucket of a provider, real or double. */
@@ -49,6 +50,8 @@ export function describeBucketStore(name: string, openStore: OpenStore, startBuc
   });
 
   describeFencing(name, openStore, startBucket);
+
+  describeCopying(name, openStore, startBucket);
 
   describe(`the ${name} store on a bad line`, () => {
     const ledger = createTestLedger();

@@ -1,9 +1,10 @@
 /** Multipart uploads. */
 import { randomBytes } from 'node:crypto';
-import { type Handler, type OssCall, quote, readObjectHeaders, receiveBody, receiveText } from './call.ts';
+import { type Handler, header, type OssCall, quote, readObjectHeaders, receiveBody, receiveText } from './call.ts';
 import { refuseConditions, refuseOverwrite, xmlReply } from './call.ts';
 import { OssError } from './errors.ts';
-import type { OpenUpload, StoredPart } from './storage.ts';
+import { readRange } from './range.ts';
+import type { Blob, OpenUpload, StoredObject, StoredPart } from './storage.ts';
 import { element, findAll, findText, renderXml } from './xml.ts';
 
 // OSS: parts are numbered 1 to 10,000; all but the last have at least 100 KB, which Complete checks.
@@ -39,18 +40,66 @@ export const uploadPart: Handler = async (call) => {
   if (!isPartNumber(number)) throw new OssError('InvalidArgument', 'Part number must be an integer from 1 to 10000.');
   findUpload(call);
   const blob = await receiveBody(call);
+  const part = keepPart(call, number, blob);
+  return { status: 200, headers: { ETag: quote(part.etag) } };
+};
+
+/** Keeps stored bytes as a part, in the place of an earlier one. */
+function keepPart({ storage, uploadId = '' }: OssCall, number: number, blob: Blob): StoredPart {
   // The upload may have been completed or aborted while the bytes arrived.
-  const upload = call.storage.uploads.get(call.uploadId ?? '');
+  const upload = storage.uploads.get(uploadId);
   if (!upload) {
-    call.storage.discard([blob]);
+    storage.discard([blob]);
     throw new OssError('NoSuchUpload');
   }
   const earlier = upload.parts.get(number);
   const part: StoredPart = { number, etag: blob.md5.toUpperCase(), lastModified: new Date(), blob };
   upload.parts.set(number, part);
-  if (earlier) call.storage.discard([earlier.blob]);
-  return { status: 200, headers: { ETag: quote(part.etag) } };
+  if (earlier) storage.discard([earlier.blob]);
+  return part;
+}
+
+/**
+ * Copies a range of an object of this bucket as a part. As for GET, OSS copies the whole object where the range does not fit.
+ */
+export const uploadPartCopy: Handler = async (call) => {
+  const number = call.partNumber ?? Number.NaN;
+  if (!isPartNumber(number)) throw new OssError('InvalidArgument', 'Part number must be an integer from 1 to 10000.');
+  if (Number(header(call, 'content-length') ?? 0) > 0) throw new OssError('InvalidArgument', 'A copy has no body.');
+  findUpload(call);
+  const source = findSource(call);
+  const range = readRange(header(call, 'x-amz-copy-source-range'), source.size, false);
+  const { from, to } = range ?? { from: 0, to: source.size - 1 };
+  const blob = await call.storage.receive(call.storage.read(source, from, to), { sha256: false });
+  const part = keepPart(call, number, blob);
+  return xmlReply(
+    renderXml(
+      element(
+        'CopyPartResult',
+        element('LastModified', part.lastModified.toISOString()),
+        element('ETag', quote(part.etag)),
+      ),
+    ),
+  );
 };
+
+/** The object that `x-amz-copy-source` names: `/<bucket>/<key>`, URL-encoded. The double has a single bucket. */
+function findSource(call: OssCall): StoredObject {
+  const [, bucket, encoded = ''] = /^\/([^/]+)\/(.+)$/.exec(header(call, 'x-amz-copy-source') ?? '') ?? [];
+  if (bucket === undefined || /[^\w.~!*'()/%-]/.test(encoded)) {
+    throw new OssError('InvalidArgument', 'The source of the copy is not /<bucket>/<key>, URL-encoded.');
+  }
+  if (bucket !== call.settings.bucket) throw new OssError('NoSuchBucket');
+  let key: string;
+  try {
+    key = decodeURIComponent(encoded);
+  } catch {
+    throw new OssError('InvalidArgument', 'The source of the copy cannot be decoded.');
+  }
+  const object = call.storage.objects.get(key);
+  if (!object) throw new OssError('NoSuchKey');
+  return object;
+}
 
 export const completeMultipartUpload: Handler = async (call) => {
   refuseConditions(call);

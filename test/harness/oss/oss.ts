@@ -12,7 +12,7 @@ import type { Handler, OssSettings, Reply } from './call.ts';
 import { OssError } from './errors.ts';
 import { getBucketLocation, headBucket, listObjects } from './listing.ts';
 import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload } from './multipart.ts';
-import { listParts, uploadPart } from './multipart.ts';
+import { listParts, uploadPart, uploadPartCopy } from './multipart.ts';
 import { deleteObject, deleteObjects, getObject, putObject } from './objects.ts';
 import { hasForbiddenMetadata, refuseUnsupported } from './refusals.ts';
 import { type Credentials, verifySignature } from './sigv4.ts';
@@ -31,6 +31,7 @@ const HANDLERS: Partial<Record<S3Operation, Handler>> = {
   DeleteObject: deleteObject,
   CreateMultipartUpload: createMultipartUpload,
   UploadPart: uploadPart,
+  UploadPartCopy: uploadPartCopy,
   ListParts: listParts,
   CompleteMultipartUpload: completeMultipartUpload,
   AbortMultipartUpload: abortMultipartUpload,

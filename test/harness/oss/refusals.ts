@@ -6,6 +6,8 @@ import { UNSIGNED_PAYLOAD } from './sigv4.ts';
 // OSS: a key has 1 to 1023 bytes.
 const LONGEST_KEY_BYTES = 1023;
 
+/** Headers of a copy; its conditions are not supported. */
+const OF_COPIES = /^x-amz-copy-source(?:-range)?$/;
 /** Headers that the double supports, or that OSS ignores. Any other could change the meaning of the call. */
 const KNOWN_HEADERS =
   /^x-amz-(?:date|content-sha256|security-token|user-agent|meta-.+|checksum-.+|sdk-checksum-algorithm|mp-object-size|expected-bucket-owner)$/;
@@ -27,7 +29,8 @@ export function refuseUnsupported(call: OssCall): void {
     throw new OssError('InvalidArgument', 'x-amz-content-sha256 is neither a digest nor UNSIGNED-PAYLOAD.');
   }
   for (const name of Object.keys(headers)) {
-    if (name.startsWith('x-amz-') && !KNOWN_HEADERS.test(name)) {
+    const isKnown = KNOWN_HEADERS.test(name) || (call.operation === 'UploadPartCopy' && OF_COPIES.test(name));
+    if (name.startsWith('x-amz-') && !isKnown) {
       throw new OssError(
         'NotImplemented',
         `A header you provided implies functionality that is not implemented: ${name}`,
