@@ -31,9 +31,11 @@ export async function joinFiles(
     ? await withDescriptor(async () => openFile(folder.unfinished(upload.id)))
     : await place.openUnfinished(upload);
   try {
-    const source = openJoined(partials, begun.offset, (partial, start) => readFile(folder, partial, start));
+    const buffers = createBuffers();
+    const source = openJoined(partials, begun.offset, (partial, start) => readFile(folder, partial, start, buffers));
     const maxBytes = (upload.size ?? Infinity) - begun.offset;
-    return await appendToFile(file, source, begun, place, { ...options, maxBytes });
+    const recycling = { ...place, onWritten: buffers.giveBack };
+    return await appendToFile(file, source, begun, recycling, { ...options, maxBytes });
   } finally {
     await file.close();
   }
@@ -79,12 +81,39 @@ async function linkWhole(folder: Folder, partial: StoredUpload, upload: StoredUp
   return (await linkFile(folder.unfinished(partial.id), own)) === 'linked';
 }
 
-async function* readFile(folder: Folder, partial: StoredUpload, start: number): AsyncGenerator<Uint8Array> {
+/** Buffers that are used again and again: new memory for each mebibyte costs as much as hashing it. */
+interface Buffers {
+  take: () => Buffer;
+  /** Chunks that nothing reads any more. */
+  giveBack: (chunks: readonly Uint8Array[]) => void;
+}
+
+function createBuffers(): Buffers {
+  const free: ArrayBuffer[] = [];
+  return {
+    take: () => {
+      const memory = free.pop();
+      return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(READ_BYTES);
+    },
+    giveBack: (chunks) => {
+      for (const { buffer } of chunks) {
+        if (buffer instanceof ArrayBuffer && buffer.byteLength === READ_BYTES) free.push(buffer);
+      }
+    },
+  };
+}
+
+async function* readFile(
+  folder: Folder,
+  partial: StoredUpload,
+  start: number,
+  buffers: Buffers,
+): AsyncGenerator<Uint8Array> {
   const file = await withDescriptor(async () => openPartial(folder, partial));
   try {
     for (let at = start; at < partial.offset;) {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, partial.offset - at));
-      const taken = await file.read(buffer, buffer.length, at);
+      const buffer = buffers.take();
+      const taken = await file.read(buffer, Math.min(READ_BYTES, partial.offset - at), at);
       if (taken === 0) return;
       yield buffer.subarray(0, taken);
       at += taken;

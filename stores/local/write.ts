@@ -31,6 +31,8 @@ export interface Place {
   syncEntry: () => Promise<void>;
   /** The file gets its final name by a hard link, and keeps this one. */
   hasLinks: boolean;
+  /** Called when a batch is written and hashed: the memory of its chunks may be used again. */
+  onWritten?: (chunks: readonly Uint8Array[]) => void;
   surroundings: Surroundings;
 }
 
@@ -271,7 +273,7 @@ async function commitLast(
 
 /** Writes and hashes all batches of the source. @returns the digests, where they were requested with the last bytes. */
 async function takeAll(
-  { file, lane, intake, upload }: Writing,
+  { file, lane, intake, upload, place }: Writing,
   behind: Behind,
   pause: Timer,
 ): Promise<Promise<Result> | undefined> {
@@ -283,6 +285,7 @@ async function takeAll(
     // Requested together with the last bytes, the digests need no further message to the worker thread.
     if (written + bytes === upload.size) result = hashed.then(() => readResult(lane));
     await behind.write(Promise.all([file.write(batch, written), hashed, result]), bytes);
+    place.onWritten?.(batch);
     behind.look('batch');
     pause.refresh();
     if (isFarBehind(behind.progress)) await behind.settled();
