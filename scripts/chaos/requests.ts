@@ -70,6 +70,8 @@ export interface Sending {
   trailers?: Record<string, string> | undefined;
   /** The body follows once an informational answer (1xx) for which this is true has come. Without one, the request is given up. */
   whenTold?: (status: number, headers: IncomingHttpHeaders) => boolean;
+  /** Called where nothing moved for too long: a node that stands still may take the request up later. */
+  onSilence?: () => void;
   /** Called for each informational answer (1xx). */
   onTold?: (status: number, headers: IncomingHttpHeaders) => void;
   /** Chooses the speed, so that strikes hit requests in their middle. */
@@ -95,7 +97,10 @@ export function request(
     });
     const kill = (): void => void outgoing.destroy();
     killed.addEventListener('abort', kill, { once: true });
-    outgoing.on('timeout', kill);
+    outgoing.on('timeout', () => {
+      sending.onSilence?.();
+      kill();
+    });
     outgoing.on('error', () => undefined);
     outgoing.on('close', () => {
       killed.removeEventListener('abort', kill);

@@ -17,6 +17,11 @@ interface Known {
   /** The highest offset that the service has told. */
   told: number;
   dialect: string;
+  /**
+   * A request was given up at a node that stood still. It may take that up after the HEAD that followed, as if it had been
+   * under way for so long: nothing tells the two apart.
+   */
+  mayComeLate: boolean;
 }
 
 /** Uploads a whole file. */
@@ -45,13 +50,13 @@ async function createEmpty(run: Run, plan: Plan, dialect: string): Promise<Known
   const answer = await ask(run, plan, 'POST', `${run.url}/uploads`, headers);
   const location = answer.headers.location;
   if (answer.status !== 201 || !location) throw new Error(`creation of ${plan.name}: ${answer.status} ${answer.body}`);
-  return { location, told: 0, dialect, isDone: false };
+  return { location, told: 0, dialect, mayComeLate: false, isDone: false };
 }
 
 /** Creates the upload by the request that brings all bytes. They follow once a 104 has told the address. */
 async function createWithBytes(run: Run, plan: Plan, dialect: string): Promise<Known & { isDone: boolean }> {
   for (let tried = 1; tried <= MOST_REQUESTS; tried++) {
-    const known: Known = { location: '', told: 0, dialect };
+    const known: Known = { location: '', told: 0, dialect, mayComeLate: false };
     const target = plan.dice.pick(['/uploads', '/api/files']);
     const headers = { ...creation(plan, dialect), 'Upload-Complete': DONE };
     const answer = await request('POST', `${run.url}${target}`, headers, {
@@ -59,6 +64,7 @@ async function createWithBytes(run: Run, plan: Plan, dialect: string): Promise<K
       dice: plan.dice,
       killed: plan.killed(),
       whenTold: (status, told) => noteTold(known, status, told),
+      onSilence: () => (known.mayComeLate = true),
     });
     // The answer's own Location is that of the file.
     if (isDone(answer)) return { ...known, isDone: true };
@@ -107,12 +113,13 @@ async function bring(run: Run, plan: Plan, known: Known): Promise<void> {
       dice,
       killed: plan.killed(),
       onTold: (status, told) => void noteTold(known, status, told),
+      onSilence: () => (known.mayComeLate = true),
     });
     if (isLast && isDone(answer)) return;
     if (answer && answer.status < 300) known.told = Math.max(known.told, end);
     else await rest(run, plan, `append to ${name} at ${offset}`, answer);
     // The HEAD before has ended every other writer of this client.
-    if (answer?.status === 409)
+    if (answer?.status === 409 && !known.mayComeLate)
       run.problems.push(`${name}: HEAD told ${offset}, and the append there is refused: ${answer.body}`);
   }
   throw new Error(`no end of ${name} after ${MOST_REQUESTS} requests, at ${known.told} of ${bytes.length}`);
