@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 /** Creates a folder, which is removed when the running test has finished. */
 export async function makeTempFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  // Processes of a killed browser may still write.
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return folder;
 }

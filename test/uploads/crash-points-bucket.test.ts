@@ -75,7 +75,8 @@ async function createPoint(nth: number, crash: Crash): Promise<BucketPoint> {
         fired = proxy.calls()[made + nth - 1]?.operation;
         if (!dies) return;
         isDead = true;
-        if (crash.at === 'after') await expect.poll(() => answered() - before, POLL).toBe(nth);
+        // Others may be answered with it.
+        if (crash.at === 'after') await expect.poll(() => answered() - before, POLL).toBeGreaterThanOrEqual(nth);
         await store.close();
         tellDied('died');
       });

@@ -117,6 +117,8 @@ const OWN_TO_ONE: [RegExp, string][] = [
   [/(id: )[0-9a-f]{8}-\d+/g, '$1<event>'],
   // Seconds since the last byte, in JSON or a header.
   [/(idle\\?":"?)\d+/g, '$1<seconds>'],
+  // Seconds that are left.
+  [/((?:max-age|expires)=)\d+/g, '$1<seconds>'],
   [/(tidemark_ticket=)[^;]+/g, '$1<ticket>'],
 ];
 
