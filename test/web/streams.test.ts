@@ -56,8 +56,8 @@ describeInBrowser('several connections for a file', () => {
     expect(offsets.filter((offset) => offset === 0)).toHaveLength(1);
     // The parts take no space beside the file.
     await expect.poll(() => ended).toEqual([204, 204, 204, 204]);
-    // What was under way when the page was left may have been lost, and no more.
-    expect(line.sentBytes()).toBeLessThan(1.5 * big.size);
+    // What was under way when the page was left, in the buffers of three connections, may have been lost, and no more.
+    expect(line.sentBytes()).toBeLessThan(1.75 * big.size);
     expect(await digestOfUrl(`${service.url}/files/${big.md5}`)).toMatchObject({ md5: big.md5, size: big.size });
     await page.reload();
     await page.locator('#file-list > li').waitFor();
