@@ -1,5 +1,6 @@
 // Bundles each program into few files instead of some hundred modules, so that it starts in half the time. A bundle replaces
 // the compiled entry; the other compiled modules stay for tests and scripts, which import them one by one.
+import { chmodSync } from 'node:fs';
 import { dirname, posix, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
@@ -49,3 +50,6 @@ await build({
     sourcemap: 'hidden',
   },
 });
+
+// npm makes a command executable when it links it, which npx does once: a build after that makes a new file.
+chmodSync(`${OUT}/client/cli/main.js`, 0o755);
