@@ -81,7 +81,9 @@ describeInBrowser('tokens', () => {
     await page.getByRole('button', { name: 'Preview annas.png' }).click();
     const cookies = async (): Promise<string[]> =>
       (await page.context().cookies([`${service.url}/files/x`, `${service.url}/api/files/x`])).map(({ name }) => name);
-    await expect.poll(cookies).toEqual(['tidemark_ticket', 'tidemark_ticket']);
+    // The cookies are there before the preview opens: it asks for them first.
+    await page.locator('#preview[open]').waitFor();
+    expect(await cookies()).toEqual(['tidemark_ticket', 'tidemark_ticket']);
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Forget the token' }).click();
     await page.getByRole('dialog', { name: 'A token is needed' }).waitFor();
