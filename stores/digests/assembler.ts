@@ -19,7 +19,10 @@ export const OP = {
   rotateLeft: 0x77,
 } as const;
 
-/** Instructions on four words at once; each follows the byte `VECTOR`. */
+/**
+ * Instructions on four words at once; each follows the byte `VECTOR`. `addPairs` adds two numbers of 64 bits. `multiplyLow` and
+ * `multiplyHigh` multiply the first or the last two words, without sign, to numbers of 64 bits.
+ */
 const VECTOR_OP = {
   load: 0x00,
   loadSplat: 0x09,
@@ -33,6 +36,9 @@ const VECTOR_OP = {
   shiftRight: 0xad,
   add: 0xae,
   subtract: 0xb1,
+  addPairs: 0xce,
+  multiplyLow: 0xde,
+  multiplyHigh: 0xdf,
 } as const;
 const VECTOR = 0xfd;
 

@@ -1,15 +1,20 @@
 /** Blocks of shared memory, in which bytes are passed to the threads. Their number bounds how many bytes are in flight. */
-import { SCRATCH_BYTES } from './md5.ts';
+import { HASHING_SCRATCH_BYTES } from './hashing.ts';
 import { BLOCK_BYTES, type Piece } from './messages.ts';
+import { PROOF_KEY_BYTES } from './proof.ts';
 
 /** Blocks shared by all lanes: 8 MiB whatever the number of uploads. */
 const BLOCKS = 32;
 /** The size of WebAssembly's memory is a multiple of this. */
 const PAGE_BYTES = 64 * 1024;
+/** From one thread's scratch memory to the next one's: whole lines of the processors' caches. */
+const SCRATCH_STEP = Math.ceil(HASHING_SCRATCH_BYTES / 128) * 128;
 
 /** The blocks of a pool. */
 export interface Blocks {
   readonly memory: WebAssembly.Memory;
+  /** The address of `PROOF_KEY_BYTES`, for the key that all threads use. */
+  readonly keyAt: number;
   /** The address of a thread's own scratch memory. */
   scratchOf(thread: number): number;
   /** Takes a free block; undefined where none is free. */
@@ -27,8 +32,10 @@ export interface Blocks {
 
 /** Allocates the blocks. */
 export function createBlocks(): Blocks {
-  // After the blocks, one page for the scratch memory of threads: enough for many more than run at once.
-  const pages = (BLOCKS * BLOCK_BYTES) / PAGE_BYTES + 1;
+  // After the blocks, one page for the scratch memory of threads, enough for many more than run at once, and one for the key.
+  const scratchAt = BLOCKS * BLOCK_BYTES;
+  const keyAt = scratchAt + PAGE_BYTES;
+  const pages = keyAt / PAGE_BYTES + Math.ceil(PROOF_KEY_BYTES / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   const bytes = new Uint8Array(memory.buffer);
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
@@ -42,7 +49,8 @@ export function createBlocks(): Blocks {
 
   return {
     memory,
-    scratchOf: (thread) => BLOCKS * BLOCK_BYTES + (thread % (PAGE_BYTES / SCRATCH_BYTES)) * SCRATCH_BYTES,
+    keyAt,
+    scratchOf: (thread) => scratchAt + (thread % Math.floor(PAGE_BYTES / SCRATCH_STEP)) * SCRATCH_STEP,
     tryTake: () => free.pop(),
     take: () => free.pop() ?? wait(),
     giveBack: (block) => {

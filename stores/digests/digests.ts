@@ -6,8 +6,11 @@
 export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
-/** Digests in lower-case hex, by the algorithms with which the lane was opened. */
-export type DigestSet = Partial<Record<DigestAlgorithm, string>>;
+/**
+ * Digests in lower-case hex, by the algorithms with which the lane was opened. `proof`: contents of equal size that have the same
+ * are equal; see proof.ts. It is a secret of the service.
+ */
+export type DigestSet = Partial<Record<DigestAlgorithm | 'proof', string>>;
 
 /** Computes digests on worker threads. */
 export interface DigestPool {
@@ -16,7 +19,7 @@ export interface DigestPool {
    * Begins a digest, or resumes one from a snapshot, with the snapshot's algorithms. Where the snapshot cannot be resumed,
    * the lane's `snapshot` and `digests` throw a SnapshotError.
    *
-   * @param algorithms - of a new digest; the pool's by default.
+   * @param algorithms - of a new digest; by default the pool's, and the proof where the pool has a key for it.
    */
   open(snapshot: Uint8Array | null, algorithms?: readonly DigestAlgorithm[]): DigestLane;
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 /** Computes digests of few bytes on the main thread, where a message to another thread would cost more. */
-import { type Digest, createHashing, type DigestStart, type Hashing } from './hashing.ts';
+import { type Digest, createHashing, type DigestStart, HASHING_SCRATCH_BYTES, type Hashing } from './hashing.ts';
+import type { ProofKey } from './proof.ts';
 import { type Hashers, loadHashers } from './shared-hashers.ts';
 import type { DigestAlgorithm } from './digests.ts';
 import { decodeSnapshot } from './snapshot.ts';
@@ -20,22 +21,32 @@ export interface Here {
   readonly hashing: Omit<Hashing, 'open' | 'update'>;
 }
 
-/** Prepares digests on the main thread. @param algorithms - those of new digests; digests with others are left to the threads. */
-export function createHere(algorithms: readonly DigestAlgorithm[]): Here {
-  // A page (of 64 KiB) for the bytes, and one for the scratch behind them.
+/**
+ * Prepares digests on the main thread.
+ *
+ * @param algorithms - those of new digests; digests with others are left to the threads.
+ * @param key - of proofs; null: none are computed.
+ */
+export function createHere(algorithms: readonly DigestAlgorithm[], key: ProofKey | null = null): Here {
+  // A page (of 64 KiB) for the bytes, and one for the scratch behind them and the key of proofs.
   const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
   const bytes = new Uint8Array(memory.buffer);
   let hashers: Hashers | undefined;
   // Until they are loaded, the threads compute such digests; where they cannot be loaded, always.
   if (algorithms.some((algorithm) => algorithm !== 'md5')) void load();
-  const hashing = createHashing(memory, MOST_BYTES, () => hashers);
+  const keyAt = MOST_BYTES + HASHING_SCRATCH_BYTES;
+  if (key) bytes.set(key.words, keyAt);
+  const proof = key && { id: key.id, chain: key.chain, keyAt };
+  const hashing = createHashing(memory, MOST_BYTES, () => hashers, { proof });
 
   async function load(): Promise<void> {
     hashers = await loadHashers().catch(() => undefined);
   }
 
   function isPossible(from: DigestStart['from']): boolean {
-    const wanted = from instanceof Uint8Array ? [...decodeSnapshot(from).keys()] : from;
+    const kinds: readonly (DigestAlgorithm | 'proof')[] =
+      from instanceof Uint8Array ? [...decodeSnapshot(from).keys()] : from;
+    const wanted = kinds.filter((kind) => kind !== 'proof');
     // A digest moves to a thread by its snapshot, which needs an MD5.
     return wanted.includes('md5') && (hashers !== undefined || wanted.length === 1);
   }

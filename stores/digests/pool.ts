@@ -4,6 +4,7 @@ import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError }
 import type { Digest, DigestStart } from './hashing.ts';
 import { createHere, type Here } from './here.ts';
 import { isSimdThere } from './md5-lanes-module.ts';
+import { deriveProofKey } from './proof.ts';
 import { openThreadLane } from './thread-lane.ts';
 import { createThreads } from './threads.ts';
 
@@ -14,21 +15,29 @@ const LANES_PER_THREAD = 8;
  * Starts a pool.
  *
  * @param algorithms - what new digests compute; MD5 is added if missing.
- * @param simd - whether MD5s may be computed by SIMD; where WebAssembly has it, by default.
+ * @param simd - whether SIMD may be used; where WebAssembly has it, by default. Without it there are no proofs.
+ * @param secret - of proofs; null: none are computed.
  */
-export function createDigestPool(algorithms: readonly DigestAlgorithm[], simd = isSimdThere()): DigestPool {
+export function createDigestPool(
+  algorithms: readonly DigestAlgorithm[],
+  simd = isSimdThere(),
+  secret: string | null = null,
+): DigestPool {
   const defaults: readonly DigestAlgorithm[] = algorithms.includes('md5') ? algorithms : ['md5', ...algorithms];
   const blocks = createBlocks();
   // The other algorithms are not computed side by side.
   const lanesPerThread = defaults.length > 1 ? 1 : simd ? LANES_PER_THREAD : 2;
-  const threads = createThreads(blocks, { simd, lanesPerThread });
-  const here = createHere(defaults);
+  const key = simd && secret !== null ? deriveProofKey(secret) : null;
+  if (key) new Uint8Array(blocks.memory.buffer).set(key.words, blocks.keyAt);
+  const proof = key && { id: key.id, chain: key.chain, keyAt: blocks.keyAt };
+  const threads = createThreads(blocks, { simd, proof, lanesPerThread });
+  const here = createHere(defaults, key);
   const toThread = (start: DigestStart): DigestLane => openThreadLane(threads.pick(), blocks, start);
   let isClosed = false;
 
-  function open(snapshot: Uint8Array | null, wanted: readonly DigestAlgorithm[] = defaults): DigestLane {
+  function open(snapshot: Uint8Array | null, wanted?: readonly DigestAlgorithm[]): DigestLane {
     if (isClosed) throw new Error('the digest pool is closed');
-    const start = { from: snapshot ?? wanted };
+    const start = { from: snapshot ?? wanted ?? defaults, proves: wanted === undefined };
     try {
       const digest = here.open(start);
       return digest ? openMovingLane(here, digest, toThread) : toThread(start);

@@ -1,6 +1,7 @@
 /** The threads of the digest pool: starts them, and chooses one for each lane. */
 import { availableParallelism } from 'node:os';
 import type { Blocks } from './blocks.ts';
+import type { ProofSetup } from './hashing.ts';
 import { Thread } from './thread.ts';
 
 /** With more, memory bandwidth and the main thread are the limit. */
@@ -19,6 +20,8 @@ export interface Threads {
 export interface ThreadOptions {
   /** Whether they may use SIMD. */
   simd: boolean;
+  /** Null, the default: they compute no proofs. */
+  proof?: ProofSetup | null;
   /** How many lanes a thread gets before another one is started: side by side they cost less. */
   lanesPerThread: number;
   /** By default, as many as there are processors beside that of the main thread. */
@@ -27,7 +30,7 @@ export interface ThreadOptions {
 
 /** Manages the threads; the first starts with the first lane. */
 export function createThreads(blocks: Blocks, options: ThreadOptions): Threads {
-  const { simd, lanesPerThread } = options;
+  const { simd, proof = null, lanesPerThread } = options;
   let threads: Thread[] = [];
   let started = 0;
   let isClosed = false;
@@ -37,7 +40,7 @@ export function createThreads(blocks: Blocks, options: ThreadOptions): Threads {
   });
 
   function start(): Thread {
-    const setup = { memory: blocks.memory, scratch: blocks.scratchOf(started++), simd };
+    const setup = { memory: blocks.memory, scratch: blocks.scratchOf(started++), simd, proof };
     const thread = new Thread(setup, blocks, (dead) => {
       threads = threads.filter((other) => other !== dead);
     });

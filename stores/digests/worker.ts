@@ -8,12 +8,12 @@ import { loadHashers } from './shared-hashers.ts';
 /** Freed blocks are returned so many at once, as each message wakes the main thread. Answers are sent right away. */
 const FREED_AT_ONCE = 8;
 
-const { memory, scratch, simd } = workerData as WorkerSetup;
+const { memory, scratch, simd, proof } = workerData as WorkerSetup;
 const port = parentPort;
 if (!port) throw new Error('the digest worker runs as a worker thread only');
 
 const hashers = await loadHashers();
-const rounds = createRounds(createHashing(memory, scratch, () => hashers, simd));
+const rounds = createRounds(createHashing(memory, scratch, () => hashers, { simd, proof }));
 
 port.on('message', (requests: Request[]) => {
   rounds.add(requests);

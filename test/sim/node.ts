@@ -78,7 +78,7 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     store,
     leases: createLeases({ catalog, node: id, wake, surroundings, log }),
     surroundings,
-    digests: createSimDigests(limits.digests),
+    digests: createSimDigests(limits.digests, true),
     log,
     limits,
     later: NOTHING_LATER,

@@ -167,7 +167,7 @@ describe('lanes of a pool', () => {
 
 test('a lane of which something is asked goes first', () => {
   const { memory, append, scratchOf } = createBlocks();
-  const rounds = createRounds(createHashing(memory, scratchOf(0), () => undefined, true));
+  const rounds = createRounds(createHashing(memory, scratchOf(0), () => undefined, { simd: true }));
   for (let lane = 0; lane < 20; lane++) {
     const piece = { block: lane, length: 0 };
     append(piece, chunk, 0);

@@ -6,7 +6,7 @@ import { loadHashers } from '../../stores/digests/shared-hashers.ts';
 import { createHere } from '../../stores/digests/here.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { beginMd5, createMd5Engine, loadMd5, saveMd5 } from '../../stores/digests/md5.ts';
-import { decodeSnapshot, encodeSnapshot } from '../../stores/digests/snapshot.ts';
+import { decodeSnapshot, type DigestStates, encodeSnapshot } from '../../stores/digests/snapshot.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 
 const pool = createDigestPool(['md5', 'sha1', 'sha256']);
@@ -144,7 +144,7 @@ test.each([
   const bytes = makeBytes(3_000, 8);
   const digest = await vi.waitUntil(() => here.open({ from: ['md5', 'sha1'] }));
   here.update(digest, [bytes.subarray(0, 1_000)], 'all');
-  const damaged = new Map<DigestAlgorithm, Uint8Array>([
+  const damaged: DigestStates = new Map([
     ...decodeSnapshot(here.hashing.snapshot(digest)),
     ...(Object.entries(states) as [DigestAlgorithm, Uint8Array][]),
   ]);
