@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { POSTGRES_MISSING, type RunningPostgres, startPostgres } from '../../test/harness/postgres.ts';
 import { CEPH_MISSING, type RunningRgw, startRgw } from '../../test/harness/rgw.ts';
 import { createDatabaseOf } from '../../test/harness/shared-postgres.ts';
-import { compare, type Workload } from './compare.ts';
+import { compare } from './compare.ts';
 import { createCpuLimit, whyNoCpuLimit } from './cpu-limit.ts';
-import { inParallel, sendFile, sendFileAtOnce, sendFileToTwo } from './load.ts';
+import { inParallel, sendFileAtOnce, sendFileToTwo } from './load.ts';
+import { smallFiles } from './side-by-side.ts';
+import { describeSmallFilesClient } from './small-files.ts';
 import { median, printTable } from './table.ts';
 import { bucketEnv, cpuSeconds, idleSeconds, type StartTarget, startTidemark, type Target } from './targets.ts';
 
@@ -197,21 +199,17 @@ function report({ name, sizeBytes }: Load, samples: Map<number, Sample[]>): void
 
 /** Compares small files on one node without a limit, with the catalog in SQLite and in PostgreSQL; both sync commits. */
 async function compareCatalogs(folder: string): Promise<void> {
-  const files = Math.ceil(2_000 * share);
-  const small = (name: string, send: (target: Target, size: number) => Promise<unknown>): Workload => ({
-    name: `One node, SQLite and PostgreSQL: ${files} x 10 KiB, 16 at once, ${name}`,
-    bytes: files * SMALL,
-    files,
-    run: (target) => inParallel(files, 16, () => send(target, SMALL)),
+  process.stdout.write(`${describeSmallFilesClient()}\n\n`);
+  const workloads = ([1, 2] as const).map((requests) => {
+    const load = smallFiles(requests, Math.ceil(4_000 * share));
+    return { ...load, name: `One node, SQLite and PostgreSQL: ${load.name}` };
   });
-  const workloads = [small('in one request', sendFileAtOnce), small('by POST and PATCH', sendFile)];
-  await withPostgres((postgres) =>
-    compare(workloads, {
+  await withPostgres(async (postgres) => {
+    await compare(workloads, {
       folder,
       targets: [(place) => startTidemark(place), startOnPostgres(postgres)],
-      warmUp: (target) => inParallel(Math.ceil(WARM_FILES * share), 16, () => sendFileAtOnce(target, SMALL)),
-    }),
-  );
+    });
+  });
 }
 
 /** Makes a start of the service with a new database. */

@@ -1,4 +1,4 @@
-/** Markdown tables and medians. */
+/** Markdown tables, medians and quantiles. */
 
 /** The median of some values. */
 export function median(values: number[]): number {
@@ -7,6 +7,11 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1
     ? (sorted[middle] ?? NaN)
     : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+}
+
+/** The smallest value that at least this share of all values do not exceed. */
+export function quantile(values: number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)] ?? NaN;
 }
 
 /** Prints rows as an aligned Markdown table. */

@@ -1,7 +1,7 @@
 /** The servers that are compared, each in a process of its own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join, resolve as toAbsolute } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -134,9 +134,9 @@ function pathOf(script: string): string {
 }
 
 async function startTusd(tusd: string, workFolder: string): Promise<Target> {
-  return startProcess('tusd', 'tus', '/uploads/', workFolder, (folder, port) => [
+  return startProcess('tusd', 'tus', '/uploads', workFolder, (folder, port) => [
     tusd,
-    ['-host', '127.0.0.1', '-port', String(port), '-upload-dir', folder, '-base-path', '/uploads/'],
+    ['-host', '127.0.0.1', '-port', String(port), '-upload-dir', folder, '-base-path', '/uploads'],
   ]);
 }
 
@@ -206,12 +206,24 @@ export function findOnPath(program: string): string | undefined {
   return undefined;
 }
 
-/** User and system CPU seconds of a process and its exited children (proc(5): stat, in ticks of 1/100 s). */
+/** User and system CPU seconds of a process, its exited children, and the children that run (proc(5): stat, in ticks of 1/100 s). */
 export function cpuSeconds(pid: number): number {
+  return processTree(pid).reduce((sum, each) => sum + ownCpuSeconds(each), 0);
+}
+
+function ownCpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime and stime of the process, cutime and cstime of its exited children.
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+/** The ids of a process and of all its descendants that run (proc(5): children). */
+function processTree(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+  return [pid, ...children.flatMap(processTree)];
 }
 
 /** Idle seconds of all processors of the machine together (proc(5): stat, in ticks of 1/100 s). */
@@ -224,11 +236,6 @@ export function idleSeconds(): number {
 export function writtenMib(pid: number): number {
   const io = readFileSync(`/proc/${pid}/io`, 'utf8');
   return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / 1024 ** 2;
-}
-
-/** Resets the peak memory of a process (proc(5): clear_refs). */
-export function forgetPeakMemory(pid: number): void {
-  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 /** Peak resident memory of a process in MiB (proc(5): status, VmHWM). */
