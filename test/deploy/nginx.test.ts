@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { runCli } from '../harness/cli.ts';
+import type { RunningFront } from '../harness/front.ts';
 import { isHere } from '../harness/needs.ts';
-import { NGINX, NGINX_MISSING, type RunningNginx, startNginx } from '../harness/nginx.ts';
+import { NGINX, NGINX_MISSING, startNginx } from '../harness/nginx.ts';
 import { freePort } from '../harness/ports.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
@@ -32,7 +33,7 @@ describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING) || !hasPostgres())('
   let bucket: SystemBucket;
   let database: TestDatabase;
   let nodes: Record<keyof typeof SPLIT, RunningService>;
-  let nginx: RunningNginx;
+  let nginx: RunningFront;
   let base: string;
 
   beforeAll(async () => {

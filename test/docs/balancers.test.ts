@@ -6,8 +6,9 @@ import { request as httpsRequest } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BALANCERS, type RunningBalancer } from '../harness/balancers.ts';
+import { BALANCERS } from '../harness/balancers.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
+import type { RunningFront } from '../harness/front.ts';
 import { isHere } from '../harness/needs.ts';
 import { freePort } from '../harness/ports.ts';
 import { type RunningService, startService } from '../harness/service.ts';
@@ -31,7 +32,7 @@ afterAll(() => service.stop());
 
 describe.each(BALANCERS)('$name of docs/nodes.md', ({ language, start, missing, isHere: found }) => {
   describe.skipIf(!isHere(found, missing))('in front of nodes', () => {
-    let balancer: RunningBalancer | undefined;
+    let balancer: RunningFront | undefined;
     beforeAll(async () => {
       const block = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(page)?.[1] ?? '';
       if (block.match(/10\.0\.0\.1[123]:8080/g)?.length !== 3) throw new Error('the block has not three nodes');

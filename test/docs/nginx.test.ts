@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseDuration } from '../../server/config/units.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { NGINX, NGINX_MISSING, type RunningNginx, startNginx } from '../harness/nginx.ts';
+import type { RunningFront } from '../harness/front.ts';
+import { NGINX, NGINX_MISSING, startNginx } from '../harness/nginx.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { encodeMetadata, head, TUS } from '../harness/tus.ts';
 
@@ -23,7 +24,7 @@ const page = await readFile(fileURLToPath(new URL('../../../docs/operations.md',
 const block = /^```nginx\n(.*?)^```$/ms.exec(page)?.[1] ?? '';
 
 /** Starts nginx with the block, with the service at this port. */
-function startBlock(servicePort: number, change = (config: string): string => config): Promise<RunningNginx> {
+function startBlock(servicePort: number, change = (config: string): string => config): Promise<RunningFront> {
   return startNginx(change(block).replaceAll('http://127.0.0.1:8080', `http://127.0.0.1:${servicePort}`));
 }
 
@@ -62,7 +63,7 @@ async function ask(
 
 describe.skipIf(NGINX === undefined)('the nginx block of docs/operations.md', () => {
   let service: RunningService;
-  let nginx: RunningNginx;
+  let nginx: RunningFront;
   beforeAll(async () => {
     service = await startService({ env: { AUTH_TOKENS: `alice:${TOKEN}`, PUBLIC_URL: `https://${NAME}` } });
     nginx = await startBlock(service.port);
@@ -166,7 +167,7 @@ describe.skipIf(NGINX === undefined)('with the changes that docs/operations.md n
   async function start(
     env: NodeJS.ProcessEnv,
     change: (config: string) => string,
-  ): Promise<{ service: RunningService; nginx: RunningNginx }> {
+  ): Promise<{ service: RunningService; nginx: RunningFront }> {
     const service = await startService({ env });
     onTestFinished(() => service.stop());
     const nginx = await startBlock(service.port, change);

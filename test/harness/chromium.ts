@@ -1,22 +1,16 @@
 /** The browsers for the page's tests. Vitest also loads this file before all tests, to report a missing browser once. */
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-
-function onPath(...names: string[]): string | undefined {
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .flatMap((folder) => names.map((name) => join(folder, name)))
-    .find((path) => existsSync(path));
-}
+import { findProgram } from './needs.ts';
 
 /** Chromium on the PATH; undefined where there is none. */
-export const chromiumPath = onPath('chromium', 'chromium-browser', 'google-chrome');
+export const chromiumPath = ['chromium', 'chromium-browser', 'google-chrome']
+  .map(findProgram)
+  .find((path) => path !== undefined);
 
 /**
  * The same browser without windows, settings and a start page, where it is installed: a test then takes half of the
  * processor's time. It has no profile that outlives it.
  */
-export const headlessPath = onPath('chromium-headless-shell') ?? chromiumPath;
+export const headlessPath = findProgram('chromium-headless-shell') ?? chromiumPath;
 
 /** Called by Vitest. */
 export function setup(): void {

@@ -3,11 +3,12 @@
  * is made of this machine's own files.
  */
 import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { findProgram } from './needs.ts';
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -108,11 +109,9 @@ export async function readDockerfile(path: string): Promise<{ bases: string[]; l
   return { bases: [...new Set(bases)], lastStage: text.slice(text.lastIndexOf('\nFROM ') + 1) };
 }
 
-/** Where a program of this machine is. */
+/** Where a program of this machine is. @throws Error where it is not. */
 export function whereIs(name: string): string {
-  const found = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
-    .map((folder) => join(folder, name))
-    .find((path) => existsSync(path));
+  const found = findProgram(name);
   if (found === undefined) throw new Error(`no ${name} here`);
   return found;
 }

@@ -1,5 +1,6 @@
 /** Checks for what some tests need of the machine. */
 import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 
 /**
  * Passes `found` on. Where it is false, prints why tests are skipped: in CI a skipped test is a failure.
@@ -22,4 +23,11 @@ export function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where a program of this machine is. Debian installs some into folders that only root's PATH has. */
+export function findProgram(name: string): string | undefined {
+  return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+    .map((folder) => join(folder, name))
+    .find((path) => isExecutable(path));
 }

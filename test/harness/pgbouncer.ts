@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { isExecutable, isHere } from './needs.ts';
+import { findProgram, isHere } from './needs.ts';
 import { freePort } from './ports.ts';
 import { giveAway, hasPostgres, PASSWORD, SUPERUSER, unprivileged } from './postgres.ts';
 import { urlOf } from './shared-postgres.ts';
 
 /** Debian has it in a folder of programs that is not on everybody's PATH. */
-const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => isExecutable(path));
+const PROGRAM = findProgram('pgbouncer');
 const STARTED_WITHIN_MS = 10_000;
 
 /** Whether one can be started here. Where not, says once what is skipped for it. */
