@@ -38,18 +38,23 @@ export interface Plan {
   killed: () => AbortSignal;
 }
 
-/** Repeats a request until the answer is not a temporary failure. */
+/**
+ * Repeats a request until the answer is not a temporary failure.
+ *
+ * @param onSilence - called where a request is given up that a node may still take up later.
+ */
 export async function ask(
   run: Run,
   plan: Plan,
   method: string,
   url: string,
   headers: Record<string, string>,
-  text?: string,
+  { text, onSilence }: { text?: string; onSilence?: () => void } = {},
 ): Promise<Answer> {
   const body = text === undefined ? {} : { body: Buffer.from(text) };
+  const sending = { ...body, ...(onSilence ? { onSilence } : {}) };
   for (let tried = 1; ; tried++) {
-    const answer = await request(method, url, headers, { ...body, killed: plan.killed() });
+    const answer = await request(method, url, headers, { ...sending, killed: plan.killed() });
     if (answer && answer.status < 500 && !TEMPORARY.has(answer.status)) return answer;
     if (tried === MOST_REQUESTS) throw new Error(`${method} for ${plan.name}: no answer but ${answer?.status}`);
     await rest(run, plan, `${method} for ${plan.name}`, answer);

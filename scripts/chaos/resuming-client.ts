@@ -146,7 +146,9 @@ export async function rename(run: Run, plan: Plan, { location }: Sent, name: str
   const id = found.headers['tidemark-file-id'];
   if (found.status !== 200 || typeof id !== 'string') return 404;
   const headers = { 'Content-Type': 'application/json' };
-  const answer = await ask(run, plan, 'PATCH', `${run.url}/api/files/${id}`, headers, JSON.stringify({ name }));
+  const answer = await ask(run, plan, 'PATCH', `${run.url}/api/files/${id}`, headers, {
+    text: JSON.stringify({ name }),
+  });
   if (![200, 404].includes(answer.status)) run.problems.push(`rename of ${plan.name}: ${answer.status} ${answer.body}`);
   return answer.status;
 }
@@ -154,9 +156,15 @@ export async function rename(run: Run, plan: Plan, { location }: Sent, name: str
 /** Adds another file with the same bytes, without a transfer. @returns it; undefined where the bytes are gone. */
 export async function addInstantly(run: Run, plan: Plan, { md5, size }: Sent, name: string): Promise<Sent | undefined> {
   const query = new URLSearchParams({ md5, size: String(size), filename: name });
-  const answer = await ask(run, plan, 'GET', `${run.url}/check?${query.toString()}`, {});
+  let mayComeLate = false;
+  const onSilence = (): void => void (mayComeLate = true);
+  const answer = await ask(run, plan, 'GET', `${run.url}/check?${query.toString()}`, {}, { onSilence });
   if (answer.status !== 200) run.problems.push(`/check for ${name}: ${answer.status} ${answer.body}`);
   const found = JSON.parse(answer.body || '{}') as { status?: string; file?: { id: string } };
-  if (found.status !== 'exists' || !found.file) return undefined;
+  if (found.status !== 'exists' || !found.file) {
+    // The node that was silent adds the file where another upload has brought the same bytes meanwhile.
+    if (mayComeLate) run.uncertain.push(name);
+    return undefined;
+  }
   return { name, location: `${run.url}/api/files/${found.file.id}/content`, size, md5 };
 }
