@@ -14,8 +14,9 @@ import { shareWakes } from './outbox/far-events.ts';
 import { createFeed, type Feed } from './outbox/feed.ts';
 import { withWakes } from './outbox/with-wakes.ts';
 import type { Closers, Places } from './service-places.ts';
+import { createArchives } from './uploads/archives.ts';
 import { createCheck } from './uploads/check.ts';
-import type { Files, Uploads } from './uploads/contract.ts';
+import type { Archives, Files, Uploads } from './uploads/contract.ts';
 import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createFinals, type Finals } from './uploads/finals.ts';
@@ -100,10 +101,11 @@ function limitsOf({
   };
 }
 
-/** The domain, uploads and files, for the service's edges and its jobs. */
+/** The domain, uploads, files and archives, for the service's edges and its jobs. */
 export interface Life {
   uploads: Uploads;
   files: Files;
+  archives: Archives;
   writers: Writers;
   recovery: Recovery;
   finals: Finals;
@@ -118,5 +120,6 @@ export function createLife(parts: Parts): Life {
   const uploads = createUploads(parts, writers, recovery, finals);
   const check = createCheck(parts, createFindUnfinished(parts, writers, uploads));
   const files = createFiles(parts, fileActions, check);
-  return { ...withDurableAnswers({ uploads, files }, parts.catalog), writers, recovery, finals };
+  const archives = createArchives(parts, files);
+  return { ...withDurableAnswers({ uploads, files, archives }, parts.catalog), writers, recovery, finals };
 }

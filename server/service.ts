@@ -131,7 +131,7 @@ interface ServerParts {
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, life } = options;
   const { catalog, store } = places;
-  const { uploads, files } = life;
+  const { uploads, files, archives } = life;
   const { stopping } = parts;
   const { tus, rufh } = createEndpoints(options);
   const app = createApp({
@@ -139,6 +139,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     clock: catalog.clock,
     uploads,
     files,
+    archives,
     feed,
     stopping,
     web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),

@@ -489,6 +489,8 @@ export interface Catalog {
   addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
   /** With `owner` null: of any owner. */
   findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
+  /** Those of these files, 512 at most, that are there, in any order; with `owner` null: of any owner. */
+  findFiles(ids: readonly string[], owner: string | null): Promise<FileRecord[]>;
   /** The owner's file of this content that was uploaded first, or last. */
   findFileOfContent(contentId: number, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord | undefined>;
   listFiles(query: FileQuery): Promise<FilePage>;

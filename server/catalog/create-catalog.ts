@@ -15,6 +15,7 @@ import { createFindUploads } from './queries/find-uploads.ts';
 import { createLeaseQueries } from './queries/leases.ts';
 import { createLedgerQueries } from './queries/ledger.ts';
 import { createKeepWaiting, createReleasePartials } from './queries/life-of-partials.ts';
+import { createFindFiles } from './queries/find-files.ts';
 import { createListFiles } from './queries/list-files.ts';
 import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
@@ -50,6 +51,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createRemovalQueries(db, nodes),
     ...createPublish(db, queries, nodes),
     ...createFileQueries(db, queries, clock),
+    ...createFindFiles(db),
     ...createListFiles(db, queries),
     ...createDeleteFile(db, queries, clock),
     ...createEventQueries(db, clock),

@@ -5,9 +5,10 @@ import type { Logger } from 'pino';
 import type { CatalogClock, UploadView } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Feed } from '../outbox/feed.ts';
-import type { Files, Uploads } from '../uploads/contract.ts';
+import type { Archives, Files, Uploads } from '../uploads/contract.ts';
 import type { TidemarkError } from '../uploads/errors.ts';
 import { addFileRoutes } from './api-files.ts';
+import { addArchiveRoutes } from './archive.ts';
 import { authentication } from './auth.ts';
 import { checkRoute } from './check.ts';
 import { addContentRoutes } from './contents.ts';
@@ -34,6 +35,7 @@ export interface AppParts {
   listening: () => string;
   uploads: Uploads;
   files: Files;
+  archives: Archives;
   feed: Feed;
   /** Aborted when the service begins to stop: ends event streams, which have no end of their own. */
   stopping: AbortSignal;
@@ -98,6 +100,7 @@ export function createRoutes(parts: AppParts): Routers {
   uploads.post('/upload', formUploadRoute(parts));
   uploads.post('/api/files', (ctx, next) => parts.rawUpload(ctx, next));
   addContentRoutes({ uploads, files }, parts);
+  addArchiveRoutes(files, parts);
   api.get('/check', checkRoute(parts.files));
   addFileRoutes(api, parts.files);
   api.get('/api/events', eventsRoute(parts));

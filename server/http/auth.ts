@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { CatalogClock } from '../uploads/contract.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
-import { isFileAddress } from './file-addresses.ts';
+import { isDownload } from './file-addresses.ts';
 import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
@@ -39,7 +39,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
     const reading = method === 'GET' || method === 'HEAD';
     // The page itself asks the user for the token.
     if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
-    return access.publicRead && reading && isFileAddress(path);
+    return access.publicRead && isDownload(method, path);
   }
 }
 

@@ -6,7 +6,8 @@ import type { ByteRange } from '../../stores/store.ts';
 export interface Representation {
   /** Strong, with its quotes. */
   etag: string;
-  modifiedAt: Date;
+  /** Left out: it has no Last-Modified, and conditions on it are ignored. */
+  modifiedAt?: Date;
   size: number;
 }
 
@@ -24,7 +25,7 @@ export function select(method: string, headers: IncomingHttpHeaders, of: Represe
     if (!listsTag(ifMatch, of.etag, false)) return { kind: 'precondition_failed' };
   } else {
     const unmodifiedSince = parseDate(headers['if-unmodified-since']);
-    if (unmodifiedSince !== undefined && seconds(of.modifiedAt) > unmodifiedSince)
+    if (unmodifiedSince !== undefined && of.modifiedAt && seconds(of.modifiedAt) > unmodifiedSince)
       return { kind: 'precondition_failed' };
   }
   const ifNoneMatch = headers['if-none-match'];
@@ -32,7 +33,8 @@ export function select(method: string, headers: IncomingHttpHeaders, of: Represe
     if (listsTag(ifNoneMatch, of.etag, true)) return { kind: 'not_modified' };
   } else {
     const modifiedSince = parseDate(headers['if-modified-since']);
-    if (modifiedSince !== undefined && seconds(of.modifiedAt) <= modifiedSince) return { kind: 'not_modified' };
+    if (modifiedSince !== undefined && of.modifiedAt && seconds(of.modifiedAt) <= modifiedSince)
+      return { kind: 'not_modified' };
   }
   // Section 14.2: Range is defined only for GET.
   return method === 'GET' ? selectRange(headers, of) : { kind: 'whole' };
@@ -57,7 +59,7 @@ function stillTheSame(ifRange: string | string[] | undefined, of: Representation
   if (ifRange === undefined) return true;
   const value = String(ifRange).trim();
   if (value.startsWith('"')) return value === of.etag;
-  return parseDate(value) === seconds(of.modifiedAt);
+  return of.modifiedAt !== undefined && parseDate(value) === seconds(of.modifiedAt);
 }
 
 function listsTag(header: string, etag: string, weakly: boolean): boolean {

@@ -20,6 +20,11 @@ export function param(ctx: Asked, name: string): string | undefined {
   return queryOf(ctx).get(name) ?? undefined;
 }
 
+/** All values of a query parameter. @throws as `param`. */
+export function allParams(ctx: Asked, name: string): string[] {
+  return queryOf(ctx).getAll(name);
+}
+
 /** In place of Koa's `ctx.query`, which takes quadratic time in the number of keys: the linter forbids it. */
 function queryOf(ctx: Asked): URLSearchParams {
   const known = queries.get(ctx.req);
@@ -63,14 +68,14 @@ export function choiceParam<T extends string>(ctx: Ctx, name: string, choices: r
 }
 
 /** Reads a body that is a JSON object. @throws `unsupported_media_type`, `too_large`, `invalid_request`. */
-export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
+export async function readJson(ctx: Ctx, mostBytes = SMALL_BODY_BYTES): Promise<Record<string, unknown>> {
   if (!ctx.request.is('json')) {
     throw refusal('unsupported_media_type', {
       field: 'Content-Type',
       message: 'Content-Type must be application/json.',
     });
   }
-  const text = await readSmallBody(ctx.req);
+  const text = await readBody(ctx.req, mostBytes);
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
@@ -82,17 +87,18 @@ export async function readJson(ctx: Ctx): Promise<Record<string, unknown>> {
 
 /** Reads parameters as the older services do: from a urlencoded body, else from the query. @throws `too_large`. */
 export async function formParams(ctx: Ctx): Promise<(name: string) => string | undefined> {
-  const body = ctx.request.is('urlencoded') ? new URLSearchParams(await readSmallBody(ctx.req)) : undefined;
+  const body = ctx.request.is('urlencoded') ? new URLSearchParams(await readBody(ctx.req)) : undefined;
   return (name) => body?.get(name) ?? param(ctx, name);
 }
 
-async function readSmallBody(request: IncomingMessage): Promise<string> {
+/** Reads a body that is a text. @throws `too_large`. */
+export async function readBody(request: IncomingMessage, mostBytes = SMALL_BODY_BYTES): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += (chunk as Buffer).length;
-    if (length > SMALL_BODY_BYTES) {
-      throw bodyTooLarge(`The body must be at most ${SMALL_BODY_BYTES} bytes long.`);
+    if (length > mostBytes) {
+      throw bodyTooLarge(`The body must be at most ${mostBytes} bytes long.`);
     }
     chunks.push(chunk as Buffer);
   }

@@ -1,10 +1,11 @@
 /** Sends a file: as a stream, whole or a range, or as a redirect to the store's own address. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { ByteRange } from '../../stores/store.ts';
 import type { Files, FileView } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { versionOf } from '../uploads/shown.ts';
-import { type Selection, select } from './conditions.ts';
+import { type Representation, type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { refusal, toRefusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
@@ -43,32 +44,46 @@ export async function sendFile(
     'Cache-Control': `${options.shared ? 'public' : 'private'}, no-cache`,
   });
 
-  const selection = select(ctx.method, ctx.req.headers, { etag, modifiedAt, size });
+  const selection = selectToSend(ctx, { etag, modifiedAt, size });
+  if (!selection) return;
+  // A GET would fail where the bytes are missing, so HEAD has to fail, too.
+  if (ctx.method === 'HEAD') await files.requireBytes(file);
+  const isDirect = options.direct === true && isSmall(selection);
+  const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
+  if (address !== null) redirect(ctx, address);
+  else await sendSelected(ctx, size, selection, (range, signal) => files.open(file, range, signal));
+}
+
+/** What is sent: all of it, or a range. */
+export type ToSend = Extract<Selection, { kind: 'range' | 'whole' }>;
+
+/**
+ * What the request selects, by its conditions and its range.
+ *
+ * @returns undefined where nothing is sent, as the client has it: the answer is 304.
+ * @throws `precondition_failed`, `range_not_satisfiable`.
+ */
+export function selectToSend(ctx: Ctx, of: Representation): ToSend | undefined {
+  const selection = select(ctx.method, ctx.req.headers, of);
   switch (selection.kind) {
     case 'not_modified':
       ctx.status = 304;
-      return;
+      return undefined;
     case 'precondition_failed':
       throw refusal('precondition_failed');
     case 'not_satisfiable':
       throw refusal('range_not_satisfiable', {
         field: 'Range',
-        message: `The file has ${size} bytes; the range lies outside of them.`,
-        headers: { 'Content-Range': `bytes */${size}` },
+        message: `The file has ${of.size} bytes; the range lies outside of them.`,
+        headers: { 'Content-Range': `bytes */${of.size}` },
       });
     case 'range':
-    case 'whole': {
-      // A GET would fail where the bytes are missing, so HEAD has to fail, too.
-      if (ctx.method === 'HEAD') await files.requireBytes(file);
-      const isDirect = options.direct === true && isSmall(selection);
-      const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
-      if (address === null) await sendSelected(ctx, files, file, selection);
-      else redirect(ctx, address);
-    }
+    case 'whole':
+      return selection;
   }
 }
 
-function isSmall(selection: Extract<Selection, { kind: 'range' | 'whole' }>): boolean {
+function isSmall(selection: ToSend): boolean {
   return selection.kind === 'range' && selection.range.end - selection.range.start < MOST_DIRECT_BYTES;
 }
 
@@ -83,22 +98,22 @@ function redirect(ctx: Ctx, address: string): void {
   ctx.body = '';
 }
 
-async function sendSelected(
+/** Sends what `selectToSend` has selected. @param size - of the whole. @param open - opens the bytes, or a range of them. */
+export async function sendSelected(
   ctx: Ctx,
-  files: Files,
-  file: ShownFile,
-  selection: Extract<Selection, { kind: 'range' | 'whole' }>,
+  size: number,
+  selection: ToSend,
+  open: (range: ByteRange | undefined, signal: AbortSignal) => Promise<Readable>,
 ): Promise<void> {
-  const { size } = file.content;
   if (selection.kind === 'whole') {
     ctx.status = 200;
-    await send(ctx, size, (signal) => files.open(file, undefined, signal));
+    await send(ctx, size, (signal) => open(undefined, signal));
     return;
   }
   const { start, end } = selection.range;
   ctx.status = 206;
   ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
-  await send(ctx, end - start + 1, (signal) => files.open(file, selection.range, signal));
+  await send(ctx, end - start + 1, (signal) => open(selection.range, signal));
 }
 
 /** Opens the bytes, unless the client leaves meanwhile: then returns undefined. */

@@ -1,19 +1,19 @@
 /**
  * Tickets: where a browser fetches a file by itself (`<video>`, `<a download>`), it sends no Authorization header. So a page
- * with a token gets a cookie that allows GET and HEAD of the addresses of files for an hour, and nothing else.
+ * with a token gets a cookie that allows downloads of files for an hour, and nothing else.
  * See docs/decisions/0013-files-behind-a-token-in-the-page.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { CatalogClock } from '../uploads/contract.ts';
 import type { AccessConfig } from '../config/config.ts';
 import type { TicketJson } from '../wire/files.ts';
-import { isFileAddress } from './file-addresses.ts';
+import { ARCHIVE_PATH, isDownload } from './file-addresses.ts';
 import type { Ctx, Handler } from './state.ts';
 
 const COOKIE = 'tidemark_ticket';
 const LIFE_S = 3_600;
-/** A cookie has only one path, so there are two cookies. `isFileAddress` narrows the second path down further. */
-const PATHS = ['/files/', '/api/files/'];
+/** A cookie has only one path, so there are three cookies. `isDownload` narrows the second path down further. */
+const PATHS = ['/files/', '/api/files/', ARCHIVE_PATH];
 
 /** POST /api/ticket: sets the cookies. */
 export function ticketRoute(access: AccessConfig, clock: Pick<CatalogClock, 'latest'>): Handler {
@@ -51,7 +51,7 @@ export function ownerOfTicket(
   access: AccessConfig,
   clock: Pick<CatalogClock, 'earliest'>,
 ): string | undefined {
-  if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !isFileAddress(ctx.path)) return undefined;
+  if (!isDownload(ctx.method, ctx.path)) return undefined;
   // SameSite ignores ports: another service on this host is the same site, though not the same origin (Fetch Metadata).
   const from = ctx.get('Sec-Fetch-Site');
   if (from !== '' && from !== 'same-origin' && from !== 'none') return undefined;

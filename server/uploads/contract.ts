@@ -222,6 +222,31 @@ export interface FileViewPage {
   readonly nextCursor: string | null;
 }
 
+/** The most files of one archive. */
+export const MOST_ARCHIVED = 100_000;
+
+/** Several files as one ZIP file, whose bytes are stored, not compressed. */
+export interface Archive {
+  /** Bytes. */
+  readonly size: number;
+  /** The version of these bytes, for caches and for those who resume: the same files, in the same order, with the same names. */
+  readonly version: string;
+  /**
+   * Makes its bytes while they are read. Fails before the last of them where a file is gone, or its bytes are not those of its
+   * MD5 any more: a reader never gets a whole archive of them.
+   */
+  open(range: ByteRange | undefined): Readable;
+}
+
+export interface Archives {
+  /**
+   * @param ids - of the files, in the order of the archive. One that is there several times counts once.
+   * @param owner - null: files of any owner.
+   * @throws `invalid_field`, `not_found`; both with the field `id`.
+   */
+  prepare(ids: readonly string[], owner: string | null): Promise<Archive>;
+}
+
 export interface Files {
   check(query: CheckQuery): Promise<CheckResult>;
   list(query: {

@@ -1,10 +1,10 @@
 /**
- * Wraps uploads and files, as the edges call them, so that no answer reports what a power cut could undo. Methods that
+ * Wraps uploads, files and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
  * write wait for their own commit already (append, receiveWhole, view, rename, remove). Here the others wait, once for each
  * answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
  */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Files, Uploads } from './contract.ts';
+import type { Archives, Files, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
@@ -14,9 +14,9 @@ const SILENT = new Set(['store_unavailable', 'shutting_down', 'internal']);
 
 /** Uploads and files with the contracts' own signatures, whose answers wait. */
 export function withDurableAnswers(
-  { uploads, files }: { uploads: Uploads; files: Files },
+  { uploads, files, archives }: { uploads: Uploads; files: Files; archives: Archives },
   { durable }: Pick<Catalog, 'durable'>,
-): { uploads: Uploads; files: Files } {
+): { uploads: Uploads; files: Files; archives: Archives } {
   async function untilDurable(): Promise<void> {
     try {
       await durable();
@@ -82,5 +82,6 @@ export function withDurableAnswers(
       rename: (id, owner, name) => waitingToRefuse(() => files.rename(id, owner, name)),
       remove: (id, owner) => waitingToRefuse(() => files.remove(id, owner)),
     },
+    archives: { prepare: (ids, owner) => waiting(() => archives.prepare(ids, owner)) },
   };
 }

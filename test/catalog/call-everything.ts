@@ -49,6 +49,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
   await catalog.findFile(file?.id ?? '', 'ann');
   await catalog.findFile(file?.id ?? '', null);
+  await catalog.findFiles([file?.id ?? ''], 'ann');
+  await catalog.findFiles([file?.id ?? ''], null);
   await catalog.findFileOfContent(content.id, 'ann', 'oldest');
   await catalog.findFileOfContent(content.id, 'ann', 'latest');
   await catalog.renameFile(file?.id ?? '', 'ann', 'newer', null);

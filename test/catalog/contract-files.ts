@@ -1,5 +1,6 @@
 /** Files: added, found, renamed, deleted. */
 import { describe, expect, it } from 'vitest';
+import type { FileRecord } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
 import { T0, addPublished, addUpload, commitTo, newContent, newFile, removalKeys } from './fixtures.ts';
 
@@ -95,6 +96,20 @@ export function describeFiles(current: Current): void {
       expect(await catalog.findFileOfContent(contentId, 'eve', 'oldest')).toBeUndefined();
       expect(await catalog.findFile(third?.id ?? '', null)).toEqual(third);
       expect(await catalog.findFile('another', null)).toBeUndefined();
+    });
+
+    it('are found many at once by id, in any order: those that are there, of one owner or of all', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      const second = await catalog.addFile(first.content.id, newFile({ name: 'second' }));
+      const other = await catalog.addFile(first.content.id, newFile({ owner: 'bob' }));
+      const ids = [other, second, first].map((file) => file?.id ?? '');
+      const byId = (files: FileRecord[]): FileRecord[] => files.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      expect(byId(await catalog.findFiles(['another', ...ids], 'ann'))).toEqual(byId([first, second as FileRecord]));
+      expect(byId(await catalog.findFiles(ids, null))).toEqual(byId([first, second, other] as FileRecord[]));
+      const most = Array.from({ length: 511 }, (_, index) => `none-${index}`);
+      expect(await catalog.findFiles([...most, first.id], 'ann')).toEqual([first]);
+      expect(await catalog.findFiles(ids, 'eve')).toEqual([]);
     });
 
     it('are renamed', async () => {

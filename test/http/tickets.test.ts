@@ -39,6 +39,23 @@ describe('tickets', () => {
     expect((await send('GET', stored.url, { headers: { Cookie: berts } })).status).toBe(404);
   });
 
+  test('it opens archives of its owner, by GET and by a form', async () => {
+    const headers = { Cookie: cookie };
+    const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    const berts = { Cookie: await ticket(BERT) };
+    const url = `${service.url}/api/archive`;
+    for (const [who, status] of [
+      [headers, 200],
+      [berts, 404],
+      [{}, 401],
+      [{ ...headers, 'Sec-Fetch-Site': 'same-site' }, 401],
+    ] as const) {
+      expect((await send('GET', `${url}?id=${stored.fileId}`, { headers: who })).status).toBe(status);
+      const posted = await send('POST', url, { headers: { ...who, ...form }, body: `id=${stored.fileId}` });
+      expect(posted.status).toBe(status);
+    }
+  });
+
   test('its cookies are for addresses of files, out of reach of scripts and of other sites', async () => {
     const answer = await send('POST', `${service.url}/api/ticket`, {
       headers: {
@@ -49,12 +66,13 @@ describe('tickets', () => {
       },
     });
     const attributes = 'Max-Age=3600; HttpOnly; SameSite=Strict; Secure';
-    const [first = '', second = ''] = answer.headers['set-cookie'] ?? [];
+    const [first = '', second = '', third = ''] = answer.headers['set-cookie'] ?? [];
     const [value = ''] = first.split(';', 1);
     expect(value).toMatch(/^tidemark_ticket=\S+$/);
     expect(first).toBe(`${value}; Path=/tide/files/; ${attributes}`);
     expect(second).toBe(`${value}; Path=/tide/api/files/; ${attributes}`);
-    expect(answer.headers['set-cookie']).toHaveLength(2);
+    expect(third).toBe(`${value}; Path=/tide/api/archive; ${attributes}`);
+    expect(answer.headers['set-cookie']).toHaveLength(3);
   });
 
   test('DELETE removes its cookies by the attributes with which they were set', async () => {
@@ -69,6 +87,7 @@ describe('tickets', () => {
     expect(answer.headers['set-cookie']).toEqual([
       'tidemark_ticket=; Path=/t/files/; Max-Age=0; HttpOnly; SameSite=Strict; Secure',
       'tidemark_ticket=; Path=/t/api/files/; Max-Age=0; HttpOnly; SameSite=Strict; Secure',
+      'tidemark_ticket=; Path=/t/api/archive; Max-Age=0; HttpOnly; SameSite=Strict; Secure',
     ]);
   });
 

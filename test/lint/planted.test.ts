@@ -176,6 +176,8 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/config/f.ts', 'server/wire/target.ts', 'no lower layer'],
   ['server/doctor/e.ts', 'server/wire/target.ts', 'no lower layer'],
   ['stores/e.ts', 'server/wire/target.ts', 'lowest layer'],
+  ['server/zip/a.ts', 'server/uploads/target.ts', 'format of archives'],
+  ['server/zip/b.ts', 'server/wire/labels.ts', 'format of archives'],
   ['server/wire/a.ts', 'server/uploads/target.ts', 'shared with browsers'],
   ['server/wire/b.ts', 'server/log.ts', 'shared with browsers'],
   ['server/wire/c.ts', 'stores/target.ts', 'shared with browsers'],

@@ -33,8 +33,8 @@ async function ticketOf(service: RunningService, headers: Record<string, string>
 }
 
 /** Whether another thing is there afterwards, or another owner has its bytes. */
-function changes({ method }: Route): boolean {
-  return method !== 'GET' && method !== 'HEAD';
+function changes({ method, bytesOfFile }: Route): boolean {
+  return method !== 'GET' && method !== 'HEAD' && bytesOfFile !== true;
 }
 
 /** Fails unless a thing is as it was made. */

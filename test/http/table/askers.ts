@@ -58,7 +58,8 @@ function underForeignName({ askers }: Route): Outcome {
 
 /** Whether a ticket counts for it. */
 function readsFile({ bytesOfFile, method }: Route): boolean {
-  return bytesOfFile === true && method === 'GET';
+  // An archive is downloaded by POST, too.
+  return bytesOfFile === true && (method === 'GET' || method === 'POST');
 }
 
 /** What is no token of the service. */

@@ -104,7 +104,7 @@ describe('request line and headers', () => {
 });
 
 describe('a body that nobody asked for', () => {
-  const reading: readonly Takes[] = ['json', 'urlencoded', 'form', 'bytes'];
+  const reading: readonly Takes[] = ['json', 'urlencoded', 'form', 'bytes', 'ids'];
   // A POST below /uploads with a body is one that brings bytes.
   const isAsked = (route: Route): boolean => route.ask(nothing()).path !== '/uploads';
   test.each(rows((route) => isAsked(route) && !route.takes.some((kind) => reading.includes(kind))))(
@@ -142,6 +142,44 @@ describe('JSON', () => {
         ]);
       }
       expect(await refused({ ...request, headers: {} })).toEqual([415, 'unsupported_media_type']);
+    }),
+  );
+});
+
+describe('ids', () => {
+  test.each(taking('ids'))(
+    '%s refuses what are none, too many of them, and too much',
+    leavingNothing(async (_, route) => {
+      const request = requestOf(route);
+      for (const body of ['', '{', '[]', 'null', '{"id":["x"]}x', '['.repeat(16_000)]) {
+        expect(await refused({ ...request, body }), body.slice(0, 50)).toEqual([400, 'invalid_request']);
+      }
+      for (const body of [
+        '{}',
+        '{"id":1}',
+        '{"id":[]}',
+        '{"id":[1]}',
+        '{"id":["x"],"name":1}',
+        '{"__proto__":{"id":["x"]}}',
+      ]) {
+        expect(await refused({ ...request, body }), body).toEqual([400, 'invalid_field']);
+      }
+      expect(await refused({ ...request, body: JSON.stringify({ id: ['x'.repeat(6 * MIB)] }) })).toEqual([
+        413,
+        'too_large',
+      ]);
+      const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+      expect(await refused({ ...request, headers, body: MANY })).toEqual([400, 'invalid_request']);
+      expect(await refused({ ...request, headers, body: `${'x=1&'.repeat(200)}id=x` })).toEqual([
+        400,
+        'invalid_request',
+      ]);
+      for (const type of ['text/plain', 'multipart/form-data; boundary=x', '']) {
+        expect(await refused({ ...request, headers: { 'Content-Type': type } }), type).toEqual([
+          415,
+          'unsupported_media_type',
+        ]);
+      }
     }),
   );
 });

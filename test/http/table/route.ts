@@ -12,9 +12,10 @@ export type Askers = 'anyone' | 'page' | 'owner';
 /**
  * What it takes from a request, and so what it must be tried with: a query; a JSON object, urlencoded
  * parameters or a form as its body; bytes of an upload; a `name` for bytes, or one that is `typed` by a person;
- * `labels` (a media type, digests that are optional) beside bytes; `sizes`, numbers of bytes or of rows.
+ * `labels` (a media type, digests that are optional) beside bytes; `sizes`, numbers of bytes or of rows; `ids`, of which there may
+ * be thousands, as JSON or as a form.
  */
-export type Takes = 'query' | 'json' | 'urlencoded' | 'form' | 'bytes' | 'name' | 'typed' | 'labels' | 'sizes';
+export type Takes = 'query' | 'json' | 'urlencoded' | 'form' | 'bytes' | 'name' | 'typed' | 'labels' | 'sizes' | 'ids';
 
 export interface Route {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

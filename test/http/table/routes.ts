@@ -74,6 +74,28 @@ const FILE_ROUTES: readonly Route[] = [
     bytesOfFile: true,
     ask: ({ fileId }) => ({ path: `/api/files/${fileId}/content` }),
   },
+  {
+    method: 'GET',
+    path: '/api/archive',
+    group: 'files',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    bytesOfFile: true,
+    ask: ({ fileId }) => ({ path: `/api/archive?id=${fileId}` }),
+  },
+  {
+    method: 'POST',
+    path: '/api/archive',
+    group: 'files',
+    askers: 'owner',
+    takes: ['ids'],
+    status: 200,
+    names: true,
+    bytesOfFile: true,
+    ask: ({ fileId }) => ({ path: '/api/archive', headers: JSON_TYPE, body: JSON.stringify({ id: [fileId] }) }),
+  },
 ];
 
 const OTHER_ROUTES: readonly Route[] = [

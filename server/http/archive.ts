@@ -1,0 +1,95 @@
+/** `/api/archive`: several files as one ZIP file. See docs/decisions/0062-archives.md. */
+import type Router from '@koa/router';
+import type { Config } from '../config/config.ts';
+import type { Archive, Archives } from '../uploads/contract.ts';
+import { invalidField } from '../uploads/errors.ts';
+import { cleanName } from '../wire/labels.ts';
+import { present, presentationHeaders } from './disposition.ts';
+import { ARCHIVE_PATH } from './file-addresses.ts';
+import { allParams, param, readBody, readJson } from './query.ts';
+import { refusal } from './refusals.ts';
+import { selectToSend, sendSelected } from './send-file.ts';
+import type { Ctx, RequestState } from './state.ts';
+
+/** Room for 100,000 ids, in JSON or in a form, and a name. */
+const MOST_BODY_BYTES = 5 * 1024 * 1024;
+const DEFAULT_NAME = 'files.zip';
+const TYPE = 'application/zip';
+
+/** What is asked for. */
+interface Asked {
+  ids: readonly string[];
+  /** Of the archive. */
+  name: string | undefined;
+}
+
+export function addArchiveRoutes(router: Router<RequestState>, parts: { config: Config; archives: Archives }): void {
+  const { publicRead } = parts.config.access;
+
+  async function prepare(ctx: Ctx, { ids, name }: Asked): Promise<Archive> {
+    if (ids.length === 0) throw invalidField('id', 'id is required: the ids of the files, one or more.');
+    // With PUBLIC_READ the ids are enough, as for a file by its address.
+    const archive = await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner);
+    ctx.set({
+      ...presentationHeaders(present(archiveName(name), TYPE, true)),
+      // Its files can be renamed and deleted: caches have to ask each time.
+      'Cache-Control': 'private, no-cache',
+      ETag: `"${archive.version}"`,
+    });
+    return archive;
+  }
+
+  router.get(ARCHIVE_PATH, async (ctx) => {
+    const archive = await prepare(ctx, { ids: allParams(ctx, 'id'), name: param(ctx, 'name') });
+    const { size, version } = archive;
+    ctx.set('Accept-Ranges', 'bytes');
+    const selection = selectToSend(ctx, { etag: `"${version}"`, size });
+    if (selection) await sendSelected(ctx, size, selection, async (range) => archive.open(range));
+  });
+
+  router.post(ARCHIVE_PATH, async (ctx) => {
+    const archive = await prepare(ctx, await readAsked(ctx));
+    // Ranges and their conditions are defined for GET only (RFC 9110 section 14.2).
+    ctx.set('Accept-Ranges', 'none');
+    await sendSelected(ctx, archive.size, { kind: 'whole' }, async (range) => archive.open(range));
+  });
+}
+
+/** The archive's file name: the name that is asked for ends in `.zip`. */
+function archiveName(given: string | undefined): string {
+  const name = cleanName(given ?? '');
+  if (name === null) return DEFAULT_NAME;
+  return /\.zip$/i.test(name) ? name : (cleanName(`${name}.zip`) ?? DEFAULT_NAME);
+}
+
+/** Reads JSON, or a form as browsers send it. @throws `unsupported_media_type`, `too_large`, `invalid_request`, `invalid_field`. */
+async function readAsked(ctx: Ctx): Promise<Asked> {
+  if (ctx.request.is('urlencoded')) return readForm(await readBody(ctx.req, MOST_BODY_BYTES));
+  if (!ctx.request.is('json')) {
+    throw refusal('unsupported_media_type', {
+      field: 'Content-Type',
+      message: 'Content-Type must be application/json or application/x-www-form-urlencoded.',
+    });
+  }
+  const { id = [], name } = await readJson(ctx, MOST_BODY_BYTES);
+  if (!Array.isArray(id) || !id.every((one) => typeof one === 'string')) {
+    throw invalidField('id', 'id must be a list of ids, which are texts.');
+  }
+  if (name !== undefined && typeof name !== 'string') throw invalidField('name', 'name must be a text.');
+  return { ids: id, name };
+}
+
+/** A form: `id` any number of times, and `name`. URLSearchParams takes half a second for 100,000 ids. */
+function readForm(body: string): Asked {
+  const ids: string[] = [];
+  const others: string[] = [];
+  for (const pair of body.split('&')) {
+    const plainId = /^id=([\w-]*)$/.exec(pair)?.[1];
+    if (plainId === undefined) others.push(pair);
+    else ids.push(plainId);
+  }
+  if (others.length > 100)
+    throw refusal('invalid_request', { message: 'The form has too many fields that are no ids.' });
+  const rest = new URLSearchParams(others.join('&'));
+  return { ids: [...ids, ...rest.getAll('id')], name: rest.get('name') ?? undefined };
+}

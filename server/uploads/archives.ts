@@ -1,0 +1,172 @@
+/** Archives: several files as one ZIP file, which is made while it is read. See docs/decisions/0062-archives.md. */
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { ByteRange } from '../../stores/store.ts';
+import type { FileRecord } from '../catalog/catalog.ts';
+import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
+import { entryNames } from '../zip/names.ts';
+import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
+import { type Archive, type Archives, type Files, MOST_ARCHIVED } from './contract.ts';
+import { invalidField, TidemarkError } from './errors.ts';
+import type { Parts } from './parts.ts';
+import { translated } from './translate.ts';
+import { contentViewOf } from './views.ts';
+
+/** How many files are looked up at a time: their rows are kept no longer than needed. */
+const ROWS_AT_A_TIME = 512;
+/** Changes with the bytes that are made of the same files. */
+const FORMAT = 'zip1';
+/** Headers and small files are sent together, in pieces of this size. */
+const GATHERED_BYTES = 64 * 1024;
+
+/** Prepares what `Archives` promises. */
+export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archives {
+  const checksums = createContentChecksums(parts, files);
+
+  async function prepareArchive(given: readonly string[], owner: string | null): Promise<Archive> {
+    const ids = [...new Set(given)];
+    if (ids.length === 0) throw invalidField('id', 'id must name at least one file.');
+    if (ids.length > MOST_ARCHIVED) throw invalidField('id', `id must name at most ${MOST_ARCHIVED} files.`);
+    const rows = createRows(parts, ids, owner);
+    const names: string[] = [];
+    const kept: { size: number; modifiedAt: number }[] = [];
+    for (let index = 0; index < ids.length; index++) {
+      const { name, uploadedAt, content } = await rows.at(index);
+      names.push(name);
+      kept.push({ size: content.size, modifiedAt: uploadedAt });
+    }
+    const unique = entryNames(names);
+    const layout = layOut(kept.map((entry, index) => ({ name: unique[index] ?? '', ...entry })));
+    return {
+      size: layout.size,
+      version: versionOf(ids, layout),
+      open: (range) => open({ parts, files, checksums, layout, rows }, range ?? { start: 0, end: layout.size - 1 }),
+    };
+  }
+
+  return { prepare: (ids, owner) => translated(() => prepareArchive(ids, owner)) };
+}
+
+/** The bytes of the files of these ids never change: their ids, and what else is in headers, say which bytes it has. */
+function versionOf(ids: readonly string[], { entries }: Layout): string {
+  const hash = createHash('sha256');
+  entries.forEach(({ name, size, modifiedAt }, index) => {
+    hash.update(JSON.stringify([ids[index], name, size, modifiedAt]));
+  });
+  return `${FORMAT}-${hash.digest('base64url').slice(0, 22)}`;
+}
+
+/** The files' rows, looked up in order. */
+interface Rows {
+  /** @throws `not_found`, with the field `id`. */
+  at(index: number): Promise<FileRecord>;
+}
+
+function createRows({ catalog }: Pick<Parts, 'catalog'>, ids: readonly string[], owner: string | null): Rows {
+  let first = -1;
+  let found = new Map<string, FileRecord>();
+
+  return {
+    async at(index) {
+      const batch = index - (index % ROWS_AT_A_TIME);
+      if (batch !== first) {
+        const rows = await catalog.findFiles(ids.slice(batch, batch + ROWS_AT_A_TIME), owner);
+        found = new Map(rows.map((row) => [row.id, row]));
+        first = batch;
+      }
+      const id = ids[index] ?? '';
+      const row = found.get(id);
+      if (row) return row;
+      // An id of somebody else's file gets the same answer as one of none.
+      const shown = /^[0-9a-f-]{1,64}$/i.test(id) ? ` ${id}` : '';
+      throw new TidemarkError('not_found', { field: 'id', message: `There is no file with the id${shown}.` });
+    },
+  };
+}
+
+interface Opened {
+  parts: Parts;
+  files: Pick<Files, 'open'>;
+  checksums: ContentChecksums;
+  layout: Layout;
+  rows: Rows;
+}
+
+/** Opens the bytes of a range. */
+function open(of: Opened, range: ByteRange): Readable {
+  const { layout, rows, checksums } = of;
+  const gone = new AbortController();
+  /** Of the entries that are sent whole. */
+  const crcs = new Map<number, number>();
+
+  async function* bytes(index: number, span: Span): AsyncGenerator<Uint8Array> {
+    const { content } = await rows.at(index);
+    if (content.size !== layout.entries[index]?.size) throw new TidemarkError('content_damaged');
+    if (span.start === 0 && span.end === content.size - 1) {
+      yield* checksums.verified(content, gone.signal);
+      crcs.set(index, await checksums.of(content, gone.signal));
+      return;
+    }
+    // The CRC that follows is of the whole entry. Meanwhile this part of it is sent.
+    if (span.end === content.size - 1) checksums.of(content, gone.signal).catch(() => undefined);
+    const { signal } = gone;
+    const stream = await of.files.open({ content: contentViewOf(content) }, span, signal);
+    let left = span.end - span.start + 1;
+    try {
+      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+        left -= chunk.length;
+        yield chunk;
+      }
+    } finally {
+      stream.destroy();
+    }
+    if (left !== 0) throw new TidemarkError('content_damaged');
+  }
+
+  async function crc32(index: number): Promise<number> {
+    if (layout.entries[index]?.size === 0) return 0;
+    return crcs.get(index) ?? checksums.of((await rows.at(index)).content, gone.signal);
+  }
+
+  /** Where entries come before the range and the central directory is in it, finds out their CRCs while the range is sent. */
+  async function foresee(): Promise<void> {
+    for (let index = 0; (layout.offsets[index + 1] ?? layout.central.offset) <= range.start; index++)
+      await crc32(index);
+  }
+
+  if (range.start > 0 && range.end >= layout.central.offset) foresee().catch(() => undefined);
+  const source = gathered(bytesOf(layout, range, { bytes, crc32 }));
+  return Readable.from(
+    {
+      [Symbol.asyncIterator]: () => ({
+        next: () => source.next(),
+        // Called when the stream is destroyed: ends what the source waits for.
+        return: () => {
+          gone.abort(new Error('nobody reads the archive any more'));
+          return source.return(undefined);
+        },
+      }),
+    },
+    { objectMode: false },
+  );
+}
+
+/** Joins small chunks. */
+async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  for await (const chunk of source) {
+    if (heldBytes + chunk.length > GATHERED_BYTES && heldBytes > 0) {
+      yield Buffer.concat(held);
+      held = [];
+      heldBytes = 0;
+    }
+    if (chunk.length >= GATHERED_BYTES) {
+      yield chunk;
+    } else {
+      held.push(chunk);
+      heldBytes += chunk.length;
+    }
+  }
+  if (heldBytes > 0) yield Buffer.concat(held);
+}
