@@ -1,59 +1,39 @@
 /** Compares ways to store into the same bucket of one Ceph: speed, CPU, memory, local disk, and S3 requests per file. */
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { startFaultProxy } from '../../test/harness/fault-proxy.ts';
 import { CEPH_MISSING, type RunningRgw, startRgw } from '../../test/harness/rgw.ts';
 import { makeRandomFile } from '../../test/harness/make-file.ts';
+import { describeBigFilesClient, sendBigFiles } from './big-files.ts';
 import { compare, type Workload } from './compare.ts';
-import { inParallel, sendFile } from './load.ts';
+import { sendFileAtOnce } from './load.ts';
 import { printTable } from './table.ts';
-import {
-  bucketEnv,
-  findOnPath,
-  listBuilds,
-  startDirect,
-  startScript,
-  type StartTarget,
-  type Target,
-} from './targets.ts';
+import { bucketEnv, findOnPath, listBuilds, listTusd, startDirect, startScript, type StartTarget } from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** Sizes of the files whose requests are counted. */
 const COUNTED_MIB = [1, 100, 1024];
 
-async function send(target: Target, size: number): Promise<void> {
-  if (target.send) await target.send(size);
-  else await sendFile(target, size);
+/** The loads. @param folder - for what is sent. */
+export function listBucketWorkloads(folder: string): Workload[] {
+  const load = (name: string, files: number, mib: number, atOnce: boolean): Workload => ({
+    name: `Ceph: ${name}`,
+    bytes: files * mib * MIB,
+    hasMemory: true,
+    // In one request and in parts.
+    warmUp: async (target) => {
+      await sendBigFiles(folder, target, { files: 100, sizeBytes: 10 * 1024, atOnce: false }, 'warm-up');
+      await sendBigFiles(folder, target, { files: 1, sizeBytes: 100 * MIB, atOnce: false }, 'warm-up');
+    },
+    run: (target) => sendBigFiles(folder, target, { files, sizeBytes: mib * MIB, atOnce }),
+  });
+  return [
+    load('50 x 1 MiB, one after the other', 50, 1, false),
+    load('100 MiB in one stream', 1, 100, false),
+    load('1 GiB in one stream', 1, 1024, false),
+    load('64 x 16 MiB at once', 64, 16, true),
+  ];
 }
-
-/** In one request and in parts. */
-async function warmUp(target: Target): Promise<void> {
-  await inParallel(50, 5, () => send(target, 4096));
-  await send(target, 100 * MIB);
-}
-
-const WORKLOADS: Workload[] = [
-  {
-    name: 'Ceph: 50 x 1 MiB, one after the other',
-    bytes: 50 * MIB,
-    hasMemory: true,
-    warmUp,
-    run: (target) => inParallel(50, 1, () => send(target, MIB)),
-  },
-  ...[100, 1024].map((mib) => ({
-    name: `Ceph: ${mib === 1024 ? '1 GiB' : '100 MiB'} in one stream`,
-    bytes: mib * MIB,
-    hasMemory: true,
-    warmUp,
-    run: (target: Target) => send(target, mib * MIB),
-  })),
-  {
-    name: 'Ceph: 64 x 16 MiB at once',
-    bytes: 1024 * MIB,
-    hasMemory: true,
-    warmUp,
-    run: (target) => inParallel(64, 64, () => send(target, 16 * MIB)),
-  },
-];
 
 /** Runs the comparison. */
 export async function benchBucket(folder: string): Promise<void> {
@@ -61,22 +41,25 @@ export async function benchBucket(folder: string): Promise<void> {
     process.stdout.write(`skipped: ${CEPH_MISSING}\n`);
     return;
   }
+  process.stdout.write(`${describeBigFilesClient()}\n\n`);
   const rclone = await findRclone(folder);
-  for (const workload of WORKLOADS) {
+  for (const workload of listBucketWorkloads(folder)) {
     // A new Ceph for each workload: its disk holds about 16 GiB.
     await withRgw(async (rgw) => {
-      const targets = [
-        ...listServers(rgw),
-        startLibStorage(rgw),
-        ...(rclone ? [startRclone(rgw, rclone, folder)] : []),
-      ];
+      const targets = [...listBucketTargets(rgw), ...(rclone ? [startRclone(rgw, rclone, folder)] : [])];
       await compare([workload], { folder, targets, disk: true });
     });
   }
-  await withRgw((rgw) => countRequests(rgw, folder));
+  if (!process.env['BENCH_ONLY']) await withRgw((rgw) => countRequests(rgw, folder));
 }
 
-async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
+/** All but rclone. */
+export function listBucketTargets(rgw: RunningRgw): StartTarget[] {
+  return [...listServers(rgw), ...listTusd(rgw), startLibStorage(rgw)];
+}
+
+/** Gives a new Ceph to `use`, and stops it afterwards. */
+export async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
   const rgw = await startRgw();
   try {
     await use(rgw);
@@ -89,7 +72,8 @@ async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<void> {
 function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
   const env = bucketEnv(rgw, port);
   return [
-    ...listBuilds({ STORE: 'ceph', ...env }),
+    // A bucket's prefix belongs to one catalog, and each service that is started has a new one.
+    ...listBuilds(() => ({ STORE: 'ceph', ...env, S3_PREFIX: `${randomUUID()}/` })),
     (folder) => startScript('@tus/server + S3Store', 'plain-s3-server.js', 'tus', folder, env),
   ];
 }
@@ -102,7 +86,7 @@ function startLibStorage(rgw: RunningRgw): StartTarget {
 async function findRclone(folder: string): Promise<string | undefined> {
   const rclone = findOnPath('rclone');
   if (!rclone) return undefined;
-  for (const size of [4096, MIB, 16 * MIB, 100 * MIB, 1024 * MIB]) {
+  for (const size of [10 * 1024, MIB, 16 * MIB, 100 * MIB, 1024 * MIB]) {
     await makeRandomFile(join(folder, `rclone-${size}`), size);
   }
   return rclone;
@@ -123,7 +107,7 @@ async function countRequests(rgw: RunningRgw, folder: string): Promise<void> {
       try {
         for (const size of COUNTED_MIB) {
           const before = proxy.calls().length;
-          await send(target, size * MIB);
+          await sendFileAtOnce(target, size * MIB);
           const kinds = new Map<string, number>();
           for (const { operation } of proxy.calls().slice(before)) {
             kinds.set(operation, (kinds.get(operation) ?? 0) + 1);

@@ -1,8 +1,9 @@
 /** Measures several servers under the same load, in turn, round by round: medians, and the ratio within each round. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { cpuSeconds, peakMemoryMib, writtenMib } from './processes.ts';
 import type { Timing } from './small-files.ts';
 import { median, printTable } from './table.ts';
-import { cpuSeconds, peakMemoryMib, type StartTarget, type Target, writtenMib } from './targets.ts';
+import { type StartTarget, type Target } from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** The time limit of a measurement: a server that takes longer counts as one that never ends. */

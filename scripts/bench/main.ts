@@ -7,6 +7,7 @@
  * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3), and of digests (default 5).
  * BENCH_ONLY: runs only workloads of these three parts whose names contain this.
  * BENCH_BEFORE: dist folder of another build, which the side-by-side, digests and bucket parts measure too.
+ * BENCH_DIGESTS: DIGESTS of the service, e.g. md5,sha1; by default md5 alone, which does no work after a publication.
  * BENCH_NODE_CPUS: in the nodes part, the processors of each node (default 0.25).
  * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), for a quick try.
  */

@@ -1,7 +1,8 @@
 /** Measures the peak memory of the service under many uploads. */
 import { inParallel, sendFile, trickle } from './load.ts';
+import { peakMemoryMib } from './processes.ts';
 import { printTable } from './table.ts';
-import { peakMemoryMib, startTidemark } from './targets.ts';
+import { startTidemark } from './targets.ts';
 
 const MIB = 1024 * 1024;
 

@@ -11,10 +11,11 @@ import { createDatabaseOf } from '../../test/harness/shared-postgres.ts';
 import { compare } from './compare.ts';
 import { createCpuLimit, whyNoCpuLimit } from './cpu-limit.ts';
 import { inParallel, sendFileAtOnce, sendFileToTwo } from './load.ts';
+import { cpuSeconds, idleSeconds } from './processes.ts';
 import { smallFiles } from './side-by-side.ts';
 import { describeSmallFilesClient } from './small-files.ts';
 import { median, printTable } from './table.ts';
-import { bucketEnv, cpuSeconds, idleSeconds, type StartTarget, startTidemark, type Target } from './targets.ts';
+import { bucketEnv, type StartTarget, startTidemark, type Target } from './targets.ts';
 
 const MIB = 1024 * 1024;
 const SMALL = 10 * 1024;

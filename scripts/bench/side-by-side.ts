@@ -1,6 +1,6 @@
 /** Compares servers that store on the local disk, under the same load. */
+import { type BigFiles, describeBigFilesClient, sendBigFiles } from './big-files.ts';
 import { compare, type Workload } from './compare.ts';
-import { inParallel, sendFile } from './load.ts';
 import { describeSmallFilesClient, sendSmallFiles } from './small-files.ts';
 import { listTargets } from './targets.ts';
 
@@ -21,31 +21,32 @@ export function smallFiles(requests: 1 | 2, files = 4_000): Workload {
   };
 }
 
-const warmUp: Workload['warmUp'] = (target) => inParallel(WARM_FILES, 16, () => sendFile(target, 4096));
-
-const WORKLOADS: Workload[] = [
-  {
-    name: '1 GiB in one stream',
-    bytes: 1024 * MIB,
+/** The load of files that are sent at once; files of 16 MiB warm the server up. */
+export function bigFiles(folder: string, name: string, load: BigFiles): Workload {
+  return {
+    name,
+    bytes: load.files * load.sizeBytes,
     hasMemory: true,
-    warmUp,
-    run: async (target) => {
-      await sendFile(target, 1024 * MIB);
+    warmUp: async (target) => {
+      await sendSmallFiles(target, { files: WARM_FILES / 4, sizeBytes: SMALL, requests: 1 });
+      await sendBigFiles(folder, target, { files: 16, sizeBytes: 16 * MIB, atOnce: true }, 'warm-up');
     },
-  },
-  {
-    name: '64 x 16 MiB at once',
-    bytes: 1024 * MIB,
-    hasMemory: true,
-    warmUp,
-    run: (target) => inParallel(64, 64, () => sendFile(target, 16 * MIB)),
-  },
-  smallFiles(1),
-  smallFiles(2),
-];
+    run: (target) => sendBigFiles(folder, target, load),
+  };
+}
+
+/** All loads. @param folder - for what is sent. */
+export function listWorkloads(folder: string): Workload[] {
+  return [
+    bigFiles(folder, '1 GiB in one stream', { files: 1, sizeBytes: 1024 * MIB, atOnce: false }),
+    bigFiles(folder, '64 x 16 MiB at once', { files: 64, sizeBytes: 16 * MIB, atOnce: true }),
+    smallFiles(1),
+    smallFiles(2),
+  ];
+}
 
 /** Runs the comparison. */
 export async function benchSideBySide(folder: string): Promise<void> {
-  process.stdout.write(`${describeSmallFilesClient()}\n\n`);
-  await compare(WORKLOADS, { folder, targets: listTargets() });
+  process.stdout.write(`${describeSmallFilesClient()}; ${describeBigFilesClient()}\n\n`);
+  await compare(listWorkloads(folder), { folder, targets: listTargets() });
 }

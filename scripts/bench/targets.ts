@@ -1,7 +1,7 @@
 /** The servers that are compared, each in a process of its own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join, resolve as toAbsolute } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/harness/ports.ts';
 import type { RunningRgw } from '../../test/harness/rgw.ts';
 import { startService } from '../../test/harness/service.ts';
+
+/** The part size of all programs that store in a bucket. */
+const PART_BYTES = 8 * 1024 * 1024;
 
 /** A running server. */
 export interface Target {
@@ -39,9 +42,10 @@ async function startBuild(
   { env = {}, main }: { env?: NodeJS.ProcessEnv; main?: string },
 ): Promise<Target> {
   const folder = await mkdtemp(join(workFolder, 'tidemark-'));
+  const digests = process.env['BENCH_DIGESTS'];
   const service = await startService({
     dataDir: folder,
-    env: { LOG_LEVEL: 'warn', ...env },
+    env: { LOG_LEVEL: 'warn', ...(digests ? { DIGESTS: digests } : {}), ...env },
     ...(main === undefined ? {} : { main }),
   });
   return {
@@ -57,15 +61,19 @@ async function startBuild(
   };
 }
 
-/** The build in the folder BENCH_BEFORE, if that is set: this build is compared with it. */
-export function listBuilds(env: NodeJS.ProcessEnv = {}): StartTarget[] {
+/**
+ * This build and the one in the folder BENCH_BEFORE, if that is set.
+ *
+ * @param makeEnv - the settings for a start.
+ */
+export function listBuilds(makeEnv: () => NodeJS.ProcessEnv = () => ({})): StartTarget[] {
   const before = process.env['BENCH_BEFORE'];
   return [
-    (folder) => startTidemark(folder, env),
+    (folder) => startTidemark(folder, makeEnv()),
     ...(before
       ? [
           (folder: string) =>
-            startBuild('tidemark before', folder, { env, main: toAbsolute(before, 'server', 'main.js') }),
+            startBuild('tidemark before', folder, { env: makeEnv(), main: toAbsolute(before, 'server', 'main.js') }),
         ]
       : []),
   ];
@@ -73,12 +81,11 @@ export function listBuilds(env: NodeJS.ProcessEnv = {}): StartTarget[] {
 
 /** Everything that can be measured on this machine, tidemark first. */
 export function listTargets(): StartTarget[] {
-  const tusd = findOnPath('tusd');
   return [
     ...listBuilds(),
     (folder) => startScript('@tus/server + FileStore', 'plain-server.js', 'tus', folder),
     (folder) => startScript('bare PUT sink', 'sink-server.js', 'put', folder),
-    ...(tusd ? [(folder: string) => startTusd(tusd, folder)] : []),
+    ...listTusd(),
   ];
 }
 
@@ -133,11 +140,44 @@ function pathOf(script: string): string {
   return fileURLToPath(new URL(script, import.meta.url));
 }
 
-async function startTusd(tusd: string, workFolder: string): Promise<Target> {
-  return startProcess('tusd', 'tus', '/uploads', workFolder, (folder, port) => [
-    tusd,
-    ['-host', '127.0.0.1', '-port', String(port), '-upload-dir', folder, '-base-path', '/uploads'],
-  ]);
+/** tusd on the disk, or on a bucket with parts of 8 MiB, as the others have; none where it is not on the PATH. */
+export function listTusd(rgw?: RunningRgw): StartTarget[] {
+  const tusd = findOnPath('tusd');
+  if (!tusd) return [];
+  const bucketFlags = ({ bucket, port }: RunningRgw): string[] => [
+    ...['-s3-bucket', bucket, '-s3-endpoint', `http://127.0.0.1:${port}`],
+    ...['-s3-part-size', String(PART_BYTES), '-s3-min-part-size', String(PART_BYTES)],
+  ];
+  const name = rgw ? 'tusd with S3' : 'tusd';
+  return [
+    (workFolder) =>
+      startProcess(
+        name,
+        'tus',
+        '/uploads',
+        workFolder,
+        (folder, port) => [
+          tusd,
+          [
+            ...['-host', '127.0.0.1', '-port', String(port), '-base-path', '/uploads'],
+            ...(rgw ? bucketFlags(rgw) : ['-upload-dir', folder]),
+          ],
+        ],
+        rgw ? goBucketEnv(rgw) : {},
+      ),
+  ];
+}
+
+/** What the SDK for Go reads. */
+function goBucketEnv({ region, accessKeyId, secretAccessKey }: RunningRgw): Record<string, string> {
+  return {
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    // Ceph 16 refuses the SDK's own checksums of streams.
+    AWS_REQUEST_CHECKSUM_CALCULATION: 'when_required',
+    AWS_RESPONSE_CHECKSUM_VALIDATION: 'when_required',
+  };
 }
 
 async function startProcess(
@@ -204,42 +244,4 @@ export function findOnPath(program: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** User and system CPU seconds of a process, its exited children, and the children that run (proc(5): stat, in ticks of 1/100 s). */
-export function cpuSeconds(pid: number): number {
-  return processTree(pid).reduce((sum, each) => sum + ownCpuSeconds(each), 0);
-}
-
-function ownCpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // utime and stime of the process, cutime and cstime of its exited children.
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
-}
-
-/** The ids of a process and of all its descendants that run (proc(5): children). */
-function processTree(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-  );
-  return [pid, ...children.flatMap(processTree)];
-}
-
-/** Idle seconds of all processors of the machine together (proc(5): stat, in ticks of 1/100 s). */
-export function idleSeconds(): number {
-  // user, nice, system, idle.
-  return Number(/^cpu +\d+ \d+ \d+ (\d+)/.exec(readFileSync('/proc/stat', 'utf8'))?.[1]) / 100;
-}
-
-/** MiB that a process and its children have written to disks so far (proc(5): io, write_bytes). */
-export function writtenMib(pid: number): number {
-  const io = readFileSync(`/proc/${pid}/io`, 'utf8');
-  return Number(/^write_bytes: (\d+)/m.exec(io)?.[1]) / 1024 ** 2;
-}
-
-/** Peak resident memory of a process in MiB (proc(5): status, VmHWM). */
-export function peakMemoryMib(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
