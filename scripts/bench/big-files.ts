@@ -9,6 +9,7 @@ import type { Timing } from './small-files.ts';
 import { findOnPath, type Target } from './targets.ts';
 
 const curl = findOnPath('curl');
+const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream';
 
 /** What is sent, each file in one request. */
 export interface BigFiles {
@@ -61,22 +62,18 @@ async function makeFiles(folder: string, { files, sizeBytes }: BigFiles, set: st
 
 async function sendFromCurl(program: string, target: Target, load: BigFiles, paths: string[]): Promise<Timing> {
   const config = `${paths[0]}.curl`;
-  await writeFile(
-    config,
-    paths.map((path) => `url = "${target.url}"\nupload-file = "${path}"\noutput = "/dev/null"\n`).join(''),
-  );
-  const fields = [
-    'Expect:',
-    ...(target.protocol === 'tus'
-      ? ['Tus-Resumable: 1.0.0', `Upload-Length: ${load.sizeBytes}`, 'Content-Type: application/offset+octet-stream']
-      : []),
+  const isTus = target.protocol === 'tus';
+  const tusFields = ['Tus-Resumable: 1.0.0', `Upload-Length: ${load.sizeBytes}`, OFFSET_TYPE];
+  const lines = [
+    'no-progress-meter',
+    'write-out = "%{http_code} %{time_total}\\n"',
+    ...(isTus ? ['request = POST'] : []),
+    ...(load.atOnce ? ['parallel', 'parallel-immediate', `parallel-max = ${load.files}`] : []),
+    ...['Expect:', ...(isTus ? tusFields : [])].map((field) => `header = "${field}"`),
+    ...paths.flatMap((path) => [`url = "${target.url}"`, `upload-file = "${path}"`, 'output = "/dev/null"']),
   ];
-  const { stdout } = await promisify(execFile)(program, [
-    ...['--no-progress-meter', '--config', config, '--write-out', '%{http_code} %{time_total}\\n'],
-    ...(target.protocol === 'tus' ? ['--request', 'POST'] : []),
-    ...(load.atOnce ? ['--parallel', '--parallel-immediate', '--parallel-max', String(load.files)] : []),
-    ...fields.flatMap((field) => ['--header', field]),
-  ]);
+  await writeFile(config, lines.join('\n'));
+  const { stdout } = await promisify(execFile)(program, ['--config', config]);
   const answers = stdout
     .trim()
     .split('\n')

@@ -145,8 +145,10 @@ export function listTusd(rgw?: RunningRgw): StartTarget[] {
   const tusd = findOnPath('tusd');
   if (!tusd) return [];
   const bucketFlags = ({ bucket, port }: RunningRgw): string[] => [
-    ...['-s3-bucket', bucket, '-s3-endpoint', `http://127.0.0.1:${port}`],
-    ...['-s3-part-size', String(PART_BYTES), '-s3-min-part-size', String(PART_BYTES)],
+    `-s3-bucket=${bucket}`,
+    `-s3-endpoint=http://127.0.0.1:${port}`,
+    `-s3-part-size=${PART_BYTES}`,
+    `-s3-min-part-size=${PART_BYTES}`,
   ];
   const name = rgw ? 'tusd with S3' : 'tusd';
   return [
@@ -159,8 +161,10 @@ export function listTusd(rgw?: RunningRgw): StartTarget[] {
         (folder, port) => [
           tusd,
           [
-            ...['-host', '127.0.0.1', '-port', String(port), '-base-path', '/uploads'],
-            ...(rgw ? bucketFlags(rgw) : ['-upload-dir', folder]),
+            '-host=127.0.0.1',
+            `-port=${port}`,
+            '-base-path=/uploads',
+            ...(rgw ? bucketFlags(rgw) : [`-upload-dir=${folder}`]),
           ],
         ],
         rgw ? goBucketEnv(rgw) : {},
