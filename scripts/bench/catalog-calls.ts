@@ -107,7 +107,8 @@ function sweeps(catalog: Catalog): Record<string, Call> {
   return {
     'sweep: expired uploads': () => catalog.listExpired(null, BATCH),
     'sweep: unpublished uploads': () => catalog.listUnpublished(null, BATCH),
-    'sweep: abandoned uploads': () => catalog.listAbandoned(null, BATCH),
+    'sweep: whether uploads were abandoned': () => catalog.abandonedMark(),
+    'sweep: abandoned uploads, after a node died': () => catalog.listAbandoned(null, BATCH),
     'sweep: uploads to discard': () => catalog.listUndiscarded('', BATCH),
     'sweep: ended uploads': () => catalog.forgetEnded(DAY_MS, BATCH),
     'sweep: removals': () => catalog.listRemovals(0, BATCH),

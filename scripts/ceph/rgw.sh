@@ -154,8 +154,8 @@ write_conf() {
   rgw_run_sync_thread = false
   rgw_enable_ops_log = false
   rgw_enable_usage_log = false
-  # Removes deleted bytes soon, so that a long run does not fill the disk.
-  rgw_gc_obj_min_wait = 5
+  # Removes deleted bytes soon, so that a long run does not fill the disk; but a download that has begun may last so long.
+  rgw_gc_obj_min_wait = 30
   rgw_gc_processor_period = 10
   rgw_gc_processor_max_time = 10
 CONF

@@ -374,6 +374,11 @@ export interface Catalog {
    * receiving uploads.
    */
   listAbandoned(after: Pick<UploadRecord, 'expiresAt' | 'id'> | null, limit: number): Promise<UploadRecord[]>;
+  /**
+   * Says when to call `listAbandoned` again: it is another text once a node has died or left, or has released an upload
+   * unrecovered. For nodes that share a catalog. A crash of the database may undo a change of it.
+   */
+  abandonedMark(): Promise<string>;
   /** Ended uploads with a note for the store, which may still have bytes of them, sorted by id. */
   listUndiscarded(after: string, limit: number): Promise<UploadRecord[]>;
   /** Removes the note of an ended upload, of which the store has nothing any more. */

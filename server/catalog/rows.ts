@@ -70,7 +70,7 @@ export type CopiedRow<Table extends CopiedTable> = Pick<
 >;
 
 /** Keys of `meta` that say something of this database or of its service, not of what the catalog knows. */
-export const OWN_META: readonly string[] = ['clock', 'log', 'holder', 'place'];
+export const OWN_META: readonly string[] = ['clock', 'log', 'holder', 'place', 'left_behind'];
 
 /** The values of a table's key columns. */
 export type RowKey = readonly (string | number)[];

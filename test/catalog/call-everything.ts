@@ -90,7 +90,9 @@ async function callLeases(catalog: Catalog): Promise<void> {
   await catalog.ask('a', { uploadId: id, what: 'release', epoch: 1 });
   await catalog.takeAsks('a');
   await catalog.releaseLease(id, 1, { isRecovered: true });
+  await catalog.releaseLease(id, 1, { isRecovered: false });
   await catalog.listAbandoned(null, 10);
+  await catalog.abandonedMark();
   await catalog.claim('work', 'a', 10);
   await catalog.unclaim('work', 'a');
   await catalog.leaveNode('a');

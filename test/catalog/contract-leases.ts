@@ -89,6 +89,42 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
       expect((await catalog.listAbandoned(first[2] ?? null, 3)).map(({ id }) => id)).toEqual(ids.slice(3));
     });
 
+    it('that may be abandoned change the mark: by a node that dies, leaves or releases unrecovered, and by nothing else', async () => {
+      const { catalog, clock } = await openShared();
+      for (const node of ['a', 'b']) await catalog.joinNode(node, aboutNode());
+      const marks = [await catalog.abandonedMark()];
+      const expectAnother = async (): Promise<void> => {
+        const mark = await catalog.abandonedMark();
+        expect(marks).not.toContain(mark);
+        marks.push(mark);
+        expect(await catalog.abandonedMark()).toBe(mark);
+      };
+      const id = await addUpload(catalog, { holder: 'a', phase: 'receiving' });
+      await catalog.markPublishing(id, 1);
+      await catalog.releaseLease(id, 1, { isRecovered: true });
+      clock.nowMs += NODE_DEAD_AFTER_MS - 1;
+      for (const node of ['a', 'b']) await catalog.beatNode(node);
+      expect(await catalog.abandonedMark()).toBe(marks[0]);
+
+      for (const holder of ['a', 'b']) {
+        const left = await addUpload(catalog, { holder, phase: 'receiving' });
+        await catalog.releaseLease(left, 1, { isRecovered: false });
+        await expectAnother();
+      }
+      await catalog.leaveNode('b');
+      await expectAnother();
+      clock.nowMs += NODE_DEAD_AFTER_MS;
+      await expectAnother();
+      // It comes back to life, and dies again.
+      await catalog.joinNode('a', aboutNode());
+      clock.nowMs += NODE_DEAD_AFTER_MS;
+      await expectAnother();
+      // Another one removes it, whose process is known to have ended.
+      await catalog.joinNode('a', aboutNode());
+      await catalog.leaveNode('a');
+      await expectAnother();
+    });
+
     it('note when bytes arrived, under the lease, and never an earlier time', async () => {
       const { catalog, clock } = await openShared();
       const md5 = md5Of('arrivals');

@@ -51,8 +51,8 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-/** Of one row each, or as few as there are nodes. */
-const SMALL = ['event_numbers', 'nodes', 'claims'];
+/** Of one row each, of a few, or as few as there are nodes. */
+const SMALL = ['event_numbers', 'nodes', 'claims', 'meta'];
 /** All that is in these is what is asked for, in their order and up to a limit. */
 const WHOLE = [
   'uploads_unpublished',

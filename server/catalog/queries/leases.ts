@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, Phase, UploadRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import { createLeftBehind } from './left-behind.ts';
 import { type NodeDialect, selectAliveHolder } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
@@ -12,6 +13,7 @@ export type LeaseQueries = Pick<Catalog, 'takeLease' | 'markPublishing' | 'relea
 /** Prepares the queries on leases. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): LeaseQueries {
   const holderAlive = selectAliveHolder(db, dialect);
+  const leftBehind = createLeftBehind(db, dialect);
 
   const take = prepare(
     (by: { id: string; epoch: number; node: string }) =>
@@ -58,6 +60,8 @@ export function createLeaseQueries(db: Kysely<Tables>, dialect: NodeDialect): Le
 
     async releaseLease(id, epoch, { isRecovered }) {
       await setPhase.changes(db, { id, epoch, phase: isRecovered ? null : 'unrecovered' });
+      // A node that dies between the two is noticed as dead.
+      if (!isRecovered) await leftBehind.note(db);
     },
   };
 }

@@ -3,7 +3,8 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, Phase, UploadKind } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import { type NodeDialect, selectAliveHolder } from './nodes.ts';
+import { createLeftBehind } from './left-behind.ts';
+import { aliveAfter, type NodeDialect, selectAliveHolder } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { uploadRecord } from './upload-rows.ts';
@@ -15,7 +16,7 @@ const FIRST = Number.MIN_SAFE_INTEGER;
 export function createListUploads(
   db: Kysely<Tables>,
   dialect: NodeDialect,
-): Pick<Catalog, 'listExpired' | 'listUnpublished' | 'listAbandoned'> {
+): Pick<Catalog, 'listExpired' | 'listUnpublished' | 'listAbandoned' | 'abandonedMark'> {
   const { clock } = dialect;
   const record = uploadRecord(clock);
   const holderAlive = selectAliveHolder(db, dialect);
@@ -54,6 +55,15 @@ export function createListUploads(
       .limit(by.limit),
   );
 
+  const leftBehind = createLeftBehind(db, dialect);
+  const selectDead = prepare(() =>
+    db
+      .selectFrom('nodes')
+      .select(['id', 'seen_at as seenAt'])
+      .where('seen_at', '<=', aliveAfter(dialect))
+      .orderBy('id'),
+  );
+
   return {
     listExpired(after, limit) {
       return selectExpired.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
@@ -65,6 +75,13 @@ export function createListUploads(
 
     listAbandoned(after, limit) {
       return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
+    },
+
+    async abandonedMark() {
+      const count = await leftBehind.read();
+      // A node that came back to life and died again was last seen at another time.
+      const dead = (await selectDead.rows(db, {})).map(({ id, seenAt }) => `${id} ${seenAt}`);
+      return [count, ...dead].join(', ');
     },
   };
 }

@@ -5,6 +5,7 @@ import { type Catalog, NODE_DEAD_AFTER_MS, type NodeAbout } from '../catalog.ts'
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
+import { createLeftBehind } from './left-behind.ts';
 import { prepare } from './prepare.ts';
 
 export type NodeQueries = Pick<
@@ -40,6 +41,7 @@ export function selectAliveHolder(db: Kysely<Tables>, dialect: NodeDialect) {
 export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { oneAtATime }: QueryDialect): NodeQueries {
   const now = dialect.clock.steady;
   const aliveSince = aliveAfter(dialect);
+  const leftBehind = createLeftBehind(db, dialect);
 
   const insertNode = prepareInsertNode(db, dialect);
 
@@ -96,7 +98,11 @@ export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { on
     },
 
     async leaveNode(id) {
-      await deleteNode.changes(db, { id });
+      // Together: nothing else would be left that says so.
+      await db.transaction().execute(async (trx) => {
+        await deleteNode.changes(trx, { id });
+        await leftBehind.note(trx);
+      });
     },
 
     async isNodeAlive(id) {
