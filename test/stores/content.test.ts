@@ -135,6 +135,15 @@ test('ends with an error when the object is gone, or another one', async () => {
   await put(bytes);
 });
 
+test('a refusal that breaks off proves nothing: the call is repeated', async () => {
+  proxy.place({ operation: 'GetObject', fault: { kind: 'cutAnswer', afterBytes: 20 } });
+  await expect(openContent(objects, 'no such key')).rejects.toMatchObject({
+    code: 'missing',
+    message: expect.stringContaining('NoSuchKey'),
+  });
+  expect(newReads()).toBe(2);
+});
+
 test('the whole object in answer to a range is refused, and its connection is closed', async () => {
   // What OSS does with a range that ends past the object, unless told otherwise.
   const lax = createObjects(
