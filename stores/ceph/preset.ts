@@ -12,6 +12,6 @@ export const CEPH_PRESET: Preset = {
   // 16.2.15: 500 InternalError, "already in progress", and 404 NoSuchKey to ListParts.
   hidesGoneMultiparts: true,
   savingHosts: null,
-  putIfAbsent: { 'If-None-Match': '*' },
+  putIfAbsent: { 'if-none-match': '*' },
   rangeHeaders: {},
 };

@@ -3,15 +3,16 @@ import type { S3 } from '@aws-sdk/client-s3';
 import type { Surroundings } from '../surroundings.ts';
 import { toStoreError } from './errors.ts';
 import { type CallOptions, callWithRetries } from './retry.ts';
+import type { Sender } from './sender.ts';
 import type { Preset } from './settings.ts';
 
 /** The time limit of an attempt to send content; a connection on which nothing moves is closed long before. */
 const SENDING_TIMEOUT_MS = 3_600_000;
 
-/** `sender`: for calls with content; it closes connections on which nothing moves. */
+/** `sender`: for calls with content. */
 export interface Clients {
   client: S3;
-  sender: S3;
+  sender: Sender;
 }
 
 /** One attempt at a call. */

@@ -1,16 +1,16 @@
 /** The SDK's client, set up for a preset. */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { S3, type S3ClientConfig } from '@aws-sdk/client-s3';
+import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { Agents } from './exchange.ts';
 import type { Preset, S3Settings } from './settings.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A connection that sends content counts as broken when nothing moves on it for this long. */
-const SILENCE_MS = 30_000;
 
-/** The SDK's configuration, and how to close the connections that its agents keep. */
+/** The SDK's configuration, its connections, and how to close those that are kept. */
 export interface ClientSetup {
   config: S3ClientConfig & { bucket: string };
+  agents: Agents;
   closeConnections: () => void;
 }
 
@@ -51,18 +51,12 @@ export function setUpClient(preset: Preset, settings: S3Settings): ClientSetup {
         socketAcquisitionWarningTimeout: 2 ** 31 - 1,
       },
     },
+    agents: { httpAgent, httpsAgent },
     closeConnections: () => {
       httpAgent.destroy();
       httpsAgent.destroy();
     },
   };
-}
-
-/** Makes another client with the same connections, for calls with content. */
-export function createSender({ requestHandler, ...config }: ClientSetup['config']): S3 {
-  const sender = new S3({ ...config, requestHandler: { ...requestHandler, socketTimeout: SILENCE_MS } });
-  leaveBodiesUnsigned(sender);
-  return sender;
 }
 
 function ignore(): void {
@@ -77,7 +71,7 @@ export function bucketOf({ bucket, endpoint, endpointIsBucket }: S3Settings): st
   return endpointIsBucket && endpoint !== null ? endpoint : bucket;
 }
 
-/** Signs the headers of calls with content, not their bodies (SigV4: UNSIGNED-PAYLOAD). */
+/** Signs the headers of calls with content, not their bodies (SigV4: UNSIGNED-PAYLOAD), as `sender.ts` does. */
 export function leaveBodiesUnsigned(client: S3): void {
   client.middlewareStack.add(
     (next, context) => (args) => {

@@ -23,6 +23,8 @@ const PASSING = new Set([
   'OperationAborted',
   // AWS: a conditional put at the same time as another call for the same key.
   'ConditionalRequestConflict',
+  // The answer broke off before its body named a code.
+  'ECONNRESET',
   // The body was damaged on the way: Content-MD5 did not match.
   'BadDigest',
   'InvalidDigest',

@@ -1,11 +1,8 @@
 /** Headers for calls whose command has no field for them. */
-import type { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { GetObjectCommand } from '@aws-sdk/client-s3';
 
 /** Adds the headers to a command. */
-export function addHeaders(
-  command: GetObjectCommand | PutObjectCommand,
-  headers: Readonly<Record<string, string>>,
-): void {
+export function addHeaders(command: GetObjectCommand, headers: Readonly<Record<string, string>>): void {
   if (Object.keys(headers).length === 0) return;
   // All commands accept this middleware, but the types of their stacks have nothing in common.
   const { middlewareStack } = command as Pick<GetObjectCommand, 'middlewareStack'>;

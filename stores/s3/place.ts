@@ -10,6 +10,7 @@ import { toStoreError } from './errors.ts';
 import { createKeys, type Keys } from './keys.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { callWithRetries } from './retry.ts';
+import { createSender } from './sender.ts';
 import type { Preset, S3Settings } from './settings.ts';
 
 /** An id of a catalog. An object with anything else is not a mark. */
@@ -36,12 +37,13 @@ export function closedPlace(preset: Preset, settings: S3Settings): ClosedPlace {
   return {
     ...describePlace(settings),
     readMark: async () => {
-      const { config, closeConnections } = setUpClient(preset, settings);
+      const { config, agents, closeConnections } = setUpClient(preset, settings);
       const client = new S3(config);
       const closing = new AbortController();
       try {
-        const clients = { client, sender: client };
-        const objects = createObjects(clients, bucketOf(settings), preset, closing.signal, { patience: ONE_LOOK });
+        const bucket = bucketOf(settings);
+        const clients = { client, sender: createSender(client, bucket, agents) };
+        const objects = createObjects(clients, bucket, preset, closing.signal, { patience: ONE_LOOK });
         return await readMark(objects, createKeys(settings.prefix));
       } finally {
         client.destroy();

@@ -12,6 +12,6 @@ export const S3_PRESET: Preset = {
   hidesGoneMultiparts: false,
   savingHosts: null,
   // AWS since 2024; not all other providers know it.
-  putIfAbsent: { 'If-None-Match': '*' },
+  putIfAbsent: { 'if-none-match': '*' },
   rangeHeaders: {},
 };

@@ -33,7 +33,10 @@ export interface Preset {
   hidesGoneMultiparts: boolean;
   /** Hosts that make browsers save every file; under a wrong name, unless the address asks for `attachment`. */
   savingHosts: RegExp | null;
-  /** Headers with which a put stores nothing where the key has an object. Null: the provider has no such condition. */
+  /**
+   * Headers with which a put stores nothing where the key has an object, in lower case. Null: the provider has no such
+   * condition.
+   */
   putIfAbsent: Readonly<Record<string, string>> | null;
   /** Headers of every read of a range. */
   rangeHeaders: Readonly<Record<string, string>>;

@@ -1,5 +1,4 @@
 /** The S3 store: uploads are multipart uploads in a bucket, contents are objects. */
-import type { S3 } from '@aws-sdk/client-s3';
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { DigestPool } from '../digests/digests.ts';
@@ -22,7 +21,7 @@ import {
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import { askOverTime, isMissing } from './ask.ts';
 import { type BufferPool, createBufferPool } from './buffers.ts';
-import { bucketOf, createSender, setUpClient } from './client.ts';
+import { bucketOf, setUpClient } from './client.ts';
 import { openContent } from './content.ts';
 import { discardFromBucket } from './discard.ts';
 import { finalizeUpload } from './finalize.ts';
@@ -35,6 +34,7 @@ import { MOST_BYTES, choosePartSizes } from './part-sizes.ts';
 import { createPlace } from './place.ts';
 import { S3_PRESET } from './preset.ts';
 import { doubt, recoverWhole } from './recover.ts';
+import { createSender } from './sender.ts';
 import type { Preset, S3Settings } from './settings.ts';
 import { decodeState, finalKeyOf } from './state.ts';
 import { appendToBucket, type Place as WritePlace } from './write.ts';
@@ -84,7 +84,6 @@ class BucketStore implements Store {
   /** Whether the bucket's host makes browsers save every file. */
   readonly #isSaving: boolean;
   readonly #library: Library;
-  readonly #sender: S3;
   readonly #closing = new AbortController();
   readonly #closeConnections: () => void;
   /** By upload: the key under which this process has made its bytes final, until the upload is discarded. */
@@ -98,15 +97,16 @@ class BucketStore implements Store {
     ledger: Ledger,
     { surroundings = SYSTEM, now = () => surroundings.wallMs() }: BucketTime,
   ) {
-    const { config, closeConnections } = setUpClient(preset, settings);
+    const { config, agents, closeConnections } = setUpClient(preset, settings);
     this.#library = new Library(config);
-    this.#sender = createSender(config);
+    const client = this.#library.s3;
+    const bucket = bucketOf(settings);
     // Every call adds a listener.
     setMaxListeners(0, this.#closing.signal);
     this.name = preset.name;
     this.#objects = createObjects(
-      { client: this.#library.s3, sender: this.#sender },
-      bucketOf(settings),
+      { client, sender: createSender(client, bucket, agents) },
+      bucket,
       preset,
       this.#closing.signal,
       { surroundings, bucketName: settings.bucket },
@@ -283,7 +283,6 @@ class BucketStore implements Store {
   async close(): Promise<void> {
     this.#closing.abort(new StoreError('unavailable', 'the store is closed'));
     this.#library.s3.destroy();
-    this.#sender.destroy();
     this.#closeConnections();
   }
 }

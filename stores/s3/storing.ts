@@ -1,22 +1,18 @@
 /** The calls that store bytes in the bucket, one function each. */
-import {
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  PutObjectCommand,
-  type PutObjectCommandInput,
-  UploadPartCommand,
-  UploadPartCopyCommand,
-} from '@aws-sdk/client-s3';
+import { UploadPartCopyCommand } from '@aws-sdk/client-s3';
 import { StoreError, type StoredUpload } from '../store.ts';
+import { listOfParts, textOf } from './answers.ts';
 import { type Attempt, type Body, call, type Calling, sendBody } from './calls.ts';
 import type { CopySource } from './copying.ts';
 import { codeOf } from './errors.ts';
-import { addHeaders } from './headers.ts';
 
 /** Metadata of an object: the upload that it belongs to. With hyphens: OSS closes the connection on underscores. */
 export const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
-const MARK = { ContentType: 'text/plain' };
+const MARK = { 'content-type': 'text/plain' };
+const NOTHING = new Uint8Array(0);
+/** As the SDK has it for content without a type. */
+const ANY_TYPE = { 'content-type': 'application/octet-stream' };
 
 /** Codes of a conditional put where the key has an object; the second is OSS's. */
 const OCCUPIED = new Set(['PreconditionFailed', 'FileAlreadyExists']);
@@ -55,20 +51,11 @@ export interface Storing {
 
 /** Makes the calls. */
 export function createStoring(calling: Calling): Storing {
-  const { client, sender, bucket, preset } = calling;
+  const { sender, preset } = calling;
 
-  async function put(
-    doing: string,
-    key: string,
-    body: Body,
-    { headers = {}, ...about }: Partial<PutObjectCommandInput> & { headers?: Readonly<Record<string, string>> },
-  ): Promise<void> {
-    const input = { Bucket: bucket, Key: key, Body: body.bytes, ContentMD5: toBase64(body.md5), ...about };
-    await sendBody(calling, doing, body, (options) => {
-      const command = new PutObjectCommand(input);
-      addHeaders(command, headers);
-      return sender.send(command, options);
-    });
+  async function put(doing: string, key: string, body: Body, about: Readonly<Record<string, string>>): Promise<void> {
+    const headers = { ...ANY_TYPE, ...about, 'content-md5': toBase64(body.md5) };
+    await sendBody(calling, doing, body, (options) => sender.put({ key, headers, bytes: body.bytes }, options));
   }
 
   return {
@@ -77,7 +64,7 @@ export function createStoring(calling: Calling): Storing {
     putMarkIfAbsent: async (key, body) => {
       if (preset.putIfAbsent === null) return 'unsupported';
       try {
-        await put(`storing ${key}`, key, body, { ...MARK, headers: preset.putIfAbsent });
+        await put(`storing ${key}`, key, body, { ...MARK, ...preset.putIfAbsent });
         return 'stored';
       } catch (error) {
         return readRefusal(error);
@@ -86,32 +73,33 @@ export function createStoring(calling: Calling): Storing {
 
     putTail: (key, body) => put(`storing ${key}`, key, body, {}),
 
-    putFinal: (key, upload, body) => put(`storing upload ${upload.id}`, key, body, describeUpload(upload)),
+    putFinal: (key, upload, body) => put(`storing upload ${upload.id}`, key, body, headersOf(upload)),
 
     createMultipart: (key, upload) => {
       let tried = 0;
       return call(calling, `beginning upload ${upload.id}`, async (options) => {
         tried++;
-        const input = { Bucket: bucket, Key: key, ...describeUpload(upload) };
-        const { UploadId } = await client.send(new CreateMultipartUploadCommand(input), options);
-        if (!UploadId) throw new Error('the answer has no UploadId');
-        return { id: UploadId, again: tried > 1 };
+        const content = { key, query: [['uploads', '']] as const, headers: headersOf(upload), bytes: NOTHING };
+        const id = textOf(await sender.post(content, options), 'UploadId');
+        if (id === undefined) throw new Error('the answer has no UploadId');
+        return { id, again: tried > 1 };
       });
     },
 
     uploadPart: (key, multipart, number, body, signal) => {
-      const input = {
-        Bucket: bucket,
-        Key: key,
-        UploadId: multipart,
-        PartNumber: number,
-        Body: body.bytes,
-        ContentMD5: toBase64(body.md5),
+      const content = {
+        key,
+        query: [
+          ['partNumber', String(number)],
+          ['uploadId', multipart],
+        ] as const,
+        headers: { ...ANY_TYPE, 'content-md5': toBase64(body.md5) },
+        bytes: body.bytes,
       };
       const attempt: Attempt<string> = async (options) => {
-        const { ETag } = await sender.send(new UploadPartCommand(input), options);
-        if (!ETag) throw new Error('the answer has no ETag');
-        return ETag;
+        const etag = await sender.put(content, options);
+        if (etag === '') throw new Error('the answer has no ETag');
+        return etag;
       };
       return sendBody(calling, `storing part ${number} of ${key}`, body, attempt, signal);
     },
@@ -129,16 +117,19 @@ async function completeMultipart(
   multipart: string,
   parts: readonly SentPart[],
 ): Promise<void> {
-  const { client, bucket } = calling;
-  const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }));
-  const input = { Bucket: bucket, Key: key, UploadId: multipart, MultipartUpload: { Parts } };
+  const content = {
+    key,
+    query: [['uploadId', multipart]] as const,
+    headers: { 'content-type': 'application/xml' },
+    bytes: Buffer.from(listOfParts(parts)),
+  };
   await call(
     calling,
     `completing ${key}`,
     async (options) => {
-      const answer = await client.send(new CompleteMultipartUploadCommand(input), options);
-      // A provider sends 200 before the object is complete, so that an error may follow. RGW 16 leaves the ETag empty.
-      if (!answer.ETag && !answer.Key) throw new Error('the answer names no object');
+      // A provider sends 200 before the object is complete, so that the answer may break off. RGW 16 leaves the ETag empty.
+      const answer = await calling.sender.post(content, options);
+      if (!textOf(answer, 'ETag') && !textOf(answer, 'Key')) throw new Error('the answer names no object');
     },
     // Joining many parts takes a while.
     { timeoutMs: 120_000, attempts: 1 },
@@ -179,11 +170,12 @@ function readRefusal(error: unknown): 'occupied' | 'unsupported' {
   throw error;
 }
 
-function describeUpload(upload: StoredUpload): { ContentType?: string; Metadata: Record<string, string> } {
-  const { id, filename, filetype } = upload;
+/** Type and metadata of an upload's object. */
+function headersOf({ id, filename, filetype }: StoredUpload): Record<string, string> {
   return {
-    ...(filetype !== null && /^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(filetype) ? { ContentType: filetype } : {}),
-    Metadata: { [UPLOAD_ID]: id, ...(filename === null ? {} : { [FILE_NAME]: encodeURIComponent(filename) }) },
+    ...(filetype !== null && /^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(filetype) ? { 'content-type': filetype } : {}),
+    [`x-amz-meta-${UPLOAD_ID}`]: id,
+    ...(filename === null ? {} : { [`x-amz-meta-${FILE_NAME}`]: encodeURIComponent(filename) }),
   };
 }
 

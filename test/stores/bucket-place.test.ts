@@ -5,6 +5,7 @@ import { OSS_PRESET } from '../../stores/oss/preset.ts';
 import { setUpClient } from '../../stores/s3/client.ts';
 import { createKeys } from '../../stores/s3/keys.ts';
 import { createObjects } from '../../stores/s3/objects.ts';
+import { createSender } from '../../stores/s3/sender.ts';
 import { createPlace } from '../../stores/s3/place.ts';
 import type { Preset, S3Settings } from '../../stores/s3/settings.ts';
 import type { Place } from '../../stores/store.ts';
@@ -57,13 +58,19 @@ function openPlace({ putIfAbsent = OSS_PRESET.putIfAbsent, surroundings }: Aroun
     endpointIsBucket: false,
   };
   const preset = { ...OSS_PRESET, putIfAbsent };
-  const { config, closeConnections } = setUpClient(preset, settings);
+  const { config, agents, closeConnections } = setUpClient(preset, settings);
   const client = new S3(config);
   closers.push(() => client.destroy(), closeConnections);
   const { signal } = new AbortController();
-  const objects = createObjects({ client, sender: client }, oss.bucket, preset, signal, {
-    surroundings: { ...SYSTEM, ...surroundings },
-  });
+  const objects = createObjects(
+    { client, sender: createSender(client, oss.bucket, agents) },
+    oss.bucket,
+    preset,
+    signal,
+    {
+      surroundings: { ...SYSTEM, ...surroundings },
+    },
+  );
   return createPlace(settings, objects, createKeys(settings.prefix));
 }
 
@@ -101,7 +108,7 @@ describe('an empty bucket that two services meet at the same moment', () => {
 
   test.each([
     { provider: 'has no conditional put', putIfAbsent: null },
-    { provider: 'refuses the condition', putIfAbsent: { 'If-None-Match': '*' } },
+    { provider: 'refuses the condition', putIfAbsent: { 'if-none-match': '*' } },
     { provider: 'ignores the condition', putIfAbsent: { 'x-unknown': '*' } },
   ])('goes to the last one, where the provider $provider', async ({ putIfAbsent }) => {
     const waits: number[] = [];

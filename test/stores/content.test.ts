@@ -9,6 +9,7 @@ import { OSS_PRESET } from '../../stores/oss/preset.ts';
 import { setUpClient } from '../../stores/s3/client.ts';
 import { openContent } from '../../stores/s3/content.ts';
 import { createObjects, type Objects } from '../../stores/s3/objects.ts';
+import { createSender, type Sender } from '../../stores/s3/sender.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
 import { regionHost } from '../harness/oss/address.ts';
@@ -26,6 +27,7 @@ const KEY = 'content';
 let oss: RunningOss;
 let proxy: FaultProxy;
 let client: S3;
+let sender: Sender;
 let objects: Objects;
 let seen = 0;
 const closers: (() => void)[] = [];
@@ -61,10 +63,11 @@ beforeAll(async () => {
     pathStyle: null,
     endpointIsBucket: false,
   };
-  const { config, closeConnections } = setUpClient(OSS_PRESET, settings);
+  const { config, agents, closeConnections } = setUpClient(OSS_PRESET, settings);
   client = new S3(config);
   closers.push(() => client.destroy(), closeConnections);
-  objects = createObjects({ client, sender: client }, oss.bucket, OSS_PRESET, new AbortController().signal);
+  sender = createSender(client, oss.bucket, agents);
+  objects = createObjects({ client, sender }, oss.bucket, OSS_PRESET, new AbortController().signal);
   await put(bytes);
 });
 afterEach(() => {
@@ -132,10 +135,19 @@ test('ends with an error when the object is gone, or another one', async () => {
   await put(bytes);
 });
 
+test('a refusal that breaks off proves nothing: the call is repeated', async () => {
+  proxy.place({ operation: 'GetObject', fault: { kind: 'cutAnswer', afterBytes: 20 } });
+  await expect(openContent(objects, 'no such key')).rejects.toMatchObject({
+    code: 'missing',
+    message: expect.stringContaining('NoSuchKey'),
+  });
+  expect(newReads()).toBe(2);
+});
+
 test('the whole object in answer to a range is refused, and its connection is closed', async () => {
   // What OSS does with a range that ends past the object, unless told otherwise.
   const lax = createObjects(
-    { client, sender: client },
+    { client, sender },
     oss.bucket,
     { ...OSS_PRESET, rangeHeaders: {} },
     new AbortController().signal,
