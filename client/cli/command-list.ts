@@ -5,8 +5,10 @@ import { MOST_STREAMS } from '../core/parts.ts';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
 import { runGet } from './commands/get.ts';
+import { runGetArchive } from './commands/get-archive.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
+import { UsageError } from './errors.ts';
 import { parseCount, parseSize } from './format.ts';
 import { parseStreams } from './streams.ts';
 
@@ -82,14 +84,24 @@ function addInfo({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addGet({ command, contextOf, setExitCode }: Frame): void {
-  command('get <file>', 'download a file and verify it', PATIENT)
+  command('get <file...>', 'download a file and verify it', PATIENT)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
+    .option('--zip <path>', 'download the files as one ZIP file, to this path')
     .option('--streams <n>', `connections at once, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
-    .action(async (file: string, flags: GetFlags) => {
+    .action(async (files: string[], flags: GetFlags) => {
       const streams = parseStreams(flags.streams, '--streams');
       const options = { output: flags.output, force: flags.force === true, streams };
-      setExitCode(await runGet(file, options, contextOf(flags, PATIENT)));
+      const context = contextOf(flags, PATIENT);
+      if (flags.zip !== undefined) {
+        if (flags.output !== undefined) throw new UsageError('--zip and --output do not go together.');
+        if (streams !== 1) throw new UsageError('--streams does not go with --zip.');
+        setExitCode(await runGetArchive(files, flags.zip, options, context));
+        return;
+      }
+      const [file = '', ...more] = files;
+      if (more.length > 0) throw new UsageError('Several files are downloaded as one ZIP file: --zip <path>.');
+      setExitCode(await runGet(file, options, context));
     });
 }
 
@@ -122,6 +134,7 @@ interface ListFlags extends CommonFlags {
 }
 
 interface GetFlags extends CommonFlags {
+  zip?: string;
   streams: string;
   output?: string;
   force?: boolean;

@@ -50,6 +50,10 @@ export interface ServiceClient {
    * the service's store, and then the answer is the store's.
    */
   download(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Download>;
+  /** Where several files are downloaded as one ZIP file. */
+  archiveUrl(ids: readonly string[]): string;
+  /** How large that is, in bytes; null where something on the way does not say. */
+  archiveSize(ids: readonly string[], signal: AbortSignal): Promise<number | null>;
   /** A request of the tus protocol. Any status but 2xx is thrown. */
   tus(request: TusExchange): Promise<Answer>;
   /** What the service says of itself; nothing where something on the way refuses OPTIONS. */
@@ -118,6 +122,8 @@ export function createServiceClient(settings: Settings): ServiceClient {
       await call(connection, 'DELETE', file(id), signal);
     },
     download: (url, headers, signal) => download(connection, url, headers, signal),
+    archiveUrl: (ids) => `${serverUrl}${archivePath(ids)}`,
+    archiveSize: (ids, signal) => archiveSize(connection, ids, signal),
     tus: (request) => tus(connection, request),
     offers: (signal) => offers(connection, signal),
     rebase: (url) => rebase(connection, url),
@@ -187,7 +193,8 @@ async function download(
 ): Promise<Download> {
   const { authorization, settings } = connection;
   const { stallTimeoutMs } = settings;
-  const own = rebase(connection, url);
+  // An address of an archive is made here: the service hands out none.
+  const own = url.startsWith(`${settings.serverUrl}${archivePath([])}`) ? url : rebase(connection, url);
   const get = (from: string, asked: Record<string, string>): Promise<IncomingMessage> =>
     open({ method: 'GET', url: from, headers: asked, signal, stallTimeoutMs });
   const response = await reaching(connection, get(own, { ...authorization, ...headers }));
@@ -205,6 +212,26 @@ async function download(
   });
   if (isBytes(answer)) return { response: answer, etag };
   throw storeRefusal(await readRest(answer, { signal, stallTimeoutMs }));
+}
+
+function archivePath(ids: readonly string[]): string {
+  return `/api/archive?${ids.map((id) => `id=${encodeURIComponent(id)}`).join('&')}`;
+}
+
+async function archiveSize(
+  connection: Connection,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<number | null> {
+  try {
+    const { headers } = await call(connection, 'HEAD', archivePath(ids), signal);
+    const length = headers['content-length'];
+    return length === undefined ? null : Number(length);
+  } catch (error) {
+    // The answer to GET says why, which that to HEAD does not.
+    if (error instanceof ServiceError && !isTransientRefusal(error)) return null;
+    throw error;
+  }
 }
 
 async function readRest(response: IncomingMessage, options: Parameters<typeof readBody>[1]): Promise<Answer> {

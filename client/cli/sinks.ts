@@ -24,6 +24,8 @@ export interface FileSink extends Sink {
   scatter(size: number): Promise<void>;
   /** Writes anywhere in the content. The calls of several connections may overlap in time. */
   writeAt(position: number, chunk: Buffer): Promise<void>;
+  /** Reads the part file from the disk again: fewer bytes than asked for, where it ends before. */
+  readAt(position: number, length: number): Promise<Buffer>;
   /** Computes the MD5 of the part file, which is read from the disk again. */
   digest(onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string>;
   /** Gives the finished file its name. @throws CliError `exists` unless `force`. */
@@ -110,10 +112,22 @@ export async function openFileSink(target: string, source: { serverUrl: string; 
     scatter,
     write: (chunk) => writeAt(position(), chunk),
     writeAt,
+    readAt: (at, length) => readAt(handle, at, length),
     digest: (onProgress, signal) => digestOf(handle, onProgress, signal),
     publish,
     close,
   };
+}
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  let read = 0;
+  while (read < length) {
+    const { bytesRead } = await handle.read(buffer, read, length - read, position + read);
+    if (bytesRead === 0) break;
+    read += bytesRead;
+  }
+  return buffer.subarray(0, read);
 }
 
 async function digestOf(handle: FileHandle, onProgress: (bytes: number) => void, signal: AbortSignal): Promise<string> {

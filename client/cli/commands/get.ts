@@ -1,18 +1,15 @@
 /** `tidemark get`: downloads a published content and verifies it. */
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isWorthParts } from '../../core/parts.ts';
-import { bytesIn, prefixLength } from '../../core/ranges.ts';
 import type { Context } from '../context.ts';
-import { download, type DownloadOptions } from '../download.ts';
-import { downloadRanges } from '../download-ranges.ts';
+import { download } from '../download.ts';
 import { CliError, EXIT, UsageError } from '../errors.ts';
+import { type Fetched, fetchToFile, keptFor } from '../fetch-to-file.ts';
 import { contentNamed, findFile } from '../find-file.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
-import { createStdoutSink, openFileSink, refuseTaken } from '../sinks.ts';
-import type { FileSink } from '../sinks.ts';
+import { createStdoutSink, refuseTaken } from '../sinks.ts';
 import type { Streams } from '../streams.ts';
 
 /** The longest file name on ext4; APFS and NTFS allow as many or more. */
@@ -45,7 +42,7 @@ export async function runGet(given: string, options: GetOptions, context: Contex
     if (options.output === '-') return await getToStdout(wanted, context, progress);
     const target = await targetPath(options.output, wanted.name);
     if (!options.force) await refuseTaken(target);
-    const { receivedBytes, size } = await getToFile(wanted, target, options, context, progress);
+    const { receivedBytes, size } = await fetchToFile(fetchedOf(wanted), target, options, context, progress);
     progress.stop();
     const { output } = context;
     const durationMs = Math.round(performance.now() - startedAt);
@@ -58,74 +55,23 @@ export async function runGet(given: string, options: GetOptions, context: Contex
     }
     return EXIT.done;
   } catch (error) {
-    if (context.signal.aborted && options.output !== '-') {
-      progress.stop();
-      context.output.complain('Interrupted. What has arrived is kept. To continue:');
-      context.output.complain(`  ${context.againCommand}`);
-      return EXIT.interrupted;
-    }
-    if (error instanceof CliError && error.code === 'gave_up' && options.output !== '-') {
-      progress.stop();
-      context.output.complain(`${wanted.name}: ${error.message}`);
-      context.output.complain(`What has arrived is kept. To continue: ${context.againCommand}`);
-      return EXIT.failed;
-    }
+    progress.stop();
+    const code = options.output === '-' ? null : keptFor(error, wanted.name, context);
+    if (code !== null) return code;
     throw error;
   } finally {
     progress.stop();
   }
 }
 
-async function getToFile(
-  wanted: Wanted,
-  target: string,
-  { force, streams }: GetOptions,
-  context: Context,
-  progress: Progress,
-): Promise<{ receivedBytes: number; size: number }> {
-  const { service, signal, output } = context;
-  const sink = await openFileSink(target, { serverUrl: service.settings.serverUrl, md5: wanted.md5 });
-  const item = progress.item(basename(target));
-  let receivedBytes = 0;
-
-  async function fill(): Promise<boolean> {
-    const options = { context, progress: item, label: basename(target), size: wanted.size };
-    receivedBytes += await fillSink(wanted.url, sink, streams, options);
-    item.phase('verifying', sink.position());
-    return (await sink.digest((bytes) => item.at(bytes), signal)) === wanted.md5;
-  }
-
-  try {
-    const begunEarlier = bytesIn(sink.held()) > 0;
-    let intact = await fill();
-    if (!intact && begunEarlier) {
-      output.say(`${basename(target)}: what an earlier run left is damaged; downloading all of it again`);
-      await sink.reset();
-      intact = await fill();
-    }
-    if (!intact) {
-      await sink.reset();
-      throw new CliError('digest_differs', `what arrived does not have the MD5 ${wanted.md5}; it was dropped`);
-    }
-    await sink.publish(force);
-    return { receivedBytes, size: sink.position() };
-  } finally {
-    item.end();
-    await sink.close();
-  }
-}
-
-/** Downloads what the sink lacks: over several connections where they were asked for, or an earlier run has left gaps. */
-async function fillSink(url: string, sink: FileSink, streams: Streams, options: DownloadOptions): Promise<number> {
-  const isInOrder = prefixLength(sink.held()) !== null;
-  const isOne = streams === 1 || (options.size !== null && !isWorthParts(options.size));
-  if (!isOne || !isInOrder) {
-    const received = await downloadRanges(url, sink, { ...options, streams });
-    if (received !== null) return received;
-    if (!isOne) options.context.output.say(`${options.label}: no ranges of it can be had; using one connection`);
-    if (!isInOrder) await sink.reset();
-  }
-  return download(url, sink, options);
+function fetchedOf({ url, md5, size }: Wanted): Fetched {
+  return {
+    url,
+    key: md5,
+    size,
+    isIntact: async (sink, onProgress, signal) => (await sink.digest(onProgress, signal)) === md5,
+    differs: `what arrived does not have the MD5 ${md5}; it was dropped`,
+  };
 }
 
 async function getToStdout(wanted: Wanted, context: Context, progress: Progress): Promise<number> {
@@ -150,7 +96,7 @@ async function resolveWanted(given: string, context: Context): Promise<Wanted> {
 }
 
 /** The path to write to. The name in the catalog is untrusted: it becomes the name of a file, never a path. */
-async function targetPath(output: string | undefined, name: string): Promise<string> {
+export async function targetPath(output: string | undefined, name: string): Promise<string> {
   const plain = basename(printable(name).replaceAll('\\', '_'));
   const safe = plain === '' || plain === '.' || plain === '..' ? 'download' : shortenName(plain);
   if (output === undefined) return safe;

@@ -5,10 +5,14 @@ import type { Catalog } from './catalog.ts';
 import { shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import { createUndoable, notify } from './notices.ts';
+import { createTurns } from './turns.ts';
 import { sentenceOfError } from './refusal.ts';
 
+/** How many requests are on their way at a time: the time limit of each counts from its beginning. */
+const DELETED_AT_ONCE = 4;
+
 export interface Deletions {
-  add(file: FileJson): void;
+  add(...files: FileJson[]): void;
   /** Undoes the deletion of this file, where it still waits. */
   takeBack(id: string): void;
 }
@@ -17,6 +21,7 @@ export interface Deletions {
 export function createDeletions(catalog: Catalog, focus: (id: string) => void): Deletions {
   /** By id: the files that are off the list, but still at the service. */
   const deleting = new Map<string, { file: FileJson; putBack: () => void }>();
+  const inTurn = createTurns(DELETED_AT_ONCE);
   const undoable = createUndoable<string>({
     words: (ids) => texts().deleted(ids.map((id) => shownName(deleting.get(id)?.file.name ?? ''))),
     label: () => texts().undo,
@@ -26,7 +31,11 @@ export function createDeletions(catalog: Catalog, focus: (id: string) => void): 
       putBack?.();
     },
     focus,
-    carryOut: (id) => void carryOut(id),
+    carryOut: (id, isLeaving) => {
+      // Once the page is left, no turn comes any more.
+      if (isLeaving) void carryOut(id);
+      else inTurn(() => carryOut(id));
+    },
   });
 
   async function carryOut(id: string): Promise<void> {
@@ -43,9 +52,9 @@ export function createDeletions(catalog: Catalog, focus: (id: string) => void): 
   }
 
   return {
-    add: (file) => {
-      deleting.set(file.id, { file, putBack: catalog.take(file.id) });
-      undoable.add(file.id);
+    add: (...files) => {
+      for (const file of files) deleting.set(file.id, { file, putBack: catalog.take(file.id) });
+      undoable.add(...files.map(({ id }) => id));
     },
     takeBack: (id) => undoable.takeBack(id),
   };

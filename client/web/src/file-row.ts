@@ -10,8 +10,19 @@ import { previewKind } from './preview.ts';
 const BUTTONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;
 export type FileAction = 'open' | (typeof BUTTONS)[number];
 
-/** Makes an empty row. @param act - called with the action of a button that was pressed. */
-export function makeFileRow(act: (action: FileAction) => void): HTMLLIElement {
+/**
+ * Makes an empty row.
+ *
+ * @param act - called with the action of a button that was pressed.
+ * @param pick - called when the file was selected, or the selection taken back. `isRange`: with all up to this one.
+ */
+export function makeFileRow(
+  act: (action: FileAction) => void,
+  pick: (isSelected: boolean, isRange: boolean) => void,
+): HTMLLIElement {
+  const box = make('input', { type: 'checkbox', className: 'pick' });
+  // A click, by mouse, finger or the space bar: a change does not tell whether Shift was held.
+  box.addEventListener('click', (event) => pick(box.checked, event.shiftKey));
   const open = make('button', { type: 'button', className: 'name' }, make('bdi', { dir: 'auto' }));
   open.addEventListener('click', () => act('open'));
   const buttons = BUTTONS.map((action) => {
@@ -22,6 +33,7 @@ export function makeFileRow(act: (action: FileAction) => void): HTMLLIElement {
   return make(
     'li',
     { className: 'file' },
+    make('label', { className: 'pick-box' }, box),
     open,
     make('span', { className: 'size' }),
     make('time', { className: 'when' }),
@@ -29,16 +41,20 @@ export function makeFileRow(act: (action: FileAction) => void): HTMLLIElement {
   );
 }
 
-export function updateFileRow(row: HTMLLIElement, file: FileJson): void {
+export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: boolean): void {
   const t = texts();
   const name = shownName(file.name);
-  const [open, bdi, size, when] = [
+  const [box, open, bdi, size, when] = [
+    row.querySelector<HTMLInputElement>('input.pick'),
     row.querySelector<HTMLButtonElement>('button.name'),
     row.querySelector<HTMLElement>('button.name bdi'),
     row.querySelector<HTMLElement>('.size'),
     row.querySelector<HTMLTimeElement>('time'),
   ];
-  if (!open || !bdi || !size || !when) return;
+  if (!box || !open || !bdi || !size || !when) return;
+  box.checked = isSelected;
+  box.ariaLabel = t.selectFile(name);
+  row.classList.toggle('selected', isSelected);
   showName(bdi, file.name);
   open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
   setText(size, formatSize(file.size));

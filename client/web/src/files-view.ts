@@ -12,6 +12,8 @@ import { onLanguage, texts } from './i18n.ts';
 import { notify } from './notices.ts';
 import { download, openPreview } from './preview.ts';
 import { sentenceOf } from './refusal.ts';
+import type { Selection } from './selection.ts';
+import { startSelection } from './selection-bar.ts';
 import { createWindowed } from './windowed.ts';
 
 const SEARCH_AFTER_MS = 200;
@@ -28,12 +30,11 @@ export interface FilesView {
 }
 
 export function startFilesView(): FilesView {
-  /** Id of the file that is being renamed. */
-  let renaming: string | null = null;
   const catalog = new Catalog({
     onChange: () => {
       updateNote(catalog);
       rows.refresh();
+      bar.update();
     },
     onInserted: (index) => rows.inserted(index),
     onRenewed: (file) => rows.refreshItem(file),
@@ -42,16 +43,30 @@ export function startFilesView(): FilesView {
     list: byId<HTMLUListElement>('file-list'),
     items: () => catalog.files,
     keyOf: (file) => file.id,
-    make: ({ id }) => makeFileRow((action) => withFile(id, (file) => act(action, file, { rename, remove }))),
+    make: ({ id }) =>
+      makeFileRow(
+        (action) => withFile(id, (file) => act(action, file, { rename: renamings.begin, remove })),
+        (isSelected, isRange) =>
+          withFile(id, (file) => selection.set(file, isSelected, isRange ? catalog.files : undefined)),
+      ),
     update: (row, file) => {
-      updateFileRow(row, file);
-      if (renaming !== file.id) row.querySelector('form')?.remove();
+      updateFileRow(row, file, selection.has(file.id));
+      if (!renamings.isRunning(file)) row.querySelector('form')?.remove();
     },
     onNearEnd: () => void catalog.more(),
   });
   const deletions = createDeletions(catalog, (id) => withFile(id, (file) => focusIn(rows.rowOf(file), '.act.delete')));
+  const bar = startSelection({
+    listed: () => catalog.files,
+    isWhole: () => catalog.isWhole,
+    onChange: () => rows.refresh(),
+    remove: (files) => deletions.add(...files),
+  });
+  const { selection } = bar;
+  const renamings = createRenamings(catalog, (file) => rows.rowOf(file));
   const writeOrder = startOrder((order) => catalog.setOrder(order));
-  const writeSearch = startSearch(catalog);
+  // What a search does not show is not selected either: nothing is deleted that nobody sees.
+  const writeSearch = startSearch(catalog, () => selection.clear());
 
   /** Runs something with the file as it is now; nothing where the file has left the list. */
   function withFile(id: string, run: (file: FileJson) => void): void {
@@ -59,19 +74,10 @@ export function startFilesView(): FilesView {
     if (file) run(file);
   }
 
-  function rename(file: FileJson): void {
-    const row = rows.rowOf(file);
-    if (!row) return;
-    renaming = file.id;
-    const onEnd = (): void => {
-      if (renaming === file.id) renaming = null;
-    };
-    startRenaming(row, file, { onRenamed: (renamed) => catalog.put(renamed), onEnd });
-  }
-
   function remove(file: FileJson): void {
     const row = rows.rowOf(file);
     focusIn(row?.nextElementSibling ?? row?.previousElementSibling, 'button.name');
+    selection.drop([file.id]);
     deletions.add(file);
   }
 
@@ -80,20 +86,51 @@ export function startFilesView(): FilesView {
     writeOrder();
     updateNote(catalog);
     rows.refresh();
+    bar.update();
   }
 
   onLanguage(applyTexts);
   applyTexts();
   void catalog.reload();
   return {
-    reload: () => catalog.reload(),
+    reload: () => catalog.reload().then(() => dropUnlisted(selection, catalog)),
     put: (file) => catalog.put(file),
     putOwn: (file) => {
       deletions.takeBack(file.id);
       catalog.put(file);
     },
-    gone: (id) => catalog.gone(id),
+    gone: (id) => {
+      selection.drop([id]);
+      catalog.gone(id);
+    },
   };
+}
+
+/** One file at a time is renamed, in its row. */
+function createRenamings(
+  catalog: Catalog,
+  rowOf: (file: FileJson) => HTMLLIElement | undefined,
+): { begin: (file: FileJson) => void; isRunning: (file: FileJson) => boolean } {
+  let renaming: string | null = null;
+  return {
+    isRunning: ({ id }) => renaming === id,
+    begin: (file) => {
+      const row = rowOf(file);
+      if (!row) return;
+      renaming = file.id;
+      const onEnd = (): void => {
+        if (renaming === file.id) renaming = null;
+      };
+      startRenaming(row, file, { onRenamed: (renamed) => catalog.put(renamed), onEnd });
+    },
+  };
+}
+
+/** Takes files off the selection that have gone without an event. Where the list is not whole, it does not say. */
+function dropUnlisted(selection: Selection, { isWhole, files }: Catalog): void {
+  if (!isWhole || selection.count === 0) return;
+  const there = new Set(files.map(({ id }) => id));
+  selection.drop(selection.files.map(({ id }) => id).filter((id) => !there.has(id)));
 }
 
 /** Carries out the action of a row's button. The view does what changes the list: rename and delete. */
@@ -127,13 +164,16 @@ async function copy(text: string): Promise<void> {
   notify(copied ? texts().copied(text) : texts().copyFailed);
 }
 
-/** @returns a function that writes the field's texts again, after the language has changed. */
-function startSearch(catalog: Catalog): () => void {
+/** @returns a function that writes the field's texts again, after the language has changed. @param onSearch - before the list changes. */
+function startSearch(catalog: Catalog, onSearch: () => void): () => void {
   const search = byId<HTMLInputElement>('search');
   let timer: number | undefined;
   search.addEventListener('input', () => {
     clearTimeout(timer);
-    timer = window.setTimeout(() => catalog.setOrder({ search: search.value.trim() }), SEARCH_AFTER_MS);
+    timer = window.setTimeout(() => {
+      onSearch();
+      catalog.setOrder({ search: search.value.trim() });
+    }, SEARCH_AFTER_MS);
   });
   return () => {
     search.placeholder = texts().search;

@@ -78,7 +78,7 @@ export function notify(text: string, offer?: Offer): Notice {
 }
 
 export interface Undoable<T> {
-  add(one: T): void;
+  add(...ones: T[]): void;
   /** Undoes this one alone; does nothing where it no longer waits. */
   takeBack(one: T): void;
 }
@@ -118,8 +118,8 @@ export function createUndoable<T>(parts: {
   }
 
   return {
-    add: (one) => {
-      waiting.add(one);
+    add: (...ones) => {
+      for (const one of ones) waiting.add(one);
       const words = parts.words([...waiting]);
       if (notice) notice.say(words);
       else {

@@ -1,0 +1,94 @@
+/** What can be done with the selected files: a bar at the lower edge, and the box that selects all, in the head of the list. */
+import type { FileJson } from '../../../server/wire/files.ts';
+import { downloadArchive, MOST_ARCHIVED } from './archive.ts';
+import { byId, setText } from './dom.ts';
+import { formatCount, formatSize } from './format.ts';
+import { texts } from './i18n.ts';
+import { announce, notify } from './notices.ts';
+import { createSelection, type Selection } from './selection.ts';
+
+/** The most files that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
+const MOST_DELETED = 1_000;
+
+export interface SelectionBar {
+  readonly selection: Selection;
+  /** Shows the selection as it is, in the language as it is. */
+  update(): void;
+}
+
+export interface SelectionParts {
+  /** The files in the list. */
+  listed: () => readonly FileJson[];
+  /** Whether there are no more at the service. */
+  isWhole: () => boolean;
+  onChange: () => void;
+  /** Deletes files, which are not selected any more. */
+  remove: (files: readonly FileJson[]) => void;
+}
+
+export function startSelection(parts: SelectionParts): SelectionBar {
+  const { listed } = parts;
+  const selection = createSelection(() => {
+    parts.onChange();
+    update();
+  });
+  const bar = byId('selection');
+  const all = byId<HTMLInputElement>('select-all');
+  let told = 0;
+
+  byId('selection-download').addEventListener('click', () => {
+    if (selection.count > MOST_ARCHIVED) notify(texts().tooManyToPack(formatCount(MOST_ARCHIVED)));
+    else void downloadArchive(selection.files.map(({ id }) => id));
+  });
+  byId('selection-delete').addEventListener('click', () => {
+    if (selection.count > MOST_DELETED) return void notify(texts().tooManyToDelete(formatCount(MOST_DELETED)));
+    const { files } = selection;
+    selection.clear();
+    parts.remove(files);
+    focusList();
+  });
+  byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
+  byId('selection-clear').addEventListener('click', () => {
+    selection.clear();
+    focusList();
+  });
+  all.addEventListener('change', () => {
+    if (all.checked) selection.setAll(listed());
+    else selection.clear();
+  });
+  // Escape takes the selection back, as in every list of files, unless it closes something else.
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || event.defaultPrevented || selection.count === 0) return;
+    if (document.querySelector('dialog[open]') || (event.target as Element).closest('input:not([type="checkbox"])'))
+      return;
+    selection.clear();
+    focusList();
+  });
+
+  /** The bar is gone, and the focus with it: it moves to the list. */
+  function focusList(): void {
+    if (document.activeElement !== document.body && !bar.contains(document.activeElement)) return;
+    document.querySelector<HTMLElement>('#file-list input.pick')?.focus({ preventScroll: true });
+  }
+
+  function update(): void {
+    const t = texts();
+    const { count, bytes } = selection;
+    const words = t.selected(formatCount(count), formatSize(bytes));
+    bar.hidden = count === 0;
+    document.body.classList.toggle('selecting', count > 0);
+    bar.ariaLabel = t.selection;
+    setText(byId('selection-words'), words);
+    const isAll = count >= listed().length;
+    byId('selection-all').hidden = isAll;
+    setText(byId('selection-all'), parts.isWhole() ? t.selectAll : t.selectFirst(formatCount(listed().length)));
+    all.ariaLabel = t.selectAll;
+    all.title = t.selectAll;
+    all.checked = count > 0 && isAll;
+    all.indeterminate = count > 0 && !isAll;
+    if (count !== told) announce(count > 0 ? words : t.nothingSelected);
+    told = count;
+  }
+
+  return { selection, update };
+}
