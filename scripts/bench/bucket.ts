@@ -11,11 +11,13 @@ import { printTable } from './table.ts';
 import { bucketEnv, findOnPath, listBuilds, listTusd, startDirect, startScript, type StartTarget } from './targets.ts';
 
 const MIB = 1024 * 1024;
+/** The name of what sends to the bucket itself. */
+export const LIB_STORAGE = 'lib-storage, no server';
 /** Sizes of the files whose requests are counted. */
 const COUNTED_MIB = [1, 100, 1024];
 
 /** The loads. @param folder - for what is sent. */
-export function listBucketWorkloads(folder: string): Workload[] {
+export function listBucketLoads(folder: string): Record<'single' | 'middle' | 'stream' | 'crowd', Workload> {
   const load = (name: string, files: number, mib: number, atOnce: boolean): Workload => ({
     name: `Ceph: ${name}`,
     bytes: files * mib * MIB,
@@ -27,12 +29,12 @@ export function listBucketWorkloads(folder: string): Workload[] {
     },
     run: (target) => sendBigFiles(folder, target, { files, sizeBytes: mib * MIB, atOnce }),
   });
-  return [
-    load('50 x 1 MiB, one after the other', 50, 1, false),
-    load('100 MiB in one stream', 1, 100, false),
-    load('1 GiB in one stream', 1, 1024, false),
-    load('64 x 16 MiB at once', 64, 16, true),
-  ];
+  return {
+    single: load('50 x 1 MiB, one after the other', 50, 1, false),
+    middle: load('100 MiB in one stream', 1, 100, false),
+    stream: load('1 GiB in one stream', 1, 1024, false),
+    crowd: load('64 x 16 MiB at once', 64, 16, true),
+  };
 }
 
 /** Runs the comparison. */
@@ -43,19 +45,23 @@ export async function benchBucket(folder: string): Promise<void> {
   }
   process.stdout.write(`${describeBigFilesClient()}\n\n`);
   const rclone = await findRclone(folder);
-  for (const workload of listBucketWorkloads(folder)) {
+  for (const workload of Object.values(listBucketLoads(folder))) {
     // A new Ceph for each workload: its disk holds about 16 GiB.
     await withRgw(async (rgw) => {
-      const targets = [...listBucketTargets(rgw), ...(rclone ? [startRclone(rgw, rclone, folder)] : [])];
+      const targets = [
+        startPlain(rgw),
+        ...listBucketRivals(rgw),
+        ...(rclone ? [startRclone(rgw, rclone, folder)] : []),
+      ];
       await compare([workload], { folder, targets, disk: true });
     });
   }
   if (!process.env['BENCH_ONLY']) await withRgw((rgw) => countRequests(rgw, folder));
 }
 
-/** All but rclone. */
-export function listBucketTargets(rgw: RunningRgw): StartTarget[] {
-  return [...listServers(rgw), ...listTusd(rgw), startLibStorage(rgw)];
+/** This service (and the build before it), tusd where it is, and lib-storage without a server. */
+export function listBucketRivals(rgw: RunningRgw): StartTarget[] {
+  return [...startTidemarks(rgw), ...listTusd(rgw), startLibStorage(rgw)];
 }
 
 /** Gives a new Ceph to `use`, and stops it afterwards. */
@@ -68,18 +74,18 @@ export async function withRgw(use: (rgw: RunningRgw) => Promise<void>): Promise<
   }
 }
 
-/** The tus servers on the bucket. @param port - the gateway's, or that of a proxy in front of it. */
-function listServers(rgw: RunningRgw, port = rgw.port): StartTarget[] {
-  const env = bucketEnv(rgw, port);
-  return [
-    // A bucket's prefix belongs to one catalog, and each service that is started has a new one.
-    ...listBuilds(() => ({ STORE: 'ceph', ...env, S3_PREFIX: `${randomUUID()}/` })),
-    (folder) => startScript('@tus/server + S3Store', 'plain-s3-server.js', 'tus', folder, env),
-  ];
+/** The builds of this service. @param port - the gateway's, or that of a proxy in front of it. */
+function startTidemarks(rgw: RunningRgw, port = rgw.port): StartTarget[] {
+  // A bucket's prefix belongs to one catalog, and each service that is started has a new one.
+  return listBuilds(() => ({ STORE: 'ceph', ...bucketEnv(rgw, port), S3_PREFIX: `${randomUUID()}/` }));
+}
+
+function startPlain(rgw: RunningRgw, port = rgw.port): StartTarget {
+  return (folder) => startScript('@tus/server + S3Store', 'plain-s3-server.js', 'tus', folder, bucketEnv(rgw, port));
 }
 
 function startLibStorage(rgw: RunningRgw): StartTarget {
-  return () => startDirect('lib-storage, no server', 'lib-storage-client.js', bucketEnv(rgw, rgw.port));
+  return () => startDirect(LIB_STORAGE, 'lib-storage-client.js', bucketEnv(rgw, rgw.port));
 }
 
 /** Prepares rclone, where it is installed. It copies files, so one of each size is created in the folder. */
@@ -102,7 +108,7 @@ async function countRequests(rgw: RunningRgw, folder: string): Promise<void> {
   const rows: string[][] = [];
   const proxy = await startFaultProxy({ toPort: rgw.port });
   try {
-    for (const start of listServers(rgw, proxy.port)) {
+    for (const start of [...startTidemarks(rgw, proxy.port), startPlain(rgw, proxy.port)]) {
       const target = await start(folder);
       try {
         for (const size of COUNTED_MIB) {

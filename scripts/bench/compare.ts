@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { cpuSeconds, peakMemoryMib, writtenMib } from './processes.ts';
 import type { Timing } from './small-files.ts';
 import { median, printTable } from './table.ts';
-import { type StartTarget, type Target } from './targets.ts';
+import { type StartTarget, type Target, TIDEMARK } from './targets.ts';
 
 const MIB = 1024 * 1024;
 /** The time limit of a measurement: a server that takes longer counts as one that never ends. */
@@ -136,7 +136,7 @@ export function cpuCost(workload: Workload, { samples }: Measured): number {
 function report(workload: Workload, measured: Map<string, Measured>, disk: boolean): void {
   const hasLatency = [...measured.values()].some(({ samples }) => samples.some(({ p50Ms }) => p50Ms !== undefined));
   const rows = [...measured].map(([name, server]) => {
-    const ratio = speedRatio(measured.get('tidemark'), server);
+    const ratio = speedRatio(measured.get(TIDEMARK), server);
     const medianOf = (value: (sample: Sample) => number): number => median(server.samples.map(value));
     return [
       name,

@@ -21,13 +21,21 @@ export interface Reply {
   afterLastByteMs: number;
 }
 
+/** How a body is sent. */
+export interface BodyOptions {
+  /** Waits before the last byte, so that it is sent alone. */
+  pauseBeforeLastMs?: number;
+  /** The first bytes: bodies of one size with the same head are equal. By default they are random. */
+  head?: Buffer;
+}
+
 /** Sends `size` bytes in one request. */
 function send(
   method: string,
   url: string,
   headers: Record<string, string>,
   size: number,
-  pauseBeforeLastMs = 0,
+  { pauseBeforeLastMs = 0, head = randomBytes(16) }: BodyOptions = {},
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     let lastByteAt = performance.now();
@@ -47,7 +55,7 @@ function send(
         const length = Math.min(CHUNK_BYTES, size - sent - (last ? 1 : 0));
         if (pauseBeforeLastMs > 0 && sent === size - 1) await wait(pauseBeforeLastMs);
         const start = sent % (pool.length - CHUNK_BYTES);
-        const chunk = sent === 0 ? uniqueHead(length) : pool.subarray(start, start + length);
+        const chunk = sent === 0 ? withHead(length, head) : pool.subarray(start, start + length);
         sent += length;
         if (sent === size) lastByteAt = performance.now();
         if (!request.write(chunk) && sent < size) await new Promise((drained) => request.once('drain', drained));
@@ -58,16 +66,16 @@ function send(
   });
 }
 
-function uniqueHead(length: number): Buffer {
+function withHead(length: number, head: Buffer): Buffer {
   const chunk = Buffer.from(pool.subarray(0, length));
-  randomBytes(Math.min(16, length)).copy(chunk);
+  head.copy(chunk);
   return chunk;
 }
 
 /** Sends a file in the target's own way: PUT, or POST and PATCH. */
-export async function sendFile(target: Target, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
-  if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size, pauseBeforeLastMs));
-  return patchFile(await createUpload(target, size), size, pauseBeforeLastMs);
+export async function sendFile(target: Target, size: number, options?: BodyOptions): Promise<Reply> {
+  if (target.protocol === 'put') return expect2xx(await send('PUT', target.url, {}, size, options));
+  return patchFile(await createUpload(target, size), size, options);
 }
 
 /** Sends a file by POST to one node and PATCH to another. */
@@ -82,10 +90,8 @@ async function createUpload(target: Target, size: number): Promise<string> {
   return new URL(created.headers.location ?? '', target.url).href;
 }
 
-async function patchFile(location: string, size: number, pauseBeforeLastMs = 0): Promise<Reply> {
-  return expect2xx(
-    await send('PATCH', location, { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0' }, size, pauseBeforeLastMs),
-  );
+async function patchFile(location: string, size: number, options?: BodyOptions): Promise<Reply> {
+  return expect2xx(await send('PATCH', location, { ...TUS, ...OFFSET_TYPE, 'Upload-Offset': '0' }, size, options));
 }
 
 /** Sends a file in one request: PUT, or creation with upload. */

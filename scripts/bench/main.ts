@@ -1,14 +1,14 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (side-by-side, last-byte, check, memory, digests, bucket, nodes, join, catalog, streams); all by
- * default. After `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `digests`, numbers
- * of uploads.
+ * Arguments: names of parts to run (see PARTS); all but `targets`, which repeats others, by default. After `catalog`, two
+ * numbers: how many files and how many open uploads the large catalog has. After `search` or `loop`, how many files the owner
+ * has. After `digests`, numbers of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side, bucket and nodes parts (default 3), and of digests (default 5).
- * BENCH_ONLY: runs only workloads of these three parts whose names contain this.
+ * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers and targets parts (default 3), and of digests (default 5).
+ * BENCH_ONLY: runs only workloads of these parts whose names contain this.
  * BENCH_BEFORE: dist folder of another build, which the side-by-side, digests and bucket parts measure too.
  * BENCH_DIGESTS: DIGESTS of the service, e.g. md5,sha1; by default md5 alone, which does no work after a publication.
- * BENCH_NODE_CPUS: in the nodes part, the processors of each node (default 0.25).
+ * BENCH_NODE_CPUS: in the nodes and workers parts, the processors of each node or worker (default 0.25).
  * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), for a quick try.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -18,12 +18,16 @@ import { benchBucket } from './bucket.ts';
 import { benchCatalog } from './catalog.ts';
 import { benchCheck } from './check.ts';
 import { benchDigests } from './digests.ts';
+import { benchGoals } from './goals.ts';
 import { benchJoin } from './join.ts';
 import { benchLastByte } from './last-byte.ts';
+import { benchLoop } from './loop.ts';
 import { benchMemory } from './memory.ts';
 import { benchNodes } from './nodes.ts';
+import { benchSearch } from './search.ts';
 import { benchSideBySide } from './side-by-side.ts';
 import { benchStreams } from './streams.ts';
+import { benchWorkers } from './workers.ts';
 
 const PARTS = {
   'side-by-side': benchSideBySide,
@@ -36,6 +40,10 @@ const PARTS = {
   join: benchJoin,
   catalog: benchCatalog,
   streams: benchStreams,
+  search: benchSearch,
+  loop: benchLoop,
+  workers: benchWorkers,
+  targets: benchGoals,
 } as const;
 
 function isPart(name: string): name is keyof typeof PARTS {
@@ -52,7 +60,10 @@ if (unknown.length > 0) {
   process.stderr.write(`Unknown: ${unknown.join(', ')}. There are: ${Object.keys(PARTS).join(', ')}.\n`);
   process.exit(2);
 }
-const names = asked.length > 0 ? asked.filter(isPart) : (Object.keys(PARTS) as (keyof typeof PARTS)[]);
+const names =
+  asked.length > 0
+    ? asked.filter(isPart)
+    : (Object.keys(PARTS) as (keyof typeof PARTS)[]).filter((name) => name !== 'targets');
 const folder = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tidemark-bench-'));
 try {
   process.stdout.write(

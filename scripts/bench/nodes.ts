@@ -228,7 +228,8 @@ function startOnPostgres({ port }: RunningPostgres): StartTarget {
   };
 }
 
-async function withPostgres(use: (postgres: RunningPostgres) => Promise<void>): Promise<void> {
+/** Starts a PostgreSQL whose commits are synced, and stops it afterwards. */
+export async function withPostgres(use: (postgres: RunningPostgres) => Promise<void>): Promise<void> {
   // A folder of its own: PostgreSQL's user may not enter that of the other parts.
   const folder = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tidemark-pg-'));
   const postgres = await startPostgres({ folder, isDurable: true });

@@ -13,12 +13,16 @@ function ownCpuSeconds(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
 }
 
-/** The ids of a process and of all its descendants that run (proc(5): children). */
+/** The ids of a process and of all its descendants that run. */
 function processTree(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+  return [pid, ...childrenOf(pid).flatMap(processTree)];
+}
+
+/** The ids of the children of a process that run (proc(5): children). */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
     readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
   );
-  return [pid, ...children.flatMap(processTree)];
 }
 
 /** Idle seconds of all processors of the machine together (proc(5): stat, in ticks of 1/100 s). */

@@ -22,7 +22,7 @@ export function smallFiles(requests: 1 | 2, files = 4_000): Workload {
 }
 
 /** The load of files that are sent at once; files of 16 MiB warm the server up. */
-export function bigFiles(folder: string, name: string, load: BigFiles): Workload {
+function bigFiles(folder: string, name: string, load: BigFiles): Workload {
   return {
     name,
     bytes: load.files * load.sizeBytes,
@@ -35,18 +35,17 @@ export function bigFiles(folder: string, name: string, load: BigFiles): Workload
   };
 }
 
-/** All loads. @param folder - for what is sent. */
-export function listWorkloads(folder: string): Workload[] {
-  return [
-    bigFiles(folder, '1 GiB in one stream', { files: 1, sizeBytes: 1024 * MIB, atOnce: false }),
-    bigFiles(folder, '64 x 16 MiB at once', { files: 64, sizeBytes: 16 * MIB, atOnce: true }),
-    smallFiles(1),
-    smallFiles(2),
-  ];
+/** The loads of big files. @param folder - for what is sent. */
+export function listBigFiles(folder: string): { stream: Workload; crowd: Workload } {
+  return {
+    stream: bigFiles(folder, '1 GiB in one stream', { files: 1, sizeBytes: 1024 * MIB, atOnce: false }),
+    crowd: bigFiles(folder, '64 x 16 MiB at once', { files: 64, sizeBytes: 16 * MIB, atOnce: true }),
+  };
 }
 
 /** Runs the comparison. */
 export async function benchSideBySide(folder: string): Promise<void> {
   process.stdout.write(`${describeSmallFilesClient()}; ${describeBigFilesClient()}\n\n`);
-  await compare(listWorkloads(folder), { folder, targets: listTargets() });
+  const { stream, crowd } = listBigFiles(folder);
+  await compare([stream, crowd, smallFiles(1), smallFiles(2)], { folder, targets: listTargets() });
 }

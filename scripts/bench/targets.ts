@@ -13,6 +13,13 @@ import { startService } from '../../test/harness/service.ts';
 /** The part size of all programs that store in a bucket. */
 const PART_BYTES = 8 * 1024 * 1024;
 
+/** Names of targets. */
+export const TIDEMARK = 'tidemark';
+export const PLAIN = '@tus/server + FileStore';
+export const SINK = 'bare PUT sink';
+export const TUSD = 'tusd';
+export const TUSD_S3 = 'tusd with S3';
+
 /** A running server. */
 export interface Target {
   name: string;
@@ -31,7 +38,7 @@ export interface Target {
 export type StartTarget = (workFolder: string) => Promise<Target>;
 
 /** tidemark itself. */
-export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}, name = 'tidemark'): Promise<Target> {
+export function startTidemark(workFolder: string, env: NodeJS.ProcessEnv = {}, name = TIDEMARK): Promise<Target> {
   return startBuild(name, workFolder, { env });
 }
 
@@ -81,12 +88,17 @@ export function listBuilds(makeEnv: () => NodeJS.ProcessEnv = () => ({})): Start
 
 /** Everything that can be measured on this machine, tidemark first. */
 export function listTargets(): StartTarget[] {
-  return [
-    ...listBuilds(),
-    (folder) => startScript('@tus/server + FileStore', 'plain-server.js', 'tus', folder),
-    (folder) => startScript('bare PUT sink', 'sink-server.js', 'put', folder),
-    ...listTusd(),
-  ];
+  return [...listBuilds(), startPlain, startSink, ...listTusd()];
+}
+
+/** The library without this service, on the disk. */
+export function startPlain(folder: string): Promise<Target> {
+  return startScript(PLAIN, 'plain-server.js', 'tus', folder);
+}
+
+/** The minimum: it writes each PUT to a file. */
+export function startSink(folder: string): Promise<Target> {
+  return startScript(SINK, 'sink-server.js', 'put', folder);
 }
 
 /** Starts a server whose script is in this folder. */
@@ -150,7 +162,7 @@ export function listTusd(rgw?: RunningRgw): StartTarget[] {
     `-s3-part-size=${PART_BYTES}`,
     `-s3-min-part-size=${PART_BYTES}`,
   ];
-  const name = rgw ? 'tusd with S3' : 'tusd';
+  const name = rgw ? TUSD_S3 : TUSD;
   return [
     (workFolder) =>
       startProcess(
