@@ -149,7 +149,7 @@ function throttle(speed: () => number, isHeld: () => boolean, count?: (bytes: nu
       if (bytesPerSecond === Infinity) callback(null, chunk);
       else {
         freeAtMs = Math.max(freeAtMs, performance.now()) + (chunk.length / bytesPerSecond) * 1000;
-        void wait(freeAtMs - performance.now()).then(() => callback(null, chunk));
+        void wait(Math.max(0, freeAtMs - performance.now())).then(() => callback(null, chunk));
       }
     },
   });

@@ -11,6 +11,9 @@ import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts'
 import { joinAfterCut, mayBeGone } from './check-joins.ts';
 import { bytesOf, EVERY_ANSWER_IS_DURABLE, md5Of, type Story, toldBefore } from './story.ts';
 
+/** One for all services of this process: each log waits for the process's end. */
+const LOG = createLog('silent');
+
 /** Says which catalog the folder belongs to. */
 const MARK = '.tidemark-id';
 /** How long the jobs of further starts may run, when something is left over. */
@@ -57,7 +60,7 @@ async function withService(
   const config = parseConfig({ DATA_DIR: dataDir, LISTEN: '127.0.0.1', HTTP_PORT: '0', SHUTDOWN_TIMEOUT: '1s' });
   let service: Service;
   try {
-    service = await startService(config, createLog('silent'), { jobs });
+    service = await startService(config, LOG, { jobs });
   } catch (error) {
     problems.push(
       `the service does not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
