@@ -1,4 +1,5 @@
 /** Creates the parts of a service over its open catalog and store: leases, the domain, events. */
+import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
@@ -16,6 +17,7 @@ import { withWakes } from './outbox/with-wakes.ts';
 import type { Closers, Places } from './service-places.ts';
 import { createArchives } from './uploads/archives.ts';
 import { createCheck } from './uploads/check.ts';
+import { createCleaning } from './uploads/cleaning.ts';
 import type { Archives, Files, Uploads } from './uploads/contract.ts';
 import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
@@ -28,6 +30,9 @@ import { withConfiguredDigests } from './uploads/shown.ts';
 import { createFindUnfinished } from './uploads/unfinished.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters, type Writers } from './uploads/writers.ts';
+
+/** Of a catalog that has none yet: as many as AES-256 takes. */
+const SECRET_BYTES = 32;
 
 /** What the parts of a service need from outside. */
 export interface PartsOptions {
@@ -45,7 +50,12 @@ export async function openParts(
   opened: Closers,
 ): Promise<{ parts: Parts; feed: Feed }> {
   // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
-  const digests = createDigestPool(config.digests.filter((algorithm) => algorithm !== 'sha1'));
+  const secret = await catalog.proofSecret(randomBytes(SECRET_BYTES).toString('hex'));
+  const digests = createDigestPool(
+    config.digests.filter((algorithm) => algorithm !== 'sha1'),
+    undefined,
+    secret,
+  );
   opened.push(() => digests.close());
   const notices = await openNotices(config.database, { tell: (found) => log.warn(found) });
   if (notices) opened.push(() => notices.close());
@@ -74,6 +84,7 @@ export async function openParts(
     digests,
     log,
     limits: limitsOf(config),
+    cleaning: createCleaning(),
     later,
     contentMutex: createKeyedMutex(),
     stopping,

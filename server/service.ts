@@ -92,7 +92,10 @@ export async function startService(
     const working = Promise.all([heartbeat, listening, jobs ? work({ config, parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
     opened.push(() =>
-      Promise.race([Promise.all([working, life.finals.settled()]), surroundings.wait(JOBS_GRACE_MS, { ref: false })]),
+      Promise.race([
+        Promise.all([working, life.finals.settled(), parts.cleaning.settled()]),
+        surroundings.wait(JOBS_GRACE_MS, { ref: false }),
+      ]),
     );
 
     return {

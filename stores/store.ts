@@ -159,6 +159,14 @@ export interface Written {
   interrupted: unknown;
 }
 
+/** A content, and what the store saw of its bytes when they were found right. */
+export interface SealedContent {
+  key: string;
+  md5: string;
+  size: number;
+  seal: string | null;
+}
+
 export interface ByteRange {
   /** First byte. */
   start: number;
@@ -253,6 +261,14 @@ export interface Store {
    * @throws StoreError `missing` when the upload's are gone.
    */
   heal(upload: StoredUpload, key: string): Promise<string>;
+  /**
+   * Makes sure, without reading them, that a content's bytes are those of a complete upload, which are equal to what they were:
+   * puts the upload's in their place, under the same key, or finds that nobody has changed them.
+   *
+   * @returns `isSound`: false where it cannot tell. Then the caller reads them, and keeps the `seal` once they are right: by
+   *   it the store can tell next time. Null: there is none.
+   */
+  assure(upload: StoredUpload, content: SealedContent): Promise<{ isSound: boolean; seal: string | null }>;
   /**
    * Opens final bytes, or a range within them. An open stream delivers to its end even when the key is removed meanwhile,
    * or it fails with an error: it never ends early without one.

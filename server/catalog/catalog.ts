@@ -182,6 +182,14 @@ export interface ContentRecord extends Digests {
   publishedAt: number;
 }
 
+/** What proves that other bytes equal a content's, and that the stored ones are as they were. A secret of the service. */
+export interface Proof {
+  /** See stores/digests/proof.ts; null where it is not known yet. */
+  proof: string | null;
+  /** What the store saw of the bytes when they were found right; see `Store.assure`. */
+  seal: string | null;
+}
+
 export interface RemovalRecord {
   id: number;
   key: string;
@@ -213,7 +221,7 @@ export interface Publication {
    * The content that the upload was found equal to, or the new one that it becomes. `key` beside an `id`: the key that
    * has the bytes of that content from now on; its former key joins the removals.
    */
-  content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string });
+  content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string; proof?: string });
   file: NewFile;
   /** Where the owner has a file with the same name and content, that one is returned, and none is added. */
   reuseFile?: boolean;
@@ -467,8 +475,16 @@ export interface Catalog {
   ownsContent(owner: string, contentId: number): Promise<boolean>;
   /** Adds digests that were computed after publication. */
   addDigests(contentId: number, digests: { sha1?: string; sha256?: string }): Promise<void>;
+  proofOf(contentId: number): Promise<Proof | undefined>;
+  /** Replaces what is known; what is left out stays. */
+  noteProof(contentId: number, known: { proof?: string; seal?: string }): Promise<void>;
   /** Contents whose SHA-1 is not known, sorted by id, after this one. */
   listWithoutSha1(after: number, limit: number): Promise<ContentRecord[]>;
+  /**
+   * Those of the newest contents without SHA-1 of which this owner has a file, the newest first. Looks at `among` contents at
+   * most, whoever has them.
+   */
+  listOwnWithoutSha1(owner: string, among: number): Promise<ContentRecord[]>;
   /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
   publish(publication: Publication): Promise<PublishOutcome>;
   /** Store keys whose content is gone and whose bytes may still be stored, in the order of their removal, after this one. */
@@ -523,6 +539,8 @@ export interface Catalog {
   forgetEvents(forMs: number, limit: number): Promise<number>;
   /** 16 random bytes in hexadecimal digits, created with the catalog: the key that encrypts the cursors of events. */
   eventSecret(): Promise<string>;
+  /** The secret from which the key of proofs is made. @param fresh - becomes it where there is none. */
+  proofSecret(fresh: string): Promise<string>;
 
   // -- the whole ----------------------------------------------------------
   /** A random id, created with the catalog; copies of the catalog have the same one. */

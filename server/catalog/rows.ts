@@ -15,7 +15,7 @@ import type { Tables } from './schema.ts';
  */
 export const COPIED = {
   contents: {
-    columns: ['id', 'md5', 'sha1', 'sha256', 'size', 'variant', 'key', 'published_at'],
+    columns: ['id', 'md5', 'sha1', 'sha256', 'size', 'variant', 'key', 'published_at', 'proof', 'seal'],
     key: ['id'],
   },
   files: {

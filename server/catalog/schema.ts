@@ -28,6 +28,9 @@ export interface ContentsTable {
   variant: number;
   key: string;
   published_at: number;
+  /** See `Proof`. */
+  proof: Generated<string | null>;
+  seal: Generated<string | null>;
 }
 
 export interface FilesTable {

@@ -4,8 +4,9 @@
  */
 import type { LaterDigests, NotedFile } from '../uploads/later-digests.ts';
 import { linkSignals } from '../uploads/signals.ts';
+import { createCaughtUp } from './caught-up.ts';
 import { createDueDigests, type DueDigests } from './due-digests.ts';
-import { completeSha1, type Pace, type Sha1Parts } from './sha1.ts';
+import { completeSha1, type Pace, type Sha1Outcome, type Sha1Parts } from './sha1.ts';
 
 /** How many contents are remembered as recent. A pass over the catalog finds the others. */
 const MOST_RECENT = 10_000;
@@ -17,9 +18,6 @@ const BUSY_REST_FACTOR = 99;
 const LONGEST_BUSY_REST_MS = 60_000;
 /** From the end of a pass over the older contents to the next one, which retries those that could not be read. */
 const LOOK_AGAIN_MS = 3_600_000;
-/** How long a request by SHA-1 waits for the contents that its owner has just sent. */
-const PATIENCE_MS = 3_000;
-
 /**
  * Prepares the computation; `run` does it.
  *
@@ -31,26 +29,13 @@ export function createLaterDigests(
 ): LaterDigests {
   const { log, stopping, surroundings } = parts;
   const due = createDueDigests(mostRecent);
+  /** Contents that could not be read since the last pass over all of them began, or the latest of these. */
+  const unreadable = new Set<number>();
   const pauses = createPauses(parts);
 
   function note(file: NotedFile): void {
     due.note(file);
     pauses.wake();
-  }
-
-  async function caughtUp(owner: string): Promise<void> {
-    if (!due.isDue(owner)) return;
-    const over = new AbortController();
-    await new Promise<void>((resolve) => {
-      const leave = due.waitFor(owner, resolve);
-      pauses.hurry();
-      void surroundings
-        .wait(PATIENCE_MS, { signal: over.signal, ref: false })
-        .catch(() => undefined)
-        .then(resolve)
-        .finally(leave);
-    });
-    over.abort();
   }
 
   async function run(isReceiving: () => boolean): Promise<void> {
@@ -65,7 +50,8 @@ export function createLaterDigests(
       const startedAt = surroundings.elapsedMs();
       let leastRestMs = 0;
       try {
-        if (!(await takeRecent(parts, due, pace)) && after !== null) {
+        if (!(await takeRecent(parts, { due, unreadable, mostRecent }, pace)) && after !== null) {
+          if (after === 0) unreadable.clear();
           after = await takeOlder(parts, after, pace);
           if (after === null) {
             if (takesOlder) lookAgainAt = surroundings.elapsedMs() + lookAgainMs;
@@ -90,6 +76,7 @@ export function createLaterDigests(
     }
   }
 
+  const caughtUp = createCaughtUp(parts, due, pauses, unreadable);
   return { isOn: true, note, isPending: due.isPending, caughtUp, run };
 }
 
@@ -100,12 +87,22 @@ function restAfter(workedMs: number, isReceiving: boolean): number {
 }
 
 /** Computes the SHA-1 of one recently published content. @returns whether there was one. */
-async function takeRecent(parts: Sha1Parts, due: DueDigests, pace: Pace): Promise<boolean> {
+async function takeRecent(
+  parts: Sha1Parts,
+  { due, unreadable, mostRecent }: { due: DueDigests; unreadable: Set<number>; mostRecent: number },
+  pace: Pace,
+): Promise<boolean> {
   const next = due.next();
   if (!next) return false;
+  let outcome: Sha1Outcome = 'unreadable';
   try {
-    await completeSha1(parts, next.content, pace);
+    outcome = await completeSha1(parts, next.content, pace);
   } finally {
+    // Before those that wait are told.
+    if (outcome === 'unreadable') {
+      if (unreadable.size >= mostRecent) unreadable.clear();
+      unreadable.add(next.content.id);
+    }
     due.done(next);
   }
   return true;
@@ -122,7 +119,7 @@ async function takeOlder(parts: Sha1Parts, after: number, pace: Pace): Promise<n
 }
 
 /** The rests between two units of work, and what ends them early. */
-interface Pauses {
+export interface Pauses {
   rest(durationMs: number, orForRecent: boolean): Promise<void>;
   /** A content was published: ends a rest with `orForRecent`. */
   wake(): void;

@@ -17,6 +17,8 @@ export interface DueDigests {
   readonly hasCrowdedOut: boolean;
   /** A file was published. If there is no room for its content, a pass over the older contents finds it. */
   note(file: NotedFile): void;
+  /** A content that was published elsewhere or before a restart. If there is no room for it, nothing happens. */
+  adopt(due: DueContent): void;
   /** Whether the SHA-1 of a file's content may still be missing, so that the file is shown without it. */
   readonly isPending: (file: SoughtFile) => boolean;
   /** Whether a recent content of this owner is due. */
@@ -81,6 +83,9 @@ export function createDueDigests(mostRecent: number): DueDigests {
         crowdedOut.set(owner, Math.min(uploadedAt, crowdedOut.get(owner) ?? Infinity));
         lookedFor.delete(owner);
       }
+    },
+    adopt: (due) => {
+      if (recentCount < mostRecent) add(due);
     },
     isPending: ({ content, owner, uploadedAt }) =>
       recent.get(owner)?.has(content.id) || uploadedAt >= (crowdedOut.get(owner) ?? Infinity),

@@ -15,19 +15,27 @@ const CLAIMED_FOR_MS = 6 * 3_600_000;
 /** The main thread hashes for about this long between two calls of `Pace`. */
 const WORK_MS = 2;
 
+/**
+ * - `known`: the SHA-1 is recorded.
+ * - `elsewhere`: another node computes it.
+ * - `unreadable`: the bytes are gone, or not those that were published.
+ * - `stopped`: the service stops.
+ */
+export type Sha1Outcome = 'known' | 'elsewhere' | 'unreadable' | 'stopped';
+
 /** Computes and records the SHA-1 of a content, unless another node does. Returns early when the service stops. */
-export async function completeSha1(parts: Sha1Parts, content: ContentRecord, pace: Pace): Promise<void> {
+export async function completeSha1(parts: Sha1Parts, content: ContentRecord, pace: Pace): Promise<Sha1Outcome> {
   const { catalog, leases } = parts;
   const claim = `SHA-1 of content ${content.id}`;
-  if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return;
+  if (!(await catalog.claim(claim, leases.node, CLAIMED_FOR_MS))) return 'elsewhere';
   try {
-    await compute(parts, content, pace);
+    return await compute(parts, content, pace);
   } finally {
     await catalog.unclaim(claim, leases.node);
   }
 }
 
-async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: Pace): Promise<void> {
+async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: Pace): Promise<Sha1Outcome> {
   const { catalog, store, log, stopping, surroundings } = parts;
   const sha1 = createHash('sha1');
   // Bytes that were damaged in the store must not get a SHA-1.
@@ -36,7 +44,7 @@ async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: 
   try {
     const bytes = await store.readContent(key, undefined, stopping);
     for await (const chunk of bytes) {
-      if (stopping.aborted) return;
+      if (stopping.aborted) return 'stopped';
       const startedAt = surroundings.elapsedMs();
       sha1.update(chunk as Uint8Array);
       found.update(chunk as Uint8Array);
@@ -47,12 +55,13 @@ async function compute(parts: Sha1Parts, { id, key, md5 }: ContentRecord, pace: 
     }
   } catch (error) {
     // Deleted meanwhile, or lost: the next download reports it.
-    if (error instanceof StoreError && error.code === 'missing') return;
+    if (error instanceof StoreError && error.code === 'missing') return 'unreadable';
     throw error;
   }
   if (found.digest('hex') !== md5) {
     log.error({ key }, 'the stored bytes of a content are not those that were published');
-    return;
+    return 'unreadable';
   }
   await catalog.addDigests(id, { sha1: sha1.digest('hex') });
+  return 'known';
 }

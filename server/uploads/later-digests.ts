@@ -15,7 +15,10 @@ export interface LaterDigests {
   note(file: NotedFile): void;
   /** Whether the SHA-1 is still hidden from the file's owner. */
   readonly isPending: (file: SoughtFile) => boolean;
-  /** Resolves once the files that this owner published recently have their digests, or after a few seconds. */
+  /**
+   * Resolves once the newest of this owner's contents have their digests, whichever node published them, or after five seconds.
+   * Those that cannot be read are not waited for.
+   */
   caughtUp(owner: string): Promise<void>;
   /** Computes until the service stops. @param isReceiving - whether uploads arrive at this node: they go first. */
   run(isReceiving: () => boolean): Promise<void>;

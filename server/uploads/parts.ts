@@ -6,6 +6,7 @@ import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Leases } from '../leases/leases.ts';
+import type { Cleaning } from './cleaning.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 import type { LaterDigests } from './later-digests.ts';
 
@@ -34,6 +35,8 @@ export interface Parts {
   /** Digests that are computed after publication. */
   later: LaterDigests;
   log: Logger;
+  /** Removals that go on after the answer to a request. */
+  cleaning: Cleaning;
   /**
    * Held, by MD5, while the bytes of a content are made final or removed: a publication and a removal of the same MD5
    * must not overlap.

@@ -7,7 +7,7 @@ import type { Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import { removeBytes } from './files.ts';
-import { findMatch, openUpload, type VerifiedDigests } from './match.ts';
+import { findMatch, type Match, openUpload, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -16,6 +16,8 @@ import { fileViewOf } from './views.ts';
 
 /** How often a publication is tried, where others publish the same MD5 meanwhile. */
 const ATTEMPTS = 5;
+/** The bytes of a larger upload that was folded into a content are removed after the answer, where that is sure to happen. */
+const REMOVED_AT_ONCE_BYTES = 32 * 1024 * 1024;
 /** Doubles with each of them: another node may be removing what was under the key. */
 const DECIDE_AGAIN_MS = 20;
 
@@ -98,12 +100,13 @@ async function publishVerified(
           md5: computed.md5,
           sha1: computed.sha1 ?? null,
           sha256: computed.sha256 ?? null,
+          ...(computed.proof === undefined ? {} : { proof: computed.proof }),
           size,
           ...(await finalizeAsNew(parts, upload, epoch, computed.md5, sameMd5)),
         };
     const isTheirs = match !== undefined && (await catalog.ownsContent(upload.owner, match.content.id));
     const wasHere = match?.kind === 'equal' && parts.limits.instant !== 'off' && isTheirs;
-    if (match?.kind === 'equal') await addComputed(parts, match.content, computed);
+    if (match) await addComputed(parts, match, computed);
     const outcome = await catalog.publish({
       uploadId: upload.id,
       epoch,
@@ -132,8 +135,13 @@ async function publishVerified(
 }
 
 /** Adds computed digests that an equal content lacks: a new content would have them, so a lack would reveal the other owner. */
-async function addComputed({ catalog }: Parts, content: ContentRecord, computed: VerifiedDigests): Promise<void> {
-  const { sha1, sha256 } = computed;
+async function addComputed(
+  { catalog }: Parts,
+  { kind, content, known }: Match,
+  { sha1, sha256, proof }: VerifiedDigests,
+): Promise<void> {
+  if (proof !== undefined && proof !== known.proof) await catalog.noteProof(content.id, { proof });
+  if (kind !== 'equal') return;
   const lacking = {
     ...(content.sha1 === null && sha1 !== undefined ? { sha1 } : {}),
     ...(content.sha256 === null && sha256 !== undefined ? { sha256 } : {}),
@@ -202,7 +210,11 @@ async function cleanUp(
   try {
     // In these stores the publication has forgotten the note already.
     const left = store.capabilities.stateNamesBytes ? upload : { ...upload, storeState: null };
-    await discard(parts, left, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
+    const removal = discard(parts, left, store.keyFor(upload, content) === content.key ? 'keep' : 'remove');
+    // A bucket removes many parts; the row says what is left to be removed, should this process die.
+    const isLater = others !== null && upload.offset > REMOVED_AT_ONCE_BYTES && store.capabilities.stateNamesBytes;
+    if (isLater) parts.cleaning.note(removal.catch((error: unknown) => reportLeft(parts, upload, error)));
+    else await removal;
     if (!others?.[0]) return;
     const before = others.find(({ id }) => id === content.id)?.key ?? content.key;
     if (before !== content.key) await removeBytes(parts, before);
@@ -214,9 +226,13 @@ async function cleanUp(
       if (key !== content.key && !others.some((other) => other.key === key)) await store.removeContent(key);
     }
   } catch (error) {
-    // The upload is published in any case; a job removes the bytes later.
-    parts.log.warn({ uploadId: upload.id, err: error }, 'bytes of a published upload could not be removed yet');
+    reportLeft(parts, upload, error);
   }
+}
+
+/** The upload is published in any case; a job removes the bytes later. */
+function reportLeft({ log }: Parts, { id }: UploadRecord, error: unknown): void {
+  log.warn({ uploadId: id, err: error }, 'bytes of a published upload could not be removed yet');
 }
 
 async function reject(parts: Parts, upload: UploadRecord, epoch: number): Promise<void> {

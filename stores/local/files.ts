@@ -5,6 +5,7 @@
  * docs/decisions/0007-small-file-calls.md.
  */
 import {
+  close,
   closeSync,
   constants,
   fdatasync,
@@ -87,6 +88,22 @@ export async function removeFile(path: string): Promise<boolean> {
   } catch (error) {
     if (!isFsError(error, 'ENOENT')) throw error;
     return false;
+  }
+}
+
+/**
+ * Keeps a file's bytes when its last name goes. `release` returns at once: the kernel frees them beside the caller, also where
+ * the process ends.
+ *
+ * @returns undefined where it cannot be opened.
+ */
+export function keepFile(path: string): { release(): void } | undefined {
+  try {
+    const fd = openSync(path, 'r');
+    return { release: () => close(fd) };
+  } catch (error) {
+    if (isSystemError(error)) return undefined;
+    throw error;
   }
 }
 

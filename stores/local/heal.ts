@@ -2,15 +2,29 @@
 import { copyFile, rename } from 'node:fs/promises';
 import { StoreError, type StoredUpload } from '../store.ts';
 import { isFsError } from './errors.ts';
-import { createFile, linkFile, openFile, removeFile, sizeOf } from './files.ts';
+import { createFile, keepFile, linkFile, openFile, removeFile, sizeOf } from './files.ts';
 import type { Folder } from './folder.ts';
 
-/** Puts an upload's bytes in the place of those that a content has lost; see `Store.heal`. */
+/** Puts an upload's bytes in the place of a content's; see `Store.heal` and `Store.assure`. */
 export async function healContent(folder: Folder, upload: StoredUpload, key: string): Promise<void> {
   const unfinished = folder.unfinished(upload.id);
   const from = upload.offset === 0 ? null : unfinished;
   const damaged = folder.path(key);
-  await folder.entries.replace(key, async () => {
+  // The last name of a large file takes long to remove: a gigabyte 400 ms on ext4.
+  const replaced = keepFile(damaged);
+  try {
+    await replace(folder, { from, unfinished, damaged }, key);
+  } finally {
+    replaced?.release();
+  }
+}
+
+function replace(
+  folder: Folder,
+  { from, unfinished, damaged }: { from: string | null; unfinished: string; damaged: string },
+  key: string,
+): Promise<void> {
+  return folder.entries.replace(key, async () => {
     try {
       // The temporary name has the prefix of unfinished uploads: so a job removes what a crash leaves of it.
       await replaceFile(from, damaged, `${unfinished}-heal`);

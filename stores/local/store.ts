@@ -14,6 +14,7 @@ import {
   type Discarding,
   type JoinOptions,
   type Place,
+  type SealedContent,
   type Store,
   StoreError,
   type StoredUpload,
@@ -209,6 +210,16 @@ class LocalStore implements Store {
   async heal(upload: StoredUpload, key: string): Promise<string> {
     await translated(`healing ${key} by upload ${upload.id}`, () => healContent(this.#folder, upload, key));
     return key;
+  }
+
+  async assure(upload: StoredUpload, { key, size }: SealedContent): Promise<{ isSound: boolean; seal: null }> {
+    return translated(`renewing ${key} by upload ${upload.id}`, async () => {
+      // What is gone or too short is healed, and reported. Without links the bytes would have to be copied.
+      const unfinished = sizeOf(this.#folder.unfinished(upload.id));
+      const isUsable = this.#hasLinks && unfinished === size && sizeOf(this.#folder.path(key)) === size;
+      if (isUsable) await healContent(this.#folder, upload, key);
+      return { isSound: isUsable, seal: null };
+    });
   }
 
   async readContent(key: string, range?: ByteRange, _signal?: AbortSignal, size?: number): Promise<Readable> {

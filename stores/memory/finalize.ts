@@ -38,6 +38,16 @@ export async function healContent(mount: Mount, upload: StoredUpload, key: strin
   await mount.sync([name]);
 }
 
+/** Whether an entry has the bytes of an upload; false where these are gone. */
+export async function hasBytesOf(mount: Mount, upload: StoredUpload, entry: Entry): Promise<boolean> {
+  try {
+    return sameBytes(entry, (await joinPieces(mount, upload, entry.writtenAtMs)).content);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'missing') return false;
+    throw error;
+  }
+}
+
 interface Joined {
   content: Entry;
   /** Names of the pieces that it was made of. */

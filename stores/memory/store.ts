@@ -6,7 +6,7 @@ import { type Capabilities, type Store, StoreError, type StoredUpload, UNKNOWN_M
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import type { MemoryDisk } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
-import { finalizeUpload, healContent } from './finalize.ts';
+import { finalizeUpload, hasBytesOf, healContent } from './finalize.ts';
 import { joinPieces } from './join.ts';
 import { attemptKey, finalName, idOfPiece, type KeyStyle, keyOfFinal, piecesOf } from './names.ts';
 import type { Mount } from './mount.ts';
@@ -111,6 +111,10 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
       const healed = keys === 'upload' ? attemptKey(upload.id, lastPieceOf(upload)) : key;
       await healContent(mount, upload, healed, now());
       return healed;
+    },
+    assure: async (upload, { key, size }) => {
+      const found = await mount.read(finalName(key));
+      return { isSound: found?.size === size && (await hasBytesOf(mount, upload, found)), seal: null };
     },
     readContent: async (key, range, _signal, size) => {
       const name = finalName(key);

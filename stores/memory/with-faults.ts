@@ -33,6 +33,8 @@ export function withFaults(store: Store, faults: Faults): Store {
     keyFor: (upload, content) => store.keyFor(upload, content),
     finalize: (upload, key) => faults.run('finalize', `${upload.id} ${key}`, () => store.finalize(upload, key)),
     heal: (upload, key) => faults.run('heal', `${upload.id} ${key}`, () => store.heal(upload, key)),
+    assure: (upload, content) =>
+      faults.run('assure', `${upload.id} ${content.key}`, () => store.assure(upload, content)),
     readContent: (key, range, signal, size) =>
       faults.run('readContent', key, () => store.readContent(key, range, signal, size)),
     addressOf: (key, options) => faults.run('addressOf', key, () => store.addressOf(key, options)),

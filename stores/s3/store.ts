@@ -14,6 +14,7 @@ import {
   type Place,
   type Store,
   StoreError,
+  type SealedContent,
   type StoredUpload,
   type WriteOptions,
   type Written,
@@ -24,6 +25,7 @@ import { type BufferPool, createBufferPool } from './buffers.ts';
 import { bucketOf, setUpClient } from './client.ts';
 import { openContent } from './content.ts';
 import { discardFromBucket } from './discard.ts';
+import { assureContent } from './assure.ts';
 import { finalizeUpload } from './finalize.ts';
 import { createGuard } from './guarded.ts';
 import { joinObjects } from './join.ts';
@@ -257,6 +259,11 @@ class BucketStore implements Store {
     const key = this.keyFor(upload);
     await this.finalize(upload, key);
     return key;
+  }
+
+  assure(upload: StoredUpload, content: SealedContent): Promise<{ isSound: boolean; seal: string | null }> {
+    const state = decodeState(upload.storeState);
+    return assureContent(upload, content, { objects: this.#objects, ledger: this.#ledger, state });
   }
 
   readContent(key: string, range?: ByteRange, signal?: AbortSignal, size?: number): Promise<Readable> {

@@ -46,6 +46,9 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await catalog.findContents({ sha256: 'a' });
   await catalog.ownsContent('ann', content.id);
   await catalog.addDigests(content.id, { sha1: 'a' });
+  await catalog.listOwnWithoutSha1('ann', 10);
+  await catalog.proofOf(content.id);
+  await catalog.noteProof(content.id, { proof: 'p' });
   const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
   await catalog.findFile(file?.id ?? '', 'ann');
   await catalog.findFile(file?.id ?? '', null);

@@ -266,6 +266,48 @@ export function describePublication(current: Current): void {
       ]);
     });
 
+    it('without SHA-1 are listed to their owners, the newest first, among the newest of all', async () => {
+      const { catalog } = current();
+      const sha1 = '1'.repeat(40);
+      const { content: first } = await addPublished(catalog, newContent('first'));
+      const { content: others } = await addPublished(catalog, newContent('others'), { owner: 'bob' });
+      await addPublished(catalog, newContent('known', { sha1 }));
+      const { content: second } = await addPublished(catalog, newContent('second'));
+      const listed = async (owner: string, among: number): Promise<number[]> =>
+        (await catalog.listOwnWithoutSha1(owner, among)).map(({ id }) => id);
+      expect(await catalog.listOwnWithoutSha1('ann', 10)).toEqual([second, first]);
+      expect([await listed('ann', 2), await listed('bob', 1), await listed('cid', 10)]).toEqual([[second.id], [], []]);
+      await catalog.addFile(others.id, newFile({ owner: 'ann' }));
+      expect(await listed('ann', 10)).toEqual([second.id, others.id, first.id]);
+      await catalog.addDigests(second.id, { sha1 });
+      expect(await listed('ann', 10)).toEqual([others.id, first.id]);
+    });
+
+    it('have a proof from their publication on, or get one later, which a newer one replaces', async () => {
+      const { catalog, reopen } = current();
+      const { content } = await addPublished(catalog, newContent('c', { proof: 'made along' }));
+      const { content: later } = await addPublished(catalog, newContent('later'));
+      expect(await catalog.proofOf(content.id)).toEqual({ proof: 'made along', seal: null });
+      expect(await catalog.proofOf(later.id)).toEqual({ proof: null, seal: null });
+      await catalog.noteProof(later.id, { seal: 'seen' });
+      await catalog.noteProof(later.id, { proof: 'by an older key' });
+      await catalog.noteProof(later.id, { proof: 'by a newer key' });
+      expect(await catalog.proofOf(later.id)).toEqual({ proof: 'by a newer key', seal: 'seen' });
+      // Joining a content leaves its proof.
+      await addPublished(catalog, { id: content.id }, { owner: 'bob' });
+      await addPublished(catalog, { id: content.id, key: 'elsewhere' }, { owner: 'bob' });
+      expect(await (await reopen()).proofOf(content.id)).toEqual({ proof: 'made along', seal: null });
+      expect(await (await reopen()).proofOf(content.id + 1000)).toBeUndefined();
+    });
+
+    it('have a secret of their proofs, the same for all who ask, which stays', async () => {
+      const { catalog, reopen } = current();
+      const told = await Promise.all(['first', 'second'].map((fresh) => catalog.proofSecret(fresh)));
+      expect(new Set(told).size).toBe(1);
+      expect(['first', 'second']).toContain(told[0]);
+      expect(await (await reopen()).proofSecret('third')).toBe(told[0]);
+    });
+
     it('know their owners', async () => {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));

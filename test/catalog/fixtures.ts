@@ -74,8 +74,8 @@ export function newFile(fields: Partial<NewFile> = {}): NewFile {
 /** A content that is nowhere yet, told apart by `text`. */
 export function newContent(
   text: string,
-  fields: Partial<Digests & { size: number; variant: number; key: string }> = {},
-): Digests & { size: number; variant: number; key: string } {
+  fields: Partial<Digests & { size: number; variant: number; key: string; proof: string }> = {},
+): Digests & { size: number; variant: number; key: string; proof?: string } {
   const md5 = md5Of(text);
   return { md5, sha1: null, sha256: null, size: 100, variant: 0, key: `${md5}.txt`, ...fields };
 }

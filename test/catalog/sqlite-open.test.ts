@@ -177,6 +177,7 @@ describe('opening an SQLite catalog', () => {
     before.exec('ALTER TABLE removals DROP COLUMN node; ALTER TABLE removals DROP COLUMN until');
     before.exec('DROP TABLE final_partials; DROP INDEX uploads_finals; ALTER TABLE uploads DROP COLUMN kind');
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
+    before.exec('ALTER TABLE contents DROP COLUMN proof; ALTER TABLE contents DROP COLUMN seal');
     before.pragma('user_version = 8');
     before.close();
     const after = await open();

@@ -8,6 +8,7 @@ import { createLeases } from '../../server/leases/create-leases.ts';
 import { keepAlive } from '../../server/leases/heartbeat.ts';
 import type { Wake } from '../../server/leases/wake.ts';
 import type { Files, Uploads } from '../../server/uploads/contract.ts';
+import { createCleaning } from '../../server/uploads/cleaning.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import { createLife } from '../../server/service-parts.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
@@ -83,6 +84,7 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     limits,
     later: NOTHING_LATER,
     contentMutex: createKeyedMutex(),
+    cleaning: createCleaning(),
     stopping: stopping.signal,
   };
   const { uploads, files, ...rest } = createLife(parts);

@@ -48,6 +48,7 @@ const CONTRACT: Readonly<Record<keyof Store, true>> = {
   keyFor: true,
   finalize: true,
   heal: true,
+  assure: true,
   readContent: true,
   addressOf: true,
   contentSize: true,
@@ -347,6 +348,31 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await store.removeContent(key);
       await store.removeContent(healed);
       await expect(store.heal({ ...newUpload(5), offset: 5 }, key)).rejects.toMatchObject({ code: 'missing' });
+    });
+
+    test('makes sure of equal bytes that nobody changed, at the latest once it was told that they were right', async () => {
+      const bytes = makeBytes(2 * MIB, 23);
+      const key = await publish(bytes, 'a.txt');
+      const upload = newUpload(bytes.length, 'b.bin');
+      await store.createUpload(upload);
+      const { upload: equal } = await write(upload, Readable.from([bytes]));
+      const about = { key, md5: md5(bytes), size: bytes.length };
+      const stream = await store.readContent(key);
+      const first = await store.assure(equal, { ...about, seal: null });
+      expect(first.isSound || first.seal !== null).toBe(true);
+      expect(await (await under.reopen()).assure(equal, { ...about, seal: first.seal })).toMatchObject({
+        isSound: true,
+      });
+      expect(md5(await buffer(stream))).toBe(md5(bytes));
+      expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
+      await store.discardUpload(equal, 'remove');
+      expect(md5(await buffer(await store.readContent(key)))).toBe(md5(bytes));
+      expect((await all(store.listUnfinished())).filter((id) => id.startsWith(upload.id))).toEqual([]);
+      // Other sizes, and what is gone.
+      expect((await store.assure(equal, { ...about, size: 5, seal: first.seal })).isSound).toBe(false);
+      await store.removeContent(key);
+      expect((await store.assure(equal, { ...about, seal: first.seal })).isSound).toBe(false);
+      expect(await store.contentSize(key)).toBeUndefined();
     });
 
     test('opens no bytes of another size than the caller knows', async () => {

@@ -8,6 +8,7 @@ import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
 import { startFaultProxy } from '../harness/fault-proxy.ts';
 import { BUCKETS } from '../harness/buckets.ts';
+import { inCatalog } from '../harness/catalog-file.ts';
 import { startService } from '../harness/service.ts';
 import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
 import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts';
@@ -163,12 +164,29 @@ describeOverStores((store) => {
     expect(await service.contents()).toHaveLength(2);
   });
 
+  test('with a collision known, the proof says whose place is taken', async () => {
+    const service = await start();
+    expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
+    const [first = ''] = await service.contents();
+    await damage(service, 'deleted', first);
+    expect((await sendByTus(service, SECOND, 'second.bin')).status).toBe(204);
+    expect((await send('GET', `${service.url}/files/${md5(FIRST)}`)).status).toBe(500);
+    expect((await sendByTus(service, FIRST, 'first again.bin')).status).toBe(204);
+    await expectBytes(`${service.url}/files/${md5(FIRST)}`, FIRST);
+    await expectBytes(`${service.url}/files/${md5(FIRST)}-1`, SECOND);
+    expect(await service.contents()).toHaveLength(2);
+  });
+
   test('with MD5 alone and a collision known, nothing takes the place of another', async () => {
     const service = await start();
     expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
     const [first = ''] = await service.contents();
     expect((await sendByTus(service, SECOND, 'second.bin')).status).toBe(204);
     await damage(service, 'deleted', first);
+    // As a version without proofs has left it.
+    await service.kill('SIGTERM');
+    inCatalog(service.dataDir, 'UPDATE contents SET proof = NULL');
+    await service.restart();
     expect((await sendByTus(service, FIRST, 'first again.bin')).status).toBe(204);
     await expectBytes(`${service.url}/files/${md5(FIRST)}-1`, SECOND);
     await expectBytes(`${service.url}/files/${md5(FIRST)}-2`, FIRST);

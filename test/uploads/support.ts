@@ -12,6 +12,7 @@ import { aboutNode } from '../catalog/fixtures.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createLife, type Life } from '../../server/service-parts.ts';
 import { NOTHING_LATER } from '../../server/uploads/later-digests.ts';
+import { createCleaning } from '../../server/uploads/cleaning.ts';
 import { createKeyedMutex } from '../../server/uploads/keyed-mutex.ts';
 import type { Limits, Parts } from '../../server/uploads/parts.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
@@ -64,7 +65,7 @@ export async function openHouse(
       now: () => catalog.clock.earliest(),
       surroundings,
     }));
-  const digests = options.shared?.digests ?? createDigestPool(['md5']);
+  const digests = options.shared?.digests ?? createDigestPool(['md5'], undefined, 'a secret of tests');
   const stopping = new AbortController();
   const node = surroundings.newId();
   await catalog.joinNode(node, aboutNode());
@@ -88,6 +89,7 @@ export async function openHouse(
     },
     log,
     contentMutex: createKeyedMutex(),
+    cleaning: createCleaning(),
     later: NOTHING_LATER,
     stopping: stopping.signal,
   };

@@ -12,9 +12,10 @@ import { nameGrams } from './migrations/0006-name-grams.ts';
 import { asks } from './migrations/0007-asks.ts';
 import { partials } from './migrations/0008-partials.ts';
 import { expectedSize } from './migrations/0009-expected-size.ts';
+import { proofs } from './migrations/0010-proofs.ts';
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, partials, expectedSize];
+const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, partials, expectedSize, proofs];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;

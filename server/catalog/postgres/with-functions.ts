@@ -85,9 +85,9 @@ function preparePublish(db: Kysely<Tables>, now: RawBuilder<number>) {
       .with('published', (made) =>
         made
           .selectFrom(
-            sql<Outcome>`publish_upload(${by.uploadId}, ${by.epoch}, ${now}, ${by.joinId}, ${by.md5}, ${by.sha1},
+            sql<Outcome>`publish_proved_upload(${by.uploadId}, ${by.epoch}, ${now}, ${by.joinId}, ${by.md5}, ${by.sha1},
               ${by.sha256}, ${by.size}, ${by.variant}, ${by.key}, ${by.fileId}, ${by.owner}, ${by.name},
-              ${by.foldedName}, ${by.type}, ${by.reuses}, ${by.forgets})`.as('row'),
+              ${by.foldedName}, ${by.type}, ${by.reuses}, ${by.forgets}, ${by.proof})`.as('row'),
           )
           .selectAll(),
       )
@@ -101,8 +101,8 @@ function toValues({ uploadId, epoch, content, file, reuseFile = false, forgetsSt
   if ('id' in content && content.key !== undefined) return undefined;
   const taken =
     'id' in content
-      ? { joinId: content.id, md5: null, sha1: null, sha256: null, size: null, variant: null, key: null }
-      : { joinId: null, ...content };
+      ? { joinId: content.id, md5: null, sha1: null, sha256: null, size: null, variant: null, key: null, proof: null }
+      : { joinId: null, ...content, proof: content.proof ?? null };
   const { id: fileId, owner, name, type } = file;
   const entry = { fileId, owner, name, foldedName: foldName(name), type };
   return { uploadId, epoch, ...taken, ...entry, reuses: reuseFile, forgets: forgetsStoreState };

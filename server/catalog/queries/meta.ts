@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-export type MetaQueries = Pick<Catalog, 'id' | 'eventSecret' | 'getMeta' | 'setMeta' | 'extent'>;
+export type MetaQueries = Pick<Catalog, 'id' | 'eventSecret' | 'proofSecret' | 'getMeta' | 'setMeta' | 'extent'>;
 
 /** Prepares the queries on the catalog itself. */
 export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
@@ -19,12 +19,19 @@ export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
       .onConflict((conflict) => conflict.column('key').doUpdateSet((eb) => ({ value: eb.ref('excluded.value') }))),
   );
 
+  const insertNew = prepare((row: { key: string; value: string }) =>
+    db
+      .insertInto('meta')
+      .values({ key: row.key, value: row.value })
+      .onConflict((conflict) => conflict.doNothing()),
+  );
+
   async function get(key: string): Promise<string | undefined> {
     return (await select.first(db, { key }))?.value;
   }
 
-  /** A value that was created with the catalog. */
-  async function made(key: 'id' | 'event_secret'): Promise<string> {
+  /** A value that is there once it was created. */
+  async function made(key: 'id' | 'event_secret' | 'proof_secret'): Promise<string> {
     const value = await get(key);
     if (value === undefined) throw new CatalogError('failed', `the catalog has no ${key}`);
     return value;
@@ -33,6 +40,13 @@ export function createMetaQueries(db: Kysely<Tables>): MetaQueries {
   return {
     id: () => made('id'),
     eventSecret: () => made('event_secret'),
+
+    async proofSecret(fresh) {
+      const key = 'proof_secret';
+      if ((await get(key)) === undefined) await insertNew.changes(db, { key, value: fresh });
+      return made(key);
+    },
+
     getMeta: (key: MetaKey) => get(key),
 
     async setMeta(key, value) {

@@ -15,13 +15,15 @@ import { prepareInsertRemoval, prepareKeepKey } from './removals.ts';
  */
 type Taken = ContentRecord | 'removing' | undefined;
 
+type NewContent = Omit<ContentRecord, 'id' | 'publishedAt'> & { proof: string | null };
+
 /** Prepares the step of a publication that finds its content, or records it. */
 export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, nodes: NodeDialect) {
   const holdContent = prepareHoldContent(db, dialect);
   const keepKey = prepareKeepKey(db, dialect, nodes);
   const insertRemoval = prepareInsertRemoval(db);
 
-  const insertContent = prepare((content: Omit<ContentRecord, 'id' | 'publishedAt'>) =>
+  const insertContent = prepare((content: NewContent) =>
     db
       .insertInto('contents')
       .values({
@@ -32,6 +34,7 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, no
         variant: content.variant,
         key: content.key,
         published_at: nodes.clock.wall,
+        proof: content.proof,
       })
       // Where (md5, variant) or the key is taken, nothing is inserted and no row comes back.
       .onConflict((conflict) => conflict.doNothing())
@@ -63,9 +66,9 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, no
     const { content } = publication;
     if ('id' in content) return joinContent(trx, content);
 
-    const { md5, sha1, sha256, size, variant, key } = content;
+    const { md5, sha1, sha256, size, variant, key, proof = null } = content;
     const values = { md5, sha1, sha256, size, variant, key };
-    const inserted = await insertContent.first(trx, values);
+    const inserted = await insertContent.first(trx, { ...values, proof });
     if (!inserted) return undefined;
     // The key may have been noted for removal; its bytes belong to this content now.
     return (await keepKey(trx, key)) ? { ...inserted, ...values } : 'removing';

@@ -13,6 +13,7 @@ import { boots } from './migrations/0009-boots.ts';
 import { removals } from './migrations/0010-removals.ts';
 import { partials } from './migrations/0011-partials.ts';
 import { expectedSize } from './migrations/0012-expected-size.ts';
+import { proofs } from './migrations/0013-proofs.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -28,6 +29,7 @@ const MIGRATIONS = [
   removals,
   partials,
   expectedSize,
+  proofs,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
