@@ -224,7 +224,8 @@ start() {
   fi
   if [ -n "${RGW_OWNER:-}" ] && [ ! -e "$dir/guarded" ]; then
     touch "$dir/guarded"
-    (guard) </dev/null >/dev/null 2>&1 9>&- &
+    # In a session of its own: a signal that ends the owner's whole group must not end the guard, too.
+    setsid "$0" guard </dev/null >/dev/null 2>&1 9>&- &
   fi
   exec 9>&-
   print_env
@@ -257,5 +258,7 @@ case "${1:-}" in
     esac ;;
   stop) stop ;;
   run) run ;;
+  # What `start` starts for RGW_OWNER.
+  guard) guard ;;
   *) sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
 esac
