@@ -4,11 +4,15 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { bytesIn } from './chunks.ts';
 import { StoreError, type StoredUpload, type WriteOptions, type Written } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** How many bytes may wait for the store, in all intakes together: each gets an equal share, within the bounds below. */
-const WAITING_BYTES = 4 * 1024 * 1024;
+/**
+ * How many bytes may wait for the store, in all intakes together: each gets an equal share, within the bounds below. With 64
+ * intakes it is two chunks: as many again are read before a pause takes effect, and a batch costs as much as copying several.
+ */
+const WAITING_BYTES = 8 * 1024 * 1024;
 const MOST_WAITING_BYTES = 1024 * 1024;
 /** How much a socket delivers at once. */
 const LEAST_WAITING_BYTES = 64 * 1024;
@@ -171,9 +175,11 @@ export function openIntake(
       if (ended) return null;
       await new Promise<void>((resolve) => (wake = resolve));
     }
+    // What else is ready to be read in this turn goes along: many small batches would cost more.
+    if (!ended && queuedBytes < highWaterBytes()) await surroundings.turn();
     const batch = queue.length <= MOST_CHUNKS ? queue : queue.slice(0, MOST_CHUNKS);
     queue = queue.length <= MOST_CHUNKS ? [] : queue.slice(MOST_CHUNKS);
-    for (const chunk of batch) queuedBytes -= chunk.length;
+    queuedBytes -= bytesIn(batch);
     if (!ended && queuedBytes < highWaterBytes()) source.resume();
     if (queue.length === 0) tellEmptied();
     return batch;

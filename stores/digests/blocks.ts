@@ -22,12 +22,15 @@ export interface Blocks {
   /** Takes a free block, or waits for one: first come, first served. */
   take(): number | Promise<number>;
   giveBack(block: number): void;
+  /** Keeps the block of these bytes from becoming free, also where it is given back, until `unpin` was called as often. */
+  pin(bytes: Uint8Array): void;
+  unpin(bytes: Uint8Array): void;
   /** Whether none is free. */
   readonly isShort: boolean;
   /** Calls the listener whenever somebody has to wait for a block. */
   whenShort(listener: () => void): void;
-  /** Copies as much of the chunk as fits to the piece. @returns how many bytes. */
-  append(piece: Piece, chunk: Uint8Array, from: number): number;
+  /** Copies as much of the chunk as fits to the piece. @returns the copy. */
+  append(piece: Piece, chunk: Uint8Array, from: number): Uint8Array;
 }
 
 /** Allocates the blocks. */
@@ -41,10 +44,31 @@ export function createBlocks(): Blocks {
   const free: number[] = Array.from({ length: BLOCKS }, (_, block) => block);
   const waiting: ((block: number) => void)[] = [];
   const listeners: (() => void)[] = [];
+  /** Of each block, how often it is pinned. */
+  const pins = new Uint16Array(BLOCKS);
+  /** Blocks that were given back while they were pinned. */
+  const due = new Set<number>();
 
   function wait(): Promise<number> {
     for (const listener of listeners) listener();
     return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  function giveBack(block: number): void {
+    if (pins[block]) {
+      due.add(block);
+      return;
+    }
+    const next = waiting.shift();
+    if (next) next(block);
+    else free.push(block);
+  }
+
+  /** Changes how often the block of these bytes is pinned. @returns the block. */
+  function changePins({ byteOffset }: Uint8Array, by: 1 | -1): number {
+    const block = Math.floor(byteOffset / BLOCK_BYTES);
+    pins[block] = (pins[block] ?? 0) + by;
+    return block;
   }
 
   return {
@@ -53,10 +77,11 @@ export function createBlocks(): Blocks {
     scratchOf: (thread) => scratchAt + (thread % Math.floor(PAGE_BYTES / SCRATCH_STEP)) * SCRATCH_STEP,
     tryTake: () => free.pop(),
     take: () => free.pop() ?? wait(),
-    giveBack: (block) => {
-      const next = waiting.shift();
-      if (next) next(block);
-      else free.push(block);
+    giveBack,
+    pin: (copy) => void changePins(copy, 1),
+    unpin: (copy) => {
+      const block = changePins(copy, -1);
+      if (!pins[block] && due.delete(block)) giveBack(block);
     },
     get isShort() {
       return free.length === 0;
@@ -64,9 +89,11 @@ export function createBlocks(): Blocks {
     whenShort: (listener) => void listeners.push(listener),
     append: (piece, chunk, from) => {
       const length = Math.min(chunk.length - from, BLOCK_BYTES - piece.length);
-      bytes.set(chunk.subarray(from, from + length), piece.block * BLOCK_BYTES + piece.length);
+      const at = piece.block * BLOCK_BYTES + piece.length;
+      const copy = bytes.subarray(at, at + length);
+      copy.set(chunk.subarray(from, from + length));
       piece.length += length;
-      return length;
+      return copy;
     },
   };
 }

@@ -3,6 +3,8 @@
  * computed off the main thread.
  */
 
+import { bytesIn } from '../chunks.ts';
+
 export const DIGEST_ALGORITHMS = ['md5', 'sha1', 'sha256'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
@@ -25,6 +27,18 @@ export interface DigestPool {
   close(): Promise<void>;
 }
 
+/** Bytes that were added to a digest, and are to be stored, too. */
+export interface KeptBytes {
+  /** The bytes, in order. They do not change before `release`. */
+  readonly bytes: readonly Uint8Array[];
+  /** How many. */
+  readonly length: number;
+  /** They are copies: the chunks' own memory may be used again at once. */
+  readonly areCopies: boolean;
+  /** To be called once, when nobody reads `bytes` any more. */
+  release(): void;
+}
+
 /** One running digest. */
 export interface DigestLane {
   /**
@@ -32,6 +46,11 @@ export interface DigestLane {
    * wait for it, which bounds memory; until then the chunks must not change.
    */
   update(chunks: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Adds bytes as `update` does, and keeps them for the caller, who reads them from the memory in which they are hashed. Takes as
+   * many as there is room for, and waits for some room where there is none; so those who wait keep nothing from others.
+   */
+  keep(chunks: readonly Uint8Array[]): Promise<KeptBytes>;
   /**
    * Begins a part: from here on, the MD5 of the added bytes alone is computed, too, until another part begins. Both
    * together cost little more than one.
@@ -55,4 +74,9 @@ export class SnapshotError extends Error {
     super(message, { cause });
     this.name = 'SnapshotError';
   }
+}
+
+/** Chunks that were added to a digest without a copy. */
+export function keptAsTheyAre(chunks: readonly Uint8Array[]): KeptBytes {
+  return { bytes: chunks, length: bytesIn(chunks), areCopies: false, release: () => undefined };
 }

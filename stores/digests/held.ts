@@ -21,8 +21,8 @@ export type Target = Update['to'];
 /** The requests that wait. */
 export interface Held {
   push(request: Exclude<Request, Update | { op: 'close' }>): void;
-  /** Copies as much of the chunk as there is room for in the lane's last block. @returns how many bytes. */
-  append(lane: number, to: Target, chunk: Uint8Array, from: number): number;
+  /** Copies as much of the chunk as there is room for in the lane's last block. @returns the copy; undefined where there is no room. */
+  append(lane: number, to: Target, chunk: Uint8Array, from: number): Uint8Array | undefined;
   /** Adds an empty block. */
   addBlock(lane: number, to: Target, block: number): void;
   /** Closes a lane. Its bytes, which nobody wants any more, are removed. @returns their blocks. */
@@ -62,9 +62,9 @@ export function createHeld(blocks: Blocks): Held {
 
     append: (lane, to, chunk, from) => {
       const piece = lastPiece(lane, to);
-      const length = piece ? blocks.append(piece, chunk, from) : 0;
-      heldBytes += length;
-      return length;
+      const copy = piece && blocks.append(piece, chunk, from);
+      heldBytes += copy?.length ?? 0;
+      return copy;
     },
 
     addBlock: (lane, to, block) => {

@@ -1,6 +1,14 @@
 /** The digest pool: the main thread hashes few bytes itself, worker threads hash more. */
+import { bytesIn } from '../chunks.ts';
 import { createBlocks } from './blocks.ts';
-import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from './digests.ts';
+import {
+  type DigestAlgorithm,
+  type DigestLane,
+  type DigestPool,
+  keptAsTheyAre,
+  type KeptBytes,
+  SnapshotError,
+} from './digests.ts';
 import type { Digest, DigestStart } from './hashing.ts';
 import { createHere, type Here } from './here.ts';
 import { isSimdThere } from './md5-lanes-module.ts';
@@ -78,16 +86,22 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
     }
   }
 
+  /** Adds the chunks here; where they are too many, moves. @returns whether they were added. */
+  function updateHere(chunks: readonly Uint8Array[], to: 'all' | 'part'): boolean {
+    if (!digest) return false;
+    taken += bytesIn(chunks);
+    if (taken <= mostBytes) here.update(digest, chunks, to);
+    else move(digest);
+    return digest !== undefined;
+  }
+
   async function update(chunks: readonly Uint8Array[], to: 'all' | 'part'): Promise<void> {
-    if (digest) {
-      for (const chunk of chunks) taken += chunk.length;
-      if (taken <= mostBytes) {
-        here.update(digest, chunks, to);
-        return;
-      }
-      move(digest);
-    }
+    if (updateHere(chunks, to)) return;
     await (to === 'all' ? moved?.update(chunks) : moved?.updatePart(chunks));
+  }
+
+  async function keep(chunks: readonly Uint8Array[]): Promise<KeptBytes> {
+    return updateHere(chunks, 'all') || !moved ? keptAsTheyAre(chunks) : moved.keep(chunks);
   }
 
   /** Calls `own` with the digest until it has moved, then `elsewhere` with the thread's lane. */
@@ -99,6 +113,7 @@ function openMovingLane(here: Here, begun: Digest, toThread: (start: DigestStart
 
   return {
     update: (chunks) => update(chunks, 'all'),
+    keep,
     beginPart: () => {
       if (digest) hashing.beginPart(digest);
       else moved?.beginPart();
@@ -122,6 +137,7 @@ function openFailedLane(cause: unknown): DigestLane {
   };
   return {
     update: refuse,
+    keep: refuse,
     beginPart: () => {
       throw cause;
     },
@@ -138,6 +154,7 @@ function openBrokenLane(reason: SnapshotError): DigestLane {
   const refuse = (): Promise<never> => Promise.reject(reason);
   return {
     update: () => Promise.resolve(),
+    keep: async (chunks) => keptAsTheyAre(chunks),
     beginPart: () => undefined,
     updatePart: () => Promise.resolve(),
     partMd5: refuse,

@@ -1,6 +1,7 @@
 /** A digest that a thread computes. It gets the bytes in blocks of shared memory. */
+import { bytesIn } from '../chunks.ts';
 import type { Blocks } from './blocks.ts';
-import type { DigestLane } from './digests.ts';
+import type { DigestLane, KeptBytes } from './digests.ts';
 import type { DigestStart } from './hashing.ts';
 import type { Target } from './held.ts';
 import type { Thread } from './thread.ts';
@@ -19,18 +20,49 @@ export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStar
   });
   thread.send({ op: 'open', lane, ...start });
 
-  async function update(chunks: readonly Uint8Array[], to: Target): Promise<void> {
+  /**
+   * Copies the chunks to blocks.
+   *
+   * @param onCopy - called with each copy. Where it returns false, nobody waits for another block: the rest is not taken.
+   */
+  async function add(
+    chunks: readonly Uint8Array[],
+    to: Target,
+    onCopy: (copy: Uint8Array) => boolean = () => true,
+  ): Promise<void> {
+    let waits = true;
     for (const chunk of chunks) {
       for (let at = 0; at < chunk.length;) {
-        const appended = thread.append(lane, to, chunk, at);
-        at += appended;
-        if (appended > 0) continue;
+        const copy = thread.append(lane, to, chunk, at);
+        if (copy) {
+          at += copy.length;
+          waits = onCopy(copy);
+          continue;
+        }
         const block = inFlight < BLOCKS_PER_LANE ? blocks.tryTake() : undefined;
+        if (block === undefined && !waits) return thread.sendIfDue();
         thread.addBlock(lane, to, block ?? (await waitForBlock()));
         inFlight++;
       }
     }
     thread.sendIfDue();
+  }
+
+  async function keep(chunks: readonly Uint8Array[]): Promise<KeptBytes> {
+    const bytes: Uint8Array[] = [];
+    const release = (): void => bytes.forEach((copy) => blocks.unpin(copy));
+    try {
+      await add(chunks, 'all', (copy) => {
+        blocks.pin(copy);
+        bytes.push(copy);
+        // With some bytes kept, no other block is waited for: those who keep the others may be waiting, too.
+        return false;
+      });
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { bytes, length: bytesIn(bytes), areCopies: true, release };
   }
 
   async function waitForBlock(): Promise<number> {
@@ -42,9 +74,10 @@ export function openThreadLane(thread: Thread, blocks: Blocks, start: DigestStar
   }
 
   return {
-    update: (chunks) => update(chunks, 'all'),
+    update: (chunks) => add(chunks, 'all'),
+    keep,
     beginPart: () => thread.send({ op: 'beginPart', lane }),
-    updatePart: (chunks) => update(chunks, 'part'),
+    updatePart: (chunks) => add(chunks, 'part'),
     partMd5: async () => (await thread.ask('partMd5', lane)).md5,
     snapshot: async () => (await thread.ask('snapshot', lane)).snapshot,
     digests: async () => (await thread.ask('digests', lane)).digests,

@@ -87,8 +87,8 @@ export class Thread {
     if (op !== 'open' && op !== 'beginPart') this.#sendSoon();
   }
 
-  /** Copies as much of a chunk as there is room for in the lane's last block. @returns how many bytes. */
-  append(lane: number, to: Target, chunk: Uint8Array, from: number): number {
+  /** Copies as much of a chunk as there is room for in the lane's last block. @returns the copy; undefined where there is no room. */
+  append(lane: number, to: Target, chunk: Uint8Array, from: number): Uint8Array | undefined {
     return this.#held.append(lane, to, chunk, from);
   }
 

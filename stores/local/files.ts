@@ -22,6 +22,7 @@ import {
   writev,
 } from 'node:fs';
 import { promisify } from 'node:util';
+import { afterBytes } from '../chunks.ts';
 import { withDescriptor } from '../descriptors.ts';
 import { isFsError, isSystemError } from './errors.ts';
 
@@ -47,7 +48,7 @@ export interface LocalFile {
   /** How many names the file has. */
   links(): number;
   /** Writes all chunks, from a position on. @returns how many bytes. */
-  write(chunks: Uint8Array[], position: number): Promise<number>;
+  write(chunks: readonly Uint8Array[], position: number): Promise<number>;
   read(buffer: Uint8Array, length: number, position: number): Promise<number>;
   /** Resolves when what was written before the call survives a power cut. */
   sync(): Promise<void>;
@@ -255,19 +256,13 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /** Writes until all is written: a single write may write only a part, on a full disk for example. */
-async function writeAll(fd: number, chunks: Uint8Array[], position: number): Promise<number> {
+async function writeAll(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
   let left = chunks;
   let done = 0;
   while (left.length > 0) {
-    let written = (await writevAsync(fd, left, position + done)).bytesWritten;
-    done += written;
-    let whole = 0;
-    while (whole < left.length && written >= (left[whole]?.length ?? 0)) {
-      written -= left[whole]?.length ?? 0;
-      whole++;
-    }
-    left = left.slice(whole);
-    if (left[0] && written > 0) left[0] = left[0].subarray(written);
+    const { bytesWritten } = await writevAsync(fd, left, position + done);
+    done += bytesWritten;
+    left = afterBytes(left, bytesWritten);
   }
   return done;
 }

@@ -34,7 +34,7 @@ export async function joinFiles(
     const buffers = createBuffers();
     const source = openJoined(partials, begun.offset, (partial, start) => readFile(folder, partial, start, buffers));
     const maxBytes = (upload.size ?? Infinity) - begun.offset;
-    const recycling = { ...place, onWritten: buffers.giveBack };
+    const recycling = { ...place, onFree: buffers.giveBack };
     return await appendToFile(file, source, begun, recycling, { ...options, maxBytes });
   } finally {
     await file.close();

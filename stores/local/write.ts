@@ -1,9 +1,11 @@
 /** Writes a request's bytes to a file: write, hash, sync, commit. */
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
+import { afterBytes } from '../chunks.ts';
 import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from '../intake.ts';
 import type { Commit, Flush, StoredUpload, WriteOptions, Written } from '../store.ts';
 import type { Surroundings, Timer } from '../surroundings.ts';
+import { freeChunks } from '../free-chunks.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
 import {
@@ -31,8 +33,8 @@ export interface Place {
   syncEntry: () => Promise<void>;
   /** The file gets its final name by a hard link, and keeps this one. */
   hasLinks: boolean;
-  /** Called when a batch is written and hashed: the memory of its chunks may be used again. */
-  onWritten?: (chunks: readonly Uint8Array[]) => void;
+  /** Called when nobody reads the chunks of a batch any more: their memory may be used again. */
+  onFree?: (chunks: readonly Uint8Array[]) => void;
   surroundings: Surroundings;
 }
 
@@ -53,7 +55,7 @@ export async function appendToFile(
   try {
     if (options.verification) await distrustRest(upload, lane, place, options);
     const intake = openIntake(source, options, place.surroundings);
-    return await append({ file, lane, intake, upload, place, options });
+    return await append({ file, lane, source, intake, upload, place, options });
   } finally {
     lane.close();
   }
@@ -77,6 +79,7 @@ async function distrustRest(
 interface Writing {
   file: LocalFile;
   lane: DigestLane;
+  source: Readable;
   intake: Intake;
   upload: StoredUpload;
   place: Place;
@@ -166,8 +169,8 @@ interface Behind {
   readonly progress: Progress;
   /** Something in the background has failed; the intake was stopped. */
   readonly hasFailed: boolean;
-  /** Waits until a batch of so many bytes is written, and records that. */
-  write(batch: Promise<unknown>, bytes: number): Promise<void>;
+  /** Waits until a batch is written, and records its bytes. Meanwhile no commit begins: the digest may have more of them than the file. */
+  write(storing: () => Promise<number>): Promise<void>;
   /** Begins the step that is due, if any. */
   look(occasion: Occasion): void;
   readonly flush: Flush;
@@ -232,10 +235,11 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
     get hasFailed() {
       return failure !== undefined;
     },
-    write: async (batch, bytes) => {
+    write: async (storing) => {
       progress = { ...progress, isWriting: true };
-      writing = batch;
-      await batch;
+      const stored = storing();
+      writing = stored;
+      const bytes = await stored;
       writing = undefined;
       progress = afterBatch(progress, bytes);
     },
@@ -272,20 +276,37 @@ async function commitLast(
 }
 
 /** Writes and hashes all batches of the source. @returns the digests, where they were requested with the last bytes. */
-async function takeAll(
-  { file, lane, intake, upload, place }: Writing,
-  behind: Behind,
-  pause: Timer,
-): Promise<Promise<Result> | undefined> {
+async function takeAll(writing: Writing, behind: Behind, pause: Timer): Promise<Promise<Result> | undefined> {
+  const { lane, source, intake, upload, place } = writing;
   let result: Promise<Result> | undefined;
-  for (let batch = await intake.take(); batch && !behind.hasFailed; batch = await intake.take()) {
-    const bytes = batch.reduce((sum, chunk) => sum + chunk.length, 0);
+
+  function free(batch: readonly Uint8Array[]): void {
+    place.onFree?.(batch);
+    freeChunks(source, batch);
+  }
+
+  /** Hashes and writes a batch, as much at once as there is room for. @returns how many bytes. */
+  async function store(batch: readonly Uint8Array[]): Promise<number> {
     const { written } = behind.progress;
-    const hashed = lane.update(batch);
-    // Requested together with the last bytes, the digests need no further message to the worker thread.
-    if (written + bytes === upload.size) result = hashed.then(() => readResult(lane));
-    await behind.write(Promise.all([file.write(batch, written), hashed, result]), bytes);
-    place.onWritten?.(batch);
+    let at = written;
+    for (let left = batch; left.length > 0;) {
+      const kept = await lane.keep(left);
+      left = afterBytes(left, kept.length);
+      if (kept.areCopies && left.length === 0) free(batch);
+      // Released when the write has ended, also where a failure ends the append before: until then the kernel reads the bytes.
+      const stored = writing.file.write(kept.bytes, at).finally(() => kept.release());
+      at += kept.length;
+      // Requested together with the last bytes, the digests need no further message to the worker thread.
+      if (at === upload.size) result = readResult(lane);
+      await Promise.all([stored, result]);
+      if (!kept.areCopies) free(batch);
+    }
+    return at - written;
+  }
+
+  for (let batch = await intake.take(); batch && !behind.hasFailed; batch = await intake.take()) {
+    const chunks = batch;
+    await behind.write(() => store(chunks));
     behind.look('batch');
     pause.refresh();
     if (isFarBehind(behind.progress)) await behind.settled();

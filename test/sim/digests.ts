@@ -1,5 +1,11 @@
 /** The digest pool of a simulation: the digests are real, and computed at once, in the same thread. */
-import { type DigestAlgorithm, type DigestLane, type DigestPool, SnapshotError } from '../../stores/digests/digests.ts';
+import {
+  type DigestAlgorithm,
+  type DigestLane,
+  type DigestPool,
+  keptAsTheyAre,
+  SnapshotError,
+} from '../../stores/digests/digests.ts';
 import {
   createHashing,
   type Digest,
@@ -50,6 +56,10 @@ function openLane(start: DigestStart): DigestLane {
 
   return {
     update: async (chunks) => add(chunks, 'all'),
+    keep: async (chunks) => {
+      add(chunks, 'all');
+      return keptAsTheyAre(chunks);
+    },
     beginPart: () => {
       if (!(digest instanceof SnapshotError)) hashing.beginPart(digest);
     },

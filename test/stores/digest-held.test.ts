@@ -26,9 +26,9 @@ describe('what is held', () => {
     const held = createHeld(blocks);
     const add = (lane: number, bytes: Uint8Array): void => {
       for (let at = 0; at < bytes.length;) {
-        const appended = held.append(lane, 'all', bytes, at);
-        at += appended;
-        if (appended === 0) held.addBlock(lane, 'all', blocks.tryTake() ?? NaN);
+        const copy = held.append(lane, 'all', bytes, at);
+        at += copy?.length ?? 0;
+        if (!copy) held.addBlock(lane, 'all', blocks.tryTake() ?? NaN);
       }
     };
     return { blocks, held, add };
