@@ -180,6 +180,7 @@ function createEndpoints({ config, places, parts, life }: ServerParts) {
       capabilities: places.store.capabilities,
       maxFileSizeBytes,
       newId,
+      turn: () => surroundings.turn(),
     }),
     rufh: createRufhEndpoint({
       uploads,
@@ -225,7 +226,7 @@ async function work({ config, parts, life }: Pick<ServerParts, 'config' | 'parts
   const isWorker = config.services.includes('worker');
   await Promise.all([
     isWorker ? runJobs(createJobs({ ...parts, ...life }), parts) : undefined,
-    parts.later.run(() => life.writers.holdsAny()),
+    parts.later.run(() => life.writers.isReceiving()),
   ]);
 }
 

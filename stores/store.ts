@@ -7,7 +7,7 @@
  * - `writeUpload` ends with a commit of everything it stored, also when the source
  *   breaks or the signal is aborted: what arrived is kept. A write with a `verification` is atomic instead.
  * - `finalize` is idempotent, and its result survives a power cut once it has resolved. Bytes under a
- *   key never change afterwards; only `heal` replaces lost or damaged ones.
+ *   key never change afterwards; only `heal` replaces lost or damaged ones. The same holds for `storeAtOnce`.
  * - `discardUpload` and `removeContent` are idempotent: that there is nothing to remove is not an error.
  *   What `removeContent` has removed stays removed after a power cut.
  * - Errors leave as StoreError, with the cause kept.
@@ -34,6 +34,8 @@ export interface Capabilities {
    * durable before the next write. False: it does not matter any more once the upload is published.
    */
   readonly stateNamesBytes: boolean;
+  /** `storeAtOnce` stores the bytes of a small upload under their final key at once. */
+  readonly atOnce: boolean;
 }
 
 /** What a store knows of an upload: its row in the catalog, as of its last commit. */
@@ -252,6 +254,14 @@ export interface Store {
    * @throws StoreError `occupied` when other bytes have the key, `missing` when the upload's are gone.
    */
   finalize(upload: StoredUpload, key: string): Promise<void>;
+  /**
+   * Stores all bytes of an upload of which nothing is stored yet, under `key`: there are no unfinished bytes at any time. A
+   * crash before it has resolved may leave a part of them under `key`, which `finalize` replaces, as it is not what the
+   * key's digest says. Only with capability `atOnce`.
+   *
+   * @throws StoreError `occupied` when there is something under `key`. After any other error nothing is there, or such a part.
+   */
+  storeAtOnce(upload: StoredUpload, key: string, chunks: readonly Uint8Array[]): Promise<void>;
   /**
    * Puts the bytes of a complete upload in the place of a content's, which are gone or damaged. Idempotent. At every moment
    * `key` has the old bytes or the new ones, and open streams keep the old ones. The store keeps the upload's own bytes

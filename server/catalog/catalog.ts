@@ -214,6 +214,14 @@ export interface NewFile {
   type: string | null;
 }
 
+/** A content that is new to the catalog. */
+export interface NewContent extends Digests {
+  size: number;
+  variant: number;
+  key: string;
+  proof?: string;
+}
+
 export interface Publication {
   uploadId: string;
   epoch: number;
@@ -221,7 +229,7 @@ export interface Publication {
    * The content that the upload was found equal to, or the new one that it becomes. `key` beside an `id`: the key that
    * has the bytes of that content from now on; its former key joins the removals.
    */
-  content: { id: number; key?: string } | (Digests & { size: number; variant: number; key: string; proof?: string });
+  content: { id: number; key?: string } | NewContent;
   file: NewFile;
   /** Where the owner has a file with the same name and content, that one is returned, and none is added. */
   reuseFile?: boolean;
@@ -236,6 +244,16 @@ export interface Publication {
  *   (md5, variant) or key first, or a node removes what was under that key before. Nothing was changed; decide again.
  */
 export type PublishOutcome = { kind: 'published'; file: FileRecord } | { kind: 'lost' } | { kind: 'conflict' };
+
+/** The publication of an upload that is recorded together with it, as complete. */
+export interface PublicationAtOnce {
+  upload: Omit<NewUpload, 'kind' | 'partials' | 'phase'> & { size: number };
+  content: NewContent;
+  file: NewFile;
+}
+
+/** `too_many`: the owner has as many unfinished uploads as they may. The others: see PublishOutcome. */
+export type AtOnceOutcome = Exclude<PublishOutcome, { kind: 'lost' }> | { kind: 'too_many' };
 
 export type FileSort = 'uploaded' | 'name' | 'size';
 
@@ -487,6 +505,13 @@ export interface Catalog {
   listOwnWithoutSha1(owner: string, among: number): Promise<ContentRecord[]>;
   /** Turns a complete upload into content plus a file, in one transaction, under the lease. */
   publish(publication: Publication): Promise<PublishOutcome>;
+  /**
+   * Records an upload whose bytes are final under the key of a new content, and publishes it, in one transaction: what
+   * `createUpload` and `publish` would leave.
+   *
+   * @param mostOpen - as in `createUpload`.
+   */
+  publishAtOnce(publication: PublicationAtOnce, mostOpen?: number): Promise<AtOnceOutcome>;
   /** Store keys whose content is gone and whose bytes may still be stored, in the order of their removal, after this one. */
   listRemovals(after: number, limit: number): Promise<RemovalRecord[]>;
   /**

@@ -21,6 +21,7 @@ import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
 import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
+import { createPublishAtOnce } from './queries/publish-at-once.ts';
 import { createRemovalQueries } from './queries/removals.ts';
 import { createRows } from './queries/rows.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
@@ -50,6 +51,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createContentQueries(db),
     ...createRemovalQueries(db, nodes),
     ...createPublish(db, queries, nodes),
+    ...createPublishAtOnce(db, queries, nodes),
     ...createFileQueries(db, queries, clock),
     ...createFindFiles(db),
     ...createListFiles(db, queries),

@@ -140,7 +140,10 @@ function createPauses({ stopping, surroundings }: Sha1Parts): Pauses {
       signal.unlink();
       asked.unlink();
     },
-    wake: () => woken.abort(),
+    wake: () => {
+      // Called for each file. An abort makes an error with its stack, also where the signal is aborted already.
+      if (!woken.signal.aborted) woken.abort();
+    },
     hurry: () => hurried.abort(),
   };
 }

@@ -54,8 +54,18 @@ export function strayUploadsJob(parts: JobParts): Job {
  * is an older copy, or another one, they are somebody's files.
  */
 export function strayContentsJob(parts: JobParts): Job {
-  const { catalog, store, log } = parts;
+  const { catalog, store, contentMutex, log } = parts;
   let isDone = false;
+
+  /** Those of these keys that no content has, also once the publications that run now have ended. */
+  async function unknownOf(keys: string[]): Promise<string[]> {
+    const known = await catalog.filterKeys(keys);
+    const unknown = keys.filter((key) => !known.has(key));
+    if (unknown.length === 0) return [];
+    await contentMutex.settled();
+    const since = await catalog.filterKeys(unknown);
+    return unknown.filter((key) => !since.has(key));
+  }
 
   async function round(): Promise<void> {
     if (!store.capabilities.listContents || isDone) return;
@@ -63,8 +73,7 @@ export function strayContentsJob(parts: JobParts): Job {
     let example: string | undefined;
     for await (const keys of inBatches(store.listContents())) {
       if (parts.stopping.aborted) return;
-      const known = await catalog.filterKeys(keys);
-      const unknown = keys.filter((key) => !known.has(key));
+      const unknown = await unknownOf(keys);
       strays += unknown.length;
       example ??= unknown[0];
     }

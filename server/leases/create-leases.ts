@@ -30,6 +30,17 @@ export function createLeases(options: LeasesOptions): Leases {
     else void commit(id).finally(() => words.tell(id));
   }
 
+  function keepOthersOut(id: string): (() => void) | undefined {
+    // Such a write takes no longer than a request to stop would: nobody needs to ask.
+    const turn = lines.enterIfEmpty(id, () => undefined);
+    if (!turn) return undefined;
+    turn.hold();
+    return () => {
+      turn.pass();
+      words.tell(id);
+    };
+  }
+
   async function catchUpElsewhere(held: UploadRecord, mostMs: number): Promise<void> {
     const { id, epoch } = held;
     const untilMs = surroundings.elapsedMs() + mostMs;
@@ -47,6 +58,7 @@ export function createLeases(options: LeasesOptions): Leases {
   return {
     node,
     ...createTaking({ lines, rows, words, surroundings }),
+    keepOthersOut,
     isWanted: (id) => lines.has(id),
     isHeldElsewhere: (row) => isHeldElsewhere(options, row),
     needsRecovery: (row) => needsRecovery(options, row),

@@ -33,6 +33,13 @@ export interface Leases {
    * @param create - creates its row with this node as the holder.
    */
   begin(id: string, create: () => Promise<UploadRecord>, options: Pick<TakeOptions, 'onAsked'>): Promise<Lease>;
+  /**
+   * Keeps all other requests of this process from an upload that no request of it has or waits for, without writing it into
+   * the row: enough where no other node shares the catalog, for a write of which the row says nothing before its end.
+   *
+   * @returns a function that lets the others come; undefined where a request has the upload, or waits for it.
+   */
+  keepOthersOut(id: string): (() => void) | undefined;
   /** Whether a request of this process has the lease or waits for it. */
   isWanted(id: string): boolean;
   /** Whether another live node has the lease. */

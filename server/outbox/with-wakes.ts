@@ -14,6 +14,8 @@ export function withWakes(catalog: Catalog, wake: (owner: string) => void): Cata
   return {
     ...catalog,
     publish: (publication) => waking(publication.file.owner, () => catalog.publish(publication)),
+    publishAtOnce: (publication, mostOpen) =>
+      waking(publication.file.owner, () => catalog.publishAtOnce(publication, mostOpen)),
     addFile: (contentId, file) => waking(file.owner, () => catalog.addFile(contentId, file)),
     renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
     deleteFile: (id, owner) => waking(owner, () => catalog.deleteFile(id, owner)),

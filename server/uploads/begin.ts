@@ -24,6 +24,11 @@ export function refuseToBegin(
   refuseTooLarge(limits, declaration.size ?? 0);
 }
 
+/** The refusal of an owner who has as many unfinished uploads as they may. */
+export function tooManyUploads(): TidemarkError {
+  return new TidemarkError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
+}
+
 /**
  * Creates the row of an upload, and makes room in the store.
  *
@@ -39,7 +44,7 @@ export async function createUpload(
   const declared = { ...declaration, id, owner, kind, holder: leases.node, phase };
   const joined = partials ? { partials } : {};
   const times = await catalog.createUpload({ ...declared, ...joined, lifeMs }, limits.maxOpenUploads);
-  if (!times) throw new TidemarkError('too_many_uploads', { retryAfterMs: RETRY_AFTER_MS });
+  if (!times) throw tooManyUploads();
   const upload: UploadRecord = {
     ...declared,
     ...times,

@@ -88,7 +88,7 @@ export function createCheck(parts: Parts, findUnfinished: FindUnfinished): Check
       return (await catalog.findFileOfContent(content.id, query.owner, 'latest')) ?? null;
     }
     const file = {
-      id: parts.surroundings.newId(),
+      id: parts.surroundings.newOrderedId(),
       owner: query.owner,
       name: query.filename,
       type: typeOfName(query.filename),

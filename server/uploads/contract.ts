@@ -104,6 +104,15 @@ export interface Uploads {
    */
   beginWriting(request: BeginRequest): Promise<Writer>;
   /**
+   * Creates an upload whose bytes are all here, and publishes it. They are stored as a whole, or not at all.
+   *
+   * @returns the file; undefined where nothing was done: it has to go the way of all others, by `beginWriting`.
+   * @throws as `begin`; `store_full`, `store_unavailable`.
+   */
+  createAtOnce(request: BeginRequest, bytes: Uint8Array): Promise<FileView | undefined>;
+  /** The same for an upload that was begun and has no bytes yet; else undefined, too: the other way is `open`. */
+  completeAtOnce(id: string, owner: string, bytes: Uint8Array): Promise<FileView | undefined>;
+  /**
    * Records a final upload. The service joins its partials once all of them have all their bytes; where they have already,
    * this waits for it for a few seconds. After that the final goes on by itself: its state tells.
    *

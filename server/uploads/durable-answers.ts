@@ -1,7 +1,7 @@
 /**
  * Wraps uploads, files and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
- * write wait for their own commit already (append, receiveWhole, view, rename, remove). Here the others wait, once for each
- * answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
+ * write wait for their own commit already (append, createAtOnce, receiveWhole, view, rename, remove). Here the others wait, once
+ * for each answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Archives, Files, Uploads } from './contract.ts';
@@ -58,6 +58,8 @@ export function withDurableAnswers(
       ...uploads,
       begin: (request) => waiting(() => uploads.begin(request)),
       beginWriting: async (request) => durableWriter(await waitingToRefuse(() => uploads.beginWriting(request))),
+      createAtOnce: (request, bytes) => waitingToRefuse(() => uploads.createAtOnce(request, bytes)),
+      completeAtOnce: (id, owner, bytes) => waitingToRefuse(() => uploads.completeAtOnce(id, owner, bytes)),
       beginFinal: (request) => waiting(() => uploads.beginFinal(request)),
       // For a receiving upload this is only a step on the way to a writer; for one that has ended, it is the answer.
       current: (id, owner) =>

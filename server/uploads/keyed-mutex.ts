@@ -1,6 +1,8 @@
 /** Runs actions one after the other for each key, and side by side for different keys. */
 export interface KeyedMutex {
   run<T>(key: string, action: () => Promise<T>): Promise<T>;
+  /** Resolves when all actions that run or wait now have ended. */
+  settled(): Promise<void>;
 }
 
 export function createKeyedMutex(): KeyedMutex {
@@ -20,5 +22,5 @@ export function createKeyedMutex(): KeyedMutex {
     }
   }
 
-  return { run };
+  return { run, settled: async () => void (await Promise.allSettled(tails.values())) };
 }

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
-import type { ContentRecord, Publication, UploadRecord } from '../catalog/catalog.ts';
-import type { Published } from './contract.ts';
+import type { ContentRecord, FileRecord, NewFile, UploadRecord } from '../catalog/catalog.ts';
+import type { FileView, Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
 import { removeBytes } from './files.ts';
@@ -38,10 +38,8 @@ export async function publish(
   given: DigestSet,
   options: { reuseFile: boolean } = { reuseFile: false },
 ): Promise<Published> {
-  const computed = await withDeclaredSha1(parts, upload, epoch, given);
-  const mismatch = (['md5', 'sha1', 'sha256'] as const).find(
-    (algorithm) => upload[algorithm] && computed[algorithm] && upload[algorithm] !== computed[algorithm],
-  );
+  const computed = await withDeclaredSha1(parts, upload, given, () => openUpload(parts, { upload, epoch }));
+  const mismatch = findMismatch(upload, computed);
   if (mismatch) {
     await reject(parts, upload, epoch);
     throw new TidemarkError('digest_mismatch', {
@@ -56,16 +54,28 @@ export async function publish(
   return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }, options));
 }
 
-/** Adds the SHA-1 of an upload that declares one: it is compared before publication, while others get theirs after it. */
-async function withDeclaredSha1(
+/** A digest that was declared, and is not that of the bytes. */
+export function findMismatch(declared: Declared, computed: DigestSet): keyof Declared | undefined {
+  return (['md5', 'sha1', 'sha256'] as const).find(
+    (algorithm) => declared[algorithm] && computed[algorithm] && declared[algorithm] !== computed[algorithm],
+  );
+}
+
+type Declared = Pick<UploadRecord, 'md5' | 'sha1' | 'sha256'>;
+
+/**
+ * Adds the SHA-1 of an upload that declares one: it is compared before publication, while others get theirs after it.
+ *
+ * @param open - opens the bytes; null where they are final already: then an earlier attempt has compared the SHA-1.
+ */
+export async function withDeclaredSha1(
   parts: Parts,
-  upload: UploadRecord,
-  epoch: number,
+  declared: Declared,
   computed: DigestSet,
+  open: () => Promise<Iterable<unknown> | AsyncIterable<unknown> | null>,
 ): Promise<DigestSet> {
-  if (upload.sha1 === null || computed.sha1 || !parts.later.isOn) return computed;
-  const bytes = await openUpload(parts, { upload, epoch });
-  // The bytes are final already: an earlier attempt has compared the SHA-1.
+  if (declared.sha1 === null || computed.sha1 || !parts.later.isOn) return computed;
+  const bytes = await open();
   if (!bytes) return computed;
   const sha1 = createHash('sha1');
   for await (const chunk of bytes) {
@@ -84,13 +94,7 @@ async function publishVerified(
 ): Promise<Published> {
   const { catalog, store } = parts;
   const size = upload.offset;
-  const name = upload.filename ?? computed.md5;
-  const file: Publication['file'] = {
-    id: parts.surroundings.newId(),
-    owner: upload.owner,
-    name,
-    type: upload.filetype ?? typeOfName(name),
-  };
+  const file = newFileOf(parts, upload, computed.md5);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const sameMd5 = await catalog.findContents({ md5: computed.md5 });
     const match = await findMatch(parts, { upload, epoch, computed }, sameMd5);
@@ -116,22 +120,41 @@ async function publishVerified(
       forgetsStoreState: !store.capabilities.stateNamesBytes,
     });
     if (outcome.kind === 'published') {
-      const { content: published } = outcome.file;
-      // Known without the help of another owner: computed for this upload, or known to this owner before.
-      const isKnown = published.sha1 !== null && (computed.sha1 !== undefined || isTheirs);
-      const isToldAtOnce = isKnown && !parts.later.isPending(outcome.file);
-      // Before `durable`: from then on the event is sent, and must not show a SHA-1 that is hidden.
-      if (!isToldAtOnce) parts.later.note(outcome.file);
-      // Decided now: by the time that the answer is written, the digest may be computed.
-      const shown = withConfiguredDigests(outcome.file, parts.limits.digests, () => !isToldAtOnce);
-      await catalog.durable();
-      await cleanUp(parts, upload, published, match ? sameMd5 : null);
-      return { file: fileViewOf(shown), wasHere };
+      const shown = await showPublished(parts, outcome.file, computed.sha1 !== undefined || isTheirs);
+      await cleanUp(parts, upload, outcome.file.content, match ? sameMd5 : null);
+      return { file: shown, wasHere };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
     await parts.surroundings.wait(DECIDE_AGAIN_MS * 2 ** attempt);
   }
   throw new Error(`upload ${upload.id}: others kept publishing MD5 ${computed.md5}`);
+}
+
+/** The file that an upload becomes. */
+export function newFileOf(
+  { surroundings }: Pick<Parts, 'surroundings'>,
+  { owner, filename, filetype }: Pick<UploadRecord, 'owner' | 'filename' | 'filetype'>,
+  md5: string,
+): NewFile {
+  const name = filename ?? md5;
+  return { id: surroundings.newOrderedId(), owner, name, type: filetype ?? typeOfName(name) };
+}
+
+/**
+ * What the owner sees of a file that has just been published. Resolves when the publication survives a power cut.
+ *
+ * @param knowsSha1 - a SHA-1 of it is known without the help of another owner: computed for this upload, or known to this
+ *   owner before.
+ */
+export async function showPublished(parts: Parts, file: FileRecord, knowsSha1: boolean): Promise<FileView> {
+  const isKnown = file.content.sha1 !== null && knowsSha1;
+  const isToldAtOnce = isKnown && !parts.later.isPending(file);
+  // Before `durable`: from then on the event is sent, and must not show a SHA-1 that is hidden.
+  if (!isToldAtOnce) parts.later.note(file);
+  // Decided now: by the time that the answer is written, the digest may be computed.
+  const shown = withConfiguredDigests(file, parts.limits.digests, () => !isToldAtOnce);
+  await parts.catalog.durable();
+  return fileViewOf(shown);
 }
 
 /** Adds computed digests that an equal content lacks: a new content would have them, so a lack would reveal the other owner. */

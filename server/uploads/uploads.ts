@@ -1,5 +1,6 @@
 /** Implements `Uploads`, what the service's edges may call: begin, view, open a writer. */
 import type { UploadRecord } from '../catalog/catalog.ts';
+import { createAtOnce } from './at-once.ts';
 import { createUpload, refuseToBegin } from './begin.ts';
 import type { BeginRequest, FinalRequest, OpenOptions, Uploads, UploadView } from './contract.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
@@ -90,6 +91,7 @@ export function createUploads(parts: Parts, writers: Writers, recovery: Recovery
     current: (id, owner) => translated(async () => uploadViewOf(await current(id, owner))),
     view: (id, owner, options) => translated(() => view(id, owner, options)),
     open: (id, owner, options) => translated(() => open(id, owner, options)),
+    ...createAtOnce(parts, writers),
     ...createGivenUp(parts, writers, { current, view, watch: (writer) => finals.watch(writer) }),
     markConnection: () => writers.markConnection(),
     markComing: (id) => writers.markComing(id),

@@ -22,8 +22,10 @@ export interface Writers {
   openIfFree(upload: UploadRecord): Promise<Writer | undefined>;
   /** Opens the writer of a new upload. @param create - creates its row, with this node as its holder. */
   begin(id: string, create: () => Promise<UploadRecord>): Promise<Writer>;
-  /** Whether any lease is held in this process. */
-  holdsAny(): boolean;
+  /** Runs an upload whose bytes come at once, for which no writer is opened. */
+  atOnce<T>(run: () => Promise<T>): Promise<T>;
+  /** Whether this process receives any upload. */
+  isReceiving(): boolean;
   /** Whether a lease is held in this process. */
   isHeld(id: string): boolean;
   /** Whether a request of this process holds the lease or waits for it. */
@@ -68,6 +70,8 @@ const CATCH_UP_ELSEWHERE_MS = 4_000;
 export function createWriters(parts: Parts, removeFile: (id: string, owner: string) => Promise<unknown>): Writers {
   const { leases } = parts;
   const seats = new Map<string, Seat>();
+  /** How many uploads run whose bytes come at once. */
+  let atOnce = 0;
   let notedAtMs = parts.surroundings.elapsedMs();
   const catching = createCatchUp(parts, parts.limits.lockTimeoutMs, (id) => seats.get(id));
 
@@ -90,7 +94,15 @@ export function createWriters(parts: Parts, removeFile: (id: string, owner: stri
 
   return {
     ...createOpenWriters(parts, seats, removeFile),
-    holdsAny: () => seats.size > 0,
+    atOnce: async (run) => {
+      atOnce++;
+      try {
+        return await run();
+      } finally {
+        atOnce--;
+      }
+    },
+    isReceiving: () => seats.size > 0 || atOnce > 0,
     isHeld: (id) => seats.has(id),
     isWanted: (id) => leases.isWanted(id),
     idleMs: (id) => seats.get(id)?.idleMs ?? Infinity,

@@ -41,6 +41,7 @@ const unlinkAsync = promisify(unlink);
  */
 const SYNCS_AT_ONCE = 3;
 const COPY_BYTES = 1024 * 1024;
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 
 /** An open file. All errors are the file system's. */
 export interface LocalFile {
@@ -71,13 +72,19 @@ export function openFile(path: string): LocalFile {
  */
 export async function createFile(path: string): Promise<LocalFile> {
   for (;;) {
-    try {
-      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-      return localFile(await withDescriptor(() => openAsync(path, flags, 0o600)));
-    } catch (error) {
-      if (!isFsError(error, 'EEXIST')) throw error;
-      await removeFile(path);
-    }
+    const file = await createNewFile(path);
+    if (file) return file;
+    await removeFile(path);
+  }
+}
+
+/** Creates a file as `createFile` does. @returns undefined where the name is taken. */
+export async function createNewFile(path: string): Promise<LocalFile | undefined> {
+  try {
+    return localFile(await withDescriptor(() => openAsync(path, NEW_FILE, 0o600)));
+  } catch (error) {
+    if (isFsError(error, 'EEXIST')) return undefined;
+    throw error;
   }
 }
 

@@ -23,6 +23,7 @@ import {
   type Written,
 } from '../store.ts';
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
+import { storeAtOnce } from './at-once.ts';
 import { isFsError, toStoreError, translated } from './errors.ts';
 import { createFile, type LocalFile, removeFile, sizeOf, syncFolder } from './files.ts';
 import { finalizeUpload } from './finalize.ts';
@@ -94,6 +95,7 @@ class LocalStore implements Store {
       listContents: true,
       address: false,
       stateNamesBytes: false,
+      atOnce: true,
     };
   }
 
@@ -205,6 +207,10 @@ class LocalStore implements Store {
 
   async finalize(upload: StoredUpload, key: string): Promise<void> {
     await translated(`finalizing upload ${upload.id}`, () => finalizeUpload(this.#folder, upload, key, this.#durable));
+  }
+
+  async storeAtOnce(upload: StoredUpload, key: string, chunks: readonly Uint8Array[]): Promise<void> {
+    await translated(`storing upload ${upload.id} at once`, () => storeAtOnce(this.#folder, key, chunks));
   }
 
   async heal(upload: StoredUpload, key: string): Promise<string> {

@@ -31,6 +31,15 @@ async function markFinal(mount: Mount, { id }: StoredUpload, { pieces, content }
   return [...pieces, mark];
 }
 
+/** See `Store.storeAtOnce`. */
+export async function storeFinal({ mount, now }: Writing, key: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const name = finalName(key);
+  const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const content = { chunks: [...chunks], size, start: 0, after: null, writtenAtMs: now() };
+  if (await mount.writeNew(name, content)) throw new StoreError('occupied', `${key} is there already`);
+  await mount.sync([name]);
+}
+
 /** See `Store.heal`. */
 export async function healContent(mount: Mount, upload: StoredUpload, key: string, nowMs: number): Promise<void> {
   const name = finalName(key);

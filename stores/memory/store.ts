@@ -6,7 +6,7 @@ import { type Capabilities, type Store, StoreError, type StoredUpload, UNKNOWN_M
 import { type Surroundings, SYSTEM } from '../surroundings.ts';
 import type { MemoryDisk } from './disk.ts';
 import { createFaults, type Faults } from './faults.ts';
-import { finalizeUpload, hasBytesOf, healContent } from './finalize.ts';
+import { finalizeUpload, hasBytesOf, healContent, storeFinal } from './finalize.ts';
 import { joinPieces } from './join.ts';
 import { attemptKey, finalName, idOfPiece, type KeyStyle, keyOfFinal, piecesOf } from './names.ts';
 import type { Mount } from './mount.ts';
@@ -37,7 +37,7 @@ export interface MemoryStore extends Store {
 
 const COMMIT_EVERY_BYTES = 1024 * 1024;
 
-const CAPABILITIES: Capabilities = {
+const CAPABILITIES: Omit<Capabilities, 'atOnce'> = {
   deferLength: true,
   terminate: true,
   listUnfinished: true,
@@ -63,7 +63,6 @@ export function openMemoryStore({
 
 function plainStore(writing: Writing, keys: KeyStyle): Store {
   const { mount, now } = writing;
-
   function keyFor(upload: StoredUpload, { md5, variant }: { md5: string; variant: number }): string {
     if (keys === 'upload') return attemptKey(upload.id, lastPieceOf(upload));
     return variant > 0 ? `${md5}-${variant}` : md5;
@@ -76,7 +75,8 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
 
   return {
     name: 'memory',
-    capabilities: CAPABILITIES,
+    // The next upload of the same bytes finds what a crash has left, where their digest is their key.
+    capabilities: { ...CAPABILITIES, atOnce: keys === 'digest' },
     place: null,
     keyFor,
 
@@ -107,6 +107,7 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
     listUnfinished: () => names(mount, piecesOf(), idOfPiece),
 
     finalize: (upload, key) => finalizeUpload(writing, upload, key),
+    storeAtOnce: (_upload, key, chunks) => (keys === 'digest' ? storeFinal(writing, key, chunks) : refuseAtOnce(key)),
     heal: async (upload, key) => {
       const healed = keys === 'upload' ? attemptKey(upload.id, lastPieceOf(upload)) : key;
       await healContent(mount, upload, healed, now());
@@ -143,4 +144,8 @@ function plainStore(writing: Writing, keys: KeyStyle): Store {
 /** Lists what `nameOf` returns for the names with a prefix, without duplicates. */
 async function* names(mount: Mount, prefix: string, nameOf: (name: string) => string): AsyncIterable<string> {
   yield* new Set((await mount.list(prefix)).map(nameOf));
+}
+
+function refuseAtOnce(key: string): Promise<never> {
+  return Promise.reject(new StoreError('failed', `${key} cannot be stored at once`));
 }

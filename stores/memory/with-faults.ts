@@ -32,6 +32,8 @@ export function withFaults(store: Store, faults: Faults): Store {
     listUnfinished: () => listed('listUnfinished', () => store.listUnfinished()),
     keyFor: (upload, content) => store.keyFor(upload, content),
     finalize: (upload, key) => faults.run('finalize', `${upload.id} ${key}`, () => store.finalize(upload, key)),
+    storeAtOnce: (upload, key, chunks) =>
+      faults.run('storeAtOnce', `${upload.id} ${key}`, () => store.storeAtOnce(upload, key, chunks)),
     heal: (upload, key) => faults.run('heal', `${upload.id} ${key}`, () => store.heal(upload, key)),
     assure: (upload, content) =>
       faults.run('assure', `${upload.id} ${content.key}`, () => store.assure(upload, content)),

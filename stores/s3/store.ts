@@ -129,6 +129,7 @@ class BucketStore implements Store {
       listContents: false,
       address: true,
       stateNamesBytes: true,
+      atOnce: false,
     };
   }
 
@@ -253,6 +254,10 @@ class BucketStore implements Store {
       closing: this.#closing.signal,
     });
     this.#final.set(upload.id, key);
+  }
+
+  storeAtOnce({ id }: StoredUpload): Promise<void> {
+    return Promise.reject(new StoreError('failed', `upload ${id}: a bucket's bytes come as a stream`));
   }
 
   async heal(upload: StoredUpload): Promise<string> {

@@ -11,6 +11,7 @@ import {
   md5Of,
   newContent,
   newFile,
+  newUpload,
   nextLease,
   removalKeys,
 } from './fixtures.ts';
@@ -38,6 +39,48 @@ export function describePublication(current: Current): void {
       });
       expect(await catalog.listParts(uploadId)).toEqual([]);
       expect(await catalog.listUnpublished(null, 10)).toEqual([]);
+    });
+
+    it('records a complete upload, its content and its file in one step', async () => {
+      const { catalog } = current();
+      const { kind: _kind, phase: _phase, ...upload } = newUpload();
+      const content = newContent('c', { sha1: 'd'.repeat(40) });
+      const file = newFile();
+      const before = await catalog.latestEvent('ann');
+      const outcome = await catalog.publishAtOnce({ upload: { ...upload, size: 100 }, content, file });
+
+      const expected = { ...file, uploadedAt: T0, content: { ...content, id: expect.any(Number), publishedAt: T0 } };
+      expect(outcome).toEqual({ kind: 'published', file: expected });
+      expect(await catalog.findFile(file.id, 'ann')).toEqual(expected);
+      const other = newUpload();
+      await catalog.createUpload(other);
+      await catalog.publish({ uploadId: other.id, epoch: 1, content: newContent('other'), file: newFile() });
+      const same = await catalog.findUpload(other.id);
+      const { id, fileId } = { id: upload.id, fileId: file.id };
+      expect(await catalog.findUpload(upload.id)).toEqual({ ...same, id, fileId });
+      expect(await catalog.latestEvent('ann')).toBe(before + 2);
+    });
+
+    it('records nothing of it where the content is here, or the owner has too many unfinished uploads', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      await addUpload(catalog);
+      const publishAtOnce = async (text: string, mostOpen: number): Promise<unknown> => {
+        const upload = { ...newUpload(), size: 100 };
+        const { id } = upload;
+        const content = newContent(text);
+        const outcome = await catalog.publishAtOnce({ upload, content, file: newFile() }, mostOpen);
+        if (outcome.kind !== 'published') {
+          expect(await catalog.findUpload(id)).toBeUndefined();
+          expect(await catalog.filterKeys([content.key])).toEqual(new Set(text === 'c' ? [content.key] : []));
+        }
+        return outcome.kind;
+      };
+      expect(await publishAtOnce('c', 10)).toBe('conflict');
+      expect(await publishAtOnce('d', 1)).toBe('too_many');
+      const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
+      expect(files).toEqual([first]);
+      expect(await publishAtOnce('d', 2)).toBe('published');
     });
 
     it('keeps what the store keeps of the upload, but where that does not matter any more', async () => {

@@ -31,6 +31,10 @@ export function createVirtualSurroundings(seed = 1): VirtualSurroundings {
     return state;
   }
 
+  function newId(): string {
+    return randomHex(16).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5');
+  }
+
   function randomHex(bytes: number): string {
     return Array.from({ length: bytes }, () => (next() >>> 24).toString(16).padStart(2, '0')).join('');
   }
@@ -94,7 +98,8 @@ export function createVirtualSurroundings(seed = 1): VirtualSurroundings {
     wait,
     turn: () => turn(),
     random: () => next() / 2 ** 32,
-    newId: () => randomHex(16).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5'),
+    newId,
+    newOrderedId: newId,
     randomHex,
     advance,
     pending: () => timers.size,

@@ -30,6 +30,7 @@ export async function playScript(recorder: Recorder, { seed, faults = 0, failSyn
     await killedUnderWay(client, () => dice.between(20, 300));
     await equalBytes(client);
     for (let round = 0; round < 3; round++) await killedAtTheEnd(client, round, dice.between(0, 25));
+    for (let round = 0; round < 2; round++) await killedAtOnce(client, round, dice.between(0, 15));
     await checksums(client);
     await joins(client, () => dice.between(0, 25));
     await endings(client);
@@ -145,6 +146,20 @@ async function killedAtTheEnd(client: Client, round: number, afterMs: number): P
   await client.restart();
   await Promise.all(last);
   for (const [index, story] of stories.entries()) await client.send(story, story.size, { declares: index === 1 });
+}
+
+/** Small files whose bytes come at once: the service dies meanwhile, and they are sent again. */
+async function killedAtOnce(client: Client, round: number, afterMs: number): Promise<void> {
+  const begun = await client.create(`begun-${round}.bin`, 9 * KIB, 60 + round);
+  const sent = [
+    client.create(`whole-${round}.txt`, 12 * KIB, 65 + round, { body: true }),
+    client.create(`whole-small-${round}.bin`, 700, 70 + round, { body: true }),
+    client.patch(begun, 0, begun.size),
+  ];
+  await wait(afterMs);
+  await client.restart();
+  await Promise.all(sent);
+  await client.send(begun, begun.size);
 }
 
 /** Requests with a checksum: one that is right, one that is wrong, one that breaks off, and one that is killed. */

@@ -27,6 +27,10 @@ export function createSimSurroundings(
   chance: Chance,
   wall: WallClock,
 ): Surroundings {
+  function newId(): string {
+    return `${actor.name.replace('.', '-')}-${randomHex(4)}`;
+  }
+
   function randomHex(bytes: number): string {
     return Array.from({ length: bytes }, () => chance.below(256).toString(16).padStart(2, '0')).join('');
   }
@@ -57,7 +61,8 @@ export function createSimSurroundings(
     wait,
     turn: () => new Promise((resolve) => void scheduler.add('turn', actor, resolve)),
     random: () => chance.next(),
-    newId: () => `${actor.name.replace('.', '-')}-${randomHex(4)}`,
+    newId,
+    newOrderedId: newId,
     randomHex,
   };
 }

@@ -47,6 +47,7 @@ const CONTRACT: Readonly<Record<keyof Store, true>> = {
   listUnfinished: true,
   keyFor: true,
   finalize: true,
+  storeAtOnce: true,
   heal: true,
   assure: true,
   readContent: true,
@@ -325,6 +326,25 @@ export function describeStoreContract(name: string, openStore: () => Promise<Sto
       await expect(store.finalize(done.upload, key)).rejects.toMatchObject({ code: 'occupied' });
       expect((await buffer(await store.readContent(key))).toString()).toBe('the first');
       await store.discardUpload(other, 'remove');
+      await store.removeContent(key);
+    });
+
+    test('stores the bytes of an upload under their key at once, and over no others', async () => {
+      const bytes = makeBytes(10_000, 31);
+      const upload = newUpload(bytes.length);
+      const key = store.keyFor(upload, { md5: md5(bytes), variant: 0 });
+      const storing = store.storeAtOnce(upload, key, [bytes.subarray(0, 10), bytes.subarray(10)]);
+      if (!store.capabilities.atOnce) {
+        await expect(storing).rejects.toMatchObject({ code: 'failed' });
+        return;
+      }
+      await storing;
+      expect((await buffer(await store.readContent(key, undefined, undefined, bytes.length))).equals(bytes)).toBe(true);
+      await expect(store.storeAtOnce(newUpload(3), key, [Buffer.from('abc')])).rejects.toMatchObject({
+        code: 'occupied',
+      });
+      expect(await store.contentSize(key)).toBe(bytes.length);
+      if (store.capabilities.listUnfinished) expect(await all(store.listUnfinished())).not.toContain(upload.id);
       await store.removeContent(key);
     });
 

@@ -130,6 +130,20 @@ test.each(['recovered', 'written to'])(
   },
 );
 
+test('a part of bytes that a crash has left under their name gives way to them; other bytes of that MD5 do not', async () => {
+  const { store, folder } = await storeWithUpload();
+  const key = `${md5(bytes)}.txt`;
+  for (const part of [Buffer.alloc(0), bytes.subarray(0, 5000), Buffer.alloc(bytes.length)]) {
+    await writeFile(join(folder, key), part);
+    await store.finalize(upload, key);
+    expect(md5(await readFile(join(folder, key)))).toBe(md5(bytes));
+    await store.removeContent(key);
+  }
+  const other = makeBytes(500, 13);
+  await writeFile(join(folder, `${md5(other)}.txt`), other);
+  await expect(store.finalize(upload, `${md5(other)}.txt`)).rejects.toMatchObject({ code: 'occupied' });
+});
+
 test('before its first commit nothing of an upload is kept, and its file is made anew', async () => {
   const { store, digests, folder } = await storeWithUpload();
   const path = join(folder, `tmp_${upload.id}`);

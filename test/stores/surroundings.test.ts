@@ -8,6 +8,7 @@ import { createBufferPool } from '../../stores/s3/buffers.ts';
 import { callWithRetries } from '../../stores/s3/retry.ts';
 import type { Commit } from '../../stores/store.ts';
 import { openStore } from '../../stores/stores.ts';
+import { orderedId } from '../../stores/surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { startOss } from '../harness/oss/oss.ts';
@@ -133,4 +134,16 @@ test('a bucket has names that the same seed gives again', async () => {
   expect(states[0]).toBeDefined();
   expect(states[1]).toBe(states[0]);
   expect(states[2]).not.toBe(states[0]);
+});
+
+test('ids that begin with the time are UUIDs, in the order of their times, and all different', () => {
+  const moments = [0, 1, 1_700_000_000_000, 1_700_000_000_001, 2 ** 48 - 1];
+  const ids = moments.flatMap((time) => [orderedId(time), orderedId(time)]);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(new Set(ids).size).toBe(ids.length);
+  expect(ids.map((id) => parseInt(id.replaceAll('-', '').slice(0, 12), 16))).toEqual(
+    moments.flatMap((time) => [time, time]),
+  );
+  const ordered = moments.map(orderedId);
+  expect(ordered.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ordered);
 });

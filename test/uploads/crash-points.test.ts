@@ -20,7 +20,8 @@ import { makeBytes } from '../harness/bytes.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { openSimCatalog } from '../sim/catalog.ts';
 import { JOIN_CRASHES, joinTale } from './crash-join.ts';
-import { type Crash, crashEverywhere, type Ground, type Point } from './crash-points.ts';
+import { atOnceTale } from './crash-at-once.ts';
+import { type Crash, CRASHES, crashEverywhere, type Ground, type Point } from './crash-points.ts';
 import { crashesOf, uploadTale } from './crash-upload.ts';
 
 const bytes = makeBytes(5_000, 58);
@@ -98,7 +99,8 @@ async function createPoint(nth: number, { at, follows }: Crash): Promise<Point> 
   };
 }
 
-async function inMemory(): Promise<Ground> {
+/** @param keys - how the store names contents. */
+async function inMemory(keys: 'upload' | 'digest' = 'upload'): Promise<Ground> {
   const disk = createMemoryDisk();
   const sim = openSimCatalog(SYSTEM);
   const catalog: Catalog = { ...sim.alone, durable: async () => sim.markDurable() };
@@ -115,6 +117,7 @@ async function inMemory(): Promise<Ground> {
         faults: point?.faults ?? createFaults(),
         now: () => Date.now() + aheadMs,
         commitEveryBytes: 1000,
+        keys,
       }),
     cutPower: () => {
       disk.crash();
@@ -173,6 +176,19 @@ describe.each([
       // The whole way was gone, to its last steps.
       expect(calls.join('\n')).toMatch(/^catalog\.createUpload[^]*^writeUpload[^]*^finalize[^]*^catalog\.removalDone/m);
     });
+  });
+
+  describe('in uploads whose bytes come at once', () => {
+    test.each(CRASHES.filter(({ follows }) => follows !== 'lose power' || hasPower))(
+      'a call $name',
+      { timeout: TIMEOUT_MS },
+      async (crash) => {
+        const calls = await crashEverywhere(crash, await open('digest'), atOnceTale);
+        expect(calls.join('\n')).toMatch(
+          /^storeAtOnce[^]*^catalog\.publishAtOnce[^]*^storeAtOnce[^]*^catalog\.publish [^]*^catalog\.removalDone/m,
+        );
+      },
+    );
   });
 
   describe('in two partials, and two finals that join them', () => {

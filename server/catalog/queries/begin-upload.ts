@@ -1,22 +1,36 @@
 /** Records a new upload, unless its owner has too many. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
-import type { Catalog, NewUpload, UploadKind } from '../catalog.ts';
+import type { Catalog, NewUpload, UploadKind, UploadRecord, UploadState } from '../catalog.ts';
 import type { FinalPartialsTable, Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { prepare } from './prepare.ts';
+import { prepare, type Prepared } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-/** Prepares `createUpload`. */
-export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
+type Times = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
+
+/** The values of a new upload's row. */
+type NewRow = NewUpload & { kind: UploadKind; skipped: number };
+
+/**
+ * Prepares the insertion of a receiving upload, without bytes; or of a complete one, with its file. It inserts nothing where
+ * the owner has `skipped` other receiving ones, and one more.
+ */
+export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 'receiving'): Prepared<NewRow, Times>;
+export function prepareInsertUpload(
+  db: Kysely<Tables>,
+  clock: SqlClock,
+  state: 'complete',
+): Prepared<NewRow & { fileId: string }, Times>;
+export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 'receiving' | 'complete') {
   // The statement that inserts the upload also counts the owner's. Concurrent transactions could still exceed the limit,
   // so PostgreSQL uses a function instead (postgres/with-functions.ts).
-  const insert = prepare((upload: NewUpload & { kind: UploadKind; skipped: number }) => {
+  return prepare((upload: NewRow & { fileId: string }) => {
     const values = {
       id: upload.id,
       owner: upload.owner,
       kind: upload.kind,
-      state: RECEIVING,
+      state: state === 'receiving' ? RECEIVING : sql.lit<UploadState>('complete'),
       size: upload.size,
       md5: upload.md5,
       sha1: upload.sha1,
@@ -24,7 +38,8 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
       filename: upload.filename,
       filetype: upload.filetype,
       metadata: upload.metadata,
-      offset: sql.lit(0),
+      offset: state === 'receiving' ? sql.lit(0) : upload.size,
+      ...(state === 'complete' ? { file_id: upload.fileId } : {}),
       epoch: sql.lit(1),
       holder: upload.holder,
       phase: upload.phase,
@@ -42,7 +57,7 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
       .offset(upload.skipped);
     return db
       .insertInto('uploads')
-      .columns(columns)
+      .columns(columns as never)
       .expression(
         db
           .selectNoFrom(columns.map((name) => sql`${values[name]}`.as(name)))
@@ -50,6 +65,16 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
       )
       .returning(['created_at as createdAt', 'expires_at as expiresAt']);
   });
+}
+
+/** How many receiving uploads an owner may have beside a new one. @param mostOpen - left out: any number. */
+export function mostBeside(mostOpen: number | undefined): number {
+  return (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1;
+}
+
+/** Prepares `createUpload`. */
+export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
+  const insert = prepareInsertUpload(db, clock, 'receiving');
 
   const insertPartial = prepare((row: FinalPartialsTable) =>
     db
@@ -59,7 +84,7 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
 
   return {
     createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
-      const values = { ...upload, kind, skipped: (mostOpen ?? Number.MAX_SAFE_INTEGER) - 1 };
+      const values = { ...upload, kind, skipped: mostBeside(mostOpen) };
       if (!partials) return insert.first(db, values);
       const rows = partials.map((id, index) => ({ final_id: upload.id, position: index + 1, partial_id: id }));
       return db.transaction().execute(async (trx) => {

@@ -59,7 +59,7 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: 
         // Both are found before the first change; a key that a node is removing is found after it.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
-        const content = await takeContent(trx, publication);
+        const content = await takeContent(trx, publication.content);
         if (content === undefined) return { kind: 'conflict' };
         if (content === 'removing') throw new UndoneConflict();
 

@@ -62,8 +62,7 @@ export function prepareTakeContent(db: Kysely<Tables>, dialect: QueryDialect, no
     return (await keepKey(trx, key)) ? { ...found, key } : 'removing';
   }
 
-  return async function takeContent(trx: Executor, publication: Publication): Promise<Taken> {
-    const { content } = publication;
+  return async function takeContent(trx: Executor, content: Publication['content']): Promise<Taken> {
     if ('id' in content) return joinContent(trx, content);
 
     const { md5, sha1, sha256, size, variant, key, proof = null } = content;

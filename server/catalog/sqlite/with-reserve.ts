@@ -50,6 +50,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     releasePartials: (...args) => makingRoom(() => catalog.releasePartials(...args)),
     addDigests: (...args) => makingRoom(() => catalog.addDigests(...args)),
     publish: (...args) => makingRoom(() => catalog.publish(...args)),
+    // Not `publishAtOnce`, whose bytes would be new on the full disk.
     removalDone: (...args) => makingRoom(() => catalog.removalDone(...args)),
     deleteFile: (...args) => makingRoom(() => catalog.deleteFile(...args)),
     forgetEvents: (...args) => makingRoom(() => catalog.forgetEvents(...args)),

@@ -1,28 +1,18 @@
 /** The tus endpoint: POST, HEAD, PATCH, DELETE and OPTIONS below /uploads. */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import type { Middleware } from 'koa';
 import type { Capabilities } from '../../../stores/store.ts';
 import type { FileView, Uploads } from '../../uploads/contract.ts';
 import { hasCode, TidemarkError } from '../../uploads/errors.ts';
-import { idleSeconds } from '../../uploads/idle.ts';
-import { filePath } from '../../wire/addresses.ts';
-import { encodeName } from '../../wire/labels.ts';
+import { describeUpload, endWithoutBody, idOf, refuseTooLong, type TusContext, type TusState } from './answers.ts';
+import { createAtOnceAnswers } from './at-once.ts';
 import { bringsBody } from './body.ts';
 import { CHECKSUM_ALGORITHMS, readChecksum } from './checksum.ts';
 import { beginFinal, readConcatenation, readCreation } from './concatenation.ts';
 import { createTusLibrary, type Exchange, type TusAnswer, type TusRequest } from './library.ts';
 import { checkContentType, checkProtocol } from './protocol.ts';
-import { bodyTooLarge, refusal, refusalOf } from './refusals.ts';
-
-/** What earlier middleware has put into the request's state. */
-export interface TusState {
-  owner: string;
-  /** Public base of addresses, without a trailing slash. */
-  baseUrl: string;
-  uploadId?: string;
-}
-
-type TusContext = Parameters<Middleware<TusState>>[0];
+import { refusal, refusalOf } from './refusals.ts';
 
 export interface TusEndpointOptions {
   uploads: Uploads;
@@ -31,6 +21,8 @@ export interface TusEndpointOptions {
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   newId: () => string;
+  /** Waits for one turn of the event loop. */
+  turn: () => Promise<void>;
 }
 
 /** Request headers that the library reads; it gets no others. */
@@ -42,7 +34,9 @@ export function createTusEndpoint({
   capabilities,
   maxFileSizeBytes,
   newId,
+  turn,
 }: TusEndpointOptions): Middleware<TusState> {
+  const atOnce = createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn });
   const library = createTusLibrary({
     uploads,
     capabilities,
@@ -63,30 +57,29 @@ export function createTusEndpoint({
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
 
-    const checksum = method === 'PATCH' || method === 'POST' ? readChecksum(ctx.req) : null;
-    const gone = new AbortController();
-    ctx.res.once('close', () => {
-      if (!ctx.res.writableFinished) gone.abort(new Error('the client is gone'));
-    });
+    const whole = await atOnce.takeBody(ctx);
+    if (whole && (await atOnce.answer(ctx, whole))) return;
+
+    const checksum = !whole && (method === 'PATCH' || method === 'POST') ? readChecksum(ctx.req) : null;
+    const gone = goneOf(ctx.res);
     const isBrought = method === 'POST' && (await bringsBody(ctx.req));
     if (isBrought) checkContentType(ctx.req.headers);
     else if (method === 'POST') await checksum?.verifyNothing();
     const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
-    const exchange = newExchange(ctx, { gone: gone.signal, bringsBody: isBrought, begun, checksum });
+    const body = whole ? Readable.from([whole], { objectMode: false }) : ctx.req;
+    const exchange = newExchange(ctx, { gone, body, bringsBody: isBrought, begun, checksum });
     const concatenation = method === 'POST' ? readConcatenation(ctx.req.headers) : undefined;
     const answered =
       concatenation?.kind === 'final'
         ? await beginFinal(uploads, exchange, newId(), concatenation)
         : await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
-    if (!answered) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
+    if (!answered) throw await withOffset(uploads, exchange.error ?? new TidemarkError('internal'), exchange);
 
     copyAnswer(ctx, answered);
     if (method === 'OPTIONS') ctx.set('Tus-Checksum-Algorithm', CHECKSUM_ALGORITHMS);
     describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
-    ctx.body = ctx.status === 204 ? null : '';
-    // Also for a HEAD by override, which is a POST to Node: there is no body, so its length is 0.
-    if (ctx.status !== 204) ctx.length = 0;
+    endWithoutBody(ctx);
   }
 
   async function handle(request: TusRequest, exchange: Exchange): Promise<TusAnswer | undefined> {
@@ -110,13 +103,13 @@ export function createTusEndpoint({
       throw error;
     });
   }
+}
 
-  /** Adds the upload's present offset to an `offset_conflict`, for the answer 409. */
-  async function withOffset(error: Error, exchange: Exchange): Promise<Error> {
-    if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
-    const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
-    return new TidemarkError('offset_conflict', { offset });
-  }
+/** Adds the upload's present offset to an `offset_conflict`, for the answer 409. */
+async function withOffset(uploads: Uploads, error: Error, exchange: Exchange): Promise<Error> {
+  if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
+  const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
+  return new TidemarkError('offset_conflict', { offset });
 }
 
 /** Translates errors of the domain into refusals of this endpoint. */
@@ -133,13 +126,12 @@ function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<Tu
 /** The exchange of a new request, before its upload is known. */
 function newExchange(
   { req, state }: TusContext,
-  known: Pick<Exchange, 'gone' | 'bringsBody' | 'begun' | 'checksum'>,
+  known: Pick<Exchange, 'gone' | 'body' | 'bringsBody' | 'begun' | 'checksum'>,
 ): Exchange {
   return {
     ...known,
     owner: state.owner,
     baseUrl: state.baseUrl,
-    body: req,
     headers: req.headers,
     uploadId: undefined,
     upload: undefined,
@@ -152,6 +144,17 @@ function newExchange(
 /** Wraps a request in the form that the library reads. */
 function toRequest({ method, path, req }: TusContext, isBrought: boolean): TusRequest {
   return { method, url: `http://tidemark${path}`, headers: passedOn(req.headers, method, isBrought), body: null };
+}
+
+/** A signal that is aborted when the client has left before its answer. */
+function goneOf(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  const look = (): void => {
+    if (!response.writableFinished) gone.abort(new Error('the client is gone'));
+  };
+  if (response.closed) look();
+  else response.once('close', look);
+  return gone.signal;
 }
 
 function copyAnswer(ctx: TusContext, answer: TusAnswer): void {
@@ -176,40 +179,8 @@ function passedOn(headers: IncomingHttpHeaders, method: string, isBrought: boole
   };
 }
 
-/** The id in an upload's path: its last part. */
-function idOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
-/** Refuses a POST whose body is too long, before anything is created. @throws `too_large`. */
-function refuseTooLong(length: number, mostBytes: number | null): void {
-  if (mostBytes === null || length <= mostBytes) return;
-  throw bodyTooLarge(`The body has ${length} bytes, more than the ${mostBytes} that the upload may have.`);
-}
-
 /** `/uploads` accepts POST and OPTIONS, an upload all other methods. @throws `method_not_allowed`. */
 function checkMethod(method: string, path: string): void {
   const allowed = /^\/uploads\/?$/.test(path) ? ['POST', 'OPTIONS'] : ['GET', 'HEAD', 'PATCH', 'DELETE', 'OPTIONS'];
   if (!allowed.includes(method)) throw refusal('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
-}
-
-/** Sets the headers about an upload: those of the protocol, and the service's own (`Tidemark-*`). */
-function describeUpload(
-  ctx: Parameters<Middleware>[0],
-  method: string,
-  exchange: Exchange,
-  file: FileView | null,
-): void {
-  const { upload, received } = exchange;
-  if (method === 'DELETE' || !upload) return;
-  // "Expiration": on every answer while the upload is unfinished.
-  const unfinished = received ? !received.file : upload.state === 'receiving';
-  if (unfinished && method === 'HEAD') ctx.set('Tidemark-Idle', String(idleSeconds(upload)));
-  if (unfinished) ctx.set('Upload-Expires', new Date(received?.expiresAt ?? upload.expiresAt).toUTCString());
-  const fileId = file?.id ?? upload.fileId;
-  if (fileId) ctx.set('Tidemark-File-Id', fileId);
-  if (file) ctx.set('Tidemark-File-Url', exchange.baseUrl + filePath(file));
-  const name = file?.name ?? upload.filename;
-  // The name as the service keeps it, which may differ from the name that the client sent.
-  if (name) ctx.set('Tidemark-File-Name', encodeName(name));
 }
