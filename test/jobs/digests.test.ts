@@ -259,8 +259,11 @@ test('who asks waits while another node computes, and five seconds at most', asy
   const file = await publish(house, bytes);
   const { later, patience } = impatient(house, false);
   const running = later.run(() => false);
+  const askedAt = performance.now();
   await later.caughtUp('anyone');
   expect(patience).toEqual([5_000]);
+  // All of it, as it passes here.
+  expect(performance.now() - askedAt).toBeGreaterThan(5_000 / 50 - 5);
   expect(await knownOf(house, bytes)).toBeNull();
   let isWaiting = true;
   const waiting = later.caughtUp('anyone').then(() => (isWaiting = false));
