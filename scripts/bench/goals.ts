@@ -33,7 +33,7 @@ interface Goal {
   isLeast: boolean;
 }
 
-/** Each goal by its row: what it is of, and in which direction it is to go. */
+/** A figure that is to be at least so large. */
 const atLeast = (name: string, value: number, unit: string, toReach: number): Goal => ({
   name,
   value,
@@ -41,17 +41,18 @@ const atLeast = (name: string, value: number, unit: string, toReach: number): Go
   toReach,
   isLeast: true,
 });
+/** A figure that is to be at most so large. */
 const atMost = (...args: Parameters<typeof atLeast>): Goal => ({ ...atLeast(...args), isLeast: false });
 
-/** Runs everything, and prints the tables of the parts and then that of the goals. */
-export async function benchGoals(folder: string): Promise<void> {
+/** Runs everything, and prints the tables of the parts and then that of the goals. @param counts - how many files the searched owner has. */
+export async function benchGoals(folder: string, [files = FILES]: number[] = []): Promise<void> {
   const startedAt = performance.now();
   process.stdout.write(`${describeSmallFilesClient()}; ${describeBigFilesClient()}\n\n`);
   const goals = [
     ...(await measureSmallFiles(folder)),
     ...(await measureBigFiles(folder)),
     ...(await measureBucket(folder)),
-    ...(await measureNames(folder)),
+    ...(await measureNames(folder, files)),
     ...(await measureDuplicates(folder)),
   ];
   process.stdout.write('### To reach\n\n');
@@ -133,15 +134,20 @@ async function measureBucket(folder: string): Promise<Goal[]> {
   ];
 }
 
-async function measureNames(folder: string): Promise<Goal[]> {
+async function measureNames(folder: string, files: number): Promise<Goal[]> {
   let goals: Goal[] = [];
-  await withRecordedService(folder, FILES, async (recorded) => {
+  await withRecordedService(folder, files, async (recorded) => {
     const asked = await measureSearch(recorded.service, [IN_NONE]);
     process.stdout.write('\n');
     const loop = await measureLoop(recorded);
     process.stdout.write('\n');
     goals = [
-      atMost('search among 1,000,000 names, in none', median(asked.get(IN_NONE)?.timesMs ?? []), 'ms', 5),
+      atMost(
+        `search among ${files.toLocaleString('en')} names, in none`,
+        median(asked.get(IN_NONE)?.timesMs ?? []),
+        'ms',
+        5,
+      ),
       atMost('loop held by searches', loop.get(SEARCHES)?.delay.max ?? NaN, 'ms', 10),
       atMost('loop held by small files, searches and jobs', loop.get(EVERYTHING)?.delay.max ?? NaN, 'ms', 10),
     ];
@@ -151,7 +157,7 @@ async function measureNames(folder: string): Promise<Goal[]> {
 
 async function measureDuplicates(folder: string): Promise<Goal[]> {
   const growths: number[] = [];
-  const rounds = 3;
+  const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3);
   await withTidemark(folder, {}, async (target) => {
     growths.push(growth(await measureLastByte(target, ['duplicate'], rounds), 'duplicate'));
   });

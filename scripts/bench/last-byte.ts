@@ -9,7 +9,7 @@ import { bucketEnv, startTidemark, type Target } from './targets.ts';
 const MIB = 1024 * 1024;
 /** The first is the base of the ratios. */
 const SIZES = [1, 100, 1024] as const;
-const ROUNDS = 5;
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5);
 /** The wait before the last byte: long enough for all other bytes to arrive, so that it is sent alone. */
 const PAUSE_MS = 500;
 

@@ -1,15 +1,15 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
  * Arguments: names of parts to run (see PARTS); all but `targets`, which repeats others, by default. After `catalog`, two
- * numbers: how many files and how many open uploads the large catalog has. After `search` or `loop`, how many files the owner
+ * numbers: how many files and how many open uploads the large catalog has. After `search`, `loop` or `targets`, how many files the owner
  * has. After `digests`, numbers of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers and targets parts (default 3), and of digests (default 5).
+ * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers and targets parts (default 3), and of digests and last-byte (default 5).
  * BENCH_ONLY: runs only workloads of these parts whose names contain this.
  * BENCH_BEFORE: dist folder of another build, which the side-by-side, digests and bucket parts measure too.
  * BENCH_DIGESTS: DIGESTS of the service, e.g. md5,sha1; by default md5 alone, which does no work after a publication.
  * BENCH_NODE_CPUS: in the nodes and workers parts, the processors of each node or worker (default 0.25).
- * BENCH_SHARE: in the nodes part, sends only this share of the files (default 1), for a quick try.
+ * BENCH_SHARE: in the nodes and workers parts, sends only this share of the files (default 1), for a quick try.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';

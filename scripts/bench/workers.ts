@@ -15,11 +15,12 @@ const COUNTS = [1, 2] as const;
 const SMALL = 10 * 1024;
 /** The processors of each worker, where they are held: without that, the machine may be the limit, and not the workers. */
 const LIMIT = Number(process.env['BENCH_NODE_CPUS'] ?? 0.25);
-const WARM_FILES = 2_000;
+const share = Number(process.env['BENCH_SHARE'] ?? 1);
+const WARM_FILES = Math.ceil(2_000 * share);
 /** Each worker is warm after so much CPU. A connection goes to the worker that is there, so that the first ones may all have one. */
-const WARM_CPU_SECONDS = 2;
-const FILES = 2_000;
-const HELD_FILES = 400;
+const WARM_CPU_SECONDS = 2 * share;
+const FILES = Math.ceil(2_000 * share);
+const HELD_FILES = Math.ceil(400 * share);
 
 interface Workers {
   count: number;
