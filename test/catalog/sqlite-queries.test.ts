@@ -95,6 +95,8 @@ describe('queries of an SQLite catalog', () => {
 
   it('scan nothing of which one owner can make thousands', async () => {
     await callEverything(catalog);
+    const ids = Array.from({ length: 512 }, (_, index) => `file ${index}`);
+    await catalog.findFiles(ids, 'ann');
     const planLike = (words: RegExp): string[] => {
       const found = [...statements].filter((sql) => words.test(sql));
       expect(found, String(words)).not.toHaveLength(0);
@@ -104,6 +106,9 @@ describe('queries of an SQLite catalog', () => {
     expect(planLike(/"files"\."content_id" = \? and "files"\."owner" = \? and "files"\."name" = \?/)).toEqual([
       'SEARCH files USING INDEX files_by_content_owner_name (content_id=? AND owner=? AND name=?)',
     ]);
+    // Files by their ids, also where there are many of those.
+    const byIds = planLike(/"files"\."id" in \(/);
+    expect(new Set(byIds)).toEqual(new Set(['SEARCH files USING INDEX sqlite_autoindex_files_1 (id=?)']));
     // Open uploads of one MD5, of others too: the newest first, and no row is read of those that do not fit.
     expect(planLike(/^select.*from "uploads".*"md5" = \?.*"owner" = \?/)).toEqual([
       'SEARCH uploads USING INDEX uploads_receiving_by_owner_and_md5 (owner=? AND md5=?)',
