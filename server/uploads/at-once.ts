@@ -62,9 +62,13 @@ export function createAtOnce(
   };
 }
 
-/** Whether it is a receiving upload of which nothing is stored. */
-function isUntouched({ state, kind, offset, phase, leftMs }: UploadRecord): boolean {
-  return state === 'receiving' && kind === 'file' && offset === 0 && phase === null && leftMs > 0;
+/**
+ * Whether it is a receiving upload to which no request has written. One that broke off before its first byte has left an
+ * unfinished file, which the other way removes.
+ */
+function isUntouched({ state, kind, offset, phase, leftMs, epoch, snapshot }: UploadRecord): boolean {
+  const hasBegun = offset > 0 || epoch > 1 || snapshot !== null;
+  return state === 'receiving' && kind === 'file' && !hasBegun && phase === null && leftMs > 0;
 }
 
 /** An upload, as far as its file depends on it. */

@@ -3,6 +3,7 @@
  * needs no unfinished file, and its bytes and its entry are synced at the same time.
  */
 import { StoreError } from '../store.ts';
+import { translated } from './errors.ts';
 import { createNewFile, type LocalFile, removeFile } from './files.ts';
 import type { Folder } from './folder.ts';
 
@@ -14,7 +15,8 @@ export async function storeAtOnce(folder: Folder, key: string, chunks: readonly 
   let synced: Promise<void> | undefined;
   try {
     await folder.entries.change(key, async () => {
-      file = await createNewFile(path);
+      // As an error of the store: the entry is what it was.
+      file = await translated(`creating ${path}`, () => createNewFile(path));
       if (!file) throw new StoreError('occupied', `${path} is there already`);
       await file.write([...chunks], 0);
       // The sync of the folder, which follows, runs at the same time.

@@ -7,7 +7,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openLocalStore } from '../../stores/local/store.ts';
 import type { DigestPool } from '../../stores/digests/digests.ts';
+import { storeAtOnce } from '../../stores/local/at-once.ts';
 import { createFile } from '../../stores/local/files.ts';
+import { createFolder } from '../../stores/local/folder.ts';
 import type { Commit, Store, StoredUpload } from '../../stores/store.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { CAN_TRACE, injectAt } from '../system/trace.ts';
@@ -142,6 +144,15 @@ test('a part of bytes that a crash has left under their name gives way to them; 
   const other = makeBytes(500, 13);
   await writeFile(join(folder, `${md5(other)}.txt`), other);
   await expect(store.finalize(upload, `${md5(other)}.txt`)).rejects.toMatchObject({ code: 'occupied' });
+});
+
+test('a name under which nothing could be created at once is not remembered as changed', async () => {
+  const folder = createFolder(await makeTempFolder());
+  folder.identify();
+  const key = md5(bytes);
+  const elsewhere = { ...folder, path: (name: string) => join(folder.directory, 'missing', name) };
+  await expect(storeAtOnce(elsewhere, key, [bytes])).rejects.toMatchObject({ code: 'missing' });
+  expect(folder.entries.isUnsettled(key)).toBe(false);
 });
 
 test('before its first commit nothing of an upload is kept, and its file is made anew', async () => {

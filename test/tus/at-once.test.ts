@@ -4,9 +4,10 @@
  */
 import { Agent, request as httpRequest } from 'node:http';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, encodeMetadata, head, send, TUS } from '../harness/tus.ts';
@@ -139,3 +140,57 @@ test('several requests with all bytes of one upload: it becomes one file', async
   expect(new Set(ids).size).toBe(1);
   await expectBytes(location, bytes);
 });
+
+test('a request that broke off before its first byte, and then all bytes at once: no unfinished bytes are left', async () => {
+  const bytes = makeBytes(3_000, 78);
+  const location = await createUpload(service.url, bytes.length);
+  const broken = await openConnection();
+  await broken.write(patchHead(location, bytes.length));
+  await vi.waitUntil(async () => (await unfinished(location)).length > 0);
+  broken.socket.destroy();
+  expect((await head(location)).headers['upload-offset']).toBe('0');
+  const { pathname } = new URL(location);
+  expect((await sendBytes('PATCH', pathname, { 'Upload-Offset': '0' }, { bytes, later: false })).status).toBe(204);
+  expect(await unfinished(location)).toEqual([]);
+  await expectBytes(location, bytes);
+});
+
+test('a HEAD counts bytes that have come at once and have to go the way of all others', async () => {
+  for (let round = 0; round < 40; round++) {
+    const bytes = makeBytes(3_000, 100 + round);
+    // What a crash has left under their name.
+    await writeFile(join(service.dataDir, 'files', md5(bytes)), 'part');
+    const location = await createUpload(service.url, bytes.length);
+    const [writing, looking] = [await openConnection(), await openConnection()];
+    await writing.write(Buffer.concat([Buffer.from(patchHead(location, bytes.length)), bytes]));
+    await looking.write(headOf('HEAD', location, {}));
+    const [answer] = (await once(looking.socket, 'data')) as [Buffer];
+    expect(String(answer).toLowerCase()).toContain('upload-offset: 3000\r\n');
+    writing.socket.destroy();
+    looking.socket.destroy();
+  }
+});
+
+/** The names of an upload's unfinished bytes. */
+async function unfinished(location: string): Promise<string[]> {
+  const names = await readdir(join(service.dataDir, 'files'));
+  return names.filter((name) => name.includes(idOf(location)));
+}
+
+/** A connection. `write` resolves when the kernel has the bytes. */
+async function openConnection(): Promise<{ socket: Socket; write: (bytes: string | Buffer) => Promise<void> }> {
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return { socket, write: (bytes) => new Promise((resolve) => socket.write(bytes, () => resolve())) };
+}
+
+function patchHead(location: string, length: number): string {
+  return headOf('PATCH', location, { ...OFFSET_TYPE, 'Upload-Offset': '0', 'Content-Length': String(length) });
+}
+
+function headOf(method: string, location: string, headers: Record<string, string>): string {
+  const { pathname, host } = new URL(location);
+  const lines = Object.entries({ Host: host, ...TUS, ...headers }).map(([name, value]) => `${name}: ${value}`);
+  return [`${method} ${pathname} HTTP/1.1`, ...lines, '', ''].join('\r\n');
+}

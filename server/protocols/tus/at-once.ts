@@ -39,7 +39,9 @@ export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: 
     const { method, path, req, state } = ctx;
     const isNew = method === 'POST';
     const id = isNew ? newId() : idOf(path);
-    const file = await (isNew ? create(id, state.owner, req.headers, bytes) : complete(id, state.owner, bytes));
+    const file = await (isNew
+      ? create(id, state.owner, req.headers, bytes)
+      : uploads.completeAtOnce(id, state.owner, bytes));
     if (!file) return false;
     state.uploadId = id;
     ctx.status = isNew ? 201 : 204;
@@ -54,15 +56,6 @@ export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: 
   function create(id: string, owner: string, headers: IncomingHttpHeaders, bytes: Uint8Array) {
     refuseTooLong(bytes.length, maxFileSizeBytes);
     return uploads.createAtOnce({ id, owner, ...readCreation(headers, bytes.length) }, bytes);
-  }
-
-  async function complete(id: string, owner: string, bytes: Uint8Array) {
-    const begun = uploads.markComing(id);
-    try {
-      return await uploads.completeAtOnce(id, owner, bytes);
-    } finally {
-      begun();
-    }
   }
 
   return { takeBody, answer };

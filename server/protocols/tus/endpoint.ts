@@ -56,16 +56,25 @@ export function createTusEndpoint({
     const { method } = ctx;
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
+    // Marked once, whichever way it goes: in a gap between two marks, a HEAD would not wait for bytes that have arrived.
+    const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
+    try {
+      const whole = await atOnce.takeBody(ctx);
+      if (whole && (await atOnce.answer(ctx, whole))) return;
+      await answerByLibrary(ctx, whole, begun);
+    } finally {
+      begun();
+    }
+  }
 
-    const whole = await atOnce.takeBody(ctx);
-    if (whole && (await atOnce.answer(ctx, whole))) return;
-
+  /** @param whole - the body, where it was taken from the request already. */
+  async function answerByLibrary(ctx: TusContext, whole: Uint8Array | undefined, begun: () => void): Promise<void> {
+    const { method } = ctx;
     const checksum = !whole && (method === 'PATCH' || method === 'POST') ? readChecksum(ctx.req) : null;
     const gone = goneOf(ctx.res);
     const isBrought = method === 'POST' && (await bringsBody(ctx.req));
     if (isBrought) checkContentType(ctx.req.headers);
     else if (method === 'POST') await checksum?.verifyNothing();
-    const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
     const body = whole ? Readable.from([whole], { objectMode: false }) : ctx.req;
     const exchange = newExchange(ctx, { gone, body, bringsBody: isBrought, begun, checksum });
     const concatenation = method === 'POST' ? readConcatenation(ctx.req.headers) : undefined;
@@ -78,7 +87,7 @@ export function createTusEndpoint({
 
     copyAnswer(ctx, answered);
     if (method === 'OPTIONS') ctx.set('Tus-Checksum-Algorithm', CHECKSUM_ALGORITHMS);
-    describeUpload(ctx, method, exchange, await publishedFile(method, exchange));
+    describeUpload(ctx, method, exchange, await publishedFile(fileOf, method, exchange));
     endWithoutBody(ctx);
   }
 
@@ -91,18 +100,21 @@ export function createTusEndpoint({
       await exchange.writer?.release();
     }
   }
+}
 
-  /** The published file of the upload, whether this request or an earlier one published it. */
-  async function publishedFile(method: string, exchange: Exchange): Promise<FileView | null> {
-    const { received, upload, owner } = exchange;
-    if (received?.file) return received.file;
-    if (method === 'DELETE' || !upload?.fileId) return null;
-    return fileOf(upload.fileId, owner).catch((error: unknown) => {
-      // The file was deleted a moment ago.
-      if (hasCode(error, 'not_found')) return null;
-      throw error;
-    });
-  }
+/** The published file of the upload, whether this request or an earlier one published it. */
+async function publishedFile(
+  fileOf: TusEndpointOptions['fileOf'],
+  method: string,
+  { received, upload, owner }: Exchange,
+): Promise<FileView | null> {
+  if (received?.file) return received.file;
+  if (method === 'DELETE' || !upload?.fileId) return null;
+  return fileOf(upload.fileId, owner).catch((error: unknown) => {
+    // The file was deleted a moment ago.
+    if (hasCode(error, 'not_found')) return null;
+    throw error;
+  });
 }
 
 /** Adds the upload's present offset to an `offset_conflict`, for the answer 409. */
