@@ -13,6 +13,11 @@ import type { Ctx, RequestState } from './state.ts';
 
 /** Room for 100,000 ids, in JSON or in a form, and a name. */
 const MOST_BODY_BYTES = 5 * 1024 * 1024;
+/** Bodies of which so many bytes are under way leave no room for another large one: each id takes some ten times its length. */
+const MOST_UNDER_WAY_BYTES = 5 * MOST_BODY_BYTES;
+/** A body of at most so many bytes is always taken: as few ids take no more memory than any other download. */
+const SMALL_BYTES = 64 * 1024;
+const RETRY_AFTER_S = '30';
 const DEFAULT_NAME = 'files.zip';
 const TYPE = 'application/zip';
 
@@ -47,11 +52,22 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
     if (selection) await sendSelected(ctx, size, selection, async (range) => archive.open(range));
   });
 
+  let bytesUnderWay = 0;
+
   router.post(ARCHIVE_PATH, async (ctx) => {
-    const archive = await prepare(ctx, await readAsked(ctx));
-    // Ranges and their conditions are defined for GET only (RFC 9110 section 14.2).
-    ctx.set('Accept-Ranges', 'none');
-    await sendSelected(ctx, archive.size, { kind: 'whole' }, async (range) => archive.open(range));
+    // Bodies without a length count as the longest.
+    const bytes = Math.min(ctx.request.length ?? MOST_BODY_BYTES, MOST_BODY_BYTES);
+    if (bytes > SMALL_BYTES && bytesUnderWay + bytes > MOST_UNDER_WAY_BYTES)
+      throw refusal('too_many_connections', { headers: { 'Retry-After': RETRY_AFTER_S } });
+    bytesUnderWay += bytes;
+    try {
+      const archive = await prepare(ctx, await readAsked(ctx));
+      // Ranges and their conditions are defined for GET only (RFC 9110 section 14.2).
+      ctx.set('Accept-Ranges', 'none');
+      await sendSelected(ctx, archive.size, { kind: 'whole' }, async (range) => archive.open(range));
+    } finally {
+      bytesUnderWay -= bytes;
+    }
   });
 }
 

@@ -1,6 +1,6 @@
 /** Archives: several files as one ZIP file, which is made while it is read. See docs/decisions/0062-archives.md. */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { FileRecord } from '../catalog/catalog.ts';
 import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
@@ -35,7 +35,10 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
       names.push(name);
       kept.push({ size: content.size, modifiedAt: uploadedAt });
     }
+    // With the most files, each of these steps takes some time, in which nothing else would run.
+    await parts.surroundings.turn();
     const unique = entryNames(names);
+    await parts.surroundings.turn();
     const layout = layOut(kept.map((entry, index) => ({ name: unique[index] ?? '', ...entry })));
     return {
       size: layout.size,
@@ -62,7 +65,11 @@ interface Rows {
   at(index: number): Promise<FileRecord>;
 }
 
-function createRows({ catalog }: Pick<Parts, 'catalog'>, ids: readonly string[], owner: string | null): Rows {
+function createRows(
+  { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
+  ids: readonly string[],
+  owner: string | null,
+): Rows {
   let first = -1;
   let found = new Map<string, FileRecord>();
 
@@ -70,6 +77,8 @@ function createRows({ catalog }: Pick<Parts, 'catalog'>, ids: readonly string[],
     async at(index) {
       const batch = index - (index % ROWS_AT_A_TIME);
       if (batch !== first) {
+        // A catalog in this process answers without a turn of the event loop.
+        if (batch > 0) await surroundings.turn();
         const rows = await catalog.findFiles(ids.slice(batch, batch + ROWS_AT_A_TIME), owner);
         found = new Map(rows.map((row) => [row.id, row]));
         first = batch;
@@ -100,17 +109,18 @@ function open(of: Opened, range: ByteRange): Readable {
   const crcs = new Map<number, number>();
 
   async function* bytes(index: number, span: Span): AsyncGenerator<Uint8Array> {
-    const { content } = await rows.at(index);
+    const file = await rows.at(index);
+    const { content } = file;
     if (content.size !== layout.entries[index]?.size) throw new TidemarkError('content_damaged');
     if (span.start === 0 && span.end === content.size - 1) {
-      yield* checksums.verified(content, gone.signal);
-      crcs.set(index, await checksums.of(content, gone.signal));
+      yield* checksums.verified(file, gone.signal);
+      crcs.set(index, await checksums.of(file, gone.signal));
       return;
     }
     // The CRC that follows is of the whole entry. Meanwhile this part of it is sent.
-    if (span.end === content.size - 1) checksums.of(content, gone.signal).catch(() => undefined);
+    if (span.end === content.size - 1) checksums.of(file, gone.signal).catch(() => undefined);
     const { signal } = gone;
-    const stream = await of.files.open({ content: contentViewOf(content) }, span, signal);
+    const stream = addAbortSignal(signal, await of.files.open({ content: contentViewOf(content) }, span, signal));
     let left = span.end - span.start + 1;
     try {
       for await (const chunk of stream as AsyncIterable<Uint8Array>) {
@@ -125,7 +135,7 @@ function open(of: Opened, range: ByteRange): Readable {
 
   async function crc32(index: number): Promise<number> {
     if (layout.entries[index]?.size === 0) return 0;
-    return crcs.get(index) ?? checksums.of((await rows.at(index)).content, gone.signal);
+    return crcs.get(index) ?? checksums.of(await rows.at(index), gone.signal);
   }
 
   /** Where entries come before the range and the central directory is in it, finds out their CRCs while the range is sent. */

@@ -1,9 +1,11 @@
 /**
  * CRC-32 of contents, which archives need beside their bytes. The catalog does not have them: they are computed while the bytes
  * are read, together with the MD5, and count only where that is the content's. So bytes that rot never get a CRC that fits them.
+ * Each owner's are remembered apart: how soon an answer comes must not tell that others have the same content.
  */
+import { addAbortSignal } from 'node:stream';
 import { crc32 } from 'node:zlib';
-import type { ContentRecord } from '../catalog/catalog.ts';
+import type { FileRecord } from '../catalog/catalog.ts';
 import type { Files } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import { createKeyedMutex } from './keyed-mutex.ts';
@@ -12,21 +14,21 @@ import { contentViewOf } from './views.ts';
 
 export interface ContentChecksums {
   /**
-   * All bytes of a content, in chunks. Ends with `content_damaged`, after the last chunk, where they do not have its MD5.
+   * All bytes of a file's content, in chunks. Ends with `content_damaged`, after the last chunk, where they do not have its MD5.
    *
    * @param signal - aborted when the asker is gone.
    */
-  verified(content: ContentRecord, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  verified(file: FileRecord, signal: AbortSignal): AsyncGenerator<Uint8Array>;
   /**
-   * The CRC-32 of a content. Where it is not remembered, its bytes are read for it. A reading that has begun goes on after its
+   * The CRC-32 of a file's content. Where it is not remembered, its bytes are read for it. A reading that has begun goes on after its
    * asker has left: one who resumes a download asks for it again, and would otherwise wait from the beginning each time.
    *
    * @throws `content_damaged`, `not_found`; the reason of `signal`.
    */
-  of(content: ContentRecord, signal: AbortSignal): Promise<number>;
+  of(file: FileRecord, signal: AbortSignal): Promise<number>;
 }
 
-/** How many are remembered: a few megabytes. */
+/** How many are remembered: some ten megabytes. */
 const REMEMBERED = 100_000;
 /** How many contents are read at a time only for their CRC. */
 const READINGS = 2;
@@ -37,21 +39,30 @@ interface Reading {
   waiting: number;
 }
 
+/** A content of an owner. The id of a content is never given to another one. */
+function keyOf({ owner, content }: FileRecord): string {
+  return `${content.id} ${owner}`;
+}
+
 export function createContentChecksums(parts: Parts, files: Pick<Files, 'open'>): ContentChecksums {
-  /** By the content's id, as bytes of a content never change. The first is the one that was noted first. */
-  const known = new Map<number, number>();
-  const readings = new Map<number, Reading>();
+  /** By `keyOf`, as bytes of a content never change. The first is the one that was noted first. */
+  const known = new Map<string, number>();
+  const readings = new Map<string, Reading>();
   const turns = createKeyedMutex();
 
-  function note(contentId: number, crc: number): void {
-    known.set(contentId, crc);
+  function note(file: FileRecord, crc: number): void {
+    known.set(keyOf(file), crc);
     const [oldest] = known.keys();
     if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
   }
 
-  async function* verified(content: ContentRecord, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { id, key, md5 } = content;
-    const stream = await files.open({ content: contentViewOf(content) }, undefined, signal);
+  async function* verified(file: FileRecord, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { id, key, md5 } = file.content;
+    // Also where the store sends nothing any more: a stream that waits for it would be held.
+    const stream = addAbortSignal(
+      signal,
+      await files.open({ content: contentViewOf(file.content) }, undefined, signal),
+    );
     const lane = parts.digests.open(null, ['md5']);
     let crc = 0;
     try {
@@ -65,41 +76,43 @@ export function createContentChecksums(parts: Parts, files: Pick<Files, 'open'>)
         parts.log.error({ contentId: id, key, md5, found }, 'bytes of a content are damaged');
         throw new TidemarkError('content_damaged');
       }
-      note(id, crc);
+      note(file, crc);
     } finally {
       lane.close();
       stream.destroy();
     }
   }
 
-  async function read(content: ContentRecord, reading: Reading): Promise<number> {
-    return turns.run(String(content.id % READINGS), async () => {
+  async function read(file: FileRecord, reading: Reading): Promise<number> {
+    return turns.run(String(file.content.id % READINGS), async () => {
       if (reading.waiting === 0) throw new Error('nobody waits for it any more');
-      for await (const chunk of verified(content, parts.stopping)) {
+      for await (const chunk of verified(file, parts.stopping)) {
         parts.stopping.throwIfAborted();
         void chunk;
       }
-      const crc = known.get(content.id);
-      if (crc === undefined) throw new Error(`the CRC of content ${content.id} was not noted`);
+      const crc = known.get(keyOf(file));
+      if (crc === undefined) throw new Error(`the CRC of content ${file.content.id} was not noted`);
       return crc;
     });
   }
 
-  function begin(content: ContentRecord): Reading {
+  function begin(file: FileRecord): Reading {
+    const key = keyOf(file);
     const reading: Reading = { result: Promise.resolve(0), waiting: 0 };
-    readings.set(content.id, reading);
+    readings.set(key, reading);
     reading.result = Promise.resolve()
-      .then(() => read(content, reading))
-      .finally(() => readings.delete(content.id));
+      .then(() => read(file, reading))
+      .finally(() => readings.delete(key));
     // Those who wait for it get the failure.
     reading.result.catch(() => undefined);
     return reading;
   }
 
-  async function of(content: ContentRecord, signal: AbortSignal): Promise<number> {
-    const crc = known.get(content.id);
+  async function of(file: FileRecord, signal: AbortSignal): Promise<number> {
+    const key = keyOf(file);
+    const crc = known.get(key);
     if (crc !== undefined) return crc;
-    const reading = readings.get(content.id) ?? begin(content);
+    const reading = readings.get(key) ?? begin(file);
     reading.waiting++;
     try {
       return await unlessAborted(reading.result, signal);

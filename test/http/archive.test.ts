@@ -310,6 +310,22 @@ describe('is refused', () => {
     expect((await post(mine, { 'Content-Type': 'text/plain' })).status).toBe(415);
   });
 
+  test('with many ids, while there are many of others: each takes memory until its client has it', async () => {
+    const url = `${service.url}/api/archive`;
+    // They never send their bodies.
+    const others = Array.from({ length: 5 }, () =>
+      httpRequest(url, { method: 'POST', headers: { ...ANNA, ...FORM, 'Content-Length': 5 * 1024 * 1024 } }),
+    );
+    for (const other of others) other.on('error', () => undefined).flushHeaders();
+    const large = Array.from({ length: 10_000 }, () => `id=${mine}`).join('&');
+    await expect.poll(async () => (await post(large, FORM)).status).toBe(503);
+    const refused = await post(large, FORM);
+    expect([refused.code, refused.headers['retry-after']]).toEqual(['too_many_connections', '30']);
+    expect((await post(`id=${mine}`, FORM)).status).toBe(200);
+    for (const other of others) other.destroy();
+    await expect.poll(async () => (await post(large, FORM)).status).toBe(200);
+  });
+
   test('never because of the name that it is to have', async () => {
     for (const [name, taken] of [
       ['tides', 'tides.zip'],

@@ -1,5 +1,5 @@
 /** The format of archives: their length is known beforehand, any range of them can be made, and readers open them. */
-import { open, writeFile } from 'node:fs/promises';
+import { open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -157,6 +157,12 @@ describe('names of entries', () => {
     ],
     ['a name that a file has is left to it', ['a.txt', 'a.txt', 'a (2).txt'], ['a.txt', 'a (3).txt', 'a (2).txt']],
     ['letter case and the form of Unicode do not tell them apart', ['É.md', 'e\u0301.MD'], ['É.md', 'e\u0301 (2).MD']],
+    ['a letter has one upper form, but several lower ones', ['ΟΔΟΣ', 'οδος', 'οδοσ'], ['ΟΔΟΣ', 'οδος (2)', 'οδοσ (3)']],
+    [
+      'neither do dots and spaces at the end, nor reserved signs',
+      ['a.txt', 'a.txt.', 'a.txt. .', 'b?', 'b_', 'c...d'],
+      ['a.txt', 'a.txt (2).', 'a.txt.  (3).', 'b?', 'b_ (2)', 'c...d'],
+    ],
     ['without an extension', ['LICENSE', 'LICENSE', '.env', '.env'], ['LICENSE', 'LICENSE (2)', '.env', '.env (2)']],
     ['paths keep their folders', ['a/b.txt', 'a/b.txt', 'c/b.txt'], ['a/b.txt', 'a/b (2).txt', 'c/b.txt']],
     [
@@ -172,6 +178,25 @@ describe('names of entries', () => {
     ],
   ])('%s', (_, given, taken) => {
     expect(entryNames(given)).toEqual(taken);
+  });
+
+  test('fit in every file system, also with a number', async () => {
+    const long = [`${'a'.repeat(251)}.txt`, `${'潮'.repeat(251)}.txt`, '🌊'.repeat(255)];
+    const names = entryNames([...long, ...long]);
+    const folder = await makeTempFolder();
+    for (const name of names) await writeFile(join(folder, name), '');
+    expect(names[0]).toBe(long[0]);
+    expect(names[4]).toMatch(/^潮+ \(2\)\.txt$/);
+    expect((await readdir(folder)).toSorted()).toEqual(names.toSorted());
+    expect(entryNames([`${long[0]}/${long[1]}`])[0]).toBe(`${names[0]}/${names[1]}`);
+  });
+
+  test('100,000 names that are the same once they are cut', () => {
+    const names = Array.from(
+      { length: 50_000 },
+      (_, index) => `${'a'.repeat(240)}${String(index).padStart(6, '0')}.txt`,
+    );
+    expect(new Set(entryNames([...names, ...names])).size).toBe(100_000);
   });
 
   test('100,000 equal names', () => {
