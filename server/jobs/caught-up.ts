@@ -1,4 +1,5 @@
 /** Lets a request by SHA-1 wait for those of its owner's contents that are still to be computed, here or by another node. */
+import type { ContentRecord } from '../catalog/catalog.ts';
 import { linkSignals } from '../uploads/signals.ts';
 import type { Pauses } from './digests.ts';
 import type { DueDigests } from './due-digests.ts';
@@ -18,6 +19,21 @@ export function createCaughtUp(
   pauses: Pauses,
   unreadable: ReadonlySet<number>,
 ): (owner: string) => Promise<void> {
+  const looks = createLooks((owner) => catalog.listOwnWithoutSha1(owner, MOST_AWAITED));
+  /** By owner, the pause that its waiting requests share, so that they look together. */
+  const shared = new Map<string, Promise<void>>();
+
+  function pause(owner: string): Promise<void> {
+    const begun = shared.get(owner);
+    if (begun) return begun;
+    const waiting = surroundings
+      .wait(LOOK_MS, { signal: stopping, ref: false })
+      .catch(() => undefined)
+      .then(() => void shared.delete(owner));
+    shared.set(owner, waiting);
+    return waiting;
+  }
+
   async function caughtUp(owner: string): Promise<void> {
     const patience = new AbortController();
     const { signal, unlink } = linkSignals(patience.signal, stopping);
@@ -27,7 +43,7 @@ export function createCaughtUp(
     try {
       while (!signal.aborted) {
         await noneIsDue(owner, signal);
-        const lacking = await catalog.listOwnWithoutSha1(owner, MOST_AWAITED);
+        const lacking = await looks(owner);
         const awaited = lacking.filter(({ id }) => !unreadable.has(id));
         if (awaited.length === 0) return;
         const left = awaited.filter(({ id }) => !tried.has(id));
@@ -35,7 +51,7 @@ export function createCaughtUp(
         for (const { id } of left) tried.add(id);
         pauses.wake();
         if (left.length > 0 && due.isDue(owner)) continue;
-        await surroundings.wait(LOOK_MS, { signal, ref: false }).catch(() => undefined);
+        await pause(owner);
         tried.clear();
       }
     } finally {
@@ -60,4 +76,30 @@ export function createCaughtUp(
   }
 
   return caughtUp;
+}
+
+/**
+ * Lets all who ask for one owner share a look that has not begun yet, while another one goes on: however many requests of an owner
+ * wait, one look of theirs is at the catalog.
+ */
+function createLooks(look: (owner: string) => Promise<ContentRecord[]>): (owner: string) => Promise<ContentRecord[]> {
+  const running = new Map<string, Promise<ContentRecord[]>>();
+  const coming = new Map<string, Promise<ContentRecord[]>>();
+
+  function begin(owner: string): Promise<ContentRecord[]> {
+    coming.delete(owner);
+    const begun = look(owner).finally(() => {
+      if (running.get(owner) === begun) running.delete(owner);
+    });
+    running.set(owner, begun);
+    return begun;
+  }
+
+  return (owner) => {
+    const now = running.get(owner);
+    if (!now) return begin(owner);
+    const next = coming.get(owner) ?? now.catch(() => undefined).then(() => begin(owner));
+    coming.set(owner, next);
+    return next;
+  };
 }

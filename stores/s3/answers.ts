@@ -23,7 +23,8 @@ export function refusalOf({ status, headers, text }: Answer): Error {
   const code = textOf(text, 'Code');
   const requestId = headers['x-amz-request-id'] ?? headers['x-amzn-requestid'];
   const error = Object.assign(new Error(textOf(text, 'Message') ?? `the answer has status ${status}`), {
-    name: code ?? 'Unknown',
+    // As the SDK has it. A proxy's 404 has no id: it says nothing about the object.
+    name: code ?? (status === 404 && requestId !== undefined ? 'NotFound' : 'Unknown'),
     ...(code === undefined ? {} : { Code: code }),
     $metadata: { httpStatusCode: status, ...(typeof requestId === 'string' ? { requestId } : {}) },
   });

@@ -54,6 +54,9 @@ export function exchange(outgoing: Outgoing, agents: Agents, abortSignal: AbortS
     }
 
     request.on('error', fail);
+    const onClose = (): void => fail(Object.assign(new Error('the connection closed'), { code: 'ECONNRESET' }));
+    // Node closes the connection on an answer of status 101, and tells neither an error nor an answer.
+    request.once('close', onClose);
     request.once('socket', (socket) => {
       if (!socket.connecting) return;
       const timer = SYSTEM.setTimeout(() => breakOff(`no connection in ${CONNECT_TIMEOUT_MS} ms`), CONNECT_TIMEOUT_MS);
@@ -62,6 +65,8 @@ export function exchange(outgoing: Outgoing, agents: Agents, abortSignal: AbortS
     });
     if (silenceMs > 0) request.setTimeout(silenceMs, () => breakOff(`nothing moved for ${silenceMs} ms`));
     request.once('response', (response) => {
+      // From here on the answer tells.
+      request.off('close', onClose);
       const chunks: Buffer[] = [];
       let length = 0;
       response.on('data', (chunk: Buffer) => {
@@ -69,7 +74,7 @@ export function exchange(outgoing: Outgoing, agents: Agents, abortSignal: AbortS
         length += chunk.length;
       });
       // Also where the connection closes before the answer has ended.
-      response.on('error', fail);
+      response.on('error', fail).once('close', onClose);
       response.once('end', () => {
         abortSignal.removeEventListener('abort', onAbort);
         // A refusal came before the last byte was sent: nobody takes the rest.

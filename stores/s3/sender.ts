@@ -100,12 +100,14 @@ async function findTarget(client: S3, bucket: string): Promise<Target> {
   const key = 'x';
   const url = new URL(await getSignedUrl(client, new PutObjectCommand({ Bucket: bucket, Key: key })));
   const { accessKeyId, secretAccessKey } = await client.config.credentials();
+  // key/day/region/service/aws4_request: the rules may sign for another region than the one that is set.
+  const region = url.searchParams.get('X-Amz-Credential')?.split('/').at(-3) ?? (await client.config.region());
   return {
     isSecure: url.protocol === 'https:',
     hostname: url.hostname.replaceAll(/[[\]]/g, ''),
     port: url.port,
     host: url.host,
     path: url.pathname.slice(0, -key.length),
-    sign: createSigner({ accessKeyId, secretAccessKey, region: await client.config.region() }),
+    sign: createSigner({ accessKeyId, secretAccessKey, region }),
   };
 }

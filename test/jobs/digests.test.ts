@@ -1,5 +1,6 @@
 /** SHA-1 after publication, where it does not go as it should: too many at once, bytes that are away for a while. */
 import { createHash, randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -272,6 +273,32 @@ test('who asks waits while another node computes, and five seconds at most', asy
   await waiting;
   house.stop();
   await running;
+});
+
+test('however many requests wait while another node computes, they look together', async () => {
+  const house = await openHouse({});
+  setMaxListeners(0, house.parts.stopping);
+  const bytes = makeBytes(1_000, 18_054);
+  await publish(house, bytes);
+  let [looks, running, most] = [0, 0, 0];
+  const { catalog } = house.parts;
+  house.parts.catalog = Object.assign(Object.create(catalog) as typeof catalog, {
+    listOwnWithoutSha1: (...args: Parameters<typeof catalog.listOwnWithoutSha1>) => {
+      looks++;
+      most = Math.max(most, ++running);
+      return catalog.listOwnWithoutSha1(...args).finally(() => running--);
+    },
+  });
+  const { later, patience } = impatient(house, false);
+  const job = later.run(() => false);
+  await Promise.all(Array.from({ length: 100 }, () => later.caughtUp('anyone')));
+  expect(patience.length).toBe(100);
+  expect(looks).toBeGreaterThan(1);
+  expect(most).toBe(1);
+  // 25 pauses fit into the patience; each request by itself would look once after each of them.
+  expect(looks).toBeLessThan(250);
+  house.stop();
+  await job;
 });
 
 test('nobody waits twice for what cannot be read', async () => {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { S3 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { listOfParts, textOf } from '../../stores/s3/answers.ts';
+import { listOfParts, refusalOf as refusalIn, textOf } from '../../stores/s3/answers.ts';
 import { setUpClient } from '../../stores/s3/client.ts';
 import { codeOf, isPassing, retryAfterOf, statusOf, toStoreError } from '../../stores/s3/errors.ts';
 import { createSender, type Sender } from '../../stores/s3/sender.ts';
@@ -132,6 +132,12 @@ test('a refusal that follows a status of 200', async () => {
   const begin = { key: 'a', query: [['uploads', ''] as const], bytes: new Uint8Array(0) };
   const error = await refusalOf(openSender(suite.oss, { port: proxy.port }).post(begin, never()));
   expect([codeOf(error), statusOf(error), isPassing(error)]).toEqual(['InternalError', 200, true]);
+});
+
+test('a 404 that names no code is that of an object only where it has an id', () => {
+  const answer = { status: 404, headers: { 'x-amz-request-id': '1' }, text: '' };
+  expect(toStoreError(refusalIn(answer), 'storing').code).toBe('missing');
+  expect(toStoreError(refusalIn({ ...answer, headers: {} }), 'storing').code).toBe('unavailable');
 });
 
 test('connections that break, before the answer and within it', async () => {
