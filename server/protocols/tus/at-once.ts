@@ -63,12 +63,13 @@ export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: 
 
 /**
  * Whether the headers say that a request brings all bytes of an upload, that they are few, and that it asks for nothing else:
- * no checksum, no concatenation, no length that is declared with the bytes.
+ * no checksum, also in a trailer, no concatenation, no length that is declared with the bytes.
  */
 function bringsAll(method: string, headers: IncomingHttpHeaders): boolean {
   const length = headers['content-length'];
   if (length === undefined || headers['transfer-encoding'] !== undefined) return false;
-  if (headers['upload-checksum'] !== undefined || headers['upload-concat'] !== undefined) return false;
+  const others = ['upload-checksum', 'trailer', 'upload-concat'];
+  if (others.some((name) => headers[name] !== undefined)) return false;
   if (!(Number(length) > 0 && Number(length) <= MOST_BYTES)) return false;
   const declared = headers['upload-length'];
   if (method === 'POST') return declared === length;
