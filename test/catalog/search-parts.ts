@@ -11,6 +11,7 @@ export function nameOf(n: number): string {
   if (n <= 2500) return `a ${n}.txt`;
   if (n === 4000) return 'b 100%_of\\it.txt';
   if (n === 4002) return 'b lolol.txt';
+  if (n === 4006) return 'b ends with zw';
   if (n % 2500 === 1) return `b Rare-${n}.txt`;
   if (n % 2500 === 2) return `c 报告${n}.txt`;
   if (n % 2500 === 3) return `c qx${n}.txt`;
@@ -30,6 +31,9 @@ const PARTS = [
   'xq',
   'q',
   'ß',
+  'zw',
+  'h z',
+  'w',
   '报告',
   '报告5',
   '报',
