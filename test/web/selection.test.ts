@@ -56,10 +56,10 @@ describeInBrowser('a selection', () => {
     const words = page.locator('#selection-words');
     await box(page, 'tide 2').click();
     await box(page, 'tide 5').click({ modifiers: ['Shift'] });
-    expect(await selected(page)).toEqual(NAMES.slice(1, 5));
-    expect(await words.textContent()).toBe('4 selected · 13.7 KiB');
+    await expect.poll(() => selected(page)).toEqual(NAMES.slice(1, 5));
+    await expect.poll(() => words.textContent()).toBe('4 selected · 13.7 KiB');
     await box(page, 'tide 3').click();
-    expect(await selected(page)).toEqual(['tide 2.txt', 'tide 4.txt', 'tide 5.txt']);
+    await expect.poll(() => selected(page)).toEqual(['tide 2.txt', 'tide 4.txt', 'tide 5.txt']);
     const { name, entries } = await saved(page, packing(page));
     expect(name).toMatch(/^Tidemark \d{4}-\d\d-\d\d\.zip$/);
     expect(entries).toEqual(['tide 2.txt', 'tide 4.txt', 'tide 5.txt']);
@@ -67,14 +67,14 @@ describeInBrowser('a selection', () => {
     const all = page.getByRole('checkbox', { name: 'Select all' });
     expect(await page.evaluate("document.querySelector('#select-all').indeterminate")).toBe(true);
     await all.check();
-    expect(await selected(page)).toEqual(NAMES);
+    await expect.poll(() => selected(page)).toEqual(NAMES);
     // The same way back: a range is taken off.
     await box(page, 'tide 1').click();
     await box(page, 'tide 6').click({ modifiers: ['Shift'] });
-    expect(await selected(page)).toEqual(['tide 7.txt', 'tide 8.txt']);
+    await expect.poll(() => selected(page)).toEqual(['tide 7.txt', 'tide 8.txt']);
     await page.getByRole('button', { name: 'Clear' }).click();
-    expect(await selected(page)).toEqual([]);
-    expect(await page.locator('#selection').isVisible()).toBe(false);
+    await expect.poll(() => selected(page)).toEqual([]);
+    await expect.poll(() => page.locator('#selection').isVisible()).toBe(false);
   });
 
   test('by keyboard: the space bar, a range with Shift, Escape; a screen reader is told', async () => {
@@ -85,9 +85,9 @@ describeInBrowser('a selection', () => {
     await expect.poll(said).toBe('1 selected · 1,000 B');
     await box(page, 'tide 3').focus();
     await page.keyboard.press('Shift+Space');
-    expect(await selected(page)).toEqual(NAMES.slice(0, 3));
+    await expect.poll(() => selected(page)).toEqual(NAMES.slice(0, 3));
     await page.keyboard.press('Escape');
-    expect(await selected(page)).toEqual([]);
+    await expect.poll(() => selected(page)).toEqual([]);
     await expect.poll(said).toBe('Nothing is selected');
     await page.keyboard.press('Space');
     await page.getByRole('button', { name: 'Download as ZIP' }).focus();
@@ -107,10 +107,10 @@ describeInBrowser('a selection', () => {
     expect(before).toBeGreaterThan(100);
     await page.locator('#file-list > li .pick-box').nth(1).tap();
     await page.locator('#file-list > li .pick-box').nth(3).tap();
-    expect(await selected(page)).toEqual(['tide 2.txt', 'tide 4.txt']);
+    await expect.poll(() => selected(page)).toEqual(['tide 2.txt', 'tide 4.txt']);
     // What comes up moves no row away under the finger.
     expect(await place()).toBe(before);
-    expect(await page.locator('#selection').isVisible()).toBe(true);
+    await expect.poll(() => page.locator('#selection').isVisible()).toBe(true);
     await screenshot(page, `selection-${name}`);
     expect(await findings(page)).toEqual([]);
     expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
@@ -127,7 +127,7 @@ describeInBrowser('a selection', () => {
     await expect.poll(() => page.locator('#selection-words').textContent()).toBe('1 selected · 1,000 B');
     await page.getByRole('searchbox').fill('tide 7');
     await file(page, 'tide 1.txt').waitFor({ state: 'detached' });
-    expect(await page.locator('#selection').isVisible()).toBe(false);
+    await expect.poll(() => page.locator('#selection').isVisible()).toBe(false);
   });
 
   test('is deleted together, and undone together', async () => {
