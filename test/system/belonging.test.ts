@@ -151,6 +151,7 @@ test('an installation of before, on which neither side has an id', async () => {
   for (const column of ['holder', 'phase', 'expected_size', 'kind'])
     database.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
   database.exec('DROP TABLE events; DROP TABLE forgotten_events');
+  for (const column of ['proof', 'seal']) database.exec(`ALTER TABLE contents DROP COLUMN ${column}`);
   for (const column of ['md5', 'node', 'until']) database.exec(`ALTER TABLE removals DROP COLUMN ${column}`);
   database.exec('UPDATE uploads SET boot_id = store_state, store_state = NULL');
   database.pragma('user_version = 2');
