@@ -55,11 +55,7 @@ function open(): SimCatalog {
   keepTotals(database);
   const db = new Kysely<Tables>({
     // Each call is a step of its own, and ends within it.
-    dialect: createSqliteDialect(
-      database,
-      { check: () => undefined, onWrite: () => undefined },
-      { defer: queueMicrotask },
-    ),
+    dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }, queueMicrotask),
   });
   /** Of the process that has it, or of the database that all share. */
   let current: Clock = createClock({});

@@ -39,8 +39,6 @@ export interface SharedCommits {
   idle(): Promise<void> | undefined;
   /** Runs the write with the next commit. */
   add(write: Write): void;
-  /** Runs this while no transaction is running, and begins none before it has ended. */
-  between(action: () => Promise<void>): Promise<void>;
 }
 
 /** Calls `action` at the end of this turn of the event loop, when all its calls have added their writes. */
@@ -52,12 +50,8 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
   let isDue = false;
   let isRunning = false;
   let idlers: (() => void)[] = [];
-  let betweens: (() => Promise<void>)[] = [];
 
   async function runAll(): Promise<void> {
-    const actions = betweens;
-    betweens = [];
-    for (const action of actions) await action();
     const writes = waiting.slice(0, MOST_AT_ONCE);
     waiting = waiting.slice(MOST_AT_ONCE);
     isRunning = true;
@@ -70,7 +64,7 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
       idlers = [];
       for (const tell of told) tell();
       isDue = false;
-      if (waiting.length > 0 || betweens.length > 0) beDue();
+      if (waiting.length > 0) beDue();
     }
   }
 
@@ -117,10 +111,5 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
       waiting.push(write);
       if (!isDue) beDue();
     },
-    between: (action) =>
-      new Promise((resolve, reject) => {
-        betweens.push(() => action().then(resolve, reject));
-        if (!isDue) beDue();
-      }),
   };
 }
