@@ -220,6 +220,8 @@ class LocalStore implements Store {
 
   async assure(upload: StoredUpload, { key, size }: SealedContent): Promise<{ isSound: boolean; seal: null }> {
     return translated(`renewing ${key} by upload ${upload.id}`, async () => {
+      // An entry whose sync failed may be of these very bytes: renaming them to it would change nothing that a sync covers.
+      await this.#folder.entries.settle(key);
       // What is gone or too short is healed, and reported. Without links the bytes would have to be copied.
       const unfinished = sizeOf(this.#folder.unfinished(upload.id));
       const isUsable = this.#hasLinks && unfinished === size && sizeOf(this.#folder.path(key)) === size;
