@@ -121,7 +121,7 @@ test('a final whose node died while it joined is joined by another, from its las
   await send(a, first, bytes.subarray(0, 200_000));
   await send(a, second, bytes.subarray(200_000));
   // Not before the first commit, and before all bytes are stored.
-  const order = faults.order({ call: 'write', about: 'final-', nth: 3, until: new Promise(() => undefined) });
+  const order = faults.order({ call: 'write', about: 'final-', nth: 2, until: new Promise(() => undefined) });
   void addFinal(a, first, second).catch(() => undefined);
   await order.reached;
   const final = `final-${ids}`;
