@@ -7,7 +7,7 @@ import type { Sha1Parts } from './sha1.ts';
 
 /** How long a request by SHA-1 waits for those of the contents of its owner. */
 const PATIENCE_MS = 5_000;
-/** How often a request looks whether another node has computed them. */
+/** A request looks five times a second whether another node has computed them. */
 const LOOK_MS = 1_000 / 5;
 /** A request waits for those of its owner's contents that are among so many of the newest without SHA-1. */
 const MOST_AWAITED = 256;
