@@ -1,6 +1,7 @@
 /**
  * Loaded into a service's process (`--import`): records how late the main thread's event loop is, and writes it to the file
- * BENCH_LOOP_FILE when it receives SIGUSR2. Each report begins where the one before ended.
+ * BENCH_LOOP_FILE when it receives SIGUSR2. Each report begins where the one before ended. It begins to record with the first
+ * signal, whose report is empty: until then its timer takes no time, and a service that has nothing to do is idle.
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createHistogram } from 'node:perf_hooks';
@@ -34,14 +35,15 @@ function record(file: string): void {
   const histograms = { delay: createHistogram(), busy: createHistogram() };
   let last = performance.now();
   let lastCpuNs = onCpuNs();
-  const timer = setInterval(() => {
-    const now = performance.now();
-    const cpuNs = onCpuNs();
-    histograms.delay.record(Math.max(1, Math.round((now - last - EVERY_MS) * NS_PER_MS)));
-    histograms.busy.record(Math.max(1, cpuNs - lastCpuNs));
-    [last, lastCpuNs] = [now, cpuNs];
-  }, EVERY_MS);
-  timer.unref();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): NodeJS.Timeout =>
+    setInterval(() => {
+      const now = performance.now();
+      const cpuNs = onCpuNs();
+      histograms.delay.record(Math.max(1, Math.round((now - last - EVERY_MS) * NS_PER_MS)));
+      histograms.busy.record(Math.max(1, cpuNs - lastCpuNs));
+      [last, lastCpuNs] = [now, cpuNs];
+    }, EVERY_MS).unref();
 
   process.on('SIGUSR2', () => {
     const summaries = Object.entries(histograms).map(([name, histogram]): [string, Summary] => {
@@ -55,6 +57,7 @@ function record(file: string): void {
     renameSync(`${file}.new`, file);
     // Writing the report is not part of the next period.
     [last, lastCpuNs] = [performance.now(), onCpuNs()];
+    timer ??= begin();
   });
 }
 
