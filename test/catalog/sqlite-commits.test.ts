@@ -14,7 +14,8 @@ import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
-import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
+import { openDatabase } from '../../server/catalog/sqlite/connection.ts';
+import { bringUpToDate } from '../../server/catalog/sqlite/open.ts';
 import { T0, timeBy, aboutNode, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
 
 const MANY = 16;

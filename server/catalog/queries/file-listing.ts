@@ -51,6 +51,11 @@ export function isListed({ owner, column, direction, after }: FileListing): RawB
   return sql`${isOwned} and ("files".${sql.ref(column)}, "files"."id") ${isAfter} (${after.value}, ${after.id})`;
 }
 
+/** Whether a row of `files` comes before the position, or is there. */
+export function isUpTo({ column, direction }: FileListing, { value, id }: Position): RawBuilder<SqlBool> {
+  return sql`("files".${sql.ref(column)}, "files"."id") ${sql.raw(direction === 'desc' ? '>=' : '<=')} (${value}, ${id})`;
+}
+
 /** The order of a listing, among the rows of this table. */
 export function orderOf({ column, direction }: FileListing, table: string): RawBuilder<unknown> {
   const way = sql.raw(direction);

@@ -14,7 +14,8 @@ import type { Database } from './database.ts';
 import { isInUse } from './errors.ts';
 import { lookAtLog } from './log-mark.ts';
 import { HEADER_BYTES, readSchemaOfHeader } from './migrate.ts';
-import { openDatabase, openSqliteCatalog } from './open.ts';
+import { openDatabase } from './connection.ts';
+import { openSqliteCatalog } from './open.ts';
 import { describeLog } from './settle-log.ts';
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -8,8 +8,10 @@ import { createCatalog } from '../create-catalog.ts';
 import type { Tables } from '../schema.ts';
 import { type ClockSource, createClock } from './clock.ts';
 import { createSqlClock } from './sql-clock.ts';
-import { Database } from './database.ts';
-import { sqliteQueries } from './dialect.ts';
+import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
+import { openForService } from './connection.ts';
+import type { Database } from './database.ts';
+import { createNameIndex, sqliteQueries } from './dialect.ts';
 import { createSqliteDialect, type Watch } from './driver.ts';
 import { openWalSyncer, type Syncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
@@ -18,11 +20,10 @@ import { createLogMarker, hasLog, type LogMarker } from './log-mark.ts';
 import { checkDatabase, openHere, settleLog } from './settle-log.ts';
 import { createNodeTables } from './node-tables.ts';
 import { keepTotals } from './owner-totals.ts';
+import { createReader, type Reader } from './reader.ts';
 import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
-const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 2_000;
 /** With less free space, writes that can wait are refused. */
 const LEAST_ROOM_BYTES = 1024 * 1024;
 
@@ -58,7 +59,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
   await checkPlace(file);
   const log = await settleLog(options);
   const hadLog = hasLog(file);
-  const database = openDatabase(file);
+  const { database, takesReaders } = openForService(file);
   let marker: LogMarker | undefined;
   try {
     // The reserve is beside the file itself, as the log is, not beside a link to it.
@@ -75,7 +76,18 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       database.pragma('wal_checkpoint(PASSIVE)');
     }
     openHere.add(path);
-    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer, marks)) });
+    if (!takesReaders)
+      tell(`the file system of the catalog ${file} shares no memory: searches and checkpoints hold up uploads`);
+    const reader = takesReaders ? createReader(path) : undefined;
+    const dialect = createSqliteDialect(
+      database,
+      watchOver(syncer, marks, () => checkpoints),
+      { beside: reader },
+    );
+    const { between } = dialect;
+    const checkpoints =
+      reader && createCheckpoints(database, { reader, between, beforeSync: () => marks.beforeSync() });
+    const db = new Kysely<Tables>({ dialect });
     let closing: Promise<void> | undefined;
     const clock = createClock({
       source: options.time,
@@ -86,7 +98,7 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     createNodeTables(database);
     const catalog = createCatalog(db, {
       nodes: { clock: createSqlClock(clock), isShared },
-      queries: sqliteQueries,
+      queries: { ...sqliteQueries, nameIndex: reader ? createNameIndex(reader) : null },
       clock,
       keepTime: () => catalog.setMeta('clock', clock.keep()),
       durable: () => syncer.sync(),
@@ -95,7 +107,10 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
         await db.selectFrom('uploads').select('id').limit(1).execute();
       },
 
-      close: () => (closing ??= closeDatabase(database, syncer, marks).finally(() => openHere.delete(path))),
+      close: () =>
+        (closing ??= closeReader(reader)
+          .then(() => closeDatabase(database, syncer, marks))
+          .finally(() => openHere.delete(path))),
     });
     const setMeta = catalog.setMeta.bind(catalog);
     catalog.setMeta = async (key, value) => {
@@ -104,8 +119,8 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       await setMeta(key, value);
     };
     // As a query of `db`, it waits for the running transaction.
-    const checkpoint = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
-    return withReserve(catalog, reserve, checkpoint);
+    const checkpointHere = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
+    return withReserve(catalog, reserve, () => (checkpoints ? checkpoints.run() : checkpointHere()));
   } catch (error) {
     // Closing removes the log, so the database must be marked as closed before. Where it cannot be, it stays open, and its
     // lock ends with the process.
@@ -124,6 +139,11 @@ async function hasRoom(path: string): Promise<boolean> {
   return bavail * bsize >= LEAST_ROOM_BYTES;
 }
 
+async function closeReader(reader: Reader | undefined): Promise<void> {
+  // If it has died, it has no connection any more.
+  await reader?.close().catch(() => undefined);
+}
+
 async function closeDatabase(database: Database, syncer: Syncer, marker: LogMarker): Promise<void> {
   let isMarked = false;
   try {
@@ -137,7 +157,7 @@ async function closeDatabase(database: Database, syncer: Syncer, marker: LogMark
   }
 }
 
-function watchOver(syncer: Syncer, marker: LogMarker): Watch {
+function watchOver(syncer: Syncer, marker: LogMarker, checkpoints: () => Checkpoints | undefined): Watch {
   return {
     check: () => {
       const failure = syncer.failure();
@@ -146,40 +166,9 @@ function watchOver(syncer: Syncer, marker: LogMarker): Watch {
     onWrite: (isRelaxed) => {
       if (!isRelaxed) syncer.markWritten();
       marker.afterWrite();
+      checkpoints()?.afterWrite();
     },
   };
-}
-
-/**
- * Opens and locks the database.
- *
- * @throws CatalogError `unavailable`.
- */
-export function openDatabase(file: string): Database {
-  let database: Database | undefined;
-  try {
-    // Waits for a lock of the doctor, which is short. A service holds its lock for as long as it runs.
-    database = new Database(file, { timeout: LOCK_TIMEOUT_MS });
-    // In this order, SQLite holds the lock until the database is closed or the process exits, and needs no index in shared
-    // memory.
-    database.pragma('locking_mode = EXCLUSIVE');
-    database.pragma('journal_mode = WAL');
-    database.pragma('foreign_keys = ON');
-    // Nodes, claims and totals: see node-tables.ts and owner-totals.ts.
-    database.pragma('temp_store = MEMORY');
-    // SQLite does not sync commits; `durable()` does.
-    database.pragma('synchronous = NORMAL');
-    // After an unusually large transaction the log shrinks again.
-    database.pragma(`journal_size_limit = ${LARGEST_IDLE_LOG_BYTES}`);
-    // A checkpoint syncs on the main thread. Rarer checkpoints write a page once that was changed many times.
-    database.pragma('wal_autocheckpoint = 4000');
-    return database;
-  } catch (error) {
-    if (!database)
-      throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
-    database.close();
-    throw toCatalogError(error, file);
-  }
 }
 
 /**
