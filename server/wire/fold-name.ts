@@ -9,16 +9,26 @@
  */
 const ACCENTS = /(?![\u3099\u309A])(?=[\p{Script=Inherited}\p{Script=Hebrew}\p{Script=Arabic}])\p{Mn}/gu;
 
-/** How much longer than the name the form may be: a single character stands for up to 18. */
-const LONGEST_FACTOR = 2;
+/** A character that stands for more others than this stays as it is (ﷺ stands for 18): indexes take no longer names. */
+const MOST_STOOD_FOR = 3;
 
 /** Folds a name, or a part that is searched for: NFKC, lower case of any script, without accents. */
 export function foldName(name: string): string {
   // Most names are in ASCII, and publications wait for this.
   // oxlint-disable-next-line no-control-regex
   if (/^[\0-\x7f]*$/.test(name)) return name.toLowerCase();
-  const folded = fold(name.normalize('NFKD'));
-  return folded.length <= name.length * LONGEST_FACTOR ? folded : fold(name.normalize('NFD'));
+  return fold(decompose(name));
+}
+
+/** NFKD, as far as it does not make the name too long. Each character for itself: so a part is decomposed as the whole name is. */
+function decompose(name: string): string {
+  const canonical = name.normalize('NFD');
+  if (name.normalize('NFKD') === canonical) return canonical;
+  const signs = Array.from(canonical, (sign) => {
+    const stoodFor = sign.normalize('NFKD');
+    return stoodFor.length <= MOST_STOOD_FOR ? stoodFor : sign;
+  });
+  return signs.join('').normalize('NFD');
 }
 
 function fold(decomposed: string): string {

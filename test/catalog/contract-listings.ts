@@ -133,6 +133,7 @@ export function describeListings(current: Current): void {
         "it's \\ 'quoted' & | ! <-> :*.txt",
         'مَرْحَبًا.txt',
         '🙂🙃.txt',
+        'of some ㍿ and ½.txt',
       ];
       const owner = 'carol';
       for (const [index, name] of names.entries())
@@ -170,6 +171,10 @@ export function describeListings(current: Current): void {
         ["'s", names[12]],
         ['🙃', '🙂🙃.txt'],
         ['🙂🙃.', '🙂🙃.txt'],
+        ['㍿', names[15]],
+        ['㍿ a', names[15]],
+        ['½', names[15]],
+        ['1⁄2', names[15]],
         ['wp', '한글 문서.hwp'],
         ['pw', undefined],
       ] as const)
