@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
+import { createCheckpoints } from '../../server/catalog/sqlite/checkpoints.ts';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
@@ -54,6 +55,15 @@ const each = <T>(action: (index: number) => Promise<T>): Promise<T>[] =>
 function publish(uploadId: string, text: string): ReturnType<Catalog['publish']> {
   return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false });
 }
+
+test('the log is marked before each of the two checkpoints that sync it', async () => {
+  const told: string[] = [];
+  const checkpoint = async (): Promise<void> => void told.push('checkpoint');
+  const { between } = createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined });
+  const parts = { reader: { checkpoint }, between, beforeSync: () => void told.push('mark') };
+  await createCheckpoints(database, parts).run();
+  expect(told).toEqual(['mark', 'checkpoint', 'mark', 'checkpoint']);
+});
 
 test('calls that share a commit write fewer pages than calls one after the other', async () => {
   const before = logBytes();

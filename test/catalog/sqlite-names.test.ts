@@ -1,12 +1,15 @@
 /** Searches by the index of names that SQLite's catalog keeps beside itself, and what becomes of it. */
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { openBeside, openDatabase } from '../../server/catalog/sqlite/connection.ts';
-import { openNameIndex } from '../../server/catalog/sqlite/name-index.ts';
+import { Database, SqliteError } from '../../server/catalog/sqlite/database.ts';
+import { type NameIndex, openNameIndex } from '../../server/catalog/sqlite/name-index.ts';
 import { bringUpToDate, openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { createReader } from '../../server/catalog/sqlite/reader.ts';
 import { foldName } from '../../server/wire/fold-name.ts';
 import { until } from '../system/support.ts';
 import { addPublished, addUpload, commitTo, newContent } from './fixtures.ts';
@@ -164,6 +167,143 @@ test('a damaged index is made anew, and searches find all the same', async () =>
     await close();
     expect((await inIndex('kept'))[0]).toHaveLength(1);
   }
+});
+
+/** Opens the index beside the catalog, which is closed but for this, and lets the test change the catalog, too. */
+async function withIndex(use: (index: NameIndex, database: Database) => void | Promise<void>): Promise<void> {
+  const [beside, database] = [openBeside(file), new Database(file)];
+  const index = openNameIndex(`${file}-names`, beside);
+  try {
+    await use(index, database);
+  } finally {
+    index.close();
+    beside.close();
+    database.close();
+  }
+}
+
+/** Adds a file that ann has, with so many events of it. */
+function addFile(database: Database, id: string, events = 1): void {
+  const times = JSON.stringify(Array.from({ length: events }, (_, n) => n));
+  database.exec(`
+    INSERT INTO contents (md5, size, variant, key, published_at) VALUES ('${id}', 1, 0, '${id}', 1);
+    INSERT INTO files (id, owner, name, folded_name, uploaded_at, content_id, size)
+      VALUES ('${id}', 'ann', '${id}', '${id}', 1, last_insert_rowid(), 1);
+    INSERT INTO events (owner, kind, at, file_id, name, uploaded_at, content_id, md5, size)
+      SELECT owner, 'renamed', value, files.id, name, uploaded_at, content_id, '', size FROM files, json_each('${times}')
+      WHERE files.id = '${id}';
+  `);
+}
+
+/** A catalog with a file, which its index has. */
+async function makeIndexed(): Promise<void> {
+  await add(await open(), 'first.txt');
+  await close();
+  expect((await inIndex('first'))[0]).toHaveLength(1);
+}
+
+test('what the index could not commit is indexed later', async () => {
+  await makeIndexed();
+  await withIndex((index, database) => {
+    expect(index.find('ann', 'first', 100)).toHaveLength(1);
+    addFile(database, 'second');
+    const exec = Database.prototype.exec;
+    const failing = vi.spyOn(Database.prototype, 'exec').mockImplementation(function (this: Database, sql) {
+      if (sql === 'COMMIT') throw new SqliteError('database or disk is full', 'SQLITE_FULL');
+      return exec.call(this, sql);
+    });
+    expect(index.find('ann', 'second', 100)).toBeUndefined();
+    failing.mockRestore();
+    expect(index.find('ann', 'second', 100)).toEqual(['second']);
+  });
+});
+
+test('an index that is behind says nothing of files whose events it cannot count', async () => {
+  await makeIndexed();
+  await withIndex(async (index, database) => {
+    // More than a search indexes first.
+    addFile(database, 'often', 3_000);
+    addFile(database, 'second');
+    expect(index.find('ann', 'second', 100)).toBeUndefined();
+    await until('the index has all', () => index.find('ann', 'second', 100) !== undefined);
+    expect(index.find('ann', 'second', 100)).toEqual(['second']);
+  });
+});
+
+test('events that are forgotten before they are indexed', async () => {
+  await makeIndexed();
+  await withIndex(async (index, database) => {
+    expect(index.find('ann', 'first', 100)).toHaveLength(1);
+    addFile(database, 'second');
+    database.exec(`INSERT INTO forgotten_events SELECT 'ann', max(number) FROM events; DELETE FROM events`);
+    addFile(database, 'third');
+    for (const name of ['second', 'third']) {
+      expect(index.find('ann', name, 100) ?? [name]).toEqual([name]);
+      await until('the index is made anew', () => index.find('ann', name, 100) !== undefined);
+      expect(index.find('ann', name, 100)).toEqual([name]);
+    }
+  });
+});
+
+test('an index that is closed while it waits leaves the event loop as it was', async () => {
+  await makeIndexed();
+  await withIndex((index) => until('it waits', () => index.find('ann', 'first', 100) !== undefined));
+  const ran = new Promise((resolve) => setImmediate(resolve, 'ran'));
+  const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'late'));
+  expect(await Promise.race([ran, late])).toBe('ran');
+});
+
+test('an index that has read what a power cut has undone is made anew', async () => {
+  await makeIndexed();
+  const saved = ['', '-wal'].map((suffix) => `${file}-names${suffix}`);
+  await withIndex((index, database) => {
+    addFile(database, 'before');
+    // More than a search indexes: it knows the file by its new name, and not that it was renamed.
+    addFile(database, 'often', 1_200);
+    database.exec(`UPDATE files SET folded_name = 'after' WHERE id = 'before'`);
+    addFile(database, 'last');
+    index.find('ann', 'before', 100);
+    // At once: it goes on in the next turn of the event loop.
+    for (const path of saved) copyFileSync(path, `${path}-saved`);
+    database.exec(`DELETE FROM events WHERE file_id = 'last'; DELETE FROM files WHERE id = 'last';
+      UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'events';
+      UPDATE files SET folded_name = 'before' WHERE id = 'before'`);
+  });
+  for (const path of saved) await copyFile(`${path}-saved`, path);
+  expect((await inIndex('before'))[0]).toEqual(['before']);
+});
+
+test('pages by name continue where another version of Unicode has folded the names', async () => {
+  fill(5, () => 'name');
+  const database = openDatabase(file);
+  database.exec(`UPDATE files SET folded_name = 'name' || char(0x1acf)`);
+  database.close();
+  const now = await open();
+  const query = { owner: 'ann', sort: 'name', descending: false, limit: 2 } as const;
+  for (const search of [undefined, 'am']) {
+    const ids: string[] = [];
+    for (let cursor: string | null | undefined; cursor !== null && ids.length < 10;) {
+      const page = await now.listFiles({ ...query, ...(search && { search }), ...(cursor && { cursor }) });
+      ids.push(...page.files.map(({ id }) => id));
+      cursor = page.nextCursor;
+    }
+    expect(ids).toEqual(['ann1', 'ann2', 'ann3', 'ann4', 'ann5']);
+  }
+});
+
+test('a thread that has died is replaced by one', async () => {
+  const path = join(folder, 'later', 'catalog.db');
+  const reader = createReader(path);
+  await expect(reader.rows('SELECT 1', [])).rejects.toMatchObject({ code: 'failed' });
+  // At once: the thread has not ended yet.
+  mkdirSync(join(folder, 'later'));
+  const database = openDatabase(path);
+  bringUpToDate(database);
+  database.close();
+  for (let time = 0; time < 20; time++) expect(await reader.rows('SELECT 1 AS one', [])).toEqual([{ one: 1 }]);
+  await reader.close();
+  // No other thread has it open.
+  openDatabase(path).close();
 });
 
 test('checkpoints beside the main thread keep the log short', async () => {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import { SqliteError } from '../../server/catalog/sqlite/database.ts';
+import { toCatalogError } from '../../server/catalog/sqlite/errors.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createReserve } from '../../server/catalog/sqlite/reserve.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
@@ -49,6 +51,11 @@ describe('the reserve of an SQLite catalog', () => {
     expect(mode & 0o777).toBe(0o600);
     await catalog.close();
     expect(await sizeOf(`${file}-reserve`)).toBe(8 * MIB);
+  });
+
+  it('serves a log whose index cannot grow, too', () => {
+    const error = new SqliteError('disk I/O error', 'SQLITE_IOERR_SHMSIZE');
+    expect(toCatalogError(error, file)).toMatchObject({ code: 'full' });
   });
 
   it('is beside the database, not beside a link to it', async () => {

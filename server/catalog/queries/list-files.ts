@@ -1,13 +1,12 @@
 /** Lists an owner's files page by page, sorted by one of three indexes. */
 import type { Kysely } from 'kysely';
 import { foldName } from '../../wire/fold-name.ts';
-import type { Catalog, FileSort } from '../catalog.ts';
+import type { Catalog, FileRecord, FileSort } from '../catalog.ts';
 import { encodeCursor } from '../cursor.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { selectListing, toFileListing } from './file-listing.ts';
+import { type ListedRow, selectListing, toFileListing } from './file-listing.ts';
 import { toFileRecord } from './file-rows.ts';
-import type { FileRow } from './file-rows.ts';
 import { prepare, rowsAside } from './prepare.ts';
 import { createSearchFiles } from './search-files.ts';
 
@@ -30,12 +29,18 @@ export function createListFiles(db: Kysely<Tables>, dialect: QueryDialect): Pick
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       const end = last && rows.length > limit ? { value: sortValue(last, sort), id: last.id } : left;
-      return { files: page.map(toFileRecord), nextCursor: end && encodeCursor({ sort, descending }, end) };
+      return { files: page.map(toListed), nextCursor: end && encodeCursor({ sort, descending }, end) };
     },
   };
 }
 
-function sortValue(row: FileRow, sort: FileSort): string | number {
-  if (sort === 'name') return foldName(row.name);
+function toListed(row: ListedRow): FileRecord {
+  const { folded, ...file } = row;
+  void folded;
+  return toFileRecord(file);
+}
+
+function sortValue(row: ListedRow, sort: FileSort): string | number {
+  if (sort === 'name') return row.folded;
   return sort === 'size' ? row.size : row.uploadedAt;
 }

@@ -8,8 +8,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Position } from '../cursor.ts';
 import type { Narrowed, QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { type FileListing, isListed, isUpTo, orderOf } from './file-listing.ts';
-import { type FileRow, selectFiles } from './file-rows.ts';
+import { type FileListing, isListed, isUpTo, type ListedRow, orderOf, selectListed } from './file-listing.ts';
 import { rowsAside } from './prepare.ts';
 
 /** How many files of the listing the first try reads. */
@@ -23,7 +22,7 @@ const MOST_STEPS = 2;
 
 /** The matching files; `left`: where the search stopped before it had enough of them, and before the end. */
 export interface Searched {
-  rows: FileRow[];
+  rows: ListedRow[];
   left: Position | null;
 }
 
@@ -45,7 +44,7 @@ export function createSearchFiles(db: Kysely<Tables>, dialect: QueryDialect): Se
 
 /** Reads along the index of the order, step by step. */
 async function walk(db: Kysely<Tables>, dialect: QueryDialect, listing: FileListing, part: string) {
-  const rows: FileRow[] = [];
+  const rows: ListedRow[] = [];
   let { after } = listing;
   for (let step = 0; step < MOST_STEPS; step++) {
     const rest = { ...listing, after, count: listing.count - rows.length };
@@ -85,7 +84,7 @@ interface Along {
 }
 
 /** Reads along the index of the order. If that index contains the name, only matching rows are read. */
-function readAlong(db: Kysely<Tables>, { contains }: QueryDialect, along: Along): Promise<FileRow[]> {
+function readAlong(db: Kysely<Tables>, { contains }: QueryDialect, along: Along): Promise<ListedRow[]> {
   const { listing, part, and, within = sql`` } = along;
   const { column, direction, count } = listing;
   const columns = [...new Set(['id', 'folded_name', column])].map((name) => sql.ref(name));
@@ -94,7 +93,7 @@ function readAlong(db: Kysely<Tables>, { contains }: QueryDialect, along: Along)
     ${orderOf(listing, 'files')} ${within})`;
   return rowsAside(
     db,
-    selectFiles(db)
+    selectListed(db)
       .innerJoin(walked.as('walked'), 'walked.id', 'files.id')
       .where(contains(sql.ref('walked.folded_name'), part))
       .orderBy(sql.ref(`walked.${column}`), direction)
@@ -108,7 +107,7 @@ async function lookUp(
   db: Kysely<Tables>,
   { contains }: QueryDialect,
   { listing, part, narrowed }: { listing: FileListing; part: string; narrowed: Narrowed },
-): Promise<FileRow[] | undefined> {
+): Promise<ListedRow[] | undefined> {
   const { column, direction, count } = listing;
   // `materialized`: PostgreSQL then plans to read `matching` whole, but reads only as many rows as `found` needs.
   const page = sql<{ id: string; total: number }>`(
@@ -119,13 +118,13 @@ async function lookUp(
     select *, (select count(*) from found) as total from found ${orderOf(listing, 'found')} limit ${count})`;
   const rows = await rowsAside(
     db,
-    selectFiles(db)
+    selectListed(db)
       .innerJoin(page.as('page'), 'page.id', 'files.id')
       .select('page.total')
       .orderBy(sql.ref(`page.${column}`), direction)
       .orderBy('page.id', direction),
   );
-  const files: FileRow[] = [];
+  const files: ListedRow[] = [];
   for (const { total, ...row } of rows) {
     if (total > MOST_FOUND) return undefined;
     files.push(row);

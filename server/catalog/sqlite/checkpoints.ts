@@ -58,7 +58,11 @@ export function createCheckpoints(database: Database, { reader, between, beforeS
     } finally {
       first = undefined;
     }
-    await between(() => reader.checkpoint());
+    await between(async () => {
+      // Meanwhile the log may have begun anew.
+      beforeSync();
+      await reader.checkpoint();
+    });
   }
 
   function run(): Promise<void> {

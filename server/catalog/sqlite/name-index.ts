@@ -22,7 +22,7 @@ const IDLE_MS = 1_000;
 const FAILED_MS = 60_000;
 const LEAST_ROOM_BYTES = 64 * 1024 * 1024;
 /** Of the pieces, and of this file's tables. Another one is made anew. */
-const FORMAT = '1';
+const FORMAT = '2';
 
 const TABLES = `
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -32,15 +32,20 @@ CREATE VIRTUAL TABLE IF NOT EXISTS names USING fts5 (
 );
 `;
 
-/** How far the index has come. */
-interface State {
+/** An event: its number, and what it says, so that a catalog with another past is recognized. */
+interface Mark {
+  /** The number; 0 before the first one. */
+  position: number;
+  event: string;
+}
+
+/** How far the index has come. Its mark is the last event that is in it. */
+interface State extends Mark {
   format: string;
   /** The catalog's id. */
   catalog: string;
-  /** The number of the last event that is in it. */
-  position: number;
-  /** What that event says, so that a catalog with another past is recognized. */
-  event: string;
+  /** The last event when files were last read: they are as it left them, perhaps, also where the index is not so far. */
+  seen: Mark;
   /** While it is made: the id of the last file that is in it. Null once it has all. */
   made: string | null;
 }
@@ -54,7 +59,9 @@ export interface NameIndex {
 /** Opens the index in `file`, and keeps it up to date with the catalog. */
 export function openNameIndex(file: string, catalog: Database): NameIndex {
   let index: OpenIndex | undefined;
-  let timer: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  /** Each is cleared by its own function: another one's would miscount what the event loop has to run. */
+  let soon: NodeJS.Immediate | undefined;
+  let later: NodeJS.Timeout | undefined;
   let pauseMs = IDLE_MS;
   let isClosed = false;
 
@@ -80,19 +87,26 @@ export function openNameIndex(file: string, catalog: Database): NameIndex {
     if (!isDamaged(error)) return;
     index?.close();
     index = undefined;
-    remove(file);
+    try {
+      remove(file);
+    } catch {
+      // The next try finds it damaged again.
+    }
   }
 
   function work(): void {
     const isBehind = step();
     if (isClosed) return;
     // Requests come in between.
-    timer = isBehind ? setImmediate(work) : setTimeout(work, pauseMs);
+    if (isBehind) soon = setImmediate(work);
+    else later = setTimeout(work, pauseMs);
   }
-  timer = setImmediate(work);
+  soon = setImmediate(work);
 
   return {
     find(owner, part, most) {
+      // It could not be opened: the next try comes later.
+      if (!index && pauseMs === FAILED_MS) return undefined;
       try {
         for (let batch = 0; batch < MOST_BATCHES && current().isMade && current().step(); batch++);
         return current().find(owner, part, most);
@@ -103,8 +117,8 @@ export function openNameIndex(file: string, catalog: Database): NameIndex {
     },
     close() {
       isClosed = true;
-      clearImmediate(timer as NodeJS.Immediate);
-      clearTimeout(timer as NodeJS.Timeout);
+      clearImmediate(soon);
+      clearTimeout(later);
       // What is left is done at the next start; after a day it would have to be made anew.
       for (let batch = 0; batch < MOST_BATCHES && step(); batch++);
       index?.close();
@@ -122,23 +136,45 @@ interface OpenIndex {
 
 function open(file: string, catalog: Database): OpenIndex {
   const database = openFile(file);
-  const progress = prepareProgress(database);
-  const saved = progress.read();
-  const asks = prepareCatalog(catalog);
-  let state = saved && fits(saved, database, asks) ? saved : undefined;
-  if (!state) {
-    database.exec('BEGIN');
-    database.exec(`DELETE FROM docs; INSERT INTO names (names) VALUES ('delete-all');`);
-    state = progress.save({ format: FORMAT, catalog: asks.id(), ...asks.latest(), made: '' });
-    database.exec('COMMIT');
+  try {
+    const progress = prepareProgress(database);
+    const saved = progress.read();
+    const asks = prepareCatalog(catalog);
+    const first = saved && fits(saved, database, asks) ? saved : beginAnew(database, asks, progress);
+    return createIndex(database, { asks, progress, first });
+  } catch (error) {
+    // Else its lock would keep the next try from opening it.
+    database.close();
+    throw error;
   }
-  return createIndex(database, { asks, progress, first: state });
+}
+
+/** Empties the index, which is then made of all files. */
+function beginAnew(database: Database, asks: CatalogAsks, progress: Progress): State {
+  return inTransaction(database, () => {
+    database.exec(`DELETE FROM docs; INSERT INTO names (names) VALUES ('delete-all');`);
+    const latest = asks.latest();
+    return progress.save({ format: FORMAT, catalog: asks.id(), ...latest, seen: latest, made: '' });
+  });
+}
+
+function inTransaction<Result>(database: Database, run: () => Result): Result {
+  database.exec('BEGIN');
+  try {
+    const result = run();
+    database.exec('COMMIT');
+    return result;
+  } catch (error) {
+    if (database.inTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 function createIndex(
   database: Database,
   { asks, progress, first }: { asks: CatalogAsks; progress: Progress; first: State },
 ): OpenIndex {
+  /** What is committed. */
   let state = first;
   const docOf = database.prepare('SELECT doc FROM docs WHERE file = ?').pluck();
   const addDoc = database.prepare('INSERT INTO docs (file) VALUES (?)');
@@ -159,15 +195,8 @@ function createIndex(
     addPieces.run(doc, toPieces(now.owner, now.folded));
   }
 
-  function inTransaction(run: () => State): void {
-    database.exec('BEGIN');
-    try {
-      state = progress.save(run());
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.inTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
+  function advance(run: () => State): void {
+    state = inTransaction(database, () => progress.save(run()));
   }
 
   return {
@@ -179,18 +208,23 @@ function createIndex(
       if (!hasRoom(database.name)) return false;
       if (state.made !== null) {
         const files = asks.filesAfter(state.made, BATCH);
-        inTransaction(() => {
+        advance(() => {
           for (const row of files) put(row.id, row);
-          return { ...state, made: files.length < BATCH ? null : (files.at(-1)?.id ?? null) };
+          return { ...state, seen: asks.latest(), made: files.length < BATCH ? null : (files.at(-1)?.id ?? null) };
         });
         return true;
       }
       const events = asks.eventsAfter(state.position, BATCH);
+      // Asked last: what is not forgotten now was not forgotten when the events were read.
+      if (asks.forgotAfter(state.position)) {
+        state = beginAnew(database, asks, progress);
+        return true;
+      }
       const last = events.at(-1);
       if (!last) return false;
-      inTransaction(() => {
+      advance(() => {
         for (const id of new Set(events.map(({ fileId }) => fileId))) put(id, asks.file(id));
-        return { ...state, position: last.number, event: last.event };
+        return { ...state, position: last.number, event: last.event, seen: asks.latest() };
       });
       return events.length === BATCH;
     },
@@ -198,6 +232,8 @@ function createIndex(
     find(owner, part, most) {
       if (state.made !== null) return undefined;
       const late = asks.changedAfter(state.position, owner, most + 1);
+      // Of one file there may be many events, so so many of them say nothing of the others.
+      if (late.length > most || asks.forgotAfter(state.position)) return undefined;
       const found = select.all(toQuestion(owner, part), most + 1) as string[];
       const all = new Set([...found, ...late]);
       return all.size > most ? undefined : [...all];
@@ -212,8 +248,10 @@ function createIndex(
  * other events by the same numbers. Where the last event that the index knows is forgotten, nothing must have happened since.
  */
 function fits(saved: State, database: Database, asks: CatalogAsks): boolean {
-  const { format, catalog, position, event, made } = saved;
+  const { format, catalog, position, event, seen, made } = saved;
   if (format !== FORMAT || catalog !== asks.id() || asks.forgotAfter(position)) return false;
+  // What a power cut has undone would not be indexed by its old name again.
+  if (seen.position > position && asks.event(seen.position) !== seen.event) return false;
   const found = asks.event(position);
   if (found !== undefined) return found === event;
   if (made !== null || asks.latest().position !== position) return false;

@@ -9,6 +9,8 @@ import type { ReaderReply, ReaderRequest, ReaderSetup } from './reader-messages.
 const { file } = workerData as ReaderSetup;
 const database = openBeside(file);
 const names = openNameIndex(`${file}-names`, database);
+/** Not by `pragma`, which would keep a statement of each call. */
+const checkpoint = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
 /** By their text. There are few: lists are single parameters. */
 const statements = new Map<string, Statement>();
 
@@ -23,11 +25,14 @@ function answer(request: ReaderRequest): unknown {
     case 'names':
       return names.find(request.owner, request.part, request.most) ?? null;
     case 'checkpoint':
-      return database.pragma('wal_checkpoint(PASSIVE)');
+      return checkpoint.all();
     case 'close':
-      names.close();
-      database.close();
-      parentPort?.close();
+      try {
+        names.close();
+      } finally {
+        database.close();
+        parentPort?.close();
+      }
       return undefined;
   }
 }

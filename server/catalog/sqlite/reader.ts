@@ -36,11 +36,26 @@ export function createReader(file: string): Reader {
   let thread: Thread | undefined;
   let isClosed = false;
 
-  function ask(question: ReaderQuestion): Promise<unknown> {
-    if (isClosed) return Promise.reject(new CatalogError('unavailable', `the catalog ${file} is closed`));
-    // One that has died is replaced: its requests have failed.
-    thread ??= startThread(file, () => (thread = undefined));
-    return thread.ask(question);
+  /** The thread; one that has died is replaced: its requests have failed. */
+  function current(): Thread {
+    if (thread) return thread;
+    const started: Thread = startThread(file, () => {
+      // It tells so twice, and another one may have taken its place in between.
+      if (thread === started) thread = undefined;
+    });
+    return (thread = started);
+  }
+
+  async function ask(question: ReaderQuestion): Promise<unknown> {
+    if (isClosed) throw new CatalogError('unavailable', `the catalog ${file} is closed`);
+    let asked: Thread;
+    try {
+      asked = current();
+    } catch (error) {
+      // The system lets the process have no more threads, for example.
+      throw toCatalogError(error, file);
+    }
+    return asked.ask(question);
   }
 
   return {
@@ -54,7 +69,8 @@ export function createReader(file: string): Reader {
       isClosed = true;
       if (!thread) return;
       const last = thread;
-      await last.ask({ op: 'close' });
+      // The thread may end before its answer is sent.
+      await last.ask({ op: 'close' }).catch(() => undefined);
       await last.ended;
     },
   };
