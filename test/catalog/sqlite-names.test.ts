@@ -1,6 +1,6 @@
 /** Searches by the index of names that SQLite's catalog keeps beside itself, and what becomes of it. */
 import { copyFileSync, mkdirSync } from 'node:fs';
-import { copyFile, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -18,10 +18,13 @@ import { expectAllFound, FILES, nameOf } from './search-parts.ts';
 let folder: string;
 let file: string;
 let catalog: Catalog | undefined;
+/** What the service's log would say. */
+let told: string[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-names-'));
   file = join(folder, 'catalog.db');
+  told = [];
 });
 
 afterEach(async () => {
@@ -31,7 +34,7 @@ afterEach(async () => {
 
 async function open(): Promise<Catalog> {
   await catalog?.close();
-  return (catalog = await openSqliteCatalog({ file }));
+  return (catalog = await openSqliteCatalog({ file, tell: (sentence) => void told.push(sentence) }));
 }
 
 async function close(): Promise<void> {
@@ -166,7 +169,24 @@ test('a damaged index is made anew, and searches find all the same', async () =>
     expect(await found(now, 'kept')).toEqual(['kept.txt']);
     await close();
     expect((await inIndex('kept'))[0]).toHaveLength(1);
+    expect(told.splice(0)).toEqual([expect.stringMatching(/catalog\.db-names cannot be kept up to date .*made anew/)]);
   }
+});
+
+test('an index that cannot be opened is reported once, and searches find all the same', async () => {
+  const now = await open();
+  await add(now, 'first.txt');
+  await close();
+  await rm(`${file}-names`, { force: true });
+  await mkdir(`${file}-names`);
+  const again = await open();
+  await add(again, 'second.txt');
+  expect(await found(again, '.txt')).toEqual(['first.txt', 'second.txt']);
+  // It tries once more.
+  await close();
+  expect(told).toEqual([
+    expect.stringMatching(/catalog\.db-names cannot be kept up to date \(SQLITE_CANTOPEN.*every minute/),
+  ]);
 });
 
 /** Opens the index beside the catalog, which is closed but for this, and lets the test change the catalog, too. */
@@ -293,7 +313,7 @@ test('pages by name continue where another version of Unicode has folded the nam
 
 test('a thread that has died is replaced by one', async () => {
   const path = join(folder, 'later', 'catalog.db');
-  const reader = createReader(path);
+  const reader = createReader(path, (sentence) => void told.push(sentence));
   await expect(reader.rows('SELECT 1', [])).rejects.toMatchObject({ code: 'failed' });
   // At once: the thread has not ended yet.
   mkdirSync(join(folder, 'later'));
@@ -302,6 +322,7 @@ test('a thread that has died is replaced by one', async () => {
   database.close();
   for (let time = 0; time < 20; time++) expect(await reader.rows('SELECT 1 AS one', [])).toEqual([{ one: 1 }]);
   await reader.close();
+  expect(told).toEqual([expect.stringContaining('the thread that reads the catalog is started anew')]);
   // No other thread has it open.
   openDatabase(path).close();
 });

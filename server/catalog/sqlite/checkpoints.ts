@@ -27,10 +27,15 @@ interface CheckpointParts {
   between: SqliteDialect['between'];
   /** Called before each checkpoint, which syncs the log. */
   beforeSync: () => void;
+  /** Called with a sentence for each checkpoint that fails. */
+  tell?: (found: string) => void;
 }
 
 /** Checkpoints for a database that is open, by its reader. */
-export function createCheckpoints(database: Database, { reader, between, beforeSync }: CheckpointParts): Checkpoints {
+export function createCheckpoints(
+  database: Database,
+  { reader, between, beforeSync, tell }: CheckpointParts,
+): Checkpoints {
   database.pragma(`wal_autocheckpoint = ${PAGES_BETWEEN_CHECKPOINTS * LONGEST_FACTOR}`);
   // It writes nothing, and tells how many pages the log has, and how many of them are in the database.
   const look = database.prepare('PRAGMA wal_checkpoint(NOOP)');
@@ -79,7 +84,8 @@ export function createCheckpoints(database: Database, { reader, between, beforeS
       writes = 0;
       const pages = measure();
       // A checkpoint that fails is tried again after the next writes: what is committed is in the log.
-      if (pages >= PAGES_BETWEEN_CHECKPOINTS && !running) run().catch(() => undefined);
+      if (pages >= PAGES_BETWEEN_CHECKPOINTS && !running)
+        run().catch((error: Error) => tell?.(`the log of the catalog could not be written into it: ${error.message}`));
       const waitsFor = first;
       // It is slower than the commits: they wait for it.
       if (pages >= PAGES_BETWEEN_CHECKPOINTS * HELD_FACTOR && waitsFor) between(() => waitsFor).catch(() => undefined);

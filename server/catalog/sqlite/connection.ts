@@ -1,10 +1,11 @@
-/** Connections to the database file, and its lock: docs/decisions/0056-searches-and-the-main-thread.md. */
+/** Connections to the database file: docs/decisions/0056-searches-and-the-main-thread.md. */
 import { CatalogError } from '../catalog.ts';
 import { Database } from './database.ts';
-import { isInUse, toCatalogError } from './errors.ts';
+import { toCatalogError } from './errors.ts';
 
 const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 2_000;
+/** For so long a lock is waited for that another process holds. */
+export const LOCK_TIMEOUT_MS = 2_000;
 /** A checkpoint syncs. Rarer checkpoints write a page once that was changed many times. */
 export const PAGES_BETWEEN_CHECKPOINTS = 4_000;
 
@@ -14,44 +15,12 @@ export const PAGES_BETWEEN_CHECKPOINTS = 4_000;
  * @throws CatalogError `unavailable`.
  */
 export function openDatabase(file: string): Database {
-  return open(file, (database) => {
+  return openLocked(file, (database) => {
     // In this order, SQLite holds the lock until the database is closed or the process exits, and needs no index in shared
     // memory.
     database.pragma('locking_mode = EXCLUSIVE');
     database.pragma('journal_mode = WAL');
   });
-}
-
-/**
- * Opens and locks the database for this process, which may have further connections to it. `takesReaders` is false where
- * the file system has no shared memory for the index of the log: then there can be no other connection.
- *
- * @throws CatalogError `unavailable`.
- */
-export function openForService(file: string): { database: Database; takesReaders: boolean } {
-  try {
-    return { database: open(file, lockForProcess), takesReaders: true };
-  } catch (error) {
-    if (isInUse(error)) throw error;
-    // Whatever is wrong with the file itself, this finds it, too.
-    return { database: openDatabase(file), takesReaders: false };
-  }
-}
-
-/**
- * An open log keeps a shared lock of the file, whatever its name. It is asked for alone once: so nobody else has one. From then on
- * nobody can get it alone, as each service has to.
- */
-function lockForProcess(database: Database): void {
-  database.pragma('journal_mode = WAL');
-  // The log is open from the first read on. Were it opened with the lock held alone, it would have its index in this
-  // connection's memory.
-  database.prepare('SELECT 1 FROM sqlite_schema').get();
-  database.pragma('locking_mode = EXCLUSIVE');
-  database.exec('BEGIN IMMEDIATE');
-  // The lock is shared again when the transaction ends, without a moment between.
-  database.pragma('locking_mode = NORMAL');
-  database.exec('ROLLBACK');
 }
 
 /** A further connection of the process that has the database open. It only reads, and checkpoints. */
@@ -62,7 +31,8 @@ export function openBeside(file: string): Database {
   return database;
 }
 
-function open(file: string, lock: (database: Database) => void): Database {
+/** Opens the database, lets `lock` lock it, and sets what holds for every connection that writes. @throws CatalogError. */
+export function openLocked(file: string, lock: (database: Database) => void): Database {
   let database: Database | undefined;
   try {
     // Waits for a lock of the doctor, which is short. A service holds its lock for as long as it runs.

@@ -6,7 +6,7 @@
  * What must hold: a file is either indexed by the name that it has, or an event after the index's position says that it was
  * published or renamed. What is found may be stale: the search looks at the names themselves.
  */
-import { rmSync, statfsSync } from 'node:fs';
+import { existsSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Database, SqliteError } from './database.ts';
 import { type CatalogAsks, type FileRow, prepareCatalog } from './name-events.ts';
@@ -56,8 +56,16 @@ export interface NameIndex {
   close(): void;
 }
 
-/** Opens the index in `file`, and keeps it up to date with the catalog. */
-export function openNameIndex(file: string, catalog: Database): NameIndex {
+/**
+ * Opens the index in `file`, and keeps it up to date with the catalog.
+ *
+ * @param tell - called with a sentence each time that it cannot be kept up to date.
+ */
+export function openNameIndex(
+  file: string,
+  catalog: Database,
+  tell: (found: string) => void = () => undefined,
+): NameIndex {
   let index: OpenIndex | undefined;
   /** Each is cleared by its own function: another one's would miscount what the event loop has to run. */
   let soon: NodeJS.Immediate | undefined;
@@ -66,12 +74,14 @@ export function openNameIndex(file: string, catalog: Database): NameIndex {
   let isClosed = false;
 
   function current(): OpenIndex {
-    return (index ??= open(file, catalog));
+    if (!index && !existsSync(file)) requireRoom(file);
+    return (index ??= open(file, catalog, tell));
   }
 
   /** @returns whether there is more to do. */
   function step(): boolean {
     try {
+      requireRoom(file);
       const isBehind = current().step();
       pauseMs = IDLE_MS;
       return isBehind;
@@ -84,6 +94,7 @@ export function openNameIndex(file: string, catalog: Database): NameIndex {
   /** The next try begins anew where the file is damaged, and continues where the disk was full. */
   function giveUp(error: unknown): void {
     pauseMs = FAILED_MS;
+    tell(describe(file, error));
     if (!isDamaged(error)) return;
     index?.close();
     index = undefined;
@@ -108,8 +119,9 @@ export function openNameIndex(file: string, catalog: Database): NameIndex {
       // It could not be opened: the next try comes later.
       if (!index && pauseMs === FAILED_MS) return undefined;
       try {
-        for (let batch = 0; batch < MOST_BATCHES && current().isMade && current().step(); batch++);
-        return current().find(owner, part, most);
+        const now = current();
+        for (let batch = 0; batch < MOST_BATCHES && now.isMade && hasRoom(file) && now.step(); batch++);
+        return now.find(owner, part, most);
       } catch (error) {
         giveUp(error);
         return undefined;
@@ -134,8 +146,8 @@ interface OpenIndex {
   close(): void;
 }
 
-function open(file: string, catalog: Database): OpenIndex {
-  const database = openFile(file);
+function open(file: string, catalog: Database, tell: (found: string) => void): OpenIndex {
+  const database = openFile(file, tell);
   try {
     const progress = prepareProgress(database);
     const saved = progress.read();
@@ -205,7 +217,6 @@ function createIndex(
     },
 
     step() {
-      if (!hasRoom(database.name)) return false;
       if (state.made !== null) {
         const files = asks.filesAfter(state.made, BATCH);
         advance(() => {
@@ -258,11 +269,12 @@ function fits(saved: State, database: Database, asks: CatalogAsks): boolean {
   return database.prepare('SELECT count(*) FROM docs').pluck().get() === asks.countFiles();
 }
 
-function openFile(file: string): Database {
+function openFile(file: string, tell: (found: string) => void): Database {
   try {
     return tryOpen(file);
   } catch (error) {
     if (!isDamaged(error)) throw error;
+    tell(describe(file, error));
     remove(file);
     return tryOpen(file);
   }
@@ -288,6 +300,19 @@ function tryOpen(file: string): Database {
 function hasRoom(file: string): boolean {
   const { bavail, bsize } = statfsSync(dirname(file));
   return bavail * bsize >= LEAST_ROOM_BYTES;
+}
+
+/** @throws Error where there is none. */
+function requireRoom(file: string): void {
+  if (!hasRoom(file)) throw new Error(`its disk has less than ${LEAST_ROOM_BYTES / 1024 / 1024} MiB free`);
+}
+
+/** For the log of the service. */
+function describe(file: string, error: unknown): string {
+  const { message } = error as Error;
+  const reason = error instanceof SqliteError ? `${error.code}: ${message}` : message;
+  const next = isDamaged(error) ? 'it is made anew' : 'it is tried again every minute';
+  return `the index of names ${file} cannot be kept up to date (${reason}): ${next}, and meanwhile searches take longer`;
 }
 
 function isDamaged(error: unknown): boolean {

@@ -9,7 +9,7 @@ import type { Tables } from '../schema.ts';
 import { type ClockSource, createClock } from './clock.ts';
 import { createSqlClock } from './sql-clock.ts';
 import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
-import { openForService } from './connection.ts';
+import { openForService, type ServiceDatabase } from './open-for-service.ts';
 import type { Database } from './database.ts';
 import { createNameIndex, sqliteQueries } from './dialect.ts';
 import { createSqliteDialect, type Watch } from './driver.ts';
@@ -21,7 +21,6 @@ import { checkDatabase, openHere, settleLog } from './settle-log.ts';
 import { createNodeTables } from './node-tables.ts';
 import { keepTotals } from './owner-totals.ts';
 import { createReader, type Reader } from './reader.ts';
-import { createReserve } from './reserve.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
 /** With less free space, writes that can wait are refused. */
@@ -36,7 +35,7 @@ export interface SqliteCatalogOptions {
   onFailure?: (error: CatalogError) => void;
   /** `--adopt`: continue without the log where it does not belong to the database, or is missing. */
   adopt?: boolean;
-  /** Called with a sentence for each finding at the opening. */
+  /** Called with a sentence for each finding at the opening, and later once for each kind of failure beside the main thread. */
   tell?: (found: string) => void;
   /** The machine's clocks, for the catalog's clock. */
   time?: ClockSource;
@@ -55,16 +54,14 @@ export interface SqliteCatalogOptions {
  *   newer version.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<Catalog> {
-  const { file, onFailure = () => undefined, tell = () => undefined, isShared = false } = options;
+  const { file, onFailure = () => undefined, tell = () => undefined } = options;
   await checkPlace(file);
   const log = await settleLog(options);
   const hadLog = hasLog(file);
-  const { database, takesReaders } = openForService(file);
+  const opened = await openForService(file, tell);
+  const { database, path, reserve } = opened;
   let marker: LogMarker | undefined;
   try {
-    // The reserve is beside the file itself, as the log is, not beside a link to it.
-    const path = await realpath(file);
-    const reserve = createReserve(`${path}-reserve`);
     await runWithReserve(reserve, async () => bringUpToDate(database));
     if (log !== 'clean') await checkDatabase(database, path, tell);
     await reserve.restore();
@@ -76,57 +73,74 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       database.pragma('wal_checkpoint(PASSIVE)');
     }
     openHere.add(path);
-    if (!takesReaders)
-      tell(`the file system of the catalog ${file} shares no memory: searches and checkpoints hold up uploads`);
-    const reader = takesReaders ? createReader(path) : undefined;
-    const dialect = createSqliteDialect(
-      database,
-      watchOver(syncer, marks, () => checkpoints),
-      { beside: reader },
-    );
-    const { between } = dialect;
-    const checkpoints =
-      reader && createCheckpoints(database, { reader, between, beforeSync: () => marks.beforeSync() });
-    const db = new Kysely<Tables>({ dialect });
-    let closing: Promise<void> | undefined;
-    const clock = createClock({
-      source: options.time,
-      kept: readMeta(database, 'clock'),
-      believeAfterMs: options.believeAfterMs,
-      tell: options.tellOfClock,
-    });
-    createNodeTables(database);
-    const catalog = createCatalog(db, {
-      nodes: { clock: createSqlClock(clock), isShared },
-      queries: { ...sqliteQueries, nameIndex: reader ? createNameIndex(reader) : null },
-      clock,
-      keepTime: () => catalog.setMeta('clock', clock.keep()),
-      durable: () => syncer.sync(),
-
-      async ping() {
-        await db.selectFrom('uploads').select('id').limit(1).execute();
-      },
-
-      close: () =>
-        (closing ??= closeReader(reader)
-          .then(() => closeDatabase(database, syncer, marks))
-          .finally(() => openHere.delete(path))),
-    });
-    const setMeta = catalog.setMeta.bind(catalog);
-    catalog.setMeta = async (key, value) => {
-      if (!(await hasRoom(path)))
-        throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
-      await setMeta(key, value);
-    };
-    // As a query of `db`, it waits for the running transaction.
-    const checkpointHere = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
-    return withReserve(catalog, reserve, () => (checkpoints ? checkpoints.run() : checkpointHere()));
+    return compose({ ...opened, syncer, marks }, options);
   } catch (error) {
     // Closing removes the log, so the database must be marked as closed before. Where it cannot be, it stays open, and its
     // lock ends with the process.
     if (marker ? marker.markClosed() : !hadLog) database.close();
     throw toCatalogError(error, file);
   }
+}
+
+interface OpenedCatalog extends ServiceDatabase {
+  syncer: Syncer;
+  marks: LogMarker;
+}
+
+/** Puts the catalog together over its open database. */
+function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog {
+  const { database, path, reserve, takesReaders, syncer, marks } = opened;
+  const { file, isShared = false } = options;
+  const tell = onceEach(options.tell);
+  const reader = takesReaders ? createReader(path, tell) : undefined;
+  const watch = watchOver(syncer, marks, () => checkpoints);
+  const dialect = createSqliteDialect(database, watch, { beside: reader });
+  const { between } = dialect;
+  const checkpoints =
+    reader && createCheckpoints(database, { reader, between, beforeSync: () => marks.beforeSync(), tell });
+  const db = new Kysely<Tables>({ dialect });
+  let closing: Promise<void> | undefined;
+  const clock = createClock({
+    source: options.time,
+    kept: readMeta(database, 'clock'),
+    believeAfterMs: options.believeAfterMs,
+    tell: options.tellOfClock,
+  });
+  createNodeTables(database);
+  const catalog = createCatalog(db, {
+    nodes: { clock: createSqlClock(clock), isShared },
+    queries: { ...sqliteQueries, nameIndex: reader ? createNameIndex(reader) : null },
+    clock,
+    keepTime: () => catalog.setMeta('clock', clock.keep()),
+    durable: () => syncer.sync(),
+
+    async ping() {
+      await db.selectFrom('uploads').select('id').limit(1).execute();
+    },
+
+    close: () =>
+      (closing ??= closeReader(reader)
+        .then(() => closeDatabase(database, syncer, marks))
+        .finally(() => openHere.delete(path))),
+  });
+  const setMeta = catalog.setMeta.bind(catalog);
+  catalog.setMeta = async (key, value) => {
+    if (!(await hasRoom(path))) throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
+    await setMeta(key, value);
+  };
+  // As a query of `db`, it waits for the running transaction.
+  const checkpointHere = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
+  return withReserve(catalog, reserve, () => (checkpoints ? checkpoints.run() : checkpointHere()));
+}
+
+/** Passes each sentence on once: what fails fails again and again. */
+function onceEach(tell: (found: string) => void = () => undefined): (found: string) => void {
+  const told = new Set<string>();
+  return (found) => {
+    if (told.has(found)) return;
+    told.add(found);
+    tell(found);
+  };
 }
 
 function readMeta(database: Database, key: MetaKey): string | undefined {

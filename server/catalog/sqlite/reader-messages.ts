@@ -18,7 +18,8 @@ export type ReaderQuestion =
 
 export type ReaderRequest = ReaderQuestion & { number: number };
 
-/** `code`: of an error of SQLite. */
+/** `code`: of an error of SQLite. `told`: a sentence for the service's log. */
 export type ReaderReply =
   | { number: number; value: unknown }
-  | { number: number; problem: { message: string; code: string | undefined } };
+  | { number: number; problem: { message: string; code: string | undefined } }
+  | { told: string };

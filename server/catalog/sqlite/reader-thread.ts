@@ -8,11 +8,15 @@ import type { ReaderReply, ReaderRequest, ReaderSetup } from './reader-messages.
 
 const { file } = workerData as ReaderSetup;
 const database = openBeside(file);
-const names = openNameIndex(`${file}-names`, database);
+const names = openNameIndex(`${file}-names`, database, (told) => send({ told }));
 /** Not by `pragma`, which would keep a statement of each call. */
 const checkpoint = database.prepare('PRAGMA wal_checkpoint(PASSIVE)');
 /** By their text. There are few: lists are single parameters. */
 const statements = new Map<string, Statement>();
+
+function send(reply: ReaderReply): void {
+  parentPort?.postMessage(reply);
+}
 
 function answer(request: ReaderRequest): unknown {
   switch (request.op) {
@@ -48,5 +52,5 @@ parentPort?.on('message', (request: ReaderRequest) => {
       problem: { message, code: error instanceof SqliteError ? error.code : undefined },
     };
   }
-  parentPort?.postMessage(reply);
+  send(reply);
 });

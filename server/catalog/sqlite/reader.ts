@@ -31,17 +31,24 @@ interface Thread {
   ended: Promise<void>;
 }
 
-/** The reader of the database in `file`, which this process has open. */
-export function createReader(file: string): Reader {
+/**
+ * The reader of the database in `file`, which this process has open.
+ *
+ * @param tell - called with a sentence where the thread, or the index of names, has failed.
+ */
+export function createReader(file: string, tell: (found: string) => void = () => undefined): Reader {
   let thread: Thread | undefined;
   let isClosed = false;
 
   /** The thread; one that has died is replaced: its requests have failed. */
   function current(): Thread {
     if (thread) return thread;
-    const started: Thread = startThread(file, () => {
-      // It tells so twice, and another one may have taken its place in between.
-      if (thread === started) thread = undefined;
+    const started: Thread = startThread(file, {
+      tell,
+      onEnd: () => {
+        // It tells so twice, and another one may have taken its place in between.
+        if (thread === started) thread = undefined;
+      },
     });
     return (thread = started);
   }
@@ -76,7 +83,7 @@ export function createReader(file: string): Reader {
   };
 }
 
-function startThread(file: string, onEnd: () => void): Thread {
+function startThread(file: string, { tell, onEnd }: { tell: (found: string) => void; onEnd: () => void }): Thread {
   const pending = new Map<number, Pending>();
   let last = 0;
   const worker = new Worker(new URL('./reader-thread.js', import.meta.url), {
@@ -98,11 +105,19 @@ function startThread(file: string, onEnd: () => void): Thread {
   }
 
   worker.on('message', (reply: ReaderReply) => {
+    if ('told' in reply) {
+      tell(reply.told);
+      return;
+    }
     const waiting = settle(reply.number);
     if ('value' in reply) waiting?.resolve(reply.value);
     else waiting?.reject(toError(reply.problem, file));
   });
-  worker.on('error', (error) => fail(toCatalogError(error, file)));
+  worker.on('error', (error) => {
+    const problem = toCatalogError(error, file);
+    tell(`the thread that reads the catalog is started anew: ${problem.message}`);
+    fail(problem);
+  });
   const ended = new Promise<void>((resolve) => {
     worker.on('exit', () => {
       fail(new CatalogError('failed', `the catalog ${file} failed: the thread that reads it ended`));
