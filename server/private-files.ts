@@ -7,6 +7,9 @@ const OTHERS = 0o077;
 /** The sticky bit (chmod(1)): a folder that is meant to be shared, as /tmp is. */
 const SHARED = 0o1000;
 
+/** Of the catalog, and of the files beside it. */
+const SUFFIXES = ['', '-wal', '-shm', '-journal', '-reserve', '-names', '-names-wal', '-names-journal'];
+
 /** Lets only this process's user read what it creates from now on: files get mode 0600, folders 0700. */
 export function makeFilesPrivate(): void {
   process.umask(OTHERS);
@@ -19,7 +22,7 @@ export function makeFilesPrivate(): void {
 export async function tighten(dataDir: string, catalogFile: string | undefined, log: Logger): Promise<void> {
   // The side files are beside the catalog itself, not beside a link to it.
   const catalog = catalogFile && (await realpath(catalogFile).catch(() => catalogFile));
-  const files = catalog ? ['', '-wal', '-shm', '-journal', '-reserve'].map((suffix) => catalog + suffix) : [];
+  const files = catalog ? SUFFIXES.map((suffix) => catalog + suffix) : [];
   const paths = [dataDir, ...files];
   for (const path of paths) {
     try {

@@ -5,11 +5,10 @@ import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { CliError, nullWhenGone } from './errors.ts';
 import { printable } from './format.ts';
+import { beginningOf } from './searched-name.ts';
 
 /** The most that one request lists. */
 const PAGE = 1000;
-/** The service accepts a search of at most 255 bytes of UTF-8. The files that it finds are compared by their whole names. */
-const SEARCHED_CHARACTERS = 60;
 /** How many ids a message lists. */
 const MOST_NAMED = 5;
 
@@ -92,8 +91,7 @@ async function findByContent({ md5, name }: Content, use: Use, given: string, co
 }
 
 async function findByName(name: string, context: Context): Promise<FileJson> {
-  const search = Array.from(name).slice(0, SEARCHED_CHARACTERS).join('');
-  const found = await listWhere((file) => file.name === name, search, context);
+  const found = await listWhere((file) => file.name === name, beginningOf(name), context);
   if (found.length > 1) throw ambiguous(name, found);
   if (found[0]) return found[0];
   throw notFound(name);

@@ -5,6 +5,7 @@ import { CliError, TransportError, nullWhenGone } from './errors.ts';
 import type { Context } from './context.ts';
 import { ask } from './context.ts';
 import type { Answer } from './http.ts';
+import { beginningOf } from './searched-name.ts';
 import type { TransferResult } from './transfer.ts';
 
 /**
@@ -14,8 +15,6 @@ import type { TransferResult } from './transfer.ts';
 const NOT_PUBLISHED_ATTEMPTS = 8;
 /** How many files one request lists: the file is nearly always among the newest. */
 const PAGE = 100;
-/** The service accepts a search of at most 255 bytes of UTF-8. */
-const SEARCHED_CHARACTERS = 60;
 
 export interface Expected extends Bytes, Way {
   name: string;
@@ -74,7 +73,7 @@ export async function findByContent(context: Context, expected: Expected): Promi
 
 /** Finds the published file in the list, page by page from the newest; null where no page has it. */
 async function findListed({ service, signal }: Context, expected: Expected): Promise<FileJson | null> {
-  const search = Array.from(expected.name).slice(0, SEARCHED_CHARACTERS).join('');
+  const search = beginningOf(expected.name);
   for (let cursor: string | null | undefined; cursor !== null;) {
     const from = cursor === undefined ? {} : { cursor };
     const page = await service.list({ limit: PAGE, sort: 'uploaded', order: 'desc', search, ...from }, signal);

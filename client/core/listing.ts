@@ -10,6 +10,7 @@
  * | else                                        | updated in its place | is inserted where it sorts                        |
  */
 import type { FileJson, FileSortJson } from '../../server/wire/files.ts';
+import { foldName } from '../../server/wire/fold-name.ts';
 
 export interface ListOrder {
   sort: FileSortJson;
@@ -80,7 +81,7 @@ export class Listing {
   }
 
   #insert(file: FileJson): Placed {
-    if (!lower(file.name).includes(lower(this.order.search))) return NOTHING;
+    if (!foldName(file.name).includes(foldName(this.order.search))) return NOTHING;
     const before = this.#files.findIndex((other) => compare(file, other, this.order) <= 0);
     if (before < 0 && this.#cursor !== null) return NOTHING;
     const index = before < 0 ? this.#files.length : before;
@@ -93,13 +94,8 @@ export class Listing {
 function compare(a: FileJson, b: FileJson, { sort, order }: ListOrder): number {
   const by = {
     size: () => a.size - b.size,
-    name: () => Number(lower(a.name) > lower(b.name)) - Number(lower(a.name) < lower(b.name)),
+    name: () => Number(foldName(a.name) > foldName(b.name)) - Number(foldName(a.name) < foldName(b.name)),
     uploaded: () => Date.parse(a.uploadedAt) - Date.parse(b.uploadedAt),
   }[sort]();
   return order === 'asc' ? by : -by;
-}
-
-/** Lowercases ASCII letters only, as the service does. */
-function lower(text: string): string {
-  return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

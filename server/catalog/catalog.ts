@@ -263,13 +263,14 @@ export interface FileQuery {
   limit: number;
   sort: FileSort;
   descending: boolean;
-  /** Only names that contain this text, letter case of ASCII letters ignored. */
+  /** Only names that contain this text, both folded: server/wire/fold-name.ts. */
   search?: string;
   /** `nextCursor` of the page before, with the same sort and direction. */
   cursor?: string;
 }
 
 export interface FilePage {
+  /** A search that has looked at very many names ends a page early, even without a file; then there is a next page. */
   files: FileRecord[];
   /** Where the next page begins; null on the last one. */
   nextCursor: string | null;

@@ -18,7 +18,7 @@ export interface CatalogSettings {
   onFailure?: (error: CatalogError) => void;
   /** `--adopt`: continue also where catalog and log do not belong together. */
   adopt?: boolean;
-  /** Called with a sentence for each finding at the opening. */
+  /** Called with a sentence for each finding at the opening, and for some that come later. */
   tell?: (found: string) => void;
   /** For SQLite, which has no clock of its own: the machine's clocks. */
   time?: Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;

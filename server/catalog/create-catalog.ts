@@ -40,7 +40,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
   return {
     ...createBeginUpload(db, clock),
     ...createFindUploads(db, clock),
-    ...createListUploads(db, nodes),
+    ...createListUploads(db, nodes, queries),
     ...createFinalQueries(db, clock),
     ...createReleasePartials(db, clock),
     ...createKeepWaiting(db, clock),

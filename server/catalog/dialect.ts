@@ -9,17 +9,28 @@ interface Lockable {
   forUpdate(of?: never): unknown;
 }
 
+/** Where a search finds the rows of `files` that may contain a part: all that do, and few others. */
+export interface Narrowed {
+  /** The tables that it reads, `files` among them. */
+  from: RawBuilder<unknown>;
+  where: RawBuilder<SqlBool>;
+}
+
+/** An index of what names contain. */
 export interface NameIndex {
-  /** Whether the index can be asked for this part: not for a very short one. */
-  knows: (part: string) => boolean;
-  /** Whether a row of `files` may be the owner's, and its name contain `part`: false for most others. */
-  mayContain: (owner: string, part: string) => Expression<SqlBool>;
+  /**
+   * Asks the index for the owner's files whose folded name contains this part.
+   *
+   * @param most - the search has no use for more files.
+   * @returns undefined where it knows already that they are more, or cannot tell.
+   */
+  narrow: (owner: string, part: string, most: number) => Promise<Narrowed | undefined>;
 }
 
 export interface QueryDialect {
   /** Whether `text` contains `part`; no character of `part` is a wildcard. */
   contains: (text: Expression<string>, part: string) => Expression<SqlBool>;
-  /** An index of what names contain; null where there is none. */
+  /** Null where there is none. */
   nameIndex: NameIndex | null;
   /**
    * Reads the newest version of the rows that `query` finds, and locks them until the transaction ends. To be read before
@@ -32,6 +43,8 @@ export interface QueryDialect {
   unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) => Query;
   /** Of a JSON array of arrivals a table with the columns id, epoch and idle_ms, by the name that follows. */
   arrivals: (json: string) => RawBuilder<unknown>;
+  /** Whether `text` is one of a JSON array of texts. */
+  isAmong: (text: Expression<string | null>, json: string) => Expression<SqlBool>;
   /** Runs one statement, and nothing else by the same name at the same time. */
   oneAtATime: <Result>(
     db: Kysely<Tables>,

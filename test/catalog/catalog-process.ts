@@ -71,7 +71,9 @@ export function startCatalogProcess(file: string, options: ForkOptions = {}): Ca
     call(method, ...args) {
       const call = ++calls;
       const answer = answerTo(call);
-      child.send({ call, method, args } satisfies Call, () => {});
+      child.send({ call, method, args } satisfies Call, (error) => {
+        if (error) waiting.get(call)?.({ call, code: 'ended', message: 'the process has ended' });
+      });
       return answer as ReturnType<CatalogProcess['call']> as never;
     },
     kill: () => end(child, pid),

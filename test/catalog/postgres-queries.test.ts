@@ -169,7 +169,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
     expect(searches).toHaveLength(6);
     for (const sql of searches) {
       const indexes = (await planOf(sql)).map((step) => step['Index Name']);
-      expect(indexes, sql).toContain('files_by_name_grams');
+      expect(indexes, sql).toContain('files_by_name_pieces');
     }
   });
 });

@@ -8,13 +8,15 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { createCatalog } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
+import { createCheckpoints } from '../../server/catalog/sqlite/checkpoints.ts';
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { createClock } from '../../server/catalog/sqlite/clock.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
-import { bringUpToDate, openDatabase } from '../../server/catalog/sqlite/open.ts';
+import { openDatabase } from '../../server/catalog/sqlite/connection.ts';
+import { bringUpToDate } from '../../server/catalog/sqlite/open.ts';
 import { T0, timeBy, aboutNode, addUpload, commitTo, newContent, newFile, newUpload } from './fixtures.ts';
 
 const MANY = 16;
@@ -53,6 +55,15 @@ const each = <T>(action: (index: number) => Promise<T>): Promise<T>[] =>
 function publish(uploadId: string, text: string): ReturnType<Catalog['publish']> {
   return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false });
 }
+
+test('the log is marked before each of the two checkpoints that sync it', async () => {
+  const told: string[] = [];
+  const checkpoint = async (): Promise<void> => void told.push('checkpoint');
+  const { between } = createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined });
+  const parts = { reader: { checkpoint }, between, beforeSync: () => void told.push('mark') };
+  await createCheckpoints(database, parts).run();
+  expect(told).toEqual(['mark', 'checkpoint', 'mark', 'checkpoint']);
+});
 
 test('calls that share a commit write fewer pages than calls one after the other', async () => {
   const before = logBytes();

@@ -1,6 +1,6 @@
 /** Disks that lose power and disks that are full, each mounted for its test. */
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdtemp, open, rm } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,13 +16,13 @@ const CAN_MOUNT = isHere(
     if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
     try {
       execFileSync('losetup', ['--find'], { stdio: 'ignore' });
-      execFileSync('mkfs.ext4', ['-V'], { stdio: 'ignore' });
+      for (const make of ['mkfs.ext4', 'mkfs.btrfs']) execFileSync(make, ['-V'], { stdio: 'ignore' });
       return true;
     } catch {
       return false;
     }
   })(),
-  'disks in a file need Linux, root, losetup and mkfs.ext4 (Debian: apt-get install mount e2fsprogs)',
+  'disks in a file need Linux, root, losetup, mkfs.ext4 and mkfs.btrfs (Debian: apt-get install mount e2fsprogs btrfs-progs)',
 );
 
 describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
@@ -77,6 +77,28 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
     });
   }
 
+  // On Btrfs each change of a page needs room elsewhere: also one of memory that processes share over a file.
+  it('refuses writes on a full disk of Btrfs, and its process lives', async () => {
+    const disk = join(folder, 'disk');
+    execFileSync('truncate', ['--size=120M', disk]);
+    execFileSync('mkfs.btrfs', ['-q', '--mixed', disk]);
+    const place = await mount('-o', 'loop', disk);
+    const writer = (child = startCatalogProcess(join(place, 'catalog.sqlite')));
+    await writer.opened;
+    await writer.call('createUpload', newUpload({ id: 'before' }));
+    const refusals: unknown[] = [];
+    for (let round = 0; round < 5; round++) {
+      // What is written to the disk has to be stored anew when it changes.
+      execFileSync('sync', ['-f', place]);
+      await fill(join(place, 'filler'));
+      await writer.call('createUpload', newUpload()).catch((error: unknown) => refusals.push(error));
+    }
+    expect(refusals.length).toBeGreaterThan(0);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'full' });
+    expect(await writer.call('findUpload', 'before')).toBeDefined();
+    await writer.kill();
+  });
+
   it('changes nothing on a full disk, and works again once there is room', async () => {
     const place = await mount('-t', 'tmpfs', '-o', 'size=4M', 'tidemark-test');
     const catalog = await openSqliteCatalog({ file: join(place, 'catalog.sqlite') });
@@ -110,12 +132,17 @@ describe.skipIf(!CAN_MOUNT)('an SQLite catalog', () => {
 
 /** Writes to `file` until its disk is full. */
 async function fill(file: string): Promise<void> {
-  const handle = await open(file, 'w');
+  const handle = await open(file, 'a');
   try {
-    for (;;) await handle.write(Buffer.alloc(4096));
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ENOSPC' });
+    for (const bytes of [1024 * 1024, 4096]) {
+      const written = await writeUntilFull(handle, Buffer.alloc(bytes)).catch((error: unknown) => error);
+      expect(written).toMatchObject({ code: 'ENOSPC' });
+    }
   } finally {
     await handle.close();
   }
+}
+
+async function writeUntilFull(handle: FileHandle, bytes: Buffer): Promise<never> {
+  for (;;) await handle.write(bytes);
 }

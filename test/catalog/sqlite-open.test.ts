@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import { openDatabase, openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openBeside, openDatabase } from '../../server/catalog/sqlite/connection.ts';
+import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addUpload, commitTo, newUpload } from './fixtures.ts';
@@ -54,6 +55,14 @@ describe('opening an SQLite catalog', () => {
     await expect(attempt).rejects.toThrow(file);
   }
 
+  /** Whether a process has the catalog open. */
+  async function hasOpen(pid: number | undefined): Promise<boolean> {
+    const descriptors = `/proc/${pid}/fd`;
+    const links = await readdir(descriptors);
+    const files = await Promise.all(links.map((link) => readlink(join(descriptors, link)).catch(() => '')));
+    return files.includes(file);
+  }
+
   it('is for one process, until that is killed', async () => {
     const first = start();
     await first.opened;
@@ -71,15 +80,24 @@ describe('opening an SQLite catalog', () => {
     const looking = openDatabase(file);
     looking.exec('BEGIN IMMEDIATE');
     const child = start();
-    const folderOfDescriptors = `/proc/${child.pid}/fd`;
-    async function hasIt(): Promise<boolean> {
-      const links = await readdir(folderOfDescriptors);
-      const files = await Promise.all(links.map((link) => readlink(join(folderOfDescriptors, link)).catch(() => '')));
-      return files.includes(file);
-    }
-    await expect.poll(hasIt, { interval: 1, timeout: 30_000 }).toBe(true);
+    await expect.poll(() => hasOpen(child.pid), { interval: 1, timeout: 30_000 }).toBe(true);
     looking.close();
     await child.opened;
+  });
+
+  it.skipIf(!IS_LINUX)('is for one of two processes that ask for it at the same instant', async () => {
+    await (await open()).close();
+    const reading = openBeside(file);
+    reading.prepare('SELECT 1 FROM sqlite_schema').get();
+    // Both wait for it.
+    const children = [start(), start()];
+    const settled = Promise.allSettled(children.map((child) => child.opened));
+    for (const { pid } of children) await expect.poll(() => hasOpen(pid), { interval: 1, timeout: 30_000 }).toBe(true);
+    reading.close();
+    const refused = (await settled).flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(refused).toMatchObject([
+      { code: 'unavailable', message: expect.stringContaining('in use by another service') },
+    ]);
   });
 
   it('is refused twice within a process, and the refusal leaves the lock where it is', async () => {

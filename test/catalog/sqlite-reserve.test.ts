@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import { SqliteError } from '../../server/catalog/sqlite/database.ts';
+import { toCatalogError } from '../../server/catalog/sqlite/errors.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createReserve } from '../../server/catalog/sqlite/reserve.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
@@ -51,6 +53,11 @@ describe('the reserve of an SQLite catalog', () => {
     expect(await sizeOf(`${file}-reserve`)).toBe(8 * MIB);
   });
 
+  it('serves a log whose index cannot grow, too', () => {
+    const error = new SqliteError('disk I/O error', 'SQLITE_IOERR_SHMSIZE');
+    expect(toCatalogError(error, file)).toMatchObject({ code: 'full' });
+  });
+
   it('is beside the database, not beside a link to it', async () => {
     await mkdir(join(folder, 'elsewhere'));
     const real = join(folder, 'elsewhere', 'real.sqlite');
@@ -88,8 +95,11 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     await disk.fill();
 
     const catalog = await open(file);
+    // One part of it is for the index of the log, which further connections need. Others may take what is left of it.
+    await disk.fill();
     const whole = await sizeOf(`${file}-reserve`);
-    expect(whole).toBe(Math.floor(0.05 * 64 * MIB));
+    expect(whole).toBe(Math.floor(0.05 * 64 * MIB) - 256 * 1024);
+    expect(await sizeOf(`${file}-shm`)).toBe(32 * 1024);
     const renaming = () => catalog.renameFile(old.id, 'ann', 'new', null);
     await expect(catalog.createUpload(newUpload())).rejects.toMatchObject({ code: 'full' });
     await expect(renaming()).rejects.toMatchObject({ code: 'full' });
@@ -121,6 +131,30 @@ describe.skipIf(!CAN_MOUNT)('on a full disk', () => {
     expect(await catalog.forgetEnded(-1, 10)).toBe(1);
     await catalog.durable();
     expect(await sizeOf(`${file}-reserve`)).toBeGreaterThan(0);
+  });
+
+  it('a catalog without a reserve is opened without further connections, and says so', async () => {
+    const disk = mountSmallDisk('8M');
+    const file = join(disk.folder, 'catalog.sqlite');
+    const before = await open(file);
+    const old = await addPublished(before, newContent('old'));
+    await before.close();
+    await rm(`${file}-reserve`);
+    await disk.fill();
+
+    const told: string[] = [];
+    const catalog = await openSqliteCatalog({ file, tell: (found) => void told.push(found) });
+    opened.push(catalog);
+    expect(told).toEqual([expect.stringContaining('has no room for the index of its log')]);
+    expect(await sizeOf(`${file}-shm`)).toBeUndefined();
+    const { files } = await catalog.listFiles({
+      owner: 'ann',
+      sort: 'name',
+      descending: false,
+      limit: 9,
+      search: 'a.t',
+    });
+    expect(files.map(({ id }) => id)).toEqual([old.id]);
   });
 
   it('a catalog with a log is opened, and has what was in it', async () => {

@@ -50,6 +50,19 @@ test('every command takes an id, an MD5, an address or a name', { timeout: 60_00
   expect([gone.exitCode, gone.stderr]).toEqual([1, expect.stringContaining('there is no file renamed.txt')]);
 });
 
+test('a long name is found as macOS writes it, wherever it is cut for the search', { timeout: 60_000 }, async () => {
+  const client = await makeClient(service.url);
+  for (const [index, start] of ['', 'a', 'ab'].entries()) {
+    // Each syllable and each letter has a mark of its own.
+    for (const letters of ['한', 'が', 'é']) {
+      const name = `${start}${letters.repeat(40)} ${index}.txt`.normalize('NFD');
+      const { fileId } = await putFile(service.url, makeBytes(500, 12_020), { filename: name });
+      const info = await client.run(['info', '--json', name]);
+      expect([info.exitCode, info.records()[0]?.id], `${name}: ${info.stderr}`).toEqual([0, fileId]);
+    }
+  }
+});
+
 test('what several files could mean is not guessed at', async () => {
   const client = await makeClient(service.url);
   const bytes = makeBytes(500, 12_003);

@@ -46,7 +46,8 @@ test('events are kept for a day, by a clock that a jump does not move; batches l
     },
   });
   forgotten = 1_201;
-  expect([await left(), turns]).toEqual([1, 2]);
+  expect(await left()).toBe(1);
+  expect(turns).toBeGreaterThan(1);
 });
 
 test('events from a moment when the wall clock was years ahead are forgotten as all others', async () => {

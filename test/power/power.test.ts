@@ -32,7 +32,8 @@ describe.skipIf(MISSING !== undefined)('a power cut', { timeout: TIMEOUT_MS }, (
     const into = join(folder, 'replayed');
     await mkdir(into);
     await recording.disk.leave(recording.disk.calls.length, 'all', into);
-    execFileSync('diff', ['-r', '-x', '*-reserve', join(folder, 'root'), into]);
+    // What SQLite's connections share of the log's index is written to memory. It is made anew from the log at each start.
+    execFileSync('diff', ['-r', '-x', '*-reserve', '-x', '*-shm', join(folder, 'root'), into]);
     expect(await playCuts({ recording, seed: SEED, ...CUTS, scratch })).toEqual([]);
   });
 

@@ -55,7 +55,11 @@ function open(): SimCatalog {
   keepTotals(database);
   const db = new Kysely<Tables>({
     // Each call is a step of its own, and ends within it.
-    dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }, queueMicrotask),
+    dialect: createSqliteDialect(
+      database,
+      { check: () => undefined, onWrite: () => undefined },
+      { defer: queueMicrotask },
+    ),
   });
   /** Of the process that has it, or of the database that all share. */
   let current: Clock = createClock({});

@@ -1,6 +1,6 @@
 /** Backup and restore with a bucket, row by row as docs/operations.md says: an older catalog on the bucket of now. */
 import Database from 'better-sqlite3';
-import { copyFile, readdir, rm } from 'node:fs/promises';
+import { copyFile, cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { putFile } from '../http/support.ts';
@@ -8,6 +8,7 @@ import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { PART } from '../harness/stores.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles } from './support.ts';
 
@@ -95,10 +96,29 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
   });
 });
 
-test('the catalog cannot be copied by SQLite while the service runs', async () => {
+test('a copy that SQLite makes while the service runs, and the files that are copied after it, are a backup', async () => {
   const service = await startService();
   onTestFinished(() => service.stop());
-  const catalog = new Database(join(service.dataDir, 'catalog.db'), { timeout: 10 });
-  onTestFinished(() => void catalog.close());
-  expect(() => catalog.exec(`VACUUM INTO '${join(service.dataDir, 'copy')}'`)).toThrow('database is locked');
+  const [kept, later] = [makeBytes(1_000, 5), makeBytes(2_000, 6)];
+  await putFile(service.url, kept, { filename: 'kept' });
+  const half = await createUpload(service.url, later.length, { filename: 'half' });
+  expect((await patch(half, 0, later.subarray(0, 500))).status).toBe(204);
+  const backup = await makeTempFolder();
+  const catalog = new Database(join(service.dataDir, 'catalog.db'), { readonly: true });
+  catalog.exec(`VACUUM INTO '${join(backup, 'catalog.db')}'`);
+  catalog.close();
+  await putFile(service.url, later, { filename: 'later' });
+  expect((await patch(half, 500, later.subarray(500, 700))).status).toBe(204);
+  await cp(join(service.dataDir, 'files'), join(backup, 'files'), { recursive: true });
+
+  await service.stop();
+  const restored = await startService({ dataDir: backup });
+  onTestFinished(() => restored.stop());
+  expect((await listFiles(restored)).map(({ name }) => name)).toEqual(['kept']);
+  await expectBytes((await listFiles(restored))[0]?.url ?? '', kept);
+  const resumed = `${restored.url}/uploads/${idOf(half)}`;
+  const offset = Number((await head(resumed)).headers['upload-offset']);
+  expect(offset).toBeGreaterThanOrEqual(500);
+  expect((await patch(resumed, offset, later.subarray(offset))).status).toBe(204);
+  await expectBytes(resumed, later);
 });

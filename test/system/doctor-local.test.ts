@@ -170,6 +170,8 @@ describe('the doctor on a catalog', () => {
     const bytes = makeBytes(2000, 91);
     const location = await createUpload(service.url, bytes.length);
     expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
+    // The service makes its index of names beside what it answers.
+    await expect.poll(() => readdir(service.dataDir)).toContain('catalog.db-names-wal');
     const before = await readdir(service.dataDir, { recursive: true });
     const { exitCode, step } = await diagnose(service.dataDir, {});
     expect(step('catalog')?.found).toMatch(/^a running service has it open, schema (\d+) of \1$/);

@@ -30,8 +30,11 @@ describe('with the mask of a machine that lets all read', () => {
     onTestFinished(() => service.stop());
     await putFile(service.url, 'published', { filename: 'a.txt' });
     expect((await patch(await createUpload(service.url, 8), 0, 'half')).status).toBe(204);
+    // The service makes its index of names beside what it answers.
+    await expect.poll(() => readdir(dataDir)).toContain('catalog.db-names-wal');
     const modes = await modesBelow(dataDir);
-    expect(modes.map(([path]) => path)).toEqual(expect.arrayContaining(['/catalog.db', '/catalog.db-wal', '/files']));
+    const names = ['', '-wal', '-shm', '-names', '-names-wal'].map((suffix) => `/catalog.db${suffix}`);
+    expect(modes.map(([path]) => path)).toEqual(expect.arrayContaining([...names, '/files']));
     expectPrivate(modes);
   });
 

@@ -39,7 +39,7 @@ export async function runList(options: ListOptions, context: Context): Promise<n
     }
     shown += page.files.length;
     left -= page.files.length;
-    cursor = page.files.length === 0 ? null : page.nextCursor;
+    cursor = page.nextCursor;
   } while (cursor !== null && left > 0 && !output.stdoutClosed());
   if (shown === 0) output.say('No files.');
   else if (cursor !== null) output.say(`There are more; --limit ${options.limit * 2} shows them.`);

@@ -13,9 +13,25 @@ import { asks } from './migrations/0007-asks.ts';
 import { partials } from './migrations/0008-partials.ts';
 import { expectedSize } from './migrations/0009-expected-size.ts';
 import { proofs } from './migrations/0010-proofs.ts';
+import { namePieces } from './migrations/0011-name-pieces.ts';
+
+/** Statements, or what needs more than statements. */
+type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
 
 /** In order; a migration is never changed once landed. */
-const MIGRATIONS = [initial, nodes, removals, functions, numberEvents, nameGrams, asks, partials, expectedSize, proofs];
+const MIGRATIONS: readonly Migration[] = [
+  initial,
+  nodes,
+  removals,
+  functions,
+  numberEvents,
+  nameGrams,
+  asks,
+  partials,
+  expectedSize,
+  proofs,
+  namePieces,
+];
 
 /** The schema that this code writes. */
 export const NEWEST_SCHEMA = MIGRATIONS.length;
@@ -67,7 +83,8 @@ export function migrate(db: Kysely<Tables>, name: string): Promise<void> {
       return;
     }
     if (schema === 0) await sql`create table tidemark_schema (version integer not null)`.execute(trx);
-    for (const migration of MIGRATIONS.slice(schema)) await sql.raw(migration).execute(trx);
+    for (const migration of MIGRATIONS.slice(schema))
+      await (typeof migration === 'string' ? sql.raw(migration).execute(trx) : migration(trx));
     const update = schema === 0 ? sql`insert into tidemark_schema values` : sql`update tidemark_schema set version =`;
     await sql`${update} (${sql.lit(NEWEST_SCHEMA)})`.execute(trx);
   });

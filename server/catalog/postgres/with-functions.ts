@@ -3,8 +3,9 @@
  * The functions: migrations/0004-functions.ts. Why: docs/decisions/0041.
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { foldName } from '../../wire/fold-name.ts';
 import type { Catalog, NewUpload, Publication, PublishOutcome, UploadKind, UploadRecord } from '../catalog.ts';
-import { type FileRow, foldName, toFileRecord } from '../queries/file-rows.ts';
+import { type FileRow, toFileRecord } from '../queries/file-rows.ts';
 import { prepare } from '../queries/prepare.ts';
 import type { Tables } from '../schema.ts';
 

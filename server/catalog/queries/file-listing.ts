@@ -3,7 +3,7 @@ import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { FileQuery, FileSort } from '../catalog.ts';
 import { decodeCursor, type Position } from '../cursor.ts';
 import type { Tables } from '../schema.ts';
-import { selectFiles } from './file-rows.ts';
+import { type FileRow, selectFiles } from './file-rows.ts';
 
 /** The column of each sort; equal values are sorted by id. */
 const SORT_COLUMNS = {
@@ -11,6 +11,16 @@ const SORT_COLUMNS = {
   name: 'folded_name',
   size: 'size',
 } as const satisfies Record<FileSort, string>;
+
+/** A file in a listing. `folded`: its folded name as it is stored; another version of Unicode may fold the name otherwise. */
+export interface ListedRow extends FileRow {
+  folded: string;
+}
+
+/** A query of files as they are listed, to which callers add conditions. */
+export function selectListed(db: Kysely<Tables>) {
+  return selectFiles(db).select('files.folded_name as folded');
+}
 
 /** `count` of the owner's files in this order, after this position. */
 export interface FileListing {
@@ -36,7 +46,7 @@ export function toFileListing({ owner, sort, descending, cursor, limit }: FileQu
 /** The files of a listing with their contents, along the index of its order. */
 export function selectListing(db: Kysely<Tables>, listing: FileListing) {
   const { column, direction, count } = listing;
-  return selectFiles(db)
+  return selectListed(db)
     .where(isListed(listing))
     .orderBy(`files.${column}`, direction)
     .orderBy('files.id', direction)
@@ -49,6 +59,11 @@ export function isListed({ owner, column, direction, after }: FileListing): RawB
   if (!after) return isOwned;
   const isAfter = sql.raw(direction === 'desc' ? '<' : '>');
   return sql`${isOwned} and ("files".${sql.ref(column)}, "files"."id") ${isAfter} (${after.value}, ${after.id})`;
+}
+
+/** Whether a row of `files` comes before the position, or is there. */
+export function isUpTo({ column, direction }: FileListing, { value, id }: Position): RawBuilder<SqlBool> {
+  return sql`("files".${sql.ref(column)}, "files"."id") ${sql.raw(direction === 'desc' ? '>=' : '<=')} (${value}, ${id})`;
 }
 
 /** The order of a listing, among the rows of this table. */

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { type ContentRecord, type FileRecord, type NewFile, CatalogError } from '../catalog.ts';
+import { foldName } from '../../wire/fold-name.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
@@ -40,14 +41,6 @@ export function selectFiles(db: Kysely<Tables>) {
 export function toFileRecord(row: FileRow): FileRecord {
   const { id, owner, name, type, uploadedAt, contentId, ...content } = row;
   return { id, owner, name, type, uploadedAt, content: { id: contentId, ...content } };
-}
-
-/**
- * The form of a name for sorting and searching: ASCII letters in lower case and all else unchanged, so that every
- * database sorts and matches alike.
- */
-export function foldName(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /** Prepares the lookup of one file of an owner. */

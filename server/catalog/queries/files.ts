@@ -1,20 +1,14 @@
 /** Files: an owner's names for contents. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
+import { foldName } from '../../wire/fold-name.ts';
 import type { Catalog } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareHoldContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
-import {
-  foldName,
-  prepareInsertFile,
-  prepareSelectFile,
-  prepareSelectSame,
-  selectFiles,
-  toFileRecord,
-} from './file-rows.ts';
+import { prepareInsertFile, prepareSelectFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
 import { prepare } from './prepare.ts';
 
 export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile'>;

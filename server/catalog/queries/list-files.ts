@@ -1,13 +1,13 @@
 /** Lists an owner's files page by page, sorted by one of three indexes. */
 import type { Kysely } from 'kysely';
-import type { Catalog, FileSort } from '../catalog.ts';
+import { foldName } from '../../wire/fold-name.ts';
+import type { Catalog, FileRecord, FileSort } from '../catalog.ts';
 import { encodeCursor } from '../cursor.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { selectListing, toFileListing } from './file-listing.ts';
-import { foldName, toFileRecord } from './file-rows.ts';
-import type { FileRow } from './file-rows.ts';
-import { prepare } from './prepare.ts';
+import { type ListedRow, selectListing, toFileListing } from './file-listing.ts';
+import { toFileRecord } from './file-rows.ts';
+import { prepare, rowsAside } from './prepare.ts';
 import { createSearchFiles } from './search-files.ts';
 
 /** Prepares `listFiles` and `totalOf`. */
@@ -23,21 +23,24 @@ export function createListFiles(db: Kysely<Tables>, dialect: QueryDialect): Pick
     async listFiles(query) {
       const { limit, sort, descending, search } = query;
       const listing = toFileListing(query);
-      const rows = search ? await searchFiles(listing, foldName(search)) : await selectListing(db, listing).execute();
+      const { rows, left } = search
+        ? await searchFiles(listing, foldName(search))
+        : { rows: await rowsAside(db, selectListing(db, listing)), left: null };
       const page = rows.slice(0, limit);
       const last = page.at(-1);
-      return {
-        files: page.map(toFileRecord),
-        nextCursor:
-          last && rows.length > limit
-            ? encodeCursor({ sort, descending }, { value: sortValue(last, sort), id: last.id })
-            : null,
-      };
+      const end = last && rows.length > limit ? { value: sortValue(last, sort), id: last.id } : left;
+      return { files: page.map(toListed), nextCursor: end && encodeCursor({ sort, descending }, end) };
     },
   };
 }
 
-function sortValue(row: FileRow, sort: FileSort): string | number {
-  if (sort === 'name') return foldName(row.name);
+function toListed(row: ListedRow): FileRecord {
+  const { folded, ...file } = row;
+  void folded;
+  return toFileRecord(file);
+}
+
+function sortValue(row: ListedRow, sort: FileSort): string | number {
+  if (sort === 'name') return row.folded;
   return sort === 'size' ? row.size : row.uploadedAt;
 }

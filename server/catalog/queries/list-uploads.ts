@@ -2,9 +2,10 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, Phase, UploadKind } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import { createLeftBehind } from './left-behind.ts';
-import { aliveAfter, type NodeDialect, selectAliveHolder } from './nodes.ts';
+import { aliveAfter, type NodeDialect, prepareSelectAlive } from './nodes.ts';
 import { prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { uploadRecord } from './upload-rows.ts';
@@ -16,10 +17,10 @@ const FIRST = Number.MIN_SAFE_INTEGER;
 export function createListUploads(
   db: Kysely<Tables>,
   dialect: NodeDialect,
+  { isAmong }: QueryDialect,
 ): Pick<Catalog, 'listExpired' | 'listUnpublished' | 'listAbandoned' | 'abandonedMark'> {
   const { clock } = dialect;
   const record = uploadRecord(clock);
-  const holderAlive = selectAliveHolder(db, dialect);
   const receiving = db.selectFrom('uploads').select(record).where('state', '=', RECEIVING);
 
   const selectExpired = prepare((by: { expiresAt: number; id: string; limit: number }) =>
@@ -41,18 +42,24 @@ export function createListUploads(
       .limit(by.limit),
   );
 
-  const selectAbandoned = prepare((by: { expiresAt: number; id: string; limit: number }) =>
-    receiving
-      .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
-      .where((eb) =>
-        eb.or([
-          eb('phase', '=', sql.lit<Phase>('unrecovered')),
-          eb.and([eb('phase', 'is not', null), eb.not(eb.exists(holderAlive))]),
-        ]),
-      )
-      .orderBy('expires_at')
-      .orderBy('id')
-      .limit(by.limit),
+  const selectAlive = prepareSelectAlive(db, dialect);
+  const selectAbandoned = prepare(
+    (by: { expiresAt: number; id: string; alive: string; limit: number }) =>
+      receiving
+        .where((eb) => eb(eb.refTuple('expires_at', 'id'), '>', eb.tuple(by.expiresAt, by.id)))
+        .where((eb) =>
+          eb.or([
+            eb('phase', '=', sql.lit<Phase>('unrecovered')),
+            eb.and([
+              eb('phase', 'is not', null),
+              sql<boolean>`not coalesce(${isAmong(eb.ref('holder'), by.alive)}, false)`,
+            ]),
+          ]),
+        )
+        .orderBy('expires_at')
+        .orderBy('id')
+        .limit(by.limit),
+    { aside: true },
   );
 
   const leftBehind = createLeftBehind(db, dialect);
@@ -73,8 +80,10 @@ export function createListUploads(
       return selectUnpublished.rows(db, { createdAt: after?.createdAt ?? FIRST, id: after?.id ?? '', limit });
     },
 
-    listAbandoned(after, limit) {
-      return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', limit });
+    async listAbandoned(after, limit) {
+      // A node that joins meanwhile does no harm: its leases are not free, as `takeLease` finds out.
+      const alive = JSON.stringify((await selectAlive.rows(db, {})).map(({ id }) => id));
+      return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', alive, limit });
     },
 
     async abandonedMark() {

@@ -37,6 +37,11 @@ export function selectAliveHolder(db: Kysely<Tables>, dialect: NodeDialect) {
     .where('seen_at', '>', aliveAfter(dialect));
 }
 
+/** Prepares the list of the nodes that are alive. */
+export function prepareSelectAlive(db: Kysely<Tables>, dialect: NodeDialect) {
+  return prepare(() => db.selectFrom('nodes').select('id').where('seen_at', '>', aliveAfter(dialect)));
+}
+
 /** Prepares the queries on nodes. None of their changes has to be durable: see `RelaxedQuery`. */
 export function createNodeQueries(db: Kysely<Tables>, dialect: NodeDialect, { oneAtATime }: QueryDialect): NodeQueries {
   const now = dialect.clock.steady;

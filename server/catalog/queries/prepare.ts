@@ -21,6 +21,17 @@ export interface RelaxedQuery extends CompiledQuery {
   readonly relaxed?: true;
 }
 
+/** A read that may take long: SQLite runs it beside the main thread, where it can (sqlite/reader.ts). */
+export interface AsideQuery extends CompiledQuery {
+  readonly aside?: true;
+}
+
+/** Runs a read that may take long, and that is built anew each time. */
+export async function rowsAside<Row>(executor: Executor, query: Compilable<Row>): Promise<Row[]> {
+  const aside: AsideQuery & CompiledQuery<Row> = { ...query.compile(), aside: true };
+  return (await executor.executeQuery<Row>(aside)).rows;
+}
+
 /** Takes the place of a value while the query is compiled. */
 class Placeholder {
   readonly name: string;
@@ -46,11 +57,11 @@ export class AtRun {
  * `build` gets placeholders, not values. It must not inspect or change them, and may only pass them to Kysely where SQL
  * allows a parameter.
  *
- * @param options - `relaxed`: see RelaxedQuery.
+ * @param options - `relaxed`: see RelaxedQuery; `aside`: see AsideQuery.
  */
 export function prepare<Values extends object, Row>(
   build: (values: Values) => Compilable<Row>,
-  { relaxed = false }: { relaxed?: boolean } = {},
+  { relaxed = false, aside = false }: { relaxed?: boolean; aside?: boolean } = {},
 ): Prepared<Values, Row> {
   // The cast lets placeholders pass as values.
   const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
@@ -61,7 +72,7 @@ export function prepare<Values extends object, Row>(
       if (parameter instanceof Placeholder) return values[parameter.name as keyof Values];
       return parameter instanceof AtRun ? parameter.ask() : parameter;
     });
-    return { ...template, parameters, ...(relaxed ? { relaxed } : {}) };
+    return { ...template, parameters, ...(relaxed ? { relaxed } : {}), ...(aside ? { aside } : {}) };
   }
 
   return {

@@ -10,17 +10,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CatalogError } from '../catalog.ts';
 import type { CatalogCopy } from '../catalogs.ts';
+import { READ_VERSION_AT, WITH_LOG } from './database-file.ts';
 import type { Database } from './database.ts';
 import { isInUse } from './errors.ts';
 import { lookAtLog } from './log-mark.ts';
 import { HEADER_BYTES, readSchemaOfHeader } from './migrate.ts';
-import { openDatabase, openSqliteCatalog } from './open.ts';
+import { openDatabase } from './connection.ts';
+import { openSqliteCatalog } from './open.ts';
 import { describeLog } from './settle-log.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
-/** In the header of a database: 2 where it has a log (SQLite: "Database File Format", section 1.3.3). */
-const READ_VERSION_AT = 19;
-const WITH_LOG = 2;
 const PRIVATE = 0o600;
 
 /** What is closed, in reverse order, also when a later step fails. */

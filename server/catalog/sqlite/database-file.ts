@@ -8,11 +8,17 @@
 export type ReadAt = (position: number, length: number) => Buffer;
 
 export interface MetaTable {
+  /** Whether the database has a log; not where SQLite made a copy of it as a whole (VACUUM INTO). */
+  usesLog: boolean;
   pageBytes: number;
   /** The number of the one page that has the whole table. */
   page: number;
   rows: Map<string, string>;
 }
+
+/** In the header: 2 where the database has a log (SQLite: "Database File Format", section 1.3.3). */
+export const READ_VERSION_AT = 19;
+export const WITH_LOG = 2;
 
 const TYPES = { interiorTable: 5, leafIndex: 10, leafTable: 13 };
 const FIRST_HEADER_BYTES = 100;
@@ -27,7 +33,8 @@ export function readMetaTable(readAt: ReadAt): MetaTable | undefined {
     const page = findRoot(readAt, pageBytes);
     if (page === undefined) return undefined;
     const rows = readMetaPage(readAt((page - 1) * pageBytes, pageBytes));
-    return rows && { pageBytes, page, rows };
+    const usesLog = readAt(READ_VERSION_AT, 1).readUInt8() === WITH_LOG;
+    return rows && { usesLog, pageBytes, page, rows };
   } catch (error) {
     // Beyond the end of the file, or of a page.
     if (error instanceof RangeError) return undefined;

@@ -7,20 +7,37 @@ import type { Statement } from 'better-sqlite3';
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
 import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
 import { CatalogError } from '../catalog.ts';
-import type { RelaxedQuery } from '../queries/prepare.ts';
+import type { AsideQuery, RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
+import type { Reader } from './reader.ts';
 import { createSharedCommits, type Defer, type SharedCommits, type Transactions } from './shared-commits.ts';
+
+/** The dialect of one database. */
+export interface SqliteDialect extends Dialect {
+  /** See `SharedCommits`. */
+  between: SharedCommits['between'];
+}
+
+/** Runs reads that may take long elsewhere. */
+export type Beside = Pick<Reader, 'rows'>;
 
 /**
  * The dialect for an open database, which the driver does not close.
  *
  * @param watch - called before and after each statement; may refuse it.
- * @param defer - decides when a commit begins; calls that come before then may share it. Simulations give their own.
+ * @param options.defer - decides when a commit begins; calls that come before then may share it. Simulations give their own.
+ * @param options.beside - runs the queries that are marked as `aside`. Left out, they run on this connection.
  */
-export function createSqliteDialect(database: Database, watch: Watch, defer: Defer = setImmediate): Dialect {
+export function createSqliteDialect(
+  database: Database,
+  watch: Watch,
+  { defer = setImmediate, beside }: { defer?: Defer; beside?: Beside | undefined } = {},
+): SqliteDialect {
+  const driver = new SqliteDriver(database, watch, { defer, beside });
   return {
-    createDriver: () => new SqliteDriver(database, watch, defer),
+    between: (action) => driver.commits.between(action),
+    createDriver: () => driver,
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -36,20 +53,22 @@ export interface Watch {
 }
 
 class SqliteDriver implements Driver {
+  readonly commits: SharedCommits;
   readonly #engine: Engine;
-  readonly #commits: SharedCommits;
+  readonly #beside: Beside | undefined;
   /** Connections that are not in use. */
   readonly #connections: SqliteConnection[] = [];
 
-  constructor(database: Database, watch: Watch, defer: Defer) {
+  constructor(database: Database, watch: Watch, { defer, beside }: { defer: Defer; beside: Beside | undefined }) {
     this.#engine = new Engine(database, watch);
-    this.#commits = createSharedCommits(this.#engine, defer);
+    this.#beside = beside;
+    this.commits = createSharedCommits(this.#engine, defer);
   }
 
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<SqliteConnection> {
-    return this.#connections.pop() ?? new SqliteConnection(this.#engine, this.#commits);
+    return this.#connections.pop() ?? new SqliteConnection(this.#engine, this.commits, this.#beside);
   }
 
   async releaseConnection(connection: SqliteConnection): Promise<void> {
@@ -75,18 +94,24 @@ class SqliteDriver implements Driver {
 class SqliteConnection implements DatabaseConnection {
   readonly #engine: Engine;
   readonly #commits: SharedCommits;
+  readonly #beside: Beside | undefined;
   /** Ends this connection's part of the running transaction; undefined while it has none. */
   #leave: ((isKept: boolean) => void) | undefined;
   /** Whether its transaction was committed. */
   #outcome: Promise<void> = Promise.resolve();
 
-  constructor(engine: Engine, commits: SharedCommits) {
+  constructor(engine: Engine, commits: SharedCommits, beside: Beside | undefined) {
     this.#engine = engine;
     this.#commits = commits;
+    this.#beside = beside;
   }
 
-  async executeQuery<Row>(query: RelaxedQuery): Promise<QueryResult<Row>> {
+  async executeQuery<Row>(query: RelaxedQuery & AsideQuery): Promise<QueryResult<Row>> {
     if (this.#leave) return this.#engine.run<Row>(query);
+    if (query.aside && this.#beside) {
+      this.#engine.check();
+      return { rows: (await this.#beside.rows(query.sql, query.parameters)) as Row[] };
+    }
     if (this.#engine.writes(query)) return this.#write<Row>(query);
     for (let idle = this.#commits.idle(); idle; idle = this.#commits.idle()) await idle;
     return this.#engine.run<Row>(query);
@@ -221,7 +246,7 @@ class Engine implements Transactions {
 
   /** Whether the statement may write; false for pragmas, some of which must run outside of a transaction. */
   writes({ sql }: RelaxedQuery): boolean {
-    this.#check();
+    this.check();
     try {
       return !this.#prepare(sql).readonly && !sql.startsWith('pragma');
     } catch (error) {
@@ -234,7 +259,7 @@ class Engine implements Transactions {
   }
 
   #run<Row>(sql: string, parameters: readonly unknown[], isRelaxed: boolean): QueryResult<Row> {
-    this.#check();
+    this.check();
     try {
       const statement = this.#prepare(sql);
       try {
@@ -255,7 +280,7 @@ class Engine implements Transactions {
   }
 
   /** @throws CatalogError where the database cannot be used. */
-  #check(): void {
+  check(): void {
     if (!this.#database.open) throw new CatalogError('unavailable', `the catalog ${this.#database.name} is closed`);
     this.#watch.check();
   }

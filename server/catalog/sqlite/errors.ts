@@ -23,7 +23,8 @@ export function toCatalogError(error: unknown, file: string): CatalogError {
   }
   // SQLITE_IOERR_FSYNC, SQLITE_READONLY_DIRECTORY …: the primary code, then a detail.
   const primary = /^SQLITE_[A-Z]+/.exec(error.code)?.[0] ?? error.code;
-  if (primary === 'SQLITE_FULL') {
+  // The index of the log is a file, too. SQLite does not say why it could not grow.
+  if (primary === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE') {
     return new CatalogError('full', `the catalog ${file} has no room left`, error);
   }
   const reason = UNAVAILABLE[primary];

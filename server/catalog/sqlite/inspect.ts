@@ -7,7 +7,8 @@ import type { Database } from './database.ts';
 import { isInUse } from './errors.ts';
 import { hasLog, type LogState, lookAtLog, readMetaOfFile } from './log-mark.ts';
 import { FIRST_SCHEMA_WITH_ID, HEADER_BYTES, NEWEST_SCHEMA, readSchema, readSchemaOfHeader } from './migrate.ts';
-import { checkPlace, openDatabase } from './open.ts';
+import { openDatabase } from './connection.ts';
+import { checkPlace } from './open.ts';
 import { checkDatabase, describeLog, isOpenHere } from './settle-log.ts';
 
 export interface CatalogState {

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { type ReadAt, readMetaPage, readMetaTable } from './database-file.ts';
+import { type MetaTable, type ReadAt, readMetaPage, readMetaTable } from './database-file.ts';
 import { readFrames } from './log-frames.ts';
 import type { MetaKey } from '../catalog.ts';
 import type { Database } from './database.ts';
@@ -25,7 +25,7 @@ interface Mark {
 
 /**
  * - `fits`: the log belongs to the database, or one of them has no mark that could be compared.
- * - `clean`: the database was closed, and there is no log.
+ * - `clean`: the database was closed, or is a copy that SQLite has made as a whole, and there is no log.
  * - `missing`: the database was not closed, and there is no log.
  * - `foreign`: the log is of another time, or of another database.
  */
@@ -42,7 +42,7 @@ export function lookAtLog(file: string): LogState {
   if (base === undefined && isEmpty(path) && !isEmpty(`${path}-wal`)) return 'foreign';
   // An older version wrote it, or nothing is written yet.
   if (!base || !mark) return 'fits';
-  return withFile(`${path}-wal`, (readAt, size) => compare(readAt, size, base, mark)) ?? withoutLog(mark);
+  return withFile(`${path}-wal`, (readAt, size) => compare(readAt, size, base, mark)) ?? withoutLog(base, mark);
 }
 
 /** Reads a row of `meta` from the database file alone, without its log; undefined where there is none. */
@@ -68,13 +68,13 @@ function realPath(file: string): string {
   }
 }
 
-function withoutLog({ isClosed }: Mark): LogState {
-  return isClosed ? 'clean' : 'missing';
+function withoutLog({ usesLog }: MetaTable, { isClosed }: Mark): LogState {
+  return isClosed || !usesLog ? 'clean' : 'missing';
 }
 
-function compare(readAt: ReadAt, size: number, base: { pageBytes: number; page: number }, mark: Mark): LogState {
+function compare(readAt: ReadAt, size: number, base: MetaTable, mark: Mark): LogState {
   const frames = readFrames(readAt, size);
-  if (!frames) return withoutLog(mark);
+  if (!frames) return withoutLog(base, mark);
   let isSaid = false;
   for (const { page, bytes } of frames) {
     if (page !== base.page) continue;

@@ -1,4 +1,5 @@
 /** Brings a database to the newest schema. */
+import { foldName } from '../../wire/fold-name.ts';
 import { CatalogError } from '../catalog.ts';
 import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
@@ -14,6 +15,7 @@ import { removals } from './migrations/0010-removals.ts';
 import { partials } from './migrations/0011-partials.ts';
 import { expectedSize } from './migrations/0012-expected-size.ts';
 import { proofs } from './migrations/0013-proofs.ts';
+import { foldedNames } from './migrations/0014-folded-names.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -30,6 +32,7 @@ const MIGRATIONS = [
   partials,
   expectedSize,
   proofs,
+  foldedNames,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */
@@ -95,6 +98,7 @@ export function readSchemaOfHeader(header: Buffer, file: string): number | undef
  *   the database is not a catalog.
  */
 export function migrate(database: Database): void {
+  database.function('fold_name', { deterministic: true }, (name) => foldName(String(name)));
   database.exec('BEGIN IMMEDIATE');
   try {
     const version = readSchema(database);

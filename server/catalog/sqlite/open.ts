@@ -8,8 +8,10 @@ import { createCatalog } from '../create-catalog.ts';
 import type { Tables } from '../schema.ts';
 import { type ClockSource, createClock } from './clock.ts';
 import { createSqlClock } from './sql-clock.ts';
-import { Database } from './database.ts';
-import { sqliteQueries } from './dialect.ts';
+import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
+import { openForService, type ServiceDatabase } from './open-for-service.ts';
+import type { Database } from './database.ts';
+import { createNameIndex, sqliteQueries } from './dialect.ts';
 import { createSqliteDialect, type Watch } from './driver.ts';
 import { openWalSyncer, type Syncer } from './durable.ts';
 import { toCatalogError } from './errors.ts';
@@ -18,11 +20,9 @@ import { createLogMarker, hasLog, type LogMarker } from './log-mark.ts';
 import { checkDatabase, openHere, settleLog } from './settle-log.ts';
 import { createNodeTables } from './node-tables.ts';
 import { keepTotals } from './owner-totals.ts';
-import { createReserve } from './reserve.ts';
+import { createReader, type Reader } from './reader.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
-const LARGEST_IDLE_LOG_BYTES = 64 * 1024 * 1024;
-const LOCK_TIMEOUT_MS = 2_000;
 /** With less free space, writes that can wait are refused. */
 const LEAST_ROOM_BYTES = 1024 * 1024;
 
@@ -35,7 +35,7 @@ export interface SqliteCatalogOptions {
   onFailure?: (error: CatalogError) => void;
   /** `--adopt`: continue without the log where it does not belong to the database, or is missing. */
   adopt?: boolean;
-  /** Called with a sentence for each finding at the opening. */
+  /** Called with a sentence for each finding at the opening, and later once for each kind of failure beside the main thread. */
   tell?: (found: string) => void;
   /** The machine's clocks, for the catalog's clock. */
   time?: ClockSource;
@@ -54,16 +54,14 @@ export interface SqliteCatalogOptions {
  *   newer version.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<Catalog> {
-  const { file, onFailure = () => undefined, tell = () => undefined, isShared = false } = options;
+  const { file, onFailure = () => undefined, tell = () => undefined } = options;
   await checkPlace(file);
   const log = await settleLog(options);
   const hadLog = hasLog(file);
-  const database = openDatabase(file);
+  const opened = await openForService(file, tell);
+  const { database, path, reserve } = opened;
   let marker: LogMarker | undefined;
   try {
-    // The reserve is beside the file itself, as the log is, not beside a link to it.
-    const path = await realpath(file);
-    const reserve = createReserve(`${path}-reserve`);
     await runWithReserve(reserve, async () => bringUpToDate(database));
     if (log !== 'clean') await checkDatabase(database, path, tell);
     await reserve.restore();
@@ -75,43 +73,74 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       database.pragma('wal_checkpoint(PASSIVE)');
     }
     openHere.add(path);
-    const db = new Kysely<Tables>({ dialect: createSqliteDialect(database, watchOver(syncer, marks)) });
-    let closing: Promise<void> | undefined;
-    const clock = createClock({
-      source: options.time,
-      kept: readMeta(database, 'clock'),
-      believeAfterMs: options.believeAfterMs,
-      tell: options.tellOfClock,
-    });
-    createNodeTables(database);
-    const catalog = createCatalog(db, {
-      nodes: { clock: createSqlClock(clock), isShared },
-      queries: sqliteQueries,
-      clock,
-      keepTime: () => catalog.setMeta('clock', clock.keep()),
-      durable: () => syncer.sync(),
-
-      async ping() {
-        await db.selectFrom('uploads').select('id').limit(1).execute();
-      },
-
-      close: () => (closing ??= closeDatabase(database, syncer, marks).finally(() => openHere.delete(path))),
-    });
-    const setMeta = catalog.setMeta.bind(catalog);
-    catalog.setMeta = async (key, value) => {
-      if (!(await hasRoom(path)))
-        throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
-      await setMeta(key, value);
-    };
-    // As a query of `db`, it waits for the running transaction.
-    const checkpoint = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
-    return withReserve(catalog, reserve, checkpoint);
+    return compose({ ...opened, syncer, marks }, options);
   } catch (error) {
     // Closing removes the log, so the database must be marked as closed before. Where it cannot be, it stays open, and its
     // lock ends with the process.
     if (marker ? marker.markClosed() : !hadLog) database.close();
     throw toCatalogError(error, file);
   }
+}
+
+interface OpenedCatalog extends ServiceDatabase {
+  syncer: Syncer;
+  marks: LogMarker;
+}
+
+/** Puts the catalog together over its open database. */
+function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog {
+  const { database, path, reserve, takesReaders, syncer, marks } = opened;
+  const { file, isShared = false } = options;
+  const tell = onceEach(options.tell);
+  const reader = takesReaders ? createReader(path, tell) : undefined;
+  const watch = watchOver(syncer, marks, () => checkpoints);
+  const dialect = createSqliteDialect(database, watch, { beside: reader });
+  const { between } = dialect;
+  const checkpoints =
+    reader && createCheckpoints(database, { reader, between, beforeSync: () => marks.beforeSync(), tell });
+  const db = new Kysely<Tables>({ dialect });
+  let closing: Promise<void> | undefined;
+  const clock = createClock({
+    source: options.time,
+    kept: readMeta(database, 'clock'),
+    believeAfterMs: options.believeAfterMs,
+    tell: options.tellOfClock,
+  });
+  createNodeTables(database);
+  const catalog = createCatalog(db, {
+    nodes: { clock: createSqlClock(clock), isShared },
+    queries: { ...sqliteQueries, nameIndex: reader ? createNameIndex(reader) : null },
+    clock,
+    keepTime: () => catalog.setMeta('clock', clock.keep()),
+    durable: () => syncer.sync(),
+
+    async ping() {
+      await db.selectFrom('uploads').select('id').limit(1).execute();
+    },
+
+    close: () =>
+      (closing ??= closeReader(reader)
+        .then(() => closeDatabase(database, syncer, marks))
+        .finally(() => openHere.delete(path))),
+  });
+  const setMeta = catalog.setMeta.bind(catalog);
+  catalog.setMeta = async (key, value) => {
+    if (!(await hasRoom(path))) throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);
+    await setMeta(key, value);
+  };
+  // As a query of `db`, it waits for the running transaction.
+  const checkpointHere = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
+  return withReserve(catalog, reserve, () => (checkpoints ? checkpoints.run() : checkpointHere()));
+}
+
+/** Passes each sentence on once: what fails fails again and again. */
+function onceEach(tell: (found: string) => void = () => undefined): (found: string) => void {
+  const told = new Set<string>();
+  return (found) => {
+    if (told.has(found)) return;
+    told.add(found);
+    tell(found);
+  };
 }
 
 function readMeta(database: Database, key: MetaKey): string | undefined {
@@ -122,6 +151,11 @@ function readMeta(database: Database, key: MetaKey): string | undefined {
 async function hasRoom(path: string): Promise<boolean> {
   const { bavail, bsize } = await statfs(dirname(path));
   return bavail * bsize >= LEAST_ROOM_BYTES;
+}
+
+async function closeReader(reader: Reader | undefined): Promise<void> {
+  // If it has died, it has no connection any more.
+  await reader?.close().catch(() => undefined);
 }
 
 async function closeDatabase(database: Database, syncer: Syncer, marker: LogMarker): Promise<void> {
@@ -137,7 +171,7 @@ async function closeDatabase(database: Database, syncer: Syncer, marker: LogMark
   }
 }
 
-function watchOver(syncer: Syncer, marker: LogMarker): Watch {
+function watchOver(syncer: Syncer, marker: LogMarker, checkpoints: () => Checkpoints | undefined): Watch {
   return {
     check: () => {
       const failure = syncer.failure();
@@ -146,40 +180,9 @@ function watchOver(syncer: Syncer, marker: LogMarker): Watch {
     onWrite: (isRelaxed) => {
       if (!isRelaxed) syncer.markWritten();
       marker.afterWrite();
+      checkpoints()?.afterWrite();
     },
   };
-}
-
-/**
- * Opens and locks the database.
- *
- * @throws CatalogError `unavailable`.
- */
-export function openDatabase(file: string): Database {
-  let database: Database | undefined;
-  try {
-    // Waits for a lock of the doctor, which is short. A service holds its lock for as long as it runs.
-    database = new Database(file, { timeout: LOCK_TIMEOUT_MS });
-    // In this order, SQLite holds the lock until the database is closed or the process exits, and needs no index in shared
-    // memory.
-    database.pragma('locking_mode = EXCLUSIVE');
-    database.pragma('journal_mode = WAL');
-    database.pragma('foreign_keys = ON');
-    // Nodes, claims and totals: see node-tables.ts and owner-totals.ts.
-    database.pragma('temp_store = MEMORY');
-    // SQLite does not sync commits; `durable()` does.
-    database.pragma('synchronous = NORMAL');
-    // After an unusually large transaction the log shrinks again.
-    database.pragma(`journal_size_limit = ${LARGEST_IDLE_LOG_BYTES}`);
-    // A checkpoint syncs on the main thread. Rarer checkpoints write a page once that was changed many times.
-    database.pragma('wal_autocheckpoint = 4000');
-    return database;
-  } catch (error) {
-    if (!database)
-      throw new CatalogError('unavailable', `the catalog ${file} cannot be opened: ${(error as Error).message}`, error);
-    database.close();
-    throw toCatalogError(error, file);
-  }
 }
 
 /**

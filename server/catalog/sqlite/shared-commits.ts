@@ -39,6 +39,8 @@ export interface SharedCommits {
   idle(): Promise<void> | undefined;
   /** Runs the write with the next commit. */
   add(write: Write): void;
+  /** Runs this while no transaction is running, and begins none before it has ended. */
+  between(action: () => Promise<void>): Promise<void>;
 }
 
 /** Calls `action` at the end of this turn of the event loop, when all its calls have added their writes. */
@@ -50,8 +52,12 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
   let isDue = false;
   let isRunning = false;
   let idlers: (() => void)[] = [];
+  let betweens: (() => Promise<void>)[] = [];
 
   async function runAll(): Promise<void> {
+    const actions = betweens;
+    betweens = [];
+    for (const action of actions) await action();
     const writes = waiting.slice(0, MOST_AT_ONCE);
     waiting = waiting.slice(MOST_AT_ONCE);
     isRunning = true;
@@ -64,7 +70,7 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
       idlers = [];
       for (const tell of told) tell();
       isDue = false;
-      if (waiting.length > 0) beDue();
+      if (waiting.length > 0 || betweens.length > 0) beDue();
     }
   }
 
@@ -111,5 +117,10 @@ export function createSharedCommits(transactions: Transactions, defer: Defer): S
       waiting.push(write);
       if (!isDue) beDue();
     },
+    between: (action) =>
+      new Promise((resolve, reject) => {
+        betweens.push(() => action().then(resolve, reject));
+        if (!isDue) beDue();
+      }),
   };
 }

@@ -64,7 +64,7 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
 }
 
 /** Calls `run`, and again after each part that the reserve gives back, as long as there is no room. */
-export async function runWithReserve<T>(reserve: Reserve, run: () => Promise<T>): Promise<T> {
+export async function runWithReserve<T>(reserve: Pick<Reserve, 'giveBack'>, run: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await run();
