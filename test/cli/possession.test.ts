@@ -58,6 +58,8 @@ test('a proof that is refused on the way, or a challenge that asks for too much,
     const client = await makeClient(url);
     const result = await client.run(['upload', '--json', await client.makeFile('a.bin', bytes)], AS_BERT);
     expect(result.records()).toMatchObject([{ status: 'uploaded', sentBytes: bytes.length }]);
+    // It would be, had the file fewer bytes than it should have.
+    expect(result.stderr).not.toContain('sent as a stream');
   }
   expect(asked).toBe(1);
 });
