@@ -25,8 +25,10 @@ import { createFinals, type Finals } from './uploads/finals.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Limits, Parts } from './uploads/parts.ts';
+import { createPossession } from './uploads/possession.ts';
 import { createRecovery, type Recovery } from './uploads/recovery.ts';
 import { withConfiguredDigests } from './uploads/shown.ts';
+import { createSha256Of } from './uploads/stored-sha256.ts';
 import { createFindUnfinished } from './uploads/unfinished.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters, type Writers } from './uploads/writers.ts';
@@ -81,6 +83,7 @@ export async function openParts(
     store,
     leases,
     surroundings,
+    secret,
     digests,
     log,
     limits: limitsOf(config),
@@ -106,7 +109,8 @@ function limitsOf({
     uploadTtlMs,
     lockTimeoutMs,
     maxOpenUploads,
-    instant: access.instant,
+    // Without tokens all askers are one owner.
+    instant: access.instant === 'all' && access.tokens.length === 0 ? 'owner' : access.instant,
     digests,
     addressLifeMs: download.mode === 'redirect' ? download.presignTtlMs : null,
   };
@@ -129,8 +133,11 @@ export function createLife(parts: Parts): Life {
   const recovery = createRecovery(parts, writers);
   const finals = createFinals(parts, writers);
   const uploads = createUploads(parts, writers, recovery, finals);
-  const check = createCheck(parts, createFindUnfinished(parts, writers, uploads));
-  const files = createFiles(parts, fileActions, check);
+  const sha256Of = createSha256Of(parts);
+  const possession = createPossession(parts, sha256Of);
+  const findUnfinished = createFindUnfinished(parts, writers, uploads);
+  const check = createCheck(parts, { findUnfinished, sha256Of, possession });
+  const files = createFiles(parts, fileActions, { check, possession });
   const archives = createArchives(parts, files);
   return { ...withDurableAnswers({ uploads, files, archives }, parts.catalog), writers, recovery, finals };
 }

@@ -1,12 +1,15 @@
 /** Decides how to begin an upload, and waits while another client is sending the same bytes. */
+import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
 import { LOOK_INTERVAL_MS, watchOtherSender, whatToDo } from '../core/other-sender.ts';
+import { isWorthProving } from '../core/possession.ts';
 import type { Bytes } from '../core/proof.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import type { Journal, Journalled } from './journal.ts';
-import type { FileIdentity } from './local-file.ts';
+import type { LocalFile } from './local-file.ts';
+import { provePossession } from './possession.ts';
 import type { ProgressItem } from './progress.ts';
 import { sleep } from './retry.ts';
 
@@ -35,13 +38,24 @@ export async function beginAlone(
   context: Context,
   progress: ProgressItem,
   wanted: Wanted,
-  own: { journal: Journal; identity: FileIdentity },
+  own: { journal: Journal; file: LocalFile },
 ): Promise<Beginning> {
   const { service, signal, output } = context;
   const { name: filename, ...content } = wanted;
   const watch = watchOtherSender(performance.now(), wanted.size);
   let said = false;
   let journalled: Journalled | null = null;
+  let mayProve = isWorthProving(wanted.size);
+
+  /** Asks whether the service has the content. At the first look it may be that of another owner: we prove to have it. */
+  async function look(): Promise<CheckJson> {
+    const question = { ...content, filename };
+    const asked = mayProve ? { ...question, prove: true as const } : question;
+    const answer = await ask(context, filename, () => service.check(asked, signal));
+    if (!mayProve) return answer;
+    mayProve = false;
+    return provePossession(context, filename, answer, own.file, question);
+  }
 
   /** Resumes the upload that the service names, else the one in the journal. */
   function beginWith(resume: Journalled | null, avoid: string | null): Beginning {
@@ -53,8 +67,8 @@ export async function beginAlone(
 
   for (;;) {
     // Read at each look: another run of ours may end meanwhile. A successful run removes its entry, so the last one is kept.
-    journalled = (await own.journal.find(own.identity)) ?? journalled;
-    const answer = await ask(context, filename, () => service.check({ ...content, filename }, signal));
+    journalled = (await own.journal.find(own.file.identity)) ?? journalled;
+    const answer = await look();
     if (answer.status === 'exists') return answer.file ? { file: answer.file } : beginWith(null, null);
     const { resume } = answer;
     if (!resume) return beginWith(null, null);

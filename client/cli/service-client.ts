@@ -1,6 +1,6 @@
 /** The service's HTTP API as functions. One call is one request; the caller retries. */
 import type { IncomingMessage } from 'node:http';
-import type { CheckJson } from '../../server/wire/check.ts';
+import type { CheckJson, ProofJson } from '../../server/wire/check.ts';
 import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../server/wire/files.ts';
 import { ownPath } from '../core/addresses.ts';
 import { tellsOffset } from '../core/offset-told.ts';
@@ -24,6 +24,8 @@ export interface CheckQuestion {
   sha256?: string;
   /** Where the service has the content, it adds a file of ours with this name. */
   filename?: string;
+  /** Asks for a challenge where others may have the content; needs `size` and `sha256`. */
+  prove?: true;
 }
 
 export interface ListQuestion {
@@ -41,6 +43,7 @@ export interface ServiceClient {
   readonly uploadsUrl: string;
   readonly requestSize: RequestSize;
   check(question: CheckQuestion, signal: AbortSignal): Promise<CheckJson>;
+  prove(proof: ProofJson, signal: AbortSignal): Promise<CheckJson>;
   list(question: ListQuestion, signal: AbortSignal): Promise<FilePageJson>;
   file(id: string, signal: AbortSignal): Promise<FileJson>;
   rename(id: string, name: string, signal: AbortSignal): Promise<FileJson>;
@@ -109,6 +112,12 @@ export function createServiceClient(settings: Settings): ServiceClient {
         await call(connection, 'GET', '/check', signal, { query: { ...question }, workBytes: question.size ?? 0 }),
         isCheckAnswer,
       ),
+    prove: async (proof, signal) =>
+      readJson<CheckJson>(
+        // The service may have to compute a SHA-256.
+        await call(connection, 'POST', '/check', signal, { json: proof, workBytes: proof.size }),
+        isCheckAnswer,
+      ),
     list: async (question, signal) =>
       readJson<FilePageJson>(await call(connection, 'GET', '/api/files', signal, { query: { ...question } }), (value) =>
         Array.isArray(value['files']),
@@ -167,7 +176,7 @@ async function call(
   method: string,
   path: string,
   signal: AbortSignal,
-  options: { query?: Record<string, string | number | undefined>; json?: unknown; workBytes?: number } = {},
+  options: { query?: Record<string, string | number | true | undefined>; json?: unknown; workBytes?: number } = {},
 ): Promise<Answer> {
   const { settings, authorization } = connection;
   const url = new URL(`${settings.serverUrl}${path}`);

@@ -120,7 +120,7 @@ async function sendClaimed(
   const finished = await finishEarlier(context, journal, file, wanted);
   // An earlier run has sent all of it, and its file may need another name: the check would add a second one.
   const joining = left?.finalUrl ? { uploadUrl: null, isOurs: true, avoid: null } : null;
-  const own = { journal, identity: file.identity };
+  const own = { journal, file };
   const beginning = finished ?? joining ?? (await beginAlone(context, progress, wanted, own));
   if ('file' in beginning) {
     await Promise.all([journal.forget(file.identity), dropParts(context, partsJournal)]);

@@ -156,8 +156,7 @@ export interface OffsetCommit {
 export interface ReceivingQuery {
   /** As it was declared. */
   md5: string;
-  /** Null: of anyone. */
-  owner: string | null;
+  owner: string;
   /** Null: of any size. An upload whose length is deferred matches every size. */
   size: number | null;
   /** Only uploads that declared this SHA-256. Null: all. */

@@ -10,7 +10,7 @@ import type { TidemarkError } from '../uploads/errors.ts';
 import { addFileRoutes } from './api-files.ts';
 import { addArchiveRoutes } from './archive.ts';
 import { authentication } from './auth.ts';
-import { checkRoute } from './check.ts';
+import { checkRoute, proveRoute } from './check.ts';
 import { addContentRoutes } from './contents.ts';
 import { crossOrigin } from './cors.ts';
 import { errorAnswers } from './errors.ts';
@@ -102,6 +102,7 @@ export function createRoutes(parts: AppParts): Routers {
   addContentRoutes({ uploads, files }, parts);
   addArchiveRoutes(files, parts);
   api.get('/check', checkRoute(parts.files));
+  api.post('/check', proveRoute(parts.files));
   addFileRoutes(api, parts.files);
   api.get('/api/events', eventsRoute(parts));
   api.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));

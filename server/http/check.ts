@@ -1,11 +1,19 @@
-/** GET /check: whether the service has a content already. */
-import type { CheckResult, Files, ResumePoint } from '../uploads/contract.ts';
+/** GET /check: whether the service has a content of the asker's. POST /check: a proof that the asker has it. */
+import {
+  type Challenge,
+  CHALLENGE_LIFE_MS,
+  type CheckResult,
+  type Files,
+  type ResumePoint,
+} from '../uploads/contract.ts';
+import { invalidField } from '../uploads/errors.ts';
 import { checkDigest, checkSize, formatContentName } from '../uploads/names.ts';
 import { contentPath, filePath, uploadPath } from '../wire/addresses.ts';
-import type { CheckJson, ResumeJson } from '../wire/check.ts';
+import type { ChallengeJson, CheckJson, ProofJson, ResumeJson } from '../wire/check.ts';
+import { cleanName } from '../wire/labels.ts';
 import { describeFile } from './file-json.ts';
 import { digestParam, nameParam } from './labels.ts';
-import { param, requiredParam } from './query.ts';
+import { param, readJson, requiredParam } from './query.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -23,10 +31,46 @@ export function checkRoute(files: Files): Handler {
       ...(size !== undefined ? { size: checkSize(size, 'size') } : {}),
       ...(sha256 !== null ? { sha256 } : {}),
       ...(makesFile ? { filename } : {}),
+      ...(param(ctx, 'prove') === undefined ? {} : { isToProve: true }),
     });
     ctx.set('Cache-Control', 'no-store');
     ctx.body = describeCheck(ctx, result);
   };
+}
+
+export function proveRoute(files: Files): Handler {
+  return async (ctx) => {
+    const body: { [K in keyof ProofJson]?: unknown } = await readJson(ctx);
+    const { size, codes, filename = null } = body;
+    if (typeof size !== 'number') throw invalidField('size', 'size must be a whole number of bytes.');
+    if (filename !== null && typeof filename !== 'string') throw invalidField('filename', 'filename must be a text.');
+    const name = cleanName(filename ?? '');
+    const result = await files.prove({
+      owner: ctx.state.owner,
+      md5: checkDigest(textOf(body, 'md5'), 'md5', 'md5'),
+      size: checkSize(String(size), 'size'),
+      sha256: checkDigest(textOf(body, 'sha256'), 'sha256', 'sha256'),
+      token: textOf(body, 'token'),
+      codes: readCodes(codes),
+      ...(name === null ? {} : { filename: name }),
+    });
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = describeCheck(ctx, result);
+  };
+}
+
+function textOf(body: { [K in keyof ProofJson]?: unknown }, field: keyof ProofJson): string {
+  const value = body[field];
+  if (typeof value !== 'string') throw invalidField(field, `${field} is required, and must be a text.`);
+  return value;
+}
+
+function readCodes(value: unknown): string[] {
+  const isCode = (code: unknown): code is string => typeof code === 'string' && /^[0-9a-f]{16}$/i.test(code);
+  if (!Array.isArray(value) || !value.every(isCode)) {
+    throw invalidField('codes', 'codes must be a list of texts of 16 hexadecimal digits, one for each range.');
+  }
+  return value.map((code) => code.toLowerCase());
 }
 
 /**
@@ -50,7 +94,20 @@ export function describeCheck(ctx: Ctx, result: CheckResult): CheckJson {
     const url = baseUrl + (file ? filePath(file) : contentPath(formatContentName(content)));
     return { status: 'exists', url, ...(file ? { file: describeFile(file, baseUrl) } : {}) };
   }
-  return { status: result.status, ...(result.resume ? { resume: describeResume(result.resume, baseUrl) } : {}) };
+  const { status, resume, challenge } = result;
+  return {
+    status,
+    ...(resume ? { resume: describeResume(resume, baseUrl) } : {}),
+    ...(challenge ? { challenge: describeChallenge(challenge) } : {}),
+  };
+}
+
+function describeChallenge({ token, ranges }: Challenge): ChallengeJson {
+  return {
+    token,
+    ranges: ranges.map(({ start, end }) => [start, end]),
+    expiresInSeconds: CHALLENGE_LIFE_MS / 1000,
+  };
 }
 
 function describeResume({ uploadId, offset, length, idleSeconds }: ResumePoint, baseUrl: string): ResumeJson {

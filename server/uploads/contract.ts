@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { Declaration, FileSort, OwnerTotal, UploadKind, UploadState } from '../catalog/catalog.ts';
+import type { Challenge, Claim } from './challenges.ts';
 import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
 
@@ -12,6 +13,8 @@ import type { Writer } from './writer.ts';
 export type { CatalogClock } from '../catalog/catalog.ts';
 
 export type { Declaration, UploadKind } from '../catalog/catalog.ts';
+
+export { type Challenge, CHALLENGE_LIFE_MS } from './challenges.ts';
 
 /** How long the service answers that an upload has ended; after that, the upload is not found. */
 export const REMEMBER_ENDED_MS = 7 * 24 * 3_600_000;
@@ -197,14 +200,28 @@ export interface CheckQuery {
   sha256?: string;
   /** With it, a content that exists becomes a file of the owner by this name. */
   filename?: string;
+  /** The owner wants to prove that they have the content, of which `size` and `sha256` are given. */
+  isToProve?: true;
 }
 
 export type CheckResult =
-  /** The service has the content. `file` is the owner's; null while the owner has no file of it (`INSTANT=all`). */
+  /**
+   * The service has the content, and the owner has it too. `file` is the owner's; null while there is none: the owner has
+   * proved to have the content, and gave no name.
+   */
   | { status: 'exists'; content: ContentView; file: FileView | null }
-  | { status: 'notfound'; resume: ResumePoint | null }
-  /** Bytes of it arrived within the last 30 seconds. */
-  | { status: 'uploading'; resume: ResumePoint | null };
+  /** `uploading`: bytes of an upload of the owner's arrived within the last 30 seconds. */
+  | { status: 'notfound' | 'uploading'; resume: ResumePoint | null; challenge?: Challenge };
+
+/** A proof that an owner has the bytes of a content. */
+export interface ProofQuery extends Claim {
+  /** With it, the content becomes a file of the owner by this name. */
+  filename?: string;
+  /** Of the challenge. */
+  token: string;
+  /** One for each of its ranges, in their order: see `beginCode`. */
+  codes: readonly string[];
+}
 
 /** An unfinished upload of the asking owner. */
 export interface ResumePoint {
@@ -258,6 +275,12 @@ export interface Archives {
 
 export interface Files {
   check(query: CheckQuery): Promise<CheckResult>;
+  /**
+   * What a check answers to an owner who proves to have the content, whoever sent it.
+   *
+   * @throws `invalid_field` where the proof does not belong to a challenge that was issued for this owner and content.
+   */
+  prove(query: ProofQuery): Promise<CheckResult>;
   list(query: {
     owner: string;
     limit: number;

@@ -76,6 +76,7 @@ export function withDurableAnswers(
     files: {
       ...files,
       check: (query) => waiting(() => files.check(query)),
+      prove: (query) => waiting(() => files.prove(query)),
       list: (query) => waiting(() => files.list(query)),
       totalOf: (owner) => waiting(() => files.totalOf(owner)),
       get: (id, owner) => waiting(() => files.get(id, owner)),

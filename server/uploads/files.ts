@@ -2,12 +2,13 @@
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileQuery, FileRecord } from '../catalog/catalog.ts';
-import type { CheckQuery, CheckResult, Files, FileView, FileViewPage, HasContent } from './contract.ts';
-import type { Check } from './check.ts';
+import type { CheckResult, Files, FileView, FileViewPage, HasContent } from './contract.ts';
+import type { Check, Checked } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { createFindFiles } from './find-files.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import type { Possession } from './possession.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
 import { createAsked, withConfiguredDigests } from './shown.ts';
 import { translated } from './translate.ts';
@@ -63,8 +64,15 @@ export async function removeBytes(parts: RemovalParts, key: string, isRetry = fa
 
 type RemovalParts = Pick<Parts, 'store' | 'catalog' | 'log' | 'leases'>;
 
+/** A check or a proof. @param onCompared - called for contents that the owner has asked for by SHA-256. */
+type FindChecked = (onCompared: (content: ContentRecord) => void) => Promise<Checked>;
+
 /** Prepares what `Files` promises. */
-export function createFiles(parts: Parts, actions: FileActions, check: Check): Files {
+export function createFiles(
+  parts: Parts,
+  actions: FileActions,
+  { check, possession }: { check: Check; possession: Possession },
+): Files {
   const { catalog, store } = parts;
   const found = createFindFiles(parts);
 
@@ -112,13 +120,12 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
 
   /** The file with the digests that its owner may see at this moment. */
   function told(file: FileRecord): FileView {
-    const isAsked = (of: FileRecord): boolean => asked.has(of);
-    return fileViewOf(withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, isAsked));
+    return fileViewOf(withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, asked.has));
   }
 
-  async function checkShown(query: CheckQuery): Promise<CheckResult> {
+  async function checked(owner: string, find: FindChecked): Promise<CheckResult> {
     // The owner may see the digests of these contents only: another owner may have asked for the others.
-    const result = await check(query, ({ id }) => asked.note(query.owner, id));
+    const result = await find(({ id }) => asked.note(owner, id));
     if (result.status !== 'exists') return result;
     const { content, file } = result;
     return { status: 'exists', content: contentViewOf(content), file: file && told(file) };
@@ -130,7 +137,8 @@ export function createFiles(parts: Parts, actions: FileActions, check: Check): F
   }
 
   return {
-    check: (query) => translated(() => checkShown(query)),
+    check: (query) => translated(() => checked(query.owner, (onCompared) => check(query, onCompared))),
+    prove: (query) => translated(() => checked(query.owner, (onCompared) => possession.prove(query, onCompared))),
     list: (query) => translated(() => list(query)),
     totalOf: (owner) => translated(() => catalog.totalOf(owner)),
     get: (id, owner) => translated(async () => told(await found.get(id, owner))),

@@ -30,6 +30,8 @@ export interface Parts {
   leases: Leases;
   digests: DigestPool;
   limits: Limits;
+  /** Of the catalog, the same on every node; what is derived from it says for what. */
+  secret: string;
   /** Timers, turns of the event loop, and randomness. When something expires is decided by the catalog's clock. */
   surroundings: Surroundings;
   /** Digests that are computed after publication. */

@@ -35,7 +35,7 @@ export function withConfiguredDigests<T extends WithDigests>(
 }
 
 /** Remembers, until a restart, which owners have recently had the SHA-256 of one of their contents compared. */
-export function createAsked(): { note(owner: string, contentId: number): void; has(file: FileRecord): boolean } {
+export function createAsked(): { note(owner: string, contentId: number): void; has: (file: FileRecord) => boolean } {
   const known = new Set<string>();
   return {
     note(owner, contentId) {

@@ -1,4 +1,4 @@
-/** Finds unfinished uploads of a content that a client asks about: whether one is running, and where its owner can resume. */
+/** Finds an owner's unfinished uploads of a content: whether one is running, and where it can be resumed. */
 import type { ReceivingQuery } from '../catalog/catalog.ts';
 import type { CheckQuery, CheckResult, ResumePoint, Uploads } from './contract.ts';
 import { idleSeconds } from './idle.ts';
@@ -8,21 +8,20 @@ import type { Writers } from './writers.ts';
 /** How recent the last byte must be for an upload to count as `uploading`. */
 const LATELY_MS = 30_000;
 
-/** The answer to a check where the service does not have the content. */
-export type Unfinished = Exclude<CheckResult, { status: 'exists' }>;
+/** The answer to a check where the owner does not have the content. */
+export type Unfinished = Omit<Exclude<CheckResult, { status: 'exists' }>, 'challenge'>;
 
-/** Finds the unfinished uploads of the content that a query means. */
+/** Finds the owner's unfinished uploads of the content that a query means. */
 export type FindUnfinished = (query: CheckQuery) => Promise<Unfinished>;
 
 /** Prepares the search among the rows of the catalog and the writers of this process. */
 export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Uploads): FindUnfinished {
-  const { catalog, limits } = parts;
+  const { catalog } = parts;
 
   async function findUnfinished({ md5, owner, ...query }: CheckQuery): Promise<Unfinished> {
     const meant = { md5, size: query.size ?? null, sha256: query.sha256 ?? null };
-    const own = await findLatest({ ...meant, owner });
-    const latest = limits.instant === 'all' ? await findLatest({ ...meant, owner: null }) : own;
-    const resume = own ? await resumePoint(own.uploadId, owner) : null;
+    const latest = await findLatest({ ...meant, owner });
+    const resume = latest ? await resumePoint(latest.uploadId, owner) : null;
     return { status: latest && latest.idleMs < LATELY_MS ? 'uploading' : 'notfound', resume };
   }
 
@@ -34,7 +33,7 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
     const arrival = writers.findLastArrival(
       (upload) =>
         upload.md5 === md5 &&
-        (owner === null || upload.owner === owner) &&
+        upload.owner === owner &&
         (size === null || upload.size === null || upload.size === size) &&
         // MD5 does not prove a content. Another SHA-256, or none, means that these may be other bytes.
         (sha256 === null || upload.sha256 === sha256),

@@ -13,7 +13,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await catalog.commitOffset(commitTo(id, 100, { epoch: 2, parts: [part] }));
   await catalog.listParts(id);
   await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 0 });
-  await catalog.findReceiving({ md5, owner: null, size: 1, sha256: null, minOffset: 1 });
+  await catalog.findReceiving({ md5, owner: 'bob', size: 1, sha256: null, minOffset: 1 });
   await catalog.listExpired(null, 10);
   await catalog.listUnpublished(null, 10);
   await catalog.filterReceiving([id, 'another']);

@@ -133,7 +133,7 @@ export function describeLeases(openShared: () => Promise<SharedCatalog>): void {
         await addUpload(catalog),
         await addUpload(catalog),
       ];
-      const meant = { md5, owner: null, size: null, sha256: null, minOffset: 1 };
+      const meant = { md5, owner: 'ann', size: null, sha256: null, minOffset: 1 };
       clock.nowMs += 10_000;
       expect(await catalog.findReceiving(meant)).toBeUndefined();
       await catalog.noteArrivals([

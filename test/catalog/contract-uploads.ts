@@ -228,18 +228,21 @@ export function describeUploads(current: Current): void {
       const { catalog, clock } = current();
       const md5 = md5Of('shared');
       const early = await addUpload(catalog, { md5, size: 100 });
-      const late = await addUpload(catalog, { md5, size: 100, owner: 'bob' });
+      const late = await addUpload(catalog, { md5, size: 100 });
+      const strange = await addUpload(catalog, { md5, size: 100, owner: 'bob' });
       const ended = await addUpload(catalog, { md5, size: 100 });
       await addUpload(catalog, { md5: md5Of('other'), size: 100 });
       clock.nowMs += 10;
       await catalog.commitOffset(commitTo(early, 10));
       clock.nowMs += 10;
       await catalog.commitOffset(commitTo(late, 20, { lifeMs: 800 }));
+      clock.nowMs += 10;
+      await catalog.commitOffset(commitTo(strange, 30));
       await catalog.endUpload(ended, 1, 'terminated', null);
       const found = async (query: Partial<ReceivingQuery>) =>
-        (await catalog.findReceiving({ md5, owner: null, size: null, sha256: null, minOffset: 1, ...query }))?.id;
+        (await catalog.findReceiving({ md5, owner: 'ann', size: null, sha256: null, minOffset: 1, ...query }))?.id;
       expect(await found({})).toBe(late);
-      expect(await found({ owner: 'ann' })).toBe(early);
+      expect(await found({ owner: 'bob' })).toBe(strange);
       expect(await found({ size: 100 })).toBe(late);
       expect(await found({ size: 101 })).toBeUndefined();
       const proven = await addUpload(catalog, { md5, size: 100, sha256: 'a'.repeat(64) });

@@ -12,6 +12,8 @@ import { STATUSES as TUS_STATUSES } from '../../server/protocols/tus/refusals.ts
 import { type RunningService, startService } from '../harness/service.ts';
 
 const TOKEN = 'a-secret-of-the-docs';
+const ANNA = 'a-secret-of-anna';
+const BERT = 'a-secret-of-bert';
 const BOUNDARY = '--- the next example ---';
 
 interface Example {
@@ -36,11 +38,14 @@ let outputs: string[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
-  [service, guarded] = await Promise.all([startService(), startService({ env: { AUTH_TOKENS: `docs:${TOKEN}` } })]);
+  [service, guarded] = await Promise.all([
+    startService(),
+    startService({ env: { AUTH_TOKENS: `docs:${TOKEN}, anna:${ANNA}, bert:${BERT}`, INSTANT: 'all' } }),
+  ]);
   // One shell for all: later examples use the variables and files of earlier ones.
   const shell = spawn('bash', ['-eu'], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], BASE: service.url, GUARDED: guarded.url, TOKEN },
+    env: { PATH: process.env['PATH'], BASE: service.url, GUARDED: guarded.url, TOKEN, ANNA, BERT },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   let output = '';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeBytes, md5 } from '../harness/bytes.ts';
+import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { openPatch } from '../system/support.ts';
@@ -130,37 +130,27 @@ describe('two owners', () => {
 });
 
 describe('INSTANT and PUBLIC_READ', () => {
-  test('INSTANT=all: content of any owner exists, and a name makes a file of it', async () => {
+  test('INSTANT=all: one’s own contents and uploads are found, and nothing of others', async () => {
     const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
     try {
-      const bytes = makeBytes(3_000, 84);
-      const own = await putFile(all.url, bytes, { filename: 'annas.txt' }, ANNA);
-      const url = `${all.url}/files/${md5(bytes)}`;
-      const seen = json(await check(all, bytes, BERT));
-      expect(seen).toEqual({ status: 'exists', url });
-      expect((await send('GET', own.url, { headers: BERT })).status).toBe(404);
-      expect((await send('GET', url, { headers: BERT })).status).toBe(404);
-      // "exists" after a form promises a file of one's own: without a name to give, it is sent.
-      const form = await sendForm(`${all.url}/upload?md5=${md5(bytes)}`, [[filePart('berts.txt'), bytes]], BERT);
-      expect(json(form)['status']).toBe('ok');
-      expect((await send('GET', url, { headers: BERT })).headers['content-disposition']).toContain('berts.txt');
-      const given = json(await check(all, bytes, BERT, '&filename=more.txt'));
-      expect(given).toMatchObject({ status: 'exists', file: { name: 'more.txt' } });
-    } finally {
-      await all.stop();
-    }
-  });
-
-  test('INSTANT=all: one’s own unfinished upload is found, however many others send the same', async () => {
-    const all = await startService({ env: { ...TOKENS, INSTANT: 'all' } });
-    try {
-      const bytes = makeBytes(3_000, 86);
-      const location = await createUpload(all.url, bytes.length, { md5: md5(bytes) }, ANNA);
-      await patch(location, 0, bytes.subarray(0, 1_000), ANNA);
-      for (let count = 0; count < 12; count++) await createUpload(all.url, bytes.length, { md5: md5(bytes) }, BERT);
+      const [whole, begun] = [makeBytes(3_000, 84), makeBytes(3_000, 86)];
+      const annas = await putFile(all.url, whole, { filename: 'annas.txt' }, ANNA);
+      const location = await createUpload(all.url, begun.length, { md5: md5(begun) }, ANNA);
+      await patch(location, 0, begun.subarray(0, 1_000), ANNA);
+      for (const more of ['', '&filename=berts.txt', `&size=3000&filename=berts.txt`]) {
+        expect(json(await check(all, whole, BERT, more))).toEqual({ status: 'notfound' });
+        expect(json(await check(all, begun, BERT, more))).toEqual({ status: 'notfound' });
+      }
+      expect(json(await check(all, whole, ANNA))).toMatchObject({ status: 'exists', url: annas.url });
       const resume = { url: location, offset: 1_000 };
-      expect(json(await check(all, bytes, ANNA))).toMatchObject({ status: 'uploading', resume });
-      expect(json(await check(all, bytes, BERT))).toMatchObject({ status: 'uploading', resume: { offset: 0 } });
+      expect(json(await check(all, begun, ANNA))).toMatchObject({ status: 'uploading', resume });
+      // Nor does a form take a digest for the bytes.
+      const digests = `md5=${md5(whole)}&sha256=${sha256(whole)}&filename=berts.txt`;
+      const empty = await sendForm(`${all.url}/upload?${digests}`, [[filePart('berts.txt'), '']], BERT);
+      expect(empty.code).toBe('digest_mismatch');
+      const sent = await sendForm(`${all.url}/upload?${digests}`, [[filePart('berts.txt'), whole]], BERT);
+      expect(json(sent)['status']).toBe('ok');
+      expect(json(await check(all, whole, BERT, '&filename=more.txt'))).toMatchObject({ file: { name: 'more.txt' } });
     } finally {
       await all.stop();
     }

@@ -17,8 +17,8 @@ const ROOMS = [
   'server/catalog/queries',
 ];
 
-/** So many of something: a number that may also be a status. */
-const QUANTITY = /^const (?:BATCH|PAGE|MOST_\w+) = \d+;$/gm;
+/** So many of something, or so long: a number that may also be a status. */
+const QUANTITY = /^const (?:BATCH|PAGE|MOST_\w+|\w+_MS) = \d+;$/gm;
 
 /** Of answers: what lies below 200 is none yet. */
 const STATUSES = new Set([

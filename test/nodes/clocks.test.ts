@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startDouble } from '../harness/buckets.ts';
+import { challengeFor, claimOf, codesOf, proveAtLast, sendProof } from '../harness/possession.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import type { RunningService } from '../harness/service.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
@@ -17,6 +18,7 @@ const HOUR_MS = 3_600_000;
 /** What a request may take. */
 const MOMENT_MS = 20_000;
 const ANNA = bearer('annas-secret-1');
+const BERT = bearer('berts-secret-2');
 const SIZE = 200_000;
 const HALF = SIZE / 2;
 let seed = 5_200;
@@ -30,7 +32,7 @@ describe.skipIf(!hasPostgres())('clocks that differ by an hour', () => {
     cluster = await startCluster(2, {
       clocksAheadMs: [0, HOUR_MS],
       startBucket: () => startDouble({ mostSkewMs: 2 * HOUR_MS }),
-      env: { AUTH_TOKENS: 'anna:annas-secret-1', UPLOAD_TTL: '30m' },
+      env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', INSTANT: 'all', UPLOAD_TTL: '30m' },
     });
     const [first, second] = cluster.nodes;
     if (!first || !second) throw new Error('no nodes');
@@ -38,6 +40,19 @@ describe.skipIf(!hasPostgres())('clocks that differ by an hour', () => {
   });
 
   afterAll(() => cluster?.stop());
+
+  test('a challenge of one is good at the other, for five minutes of the database', async () => {
+    const bytes = makeBytes(SIZE, seed++);
+    await putFile(right.url, bytes, { filename: 'annas.bin' }, ANNA);
+    for (const [issuer, judge] of [
+      [ahead, right],
+      [right, ahead],
+    ] as const) {
+      const given = await challengeFor(issuer.url, claimOf(bytes), BERT);
+      const proof = { ...claimOf(bytes), token: given.token, codes: codesOf(given, bytes) };
+      await proveAtLast(() => sendProof(judge.url, proof, BERT));
+    }
+  });
 
   /** Both ways: begun at the first, looked at and continued at the second. */
   function pairs(): [RunningService, RunningService][] {

@@ -79,6 +79,7 @@ export async function startNode(node: SimNode, given: NodeParts): Promise<void> 
     store,
     leases: createLeases({ catalog, node: id, wake, surroundings, log }),
     surroundings,
+    secret: 'a secret of the simulation',
     digests: createSimDigests(limits.digests, true),
     log,
     limits,

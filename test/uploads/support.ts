@@ -76,6 +76,7 @@ export async function openHouse(
     store,
     leases: createLeases({ catalog, node, wake, surroundings, log }),
     surroundings,
+    secret: 'a secret of tests',
     digests,
     limits: {
       maxFileSizeBytes: null,

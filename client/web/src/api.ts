@@ -1,5 +1,5 @@
 /** The service's HTTP API, as the page uses it. */
-import type { CheckJson } from '../../../server/wire/check.ts';
+import type { CheckJson, ProofJson } from '../../../server/wire/check.ts';
 import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
@@ -86,17 +86,35 @@ export interface Content {
   size: number;
 }
 
-/**
- * Asks whether the service has this content.
- *
- * @param filename - where the service has the content, it adds a file of this name.
- */
-export async function check({ md5, sha256, size }: Content, filename?: string): Promise<CheckJson> {
+export interface CheckOptions {
+  /** Where the service has the content, it adds a file of this name. */
+  filename?: string;
+  /** Asks for a challenge where others may have the content; needs the SHA-256. */
+  prove?: true;
+}
+
+/** Asks whether the service has this content. */
+export async function check(
+  { md5, sha256, size }: Content,
+  { filename, prove: isToProve }: CheckOptions = {},
+): Promise<CheckJson> {
   const query = new URLSearchParams({ md5, size: String(size) });
   if (sha256) query.set('sha256', sha256);
   if (filename !== undefined) query.set('filename', filename);
-  const signal = AbortSignal.timeout(ANSWER_MS + size / READ_BYTES_PER_MS);
-  return json(await request(`check?${query.toString()}`, { signal }));
+  if (isToProve) query.set('prove', 'true');
+  return json(await request(`check?${query.toString()}`, { signal: untilRead(size) }));
+}
+
+/** Proves to have a content, and asks whether the service has it. */
+export async function prove(proof: ProofJson): Promise<CheckJson> {
+  const headers = { 'Content-Type': 'application/json' };
+  const body = JSON.stringify(proof);
+  return json(await request('check', { method: 'POST', body, headers, signal: untilRead(proof.size) }));
+}
+
+/** The time limit of an answer before which the service may have to read a content. */
+function untilRead(size: number): AbortSignal {
+  return AbortSignal.timeout(ANSWER_MS + size / READ_BYTES_PER_MS);
 }
 
 export async function getFile(id: string): Promise<FileJson> {

@@ -11,6 +11,6 @@ export function giveName(file: FileJson, name: string, begun: Begun | null): Pro
         if (error instanceof ApiError && isRenameRefusal(error)) return null;
         throw error;
       }),
-    checkAs: (filename) => check(file, filename),
+    checkAs: (filename) => check(file, { filename }),
   });
 }

@@ -1,13 +1,19 @@
-/** A worker that computes MD5 and SHA-256 of a file in one pass, outside the page's main thread. */
-import { createMD5, createSHA256 } from 'hash-wasm';
+/**
+ * A worker that reads files outside the page's main thread: for MD5 and SHA-256 of a file in one pass, and for the codes by which
+ * the page proves to have it. Pages without TLS have no SubtleCrypto, which could not hash a large file anyhow.
+ */
+import { createHMAC, createMD5, createSHA256 } from 'hash-wasm';
+import type { Challenged } from '../../core/possession.ts';
 
 export type HashRequest =
   | { kind: 'hash'; job: number; file: File }
+  | ({ kind: 'codes'; job: number; file: File } & Challenged)
   | { kind: 'pause' | 'resume' | 'stop'; job: number };
 
 export type HashAnswer =
   | { kind: 'progress'; job: number; bytes: number }
   | { kind: 'done'; job: number; md5: string; sha256: string }
+  | { kind: 'codes'; job: number; codes: string[] }
   /** The file cannot be read any more: it has changed, is gone, or has fewer bytes than its size says. */
   | { kind: 'unreadable'; job: number };
 
@@ -28,9 +34,9 @@ function answer(message: HashAnswer): void {
   self.postMessage(message);
 }
 
-async function read(file: File, at: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(await file.slice(at, at + CHUNK_BYTES).arrayBuffer());
-  if (bytes.length !== Math.min(CHUNK_BYTES, Math.max(0, file.size - at))) throw new Error('fewer bytes than its size');
+async function read(file: File, at: number, length = CHUNK_BYTES): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await file.slice(at, at + length).arrayBuffer());
+  if (bytes.length !== Math.min(length, Math.max(0, file.size - at))) throw new Error('fewer bytes than its size');
   return bytes;
 }
 
@@ -62,9 +68,32 @@ async function hash(id: number, file: File): Promise<void> {
   }
 }
 
+/** See `ProofJson`. */
+const CODE_DIGITS = 16;
+
+async function computeCodes(job: number, file: File, { token, ranges }: Challenged): Promise<void> {
+  try {
+    const hmac = await createHMAC(createSHA256(), token);
+    const codes: string[] = [];
+    for (const { start, end } of ranges) {
+      hmac.init();
+      for (let at = start; at < end; at += CHUNK_BYTES)
+        hmac.update(await read(file, at, Math.min(CHUNK_BYTES, end - at)));
+      codes.push(hmac.digest().slice(0, CODE_DIGITS));
+    }
+    answer({ kind: 'codes', job, codes });
+  } catch {
+    answer({ kind: 'unreadable', job });
+  }
+}
+
 self.addEventListener('message', ({ data }: MessageEvent<HashRequest>) => {
   if (data.kind === 'hash') {
     void hash(data.job, data.file);
+    return;
+  }
+  if (data.kind === 'codes') {
+    void computeCodes(data.job, data.file, data);
     return;
   }
   const job = jobs.get(data.job);

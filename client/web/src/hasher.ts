@@ -1,4 +1,5 @@
-/** The page's side of the worker that computes digests. */
+/** The page's side of the worker that computes digests and codes. */
+import type { Challenged } from '../../core/possession.ts';
 import type { HashAnswer, HashRequest } from './hash-worker.ts';
 
 export type HashOutcome =
@@ -29,7 +30,8 @@ export function startHashing(file: File, onProgress: (bytes: number) => void): H
         return;
       }
       listeners.delete(job);
-      resolve(answer.kind === 'done' ? { md5: answer.md5, sha256: answer.sha256 } : { problem: answer.kind });
+      if (answer.kind === 'done') resolve({ md5: answer.md5, sha256: answer.sha256 });
+      else if (answer.kind !== 'codes') resolve({ problem: answer.kind });
     });
   });
   ask({ kind: 'hash', job, file });
@@ -42,6 +44,18 @@ export function startHashing(file: File, onProgress: (bytes: number) => void): H
       ask({ kind: 'stop', job });
     },
   };
+}
+
+/** Computes the codes of a challenge. @returns null where the file cannot be read, or the worker has failed. */
+export function computeCodes(file: File, challenged: Challenged): Promise<string[] | null> {
+  const job = ++latestJob;
+  return new Promise((resolve) => {
+    listeners.set(job, (answer) => {
+      listeners.delete(job);
+      resolve(answer.kind === 'codes' ? answer.codes : null);
+    });
+    openWorker().postMessage({ kind: 'codes', job, file, ...challenged } satisfies HashRequest);
+  });
 }
 
 function openWorker(): Worker {

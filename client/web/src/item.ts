@@ -31,6 +31,8 @@ export interface Item {
   md5: string | null;
   /** Known when the MD5 is. Only an equal SHA-256 proves equal bytes. */
   sha256: string | null;
+  /** The page has tried to prove that it has these bytes, and the service has not found them among those of others. */
+  isProofRefused: boolean;
   /** Bytes that the service has or that are being sent. */
   sent: number;
   /** The address of the upload; null while there is none. */
@@ -83,6 +85,7 @@ export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'las
     hashed: 0,
     md5: null,
     sha256: null,
+    isProofRefused: false,
     sent: 0,
     url: null,
     parts: [],

@@ -167,7 +167,7 @@ function isTooLarge({ limit }: Desk, file: File): boolean {
 /** Begins the item anew with the file as it is now: the file has changed. */
 function renew(desk: Desk, item: Item, { file, handle }: Pick<Chosen, 'file' | 'handle'>): void {
   const { size, lastModified } = file;
-  const unread = { md5: null, sha256: null, hashed: 0, sent: 0, attempts: 0, begunAnew: 0 };
+  const unread = { md5: null, sha256: null, isProofRefused: false, hashed: 0, sent: 0, attempts: 0, begunAnew: 0 };
   Object.assign(item, { file, size, lastModified, ...unread });
   if (isTooLarge(desk, file)) {
     fail(desk, item, 'tooLarge');

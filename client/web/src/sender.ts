@@ -13,6 +13,7 @@ import { compare, contentOf } from './compare.ts';
 import { giveName } from './give-name.ts';
 import { type Item, uploadsOf, WITHOUT_UPLOAD } from './item.ts';
 import type { PartsEvents } from './part-uploads.ts';
+import { checkByProof } from './possession.ts';
 import { startPartsTransfer } from './parts-transfer.ts';
 import { atOnce } from './streams.ts';
 import { startTransfer, type TransferEvents } from './transfer.ts';
@@ -57,7 +58,7 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
   queue.step(item, 'ask');
   try {
     if (await isSettledByItsUpload(queue, item, turn)) return;
-    const known = await check(contentOf(item), item.name);
+    const known = await checkByProof(item, file);
     if (item.turn !== turn) return;
     if (known.status === 'exists') {
       if (known.file) queue.finish(item, known.file, item.sent === 0 ? 'instant' : 'done');
@@ -242,7 +243,7 @@ async function verify(queue: SenderEvents, item: Item, told: string | null, turn
 }
 
 async function findPublished(item: Item): Promise<FileJson | null> {
-  const known = await check(contentOf(item), item.name);
+  const known = await check(contentOf(item), { filename: item.name });
   return (known.status === 'exists' && known.file) || null;
 }
 

@@ -25,12 +25,13 @@ export function createFindUploads(
   const record = uploadRecord(clock);
   const selectById = prepare((by: { id: string }) => db.selectFrom('uploads').select(record).where('id', '=', by.id));
 
-  const byMd5 = (by: ReceivingQuery) =>
+  const selectByMd5 = prepare((by: ReceivingQuery) =>
     db
       .selectFrom('uploads')
       .select(record)
       .where('state', '=', RECEIVING)
       .where('md5', '=', by.md5)
+      .where('owner', '=', by.owner)
       .where('kind', '=', sql.lit<UploadKind>('file'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.cast(eb.val(by.sha256), 'text'), 'is', null), eb('sha256', '=', by.sha256)]))
@@ -43,10 +44,7 @@ export function createFindUploads(
       .where('expires_at', '>', clock.earliest)
       .orderBy('last_byte_at', 'desc')
       .orderBy('id', 'desc')
-      .limit(sql.lit(1));
-  const selectByMd5 = prepare(byMd5);
-  const selectByMd5OfOwner = prepare((by: ReceivingQuery & { owner: string }) =>
-    byMd5(by).where('owner', '=', by.owner),
+      .limit(sql.lit(1)),
   );
 
   return {
@@ -66,8 +64,7 @@ export function createFindUploads(
     },
 
     findReceiving(query) {
-      const { owner } = query;
-      return owner === null ? selectByMd5.first(db, query) : selectByMd5OfOwner.first(db, { ...query, owner });
+      return selectByMd5.first(db, query);
     },
 
     filterReceiving(ids) {

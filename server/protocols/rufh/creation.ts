@@ -125,7 +125,6 @@ async function findInstant(
   if (md5 === null || length === null) return undefined;
   const query = { owner: ctx.state.owner, md5, size: length, ...(sha256 === null ? {} : { sha256 }) };
   const found = await files.check(query);
-  // With `INSTANT=all` contents of others are found, too; to have an owner's file takes the bytes or a file of one's own.
   if (found.status !== 'exists' || !found.file) return undefined;
   // Where it is known, a wrong one is: the bytes are received, and refused.
   if (sha1 !== null && found.file.content.sha1 !== sha1) return undefined;

@@ -120,6 +120,7 @@ const OWN_TO_ONE: [RegExp, string][] = [
   // Seconds that are left.
   [/((?:max-age|expires)=)\d+/g, '$1<seconds>'],
   [/(tidemark_ticket=)[^;]+/g, '$1<ticket>'],
+  [/(token\\*":\\*")[0-9a-f]+/g, '$1<token>'],
 ];
 
 /**

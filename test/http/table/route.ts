@@ -35,8 +35,6 @@ export interface Route {
   names?: true;
   /** An address of a file's bytes: tickets and PUBLIC_READ open it. */
   bytesOfFile?: true;
-  /** With `INSTANT=all` it tells on purpose what others have. */
-  tellsWithInstantAll?: true;
   /** A right request about a thing. */
   ask(thing: Thing): Omit<Ask, 'method'>;
 }

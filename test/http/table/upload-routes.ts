@@ -219,7 +219,6 @@ export const UPLOAD_ROUTES: readonly Route[] = [
     askers: 'owner',
     takes: ['query', 'sizes'],
     status: 200,
-    tellsWithInstantAll: true,
     ask: ({ md5, sha256 }) => ({ path: `/check?md5=${md5}&size=${SIZE}&sha256=${sha256}` }),
   },
   {
@@ -230,8 +229,31 @@ export const UPLOAD_ROUTES: readonly Route[] = [
     askers: 'owner',
     takes: ['query', 'name', 'labels'],
     status: 200,
-    tellsWithInstantAll: true,
     ask: ({ md5, name }) => ({ path: `/check?md5=${md5}&filename=again-${name}` }),
+  },
+  {
+    method: 'GET',
+    path: '/check',
+    by: 'to prove',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    ask: ({ md5, sha256 }) => ({ path: `/check?md5=${md5}&size=${SIZE}&sha256=${sha256}&prove` }),
+  },
+  {
+    method: 'POST',
+    path: '/check',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json'],
+    // No challenge was given for it.
+    status: 400,
+    ask: ({ md5, sha256 }) => ({
+      path: '/check',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ md5, size: SIZE, sha256, token: '', codes: [] }),
+    }),
   },
   {
     method: 'GET',
@@ -241,7 +263,6 @@ export const UPLOAD_ROUTES: readonly Route[] = [
     askers: 'owner',
     takes: ['query'],
     status: 200,
-    tellsWithInstantAll: true,
     ask: ({ openMd5 }) => ({ path: `/check?md5=${openMd5}` }),
   },
   {
@@ -261,7 +282,6 @@ export const UPLOAD_ROUTES: readonly Route[] = [
     askers: 'owner',
     takes: ['query', 'form', 'name', 'labels', 'sizes'],
     status: 200,
-    tellsWithInstantAll: true,
     ask: (thing) => ({ path: `/upload?md5=${thing.md5}&sha256=${thing.sha256}`, ...formOf(thing) }),
   },
 ];
