@@ -4,7 +4,7 @@
  * numbers: how many files and how many open uploads the large catalog has. After `search`, `loop` or `targets`, how many files the owner
  * has. After `digests`, numbers of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
- * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers and targets parts (default 3), and of digests and last-byte (default 5).
+ * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers, threads and targets parts (default 3), and of digests and last-byte (default 5).
  * BENCH_ONLY: runs only workloads of these parts whose names contain this.
  * BENCH_BEFORE: dist folder of another build, which the side-by-side, digests and bucket parts measure too.
  * BENCH_DIGESTS: DIGESTS of the service, e.g. md5,sha1; by default md5 alone, which does no work after a publication.
@@ -27,6 +27,7 @@ import { benchNodes } from './nodes.ts';
 import { benchSearch } from './search.ts';
 import { benchSideBySide } from './side-by-side.ts';
 import { benchStreams } from './streams.ts';
+import { benchThreads } from './threads.ts';
 import { benchWorkers } from './workers.ts';
 
 const PARTS = {
@@ -43,6 +44,7 @@ const PARTS = {
   search: benchSearch,
   loop: benchLoop,
   workers: benchWorkers,
+  threads: benchThreads,
   targets: benchGoals,
 } as const;
 

@@ -81,7 +81,7 @@ export async function bring(run: Run, plan: Plan, location: string): Promise<voi
   let told = 0;
   /** The offsets at which the last request may have left the upload, where it counts whole or not at all. */
   let possible: number[] | undefined;
-  /** Requests with a right checksum that were given up at a node that stood still. It may take them up later. */
+  /** Requests with a right checksum that got no answer, as the client was killed or gave up: a node may take them up later. */
   const late: Section[] = [];
   for (let requests = 0; requests < MOST_REQUESTS; requests++) {
     const head = await ask(run, plan, 'HEAD', location, TUS);
@@ -115,13 +115,11 @@ export async function bring(run: Run, plan: Plan, location: string): Promise<voi
     // Like a client that lost an answer, or runs twice: another node gets the same bytes at the same time. Not where the
     // PATCH declares the length, which is possible only once: the client has to ask whether it was declared.
     const copies = dice.between(1, COPIED_ONE_IN) === 1 && !declares ? 2 : 1;
-    const onSilence = (): void => {
-      if (checksum?.isRight) late.push({ offset, end });
-    };
-    const sending = { body, dice, killed: plan.killed(), trailers: checksum?.trailers, onSilence };
+    const sending = { body, dice, killed: plan.killed(), trailers: checksum?.trailers };
     const answers = await Promise.all(
       Array.from({ length: copies }, () => request('PATCH', location, headers, sending)),
     );
+    if (checksum?.isRight && answers.includes(undefined)) late.push({ offset, end });
     const taken = answers.filter((answer) => answer?.status === 204);
     if (taken.length > 1 && end > offset) run.problems.push(`the bytes of ${name} at ${offset} were taken twice`);
     for (const answer of taken) told = Math.max(told, Number(answer?.headers['upload-offset']));
