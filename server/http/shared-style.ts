@@ -38,5 +38,6 @@ details { margin-top: 0.4rem; }
 summary { cursor: pointer; padding: 0.6rem 0; }
 img, video { display: block; max-width: 100%; max-height: 70vh; }
 audio { width: 100%; }
-iframe { width: 100%; height: 60vh; border: 1px solid var(--line); background: #fff; }
+iframe { width: 100%; height: 60vh; border: 1px solid var(--line);
+  background: var(--card); }
 `);
