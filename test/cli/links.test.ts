@@ -142,7 +142,7 @@ test('what cannot be meant, and wrong passwords', async () => {
     [friend, ['get', url, '--password-file', 'wrong'], 1, 'wrong_password'],
     [friend, ['get', url, url], 2, 'A link is downloaded by itself'],
     [friend, ['get', 'tide.txt', '--password-file', 'wrong'], 2, '--password-file goes with a link'],
-    [friend, ['get', `${url.slice(0, -1)}`], 1, 'is not the address of a file'],
+    [friend, ['get', url.slice(0, -1)], 1, 'is not the address of a file'],
   ] as const) {
     const run = await client.run([...args], client === anna ? OWNER : {});
     expect([run.exitCode, run.stderr.includes(words)], `${args.join(' ')}: ${run.stderr}`).toEqual([exitCode, true]);
