@@ -9,6 +9,8 @@ import { createLaterDigests } from './jobs/digests.ts';
 import { createLeases } from './leases/create-leases.ts';
 import { createNoticeWake } from './leases/notice-wake.ts';
 import { createProcessWake } from './leases/wake.ts';
+import type { Links } from './links/contract.ts';
+import { createLinks } from './links/links.ts';
 import { openNotices } from './catalog/catalogs.ts';
 import { createCursors } from './outbox/cursor.ts';
 import { shareWakes } from './outbox/far-events.ts';
@@ -50,7 +52,7 @@ export async function openParts(
   { config, log, surroundings, stopping }: PartsOptions,
   { catalog, membership, store }: Places,
   opened: Closers,
-): Promise<{ parts: Parts; feed: Feed }> {
+): Promise<{ parts: Parts; feed: Feed; links: Links }> {
   // Beside MD5, SHA-1 would halve the speed of a stream: jobs compute it later.
   const secret = await catalog.proofSecret(randomBytes(SECRET_BYTES).toString('hex'));
   const digests = createDigestPool(
@@ -78,6 +80,7 @@ export async function openParts(
     cursors: createCursors(await catalog.eventSecret()),
     show: (file) => withConfiguredDigests(file, config.digests, later.isPending),
   });
+  const links = createLinks({ catalog, surroundings }, await catalog.eventSecret());
   const parts: Parts = {
     catalog: withWakes(catalog, notices ? shareWakes(feed, notices) : (owner) => feed.wake(owner)),
     store,
@@ -92,7 +95,7 @@ export async function openParts(
     contentMutex: createKeyedMutex(),
     stopping,
   };
-  return { parts, feed };
+  return { parts, feed, links };
 }
 
 function limitsOf({

@@ -20,6 +20,7 @@ import { createJobs, runJobs } from './jobs/jobs.ts';
 import { removeLeftContents } from './jobs/removals.ts';
 import { keepAlive } from './leases/heartbeat.ts';
 import { lookForEvents } from './outbox/far-events.ts';
+import type { Links } from './links/contract.ts';
 import type { Feed } from './outbox/feed.ts';
 import { createLife, type Life, openParts } from './service-parts.ts';
 import { type Closers, openPlaces, type Places } from './service-places.ts';
@@ -83,11 +84,11 @@ export async function startService(
   try {
     const places = await openPlaces(config, log, { adopt, surroundings, openOtherStore, onFailure }, opened);
     const options = { config, log, surroundings, stopping: stopping.signal };
-    const { parts, feed } = await openParts(options, places, opened);
+    const { parts, feed, links } = await openParts(options, places, opened);
     const life = createLife(parts);
     const heartbeat = beat({ parts, places, life }, onFailure);
     await removeLeftContents({ ...parts, ...life });
-    const { server, localUrl } = await openServer({ config, log, places, parts, feed, life });
+    const { server, localUrl } = await openServer({ config, log, places, parts, feed, links, life });
     const listening = places.catalog.isShared ? lookForEvents({ ...parts, feed }) : undefined;
     const working = Promise.all([heartbeat, listening, jobs ? work({ config, parts, life }) : undefined]);
     // Work that is still running after the grace time ends with its calls of the store, which end when the store closes.
@@ -127,25 +128,29 @@ interface ServerParts {
   places: Places;
   parts: Parts;
   feed: Feed;
+  links: Links;
   life: Life;
 }
 
 /** Creates the edges over the domain, and listens. */
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
-  const { config, log, places, parts, feed, life } = options;
+  const { config, log, places, parts, feed, links, life } = options;
   const { catalog, store } = places;
   const { uploads, files, archives } = life;
   const { stopping } = parts;
   const { tus, rufh } = createEndpoints(options);
+  const filesOrigin = await originOfFiles(config, store);
   const app = createApp({
     config,
     clock: catalog.clock,
     uploads,
     files,
     archives,
+    links,
+    filesOrigin,
     feed,
     stopping,
-    web: await loadWebPage(WEB_FOLDER, await originOfFiles(config, store)),
+    web: await loadWebPage(WEB_FOLDER, filesOrigin),
     log,
     listening: () => localUrl,
     protocolOf: createMount({ tus, rufh: rufh.onUploads, announced: rufh.announced }),

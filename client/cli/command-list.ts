@@ -1,15 +1,19 @@
 /** The commands that ask the service, with their flags. */
 import { type Command, Option } from 'commander';
 import type { FileSortJson } from '../../server/wire/files.ts';
+import { readLinkAddress } from '../core/addresses.ts';
 import { MOST_STREAMS } from '../core/parts.ts';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
 import { runGet } from './commands/get.ts';
+import { runGetLink } from './commands/get-link.ts';
 import { runGetArchive } from './commands/get-archive.ts';
+import { runLinks, runShare, runUnshare } from './commands/links.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { UsageError } from './errors.ts';
-import { parseCount, parseSize } from './format.ts';
+import { parseCount, parseDuration, parseSize } from './format.ts';
+import { askPassword, canAsk, readPasswordFile } from './read-password.ts';
 import { parseStreams } from './streams.ts';
 
 /** What `program.ts` hands to the commands. */
@@ -37,6 +41,9 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addGet,
   addRename,
   addDelete,
+  addShare,
+  addLinks,
+  addUnshare,
 ];
 
 function addUpload({ command, contextOf, setExitCode }: Frame): void {
@@ -84,10 +91,11 @@ function addInfo({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addGet({ command, contextOf, setExitCode }: Frame): void {
-  command('get <file...>', 'download a file and verify it', PATIENT)
+  command('get <file...>', 'download a file, or what a link has, and verify it', PATIENT)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
     .option('--zip <path>', 'download the files as one ZIP file, to this path')
+    .option('--password-file <path>', 'has the password of a link; without it, the terminal asks')
     .option('--streams <n>', `connections at once, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
     .action(async (files: string[], flags: GetFlags) => {
       const streams = parseStreams(flags.streams, '--streams');
@@ -96,6 +104,17 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
       if (flags.zip !== undefined) {
         if (flags.output !== undefined) throw new UsageError('--zip and --output do not go together.');
         if (streams !== 1) throw new UsageError('--streams does not go with --zip.');
+      }
+      const links = files.map(readLinkAddress);
+      const [link] = links;
+      if (link && files.length === 1) {
+        const ofLink = { ...options, zip: flags.zip ?? null, passwordFile: flags.passwordFile ?? null };
+        setExitCode(await runGetLink(link, ofLink, context));
+        return;
+      }
+      if (links.some((each) => each !== null)) throw new UsageError('A link is downloaded by itself.');
+      if (flags.passwordFile !== undefined) throw new UsageError('--password-file goes with a link.');
+      if (flags.zip !== undefined) {
         setExitCode(await runGetArchive(files, flags.zip, options, context));
         return;
       }
@@ -118,6 +137,64 @@ function addDelete({ command, contextOf, setExitCode }: Frame): void {
   );
 }
 
+function addShare({ command, contextOf, setExitCode }: Frame): void {
+  command('share <file...>', 'make a link by which anyone can download files', BRISK)
+    .option('--expires <time>', 'how long it works: 7d, 12h (default: until it is revoked)')
+    .option('--downloads <n>', 'how many downloads may begin (default: any number)')
+    .option('--password', 'ask for a password at the terminal')
+    .option('--password-file <path>', 'the first line is its password')
+    .option('-n, --name <name>', 'a title for those who open it')
+    .action(async (files: string[], flags: ShareFlags) => {
+      const context = contextOf(flags, BRISK);
+      const expiresInSeconds =
+        flags.expires === undefined ? null : Math.ceil(parseDuration(flags.expires, '--expires') / 1000);
+      if (expiresInSeconds === 0) throw new UsageError('--expires must be longer than no time.');
+      const options = {
+        expiresInSeconds,
+        downloads: flags.downloads === undefined ? null : parseCount(flags.downloads, '--downloads'),
+        name: flags.name ?? null,
+        password: await newPassword(flags),
+      };
+      setExitCode(await runShare(files, options, context));
+    });
+}
+
+async function newPassword({ password, passwordFile }: ShareFlags): Promise<string | null> {
+  if (passwordFile !== undefined) return readPasswordFile(passwordFile, '--password-file');
+  if (password !== true) return null;
+  if (!canAsk())
+    throw new UsageError('There is no terminal to ask at; --password-file names a file with the password.');
+  const first = await askPassword('New password: ');
+  if (first === (await askPassword('Once more: '))) return first;
+  throw new UsageError('The two passwords differ.');
+}
+
+function addLinks({ command, contextOf, setExitCode }: Frame): void {
+  command('links', 'list the links', BRISK)
+    .option('--limit <n>', 'most links to list', '50')
+    .action(async (flags: LinksFlags) =>
+      setExitCode(await runLinks({ limit: parseCount(flags.limit, '--limit') }, contextOf(flags, BRISK))),
+    );
+}
+
+function addUnshare({ command, contextOf, setExitCode }: Frame): void {
+  command('unshare <link...>', 'revoke links, by their ids', BRISK).action(async (ids: string[], flags: CommonFlags) =>
+    setExitCode(await runUnshare(ids, contextOf(flags, BRISK))),
+  );
+}
+
+interface ShareFlags extends CommonFlags {
+  expires?: string;
+  downloads?: string;
+  password?: boolean;
+  passwordFile?: string;
+  name?: string;
+}
+
+interface LinksFlags extends CommonFlags {
+  limit: string;
+}
+
 interface UploadFlags extends CommonFlags {
   recursive?: boolean;
   parallel: string;
@@ -135,6 +212,7 @@ interface ListFlags extends CommonFlags {
 
 interface GetFlags extends CommonFlags {
   zip?: string;
+  passwordFile?: string;
   streams: string;
   output?: string;
   force?: boolean;

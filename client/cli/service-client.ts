@@ -13,6 +13,7 @@ import { explainFailure, explainRefusal, explainStoreFailure } from './first-con
 import { exchange, open, readBody } from './http.ts';
 import type { Answer, Body } from './http.ts';
 import { formatSize, printable } from './format.ts';
+import { createLinkCalls, type LinkCalls } from './link-calls.ts';
 import { proxyHostFor } from './proxy.ts';
 import { createRequestSize } from './request-size.ts';
 import type { RequestSize } from './request-size.ts';
@@ -37,7 +38,7 @@ export interface ListQuestion {
 }
 
 /** Each function throws ServiceError for a refusal, TransportError for a failure of the connection, or a CliError. */
-export interface ServiceClient {
+export interface ServiceClient extends LinkCalls {
   readonly settings: Settings;
   /** Where new uploads are created. */
   readonly uploadsUrl: string;
@@ -69,6 +70,8 @@ export interface Download {
   response: IncomingMessage;
   /** The service's own ETag of this content, even where its store sends the bytes. */
   etag: string | null;
+  /** The service's own, too. */
+  setCookies: readonly string[];
 }
 
 export interface TusExchange {
@@ -130,6 +133,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
     remove: async (id, signal) => {
       await call(connection, 'DELETE', file(id), signal);
     },
+    ...createLinkCalls((...given) => call(connection, ...given), readJson),
     download: (url, headers, signal) => download(connection, url, headers, signal),
     archiveUrl: (ids) => `${serverUrl}${archivePath(ids)}`,
     archiveSize: (ids, signal) => archiveSize(connection, ids, signal),
@@ -171,25 +175,38 @@ function rebase({ settings }: Connection, url: string): string {
   throw new CliError('protocol', `the service gave an address that is not its own: ${printable(url)}`);
 }
 
+interface CallOptions {
+  query?: Record<string, string | number | true | undefined>;
+  json?: unknown;
+  form?: Record<string, string>;
+  headers?: Record<string, string>;
+  /** A status that is no refusal, beside 2xx. */
+  expected?: number;
+  workBytes?: number;
+}
+
 async function call(
   connection: Connection,
   method: string,
   path: string,
   signal: AbortSignal,
-  options: { query?: Record<string, string | number | true | undefined>; json?: unknown; workBytes?: number } = {},
+  options: CallOptions = {},
 ): Promise<Answer> {
   const { settings, authorization } = connection;
   const url = new URL(`${settings.serverUrl}${path}`);
   for (const [name, value] of Object.entries(options.query ?? {})) {
     if (value !== undefined) url.searchParams.set(name, String(value));
   }
-  const headers: Record<string, string> = { ...authorization, Accept: 'application/json' };
+  const headers: Record<string, string> = { ...authorization, Accept: 'application/json', ...options.headers };
   if (options.json !== undefined) headers['Content-Type'] = 'application/json';
-  const body = options.json === undefined ? undefined : JSON.stringify(options.json);
+  if (options.form !== undefined) headers['Content-Type'] = 'application/x-www-form-urlencoded';
+  const form = options.form && new URLSearchParams(options.form).toString();
+  const body = options.json === undefined ? form : JSON.stringify(options.json);
   const answer = await reaching(
     connection,
     exchange({ method, url: url.href, headers, body, signal, ...timeouts(settings, options.workBytes) }),
   );
+  if (answer.status === options.expected) return answer;
   if (answer.status < 200 || answer.status > 299) throw refusal(connection, method, answer);
   return answer;
 }
@@ -202,24 +219,26 @@ async function download(
 ): Promise<Download> {
   const { authorization, settings } = connection;
   const { stallTimeoutMs } = settings;
-  // An address of an archive is made here: the service hands out none.
-  const own = url.startsWith(`${settings.serverUrl}${archivePath([])}`) ? url : rebase(connection, url);
+  // Addresses of archives and of links are made here, not taken from an answer.
+  const isMadeHere = ['/s/', archivePath([])].some((path) => url.startsWith(settings.serverUrl + path));
+  const own = isMadeHere ? url : rebase(connection, url);
   const get = (from: string, asked: Record<string, string>): Promise<IncomingMessage> =>
     open({ method: 'GET', url: from, headers: asked, signal, stallTimeoutMs });
   const response = await reaching(connection, get(own, { ...authorization, ...headers }));
   const etag = response.headers.etag ?? null;
-  if (isBytes(response)) return { response, etag };
+  const setCookies = response.headers['set-cookie'] ?? [];
+  if (isBytes(response)) return { response, etag, setCookies };
   const refused = await readRest(response, { signal, stallTimeoutMs });
   const address = storeAddress(refused, own);
   if (address === null) throw refusal(connection, 'GET', refused);
-  // The store must not get the token. It has another ETag for the content, so the service's ETag decides whether the rest
+  // The store must not get the token or a ticket. It has another ETag for the content, so the service's ETag decides whether the rest
   // belongs to the bytes that this client has.
-  const { Range: range, 'If-Range': condition, ...others } = headers;
+  const { Range: range, 'If-Range': condition, Cookie: _ticket, ...others } = headers;
   const isRest = range !== undefined && (condition === undefined || (etag !== null && condition === etag));
   const answer = await get(address, { ...others, ...(isRest ? { Range: range } : {}) }).catch((error: unknown) => {
     throw explainStoreFailure(error, address);
   });
-  if (isBytes(answer)) return { response: answer, etag };
+  if (isBytes(answer)) return { response: answer, etag, setCookies };
   throw storeRefusal(await readRest(answer, { signal, stallTimeoutMs }));
 }
 

@@ -20,6 +20,23 @@ export interface OwnAddress {
 const CONTENT = String.raw`[0-9a-fA-F]{32}(?:-\d+)?(?:\.[^/]*)?$`;
 const OWN = new RegExp(String.raw`/(?:api/files/(?!${CONTENT})([^/]+)(?:/content)?|(uploads|files)/([^/]+))$`);
 
+/** A download link. */
+export interface LinkAddress {
+  /** The service's, without a slash at its end. */
+  base: string;
+  /** Below the base: `/s/<secret>`. */
+  path: string;
+}
+
+/** Reads the whole address of a link, also as a browser shows it; null for any other text. */
+export function readLinkAddress(given: string): LinkAddress | null {
+  const text = given.trim();
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return null;
+  const { origin, pathname } = new URL(text);
+  const match = /^(.*)(\/s\/[\w-]{32})\/?$/.exec(pathname);
+  return match ? { base: origin + (match[1] ?? ''), path: match[2] ?? '' } : null;
+}
+
 /** Reads an address that the service handed out; null for any other address. */
 export function readOwnAddress(address: string): OwnAddress | null {
   if (!URL.canParse(address, 'http://service')) return null;

@@ -302,6 +302,68 @@ export interface EventQuery {
   limit: number;
 }
 
+/** What a link leads to: `download`: to files. */
+export type LinkKind = 'download';
+
+export interface NewLink {
+  id: string;
+  owner: string;
+  kind: LinkKind;
+  /** SHA-256 of its secret, in hexadecimal digits. */
+  secretHash: string;
+  name: string | null;
+  /** How long it lives; null: until it is revoked. */
+  lifeMs: number | null;
+  /** What a password is checked by, as text; null: it has none. */
+  password: string | null;
+  /** The most downloads; null: any number. */
+  mostDownloads: number | null;
+  /** In order; 1,000 at most, each once. */
+  fileIds: readonly string[];
+}
+
+export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds'> {
+  createdAt: number;
+  expiresAt: number | null;
+  /** Time from this reading to the expiry; 0 or less: its time is up. Null: it does not expire. */
+  leftMs: number | null;
+  /** Time from this reading until a password may be tried; 0 or less: it may. */
+  waitMs: number;
+  downloads: number;
+  revokedAt: number | null;
+  lastUsedAt: number | null;
+  /** How many of its files are left. */
+  files: number;
+  /** The name of the first of them. */
+  firstName: string | null;
+}
+
+/** What of a link can be changed; what is left out stays. */
+export interface LinkChanges {
+  name?: string | null;
+  /** From now on; null: it does not expire. */
+  lifeMs?: number | null;
+  mostDownloads?: number | null;
+}
+
+export interface LinkedFile {
+  position: number;
+  file: FileRecord;
+}
+
+export interface LinkQuery {
+  owner: string;
+  /** 1 to 1000. */
+  limit: number;
+  /** `nextCursor` of the page before. */
+  cursor?: string;
+}
+
+export interface LinkRecordPage {
+  links: LinkRecord[];
+  nextCursor: string | null;
+}
+
 /** `clock`: the last time of the catalog's clock (sqlite/clock.ts). `place`: the folder that was marked with the catalog's id. */
 export type MetaKey = 'clock' | 'place';
 
@@ -550,6 +612,40 @@ export interface Catalog {
    * @returns undefined when there is no such file.
    */
   deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+
+  // -- links --------------------------------------------------------------
+  // A link names files by their ids: it outlives their renaming, and a deletion takes a file out of it.
+  /** @returns the link; `missing` where that file is not the owner's, and then nothing was recorded. */
+  createLink(link: NewLink): Promise<{ link: LinkRecord } | { missing: string }>;
+  findLink(secretHash: string): Promise<LinkRecord | undefined>;
+  /** The newest first. @throws CatalogError `invalid_cursor`. */
+  listLinks(query: LinkQuery): Promise<LinkRecordPage>;
+  /** @returns undefined where the owner has no such link that is not revoked. */
+  changeLink(id: string, owner: string, changes: LinkChanges): Promise<LinkRecord | undefined>;
+  /** @returns false where the owner has no such link that is not revoked. */
+  revokeLink(id: string, owner: string): Promise<boolean>;
+  /** The files of a link that are left, in order. */
+  listLinkFiles(id: string): Promise<LinkedFile[]>;
+  findLinkFile(id: string, position: number): Promise<FileRecord | undefined>;
+  /** Counts one download. @returns false, with nothing counted, where the link is revoked, expired or used up. */
+  countDownload(id: string): Promise<boolean>;
+  /** Takes back what `countDownload` counted. */
+  giveBackDownload(id: string): Promise<void>;
+  /**
+   * Counts an attempt with a password, before it is checked. With the last of `most` attempts, the link waits for `waitMs`.
+   *
+   * @returns false where the link waits, or is gone.
+   */
+  countAttempt(id: string, most: number, waitMs: number): Promise<boolean>;
+  /** Forgets the attempts: the password was right. */
+  forgiveAttempts(id: string): Promise<void>;
+  /**
+   * Looks at `limit` links, by id, after this one. Forgets those that were revoked, expired, used up or without a file longer
+   * ago than `forMs`.
+   *
+   * @returns the last id that was looked at; null where there was none.
+   */
+  forgetLinks(after: string, forMs: number, limit: number): Promise<string | null>;
 
   // -- events -------------------------------------------------------------
   // The transaction that adds (`publish`, `addFile`), renames or deletes a file records an event.

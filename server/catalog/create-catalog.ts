@@ -16,6 +16,9 @@ import { createLeaseQueries } from './queries/leases.ts';
 import { createLedgerQueries } from './queries/ledger.ts';
 import { createKeepWaiting, createReleasePartials } from './queries/life-of-partials.ts';
 import { createFindFiles } from './queries/find-files.ts';
+import { createLinkFiles } from './queries/link-files.ts';
+import { createLinkUse } from './queries/link-use.ts';
+import { createLinkQueries } from './queries/links.ts';
 import { createListFiles } from './queries/list-files.ts';
 import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
@@ -56,6 +59,9 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createFindFiles(db),
     ...createListFiles(db, queries),
     ...createDeleteFile(db, queries, clock),
+    ...createLinkQueries(db, queries, clock),
+    ...createLinkFiles(db),
+    ...createLinkUse(db, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

@@ -1,6 +1,6 @@
 /** The catalog's tables as Kysely sees them. The migrations of each dialect create them. */
 import type { Generated } from 'kysely';
-import type { Asked, EventKind, Phase, UploadKind, UploadState } from './catalog.ts';
+import type { Asked, EventKind, LinkKind, Phase, UploadKind, UploadState } from './catalog.ts';
 
 export interface Tables {
   contents: ContentsTable;
@@ -16,6 +16,8 @@ export interface Tables {
   nodes: NodesTable;
   claims: ClaimsTable;
   asks: AsksTable;
+  links: LinksTable;
+  link_files: LinkFilesTable;
 }
 
 export interface ContentsTable {
@@ -166,4 +168,36 @@ export interface AsksTable {
   what: Asked;
   /** Of the lease that is meant. */
   epoch: number;
+}
+
+/** Addresses by which files can be had without an account. */
+export interface LinksTable {
+  id: string;
+  owner: string;
+  kind: LinkKind;
+  /** SHA-256 of the secret, which is kept nowhere. */
+  secret_hash: string;
+  name: string | null;
+  created_at: number;
+  expires_at: number | null;
+  /** Opaque here; only server/links reads it. */
+  password: string | null;
+  /** Attempts since the last pause. */
+  wrong_passwords: Generated<number>;
+  /** Until then no password is tried. */
+  waits_until: number | null;
+  most_downloads: number | null;
+  downloads: Generated<number>;
+  revoked_at: number | null;
+  last_used_at: number | null;
+  /** When a job noticed that it has no file left. */
+  empty_since: number | null;
+}
+
+/** The files of a link. A row goes with its link, and with its file. */
+export interface LinkFilesTable {
+  link_id: string;
+  /** From 1; never another file's. */
+  position: number;
+  file_id: string;
 }

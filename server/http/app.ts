@@ -4,6 +4,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import type { CatalogClock, UploadView } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
+import type { Links } from '../links/contract.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Archives, Files, Uploads } from '../uploads/contract.ts';
 import type { TidemarkError } from '../uploads/errors.ts';
@@ -18,12 +19,14 @@ import { eventsRoute } from './events.ts';
 import { isFileAddress } from './file-addresses.ts';
 import { formUploadRoute } from './form-upload.ts';
 import { knownHosts } from './known-hosts.ts';
+import { addLinkRoutes } from './links.ts';
 import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import { createRouters, notServedHere, type Routers, serveRoutes } from './routers.ts';
+import { addSharedRoutes } from './shared.ts';
 import type { Handler, RequestState } from './state.ts';
 import { endTicketRoute, ticketRoute } from './tickets.ts';
 import type { WebPage } from './web-page.ts';
@@ -36,6 +39,9 @@ export interface AppParts {
   uploads: Uploads;
   files: Files;
   archives: Archives;
+  links: Links;
+  /** The origin to which downloads are redirected; null where the service delivers the bytes itself. */
+  filesOrigin: string | null;
   feed: Feed;
   /** Aborted when the service begins to stop: ends event streams, which have no end of their own. */
   stopping: AbortSignal;
@@ -104,6 +110,8 @@ export function createRoutes(parts: AppParts): Routers {
   api.get('/check', checkRoute(parts.files));
   api.post('/check', proveRoute(parts.files));
   addFileRoutes(api, parts.files);
+  addLinkRoutes(api, parts);
+  addSharedRoutes(files, parts);
   api.get('/api/events', eventsRoute(parts));
   api.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
   api.delete('/api/ticket', endTicketRoute);

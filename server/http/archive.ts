@@ -72,7 +72,7 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
 }
 
 /** The archive's file name: the name that is asked for ends in `.zip`. */
-function archiveName(given: string | undefined): string {
+export function archiveName(given: string | undefined): string {
   const name = cleanName(given ?? '');
   if (name === null) return DEFAULT_NAME;
   return /\.zip$/i.test(name) ? name : (cleanName(`${name}.zip`) ?? DEFAULT_NAME);

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { CatalogClock } from '../uploads/contract.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
+import { SHARED_PATH } from '../wire/addresses.ts';
 import { isDownload } from './file-addresses.ts';
 import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
@@ -39,6 +40,8 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
     const reading = method === 'GET' || method === 'HEAD';
     // The page itself asks the user for the token.
     if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
+    // Its secret is in the address.
+    if ((reading || method === 'POST') && path.startsWith(SHARED_PATH)) return true;
     return access.publicRead && isDownload(method, path);
   }
 }

@@ -1,5 +1,6 @@
 /** Pages of other origins: which of them may use the service from a browser. See docs/decisions/0008-other-origins.md. */
 import type { AccessConfig } from '../config/config.ts';
+import { SHARED_PATH } from '../wire/addresses.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -125,11 +126,16 @@ export function crossOrigin(
 }
 
 /**
- * Whether the request is for the page itself, which contains no user's data. Behind a proxy that passes another Host, the
+ * Whether the request is for a link, whose secret is in its address: a page that does not know that gains nothing by what the
+ * browser adds. The page of a link sends its password with `Origin: null`, as it tells nobody its address.
+ *
+ * Or whether the request is for the page itself, which contains no user's data. Behind a proxy that passes another Host, the
  * requests for its scripts have an Origin that looks foreign: the page has to load to show that problem.
  */
 function isOpen({ method, path }: Ctx): boolean {
-  return (method === 'GET' || method === 'HEAD') && /^\/(?:assets\/.*|file\/upload)?$/.test(path);
+  const isReading = method === 'GET' || method === 'HEAD';
+  if (path.startsWith(SHARED_PATH)) return isReading || method === 'POST';
+  return isReading && /^\/(?:assets\/.*|file\/upload)?$/.test(path);
 }
 
 /** Whether an origin is that of this service. Ignores the scheme: TLS may end at a proxy that does not forward it. */

@@ -5,7 +5,7 @@ import { toRefusal } from './refusals.ts';
 import type { Handler } from './state.ts';
 
 /** Headers about a file that may have been set before an error: they must not be in the refusal. */
-const OF_THE_FILE = [
+export const OF_THE_FILE: readonly string[] = [
   'Accept-Ranges',
   'Content-Disposition',
   'Content-Length',

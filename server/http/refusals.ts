@@ -1,4 +1,5 @@
 /** The refusals of the HTTP routes, the older API included. This is the only file of `server/http/` with their statuses. */
+import { LinkError, type LinkErrorCode } from '../links/errors.ts';
 import { Refusal, type RefusalDetails, retryAfter } from '../refusal.ts';
 import { type ErrorCode, TidemarkError } from '../uploads/errors.ts';
 
@@ -15,6 +16,8 @@ const TABLE = {
   unauthorized:             [401, 'A valid token is required: Authorization: Bearer <token>.'],
   forbidden_operation:      [403, 'This operation is not supported.'],
   upload_is_final:          [403],
+  password_required:        [403],
+  wrong_password:           [403],
   origin_not_allowed:       [403, 'Pages of this origin may not use this service.'],
   not_found:                [404],
   not_served_here:          [404, 'Another process of this service answers to this; see SERVICES.'],
@@ -25,6 +28,9 @@ const TABLE = {
   upload_expired:           [410],
   upload_rejected:          [410],
   upload_terminated:        [410],
+  link_expired:             [410],
+  link_used_up:             [410],
+  link_empty:               [410],
   unsupported_tus_version:  [412, 'Tus-Resumable must be 1.0.0.'],
   precondition_failed:      [412, 'The file is not the one that the request is conditional on.'],
   too_large:                [413],
@@ -35,18 +41,20 @@ const TABLE = {
   upload_taken_over:        [423],
   too_many_listeners:       [429, 'There are too many listeners to the events of this owner; try again later.'],
   too_many_uploads:         [429],
+  too_many_attempts:        [429],
   digest_mismatch:          [460],
   internal:                 [500],
   content_damaged:          [500],
   not_implemented:          [501, 'This is not supported.'],
   store_unavailable:        [503],
+  passwords_busy:           [503],
   too_many_connections:     [503, 'As many requests are under way as this service can serve; try again shortly.'],
   shutting_down:            [503],
   store_full:               [507],
-} as const satisfies Record<ErrorCode, Row> & Record<string, Row>;
+} as const satisfies Record<ErrorCode | LinkErrorCode, Row> & Record<string, Row>;
 
 /** Codes of the HTTP routes that the domain does not have. */
-type HttpCode = Exclude<keyof typeof TABLE, ErrorCode>;
+type HttpCode = Exclude<keyof typeof TABLE, ErrorCode | LinkErrorCode>;
 
 /** The HTTP status for each code. */
 export const STATUSES: ReadonlyMap<string, number> = new Map(
@@ -71,12 +79,18 @@ export function bodyTooLarge(message: string): Refusal {
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof TidemarkError) return refusalOf(error);
+  if (error instanceof LinkError) return refusalOfLink(error);
   // Koa and its middleware throw HttpError: a status below 500 is about the request.
   const status = error instanceof Error && 'status' in error ? error.status : undefined;
   if (status === 404) return refusalOf(new TidemarkError('not_found', { cause: error }));
   if (status === 405) return refusal('method_not_allowed', { cause: error });
   if (typeof status === 'number' && status >= 400 && status < 500) return refusal('invalid_request', { cause: error });
   return refusalOf(new TidemarkError('internal', { cause: error }));
+}
+
+function refusalOfLink(error: LinkError): Refusal {
+  const { code, message, retryAfterMs } = error;
+  return new Refusal(code, TABLE[code][0], { message, headers: retryAfter(retryAfterMs), cause: error });
 }
 
 function refusalOf(error: TidemarkError): Refusal {

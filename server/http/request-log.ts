@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { Refusal } from '../refusal.ts';
+import { SHARED_PATH } from '../wire/addresses.ts';
 import type { Ctx, Handler } from './state.ts';
 
 /** The paths that supervisors and load balancers request. */
@@ -48,16 +49,23 @@ export function requestLog(log: Logger): Handler {
   };
 }
 
+/** The path without the secret of a link: who reads the log shall not have the files. */
+function shownPath(path: string): string {
+  if (!path.startsWith(SHARED_PATH)) return path;
+  return SHARED_PATH + path.slice(SHARED_PATH.length).replace(/^[^/]*/, '<secret>');
+}
+
 function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {
   const { res, state } = ctx;
   const { failure } = state;
   const ours = failure instanceof Refusal && failure.status >= 500;
   const line = {
     method: ctx.method,
-    path: ctx.path,
+    path: shownPath(ctx.path),
     status: res.headersSent ? res.statusCode : undefined,
     ...measured,
     uploadId: state.uploadId,
+    linkId: state.linkId,
     owner: state.owner,
     ...(res.writableFinished || ours ? {} : { clientGone: true }),
     ...(failure instanceof Refusal ? { code: failure.code } : {}),

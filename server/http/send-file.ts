@@ -22,13 +22,14 @@ export type ShownFile = Pick<FileView, 'name' | 'type' | 'uploadedAt' | 'content
  * @param options.save - the browser shall save the file, whatever its type.
  * @param options.shared - shared caches may store it.
  * @param options.direct - the service sends a small range itself, and does not redirect to the store.
+ * @param options.begin - called before the first byte is sent.
  * @throws `precondition_failed`, `range_not_satisfiable`, and the errors of `files`.
  */
 export async function sendFile(
   ctx: Ctx,
   files: Files,
   file: ShownFile,
-  options: { save: boolean; shared: boolean; direct?: boolean },
+  options: { save: boolean; shared: boolean; direct?: boolean; begin?: Begin },
 ): Promise<void> {
   const { size } = file.content;
   // A strong ETag (RFC 9110 section 8.8.3): a file's content never changes.
@@ -50,9 +51,20 @@ export async function sendFile(
   if (ctx.method === 'HEAD') await files.requireBytes(file);
   const isDirect = options.direct === true && isSmall(selection);
   const address = ctx.method === 'GET' && !isDirect ? await files.addressOf(file, presentation) : null;
-  if (address !== null) redirect(ctx, address);
-  else await sendSelected(ctx, size, selection, (range, signal) => files.open(file, range, signal));
+  if (address === null) {
+    await sendSelected(ctx, size, selection, (range, signal) => files.open(file, range, signal), options.begin);
+    return;
+  }
+  await options.begin?.(selection);
+  redirect(ctx, address);
 }
+
+/**
+ * Called before the first byte of an answer is sent, where there is one; may refuse.
+ *
+ * @returns what is to be called where nothing of the answer was sent after all.
+ */
+export type Begin = (selection: ToSend) => Promise<() => Promise<void>>;
 
 /** What is sent: all of it, or a range. */
 export type ToSend = Extract<Selection, { kind: 'range' | 'whole' }>;
@@ -104,16 +116,18 @@ export async function sendSelected(
   size: number,
   selection: ToSend,
   open: (range: ByteRange | undefined, signal: AbortSignal) => Promise<Readable>,
+  begin?: Begin,
 ): Promise<void> {
+  const count = begin && (() => begin(selection));
   if (selection.kind === 'whole') {
     ctx.status = 200;
-    await send(ctx, size, (signal) => open(undefined, signal));
+    await send(ctx, size, (signal) => open(undefined, signal), count);
     return;
   }
   const { start, end } = selection.range;
   ctx.status = 206;
   ctx.set('Content-Range', `bytes ${start}-${end}/${size}`);
-  await send(ctx, end - start + 1, (signal) => open(selection.range, signal));
+  await send(ctx, end - start + 1, (signal) => open(selection.range, signal), count);
 }
 
 /** Opens the bytes, unless the client leaves meanwhile: then returns undefined. */
@@ -135,10 +149,28 @@ async function openWhileHeard(
   }
 }
 
-async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Promise<Readable>): Promise<void> {
+/** Calls `begin`; closes the bytes where that refuses. */
+async function beginOrClose(stream: Readable, begin: () => Promise<() => Promise<void>>): Promise<() => Promise<void>> {
+  // What fails meanwhile is noticed by the pipeline, which finds the stream destroyed.
+  stream.on('error', () => undefined);
+  try {
+    return await begin();
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+async function send(
+  ctx: Ctx,
+  length: number,
+  open: (signal: AbortSignal) => Promise<Readable>,
+  begin?: () => Promise<() => Promise<void>>,
+): Promise<void> {
   ctx.length = length;
   if (ctx.method === 'HEAD') return;
   const stream = await openWhileHeard(ctx, open);
+  const giveBack = stream && begin && (await beginOrClose(stream, begin));
   ctx.respond = false;
   if (!stream) return;
   ctx.res.statusCode = ctx.status;
@@ -176,5 +208,7 @@ async function send(ctx: Ctx, length: number, open: (signal: AbortSignal) => Pro
   } catch (error) {
     if (broken === undefined) ctx.state.log.debug({ err: error }, 'a download ended early');
     else ctx.state.failure = toRefusal(new TidemarkError('internal', { cause: broken }));
+    // The head goes with the first byte.
+    if (!ctx.res.headersSent) await giveBack?.();
   }
 }

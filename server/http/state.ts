@@ -11,6 +11,8 @@ export interface RequestState {
   baseUrl: string;
   /** The upload that the request is about, for the log. */
   uploadId?: string;
+  /** The link that was opened, for the log. */
+  linkId?: string;
   /** What went wrong, for the log. */
   failure?: unknown;
 }

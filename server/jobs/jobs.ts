@@ -10,6 +10,7 @@ import { eventsJob } from './events.ts';
 import { expiryJob } from './expiry.ts';
 import { finalsJob } from './finals.ts';
 import { keepTimeJob } from './keep-time.ts';
+import { linksJob } from './links.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
@@ -30,6 +31,7 @@ export function createJobs(parts: JobParts): Job[] {
     removalsJob(parts),
     endedJob(parts),
     eventsJob(parts),
+    linksJob(parts),
   ];
 }
 

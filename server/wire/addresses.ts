@@ -14,3 +14,11 @@ export function filePath(file: { id: string }): string {
 export function contentPath(name: string): string {
   return `/files/${name}`;
 }
+
+/** Where links are opened: below it stand their secrets. */
+export const SHARED_PATH = '/s/';
+
+/** A link's address. */
+export function sharedPath(secret: string): string {
+  return SHARED_PATH + secret;
+}

@@ -1,5 +1,6 @@
 /** Calls to a catalog that run all of its queries. */
 import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
+import { newLink } from './contract-links.ts';
 import { aboutNode, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
 
 /** Calls every method of the catalog, and each of the ways a method can go. */
@@ -68,6 +69,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
       }
     }
   }
+  await callLinks(catalog, file?.id ?? '');
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
@@ -80,6 +82,24 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   }
   await catalog.forgetEvents(0, 10);
   await callLeases(catalog);
+}
+
+async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
+  const link = newLink({ fileIds: [fileId], lifeMs: 10_000, mostDownloads: 1 });
+  await catalog.createLink(link);
+  await catalog.createLink(newLink({ fileIds: [fileId] }));
+  await catalog.findLink(link.secretHash);
+  const { nextCursor } = await catalog.listLinks({ owner: 'ann', limit: 1 });
+  await catalog.listLinks({ owner: 'ann', limit: 1, cursor: nextCursor ?? '' });
+  await catalog.listLinkFiles(link.id);
+  await catalog.findLinkFile(link.id, 1);
+  await catalog.countDownload(link.id);
+  await catalog.giveBackDownload(link.id);
+  await catalog.countAttempt(link.id, 10, 10);
+  await catalog.forgiveAttempts(link.id);
+  await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 });
+  await catalog.revokeLink(link.id, 'ann');
+  await catalog.forgetLinks('', 1000, 10);
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {

@@ -5,6 +5,7 @@ import { describeEvents } from './contract-events.ts';
 import { describeFinals } from './contract-finals.ts';
 import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
+import { describeLinks } from './contract-links.ts';
 import { describeListings } from './contract-listings.ts';
 import { describePublication } from './contract-publication.ts';
 import { describeUploads } from './contract-uploads.ts';
@@ -70,6 +71,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describeFinals(running);
     describeFiles(running);
     describeListings(running);
+    describeLinks(running);
     describeLeases(() => running().openShared());
     describeEvents(running);
   });

@@ -32,6 +32,10 @@ const FILL = `
   insert into parts select 'upload ' || n / 10 + 1, n, n, n, '', '' from generate_series(1, 5000) as n;
   insert into final_partials select 'upload ' || n % 3000 + 1, n, 'upload ' || n % 2000 + 1 from generate_series(1, 5000) as n;
   insert into removals (key) select 'gone ' || n from generate_series(1, 5000) as n;
+  insert into links (id, owner, kind, secret_hash, created_at, expires_at)
+    select 'link ' || n, 'owner ' || n % 100, 'download', md5(n::text), n, n from generate_series(1, 5000) as n;
+  insert into link_files select 'link ' || n / 5 + 1, n, 'file ' || id
+    from generate_series(1, 5000) as n, lateral (select id from contents offset n - 1 limit 1) as of (id);
   insert into events (owner, kind, at, file_id, name, uploaded_at, content_id, md5, size)
     select 'owner ' || n % 100, 'renamed', n, 'file ' || n, '', n, n, '', n from generate_series(1, 5000) as n;
   update events set number = id;

@@ -76,6 +76,15 @@ describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING) || !hasPostgres())('
     expect(answer.status).not.toBe(502);
   });
 
+  test('writes no secret of a link into its log', async () => {
+    const { linkSecret } = nothing();
+    await send('GET', `${base}/s/${linkSecret}/files/1?download`);
+    const log = (): Promise<string> => readFile(join(nginx.folder, 'access.log'), 'utf8');
+    await expect.poll(log).toContain('"GET /s/-/files/1?download HTTP/1.1" 404 ');
+    expect(await log()).not.toContain(linkSecret);
+    expect(await log()).not.toMatch(/\/s\/[\w-]{2}/);
+  });
+
   test('hands out addresses that lead back here, and passes on no claim of a client', async () => {
     const location = await createUpload(
       base,

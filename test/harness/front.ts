@@ -20,6 +20,8 @@ export interface RunningFront {
   readonly port: number;
   /** The port for http. */
   readonly plainPort: number;
+  /** Where it may write. */
+  readonly folder: string;
   stop(): Promise<void>;
 }
 
@@ -74,7 +76,7 @@ export async function startFront({ program, args, configure, first }: Front): Pr
     await stop();
     throw new Error(`${program} did not come up: ${said}`);
   }
-  return { port: ports.https, plainPort: ports.http, stop };
+  return { port: ports.https, plainPort: ports.http, folder, stop };
 }
 
 function listens(port: number): Promise<boolean> {

@@ -35,6 +35,7 @@ export function startNginx(servers: string): Promise<RunningFront> {
       const here = servers
         .replace('listen 443 ssl;', `listen 127.0.0.1:${https} ssl;`)
         .replace('listen 80;', `listen 127.0.0.1:${http};`)
+        .replace(/(access_log +)\/var\/log\/nginx/, `$1${folder}`)
         .replace(/(ssl_certificate +)\S+;/, `$1${folder}/cert.pem;`)
         .replace(/(ssl_certificate_key +)\S+;/, `$1${folder}/key.pem;`);
       const places = FOLDERS.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ');

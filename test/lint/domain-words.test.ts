@@ -12,6 +12,7 @@ const ROOMS = [
   'server/uploads',
   'server/leases',
   'server/jobs',
+  'server/links',
   'server/outbox',
   'server/catalog',
   'server/catalog/queries',

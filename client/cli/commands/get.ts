@@ -22,7 +22,8 @@ export interface GetOptions {
   streams: Streams;
 }
 
-interface Wanted {
+/** A content that is wanted. */
+export interface Wanted {
   id: string | null;
   name: string;
   md5: string;
@@ -64,7 +65,8 @@ export async function runGet(given: string, options: GetOptions, context: Contex
   }
 }
 
-function fetchedOf({ url, md5, size }: Wanted): Fetched {
+/** What `fetchToFile` needs of it. */
+export function fetchedOf({ url, md5, size }: Wanted): Fetched {
   return {
     url,
     key: md5,
@@ -74,7 +76,8 @@ function fetchedOf({ url, md5, size }: Wanted): Fetched {
   };
 }
 
-async function getToStdout(wanted: Wanted, context: Context, progress: Progress): Promise<number> {
+/** Writes a content to standard output. */
+export async function getToStdout(wanted: Wanted, context: Context, progress: Progress): Promise<number> {
   const sink = createStdoutSink();
   const item = progress.item(wanted.name);
   await download(wanted.url, sink, { context, progress: item, label: wanted.name, size: wanted.size });

@@ -1,10 +1,10 @@
 /** The row of a file of the catalog. */
 import type { FileJson } from '../../../server/wire/files.ts';
+import { previewKind } from '../../../server/wire/previews.ts';
 import { make, setText, shownName } from './dom.ts';
 import { formatCount, formatSize, formatWhen } from './format.ts';
 import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
-import { previewKind } from './preview.ts';
 
 /** The actions with a button, in the order of the buttons. */
 const BUTTONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;

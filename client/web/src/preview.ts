@@ -1,24 +1,13 @@
 /** Previews of files: the browser itself fetches what it shows, in ranges. */
 import type { FileJson } from '../../../server/wire/files.ts';
+import { isText, type PreviewKind, previewKind } from '../../../server/wire/previews.ts';
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
 import { byId, make, shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
 import { sentenceOfError } from './refusal.ts';
-import { isText, showText } from './text-preview.ts';
-
-type Kind = 'image' | 'audio' | 'video' | 'pdf' | 'text';
-
-/** How the page can show a file; null where it cannot. SVG and HTML can contain scripts, and are shown as text. */
-export function previewKind(file: FileJson): Kind | null {
-  const essence = (file.type ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  if (essence === 'application/pdf') return 'pdf';
-  const family = essence.split('/')[0];
-  const isSvg = essence === 'image/svg+xml';
-  if (!isSvg && (family === 'image' || family === 'audio' || family === 'video')) return family;
-  return isSvg || isText(file) ? 'text' : null;
-}
+import { showText } from './text-preview.ts';
 
 /** Saves a file: the browser downloads it, after the page has got permission for it. */
 export async function download(file: FileJson): Promise<void> {
@@ -78,7 +67,7 @@ function say(words: string): void {
   byId('preview-body').replaceChildren(make('p', { className: 'note', role: 'status' }, words));
 }
 
-function makeShown(kind: Exclude<Kind, 'text'>, src: string, name: string): HTMLElement {
+function makeShown(kind: Exclude<PreviewKind, 'text'>, src: string, name: string): HTMLElement {
   switch (kind) {
     case 'image':
       return make('img', { src, alt: name });

@@ -38,5 +38,12 @@ export const refusalsEn = {
   store_unavailable: 'The service cannot reach its storage right now.',
   too_many_connections: 'The service is busy right now.',
   shutting_down: 'The service is restarting.',
+  link_expired: 'The link has expired.',
+  link_used_up: 'The link has been used as often as it may be.',
+  link_empty: 'The files of the link have been deleted.',
+  password_required: 'The link has a password.',
+  wrong_password: 'That is not the password of the link.',
+  too_many_attempts: 'There were too many wrong passwords for the link.',
+  passwords_busy: 'The service is checking too many passwords right now.',
   store_full: 'There is no room left on the service.',
 };

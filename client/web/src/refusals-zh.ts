@@ -39,5 +39,12 @@ export const refusalsZh: typeof refusalsEn = {
   store_unavailable: '服务暂时无法访问其存储。',
   too_many_connections: '服务正忙。',
   shutting_down: '服务正在重启。',
+  link_expired: '链接已过期。',
+  link_used_up: '链接的下载次数已用完。',
+  link_empty: '链接的文件已被删除。',
+  password_required: '链接设有密码。',
+  wrong_password: '链接的密码不正确。',
+  too_many_attempts: '链接的密码错误次数过多。',
+  passwords_busy: '服务正在核对的密码过多，请稍候。',
   store_full: '服务端空间已满。',
 };

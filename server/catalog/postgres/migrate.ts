@@ -14,6 +14,7 @@ import { partials } from './migrations/0008-partials.ts';
 import { expectedSize } from './migrations/0009-expected-size.ts';
 import { proofs } from './migrations/0010-proofs.ts';
 import { namePieces } from './migrations/0011-name-pieces.ts';
+import { links } from './migrations/0012-links.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -31,6 +32,7 @@ const MIGRATIONS: readonly Migration[] = [
   expectedSize,
   proofs,
   namePieces,
+  links,
 ];
 
 /** The schema that this code writes. */

@@ -16,6 +16,7 @@ import { partials } from './migrations/0011-partials.ts';
 import { expectedSize } from './migrations/0012-expected-size.ts';
 import { proofs } from './migrations/0013-proofs.ts';
 import { foldedNames } from './migrations/0014-folded-names.ts';
+import { links } from './migrations/0015-links.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -33,6 +34,7 @@ const MIGRATIONS = [
   expectedSize,
   proofs,
   foldedNames,
+  links,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */

@@ -53,6 +53,13 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     // Not `publishAtOnce`, whose bytes would be new on the full disk.
     removalDone: (...args) => makingRoom(() => catalog.removalDone(...args)),
     deleteFile: (...args) => makingRoom(() => catalog.deleteFile(...args)),
+    // Whom a link was given by mistake must not have it because the disk is full; and what is downloaded needs no room.
+    revokeLink: (...args) => makingRoom(() => catalog.revokeLink(...args)),
+    countDownload: (...args) => makingRoom(() => catalog.countDownload(...args)),
+    giveBackDownload: (...args) => makingRoom(() => catalog.giveBackDownload(...args)),
+    countAttempt: (...args) => makingRoom(() => catalog.countAttempt(...args)),
+    forgiveAttempts: (...args) => makingRoom(() => catalog.forgiveAttempts(...args)),
+    forgetLinks: (...args) => makingRoom(() => catalog.forgetLinks(...args)),
     forgetEvents: (...args) => makingRoom(() => catalog.forgetEvents(...args)),
 
     async close() {

@@ -119,7 +119,8 @@ const OWN_TO_ONE: [RegExp, string][] = [
   [/(idle\\?":"?)\d+/g, '$1<seconds>'],
   // Seconds that are left.
   [/((?:max-age|expires)=)\d+/g, '$1<seconds>'],
-  [/(tidemark_ticket=)[^;]+/g, '$1<ticket>'],
+  [/(\/s\/)[\w-]{32}/g, '$1<secret>'],
+  [/(tidemark_ticket=|tidemark_link=)[^;]+/g, '$1<ticket>'],
   [/(token\\*":\\*")[0-9a-f]+/g, '$1<token>'],
 ];
 

@@ -13,9 +13,20 @@ export type Askers = 'anyone' | 'page' | 'owner';
  * What it takes from a request, and so what it must be tried with: a query; a JSON object, urlencoded
  * parameters or a form as its body; bytes of an upload; a `name` for bytes, or one that is `typed` by a person;
  * `labels` (a media type, digests that are optional) beside bytes; `sizes`, numbers of bytes or of rows; `ids`, of which there may
- * be thousands, as JSON or as a form.
+ * be thousands, as JSON or as a form; a `password` in a form.
  */
-export type Takes = 'query' | 'json' | 'urlencoded' | 'form' | 'bytes' | 'name' | 'typed' | 'labels' | 'sizes' | 'ids';
+export type Takes =
+  | 'query'
+  | 'json'
+  | 'urlencoded'
+  | 'form'
+  | 'bytes'
+  | 'name'
+  | 'typed'
+  | 'labels'
+  | 'sizes'
+  | 'ids'
+  | 'password';
 
 export interface Route {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -35,6 +46,10 @@ export interface Route {
   names?: true;
   /** An address of a file's bytes: tickets and PUBLIC_READ open it. */
   bytesOfFile?: true;
+  /** Whoever knows the secret of a link may ask. */
+  bySecret?: true;
+  /** The most bytes that it reads, where these are not the usual 16 KiB. */
+  mostBodyBytes?: number;
   /** A right request about a thing. */
   ask(thing: Thing): Omit<Ask, 'method'>;
 }

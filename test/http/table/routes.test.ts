@@ -50,6 +50,8 @@ describe('the table', () => {
     const page = await readFile(fileURLToPath(new URL('../../../../docs/http-api.md', import.meta.url)), 'utf8');
     const told = PATHS.map((path) =>
       path
+        .replace(':secret', '<secret>')
+        .replace(':position', '<position>')
         .replace(/^\/uploads.*/, '/uploads')
         .replace(':id', '<id>')
         .replace(':name', ''),
@@ -70,7 +72,7 @@ function allowedFor(path: string): string[] {
 }
 
 function sample(path: string): string {
-  return path.replace(/:\w+/, nothing().fileId);
+  return path.replaceAll(/:\w+/g, nothing().fileId);
 }
 
 describe.each(PATHS)('%s', (path) => {

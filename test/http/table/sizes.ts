@@ -99,6 +99,7 @@ function rawFile(inChunks: boolean): SizeRow {
 const CREATION = { method: 'POST', path: '/uploads' };
 
 export const SIZE_ROWS: readonly SizeRow[] = [
+  rowsOf('/api/links', 'GET /api/links'),
   {
     of: ['POST /uploads, without a byte,'],
     field: 'Upload-Length',

@@ -1,8 +1,8 @@
 /** What routes are asked about: a file with its content and upload, and an upload that is not finished. */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { makeBytes, md5, sha256 } from '../../harness/bytes.ts';
-import { createUpload, patch } from '../../harness/tus.ts';
-import { putFile } from '../support.ts';
+import { createUpload, patch, send } from '../../harness/tus.ts';
+import { json, putFile } from '../support.ts';
 
 export interface Thing {
   bytes: Buffer;
@@ -16,6 +16,9 @@ export interface Thing {
   uploadId: string;
   /** Of an upload of other bytes that has HALF of them. */
   openId: string;
+  /** Of a link to the file. */
+  linkId: string;
+  linkSecret: string;
   /** Digest of what the open upload is to become. */
   openMd5: string;
 }
@@ -43,6 +46,8 @@ export function nothing(): Thing {
     fileId: randomUUID(),
     uploadId: randomUUID(),
     openId: randomUUID(),
+    linkId: randomUUID(),
+    linkSecret: randomBytes(24).toString('base64url'),
     openMd5: md5(freshBytes()),
   };
 }
@@ -54,7 +59,20 @@ export async function makeThing(base: string, headers: Record<string, string>): 
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
-  return { ...thing, fileId, uploadId: lastPart(upload), openId: lastPart(location), openMd5: md5(open) };
+  const made = await send('POST', `${base}/api/links`, {
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ files: [fileId] }),
+  });
+  const link = json<{ id: string; url: string }>(made);
+  return {
+    ...thing,
+    fileId,
+    uploadId: lastPart(upload),
+    openId: lastPart(location),
+    openMd5: md5(open),
+    linkId: link.id,
+    linkSecret: lastPart(link.url),
+  };
 }
 
 export function lastPart(address: string): string {

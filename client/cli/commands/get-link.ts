@@ -1,0 +1,175 @@
+/** `tidemark get <link>`: downloads what a link has, and verifies it. Needs no token: the address says it all. */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { SharedFileJson, SharedJson } from '../../../server/wire/links.ts';
+import type { LinkAddress } from '../../core/addresses.ts';
+import type { Context } from '../context.ts';
+import { ask } from '../context.ts';
+import { CliError, EXIT, ServiceError, UsageError } from '../errors.ts';
+import { type Fetched, fetchToFile, keptFor } from '../fetch-to-file.ts';
+import { formatDuration, formatSize, printable } from '../format.ts';
+import { type LinkSession, openLinkSession } from '../link-session.ts';
+import { createProgress } from '../progress.ts';
+import { askPassword, canAsk, readPasswordFile } from '../read-password.ts';
+import { refuseTaken } from '../sinks.ts';
+import { isArchiveIntact } from '../verify-archive.ts';
+import { fetchedOf, type GetOptions, getToStdout, targetPath } from './get.ts';
+
+export interface GetLinkOptions extends GetOptions {
+  /** Has the password; null: it is asked for. */
+  passwordFile: string | null;
+  /** Where all files become one ZIP file; null: each is a file. */
+  zip: string | null;
+}
+
+/** Downloads all files of a link: each by its name, or as one ZIP file. */
+export async function runGetLink(link: LinkAddress, options: GetLinkOptions, context: Context): Promise<number> {
+  const session = await openLinkSession(link, context);
+  const shared = await lookOrUnlock(session, options, context);
+  if (options.zip !== null) return getArchive(session, shared, { ...options, zip: options.zip });
+  const several = shared.files.length > 1;
+  if (several) await requireFolder(options.output);
+  const paths = new Set<string>();
+  for (const file of shared.files) {
+    if (options.output === '-') {
+      const progress = createProgress(context.output, { files: 1, bytes: file.size });
+      return getToStdout(wantedOf(file, session), session.context, progress).finally(() => progress.stop());
+    }
+    const path = freePath(await targetPath(several ? folderOf(options.output) : options.output, file.name), paths);
+    const code = await getOne(session, file, path, options);
+    if (code !== EXIT.done) return code;
+  }
+  await session.end();
+  return EXIT.done;
+}
+
+/** @throws UsageError where the link has a password, and there is none to try. */
+async function lookOrUnlock(
+  session: LinkSession,
+  { passwordFile }: GetLinkOptions,
+  { output }: Context,
+): Promise<SharedJson> {
+  const given = passwordFile === null ? null : await readPasswordFile(passwordFile, '--password-file');
+  for (;;) {
+    try {
+      return await session.look();
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.code === 'password_required')) throw error;
+      if (given === null && !canAsk())
+        throw new UsageError('The link has a password: --password-file names a file that has it.');
+      await tryPassword(session, given ?? (await askPassword('Password of the link: '))).catch((refused: unknown) => {
+        const mayTryAgain = given === null && refused instanceof ServiceError && refused.code === 'wrong_password';
+        if (!mayTryAgain) throw refused;
+        output.complain(refused.message);
+      });
+    }
+  }
+}
+
+async function tryPassword(session: LinkSession, password: string): Promise<void> {
+  try {
+    await ask(session.context, null, () => session.unlock(password));
+  } catch (error) {
+    if (error instanceof ServiceError && error.status === 404) throw new CliError('not_found', error.message);
+    throw error;
+  }
+}
+
+function wantedOf({ name, md5, size, position }: SharedFileJson, session: LinkSession) {
+  return { id: null, name, md5, size, url: session.urlOf(position) };
+}
+
+async function getOne(
+  session: LinkSession,
+  file: SharedFileJson,
+  target: string,
+  options: GetLinkOptions,
+): Promise<number> {
+  const { context } = session;
+  if (!options.force) await refuseTaken(target);
+  return fetchAndTell(session, fetchedOf(wantedOf(file, session)), target, options, (told) => {
+    context.output.say(`${target}: ${told.words}, MD5 verified`);
+    return { path: target, status: 'downloaded', md5: file.md5, ...told.facts };
+  });
+}
+
+async function getArchive(
+  session: LinkSession,
+  { files, name }: SharedJson,
+  options: GetLinkOptions & { zip: string },
+): Promise<number> {
+  const { context } = session;
+  const target = await targetPath(options.zip, `${name ?? 'files'}.zip`);
+  if (!options.force) await refuseTaken(target);
+  const url = session.urlOf('archive');
+  const fetched: Fetched = {
+    url,
+    key: createHash('md5')
+      .update(JSON.stringify([url, files.map(({ position }) => position)]))
+      .digest('hex'),
+    size: await session.archiveSize(),
+    isIntact: (sink, onProgress, signal) => isArchiveIntact(sink, files, onProgress, signal),
+    differs: 'what arrived does not have the MD5s of these files; it was dropped',
+  };
+  const code = await fetchAndTell(session, fetched, target, { ...options, streams: 1 }, (told) => {
+    context.output.say(`${target}: ${files.length} files, ${told.words}, MD5s verified`);
+    return { path: target, status: 'downloaded', files: files.length, ...told.facts };
+  });
+  if (code === EXIT.done) await session.end();
+  return code;
+}
+
+/** Downloads to a path, and prints it. @param tell - makes the record for `--json`. */
+async function fetchAndTell(
+  { context }: LinkSession,
+  fetched: Fetched,
+  target: string,
+  options: GetLinkOptions,
+  tell: (told: { words: string; facts: Record<string, unknown> }) => Record<string, unknown>,
+): Promise<number> {
+  const { output } = context;
+  const progress = createProgress(output, { files: 1, bytes: fetched.size ?? 0 });
+  const startedAt = performance.now();
+  try {
+    const { receivedBytes, size } = await fetchToFile(fetched, target, options, context, progress);
+    progress.stop();
+    const durationMs = Math.round(performance.now() - startedAt);
+    const words = `${formatSize(size)} in ${formatDuration(durationMs)}`;
+    const record = tell({ words, facts: { size, receivedBytes, durationMs } });
+    if (output.modes.json) output.record(record);
+    else output.result(printable(target));
+    return EXIT.done;
+  } catch (error) {
+    progress.stop();
+    const code = keptFor(error, basename(target), context);
+    if (code === null) throw error;
+    return code;
+  } finally {
+    progress.stop();
+  }
+}
+
+/** @throws UsageError where several files cannot be written to the path. */
+async function requireFolder(output: string | undefined): Promise<void> {
+  if (output === undefined || output.endsWith('/')) return;
+  if (output !== '-' && ((await stat(output).catch(() => null))?.isDirectory() ?? false)) return;
+  throw new UsageError('The link has several files: --output names a folder that is there, or --zip a ZIP file.');
+}
+
+function folderOf(output: string | undefined): string | undefined {
+  return output === undefined || output.endsWith('/') ? output : `${output}/`;
+}
+
+/** Equal names of one link get a number, so that none replaces another: the same one in each run. */
+function freePath(path: string, taken: Set<string>): string {
+  const name = basename(path);
+  const dot = name.lastIndexOf('.');
+  const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
+  let free = path;
+  // Windows and macOS do not tell letter case apart.
+  for (let number = 2; taken.has(free.toLowerCase()); number++)
+    free = join(path.slice(0, path.length - name.length), `${stem} (${number})${ending}`);
+  taken.add(free.toLowerCase());
+  return free;
+}

@@ -1,0 +1,85 @@
+/** The service's API of links as functions: one call is one request. */
+import type { CreatedLinkJson, LinkPageJson, NewLinkJson, SharedJson } from '../../server/wire/links.ts';
+import { CliError } from './errors.ts';
+import type { Answer } from './http.ts';
+
+/** Sends a request to the service. @throws ServiceError for a status that is not `expected`, and not 2xx. */
+export type Call = (
+  method: string,
+  path: string,
+  signal: AbortSignal,
+  options?: {
+    query?: Record<string, string | number | undefined>;
+    json?: unknown;
+    form?: Record<string, string>;
+    headers?: Record<string, string>;
+    expected?: number;
+  },
+) => Promise<Answer>;
+
+type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
+
+export interface LinkCalls {
+  createLink(link: NewLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
+  links(question: { limit: number; cursor?: string }, signal: AbortSignal): Promise<LinkPageJson>;
+  revokeLink(id: string, signal: AbortSignal): Promise<void>;
+  /** What a link has. @param path - `/s/<secret>`. @param cookie - its tickets. */
+  openLink(path: string, cookie: string, signal: AbortSignal): Promise<SharedJson>;
+  /** @returns the Set-Cookie headers, which have the ticket. */
+  unlockLink(path: string, password: string, signal: AbortSignal): Promise<string[]>;
+  /** How large the bytes at an address of a link are; null where something on the way does not say. */
+  linkedSize(path: string, cookie: string, signal: AbortSignal): Promise<number | null>;
+}
+
+export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
+  const cookies = (cookie: string): Record<string, string> => (cookie === '' ? {} : { Cookie: cookie });
+
+  return {
+    createLink: async (json, signal) =>
+      readJson<CreatedLinkJson>(
+        await call('POST', '/api/links', signal, { json }),
+        (value) => typeof value['id'] === 'string' && typeof value['url'] === 'string',
+      ),
+    links: async (question, signal) =>
+      readJson<LinkPageJson>(await call('GET', '/api/links', signal, { query: { ...question } }), (value) =>
+        Array.isArray(value['links']),
+      ),
+    revokeLink: async (id, signal) => {
+      await call('DELETE', `/api/links/${encodeURIComponent(id)}`, signal);
+    },
+    openLink: async (path, cookie, signal) =>
+      readJson<SharedJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isShared),
+    unlockLink: async (path, password, signal) => {
+      const { headers } = await call('POST', path, signal, { form: { password }, expected: 303 });
+      return headers['set-cookie'] ?? [];
+    },
+    linkedSize: async (path, cookie, signal) => {
+      const { headers } = await call('HEAD', path, signal, { headers: cookies(cookie) });
+      const length = headers['content-length'];
+      return length === undefined ? null : Number(length);
+    },
+  };
+}
+
+function isShared(value: Record<string, unknown>): boolean {
+  const { files, archiveUrl } = value as Partial<Record<keyof SharedJson, unknown>>;
+  return Array.isArray(files) && files.every(isSharedFile) && typeof archiveUrl === 'string';
+}
+
+/** What a link tells comes from others: what is downloaded is compared with it, and its names become paths. */
+function isSharedFile(file: unknown): boolean {
+  if (typeof file !== 'object' || file === null) return false;
+  const { name, md5, size, position } = file as Record<string, unknown>;
+  return (
+    typeof name === 'string' &&
+    typeof md5 === 'string' &&
+    /^[0-9a-f]{32}$/.test(md5) &&
+    Number.isSafeInteger(size) &&
+    Number.isSafeInteger(position)
+  );
+}
+
+/** Says in plain words that there is no such link. */
+export function noSuchLink(): CliError {
+  return new CliError('not_found', 'there is no such link: its address may be incomplete, or it was withdrawn');
+}

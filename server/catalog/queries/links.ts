@@ -1,0 +1,150 @@
+/** Links: recorded, found, listed, changed, revoked. link-files.ts has their files, link-use.ts counts what is done with them. */
+import { type Kysely, sql } from 'kysely';
+import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
+import type { Tables } from '../schema.ts';
+import type { SqlClock } from './clock.ts';
+import { prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
+import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
+import { type Executor, prepare } from './prepare.ts';
+
+export type LinkQueries = Pick<Catalog, 'createLink' | 'findLink' | 'listLinks' | 'changeLink' | 'revokeLink'>;
+
+/** Prepares the queries on links. */
+export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): LinkQueries {
+  const insert = prepareInsert(db, clock);
+  const missingFile = prepareMissingFile(db, dialect);
+  const insertFiles = prepareInsertLinkFiles(db);
+  const select = prepare((by: { secretHash: string }) =>
+    selectLinks(db, clock).where('links.secret_hash', '=', by.secretHash),
+  );
+  const selectOwn = prepare((by: { id: string; owner: string }) =>
+    selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
+  );
+  const change = prepareChange(db, clock);
+  const revoke = prepare((by: { id: string; owner: string }) =>
+    db
+      .updateTable('links')
+      .set({ revoked_at: clock.wall })
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('revoked_at', 'is', null),
+  );
+
+  async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
+    const link = await selectOwn.first(executor, by);
+    if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
+    return link;
+  }
+
+  return {
+    createLink(link) {
+      return db.transaction().execute(async (trx) => {
+        const { id, owner, fileIds } = link;
+        // First, as it locks the files: none of them is deleted until this is over.
+        const missing = await missingFile(trx, fileIds, owner);
+        if (missing !== undefined) return { missing };
+        await insert.changes(trx, link);
+        await insertFiles(trx, id, fileIds);
+        return { link: await own(trx, { id, owner }) };
+      });
+    },
+
+    findLink: (secretHash) => select.first(db, { secretHash }),
+    ...createListLinks(db, clock),
+
+    changeLink(id, owner, { name, lifeMs, mostDownloads }) {
+      return db.transaction().execute(async (trx) => {
+        const values = {
+          setsName: Number(name !== undefined),
+          name: name ?? null,
+          setsLife: Number(lifeMs !== undefined),
+          lifeMs: lifeMs ?? null,
+          setsMost: Number(mostDownloads !== undefined),
+          mostDownloads: mostDownloads ?? null,
+        };
+        const changed = await change.changes(trx, { id, owner, ...values });
+        return changed === 1 ? own(trx, { id, owner }) : undefined;
+      });
+    },
+
+    async revokeLink(id, owner) {
+      return (await revoke.changes(db, { id, owner })) === 1;
+    },
+  };
+}
+
+/** Prepares `listLinks`. */
+function createListLinks(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'listLinks'> {
+  const newestFirst = selectLinks(db, clock).orderBy('links.created_at', 'desc').orderBy('links.id', 'desc');
+  const selectFirst = prepare((by: { owner: string; limit: number }) =>
+    newestFirst.where('links.owner', '=', by.owner).limit(by.limit),
+  );
+  const selectAfter = prepare((by: { owner: string; createdAt: number; id: string; limit: number }) =>
+    newestFirst
+      .where('links.owner', '=', by.owner)
+      .where((eb) => eb(eb.refTuple('links.created_at', 'links.id'), '<', eb.tuple(by.createdAt, by.id)))
+      .limit(by.limit),
+  );
+
+  return {
+    async listLinks({ owner, limit, cursor }) {
+      // One more row than requested: where it exists, another page follows.
+      const rows =
+        cursor === undefined
+          ? await selectFirst.rows(db, { owner, limit: limit + 1 })
+          : await selectAfter.rows(db, { owner, ...decodeLinkCursor(cursor), limit: limit + 1 });
+      const links = rows.slice(0, limit);
+      const last = links.at(-1);
+      return { links, nextCursor: last && rows.length > limit ? encodeLinkCursor(last) : null };
+    },
+  };
+}
+
+function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
+  return prepare((link: Omit<NewLink, 'fileIds'>) =>
+    db.insertInto('links').values({
+      id: link.id,
+      owner: link.owner,
+      kind: link.kind,
+      secret_hash: link.secretHash,
+      name: link.name,
+      created_at: clock.wall,
+      // Null plus something is null.
+      expires_at: sql<number | null>`${clock.latest} + ${link.lifeMs}`,
+      password: link.password,
+      most_downloads: link.mostDownloads,
+    }),
+  );
+}
+
+interface ChangeValues {
+  id: string;
+  owner: string;
+  // Each 0 or 1.
+  setsName: number;
+  setsLife: number;
+  setsMost: number;
+  name: string | null;
+  lifeMs: number | null;
+  mostDownloads: number | null;
+}
+
+function prepareChange(db: Kysely<Tables>, clock: SqlClock) {
+  return prepare((by: ChangeValues) =>
+    db
+      .updateTable('links')
+      .set({
+        name: sql<string | null>`case when ${by.setsName} = 1 then ${by.name} else name end`,
+        expires_at: sql<
+          number | null
+        >`case when ${by.setsLife} = 1 then ${clock.latest} + ${by.lifeMs} else expires_at end`,
+        most_downloads: sql<
+          number | null
+        >`case when ${by.setsMost} = 1 then ${by.mostDownloads} else most_downloads end`,
+      })
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('revoked_at', 'is', null),
+  );
+}

@@ -1,0 +1,99 @@
+/** What the page of a link says, in the reader's language: as its switch says, or else as the browser asks for it. */
+import type { LinkErrorCode } from '../links/errors.ts';
+import { param } from './query.ts';
+import type { Ctx } from './state.ts';
+
+type Language = 'en' | 'zh';
+
+const en = {
+  tag: 'en',
+  other: '中文',
+  otherTag: 'zh-Hans',
+  otherLanguage: 'zh' as Language,
+  oneFile: 'A file for you',
+  someFiles: 'Files for you',
+  total: (files: string, size: string) => `${files} files, ${size}.`,
+  expires: (when: string) => `The link works until ${when}.`,
+  left: (count: number) => (count === 1 ? 'One download is left.' : `${count} downloads are left.`),
+  download: 'Download',
+  downloadOf: (name: string) => `Download ${name}`,
+  all: 'Download all as ZIP',
+  preview: 'Preview',
+  previewOf: (name: string) => `Preview of ${name}`,
+  protected: 'This link has a password',
+  password: 'Password',
+  askPassword: 'The person who sent you the link knows it.',
+  open: 'Open',
+  sorry: 'This does not work',
+  wait: (minutes: number) => (minutes === 1 ? 'Try again in a minute.' : `Try again in ${minutes} minutes.`),
+  notText: 'This file cannot be shown as text.',
+  textCut: 'This is the beginning of the file.',
+  refusals: {
+    not_found: 'There is nothing here. The address may be incomplete, or the link was withdrawn.',
+    link_expired: 'This link has expired. Ask the person who sent it for a new one.',
+    link_used_up: 'This link has been used as often as it may be. Ask the person who sent it for a new one.',
+    link_empty: 'The files of this link have been deleted.',
+    password_required: 'This link has a password.',
+    wrong_password: 'That is not the password of this link.',
+    too_many_attempts: 'There were too many wrong passwords.',
+    passwords_busy: 'The service is busy.',
+    content_damaged: 'The stored file is damaged. Tell the person who sent you the link.',
+    other: 'The service cannot answer right now. Try again later.',
+  } satisfies Record<LinkErrorCode | 'not_found' | 'content_damaged' | 'other', string>,
+};
+
+export type SharedTexts = typeof en;
+
+const zh: SharedTexts = {
+  tag: 'zh-Hans',
+  other: 'English',
+  otherTag: 'en',
+  otherLanguage: 'en',
+  oneFile: '有一个文件给你',
+  someFiles: '有一些文件给你',
+  total: (files, size) => `${files} 个文件，共 ${size}。`,
+  expires: (when) => `此链接有效期至 ${when}。`,
+  left: (count) => `还可下载 ${count} 次。`,
+  download: '下载',
+  downloadOf: (name) => `下载 ${name}`,
+  all: '全部下载（ZIP）',
+  preview: '预览',
+  previewOf: (name) => `${name} 的预览`,
+  protected: '此链接设有密码',
+  password: '密码',
+  askPassword: '请向发送链接的人索取。',
+  open: '打开',
+  sorry: '无法打开',
+  wait: (minutes) => `请在 ${minutes} 分钟后重试。`,
+  notText: '此文件无法以文本显示。',
+  textCut: '以上是文件的开头部分。',
+  refusals: {
+    not_found: '这里什么也没有。地址可能不完整，或者链接已被撤回。',
+    link_expired: '此链接已过期，请向发送者索取新的链接。',
+    link_used_up: '此链接的下载次数已用完，请向发送者索取新的链接。',
+    link_empty: '此链接的文件已被删除。',
+    password_required: '此链接设有密码。',
+    wrong_password: '密码不正确。',
+    too_many_attempts: '密码错误次数过多。',
+    passwords_busy: '服务繁忙。',
+    content_damaged: '存储的文件已损坏，请告知发送者。',
+    other: '服务暂时无法响应，请稍后重试。',
+  },
+};
+
+const TEXTS: Record<Language, SharedTexts> = { en, zh };
+
+/** The texts for a request, and whether its address names the language. */
+export function textsFor(ctx: Ctx): { text: SharedTexts; language: Language; isChosen: boolean } {
+  const chosen = param(ctx, 'lang');
+  ctx.vary('Accept-Language');
+  const isChosen = chosen === 'en' || chosen === 'zh';
+  const language = isChosen ? chosen : wantsChinese(ctx) ? 'zh' : 'en';
+  return { text: TEXTS[language], language, isChosen };
+}
+
+function wantsChinese(ctx: Ctx): boolean {
+  const wanted = ctx.acceptsLanguages();
+  const first = wanted.find((tag) => /^(?:zh|en)\b/i.test(tag));
+  return first !== undefined && /^zh/i.test(first);
+}

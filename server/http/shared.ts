@@ -1,0 +1,166 @@
+/**
+ * Links for those who open them: a page for browsers, JSON for programs, and the bytes. Nobody needs an account.
+ * See docs/decisions/0065-download-links.md.
+ */
+import type Router from '@koa/router';
+import type { Config } from '../config/config.ts';
+import { type Begun, DOWNLOAD_TICKET_MS, type Links, type Offer, type OpenedLink } from '../links/contract.ts';
+import type { Archives, Files } from '../uploads/contract.ts';
+import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import type { SharedJson } from '../wire/links.ts';
+import { archiveName } from './archive.ts';
+import { present, presentationHeaders } from './disposition.ts';
+import { isoOf } from './links.ts';
+import { param, readBody } from './query.ts';
+import { refusal } from './refusals.ts';
+import { type Begin, selectToSend, sendFile, sendSelected, type ToSend } from './send-file.ts';
+import { giveTicket, pathOfLink, ticketsOf } from './shared-cookies.ts';
+import { createSharedPages, type SharedPages, wantsPage } from './shared-pages.ts';
+import { sendBeginning } from './shared-text.ts';
+import type { Ctx, Handler, RequestState } from './state.ts';
+
+interface SharedParts {
+  config: Config;
+  links: Links;
+  files: Files;
+  archives: Archives;
+  filesOrigin: string | null;
+}
+
+/** Adds the routes below `/s/`. */
+export function addSharedRoutes(router: Router<RequestState>, parts: SharedParts): void {
+  const pages = createSharedPages(parts.filesOrigin);
+  const open = opening(pages);
+
+  router.get(
+    '/s/:secret',
+    open((ctx) => showLink(ctx, parts, pages)),
+  );
+  router.post(
+    '/s/:secret',
+    open((ctx) => unlock(ctx, parts.links)),
+  );
+  router.get(
+    '/s/:secret/files/:position',
+    open((ctx) => sendShared(ctx, parts)),
+  );
+  router.get(
+    '/s/:secret/archive',
+    open((ctx) => sendArchive(ctx, parts)),
+  );
+}
+
+/** What every answer below `/s/` has; a browser gets refusals as pages. */
+function opening(pages: SharedPages): (answer: (ctx: Ctx) => Promise<void>) => Handler {
+  return (answer) => async (ctx) => {
+    ctx.set('X-Robots-Tag', 'noindex, nofollow');
+    ctx.vary('Accept');
+    try {
+      await answer(ctx);
+    } catch (error) {
+      // The head of an answer may have got a ticket that is not given after all.
+      ctx.remove('Set-Cookie');
+      if (!wantsPage(ctx)) throw error;
+      pages.sendRefusal(ctx, error);
+    }
+  };
+}
+
+function secretOf(ctx: Ctx): string {
+  return ctx.params['secret'] ?? '';
+}
+
+async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): Promise<void> {
+  const { link, files } = await links.open(secretOf(ctx), ticketsOf(ctx));
+  ctx.state.linkId = link.id;
+  const base = ctx.state.baseUrl + pathOfLink(ctx);
+  const shared: SharedJson = {
+    name: link.name,
+    expiresAt: isoOf(link.expiresAt),
+    downloadsLeft: link.downloadsLeft,
+    size: files.reduce((sum, { file }) => sum + file.content.size, 0),
+    files: files.map(({ position, file: { name, type, content } }) => ({
+      position,
+      name,
+      size: content.size,
+      md5: content.md5,
+      type,
+      url: `${base}/files/${position}`,
+    })),
+    archiveUrl: `${base}/archive`,
+  };
+  ctx.set('Cache-Control', 'no-store');
+  if (wantsPage(ctx)) pages.sendLink(ctx, shared);
+  else ctx.body = shared;
+}
+
+/** Takes a password, as browsers send a form, and leads back to the page. */
+async function unlock(ctx: Ctx, links: Links): Promise<void> {
+  const lang = param(ctx, 'lang');
+  if (typeof ctx.request.is('urlencoded') !== 'string') {
+    throw refusal('unsupported_media_type', {
+      field: 'Content-Type',
+      message: 'Content-Type must be application/x-www-form-urlencoded.',
+    });
+  }
+  // Not from the query, which proxies log.
+  const given = new URLSearchParams(await readBody(ctx.req)).get('password');
+  if (given === null) throw invalidField('password', 'password is required, in the body.');
+  const ticket = await links.unlock(secretOf(ctx), given);
+  const path = pathOfLink(ctx);
+  if (ticket) giveTicket(ctx, ticket.text, { path, lifeMs: ticket.lifeMs });
+  ctx.set('Cache-Control', 'no-store');
+  const query = lang === undefined ? '' : `?lang=${encodeURIComponent(lang)}`;
+  ctx.status = 303;
+  ctx.set('Location', new URL(ctx.state.baseUrl).pathname.replace(/\/$/, '') + path + query);
+  ctx.body = '';
+}
+
+async function sendShared(ctx: Ctx, { links, files }: SharedParts): Promise<void> {
+  const given = ctx.params['position'] ?? '';
+  const position = /^[1-9]\d{0,5}$/.test(given) ? Number(given) : 0;
+  const { file, ...offer } = await links.openFile(secretOf(ctx), position, ticketsOf(ctx));
+  ctx.state.linkId = offer.link.id;
+  const isLook = param(ctx, 'preview') !== undefined;
+  const begin = beginning(ctx, offer, isLook);
+  if (isLook && param(ctx, 'preview') === 'text') await sendBeginning(ctx, files, file, begin);
+  else await sendFile(ctx, files, file, { save: param(ctx, 'download') !== undefined, shared: false, begin });
+}
+
+async function sendArchive(ctx: Ctx, { links, archives }: SharedParts): Promise<void> {
+  const { fileIds, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
+  ctx.state.linkId = offer.link.id;
+  const archive = await archives.prepare(fileIds, null).catch((error: unknown) => {
+    // It names files by the ids that their owner knows.
+    if (error instanceof TidemarkError && error.code === 'not_found') throw new TidemarkError('not_found');
+    throw error;
+  });
+  const etag = `"${archive.version}"`;
+  ctx.set({
+    ...presentationHeaders(present(nameOf(offer.link), 'application/zip', true)),
+    'Cache-Control': 'private, no-cache',
+    'Accept-Ranges': 'bytes',
+    ETag: etag,
+  });
+  const selection = selectToSend(ctx, { etag, size: archive.size });
+  const begin = beginning(ctx, offer, false);
+  if (selection) await sendSelected(ctx, archive.size, selection, async (range) => archive.open(range), begin);
+}
+
+function nameOf({ name }: OpenedLink): string {
+  return archiveName(name?.replaceAll(/[/\\]/g, '_'));
+}
+
+/** Counts the download once its first byte can be sent, and gives the client a ticket with which it can continue it. */
+function beginning(ctx: Ctx, offer: Offer, isLook: boolean): Begin {
+  return async (selection) => {
+    const begun: Begun = await offer.begin(isLook ? 'look' : whatOf(selection));
+    if (begun.ticket !== null) giveTicket(ctx, begun.ticket, { path: ctx.path, lifeMs: DOWNLOAD_TICKET_MS });
+    return () => begun.giveBack();
+  };
+}
+
+function whatOf(selection: ToSend): 'whole' | 'beginning' | 'rest' {
+  if (selection.kind === 'whole') return 'whole';
+  return selection.range.start === 0 ? 'beginning' : 'rest';
+}

@@ -1,0 +1,105 @@
+/** What `Links` promises: of the owner's side here, of that of the others in open.ts. */
+import type { Surroundings } from '../../stores/surroundings.ts';
+import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
+import { invalidField, TidemarkError } from '../uploads/errors.ts';
+import { checkCharacters } from '../uploads/names.ts';
+import { translated } from '../uploads/translate.ts';
+import { MAX_NAME_CHARACTERS } from '../wire/labels.ts';
+import { LEAST_PASSWORD, type LinkRequest, type Links, MOST_LINKED, MOST_PASSWORD } from './contract.ts';
+import { createOpenLinks } from './open.ts';
+import { createPasswords, type Passwords } from './passwords.ts';
+import { hashOfSecret, SECRET_BYTES } from './secret-hash.ts';
+import { createLinkTickets } from './tickets.ts';
+import { linkViewOf } from './views.ts';
+
+export interface LinkParts {
+  catalog: Catalog;
+  surroundings: Surroundings;
+}
+
+/** Creates the links of a service. @param secret - of the catalog, by which tickets are signed on all nodes. */
+export function createLinks(parts: LinkParts, secret: string): Links {
+  const { catalog, surroundings } = parts;
+  const passwords = createPasswords(surroundings);
+  const tickets = createLinkTickets(secret, catalog.clock);
+
+  /** No answer tells what a power cut could undo. */
+  async function told<T>(action: () => Promise<T>): Promise<T> {
+    return translated(async () => {
+      try {
+        return await action();
+      } finally {
+        await catalog.durable();
+      }
+    });
+  }
+
+  async function change(id: string, owner: string, update: Parameters<Links['change']>[2]): Promise<LinkRecord> {
+    if (update.name !== undefined && update.name !== null) checkTitle(update.name);
+    return there(await catalog.changeLink(id, owner, update));
+  }
+
+  async function revoke(id: string, owner: string): Promise<void> {
+    if (!(await catalog.revokeLink(id, owner))) throw new TidemarkError('not_found');
+  }
+
+  return {
+    create: (request) => told(() => create(parts, passwords, request)),
+    list: (query) =>
+      told(async () => {
+        const { links, nextCursor } = await catalog.listLinks(query);
+        return { links: links.map(linkViewOf), nextCursor };
+      }),
+    change: (id, owner, update) => told(async () => linkViewOf(await change(id, owner, update))),
+    revoke: (id, owner) => told(() => revoke(id, owner)),
+    ...createOpenLinks({ catalog, passwords, tickets, told }),
+  };
+}
+
+async function create(
+  { catalog, surroundings }: LinkParts,
+  passwords: Passwords,
+  { files, password, name, owner, lifeMs, mostDownloads }: LinkRequest,
+): ReturnType<Links['create']> {
+  const fileIds = [...new Set(files)];
+  if (fileIds.length === 0) throw invalidField('files', 'files must name at least one file, by its id.');
+  if (fileIds.length > MOST_LINKED) throw invalidField('files', `files must name at most ${MOST_LINKED} files.`);
+  if (name !== null) checkTitle(name);
+  if (password !== null) checkPassword(password);
+  const secret = Buffer.from(surroundings.randomHex(SECRET_BYTES), 'hex').toString('base64url');
+  const recorded = await catalog.createLink({
+    id: surroundings.newId(),
+    owner,
+    kind: 'download',
+    secretHash: hashOfSecret(secret) as string,
+    name,
+    lifeMs,
+    password: password === null ? null : await passwords.hash(password),
+    mostDownloads,
+    fileIds,
+  });
+  if ('link' in recorded) return { link: linkViewOf(recorded.link), secret };
+  // An id of somebody else's file gets the same answer as one of none.
+  const shown = /^[0-9a-f-]{1,64}$/i.test(recorded.missing) ? ` ${recorded.missing}` : '';
+  throw new TidemarkError('not_found', { field: 'files', message: `There is no file with the id${shown}.` });
+}
+
+function there(link: LinkRecord | undefined): LinkRecord {
+  if (!link) throw new TidemarkError('not_found');
+  return link;
+}
+
+/** The name of a link is a text for people, not one of a file. */
+function checkTitle(name: string): void {
+  if (name === '') throw invalidField('name', 'name must not be empty; leave it out for a link without a name.');
+  checkCharacters(name, 'name');
+  if (Array.from(name).length > MAX_NAME_CHARACTERS)
+    throw invalidField('name', `name must be at most ${MAX_NAME_CHARACTERS} characters long.`);
+}
+
+function checkPassword(password: string): void {
+  const length = Array.from(password).length;
+  if (length < LEAST_PASSWORD || length > MOST_PASSWORD) {
+    throw invalidField('password', `password must be ${LEAST_PASSWORD} to ${MOST_PASSWORD} characters long.`);
+  }
+}

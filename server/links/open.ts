@@ -1,0 +1,136 @@
+/** Links for those who have their secrets: what they may see and download, and passwords. */
+import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
+import { TidemarkError } from '../uploads/errors.ts';
+import { fileViewOf } from '../uploads/views.ts';
+import { type Begun, type Links, type Offer, PASSWORD_TICKET_MS, type Target } from './contract.ts';
+import { LinkError } from './errors.ts';
+import type { Passwords } from './passwords.ts';
+import { hashOfSecret } from './secret-hash.ts';
+import type { LinkTickets } from './tickets.ts';
+import { openedLinkOf, stateOf } from './views.ts';
+
+/** After so many wrong passwords a link waits: that allows some thousand guesses a day. */
+const MOST_ATTEMPTS = 10;
+const PAUSE_MS = 15 * 60_000;
+
+interface OpenParts {
+  catalog: Catalog;
+  passwords: Passwords;
+  tickets: LinkTickets;
+  told: <T>(action: () => Promise<T>) => Promise<T>;
+}
+
+type OpenLinks = Pick<Links, 'open' | 'openFile' | 'openArchive' | 'unlock'>;
+
+/** Creates the part of `Links` that needs a secret. */
+export function createOpenLinks(parts: OpenParts): OpenLinks {
+  const { catalog, tickets, told } = parts;
+
+  /** A link that may be opened with these tickets. @param target - what is downloaded; null: nothing yet. */
+  async function openFor(secret: string, given: readonly string[], target: Target | null): Promise<LinkRecord> {
+    const link = await find(catalog, secret);
+    const continues = target !== null && tickets.has(given, link, target);
+    refuseUnlessUsable(link, continues);
+    if (link.password !== null && !continues && !tickets.has(given, link, 'password'))
+      throw new LinkError('password_required');
+    return link;
+  }
+
+  function offer(link: LinkRecord, secret: string, target: Target, given: readonly string[]): Offer {
+    const continues = tickets.has(given, link, target);
+    const isLimited = link.mostDownloads !== null;
+
+    async function begin(what: Parameters<Offer['begin']>[0]): Promise<Begun> {
+      const isPart = what === 'beginning' || what === 'rest';
+      const counts = isLimited ? !(isPart && continues) : what === 'whole' || what === 'beginning';
+      if (!counts) return { ticket: null, giveBack: async () => undefined };
+      if (!(await catalog.countDownload(link.id))) {
+        refuseUnlessUsable(await find(catalog, secret), false);
+        throw new LinkError('link_used_up');
+      }
+      if (isLimited) await catalog.durable();
+      const needsLeave = isLimited || link.password !== null;
+      return {
+        ticket: needsLeave ? tickets.write(link, target) : null,
+        giveBack: () => catalog.giveBackDownload(link.id),
+      };
+    }
+
+    return { link: openedLinkOf(link), begin: (what) => told(() => begin(what)) };
+  }
+
+  return {
+    open: (secret, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, null);
+        const files = await catalog.listLinkFiles(link.id);
+        return {
+          link: openedLinkOf(link),
+          files: files.map(({ position, file }) => ({ position, file: fileViewOf(file) })),
+        };
+      }),
+
+    openFile: (secret, position, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, position);
+        const file = await catalog.findLinkFile(link.id, position);
+        if (!file) throw new TidemarkError('not_found');
+        return { ...offer(link, secret, position, given), file: fileViewOf(file) };
+      }),
+
+    openArchive: (secret, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, 'archive');
+        const files = await catalog.listLinkFiles(link.id);
+        return { ...offer(link, secret, 'archive', given), fileIds: files.map(({ file }) => file.id) };
+      }),
+
+    unlock: (secret, password) => told(() => unlock(parts, secret, password)),
+  };
+}
+
+async function unlock(
+  { catalog, passwords, tickets }: OpenParts,
+  secret: string,
+  password: string,
+): ReturnType<Links['unlock']> {
+  const link = await find(catalog, secret).catch(async (error: unknown) => {
+    await passwords.matches(password, null);
+    throw error;
+  });
+  refuseUnlessUsable(link, false);
+  if (link.password === null) return null;
+  // Counted before it is checked: as many as come at once, on any node, are no more attempts than those.
+  if (!(await catalog.countAttempt(link.id, MOST_ATTEMPTS, PAUSE_MS))) {
+    const { waitMs } = await find(catalog, secret);
+    throw new LinkError('too_many_attempts', { retryAfterMs: Math.max(waitMs, 1000) });
+  }
+  if (!(await passwords.matches(password, link.password))) throw new LinkError('wrong_password');
+  await catalog.forgiveAttempts(link.id);
+  return { text: tickets.write(link, 'password'), lifeMs: PASSWORD_TICKET_MS };
+}
+
+/** @throws `not_found`, also for a link that is revoked. */
+async function find(catalog: Catalog, secret: string): Promise<LinkRecord> {
+  const hash = hashOfSecret(secret);
+  const link = hash === undefined ? undefined : await catalog.findLink(hash);
+  if (!link || link.revokedAt !== null) throw new TidemarkError('not_found');
+  return link;
+}
+
+/** @param continues - a download that was counted when it began. */
+function refuseUnlessUsable(link: LinkRecord, continues: boolean): void {
+  const state = stateOf(link);
+  switch (state) {
+    case 'active':
+      return;
+    case 'revoked':
+      throw new TidemarkError('not_found');
+    case 'expired':
+      throw new LinkError('link_expired');
+    case 'empty':
+      throw new LinkError('link_empty');
+    case 'used_up':
+      if (!continues) throw new LinkError('link_used_up');
+  }
+}

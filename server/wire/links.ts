@@ -1,0 +1,73 @@
+/** The JSON of links: of `/api/links` for their owner, and of `/s/<secret>` for those who have one. See docs/http-api.md. */
+
+export type LinkStateJson = 'active' | 'expired' | 'used_up' | 'empty' | 'revoked';
+
+/** A link as its owner sees it. */
+export interface LinkJson {
+  id: string;
+  kind: 'download';
+  /** Whether it can be used, and why not. */
+  state: LinkStateJson;
+  name: string | null;
+  /** How many of its files are there still. */
+  files: number;
+  /** The name of the first of them. */
+  firstFile: string | null;
+  /** ISO 8601, UTC; as all times. */
+  createdAt: string;
+  expiresAt: string | null;
+  hasPassword: boolean;
+  downloads: number;
+  mostDownloads: number | null;
+  lastUsedAt: string | null;
+}
+
+/** The body of `POST /api/links`. */
+export interface NewLinkJson {
+  /** Ids. */
+  files: string[];
+  name?: string | null;
+  /** Seconds. */
+  expiresIn?: number | null;
+  /** In place of `expiresIn`. */
+  expiresAt?: string | null;
+  password?: string | null;
+  downloads?: number | null;
+}
+
+/** The answer of `POST /api/links`, the only one with the address. */
+export interface CreatedLinkJson extends LinkJson {
+  url: string;
+}
+
+/** The answer of `GET /api/links`. */
+export interface LinkPageJson {
+  links: LinkJson[];
+  nextCursor: string | null;
+}
+
+/** A file of a link. */
+export interface SharedFileJson {
+  /** In the link; it never becomes another file's. */
+  position: number;
+  name: string;
+  /** Bytes. */
+  size: number;
+  md5: string;
+  type: string | null;
+  /** The address of its bytes. */
+  url: string;
+}
+
+/** The answer of `GET /s/<secret>`. */
+export interface SharedJson {
+  name: string | null;
+  expiresAt: string | null;
+  /** Null: any number. */
+  downloadsLeft: number | null;
+  /** Bytes, of all files together. */
+  size: number;
+  files: SharedFileJson[];
+  /** Where all of them are one ZIP file. */
+  archiveUrl: string;
+}

@@ -1,0 +1,202 @@
+/** Links: recorded with their files, found by their secrets, counted, and forgotten. */
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { Catalog, LinkRecord, NewLink } from '../../server/catalog/catalog.ts';
+import type { Current } from './contract.ts';
+import { addPublished, newContent, newFile, T0 } from './fixtures.ts';
+
+/** What a link is recorded with. */
+export function newLink(fields: Partial<NewLink> = {}): NewLink {
+  return {
+    id: randomUUID(),
+    owner: 'ann',
+    kind: 'download',
+    secretHash: `hash of ${randomUUID()}`,
+    name: null,
+    lifeMs: null,
+    password: null,
+    mostDownloads: null,
+    fileIds: [],
+    ...fields,
+  };
+}
+
+async function addLink(catalog: Catalog, fields: Partial<NewLink> = {}): Promise<LinkRecord> {
+  const recorded = await catalog.createLink(newLink(fields));
+  if ('missing' in recorded) throw new Error(`no file ${recorded.missing}`);
+  return recorded.link;
+}
+
+async function forgetAll(catalog: Catalog, forMs: number): Promise<void> {
+  for (let after: string | null = ''; after !== null; after = await catalog.forgetLinks(after, forMs, 2));
+}
+
+export function describeLinks(current: Current): void {
+  describe('links', () => {
+    it('are found by the hash of their secret, with all that was recorded', async () => {
+      const { catalog } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const link = newLink({ name: 'for bob', lifeMs: 5000, password: 'p', mostDownloads: 3, fileIds: [file.id] });
+      const expected = {
+        id: link.id,
+        owner: 'ann',
+        kind: 'download',
+        name: 'for bob',
+        password: 'p',
+        mostDownloads: 3,
+        createdAt: T0,
+        expiresAt: T0 + 5000,
+        leftMs: 5000,
+        waitMs: 0,
+        downloads: 0,
+        revokedAt: null,
+        lastUsedAt: null,
+        files: 1,
+        firstName: 'a.txt',
+      };
+      expect(await catalog.createLink(link)).toEqual({ link: expected });
+      expect(await catalog.findLink(link.secretHash)).toEqual(expected);
+      expect(await catalog.findLink('another')).toBeUndefined();
+    });
+
+    it('have as many files as were given, in order, and keep their positions when one is deleted', async () => {
+      const { catalog } = current();
+      const first = await addPublished(catalog, newContent('c'));
+      const ids = [first.id];
+      for (let index = 1; index < 260; index++)
+        ids.push((await catalog.addFile(first.content.id, newFile({ name: `file ${index}` })))?.id ?? '');
+      ids.reverse();
+      const { id, files } = await addLink(catalog, { fileIds: ids });
+      expect(files).toBe(260);
+      const listed = await catalog.listLinkFiles(id);
+      expect(listed.map(({ file }) => file.id)).toEqual(ids);
+      expect(listed.map(({ position }) => position)).toEqual(ids.map((_, index) => index + 1));
+      await catalog.renameFile(ids[0] ?? '', 'ann', 'renamed', null);
+      await catalog.deleteFile(ids[1] ?? '', 'ann');
+      const left = await catalog.listLinkFiles(id);
+      expect(left.slice(0, 2).map(({ position, file }) => [position, file.name])).toEqual([
+        [1, 'renamed'],
+        [3, 'file 257'],
+      ]);
+      expect(await catalog.findLinkFile(id, 2)).toBeUndefined();
+      expect(await catalog.findLinkFile(id, 3)).toEqual(left[1]?.file);
+      expect(await catalog.findLinkFile('another', 1)).toBeUndefined();
+    });
+
+    it('are made of the owner’s files alone, whole or not at all', async () => {
+      const { catalog } = current();
+      const mine = await addPublished(catalog, newContent('c'));
+      const theirs = await addPublished(catalog, newContent('d'), { owner: 'bob' });
+      for (const missing of [theirs.id, 'another'])
+        expect(await catalog.createLink(newLink({ fileIds: [mine.id, missing] }))).toEqual({ missing });
+      expect(await catalog.listLinks({ owner: 'ann', limit: 10 })).toEqual({ links: [], nextCursor: null });
+    });
+
+    it('are listed for their owner, the newest first, page by page', async () => {
+      const { catalog, clock } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const made: string[] = [];
+      for (let index = 0; index < 5; index++) {
+        clock.nowMs += index % 2;
+        made.push((await addLink(catalog, { fileIds: [file.id] })).id);
+      }
+      const seen: LinkRecord[] = [];
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await catalog.listLinks({ owner: 'ann', limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+        seen.push(...page.links);
+        cursor = page.nextCursor;
+      }
+      expect(seen.map(({ id }) => id).sort()).toEqual(made.sort());
+      expect(seen.map(({ createdAt }) => createdAt)).toEqual(
+        seen.map(({ createdAt }) => createdAt).sort((a, b) => b - a),
+      );
+      expect((await catalog.listLinks({ owner: 'bob', limit: 10 })).links).toEqual([]);
+      await expect(catalog.listLinks({ owner: 'ann', limit: 2, cursor: 'WyJ4Il0' })).rejects.toMatchObject({
+        code: 'invalid_cursor',
+      });
+    });
+
+    it('are changed and revoked by their owner alone', async () => {
+      const { catalog, clock } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const { id } = await addLink(catalog, { fileIds: [file.id], lifeMs: 10 });
+      expect(await catalog.changeLink(id, 'bob', { lifeMs: null })).toBeUndefined();
+      clock.nowMs += 10;
+      expect(await catalog.countDownload(id)).toBe(false);
+      const longer = await catalog.changeLink(id, 'ann', { lifeMs: 100, name: 'new', mostDownloads: 1 });
+      expect(longer).toMatchObject({ expiresAt: T0 + 110, leftMs: 100, name: 'new', mostDownloads: 1 });
+      expect(await catalog.changeLink(id, 'ann', { lifeMs: null })).toMatchObject({ leftMs: null, name: 'new' });
+      expect(await catalog.revokeLink(id, 'bob')).toBe(false);
+      expect(await catalog.countDownload(id)).toBe(true);
+      expect(await catalog.changeLink(id, 'ann', { mostDownloads: 2 })).toMatchObject({ mostDownloads: 2 });
+      expect(await catalog.revokeLink(id, 'ann')).toBe(true);
+      expect(await catalog.revokeLink(id, 'ann')).toBe(false);
+      expect(await catalog.changeLink(id, 'ann', { lifeMs: null })).toBeUndefined();
+      expect(await catalog.countDownload(id)).toBe(false);
+      const [link] = (await catalog.listLinks({ owner: 'ann', limit: 1 })).links;
+      expect(link).toMatchObject({ revokedAt: clock.nowMs, downloads: 1, lastUsedAt: clock.nowMs });
+    });
+
+    it('are for so many downloads and no more, however many come at once; one given back counts again', async () => {
+      const { catalog } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const { id } = await addLink(catalog, { fileIds: [file.id], mostDownloads: 3 });
+      const counted = await Promise.all(Array.from({ length: 50 }, () => catalog.countDownload(id)));
+      expect(counted.filter(Boolean)).toHaveLength(3);
+      await catalog.giveBackDownload(id);
+      expect([await catalog.countDownload(id), await catalog.countDownload(id)]).toEqual([true, false]);
+      const unlimited = await addLink(catalog, { fileIds: [file.id] });
+      await catalog.giveBackDownload(unlimited.id);
+      expect(await catalog.countDownload(unlimited.id)).toBe(true);
+    });
+
+    it('take so many passwords and then wait, however many come at once', async () => {
+      const { catalog, clock } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const link = newLink({ fileIds: [file.id], password: 'p' });
+      await catalog.createLink(link);
+      const attempt = (): Promise<boolean> => catalog.countAttempt(link.id, 10, 1000);
+      expect((await Promise.all(Array.from({ length: 30 }, attempt))).filter(Boolean)).toHaveLength(10);
+      expect(await catalog.findLink(link.secretHash)).toMatchObject({ waitMs: 1000 });
+      clock.nowMs += 999;
+      expect(await attempt()).toBe(false);
+      clock.nowMs += 1;
+      for (let index = 0; index < 9; index++) expect(await attempt()).toBe(true);
+      await catalog.forgiveAttempts(link.id);
+      expect((await Promise.all(Array.from({ length: 11 }, attempt))).filter(Boolean)).toHaveLength(10);
+    });
+
+    it('are forgotten a while after they ended, and not before', async () => {
+      const { catalog, clock } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const gone = await catalog.addFile(file.content.id, newFile({ name: 'gone' }));
+      const kept = [
+        await addLink(catalog, { fileIds: [file.id] }),
+        await addLink(catalog, { fileIds: [file.id], lifeMs: 10_000 }),
+        await addLink(catalog, { fileIds: [file.id], mostDownloads: 2 }),
+      ];
+      const [expired, revoked, used, empty] = [
+        await addLink(catalog, { fileIds: [file.id], lifeMs: 1 }),
+        await addLink(catalog, { fileIds: [file.id] }),
+        await addLink(catalog, { fileIds: [file.id], mostDownloads: 1 }),
+        await addLink(catalog, { fileIds: [gone?.id ?? ''] }),
+      ];
+      for (const { id } of [used, ...kept]) await catalog.countDownload(id);
+      await catalog.revokeLink(revoked.id, 'ann');
+      await catalog.deleteFile(gone?.id ?? '', 'ann');
+      const ids = async (): Promise<string[]> =>
+        (await catalog.listLinks({ owner: 'ann', limit: 10 })).links.map(({ id }) => id).sort();
+      const all = [...kept, expired, revoked, used, empty].map(({ id }) => id).sort();
+      await forgetAll(catalog, 1000);
+      clock.nowMs += 1000;
+      await forgetAll(catalog, 1000);
+      expect(await ids()).toEqual(all);
+      clock.nowMs += 2;
+      await forgetAll(catalog, 1000);
+      expect(await ids()).toEqual(kept.map(({ id }) => id).sort());
+      // Their files stay, and so do their rows in the other links.
+      expect(await catalog.listLinkFiles(kept[0]?.id ?? '')).toHaveLength(1);
+      expect(await catalog.listLinkFiles(used.id)).toEqual([]);
+    });
+  });
+}

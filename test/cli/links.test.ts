@@ -1,0 +1,153 @@
+/** `tidemark share`, `links`, `unshare`, and `get` of a link: without a token, verified, resumed, and counted once. */
+import { readdirSync, statSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { readZip } from '../harness/zip-readers.ts';
+import { bearer, putFile } from '../http/support.ts';
+import { type Client, makeClient, MIB, until } from './support.ts';
+
+const SECRET = 'annas-secret-1';
+const OWNER = { TIDEMARK_TOKEN: SECRET };
+const LARGE = makeBytes(24 * MIB, 7_300);
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await startService({ env: { AUTH_TOKENS: `anna:${SECRET}` } });
+  for (const [name, bytes] of [
+    ['tide.txt', 'the tide comes in\n'],
+    ['Tide.txt', 'and goes out\n'],
+    ['large.bin', LARGE],
+  ] as const)
+    await putFile(service.url, bytes, { filename: name }, bearer(SECRET));
+});
+afterAll(() => service.stop());
+
+interface LinkRecord {
+  id: string;
+  url: string;
+  state: string;
+  downloads: number;
+}
+
+async function share(client: Client, ...args: string[]): Promise<LinkRecord> {
+  const run = await client.run(['share', '--json', ...args], OWNER);
+  expect(run.exitCode, run.stderr).toBe(0);
+  return JSON.parse(run.stdout) as LinkRecord;
+}
+
+async function listed(client: Client, id: string): Promise<LinkRecord | undefined> {
+  const { stdout } = await client.run(['links', '--json'], OWNER);
+  const links = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as LinkRecord);
+  return links.find((link) => link.id === id);
+}
+
+/** Somebody who knows neither the service nor a token. */
+function makeFriend(): Promise<Client> {
+  return makeClient('http://127.0.0.1:1');
+}
+
+test('what is shared is downloaded by its address alone, is listed, and can be revoked', async () => {
+  const anna = await makeClient(service.url);
+  const shared = await anna.run(['share', 'tide.txt', 'Tide.txt', '--expires', '7d', '--name', 'Tides'], OWNER);
+  expect(shared.exitCode, shared.stderr).toBe(0);
+  const url = shared.stdout.trim();
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/s\/[\w-]{32}$/);
+  expect(shared.stderr).toMatch(/^2 files: until \d{4}-\d\d-\d\d \d\d:\d\d\. /);
+
+  const friend = await makeFriend();
+  const got = await friend.run(['get', url]);
+  // Equal on some file systems: neither replaces the other.
+  expect(got, got.stderr).toMatchObject({ exitCode: 0, stdout: 'tide.txt\nTide (2).txt\n' });
+  expect(await readFile(join(friend.folder, 'tide.txt'), 'utf8')).toBe('the tide comes in\n');
+  expect(await readFile(join(friend.folder, 'Tide (2).txt'), 'utf8')).toBe('and goes out\n');
+  const zip = await friend.run(['get', '--zip', '.', `${url}?lang=zh`]);
+  expect(zip, zip.stderr).toMatchObject({ exitCode: 0, stdout: 'Tides.zip\n' });
+  expect(readZip(await readFile(join(friend.folder, 'Tides.zip'))).map(({ name }) => name)).toEqual([
+    'tide.txt',
+    'Tide (2).txt',
+  ]);
+
+  const list = await anna.run(['links'], OWNER);
+  const [, id = ''] = /^(\S+) {2}active +3 {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}Tides$/m.exec(list.stdout) ?? [];
+  expect(list.stdout).not.toContain(url.slice(-32));
+  const revoked = await anna.run(['unshare', id], OWNER);
+  expect(revoked, revoked.stderr).toMatchObject({ exitCode: 0 });
+  expect(await listed(anna, id)).toMatchObject({ state: 'revoked' });
+  const gone = await friend.run(['get', '--force', url]);
+  expect([gone.exitCode, gone.stderr]).toEqual([1, expect.stringContaining('there is no such link')]);
+  const twice = await anna.run(['unshare', id], OWNER);
+  expect([twice.exitCode, twice.stderr]).toEqual([1, expect.stringContaining('revoked already')]);
+});
+
+test('a link for one download: one that was killed goes on where it was, without the password, and counts once', async () => {
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  await writeFile(join(anna.folder, 'password'), 'the moon pulls\n');
+  await writeFile(join(friend.folder, 'password'), 'the moon pulls\r\nmore');
+  const { id, url } = await share(anna, 'large.bin', '--downloads', '1', '--password-file', 'password');
+  const part = (): number => {
+    const name = readdirSync(friend.folder).find((each) => each.endsWith('.tidemark-part'));
+    return name === undefined ? 0 : (statSync(join(friend.folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  };
+  const killed = friend.start(['get', url, '--password-file', 'password']);
+  await until(() => part() > 0);
+  killed.signal('SIGKILL');
+  await killed.done;
+  const kept = part();
+  expect(kept).toBeLessThan(LARGE.length);
+  const again = await friend.run(['get', url, '--json']);
+  expect(again.exitCode, again.stderr).toBe(0);
+  const [record] = again.records();
+  expect(record?.receivedBytes).toBe(LARGE.length - kept);
+  expect((await readFile(join(friend.folder, 'large.bin'))).equals(LARGE)).toBe(true);
+  expect(await listed(anna, id)).toMatchObject({ state: 'used_up', downloads: 1 });
+  const used = await friend.run(['get', '--force', url]);
+  expect([used.exitCode, used.stderr]).toEqual([1, expect.stringContaining('link_used_up')]);
+});
+
+test('several connections are one download', async () => {
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  const { id, url } = await share(anna, 'large.bin', '--downloads', '1');
+  const got = await friend.run(['get', url, '--streams', '4']);
+  expect(got.exitCode, got.stderr).toBe(0);
+  expect((await readFile(join(friend.folder, 'large.bin'))).equals(LARGE)).toBe(true);
+  expect(await listed(anna, id)).toMatchObject({ downloads: 1 });
+});
+
+test('what cannot be meant, and wrong passwords', async () => {
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  await writeFile(join(anna.folder, 'password'), 'the moon pulls');
+  await writeFile(join(anna.folder, 'short'), 'moon');
+  await writeFile(join(anna.folder, 'empty'), '\n');
+  await writeFile(join(friend.folder, 'wrong'), 'the sun pulls');
+  const { url } = await share(anna, 'tide.txt', 'large.bin', '--password-file', 'password');
+  for (const [client, args, exitCode, words] of [
+    [anna, ['share', 'tide.txt', '--expires', 'soon'], 2, '--expires'],
+    [anna, ['share', 'tide.txt', '--expires', '0'], 2, '--expires must be longer'],
+    [anna, ['share', 'tide.txt', '--downloads', '0'], 2, '--downloads'],
+    [anna, ['share', 'tide.txt', '--password'], 2, 'no terminal to ask at'],
+    [anna, ['share', 'tide.txt', '--password-file', 'missing'], 2, 'there is no such file'],
+    [anna, ['share', 'tide.txt', '--password-file', 'empty'], 2, 'no password in its first line'],
+    [anna, ['share', 'tide.txt', '--password-file', 'short'], 1, '6 to 256 characters'],
+    [anna, ['share', 'no-such-file'], 1, 'there is no file no-such-file'],
+    [friend, ['get', url], 2, '--password-file names a file'],
+    [friend, ['get', url, '--password-file', 'wrong'], 1, 'wrong_password'],
+    [friend, ['get', url, url], 2, 'A link is downloaded by itself'],
+    [friend, ['get', 'tide.txt', '--password-file', 'wrong'], 2, '--password-file goes with a link'],
+    [friend, ['get', url.slice(0, -1)], 1, 'is not the address of a file'],
+  ] as const) {
+    const run = await client.run([...args], client === anna ? OWNER : {});
+    expect([run.exitCode, run.stderr.includes(words)], `${args.join(' ')}: ${run.stderr}`).toEqual([exitCode, true]);
+  }
+  await writeFile(join(friend.folder, 'right'), 'the moon pulls');
+  const several = await friend.run(['get', url, '--password-file', 'right', '-o', 'one.bin']);
+  expect([several.exitCode, several.stderr.includes('several files')], several.stderr).toEqual([2, true]);
+});

@@ -1,0 +1,112 @@
+/** What becomes of links with time: pauses after wrong passwords, tickets, and attempts at once on two nodes. */
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { Links } from '../../server/links/contract.ts';
+import { createLinks } from '../../server/links/links.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
+import type { TestCatalog } from '../catalog/contract.ts';
+import { addPublished, newContent } from '../catalog/fixtures.ts';
+import { CATALOG_GROUNDS } from '../catalog/grounds.ts';
+
+const MINUTE = 60_000;
+const PASSWORD = 'Ebbe und Flut';
+
+describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
+  'links over $name',
+  ({ isHere, open }) => {
+    describe.skipIf(!isHere)('here', () => {
+      let current: TestCatalog;
+      let links: Links;
+      /** Another node, over the same catalog. */
+      let other: Links;
+      let fileId: string;
+      beforeEach(async () => {
+        const opened = await open();
+        onTestFinished(() => opened.dispose());
+        current = opened;
+        const secret = await opened.catalog.eventSecret();
+        [links, other] = [0, 1].map(() => createLinks({ catalog: opened.catalog, surroundings: SYSTEM }, secret)) as [
+          Links,
+          Links,
+        ];
+        fileId = (await addPublished(opened.catalog, newContent('c'))).id;
+      });
+
+      async function pass(ms: number): Promise<void> {
+        current.clock.nowMs += ms;
+        // A process asks the database for the time now and then.
+        await current.catalog.keepTime();
+      }
+
+      async function share(given: { password?: string; mostDownloads?: number } = {}): Promise<string> {
+        const request = {
+          owner: 'ann',
+          files: [fileId],
+          name: null,
+          lifeMs: null,
+          password: null,
+          mostDownloads: null,
+        };
+        return (await links.create({ ...request, ...given })).secret;
+      }
+
+      test('ten wrong passwords, on two nodes at once: the right one is taken after the pause', async () => {
+        const secret = await share({ password: PASSWORD });
+        const wrong = await Promise.allSettled(
+          Array.from({ length: 11 }, (_, index) => (index % 2 ? links : other).unlock(secret, `wrong ${index}`)),
+        );
+        const codes = wrong.map((one) => (one.status === 'rejected' ? (one.reason as { code: string }).code : 'taken'));
+        expect(codes.filter((code) => code === 'wrong_password')).toHaveLength(10);
+        expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(1);
+        await pass(15 * MINUTE - 1000);
+        await expect(links.unlock(secret, PASSWORD)).rejects.toMatchObject({
+          code: 'too_many_attempts',
+          retryAfterMs: 1000,
+        });
+        await pass(1000);
+        expect(await other.unlock(secret, PASSWORD)).toMatchObject({ lifeMs: 60 * MINUTE });
+        // Forgotten are the wrong ones, not that passwords are counted.
+        await expect(links.unlock(secret, 'wrong again')).rejects.toMatchObject({ code: 'wrong_password' });
+      });
+
+      test('tickets count on every node, for as long as they say, for one link and one thing', async () => {
+        const [secret, another] = [
+          await share({ password: PASSWORD, mostDownloads: 1 }),
+          await share({ password: PASSWORD }),
+        ];
+        const ticket = (await links.unlock(secret, PASSWORD))?.text ?? '';
+        expect((await other.open(secret, ['x', ticket])).link.downloadsLeft).toBe(1);
+        for (const forged of [ticket.replace(/^\d+/, (at) => String(Number(at) + 1)), `${ticket}x`, ''])
+          await expect(links.open(secret, [forged])).rejects.toMatchObject({ code: 'password_required' });
+        await expect(links.open(another, [ticket])).rejects.toMatchObject({ code: 'password_required' });
+        const begun = await (await links.openFile(secret, 1, [ticket])).begin('whole');
+        const download = begun.ticket ?? '';
+        // By it alone, on another node: the link is used up, and no password is asked for.
+        await pass(61 * MINUTE);
+        await expect(links.openFile(secret, 1, [ticket])).rejects.toMatchObject({ code: 'link_used_up' });
+        const rest = await (await other.openFile(secret, 1, [download])).begin('rest');
+        expect(rest.ticket).toBeNull();
+        await expect(links.open(secret, [download])).rejects.toMatchObject({ code: 'link_used_up' });
+        await expect(links.openArchive(secret, [download])).rejects.toMatchObject({ code: 'link_used_up' });
+        await expect((await other.openFile(secret, 1, [download])).begin('whole')).rejects.toMatchObject({
+          code: 'link_used_up',
+        });
+        // Not a byte was sent: it is as if it had not begun.
+        await begun.giveBack();
+        await expect(links.openFile(secret, 1, [])).rejects.toMatchObject({ code: 'password_required' });
+        expect((await links.openFile(secret, 1, [download])).link.downloadsLeft).toBe(1);
+        await pass(24 * 60 * MINUTE);
+        await expect(links.openFile(secret, 1, [download])).rejects.toMatchObject({ code: 'password_required' });
+      });
+
+      test('3 of 50 that begin at once on two nodes', async () => {
+        const secret = await share({ mostDownloads: 3 });
+        const begun = await Promise.allSettled(
+          Array.from({ length: 50 }, async (_, index) =>
+            (await (index % 2 ? links : other).openFile(secret, 1, [])).begin(index % 3 ? 'whole' : 'rest'),
+          ),
+        );
+        expect(begun.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+      });
+    });
+  },
+);
