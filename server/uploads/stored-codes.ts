@@ -6,11 +6,13 @@ import type { Parts } from './parts.ts';
 
 /** How many ranges of one content are read at the same time: in a bucket each takes the time of a round trip. */
 const READ_AT_ONCE = 16;
+/** Ranges no further apart are read as one: what lies between them costs less than another request. */
+const MOST_BETWEEN_BYTES = 128 * 1024;
 
 /** A challenge with its codes: one for each range, in their order. */
 export type Answered = Challenge & { readonly codes: readonly string[] };
 
-/** Ranges that are read as one, because each begins where the one before ends. */
+/** Ranges that are read as one. */
 interface Run {
   from: number;
   /** Index of the last range, and one more. */
@@ -52,7 +54,8 @@ function runsOf({ ranges }: Challenge, indexes: readonly number[]): Run[] {
   const runs: Run[] = [];
   for (const index of indexes) {
     const last = runs.at(-1);
-    if (last?.to === index && ranges[index - 1]?.end === ranges[index]?.start) last.to = index + 1;
+    const between = (ranges[index]?.start ?? 0) - (ranges[index - 1]?.end ?? 0);
+    if (last?.to === index && between <= MOST_BETWEEN_BYTES) last.to = index + 1;
     else runs.push({ from: index, to: index + 1 });
   }
   return runs;
@@ -75,7 +78,7 @@ async function isRunEqual(
   }
 }
 
-/** @param answered - the ranges of the stream: one after the other, without gaps. */
+/** @param answered - the ranges of the stream, which begins with the first of them, and ends with the last. */
 async function isStreamEqual(stream: Readable, answered: Answered): Promise<boolean> {
   const { ranges, codes } = answered;
   let index = 0;
@@ -83,9 +86,9 @@ async function isStreamEqual(stream: Readable, answered: Answered): Promise<bool
   let code = beginCode(answered);
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     for (let used = 0; used < chunk.length && index < ranges.length;) {
-      const end = ranges[index]?.end ?? 0;
-      const piece = chunk.subarray(used, used + end - at);
-      code.add(piece);
+      const { start, end } = ranges[index] ?? { start: at, end: at };
+      const piece = chunk.subarray(used, used + (at < start ? start : end) - at);
+      if (at >= start) code.add(piece);
       used += piece.length;
       at += piece.length;
       if (at < end) continue;

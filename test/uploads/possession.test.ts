@@ -3,6 +3,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { type Claim, CHALLENGE_LIFE_MS, createChallenges } from '../../server/uploads/challenges.ts';
+import { areCodesOf } from '../../server/uploads/stored-codes.ts';
 import { createMemoryDisk } from '../../stores/memory/disk.ts';
 import { createFaults } from '../../stores/memory/faults.ts';
 import { openMemoryStore } from '../../stores/memory/store.ts';
@@ -102,6 +103,10 @@ describe('challenges', () => {
   });
 });
 
+function codeOf(token: string, bytes: Uint8Array): string {
+  return createHmac('sha256', token).update(bytes).digest('hex').slice(0, 16);
+}
+
 interface Proof extends Claim {
   filename: string;
   token: string;
@@ -114,9 +119,7 @@ async function proofOf({ files }: House, owner: string, bytes: Buffer, having = 
   const answer = await files.check({ ...claim, isToProve: true });
   const given = answer.status === 'exists' ? undefined : answer.challenge;
   if (!given) throw new Error('no challenge');
-  const codes = given.ranges.map(({ start, end }) =>
-    createHmac('sha256', given.token).update(having.subarray(start, end)).digest('hex').slice(0, 16),
-  );
+  const codes = given.ranges.map(({ start, end }) => codeOf(given.token, having.subarray(start, end)));
   return { ...claim, filename: 'x.bin', token: given.token, codes };
 }
 
@@ -127,6 +130,40 @@ async function put({ uploads }: House, owner: string, bytes: Buffer): Promise<vo
 }
 
 describe('proofs', () => {
+  test('compare each range, whether it is read alone or with its neighbours, and no other', async () => {
+    const house = await openHouse({}, {}, { store: openMemoryStore({ disk: createMemoryDisk() }) });
+    const bytes = makeBytes(MIB, 6_500);
+    await put(house, 'anna', bytes);
+    const [content] = await house.parts.catalog.findContents({ md5: md5(bytes) });
+    if (!content) throw new Error('nothing was published');
+    // Adjoining, close to each other, far from each other, and of one byte.
+    const ranges = [
+      [0, 100],
+      [100, 70_000],
+      [70_001, 70_002],
+      [90_000, 200_000],
+      [500_000, 500_001],
+      [MIB - 1, MIB],
+    ].map(([start = 0, end = 0]) => ({ start, end }));
+    const token = 'any';
+    const codes = ranges.map(({ start, end }) => codeOf(token, bytes.subarray(start, end)));
+    const all = ranges.map((_, index) => index);
+    const areEqual = (given: string[], indexes: number[]): Promise<boolean> =>
+      areCodesOf(house.parts, content, { token, ranges, codes: given }, indexes);
+    expect(await areEqual(codes, all)).toBe(true);
+    for (const wrong of all) {
+      const given = codes.map((code, index) => (index === wrong ? codeOf('other', Buffer.from(code)) : code));
+      expect(await areEqual(given, all), String(wrong)).toBe(false);
+      expect(await areEqual(given, [wrong])).toBe(false);
+      expect(
+        await areEqual(
+          given,
+          all.filter((index) => index !== wrong),
+        ),
+      ).toBe(true);
+    }
+  });
+
   test('a store that cannot be reached, or breaks off, tells nothing: it is "notfound", as late as ever', async () => {
     const faults = createFaults();
     const store = openMemoryStore({ disk: createMemoryDisk(), faults });
