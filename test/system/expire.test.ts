@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { leaveAt, prepare } from './prepare.ts';
 import { answered, expectBytes, idOf, listFiles, offsetOf, openPatch, storedNames } from './support.ts';
@@ -16,7 +16,7 @@ async function passExpiry(header: string | string[] | undefined): Promise<void> 
   await wait(Math.max(0, Date.parse(String(header)) + 1001 - Date.now()));
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   afterEach(() => service.stop());
 
