@@ -21,7 +21,7 @@ describeOverFolderAndBucket((store) => {
   afterEach(() => service.stop());
 
   test('an abandoned upload expires, the expiry job removes its bytes, finished files stay', async () => {
-    service = await store.startService({ UPLOAD_TTL: '1s' });
+    service = await store.startService({ UPLOAD_TTL: '3s' });
     // With a part and a tail, where there are such.
     const bytes = makeBytes(PART + 200_000, 71);
     const finished = await createUpload(service.url, bytes.length, { filename: 'finished', md5: md5(bytes) });
