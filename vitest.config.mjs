@@ -13,6 +13,8 @@ export default defineConfig({
       './dist/test/harness/shared-postgres.js',
     ],
     pool: 'forks',
+    // Node loads what is tested itself: Vitest would give each process the text of each module, to be compiled without a cache.
+    server: { deps: { external: [/\/dist\/(?!.*\.test\.js)/] } },
     // For two processors: a test waits longer than it computes, for timers, disks and other processes.
     maxWorkers: 5,
     sequence: { sequencer: LongFilesFirst },
@@ -20,6 +22,6 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     expect: { poll: { timeout: 10_000 } },
-    reporters: ['default', './dist/test/harness/closing-line-reporter.js'],
+    reporters: ['default', './dist/test/harness/times-reporter.js', './dist/test/harness/closing-line-reporter.js'],
   },
 });

@@ -25,7 +25,7 @@ const MOST_ROUNDS = 5000;
 const CLIENTS = 8;
 /** All clients begin within this time. Each sends one file after the other until the strike is over. */
 const SPREAD_MS = 1_500;
-const MOST_REST_MS = 800;
+const MOST_REST_MS = 1_600;
 /** Leases of a node live for 10 s after its last heartbeat. */
 const LONGER_THAN_A_LEASE_MS = 11_500;
 const MOST_DOWNLOADS = 20;

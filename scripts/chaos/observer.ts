@@ -34,7 +34,7 @@ export function observeOffsets(serviceUrl: string, md5: string): Observer {
     while (running) {
       // The service does not answer between a kill and the next start.
       await look().catch(() => undefined);
-      await wait(15);
+      await wait(50);
     }
   })();
 

@@ -22,9 +22,9 @@ const KILLS_PER_100 = 6;
 const RUNS = [
   { name: 'nothing fails' },
   { name: 'calls fail at random', faults: 25 },
-  { name: 'a sync of the folder fails', failSync: { pathEnd: '/files', nth: 4 } },
+  { name: 'a sync of the folder fails', failSyncs: [{ pathEnd: '/files', nth: 4 }] },
   { name: 'many calls fail', faults: 80 },
-  { name: 'a sync of the log fails', failSync: { pathEnd: '-wal', nth: 30 } },
+  { name: 'a sync of the log fails', failSyncs: [{ pathEnd: '-wal', nth: 30 }] },
 ];
 
 interface Part {

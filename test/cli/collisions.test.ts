@@ -1,16 +1,16 @@
 /** Other bytes with the same MD5: the command never resumes an upload of them. */
 import { readFile } from 'node:fs/promises';
-import { beforeAll, afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-describeClientOverStores((store) => {
-  let service: StoredService;
+describe('other bytes with the same MD5', () => {
+  let service: RunningService;
   beforeAll(async () => {
-    service = await store.startService();
+    service = await startService();
   });
   afterAll(() => service.stop());
 

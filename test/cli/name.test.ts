@@ -2,22 +2,23 @@
 import { copyFile, readFile, rename } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { type Client, type Interception, MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
 
-describeClientOverStores((store) => {
-  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
-    const service = await store.startService(env);
+// Where bytes lie has nothing to do with names.
+describe('the name of a file', () => {
+  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
+    const service = await startService({ env });
     onTestFinished(() => service.stop());
     return service;
   }
 
-  async function filesOf(service: StoredService): Promise<string[]> {
+  async function filesOf(service: RunningService): Promise<string[]> {
     const answer = await fetch(`${service.url}/api/files?sort=name`);
     const { files } = (await answer.json()) as { files: { name: string; type: string | null }[] };
     return files.map(({ name, type }) => `${name} ${type}`);
@@ -25,7 +26,7 @@ describeClientOverStores((store) => {
 
   /** Has a client send half of a file, and end. */
   async function sendHalf(
-    service: StoredService,
+    service: RunningService,
     name: string,
     intercept: (message: IncomingMessage) => Interception | null = () => null,
   ): Promise<{ client: Client; path: string }> {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 /** More than all buffers on the way hold: a client that is stopped has bytes left. */
@@ -34,7 +34,7 @@ async function offsetOf(uploadUrl: string): Promise<number> {
   return Number(answer.headers.get('upload-offset'));
 }
 
-describeClientOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

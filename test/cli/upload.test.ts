@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, settled } from './support.ts';
 
 async function published(url: string): Promise<string> {
@@ -13,10 +12,10 @@ async function published(url: string): Promise<string> {
   return md5(new Uint8Array(await answer.arrayBuffer()));
 }
 
-describeClientOverStores((store) => {
-  let service: StoredService;
+describe('files', () => {
+  let service: RunningService;
   beforeAll(async () => {
-    service = await store.startService();
+    service = await startService();
   });
   afterAll(() => service.stop());
 

@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { expect, onTestFinished, test } from 'vitest';
-import { startService } from '../harness/service.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type RunningService, startService } from '../harness/service.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-describeClientOverStores((store) => {
-  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
-    const service = await store.startService(env);
+describe('what is reported', () => {
+  async function makeService(env: NodeJS.ProcessEnv = {}): Promise<RunningService> {
+    const service = await startService({ env });
     onTestFinished(() => service.stop());
     return service;
   }

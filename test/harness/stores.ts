@@ -36,62 +36,92 @@ export type StoredService = RunningService & Holdings;
 
 export interface TestStore {
   readonly name: 'local' | 'Ceph' | 'OSS';
+  readonly catalog: 'SQLite' | 'PostgreSQL';
   /** Settings of a new place: another prefix of the bucket. None for a folder, where the data folder is the place. */
   newPlace(): NodeJS.ProcessEnv;
   /** Starts a service, in a new place unless `env` and `dataDir` give one. */
   startService(env?: NodeJS.ProcessEnv, dataDir?: string): Promise<StoredService>;
 }
 
-/** Runs a suite over each store. Ceph and OSS are started once for the suite; Ceph is skipped where it is not installed. */
+/**
+ * Runs a suite over each store. Ceph and OSS are started once for the suite; Ceph is skipped where it is not installed.
+ * For promises in which calls of a provider take part: what a death leaves, what heals, how partial uploads are joined.
+ */
 export function describeOverStores(suite: (store: TestStore) => void): void {
-  describeOver(BUCKETS, suite);
+  describeOver([LOCAL_GROUND, ...BUCKETS.map((bucket) => bucketGround(bucket))], suite);
 }
 
 /**
- * Runs a suite of clients over a folder and one bucket, in which bytes lie differently: a client speaks HTTP to the service,
- * and cannot tell one bucket from another. The bucket is Ceph, or OSS where Ceph is not installed.
+ * Runs a suite over a folder and one bucket, in which bytes lie differently: who speaks HTTP to the service cannot tell one bucket
+ * from another. The bucket is Ceph, or OSS where Ceph is not installed.
  */
-export function describeClientOverStores(suite: (store: TestStore) => void): void {
-  describeOver(BUCKETS.filter(({ missing }) => missing === undefined).slice(0, 1), suite);
+export function describeOverFolderAndBucket(suite: (store: TestStore) => void): void {
+  describeOver([LOCAL_GROUND, ...firstBuckets().map((bucket) => bucketGround(bucket))], suite);
 }
 
-function describeOver(buckets: typeof BUCKETS, suite: (store: TestStore) => void): void {
-  describe('over local', () => {
-    suite(LOCAL);
-  });
-  for (const { name, missing, start } of buckets) {
-    if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
-    describe.skipIf(missing !== undefined)(`over ${name}`, () => {
-      let bucket: SystemBucket;
-      let places = 0;
-      beforeAll(async () => {
-        bucket = await start();
-      });
-      afterAll(() => bucket.stop());
-      const newPlace = (): NodeJS.ProcessEnv => ({ ...bucket.env(), S3_PREFIX: `place-${++places}/` });
-      suite({
-        name,
-        newPlace,
-        startService: (env, dataDir) => startOnBucket(bucket, { ...newPlace(), ...env }, dataDir),
-      });
+/**
+ * Runs a suite over each store and both dialects of the catalog: PostgreSQL comes with the bucket that nodes share, the others
+ * have SQLite. What PostgreSQL and a folder do together is tested in `test/system/postgres.test.ts`.
+ * @param buckets - `all`, or only the one that comes with PostgreSQL, where providers do not matter.
+ */
+export function describeOverCatalogs(suite: (store: TestStore) => void, buckets: 'all' | 'one' = 'all'): void {
+  const [shared] = firstBuckets();
+  const grounds = (buckets === 'all' ? BUCKETS : firstBuckets()).map((bucket) =>
+    bucketGround(bucket, bucket === shared && hasPostgres()),
+  );
+  describeOver([LOCAL_GROUND, ...grounds], suite);
+}
+
+type Bucket = (typeof BUCKETS)[number];
+
+/** The first bucket that can be started here. */
+function firstBuckets(): Bucket[] {
+  return BUCKETS.filter(({ missing }) => missing === undefined).slice(0, 1);
+}
+
+/** Where a suite runs. */
+interface Ground {
+  title: string;
+  missing: string | undefined;
+  /** Called where the suite is described: adds what has to be started and stopped around it. */
+  open(): TestStore;
+}
+
+function describeOver(grounds: readonly Ground[], suite: (store: TestStore) => void): void {
+  for (const { title, missing, open } of grounds) {
+    if (missing !== undefined) console.warn(`${title} skipped: ${missing}`);
+    // oxlint-disable-next-line vitest/valid-title -- one of a few
+    describe.skipIf(missing !== undefined)(title, () => {
+      suite(open());
     });
   }
 }
 
-/** Runs a suite over each store, and over a folder with the catalog in PostgreSQL. */
-export function describeOverCatalogs(suite: (store: TestStore) => void): void {
-  describeOverStores(suite);
-  describe.skipIf(!hasPostgres())('over local, with the catalog in PostgreSQL', () => {
-    const databases: TestDatabase[] = [];
-    afterAll(async () => {
-      for (const database of databases) await database.drop();
+/** A bucket, which is started once for the suite. */
+function bucketGround({ name, missing, start }: Bucket, onPostgres = false): Ground {
+  const title = `over ${name}${onPostgres ? ', with the catalog in PostgreSQL' : ''}`;
+  const open = (): TestStore => {
+    let bucket: SystemBucket;
+    let places = 0;
+    beforeAll(async () => {
+      bucket = await start();
     });
-    suite(localOnPostgres(databases));
-  });
+    afterAll(() => bucket.stop());
+    const newPlace = (): NodeJS.ProcessEnv => ({ ...bucket.env(), S3_PREFIX: `place-${++places}/` });
+    const store: TestStore = {
+      name,
+      catalog: 'SQLite',
+      newPlace,
+      startService: (env, dataDir) => startOnBucket(bucket, { ...newPlace(), ...env }, dataDir),
+    };
+    return onPostgres ? withPostgres(store) : store;
+  };
+  return { title, missing, open };
 }
 
 export const LOCAL: TestStore = {
   name: 'local',
+  catalog: 'SQLite',
   newPlace: () => ({}),
   startService: async (env = {}, dataDir) => {
     const service = await startService(dataDir === undefined ? { env } : { env, dataDir });
@@ -112,17 +142,24 @@ export const LOCAL: TestStore = {
   },
 };
 
-/** A folder, with the catalog in PostgreSQL: each data folder has a database of its own. */
-function localOnPostgres(databases: TestDatabase[]): TestStore {
+const LOCAL_GROUND: Ground = { title: 'over local', missing: undefined, open: () => LOCAL };
+
+/** With the catalog in PostgreSQL: each service has a database of its own, or that of its data folder. */
+function withPostgres(store: TestStore): TestStore {
+  const databases: TestDatabase[] = [];
+  afterAll(async () => {
+    for (const database of databases) await database.drop();
+  });
   const byFolder = new Map<string, TestDatabase>();
   return {
-    ...LOCAL,
+    ...store,
+    catalog: 'PostgreSQL',
     startService: async (env = {}, dataDir) => {
       const known = dataDir === undefined ? undefined : byFolder.get(dataDir);
       const database = known ?? (await createDatabase());
       if (!known) databases.push(database);
       if (dataDir !== undefined) byFolder.set(dataDir, database);
-      return LOCAL.startService({ ...env, DATABASE_URL: database.url }, dataDir);
+      return store.startService({ ...env, DATABASE_URL: database.url }, dataDir);
     },
   };
 }

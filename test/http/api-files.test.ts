@@ -242,4 +242,4 @@ describeOverCatalogs((store) => {
       expect((await send('GET', two.url)).status).toBe(404);
     });
   });
-});
+}, 'one');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { send } from '../harness/tus.ts';
 import { readZip, ZIP_READERS } from '../harness/zip-readers.ts';
@@ -47,7 +47,7 @@ function archiveOf(base: string, ids: readonly string[], more = ''): string {
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' };
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   const BYTES = { a: makeBytes(300_000, 61), b: Buffer.from('the tide comes in\n'), c: makeBytes(600_000, 62) };
   let service: StoredService;
   let ids: string[];

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING, COLLIDING_MD5 } from '../harness/collision.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts';
 import { bearer, filePart, json, putFile, sendForm } from './support.ts';
@@ -13,7 +13,7 @@ function colliding(suffix: Uint8Array): [Buffer, Buffer] {
   return [Buffer.concat([first, suffix]), Buffer.concat([second, suffix])];
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { putFile, type Stored } from './support.ts';
@@ -33,7 +33,7 @@ function download(
   });
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   let file: Stored;
   let tag: string;

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { filePart, json, multipart, putFile, raw, sendForm } from './support.ts';
@@ -27,7 +27,7 @@ function muchData(head: Buffer): Readable {
   );
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService({ MAX_FILE_SIZE: String(LIMIT) });

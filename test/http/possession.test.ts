@@ -7,7 +7,7 @@ import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
 import { askToProve, challengeFor, claimOf, codesOf, proveAtLast, sendProof } from '../harness/possession.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeClientOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type Answer, send } from '../harness/tus.ts';
 import { bearer, json, putFile } from './support.ts';
 
@@ -44,7 +44,7 @@ async function bytesAt(url: string, who: Headers): Promise<string> {
   return sha256(new Uint8Array(await (await fetch(url, { headers: who })).arrayBuffer()));
 }
 
-describeClientOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService(SETTINGS);

@@ -1,7 +1,7 @@
 /** What an owner can learn of what others have: nothing, with any answer that names a content both could have. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { send } from '../harness/tus.ts';
 import { bearer, json, putFile } from './support.ts';
 
@@ -9,7 +9,7 @@ const ANNA = bearer('annas-secret-1');
 const BERT = bearer('berts-secret-2');
 const TOKENS = 'anna:annas-secret-1, bert:berts-secret-2';
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   describe.each(['owner', 'off'])('INSTANT=%s', (INSTANT) => {
     let service: StoredService;
     beforeAll(async () => {

@@ -10,7 +10,7 @@ import type { Job } from '../../server/jobs/job.ts';
 import { createJobs as createAllJobs, runJobs } from '../../server/jobs/jobs.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { UNKNOWN_MS } from '../../stores/store.ts';
-import { describeOverStores } from '../harness/stores.ts';
+import { describeOverFolderAndBucket } from '../harness/stores.ts';
 import { type House, openHouse } from '../uploads/support.ts';
 
 const bytes = makeBytes(1000, 56);
@@ -62,7 +62,7 @@ function createJobs({ parts, writers, recovery, finals }: House): Job[] {
   return createAllJobs({ ...parts, writers, recovery, finals });
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   test('an upload whose writer is silent expires', async () => {
     const house = await openHouse(store.newPlace(), { uploadTtlMs: TTL_MS });
     const id = await house.begin(bytes);

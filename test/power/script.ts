@@ -12,18 +12,29 @@ export interface ScriptOptions {
   seed: number;
   /** File calls of 10,000 that fail, until the end. */
   faults?: number;
-  /** One sync that fails: the nth of a file whose path ends so. */
-  failSync?: { pathEnd: string; nth: number };
+  /** Syncs that fail, one after the other: each is the nth of a file whose path ends so, from the one before on. */
+  failSyncs?: readonly { pathEnd: string; nth: number }[];
 }
 
 /** Plays it once. What was told is in its stories, also when calls fail. */
-export async function playScript(recorder: Recorder, { seed, faults = 0, failSync }: ScriptOptions): Promise<Script> {
+export async function playScript(
+  recorder: Recorder,
+  { seed, faults = 0, failSyncs = [] }: ScriptOptions,
+): Promise<Script> {
   const client = createClient(recorder);
   const dice = createRandom(seed);
   if (faults > 0) recorder.setFaults(faults, seed);
-  if (failSync) recorder.failSync(failSync.pathEnd, failSync.nth);
+  let placed = 0;
+  /** Has the next sync fail as soon as the one before has failed. */
+  const failNext = (): void => {
+    const next = failSyncs[placed];
+    if (!next || recorder.faults() < placed) return;
+    recorder.failSync(next.pathEnd, next.nth);
+    placed++;
+  };
+  failNext();
   const watching = new AbortController();
-  const watched = watch(client, watching.signal);
+  const watched = watch(client, watching.signal, failNext);
   try {
     await plainUploads(client);
     await lengthTold(client);
@@ -46,9 +57,10 @@ export async function playScript(recorder: Recorder, { seed, faults = 0, failSyn
   return { stories: client.stories, end: recorder.time() };
 }
 
-/** Somebody looks at the list all the time. */
-async function watch(client: Client, signal: AbortSignal): Promise<void> {
+/** Somebody looks at the list all the time. @param between - called before each look. */
+async function watch(client: Client, signal: AbortSignal, between: () => void): Promise<void> {
   while (!signal.aborted) {
+    between();
     await client.list();
     await wait(5);
   }

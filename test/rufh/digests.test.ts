@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { until } from '../system/support.ts';
 import { headOf, openWire, sendWire } from './wire.ts';
 
@@ -23,7 +23,7 @@ function fresh(length = 2_000): Buffer {
   return makeBytes(length, seed);
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService({ DIGESTS: 'md5,sha1' });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { head as tusHead } from '../harness/tus.ts';
 import { type Cluster, startCluster } from '../nodes/support.ts';
 import { until } from '../system/support.ts';
@@ -52,7 +52,7 @@ async function fences(first: RunningService, second: RunningService, bytes: Buff
   expect(last.json).toMatchObject({ md5: md5(bytes), size: bytes.length });
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

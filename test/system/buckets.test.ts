@@ -1,16 +1,27 @@
 /** A service whose bytes live in a bucket, and what is a bucket’s alone: parts, memory, a provider that is away, settings. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../server/config/parse.ts';
+import { createLog } from '../../server/log.ts';
+import { startService as startServiceHere } from '../../server/service.ts';
+import { StoreError } from '../../stores/store.ts';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets, type FaultyBucket } from '../harness/faulty-bucket.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { startService } from '../harness/service.ts';
 import { PART } from '../harness/stores.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { REFUSED_FOR_OSS, WRONG_SETTINGS } from '../harness/wrong-settings.ts';
+import { refusal } from './refused-start-support.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
+await import(RESOLVE_HERE);
+
+const LOG = createLog('silent');
 const MIB = 1024 * 1024;
-const SLOW_CLIENTS = 20;
+/** More parts than 64 MiB hold. */
+const SLOW_CLIENTS = 10;
 
 /** Every test leaves an empty bucket, so that nothing forgotten goes unseen. */
 async function leavesNothing({ service, bucket }: FaultyBucket): Promise<void> {
@@ -44,7 +55,7 @@ describeOverFaultyBuckets('a service', { service: 'own', env: QUICKER, afterTest
     await expectBytes(url, bytes);
   });
 
-  test.each([1, 2, 3, 4])('a hole at part %i does not count when it is killed before that is filled', async (hole) => {
+  test.each([1, 3])('a hole at part %i does not count when it is killed before that is filled', async (hole) => {
     const bytes = makeBytes(4 * PART - 3, 72);
     const location = await createUpload(ground.service.url, bytes.length, { md5: md5(bytes) });
     const before = ground.proxy.calls().length;
@@ -142,19 +153,36 @@ describe.each(BUCKETS)('in a bucket of $name', ({ name, missing, start }) => {
     });
     afterAll(() => bucket.stop());
 
-    test.each(WRONG_SETTINGS.filter(({ only = name }) => only === name))(
-      '$what, and exits with 78',
-      async ({ env, sentence }) => {
-        const settings = { ...bucket.env(), ...(await env(bucket)) };
-        const begun = Date.now();
-        const attempt = expectNoStart(settings);
-        await expect(attempt).rejects.toThrow(/ended with 78:\nThe service cannot start: [^\n]*\n$/);
-        await expect(attempt).rejects.toThrow(sentence);
-        expect(Date.now() - begun).toBeLessThan(20_000);
-      },
-    );
+    const wrong = WRONG_SETTINGS.filter(({ only = name }) => only === name);
+
+    test.each(wrong)('$what', async ({ env, sentence }) => {
+      const settings = { ...bucket.env(), ...(await env(bucket)) };
+      const begun = Date.now();
+      // Options of Node hold for a whole process; others start in this one, at a fifth of the cost.
+      const isProcess = settings['NODE_OPTIONS'] !== bucket.env()['NODE_OPTIONS'];
+      expect(await (isProcess ? refusal(await makeTempFolder(), settings) : refusalHere(settings))).toMatch(sentence);
+      expect(Date.now() - begun).toBeLessThan(20_000);
+    });
+
+    test('its settings, and exits with 78', async () => {
+      const settings = { ...bucket.env(), S3_BUCKET: 'no-such-bucket' };
+      expect(await refusal(await makeTempFolder(), settings)).toMatch(/the bucket is not there: check S3_BUCKET/);
+    });
   });
 });
+
+/** What a service says that does not start; the same that its process prints. */
+async function refusalHere(env: NodeJS.ProcessEnv): Promise<string> {
+  const settings = { DATA_DIR: await makeTempFolder(), LISTEN: '127.0.0.1', HTTP_PORT: '0', DIGESTS: 'md5', ...env };
+  try {
+    await (await startServiceHere(parseConfig(settings), LOG)).stop();
+    return 'it started';
+  } catch (error) {
+    expect(error).toBeInstanceOf(StoreError);
+    expect((error as StoreError).message).not.toContain('\n');
+    return (error as StoreError).message;
+  }
+}
 
 /** One that starts after all is stopped; the promise is to be rejected. */
 async function expectNoStart(env: NodeJS.ProcessEnv): Promise<void> {

@@ -9,7 +9,7 @@ import { DefaultHttpStack, type HttpStack, Upload, type UploadOptions } from 'tu
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openLine } from '../harness/proxy.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { encodeMetadata } from '../harness/tus.ts';
 import { expectBytes, listFiles } from './support.ts';
@@ -51,7 +51,7 @@ const HAS_CURL = isHere(
 
 const OFFSET_TYPE = 'Content-Type: application/offset+octet-stream';
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

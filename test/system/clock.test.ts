@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { makeShiftingClock, type ShiftingClock } from '../harness/shifting-clock.ts';
-import { describeOverStores, type StoredService, type TestStore } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService, type TestStore } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
 import { IS_LINUX } from '../harness/needs.ts';
@@ -38,7 +38,7 @@ function jumps(service: StoredService, direction: 'ahead' | 'back'): number {
 }
 
 // A gateway refuses what is signed with a clock that is off, so that a bucket's uploads rest until the clock is right.
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   test('a clock that runs 25 hours ahead for a while', async () => {
     const { service, clock } = await start(store);
     const location = await beginUpload(service);

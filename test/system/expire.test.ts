@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { leaveAt, prepare } from './prepare.ts';
 import { answered, expectBytes, idOf, listFiles, offsetOf, openPatch, storedNames } from './support.ts';
@@ -16,12 +16,12 @@ async function passExpiry(header: string | string[] | undefined): Promise<void> 
   await wait(Math.max(0, Date.parse(String(header)) + 1001 - Date.now()));
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   afterEach(() => service.stop());
 
   test('an abandoned upload expires, the expiry job removes its bytes, finished files stay', async () => {
-    service = await store.startService({ UPLOAD_TTL: '1s' });
+    service = await store.startService({ UPLOAD_TTL: '3s' });
     // With a part and a tail, where there are such.
     const bytes = makeBytes(PART + 200_000, 71);
     const finished = await createUpload(service.url, bytes.length, { filename: 'finished', md5: md5(bytes) });

@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverCatalogs, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverCatalogs, PART, type StoredService, type TestStore } from '../harness/stores.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
@@ -10,11 +10,15 @@ import { CAN_TRACE, injectAt } from './trace.ts';
 const SIZE = PART + 1024 * 1024 + 11;
 
 /** What the kernel is asked for between the last byte and the answer. */
-const POINTS: [call: string, nth: number][] = [
-  ['fdatasync', 1],
-  // Writes to the catalog's log: the lease, the offset, the publication.
-  ...[1, 3, 6, 9].map((nth): [string, number] => ['pwrite64', nth]),
-];
+const POINTS: Record<TestStore['catalog'], [call: string, nth: number][]> = {
+  SQLite: [
+    ['fdatasync', 1],
+    // Writes to the catalog's log: the lease, the offset, the publication.
+    ...[1, 3, 6, 9].map((nth): [string, number] => ['pwrite64', nth]),
+  ],
+  // Messages to the database and the bucket, and what wakes threads.
+  PostgreSQL: [1, 4, 8, 12].map((nth): [string, number] => ['write', nth]),
+};
 /** Where bytes are a file. */
 const POINTS_OF_A_FOLDER: [call: string, nth: number][] = [
   ['link', 1],
@@ -96,7 +100,7 @@ describeOverCatalogs((store) => {
 
   // Skipped without strace and the right to trace: half-done.test.ts makes the states of these windows by hand.
   describe.skipIf(!CAN_TRACE)('SIGKILL between the last byte and the answer', () => {
-    test.each([...POINTS, ...(store.name === 'local' ? POINTS_OF_A_FOLDER : [])])(
+    test.each([...POINTS[store.catalog], ...(store.name === 'local' ? POINTS_OF_A_FOLDER : [])])(
       'before %s number %i',
       async (call, nth) => {
         const bytes = newBytes();

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type Answer, createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until } from './support.ts';
 
@@ -11,7 +11,7 @@ const OCTETS = { 'Content-Type': 'application/offset+octet-stream' };
 const CHUNKED = { 'Transfer-Encoding': 'chunked' };
 const MOST = 1024 * 1024;
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService({ MAX_FILE_SIZE: '1MiB' });

@@ -68,7 +68,7 @@ async function keepBusy(service: StoredService, stop: AbortSignal): Promise<void
 }
 
 describeOverCatalogs((store) => {
-  const rounds = Number(process.env['TIDEMARK_ROUNDS'] ?? (store === LOCAL ? 6 : 2));
+  const rounds = Number(process.env['TIDEMARK_ROUNDS'] ?? (store === LOCAL ? 4 : 2));
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { filePart, json, putFile, sendForm } from '../http/support.ts';
 import { makeBytes } from '../harness/bytes.ts';
-import { describeOverStores } from '../harness/stores.ts';
+import { describeOverFolderAndBucket } from '../harness/stores.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 
 interface Listed {
@@ -14,7 +14,7 @@ function sha1(bytes: Uint8Array): string {
   return createHash('sha1').update(bytes).digest('hex');
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   test('by default the older API takes a SHA-1 as soon as a file is sent', async () => {
     // An empty value is the default.
     const service = await store.startService({ DIGESTS: '' });

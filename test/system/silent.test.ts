@@ -9,7 +9,7 @@ import { openLine } from '../harness/proxy.ts';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
 import { isConnected } from '../harness/sockets.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, until } from './support.ts';
 import { IS_LINUX } from '../harness/needs.ts';
@@ -17,7 +17,7 @@ import { IS_LINUX } from '../harness/needs.ts';
 const SIZE = 1024 * 1024;
 const IDLE_MS = 1000;
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService({ IDLE_TIMEOUT: `${IDLE_MS}ms` });

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, type OpenPatch, until } from './support.ts';
 
@@ -21,7 +21,7 @@ async function dribble(slow: OpenPatch, bytes: Buffer, stop: AbortSignal): Promi
   return sent;
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

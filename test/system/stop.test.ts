@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf, openPatch, until } from './support.ts';
 
@@ -23,7 +23,7 @@ async function begin({ port }: { port: number }, words: string): Promise<Socket>
   return socket;
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   async function start(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
     const service = await store.startService({ SHUTDOWN_TIMEOUT, ...env });
     onTestFinished(() => service.stop());

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openLine } from '../harness/proxy.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import {
   answered,
@@ -22,7 +22,7 @@ const SIZE = PART + 2 * 1024 * 1024;
 
 let seed = 300;
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import type { RunningService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, offsetOf, openPatch } from '../system/support.ts';
 
@@ -93,7 +93,7 @@ function patchLines(location: string, offset: number, ...more: string[]): string
 const CHUNKED = 'Transfer-Encoding: chunked';
 const ANNOUNCED = 'Trailer: Upload-Checksum';
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();

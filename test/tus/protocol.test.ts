@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService, type RunningService } from '../harness/service.ts';
-import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
+import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { idOf } from '../system/support.ts';
 import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 
@@ -13,7 +13,7 @@ async function publishedMd5(answer: Answer): Promise<string> {
   return md5(Buffer.from(await published.arrayBuffer()));
 }
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService({ MAX_FILE_SIZE: '10MiB' });

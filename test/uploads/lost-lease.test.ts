@@ -8,7 +8,7 @@ import { endWithoutBytes } from '../../server/uploads/missing-bytes.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import type { Writer } from '../../server/uploads/writer.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverStores } from '../harness/stores.ts';
+import { describeOverFolderAndBucket } from '../harness/stores.ts';
 import { openHouse } from './support.ts';
 
 const bytes = makeBytes(300_000, 55);
@@ -16,7 +16,7 @@ const NEVER = new AbortController().signal;
 
 const TAKEN_OVER = expect.objectContaining({ code: 'upload_taken_over' });
 
-describeOverStores((store) => {
+describeOverFolderAndBucket((store) => {
   let parts: Parts;
   let uploads: Uploads;
   let id: string;
