@@ -238,7 +238,7 @@ function cutEnd(batch: Uint8Array[], bytes: number): Uint8Array[] {
     const chunk = batch.pop();
     if (!chunk) break;
     const kept = chunk.length - left;
-    cut.unshift(kept > 0 ? chunk.slice(kept) : chunk);
+    cut.unshift(kept > 0 ? Uint8Array.from(chunk.subarray(kept)) : chunk);
     if (kept > 0) batch.push(shortened(chunk, kept));
     left -= chunk.length;
   }
