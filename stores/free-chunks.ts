@@ -24,9 +24,9 @@ nowhere.close();
  */
 export function freeChunks(source: Readable, chunks: readonly Uint8Array[]): void {
   if (!(source instanceof IncomingMessage)) return;
-  const own = chunks.map(originOf).filter(
-    ({ buffer, byteLength }) => buffer instanceof ArrayBuffer && byteLength === buffer.byteLength,
-  );
+  const own = chunks
+    .map(originOf)
+    .filter(({ buffer, byteLength }) => buffer instanceof ArrayBuffer && byteLength === buffer.byteLength);
   nowhere.postMessage(
     null,
     own.map(({ buffer }) => buffer as ArrayBuffer),
