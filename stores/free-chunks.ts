@@ -8,6 +8,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { MessageChannel } from 'node:worker_threads';
+import { originOf } from './chunks.ts';
 
 /**
  * A port whose channel is closed: what is transferred to it is discarded (HTML, "message port post message steps": the
@@ -23,9 +24,9 @@ nowhere.close();
  */
 export function freeChunks(source: Readable, chunks: readonly Uint8Array[]): void {
   if (!(source instanceof IncomingMessage)) return;
-  const own = chunks.filter(
-    ({ buffer, byteLength }) => buffer instanceof ArrayBuffer && byteLength === buffer.byteLength,
-  );
+  const own = chunks
+    .map(originOf)
+    .filter(({ buffer, byteLength }) => buffer instanceof ArrayBuffer && byteLength === buffer.byteLength);
   nowhere.postMessage(
     null,
     own.map(({ buffer }) => buffer as ArrayBuffer),

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { bytesIn } from './chunks.ts';
+import { bytesIn, shortened } from './chunks.ts';
 import { StoreError, type StoredUpload, type WriteOptions, type Written } from './store.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -16,6 +16,8 @@ const WAITING_BYTES = 8 * 1024 * 1024;
 const MOST_WAITING_BYTES = 1024 * 1024;
 /** How much a socket delivers at once. */
 const LEAST_WAITING_BYTES = 64 * 1024;
+/** From so many bytes on, a batch ends at a whole unit. */
+const LEAST_WHOLE_BYTES = 64 * 1024;
 /** Largest batch: one vectored write (Linux IOV_MAX is 1024 buffers). */
 const MOST_CHUNKS = 512;
 /**
@@ -58,6 +60,15 @@ export interface Intake {
   stop(cause: unknown): void;
 }
 
+/**
+ * Where large batches end: at a multiple of `bytes`, counted from `from` bytes before the source. What is beyond comes with the
+ * next batch, which need not wait for more. A store that writes whole blocks needs it.
+ */
+export interface Units {
+  bytes: number;
+  from: number;
+}
+
 let openIntakes = 0;
 
 /** How many bytes may wait in one intake now. */
@@ -82,10 +93,12 @@ export function openIntake(
     verification,
   }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival' | 'verification'>,
   surroundings: Pick<Surroundings, 'elapsedMs' | 'turn'>,
+  units?: Units,
 ): Intake {
   let queue: Uint8Array[] = [];
   let queuedBytes = 0;
   let totalBytes = 0;
+  let takenBytes = 0;
   /** The chunk that reaches `maxBytes`, held back until the source has ended. */
   let last: Uint8Array | undefined;
   let ended: IntakeEnd | undefined;
@@ -179,7 +192,11 @@ export function openIntake(
     if (!ended && queuedBytes < highWaterBytes()) await surroundings.turn();
     const batch = queue.length <= MOST_CHUNKS ? queue : queue.slice(0, MOST_CHUNKS);
     queue = queue.length <= MOST_CHUNKS ? [] : queue.slice(MOST_CHUNKS);
-    queuedBytes -= bytesIn(batch);
+    const bytes = bytesIn(batch);
+    const beyond = units && bytes >= LEAST_WHOLE_BYTES ? (units.from + takenBytes + bytes) % units.bytes : 0;
+    if (beyond > 0) queue.unshift(...cutEnd(batch, beyond));
+    queuedBytes -= bytes - beyond;
+    takenBytes += bytes - beyond;
     if (!ended && queuedBytes < highWaterBytes()) source.resume();
     if (queue.length === 0) tellEmptied();
     return batch;
@@ -212,6 +229,20 @@ export function openIntake(
       return ended ?? { kind: 'broken', cause: new Error('the intake has not ended') };
     },
   };
+}
+
+/** Removes the last bytes of a batch. @returns them, in memory of their own. */
+function cutEnd(batch: Uint8Array[], bytes: number): Uint8Array[] {
+  const cut: Uint8Array[] = [];
+  for (let left = bytes; left > 0;) {
+    const chunk = batch.pop();
+    if (!chunk) break;
+    const kept = chunk.length - left;
+    cut.unshift(kept > 0 ? Uint8Array.from(chunk.subarray(kept)) : chunk);
+    if (kept > 0) batch.push(shortened(chunk, kept));
+    left -= chunk.length;
+  }
+  return cut;
 }
 
 /**

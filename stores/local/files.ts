@@ -24,6 +24,7 @@ import {
 import { promisify } from 'node:util';
 import { afterBytes } from '../chunks.ts';
 import { withDescriptor } from '../descriptors.ts';
+import { createDirectWrites, type DirectWrites, nextWrite } from './direct.ts';
 import { isFsError, isSystemError } from './errors.ts';
 
 const openAsync = promisify(open);
@@ -63,7 +64,7 @@ export interface LocalFile {
 
 /** Opens an existing file. @throws the file system's error. */
 export function openFile(path: string): LocalFile {
-  return localFile(openSync(path, 'r+'));
+  return localFile(openSync(path, 'r+'), path);
 }
 
 /**
@@ -81,7 +82,7 @@ export async function createFile(path: string): Promise<LocalFile> {
 /** Creates a file as `createFile` does. @returns undefined where the name is taken. */
 export async function createNewFile(path: string): Promise<LocalFile | undefined> {
   try {
-    return localFile(await withDescriptor(() => openAsync(path, NEW_FILE, 0o600)));
+    return localFile(await withDescriptor(() => openAsync(path, NEW_FILE, 0o600)), path);
   } catch (error) {
     if (isFsError(error, 'EEXIST')) return undefined;
     throw error;
@@ -157,7 +158,8 @@ async function copyBytes(from: LocalFile, to: LocalFile, bytes: number): Promise
   }
 }
 
-function localFile(fd: number): LocalFile {
+function localFile(fd: number, path: string): LocalFile {
+  const direct = createDirectWrites(fd, path);
   const underWay = new Set<Promise<unknown>>();
 
   function track<T>(operation: Promise<T>): Promise<T> {
@@ -172,7 +174,7 @@ function localFile(fd: number): LocalFile {
   return {
     size: () => fstatSync(fd).size,
     links: () => fstatSync(fd).nlink,
-    write: (chunks, position) => track(writeAll(fd, chunks, position)),
+    write: (chunks, position) => track(writeAll(fd, chunks, position, direct)),
     read: async (buffer, length, position) => (await track(readAsync(fd, buffer, 0, length, position))).bytesRead,
     sync: () => track(inTurn(() => fdatasyncAsync(fd))),
     truncate: (size) => {
@@ -181,6 +183,7 @@ function localFile(fd: number): LocalFile {
     settled,
     close: async () => {
       if (underWay.size > 0) await settled();
+      direct.close();
       closeSync(fd);
     },
   };
@@ -263,13 +266,20 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /** Writes until all is written: a single write may write only a part, on a full disk for example. */
-async function writeAll(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
+async function writeAll(
+  fd: number,
+  chunks: readonly Uint8Array[],
+  position: number,
+  direct: DirectWrites,
+): Promise<number> {
   let left = chunks;
   let done = 0;
   while (left.length > 0) {
-    const { bytesWritten } = await writevAsync(fd, left, position + done);
-    done += bytesWritten;
-    left = afterBytes(left, bytesWritten);
+    const next = direct.isOff ? { chunks: left, isDirect: false } : nextWrite(left, position + done);
+    const past = next.isDirect ? await direct.write(next.chunks, position + done) : undefined;
+    const written = past ?? (await writevAsync(fd, next.chunks, position + done)).bytesWritten;
+    done += written;
+    left = afterBytes(left, written);
   }
   return done;
 }

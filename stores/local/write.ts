@@ -6,6 +6,7 @@ import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from
 import type { Commit, Flush, StoredUpload, WriteOptions, Written } from '../store.ts';
 import type { Surroundings, Timer } from '../surroundings.ts';
 import { freeChunks } from '../free-chunks.ts';
+import { BLOCK_BYTES } from './direct.ts';
 import { isSystemError, toStoreError } from './errors.ts';
 import { cutUnsynced, type LocalFile } from './files.ts';
 import {
@@ -54,7 +55,8 @@ export async function appendToFile(
   const lane = options.digests.open(upload.snapshot);
   try {
     if (options.verification) await distrustRest(upload, lane, place, options);
-    const intake = openIntake(source, options, place.surroundings);
+    const units = { bytes: BLOCK_BYTES, from: upload.offset };
+    const intake = openIntake(source, options, place.surroundings, units);
     return await append({ file, lane, source, intake, upload, place, options });
   } finally {
     lane.close();

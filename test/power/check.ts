@@ -101,7 +101,8 @@ async function sendOnceMore(
 }
 
 async function listAll(service: Service): Promise<Listed[]> {
-  const { body } = await send('GET', `${service.localUrl}/api/files?limit=1000`);
+  const { status, body } = await send('GET', `${service.localUrl}/api/files?limit=1000`);
+  if (status !== 200) throw new Error(`the files are not listed: ${status} ${body}`);
   return (JSON.parse(body) as { files: Listed[] }).files;
 }
 
