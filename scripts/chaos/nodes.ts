@@ -3,9 +3,9 @@
  * requests in turns. In each round clients upload in all ways that the service speaks (ways.ts), rename, delete and add instantly; some use the same bytes, some send the
  * same PATCH twice at once. Meanwhile one of these happens: a node is killed, or frozen for longer than its leases live and
  * then woken up; the database restarts, crashes, freezes or loses its connections; the bucket's gateway is killed; clients are
- * killed; or the network between a node and the database drops everything. Each round has a seed of its own, that of the run
- * plus its number minus one. The seed decides what happens, when, and what clients do: `nodes 1 <seed of the round>` plays one
- * round again, as far as timing allows.
+ * killed; the network between a node and the database drops everything; or all nodes are restarted, one after the other. Each
+ * round has a seed of its own, that of the run plus its number minus one. The seed decides what happens, when, and what clients
+ * do: `nodes 1 <seed of the round>` plays one round again, as far as timing allows.
  *
  * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and restarted, one after the other.
  *
@@ -31,6 +31,15 @@ const LONGER_THAN_A_LEASE_MS = 11_500;
 const MOST_DOWNLOADS = 20;
 
 type Strike = (cluster: Cluster, node: ClusterNode, dice: Random) => Promise<void>;
+
+/** Stops and restarts all nodes, one after the other, as for a new version. */
+const ROLLING: Strike = async ({ nodes }) => {
+  for (const { service } of nodes) {
+    const code = await service.kill('SIGTERM');
+    if (code !== 0) throw new Error(`a node that was told to stop ended with ${code}`);
+    await service.restart();
+  }
+};
 
 const STRIKES: Record<string, Strike> = {
   'a node is killed': (_, { service }) => service.restart(),
@@ -60,6 +69,7 @@ const STRIKES: Record<string, Strike> = {
     const other = dice.pick(nodes.filter((each) => each !== node));
     await freeze(other, () => Promise.all([node.service.restart(), wait(LONGER_THAN_A_LEASE_MS)]));
   },
+  'all nodes restart': ROLLING,
 };
 
 async function freeze({ service }: ClusterNode, meanwhile: () => Promise<unknown>): Promise<void> {
@@ -70,15 +80,6 @@ async function freeze({ service }: ClusterNode, meanwhile: () => Promise<unknown
     process.kill(service.pid, 'SIGCONT');
   }
 }
-
-/** Stops and restarts all nodes, one after the other, as for a new version. */
-const ROLLING: Strike = async ({ nodes }) => {
-  for (const { service } of nodes) {
-    const code = await service.kill('SIGTERM');
-    if (code !== 0) throw new Error(`a node that was told to stop ended with ${code}`);
-    await service.restart();
-  }
-};
 
 /** Runs the rounds. @returns the exit code. */
 export async function runNodes(kind: 'nodes' | 'rolling', words: readonly string[]): Promise<number> {
@@ -115,7 +116,7 @@ async function playRound(cluster: Cluster, kind: 'nodes' | 'rolling', seed: numb
   const names = Object.keys(STRIKES);
   // Consecutive seeds go through all strikes.
   const name = kind === 'rolling' ? 'all nodes restart' : (names[seed % names.length] ?? '');
-  const strike = kind === 'rolling' ? ROLLING : (STRIKES[name] ?? ROLLING);
+  const strike = STRIKES[name] ?? ROLLING;
   const begunAt = Date.now();
   const run: Run = { url: cluster.url, problems: [], failures: 0, uncertain: [] };
   let killing = createKilling();
