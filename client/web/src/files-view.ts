@@ -13,6 +13,7 @@ import { notify } from './notices.ts';
 import { download, openPreview } from './preview.ts';
 import { sentenceOf } from './refusal.ts';
 import type { Selection } from './selection.ts';
+import { startShareDialog } from './share-dialog.ts';
 import { startSelection } from './selection-bar.ts';
 import { createWindowed } from './windowed.ts';
 
@@ -45,7 +46,7 @@ export function startFilesView(): FilesView {
     keyOf: (file) => file.id,
     make: ({ id }) =>
       makeFileRow(
-        (action) => withFile(id, (file) => act(action, file, { rename: renamings.begin, remove })),
+        (action) => withFile(id, (file) => act(action, file, { rename: renamings.begin, remove, share: sharing.open })),
         (isSelected, isRange) =>
           withFile(id, (file) => selection.set(file, isSelected, isRange ? catalog.files : undefined)),
       ),
@@ -61,7 +62,9 @@ export function startFilesView(): FilesView {
     isWhole: () => catalog.isWhole,
     onChange: () => rows.refresh(),
     remove: (files) => deletions.add(...files),
+    share: (files) => sharing.open(files),
   });
+  const sharing = startShareDialog();
   const { selection } = bar;
   const renamings = createRenamings(catalog, (file) => rows.rowOf(file));
   const writeOrder = startOrder((order) => catalog.setOrder(order));
@@ -137,13 +140,19 @@ function dropUnlisted(selection: Selection, { isWhole, files }: Catalog): void {
 function act(
   action: FileAction,
   file: FileJson,
-  view: { rename: (file: FileJson) => void; remove: (file: FileJson) => void },
+  view: {
+    rename: (file: FileJson) => void;
+    remove: (file: FileJson) => void;
+    share: (files: readonly FileJson[]) => void;
+  },
 ): void {
   switch (action) {
     case 'open':
       return void openPreview(file);
     case 'download':
       return void download(file);
+    case 'share':
+      return view.share([file]);
     case 'address':
       return void copy(file.url);
     case 'md5':

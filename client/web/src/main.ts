@@ -6,6 +6,7 @@ import { byId } from './dom.ts';
 import { listenToEvents } from './events.ts';
 import { startFilesView } from './files-view.ts';
 import { startLanguage } from './i18n.ts';
+import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { startStreams } from './streams.ts';
@@ -15,6 +16,7 @@ function start(): void {
   startLanguage(byId<HTMLButtonElement>('language'));
   startAccess();
   startPreview();
+  startLinksDialog();
   const files = startFilesView();
 
   let limit: number | null = null;

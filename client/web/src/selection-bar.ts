@@ -24,6 +24,8 @@ export interface SelectionParts {
   onChange: () => void;
   /** Deletes files, which are not selected any more. */
   remove: (files: readonly FileJson[]) => void;
+  /** Makes a link to files. */
+  share: (files: readonly FileJson[]) => void;
 }
 
 export function startSelection(parts: SelectionParts): SelectionBar {
@@ -47,6 +49,7 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     parts.remove(files);
     focusList();
   });
+  byId('selection-share').addEventListener('click', () => parts.share(selection.files));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {
     selection.clear();
