@@ -79,7 +79,7 @@ function row(link: LinkJson, revoke: () => void): HTMLLIElement {
   const facts = [
     t.linkStates[state],
     mostDownloads === null
-      ? t.downloadCount(formatCount(downloads))
+      ? t.downloadCount(formatCount(downloads), downloads === 1)
       : t.downloadsOf(formatCount(downloads), formatCount(mostDownloads)),
     expiresAt === null ? t.neverExpires : t.until(formatWhen(expiresAt).whole),
     ...(hasPassword ? [t.hasPassword] : []),

@@ -132,7 +132,7 @@ export const en = {
   noFilesLeft: 'The files are deleted',
   andMore: (name: string, count: string) => `${name} and ${count} more`,
   linkStates: { active: 'Works', expired: 'Expired', used_up: 'Used up', empty: 'Empty', revoked: 'Revoked' },
-  downloadCount: (count: string) => `${count} downloads`,
+  downloadCount: (count: string, isOne: boolean) => (isOne ? '1 download' : `${count} downloads`),
   downloadsOf: (count: string, most: string) => `${count} of ${most} downloads`,
   neverExpires: 'does not expire',
   until: (time: string) => `until ${time}`,
