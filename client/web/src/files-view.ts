@@ -13,7 +13,7 @@ import { notify } from './notices.ts';
 import { download, openPreview } from './preview.ts';
 import { sentenceOf } from './refusal.ts';
 import type { Selection } from './selection.ts';
-import { startShareDialog } from './share-dialog.ts';
+import { shareFiles } from './share-dialog.ts';
 import { startSelection } from './selection-bar.ts';
 import { createWindowed } from './windowed.ts';
 
@@ -46,7 +46,7 @@ export function startFilesView(): FilesView {
     keyOf: (file) => file.id,
     make: ({ id }) =>
       makeFileRow(
-        (action) => withFile(id, (file) => act(action, file, { rename: renamings.begin, remove, share: sharing.open })),
+        (action) => withFile(id, (file) => act(action, file, { rename: renamings.begin, remove })),
         (isSelected, isRange) =>
           withFile(id, (file) => selection.set(file, isSelected, isRange ? catalog.files : undefined)),
       ),
@@ -62,9 +62,7 @@ export function startFilesView(): FilesView {
     isWhole: () => catalog.isWhole,
     onChange: () => rows.refresh(),
     remove: (files) => deletions.add(...files),
-    share: (files) => sharing.open(files),
   });
-  const sharing = startShareDialog();
   const { selection } = bar;
   const renamings = createRenamings(catalog, (file) => rows.rowOf(file));
   const writeOrder = startOrder((order) => catalog.setOrder(order));
@@ -140,11 +138,7 @@ function dropUnlisted(selection: Selection, { isWhole, files }: Catalog): void {
 function act(
   action: FileAction,
   file: FileJson,
-  view: {
-    rename: (file: FileJson) => void;
-    remove: (file: FileJson) => void;
-    share: (files: readonly FileJson[]) => void;
-  },
+  view: { rename: (file: FileJson) => void; remove: (file: FileJson) => void },
 ): void {
   switch (action) {
     case 'open':
@@ -152,7 +146,7 @@ function act(
     case 'download':
       return void download(file);
     case 'share':
-      return view.share([file]);
+      return shareFiles([file]);
     case 'address':
       return void copy(file.url);
     case 'md5':

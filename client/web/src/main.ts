@@ -9,6 +9,7 @@ import { startLanguage } from './i18n.ts';
 import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
 import { createUploadsView } from './uploads-view.ts';
 
@@ -17,6 +18,7 @@ function start(): void {
   startAccess();
   startPreview();
   startLinksDialog();
+  startShareDialog();
   const files = startFilesView();
 
   let limit: number | null = null;
