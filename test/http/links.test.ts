@@ -1,5 +1,5 @@
 /** Links: made by owners, opened by anyone who has the address, for so many downloads, so long, and with a password. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CreatedLinkJson, LinkJson, LinkPageJson, NewLinkJson, SharedJson } from '../../server/wire/links.ts';
@@ -279,6 +279,19 @@ describe('a link for 3 downloads', () => {
     const rest = await get(`${url}/files/2`, { ...ticket, Range: 'bytes=299990-' });
     expect([rest.status, rest.headers['content-length']]).toEqual([206, '10']);
     expect((await get(`${url}/files/2`, ticket)).code).toBe('link_used_up');
+  });
+
+  test('one of which not a byte was sent is none', async () => {
+    const lost = await putFile(service.url, 'lost bytes', { filename: 'lost.txt' }, ANNA);
+    const { id, url } = await make({ files: [lost.fileId], downloads: 1 });
+    await rm(join(service.dataDir, 'files', `${md5(Buffer.from('lost bytes'))}.txt`));
+    const answer = await get(`${url}/files/1`);
+    expect([answer.status, answer.code, answer.headers['set-cookie']]).toEqual([500, 'content_damaged', undefined]);
+    // Its bytes are opened after it was counted: nothing is sent, and the connection closed.
+    await expect(get(`${url}/archive`)).rejects.toThrow(/socket hang up|ECONNRESET/);
+    await expect.poll(() => listed(id)).toMatchObject({ downloads: 0, state: 'active' });
+    await putFile(service.url, 'lost bytes', { filename: 'again.txt' }, ANNA);
+    expect((await get(`${url}/files/1`)).body).toBe('lost bytes');
   });
 
   test('looking at it, HEAD, and what is refused or not modified count nothing', async () => {

@@ -139,8 +139,8 @@ describeInBrowser('words', () => {
   });
 
   test.each([
-    ['en-GB', ['Download', 'Address', 'MD5', 'Rename', 'Delete']],
-    ['zh-CN', ['下载', '地址', 'MD5', '重命名', '删除']],
+    ['en-GB', ['Download', 'Share', 'Address', 'MD5', 'Rename', 'Delete']],
+    ['zh-CN', ['下载', '分享', '地址', 'MD5', '重命名', '删除']],
   ])('%s: icons have labels, to see and to hear', async (locale, labels) => {
     const page = await openPage(service.url, { locale, viewport: PHONE });
     const buttons = file(page, 'short.pdf').locator('.act');

@@ -1,6 +1,7 @@
 /** The service's HTTP API, as the page uses it. */
 import type { CheckJson, ProofJson } from '../../../server/wire/check.ts';
 import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
+import type { CreatedLinkJson, LinkPageJson, NewLinkJson } from '../../../server/wire/links.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
 import { tellsOffset } from '../../core/offset-told.ts';
@@ -161,6 +162,21 @@ export async function renameFile(id: string, name: string): Promise<FileJson> {
 /** The request outlives the page: a deletion happens even when the user closes the tab. */
 export async function deleteFile(id: string): Promise<void> {
   await request(`api/files/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true });
+}
+
+export async function createLink(link: NewLinkJson): Promise<CreatedLinkJson> {
+  const headers = { 'Content-Type': 'application/json' };
+  return json(await request('api/links', { method: 'POST', body: JSON.stringify(link), headers }));
+}
+
+/** @param cursor - of the page before; null: the first one. */
+export async function listLinks(cursor: string | null): Promise<LinkPageJson> {
+  const query = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+  return json(await request(`api/links?limit=100${query}`));
+}
+
+export async function revokeLink(id: string): Promise<void> {
+  await request(`api/links/${encodeURIComponent(id)}`, { method: 'DELETE' });
 }
 
 /** Sends HEAD or DELETE for an upload; once more by POST where something on the way blocks the method. */

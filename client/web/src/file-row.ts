@@ -7,7 +7,7 @@ import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
 
 /** The actions with a button, in the order of the buttons. */
-const BUTTONS = ['download', 'address', 'md5', 'rename', 'delete'] as const;
+const BUTTONS = ['download', 'share', 'address', 'md5', 'rename', 'delete'] as const;
 export type FileAction = 'open' | (typeof BUTTONS)[number];
 
 /**
@@ -65,6 +65,7 @@ export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: bo
   when.dateTime = file.uploadedAt;
   const labels = [
     [t.download, t.ofFile(t.download, name)],
+    [t.share, t.ofFile(t.share, name)],
     [t.address, t.ofFile(t.copyAddress, name)],
     ['MD5', t.copyMd5(file.md5.slice(0, 8))],
     [t.rename, t.ofFile(t.rename, name)],

@@ -13,6 +13,7 @@ import { notify } from './notices.ts';
 import { download, openPreview } from './preview.ts';
 import { sentenceOf } from './refusal.ts';
 import type { Selection } from './selection.ts';
+import { shareFiles } from './share-dialog.ts';
 import { startSelection } from './selection-bar.ts';
 import { createWindowed } from './windowed.ts';
 
@@ -144,6 +145,8 @@ function act(
       return void openPreview(file);
     case 'download':
       return void download(file);
+    case 'share':
+      return shareFiles([file]);
     case 'address':
       return void copy(file.url);
     case 'md5':

@@ -6,8 +6,10 @@ import { byId } from './dom.ts';
 import { listenToEvents } from './events.ts';
 import { startFilesView } from './files-view.ts';
 import { startLanguage } from './i18n.ts';
+import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
 import { createUploadsView } from './uploads-view.ts';
 
@@ -15,6 +17,8 @@ function start(): void {
   startLanguage(byId<HTMLButtonElement>('language'));
   startAccess();
   startPreview();
+  startLinksDialog();
+  startShareDialog();
   const files = startFilesView();
 
   let limit: number | null = null;

@@ -6,6 +6,7 @@ import { formatCount, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
 import { createSelection, type Selection } from './selection.ts';
+import { shareFiles } from './share-dialog.ts';
 
 /** The most files that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
 const MOST_DELETED = 1_000;
@@ -47,6 +48,7 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     parts.remove(files);
     focusList();
   });
+  byId('selection-share').addEventListener('click', () => shareFiles(selection.files));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {
     selection.clear();
