@@ -19,7 +19,12 @@ export interface CliResult {
 
 /** Starts `tidemark` with these arguments; its cache and journal are kept below `homeFolder`. */
 export function runCli(args: string[], homeFolder: string, env: NodeJS.ProcessEnv = {}): CliRun {
-  const child = spawn(process.execPath, ['--enable-source-maps', CLI, ...args], {
+  return runProgram(CLI, args, homeFolder, env);
+}
+
+/** Starts another program of the build, in the same surroundings. */
+export function runProgram(program: string, args: string[], homeFolder: string, env: NodeJS.ProcessEnv): CliRun {
+  const child = spawn(process.execPath, ['--enable-source-maps', program, ...args], {
     cwd: homeFolder,
     env: {
       PATH: process.env['PATH'],

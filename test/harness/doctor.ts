@@ -1,6 +1,9 @@
-/** Runs the doctor as a real process, by the command. */
+/** Runs the doctor as a real process. */
+import { fileURLToPath } from 'node:url';
 import type { StepResult } from '../../server/doctor/steps.ts';
-import { runCli } from './cli.ts';
+import { runProgram } from './cli.ts';
+
+const MAIN = fileURLToPath(new URL('../../server/doctor/main.js', import.meta.url));
 
 export interface Diagnosis {
   exitCode: number | null;
@@ -11,9 +14,9 @@ export interface Diagnosis {
   output: string;
 }
 
-/** Runs `tidemark doctor --json` in a folder. */
+/** Runs `npm run doctor -- --json` in a folder: what `tidemark doctor` starts, too. */
 export async function diagnose(folder: string, env: NodeJS.ProcessEnv): Promise<Diagnosis> {
-  return readDiagnosis(await runCli(['doctor', '--json'], folder, { DATA_DIR: folder, ...env }).done);
+  return readDiagnosis(await runProgram(MAIN, ['--json'], folder, { DATA_DIR: folder, ...env }).done);
 }
 
 export function readDiagnosis(result: { exitCode: number | null; stdout: string; stderr: string }): Diagnosis {
