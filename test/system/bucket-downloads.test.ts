@@ -114,6 +114,34 @@ describe.each(BUCKETS)('downloads from a bucket of $name', ({ name: provider, mi
         return answer.headers.location ?? '';
       }
 
+      test('a link for one download leads there once, and on where that broke off; so does the command', async () => {
+        const share = async (): Promise<string> => {
+          const made = await send('POST', `${service.url}/api/links`, {
+            headers: { ...ALICE, 'Content-Type': 'application/json' },
+            body: JSON.stringify({ files: [file.fileId], downloads: 1 }),
+          });
+          return (JSON.parse(made.body) as { url: string }).url;
+        };
+        const url = await share();
+        const page = await fetch(url, { headers: { Accept: 'text/html' } });
+        const first = await send('GET', `${url}/files/1`);
+        expect(first).toMatchObject({ status: 302, headers: { 'cache-control': 'no-store' } });
+        const { origin } = new URL(first.headers.location ?? '');
+        expect(page.headers.get('content-security-policy')).toContain(`img-src 'self' ${origin};`);
+        expect((await send('GET', `${url}/files/1`)).code).toBe('link_used_up');
+        const [cookie = ''] = first.headers['set-cookie']?.[0]?.split(';', 1) ?? [];
+        const again = await send('GET', `${url}/files/1`, { headers: { Cookie: cookie, Range: 'bytes=5-' } });
+        expect(again.status).toBe(302);
+        const rest = await fetch(again.headers.location ?? '', { headers: { Range: `bytes=${SIZE - 5}-` } });
+        expect(Buffer.from(await rest.arrayBuffer()).equals(bytes.subarray(SIZE - 5))).toBe(true);
+
+        proxy.place({ operation: 'GetObject', fault: { kind: 'cutAnswer', afterBytes: 7 * MIB } });
+        const { NODE_OPTIONS } = bucket.env();
+        const run = await runCli(['get', '--json', await share()], await makeTempFolder(), { NODE_OPTIONS }).done;
+        expect(run.exitCode, run.stderr).toBe(0);
+        expect(JSON.parse(run.stdout)).toMatchObject({ status: 'downloaded', receivedBytes: SIZE });
+      });
+
       test('a small range comes from the service where it is asked for directly, as no script may read the bucket', async () => {
         const direct = `${file.url}?direct`;
         const part = await send('GET', direct, { headers: { ...ALICE, Range: 'bytes=100-109' } });
