@@ -24,8 +24,8 @@ export async function giveFile(
     if (filename === undefined) return (await catalog.findFileOfContent(content.id, owner, 'latest')) ?? null;
     const id = surroundings.newOrderedId();
     const replaces = onConflict ? { onConflict } : {};
-    const file = { id, owner, name: filename, type: typeOfName(filename), ...replaces };
-    const placed = await catalog.addFile(content.id, file);
+    const added = { id, owner, name: filename, type: typeOfName(filename), ...replaces };
+    const placed = await catalog.addFile(content.id, added);
     if (placed?.removed) {
       await catalog.durable();
       await removeReplaced(parts, placed.removed);

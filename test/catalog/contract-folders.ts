@@ -163,14 +163,12 @@ export function describeFolders(current: Current): void {
         const down = { descending: true, limit };
         expect(await level(catalog, '', down)).toEqual([...folders.toReversed(), 'top.txt', 'B', 'a.txt']);
         expect(await level(catalog, 'a', { sort: 'uploaded', limit })).toEqual([['a/z', 1, 7], 'a/x', 'a/Y']);
-        expect(await allBelow(catalog, '', limit)).toEqual([
-          ...['a.txt', 'B', 'top.txt', 'a/x', 'a/Y', 'a/z/deep', 'c/1', 'D/2'],
-        ]);
+        expect(await allBelow(catalog, '', limit)).toEqual('a.txt B top.txt a/x a/Y a/z/deep c/1 D/2'.split(' '));
         expect(await allBelow(catalog, 'a', limit)).toEqual(['a/x', 'a/Y', 'a/z/deep']);
       }
       expect(
         names((await catalog.listFiles({ owner: 'ann', limit: 9, sort: 'name', descending: false })).files),
-      ).toEqual([...['c/1', 'D/2', 'a.txt', 'B', 'a/z/deep', 'top.txt', 'a/x', 'a/Y']]);
+      ).toEqual('c/1 D/2 a.txt B a/z/deep top.txt a/x a/Y'.split(' '));
     });
 
     it('list the top in the same way where there are very many files', async () => {

@@ -169,7 +169,7 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
         const file = newFile({ name, ...fields });
         return catalog.publish({ uploadId, epoch: 1, content: newContent(`${text} ${round}`), file });
       };
-      const all: (() => Promise<{ kind: string } | undefined | object>)[] = [
+      const all: (() => Promise<{ kind: string } | object | undefined>)[] = [
         () => publish(one, 'a', 'f/g/same'),
         () => publish(other, 'b', 'f/g/same'),
         () => publish(one, 'c', 'top'),
@@ -183,8 +183,8 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
       ];
       // Five of them, others in each round.
       const some = Array.from({ length: 5 }, (_, index) => all[(round * 3 + index * (1 + (round % 3))) % all.length]);
-      const outcomes = await Promise.all(some.map((run) => run?.()));
-      for (const outcome of outcomes) if (outcome && 'kind' in outcome) kinds.add(String(outcome.kind));
+      const outcomes = await Promise.all(some.map(async (run) => run?.()));
+      for (const outcome of outcomes) if (outcome && 'kind' in outcome) kinds.add(outcome.kind);
       await expectCounted(one, 'ann');
       if (round % 5 === 4) {
         for (const folder of ['f', 'h']) while (await one.deleteBelow('ann', folder));

@@ -29,8 +29,8 @@ export function preparePlaceFile(db: Kysely<Tables>, dialect: QueryDialect, cloc
     const { folders, name } = splitPath(path);
     const found = await findFolders(trx, owner, folders);
     if (!found) return;
-    const place = { owner, folderId: found.at(-1)?.id ?? null, folderPath: null };
-    const replaced = await names.findLatest(trx, place, name);
+    const at = { owner, folderId: found.at(-1)?.id ?? null, folderPath: null };
+    const replaced = await names.findLatest(trx, at, name);
     if (replaced) await lockFile.first(trx, { id: replaced.id, owner });
   }
 
