@@ -20,16 +20,17 @@ import type { Closers, Places } from './service-places.ts';
 import { createArchives } from './uploads/archives.ts';
 import { createCheck } from './uploads/check.ts';
 import { createCleaning } from './uploads/cleaning.ts';
-import type { Archives, Files, Uploads } from './uploads/contract.ts';
+import type { Archives, Files, Folders, Uploads } from './uploads/contract.ts';
 import { withDurableAnswers } from './uploads/durable-answers.ts';
 import { createFileActions, createFiles } from './uploads/files.ts';
 import { createFinals, type Finals } from './uploads/finals.ts';
+import { createFolders } from './uploads/folders.ts';
 import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Limits, Parts } from './uploads/parts.ts';
 import { createPossession } from './uploads/possession.ts';
 import { createRecovery, type Recovery } from './uploads/recovery.ts';
-import { withConfiguredDigests } from './uploads/shown.ts';
+import { createShown, withConfiguredDigests } from './uploads/shown.ts';
 import { createSha256Of } from './uploads/stored-sha256.ts';
 import { createFindUnfinished } from './uploads/unfinished.ts';
 import { createUploads } from './uploads/uploads.ts';
@@ -119,10 +120,11 @@ function limitsOf({
   };
 }
 
-/** The domain, uploads, files and archives, for the service's edges and its jobs. */
+/** The domain, uploads, files, folders and archives, for the service's edges and its jobs. */
 export interface Life {
   uploads: Uploads;
   files: Files;
+  folders: Folders;
   archives: Archives;
   writers: Writers;
   recovery: Recovery;
@@ -140,7 +142,10 @@ export function createLife(parts: Parts): Life {
   const possession = createPossession(parts, sha256Of);
   const findUnfinished = createFindUnfinished(parts, writers, uploads);
   const check = createCheck(parts, { findUnfinished, sha256Of, possession });
-  const files = createFiles(parts, fileActions, { check, possession });
+  const shown = createShown(parts);
+  const files = createFiles(parts, fileActions, { check, possession, shown });
+  const folders = createFolders(parts, shown.told);
   const archives = createArchives(parts, files);
-  return { ...withDurableAnswers({ uploads, files, archives }, parts.catalog), writers, recovery, finals };
+  const answering = withDurableAnswers({ uploads, files, folders, archives }, parts.catalog);
+  return { ...answering, writers, recovery, finals };
 }

@@ -25,7 +25,7 @@ import type { Feed } from './outbox/feed.ts';
 import { createLife, type Life, openParts } from './service-parts.ts';
 import { type Closers, openPlaces, type Places } from './service-places.ts';
 import { describeFile } from './http/file-json.ts';
-import { nameParam } from './http/labels.ts';
+import { conflictParam, nameParam } from './http/labels.ts';
 import { createMount } from './protocols/mount.ts';
 import { createRufhEndpoint } from './protocols/rufh/endpoint.ts';
 import { stateHeaders } from './protocols/tus/concatenation.ts';
@@ -136,7 +136,7 @@ interface ServerParts {
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, links, life } = options;
   const { catalog, store } = places;
-  const { uploads, files, archives } = life;
+  const { uploads, files, folders, archives } = life;
   const { stopping } = parts;
   const { tus, rufh } = createEndpoints(options);
   const filesOrigin = await originOfFiles(config, store);
@@ -145,6 +145,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     clock: catalog.clock,
     uploads,
     files,
+    folders,
     archives,
     links,
     filesOrigin,
@@ -195,6 +196,7 @@ function createEndpoints({ config, places, parts, life }: ServerParts) {
       newId,
       elapsedMs: () => surroundings.elapsedMs(),
       nameInQuery: (ctx) => nameParam(ctx, 'name'),
+      onConflictInQuery: conflictParam,
       describeFile,
     }),
   };

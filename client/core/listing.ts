@@ -11,6 +11,7 @@
  */
 import type { FileJson, FileSortJson } from '../../server/wire/files.ts';
 import { foldName } from '../../server/wire/fold-name.ts';
+import { lastPart } from '../../server/wire/paths.ts';
 
 export interface ListOrder {
   sort: FileSortJson;
@@ -81,7 +82,7 @@ export class Listing {
   }
 
   #insert(file: FileJson): Placed {
-    if (!foldName(file.name).includes(foldName(this.order.search))) return NOTHING;
+    if (!foldName(lastPart(file.name)).includes(foldName(this.order.search))) return NOTHING;
     const before = this.#files.findIndex((other) => compare(file, other, this.order) <= 0);
     if (before < 0 && this.#cursor !== null) return NOTHING;
     const index = before < 0 ? this.#files.length : before;
@@ -94,7 +95,10 @@ export class Listing {
 function compare(a: FileJson, b: FileJson, { sort, order }: ListOrder): number {
   const by = {
     size: () => a.size - b.size,
-    name: () => Number(foldName(a.name) > foldName(b.name)) - Number(foldName(a.name) < foldName(b.name)),
+    name: () => {
+      const [one, other] = [foldName(lastPart(a.name)), foldName(lastPart(b.name))];
+      return Number(one > other) - Number(one < other);
+    },
     uploaded: () => Date.parse(a.uploadedAt) - Date.parse(b.uploadedAt),
   }[sort]();
   return order === 'asc' ? by : -by;

@@ -76,6 +76,8 @@ export interface Declaration {
   sha256: string | null;
   filename: string | null;
   filetype: string | null;
+  /** Left out, or null: `rename`. */
+  onConflict?: OnConflict | null;
   /** Opaque text of the edge that begins the upload; '' for nothing. Only that edge reads it. */
   metadata: string;
 }
@@ -206,11 +208,38 @@ export interface FileRecord {
   content: ContentRecord;
 }
 
+/** What becomes of another file that has the name of a new one: it keeps it, or the new one takes its place. */
+export type OnConflict = 'rename' | 'replace';
+
 export interface NewFile {
   id: string;
   owner: string;
+  /** May be a path: parts separated by `/`. */
   name: string;
   type: string | null;
+  /** Left out: `rename`. */
+  onConflict?: OnConflict;
+}
+
+/** A folder: there as long as there are files below it. */
+export interface FolderRecord {
+  path: string;
+  /** All below it. */
+  files: number;
+  bytes: number;
+}
+
+/** A content whose last file is gone, and whose key has joined the removals. */
+export interface RemovedContent {
+  key: string;
+  md5: string;
+}
+
+/** A file that was added, or that was there already. */
+export interface Placed {
+  file: FileRecord;
+  /** Of a file that it replaced, if that was the last of its content. */
+  removed: RemovedContent | null;
 }
 
 /** A content that is new to the catalog. */
@@ -230,8 +259,6 @@ export interface Publication {
    */
   content: { id: number; key?: string } | NewContent;
   file: NewFile;
-  /** Where the owner has a file with the same name and content, that one is returned, and none is added. */
-  reuseFile?: boolean;
   /** The publication removes the store's note on the upload. */
   forgetsStoreState?: boolean;
 }
@@ -242,7 +269,7 @@ export interface Publication {
  * - `conflict`: the content to join is gone, or another publication took this
  *   (md5, variant) or key first, or a node removes what was under that key before. Nothing was changed; decide again.
  */
-export type PublishOutcome = { kind: 'published'; file: FileRecord } | { kind: 'lost' } | { kind: 'conflict' };
+export type PublishOutcome = ({ kind: 'published' } & Placed) | { kind: 'lost' } | { kind: 'conflict' };
 
 /** The publication of an upload that is recorded together with it, as complete. */
 export interface PublicationAtOnce {
@@ -275,6 +302,44 @@ export interface FilePage {
   nextCursor: string | null;
 }
 
+/** One level of an owner's tree: the folders first, then the files. */
+export interface FolderQuery extends Omit<FileQuery, 'search'> {
+  /** A path; empty: the top. */
+  folder: string;
+}
+
+export interface FolderPage extends FilePage {
+  folders: FolderRecord[];
+}
+
+/**
+ * All files below a folder, folder by folder: of each its files by their names, then its folders by theirs. A page may end early,
+ * even without a file; then there is a next page.
+ */
+export interface BelowQuery {
+  owner: string;
+  /** A path; empty: the top. */
+  folder: string;
+  limit: number;
+  cursor?: string;
+}
+
+/**
+ * - `taken`: there is a folder at the new path.
+ * - `inside`: the new path is within the folder itself.
+ * - `too_long`: a file below it would have a path that is too long, or too many folders.
+ */
+export type MoveOutcome =
+  | { kind: 'moved'; folder: FolderRecord }
+  | { kind: 'not_found' | 'taken' | 'inside' | 'too_long' };
+
+/** Some of the files below a folder, which are deleted. */
+export interface DeletedBelow {
+  files: number;
+  bytes: number;
+  removed: RemovedContent[];
+}
+
 /** All files of an owner together. */
 export interface OwnerTotal {
   files: number;
@@ -282,17 +347,30 @@ export interface OwnerTotal {
   bytes: number;
 }
 
-export type EventKind = 'published' | 'renamed' | 'deleted';
+export type EventKind = 'published' | 'renamed' | 'deleted' | 'moved';
 
-/** Something that happened to a file. */
-export interface EventRecord {
+interface AnyEvent {
   /** Larger than the number of every earlier event; never used twice. */
   number: number;
-  kind: EventKind;
   at: number;
+}
+
+/** Something that happened to a file. */
+export interface FileEventRecord extends AnyEvent {
+  kind: Exclude<EventKind, 'moved'>;
   /** The file as it was then; but SHA-1 and SHA-256 as they are known now, and null where the file is deleted. */
   file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
 }
+
+/** A folder was moved or renamed, with all below it. */
+export interface FolderEventRecord extends AnyEvent {
+  kind: 'moved';
+  owner: string;
+  from: string;
+  to: string;
+}
+
+export type EventRecord = FileEventRecord | FolderEventRecord;
 
 export interface EventQuery {
   /** Null: of all owners. */
@@ -589,12 +667,11 @@ export interface Catalog {
   removalDone(key: string): Promise<void>;
 
   // -- files --------------------------------------------------------------
-  /**
-   * Instant upload: gives the content to the owner under this name. A file of
-   * that owner with the same name and content is returned as it is; undefined
-   * when the content is gone.
-   */
-  addFile(contentId: number, file: NewFile): Promise<FileRecord | undefined>;
+  // A name that is taken: where the owner has a file with the same name and content, `publish` and `addFile` return that one,
+  // and add none. Where another file has the name, the new one replaces it, or is called `name (2).ext`; see `OnConflict`.
+  // Files of older versions may share a name.
+  /** Instant upload: gives the content to the owner under this name; undefined when the content is gone. */
+  addFile(contentId: number, file: NewFile): Promise<Placed | undefined>;
   /** With `owner` null: of any owner. */
   findFile(id: string, owner: string | null): Promise<FileRecord | undefined>;
   /** Those of these files, 512 at most, that are there, in any order; with `owner` null: of any owner. */
@@ -604,6 +681,7 @@ export interface Catalog {
   listFiles(query: FileQuery): Promise<FilePage>;
   /** Costs the same however many files there are. */
   totalOf(owner: string): Promise<OwnerTotal>;
+  /** Gives it another name, or moves it to another folder. Where another file has the name, it is called `name (2).ext`. */
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
    * Deletes a file. With the last file of a content, it deletes the content, too, whose key joins the removals. It also
@@ -647,8 +725,19 @@ export interface Catalog {
    */
   forgetLinks(after: string, forMs: number, limit: number): Promise<string | null>;
 
+  // -- folders ------------------------------------------------------------
+  // Nobody makes a folder: it is there as long as there are files below it.
+  /** Undefined where the owner has no such folder, as in the methods below. */
+  findFolder(owner: string, path: string): Promise<FolderRecord | undefined>;
+  listFolder(query: FolderQuery): Promise<FolderPage | undefined>;
+  listBelow(query: BelowQuery): Promise<FilePage | undefined>;
+  /** Moves a folder, with all below it, or renames it. Changes a few rows however many files there are. */
+  moveFolder(owner: string, from: string, to: string): Promise<MoveOutcome>;
+  /** Deletes some of the files below a folder, as `deleteFile` does, 64 at most. To be called until there are none. */
+  deleteBelow(owner: string, path: string): Promise<DeletedBelow | undefined>;
+
   // -- events -------------------------------------------------------------
-  // The transaction that adds (`publish`, `addFile`), renames or deletes a file records an event.
+  // The transaction that adds (`publish`, `addFile`), renames or deletes a file, or moves a folder, records an event.
   /**
    * The events after a number, in their order. Once an event is listed, no event with a smaller number appears later.
    * Null where some of the requested events are forgotten; with an owner, only that owner's events count.

@@ -6,6 +6,7 @@ import { createAskQueries } from './queries/asks.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createClaimQueries } from './queries/claims.ts';
 import { createContentQueries } from './queries/contents.ts';
+import { createDeleteBelow } from './queries/delete-below.ts';
 import { createDeleteFile } from './queries/delete-file.ts';
 import { createEndedUploads } from './queries/ended-uploads.ts';
 import { createEventQueries } from './queries/events.ts';
@@ -19,9 +20,12 @@ import { createFindFiles } from './queries/find-files.ts';
 import { createLinkFiles } from './queries/link-files.ts';
 import { createLinkUse } from './queries/link-use.ts';
 import { createLinkQueries } from './queries/links.ts';
+import { createListBelow } from './queries/list-below.ts';
 import { createListFiles } from './queries/list-files.ts';
+import { createListFolder } from './queries/list-folder.ts';
 import { createListUploads } from './queries/list-uploads.ts';
 import { createMetaQueries } from './queries/meta.ts';
+import { createMoveFolder } from './queries/move-folder.ts';
 import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
 import { createPublishAtOnce } from './queries/publish-at-once.ts';
@@ -62,6 +66,10 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createLinkQueries(db, queries, clock),
     ...createLinkFiles(db),
     ...createLinkUse(db, clock),
+    ...createListFolder(db),
+    ...createListBelow(db),
+    ...createMoveFolder(db, queries, clock),
+    ...createDeleteBelow(db, queries, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

@@ -33,6 +33,21 @@ export function decodeCursor(listing: Listing, cursor: string): Position {
   return { value: value as string | number, id };
 }
 
+/** Writes the cursor of a listing that has positions of its own. @param kind - of the listing, with what it depends on. */
+export function encodeFields(kind: readonly unknown[], position: readonly unknown[]): string {
+  return Buffer.from(JSON.stringify([kind, position])).toString('base64url');
+}
+
+/** Reads what `encodeFields` wrote: the position. @throws CatalogError `invalid_cursor`. */
+export function decodeFields(kind: readonly unknown[], cursor: string): unknown[] {
+  const [of, position, ...more] = parse(cursor) ?? [];
+  if (!Array.isArray(of) || !Array.isArray(position) || more.length > 0) {
+    throw invalidCursor('it is not one of this service');
+  }
+  if (JSON.stringify(of) !== JSON.stringify(kind)) throw invalidCursor('it belongs to a listing in another order');
+  return position;
+}
+
 function parse(cursor: string): unknown[] | undefined {
   try {
     const fields: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
@@ -42,6 +57,7 @@ function parse(cursor: string): unknown[] | undefined {
   }
 }
 
-function invalidCursor(why: string): CatalogError {
+/** The refusal of a cursor. */
+export function invalidCursor(why: string): CatalogError {
   return new CatalogError('invalid_cursor', `The cursor cannot be used: ${why}.`);
 }

@@ -39,6 +39,8 @@ export interface QueryDialect {
    * @param inOrder - the tables of a join, in the order in which their rows are locked.
    */
   locked: <Query extends Lockable>(query: Query, inOrder?: readonly (keyof Tables)[]) => Query;
+  /** As `locked`, for rows that stay: others may still add rows that refer to them. */
+  lockedToChange: <Query extends { forNoKeyUpdate(): unknown }>(query: Query) => Query;
   /** As `locked`, without the rows that another transaction has locked: it works on those. */
   unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) => Query;
   /** Of a JSON array of arrivals a table with the columns id, epoch and idle_ms, by the name that follows. */
@@ -51,6 +53,11 @@ export interface QueryDialect {
     name: string,
     run: (executor: Executor) => Promise<Result>,
   ) => Promise<Result>;
+  /**
+   * Holds a name until the transaction ends: others who want to hold it wait, unless all of them share it. A lock of no row,
+   * for what is not there yet.
+   */
+  hold: (executor: Executor, name: string, way: 'shared' | 'alone') => Promise<void>;
   /** Stands in an INSERT that brings ids of rows along, where the database would give them. */
   givenIds: RawBuilder<unknown>;
   /** The last numbers that were given out; `raise` never lowers them. */

@@ -11,15 +11,17 @@ import type { Tables } from './schema.ts';
 
 /**
  * What is copied, in an order in which rows only refer to rows before them: columns, and those by which the rows of a
- * table are ordered. The catalog gives removals ids of its own; totals, nodes, claims and asks are not copied.
+ * table are ordered. The catalog gives removals ids of its own; totals, also of folders, nodes, claims and asks are not
+ * copied.
  */
 export const COPIED = {
   contents: {
     columns: ['id', 'md5', 'sha1', 'sha256', 'size', 'variant', 'key', 'published_at', 'proof', 'seal'],
     key: ['id'],
   },
+  folders: { columns: ['id', 'owner', 'parent_id', 'name', 'folded_name'], key: ['id'] },
   files: {
-    columns: ['id', 'owner', 'name', 'folded_name', 'type', 'uploaded_at', 'content_id', 'size'],
+    columns: ['id', 'owner', 'name', 'folded_name', 'type', 'uploaded_at', 'content_id', 'size', 'folder_id'],
     key: ['id'],
   },
   uploads: {
@@ -34,6 +36,7 @@ export const COPIED = {
       'sha256',
       'filename',
       'filetype',
+      'on_conflict',
       'metadata',
       'offset',
       'snapshot',
@@ -76,7 +79,20 @@ export const COPIED = {
   link_files: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {
-    columns: ['number', 'owner', 'kind', 'at', 'file_id', 'name', 'type', 'uploaded_at', 'content_id', 'md5', 'size'],
+    columns: [
+      'number',
+      'owner',
+      'kind',
+      'at',
+      'file_id',
+      'name',
+      'type',
+      'uploaded_at',
+      'content_id',
+      'md5',
+      'size',
+      'moved_from',
+    ],
     key: ['number'],
   },
   forgotten_events: { columns: ['owner', 'number'], key: ['owner'] },
@@ -99,6 +115,7 @@ export type RowKey = readonly (string | number)[];
 /** The last numbers that were given out, which are never given again. */
 export interface Counters {
   contents: number;
+  folders: number;
   events: number;
 }
 

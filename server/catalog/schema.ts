@@ -4,6 +4,7 @@ import type { Asked, EventKind, LinkKind, Phase, UploadKind, UploadState } from 
 
 export interface Tables {
   contents: ContentsTable;
+  folders: FoldersTable;
   files: FilesTable;
   owner_totals: OwnerTotalsTable;
   uploads: UploadsTable;
@@ -35,9 +36,24 @@ export interface ContentsTable {
   seal: Generated<string | null>;
 }
 
+/** Triggers maintain the totals, and delete a folder with the last file below it. */
+export interface FoldersTable {
+  /** Never used twice. */
+  id: Generated<number>;
+  owner: string;
+  /** 0: it is at the top. */
+  parent_id: number;
+  name: string;
+  folded_name: string;
+  /** All below it. */
+  files: Generated<number>;
+  bytes: Generated<number>;
+}
+
 export interface FilesTable {
   id: string;
   owner: string;
+  /** The last part of the path. */
   name: string;
   /** The name as it is sorted and searched by; see `foldName`. */
   folded_name: string;
@@ -46,6 +62,8 @@ export interface FilesTable {
   content_id: number;
   /** The content's size, here so that an index can sort an owner's files by it. */
   size: number;
+  /** Null: it is at the top. */
+  folder_id: Generated<number | null>;
 }
 
 /** Totals of the rows of `files`, which triggers maintain. An owner without files need not have a row. */
@@ -66,6 +84,7 @@ export interface UploadsTable {
   sha256: string | null;
   filename: string | null;
   filetype: string | null;
+  on_conflict: Generated<'replace' | null>;
   metadata: string;
   offset: number;
   snapshot: Uint8Array | null;
@@ -128,6 +147,8 @@ export interface EventsTable {
   content_id: number;
   md5: string;
   size: number;
+  /** Of a folder's event, in which `name` is its path, and what is said of a file is empty. */
+  moved_from: Generated<string | null>;
 }
 
 /** The last forgotten event of each owner. */

@@ -1,36 +1,23 @@
 /** The catalog over HTTP: list, look at, rename and delete files. */
 import type Router from '@koa/router';
-import type { Files } from '../uploads/contract.ts';
+import type { FileViewPage, Files, FolderRecord, Folders } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { checkCharacters, MAX_SEARCH_BYTES } from '../uploads/names.ts';
 import type { FilePageJson, FileSortJson, RenameJson } from '../wire/files.ts';
-import { describeFile } from './file-json.ts';
+import { describeFile, describeFolder } from './file-json.ts';
+import { folderParam } from './labels.ts';
 import { choiceParam, numberParam, param, readJson } from './query.ts';
-import type { RequestState } from './state.ts';
+import type { Ctx, RequestState } from './state.ts';
 
 const SORTS: readonly FileSortJson[] = ['uploaded', 'name', 'size'];
 
-export function addFileRoutes(router: Router<RequestState>, files: Files): void {
+export function addFileRoutes(router: Router<RequestState>, files: Files, folders: Folders): void {
   router.get('/api/files', async (ctx) => {
-    const sort = choiceParam(ctx, 'sort', SORTS, 'uploaded');
-    const search = param(ctx, 'search') ?? '';
-    checkCharacters(search, 'search');
-    // The database accepts only patterns of limited length, and a search scans all names of the owner.
-    if (Buffer.byteLength(search) > MAX_SEARCH_BYTES) {
-      throw invalidField('search', `search must be at most ${MAX_SEARCH_BYTES} bytes long in UTF-8.`);
-    }
-    const cursor = param(ctx, 'cursor');
-    const page = await files.list({
-      owner: ctx.state.owner,
-      limit: numberParam(ctx, 'limit', 100, 1, 1000),
-      sort,
-      descending: choiceParam(ctx, 'order', ['asc', 'desc'], sort === 'name' ? 'asc' : 'desc') === 'desc',
-      ...(search ? { search } : {}),
-      ...(cursor ? { cursor } : {}),
-    });
+    const page = await listAsked(ctx, files, folders);
     const total = await files.totalOf(ctx.state.owner);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = {
+      ...(page.folders ? { folders: page.folders.map(describeFolder) } : {}),
       files: page.files.map((file) => describeFile(file, ctx.state.baseUrl)),
       nextCursor: page.nextCursor,
       total,
@@ -52,4 +39,56 @@ export function addFileRoutes(router: Router<RequestState>, files: Files): void 
     await files.remove(ctx.params['id'] ?? '', ctx.state.owner);
     ctx.status = 204;
   });
+}
+
+/** The page that a query asks for: of all files, of one level, or of all that is below a folder. */
+async function listAsked(
+  ctx: Ctx,
+  files: Files,
+  folders: Folders,
+): Promise<FileViewPage & { folders?: readonly FolderRecord[] }> {
+  const search = readSearch(ctx);
+  const cursor = param(ctx, 'cursor');
+  const common = {
+    owner: ctx.state.owner,
+    limit: numberParam(ctx, 'limit', 100, 1, 1000),
+    ...(cursor ? { cursor } : {}),
+  };
+  const folder = folderParam(ctx, 'prefix');
+  const isRecursive = choiceParam(ctx, 'recursive', ['true', 'false'], 'false') === 'true';
+  if (folder !== undefined && search) {
+    throw invalidField('search', 'search looks at all files: leave out prefix.');
+  }
+  if (isRecursive) return listBelow(ctx, folders, { ...common, folder });
+  const sort = choiceParam(ctx, 'sort', SORTS, 'uploaded');
+  const descending = choiceParam(ctx, 'order', ['asc', 'desc'], sort === 'name' ? 'asc' : 'desc') === 'desc';
+  const query = { ...common, sort, descending };
+  return folder === undefined
+    ? files.list({ ...query, ...(search ? { search } : {}) })
+    : folders.list({ ...query, folder });
+}
+
+function listBelow(
+  ctx: Ctx,
+  folders: Folders,
+  { folder, ...query }: { owner: string; limit: number; cursor?: string; folder: string | undefined },
+): Promise<FileViewPage> {
+  if (folder === undefined) {
+    throw invalidField('prefix', 'prefix is required with recursive: the path of a folder, or empty for all.');
+  }
+  for (const name of ['sort', 'order']) {
+    if (param(ctx, name))
+      throw invalidField(name, `With recursive the files come folder by folder: leave out ${name}.`);
+  }
+  return folders.listBelow({ ...query, folder });
+}
+
+function readSearch(ctx: Ctx): string {
+  const search = param(ctx, 'search') ?? '';
+  checkCharacters(search, 'search');
+  // The database accepts only patterns of limited length, and a search scans all names of the owner.
+  if (Buffer.byteLength(search) > MAX_SEARCH_BYTES) {
+    throw invalidField('search', `search must be at most ${MAX_SEARCH_BYTES} bytes long in UTF-8.`);
+  }
+  return search;
 }

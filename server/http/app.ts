@@ -6,9 +6,10 @@ import type { CatalogClock, UploadView } from '../uploads/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Links } from '../links/contract.ts';
 import type { Feed } from '../outbox/feed.ts';
-import type { Archives, Files, Uploads } from '../uploads/contract.ts';
+import type { Archives, Files, Folders, Uploads } from '../uploads/contract.ts';
 import type { TidemarkError } from '../uploads/errors.ts';
 import { addFileRoutes } from './api-files.ts';
+import { addFolderRoutes } from './api-folders.ts';
 import { addArchiveRoutes } from './archive.ts';
 import { authentication } from './auth.ts';
 import { checkRoute, proveRoute } from './check.ts';
@@ -38,6 +39,7 @@ export interface AppParts {
   listening: () => string;
   uploads: Uploads;
   files: Files;
+  folders: Folders;
   archives: Archives;
   links: Links;
   /** The origin to which downloads are redirected; null where the service delivers the bytes itself. */
@@ -109,7 +111,8 @@ export function createRoutes(parts: AppParts): Routers {
   addArchiveRoutes(files, parts);
   api.get('/check', checkRoute(parts.files));
   api.post('/check', proveRoute(parts.files));
-  addFileRoutes(api, parts.files);
+  addFileRoutes(api, parts.files, parts.folders);
+  addFolderRoutes(api, parts.folders);
   addLinkRoutes(api, parts);
   addSharedRoutes(files, parts);
   api.get('/api/events', eventsRoute(parts));

@@ -1,13 +1,15 @@
-/** `/api/archive`: several files as one ZIP file. See docs/decisions/0062-archives.md. */
+/** `/api/archive`: several files, or a folder, as one ZIP file. See docs/decisions/0062-archives.md. */
 import type Router from '@koa/router';
-import type { Config } from '../config/config.ts';
+import { ANYONE, type Config } from '../config/config.ts';
 import type { Archive, Archives } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { cleanName } from '../wire/labels.ts';
+import { lastPart } from '../wire/paths.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { ARCHIVE_PATH } from './file-addresses.ts';
+import { folderParam } from './labels.ts';
 import { allParams, param, readBody, readJson } from './query.ts';
-import { refusal } from './refusals.ts';
+import { refusal, unauthorized } from './refusals.ts';
 import { selectToSend, sendSelected } from './send-file.ts';
 import type { Ctx, RequestState } from './state.ts';
 
@@ -24,19 +26,28 @@ const TYPE = 'application/zip';
 /** What is asked for. */
 interface Asked {
   ids: readonly string[];
+  /** All below it, in place of ids. */
+  folder?: string | undefined;
   /** Of the archive. */
   name: string | undefined;
 }
 
 export function addArchiveRoutes(router: Router<RequestState>, parts: { config: Config; archives: Archives }): void {
-  const { publicRead } = parts.config.access;
+  const { publicRead, tokens } = parts.config.access;
 
-  async function prepare(ctx: Ctx, { ids, name }: Asked): Promise<Archive> {
-    if (ids.length === 0) throw invalidField('id', 'id is required: the ids of the files, one or more.');
-    // With PUBLIC_READ the ids are enough, as for a file by its address.
-    const archive = await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner);
+  async function prepare(ctx: Ctx, { ids, folder, name }: Asked): Promise<Archive> {
+    if (folder !== undefined && ids.length > 0) throw invalidField('folder', 'folder and id exclude each other.');
+    if (folder === undefined && ids.length === 0) {
+      throw invalidField('id', 'id is required: the ids of the files, one or more; or folder, the path of a folder.');
+    }
+    // With PUBLIC_READ the ids are enough, as for a file by its address; a path is the owner's own.
+    if (folder !== undefined && tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
+    const archive =
+      folder === undefined
+        ? await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner)
+        : await parts.archives.prepareFolder(folder, ctx.state.owner);
     ctx.set({
-      ...presentationHeaders(present(archiveName(name), TYPE, true)),
+      ...presentationHeaders(present(archiveName(name ?? folder), TYPE, true)),
       // Its files can be renamed and deleted: caches have to ask each time.
       'Cache-Control': 'private, no-cache',
       ETag: `"${archive.version}"`,
@@ -45,7 +56,11 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
   }
 
   router.get(ARCHIVE_PATH, async (ctx) => {
-    const archive = await prepare(ctx, { ids: allParams(ctx, 'id'), name: param(ctx, 'name') });
+    const archive = await prepare(ctx, {
+      ids: allParams(ctx, 'id'),
+      folder: folderParam(ctx, 'folder'),
+      name: param(ctx, 'name'),
+    });
     const { size, version } = archive;
     ctx.set('Accept-Ranges', 'bytes');
     const selection = selectToSend(ctx, { etag: `"${version}"`, size });
@@ -75,7 +90,7 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
 export function archiveName(given: string | undefined): string {
   const name = cleanName(given ?? '');
   if (name === null) return DEFAULT_NAME;
-  return /\.zip$/i.test(name) ? name : (cleanName(`${name}.zip`) ?? DEFAULT_NAME);
+  return lastPart(/\.zip$/i.test(name) ? name : (cleanName(`${name}.zip`) ?? DEFAULT_NAME));
 }
 
 /** Reads JSON, or a form as browsers send it. @throws `unsupported_media_type`, `too_large`, `invalid_request`, `invalid_field`. */

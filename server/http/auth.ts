@@ -4,7 +4,7 @@ import type { CatalogClock } from '../uploads/contract.ts';
 import { type AccessConfig, ANYONE } from '../config/config.ts';
 import { SHARED_PATH } from '../wire/addresses.ts';
 import { isDownload } from './file-addresses.ts';
-import { refusal } from './refusals.ts';
+import { unauthorized } from './refusals.ts';
 import type { Handler } from './state.ts';
 import { ownerOfTicket } from './tickets.ts';
 
@@ -17,7 +17,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
       const owner = ownerOf(ctx.get('Authorization')) ?? ownerOfTicket(ctx, access, clock);
       if (owner !== undefined) ctx.state.owner = owner;
       else if (!isOpen(ctx.method, ctx.path)) {
-        throw refusal('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
+        throw unauthorized();
       }
     }
     await next();

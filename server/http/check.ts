@@ -12,7 +12,7 @@ import { contentPath, filePath, uploadPath } from '../wire/addresses.ts';
 import type { ChallengeJson, CheckJson, ProofJson, ResumeJson } from '../wire/check.ts';
 import { cleanName } from '../wire/labels.ts';
 import { describeFile } from './file-json.ts';
-import { digestParam, nameParam } from './labels.ts';
+import { conflictParam, digestParam, nameParam, readConflict } from './labels.ts';
 import { param, readJson, requiredParam } from './query.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
@@ -22,6 +22,7 @@ export function checkRoute(files: Files): Handler {
     const size = param(ctx, 'size');
     const sha256 = digestParam(ctx, 'sha256');
     const filename = nameParam(ctx, 'filename');
+    const onConflict = conflictParam(ctx);
     // HEAD is a safe method: it must not add a file.
     const makesFile = filename !== undefined && ctx.method === 'GET';
     if (makesFile) refuseForeignPages(ctx);
@@ -30,7 +31,7 @@ export function checkRoute(files: Files): Handler {
       md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
       ...(size !== undefined ? { size: checkSize(size, 'size') } : {}),
       ...(sha256 !== null ? { sha256 } : {}),
-      ...(makesFile ? { filename } : {}),
+      ...(makesFile ? { filename, ...(onConflict ? { onConflict } : {}) } : {}),
       ...(param(ctx, 'prove') === undefined ? {} : { isToProve: true }),
     });
     ctx.set('Cache-Control', 'no-store');
@@ -45,6 +46,7 @@ export function proveRoute(files: Files): Handler {
     if (typeof size !== 'number') throw invalidField('size', 'size must be a whole number of bytes.');
     if (filename !== null && typeof filename !== 'string') throw invalidField('filename', 'filename must be a text.');
     const name = cleanName(filename ?? '');
+    const onConflict = readConflict(body.onconflict);
     const result = await files.prove({
       owner: ctx.state.owner,
       md5: checkDigest(textOf(body, 'md5'), 'md5', 'md5'),
@@ -52,7 +54,7 @@ export function proveRoute(files: Files): Handler {
       sha256: checkDigest(textOf(body, 'sha256'), 'sha256', 'sha256'),
       token: textOf(body, 'token'),
       codes: readCodes(codes),
-      ...(name === null ? {} : { filename: name }),
+      ...(name === null ? {} : { filename: name, ...(onConflict ? { onConflict } : {}) }),
     });
     ctx.set('Cache-Control', 'no-store');
     ctx.body = describeCheck(ctx, result);

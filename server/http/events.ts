@@ -101,11 +101,21 @@ function textOf(told: Told, baseUrl: string): string {
 function textOfEvent(event: FileEvent, baseUrl: string): string {
   const known = texts.get(event);
   if (known?.baseUrl === baseUrl) return known.text;
-  const { id, kind, file } = event;
-  const data: EventsJson[typeof kind] = kind === 'deleted' ? { id: file.id } : describeFile(file, baseUrl);
-  const text = `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
+  const text = `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(dataOf(event, baseUrl))}\n\n`;
   texts.set(event, { baseUrl, text });
   return text;
+}
+
+function dataOf(event: FileEvent, baseUrl: string): EventsJson[FileEvent['kind']] {
+  switch (event.kind) {
+    case 'moved':
+      return { from: event.from, to: event.to };
+    case 'deleted':
+      return { id: event.file.id };
+    case 'published':
+    case 'renamed':
+      return describeFile(event.file, baseUrl);
+  }
 }
 
 const texts = new WeakMap<FileEvent, { baseUrl: string; text: string }>();

@@ -1,7 +1,7 @@
 /** The JSON of a file in the API. */
-import type { ContentView, FileView } from '../uploads/contract.ts';
+import type { ContentView, FileView, FolderRecord } from '../uploads/contract.ts';
 import { filePath } from '../wire/addresses.ts';
-import type { FileJson } from '../wire/files.ts';
+import type { FileJson, FolderJson } from '../wire/files.ts';
 
 /** The fields of a file that the JSON needs. */
 type Described = Omit<FileView, 'content'> & { content: Pick<ContentView, 'size' | 'md5' | 'sha1' | 'sha256'> };
@@ -19,4 +19,9 @@ export function describeFile(file: Described, baseUrl: string): FileJson {
     uploadedAt: new Date(file.uploadedAt).toISOString(),
     url: baseUrl + filePath(file),
   };
+}
+
+/** The JSON of a folder in the API. */
+export function describeFolder({ path, files, bytes }: FolderRecord): FolderJson {
+  return { name: path, files, bytes };
 }

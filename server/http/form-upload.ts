@@ -1,18 +1,19 @@
 /** POST /upload: a whole file in a form, for clients that cannot resume. */
 import { once } from 'node:events';
-import type { Files, FileView, Published, Uploads } from '../uploads/contract.ts';
+import type { Files, FileView, OnConflict, Published, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import type { FormJson } from '../wire/files.ts';
 import { filePath } from '../wire/addresses.ts';
 import { cleanName, encodeName } from '../wire/labels.ts';
 import { describeFile } from './file-json.ts';
 import { type FormFile, receiveForm } from './form.ts';
-import { decodeFormName, digestParam, nameParam } from './labels.ts';
+import { conflictParam, decodeFormName, digestParam, nameParam } from './labels.ts';
 import type { Ctx, Handler } from './state.ts';
 
 export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Handler {
   return async (ctx) => {
     const filename = nameParam(ctx, 'filename');
+    const onConflict = conflictParam(ctx);
     const md5 = digestParam(ctx, 'md5');
     const sha256 = digestParam(ctx, 'sha256');
     // An equal MD5 is no proof: without a SHA-256, the bytes of the form are received and compared.
@@ -22,6 +23,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
         md5,
         sha256,
         ...(filename === undefined ? {} : { filename }),
+        ...(onConflict ? { onConflict } : {}),
       });
       // "exists" promises a file of the client's own. Without a name for it, the bytes are received although they are here.
       if (found.status === 'exists' && found.file) {
@@ -37,6 +39,7 @@ export function formUploadRoute(parts: { files: Files; uploads: Uploads }): Hand
       md5,
       sha256,
       ...(filename === undefined ? {} : { filename }),
+      ...(onConflict ? { onConflict } : {}),
     });
     ctx.body = describe(ctx, md5 !== null && wasHere ? 'exists' : 'ok', file);
   };
@@ -48,13 +51,13 @@ function describe(ctx: Ctx, status: 'ok' | 'exists', file: FileView): FormJson {
 }
 
 /**
- * Receives the file of a form. Its name is the declared one, else the one that the browser sends, else its MD5. Where an MD5
- * was declared, sending the same form again adds no second file.
+ * Receives the file of a form. Its name is the declared one, else the one that the browser sends, else its MD5. Sending the
+ * same form again adds no second file.
  */
 export async function receiveFile(
   ctx: Ctx,
   uploads: Uploads,
-  declared: { md5: string | null; sha256?: string | null; filename?: string },
+  declared: { md5: string | null; sha256?: string | null; filename?: string; onConflict?: OnConflict },
 ): Promise<Published> {
   const received = await receiveForm(ctx, async (file, signal) => {
     if (declared.filename === undefined) await requireChosen(file);
@@ -65,10 +68,10 @@ export async function receiveFile(
       sha256: declared.sha256 ?? null,
       filename: declared.filename ?? cleanName(decodeFormName(file.filename)),
       filetype: null,
+      onConflict: declared.onConflict ?? null,
       metadata: '',
     };
-    const request = { owner: ctx.state.owner, declaration, reuseFile: declared.md5 !== null };
-    return uploads.receiveWhole(request, file.stream, signal);
+    return uploads.receiveWhole({ owner: ctx.state.owner, declaration }, file.stream, signal);
   });
   ctx.set('Tidemark-File-Name', encodeName(received.file.name));
   return received;

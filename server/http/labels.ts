@@ -1,5 +1,7 @@
 /** Names and digests of files in queries and forms. */
 import { cleanName, isAbsent } from '../wire/labels.ts';
+import type { OnConflict } from '../uploads/contract.ts';
+import { invalidField } from '../uploads/errors.ts';
 import { checkDigest } from '../uploads/names.ts';
 import { type Asked, param } from './query.ts';
 import type { Ctx } from './state.ts';
@@ -7,6 +9,24 @@ import type { Ctx } from './state.ts';
 /** The file name in a query parameter, cleaned; undefined where there is none. */
 export function nameParam(ctx: Asked, name: string): string | undefined {
   return cleanName(param(ctx, name) ?? '') ?? undefined;
+}
+
+/** The path of a folder in a query parameter, without a slash at its end; undefined where there is none. */
+export function folderParam(ctx: Asked, name: string): string | undefined {
+  const given = param(ctx, name);
+  return given?.endsWith('/') ? given.slice(0, -1) : given;
+}
+
+/** What becomes of another file that has the name; undefined where the request does not say. @throws `invalid_field`. */
+export function conflictParam(ctx: Asked): OnConflict | undefined {
+  return readConflict(param(ctx, 'onconflict'));
+}
+
+/** The same of a field of a body. @throws `invalid_field`. */
+export function readConflict(given: unknown): OnConflict | undefined {
+  if (given === undefined || given === '') return undefined;
+  if (given === 'rename' || given === 'replace') return given;
+  throw invalidField('onconflict', 'onconflict must be one of rename, replace.');
 }
 
 /** The digest in a query parameter; null where there is none. @throws `invalid_field`. */

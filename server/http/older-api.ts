@@ -5,8 +5,9 @@
 import type Router from '@koa/router';
 import type { Files, FileView, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
-import { checkName, parseContentName } from '../uploads/names.ts';
+import { checkPlainName, parseContentName } from '../uploads/names.ts';
 import { filePath } from '../wire/addresses.ts';
+import { lastPart } from '../wire/paths.ts';
 import { receiveFile } from './form-upload.ts';
 import { formParams, numberParam } from './query.ts';
 import { refusal } from './refusals.ts';
@@ -64,8 +65,10 @@ export function addOlderRoutes(
       throw refusal('forbidden_operation', { field: 'op', message: 'op must be 0, which renames.' });
     }
     const file = await findByHash(read('filehash'), ctx.state.owner);
-    const name = checkName(read('filename') ?? '', 'filename');
-    ctx.body = describeMeta(await files.rename(file.id, ctx.state.owner, name), ctx.state.baseUrl);
+    const name = checkPlainName(read('filename') ?? '', 'filename');
+    // This API knows no folders: the file stays in its own.
+    const path = file.name.slice(0, file.name.length - lastPart(file.name).length) + name;
+    ctx.body = describeMeta(await files.rename(file.id, ctx.state.owner, path), ctx.state.baseUrl);
   });
 
   for (const method of ['post', 'delete'] as const) {
@@ -96,7 +99,7 @@ function describeMeta(file: FileView, baseUrl: string): FileMeta {
   return {
     FileSha1: file.content.sha1 ?? '',
     FileMd5: file.content.md5,
-    FileName: file.name,
+    FileName: lastPart(file.name),
     FileSize: file.content.size,
     Location: baseUrl + filePath(file),
     UploadAt: localTime(new Date(file.uploadedAt)),

@@ -24,6 +24,7 @@ const TABLE = {
   method_not_allowed:       [405, 'This method is not supported here.'],
   request_timeout:          [408, 'The request did not arrive in time.'],
   checksum_mismatch:        [400],
+  folder_exists:            [409],
   offset_conflict:          [409],
   upload_expired:           [410],
   upload_rejected:          [410],
@@ -68,6 +69,11 @@ const FIELDS: Partial<Record<ErrorCode, string>> = { too_large: 'Upload-Length' 
 export function refusal(code: HttpCode, details: RefusalDetails = {}): Refusal {
   const [status, message] = TABLE[code];
   return new Refusal(code, status, { message, ...details });
+}
+
+/** Makes the refusal of a request without a valid token. */
+export function unauthorized(): Refusal {
+  return refusal('unauthorized', { headers: { 'WWW-Authenticate': 'Bearer realm="tidemark"' } });
 }
 
 /** Makes the refusal for a body that is no file, and too long. */

@@ -5,6 +5,7 @@ import type { ByteRange } from '../../stores/store.ts';
 import type { Files, FileView } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { versionOf } from '../uploads/shown.ts';
+import { lastPart } from '../wire/paths.ts';
 import { type Representation, type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { refusal, toRefusal } from './refusals.ts';
@@ -35,7 +36,7 @@ export async function sendFile(
   // A strong ETag (RFC 9110 section 8.8.3): a file's content never changes.
   const etag = `"${versionOf(file)}"`;
   const modifiedAt = new Date(file.uploadedAt);
-  const presentation = present(file.name, file.type, options.save);
+  const presentation = present(lastPart(file.name), file.type, options.save);
   ctx.set({
     ...presentationHeaders(presentation),
     'Accept-Ranges': 'bytes',

@@ -1,6 +1,6 @@
 /** Removals: removes bytes of deleted contents, where the request that deleted them could not remove the bytes. */
 import type { RemovalRecord } from '../catalog/catalog.ts';
-import { removeBytes } from '../uploads/files.ts';
+import { removeBytes } from '../uploads/remove-bytes.ts';
 import { attempt, BATCH, type Job, type JobParts } from './job.ts';
 
 const EVERY_MS = 60_000;

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Surroundings } from '../../stores/surroundings.ts';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { Catalog, EventRecord } from '../catalog/catalog.ts';
 import { MOST_NOTICE_BYTES, type Notices } from '../catalog/notices.ts';
 import type { Feed } from './feed.ts';
 
@@ -26,6 +26,10 @@ export function shareWakes(feed: Feed, notices: Notices): (owner: string) => voi
     const notice = WORD + encodeURIComponent(owner);
     notices.send(Buffer.byteLength(notice) > MOST_NOTICE_BYTES ? WORD : notice);
   };
+}
+
+function ownerOf(event: EventRecord): string {
+  return event.kind === 'moved' ? event.owner : event.file.owner;
 }
 
 /** @param name - of an owner; empty where it was too long. */
@@ -62,7 +66,7 @@ export async function lookForEvents({ catalog, feed, surroundings, log, stopping
     const events =
       before === undefined ? null : await catalog.listEvents({ owner: null, after: before, limit: MOST_NEW });
     if (events === null || events.length === MOST_NEW) feed.wakeAll();
-    else for (const owner of new Set(events.map(({ file }) => file.owner))) feed.wake(owner);
+    else for (const owner of new Set(events.map(ownerOf))) feed.wake(owner);
   }
 
   while (!stopping.aborted) {

@@ -3,17 +3,16 @@
  * be new ones. Each listener has a place in the rows, and reads on from it as fast as its client accepts events. Listeners at
  * the same place share one read.
  */
-import type { Catalog, EventKind, EventRecord } from '../catalog/catalog.ts';
+import type { Catalog, EventRecord, FileEventRecord, FolderEventRecord } from '../catalog/catalog.ts';
 import type { Cursors } from './cursor.ts';
 
-export type EventFile = EventRecord['file'];
+export type EventFile = FileEventRecord['file'];
 
-export interface FileEvent {
-  /** An opaque cursor: the place after this event. */
-  id: string;
-  kind: EventKind;
-  file: EventFile;
-}
+/** `id`: an opaque cursor, the place after this event. */
+export type FileEvent = { id: string } & (
+  | Pick<FileEventRecord, 'kind' | 'file'>
+  | Pick<FolderEventRecord, 'kind' | 'from' | 'to'>
+);
 
 export type Told =
   /** Events from before this moment are skipped: the listener has to read the catalog. */
@@ -206,12 +205,21 @@ async function readPage({ catalog, cursors, show }: FeedParts, owner: string, af
   const records = await catalog.listEvents({ owner, after, limit: PAGE });
   if (records === null) return null;
   if (records.length === 0) return { events: [], last: after };
-  const shown = records.map(({ file }) => show(file));
+  const shown = records.map((record) => shownBy(show, record));
   await catalog.durable();
-  const events = records.map(({ number, kind }, index) => {
-    // Shown before and after the wait: a digest that became visible meanwhile may be there only because of other owners.
-    const file = show(shown[index] as EventFile);
-    return { id: cursors.write(owner, number), kind, file };
-  });
+  // Shown before and after the wait: a digest that became visible meanwhile may be there only because of other owners.
+  const events = shown.map((record) => ({
+    id: cursors.write(owner, record.number),
+    ...eventOf(shownBy(show, record)),
+  }));
   return { events, last: records.at(-1)?.number ?? after };
+}
+
+function shownBy(show: FeedParts['show'], record: EventRecord): EventRecord {
+  return record.kind === 'moved' ? record : { ...record, file: show(record.file) };
+}
+
+function eventOf(record: EventRecord) {
+  if (record.kind === 'moved') return { kind: record.kind, from: record.from, to: record.to };
+  return { kind: record.kind, file: record.file };
 }

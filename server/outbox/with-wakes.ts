@@ -18,6 +18,8 @@ export function withWakes(catalog: Catalog, wake: (owner: string) => void): Cata
       waking(publication.file.owner, () => catalog.publishAtOnce(publication, mostOpen)),
     addFile: (contentId, file) => waking(file.owner, () => catalog.addFile(contentId, file)),
     renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
+    moveFolder: (owner, from, to) => waking(owner, () => catalog.moveFolder(owner, from, to)),
+    deleteBelow: (owner, path) => waking(owner, () => catalog.deleteBelow(owner, path)),
     deleteFile: (id, owner) => waking(owner, () => catalog.deleteFile(id, owner)),
   };
 }

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { FileRecord } from '../catalog/catalog.ts';
+import type { FilePage, FileRecord } from '../catalog/catalog.ts';
 import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
 import { entryNames } from '../zip/names.ts';
 import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
 import { type Archive, type Archives, type Files, MOST_ARCHIVED } from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
+import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { translated } from './translate.ts';
 import { contentViewOf } from './views.ts';
@@ -23,16 +24,15 @@ const GATHERED_BYTES = 64 * 1024;
 export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archives {
   const checksums = createContentChecksums(parts, files);
 
-  async function prepareArchive(given: readonly string[], owner: string | null): Promise<Archive> {
-    const ids = [...new Set(given)];
-    if (ids.length === 0) throw invalidField('id', 'id must name at least one file.');
-    if (ids.length > MOST_ARCHIVED) throw invalidField('id', `id must name at most ${MOST_ARCHIVED} files.`);
+  /** @param within - names in the archive are paths from this folder; '' for those of the top. */
+  async function prepareArchive(ids: readonly string[], owner: string | null, within = ''): Promise<Archive> {
     const rows = createRows(parts, ids, owner);
     const names: string[] = [];
     const kept: { size: number; modifiedAt: number }[] = [];
     for (let index = 0; index < ids.length; index++) {
       const { name, uploadedAt, content } = await rows.at(index);
-      names.push(name);
+      // A file may have been moved out of the folder meanwhile.
+      names.push(within !== '' && name.startsWith(`${within}/`) ? name.slice(within.length + 1) : name);
       kept.push({ size: content.size, modifiedAt: uploadedAt });
     }
     // With the most files, each of these steps takes some time, in which nothing else would run.
@@ -47,7 +47,44 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     };
   }
 
-  return { prepare: (ids, owner) => translated(() => prepareArchive(ids, owner)) };
+  async function prepareNamed(given: readonly string[], owner: string | null): Promise<Archive> {
+    const ids = [...new Set(given)];
+    if (ids.length === 0) throw invalidField('id', 'id must name at least one file.');
+    if (ids.length > MOST_ARCHIVED) throw invalidField('id', `id must name at most ${MOST_ARCHIVED} files.`);
+    return prepareArchive(ids, owner);
+  }
+
+  async function prepareFolder(path: string, owner: string): Promise<Archive> {
+    checkName(path, 'folder');
+    return prepareArchive(await listIds(parts, path, owner), owner, path);
+  }
+
+  return {
+    prepare: (ids, owner) => translated(() => prepareNamed(ids, owner)),
+    prepareFolder: (path, owner) => translated(() => prepareFolder(path, owner)),
+  };
+}
+
+/** The ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
+async function listIds(
+  { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
+  folder: string,
+  owner: string,
+): Promise<string[]> {
+  const ids = new Set<string>();
+  let cursor: string | null = null;
+  do {
+    const from: { cursor?: string } = cursor === null ? {} : { cursor };
+    const page: FilePage | undefined = await catalog.listBelow({ owner, folder, limit: ROWS_AT_A_TIME, ...from });
+    if (!page) throw new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
+    for (const { id } of page.files) ids.add(id);
+    if (ids.size > MOST_ARCHIVED) {
+      throw invalidField('folder', `folder must have at most ${MOST_ARCHIVED} files below it.`);
+    }
+    ({ nextCursor: cursor } = page);
+    await surroundings.turn();
+  } while (cursor !== null);
+  return [...ids];
 }
 
 /** The bytes of the files of these ids never change: their ids, and what else is in headers, say which bytes it has. */

@@ -7,12 +7,13 @@
  * way of all others: bytes that are here already, digests that were declared and are not theirs, a writer of the same upload.
  */
 import { StoreError, type StoredUpload } from '../../stores/store.ts';
-import type { FileRecord, NewContent, NewFile, UploadRecord } from '../catalog/catalog.ts';
+import type { NewContent, NewFile, Placed, UploadRecord } from '../catalog/catalog.ts';
 import { refuseToBegin, tooManyUploads } from './begin.ts';
 import type { BeginRequest, Declaration, FileView, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { VerifiedDigests } from './match.ts';
 import type { Parts } from './parts.ts';
+import { removeReplaced } from './remove-bytes.ts';
 import { findMismatch, newFileOf, showPublished, withDeclaredSha1 } from './publish.ts';
 import { translated } from './translate.ts';
 import type { Writers } from './writers.ts';
@@ -34,7 +35,7 @@ export function createAtOnce(
     return storeAndPublish(parts, upload, bytes, async (content, file) => {
       const outcome = await catalog.publishAtOnce({ upload, content, file }, limits.maxOpenUploads);
       if (outcome.kind === 'too_many') throw tooManyUploads();
-      return outcome.kind === 'published' ? outcome.file : undefined;
+      return outcome.kind === 'published' ? outcome : undefined;
     });
   }
 
@@ -49,7 +50,7 @@ export function createAtOnce(
         const { epoch } = row;
         const outcome = await catalog.publish({ uploadId: id, epoch, content, file, forgetsStoreState: true });
         if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
-        return outcome.kind === 'published' ? outcome.file : undefined;
+        return outcome.kind === 'published' ? outcome : undefined;
       });
     } finally {
       release();
@@ -83,21 +84,23 @@ async function storeAndPublish(
   parts: Parts,
   upload: Whole,
   bytes: Uint8Array,
-  record: (content: NewContent, file: NewFile) => Promise<FileRecord | undefined>,
+  record: (content: NewContent, file: NewFile) => Promise<Placed | undefined>,
 ): Promise<FileView | undefined> {
   const digests = await digestsOf(parts, upload, bytes);
   if (!digests) return undefined;
   const { md5, sha1 = null, sha256 = null, proof } = digests;
-  return parts.contentMutex.run(md5, async () => {
+  const published = await parts.contentMutex.run(md5, async () => {
     if ((await parts.catalog.findContents({ md5 })).length > 0) return undefined;
     const stored: StoredUpload = { ...upload, size: bytes.length, offset: 0, snapshot: null, storeState: null };
     const key = parts.store.keyFor(stored, { md5, variant: 0 });
     const known = proof === undefined ? {} : { proof };
     const content = { md5, sha1, sha256, ...known, size: bytes.length, variant: 0, key };
     if (!(await isStored(parts, stored, key, bytes))) return undefined;
-    const file = await recordOrRemove(parts, key, () => record(content, newFileOf(parts, upload, md5)));
-    return file && showPublished(parts, file, sha1 !== null);
+    const placed = await recordOrRemove(parts, key, () => record(content, newFileOf(parts, upload, md5)));
+    return placed && { file: await showPublished(parts, placed.file, sha1 !== null), removed: placed.removed };
   });
+  await removeReplaced(parts, published?.removed ?? null);
+  return published?.file;
 }
 
 /** The digests of the bytes; undefined where others were declared. */
@@ -128,14 +131,14 @@ async function isStored({ store }: Parts, upload: StoredUpload, key: string, byt
 async function recordOrRemove(
   { catalog, store, log }: Parts,
   key: string,
-  record: () => Promise<FileRecord | undefined>,
-): Promise<FileRecord | undefined> {
-  let file: FileRecord | undefined;
+  record: () => Promise<Placed | undefined>,
+): Promise<Placed | undefined> {
+  let placed: Placed | undefined;
   try {
-    return (file = await record());
+    return (placed = await record());
   } finally {
     // After an error it may have been recorded all the same.
-    if (!file && !(await catalog.filterKeys([key]).catch(() => new Set([key]))).has(key)) {
+    if (!placed && !(await catalog.filterKeys([key]).catch(() => new Set([key]))).has(key)) {
       await store.removeContent(key).catch((error: unknown) => {
         log.warn({ key, err: error }, 'bytes that no content has could not be removed');
       });

@@ -4,7 +4,15 @@
  */
 import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { Declaration, FileSort, OwnerTotal, UploadKind, UploadState } from '../catalog/catalog.ts';
+import type {
+  Declaration,
+  FileSort,
+  FolderRecord,
+  OnConflict,
+  OwnerTotal,
+  UploadKind,
+  UploadState,
+} from '../catalog/catalog.ts';
 import type { Challenge, Claim } from './challenges.ts';
 import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
@@ -12,7 +20,7 @@ import type { Writer } from './writer.ts';
 /** For the expiry of tickets, which have no row in the catalog. */
 export type { CatalogClock } from '../catalog/catalog.ts';
 
-export type { Declaration, UploadKind } from '../catalog/catalog.ts';
+export type { Declaration, FolderRecord, OnConflict, UploadKind } from '../catalog/catalog.ts';
 
 export { type Challenge, CHALLENGE_LIFE_MS } from './challenges.ts';
 
@@ -171,8 +179,6 @@ export interface Uploads {
   /**
    * Receives a whole file in one request, for forms that cannot be resumed. The file is published, or nothing of it is
    * kept.
-   *
-   * @param request - with `reuseFile`, a file that the owner has with this name and these bytes is returned, and none added.
    */
   receiveWhole(request: WholeRequest, source: Readable, signal: AbortSignal): Promise<Published>;
 }
@@ -200,6 +206,8 @@ export interface CheckQuery {
   sha256?: string;
   /** With it, a content that exists becomes a file of the owner by this name. */
   filename?: string;
+  /** Of that file. */
+  onConflict?: OnConflict;
   /** The owner wants to prove that they have the content, of which `size` and `sha256` are given. */
   isToProve?: true;
 }
@@ -217,6 +225,8 @@ export type CheckResult =
 export interface ProofQuery extends Claim {
   /** With it, the content becomes a file of the owner by this name. */
   filename?: string;
+  /** Of that file. */
+  onConflict?: OnConflict;
   /** Of the challenge. */
   token: string;
   /** One for each of its ranges, in their order: see `beginCode`. */
@@ -271,6 +281,37 @@ export interface Archives {
    * @throws `invalid_field`, `not_found`; both with the field `id`.
    */
   prepare(ids: readonly string[], owner: string | null): Promise<Archive>;
+  /**
+   * All files below a folder, with their paths from there.
+   *
+   * @throws `invalid_field`, `not_found`; both with the field `folder`.
+   */
+  prepareFolder(path: string, owner: string): Promise<Archive>;
+}
+
+/** One level of a folder. */
+export interface FolderViewPage extends FileViewPage {
+  readonly folders: readonly FolderRecord[];
+}
+
+/** An owner's folders, each by its path. @throws `not_found` where the owner has none there; `invalid_field`. */
+export interface Folders {
+  get(path: string, owner: string): Promise<FolderRecord>;
+  /** What is in a folder; with an empty path, at the top. */
+  list(query: {
+    owner: string;
+    folder: string;
+    limit: number;
+    sort: FileSort;
+    descending: boolean;
+    cursor?: string;
+  }): Promise<FolderViewPage>;
+  /** All files below it, folder by folder. A page may end early; `nextCursor` tells. */
+  listBelow(query: { owner: string; folder: string; limit: number; cursor?: string }): Promise<FileViewPage>;
+  /** Moves a folder, with all below it. @throws `folder_exists` where there is one at the new path. */
+  move(path: string, owner: string, to: string): Promise<FolderRecord>;
+  /** Deletes all files below it. @returns how many, and their sizes together. */
+  remove(path: string, owner: string): Promise<{ files: number; bytes: number }>;
 }
 
 export interface Files {

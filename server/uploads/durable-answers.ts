@@ -1,10 +1,10 @@
 /**
- * Wraps uploads, files and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
+ * Wraps uploads, files, folders and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
  * write wait for their own commit already (append, createAtOnce, receiveWhole, view, rename, remove). Here the others wait, once
  * for each answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
  */
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Archives, Files, Uploads } from './contract.ts';
+import type { Archives, Files, Folders, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
@@ -12,11 +12,19 @@ import { toTidemarkError } from './translate.ts';
 /** Refusals that say nothing about what is in the catalog: they need not wait. */
 const SILENT = new Set(['store_unavailable', 'shutting_down', 'internal']);
 
+/** What the edges call. */
+interface Answering {
+  uploads: Uploads;
+  files: Files;
+  folders: Folders;
+  archives: Archives;
+}
+
 /** Uploads and files with the contracts' own signatures, whose answers wait. */
 export function withDurableAnswers(
-  { uploads, files, archives }: { uploads: Uploads; files: Files; archives: Archives },
+  { uploads, files, folders, archives }: Answering,
   { durable }: Pick<Catalog, 'durable'>,
-): { uploads: Uploads; files: Files; archives: Archives } {
+): Answering {
   async function untilDurable(): Promise<void> {
     try {
       await durable();
@@ -85,6 +93,30 @@ export function withDurableAnswers(
       rename: (id, owner, name) => waitingToRefuse(() => files.rename(id, owner, name)),
       remove: (id, owner) => waitingToRefuse(() => files.remove(id, owner)),
     },
-    archives: { prepare: (ids, owner) => waiting(() => archives.prepare(ids, owner)) },
+    ...durableTree({ folders, archives }, { waiting, waitingToRefuse }),
+  };
+}
+
+interface Waits {
+  waiting: <T>(action: () => Promise<T>) => Promise<T>;
+  waitingToRefuse: <T>(action: () => Promise<T>) => Promise<T>;
+}
+
+function durableTree(
+  { folders, archives }: Pick<Answering, 'folders' | 'archives'>,
+  { waiting, waitingToRefuse }: Waits,
+): Pick<Answering, 'folders' | 'archives'> {
+  return {
+    folders: {
+      get: (path, owner) => waiting(() => folders.get(path, owner)),
+      list: (query) => waiting(() => folders.list(query)),
+      listBelow: (query) => waiting(() => folders.listBelow(query)),
+      move: (path, owner, to) => waitingToRefuse(() => folders.move(path, owner, to)),
+      remove: (path, owner) => waitingToRefuse(() => folders.remove(path, owner)),
+    },
+    archives: {
+      prepare: (ids, owner) => waiting(() => archives.prepare(ids, owner)),
+      prepareFolder: (path, owner) => waiting(() => archives.prepareFolder(path, owner)),
+    },
   };
 }

@@ -11,6 +11,7 @@ const SENTENCES = {
   partial_not_found:  'One of the partial uploads does not exist, or is not there any more.',
   not_partial:        'Only partial uploads can be joined: one of these was not begun as one.',
   upload_is_final:    'The service writes a final upload itself; send the bytes to its partial uploads.',
+  folder_exists:      'There is a folder by that name already; move the files one by one, or choose another name.',
   offset_conflict:    'The upload cannot be resumed at this offset.',
   upload_expired:     'The upload has expired; begin a new one.',
   upload_rejected:    'The upload was rejected; begin a new one.',

@@ -2,17 +2,18 @@
 import type { Readable } from 'node:stream';
 import { type ByteRange, StoreError } from '../../stores/store.ts';
 import type { ContentRecord, FileQuery, FileRecord } from '../catalog/catalog.ts';
-import type { CheckResult, Files, FileView, FileViewPage, HasContent } from './contract.ts';
+import type { CheckResult, Files, FileViewPage, HasContent } from './contract.ts';
 import type { Check, Checked } from './check.ts';
 import { TidemarkError } from './errors.ts';
 import { createFindFiles } from './find-files.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import type { Possession } from './possession.ts';
+import { removeBytes } from './remove-bytes.ts';
 import { hasBytes, reportLost } from './stored-bytes.ts';
-import { createAsked, withConfiguredDigests } from './shown.ts';
+import type { Shown } from './shown.ts';
 import { translated } from './translate.ts';
-import { contentRowOf, contentViewOf, fileViewOf } from './views.ts';
+import { contentRowOf, contentViewOf } from './views.ts';
 
 export interface FileActions {
   remove(id: string, owner: string): Promise<FileRecord>;
@@ -38,32 +39,6 @@ export function createFileActions(parts: Parts): FileActions {
   return { remove };
 }
 
-/** A removal takes one or a few calls of the store, each with a time limit of its own. */
-const REMOVED_WITHIN_MS = 600_000;
-
-/**
- * Removes the bytes of a content that is gone from the catalog, unless another node does, or a content has the key again.
- * A job retries what fails here.
- *
- * @returns false where they are still there.
- */
-export async function removeBytes(parts: RemovalParts, key: string, isRetry = false): Promise<boolean> {
-  const { store, catalog, log } = parts;
-  const { node } = parts.leases;
-  try {
-    if (!(await catalog.claimRemoval(key, node, REMOVED_WITHIN_MS))) return true;
-    await store.removeContent(key, isRetry);
-    await catalog.removalDone(key);
-    return true;
-  } catch (error) {
-    log.warn({ key, err: error }, 'the bytes of a deleted content could not be removed yet');
-    await catalog.unclaimRemoval(key, node).catch(() => undefined);
-    return false;
-  }
-}
-
-type RemovalParts = Pick<Parts, 'store' | 'catalog' | 'log' | 'leases'>;
-
 /** A check or a proof. @param onCompared - called for contents that the owner has asked for by SHA-256. */
 type FindChecked = (onCompared: (content: ContentRecord) => void) => Promise<Checked>;
 
@@ -71,7 +46,7 @@ type FindChecked = (onCompared: (content: ContentRecord) => void) => Promise<Che
 export function createFiles(
   parts: Parts,
   actions: FileActions,
-  { check, possession }: { check: Check; possession: Possession },
+  { check, possession, shown: { asked, told } }: { check: Check; possession: Possession; shown: Shown },
 ): Files {
   const { catalog, store } = parts;
   const found = createFindFiles(parts);
@@ -114,13 +89,6 @@ export function createFiles(
     // At a presigned address the store delivers whatever it has under the key: check it before.
     await requireBytes(file);
     return store.addressOf(contentRowOf(file.content).key, { ...shown, lifeMs });
-  }
-
-  const asked = createAsked();
-
-  /** The file with the digests that its owner may see at this moment. */
-  function told(file: FileRecord): FileView {
-    return fileViewOf(withConfiguredDigests(file, parts.limits.digests, parts.later.isPending, asked.has));
   }
 
   async function checked(owner: string, find: FindChecked): Promise<CheckResult> {

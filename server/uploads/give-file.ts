@@ -3,16 +3,18 @@ import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { CheckQuery } from './contract.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { removeReplaced } from './remove-bytes.ts';
 
 /**
  * The owner's file of the content; with a name in the query, it is created where there is none by that name. Null: the
  * owner has no file of it, and gave no name. Undefined: the content was deleted meanwhile.
  */
 export async function giveFile(
-  { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
+  parts: Parts,
   content: ContentRecord,
-  { owner, filename }: Pick<CheckQuery, 'owner' | 'filename'>,
+  { owner, filename, onConflict }: Pick<CheckQuery, 'owner' | 'filename' | 'onConflict'>,
 ): Promise<FileRecord | null | undefined> {
+  const { catalog, surroundings } = parts;
   const file = await findOrAdd();
   // The publication may not be durable yet: its sender is still waiting for the answer.
   if (file !== undefined) await catalog.durable();
@@ -21,6 +23,13 @@ export async function giveFile(
   async function findOrAdd(): Promise<FileRecord | null | undefined> {
     if (filename === undefined) return (await catalog.findFileOfContent(content.id, owner, 'latest')) ?? null;
     const id = surroundings.newOrderedId();
-    return catalog.addFile(content.id, { id, owner, name: filename, type: typeOfName(filename) });
+    const replaces = onConflict ? { onConflict } : {};
+    const added = { id, owner, name: filename, type: typeOfName(filename), ...replaces };
+    const placed = await catalog.addFile(content.id, added);
+    if (placed?.removed) {
+      await catalog.durable();
+      await removeReplaced(parts, placed.removed);
+    }
+    return placed?.file;
   }
 }

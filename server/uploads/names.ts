@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import mime from 'mime-types';
 import { invalidField } from './errors.ts';
 import type { ContentName } from './contract.ts';
-import { cleanName, hasUnfitCharacters, MAX_NAME_CHARACTERS } from '../wire/labels.ts';
+import { hasUnfitCharacters, MAX_NAME_CHARACTERS, pathProblem } from '../wire/labels.ts';
 
 /** Longest text to search names for, in UTF-8 bytes. */
 export const MAX_SEARCH_BYTES = 255;
@@ -11,23 +11,39 @@ export const MAX_SEARCH_BYTES = 255;
 const DIGEST_LENGTHS = { md5: 32, sha1: 40, sha256: 64 } as const;
 
 /**
- * Checks a file name that a person gives, and that is not changed: the refusal says what is wrong with it. Accepts the
- * names that `cleanName` leaves unchanged.
+ * Checks the name of a file or a folder that a person gives, and that is not changed: the refusal says what is wrong with it.
+ * It may be a path. Accepts the names that `cleanName` leaves unchanged.
  *
  * @param field - the request field to name in the refusal.
  * @throws `invalid_field`.
  */
 export function checkName(name: string, field: string): string {
   if (name === '') throw invalidField(field, `${field} must not be empty.`);
-  if (name === '.' || name === '..' || name.includes('/') || name.includes('\\')) {
-    throw invalidField(field, `${field} must be a plain file name, without path parts.`);
-  }
+  if (name.includes('\\')) throw invalidField(field, `${field} must not contain backslashes.`);
   checkCharacters(name, field);
-  if (Array.from(name).length > MAX_NAME_CHARACTERS) {
-    throw invalidField(field, `${field} must be at most ${MAX_NAME_CHARACTERS} characters long.`);
-  }
-  if (cleanName(name) !== name) throw invalidField(field, `${field} must not begin with a byte order mark.`);
+  for (const part of name.split('/')) checkPart(part, field);
+  const problem = pathProblem(name);
+  if (problem) throw invalidField(field, `${field} ${problem}.`);
   return name;
+}
+
+function checkPart(part: string, field: string): void {
+  if (part === '' || part === '.' || part === '..') {
+    throw invalidField(field, `${field} must be a plain name or path: no part of it may be empty, "." or "..".`);
+  }
+  if (Array.from(part).length > MAX_NAME_CHARACTERS) {
+    throw invalidField(
+      field,
+      `${field} must be at most ${MAX_NAME_CHARACTERS} characters long, in each part of a path.`,
+    );
+  }
+  if (part.startsWith('\ufeff')) throw invalidField(field, `${field} must not begin with a byte order mark.`);
+}
+
+/** As `checkName`, for a name without folders. */
+export function checkPlainName(name: string, field: string): string {
+  if (name.includes('/')) throw invalidField(field, `${field} must be a plain file name, without path parts.`);
+  return checkName(name, field);
 }
 
 /**

@@ -2,15 +2,15 @@
 import { createHash } from 'node:crypto';
 import type { DigestSet } from '../../stores/digests/digests.ts';
 import { StoreError } from '../../stores/store.ts';
-import type { ContentRecord, FileRecord, NewFile, UploadRecord } from '../catalog/catalog.ts';
+import type { ContentRecord, FileRecord, NewFile, RemovedContent, UploadRecord } from '../catalog/catalog.ts';
 import type { FileView, Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
-import { removeBytes } from './files.ts';
 import { findMatch, type Match, openUpload, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { removeBytes, removeReplaced } from './remove-bytes.ts';
 import { withConfiguredDigests } from './shown.ts';
 import { fileViewOf } from './views.ts';
 
@@ -28,16 +28,9 @@ const DECIDE_AGAIN_MS = 20;
  * @param upload - its row, with `offset` equal to `size`.
  * @param epoch - of the caller's lease.
  * @param given - digests of its bytes.
- * @param options - `reuseFile`: see Publication.
  * @throws `digest_mismatch` after the upload was rejected; `upload_taken_over`.
  */
-export async function publish(
-  parts: Parts,
-  upload: UploadRecord,
-  epoch: number,
-  given: DigestSet,
-  options: { reuseFile: boolean } = { reuseFile: false },
-): Promise<Published> {
+export async function publish(parts: Parts, upload: UploadRecord, epoch: number, given: DigestSet): Promise<Published> {
   const computed = await withDeclaredSha1(parts, upload, given, () => openUpload(parts, { upload, epoch }));
   const mismatch = findMismatch(upload, computed);
   if (mismatch) {
@@ -51,7 +44,11 @@ export async function publish(
   }
   const { md5 } = computed;
   if (!md5) throw new Error(`upload ${upload.id}: no MD5 was computed`);
-  return parts.contentMutex.run(md5, () => publishVerified(parts, upload, epoch, { ...computed, md5 }, options));
+  const { removed, ...published } = await parts.contentMutex.run(md5, () =>
+    publishVerified(parts, upload, epoch, { ...computed, md5 }),
+  );
+  await removeReplaced(parts, removed);
+  return published;
 }
 
 /** A digest that was declared, and is not that of the bytes. */
@@ -90,8 +87,7 @@ async function publishVerified(
   upload: UploadRecord,
   epoch: number,
   computed: VerifiedDigests,
-  { reuseFile }: { reuseFile: boolean },
-): Promise<Published> {
+): Promise<Published & { removed: RemovedContent | null }> {
   const { catalog, store } = parts;
   const size = upload.offset;
   const file = newFileOf(parts, upload, computed.md5);
@@ -116,13 +112,12 @@ async function publishVerified(
       epoch,
       content,
       file,
-      reuseFile,
       forgetsStoreState: !store.capabilities.stateNamesBytes,
     });
     if (outcome.kind === 'published') {
       const shown = await showPublished(parts, outcome.file, computed.sha1 !== undefined || isTheirs);
       await cleanUp(parts, upload, outcome.file.content, match ? sameMd5 : null);
-      return { file: shown, wasHere };
+      return { file: shown, wasHere, removed: outcome.removed };
     }
     if (outcome.kind === 'lost') throw new TidemarkError('upload_taken_over');
     await parts.surroundings.wait(DECIDE_AGAIN_MS * 2 ** attempt);
@@ -133,11 +128,12 @@ async function publishVerified(
 /** The file that an upload becomes. */
 export function newFileOf(
   { surroundings }: Pick<Parts, 'surroundings'>,
-  { owner, filename, filetype }: Pick<UploadRecord, 'owner' | 'filename' | 'filetype'>,
+  { owner, filename, filetype, onConflict }: Pick<UploadRecord, 'owner' | 'filename' | 'filetype' | 'onConflict'>,
   md5: string,
 ): NewFile {
   const name = filename ?? md5;
-  return { id: surroundings.newOrderedId(), owner, name, type: filetype ?? typeOfName(name) };
+  const replaces = onConflict ? { onConflict } : {};
+  return { id: surroundings.newOrderedId(), owner, name, type: filetype ?? typeOfName(name), ...replaces };
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 import type { AppendOptions } from './receive.ts';
 import type { Writer } from './writer.ts';
 
-export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'checksum'> & { reuseFile: boolean };
+export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'checksum'>;
 
 /**
  * Receives and publishes a file whose length is known only at its end.
@@ -17,7 +17,7 @@ export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'check
 export async function receiveWhole(
   parts: Parts,
   beginWriting: (request: BeginRequest) => Promise<Writer>,
-  { reuseFile, checksum, ...request }: WholeRequest,
+  { checksum, ...request }: WholeRequest,
   source: Readable,
   signal: AbortSignal,
 ): Promise<Published> {
@@ -33,7 +33,7 @@ export async function receiveWhole(
       throw new TidemarkError('incomplete_form', { cause: received.interrupted });
     }
     await writer.declareLength(received.offset);
-    return await writer.finish({ reuseFile });
+    return await writer.finish();
   } catch (error) {
     try {
       await writer.end('form_failed');

@@ -185,10 +185,7 @@ export function refuseTooLarge(limits: Pick<Limits, 'maxFileSizeBytes'>, size: n
  *
  * @throws as `publish`.
  */
-export async function finish(
-  holding: Holding,
-  options: { reuseFile: boolean } = { reuseFile: false },
-): Promise<Published> {
+export async function finish(holding: Holding): Promise<Published> {
   const { parts, lease } = holding;
   const upload = await requireReceiving(parts, lease.uploadId);
   if (upload.kind === 'partial')
@@ -196,7 +193,7 @@ export async function finish(
   const lane = parts.digests.open(upload.snapshot);
   try {
     const digests = await lane.digests();
-    return await publishing(holding, () => publish(parts, upload, lease.epoch, digests, options));
+    return await publishing(holding, () => publish(parts, upload, lease.epoch, digests));
   } finally {
     lane.close();
   }

@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { DigestAlgorithm } from '../../stores/digests/digests.ts';
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { HasContent } from './contract.ts';
+import type { FileView, HasContent } from './contract.ts';
 import { formatContentName } from './names.ts';
-import { contentRowOf } from './views.ts';
+import type { Parts } from './parts.ts';
+import { contentRowOf, fileViewOf } from './views.ts';
 
 /** The digests of a file, and what decides which of them are shown. */
 type WithDigests = Pick<FileRecord, 'owner' | 'uploadedAt'> & {
@@ -35,7 +36,7 @@ export function withConfiguredDigests<T extends WithDigests>(
 }
 
 /** Remembers, until a restart, which owners have recently had the SHA-256 of one of their contents compared. */
-export function createAsked(): { note(owner: string, contentId: number): void; has: (file: FileRecord) => boolean } {
+function createAsked(): { note(owner: string, contentId: number): void; has: (file: FileRecord) => boolean } {
   const known = new Set<string>();
   return {
     note(owner, contentId) {
@@ -44,6 +45,22 @@ export function createAsked(): { note(owner: string, contentId: number): void; h
       if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
     },
     has: (file) => known.has(`${file.content.id} ${file.owner}`),
+  };
+}
+
+/** How files are shown to their owners. */
+export interface Shown {
+  asked: ReturnType<typeof createAsked>;
+  /** The file with the digests that its owner may see at this moment. */
+  told: (file: FileRecord) => FileView;
+}
+
+/** Prepares it. */
+export function createShown({ limits, later }: Pick<Parts, 'limits' | 'later'>): Shown {
+  const asked = createAsked();
+  return {
+    asked,
+    told: (file) => fileViewOf(withConfiguredDigests(file, limits.digests, later.isPending, asked.has)),
   };
 }
 

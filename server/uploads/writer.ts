@@ -48,7 +48,7 @@ export interface Writer {
   /** Resolves once all that is recorded of the upload survives a power cut: then its address or offset may be told. */
   durable(): Promise<void>;
   /** Publishes an upload that has all its bytes. @throws as `publish`. */
-  finish(options?: { reuseFile: boolean }): Promise<Published>;
+  finish(): Promise<Published>;
   /**
    * Ends an unpublished upload as terminated, and removes its bytes.
    *
@@ -109,7 +109,7 @@ export function createWriter(holding: Holding): Writer {
     declareLength: (size) => translated(() => declareLength(holding, size)),
     expectLength: (size) => translated(() => expect(size)),
     durable: () => translated(() => parts.catalog.durable()),
-    finish: (options) => translated(() => finish(holding, options)),
+    finish: () => translated(() => finish(holding)),
     end: (reason) => translated(() => end(holding, 'terminated', reason ?? null)),
     reject: (reason) => translated(() => end(holding, 'rejected', reason)),
     expire: () => translated(() => end(holding, 'expired', null)),

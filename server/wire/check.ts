@@ -1,5 +1,5 @@
 /** The JSON of `/check`: whether the service has a content already, or is receiving it, and a proof that the asker has it. */
-import type { FileJson } from './files.ts';
+import type { FileJson, OnConflictJson } from './files.ts';
 
 export type CheckJson =
   /** The service has it, and the asker too. `file` is the asker's; left out while the asker has no file of it. */
@@ -23,6 +23,8 @@ export interface ProofJson {
   sha256: string;
   /** Where the service has the content, it becomes a file of the asker's with this name. */
   filename?: string;
+  /** What becomes of another file that has the name. */
+  onconflict?: OnConflictJson;
   /** Of the challenge. */
   token: string;
   /** Of each range, in their order, the first 16 hexadecimal digits of the HMAC-SHA256 of its bytes; the key is the token, as a text. */

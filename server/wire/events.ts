@@ -7,6 +7,8 @@ export interface EventsJson {
   published: FileJson;
   renamed: FileJson;
   deleted: { id: string };
+  /** A folder has another path, and with it all that is below it: read the list of files. */
+  moved: { from: string; to: string };
 }
 
 export type EventName = keyof EventsJson;

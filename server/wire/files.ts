@@ -3,6 +3,7 @@
 /** A file. */
 export interface FileJson {
   id: string;
+  /** May be a path: parts separated by `/`. */
   name: string;
   /** Bytes. */
   size: number;
@@ -28,14 +29,36 @@ export interface FilesTotalJson {
 /** The answer of `GET /api/files`. */
 export interface FilePageJson {
   files: FileJson[];
+  /** With `prefix`, unless it is recursive: the folders of this level, which come before the files. */
+  folders?: FolderJson[];
   /** Where the next page begins; null at the end. */
   nextCursor: string | null;
-  /** Of all files of the owner, also with a search. */
+  /** Of all files of the owner, also with a search or a prefix. */
   total: FilesTotalJson;
 }
 
 /** What a list can be sorted by. */
 export type FileSortJson = 'uploaded' | 'name' | 'size';
+
+/** A folder: it is there as long as there are files below it. */
+export interface FolderJson {
+  /** Its whole path. */
+  name: string;
+  /** All below it. */
+  files: number;
+  bytes: number;
+}
+
+/** The body of `PATCH /api/folders`. */
+export interface MoveJson {
+  path: string;
+}
+
+/** The answer of `DELETE /api/folders`: what was below it. */
+export type DeletedJson = FilesTotalJson;
+
+/** What becomes of another file that has the name of a new one. */
+export type OnConflictJson = 'rename' | 'replace';
 
 /** The body of `PATCH /api/files/<id>`. */
 export interface RenameJson {

@@ -4,12 +4,12 @@
  * See docs/decisions/0028-labels-and-names.md.
  */
 
-/** Longest file name, in characters (Unicode code points). */
-export const MAX_NAME_CHARACTERS = 255;
+import { MAX_FOLDERS, MAX_NAME_CHARACTERS, MAX_PATH_BYTES, splitExtension, splitPath } from './paths.ts';
+
+export { MAX_NAME_CHARACTERS } from './paths.ts';
+
 /** Longest media type. RFC 6838 section 4.2: type and subtype have at most 127 characters each. */
 const MAX_TYPE_CHARACTERS = 255;
-/** The longest extension, in characters with its dot, that is kept when a name is cut. */
-const LONGEST_EXTENSION = 16;
 
 /** C0 and C1 controls, DEL, line and paragraph separators, and lone surrogates. */
 // oxlint-disable-next-line no-control-regex -- control characters are what it is there to find
@@ -25,16 +25,44 @@ const MEDIA_TYPE =
 const NO_VALUE = /^(?:|undefined|null)$/;
 
 /**
- * Cleans the file name that a client sends. Keeps only the last part of a path, replaces unfit characters by `_`, removes a
- * leading byte order mark, and cuts a name that is too long before its extension.
+ * Cleans the file name that a client sends, which may be a path: a plain relative one is left. Leaves out parts that are
+ * empty, `.` or `..`; replaces unfit characters by `_`; removes a leading byte order mark from each part; and cuts a part that is
+ * too long before its extension. Of a path that is too long or too deep, folders go, the innermost first. Of a path of
+ * Windows only the last part is kept.
  *
  * @returns null where nothing is left: the name counts as absent.
  */
 export function cleanName(given: string): string | null {
-  const path = WINDOWS_PATH.test(given) ? given.replaceAll('\\', '/') : given;
-  const [part = ''] = path.split('/').filter(Boolean).slice(-1);
-  const name = shorten(part.replace(/^\ufeff+/, '').replaceAll(UNFIT_IN_NAMES, '_'));
-  return name === '' || name === '.' || name === '..' ? null : name;
+  const path = WINDOWS_PATH.test(given) ? (given.split(/[\\/]/).findLast(Boolean) ?? '') : given;
+  const parts = path
+    .split('/')
+    .map(cleanPart)
+    .filter((part) => part !== '' && part !== '.' && part !== '..');
+  return parts.length === 0 ? null : fitted(parts).join('/');
+}
+
+/** Why a name cannot be a path of the catalog, in words that follow its field; undefined where it can. */
+export function pathProblem(name: string): string | undefined {
+  const { folders } = splitPath(name);
+  if (folders.length > MAX_FOLDERS) return `must have at most ${MAX_FOLDERS} folders`;
+  if (byteLength(name) > MAX_PATH_BYTES) return `must be at most ${MAX_PATH_BYTES} bytes long in UTF-8`;
+  return undefined;
+}
+
+function cleanPart(part: string): string {
+  return shorten(part.replace(/^\ufeff+/, '').replaceAll(UNFIT_IN_NAMES, '_'));
+}
+
+function fitted(parts: string[]): string[] {
+  const name = parts.slice(-1);
+  let folders = parts.slice(0, Math.min(parts.length - 1, MAX_FOLDERS));
+  while (folders.length > 0 && byteLength([...folders, ...name].join('/')) > MAX_PATH_BYTES)
+    folders = folders.slice(0, -1);
+  return [...folders, ...name];
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** Whether a text has characters that no name can have, and for which nobody can search. */
@@ -64,7 +92,6 @@ export function isAbsent(digest: string | undefined): digest is undefined {
 function shorten(name: string): string {
   const characters = Array.from(name);
   if (characters.length <= MAX_NAME_CHARACTERS) return name;
-  const dot = characters.lastIndexOf('.');
-  const extension = characters.slice(dot > 0 && characters.length - dot <= LONGEST_EXTENSION ? dot : characters.length);
+  const extension = Array.from(splitExtension(name)[1]);
   return [...characters.slice(0, MAX_NAME_CHARACTERS - extension.length), ...extension].join('');
 }

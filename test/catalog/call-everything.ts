@@ -1,7 +1,17 @@
 /** Calls to a catalog that run all of its queries. */
-import type { Catalog, FileSort } from '../../server/catalog/catalog.ts';
+import type { Catalog, FileSort, FolderPage } from '../../server/catalog/catalog.ts';
 import { newLink } from './contract-links.ts';
-import { aboutNode, addPublished, addUpload, commitTo, md5Of, newContent, newFile, nextLease } from './fixtures.ts';
+import {
+  aboutNode,
+  addPublished,
+  addUpload,
+  commitTo,
+  giveFile,
+  md5Of,
+  newContent,
+  newFile,
+  nextLease,
+} from './fixtures.ts';
 
 /** Calls every method of the catalog, and each of the ways a method can go. */
 export async function callEverything(catalog: Catalog): Promise<void> {
@@ -19,14 +29,13 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await catalog.listUnpublished(null, 10);
   await catalog.filterReceiving([id, 'another']);
   const { content } = await addPublished(catalog, newContent('c'));
-  await addPublished(catalog, { id: content.id });
+  await addPublished(catalog, { id: content.id }, { name: 'a.md' });
   const again = await addUpload(catalog, { size: null });
   await catalog.publish({
     uploadId: again,
     epoch: 1,
     content: { id: content.id },
     file: newFile(),
-    reuseFile: true,
   });
   await addPublished(catalog, { id: content.id, key: 'healed' });
   await catalog.findUpload(id);
@@ -50,7 +59,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await catalog.listOwnWithoutSha1('ann', 10);
   await catalog.proofOf(content.id);
   await catalog.noteProof(content.id, { proof: 'p' });
-  const file = await catalog.addFile(content.id, newFile({ name: 'new' }));
+  const file = await giveFile(catalog, content.id, { name: 'new' });
   await catalog.findFile(file?.id ?? '', 'ann');
   await catalog.findFile(file?.id ?? '', null);
   await catalog.findFiles([file?.id ?? ''], 'ann');
@@ -70,6 +79,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
     }
   }
   await callLinks(catalog, file?.id ?? '');
+  await callFolders(catalog, content.id);
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
@@ -100,6 +110,31 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 });
   await catalog.revokeLink(link.id, 'ann');
   await catalog.forgetLinks('', 1000, 10);
+}
+
+async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
+  const owner = 'ann';
+  const names = ['f/a', 'f/b', 'f/g/c', 'f/g/d', 'h/i'];
+  for (const name of names) await addPublished(catalog, newContent(`in ${name}`), { name });
+  await addPublished(catalog, newContent('in f/a again'), { name: 'f/a' });
+  for (const name of ['a.txt', 'f/a']) await catalog.addFile(contentId, newFile({ name, onConflict: 'replace' }));
+  await catalog.findFolder(owner, 'f/g');
+  for (const folder of ['', 'f']) {
+    for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
+      for (const descending of [false, true]) {
+        const query = { owner, folder, limit: 2, sort, descending };
+        for (let cursor: string | null = null; ;) {
+          const page: FolderPage | undefined = await catalog.listFolder(cursor === null ? query : { ...query, cursor });
+          cursor = page?.nextCursor ?? null;
+          if (cursor === null) break;
+        }
+      }
+    }
+    const { nextCursor } = (await catalog.listBelow({ owner, folder, limit: 1 })) ?? {};
+    await catalog.listBelow({ owner, folder, limit: 10, cursor: nextCursor ?? '' });
+  }
+  await catalog.moveFolder(owner, 'f/g', 'h/longer/g');
+  await catalog.deleteBelow(owner, 'h');
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
-import { T0, addPublished, addUpload, newContent, newFile } from './fixtures.ts';
+import { T0, addPublished, addUpload, newContent, newFile, fileEvents, giveFile } from './fixtures.ts';
 
 export function describeEvents(current: Current): void {
   const listed = async (catalog: Catalog, owner: string | null = null, after = 0): Promise<EventRecord[]> =>
@@ -13,7 +13,7 @@ export function describeEvents(current: Current): void {
       const { catalog, clock } = current();
       const first = await addPublished(catalog, newContent('c'), { name: 'a' });
       clock.nowMs += 1;
-      await catalog.addFile(first.content.id, newFile({ id: 'b', owner: 'bob', name: 'b', type: null }));
+      await giveFile(catalog, first.content.id, { id: 'b', owner: 'bob', name: 'b', type: null });
       clock.nowMs += 1;
       await catalog.renameFile(first.id, 'ann', 'c', 'image/png');
       clock.nowMs += 1;
@@ -38,23 +38,18 @@ export function describeEvents(current: Current): void {
       const { catalog } = current();
       const file = await addPublished(catalog, newContent('c'), { name: 'a' });
       const before = await catalog.latestEvent(null);
-      const publish = async (
-        content: { id: number } | ReturnType<typeof newContent>,
-        epoch: number,
-        reuseFile = false,
-      ) =>
+      const publish = async (content: { id: number } | ReturnType<typeof newContent>, epoch: number) =>
         (
           await catalog.publish({
             uploadId: await addUpload(catalog, { size: null }),
             epoch,
             content,
             file: newFile({ name: 'a' }),
-            reuseFile,
           })
         ).kind;
       expect(await publish(newContent('d'), 7)).toBe('lost');
       expect(await publish(newContent('c'), 1)).toBe('conflict');
-      expect(await publish({ id: file.content.id }, 1, true)).toBe('published');
+      expect(await publish({ id: file.content.id }, 1)).toBe('published');
       const failing = catalog.publish({
         uploadId: await addUpload(catalog, { size: 7 }),
         epoch: 1,
@@ -62,8 +57,8 @@ export function describeEvents(current: Current): void {
         file: newFile(),
       });
       await expect(failing).rejects.toThrow('cannot become content');
-      expect(await catalog.addFile(file.content.id, newFile({ name: 'a' }))).toEqual(file);
-      expect(await catalog.addFile(999, newFile())).toBeUndefined();
+      expect(await giveFile(catalog, file.content.id, { name: 'a' })).toEqual(file);
+      expect(await giveFile(catalog, 999)).toBeUndefined();
       expect(await catalog.renameFile(file.id, 'bob', 'b', null)).toBeUndefined();
       expect(await catalog.deleteFile(file.id, 'bob')).toBeUndefined();
       expect(await catalog.latestEvent(null)).toBe(before);
@@ -92,7 +87,7 @@ export function describeEvents(current: Current): void {
       await addPublished(catalog, { id: file.content.id }, { owner: 'bob' });
       await catalog.addDigests(file.content.id, { sha1: 'd'.repeat(40) });
       const digests = async (): Promise<unknown[]> =>
-        (await listed(catalog, 'ann')).map(({ file: { content } }) => [content.sha1, content.sha256]);
+        fileEvents(await listed(catalog, 'ann')).map(({ file: { content } }) => [content.sha1, content.sha256]);
       expect(await digests()).toEqual([['d'.repeat(40), 'e'.repeat(64)]]);
       // Bob has it still, which is none of her business.
       await catalog.deleteFile(file.id, 'ann');

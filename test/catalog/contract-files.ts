@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { FileRecord } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
-import { T0, addPublished, addUpload, commitTo, newContent, newFile, removalKeys } from './fixtures.ts';
+import { T0, addPublished, addUpload, commitTo, newContent, newFile, removalKeys, giveFile } from './fixtures.ts';
 
 export function describeFiles(current: Current): void {
   describe('files', () => {
@@ -28,10 +28,10 @@ export function describeFiles(current: Current): void {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));
       const wanted = newFile({ owner: 'bob', name: 'b.txt' });
-      const given = await catalog.addFile(content.id, wanted);
+      const given = await giveFile(catalog, content.id, wanted);
       expect(given).toEqual({ ...wanted, uploadedAt: T0, content });
-      expect(await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'b.txt' }))).toEqual(given);
-      const another = await catalog.addFile(content.id, newFile({ owner: 'bob', name: 'B.txt' }));
+      expect(await giveFile(catalog, content.id, { owner: 'bob', name: 'b.txt' })).toEqual(given);
+      const another = await giveFile(catalog, content.id, { owner: 'bob', name: 'B.txt' });
       expect(another?.id).not.toBe(given?.id);
       expect(await catalog.findFile(wanted.id, 'bob')).toEqual(given);
     });
@@ -39,9 +39,7 @@ export function describeFiles(current: Current): void {
     it('are given once when asked for together', async () => {
       const { catalog } = current();
       const { content } = await addPublished(catalog, newContent('c'));
-      const given = await Promise.all(
-        Array.from({ length: 8 }, () => catalog.addFile(content.id, newFile({ owner: 'bob' }))),
-      );
+      const given = await Promise.all(Array.from({ length: 8 }, () => giveFile(catalog, content.id, { owner: 'bob' })));
       expect(new Set(given.map((file) => file?.id)).size).toBe(1);
     });
 
@@ -50,10 +48,10 @@ export function describeFiles(current: Current): void {
       expect(await catalog.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
       const first = await addPublished(catalog, newContent('c', { size: 30 }));
       const second = await addPublished(catalog, newContent('d', { size: 12 }));
-      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
+      await giveFile(catalog, first.content.id, { name: 'again' });
       // The same name for the same content is the same file.
-      await catalog.addFile(first.content.id, newFile({ name: 'again' }));
-      await catalog.addFile(first.content.id, newFile({ owner: 'bob' }));
+      await giveFile(catalog, first.content.id, { name: 'again' });
+      await giveFile(catalog, first.content.id, { owner: 'bob' });
       await catalog.renameFile(second.id, 'ann', 'renamed', null);
       expect(await catalog.totalOf('ann')).toEqual({ files: 3, bytes: 72 });
       expect(await catalog.totalOf('bob')).toEqual({ files: 1, bytes: 30 });
@@ -70,7 +68,7 @@ export function describeFiles(current: Current): void {
       const { catalog } = current();
       const { id, content } = await addPublished(catalog, newContent('c'));
       await catalog.deleteFile(id, 'ann');
-      expect(await catalog.addFile(content.id, newFile())).toBeUndefined();
+      expect(await giveFile(catalog, content.id)).toBeUndefined();
     });
 
     it('are their owner’s alone', async () => {
@@ -87,9 +85,9 @@ export function describeFiles(current: Current): void {
       const first = await addPublished(catalog, newContent('c'));
       const contentId = first.content.id;
       clock.nowMs += 1;
-      const second = await catalog.addFile(contentId, newFile({ name: 'later' }));
+      const second = await giveFile(catalog, contentId, { name: 'later' });
       clock.nowMs += 1;
-      const third = await catalog.addFile(contentId, newFile({ owner: 'bob' }));
+      const third = await giveFile(catalog, contentId, { owner: 'bob' });
       expect(await catalog.findFileOfContent(contentId, 'ann', 'latest')).toEqual(second);
       expect(await catalog.findFileOfContent(contentId, 'ann', 'oldest')).toEqual(first);
       expect(await catalog.findFileOfContent(contentId, 'bob', 'oldest')).toEqual(third);
@@ -101,8 +99,8 @@ export function describeFiles(current: Current): void {
     it('are found many at once by id, in any order: those that are there, of one owner or of all', async () => {
       const { catalog } = current();
       const first = await addPublished(catalog, newContent('c'));
-      const second = await catalog.addFile(first.content.id, newFile({ name: 'second' }));
-      const other = await catalog.addFile(first.content.id, newFile({ owner: 'bob' }));
+      const second = await giveFile(catalog, first.content.id, { name: 'second' });
+      const other = await giveFile(catalog, first.content.id, { owner: 'bob' });
       const ids = [other, second, first].map((file) => file?.id ?? '');
       const byId = (files: FileRecord[]): FileRecord[] => files.toSorted((a, b) => (a.id < b.id ? -1 : 1));
       expect(byId(await catalog.findFiles(['another', ...ids], 'ann'))).toEqual(byId([first, second as FileRecord]));

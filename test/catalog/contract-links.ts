@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Catalog, LinkRecord, NewLink } from '../../server/catalog/catalog.ts';
 import type { Current } from './contract.ts';
-import { addPublished, newContent, newFile, T0 } from './fixtures.ts';
+import { addPublished, giveFile, newContent, T0 } from './fixtures.ts';
 
 /** What a link is recorded with. */
 export function newLink(fields: Partial<NewLink> = {}): NewLink {
@@ -64,7 +64,7 @@ export function describeLinks(current: Current): void {
       const first = await addPublished(catalog, newContent('c'));
       const ids = [first.id];
       for (let index = 1; index < 260; index++)
-        ids.push((await catalog.addFile(first.content.id, newFile({ name: `file ${index}` })))?.id ?? '');
+        ids.push((await giveFile(catalog, first.content.id, { name: `file ${index}` }))?.id ?? '');
       ids.reverse();
       const { id, files } = await addLink(catalog, { fileIds: ids });
       expect(files).toBe(260);
@@ -169,7 +169,7 @@ export function describeLinks(current: Current): void {
     it('are forgotten a while after they ended, and not before', async () => {
       const { catalog, clock } = current();
       const file = await addPublished(catalog, newContent('c'));
-      const gone = await catalog.addFile(file.content.id, newFile({ name: 'gone' }));
+      const gone = await giveFile(catalog, file.content.id, { name: 'gone' });
       const kept = [
         await addLink(catalog, { fileIds: [file.id] }),
         await addLink(catalog, { fileIds: [file.id], lifeMs: 10_000 }),

@@ -22,6 +22,7 @@ export function describeUploads(current: Current): void {
         ...declared,
         ...times,
         kind: 'file',
+        onConflict: null,
         state: 'receiving',
         offset: 0,
         snapshot: null,

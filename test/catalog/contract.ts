@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { describeEvents } from './contract-events.ts';
 import { describeFinals } from './contract-finals.ts';
+import { describeFolders } from './contract-folders.ts';
 import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
 import { describeLinks } from './contract-links.ts';
@@ -67,6 +68,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
 
     describePublication(running);
     if (isOtherWay) return;
+    describeFolders(running);
     describeUploads(running);
     describeFinals(running);
     describeFiles(running);

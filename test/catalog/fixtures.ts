@@ -3,6 +3,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import type {
   Catalog,
   Digests,
+  EventRecord,
+  FileEventRecord,
   FileRecord,
   NewFile,
   NewUpload,
@@ -91,6 +93,20 @@ export async function addPublished(
   const outcome = await catalog.publish({ uploadId, epoch: 1, content, file: entry });
   if (outcome.kind !== 'published') throw new Error(`not published: ${outcome.kind}`);
   return outcome.file;
+}
+
+/** Gives an owner a file of a content that is there. */
+export async function giveFile(
+  catalog: Pick<Catalog, 'addFile'>,
+  contentId: number,
+  file: Partial<NewFile> = {},
+): Promise<FileRecord | undefined> {
+  return (await catalog.addFile(contentId, newFile(file)))?.file;
+}
+
+/** Those of the events that are about files. */
+export function fileEvents(events: readonly EventRecord[]): FileEventRecord[] {
+  return events.filter((event) => event.kind !== 'moved');
 }
 
 /** The keys of the first removals. */

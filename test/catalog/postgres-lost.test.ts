@@ -61,7 +61,7 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
     const uploadId = await addUpload(catalog);
     const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
     for (const cut of ['before', 'after'] as const) {
-      wire.cutAt('publish_proved_upload', cut);
+      wire.cutAt('publish_named_upload', cut);
       await expect(catalog.publish(publication)).rejects.toMatchObject({ code: 'unavailable' });
       if (cut === 'after') await expect.poll(countEvents).toBe(1);
       else expect((await catalog.findUpload(uploadId))?.state).toBe('receiving');
@@ -83,7 +83,7 @@ describe.skipIf(!hasPostgres())('a lost connection to PostgreSQL', () => {
       queryTimeoutMs: 300,
     });
     const uploadId = await addUpload(impatient);
-    wire.cutAt('publish_proved_upload', 'silent');
+    wire.cutAt('publish_named_upload', 'silent');
     const publication = { uploadId, epoch: 1, content: newContent('c'), file: newFile() };
     await expect(impatient.publish(publication)).rejects.toMatchObject({ code: 'unavailable' });
     // The line is not used again.

@@ -3,12 +3,23 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Client } from 'pg';
-import type { Catalog, EventRecord } from '../../server/catalog/catalog.ts';
+import type { Catalog, EventRecord, NewFile } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase, type TestDatabase, urlOf } from '../harness/shared-postgres.ts';
 import { openStatementWire } from '../harness/statement-wire.ts';
-import { aboutNode, addPublished, addUpload, newContent, newFile, newUpload, removalKeys } from './fixtures.ts';
+import { expectCounted } from './contract-folders.ts';
+import {
+  aboutNode,
+  addPublished,
+  addUpload,
+  newContent,
+  newFile,
+  newUpload,
+  removalKeys,
+  giveFile,
+  fileEvents,
+} from './fixtures.ts';
 
 const ROUNDS = 40;
 
@@ -47,9 +58,9 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
       const uploadId = await addUpload(one);
       const join = async (): Promise<boolean> =>
         round % 2 === 0
-          ? (await other.addFile(content.id, newFile({ owner: 'bob' }))) !== undefined
-          : (await other.publish({ uploadId, epoch: 1, content: { id: content.id }, file: newFile() })).kind ===
-            'published';
+          ? (await giveFile(other, content.id, { owner: 'bob' })) !== undefined
+          : (await other.publish({ uploadId, epoch: 1, content: { id: content.id }, file: newFile({ name: 'b' }) }))
+              .kind === 'published';
       const [deleted, isJoined] = await Promise.all([one.deleteFile(id, 'ann'), join()]);
       expect(deleted?.removedKey).toBe(isJoined ? null : content.key);
       await expectOneTruth(content.key, content.md5, isJoined);
@@ -78,7 +89,7 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
       const key = `healed ${round}`;
       const [deleted, outcome] = await Promise.all([
         one.deleteFile(id, 'ann'),
-        other.publish({ uploadId, epoch: 1, content: { id: content.id, key }, file: newFile() }),
+        other.publish({ uploadId, epoch: 1, content: { id: content.id, key }, file: newFile({ name: 'b' }) }),
       ]);
       const isHealed = outcome.kind === 'published';
       expect(deleted?.removedKey).toBe(isHealed ? null : content.key);
@@ -113,7 +124,7 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     for (let round = 0; round < ROUNDS; round++) {
       const { content } = await addPublished(one, newContent(`c${round}`));
       const given = await Promise.all(
-        [one, other, one, other].map((catalog) => catalog.addFile(content.id, newFile({ owner: 'bob' }))),
+        [one, other, one, other].map((catalog) => giveFile(catalog, content.id, { owner: 'bob' })),
       );
       expect(new Set(given.map((file) => file?.id)).size).toBe(1);
     }
@@ -140,11 +151,56 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
       const { id } = await addPublished(one, newContent(`c${round}`), { name: 'old' });
       const [renamed] = await Promise.all([one.renameFile(id, 'ann', 'new', null), other.deleteFile(id, 'ann')]);
       const events = (await one.listEvents({ owner: 'ann', after: 0, limit: 1000 })) ?? [];
-      const told = events.filter(({ file }) => file.id === id).map(({ kind, file }) => `${kind} ${file.name}`);
+      const told = fileEvents(events)
+        .filter(({ file }) => file.id === id)
+        .map(({ kind, file }) => `${kind} ${file.name}`);
       expect(told).toEqual(
         renamed ? ['published old', 'renamed new', 'deleted new'] : ['published old', 'deleted old'],
       );
     }
+  });
+
+  it('name files, and move and delete them and their folders: one truth, and totals that a recount gives', async () => {
+    const kinds = new Set<string>();
+    for (let round = 0; round < 100; round++) {
+      const old = await addPublished(one, newContent(`old ${round}`), { name: 'f/g/old' });
+      const publish = async (catalog: Catalog, text: string, name: string, fields: Partial<NewFile> = {}) => {
+        const uploadId = await addUpload(catalog);
+        const file = newFile({ name, ...fields });
+        return catalog.publish({ uploadId, epoch: 1, content: newContent(`${text} ${round}`), file });
+      };
+      const all: (() => Promise<{ kind: string } | object | undefined>)[] = [
+        () => publish(one, 'a', 'f/g/same'),
+        () => publish(other, 'b', 'f/g/same'),
+        () => publish(one, 'c', 'top'),
+        () => publish(other, 'd', 'top'),
+        () => publish(other, 'e', 'f/g/old', { onConflict: 'replace' }),
+        () => one.moveFolder('ann', 'f/g', 'h/g'),
+        () => other.moveFolder('ann', 'h/g', 'f/g'),
+        () => one.deleteFile(old.id, 'ann'),
+        () => other.renameFile(old.id, 'ann', 'h/g/old', null),
+        () => one.deleteBelow('ann', 'f'),
+      ];
+      // Five of them, others in each round.
+      const some = Array.from({ length: 5 }, (_, index) => all[(round * 3 + index * (1 + (round % 3))) % all.length]);
+      const outcomes = await Promise.all(some.map(async (run) => run?.()));
+      for (const outcome of outcomes) if (outcome && 'kind' in outcome) kinds.add(outcome.kind);
+      await expectCounted(one, 'ann');
+      if (round % 5 === 4) {
+        for (const folder of ['f', 'h']) while (await one.deleteBelow('ann', folder));
+        for (const { id } of (await one.listFiles({ owner: 'ann', limit: 1000, sort: 'name', descending: false }))
+          .files)
+          await one.deleteFile(id, 'ann');
+        expect(await one.findFolder('ann', 'f')).toBeUndefined();
+      }
+    }
+    expect(kinds).toContain('moved');
+    // Locks are taken in one order: nobody waits in a circle, which would take a second each time.
+    const [found] = await database.run(
+      'select deadlocks::int from pg_stat_database where datname = current_database()',
+    );
+    expect((found as { deadlocks: number }).deadlocks).toBeLessThan(3);
+    expect(await one.totalOf('ann')).toEqual({ files: 0, bytes: 0 });
   });
 
   it('begin no more uploads of an owner than are wanted', async () => {

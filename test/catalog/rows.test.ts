@@ -26,6 +26,8 @@ const NOT_COPIED_COLUMNS: Record<string, string> = {
   'removals.node': 'of a process',
   'removals.until': 'of a process',
   'removals.id': 'given anew, in an order that does not matter',
+  'folders.files': 'counted anew',
+  'folders.bytes': 'counted anew',
   'events.id': 'the order of insertion, which is that of the numbers',
 };
 

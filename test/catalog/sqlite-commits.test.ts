@@ -53,7 +53,7 @@ const each = <T>(action: (index: number) => Promise<T>): Promise<T>[] =>
   Array.from({ length: MANY }, (_, i) => action(i));
 
 function publish(uploadId: string, text: string): ReturnType<Catalog['publish']> {
-  return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile(), reuseFile: false });
+  return catalog.publish({ uploadId, epoch: 1, content: newContent(text), file: newFile() });
 }
 
 test('the log is marked before each of the two checkpoints that sync it', async () => {
@@ -84,7 +84,6 @@ test('one that fails undoes itself alone', async () => {
         epoch: 1,
         content: { ...newContent(`c${index}`), size: index % 4 === 1 ? 99 : 100 },
         file: newFile(),
-        reuseFile: false,
       }),
     ),
   );

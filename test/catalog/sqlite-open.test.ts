@@ -9,7 +9,7 @@ import { openBeside, openDatabase } from '../../server/catalog/sqlite/connection
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
-import { addUpload, commitTo, newUpload } from './fixtures.ts';
+import { addPublished, addUpload, commitTo, newContent, newUpload } from './fixtures.ts';
 import { IS_LINUX } from '../harness/needs.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
@@ -196,11 +196,40 @@ describe('opening an SQLite catalog', () => {
     before.exec('DROP TABLE final_partials; DROP INDEX uploads_finals; ALTER TABLE uploads DROP COLUMN kind');
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
     before.exec('ALTER TABLE contents DROP COLUMN proof; ALTER TABLE contents DROP COLUMN seal');
+    undoFolders(before);
+    before.exec('DROP TABLE link_files; DROP TABLE links');
     before.pragma('user_version = 8');
     before.close();
     const after = await open();
     const states = await Promise.all([receiving, unwritten, noted, ended].map((id) => after.findUpload(id ?? '')));
     expect(states.map((row) => row?.storeState)).toEqual(['a boot', null, 'a note', null]);
+    await after.close();
+  });
+
+  it('keeps the files of before at the top, also those of one name, and numbers its events on', async () => {
+    const catalog = await open();
+    const files = [];
+    for (const text of ['one', 'two'])
+      files.push(await addPublished(catalog, newContent(text), { name: `${text}.txt` }));
+    await catalog.forgetEvents(-1, 1);
+    await catalog.close();
+    const before = new Database(file);
+    before.exec("UPDATE files SET name = 'same.txt', folded_name = 'same.txt'");
+    undoFolders(before);
+    before.pragma('user_version = 15');
+    before.close();
+    const after = await open();
+    const query = { owner: 'ann', folder: '', limit: 10, sort: 'name', descending: false } as const;
+    const listed = await after.listFolder(query);
+    expect(listed?.folders).toEqual([]);
+    expect(listed?.files.map(({ id, name }) => [id, name]).sort()).toEqual(
+      files.map(({ id }) => [id, 'same.txt']).sort(),
+    );
+    expect((await addPublished(after, newContent('three'), { name: 'same.txt' })).name).toBe('same (2).txt');
+    expect((await addPublished(after, newContent('four'), { name: 'a/b' })).name).toBe('a/b');
+    expect((await after.listEvents({ owner: 'ann', after: 1, limit: 10 }))?.map(({ number }) => number)).toEqual([
+      2, 3, 4,
+    ]);
     await after.close();
   });
 
@@ -218,3 +247,13 @@ describe('opening an SQLite catalog', () => {
     }
   });
 });
+
+/** Makes the schema the one before folders. */
+function undoFolders(database: Database): void {
+  for (const trigger of ['filled', 'emptied', 'changed']) database.exec(`DROP TRIGGER folder_${trigger}`);
+  for (const index of ['at_top', 'in_folder', 'in_folder_by_uploaded', 'in_folder_by_name', 'in_folder_by_size'])
+    database.exec(`DROP INDEX files_${index}`);
+  database.exec('ALTER TABLE files DROP COLUMN folder_id; DROP TABLE folders');
+  database.exec('CREATE INDEX files_by_content_owner_name ON files (content_id, owner, name)');
+  database.exec('ALTER TABLE uploads DROP COLUMN on_conflict; ALTER TABLE events DROP COLUMN moved_from');
+}

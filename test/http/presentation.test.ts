@@ -53,7 +53,8 @@ describe('names in Content-Disposition', () => {
     '%j cannot get there',
     async (name) => {
       const cleaned = String((await look({ filename: name })).headers['content-disposition']);
-      expect(nameIn(cleaned)).toBe(name.replaceAll(/[^ -~]/g, '_'));
+      // Some of these are cleaned to the same name.
+      expect(nameIn(cleaned)?.replace(/ \(\d\)/, '')).toBe(name.replaceAll(/[^ -~]/g, '_'));
       const { url } = await putFile(service.url, 'to rename', { filename: 'before.txt' });
       const listed = json<{ files: { id: string }[] }>(await send('GET', `${service.url}/api/files?search=before`));
       const renamed = await send('PATCH', `${service.url}/api/files/${listed.files[0]?.id}`, {

@@ -101,7 +101,7 @@ export async function form(
   { body, gone }: Connection,
   { owner, declaration }: { owner: string; declaration: Declaration },
 ): Promise<FileView> {
-  const published = await node.uploads.receiveWhole({ owner, declaration, reuseFile: true }, body, gone);
+  const published = await node.uploads.receiveWhole({ owner, declaration }, body, gone);
   return published.file;
 }
 

@@ -24,7 +24,7 @@ async function openVirtual(seed: number) {
 }
 
 function publish({ uploads }: House, filename: string) {
-  const request = { owner: 'anyone', declaration: { ...DECLARATION, size: null, filename }, reuseFile: false };
+  const request = { owner: 'anyone', declaration: { ...DECLARATION, size: null, filename } };
   return uploads.receiveWhole(request, Readable.from([bytes]), NEVER);
 }
 
@@ -96,7 +96,7 @@ test('a form whose publication was recorded, though its answer was lost, takes n
     await recorded(publication);
     throw new CatalogError('unavailable', 'the answer was lost');
   };
-  const request = { owner: 'anyone', declaration: { ...DECLARATION, size: null, filename: 'a.txt' }, reuseFile: true };
+  const request = { owner: 'anyone', declaration: { ...DECLARATION, size: null, filename: 'a.txt' } };
   await expect(house.uploads.receiveWhole(request, Readable.from([bytes]), NEVER)).rejects.toMatchObject({
     code: 'store_unavailable',
   });

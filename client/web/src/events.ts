@@ -111,6 +111,8 @@ function tell(listener: FileEventsListener, { name, data }: ServerEvent): void {
     case undefined:
       break;
     case 'begin':
+    // All paths below the folder are others.
+    case 'moved':
       listener.onBegin();
       break;
     case 'published':

@@ -1,6 +1,6 @@
 /** PostgreSQL's dialect. Transactions run concurrently, and each statement sees what is committed when it begins. */
 import { createHash } from 'node:crypto';
-import { type RawBuilder, sql, type SqlBool } from 'kysely';
+import { CompiledQuery, type RawBuilder, sql, type SqlBool } from 'kysely';
 import type { QueryDialect } from '../dialect.ts';
 import { raiseCounters, readCounters } from './counters.ts';
 
@@ -37,6 +37,8 @@ export const postgresQueries: QueryDialect = {
       ? inOrder.reduce((some, table) => some.forUpdate(table as never) as typeof query, query)
       : query.forUpdate()) as typeof query,
 
+  lockedToChange: <Query extends { forNoKeyUpdate(): unknown }>(query: Query) => query.forNoKeyUpdate() as Query,
+
   unlocked: <Query extends { forUpdate(): { skipLocked(): unknown } }>(query: Query) =>
     query.forUpdate().skipLocked() as Query,
 
@@ -51,6 +53,11 @@ export const postgresQueries: QueryDialect = {
       await lockName(name).execute(trx);
       return run(trx);
     }),
+
+  hold: async (executor, name, way) => {
+    const lock = way === 'alone' ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared';
+    await executor.executeQuery(CompiledQuery.raw(`select ${lock}(hashtextextended($1, 0))`, [name]));
+  },
 
   givenIds: sql`overriding system value`,
   counters: { read: readCounters, raise: raiseCounters },

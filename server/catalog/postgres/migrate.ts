@@ -15,6 +15,7 @@ import { expectedSize } from './migrations/0009-expected-size.ts';
 import { proofs } from './migrations/0010-proofs.ts';
 import { namePieces } from './migrations/0011-name-pieces.ts';
 import { links } from './migrations/0012-links.ts';
+import { folders } from './migrations/0013-folders.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -33,6 +34,7 @@ const MIGRATIONS: readonly Migration[] = [
   proofs,
   namePieces,
   links,
+  folders,
 ];
 
 /** The schema that this code writes. */

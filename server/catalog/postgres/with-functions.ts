@@ -4,28 +4,32 @@
  */
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { foldName } from '../../wire/fold-name.ts';
+import { roomForNumber, splitPath } from '../../wire/paths.ts';
 import type { Catalog, NewUpload, Publication, PublishOutcome, UploadKind, UploadRecord } from '../catalog.ts';
-import { type FileRow, toFileRecord } from '../queries/file-rows.ts';
+import { type BareFileRow, toFileRecord } from '../queries/file-rows.ts';
 import { prepare } from '../queries/prepare.ts';
 import type { Tables } from '../schema.ts';
 
 type Begun = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
 
 /** The function's answer. The columns of the file are null unless the upload was published. */
-type Outcome = { outcome: PublishOutcome['kind'] | 'steps' } & FileRow;
+type Outcome = { outcome: PublishOutcome['kind'] | 'steps' } & BareFileRow;
 
 /** Replaces `createUpload` and `publish`. @param now - the time of the statement, in SQL. */
 export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuilder<number>): Catalog {
   const begin = prepareBegin(db, now);
-  const beginOfKind = prepareBeginOfKind(db, now);
+  const beginOfKind = prepareBeginOfKind(db, now, 'begin_upload_of_kind');
+  const beginReplacing = prepareBeginOfKind(db, now, 'begin_replacing_upload');
   const publish = preparePublish(db, now);
   return {
     ...catalog,
 
     createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
       const values = { ...upload, mostOpen: mostOpen ?? null };
-      if (kind === 'file') return begin.first(db, values);
-      return beginOfKind.first(db, { ...values, kind, partialIds: partials?.join(' ') ?? null });
+      const replaces = upload.onConflict === 'replace';
+      if (kind === 'file' && !replaces) return begin.first(db, values);
+      const ofKind = { ...values, kind, partialIds: partials?.join(' ') ?? null };
+      return (replaces ? beginReplacing : beginOfKind).first(db, ofKind);
     },
 
     async publish(publication) {
@@ -33,7 +37,9 @@ export function withFunctions(catalog: Catalog, db: Kysely<Tables>, now: RawBuil
       const found = values && (await publish.first(db, values));
       if (!found || found.outcome === 'steps') return catalog.publish(publication);
       const { outcome, ...row } = found;
-      return outcome === 'published' ? { kind: outcome, file: toFileRecord(row) } : { kind: outcome };
+      if (outcome !== 'published') return { kind: outcome };
+      const folderPath = foldersOf(publication.file.name);
+      return { kind: outcome, file: toFileRecord({ ...row, folderPath }), removed: null };
     },
   };
 }
@@ -59,13 +65,13 @@ function prepareBegin(db: Kysely<Tables>, now: RawBuilder<number>) {
 
 type BeginOfKindValues = NewUpload & { mostOpen: number | null; kind: UploadKind; partialIds: string | null };
 
-function prepareBeginOfKind(db: Kysely<Tables>, now: RawBuilder<number>) {
+function prepareBeginOfKind(db: Kysely<Tables>, now: RawBuilder<number>, name: string) {
   return prepare((upload: BeginOfKindValues) =>
     db
       .with('begun', (made) =>
         made
           .selectFrom(
-            sql<Begun>`begin_upload_of_kind(${upload.id}, ${upload.owner}, ${upload.size}, ${upload.md5}, ${upload.sha1},
+            sql<Begun>`${sql.ref(name)}(${upload.id}, ${upload.owner}, ${upload.size}, ${upload.md5}, ${upload.sha1},
               ${upload.sha256}, ${upload.filename}, ${upload.filetype}, ${upload.metadata}, ${upload.holder},
               ${upload.phase}, ${now}, ${upload.lifeMs}, ${upload.mostOpen}, ${upload.kind}, ${upload.partialIds})`.as(
               'row',
@@ -86,9 +92,10 @@ function preparePublish(db: Kysely<Tables>, now: RawBuilder<number>) {
       .with('published', (made) =>
         made
           .selectFrom(
-            sql<Outcome>`publish_proved_upload(${by.uploadId}, ${by.epoch}, ${now}, ${by.joinId}, ${by.md5}, ${by.sha1},
+            sql<Outcome>`publish_named_upload(${by.uploadId}, ${by.epoch}, ${now}, ${by.joinId}, ${by.md5}, ${by.sha1},
               ${by.sha256}, ${by.size}, ${by.variant}, ${by.key}, ${by.fileId}, ${by.owner}, ${by.name},
-              ${by.foldedName}, ${by.type}, ${by.reuses}, ${by.forgets}, ${by.proof})`.as('row'),
+              ${by.foldedName}, ${by.type}, ${by.forgets}, ${by.proof}, ${by.replaces}, ${by.stem}, ${by.extension},
+              ${by.foldedStem}, ${by.foldedExtension}, ${by.folders}, ${by.foldedFolders}, ${by.folderPath})`.as('row'),
           )
           .selectAll(),
       )
@@ -98,13 +105,34 @@ function preparePublish(db: Kysely<Tables>, now: RawBuilder<number>) {
 }
 
 /** The function's arguments; undefined where an existing content gets another key, which the function does not do. */
-function toValues({ uploadId, epoch, content, file, reuseFile = false, forgetsStoreState = false }: Publication) {
+function toValues({ uploadId, epoch, content, file, forgetsStoreState = false }: Publication) {
   if ('id' in content && content.key !== undefined) return undefined;
   const taken =
     'id' in content
       ? { joinId: content.id, md5: null, sha1: null, sha256: null, size: null, variant: null, key: null, proof: null }
       : { joinId: null, ...content, proof: content.proof ?? null };
-  const { id: fileId, owner, name, type } = file;
-  const entry = { fileId, owner, name, foldedName: foldName(name), type };
-  return { uploadId, epoch, ...taken, ...entry, reuses: reuseFile, forgets: forgetsStoreState };
+  const { folders, name } = splitPath(file.name);
+  const [stem, extension] = roomForNumber(name);
+  const values = {
+    fileId: file.id,
+    owner: file.owner,
+    name,
+    foldedName: foldName(name),
+    type: file.type,
+    replaces: file.onConflict === 'replace',
+    stem,
+    extension,
+    foldedStem: foldName(stem),
+    foldedExtension: foldName(extension),
+    folders: JSON.stringify(folders),
+    foldedFolders: JSON.stringify(folders.map(foldName)),
+    folderPath: foldersOf(file.name),
+  };
+  return { uploadId, epoch, ...taken, ...values, forgets: forgetsStoreState };
+}
+
+/** The path of a name's folder; null: the top. */
+function foldersOf(path: string): string | null {
+  const { folders } = splitPath(path);
+  return folders.length > 0 ? folders.join('/') : null;
 }

@@ -10,7 +10,13 @@ import { RECEIVING } from './states.ts';
 type Times = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
 
 /** The values of a new upload's row. */
-type NewRow = NewUpload & { kind: UploadKind; skipped: number };
+type NewRow = Omit<NewUpload, 'onConflict'> & { kind: UploadKind; skipped: number; replaces: Replaces };
+type Replaces = 'replace' | null;
+
+/** What a row keeps of `onConflict`. */
+export function replacesOf({ onConflict }: Pick<NewUpload, 'onConflict'>): Replaces {
+  return onConflict === 'replace' ? onConflict : null;
+}
 
 /**
  * Prepares the insertion of a receiving upload, without bytes; or of a complete one, with its file. It inserts nothing where
@@ -37,6 +43,7 @@ export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 
       sha256: upload.sha256,
       filename: upload.filename,
       filetype: upload.filetype,
+      on_conflict: upload.replaces,
       metadata: upload.metadata,
       offset: state === 'receiving' ? sql.lit(0) : upload.size,
       ...(state === 'complete' ? { file_id: upload.fileId } : {}),
@@ -84,7 +91,7 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
 
   return {
     createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
-      const values = { ...upload, kind, skipped: mostBeside(mostOpen) };
+      const values = { ...upload, kind, skipped: mostBeside(mostOpen), replaces: replacesOf(upload) };
       if (!partials) return insert.first(db, values);
       const rows = partials.map((id, index) => ({ final_id: upload.id, position: index + 1, partial_id: id }));
       return db.transaction().execute(async (trx) => {

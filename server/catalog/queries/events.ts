@@ -22,6 +22,7 @@ interface EventRow {
   contentId: number;
   md5: string;
   size: number;
+  movedFrom: string | null;
   sha1: string | null;
   sha256: string | null;
 }
@@ -39,14 +40,39 @@ const EVENT_ROW = [
   'events.content_id as contentId',
   'events.md5',
   'events.size',
+  'events.moved_from as movedFrom',
   'contents.sha1',
   'contents.sha256',
 ] as const;
 
-/** Prepares the insertion of an event, to run in the transaction of the change. */
+/** Prepares the insertion of a file's event, to run in the transaction of the change. */
 export function prepareInsertEvent(db: Kysely<Tables>, clock: SqlClock) {
+  const insert = prepareInsert(db, clock);
+
+  return async function insertEvent(
+    executor: Executor,
+    kind: Exclude<EventKind, 'moved'>,
+    { id: fileId, owner, name, type, uploadedAt, content }: FileRecord,
+  ): Promise<void> {
+    const { id: contentId, md5, size } = content;
+    const file = { fileId, name, type, uploadedAt, contentId, md5, size };
+    await insert.changes(executor, { owner, kind, ...file, movedFrom: null });
+  };
+}
+
+/** Prepares the insertion of the event of a folder that moves. */
+export function prepareInsertMove(db: Kysely<Tables>, clock: SqlClock) {
+  const insert = prepareInsert(db, clock);
+  const noFile = { fileId: '', type: null, uploadedAt: 0, contentId: 0, md5: '', size: 0 };
+
+  return async function insertMove(executor: Executor, owner: string, from: string, to: string): Promise<void> {
+    await insert.changes(executor, { owner, kind: 'moved', ...noFile, name: to, movedFrom: from });
+  };
+}
+
+function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
   type Values = Omit<EventRow, 'number' | 'at' | 'sha1' | 'sha256'>;
-  const insert = prepare((event: Values) =>
+  return prepare((event: Values) =>
     db.insertInto('events').values({
       owner: event.owner,
       kind: event.kind,
@@ -58,21 +84,14 @@ export function prepareInsertEvent(db: Kysely<Tables>, clock: SqlClock) {
       content_id: event.contentId,
       md5: event.md5,
       size: event.size,
+      moved_from: event.movedFrom,
     }),
   );
-
-  return async function insertEvent(
-    executor: Executor,
-    kind: EventKind,
-    { id: fileId, owner, name, type, uploadedAt, content }: FileRecord,
-  ): Promise<void> {
-    const { id: contentId, md5, size } = content;
-    await insert.changes(executor, { owner, kind, fileId, name, type, uploadedAt, contentId, md5, size });
-  };
 }
 
 function toEventRecord(row: EventRow): EventRecord {
   const { number, owner, kind, at, fileId, name, type, uploadedAt, contentId, md5, size, sha1, sha256 } = row;
+  if (kind === 'moved') return { number, kind, at, owner, from: row.movedFrom ?? '', to: name };
   const content = { id: contentId, md5, sha1, sha256, size };
   return { number, kind, at, file: { id: fileId, owner, name, type, uploadedAt, content } };
 }

@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 import { type FileRow, selectFiles } from './file-rows.ts';
 
 /** The column of each sort; equal values are sorted by id. */
-const SORT_COLUMNS = {
+export const SORT_COLUMNS = {
   uploaded: 'uploaded_at',
   name: 'folded_name',
   size: 'size',
@@ -22,10 +22,12 @@ export function selectListed(db: Kysely<Tables>) {
   return selectFiles(db).select('files.folded_name as folded');
 }
 
+export type SortColumn = (typeof SORT_COLUMNS)[FileSort];
+
 /** `count` of the owner's files in this order, after this position. */
 export interface FileListing {
   owner: string;
-  column: (typeof SORT_COLUMNS)[FileSort];
+  column: SortColumn;
   direction: 'asc' | 'desc';
   after: Position | undefined;
   count: number;

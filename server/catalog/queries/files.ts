@@ -2,13 +2,17 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import { foldName } from '../../wire/fold-name.ts';
+import { splitPath } from '../../wire/paths.ts';
 import type { Catalog } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareHoldContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
-import { prepareInsertFile, prepareSelectFile, prepareSelectSame, selectFiles, toFileRecord } from './file-rows.ts';
+import { prepareSelectFile, selectFiles, toFileRecord, treeOf } from './file-rows.ts';
+import { prepareTakeFolders } from './folders.ts';
+import { type Place, prepareNames } from './free-name.ts';
+import { preparePlaceFile } from './place-file.ts';
 import { prepare } from './prepare.ts';
 
 export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfContent' | 'renameFile'>;
@@ -16,10 +20,8 @@ export type FileQueries = Pick<Catalog, 'addFile' | 'findFile' | 'findFileOfCont
 /** Prepares the queries on files. list-files.ts lists them, delete-file.ts deletes them. */
 export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): FileQueries {
   const holdContent = prepareHoldContent(db, dialect);
-  const insertFile = prepareInsertFile(db, clock);
-  const selectSame = prepareSelectSame(db);
+  const { foresee, place } = preparePlaceFile(db, dialect, clock);
   const selectFile = prepareSelectFile(db);
-  const insertEvent = prepareInsertEvent(db, clock);
 
   const selectOfAnyone = prepare((by: { id: string }) => selectFiles(db).where('files.id', '=', by.id));
 
@@ -35,26 +37,15 @@ export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const selectOldest = selectOfContent('asc');
   const selectLatest = selectOfContent('desc');
 
-  const rename = prepare((by: { id: string; owner: string; name: string; foldedName: string; type: string | null }) =>
-    db
-      .updateTable('files')
-      .set({ name: by.name, folded_name: by.foldedName, type: by.type })
-      .where('id', '=', by.id)
-      .where('owner', '=', by.owner),
-  );
-
   return {
+    ...createRenameFile(db, dialect, clock),
+
     addFile(contentId, file) {
       return db.transaction().execute(async (trx) => {
-        const { owner, name } = file;
-        // First, as it locks the content: another transaction that adds the same file has either ended, or waits.
+        await foresee(trx, file);
+        // Locks the content: another transaction that adds the same file has either ended, or waits.
         const content = await holdContent.first(trx, { id: contentId });
-        if (!content) return undefined;
-        const same = await selectSame.first(trx, { contentId, owner, name });
-        if (same) return toFileRecord(same);
-        const added = await insertFile(trx, file, content);
-        await insertEvent(trx, 'published', added);
-        return added;
+        return content && place(trx, file, content);
       });
     },
 
@@ -67,13 +58,47 @@ export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
       const row = await (which === 'oldest' ? selectOldest : selectLatest).first(db, { contentId, owner });
       return row && toFileRecord(row);
     },
+  };
+}
 
-    renameFile(id, owner, name, type) {
+/** Prepares `renameFile`. */
+function createRenameFile(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): Pick<Catalog, 'renameFile'> {
+  const takeFolders = prepareTakeFolders(db, dialect);
+  const names = prepareNames(db, dialect);
+  const selectFile = prepareSelectFile(db);
+  const insertEvent = prepareInsertEvent(db, clock);
+
+  const hold = prepare((by: { id: string; owner: string }) =>
+    dialect.lockedToChange(
+      db.selectFrom('files').select('folder_id as folderId').where('id', '=', by.id).where('owner', '=', by.owner),
+    ),
+  );
+
+  type Renamed = { id: string; name: string; foldedName: string; type: string | null; folderId: number | null };
+  const rename = prepare((by: Renamed) =>
+    db
+      .updateTable('files')
+      .set({ name: by.name, folded_name: by.foldedName, type: by.type, folder_id: by.folderId })
+      .where('id', '=', by.id),
+  );
+
+  return {
+    renameFile(id, owner, path, type) {
       return db.transaction().execute(async (trx) => {
-        await rename.changes(trx, { id, owner, name, foldedName: foldName(name), type });
-        const row = await selectFile.first(trx, { id, owner });
-        if (!row) return undefined;
-        const renamed = toFileRecord(row);
+        const held = await hold.first(trx, { id, owner });
+        if (!held) return undefined;
+        const { folders, name } = splitPath(path);
+        if (folders.length > 0 || held.folderId !== null) await dialect.hold(trx, treeOf(owner), 'alone');
+        const file = await selectFile.first(trx, { id, owner });
+        if (!file) return undefined;
+        const folderId = (await takeFolders(trx, owner, folders)).at(-1) ?? null;
+        const at: Place = { owner, folderId, folderPath: folders.length > 0 ? folders.join('/') : null };
+        await names.holdName(trx, at, name);
+        const stays = folderId === held.folderId && name === file.name;
+        const isTaken = !stays && (await names.isTaken(trx, at, name));
+        const given = isTaken ? await names.freeName(trx, at, name) : name;
+        await rename.changes(trx, { id, name: given, foldedName: foldName(given), type, folderId });
+        const renamed = toFileRecord({ ...file, name: given, type, folderPath: at.folderPath });
         await insertEvent(trx, 'renamed', renamed);
         return renamed;
       });

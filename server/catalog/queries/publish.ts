@@ -5,10 +5,9 @@ import { CatalogError } from '../catalog.ts';
 import type { Catalog, PublishOutcome, UploadState } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { prepareInsertEvent } from './events.ts';
-import { prepareInsertFile, prepareSelectSame, toFileRecord } from './file-rows.ts';
 import { prepareDeleteParts } from './ledger.ts';
 import type { NodeDialect } from './nodes.ts';
+import { preparePlaceFile } from './place-file.ts';
 import { type Executor, prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { prepareTakeContent } from './take-content.ts';
@@ -18,11 +17,8 @@ class UndoneConflict extends Error {}
 
 /** Prepares `publish`. */
 export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: NodeDialect): Pick<Catalog, 'publish'> {
-  const { clock } = nodes;
   const takeContent = prepareTakeContent(db, dialect, nodes);
-  const insertFile = prepareInsertFile(db, clock);
-  const selectSame = prepareSelectSame(db);
-  const insertEvent = prepareInsertEvent(db, clock);
+  const { foresee, place } = preparePlaceFile(db, dialect, nodes.clock);
   const deleteParts = prepareDeleteParts(db);
 
   const selectUpload = prepare((by: { id: string; epoch: number }) =>
@@ -53,12 +49,13 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: 
 
   return {
     publish(publication) {
-      const { uploadId, epoch, file, reuseFile, forgetsStoreState } = publication;
+      const { uploadId, epoch, file, forgetsStoreState } = publication;
       const keepsState = forgetsStoreState ? 0 : 1;
       return undoing(db, async (trx) => {
         // Both are found before the first change; a key that a node is removing is found after it.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
+        await foresee(trx, file);
         const content = await takeContent(trx, publication.content);
         if (content === undefined) return { kind: 'conflict' };
         if (content === 'removing') throw new UndoneConflict();
@@ -69,12 +66,10 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: 
             `upload ${uploadId} of ${upload.size} bytes cannot become content of ${content.size} bytes`,
           );
         }
-        const same = reuseFile && (await selectSame.first(trx, { ...file, contentId: content.id }));
-        const record = same ? toFileRecord(same) : await insertFile(trx, file, content);
-        if (!same) await insertEvent(trx, 'published', record);
-        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: record.id, keepsState });
+        const placed = await place(trx, file, content);
+        await completeUpload.changes(trx, { id: uploadId, size: content.size, fileId: placed.file.id, keepsState });
         await deleteParts.changes(trx, { id: uploadId });
-        return { kind: 'published', file: record };
+        return { kind: 'published', ...placed };
       });
     },
   };

@@ -14,6 +14,7 @@ const STORED = [
   'sha256',
   'filename',
   'filetype',
+  'on_conflict as onConflict',
   'metadata',
   'offset',
   'snapshot',

@@ -6,7 +6,7 @@ import type { Tables } from '../schema.ts';
 export async function readCounters(db: Kysely<Tables>): Promise<Counters> {
   const { rows } = await sql<{ name: string; seq: number }>`select name, seq from sqlite_sequence`.execute(db);
   const found = new Map(rows.map(({ name, seq }) => [name, seq]));
-  return { contents: found.get('contents') ?? 0, events: found.get('events') ?? 0 };
+  return { contents: found.get('contents') ?? 0, folders: found.get('folders') ?? 0, events: found.get('events') ?? 0 };
 }
 
 export async function raiseCounters(db: Kysely<Tables>, counters: Counters): Promise<void> {

@@ -27,11 +27,13 @@ export const sqliteQueries: QueryDialect = {
   contains: (text, part) => sql<boolean>`instr(${text}, ${part}) > 0`,
   nameIndex: null,
   locked: (query) => query,
+  lockedToChange: (query) => query,
   unlocked: (query) => query,
   arrivals: (json) => sql`(select value ->> 'id' as id, value ->> 'epoch' as epoch, value ->> 'idleMs' as idle_ms
     from json_each(${json}))`,
   isAmong: (text, json) => sql<boolean>`${text} in (select value from json_each(${json}))`,
   oneAtATime: (db, _name, run) => run(db),
+  hold: async () => undefined,
   givenIds: sql``,
   counters: { read: readCounters, raise: raiseCounters },
 };

@@ -17,6 +17,7 @@ import { expectedSize } from './migrations/0012-expected-size.ts';
 import { proofs } from './migrations/0013-proofs.ts';
 import { foldedNames } from './migrations/0014-folded-names.ts';
 import { links } from './migrations/0015-links.ts';
+import { folders } from './migrations/0016-folders.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -35,6 +36,7 @@ const MIGRATIONS = [
   proofs,
   foldedNames,
   links,
+  folders,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */

@@ -1,7 +1,7 @@
 /** Creation of an upload: a request to a target, with all of a file, its beginning, or nothing of it yet. */
 import { type Declaration, type FileView, mostFileBytes } from '../../uploads/contract.ts';
 import { TidemarkError } from '../../uploads/errors.ts';
-import { readDeclaration } from './declaration.ts';
+import { type NamedInQuery, readDeclaration } from './declaration.ts';
 import { readContentDigest } from './digests.ts';
 import { booleanField, contentLengthOf, mediaTypeOfContent, PARTIAL_TYPE, readCompletion } from './fields.ts';
 import { resolveLength } from './lengths.ts';
@@ -32,7 +32,7 @@ export function isResumable(ctx: RufhContext): boolean {
 export async function create(ctx: RufhContext, parts: RufhParts): Promise<void> {
   const dialect = requireDialect(ctx);
   const bringing = readBringing(ctx, dialect, readCompletion(ctx.req.headers, dialect) ?? true);
-  const declaration = readDeclaration(ctx.req.headers, parts.nameInQuery(ctx), parts.digests);
+  const declaration = readDeclaration(ctx.req.headers, queryOf(ctx, parts), parts.digests);
   const length = resolveLength({ known: null, offset: 0, ...bringing });
   refuseTooLarge(ctx, parts, Math.max(length ?? 0, bringing.contentLength ?? 0));
   const instant = await findInstant(ctx, parts, declaration, length);
@@ -77,19 +77,24 @@ export async function receiveOrdinary(ctx: RufhContext, parts: RufhParts): Promi
   refusePart(ctx);
   const { headers } = ctx.req;
   const length = contentLengthOf(headers);
-  const declaration = readDeclaration(headers, parts.nameInQuery(ctx), parts.digests);
+  const declaration = readDeclaration(headers, queryOf(ctx, parts), parts.digests);
   refuseTooLarge(ctx, parts, length ?? 0);
   const instant = await findInstant(ctx, parts, declaration, length ?? null);
   const file =
     instant ??
     (
       await parts.uploads.receiveWhole(
-        { owner: ctx.state.owner, declaration, reuseFile: false, checksum: readContentDigest(headers) },
+        { owner: ctx.state.owner, declaration, checksum: readContentDigest(headers) },
         ctx.req,
         goneSignal(ctx),
       )
     ).file;
   answerPublished(ctx, parts, undefined, file);
+}
+
+/** What the query of a request to a target says about the file. */
+function queryOf(ctx: RufhContext, { nameInQuery, onConflictInQuery }: RufhParts): NamedInQuery {
+  return { name: nameInQuery(ctx), onConflict: onConflictInQuery(ctx) };
 }
 
 /** A part of a file, in a dialect that the service does not speak, must not be taken for the whole. @throws `invalid_field`. */
@@ -119,7 +124,7 @@ function refuseTooLarge(ctx: RufhContext, { limits }: RufhParts, length: number)
 async function findInstant(
   ctx: RufhContext,
   { files }: RufhParts,
-  { md5, sha1, sha256, filename }: Declaration,
+  { md5, sha1, sha256, filename, onConflict }: Declaration,
   length: number | null,
 ): Promise<FileView | undefined> {
   if (md5 === null || length === null) return undefined;
@@ -128,6 +133,7 @@ async function findInstant(
   if (found.status !== 'exists' || !found.file) return undefined;
   // Where it is known, a wrong one is: the bytes are received, and refused.
   if (sha1 !== null && found.file.content.sha1 !== sha1) return undefined;
-  const again = await files.check({ ...query, filename: filename ?? md5 });
+  const replaces = onConflict ? { onConflict } : {};
+  const again = await files.check({ ...query, filename: filename ?? md5, ...replaces });
   return again.status === 'exists' ? (again.file ?? undefined) : undefined;
 }

@@ -1,7 +1,7 @@
 /** What a request says about the file that it brings: its name, its media type and its digests. */
 import contentDisposition from 'content-disposition';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Declaration } from '../../uploads/contract.ts';
+import type { Declaration, OnConflict } from '../../uploads/contract.ts';
 import { cleanName, mediaTypeOf } from '../../wire/labels.ts';
 import { readReprDigest } from './digests.ts';
 import { mediaTypeOfContent, PARTIAL_TYPE } from './fields.ts';
@@ -10,16 +10,22 @@ import { refusal } from './refusals.ts';
 /** Types that say nothing about a file: that of a part of it, and those that programs send where they know none. */
 const NO_TYPE = new Set([PARTIAL_TYPE, 'application/octet-stream', 'application/x-www-form-urlencoded']);
 
+/** What a query says about the file. */
+export interface NamedInQuery {
+  name: string | undefined;
+  onConflict: OnConflict | undefined;
+}
+
 /**
  * Reads the declaration of a new upload, without its length.
  *
- * @param name - in the request's query: it counts before Content-Disposition.
+ * @param query - of the request; its name counts before Content-Disposition.
  * @param computed - the digests that the service computes of each file.
  * @throws `unsupported_media_type` for a form, `invalid_field` for a digest.
  */
 export function readDeclaration(
   headers: IncomingHttpHeaders,
-  name: string | undefined,
+  { name, onConflict }: NamedInQuery,
   computed: readonly string[],
 ): Declaration {
   const type = mediaTypeOfContent(headers);
@@ -32,6 +38,7 @@ export function readDeclaration(
     metadata: '',
     filename: name ?? cleanName(nameOf(headers) ?? ''),
     filetype: type === undefined || NO_TYPE.has(type) ? null : mediaTypeOf(headers['content-type']),
+    onConflict: onConflict ?? null,
     ...readReprDigest(headers, computed),
   };
 }

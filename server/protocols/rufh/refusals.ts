@@ -29,6 +29,7 @@ const TABLE = {
   upload_terminated:           [404],
   method_not_allowed:          [405, 'This method is not supported here.'],
   offset_conflict:             [409],
+  folder_exists:               [409],
   upload_expired:              [410],
   upload_rejected:             [410],
   too_large:                   [413],

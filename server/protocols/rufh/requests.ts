@@ -1,7 +1,7 @@
 /** Requests of this protocol: what they say, and what is answered to them. */
 import type { Middleware } from 'koa';
 import type { ExpectedChecksum } from '../../uploads/checksums.ts';
-import type { Files, FileView, Uploads, UploadView } from '../../uploads/contract.ts';
+import type { Files, FileView, OnConflict, Uploads, UploadView } from '../../uploads/contract.ts';
 import { hasCode } from '../../uploads/errors.ts';
 import { filePath, uploadPath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
@@ -35,6 +35,8 @@ export interface RufhParts {
   elapsedMs: () => number;
   /** The file name in the query of a request to a target, cleaned. */
   nameInQuery: (ctx: RufhContext) => string | undefined;
+  /** `onconflict` in the query. @throws `invalid_field`. */
+  onConflictInQuery: (ctx: RufhContext) => OnConflict | undefined;
   /** The JSON of a file, the body of the answer that completes an upload. */
   describeFile: (file: FileView, baseUrl: string) => object;
 }

@@ -92,7 +92,7 @@ export function readCreation(
 ): { kind: 'file' | 'partial'; declaration: Declaration } {
   const declaration = readDeclared(headers, size);
   if (readConcatenation(headers)?.kind !== 'partial') return { kind: 'file', declaration };
-  const nothing = { md5: null, sha1: null, sha256: null, filename: null, filetype: null };
+  const nothing = { md5: null, sha1: null, sha256: null, filename: null, filetype: null, onConflict: null };
   return { kind: 'partial', declaration: { ...declaration, ...nothing } };
 }
 

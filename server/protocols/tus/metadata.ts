@@ -13,10 +13,10 @@ const METADATA_KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
 
 /**
  * Reads the Upload-Metadata header (tus 1.0, Creation): comma-separated pairs of a
- * key and, after a space, a Base64 value. The keys filename, filetype, md5, sha1
- * and sha256 have a meaning to the service (and name and type, as older spellings); it
- * keeps the others and returns them. A name is cleaned, and an invalid type counts as
- * absent (labels.ts).
+ * key and, after a space, a Base64 value. The keys filename, filetype, md5, sha1,
+ * sha256 and onconflict have a meaning to the service (and name and type, as older
+ * spellings); it keeps the others and returns them. A name is cleaned, and an invalid type,
+ * or an unknown value of onconflict, counts as absent (labels.ts).
  *
  * @param header - the header; undefined where there was none.
  * @param size - declared length in bytes; null while deferred.
@@ -34,6 +34,7 @@ export function readDeclaration(header: string | undefined, size: number | null)
     metadata,
     filename: filename === undefined ? null : cleanName(filename),
     filetype: mediaTypeOf(textOf(values, 'filetype')) ?? mediaTypeOf(textOf(values, 'type')),
+    onConflict: textOf(values, 'onconflict') === 'replace' ? 'replace' : null,
     md5: digestOf(values, 'md5'),
     sha1: digestOf(values, 'sha1'),
     sha256: digestOf(values, 'sha256'),

@@ -18,6 +18,7 @@ const TABLE = {
   method_not_allowed:       [405, 'This method is not supported here.'],
   // tus 1.0.0, "PATCH": the offset of the request and that of the upload must be equal.
   offset_conflict:          [409],
+  folder_exists:            [409],
   upload_expired:           [410],
   upload_rejected:          [410],
   upload_terminated:        [410],

@@ -62,6 +62,11 @@ function readsFile({ bytesOfFile, method }: Route): boolean {
   return bytesOfFile === true && (method === 'GET' || method === 'POST');
 }
 
+/** Whether PUBLIC_READ opens it. */
+function isOpen(route: Route): boolean {
+  return readsFile(route) && route.ofAsker !== true;
+}
+
 /** What is no token of the service. */
 const NO_TOKENS: readonly Record<string, string>[] = [
   { Authorization: 'Bearer' },
@@ -129,9 +134,9 @@ const WITH_PUBLIC_READ: readonly Omit<Asker, 'service'>[] = [
   {
     title: 'somebody without a token',
     headers: () => ({}),
-    gets: (route) => (readsFile(route) ? 'served' : withoutToken(route)),
+    gets: (route) => (isOpen(route) ? 'served' : withoutToken(route)),
   },
-  { title: 'a stranger', headers: () => BERT, gets: (route) => (readsFile(route) ? 'served' : asStranger(route)) },
+  { title: 'a stranger', headers: () => BERT, gets: (route) => (isOpen(route) ? 'served' : asStranger(route)) },
 ];
 
 const WITHOUT_TOKENS: readonly Omit<Asker, 'service'>[] = [

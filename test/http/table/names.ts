@@ -42,7 +42,18 @@ export const NAMES: readonly NameRow[] = [
   row('spaces around it', ' a .txt '),
   row('dots at its ends', '..a..'),
   row('what is a property of every object', '__proto__'),
-  row('a path', '../../etc/passwd', 'passwd'),
+  row('a path', 'a/b/c.txt'),
+  row('a path that leads out', '../../etc/passwd', 'etc/passwd'),
+  row('a path from the root', '/etc/./passwd', 'etc/passwd'),
+  row('empty parts', 'a//b/c.txt', 'a/b/c.txt'),
+  row('a path that leads back', 'a/..', 'a'),
+  row('a long folder', `${'n'.repeat(256)}/b`, `${'n'.repeat(255)}/b`),
+  row(
+    'a path of 5,000 bytes',
+    `${`${'n'.repeat(249)}/`.repeat(19)}${'n'.repeat(250)}`,
+    `${`${'n'.repeat(249)}/`.repeat(15)}${'n'.repeat(250)}`,
+  ),
+  row('a hundred and one folders', `${'d/'.repeat(101)}n`, `${'d/'.repeat(100)}n`),
   row('a slash at its end', 'folder/', 'folder'),
   row('a path of Windows', 'C:\\Users\\me\\notes.txt', 'notes.txt'),
   // In a form two backslashes are how programs write one, and one before the last quote is how they write a quote.
@@ -51,4 +62,4 @@ export const NAMES: readonly NameRow[] = [
 ];
 
 /** Names of which nothing is left: they count as not given. */
-export const NO_NAMES: readonly string[] = ['', '.', '..', '/', '//', 'a/..', './', '\ufeff', '\ufeff..'];
+export const NO_NAMES: readonly string[] = ['', '.', '..', '/', '//', './', '\ufeff', '\ufeff..'];

@@ -50,6 +50,8 @@ export interface Route {
   bySecret?: true;
   /** The most bytes that it reads, where these are not the usual 16 KiB. */
   mostBodyBytes?: number;
+  /** What is asked for depends on who asks: PUBLIC_READ does not open it. */
+  ofAsker?: true;
   /** A right request about a thing. */
   ask(thing: Thing): Omit<Ask, 'method'>;
 }

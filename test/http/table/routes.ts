@@ -8,6 +8,43 @@ import { RUFH_ROUTES, TUS_ROUTES, UPLOAD_ROUTES } from './upload-routes.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
+const FOLDER_ROUTES: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/api/folders',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ folder }) => ({ path: `/api/folders?path=${folder}` }),
+  },
+  {
+    method: 'PATCH',
+    path: '/api/folders',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json', 'query'],
+    status: 200,
+    names: true,
+    ask: ({ folder }) => ({
+      path: `/api/folders?path=${folder}`,
+      headers: JSON_TYPE,
+      body: JSON.stringify({ path: `moved/${folder}` }),
+    }),
+  },
+  {
+    method: 'DELETE',
+    path: '/api/folders',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ folder }) => ({ path: `/api/folders?path=${folder}` }),
+  },
+];
+
 const FILE_ROUTES: readonly Route[] = [
   {
     method: 'GET',
@@ -29,6 +66,29 @@ const FILE_ROUTES: readonly Route[] = [
     status: 200,
     ask: ({ name }) => ({ path: `/api/files?limit=10&search=${name}` }),
   },
+  {
+    method: 'GET',
+    path: '/api/files',
+    by: 'of a folder',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ folder }) => ({ path: `/api/files?prefix=${folder}/` }),
+  },
+  {
+    method: 'GET',
+    path: '/api/files',
+    by: 'of all below a folder',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ folder }) => ({ path: `/api/files?recursive=true&prefix=${folder}` }),
+  },
+  ...FOLDER_ROUTES,
   {
     method: 'GET',
     path: '/api/files/:id',
@@ -84,6 +144,19 @@ const FILE_ROUTES: readonly Route[] = [
     names: true,
     bytesOfFile: true,
     ask: ({ fileId }) => ({ path: `/api/archive?id=${fileId}` }),
+  },
+  {
+    method: 'GET',
+    path: '/api/archive',
+    by: 'of a folder',
+    group: 'files',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    bytesOfFile: true,
+    ofAsker: true,
+    ask: ({ folder }) => ({ path: `/api/archive?folder=${folder}` }),
   },
   {
     method: 'POST',

@@ -11,6 +11,8 @@ export interface Thing {
   sha256: string;
   /** No other file is called so. */
   name: string;
+  /** A folder with a file of other bytes. */
+  folder: string;
   fileId: string;
   /** Of the upload that the file came by. */
   uploadId: string;
@@ -43,6 +45,7 @@ export function nothing(): Thing {
     sha1: sha1(bytes),
     sha256: sha256(bytes),
     name: nameOf(bytes),
+    folder: `folder-of-${nameOf(bytes)}`,
     fileId: randomUUID(),
     uploadId: randomUUID(),
     openId: randomUUID(),
@@ -56,6 +59,7 @@ export function nothing(): Thing {
 export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
   const [thing, open] = [nothing(), freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
+  await putFile(base, thing.folder, { filename: `${thing.folder}/file` }, headers);
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);

@@ -144,9 +144,9 @@ export const WAYS: readonly Way[] = [
     of: ['GET /check, with filename,'],
     title: 'GET /check of bytes that are here',
     labels: ['sha256'],
-    unnamed: () => 'before.bin',
+    unnamed: (bytes) => `before-${md5(bytes)}.bin`,
     send: async (base, sending) => {
-      await putFile(base, sending.bytes, { filename: 'before.bin' });
+      await putFile(base, sending.bytes, { filename: `before-${md5(sending.bytes)}.bin` });
       const query = queryOf({ ...sending, md5: md5(sending.bytes) }, true);
       const answer = await ask(base, { method: 'GET', path: `/check?${query}` });
       return { answer, told: nameInBody(answer) };
@@ -160,12 +160,19 @@ export async function latestFile(base: string): Promise<FileJson | undefined> {
   return listed.files[0];
 }
 
+/** Deletes it: no later file is called otherwise because of it. */
+export async function forget(base: string, file: Pick<FileJson, 'id'> | undefined): Promise<void> {
+  await send('DELETE', `${base}/api/files/${file?.id ?? ''}`);
+}
+
 /** How a person gives a file another name. */
 export interface Renaming {
   /** Titles of the rows of the table that it goes by. */
   of: readonly string[];
   /** The field that a refusal names. */
   field: string;
+  /** It takes no path. */
+  isPlain?: true;
   rename(base: string, thing: Thing, name: string): Promise<Taken>;
 }
 
@@ -186,6 +193,7 @@ export const RENAMINGS: readonly Renaming[] = [
   ...(['query', 'body'] as const).map((place): Renaming => ({
     of: ['POST /file/update'],
     field: 'filename',
+    isPlain: true,
     rename: async (base, thing, filename) => {
       const params = new URLSearchParams({ op: '0', filehash: thing.md5, filename }).toString();
       const answer = await ask(base, {

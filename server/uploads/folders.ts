@@ -1,0 +1,92 @@
+/** Folders of the catalog: look at, list, move and delete them. See docs/decisions/0063-folders.md. */
+import type { FileRecord, FolderRecord } from '../catalog/catalog.ts';
+import type { Folders, FileView } from './contract.ts';
+import { invalidField, TidemarkError } from './errors.ts';
+import { checkName } from './names.ts';
+import type { Parts } from './parts.ts';
+import { removeReplaced } from './remove-bytes.ts';
+import { translated } from './translate.ts';
+
+/** Prepares what `Folders` promises. @param told - the file as its owner sees it. */
+export function createFolders(parts: Parts, told: (file: FileRecord) => FileView): Folders {
+  const { catalog } = parts;
+
+  async function get(path: string, owner: string): Promise<FolderRecord> {
+    checkName(path, 'path');
+    return found(await catalog.findFolder(owner, path), 'path');
+  }
+
+  async function move(path: string, owner: string, to: string): Promise<FolderRecord> {
+    checkName(to, 'path');
+    const outcome = await catalog.moveFolder(owner, path, to);
+    await catalog.durable();
+    switch (outcome.kind) {
+      case 'moved':
+        return outcome.folder;
+      case 'not_found':
+        throw notFound('path');
+      case 'taken':
+        throw new TidemarkError('folder_exists', { field: 'path' });
+      case 'inside':
+        throw invalidField('path', 'path must not be within the folder itself.');
+      case 'too_long':
+        throw invalidField('path', 'path is too long, or too deep, for the files that are below the folder.');
+    }
+  }
+
+  async function remove(path: string, owner: string): Promise<{ files: number; bytes: number }> {
+    const sum = { files: 0, bytes: 0 };
+    let isThere = false;
+    for (;;) {
+      parts.stopping.throwIfAborted();
+      const deleted = await catalog.deleteBelow(owner, path);
+      if (!deleted) break;
+      isThere = true;
+      sum.files += deleted.files;
+      sum.bytes += deleted.bytes;
+      // The rows' deletion is durable before the bytes go. Otherwise a power cut leaves a file without bytes.
+      await catalog.durable();
+      for (const each of deleted.removed) await removeReplaced(parts, each);
+      // A catalog in this process answers without a turn of the event loop.
+      await parts.surroundings.turn();
+    }
+    if (!isThere) throw notFound('path');
+    return sum;
+  }
+
+  return {
+    get: (path, owner) => translated(() => get(path, owner)),
+    list: (query) =>
+      translated(async () => {
+        if (query.folder !== '') checkName(query.folder, 'prefix');
+        const { folders, files, nextCursor } = found(await catalog.listFolder(query), 'prefix');
+        return { folders, files: files.map(told), nextCursor };
+      }),
+    listBelow: (query) =>
+      translated(async () => {
+        if (query.folder !== '') checkName(query.folder, 'prefix');
+        const { files, nextCursor } = found(await catalog.listBelow(query), 'prefix');
+        return { files: files.map(told), nextCursor };
+      }),
+    move: (path, owner, to) =>
+      translated(() => {
+        checkName(path, 'path');
+        return move(path, owner, to);
+      }),
+    remove: (path, owner) =>
+      translated(() => {
+        checkName(path, 'path');
+        return remove(path, owner);
+      }),
+  };
+}
+
+function found<T>(folder: T | undefined, field: string): T {
+  if (folder === undefined) throw notFound(field);
+  return folder;
+}
+
+/** A folder of somebody else gets the same answer as one that is not there. */
+function notFound(field: string): TidemarkError {
+  return new TidemarkError('not_found', { field, message: 'There is no folder at that path.' });
+}

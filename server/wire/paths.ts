@@ -1,0 +1,60 @@
+/** Names that are paths: parts separated by `/`. The last part is the file's own name, the others are its folders. */
+
+/** Longest part of a name, in characters (Unicode code points). */
+export const MAX_NAME_CHARACTERS = 255;
+/** Longest name with its folders, in bytes of UTF-8. */
+export const MAX_PATH_BYTES = 4_096;
+/** The most folders of a name: each of them is a row that an upload changes. */
+export const MAX_FOLDERS = 100;
+/** The longest extension, with its dot, before which a number is put, and which is kept when a name is cut. */
+const LONGEST_EXTENSION = 16;
+/** Room for the number of a name that is taken. */
+const NUMBER_CHARACTERS = ' (99999999)'.length;
+
+/** A name in its parts. */
+export interface SplitPath {
+  /** From the top down; none: the file is at the top. */
+  folders: string[];
+  /** The last part. */
+  name: string;
+}
+
+/** Splits a name into its folders and its last part. */
+export function splitPath(path: string): SplitPath {
+  const folders = path.split('/');
+  const name = folders.pop() ?? '';
+  return { folders, name };
+}
+
+/** The last part of a name: what the file is called in its folder. */
+export function lastPart(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Puts a folder's path before a name. @param folder - null: the top. */
+export function joinPath(folder: string | null, name: string): string {
+  return folder === null ? name : `${folder}/${name}`;
+}
+
+/**
+ * What comes before and after the number in the name that a file gets where its own is taken: `name (2).ext`. A long name is cut
+ * to make room for any number.
+ */
+export function roomForNumber(name: string): [stem: string, extension: string] {
+  const [stem, extension] = splitExtension(name);
+  const most = MAX_NAME_CHARACTERS - Array.from(extension).length - NUMBER_CHARACTERS;
+  return [Array.from(stem).slice(0, most).join(''), extension];
+}
+
+/** The name with a number. */
+export function numberedName(name: string, number: number): string {
+  const [stem, extension] = roomForNumber(name);
+  return `${stem} (${number})${extension}`;
+}
+
+/** A part of a name without and with its extension. */
+export function splitExtension(name: string): [stem: string, extension: string] {
+  const dot = name.lastIndexOf('.');
+  const cut = dot > 0 && Array.from(name.slice(dot)).length <= LONGEST_EXTENSION ? dot : name.length;
+  return [name.slice(0, cut), name.slice(cut)];
+}
