@@ -1,6 +1,6 @@
 /** Decides how to begin an upload, and waits while another client is sending the same bytes. */
 import type { CheckJson } from '../../server/wire/check.ts';
-import type { FileJson } from '../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
 import { LOOK_INTERVAL_MS, watchOtherSender, whatToDo } from '../core/other-sender.ts';
 import { isWorthProving } from '../core/possession.ts';
@@ -16,6 +16,8 @@ import { sleep } from './retry.ts';
 /** The content, and the name that its file shall have. */
 export interface Wanted extends Bytes {
   name: string;
+  /** What becomes of another file that has the name. */
+  onConflict?: OnConflictJson;
 }
 
 export type Beginning =
@@ -41,7 +43,8 @@ export async function beginAlone(
   own: { journal: Journal; file: LocalFile },
 ): Promise<Beginning> {
   const { service, signal, output } = context;
-  const { name: filename, ...content } = wanted;
+  const { name: filename, onConflict, ...content } = wanted;
+  const named = { filename, ...(onConflict ? { onconflict: onConflict } : {}) };
   const watch = watchOtherSender(performance.now(), wanted.size);
   let said = false;
   let journalled: Journalled | null = null;
@@ -49,7 +52,7 @@ export async function beginAlone(
 
   /** Asks whether the service has the content. At the first look it may be that of another owner: we prove to have it. */
   async function look(): Promise<CheckJson> {
-    const question = { ...content, filename };
+    const question = { ...content, ...named };
     const asked = mayProve ? { ...question, prove: true as const } : question;
     const answer = await ask(context, filename, () => service.check(asked, signal));
     if (!mayProve) return answer;

@@ -1,7 +1,7 @@
 /** Finds the files to upload: from the arguments of the command line, and what is in folders. */
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, normalize } from 'node:path';
 import type { Stats } from 'node:fs';
 import { UsageError } from './errors.ts';
 
@@ -13,12 +13,14 @@ export interface FoundPath {
   /** The path to open the file by, where it is not UTF-8. */
   bytes?: Buffer;
   size: number;
+  /** What it is called in the catalog: below a folder that was given, its path from there. */
+  name: string;
   /** Why the path could not be read. It is reported when the turn of this file comes. */
   error?: Error;
 }
 
 /**
- * Collects the files, each once. Links inside folders are skipped.
+ * Collects the files, each once, with the names that keep the structure of folders. Links inside folders are skipped.
  *
  * @param options.skip - called for everything in a folder that is not uploaded.
  * @throws UsageError for a folder without `recursive`.
@@ -30,36 +32,38 @@ export async function collectPaths(
   const found: FoundPath[] = [];
   const seen = new Set<string>();
 
-  function add(place: Buffer, size: number): void {
+  function add(place: Buffer, name: string, size: number): void {
     const key = place.toString('latin1');
     if (seen.has(key)) return;
     seen.add(key);
-    found.push({ ...shown(place), size });
+    found.push({ ...shown(place), name, size });
   }
 
-  async function walk(folder: Buffer): Promise<void> {
+  /** @param within - the folder's path in the catalog; empty: the top. */
+  async function walk(folder: Buffer, within: string): Promise<void> {
     let names: Buffer[];
     try {
       names = await readdir(folder, { encoding: 'buffer' });
     } catch (error) {
-      found.push({ ...shown(folder), size: 0, error: asError(error) });
+      found.push({ ...shown(folder), name: within, size: 0, error: asError(error) });
       return;
     }
-    for (const name of names.sort((one, other) => Buffer.compare(one, other))) {
+    for (const part of names.sort((one, other) => Buffer.compare(one, other))) {
       options.signal.throwIfAborted();
-      const place = Buffer.concat([withSlash(folder), name]);
+      const place = Buffer.concat([withSlash(folder), part]);
+      const name = within === '' ? part.toString('utf8') : `${within}/${part.toString('utf8')}`;
       const { path } = shown(place);
       let entry: Stats;
       try {
         entry = await lstat(place);
       } catch (error) {
-        found.push({ path, size: 0, error: asError(error) });
+        found.push({ path, name, size: 0, error: asError(error) });
         continue;
       }
       // Links inside a folder may lead out of it, or round in a circle.
       if (entry.isSymbolicLink()) options.skip(path, 'a symbolic link');
-      else if (entry.isDirectory()) await walk(place);
-      else if (entry.isFile()) add(place, entry.size);
+      else if (entry.isDirectory()) await walk(place, name);
+      else if (entry.isFile()) add(place, name, entry.size);
       else options.skip(path, 'not a regular file');
     }
   }
@@ -70,14 +74,21 @@ export async function collectPaths(
     try {
       entry = await stat(place);
     } catch (error) {
-      found.push({ path: given, size: 0, error: asError(error) });
+      found.push({ path: given, name: basename(given), size: 0, error: asError(error) });
       continue;
     }
-    if (!entry.isDirectory()) add(place, entry.size);
-    else if (options.recursive) await walk(given.includes('\ufffd') ? place : Buffer.from(join(given)));
+    if (!entry.isDirectory()) add(place, basename(given), entry.size);
+    else if (options.recursive)
+      await walk(given.includes('\ufffd') ? place : Buffer.from(join(given)), folderName(given));
     else throw new UsageError(`${given} is a folder; add --recursive to upload what is in it.`);
   }
   return found;
+}
+
+/** What a folder is called in the catalog: `.` and `..` have no name, so that what is in them comes to the top. */
+function folderName(given: string): string {
+  const name = basename(normalize(given));
+  return name === '.' || name === '..' || name === '/' ? '' : name;
 }
 
 function withSlash(folder: Buffer): Buffer {

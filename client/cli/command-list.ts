@@ -6,6 +6,8 @@ import { MOST_STREAMS } from '../core/parts.ts';
 import { runDelete, runInfo, runList, runRename } from './commands/catalog.ts';
 import { runCheck } from './commands/check.ts';
 import { runGet } from './commands/get.ts';
+import { runDeleteFolders, runMoveTo } from './commands/folders.ts';
+import { runGetFolder } from './commands/get-folder.ts';
 import { runGetLink } from './commands/get-link.ts';
 import { runGetArchive } from './commands/get-archive.ts';
 import { runLinks, runShare, runUnshare } from './commands/links.ts';
@@ -40,6 +42,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addInfo,
   addGet,
   addRename,
+  addMove,
   addDelete,
   addShare,
   addLinks,
@@ -48,11 +51,12 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
 
 function addUpload({ command, contextOf, setExitCode }: Frame): void {
   command('upload <path...>', 'upload files; - is standard input', PATIENT)
-    .option('-r, --recursive', 'upload what is in folders')
+    .option('-r, --recursive', 'upload what is in folders, with their structure')
     .option('-p, --parallel <n>', 'files at once', '3')
     .option('--chunk-size <size>', 'most bytes in one request (default: no limit; standard input: 8MiB)')
     .option('--streams <n>', `connections for each file, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
-    .option('-n, --name <name>', 'the name it gets; needed for standard input')
+    .option('-n, --name <name>', 'the name it gets, which may be a path; needed for standard input')
+    .option('--replace', 'replace a file that has the name, in place of keeping both')
     .action(async (paths: string[], flags: UploadFlags) => {
       const options = {
         recursive: flags.recursive === true,
@@ -60,6 +64,7 @@ function addUpload({ command, contextOf, setExitCode }: Frame): void {
         chunkSizeBytes: flags.chunkSize === undefined ? null : parseSize(flags.chunkSize, '--chunk-size'),
         streams: parseStreams(flags.streams, '--streams'),
         name: flags.name,
+        replace: flags.replace === true,
       };
       setExitCode(await runUpload(paths, options, contextOf(flags, PATIENT)));
     });
@@ -72,14 +77,21 @@ function addCheck({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addList({ command, contextOf, setExitCode }: Frame): void {
-  command('list', 'list the files', BRISK)
+  command('list [folder]', 'list the files, or what is in a folder; / is the top', BRISK)
+    .option('-r, --recursive', 'all files below the folder')
     .option('--search <text>', 'only files with this in their name')
-    .addOption(new Option('--sort <key>', 'sort by').choices(['uploaded', 'name', 'size']).default('uploaded'))
+    .addOption(new Option('--sort <key>', 'sort by (default: uploaded)').choices(['uploaded', 'name', 'size']))
     .addOption(new Option('--order <order>', 'asc or desc').choices(['asc', 'desc']))
     .option('--limit <n>', 'most files to list', '50')
-    .action(async (flags: ListFlags) => {
-      const { search, sort, order } = flags;
-      const options = { search, sort, order, limit: parseCount(flags.limit, '--limit') };
+    .action(async (folder: string | undefined, flags: ListFlags) => {
+      const { search, sort, order, recursive = false } = flags;
+      const limit = parseCount(flags.limit, '--limit');
+      const options = { folder, recursive, search, sort: sort ?? 'uploaded', order, limit };
+      if (recursive && folder === undefined) throw new UsageError('--recursive goes with a folder; / is the top.');
+      if (recursive && (sort ?? order) !== undefined)
+        throw new UsageError('With --recursive the files come folder by folder: leave out --sort and --order.');
+      if (folder !== undefined && search !== undefined)
+        throw new UsageError('--search looks at all files: leave out the folder.');
       setExitCode(await runList(options, contextOf(flags, BRISK)));
     });
 }
@@ -91,7 +103,8 @@ function addInfo({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addGet({ command, contextOf, setExitCode }: Frame): void {
-  command('get <file...>', 'download a file, or what a link has, and verify it', PATIENT)
+  command('get <file...>', 'download a file, a folder, or what a link has, and verify it', PATIENT)
+    .option('-r, --recursive', 'download all files below a folder')
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
     .option('--zip <path>', 'download the files as one ZIP file, to this path')
@@ -101,6 +114,10 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
       const streams = parseStreams(flags.streams, '--streams');
       const options = { output: flags.output, force: flags.force === true, streams };
       const context = contextOf(flags, PATIENT);
+      if (flags.recursive === true) {
+        setExitCode(await runGetFolder(folderArguments(files, flags), options, context));
+        return;
+      }
       if (flags.zip !== undefined) {
         if (flags.output !== undefined) throw new UsageError('--zip and --output do not go together.');
         if (streams !== 1) throw new UsageError('--streams does not go with --zip.');
@@ -131,10 +148,36 @@ function addRename({ command, contextOf, setExitCode }: Frame): void {
   );
 }
 
-function addDelete({ command, contextOf, setExitCode }: Frame): void {
-  command('delete <file...>', 'delete files', BRISK).action(async (files: string[], flags: CommonFlags) =>
-    setExitCode(await runDelete(files, contextOf(flags, BRISK))),
+function addMove({ command, contextOf, setExitCode }: Frame): void {
+  command(
+    'move <from> <to>',
+    'move a file or a folder to another path; into a folder where <to> ends in /',
+    BRISK,
+  ).action(async (from: string, to: string, flags: CommonFlags) =>
+    setExitCode(await runMoveTo(from, to, contextOf(flags, BRISK))),
   );
+}
+
+function addDelete({ command, contextOf, setExitCode }: Frame): void {
+  command('delete <file...>', 'delete files, or folders with all that is below them', BRISK)
+    .option('-r, --recursive', 'delete folders')
+    .action(async (meant: string[], flags: CommonFlags & { recursive?: boolean }) => {
+      const run = flags.recursive === true ? runDeleteFolders : runDelete;
+      setExitCode(await run(meant, contextOf(flags, BRISK)));
+    });
+}
+
+/** @throws UsageError */
+function folderArguments(
+  [folder = '', target, ...more]: string[],
+  flags: GetFlags,
+): { folder: string; target?: string } {
+  if (flags.zip !== undefined || flags.output === '-')
+    throw new UsageError('--recursive writes files: --zip and --output - do not go with it.');
+  if (more.length > 0 || (target !== undefined && flags.output !== undefined))
+    throw new UsageError('--recursive takes one folder, and where to put it.');
+  const given = target ?? flags.output;
+  return { folder, ...(given === undefined ? {} : { target: given }) };
 }
 
 function addShare({ command, contextOf, setExitCode }: Frame): void {
@@ -201,16 +244,19 @@ interface UploadFlags extends CommonFlags {
   chunkSize?: string;
   streams: string;
   name?: string;
+  replace?: boolean;
 }
 
 interface ListFlags extends CommonFlags {
+  recursive?: boolean;
   search?: string;
-  sort: FileSortJson;
+  sort?: FileSortJson;
   order?: 'asc' | 'desc';
   limit: string;
 }
 
 interface GetFlags extends CommonFlags {
+  recursive?: boolean;
   zip?: string;
   passwordFile?: string;
   streams: string;

@@ -1,5 +1,6 @@
 /** Finds the file that an argument names: by id, MD5 or address, or by a name that only one file has. */
 import type { FileJson } from '../../server/wire/files.ts';
+import { lastPart } from '../../server/wire/paths.ts';
 import { type OwnAddress, readOwnAddress } from '../core/addresses.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
@@ -91,7 +92,8 @@ async function findByContent({ md5, name }: Content, use: Use, given: string, co
 }
 
 async function findByName(name: string, context: Context): Promise<FileJson> {
-  const found = await listWhere((file) => file.name === name, beginningOf(name), context);
+  // The service searches names without their folders.
+  const found = await listWhere((file) => file.name === name, beginningOf(lastPart(name)), context);
   if (found.length > 1) throw ambiguous(name, found);
   if (found[0]) return found[0];
   throw notFound(name);

@@ -1,5 +1,5 @@
 /** Gives a published file the name given to this run, where its upload was begun under another name. */
-import type { FileJson } from '../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../server/wire/files.ts';
 import { type Begun, giveName as giveNameBy, isRenameRefusal } from '../core/naming.ts';
 import type { Bytes } from '../core/proof.ts';
 import { ask } from './context.ts';
@@ -10,10 +10,11 @@ import { ServiceError } from './errors.ts';
 export function giveName(
   context: Context,
   file: FileJson,
-  { name, md5, sha256, size }: Bytes & { name: string },
+  { name, md5, sha256, size, onConflict }: Bytes & { name: string; onConflict?: OnConflictJson },
   begun: Begun | null,
 ): Promise<FileJson | null> {
   const { service, signal } = context;
+  const replaces = onConflict ? { onconflict: onConflict } : {};
   return giveNameBy(file, name, begun, {
     rename: (id, newName) =>
       ask(context, name, () =>
@@ -22,6 +23,7 @@ export function giveName(
           throw error;
         }),
       ),
-    checkAs: (filename) => ask(context, name, () => service.check({ md5, sha256, size, filename }, signal)),
+    checkAs: (filename) =>
+      ask(context, name, () => service.check({ md5, sha256, size, filename, ...replaces }, signal)),
   });
 }

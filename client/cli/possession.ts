@@ -1,6 +1,6 @@
 /** Proves to the service that this machine has a file: see core/possession.ts. */
 import { createHmac } from 'node:crypto';
-import type { CheckJson } from '../../server/wire/check.ts';
+import type { CheckJson, ProofJson } from '../../server/wire/check.ts';
 import { type Challenged, provePossession as provePossessionBy } from '../core/possession.ts';
 import type { Bytes } from '../core/proof.ts';
 import { ask } from './context.ts';
@@ -21,10 +21,10 @@ export function provePossession(
   about: string,
   answer: CheckJson,
   file: LocalFile,
-  { md5, sha256, size, filename }: Bytes & { filename?: string },
+  { md5, sha256, size, ...named }: Bytes & Pick<ProofJson, 'filename' | 'onconflict'>,
 ): Promise<CheckJson> {
   const { service, signal } = context;
-  const claim = { md5, sha256, size, ...(filename === undefined ? {} : { filename }) };
+  const claim = { md5, sha256, size, ...named };
   return provePossessionBy(answer, claim, {
     codesOf: (challenged) => codesOf(file, challenged, signal),
     send: (proof) => ask(context, about, () => service.prove(proof, signal)),

@@ -1,7 +1,16 @@
 /** The service's HTTP API as functions. One call is one request; the caller retries. */
 import type { IncomingMessage } from 'node:http';
 import type { CheckJson, ProofJson } from '../../server/wire/check.ts';
-import type { FileJson, FilePageJson, FileSortJson, RenameJson } from '../../server/wire/files.ts';
+import type {
+  DeletedJson,
+  FileJson,
+  FilePageJson,
+  FileSortJson,
+  FolderJson,
+  MoveJson,
+  OnConflictJson,
+  RenameJson,
+} from '../../server/wire/files.ts';
 import { ownPath } from '../core/addresses.ts';
 import { tellsOffset } from '../core/offset-told.ts';
 import { isMethodRefusal, isTransientRefusal, readRefusal } from '../core/refusals.ts';
@@ -27,6 +36,8 @@ export interface CheckQuestion {
   filename?: string;
   /** Asks for a challenge where others may have the content; needs `size` and `sha256`. */
   prove?: true;
+  /** What becomes of another file that has the name. */
+  onconflict?: OnConflictJson;
 }
 
 export interface ListQuestion {
@@ -35,6 +46,10 @@ export interface ListQuestion {
   search?: string;
   sort?: FileSortJson;
   order?: 'asc' | 'desc';
+  /** The path of a folder: only what is in it. */
+  prefix?: string;
+  /** With `prefix`: all files below it. */
+  recursive?: 'true';
 }
 
 /** Each function throws ServiceError for a refusal, TransportError for a failure of the connection, or a CliError. */
@@ -49,6 +64,10 @@ export interface ServiceClient extends LinkCalls {
   file(id: string, signal: AbortSignal): Promise<FileJson>;
   rename(id: string, name: string, signal: AbortSignal): Promise<FileJson>;
   remove(id: string, signal: AbortSignal): Promise<void>;
+  folder(path: string, signal: AbortSignal): Promise<FolderJson>;
+  moveFolder(path: string, to: string, signal: AbortSignal): Promise<FolderJson>;
+  /** Deletes all that is below it. */
+  removeFolder(path: string, signal: AbortSignal): Promise<DeletedJson>;
   /**
    * Opens a published content. Resolves for 200, 206, 304, 412 and 416; any other status is thrown. Follows a redirect to
    * the service's store, and then the answer is the store's.
@@ -134,6 +153,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
       await call(connection, 'DELETE', file(id), signal);
     },
     ...createLinkCalls((...given) => call(connection, ...given), readJson),
+    ...folderCalls(connection),
     download: (url, headers, signal) => download(connection, url, headers, signal),
     archiveUrl: (ids) => `${serverUrl}${archivePath(ids)}`,
     archiveSize: (ids, signal) => archiveSize(connection, ids, signal),
@@ -382,6 +402,22 @@ function readJson<T>(answer: Answer, isExpected: (value: Record<string, unknown>
     throw new CliError('protocol', 'the server answers, but not as a Tidemark service does; is the address right?');
   }
   return value as T;
+}
+
+function folderCalls(connection: Connection): Pick<ServiceClient, 'folder' | 'moveFolder' | 'removeFolder'> {
+  const path = '/api/folders';
+  const isCounted = (value: Record<string, unknown>): boolean => typeof value['files'] === 'number';
+  return {
+    folder: async (folder, signal) =>
+      readJson<FolderJson>(await call(connection, 'GET', path, signal, { query: { path: folder } }), isCounted),
+    moveFolder: async (folder, to, signal) => {
+      const json: MoveJson = { path: to };
+      const answer = await call(connection, 'PATCH', path, signal, { query: { path: folder }, json });
+      return readJson<FolderJson>(answer, isCounted);
+    },
+    removeFolder: async (folder, signal) =>
+      readJson<DeletedJson>(await call(connection, 'DELETE', path, signal, { query: { path: folder } }), isCounted),
+  };
 }
 
 function isCheckAnswer(value: Record<string, unknown>): boolean {

@@ -1,6 +1,6 @@
 /** Uploads one file: computes its digests, asks the service, sends, and verifies what was published. */
 import { lookup } from 'mime-types';
-import type { FileJson } from '../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../server/wire/files.ts';
 import { isSameResource } from '../core/addresses.ts';
 import { readMetadata } from '../core/metadata.ts';
 import { isWorthParts } from '../core/parts.ts';
@@ -25,7 +25,7 @@ import { transfer } from './transfer.ts';
 import type { TransferResult } from './transfer.ts';
 import type { UploadSource } from './tus-stack.ts';
 import { dropParts, isSentInParts, takeParts, withoutLostFinal } from './upload-in-parts.ts';
-import { uploadStream } from './upload-stream.ts';
+import { onConflictOf, uploadStream } from './upload-stream.ts';
 import { fileIdOf, findFile, lookAtUpload, verifyPublished } from './verify.ts';
 
 export interface UploadedFile {
@@ -41,8 +41,10 @@ export interface UploadFileOptions {
   progress: ProgressItem;
   chunkSizeBytes: number | null;
   streams: Streams;
-  /** The name in the catalog; the path's own by default. */
-  name?: string | undefined;
+  /** The name in the catalog. */
+  name: string;
+  /** What becomes of another file that has it. */
+  onConflict?: OnConflictJson | undefined;
   /** Runs tasks for the same content one after another. */
   exclusively: <T>(content: string, run: () => Promise<T>) => Promise<T>;
 }
@@ -53,15 +55,14 @@ export interface UploadFileOptions {
  * @throws CliError, ServiceError or an error of the file system; the signal's reason once it is aborted.
  */
 export async function uploadFile(path: string | Buffer, options: UploadFileOptions): Promise<UploadedFile> {
-  const { context, progress, chunkSizeBytes } = options;
+  const { context, progress, chunkSizeBytes, name, onConflict } = options;
   const file = await openLocalFile(path, context.signal);
   try {
     return await sendDigested(file, options);
   } catch (error) {
     if (!(error instanceof SizeUntrueError)) throw error;
-    const name = options.name ?? file.name;
     context.output.say(`${path.toString()}: ${error.message}; it is sent as a stream`);
-    return await uploadStream(file.stream(), { context, progress, chunkSizeBytes, name });
+    return await uploadStream(file.stream(), { context, progress, chunkSizeBytes, name, onConflict });
   } finally {
     await file.close();
   }
@@ -113,7 +114,8 @@ async function sendClaimed(
   const { context, progress, partsJournal, streams } = options;
   const { serverUrl } = context.service.settings;
   const journal = createJournal(serverUrl);
-  const wanted: Wanted = { ...digests, size: file.size, name: options.name ?? file.name };
+  const { name, onConflict } = options;
+  const wanted: Wanted = { ...digests, size: file.size, name, ...(onConflict ? { onConflict } : {}) };
 
   const taken = await takeParts(context, progress, wanted, partsJournal, streams !== 1 && isWorthParts(file.size));
   let left = await withoutLostFinal(context, wanted, taken);
@@ -169,8 +171,9 @@ async function sendParts(
 }
 
 /** As the service knows its keys. */
-function metadataOf({ name, md5, sha256 }: Wanted): Record<string, string> {
-  return { filename: name, filetype: lookup(name) || 'application/octet-stream', md5, sha256 };
+function metadataOf({ name, md5, sha256, onConflict }: Wanted): Record<string, string> {
+  const filetype = lookup(name) || 'application/octet-stream';
+  return { filename: name, filetype, md5, sha256, ...onConflictOf({ onConflict }) };
 }
 
 /**
@@ -206,7 +209,7 @@ function transferFile(
 ): Promise<TransferResult> {
   const { context, progress, journal, avoid } = options;
   const { service, signal, output } = context;
-  const { name, md5, sha256, size } = wanted;
+  const { name, md5, sha256, size, onConflict } = wanted;
   return transfer({
     service,
     source: sourceOf(file),
@@ -224,7 +227,7 @@ function transferFile(
       }
     },
     findCreated: async () => {
-      const question = { md5, sha256, size, filename: name };
+      const question = { md5, sha256, size, filename: name, ...onConflictOf({ onConflict }) };
       const answer = await service.check(question, signal);
       if (answer.status === 'exists') return { uploadUrl: null, fileId: answer.file?.id ?? null };
       const { resume } = answer;

@@ -1,7 +1,7 @@
 /** Uploads a stream and verifies what was published: standard input, and files whose size is not what reading them gives. */
 import type { Readable } from 'node:stream';
 import { lookup } from 'mime-types';
-import type { FileJson } from '../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../server/wire/files.ts';
 import { createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
 import type { ProgressItem } from './progress.ts';
@@ -11,6 +11,11 @@ import { verifyPublished } from './verify.ts';
 
 const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 
+/** The key of the metadata that says what becomes of another file that has the name. */
+export function onConflictOf({ onConflict }: { onConflict?: OnConflictJson | undefined }): Record<string, string> {
+  return onConflict ? { onconflict: onConflict } : {};
+}
+
 /**
  * Uploads a stream. Its digests are known only at its end, so it is never instant.
  *
@@ -18,7 +23,13 @@ const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
  */
 export async function uploadStream(
   stream: Readable,
-  options: { context: Context; progress: ProgressItem; chunkSizeBytes: number | null; name: string },
+  options: {
+    context: Context;
+    progress: ProgressItem;
+    chunkSizeBytes: number | null;
+    name: string;
+    onConflict?: OnConflictJson | undefined;
+  },
 ): Promise<{ status: 'uploaded'; file: FileJson; sentBytes: number; resumedFrom: number }> {
   const { context, progress, name } = options;
   const { signal } = context;
@@ -36,7 +47,7 @@ export async function uploadStream(
     const sent = await transfer({
       service: context.service,
       source,
-      metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream' },
+      metadata: { filename: name, filetype: lookup(name) || 'application/octet-stream', ...onConflictOf(options) },
       uploadUrl: null,
       chunkSizeBytes,
       signal,

@@ -25,8 +25,9 @@ function isTransientFailure(status: number): boolean {
 
 /** Whether a retry may succeed later. */
 export function isTransientRefusal({ status, code }: Refusal): boolean {
-  // A retry does not bring back bytes that the service has lost.
-  return (TRANSIENT_STATUSES.has(status) || isTransientFailure(status)) && code !== 'content_damaged';
+  // A retry does not bring back bytes that the service has lost, and moves no folder out of the way.
+  if (code === 'content_damaged' || code === 'folder_exists') return false;
+  return TRANSIENT_STATUSES.has(status) || isTransientFailure(status);
 }
 
 /** Whether something on the way may block this method: POST can stand in for it (tus 1.0.0, "X-HTTP-Method-Override"). */

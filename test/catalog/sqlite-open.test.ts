@@ -222,9 +222,8 @@ describe('opening an SQLite catalog', () => {
     const query = { owner: 'ann', folder: '', limit: 10, sort: 'name', descending: false } as const;
     const listed = await after.listFolder(query);
     expect(listed?.folders).toEqual([]);
-    expect(listed?.files.map(({ id, name }) => [id, name]).sort()).toEqual(
-      files.map(({ id }) => [id, 'same.txt']).sort(),
-    );
+    expect(listed?.files.map(({ name }) => name)).toEqual(['same.txt', 'same.txt']);
+    expect(new Set(listed?.files.map(({ id }) => id))).toEqual(new Set(files.map(({ id }) => id)));
     expect((await addPublished(after, newContent('three'), { name: 'same.txt' })).name).toBe('same (2).txt');
     expect((await addPublished(after, newContent('four'), { name: 'a/b' })).name).toBe('a/b');
     expect((await after.listEvents({ owner: 'ann', after: 1, limit: 10 }))?.map(({ number }) => number)).toEqual([

@@ -1,5 +1,5 @@
 /** `tidemark list`, `info`, `rename`, `delete`: read and change the service's catalog. */
-import type { FileJson, FileSortJson } from '../../../server/wire/files.ts';
+import type { FileJson, FilePageJson, FileSortJson, FolderJson } from '../../../server/wire/files.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ServiceError, codeOf, describeError } from '../errors.ts';
@@ -7,8 +7,13 @@ import { findFile } from '../find-file.ts';
 import { isHopeless } from '../first-contact.ts';
 import { fit, formatSize, printable, textWidth } from '../format.ts';
 import type { ListQuestion } from '../service-client.ts';
+import { folderPath, isNotThere, notThere } from './folders.ts';
 
 export interface ListOptions {
+  /** Only what is in this folder; `/` is the top. Undefined: all files. */
+  folder: string | undefined;
+  /** All files below the folder. */
+  recursive: boolean;
   search: string | undefined;
   sort: FileSortJson;
   order: 'asc' | 'desc' | undefined;
@@ -18,32 +23,53 @@ export interface ListOptions {
 /** The most files in one request. */
 const PAGE = 100;
 
-/** Prints up to `limit` files, page by page. */
+/** Prints up to `limit` files and folders, page by page. */
 export async function runList(options: ListOptions, context: Context): Promise<number> {
   const { output, service, signal } = context;
+  const { folder } = options;
   let left = options.limit;
   let cursor: string | null = null as string | null;
   let shown = 0;
   do {
-    const question: ListQuestion = {
-      limit: Math.min(PAGE, left),
-      sort: options.sort,
-      order: options.order ?? (options.sort === 'name' ? 'asc' : 'desc'),
-      ...(options.search === undefined ? {} : { search: options.search }),
-      ...(cursor === null ? {} : { cursor }),
-    };
-    const page = await ask(context, null, () => service.list(question, signal));
+    const question = { ...questionOf(options), limit: Math.min(PAGE, left), ...(cursor === null ? {} : { cursor }) };
+    const page: FilePageJson = await ask(context, null, () => service.list(question, signal)).catch(
+      (error: unknown) => {
+        throw folder !== undefined && isNotThere(error) ? notThere(folder, error) : error;
+      },
+    );
+    for (const each of (page.folders ?? []).slice(0, left)) {
+      if (output.modes.json) output.record({ folder: each.name, files: each.files, bytes: each.bytes });
+      else if (!output.modes.quiet) output.result(folderLine(each));
+    }
     for (const file of page.files.slice(0, left)) {
       if (output.modes.json) output.record(file);
       else output.result(output.modes.quiet ? printable(file.url) : listLine(file));
     }
-    shown += page.files.length;
-    left -= page.files.length;
+    const count = page.files.length + (page.folders?.length ?? 0);
+    shown += count;
+    left -= count;
     cursor = page.nextCursor;
   } while (cursor !== null && left > 0 && !output.stdoutClosed());
   if (shown === 0) output.say('No files.');
   else if (cursor !== null) output.say(`There are more; --limit ${options.limit * 2} shows them.`);
   return EXIT.done;
+}
+
+function questionOf({ folder, recursive, search, sort, order }: ListOptions): Omit<ListQuestion, 'limit'> {
+  const prefix = folder === undefined ? {} : { prefix: folderPath(folder) };
+  if (recursive) return { ...prefix, recursive: 'true' };
+  return {
+    ...prefix,
+    sort,
+    order: order ?? (sort === 'name' ? 'asc' : 'desc'),
+    ...(search === undefined ? {} : { search }),
+  };
+}
+
+/** In the columns of `listLine`: ids have 36 characters. */
+function folderLine({ name, files, bytes }: FolderJson): string {
+  const count = `${files} ${files === 1 ? 'file' : 'files'}`;
+  return `${count.padEnd(54)}  ${formatSize(bytes).padStart(10)}  ${printable(name)}/`;
 }
 
 function listLine(file: FileJson): string {

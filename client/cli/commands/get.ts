@@ -1,6 +1,6 @@
 /** `tidemark get`: downloads a published content and verifies it. */
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../context.ts';
 import { download } from '../download.ts';
 import { CliError, EXIT, UsageError } from '../errors.ts';
@@ -9,11 +9,9 @@ import { contentNamed, findFile } from '../find-file.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
+import { safeName } from '../safe-name.ts';
 import { createStdoutSink, refuseTaken } from '../sinks.ts';
 import type { Streams } from '../streams.ts';
-
-/** The longest file name on ext4; APFS and NTFS allow as many or more. */
-const MOST_NAME_BYTES = 255;
 
 export interface GetOptions {
   /** A file, a folder, or `-`. */
@@ -66,7 +64,7 @@ export async function runGet(given: string, options: GetOptions, context: Contex
 }
 
 /** What `fetchToFile` needs of it. */
-export function fetchedOf({ url, md5, size }: Wanted): Fetched {
+export function fetchedOf({ url, md5, size }: Pick<Wanted, 'url' | 'md5' | 'size'>): Fetched {
   return {
     url,
     key: md5,
@@ -100,21 +98,8 @@ async function resolveWanted(given: string, context: Context): Promise<Wanted> {
 
 /** The path to write to. The name in the catalog is untrusted: it becomes the name of a file, never a path. */
 export async function targetPath(output: string | undefined, name: string): Promise<string> {
-  const plain = basename(printable(name).replaceAll('\\', '_'));
-  const safe = plain === '' || plain === '.' || plain === '..' ? 'download' : shortenName(plain);
+  const safe = safeName(name);
   if (output === undefined) return safe;
   const isFolder = output.endsWith('/') || ((await stat(output).catch(() => null))?.isDirectory() ?? false);
   return isFolder ? join(output, safe) : output;
-}
-
-/** Shortens a name to what file systems accept; keeps its extension, which shows the kind of file. */
-function shortenName(name: string): string {
-  if (Buffer.byteLength(name) <= MOST_NAME_BYTES) return name;
-  const extension = /\.[^.]{1,16}$/.exec(name)?.[0] ?? '';
-  let stem = '';
-  for (const character of name) {
-    if (Buffer.byteLength(stem + character + extension) > MOST_NAME_BYTES) break;
-    stem += character;
-  }
-  return stem + extension;
 }

@@ -1,5 +1,4 @@
 /** `tidemark upload`: files, folders and standard input. */
-import { basename } from 'node:path';
 import type { FileJson } from '../../../server/wire/files.ts';
 import { collectPaths } from '../collect-paths.ts';
 import type { FoundPath } from '../collect-paths.ts';
@@ -25,6 +24,8 @@ export interface UploadOptions {
   streams: Streams;
   /** The name in the catalog, for a single file or standard input. */
   name: string | undefined;
+  /** Replaces a file that has the name, in place of keeping both. */
+  replace: boolean;
 }
 
 interface Outcome {
@@ -57,7 +58,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
   const { output, signal } = context;
   refuseWrongUse(paths, options);
   const fromStdin = paths.includes(STDIN);
-  let found: FoundPath[] = [{ path: STDIN, size: 0 }];
+  let found: FoundPath[] = [{ path: STDIN, name: STDIN, size: 0 }];
   try {
     const skip = (path: string, why: string): void => output.say(`${path}: skipped, ${why}`);
     if (!fromStdin) found = await collectPaths(paths, { recursive: options.recursive, signal, skip });
@@ -119,7 +120,7 @@ async function uploadOne(item: FoundPath, batch: Batch): Promise<void> {
     const outcome = await send(item, batch, progress);
     progress.end();
     counts[outcome.status] += 1;
-    const sentName = options.name ?? basename(item.path);
+    const sentName = options.name ?? item.name;
     reportSuccess(context, label, item.path, outcome, performance.now() - startedAt, sentName);
   } catch (error) {
     progress.end();
@@ -133,10 +134,12 @@ async function uploadOne(item: FoundPath, batch: Batch): Promise<void> {
 async function send(item: FoundPath, batch: Batch, progress: ProgressItem): Promise<Outcome> {
   if (item.error !== undefined) throw item.error;
   const { context, exclusively } = batch;
-  const { chunkSizeBytes, name, streams } = batch.options;
+  const { chunkSizeBytes, streams, replace } = batch.options;
+  const name = batch.options.name ?? item.name;
+  const common = { context, progress, chunkSizeBytes, name, ...(replace ? { onConflict: 'replace' as const } : {}) };
   return item.path === STDIN
-    ? uploadStream(process.stdin, { context, progress, chunkSizeBytes, name: name ?? STDIN })
-    : uploadFile(item.bytes ?? item.path, { context, progress, chunkSizeBytes, streams, name, exclusively });
+    ? uploadStream(process.stdin, common)
+    : uploadFile(item.bytes ?? item.path, { ...common, streams, exclusively });
 }
 
 function describeCounts({ uploaded, instant, failed, interrupted }: Counts, all: number): string {

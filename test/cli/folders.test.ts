@@ -1,0 +1,122 @@
+/** Folders by the command: sent with their structure, listed, moved, brought back file by file, and deleted. */
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeBytes, md5 } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
+import { putFile } from '../http/support.ts';
+import { type Client, makeClient } from './support.ts';
+
+const TREE: Readonly<Record<string, Buffer>> = {
+  'dir/1.txt': makeBytes(30, 631),
+  'dir/sub/2.txt': makeBytes(40, 632),
+  'dir/sub/deep/1.txt': makeBytes(50, 633),
+};
+
+async function makeTree(folder: string, tree: Readonly<Record<string, Buffer>> = TREE): Promise<void> {
+  for (const [name, bytes] of Object.entries(tree)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), bytes);
+  }
+}
+
+/** All files below a folder, by their paths from there. */
+async function treeIn(folder: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    found[path.slice(folder.length + 1)] = md5(await readFile(path));
+  }
+  return found;
+}
+
+const digests = (tree: Readonly<Record<string, Buffer>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(tree).map(([name, bytes]) => [name, md5(bytes)]));
+
+describe('folders', () => {
+  let service: RunningService;
+  let client: Client;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  async function run(...args: string[]): Promise<string> {
+    const result = await client.run(args);
+    expect([result.exitCode, result.stderr], result.stderr).toMatchObject([0, expect.any(String)]);
+    return result.stdout + result.stderr;
+  }
+
+  test('go there and come back with their structure; what is there already is not sent or fetched again', async () => {
+    client = await makeClient(service.url);
+    await makeTree(client.folder);
+    await symlink('1.txt', join(client.folder, 'dir/link'));
+    expect(await run('upload', '--recursive', 'dir')).toContain('3 uploaded, 0 instant, 0 failed');
+    expect(await run('upload', '-r', 'dir/')).toContain('0 uploaded, 3 instant, 0 failed');
+    expect(await run('list', '/')).toMatch(/3 files +120 B  dir\/\n/);
+    expect(await run('list', 'dir/sub')).toMatch(/1 file .*dir\/sub\/deep\/\n.*dir\/sub\/2\.txt\n/);
+    expect((await run('list', 'dir', '-r', '-q')).trim().split('\n')).toHaveLength(3);
+    expect(await run('get', '--recursive', 'dir', 'back')).toContain('3 downloaded, 0 there already');
+    const { 'dir/1.txt': one = '', 'dir/sub/2.txt': two = '', 'dir/sub/deep/1.txt': three = '' } = digests(TREE);
+    const whole = { '1.txt': one, 'sub/2.txt': two, 'sub/deep/1.txt': three };
+    expect(await treeIn(join(client.folder, 'back'))).toEqual(whole);
+
+    await writeFile(join(client.folder, 'back/1.txt'), 'changed');
+    const again = await client.run(['get', '-r', 'dir', '-o', 'back']);
+    expect([again.exitCode, again.stderr]).toMatchObject([1, expect.stringContaining('is there and differs')]);
+    expect(await readFile(join(client.folder, 'back/1.txt'), 'utf8')).toBe('changed');
+    expect(await run('get', '-r', 'dir', '-o', 'back', '--force')).toContain('1 downloaded, 2 there already');
+    expect(await treeIn(join(client.folder, 'back'))).toEqual(whole);
+  });
+
+  test('a path that is taken: both are kept, or the old one is replaced', async () => {
+    client = await makeClient(service.url);
+    const [old, new_] = [makeBytes(60, 634), makeBytes(61, 635)];
+    await makeTree(client.folder, { 'taken/f.txt': old });
+    await run('upload', '-r', 'taken');
+    await writeFile(join(client.folder, 'taken/f.txt'), new_);
+    expect(await run('upload', '-r', 'taken')).toContain('the service calls it taken/f (2).txt');
+    await writeFile(join(client.folder, 'taken/f.txt'), makeBytes(62, 636));
+    await run('upload', '-r', '--replace', 'taken');
+    await run('get', '-r', 'taken', 'now');
+    expect(await treeIn(join(client.folder, 'now'))).toEqual({
+      'f.txt': md5(makeBytes(62, 636)),
+      'f (2).txt': md5(new_),
+    });
+  });
+
+  test('are moved, and deleted with all that is below them', async () => {
+    client = await makeClient(service.url);
+    await makeTree(client.folder, { 'm/a/1': makeBytes(70, 637), 'm/2': makeBytes(71, 638) });
+    await run('upload', '-r', 'm');
+    expect(await run('move', 'm/a', 'n/')).toContain('m/a is now n/a, with 1 file');
+    expect(await run('move', 'm/2', 'n/b/two')).toContain('is now called n/b/two');
+    const taken = await client.run(['move', 'n/a', 'n/b']);
+    expect([taken.exitCode, taken.stderr]).toMatchObject([
+      1,
+      expect.stringContaining('There is a folder by that name'),
+    ]);
+    expect(await run('delete', '-r', 'n')).toContain('n: deleted, with 2 files (141 B)');
+    const gone = await client.run(['list', 'n']);
+    expect([gone.exitCode, gone.stderr]).toMatchObject([1, expect.stringContaining('there is no folder n')]);
+  });
+
+  test('nothing is written outside of the target, and no file of the folder over another', async () => {
+    client = await makeClient(service.url);
+    const outside = await makeTempFolder();
+    const [one, two, three] = [makeBytes(80, 639), makeBytes(81, 640), makeBytes(82, 641)];
+    // A file beside a folder of the same name; a disk can have only one of them.
+    await putFile(service.url, one, { filename: 'w/same' });
+    await putFile(service.url, two, { filename: 'w/same/below' });
+    await putFile(service.url, three, { filename: 'w/led/out' });
+    await mkdir(join(client.folder, 't'));
+    await symlink(outside, join(client.folder, 't/led'));
+    const result = await client.run(['get', '-r', 'w', 't']);
+    expect([result.exitCode, result.stderr]).toMatchObject([1, expect.stringContaining('is a symbolic link')]);
+    expect(await readdir(outside)).toEqual([]);
+    const found = await treeIn(join(client.folder, 't'));
+    expect(found).toEqual({ same: md5(one), 'same (2)/below': md5(two) });
+  });
+});
