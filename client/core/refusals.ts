@@ -23,11 +23,15 @@ function isTransientFailure(status: number): boolean {
   return status >= 500 && status <= 599 && status !== 501 && status !== 505;
 }
 
+/**
+ * Refusals that only look like transient ones by their status. A retry does not bring back bytes that the service has lost,
+ * moves no folder out of the way, and makes no room among an owner's links; a link with too many wrong passwords waits for longer than anyone at a terminal.
+ */
+const FINAL_CODES = new Set(['content_damaged', 'folder_exists', 'too_many_links', 'too_many_attempts']);
+
 /** Whether a retry may succeed later. */
 export function isTransientRefusal({ status, code }: Refusal): boolean {
-  // A retry does not bring back bytes that the service has lost, and moves no folder out of the way.
-  if (code === 'content_damaged' || code === 'folder_exists') return false;
-  return TRANSIENT_STATUSES.has(status) || isTransientFailure(status);
+  return (TRANSIENT_STATUSES.has(status) || isTransientFailure(status)) && !FINAL_CODES.has(code);
 }
 
 /** Whether something on the way may block this method: POST can stand in for it (tus 1.0.0, "X-HTTP-Method-Override"). */

@@ -693,14 +693,25 @@ export interface Catalog {
 
   // -- links --------------------------------------------------------------
   // A link names files by their ids: it outlives their renaming, and a deletion takes a file out of it.
-  /** @returns the link; `missing` where that file is not the owner's, and then nothing was recorded. */
-  createLink(link: NewLink): Promise<{ link: LinkRecord } | { missing: string }>;
+  /**
+   * @param most - the most links of the owner that have not ended: not revoked, expired or used up.
+   * @returns the link; or why nothing was recorded: `missing`, a file that is not the owner's, or that there are so many.
+   */
+  createLink(link: NewLink, most: number): Promise<{ link: LinkRecord } | { missing: string } | 'too_many'>;
   findLink(secretHash: string): Promise<LinkRecord | undefined>;
   /** The newest first. @throws CatalogError `invalid_cursor`. */
   listLinks(query: LinkQuery): Promise<LinkRecordPage>;
-  /** @returns undefined where the owner has no such link that is not revoked. */
-  changeLink(id: string, owner: string, changes: LinkChanges): Promise<LinkRecord | undefined>;
-  /** @returns false where the owner has no such link that is not revoked. */
+  /**
+   * @param most - as in `createLink`: a link that has ended may not begin again where there are so many.
+   * @returns undefined where the owner has no such link that is not revoked.
+   */
+  changeLink(
+    id: string,
+    owner: string,
+    changes: LinkChanges,
+    most: number,
+  ): Promise<LinkRecord | undefined | 'too_many'>;
+  /** Its files are no longer recorded with it. @returns false where the owner has no such link that is not revoked. */
   revokeLink(id: string, owner: string): Promise<boolean>;
   /** The files of a link that are left, in order. */
   listLinkFiles(id: string): Promise<LinkedFile[]>;

@@ -26,6 +26,7 @@ const TABLE = {
   checksum_mismatch:        [400],
   folder_exists:            [409],
   offset_conflict:          [409],
+  too_many_links:           [409],
   upload_expired:           [410],
   upload_rejected:          [410],
   upload_terminated:        [410],

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { Refusal } from '../refusal.ts';
-import { SHARED_PATH } from '../wire/addresses.ts';
 import type { Ctx, Handler } from './state.ts';
 
 /** The paths that supervisors and load balancers request. */
@@ -49,10 +48,15 @@ export function requestLog(log: Logger): Handler {
   };
 }
 
+/**
+ * Up to where secrets of links stand. However it was typed: in another letter case, escaped, with a slash too many, or below a
+ * path that a proxy should have removed. All after it is taken for the secret, but for what may follow one.
+ */
+const SECRET = /(?<=(?:\/|%2f)(?:s|%[57]3)(?:\/|%2f)).*?(?=(?:\/files\/\d+|\/archive)?$)/i;
+
 /** The path without the secret of a link: who reads the log shall not have the files. */
 function shownPath(path: string): string {
-  if (!path.startsWith(SHARED_PATH)) return path;
-  return SHARED_PATH + path.slice(SHARED_PATH.length).replace(/^[^/]*/, '<secret>');
+  return path.replace(SECRET, '<secret>');
 }
 
 function writeLine(ctx: Ctx, measured: Record<string, unknown>): void {

@@ -4,6 +4,8 @@ import { param } from './query.ts';
 import type { Ctx } from './state.ts';
 
 type Language = 'en' | 'zh';
+/** Refusals that only owners get are not among those of the page. */
+type VisitorsCode = Exclude<LinkErrorCode, 'too_many_links'>;
 
 const en = {
   tag: 'en',
@@ -39,7 +41,7 @@ const en = {
     passwords_busy: 'The service is busy.',
     content_damaged: 'The stored file is damaged. Tell the person who sent you the link.',
     other: 'The service cannot answer right now. Try again later.',
-  } satisfies Record<LinkErrorCode | 'not_found' | 'content_damaged' | 'other', string>,
+  } satisfies Record<VisitorsCode | 'not_found' | 'content_damaged' | 'other', string>,
 };
 
 export type SharedTexts = typeof en;

@@ -5,6 +5,7 @@
 import type Router from '@koa/router';
 import type { Config } from '../config/config.ts';
 import { type Begun, DOWNLOAD_TICKET_MS, type Links, type Offer, type OpenedLink } from '../links/contract.ts';
+import { LinkError } from '../links/errors.ts';
 import type { Archives, Files } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import type { SharedJson } from '../wire/links.ts';
@@ -60,6 +61,7 @@ function opening(pages: SharedPages): (answer: (ctx: Ctx) => Promise<void>) => H
     } catch (error) {
       // The head of an answer may have got a ticket that is not given after all.
       ctx.remove('Set-Cookie');
+      if (error instanceof LinkError && error.linkId !== undefined) ctx.state.linkId = error.linkId;
       if (!wantsPage(ctx)) throw error;
       pages.sendRefusal(ctx, error);
     }
@@ -106,7 +108,8 @@ async function unlock(ctx: Ctx, links: Links): Promise<void> {
   // Not from the query, which proxies log.
   const given = new URLSearchParams(await readBody(ctx.req)).get('password');
   if (given === null) throw invalidField('password', 'password is required, in the body.');
-  const ticket = await links.unlock(secretOf(ctx), given);
+  const { linkId, ticket } = await links.unlock(secretOf(ctx), given);
+  ctx.state.linkId = linkId;
   const path = pathOfLink(ctx);
   if (ticket) giveTicket(ctx, ticket.text, { path, lifeMs: ticket.lifeMs });
   ctx.set('Cache-Control', 'no-store');

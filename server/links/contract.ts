@@ -11,6 +11,8 @@ import type { FileView } from '../uploads/contract.ts';
 
 /** The most files of one link. */
 export const MOST_LINKED = 1000;
+/** The most links of one owner that have not ended. */
+export const MOST_LINKS = 10_000;
 /** A password, in characters. With the pause after wrong ones, the shortest takes years to guess. */
 export const LEAST_PASSWORD = 6;
 export const MOST_PASSWORD = 256;
@@ -107,13 +109,13 @@ export interface Ticket {
 }
 
 export interface Links {
-  /** @throws `not_found` with the field `files`, for another owner's file as for none. */
+  /** @throws `not_found` with the field `files`, for another owner's file as for none; `too_many_links`, `passwords_busy`. */
   create(request: LinkRequest): Promise<{ link: LinkView; secret: string }>;
   /** The newest first. */
   list(query: { owner: string; limit: number; cursor?: string }): Promise<LinkPage>;
-  /** @throws `not_found`, also for a link that is revoked. */
+  /** @throws `not_found`, also for a link that is revoked; `too_many_links` where it had ended. */
   change(id: string, owner: string, update: LinkUpdate): Promise<LinkView>;
-  /** @throws as `change`. */
+  /** @throws `not_found`, as `change`. */
   revoke(id: string, owner: string): Promise<void>;
 
   // -- for those who have the secret; `tickets` are those that they have got here --------------------------------
@@ -122,12 +124,13 @@ export interface Links {
   openFile(secret: string, position: number, tickets: readonly string[]): Promise<Offer & { file: FileView }>;
   openArchive(secret: string, tickets: readonly string[]): Promise<Offer & { fileIds: readonly string[] }>;
   /**
-   * Checks a password. Takes as long for a link that does not exist.
+   * Checks a password.
    *
    * @returns a ticket; null where the link has no password.
-   * @throws `wrong_password`, `too_many_attempts`, `passwords_busy`; `not_found`, `link_expired`, `link_used_up`, `link_empty`.
+   * @throws `wrong_password`, `too_many_attempts`; `passwords_busy`, and it was no attempt; `not_found`, `link_expired`,
+   *   `link_used_up`, `link_empty`.
    */
-  unlock(secret: string, password: string): Promise<Ticket | null>;
+  unlock(secret: string, password: string): Promise<{ linkId: string; ticket: Ticket | null }>;
 }
 
 /** How long tickets are good for: one for a download as long as that may take, with breaks. */

@@ -8,6 +8,7 @@ const SENTENCES = {
   password_required: 'This link has a password.',
   wrong_password:    'That is not the password of this link.',
   too_many_attempts: 'There were too many wrong passwords for this link; try again later.',
+  too_many_links:    'You have as many links as one owner may have; revoke some that are no longer needed.',
   passwords_busy:    'As many passwords are being checked as this service can check; try again shortly.',
 } as const satisfies Record<string, string>;
 
@@ -18,11 +19,14 @@ export class LinkError extends Error {
   readonly code: LinkErrorCode;
   /** When a retry may succeed. */
   readonly retryAfterMs: number | undefined;
+  /** Which link it is, for the log; undefined where it is about none. */
+  readonly linkId: string | undefined;
 
-  constructor(code: LinkErrorCode, { retryAfterMs }: { retryAfterMs?: number } = {}) {
+  constructor(code: LinkErrorCode, { retryAfterMs, linkId }: { retryAfterMs?: number; linkId?: string } = {}) {
     super(SENTENCES[code]);
     this.name = 'LinkError';
     this.code = code;
     this.retryAfterMs = retryAfterMs;
+    this.linkId = linkId;
   }
 }

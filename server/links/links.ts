@@ -1,11 +1,12 @@
 /** What `Links` promises: of the owner's side here, of that of the others in open.ts. */
 import type { Surroundings } from '../../stores/surroundings.ts';
-import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
+import type { Catalog, LinkRecord, NewLink } from '../catalog/catalog.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import { checkCharacters } from '../uploads/names.ts';
 import { translated } from '../uploads/translate.ts';
 import { MAX_NAME_CHARACTERS } from '../wire/labels.ts';
-import { LEAST_PASSWORD, type LinkRequest, type Links, MOST_LINKED, MOST_PASSWORD } from './contract.ts';
+import { LEAST_PASSWORD, type LinkRequest, type Links, MOST_LINKED, MOST_LINKS, MOST_PASSWORD } from './contract.ts';
+import { LinkError } from './errors.ts';
 import { createOpenLinks } from './open.ts';
 import { createPasswords, type Passwords } from './passwords.ts';
 import { hashOfSecret, SECRET_BYTES } from './secret-hash.ts';
@@ -15,11 +16,13 @@ import { linkViewOf } from './views.ts';
 export interface LinkParts {
   catalog: Catalog;
   surroundings: Surroundings;
+  /** By default MOST_LINKS. */
+  mostLinks?: number;
 }
 
 /** Creates the links of a service. @param secret - of the catalog, by which tickets are signed on all nodes. */
 export function createLinks(parts: LinkParts, secret: string): Links {
-  const { catalog, surroundings } = parts;
+  const { catalog, surroundings, mostLinks = MOST_LINKS } = parts;
   const passwords = createPasswords(surroundings);
   const tickets = createLinkTickets(secret, catalog.clock);
 
@@ -36,7 +39,9 @@ export function createLinks(parts: LinkParts, secret: string): Links {
 
   async function change(id: string, owner: string, update: Parameters<Links['change']>[2]): Promise<LinkRecord> {
     if (update.name !== undefined && update.name !== null) checkTitle(update.name);
-    return there(await catalog.changeLink(id, owner, update));
+    const changed = await catalog.changeLink(id, owner, update, mostLinks);
+    if (changed === 'too_many') throw new LinkError('too_many_links');
+    return there(changed);
   }
 
   async function revoke(id: string, owner: string): Promise<void> {
@@ -57,7 +62,7 @@ export function createLinks(parts: LinkParts, secret: string): Links {
 }
 
 async function create(
-  { catalog, surroundings }: LinkParts,
+  { catalog, surroundings, mostLinks = MOST_LINKS }: LinkParts,
   passwords: Passwords,
   { files, password, name, owner, lifeMs, mostDownloads }: LinkRequest,
 ): ReturnType<Links['create']> {
@@ -67,7 +72,7 @@ async function create(
   if (name !== null) checkTitle(name);
   if (password !== null) checkPassword(password);
   const secret = Buffer.from(surroundings.randomHex(SECRET_BYTES), 'hex').toString('base64url');
-  const recorded = await catalog.createLink({
+  const link: NewLink = {
     id: surroundings.newId(),
     owner,
     kind: 'download',
@@ -77,7 +82,9 @@ async function create(
     password: password === null ? null : await passwords.hash(password),
     mostDownloads,
     fileIds,
-  });
+  };
+  const recorded = await catalog.createLink(link, mostLinks);
+  if (recorded === 'too_many') throw new LinkError('too_many_links');
   if ('link' in recorded) return { link: linkViewOf(recorded.link), secret };
   // An id of somebody else's file gets the same answer as one of none.
   const shown = /^[0-9a-f-]{1,64}$/i.test(recorded.missing) ? ` ${recorded.missing}` : '';

@@ -32,7 +32,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
     const continues = target !== null && tickets.has(given, link, target);
     refuseUnlessUsable(link, continues);
     if (link.password !== null && !continues && !tickets.has(given, link, 'password'))
-      throw new LinkError('password_required');
+      throw new LinkError('password_required', { linkId: link.id });
     return link;
   }
 
@@ -46,7 +46,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
       if (!counts) return { ticket: null, giveBack: async () => undefined };
       if (!(await catalog.countDownload(link.id))) {
         refuseUnlessUsable(await find(catalog, secret), false);
-        throw new LinkError('link_used_up');
+        throw new LinkError('link_used_up', { linkId: link.id });
       }
       if (isLimited) await catalog.durable();
       const needsLeave = isLimited || link.password !== null;
@@ -94,20 +94,25 @@ async function unlock(
   secret: string,
   password: string,
 ): ReturnType<Links['unlock']> {
-  const link = await find(catalog, secret).catch(async (error: unknown) => {
-    await passwords.matches(password, null);
-    throw error;
-  });
+  // Of an unknown link at once: whether a secret is one, a look at its page tells as well.
+  const link = await find(catalog, secret);
   refuseUnlessUsable(link, false);
-  if (link.password === null) return null;
-  // Counted before it is checked: as many as come at once, on any node, are no more attempts than those.
-  if (!(await catalog.countAttempt(link.id, MOST_ATTEMPTS, PAUSE_MS))) {
-    const { waitMs } = await find(catalog, secret);
-    throw new LinkError('too_many_attempts', { retryAfterMs: Math.max(waitMs, 1000) });
-  }
-  if (!(await passwords.matches(password, link.password))) throw new LinkError('wrong_password');
-  await catalog.forgiveAttempts(link.id);
-  return { text: tickets.write(link, 'password'), lifeMs: PASSWORD_TICKET_MS };
+  const { id: linkId, password: kept } = link;
+  if (kept === null) return { linkId, ticket: null };
+  // Without a place: those who try a link that waits do not keep others from theirs.
+  if (link.waitMs > 0) throw tooManyAttempts(link);
+  return passwords.inPlace(async (matches) => {
+    // Counted before it is checked: as many as come at once, on any node, are no more attempts than those.
+    if (!(await catalog.countAttempt(linkId, MOST_ATTEMPTS, PAUSE_MS)))
+      throw tooManyAttempts(await find(catalog, secret));
+    if (!(await matches(password, kept))) throw new LinkError('wrong_password', { linkId });
+    await catalog.forgiveAttempts(linkId);
+    return { linkId, ticket: { text: tickets.write(link, 'password'), lifeMs: PASSWORD_TICKET_MS } };
+  });
+}
+
+function tooManyAttempts({ id, waitMs }: LinkRecord): LinkError {
+  return new LinkError('too_many_attempts', { linkId: id, retryAfterMs: Math.max(waitMs, 1000) });
 }
 
 /** @throws `not_found`, also for a link that is revoked. */
@@ -127,10 +132,10 @@ function refuseUnlessUsable(link: LinkRecord, continues: boolean): void {
     case 'revoked':
       throw new TidemarkError('not_found');
     case 'expired':
-      throw new LinkError('link_expired');
+      throw new LinkError('link_expired', { linkId: link.id });
     case 'empty':
-      throw new LinkError('link_empty');
+      throw new LinkError('link_empty', { linkId: link.id });
     case 'used_up':
-      if (!continues) throw new LinkError('link_used_up');
+      if (!continues) throw new LinkError('link_used_up', { linkId: link.id });
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Passwords of links: kept as scrypt's (RFC 7914), with the parameters beside each, so that they can grow. Node computes them
- * outside of the main thread, in the threads that also read files: so one at a time, and only so many may wait for it.
+ * outside of the main thread, in the threads that also read files: so one at a time for those who open links, and one for those
+ * who make them, and only so many of each may wait.
  */
 import { scrypt, timingSafeEqual } from 'node:crypto';
 import type { Surroundings } from '../../stores/surroundings.ts';
@@ -13,44 +14,70 @@ const HASH_BYTES = 32;
 const MOST_WAITING = 20;
 const RETRY_AFTER_MS = 5_000;
 const SCHEME = 'scrypt';
-/** A password that no client can send: of a link that does not exist, the same computation is made. */
-const NOBODYS = `${SCHEME}:${COST.N}:${COST.r}:${COST.p}:${'00'.repeat(SALT_BYTES)}:${'00'.repeat(HASH_BYTES)}`;
 
 export interface Passwords {
-  /** What is kept of a password. @throws LinkError `passwords_busy`; as `matches`. */
+  /** What is kept of a password. @throws LinkError `passwords_busy`. */
   hash(password: string): Promise<string>;
-  /** @param kept - null: there is none, and the answer is no, after the same time. */
-  matches(password: string, kept: string | null): Promise<boolean>;
+  /**
+   * Takes a place among those who wait, so that a password that cannot be checked is refused before anything is done for it.
+   *
+   * @param use - may check one password, against what is kept of it. The place is free once it ends.
+   * @throws LinkError `passwords_busy`, and `use` was not called.
+   */
+  inPlace<T>(use: (matches: (password: string, kept: string) => Promise<boolean>) => Promise<T>): Promise<T>;
 }
 
 /** Creates the checks of one process. */
 export function createPasswords({ randomHex }: Pick<Surroundings, 'randomHex'>): Passwords {
-  let running: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  // Of their own: who tries passwords of links must not keep owners from making any.
+  const [owners, visitors] = [createQueue(), createQueue()];
 
-  async function inTurn<T>(compute: () => Promise<T>): Promise<T> {
-    if (waiting >= MOST_WAITING) throw new LinkError('passwords_busy', { retryAfterMs: RETRY_AFTER_MS });
-    waiting += 1;
-    const mine = running.then(compute);
+  return {
+    hash: (password) =>
+      owners.inPlace(async (compute) => {
+        const salt = randomHex(SALT_BYTES);
+        const hash = await compute(() => derive(password, salt, COST));
+        return [SCHEME, COST.N, COST.r, COST.p, salt, hash.toString('hex')].join(':');
+      }),
+
+    inPlace: (use) =>
+      visitors.inPlace((compute) =>
+        use(async (password, kept) => {
+          const [, N, r, p, salt = '', expected = ''] = kept.split(':');
+          const hash = await compute(() => derive(password, salt, { N: Number(N), r: Number(r), p: Number(p) }));
+          return timingSafeEqual(hash, Buffer.from(expected, 'hex'));
+        }),
+      ),
+  };
+}
+
+/** Runs a computation once those before it have ended. */
+type Compute = <T>(computation: () => Promise<T>) => Promise<T>;
+
+interface Queue {
+  /** @throws LinkError `passwords_busy` where all places are taken. */
+  inPlace<T>(use: (compute: Compute) => Promise<T>): Promise<T>;
+}
+
+function createQueue(): Queue {
+  let running: Promise<unknown> = Promise.resolve();
+  let taken = 0;
+
+  function compute<T>(computation: () => Promise<T>): Promise<T> {
+    const mine = running.then(computation);
     running = mine.catch(() => undefined);
-    try {
-      return await mine;
-    } finally {
-      waiting -= 1;
-    }
+    return mine;
   }
 
   return {
-    async hash(password) {
-      const salt = randomHex(SALT_BYTES);
-      const hash = await inTurn(() => derive(password, salt, COST));
-      return [SCHEME, COST.N, COST.r, COST.p, salt, hash.toString('hex')].join(':');
-    },
-
-    async matches(password, kept) {
-      const [, N, r, p, salt = '', expected = ''] = (kept ?? NOBODYS).split(':');
-      const hash = await inTurn(() => derive(password, salt, { N: Number(N), r: Number(r), p: Number(p) }));
-      return timingSafeEqual(hash, Buffer.from(expected, 'hex')) && kept !== null;
+    async inPlace(use) {
+      if (taken >= MOST_WAITING) throw new LinkError('passwords_busy', { retryAfterMs: RETRY_AFTER_MS });
+      taken += 1;
+      try {
+        return await use(compute);
+      } finally {
+        taken -= 1;
+      }
     },
   };
 }

@@ -96,8 +96,8 @@ export async function callEverything(catalog: Catalog): Promise<void> {
 
 async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   const link = newLink({ fileIds: [fileId], lifeMs: 10_000, mostDownloads: 1 });
-  await catalog.createLink(link);
-  await catalog.createLink(newLink({ fileIds: [fileId] }));
+  await catalog.createLink(link, 10);
+  await catalog.createLink(newLink({ fileIds: [fileId] }), 10);
   await catalog.findLink(link.secretHash);
   const { nextCursor } = await catalog.listLinks({ owner: 'ann', limit: 1 });
   await catalog.listLinks({ owner: 'ann', limit: 1, cursor: nextCursor ?? '' });
@@ -107,7 +107,7 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   await catalog.giveBackDownload(link.id);
   await catalog.countAttempt(link.id, 10, 10);
   await catalog.forgiveAttempts(link.id);
-  await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 });
+  await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 }, 10);
   await catalog.revokeLink(link.id, 'ann');
   await catalog.forgetLinks('', 1000, 10);
 }

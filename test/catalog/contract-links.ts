@@ -21,8 +21,12 @@ export function newLink(fields: Partial<NewLink> = {}): NewLink {
   };
 }
 
+/** More than a test makes. */
+const MOST = 100;
+
 async function addLink(catalog: Catalog, fields: Partial<NewLink> = {}): Promise<LinkRecord> {
-  const recorded = await catalog.createLink(newLink(fields));
+  const recorded = await catalog.createLink(newLink(fields), MOST);
+  if (recorded === 'too_many') throw new Error('there are too many links');
   if ('missing' in recorded) throw new Error(`no file ${recorded.missing}`);
   return recorded.link;
 }
@@ -54,7 +58,7 @@ export function describeLinks(current: Current): void {
         files: 1,
         firstName: 'a.txt',
       };
-      expect(await catalog.createLink(link)).toEqual({ link: expected });
+      expect(await catalog.createLink(link, MOST)).toEqual({ link: expected });
       expect(await catalog.findLink(link.secretHash)).toEqual(expected);
       expect(await catalog.findLink('another')).toBeUndefined();
     });
@@ -88,7 +92,7 @@ export function describeLinks(current: Current): void {
       const mine = await addPublished(catalog, newContent('c'));
       const theirs = await addPublished(catalog, newContent('d'), { owner: 'bob' });
       for (const missing of [theirs.id, 'another'])
-        expect(await catalog.createLink(newLink({ fileIds: [mine.id, missing] }))).toEqual({ missing });
+        expect(await catalog.createLink(newLink({ fileIds: [mine.id, missing] }), MOST)).toEqual({ missing });
       expect(await catalog.listLinks({ owner: 'ann', limit: 10 })).toEqual({ links: [], nextCursor: null });
     });
 
@@ -120,21 +124,61 @@ export function describeLinks(current: Current): void {
       const { catalog, clock } = current();
       const file = await addPublished(catalog, newContent('c'));
       const { id } = await addLink(catalog, { fileIds: [file.id], lifeMs: 10 });
-      expect(await catalog.changeLink(id, 'bob', { lifeMs: null })).toBeUndefined();
+      expect(await catalog.changeLink(id, 'bob', { lifeMs: null }, MOST)).toBeUndefined();
       clock.nowMs += 10;
       expect(await catalog.countDownload(id)).toBe(false);
-      const longer = await catalog.changeLink(id, 'ann', { lifeMs: 100, name: 'new', mostDownloads: 1 });
+      const longer = await catalog.changeLink(id, 'ann', { lifeMs: 100, name: 'new', mostDownloads: 1 }, MOST);
       expect(longer).toMatchObject({ expiresAt: T0 + 110, leftMs: 100, name: 'new', mostDownloads: 1 });
-      expect(await catalog.changeLink(id, 'ann', { lifeMs: null })).toMatchObject({ leftMs: null, name: 'new' });
+      expect(await catalog.changeLink(id, 'ann', { lifeMs: null }, MOST)).toMatchObject({ leftMs: null, name: 'new' });
       expect(await catalog.revokeLink(id, 'bob')).toBe(false);
       expect(await catalog.countDownload(id)).toBe(true);
-      expect(await catalog.changeLink(id, 'ann', { mostDownloads: 2 })).toMatchObject({ mostDownloads: 2 });
+      expect(await catalog.changeLink(id, 'ann', { mostDownloads: 2 }, MOST)).toMatchObject({ mostDownloads: 2 });
       expect(await catalog.revokeLink(id, 'ann')).toBe(true);
       expect(await catalog.revokeLink(id, 'ann')).toBe(false);
-      expect(await catalog.changeLink(id, 'ann', { lifeMs: null })).toBeUndefined();
+      expect(await catalog.changeLink(id, 'ann', { lifeMs: null }, MOST)).toBeUndefined();
       expect(await catalog.countDownload(id)).toBe(false);
       const [link] = (await catalog.listLinks({ owner: 'ann', limit: 1 })).links;
       expect(link).toMatchObject({ revokedAt: clock.nowMs, downloads: 1, lastUsedAt: clock.nowMs });
+    });
+
+    it('are so many of an owner and no more, however many are made at once; those that have ended do not count', async () => {
+      const { catalog, clock } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const theirs = await addPublished(catalog, newContent('d'), { owner: 'bob' });
+      const make = (fields: Partial<NewLink> = {}) => catalog.createLink(newLink({ fileIds: [file.id], ...fields }), 4);
+      const at = async (made: ReturnType<typeof make>): Promise<string> => {
+        const recorded = await made;
+        return recorded !== 'too_many' && 'link' in recorded ? recorded.link.id : 'too many';
+      };
+      const expiring = await at(make({ lifeMs: 10 }));
+      const used = await at(make({ mostDownloads: 1 }));
+      const atOnce = await Promise.all(Array.from({ length: 6 }, () => at(make())));
+      expect(atOnce.filter((id) => id === 'too many')).toHaveLength(4);
+      expect(await at(make({ owner: 'bob', fileIds: [theirs.id] }))).not.toBe('too many');
+      // What is no new link is not refused.
+      expect(await catalog.changeLink(expiring, 'ann', { lifeMs: 20 }, 4)).toMatchObject({ leftMs: 20 });
+      clock.nowMs += 20;
+      await catalog.countDownload(used);
+      await catalog.revokeLink(atOnce.find((id) => id !== 'too many') ?? '', 'ann');
+      for (const isThere of [true, true, true, false]) expect((await at(make())) !== 'too many').toBe(isThere);
+      // Those that have ended may not begin again, either.
+      expect(await catalog.changeLink(expiring, 'ann', { lifeMs: null }, 4)).toBe('too_many');
+      expect(await catalog.changeLink(used, 'ann', { mostDownloads: 2 }, 4)).toBe('too_many');
+      expect(await catalog.changeLink(expiring, 'ann', { name: 'old' }, 4)).toMatchObject({ name: 'old', leftMs: 0 });
+    });
+
+    it('that are revoked keep none of their files', async () => {
+      const { catalog } = current();
+      const file = await addPublished(catalog, newContent('c'));
+      const [revoked, other] = [
+        await addLink(catalog, { fileIds: [file.id] }),
+        await addLink(catalog, { fileIds: [file.id] }),
+      ];
+      expect(await catalog.revokeLink(revoked.id, 'bob')).toBe(false);
+      expect(await catalog.listLinkFiles(revoked.id)).toHaveLength(1);
+      await catalog.revokeLink(revoked.id, 'ann');
+      expect(await catalog.listLinkFiles(revoked.id)).toEqual([]);
+      expect(await catalog.listLinkFiles(other.id)).toHaveLength(1);
     });
 
     it('are for so many downloads and no more, however many come at once; one given back counts again', async () => {
@@ -154,7 +198,7 @@ export function describeLinks(current: Current): void {
       const { catalog, clock } = current();
       const file = await addPublished(catalog, newContent('c'));
       const link = newLink({ fileIds: [file.id], password: 'p' });
-      await catalog.createLink(link);
+      await catalog.createLink(link, MOST);
       const attempt = (): Promise<boolean> => catalog.countAttempt(link.id, 10, 1000);
       expect((await Promise.all(Array.from({ length: 30 }, attempt))).filter(Boolean)).toHaveLength(10);
       expect(await catalog.findLink(link.secretHash)).toMatchObject({ waitMs: 1000 });

@@ -78,9 +78,12 @@ describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING) || !hasPostgres())('
 
   test('writes no secret of a link into its log', async () => {
     const { linkSecret } = nothing();
+    for (const typed of ['/S/', '//s//', '/%73/', '/s%2F', '/below/s/']) await send('GET', base + typed + linkSecret);
     await send('GET', `${base}/s/${linkSecret}/files/1?download`);
     const log = (): Promise<string> => readFile(join(nginx.folder, 'access.log'), 'utf8');
-    await expect.poll(log).toContain('"GET /s/-/files/1?download HTTP/1.1" 404 ');
+    await expect.poll(log).toContain('"GET /s/-/files/1 HTTP/1.1" 404 ');
+    for (const typed of ['/S/', '//s/', '/%73/', '/s%2F', '/below/s/'])
+      expect(await log()).toContain(`"GET ${typed}- HTTP/1.1" `);
     expect(await log()).not.toContain(linkSecret);
     expect(await log()).not.toMatch(/\/s\/[\w-]{2}/);
   });

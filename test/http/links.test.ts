@@ -53,6 +53,12 @@ function cookiesOf(answer: Answer): Record<string, string> {
   return { Cookie: (answer.headers['set-cookie'] ?? []).map((cookie) => cookie.split(';', 1)[0]).join('; ') };
 }
 
+/** The refusals in the log that are about a link. */
+function logged(id: string): (string | undefined)[] {
+  const lines = service.output().split('\n');
+  return lines.filter((line) => line.includes(`"linkId":"${id}"`)).map((line) => /"code":"(\w+)"/.exec(line)?.[1]);
+}
+
 function tryPassword(url: string, password: string): Promise<Answer> {
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
   return send('POST', url, { headers, body: new URLSearchParams({ password }).toString() });
@@ -134,9 +140,11 @@ describe('a link', () => {
     for (const text of [(await get(url)).body, page.body, JSON.stringify(page.headers)]) {
       for (const hidden of [small.fileId, large.fileId, 'anna', id]) expect(text).not.toContain(hidden);
     }
-    await get(`${url}/files/1`, { 'X-Request-Id': 'last-of-all' });
+    await get(`${url}/files/1`);
     await get(`${url}/nowhere`);
-    await get(url.replace('/s/', '/S/'));
+    for (const typed of ['/S/', '/s//', '//s/', '/%73/', '/s%2F', '/below/s/'])
+      expect((await get(url.replace('/s/', typed))).status, typed).toBeGreaterThan(400);
+    await get(url, { 'X-Request-Id': 'last-of-all' });
     await expect.poll(() => service.output()).toContain('last-of-all');
     for (const each of secrets) expect(service.output()).not.toContain(each);
     expect(service.output()).toContain('/s/<secret>/files/1');
@@ -224,6 +232,7 @@ describe('a link', () => {
       expect([answer.status, answer.code], path).toEqual([410, 'link_expired']);
     }
     expect(await listed(id)).toMatchObject({ state: 'expired' });
+    await expect.poll(() => logged(id)).toContain('link_expired');
     const longer = await send('PATCH', `${service.url}/api/links/${id}`, {
       headers: { ...ANNA, ...JSON_TYPE },
       body: JSON.stringify({ expiresAt: '2999-01-01T00:00:00Z', downloads: 2 }),
@@ -254,6 +263,7 @@ describe('a link for 3 downloads', () => {
     expect(await listed(id)).toMatchObject({ state: 'used_up', downloads: 3 });
     const after = await get(url);
     expect([after.status, after.code]).toEqual([410, 'link_used_up']);
+    await expect.poll(() => logged(id)).toContain('link_used_up');
   });
 
   test('a download that is resumed is one; without its ticket a part counts as another', async () => {
@@ -352,7 +362,7 @@ describe('a link with a password', () => {
   });
 
   test('waits after ten wrong ones, also for the right one; others do not', async () => {
-    const { url } = await make({ password: PASSWORD });
+    const { id, url } = await make({ password: PASSWORD });
     const other = await make({ password: PASSWORD });
     const wrong = await Promise.all(Array.from({ length: 12 }, (_, index) => tryPassword(url, `wrong ${index}`)));
     expect(wrong.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
@@ -366,17 +376,32 @@ describe('a link with a password', () => {
     expect(retryAfter).toBeGreaterThan(800);
     expect(retryAfter).toBeLessThanOrEqual(900);
     expect((await tryPassword(other.url, PASSWORD)).status).toBe(303);
+    for (const code of ['wrong_password', 'too_many_attempts']) await expect.poll(() => logged(id)).toContain(code);
   });
 
-  test('that is of no link is computed like a wrong one; as many at once as there may be, and no more', async () => {
-    const none = `${service.url}/s/${'y'.repeat(32)}`;
-    const answers = await Promise.all(Array.from({ length: 60 }, () => tryPassword(none, PASSWORD)));
-    const codes = answers.map(({ code }) => code);
-    expect(new Set(codes)).toEqual(new Set(['not_found', 'passwords_busy']));
-    expect(answers.find(({ code }) => code === 'passwords_busy')).toMatchObject({
+  test('that is refused as too many are being checked is no attempt; unknown links and owners do not wait', async () => {
+    const three = [
+      await make({ password: PASSWORD }),
+      await make({ password: PASSWORD }),
+      await make({ password: PASSWORD }),
+    ];
+    const tries = three.map(({ url }) => Promise.all(Array.from({ length: 10 }, () => tryPassword(url, 'wrong'))));
+    const none = await Promise.all(
+      Array.from({ length: 30 }, () => tryPassword(`${service.url}/s/${'y'.repeat(32)}`, PASSWORD)),
+    );
+    expect(new Set(none.map(({ code }) => code))).toEqual(new Set(['not_found']));
+    // Fails where an owner is refused for that.
+    await make({ password: PASSWORD });
+    const answers = await Promise.all(tries);
+    expect(new Set(answers.flat().map(({ code }) => code))).toEqual(new Set(['wrong_password', 'passwords_busy']));
+    expect(answers.flat().find(({ code }) => code === 'passwords_busy')).toMatchObject({
       status: 503,
       headers: { 'retry-after': '5' },
     });
+    for (const [index, { url }] of three.entries()) {
+      const isBusy = answers[index]?.some(({ code }) => code === 'passwords_busy');
+      expect((await tryPassword(url, PASSWORD)).status).toBe(isBusy ? 303 : 429);
+    }
   });
 });
 

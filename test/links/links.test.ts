@@ -63,7 +63,7 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
           retryAfterMs: 1000,
         });
         await pass(1000);
-        expect(await other.unlock(secret, PASSWORD)).toMatchObject({ lifeMs: 60 * MINUTE });
+        expect(await other.unlock(secret, PASSWORD)).toMatchObject({ ticket: { lifeMs: 60 * MINUTE } });
         // Forgotten are the wrong ones, not that passwords are counted.
         await expect(links.unlock(secret, 'wrong again')).rejects.toMatchObject({ code: 'wrong_password' });
       });
@@ -73,7 +73,7 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
           await share({ password: PASSWORD, mostDownloads: 1 }),
           await share({ password: PASSWORD }),
         ];
-        const ticket = (await links.unlock(secret, PASSWORD))?.text ?? '';
+        const ticket = (await links.unlock(secret, PASSWORD)).ticket?.text ?? '';
         expect((await other.open(secret, ['x', ticket])).link.downloadsLeft).toBe(1);
         for (const forged of [ticket.replace(/^\d+/, (at) => String(Number(at) + 1)), `${ticket}x`, ''])
           await expect(links.open(secret, [forged])).rejects.toMatchObject({ code: 'password_required' });

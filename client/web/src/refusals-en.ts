@@ -43,6 +43,7 @@ export const refusalsEn = {
   link_empty: 'The files of the link have been deleted.',
   password_required: 'The link has a password.',
   wrong_password: 'That is not the password of the link.',
+  too_many_links: 'You have as many links as one owner may have. Revoke some that are no longer needed.',
   too_many_attempts: 'There were too many wrong passwords for the link.',
   passwords_busy: 'The service is checking too many passwords right now.',
   store_full: 'There is no room left on the service.',

@@ -44,6 +44,7 @@ export const refusalsZh: typeof refusalsEn = {
   link_empty: '链接的文件已被删除。',
   password_required: '链接设有密码。',
   wrong_password: '链接的密码不正确。',
+  too_many_links: '链接数量已达上限，请撤销一些不再需要的链接。',
   too_many_attempts: '链接的密码错误次数过多。',
   passwords_busy: '服务正在核对的密码过多，请稍候。',
   store_full: '服务端空间已满。',

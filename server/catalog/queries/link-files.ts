@@ -77,6 +77,11 @@ export function prepareMissingFile(db: Kysely<Tables>, { locked }: QueryDialect)
   };
 }
 
+/** Prepares the deletion of a link's files from it. */
+export function prepareDeleteLinkFiles(db: Kysely<Tables>): Prepared<{ id: string }, unknown> {
+  return prepare((by: { id: string }) => db.deleteFrom('link_files').where('link_id', '=', by.id));
+}
+
 /** Prepares the insertion of a link's files, in order. */
 export function prepareInsertLinkFiles(db: Kysely<Tables>) {
   const bySize = prepareBySize((by, count) =>

@@ -4,7 +4,7 @@ import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../ca
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
-import { prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
+import { prepareDeleteLinkFiles, prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
 import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
@@ -15,6 +15,10 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const insert = prepareInsert(db, clock);
   const missingFile = prepareMissingFile(db, dialect);
   const insertFiles = prepareInsertLinkFiles(db);
+  const deleteFiles = prepareDeleteLinkFiles(db);
+  const hasMore = prepareHasMore(db, clock);
+  /** Links of an owner are counted by one transaction after the other. */
+  const takeTurn = (trx: Executor, owner: string) => dialect.hold(trx, `links of ${owner}`, 'alone');
   const select = prepare((by: { secretHash: string }) =>
     selectLinks(db, clock).where('links.secret_hash', '=', by.secretHash),
   );
@@ -38,10 +42,12 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   }
 
   return {
-    createLink(link) {
+    createLink(link, most) {
       return db.transaction().execute(async (trx) => {
         const { id, owner, fileIds } = link;
-        // First, as it locks the files: none of them is deleted until this is over.
+        await takeTurn(trx, owner);
+        if (await hasMore(trx, owner, most - 1)) return 'too_many';
+        // Before anything is recorded, as it locks the files: none of them is deleted until this is over.
         const missing = await missingFile(trx, fileIds, owner);
         if (missing !== undefined) return { missing };
         await insert.changes(trx, link);
@@ -53,8 +59,8 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     findLink: (secretHash) => select.first(db, { secretHash }),
     ...createListLinks(db, clock),
 
-    changeLink(id, owner, { name, lifeMs, mostDownloads }) {
-      return db.transaction().execute(async (trx) => {
+    changeLink(id, owner, { name, lifeMs, mostDownloads }, most) {
+      return unlessTooMany(db, async (trx) => {
         const values = {
           setsName: Number(name !== undefined),
           name: name ?? null,
@@ -63,15 +69,60 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
           setsMost: Number(mostDownloads !== undefined),
           mostDownloads: mostDownloads ?? null,
         };
-        const changed = await change.changes(trx, { id, owner, ...values });
-        return changed === 1 ? own(trx, { id, owner }) : undefined;
+        const mayBeginAgain = lifeMs !== undefined || mostDownloads !== undefined;
+        if (mayBeginAgain) await takeTurn(trx, owner);
+        if ((await change.changes(trx, { id, owner, ...values })) === 0) return undefined;
+        const link = await own(trx, { id, owner });
+        if (mayBeginAgain && !hasEnded(link) && (await hasMore(trx, owner, most))) throw new TooManyLinks();
+        return link;
       });
     },
 
-    async revokeLink(id, owner) {
-      return (await revoke.changes(db, { id, owner })) === 1;
+    revokeLink(id, owner) {
+      return db.transaction().execute(async (trx) => {
+        const isRevoked = (await revoke.changes(trx, { id, owner })) === 1;
+        if (isRevoked) await deleteFiles.changes(trx, { id });
+        return isRevoked;
+      });
     },
   };
+}
+
+/** Ends a transaction, so that nothing of it stays. */
+class TooManyLinks extends Error {}
+
+async function unlessTooMany<T>(
+  db: Kysely<Tables>,
+  run: (trx: Executor) => Promise<T>,
+): Promise<T | 'too_many'> {
+  try {
+    return await db.transaction().execute(run);
+  } catch (error) {
+    if (error instanceof TooManyLinks) return 'too_many';
+    throw error;
+  }
+}
+
+function hasEnded({ leftMs, downloads, mostDownloads }: LinkRecord): boolean {
+  return (leftMs !== null && leftMs <= 0) || (mostDownloads !== null && downloads >= mostDownloads);
+}
+
+/** Prepares the question whether an owner has more links than `count` that have not ended. */
+function prepareHasMore(db: Kysely<Tables>, clock: SqlClock) {
+  // Reads no more rows than it has to.
+  const selectNext = prepare((by: { owner: string; count: number }) =>
+    db
+      .selectFrom('links')
+      .select('id')
+      .where('owner', '=', by.owner)
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', clock.earliest)]))
+      .where((eb) => eb.or([eb('most_downloads', 'is', null), eb('downloads', '<', eb.ref('most_downloads'))]))
+      .limit(1)
+      .offset(by.count),
+  );
+  return async (executor: Executor, owner: string, count: number): Promise<boolean> =>
+    (await selectNext.first(executor, { owner, count })) !== undefined;
 }
 
 /** Prepares `listLinks`. */
