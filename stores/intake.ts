@@ -17,7 +17,7 @@ const MOST_WAITING_BYTES = 1024 * 1024;
 /** How much a socket delivers at once. */
 const LEAST_WAITING_BYTES = 64 * 1024;
 /** From so many bytes on, a batch ends at a whole unit. */
-const LEAST_WHOLE_BYTES = 64 * 1024;
+const LEAST_WHOLE_BYTES = 128 * 1024;
 /** Largest batch: one vectored write (Linux IOV_MAX is 1024 buffers). */
 const MOST_CHUNKS = 512;
 /**
@@ -198,7 +198,8 @@ export function openIntake(
     queuedBytes -= bytes - beyond;
     takenBytes += bytes - beyond;
     if (!ended && queuedBytes < highWaterBytes()) source.resume();
-    if (queue.length === 0) tellEmptied();
+    // Also where something is left: who catches up has limits of its own.
+    tellEmptied();
     return batch;
   }
 

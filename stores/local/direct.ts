@@ -4,9 +4,9 @@
  * receiving them. See docs/decisions/0066-past-the-page-cache.md.
  *
  * Only whole blocks can be written so, from memory that is aligned like them. All else goes through the page cache as ever,
- * and so does everything where the file system or the platform has no such writes.
+ * and so does everything on other file systems than those below, and on other platforms.
  */
-import { closeSync, constants, fstatSync, openSync, writev } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statfsSync, writev } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterBytes, bytesIn } from '../chunks.ts';
 import { isSystemError } from './errors.ts';
@@ -17,6 +17,17 @@ const writevAsync = promisify(writev);
 export const BLOCK_BYTES = 4096;
 /** Less goes through the page cache: a write past it waits for the disk. */
 const LEAST_BYTES = 128 * 1024;
+
+/**
+ * File systems that let a file grow only once all bytes of a write are stored, and end no such write before, also where the process
+ * is killed (statfs(2): ext4, XFS). A recovery trusts what a file has. Others may leave a hole: Btrfs lets the file grow
+ * first, and network drives send a write as several.
+ */
+const FILE_SYSTEMS = new Set([0xef53, 0x58465342]);
+/** The most files that are written so at a time: each takes a second descriptor. */
+const MOST_OPEN = 64;
+/** What a file system says that cannot do it after all. */
+const REFUSALS = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS']);
 
 /** The next write of a file. */
 export interface NextWrite {
@@ -76,8 +87,19 @@ export interface DirectWrites {
   close(): void;
 }
 
-/** Devices whose file system has refused such writes. */
-const refusing = new Set<number>();
+/** Devices: whether their files can be written so, as far as is known. */
+const devices = new Map<number, boolean>();
+let open = 0;
+
+/** Whether a file's device can do it, as far as its file system tells. */
+export function hasDirectWrites(path: string, device: number): boolean {
+  let known = devices.get(device);
+  if (known === undefined) {
+    known = constants.O_DIRECT !== undefined && FILE_SYSTEMS.has(statfsSync(path).type);
+    devices.set(device, known);
+  }
+  return known;
+}
 
 /**
  * Prepares such writes of an open file. They have a descriptor of their own, which is opened with the first of them.
@@ -90,24 +112,30 @@ export function createDirectWrites(fd: number, path: string): DirectWrites {
 
   function turnOff(): undefined {
     isOff = true;
-    if (own !== undefined) closeSync(own);
+    const last = own;
     own = undefined;
+    if (last === undefined) return;
+    open--;
+    try {
+      closeSync(last);
+    } catch {
+      // It is closed all the same (close(2)), and a sync of the file tells what was lost.
+    }
   }
 
   /** @returns the descriptor; undefined where the file cannot be opened so, or its name has come to be another file's. */
-  function open(): number | undefined {
-    const { dev, ino } = fstatSync(fd);
-    if (refusing.has(dev)) return turnOff();
+  function openOwn(): number | undefined {
     try {
+      const { dev, ino } = fstatSync(fd);
+      if (open >= MOST_OPEN || !hasDirectWrites(path, dev)) return turnOff();
       own = openSync(path, constants.O_WRONLY | constants.O_DIRECT);
+      open++;
+      const found = fstatSync(own);
+      return found.dev === dev && found.ino === ino ? own : turnOff();
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      // Any other trouble may pass: that no descriptor is left, for example.
-      if (error.code === 'EINVAL') refusing.add(dev);
       return turnOff();
     }
-    const found = fstatSync(own);
-    return found.dev === dev && found.ino === ino ? own : turnOff();
   }
 
   return {
@@ -115,13 +143,13 @@ export function createDirectWrites(fd: number, path: string): DirectWrites {
       return isOff;
     },
     write: async (blocks, position) => {
-      const opened = own ?? open();
+      const opened = own ?? openOwn();
       if (opened === undefined) return undefined;
       try {
-        return (await writevAsync(opened, blocks, position)).bytesWritten;
+        return (await writevAsync(opened, blocks, position)).bytesWritten || turnOff();
       } catch (error) {
-        if (!isSystemError(error) || error.code !== 'EINVAL') throw error;
-        refusing.add(fstatSync(fd).dev);
+        if (!isSystemError(error) || !REFUSALS.has(error.code ?? '')) throw error;
+        devices.set(fstatSync(fd).dev, false);
         return turnOff();
       }
     },

@@ -37,10 +37,10 @@ const renameAsync = promisify(rename);
 const unlinkAsync = promisify(unlink);
 
 /**
- * The most syncs that run at once. libuv has four threads by default: if all of them waited for the disk, no other
- * upload could write to the page cache meanwhile.
+ * The most syncs, and writes past the page cache, that run at once. libuv has four threads by default: if all of them waited for
+ * the disk, no other upload could write to the page cache meanwhile, and no query could begin.
  */
-const SYNCS_AT_ONCE = 3;
+const WAITS_AT_ONCE = 3;
 const COPY_BYTES = 1024 * 1024;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 
@@ -276,26 +276,27 @@ async function writeAll(
   let done = 0;
   while (left.length > 0) {
     const next = direct.isOff ? { chunks: left, isDirect: false } : nextWrite(left, position + done);
-    const past = next.isDirect ? await direct.write(next.chunks, position + done) : undefined;
+    const past = next.isDirect ? await inTurn(() => direct.write(next.chunks, position + done)) : undefined;
     const written = past ?? (await writevAsync(fd, next.chunks, position + done)).bytesWritten;
+    if (written === 0) throw new Error('the file system takes no bytes, and says nothing');
     done += written;
     left = afterBytes(left, written);
   }
   return done;
 }
 
-let syncing = 0;
-const waiting: (() => void)[] = [];
+let waitingForDisk = 0;
+const inLine: (() => void)[] = [];
 
-async function inTurn(sync: () => Promise<void>): Promise<void> {
-  if (syncing >= SYNCS_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-  else syncing++;
+async function inTurn<T>(action: () => Promise<T>): Promise<T> {
+  if (waitingForDisk >= WAITS_AT_ONCE) await new Promise<void>((resolve) => inLine.push(resolve));
+  else waitingForDisk++;
   try {
-    await sync();
+    return await action();
   } finally {
     // The caller that has waited longest is next.
-    const next = waiting.shift();
+    const next = inLine.shift();
     if (next) next();
-    else syncing--;
+    else waitingForDisk--;
   }
 }

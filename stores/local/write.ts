@@ -124,6 +124,8 @@ async function append(writing: Writing): Promise<Written> {
     await behind.settled();
     if (isUncommitted) await cutBack(writing, upload.offset);
     else if (syncs.hasFailed) await cutBack(writing, behind.progress.synced);
+    // A write that failed may have left a hole before what it did store.
+    else if (isSystemError(error)) await cutBack(writing, behind.progress.written);
     throw isSystemError(error) ? toStoreError(error, `writing upload ${upload.id}`) : error;
   }
 }

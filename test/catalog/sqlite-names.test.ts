@@ -1,5 +1,5 @@
 /** Searches by the index of names that SQLite's catalog keeps beside itself, and what becomes of it. */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -309,6 +309,19 @@ test('pages by name continue where another version of Unicode has folded the nam
     }
     expect(ids).toEqual(['ann1', 'ann2', 'ann3', 'ann4', 'ann5']);
   }
+});
+
+test('a listing and a search do without a thread that cannot start', async () => {
+  await add(await open(), 'one');
+  const query = { owner: 'ann', sort: 'name', descending: false, limit: 2 } as const;
+  const again = await open();
+  renameSync(file, `${file}.away`);
+  const without = await again.listFiles(query);
+  expect(without.files.map(({ name }) => name)).toEqual(['one']);
+  expect(await again.listFiles({ ...query, search: 'zzz' })).toEqual({ files: [], nextCursor: null });
+  expect(told).toEqual([expect.stringContaining('started anew')]);
+  renameSync(`${file}.away`, file);
+  expect(await again.listFiles(query)).toEqual(without);
 });
 
 test('a thread that has died is replaced by one', async () => {

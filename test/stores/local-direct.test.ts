@@ -1,5 +1,5 @@
 /** Writes past the page cache. */
-import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync, renameSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { bytesIn } from '../../stores/chunks.ts';
 import { openIntake } from '../../stores/intake.ts';
-import { createDirectWrites, nextWrite } from '../../stores/local/direct.ts';
+import { createDirectWrites, hasDirectWrites, nextWrite } from '../../stores/local/direct.ts';
 import { createNewFile, type LocalFile } from '../../stores/local/files.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
 import { makeBytes } from '../harness/bytes.ts';
@@ -29,15 +29,8 @@ async function createIn(folder: string): Promise<{ file: LocalFile; path: string
   return { file, path };
 }
 
-/** Whether the file system can do it: tmpfs cannot before Linux 6.6, and no other system than Linux has it. */
-function isPossible(path: string): boolean {
-  try {
-    closeSync(openSync(path, constants.O_WRONLY | constants.O_DIRECT));
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Whether the file system can do it. */
+const isPossible = (path: string): boolean => hasDirectWrites(path, statSync(path).dev);
 
 /** How many descriptors of this process lead to the path, past the page cache. */
 function countDirect(path: string): number {
@@ -134,6 +127,25 @@ test('large batches end at whole units, and what is beyond waits for nothing', a
   expect(Buffer.concat([...(first ?? []), ...(second ?? [])]).equals(bytes)).toBe(true);
   source.end();
   expect(await intake.take()).toBeNull();
+});
+
+test('who catches up does not wait for a source that never rests', async () => {
+  const source = new PassThrough({ highWaterMark: 64 * MIB });
+  const options = { signal: new AbortController().signal, maxBytes: 1024 * MIB };
+  const intake = openIntake(source, options, SYSTEM, { bytes: BLOCK, from: 100 });
+  const bytes = makeBytes(400_000, 2);
+  for (let i = 0; i < 10; i++) source.write(bytes);
+  let isCaughtUp = false;
+  const caughtUp = intake.catchUp().finally(() => (isCaughtUp = true));
+  for (let batches = 0; !isCaughtUp && batches < 1_000; batches++) {
+    source.write(bytes);
+    source.write(bytes);
+    await intake.take();
+    await turn();
+  }
+  expect(isCaughtUp).toBe(true);
+  expect(await caughtUp).toBe('flowing');
+  intake.stop(new Error('enough'));
 });
 
 // The last one: it makes this process use no such writes on the disk any more.

@@ -91,10 +91,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
 /** Ends a transaction, so that nothing of it stays. */
 class TooManyLinks extends Error {}
 
-async function unlessTooMany<T>(
-  db: Kysely<Tables>,
-  run: (trx: Executor) => Promise<T>,
-): Promise<T | 'too_many'> {
+async function unlessTooMany<T>(db: Kysely<Tables>, run: (trx: Executor) => Promise<T>): Promise<T | 'too_many'> {
   try {
     return await db.transaction().execute(run);
   } catch (error) {

@@ -25,7 +25,7 @@ export function openDatabase(file: string): Database {
 
 /** A further connection of the process that has the database open. It only reads, and checkpoints. */
 export function openBeside(file: string): Database {
-  const database = new Database(file, { timeout: LOCK_TIMEOUT_MS });
+  const database = new Database(file, { timeout: LOCK_TIMEOUT_MS, fileMustExist: true });
   database.pragma('query_only = ON');
   database.pragma('synchronous = NORMAL');
   return database;

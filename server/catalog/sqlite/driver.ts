@@ -10,7 +10,7 @@ import { CatalogError } from '../catalog.ts';
 import type { AsideQuery, RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
 import { toCatalogError } from './errors.ts';
-import type { Reader } from './reader.ts';
+import { type Reader, ReaderGone } from './reader.ts';
 import { createSharedCommits, type Defer, type SharedCommits, type Transactions } from './shared-commits.ts';
 
 /** The dialect of one database. */
@@ -110,7 +110,12 @@ class SqliteConnection implements DatabaseConnection {
     if (this.#leave) return this.#engine.run<Row>(query);
     if (query.aside && this.#beside) {
       this.#engine.check();
-      return { rows: (await this.#beside.rows(query.sql, query.parameters)) as Row[] };
+      try {
+        return { rows: (await this.#beside.rows(query.sql, query.parameters)) as Row[] };
+      } catch (error) {
+        // Once, it may hold up others. The next read has a new thread.
+        if (!(error instanceof ReaderGone)) throw error;
+      }
     }
     if (this.#engine.writes(query)) return this.#write<Row>(query);
     for (let idle = this.#commits.idle(); idle; idle = this.#commits.idle()) await idle;

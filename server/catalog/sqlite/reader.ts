@@ -20,6 +20,9 @@ export interface Reader {
   close(): Promise<void>;
 }
 
+/** The thread could not start, or has died: the read can be made elsewhere. */
+export class ReaderGone extends CatalogError {}
+
 interface Pending {
   resolve: (value: unknown) => void;
   reject: (error: CatalogError) => void;
@@ -39,6 +42,7 @@ interface Thread {
 export function createReader(file: string, tell: (found: string) => void = () => undefined): Reader {
   let thread: Thread | undefined;
   let isClosed = false;
+  let lastRead: Promise<unknown> = Promise.resolve();
 
   /** The thread; one that has died is replaced: its requests have failed. */
   function current(): Thread {
@@ -60,15 +64,29 @@ export function createReader(file: string, tell: (found: string) => void = () =>
       asked = current();
     } catch (error) {
       // The system lets the process have no more threads, for example.
-      throw toCatalogError(error, file);
+      throw new ReaderGone('failed', `the catalog ${file}: no thread could be started to read it`, error);
     }
     return asked.ask(question);
   }
 
+  /** One read after the other, so that a checkpoint, for which commits may wait, waits for one of them at most. */
+  function read(question: ReaderQuestion): Promise<unknown> {
+    const run = lastRead.then(() => ask(question));
+    lastRead = run.catch(() => undefined);
+    return run;
+  }
+
   return {
-    rows: (sql, parameters) => ask({ op: 'rows', sql, parameters }) as Promise<unknown[]>,
-    findNames: async (owner, part, most) =>
-      ((await ask({ op: 'names', owner, part, most })) as string[] | null) ?? undefined,
+    rows: (sql, parameters) => read({ op: 'rows', sql, parameters }) as Promise<unknown[]>,
+    async findNames(owner, part, most) {
+      try {
+        return ((await read({ op: 'names', owner, part, most })) as string[] | null) ?? undefined;
+      } catch (error) {
+        // The search can do without the index.
+        if (error instanceof ReaderGone) return undefined;
+        throw error;
+      }
+    },
     async checkpoint() {
       await ask({ op: 'checkpoint' });
     },
@@ -116,11 +134,11 @@ function startThread(file: string, { tell, onEnd }: { tell: (found: string) => v
   worker.on('error', (error) => {
     const problem = toCatalogError(error, file);
     tell(`the thread that reads the catalog is started anew: ${problem.message}`);
-    fail(problem);
+    fail(new ReaderGone(problem.code, problem.message, error));
   });
   const ended = new Promise<void>((resolve) => {
     worker.on('exit', () => {
-      fail(new CatalogError('failed', `the catalog ${file} failed: the thread that reads it ended`));
+      fail(new ReaderGone('failed', `the catalog ${file} failed: the thread that reads it ended`));
       resolve();
     });
   });
