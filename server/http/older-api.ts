@@ -90,8 +90,10 @@ export function addOlderRoutes(
     if (!name) {
       throw invalidField('filehash', 'filehash must be an MD5, SHA-1 or SHA-256 in hexadecimal digits.');
     }
+    // A hash is what the client has computed. Unlike an address, it does not say which of several contents with one MD5 is meant.
+    const given = { ...name, variant: name.variant === 0 ? null : name.variant };
     // The older services kept one file for each digest: the latest.
-    return files.find(name, owner, 'latest');
+    return files.find(given, owner, 'latest');
   }
 }
 

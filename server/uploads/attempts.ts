@@ -9,12 +9,15 @@ const MOST_AT_ONCE = 32;
 export interface Attempts {
   /** Whether the owner may try now. */
   areLeft(owner: string): boolean;
-  /**
-   * Begins an attempt.
-   *
-   * @returns a function that ends it, with the number of attempts that it counts for; undefined where none is left.
-   */
-  begin(owner: string): ((cost: number) => void) | undefined;
+  /** Begins an attempt; undefined where none is left, or too many are running. */
+  begin(owner: string): Attempt | undefined;
+}
+
+export interface Attempt {
+  /** Sets the number of attempts that it counts for. */
+  count(cost: number): void;
+  /** Ends it, once it reads no more: until then it counts among those that are running. */
+  end(): void;
 }
 
 interface Account {
@@ -45,9 +48,13 @@ export function createAttempts(nowMs: () => number): Attempts {
       const account = accountOf(owner);
       if (account.left < 1 || account.running >= MOST_AT_ONCE) return undefined;
       account.running++;
-      return (cost) => {
-        account.running--;
-        account.left = Math.max(0, account.left - cost);
+      return {
+        count: (cost) => {
+          account.left = Math.max(0, account.left - cost);
+        },
+        end: () => {
+          account.running--;
+        },
       };
     },
   };

@@ -65,8 +65,9 @@ export function createCheck(parts: Parts, { findUnfinished, sha256Of, possession
     const own: ContentRecord[] = [];
     for (const content of sameMd5) if (await catalog.ownsContent(query.owner, content.id)) own.push(content);
     if (query.sha256 === undefined) {
-      // Where different contents have this MD5, it does not say which of them is meant.
-      return sameMd5.length === 1 ? own[0] : undefined;
+      // Where the owner has different contents of this MD5, it does not say which of them is meant. What others have of it
+      // changes nothing.
+      return own.length === 1 ? own[0] : undefined;
     }
     for (const content of own) {
       const sha256 = await sha256Of(content);

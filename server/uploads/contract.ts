@@ -248,6 +248,9 @@ export interface ContentName {
   variant: number;
 }
 
+/** A digest, as a client computes it: `variant` null where it says no more. */
+export type DigestName = Omit<ContentName, 'variant'> & { variant: number | null };
+
 /** A file, or a content without a file: it says which bytes. */
 export type HasContent = Pick<FileView, 'content'>;
 
@@ -334,8 +337,11 @@ export interface Files {
   totalOf(owner: string): Promise<OwnerTotal>;
   /** A file by its id; with `owner` null, of any owner. @throws `not_found`, as all methods below. */
   get(id: string, owner: string | null): Promise<FileView>;
-  /** One of the owner's files of this content. */
-  find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileView>;
+  /**
+   * One of the owner's files of this content. Contents that only others have do not count; `not_found` also where the owner has
+   * several contents of this digest.
+   */
+  find(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileView>;
   /** The content itself, whichever owners have files of it. */
   findContent(name: ContentName): Promise<ContentView>;
   rename(id: string, owner: string, name: string): Promise<FileView>;

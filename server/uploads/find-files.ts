@@ -1,15 +1,18 @@
 /** Finds a file or a content: by its id, or by the name that an address or an older API gives. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
-import type { ContentName } from './contract.ts';
+import type { ContentName, DigestName } from './contract.ts';
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 
 /** As the same methods of `Files`, but with rows: they have all digests that the catalog knows. */
 export interface FindFiles {
   get(id: string, owner: string | null): Promise<FileRecord>;
-  find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
+  find(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
   findContent(name: ContentName): Promise<ContentRecord>;
 }
+
+const SEVERAL =
+  'You have different files with this digest, which does not say which of them is meant: ask by another digest, or by id.';
 
 /** Prepares the search. */
 export function createFindFiles(parts: Parts): FindFiles {
@@ -21,7 +24,7 @@ export function createFindFiles(parts: Parts): FindFiles {
     return file;
   }
 
-  async function find(name: ContentName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
+  async function find(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord> {
     const found = await findNow(name, owner, which);
     if (found) return found;
     if (name.algorithm === 'sha1') {
@@ -33,16 +36,14 @@ export function createFindFiles(parts: Parts): FindFiles {
     throw new TidemarkError('not_found');
   }
 
-  async function findNow(
-    name: ContentName,
-    owner: string,
-    which: 'oldest' | 'latest',
-  ): Promise<FileRecord | undefined> {
+  async function findNow(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord | undefined> {
+    const found: FileRecord[] = [];
     for (const content of await contentsBy(name)) {
       const file = await catalog.findFileOfContent(content.id, owner, which);
-      if (file && !(name.algorithm === 'sha1' && parts.later.isPending(file))) return file;
+      if (file && !(name.algorithm === 'sha1' && parts.later.isPending(file))) found.push(file);
     }
-    return undefined;
+    if (found.length > 1) throw new TidemarkError('not_found', { message: SEVERAL });
+    return found[0];
   }
 
   async function findContent(name: ContentName): Promise<ContentRecord> {
@@ -51,12 +52,14 @@ export function createFindFiles(parts: Parts): FindFiles {
     return content;
   }
 
-  async function contentsBy({ algorithm, digest, variant }: ContentName): Promise<ContentRecord[]> {
+  async function contentsBy({ algorithm, digest, variant }: DigestName): Promise<ContentRecord[]> {
     // A digest that is not computed for every content is known only where somebody has asked for it: a find would reveal that.
     if (algorithm !== 'md5' && !parts.limits.digests.includes(algorithm)) return [];
     switch (algorithm) {
       case 'md5':
-        return (await catalog.findContents({ md5: digest })).filter((content) => content.variant === variant);
+        return (await catalog.findContents({ md5: digest })).filter(
+          (content) => variant === null || content.variant === variant,
+        );
       case 'sha1':
         return catalog.findContents({ sha1: digest });
       case 'sha256':

@@ -12,6 +12,7 @@ import { invalidField } from './errors.ts';
 import { giveFile } from './give-file.ts';
 import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
+import { linkSignals } from './signals.ts';
 import { reportLost } from './stored-bytes.ts';
 import { type Answered, areCodesOf } from './stored-codes.ts';
 import type { Sha256Of } from './stored-sha256.ts';
@@ -60,11 +61,13 @@ export function createPossession(parts: Parts, sha256Of: Sha256Of): Possession {
   async function prove(query: ProofQuery, onCompared: (content: ContentRecord) => void): Promise<Checked> {
     if (query.filename !== undefined) checkName(query.filename, 'filename');
     const answered = answeredBy(challenges, query);
-    const end = isOn ? attempts.begin(query.owner) : undefined;
+    const attempt = isOn ? attempts.begin(query.owner) : undefined;
     const refusal = surroundings.wait(REFUSED_AFTER_MS);
     let cost = 1;
+    let looked: Looked = { likely: [], settled: Promise.resolve() };
     try {
-      const likely = end ? await findLikely(parts, query, answered, refusal) : [];
+      if (attempt) looked = await findLikely(parts, query, answered, refusal);
+      const { likely } = looked;
       if (likely.length === 0) {
         await refusal;
         return NOT_FOUND;
@@ -77,7 +80,9 @@ export function createPossession(parts: Parts, sha256Of: Sha256Of): Possession {
       const file = await giveFile(parts, content, query);
       return file === undefined ? NOT_FOUND : { status: 'exists', content, file };
     } finally {
-      end?.(cost);
+      attempt?.count(cost);
+      // The answer does not wait for reads that the store has not ended yet, but other attempts do.
+      void looked.settled.then(() => attempt?.end());
     }
   }
 
@@ -100,21 +105,29 @@ function answeredBy(challenges: Challenges, query: ProofQuery): Answered {
   return { ...challenge, codes: query.codes };
 }
 
-/** The contents whose bytes are those of the codes in a sample of the ranges; none once `refusal` resolves. */
-async function findLikely(
-  parts: Parts,
-  claim: Claim,
-  answered: Answered,
-  refusal: Promise<void>,
-): Promise<ContentRecord[]> {
+interface Looked {
+  likely: readonly ContentRecord[];
+  /** Resolves when nothing is read any more. */
+  settled: Promise<void>;
+}
+
+/** The contents whose bytes are those of the codes in a sample of the ranges; none once `refusal` resolves, which ends the reads. */
+async function findLikely(parts: Parts, claim: Claim, answered: Answered, refusal: Promise<void>): Promise<Looked> {
   const { md5, size, sha256 } = claim;
   const candidates = (await parts.catalog.findContents({ md5 }))
     .filter((content) => content.size === size && (content.sha256 ?? sha256) === sha256)
     .slice(0, MOST_COMPARED);
-  const sample = drawSample(answered.ranges.length, parts.surroundings.randomHex(SAMPLE * 4));
-  const compared = Promise.all(candidates.map((content) => isEqual(parts, claim, content, answered, sample)));
+  const indexes = drawSample(answered.ranges.length, parts.surroundings.randomHex(SAMPLE * 4));
+  const late = new AbortController();
+  const reading = linkSignals(parts.stopping, late.signal);
+  const shown = { ...answered, indexes, signal: reading.signal };
+  const compared = Promise.all(candidates.map((content) => isEqual(parts, claim, content, shown)));
   const outcomes = await Promise.race([compared, refusal.then(() => null)]);
-  return candidates.filter((_, index) => outcomes?.[index]);
+  if (!outcomes) late.abort(new Error('the proof has been refused'));
+  return {
+    likely: candidates.filter((_, index) => outcomes?.[index]),
+    settled: compared.then(reading.unlink),
+  };
 }
 
 /** The content that has all bytes of the ranges, and the claimed SHA-256: with it, no other content can be meant. */
@@ -125,41 +138,52 @@ async function findProved(
   likely: readonly ContentRecord[],
   sha256Of: Sha256Of,
 ): Promise<ContentRecord | undefined> {
-  const all = answered.ranges.map((_, index) => index);
+  const signal = parts.stopping;
+  const shown = { ...answered, indexes: answered.ranges.map((_, index) => index), signal };
   for (const content of likely) {
-    if (!(await isEqual(parts, claim, content, answered, all))) continue;
-    const found = await sha256Of(content).catch((error: unknown) => reportUnread(parts, content, error));
+    if (!(await isEqual(parts, claim, content, shown))) continue;
+    const found = await sha256Of(content).catch((error: unknown) => reportUnread(parts, content, error, signal));
     if (found === claim.sha256) return content;
   }
   return undefined;
 }
 
-/** Bytes that cannot be read are not equal: an error would tell that there is such a content. */
+/** Which ranges of a proof are compared, and what ends the reads. */
+type Shown = Answered & { readonly indexes: readonly number[]; readonly signal: AbortSignal };
+
+/** Bytes that cannot be read are not equal: an error would tell that there is such a content. Never rejects. */
 async function isEqual(
   parts: Parts,
   { owner }: Claim,
   content: ContentRecord,
-  answered: Answered,
-  indexes: readonly number[],
+  { indexes, signal, ...answered }: Shown,
 ): Promise<boolean> {
   try {
-    if (await areCodesOf(parts, content, answered, indexes)) return true;
+    if (await areCodesOf(parts.store, content, answered, indexes, signal)) return true;
     const about = { owner, contentId: content.id, md5: content.md5 };
     parts.log.warn(about, 'an owner asked for a content without having its bytes, or it is damaged');
   } catch (error) {
-    await reportUnread(parts, content, error);
+    await reportUnread(parts, content, error, signal);
   }
   return false;
 }
 
-async function reportUnread(parts: Parts, content: ContentRecord, error: unknown): Promise<undefined> {
+async function reportUnread(
+  parts: Parts,
+  content: ContentRecord,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<undefined> {
+  const about = { contentId: content.id, err: error };
   if (error instanceof StoreError && error.code === 'missing') {
     await reportLost(parts, content, { err: error }).catch(() => undefined);
-  } else if (!parts.stopping.aborted) {
-    const about = { contentId: content.id, err: error };
+  } else if (parts.stopping.aborted) {
+    return;
+  } else if (signal.aborted) {
+    parts.log.warn(about, 'bytes of a content were not read in time to compare them with a proof');
+  } else {
     parts.log.error(about, 'bytes of a content could not be read to compare them with a proof');
   }
-  return undefined;
 }
 
 /** Draws some of `count` ranges. @param random - hexadecimal digits, eight for each. */

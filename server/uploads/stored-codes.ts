@@ -1,8 +1,10 @@
 /** Compares the codes that a client has computed of ranges with those of the stored bytes. */
-import type { Readable } from 'node:stream';
+import { setMaxListeners } from 'node:events';
+import { addAbortSignal, type Readable } from 'node:stream';
+import type { Store } from '../../stores/store.ts';
 import type { ContentRecord } from '../catalog/catalog.ts';
 import { areCodesEqual, beginCode, type Challenge } from './challenges.ts';
-import type { Parts } from './parts.ts';
+import { linkSignals } from './signals.ts';
 
 /** How many ranges of one content are read at the same time: in a bucket each takes the time of a round trip. */
 const READ_AT_ONCE = 16;
@@ -20,34 +22,45 @@ interface Run {
 }
 
 /**
- * Whether the codes of these ranges are those of the stored bytes. Reads no more once one differs.
+ * Whether the codes of these ranges are those of the stored bytes. Ends all reads once one differs or fails, and settles when none
+ * is under way any more.
  *
  * @param indexes - of the ranges, in ascending order.
- * @throws StoreError: `missing` also where the stored bytes have another size.
+ * @param signal - ends the reads.
+ * @throws StoreError: `missing` also where the stored bytes have another size. The reason of `signal`.
  */
 export async function areCodesOf(
-  parts: Pick<Parts, 'store' | 'stopping'>,
+  store: Pick<Store, 'readContent'>,
   content: ContentRecord,
   answered: Answered,
   indexes: readonly number[],
+  signal: AbortSignal,
 ): Promise<boolean> {
   const runs = runsOf(answered, indexes);
+  const decided = new AbortController();
+  const reading = linkSignals(signal, decided.signal);
+  // Each read listens to it.
+  setMaxListeners(0, reading.signal);
+  /** What ended the reads first: an error, or a code that differs. */
+  let ended: { error?: unknown } | undefined;
   let next = 0;
-  let areEqual = true;
 
   async function work(): Promise<void> {
-    for (let run = runs[next++]; run !== undefined && areEqual; run = runs[next++]) {
-      try {
-        if (!(await isRunEqual(parts, content, answered, run))) areEqual = false;
-      } catch (error) {
-        areEqual = false;
-        throw error;
-      }
-    }
+    for (let run = runs[next++]; run !== undefined && !reading.signal.aborted; run = runs[next++])
+      if (!(await isRunEqual(store, content, answered, run, reading.signal))) end({});
   }
 
-  await Promise.all(Array.from({ length: READ_AT_ONCE }, work));
-  return areEqual;
+  function end(by: { error?: unknown }): void {
+    ended ??= by;
+    decided.abort(new Error('the codes need no more bytes'));
+  }
+
+  const workers = Array.from({ length: READ_AT_ONCE }, () => work().catch((error: unknown) => end({ error })));
+  await Promise.all(workers).finally(reading.unlink);
+  if (ended && 'error' in ended) throw ended.error;
+  // Where the reads were ended from outside, not all of them have taken place.
+  if (!ended) signal.throwIfAborted();
+  return !ended;
 }
 
 function runsOf({ ranges }: Challenge, indexes: readonly number[]): Run[] {
@@ -62,15 +75,17 @@ function runsOf({ ranges }: Challenge, indexes: readonly number[]): Run[] {
 }
 
 async function isRunEqual(
-  { store, stopping }: Pick<Parts, 'store' | 'stopping'>,
+  store: Pick<Store, 'readContent'>,
   { key, size }: ContentRecord,
   answered: Answered,
   { from, to }: Run,
+  signal: AbortSignal,
 ): Promise<boolean> {
   const ranges = answered.ranges.slice(from, to);
   const [first, last] = [ranges[0], ranges.at(-1)];
   if (!first || !last) return true;
-  const stream = await store.readContent(key, { start: first.start, end: last.end - 1 }, stopping, size);
+  const opened = await store.readContent(key, { start: first.start, end: last.end - 1 }, signal, size);
+  const stream = addAbortSignal(signal, opened);
   try {
     return await isStreamEqual(stream, { ...answered, ranges, codes: answered.codes.slice(from, to) });
   } finally {

@@ -154,4 +154,32 @@ describe('wherever the bytes are', () => {
     expect(json(await form())['status']).toBe('ok');
     expect(json(await form())['status']).toBe('exists');
   });
+
+  test("an MD5 alone means one's own content, whatever others have; of several of one's own, none", async () => {
+    const [hers, his] = colliding(makeBytes(5_000, 68));
+    const ask = (path: string, who = BOB, method = 'GET'): Promise<Answer> =>
+      send(method, `${service.url}${path}`, { headers: bearer(who) });
+    const check = `/check?md5=${md5(his)}`;
+    const meta = `/file/meta?filehash=${md5(his)}`;
+    await putFile(service.url, hers, { filename: 'hers.bin' }, bearer(ANN));
+    const { url: fileUrl } = await putFile(service.url, his, { filename: 'his.bin' }, bearer(BOB));
+    expect(json(await ask(check))).toMatchObject({ status: 'exists', url: fileUrl });
+    expect(json(await ask(meta))).toMatchObject({ FileName: 'his.bin', Location: fileUrl });
+    expect(json(await ask(check, ANN))).toMatchObject({ status: 'exists', file: { name: 'hers.bin' } });
+    // The address says which content it is of: it is not served for the other.
+    expect((await ask(`/files/${md5(his)}`)).status).toBe(404);
+
+    await putFile(service.url, hers, { filename: 'both.bin' }, bearer(BOB));
+    expect(json(await ask(check))).toEqual({ status: 'notfound' });
+    for (const [path, method] of [
+      [meta, 'GET'],
+      [`/file/delete?filehash=${md5(his)}`, 'DELETE'],
+    ] as const) {
+      const answer = await ask(path, BOB, method);
+      expect([answer.status, answer.code], path).toEqual([404, 'not_found']);
+      expect(answer.body).toContain('You have different files with this digest');
+    }
+    expect(json(await ask(`${meta}-1`))).toMatchObject({ FileName: 'his.bin' });
+    expect(sha256(Buffer.from(await (await fetch(fileUrl, { headers: bearer(BOB) })).arrayBuffer()))).toBe(sha256(his));
+  });
 });

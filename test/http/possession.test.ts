@@ -66,13 +66,13 @@ describeOverFolderAndBucket((store) => {
 
     const byName = { ...proof, filename: 'a/carls.bin' };
     const named = await proveAtLast<{ file: { url: string } }>(() => sendProof(url, byName, CARL));
-    expect(named.file).toMatchObject({ name: 'carls.bin', ...claimOf(large) });
+    expect(named.file).toMatchObject({ name: 'a/carls.bin', ...claimOf(large) });
     expect(await bytesAt(named.file.url, CARL)).toBe(sha256(large));
     expect(await service.contents()).toEqual(before);
     expect(await askToProve(url, claimOf(large), CARL)).toMatchObject({ status: 'exists' });
     // Twice: the same file.
     await proveAtLast(() => sendProof(url, byName, CARL));
-    expect(await namesOf(service, CARL)).toEqual(['carls.bin']);
+    expect(await namesOf(service, CARL)).toEqual(['a/carls.bin']);
   });
 
   test('bytes that are not those, gone or rotten, are "notfound", and the log tells', async () => {

@@ -1,5 +1,6 @@
 /** Challenges and proofs, with a clock and a store that obey. */
 import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { type Claim, CHALLENGE_LIFE_MS, createChallenges } from '../../server/uploads/challenges.ts';
@@ -60,6 +61,9 @@ describe('challenges', () => {
     }
     expect(challenges.issue(CLAIM, nonce()).ranges).not.toEqual(first.ranges);
     time.nowMs = 1_000 * DAY_MS;
+    // A client can claim any SHA-256: each would be another draw.
+    const claimed = challenges.issue({ ...CLAIM, sha256: sha256(Buffer.from('x')) }, nonce());
+    expect(claimed.ranges).toEqual(first.ranges);
     expect(challenges.issue({ ...CLAIM, owner: 'carl' }, nonce()).ranges).not.toEqual(first.ranges);
   });
 
@@ -149,7 +153,7 @@ describe('proofs', () => {
     const codes = ranges.map(({ start, end }) => codeOf(token, bytes.subarray(start, end)));
     const all = ranges.map((_, index) => index);
     const areEqual = (given: string[], indexes: number[]): Promise<boolean> =>
-      areCodesOf(house.parts, content, { token, ranges, codes: given }, indexes);
+      areCodesOf(house.parts.store, content, { token, ranges, codes: given }, indexes, house.parts.stopping);
     expect(await areEqual(codes, all)).toBe(true);
     for (const wrong of all) {
       const given = codes.map((code, index) => (index === wrong ? codeOf('other', Buffer.from(code)) : code));
@@ -182,6 +186,39 @@ describe('proofs', () => {
     faults.order({ call: 'readContent', until: new Promise(() => undefined) });
     expect(await house.files.prove(proof)).toEqual({ status: 'notfound', resume: null });
     expect(await house.files.prove(proof)).toMatchObject({ status: 'exists', file: { name: 'x.bin' } });
+  });
+
+  test('read no longer than their answers take, and no more at a time with a slow store', async () => {
+    const surroundings = createVirtualSurroundings();
+    const faults = createFaults();
+    const store = openMemoryStore({ disk: createMemoryDisk(), faults, surroundings });
+    const house = await openHouse({}, { instant: 'all' }, { surroundings, store });
+    const bytes = makeBytes(MIB, 6_504);
+    await put(house, 'anna', bytes);
+    const proof = await proofOf(house, 'bert', bytes);
+    async function statusesAfterRefusal(count: number): Promise<Set<string>> {
+      const proofs = Array.from({ length: count }, () => house.files.prove(proof));
+      await surroundings.advance(500);
+      return new Set((await Promise.all(proofs)).map(({ status }) => status));
+    }
+    const held = new AbortController();
+    const until = once(held.signal, 'abort');
+    const reads = Array.from({ length: 32 }, () => faults.order({ call: 'readContent', until }));
+    expect(await statusesAfterRefusal(32)).toEqual(new Set(['notfound']));
+    expect(reads.every(({ hasFired }) => hasFired)).toBe(true);
+    // Their answers are there, and their reads are not: nothing more is read for this owner.
+    const more = faults.order({ call: 'readContent' });
+    expect(await statusesAfterRefusal(2)).toEqual(new Set(['notfound']));
+    expect(more.hasFired).toBe(false);
+    more.cancel();
+    // The store answers at last: nobody wants the bytes any more. The first step of a read only opens them.
+    const steps = faults.order({ call: 'read', nth: 32 + 1 });
+    held.abort();
+    await surroundings.advance(0);
+    await surroundings.advance(0);
+    expect(steps.hasFired).toBe(false);
+    steps.cancel();
+    expect(await house.files.prove(proof)).toMatchObject({ status: 'exists' });
   });
 
   test('are limited for each owner: then none is asked for, and none is looked at', async () => {

@@ -1,5 +1,6 @@
 /** The life of uploads with the real catalog, store and digests, without a service around it. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { ledgerOf } from '../../server/service-places.ts';
@@ -67,6 +68,8 @@ export async function openHouse(
     }));
   const digests = options.shared?.digests ?? createDigestPool(['md5'], undefined, 'a secret of tests');
   const stopping = new AbortController();
+  // As of a service: every attempt listens to it.
+  setMaxListeners(0, stopping.signal);
   const node = surroundings.newId();
   await catalog.joinNode(node, aboutNode());
   const log = pino({ level: 'silent' });
