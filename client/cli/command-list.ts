@@ -15,6 +15,7 @@ import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { UsageError } from './errors.ts';
 import { parseCount, parseDuration, parseSize } from './format.ts';
+import { readLinkFromInput } from './read-link.ts';
 import { askPassword, canAsk, readPasswordFile } from './read-password.ts';
 import { parseStreams } from './streams.ts';
 
@@ -122,7 +123,7 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
         if (flags.output !== undefined) throw new UsageError('--zip and --output do not go together.');
         if (streams !== 1) throw new UsageError('--streams does not go with --zip.');
       }
-      const links = files.map(readLinkAddress);
+      const links = files[0] === '-' ? [await readLinkFromInput()] : files.map(readLinkAddress);
       const [link] = links;
       if (link && files.length === 1) {
         const ofLink = { ...options, zip: flags.zip ?? null, passwordFile: flags.passwordFile ?? null };

@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import { cutIntoParts } from '../core/parts.ts';
 import { bytesIn } from '../core/ranges.ts';
 import { ask, createWaitReporter } from './context.ts';
-import type { Context } from './context.ts';
 import { type DownloadOptions, withoutPath } from './download.ts';
 import { CliError, TransportError } from './errors.ts';
 import { readBody } from './http.ts';
@@ -61,7 +60,7 @@ export async function downloadRanges(
   const course: Download = { url, sink, options, patience, receivedBytes: 0, mostHeld: bytesIn(sink.held()) };
   for (;;) {
     try {
-      const offer = await ask(context, label, () => lookAt(url, context));
+      const offer = await ask(context, label, () => lookAt(url, options));
       if (offer === null) return null;
       await fill(course, offer, streams);
       return course.receivedBytes;
@@ -75,10 +74,13 @@ export async function downloadRanges(
   }
 }
 
-/** Requests the first byte. @returns null where no range of the content can be had, or none that is known to belong to it. */
-async function lookAt(url: string, { service, signal }: Context): Promise<Offer | null> {
+/** Requests one byte. @returns null where no range of the content can be had, or none that is known to belong to it. */
+async function lookAt(url: string, { context, size: expected }: DownloadOptions): Promise<Offer | null> {
+  const { service, signal } = context;
   const { stallTimeoutMs } = service.settings;
-  const { response, etag } = await service.download(url, { 'Accept-Encoding': 'identity', Range: 'bytes=0-0' }, signal);
+  // Not the first one, where there are others: what begins with it counts as a download of a link.
+  const Range = expected !== null && expected > 1 ? 'bytes=1-1' : 'bytes=0-0';
+  const { response, etag } = await service.download(url, { 'Accept-Encoding': 'identity', Range }, signal);
   try {
     const size = response.statusCode === 206 ? (readContentRange(response)?.size ?? null) : null;
     if (size === null || etag === null || etag.startsWith('W/')) return null;

@@ -7,15 +7,14 @@ import type { SharedJson } from '../../server/wire/links.ts';
 import type { LinkAddress } from '../core/addresses.ts';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import { ask, type Context } from './context.ts';
-import { ServiceError } from './errors.ts';
+import { ServiceError, UsageError } from './errors.ts';
 import { noSuchLink } from './link-calls.ts';
+import type { LinkPassword } from './link-password.ts';
 import { createServiceClient, type Download, type ServiceClient } from './service-client.ts';
 
 /** As long as the service's tickets are good. */
 const KEEP_MS = 24 * 3600 * 1000;
 const TICKET = /^(tidemark_link=[\w.-]{1,200}); Path=([^;]+)/;
-/** With these refusals the link itself cannot be looked at, and a download that has begun may still continue. */
-const BEGUN_ONLY = new Set(['link_used_up', 'password_required']);
 
 interface Kept {
   /** Cookies by their paths below the service's base. */
@@ -26,10 +25,13 @@ interface Kept {
 export interface LinkSession {
   /** The command's context, for this link: requests go to its service, with its tickets, and without the user's token. */
   readonly context: Context;
-  /** What the link has. @throws ServiceError `password_required`, `link_expired`…; CliError `not_found`. */
+  /**
+   * What the link has; what it had, where it cannot be looked at any more, and a download that has begun may still continue.
+   *
+   * @throws ServiceError `link_expired`, `wrong_password`…; CliError `not_found`; UsageError where it has a password, and there
+   *   is none to try.
+   */
   look(): Promise<SharedJson>;
-  /** @throws ServiceError `wrong_password`, `too_many_attempts`. */
-  unlock(password: string): Promise<void>;
   /** The address of a file of the link, or of its archive, at the host that the user has given. */
   urlOf(target: number | 'archive'): string;
   /** How large the archive is; null where it is not known. */
@@ -38,18 +40,20 @@ export interface LinkSession {
   end(): Promise<void>;
 }
 
-export async function openLinkSession({ base, path }: LinkAddress, context: Context): Promise<LinkSession> {
+interface Tickets {
+  readonly kept: Kept;
+  /** Keeps those of an answer. */
+  readonly take: (setCookies: readonly string[]) => Promise<void>;
+  /** Those for a path: of the link, and of what is downloaded. */
+  readonly cookieFor: (at: string) => string;
+  end(): Promise<void>;
+}
+
+async function openTickets(base: string, path: string): Promise<Tickets> {
   const records = createRecordFolder<Kept>(join(stateFolder(), 'links'), { durable: false });
   const key = [base, path];
   await records.prune(KEEP_MS);
   const kept = readKept(await records.read(key));
-  const plain = createServiceClient({ ...context.service.settings, serverUrl: base, token: null });
-  const { signal } = context;
-
-  async function keep(): Promise<void> {
-    // A read-only home must not stop a download.
-    await records.write(key, kept).catch(() => undefined);
-  }
 
   async function take(setCookies: readonly string[]): Promise<void> {
     for (const text of setCookies) {
@@ -57,35 +61,72 @@ export async function openLinkSession({ base, path }: LinkAddress, context: Cont
       const below = at.lastIndexOf(path);
       if (cookie !== undefined && below >= 0) kept.tickets[at.slice(below)] = cookie;
     }
-    if (setCookies.length > 0) await keep();
+    // A read-only home must not stop a download.
+    if (setCookies.length > 0) await records.write(key, kept).catch(() => undefined);
   }
 
-  /** The tickets for a path: of the link, and of what is downloaded. */
   function cookieFor(at: string): string {
     const paths = Object.keys(kept.tickets).filter((each) => each === at || at.startsWith(`${each}/`));
     return paths.map((each) => kept.tickets[each]).join('; ');
   }
 
-  async function download(url: string, given: Record<string, string>, until: AbortSignal): Promise<Download> {
+  return { kept, take, cookieFor, end: () => records.remove(key) };
+}
+
+/** @param password - is tried whenever the service asks for one, also in the middle: its ticket is good for an hour. */
+export async function openLinkSession(
+  { base, path }: LinkAddress,
+  password: LinkPassword,
+  context: Context,
+): Promise<LinkSession> {
+  const tickets = await openTickets(base, path);
+  const { kept, take, cookieFor } = tickets;
+  const plain = createServiceClient({ ...context.service.settings, serverUrl: base, token: null });
+  const { signal } = context;
+
+  async function sendPassword(text: string): Promise<void> {
+    try {
+      await take(await plain.unlockLink(path, text, signal));
+    } catch (error) {
+      throw error instanceof ServiceError && error.status === 404 ? noSuchLink() : error;
+    }
+  }
+
+  /** Asks once more where the link had to be unlocked for it. */
+  async function unlocking<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      return await request();
+    } catch (error) {
+      if (!isLocked(error) || !password.canBeHad) throw error;
+      await password.unlock(sendPassword);
+      return request();
+    }
+  }
+
+  function download(url: string, given: Record<string, string>, until: AbortSignal): Promise<Download> {
     const at = url.slice(base.length);
-    const cookie = cookieFor(at);
-    const headers: Record<string, string> = { ...given, ...(cookie === '' ? {} : { Cookie: cookie }) };
-    // Once counted, only a request for a range continues a download.
-    if (kept.tickets[at] !== undefined) headers['Range'] ??= 'bytes=0-';
-    const answer = await plain.download(url, headers, until);
-    await take(answer.setCookies);
-    return answer;
+    return unlocking(async () => {
+      const cookie = cookieFor(at);
+      const headers: Record<string, string> = { ...given, ...(cookie === '' ? {} : { Cookie: cookie }) };
+      // Once counted, only a request for a range continues a download. Of an empty file there is none.
+      if (kept.tickets[at] !== undefined && !isEmpty(kept.shared, at)) headers['Range'] ??= 'bytes=0-';
+      const answer = await plain.download(url, headers, until);
+      await take(answer.setCookies);
+      return answer;
+    });
   }
 
   async function look(): Promise<SharedJson> {
     try {
-      kept.shared = await ask(ours, null, () => plain.openLink(path, cookieFor(path), signal));
+      kept.shared = await unlocking(() => ask(ours, null, () => plain.openLink(path, cookieFor(path), signal)));
       return kept.shared;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       if (error.status === 404) throw noSuchLink();
+      const isShut = isLocked(error) || error.code === 'link_used_up';
       const hasBegun = Object.keys(kept.tickets).some((each) => each !== path);
-      if (kept.shared && hasBegun && BEGUN_ONLY.has(error.code)) return kept.shared;
+      if (kept.shared && hasBegun && isShut) return kept.shared;
+      if (isLocked(error)) throw new UsageError('The link has a password: --password-file names a file that has it.');
       throw error;
     }
   }
@@ -95,18 +136,26 @@ export async function openLinkSession({ base, path }: LinkAddress, context: Cont
   return {
     context: ours,
     look,
-    unlock: async (password) => take(await plain.unlockLink(path, password, signal)),
     urlOf: (target) => base + pathOf(path, target),
     archiveSize: () => {
       const at = pathOf(path, 'archive');
       return ask(ours, null, () => plain.linkedSize(at, cookieFor(at), signal));
     },
-    end: () => records.remove(key),
+    end: () => tickets.end(),
   };
 }
 
 function pathOf(path: string, target: number | 'archive'): string {
   return `${path}/${target === 'archive' ? target : `files/${target}`}`;
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'password_required';
+}
+
+/** Whether a file without a byte is at this path. */
+function isEmpty(shared: SharedJson | null, at: string): boolean {
+  return shared?.files.some(({ position, size }) => size === 0 && at.endsWith(`/files/${position}`)) ?? false;
 }
 
 /** What is kept may have been damaged. */

@@ -1,13 +1,13 @@
 /** `tidemark share`, `links`, `unshare`, and `get` of a link: without a token, verified, resumed, and counted once. */
 import { readdirSync, statSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { readZip } from '../harness/zip-readers.ts';
 import { bearer, putFile } from '../http/support.ts';
-import { type Client, makeClient, MIB, until } from './support.ts';
+import { type Client, makeClient, makeInterceptor, MIB, until } from './support.ts';
 
 const SECRET = 'annas-secret-1';
 const OWNER = { TIDEMARK_TOKEN: SECRET };
@@ -20,6 +20,7 @@ beforeAll(async () => {
     ['tide.txt', 'the tide comes in\n'],
     ['Tide.txt', 'and goes out\n'],
     ['large.bin', LARGE],
+    ['empty.txt', ''],
   ] as const)
     await putFile(service.url, bytes, { filename: name }, bearer(SECRET));
 });
@@ -66,6 +67,18 @@ test('what is shared is downloaded by its address alone, is listed, and can be r
   expect(got, got.stderr).toMatchObject({ exitCode: 0, stdout: 'tide.txt\nTide (2).txt\n' });
   expect(await readFile(join(friend.folder, 'tide.txt'), 'utf8')).toBe('the tide comes in\n');
   expect(await readFile(join(friend.folder, 'Tide (2).txt'), 'utf8')).toBe('and goes out\n');
+  // Again: what is here already is not asked for, and what differs is not replaced. The address comes from standard input.
+  const again = friend.start(['get', '-', '--json'], { stdinOpen: true });
+  again.stdin.end(`${url}\n`);
+  const present = await again.done;
+  expect(present.exitCode, present.stderr).toBe(0);
+  expect(present.records()).toMatchObject([
+    { path: 'tide.txt', status: 'present', receivedBytes: 0 },
+    { path: 'Tide (2).txt', status: 'present', receivedBytes: 0 },
+  ]);
+  await writeFile(join(friend.folder, 'Tide (2).txt'), 'and goes OUT\n');
+  const differs = await friend.run(['get', url]);
+  expect([differs.exitCode, differs.stderr]).toEqual([1, expect.stringContaining('Tide (2).txt is there and differs')]);
   const zip = await friend.run(['get', '--zip', '.', `${url}?lang=zh`]);
   expect(zip, zip.stderr).toMatchObject({ exitCode: 0, stdout: 'Tides.zip\n' });
   expect(readZip(await readFile(join(friend.folder, 'Tides.zip'))).map(({ name }) => name)).toEqual([
@@ -119,6 +132,52 @@ test('several connections are one download', async () => {
   expect(got.exitCode, got.stderr).toBe(0);
   expect((await readFile(join(friend.folder, 'large.bin'))).equals(LARGE)).toBe(true);
   expect(await listed(anna, id)).toMatchObject({ downloads: 1 });
+  // Also where any number is allowed.
+  const free = await share(anna, 'large.bin');
+  const more = await friend.run(['get', free.url, '--streams', '4', '-o', 'copy.bin']);
+  expect(more.exitCode, more.stderr).toBe(0);
+  expect(await listed(anna, free.id)).toMatchObject({ downloads: 1 });
+});
+
+test('an empty file is downloaded again, also with a ticket of an earlier run', async () => {
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  const { url } = await share(anna, 'empty.txt', 'tide.txt', '--downloads', '9');
+  await writeFile(join(friend.folder, 'tide.txt'), 'in the way');
+  const first = await friend.run(['get', url]);
+  expect([first.exitCode, first.stdout]).toEqual([1, 'empty.txt\n']);
+  await rm(join(friend.folder, 'empty.txt'));
+  const second = await friend.run(['get', url, '--force', '--retry-for', '0']);
+  expect(second, second.stderr).toMatchObject({ exitCode: 0, stdout: 'empty.txt\ntide.txt\n' });
+});
+
+test('the password is sent again when its hour is over in the middle, and is no more than three attempts where answers are lost', async () => {
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  await writeFile(join(anna.folder, 'password'), 'the moon pulls');
+  await writeFile(join(friend.folder, 'password'), 'the moon pulls');
+  const { url } = await share(anna, 'tide.txt', 'Tide.txt', '--password-file', 'password');
+  const body = { error: { code: 'password_required', message: 'This link has a password.' } };
+  let isOver = false;
+  let lost = 0;
+  const front = await makeInterceptor(service.url, ({ method, url: path = '' }) => {
+    if (method === 'GET' && path.endsWith('/files/2') && !isOver) {
+      isOver = true;
+      return { status: 403, body };
+    }
+    if (method !== 'POST' || lost === 0) return null;
+    lost += 1;
+    return { status: 502 };
+  });
+  const address = url.replace(service.url, front);
+  const got = await friend.run(['get', address, '--password-file', 'password']);
+  expect(got, got.stderr).toMatchObject({ exitCode: 0, stdout: 'tide.txt\nTide (2).txt\n' });
+  expect(isOver).toBe(true);
+  lost = 1;
+  const other = await makeFriend();
+  await writeFile(join(other.folder, 'password'), 'the moon pulls');
+  const refused = await other.run(['get', address, '--password-file', 'password']);
+  expect([refused.exitCode, lost - 1], refused.stderr).toEqual([1, 3]);
 });
 
 test('what cannot be meant, and wrong passwords', async () => {
@@ -140,6 +199,7 @@ test('what cannot be meant, and wrong passwords', async () => {
     [anna, ['share', 'no-such-file'], 1, 'there is no file no-such-file'],
     [friend, ['get', url], 2, '--password-file names a file'],
     [friend, ['get', url, '--password-file', 'wrong'], 1, 'wrong_password'],
+    [friend, ['get', '-'], 2, 'standard input is not the address of a link'],
     [friend, ['get', url, url], 2, 'A link is downloaded by itself'],
     [friend, ['get', 'tide.txt', '--password-file', 'wrong'], 2, '--password-file goes with a link'],
     [friend, ['get', url.slice(0, -1)], 1, 'is not the address of a file'],

@@ -1,6 +1,4 @@
 /** `tidemark get --recursive`: brings a folder back, each file verified and resumed by itself. */
-import { createReadStream } from 'node:fs';
-import { createHash } from 'node:crypto';
 import type { FileJson } from '../../../server/wire/files.ts';
 import { lastPart } from '../../../server/wire/paths.ts';
 import { ask } from '../context.ts';
@@ -10,6 +8,7 @@ import { fetchToFile, keptFor } from '../fetch-to-file.ts';
 import { isHopeless } from '../first-contact.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
 import { type LocalTree, openLocalTree } from '../local-tree.ts';
+import { isPresent } from '../present.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import { safeName } from '../safe-name.ts';
@@ -115,19 +114,8 @@ async function bring(
   { tree, options, context, progress }: Run,
 ): Promise<{ path: string; status: 'downloaded' | 'present'; receivedBytes: number }> {
   const { path, there } = await tree.place(name);
-  if (there?.isFile() && there.size === file.size && (await md5Of(path, context.signal)) === file.md5) {
-    return { path, status: 'present', receivedBytes: 0 };
-  }
+  if (await isPresent(path, there, file, context.signal)) return { path, status: 'present', receivedBytes: 0 };
   if (there && !options.force) throw new CliError('exists', `${path} is there and differs; --force replaces it`);
   const { receivedBytes } = await fetchToFile(fetchedOf(file), path, options, context, progress);
   return { path, status: 'downloaded', receivedBytes };
-}
-
-async function md5Of(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash('md5');
-  for await (const chunk of createReadStream(path, { highWaterMark: 512 * 1024 })) {
-    signal.throwIfAborted();
-    hash.update(chunk as Buffer);
-  }
-  return hash.digest('hex');
 }

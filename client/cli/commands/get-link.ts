@@ -1,17 +1,17 @@
 /** `tidemark get <link>`: downloads what a link has, and verifies it. Needs no token: the address says it all. */
 import { createHash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { SharedFileJson, SharedJson } from '../../../server/wire/links.ts';
 import type { LinkAddress } from '../../core/addresses.ts';
 import type { Context } from '../context.ts';
-import { ask } from '../context.ts';
-import { CliError, EXIT, ServiceError, UsageError } from '../errors.ts';
+import { CliError, EXIT, UsageError } from '../errors.ts';
 import { type Fetched, fetchToFile, keptFor } from '../fetch-to-file.ts';
 import { formatDuration, formatSize, printable } from '../format.ts';
+import { openLinkPassword } from '../link-password.ts';
 import { type LinkSession, openLinkSession } from '../link-session.ts';
+import { isPresent } from '../present.ts';
 import { createProgress } from '../progress.ts';
-import { askPassword, canAsk, readPasswordFile } from '../read-password.ts';
 import { refuseTaken } from '../sinks.ts';
 import { isArchiveIntact } from '../verify-archive.ts';
 import { fetchedOf, type GetOptions, getToStdout, targetPath } from './get.ts';
@@ -25,8 +25,9 @@ export interface GetLinkOptions extends GetOptions {
 
 /** Downloads all files of a link: each by its name, or as one ZIP file. */
 export async function runGetLink(link: LinkAddress, options: GetLinkOptions, context: Context): Promise<number> {
-  const session = await openLinkSession(link, context);
-  const shared = await lookOrUnlock(session, options, context);
+  const password = await openLinkPassword(options.passwordFile, context);
+  const session = await openLinkSession(link, password, context);
+  const shared = await session.look();
   if (options.zip !== null) return getArchive(session, shared, { ...options, zip: options.zip });
   const several = shared.files.length > 1;
   if (several) await requireFolder(options.output);
@@ -44,38 +45,6 @@ export async function runGetLink(link: LinkAddress, options: GetLinkOptions, con
   return EXIT.done;
 }
 
-/** @throws UsageError where the link has a password, and there is none to try. */
-async function lookOrUnlock(
-  session: LinkSession,
-  { passwordFile }: GetLinkOptions,
-  { output }: Context,
-): Promise<SharedJson> {
-  const given = passwordFile === null ? null : await readPasswordFile(passwordFile, '--password-file');
-  for (;;) {
-    try {
-      return await session.look();
-    } catch (error) {
-      if (!(error instanceof ServiceError && error.code === 'password_required')) throw error;
-      if (given === null && !canAsk())
-        throw new UsageError('The link has a password: --password-file names a file that has it.');
-      await tryPassword(session, given ?? (await askPassword('Password of the link: '))).catch((refused: unknown) => {
-        const mayTryAgain = given === null && refused instanceof ServiceError && refused.code === 'wrong_password';
-        if (!mayTryAgain) throw refused;
-        output.complain(refused.message);
-      });
-    }
-  }
-}
-
-async function tryPassword(session: LinkSession, password: string): Promise<void> {
-  try {
-    await ask(session.context, null, () => session.unlock(password));
-  } catch (error) {
-    if (error instanceof ServiceError && error.status === 404) throw new CliError('not_found', error.message);
-    throw error;
-  }
-}
-
 function wantedOf({ name, md5, size, position }: SharedFileJson, session: LinkSession) {
   return { id: null, name, md5, size, url: session.urlOf(position) };
 }
@@ -87,7 +56,16 @@ async function getOne(
   options: GetLinkOptions,
 ): Promise<number> {
   const { context } = session;
-  if (!options.force) await refuseTaken(target);
+  const startedAt = performance.now();
+  const there = await lstat(target).catch(() => null);
+  if (await isPresent(target, there, file, context.signal)) {
+    context.output.say(`${target}: there already, MD5 verified`);
+    const { md5, size } = file;
+    const durationMs = Math.round(performance.now() - startedAt);
+    print(context, target, { path: target, status: 'present', md5, size, receivedBytes: 0, durationMs });
+    return EXIT.done;
+  }
+  if (there && !options.force) throw new CliError('exists', `${target} is there and differs; --force replaces it`);
   return fetchAndTell(session, fetchedOf(wantedOf(file, session)), target, options, (told) => {
     context.output.say(`${target}: ${told.words}, MD5 verified`);
     return { path: target, status: 'downloaded', md5: file.md5, ...told.facts };
@@ -137,8 +115,7 @@ async function fetchAndTell(
     const durationMs = Math.round(performance.now() - startedAt);
     const words = `${formatSize(size)} in ${formatDuration(durationMs)}`;
     const record = tell({ words, facts: { size, receivedBytes, durationMs } });
-    if (output.modes.json) output.record(record);
-    else output.result(printable(target));
+    print(context, target, record);
     return EXIT.done;
   } catch (error) {
     progress.stop();
@@ -148,6 +125,11 @@ async function fetchAndTell(
   } finally {
     progress.stop();
   }
+}
+
+function print({ output }: Context, target: string, record: Record<string, unknown>): void {
+  if (output.modes.json) output.record(record);
+  else output.result(printable(target));
 }
 
 /** @throws UsageError where several files cannot be written to the path. */
