@@ -11,6 +11,7 @@ import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addPublished, addUpload, commitTo, newContent, newUpload } from './fixtures.ts';
 import { IS_LINUX } from '../harness/needs.ts';
+import { undoFolders, undoLinks } from '../harness/undo-migrations.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
 const NOBODY = 65534;
@@ -197,7 +198,7 @@ describe('opening an SQLite catalog', () => {
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
     before.exec('ALTER TABLE contents DROP COLUMN proof; ALTER TABLE contents DROP COLUMN seal');
     undoFolders(before);
-    before.exec('DROP TABLE link_files; DROP TABLE links');
+    undoLinks(before);
     before.pragma('user_version = 8');
     before.close();
     const after = await open();
@@ -246,13 +247,3 @@ describe('opening an SQLite catalog', () => {
     }
   });
 });
-
-/** Makes the schema the one before folders. */
-function undoFolders(database: Database): void {
-  for (const trigger of ['filled', 'emptied', 'changed']) database.exec(`DROP TRIGGER folder_${trigger}`);
-  for (const index of ['at_top', 'in_folder', 'in_folder_by_uploaded', 'in_folder_by_name', 'in_folder_by_size'])
-    database.exec(`DROP INDEX files_${index}`);
-  database.exec('ALTER TABLE files DROP COLUMN folder_id; DROP TABLE folders');
-  database.exec('CREATE INDEX files_by_content_owner_name ON files (content_id, owner, name)');
-  database.exec('ALTER TABLE uploads DROP COLUMN on_conflict; ALTER TABLE events DROP COLUMN moved_from');
-}
