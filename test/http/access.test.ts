@@ -95,7 +95,7 @@ describe('two owners', () => {
 
   test('share equal bytes on the disk, each under a name of their own', async () => {
     const bytes = makeBytes(3_000, 83);
-    const annas = await putFile(service.url, bytes, { filename: 'annas.txt' }, ANNA);
+    const annas = await putFile(service.url, bytes, { filename: 'annas-equal.txt' }, ANNA);
     const before = await storedNames(service);
     // INSTANT=owner: what another has is not here, until it has been sent.
     expect(json(await check(service, bytes, BERT, '&filename=berts.txt'))).toEqual({ status: 'notfound' });
@@ -104,7 +104,7 @@ describe('two owners', () => {
     expect(await storedNames(service)).toEqual(before);
     const address = `${service.url}/files/${md5(bytes)}.txt`;
     for (const [who, name] of [
-      [ANNA, 'annas.txt'],
+      [ANNA, 'annas-equal.txt'],
       [BERT, 'berts.txt'],
     ] as const) {
       const answer = await send('GET', address, { headers: who });

@@ -1,4 +1,5 @@
 /** The rules of "Resumable Uploads for HTTP", dialect by dialect, as bytes on the wire. Section names are those of the draft. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DIALECTS } from '../../server/protocols/rufh/dialects.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
@@ -118,7 +119,9 @@ describe.each(DIALECTS.map((dialect) => [dialect.version, dialect] as const))('d
 
   test('completion comes with ?1 only, not with the last byte', async () => {
     const before = await countFiles();
-    const path = await begin(BYTES, hasLength ? { 'Upload-Length': SIZE } : {});
+    // The same bytes under the same name would be the file that is there.
+    const named = { 'Content-Disposition': `attachment; filename="${randomUUID()}"` };
+    const path = await begin(BYTES, { ...named, ...(hasLength ? { 'Upload-Length': SIZE } : {}) });
     expect((await look(path)).headers).toMatchObject({ ...told(false), 'upload-offset': String(SIZE) });
     expect(await countFiles()).toBe(before);
     const end = await append(path, SIZE, true, '');
