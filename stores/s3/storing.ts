@@ -9,6 +9,7 @@ import { codeOf } from './errors.ts';
 /** Metadata of an object: the upload that it belongs to. With hyphens: OSS closes the connection on underscores. */
 export const UPLOAD_ID = 'upload-id';
 const FILE_NAME = 'file-name';
+const MOST_NAME_BYTES = 1024;
 const MARK = { 'content-type': 'text/plain' };
 const NOTHING = new Uint8Array(0);
 /** As the SDK has it for content without a type. */
@@ -175,8 +176,22 @@ function headersOf({ id, filename, filetype }: StoredUpload): Record<string, str
   return {
     ...(filetype !== null && /^[\x21-\x7e][\x20-\x7e]{0,254}$/.test(filetype) ? { 'content-type': filetype } : {}),
     [`x-amz-meta-${UPLOAD_ID}`]: id,
-    ...(filename === null ? {} : { [`x-amz-meta-${FILE_NAME}`]: encodeURIComponent(filename) }),
+    ...(filename === null ? {} : { [`x-amz-meta-${FILE_NAME}`]: encodeName(filename) }),
   };
+}
+
+/**
+ * A file's name for people who look into the bucket: percent-encoded, the last part of a path, and of a long one the beginning.
+ * All metadata of an object together have 2 KB (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html).
+ */
+export function encodeName(filename: string): string {
+  let encoded = '';
+  for (const character of filename.slice(filename.lastIndexOf('/') + 1)) {
+    const next = encoded + encodeURIComponent(character);
+    if (next.length > MOST_NAME_BYTES) break;
+    encoded = next;
+  }
+  return encoded;
 }
 
 function toBase64(hex: string): string {

@@ -1,5 +1,6 @@
 /** How bytes fill parts, and how a row changes: every transition, without a bucket. */
 import { describe, expect, test } from 'vitest';
+import { encodeName } from '../../stores/s3/storing.ts';
 import { afterStep, type Filling, type Happening, nextStep, type Step } from '../../stores/s3/filling.ts';
 import { choosePartSizes, type PartPlace } from '../../stores/s3/part-sizes.ts';
 import { afterChange, afterDurable, changeRow, type Row, type RowChange, rowOf } from '../../stores/s3/row.ts';
@@ -353,4 +354,11 @@ describe('the row of a write to a bucket', () => {
       outdated: ['b'],
     });
   });
+});
+
+test('the name in an object’s metadata is the last part of a path, and no longer than metadata may be', () => {
+  expect(encodeName('photos/2024/Tide ä.jpg')).toBe('Tide%20%C3%A4.jpg');
+  const long = encodeName(`${'潮'.repeat(255)}.jpg`);
+  expect(long.length).toBeLessThanOrEqual(1024);
+  expect(decodeURIComponent(long)).toBe('潮'.repeat(113));
 });

@@ -165,7 +165,7 @@ describeInBrowser('a broken line', () => {
   });
 
   test('an upload that expired meanwhile is sent from the start, and says so', async () => {
-    const { service, line, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '1s' } });
+    const { service, line, page } = await startSending('late.bin', 48 * MIB, 0.05, { env: { UPLOAD_TTL: '3s' } });
     line.setSpeed(CRAWL);
     await untilExpired(service, async () => {
       await press(page, 'late.bin', /^Pause/);

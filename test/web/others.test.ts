@@ -167,7 +167,7 @@ describeInBrowser('an upload that another client takes over', () => {
     // It counts as gone after 15 s of silence; then the page sends the rest.
     await untilStatus(page, 'b.bin', /^Something went wrong/, 60_000);
     await press(page, 'b.bin', /^Try again/);
-    await untilStatus(page, 'b.bin', /^Done, verified/);
+    await untilStatus(page, 'b (2).bin', /^Done, verified/);
     const stored = await fetch(`${service.url}/files/${md5(b)}-1`);
     expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
   });

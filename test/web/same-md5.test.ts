@@ -68,7 +68,7 @@ describeInBrowser('an equal MD5', () => {
     await choose(page, chosen('b.bin', b));
     await untilStatus(page, 'b.bin', /^Something went wrong/, 60_000);
     await page.getByRole('button', { name: /^Try again/ }).click();
-    await untilStatus(page, 'b.bin', /^Done, verified/);
+    await untilStatus(page, 'b (2).bin', /^Done, verified/);
     const stored = await fetch(`${service.url}/files/${md5(b)}-1`);
     expect(sha256(new Uint8Array(await stored.arrayBuffer()))).toBe(sha256(b));
   });
