@@ -40,6 +40,8 @@ const NGINX_FILES = {
   '/etc/passwd': 'root:x:0:0::/:/bin/sh\n',
   '/etc/group': 'root:x:0:\n',
   '/etc/nginx/nginx.conf': `daemon off; user root; pid /tmp/nginx.pid; events {} http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path /tmp/${name};`).join(' ')} include /etc/nginx/conf.d/*.conf; }\n`,
+  // What the official image leads to its standard output.
+  '/var/log/nginx/access.log': '',
 };
 
 interface Container {
