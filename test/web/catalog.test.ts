@@ -114,7 +114,7 @@ describeInBrowser('the catalog', () => {
     await page.keyboard.press('Escape');
     expect(await file(page, 'old name.txt').locator('form').count()).toBe(0);
     await file(page, 'old name.txt').getByRole('button', { name: 'Rename: old name.txt' }).click();
-    await page.keyboard.type('a/b');
+    await page.keyboard.type('a//b');
     await page.keyboard.press('Enter');
     await page.getByText('Not a name for a file').waitFor();
     await page.keyboard.press('Escape');

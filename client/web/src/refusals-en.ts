@@ -8,6 +8,7 @@ export const refusalsEn = {
   forbidden_operation: 'The service does not allow this.',
   origin_not_allowed:
     'The service does not know this page by its address. The operator of the service can allow it: PUBLIC_URL or TRUST_PROXY behind a proxy, else CORS_ORIGINS.',
+  folder_exists: 'There is a folder of that name already.',
   partial_not_found: 'A part of this upload is no longer on the service. Send the file again.',
   not_partial: 'The service does not accept a part of this upload. Send the file again.',
   upload_is_final: 'The service puts this file together itself, and accepts no bytes for it.',

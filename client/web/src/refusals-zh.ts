@@ -10,6 +10,7 @@ export const refusalsZh: typeof refusalsEn = {
   forbidden_operation: '服务不允许此操作。',
   origin_not_allowed:
     '服务不认识此页面的地址。管理员可以放行：经过代理时设置 PUBLIC_URL 或 TRUST_PROXY，否则设置 CORS_ORIGINS。',
+  folder_exists: '已有同名文件夹。',
   partial_not_found: '此上传的一部分已不在服务上，请重新发送文件。',
   not_partial: '服务不接受此上传的一部分，请重新发送文件。',
   upload_is_final: '此文件由服务自行合并，不再接收数据。',
