@@ -1,14 +1,12 @@
 /** `tidemark get --zip`: downloads several files as one ZIP file, and verifies each of them in it. */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import type { FileJson } from '../../../server/wire/files.ts';
 import type { Context } from '../context.ts';
 import { ask } from '../context.ts';
-import { EXIT, UsageError } from '../errors.ts';
-import { fetchToFile, keptFor } from '../fetch-to-file.ts';
+import { UsageError } from '../errors.ts';
+import { fetchAndTell } from '../fetch-and-tell.ts';
+import type { Fetched } from '../fetch-to-file.ts';
 import { findFile } from '../find-file.ts';
-import { formatDuration, formatSize, printable } from '../format.ts';
-import { createProgress } from '../progress.ts';
 import { refuseTaken } from '../sinks.ts';
 import { isArchiveIntact } from '../verify-archive.ts';
 import { targetPath } from './get.ts';
@@ -31,33 +29,18 @@ export async function runGetArchive(
   if (!force) await refuseTaken(target);
   const files = await findAll(given, context);
   const ids = files.map(({ id }) => id);
-  const progress = createProgress(output, { files: 1, bytes: files.reduce((sum, { size }) => sum + size, 0) });
-  const startedAt = performance.now();
-  try {
-    const fetched = {
-      url: service.archiveUrl(ids),
-      key: createHash('md5').update(ids.join(' ')).digest('hex'),
-      size: await ask(context, null, () => service.archiveSize(ids, signal)),
-      isIntact: (...[sink, onProgress]: Parameters<Parameters<typeof fetchToFile>[0]['isIntact']>) =>
-        isArchiveIntact(sink, files, onProgress, signal),
-      differs: 'what arrived does not have the MD5s of these files; it was dropped',
-    };
-    const { receivedBytes, size } = await fetchToFile(fetched, target, { force, streams: 1 }, context, progress);
-    progress.stop();
-    const durationMs = Math.round(performance.now() - startedAt);
+  const fetched: Fetched = {
+    url: service.archiveUrl(ids),
+    key: createHash('md5').update(ids.join(' ')).digest('hex'),
+    size: await ask(context, null, () => service.archiveSize(ids, signal)),
+    isIntact: (sink, onProgress) => isArchiveIntact(sink, files, onProgress, signal),
+    differs: 'what arrived does not have the MD5s of these files; it was dropped',
+  };
+  return fetchAndTell(context, fetched, target, { force, streams: 1 }, ({ words, facts }) => {
     const count = files.length === 1 ? '1 file' : `${files.length} files`;
-    output.say(`${target}: ${count}, ${formatSize(size)} in ${formatDuration(durationMs)}, MD5s verified`);
-    if (output.modes.json) output.record({ path: target, status: 'downloaded', ids, size, receivedBytes, durationMs });
-    else output.result(printable(target));
-    return EXIT.done;
-  } catch (error) {
-    progress.stop();
-    const code = keptFor(error, basename(target), context);
-    if (code === null) throw error;
-    return code;
-  } finally {
-    progress.stop();
-  }
+    output.say(`${target}: ${count}, ${words}, MD5s verified`);
+    return { path: target, status: 'downloaded', ids, ...facts };
+  });
 }
 
 /** The files that the arguments name, each once. */

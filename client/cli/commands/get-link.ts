@@ -6,8 +6,8 @@ import type { SharedFileJson, SharedJson } from '../../../server/wire/links.ts';
 import type { LinkAddress } from '../../core/addresses.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, UsageError } from '../errors.ts';
-import { type Fetched, fetchToFile, keptFor } from '../fetch-to-file.ts';
-import { formatDuration, formatSize, printable } from '../format.ts';
+import { fetchAndTell, tellFile } from '../fetch-and-tell.ts';
+import type { Fetched } from '../fetch-to-file.ts';
 import { openLinkPassword } from '../link-password.ts';
 import { type LinkSession, openLinkSession } from '../link-session.ts';
 import { isPresent } from '../present.ts';
@@ -62,11 +62,11 @@ async function getOne(
     context.output.say(`${target}: there already, MD5 verified`);
     const { md5, size } = file;
     const durationMs = Math.round(performance.now() - startedAt);
-    print(context, target, { path: target, status: 'present', md5, size, receivedBytes: 0, durationMs });
+    tellFile(context, target, { path: target, status: 'present', md5, size, receivedBytes: 0, durationMs });
     return EXIT.done;
   }
   if (there && !options.force) throw new CliError('exists', `${target} is there and differs; --force replaces it`);
-  return fetchAndTell(session, fetchedOf(wantedOf(file, session)), target, options, (told) => {
+  return fetchAndTell(context, fetchedOf(wantedOf(file, session)), target, options, (told) => {
     context.output.say(`${target}: ${told.words}, MD5 verified`);
     return { path: target, status: 'downloaded', md5: file.md5, ...told.facts };
   });
@@ -90,46 +90,12 @@ async function getArchive(
     isIntact: (sink, onProgress, signal) => isArchiveIntact(sink, files, onProgress, signal),
     differs: 'what arrived does not have the MD5s of these files; it was dropped',
   };
-  const code = await fetchAndTell(session, fetched, target, { ...options, streams: 1 }, (told) => {
+  const code = await fetchAndTell(context, fetched, target, { ...options, streams: 1 }, (told) => {
     context.output.say(`${target}: ${files.length} files, ${told.words}, MD5s verified`);
     return { path: target, status: 'downloaded', files: files.length, ...told.facts };
   });
   if (code === EXIT.done) await session.end();
   return code;
-}
-
-/** Downloads to a path, and prints it. @param tell - makes the record for `--json`. */
-async function fetchAndTell(
-  { context }: LinkSession,
-  fetched: Fetched,
-  target: string,
-  options: GetLinkOptions,
-  tell: (told: { words: string; facts: Record<string, unknown> }) => Record<string, unknown>,
-): Promise<number> {
-  const { output } = context;
-  const progress = createProgress(output, { files: 1, bytes: fetched.size ?? 0 });
-  const startedAt = performance.now();
-  try {
-    const { receivedBytes, size } = await fetchToFile(fetched, target, options, context, progress);
-    progress.stop();
-    const durationMs = Math.round(performance.now() - startedAt);
-    const words = `${formatSize(size)} in ${formatDuration(durationMs)}`;
-    const record = tell({ words, facts: { size, receivedBytes, durationMs } });
-    print(context, target, record);
-    return EXIT.done;
-  } catch (error) {
-    progress.stop();
-    const code = keptFor(error, basename(target), context);
-    if (code === null) throw error;
-    return code;
-  } finally {
-    progress.stop();
-  }
-}
-
-function print({ output }: Context, target: string, record: Record<string, unknown>): void {
-  if (output.modes.json) output.record(record);
-  else output.result(printable(target));
 }
 
 /** @throws UsageError where several files cannot be written to the path. */
