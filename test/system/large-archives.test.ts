@@ -27,7 +27,8 @@ function addNames(catalog: Database.Database, fileId: string, count: number): st
   catalog
     .prepare(
       `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - 1})
-      INSERT INTO files SELECT printf('%s-%06d', id, n), owner, printf('numbered %06d.txt', n),
+      INSERT INTO files (id, owner, name, folded_name, type, uploaded_at, content_id, size)
+      SELECT printf('%s-%06d', id, n), owner, printf('numbered %06d.txt', n),
         printf('numbered %06d.txt', n), type, uploaded_at + n, content_id, size FROM files, numbers WHERE id = ?`,
     )
     .run(fileId);

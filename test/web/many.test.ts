@@ -19,7 +19,8 @@ describeInBrowser('100,000 files', () => {
     const catalog = new Database(join(service.dataDir, 'catalog.db'));
     catalog.exec(`
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${COUNT - 1})
-      INSERT INTO files SELECT printf('%s-%06d', id, n), owner, printf('numbered-%06d.txt', n),
+      INSERT INTO files (id, owner, name, folded_name, type, uploaded_at, content_id, size)
+      SELECT printf('%s-%06d', id, n), owner, printf('numbered-%06d.txt', n),
         printf('numbered-%06d.txt', n), type, uploaded_at + n, content_id, size FROM files, numbers`);
     catalog.close();
     await service.restart();
