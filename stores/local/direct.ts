@@ -15,8 +15,11 @@ const writevAsync = promisify(writev);
 
 /** What offsets, lengths and addresses are multiples of: no disk has larger blocks. */
 export const BLOCK_BYTES = 4096;
-/** Less goes through the page cache: a write past it waits for the disk. */
-const LEAST_BYTES = 128 * 1024;
+/**
+ * Less goes through the page cache: a write past it waits for the disk. With so many uploads at once that their batches are
+ * smaller (see WAITING_BYTES of the intake), the page cache is quicker and costs less.
+ */
+const LEAST_BYTES = 512 * 1024;
 
 /**
  * File systems that let a file grow only once all bytes of a write are stored, and end no such write before, also where the process

@@ -51,7 +51,7 @@ describe.skipIf(!HAS_UNTRUE_SIZES)('a file that gives other than its size', () =
   test('a folder of them', async () => {
     const client = await makeClient(service.url);
     const result = await client.run(['upload', '--json', '--recursive', '/proc/sys/kernel/random']);
-    const uuid = result.records().find(({ name }) => name === 'uuid');
+    const uuid = result.records().find(({ name }) => name === 'random/uuid');
     expect(uuid).toMatchObject({ status: 'uploaded', size: 37 });
   });
 

@@ -91,11 +91,20 @@ function open(): SimCatalog {
   for (const name of tables) database.exec(`CREATE TABLE kept."k_${name}" AS SELECT * FROM main."${name}" WHERE false`);
   const emptyMeta = database.prepare('SELECT * FROM meta').all() as { key: string; value: string }[];
 
-  const [wipe, keep, bringBack] = [
+  const [wipe, bringBack] = [
     tables.map((name) => `DELETE FROM main."${name}";`),
-    tables.map((name) => `DELETE FROM kept."k_${name}"; INSERT INTO kept."k_${name}" SELECT * FROM main."${name}";`),
     tables.map((name) => `INSERT INTO main."${name}" SELECT * FROM kept."k_${name}";`),
-  ].map((statements) => statements.join('\n')) as [string, string, string];
+  ].map((statements) => statements.join('\n')) as [string, string];
+  const copies = tables.flatMap((name) =>
+    [`DELETE FROM kept."k_${name}"`, `INSERT INTO kept."k_${name}" SELECT * FROM main."${name}"`].map((statement) =>
+      database.prepare(statement),
+    ),
+  );
+  const keep = database.transaction(() => {
+    for (const copy of copies) copy.run();
+  });
+  /** How many changes there were when the last copy was made. */
+  let keptAt = -1;
   const insertMeta = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   const selectMeta = database.prepare('SELECT value FROM meta WHERE key = ?').pluck();
   const countChanges = database.prepare('SELECT total_changes()').pluck();
@@ -104,6 +113,12 @@ function open(): SimCatalog {
   function withoutChecks(statements: string): void {
     // It does nothing within a transaction.
     database.exec(`PRAGMA foreign_keys = OFF; BEGIN; ${statements} COMMIT; PRAGMA foreign_keys = ON;`);
+  }
+
+  function markDurable(): void {
+    if (countChanges.get() === keptAt) return;
+    keep();
+    keptAt = countChanges.get() as number;
   }
 
   return {
@@ -119,14 +134,14 @@ function open(): SimCatalog {
       current = createClock({ source: time });
       withoutChecks(wipe + FORGET_NODES);
       for (const { key } of emptyMeta) insertMeta.run(key, 'of a simulation');
-      database.exec(`BEGIN; ${keep} COMMIT;`);
+      markDurable();
     },
     continueTime: (source, believeAfterMs) => {
       const kept = selectMeta.get('clock') as string | undefined;
       current = createClock({ source, kept, believeAfterMs });
     },
     forgetNodes: () => void database.exec(FORGET_NODES),
-    markDurable: () => void database.exec(`BEGIN; ${keep} COMMIT;`),
+    markDurable,
     forgetUndurable: () => withoutChecks(wipe + bringBack),
   };
 }

@@ -14,7 +14,13 @@ import { CAN_TRACE, injectAt } from './trace.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const DAY_MS = 24 * 3_600_000;
+/** Others of this name get a number. */
 const LAST = 'the last.txt';
+let lastSeed = 31_900;
+
+function isLast(name: string): boolean {
+  return name.startsWith('the last');
+}
 
 async function start(): Promise<RunningService> {
   const service = await startService();
@@ -27,7 +33,7 @@ async function namesOf(service: RunningService): Promise<string[]> {
   const page = json<{ files: { name: string }[] }>(await send('GET', `${service.url}/api/files?limit=1000`));
   return page.files
     .map(({ name }) => name)
-    .filter((name) => name !== LAST)
+    .filter((name) => !isLast(name))
     .toSorted();
 }
 
@@ -35,14 +41,15 @@ async function namesOf(service: RunningService): Promise<string[]> {
 function namesIn(told: readonly HeardEvent[]): string[] {
   return told
     .flatMap(({ data }) => data.name ?? [])
-    .filter((name) => name !== LAST)
+    .filter((name) => !isLast(name))
     .toSorted();
 }
 
 /** What happened after a cursor, up to an upload that is sent now. */
 async function missedSince(service: RunningService, cursor: string): Promise<HeardEvent[]> {
   const stream = await listen(service, { 'Last-Event-ID': cursor });
-  const { fileId } = await putFile(service.url, 'last', { filename: LAST });
+  // Bytes of its own: equal ones of the same name are the file from before, of which nothing is told.
+  const { fileId } = await putFile(service.url, makeBytes(500, lastSeed++), { filename: LAST });
   await stream.until(new RegExp(`data: {"id":"${fileId}"`));
   stream.response.destroy();
   const told = eventsIn(stream.text());

@@ -6,7 +6,7 @@ import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import { createLeftBehind } from './left-behind.ts';
 import { aliveAfter, type NodeDialect, prepareSelectAlive } from './nodes.ts';
-import { prepare } from './prepare.ts';
+import { prepare, type Prepared } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 import { uploadRecord } from './upload-rows.ts';
 
@@ -43,6 +43,7 @@ export function createListUploads(
   );
 
   const selectAlive = prepareSelectAlive(db, dialect);
+  const selectAny = prepareSelectAny(db);
   const selectAbandoned = prepare(
     (by: { expiresAt: number; id: string; alive: string; limit: number }) =>
       receiving
@@ -63,13 +64,7 @@ export function createListUploads(
   );
 
   const leftBehind = createLeftBehind(db, dialect);
-  const selectDead = prepare(() =>
-    db
-      .selectFrom('nodes')
-      .select(['id', 'seen_at as seenAt'])
-      .where('seen_at', '<=', aliveAfter(dialect))
-      .orderBy('id'),
-  );
+  const selectDead = prepareSelectDead(db, dialect);
 
   return {
     listExpired(after, limit) {
@@ -81,6 +76,8 @@ export function createListUploads(
     },
 
     async listAbandoned(after, limit) {
+      // Each start asks, and most have nothing open: then no thread has to start for the long read below.
+      if (!after && !(await selectAny.first(db, {}))) return [];
       // A node that joins meanwhile does no harm: its leases are not free, as `takeLease` finds out.
       const alive = JSON.stringify((await selectAlive.rows(db, {})).map(({ id }) => id));
       return selectAbandoned.rows(db, { expiresAt: after?.expiresAt ?? FIRST, id: after?.id ?? '', alive, limit });
@@ -93,4 +90,29 @@ export function createListUploads(
       return [count, ...dead].join(', ');
     },
   };
+}
+
+/** One of the uploads that receive, by the index of their expiry. */
+function prepareSelectAny(db: Kysely<Tables>): Prepared<object, { id: string }> {
+  return prepare(() =>
+    db
+      .selectFrom('uploads')
+      .select('id')
+      .where('state', '=', RECEIVING)
+      .where('expires_at', '>=', sql.lit(FIRST))
+      .orderBy('expires_at')
+      .orderBy('id')
+      .limit(sql.lit(1)),
+  );
+}
+
+/** The nodes that have died, or are as good as dead. */
+function prepareSelectDead(db: Kysely<Tables>, dialect: NodeDialect): Prepared<object, { id: string; seenAt: number }> {
+  return prepare(() =>
+    db
+      .selectFrom('nodes')
+      .select(['id', 'seen_at as seenAt'])
+      .where('seen_at', '<=', aliveAfter(dialect))
+      .orderBy('id'),
+  );
 }

@@ -51,8 +51,8 @@ export class AtRun {
 }
 
 /**
- * Compiles the query that `build` returns. Each property that `build` reads from its argument becomes a parameter, whose
- * value is given at every run.
+ * Compiles the query that `build` returns, when it runs for the first time: a start needs few of them. Each property that
+ * `build` reads from its argument becomes a parameter, whose value is given at every run.
  *
  * `build` gets placeholders, not values. It must not inspect or change them, and may only pass them to Kysely where SQL
  * allows a parameter.
@@ -63,11 +63,16 @@ export function prepare<Values extends object, Row>(
   build: (values: Values) => Compilable<Row>,
   { relaxed = false, aside = false }: { relaxed?: boolean; aside?: boolean } = {},
 ): Prepared<Values, Row> {
-  // The cast lets placeholders pass as values.
-  const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
-  const template = build(placeholders).compile();
+  let template: CompiledQuery<Row> | undefined;
+
+  function compile(): CompiledQuery<Row> {
+    // The cast lets placeholders pass as values.
+    const placeholders = new Proxy({}, { get: (_, name) => new Placeholder(String(name)) }) as Values;
+    return build(placeholders).compile();
+  }
 
   function bind(values: Values): CompiledQuery<Row> {
+    template ??= compile();
     const parameters = template.parameters.map((parameter) => {
       if (parameter instanceof Placeholder) return values[parameter.name as keyof Values];
       return parameter instanceof AtRun ? parameter.ask() : parameter;
