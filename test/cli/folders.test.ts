@@ -87,6 +87,23 @@ describe('folders', () => {
     });
   });
 
+  test('with --replace, files of one run that get the same name are refused before anything is sent', async () => {
+    client = await makeClient(service.url);
+    const tree = { 'one/readme.txt': makeBytes(63, 642), 'two/readme.txt': makeBytes(64, 643) };
+    await makeTree(client.folder, { ...tree, 'w/a\\b': makeBytes(65, 644), 'w/a_b': makeBytes(66, 645) });
+    for (const [paths, first, second, name] of [
+      [['one/readme.txt', 'two/readme.txt'], 'one/readme.txt', 'two/readme.txt', 'readme.txt'],
+      [['w'], 'w/a\\b', 'w/a_b', 'w/a_b'],
+    ] as const) {
+      const refused = await client.run(['upload', '-r', '--replace', ...paths]);
+      const says = `${first} and ${second} would both be called ${name}`;
+      expect([refused.exitCode, refused.stderr]).toMatchObject([2, expect.stringContaining(says)]);
+    }
+    expect(await run('list', '--search', 'readme')).toContain('No files.');
+    expect(await run('upload', 'one/readme.txt', 'two/readme.txt', '--parallel', '1')).toContain('readme (2).txt');
+    expect(await run('upload', '-r', '--replace', 'one/readme.txt', './one/readme.txt', 'two')).toContain('0 failed');
+  });
+
   test('are moved, and deleted with all that is below them', async () => {
     client = await makeClient(service.url);
     await makeTree(client.folder, { 'm/a/1': makeBytes(70, 637), 'm/2': makeBytes(71, 638) });
