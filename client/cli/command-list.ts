@@ -147,7 +147,7 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addRename({ command, contextOf, setExitCode }: Frame): void {
-  command('rename <file> <name>', 'give a file another name', BRISK).action(
+  command('rename <file> <name>', 'give a file another name in its folder, or another path', BRISK).action(
     async (file: string, name: string, flags: CommonFlags) =>
       setExitCode(await runRename(file, name, contextOf(flags, BRISK))),
   );

@@ -224,4 +224,23 @@ describe('folders', () => {
     const back = Object.fromEntries(Object.entries(digests(tree)).map(([name, digest]) => [name.slice(2), digest]));
     expect(await treeIn(join(client.folder, 'back'))).toEqual(back);
   });
+
+  test('move means the folder before a file, whatever its name; rename keeps a file in its folder', async () => {
+    client = await makeClient(service.url);
+    const bytes = makeBytes(95, 654);
+    await putFile(service.url, bytes, { filename: 'mv/file.txt' });
+    await putFile(service.url, makeBytes(96, 655), { filename: `${md5(bytes)}/in` });
+    expect(await run('move', md5(bytes), 'mv/digest')).toContain('is now mv/digest, with 1 file');
+    await putFile(service.url, makeBytes(97, 656), { filename: 'mv/digest' });
+    let searches = 0;
+    const url = await makeInterceptor(service.url, ({ url: path }) => {
+      if (path?.includes('search=') === true) searches += 1;
+      return null;
+    });
+    expect(await run('move', 'mv/digest', 'mv/folder', '--server', url)).toContain('is now mv/folder, with 1 file');
+    expect(searches).toBe(0);
+    expect(await run('rename', 'mv/file.txt', 'other.txt')).toContain('is now called mv/other.txt');
+    expect(await run('rename', 'mv/other.txt', 'mv/in/other.txt')).toContain('is now called mv/in/other.txt');
+    expect(await run('rename', 'mv/in/other.txt', '/other.txt')).toContain('is now called other.txt');
+  });
 });
