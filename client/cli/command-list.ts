@@ -34,6 +34,7 @@ export interface Defaults {
 /** A transfer is worth a long wait; a question is not. */
 const PATIENT: Defaults = { retryFor: '10m' };
 const BRISK: Defaults = { retryFor: '20s' };
+const FILES_AT_ONCE = '3';
 
 /** In the order in which help lists them. */
 export const COMMANDS: readonly ((frame: Frame) => void)[] = [
@@ -53,7 +54,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
 function addUpload({ command, contextOf, setExitCode }: Frame): void {
   command('upload <path...>', 'upload files; - is standard input', PATIENT)
     .option('-r, --recursive', 'upload what is in folders, with their structure')
-    .option('-p, --parallel <n>', 'files at once', '3')
+    .option('-p, --parallel <n>', 'files at once', FILES_AT_ONCE)
     .option('--chunk-size <size>', 'most bytes in one request (default: no limit; standard input: 8MiB)')
     .option('--streams <n>', `connections for each file, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
     .option('-n, --name <name>', 'the name it gets, which may be a path; needed for standard input')
@@ -106,6 +107,7 @@ function addInfo({ command, contextOf, setExitCode }: Frame): void {
 function addGet({ command, contextOf, setExitCode }: Frame): void {
   command('get <file...>', 'download a file, a folder, or what a link has, and verify it', PATIENT)
     .option('-r, --recursive', 'download all files below a folder')
+    .option('-p, --parallel <n>', `files at once, with --recursive (default: ${FILES_AT_ONCE})`)
     .option('-o, --output <path>', 'where to: a file, a folder, or - for standard output')
     .option('-f, --force', 'replace a file that is there')
     .option('--zip <path>', 'download the files as one ZIP file, to this path')
@@ -115,10 +117,12 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
       const streams = parseStreams(flags.streams, '--streams');
       const options = { output: flags.output, force: flags.force === true, streams };
       const context = contextOf(flags, PATIENT);
+      const parallel = parseCount(flags.parallel ?? FILES_AT_ONCE, '--parallel');
       if (flags.recursive === true) {
-        setExitCode(await runGetFolder(folderArguments(files, flags), options, context));
+        setExitCode(await runGetFolder(folderArguments(files, flags), { ...options, parallel }, context));
         return;
       }
+      if (flags.parallel !== undefined) throw new UsageError('--parallel goes with --recursive.');
       if (flags.zip !== undefined) {
         if (flags.output !== undefined) throw new UsageError('--zip and --output do not go together.');
         if (streams !== 1) throw new UsageError('--streams does not go with --zip.');
@@ -143,7 +147,7 @@ function addGet({ command, contextOf, setExitCode }: Frame): void {
 }
 
 function addRename({ command, contextOf, setExitCode }: Frame): void {
-  command('rename <file> <name>', 'give a file another name', BRISK).action(
+  command('rename <file> <name>', 'give a file another name in its folder, or another path', BRISK).action(
     async (file: string, name: string, flags: CommonFlags) =>
       setExitCode(await runRename(file, name, contextOf(flags, BRISK))),
   );
@@ -260,6 +264,7 @@ interface GetFlags extends CommonFlags {
   recursive?: boolean;
   zip?: string;
   passwordFile?: string;
+  parallel?: string;
   streams: string;
   output?: string;
   force?: boolean;

@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import { download, type DownloadOptions } from './download.ts';
 import { downloadRanges } from './download-ranges.ts';
 import { CliError, EXIT } from './errors.ts';
+import type { ListParts } from './part-file.ts';
 import type { Progress } from './progress.ts';
 import { type FileSink, openFileSink } from './sinks.ts';
 import type { Streams } from './streams.ts';
@@ -27,18 +28,20 @@ export interface FetchOptions {
   /** Replaces a file that is there. */
   force: boolean;
   streams: Streams;
+  /** Finds the part files that earlier runs have left; by default each time anew. */
+  listParts?: ListParts;
 }
 
 /** @returns how many bytes came, and how many there are. @throws CliError `digest_differs`, `exists`, `busy`, or those of `download`. */
 export async function fetchToFile(
   fetched: Fetched,
   target: string,
-  { force, streams }: FetchOptions,
+  { force, streams, listParts }: FetchOptions,
   context: Context,
   progress: Progress,
 ): Promise<{ receivedBytes: number; size: number }> {
   const { service, signal, output } = context;
-  const sink = await openFileSink(target, { serverUrl: service.settings.serverUrl, md5: fetched.key });
+  const sink = await openFileSink(target, { serverUrl: service.settings.serverUrl, md5: fetched.key }, listParts);
   const item = progress.item(basename(target));
   let receivedBytes = 0;
 

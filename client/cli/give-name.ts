@@ -2,6 +2,7 @@
 import type { FileJson, OnConflictJson } from '../../server/wire/files.ts';
 import { type Begun, giveName as giveNameBy, isRenameRefusal } from '../core/naming.ts';
 import type { Bytes } from '../core/proof.ts';
+import { isGone, isMethodRefusal } from '../core/refusals.ts';
 import { ask } from './context.ts';
 import type { Context } from './context.ts';
 import { ServiceError } from './errors.ts';
@@ -14,6 +15,14 @@ export function giveName(
   begun: Begun | null,
 ): Promise<FileJson | null> {
   const { service, signal } = context;
+  const remove = (id: string): Promise<void> =>
+    ask(context, name, () =>
+      service.remove(id, signal).catch((error: unknown) => {
+        // It is gone already, or something on the way blocks DELETE: then there are two.
+        const isFinal = error instanceof ServiceError && (isGone(error) || isMethodRefusal('DELETE', error.status));
+        if (!isFinal) throw error;
+      }),
+    );
   const replaces = onConflict ? { onconflict: onConflict } : {};
   return giveNameBy(file, name, begun, {
     rename: (id, newName) =>
@@ -25,5 +34,6 @@ export function giveName(
       ),
     checkAs: (filename) =>
       ask(context, name, () => service.check({ md5, sha256, size, filename, ...replaces }, signal)),
+    ...(onConflict === 'replace' ? { remove } : {}),
   });
 }

@@ -4,22 +4,28 @@
  */
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Stats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { roomForNumber, splitPath } from '../../server/wire/paths.ts';
 import { CliError } from './errors.ts';
 import { safeName } from './safe-name.ts';
 
 export interface LocalTree {
   /**
-   * The path for a file, whose folders are made. Where a file of this run is there, the name gets a number.
+   * The place of a file, whose folders are made. Where another file of this run has the path, the name gets a number. Several files
+   * may be on their way at once.
    *
    * @param name - in the catalog, from the folder that is downloaded.
-   * @returns `there`: something else is at the path already.
    * @throws CliError `not_a_folder` where a link or a file is in the way of a folder.
    */
-  place(name: string): Promise<{ path: string; there: Stats | null }>;
-  /** Notes that a file of this run is at the path. */
-  note(path: string): Promise<void>;
+  place(name: string): Promise<LocalPlace>;
+}
+
+export interface LocalPlace {
+  path: string;
+  /** What is there already. */
+  there: BigIntStats | null;
+  /** Has to be called once the file is there, or nothing more is written to the path. */
+  leave: () => Promise<void>;
 }
 
 /** @param root - the target, which may be a link to a folder. */
@@ -28,8 +34,7 @@ export async function openLocalTree(root: string): Promise<LocalTree> {
   if (!(await stat(root)).isDirectory()) throw new CliError('not_a_folder', `${root} is not a folder`);
   /** By their paths in the catalog. */
   const folders = new Map<string, string>([['', root]]);
-  /** What this run has written, or found right, by device and inode. */
-  const ours = new Set<string>();
+  const ours = createOwnFiles();
 
   async function folderOf(names: readonly string[]): Promise<string> {
     let local = root;
@@ -44,30 +49,87 @@ export async function openLocalTree(root: string): Promise<LocalTree> {
   async function makeFolder(parent: string, name: string): Promise<string> {
     for (const candidate of candidates(name)) {
       const path = join(parent, candidate);
+      // The catalog has the file beside the folder.
+      if (ours.isTaken(path)) continue;
+      await ours.arrivalAt(path);
       await mkdir(path).catch(ignoreExisting);
-      const there = await lstat(path);
+      const there = await lstat(path, { bigint: true });
       if (there.isDirectory()) return path;
-      // A file of this run, which the catalog has beside the folder.
-      if (ours.has(markOf(there))) continue;
+      if (ours.has(path, there)) continue;
       const what = there.isSymbolicLink() ? 'a symbolic link' : 'not a folder';
       throw new CliError('not_a_folder', `${path} is ${what}: nothing is written through it`);
     }
     throw new Error('there is always another number');
   }
 
+  async function place(name: string): Promise<LocalPlace> {
+    const { folders: names, name: last } = splitPath(name);
+    const folder = await folderOf(names);
+    for (const candidate of candidates(last)) {
+      const path = join(folder, candidate);
+      if (ours.isTaken(path)) continue;
+      await ours.arrivalAt(path);
+      const there = await lstat(path, { bigint: true }).catch(() => null);
+      if (there === null || !(there.isDirectory() || ours.has(path, there)))
+        return { path, there, leave: ours.take(path, there) };
+    }
+    throw new Error('there is always another number');
+  }
+
+  /** One place after the other: each is chosen in view of those before it. */
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    async place(path) {
-      const { folders: names, name } = splitPath(path);
-      const folder = await folderOf(names);
-      for (const candidate of candidates(name)) {
-        const local = join(folder, candidate);
-        const there = await lstat(local).catch(() => null);
-        if (there === null || !(there.isDirectory() || ours.has(markOf(there)))) return { path: local, there };
-      }
-      throw new Error('there is always another number');
+    place(name) {
+      const placed = last.then(() => place(name));
+      last = placed.catch(() => undefined);
+      return placed;
     },
-    async note(path) {
-      ours.add(markOf(await lstat(path)));
+  };
+}
+
+/** The files of this run. */
+interface OwnFiles {
+  /** Whether this very path is that of one, also where that could not be written. */
+  isTaken(path: string): boolean;
+  /** Whether what is at a path is one of them, under another name that the disk takes for the same. */
+  has(path: string, there: BigIntStats): boolean;
+  /** Waits for the file on its way to a path that some disk takes for this one. */
+  arrivalAt(path: string): Promise<void>;
+  /** Gives a file the path. @returns what has to be called at the end. */
+  take(path: string, there: BigIntStats | null): () => Promise<void>;
+}
+
+function createOwnFiles(): OwnFiles {
+  const taken = new Set<string>();
+  /** By device and inode, with their paths. */
+  const found = new Map<string, Set<string>>();
+  const arriving = new Map<string, Promise<void>>();
+
+  function note(path: string, there: BigIntStats): void {
+    const mark = markOf(there);
+    const paths = found.get(mark) ?? new Set();
+    found.set(mark, paths.add(fold(path)));
+  }
+
+  return {
+    isTaken: (path) => taken.has(path),
+    // A file with several hard links has entries that are no other names of one.
+    has(path, there) {
+      const paths = found.get(markOf(there));
+      return paths !== undefined && (there.nlink === 1n || paths.has(fold(path)));
+    },
+    arrivalAt: async (path) => arriving.get(fold(path)),
+    take(path, there) {
+      taken.add(path);
+      if (there) note(path, there);
+      const { promise, resolve } = withResolvers();
+      arriving.set(fold(path), promise);
+      return async () => {
+        const now = await lstat(path, { bigint: true }).catch(() => null);
+        if (now) note(path, now);
+        arriving.delete(fold(path));
+        resolve();
+      };
     },
   };
 }
@@ -79,8 +141,23 @@ function* candidates(name: string): Generator<string> {
   for (let number = 2; ; number++) yield safeName(`${stem} (${number})${extension}`);
 }
 
-function markOf({ dev, ino }: Stats): string {
+/** Whole numbers: those of some file systems are beyond what a double tells apart. */
+function markOf({ dev, ino }: BigIntStats): string {
   return `${dev} ${ino}`;
+}
+
+/** The same for paths that differ in letter case or in the form of Unicode. */
+function fold(path: string): string {
+  return path.normalize('NFC').toUpperCase().toLowerCase();
+}
+
+/** Not in Node 20: `Promise.withResolvers`. */
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
 }
 
 function ignoreExisting(error: unknown): void {

@@ -17,16 +17,43 @@ const MOST_NAME_BYTES = 150;
 /** When a part file of another machine or container counts as abandoned: its process cannot be looked up from here. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 
+/** Lists the names of part files in a folder, whoever has made them. */
+export type ListParts = (folder: string) => Promise<readonly string[]>;
+
+/** Lists them as they are now. */
+export const listParts: ListParts = async (folder) => {
+  // A folder may be writable but not readable: then nothing is found.
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.endsWith(ENDING));
+};
+
+/**
+ * Lists them as they were when each folder was first asked for: a run that fills folders reads each of them once, however many
+ * files come into it. It does not see those of runs that begin later: then both bring the file, and one gives it its name.
+ */
+export function listPartsOnce(): ListParts {
+  const listed = new Map<string, Promise<readonly string[]>>();
+  return (folder) => {
+    const found = listed.get(folder) ?? listParts(folder);
+    listed.set(folder, found);
+    return found;
+  };
+}
+
 /**
  * Opens this run's part file, with what an ended run has left.
  *
  * @throws CliError `busy` when another run downloads the same content to this target.
  */
-export async function openPart(target: string, md5: string): Promise<{ path: string; handle: FileHandle }> {
+export async function openPart(
+  target: string,
+  md5: string,
+  list: ListParts = listParts,
+): Promise<{ path: string; handle: FileHandle }> {
   const folder = dirname(target);
   const beginning = `.${shorten(basename(target))}.${md5.slice(0, 8)}.`;
   const path = join(folder, `${beginning}${ownMark()}${ENDING}`);
-  const left = await findLeft(folder, beginning);
+  const left = await findLeft(folder, beginning, list);
   // The longest part file is resumed, the others are removed.
   let taken = false;
   for (const part of left) {
@@ -42,11 +69,10 @@ export async function openPart(target: string, md5: string): Promise<{ path: str
  * Finds part files of runs that have ended, the longest first. Only those of this user: another user could change theirs
  * after it was verified.
  */
-async function findLeft(folder: string, beginning: string): Promise<string[]> {
+async function findLeft(folder: string, beginning: string, list: ListParts): Promise<string[]> {
   const left: { path: string; size: number }[] = [];
-  // A folder may be writable but not readable: then nothing is found.
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (!name.startsWith(beginning) || !name.endsWith(ENDING)) continue;
+  for (const name of await list(folder)) {
+    if (!name.startsWith(beginning)) continue;
     const path = join(folder, name);
     const found = await lstat(path).catch(() => null);
     if (found?.isFile() !== true || found.uid !== (process.getuid?.() ?? found.uid)) continue;

@@ -7,7 +7,7 @@ import { bytesIn, clipRanges, joinRanges, prefixLength, type Range, readRanges }
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import type { Sink } from './download.ts';
 import { CliError, describeError } from './errors.ts';
-import { openPart } from './part-file.ts';
+import { type ListParts, openPart } from './part-file.ts';
 
 /** The content of which a part file has some bytes. */
 interface PartRecord {
@@ -42,9 +42,13 @@ const RECORD_EVERY_MS = 100;
  *
  * @throws CliError `busy` when another run downloads to it.
  */
-export async function openFileSink(target: string, source: { serverUrl: string; md5: string }): Promise<FileSink> {
+export async function openFileSink(
+  target: string,
+  source: { serverUrl: string; md5: string },
+  list?: ListParts,
+): Promise<FileSink> {
   const record = await openRecord([source.serverUrl, resolve(target)], source.md5);
-  const { path: part, handle } = await openPart(target, source.md5);
+  const { path: part, handle } = await openPart(target, source.md5, list);
   const { size: partBytes } = await handle.stat();
   let etag = record.left?.etag ?? null;
   let ranges = record.left?.ranges ?? null;
@@ -156,9 +160,13 @@ interface DownloadRecord {
   close(): Promise<void>;
 }
 
+/** Once in a run, however many files it downloads. */
+let pruned: Promise<void> | undefined;
+
 async function openRecord(key: readonly string[], md5: string): Promise<DownloadRecord> {
   const records = createRecordFolder<PartRecord>(join(stateFolder(), 'downloads'), { durable: false });
-  await records.prune(KEEP_MS);
+  pruned ??= records.prune(KEEP_MS);
+  await pruned;
   const found = await records.read(key);
   const isOfContent = found?.md5 === md5 && typeof found.etag === 'string';
   /** One write after the other: the last state is the one that stays. */

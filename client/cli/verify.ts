@@ -1,5 +1,7 @@
 /** Compares the published file with what was sent, before success is reported. */
 import type { FileJson } from '../../server/wire/files.ts';
+import { lastPart, splitExtension } from '../../server/wire/paths.ts';
+import { keptName } from '../core/naming.ts';
 import { type Bytes, compare, judge, type Way } from '../core/proof.ts';
 import { CliError, TransportError, nullWhenGone } from './errors.ts';
 import type { Context } from './context.ts';
@@ -71,17 +73,27 @@ export async function findByContent(context: Context, expected: Expected): Promi
   return findListed(context, expected);
 }
 
-/** Finds the published file in the list, page by page from the newest; null where no page has it. */
+/**
+ * Finds the published file in the list, page by page from the newest; null where no page has it. It has the name with which its
+ * upload was begun, or that given to this run, and a number where that was taken.
+ */
 async function findListed({ service, signal }: Context, expected: Expected): Promise<FileJson | null> {
-  const search = beginningOf(expected.name);
-  for (let cursor: string | null | undefined; cursor !== null;) {
-    const from = cursor === undefined ? {} : { cursor };
-    const page = await service.list({ limit: PAGE, sort: 'uploaded', order: 'desc', search, ...from }, signal);
-    const found = page.files.find((file) => judge(file, expected, true) === 'same');
-    if (found) return found;
-    cursor = page.nextCursor;
+  const { name, begun } = expected;
+  for (const search of new Set([searchFor(name), searchFor(begun ? begun.name : name)])) {
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const from = { ...(search === '' ? {} : { search }), ...(cursor === undefined ? {} : { cursor }) };
+      const page = await service.list({ limit: PAGE, sort: 'uploaded', order: 'desc', ...from }, signal);
+      const found = page.files.find((file) => judge(file, expected, true) === 'same');
+      if (found) return found;
+      cursor = page.nextCursor;
+    }
   }
   return null;
+}
+
+/** The service searches names without their folders. @param name - null: no name was declared, and the service has chosen one. */
+function searchFor(name: string | null): string {
+  return name === null ? '' : beginningOf(splitExtension(lastPart(keptName(name)))[0]);
 }
 
 /** Sends a HEAD for an upload; null when it no longer exists. @param workBytes - see `TusExchange`. */

@@ -2,6 +2,7 @@
 import type { CheckJson } from '../../server/wire/check.ts';
 import type { FileJson } from '../../server/wire/files.ts';
 import { cleanName } from '../../server/wire/labels.ts';
+import { roomForNumber, splitPath } from '../../server/wire/paths.ts';
 import { isMethodRefusal, type Refusal } from './refusals.ts';
 
 /** How the upload that a client resumes was begun. */
@@ -25,16 +26,39 @@ export function keptName(name: string): string {
  *
  * - `keep`: the file has it already.
  * - `rename`: an earlier run of ours began the upload, so the file is ours alone: it is renamed.
+ * - `replace`: the same, and another file that has the name gives way: a renamed file would get a number.
  * - `add`: another client began it, or the file has been renamed since. It keeps its name, and the content gets a second file.
  *
  * @param published - the name of the published file.
  * @param begun - null where the upload was begun just now, with the wanted name.
+ * @param replaces - whether another file that has the wanted name is replaced.
  */
-export function nextForName(published: string, wanted: string, begun: Begun | null): 'keep' | 'rename' | 'add' {
+export function nextForName(
+  published: string,
+  wanted: string,
+  begun: Begun | null,
+  replaces = false,
+): 'keep' | 'rename' | 'replace' | 'add' {
   if (begun === null || published === keptName(wanted)) return 'keep';
   const begunAs = begun.name === null ? null : keptName(begun.name);
-  if (begunAs === keptName(wanted)) return 'keep';
-  return begun.isOurs && published === begunAs ? 'rename' : 'add';
+  // Where the name is taken, the file keeps its number.
+  if (!replaces && begunAs === keptName(wanted)) return 'keep';
+  if (!begun.isOurs || begunAs === null || !isNameFor(begunAs, published)) return 'add';
+  return replaces ? 'replace' : 'rename';
+}
+
+/** Whether a file of this name may have been published as that: it gets a number where the name is taken. */
+function isNameFor(name: string, published: string): boolean {
+  if (name === published) return true;
+  const [one, other] = [splitPath(name), splitPath(published)];
+  const [stem, extension] = roomForNumber(one.name);
+  const { length } = other.name;
+  return (
+    one.folders.join('/') === other.folders.join('/') &&
+    other.name.startsWith(`${stem} (`) &&
+    other.name.endsWith(`)${extension}`) &&
+    /^[1-9]\d*$/.test(other.name.slice(stem.length + 2, length - extension.length - 1))
+  );
 }
 
 /** The requests with which a client names a file. */
@@ -43,6 +67,8 @@ export interface NamingService {
   rename(id: string, name: string): Promise<FileJson | null>;
   /** Gives the content a second file with this name. */
   checkAs(name: string): Promise<CheckJson>;
+  /** There where another file that has the name is replaced, which `checkAs` does then: deletes a file of ours. */
+  remove?(id: string): Promise<void>;
 }
 
 /**
@@ -57,12 +83,15 @@ export async function giveName(
   service: NamingService,
 ): Promise<FileJson | null> {
   const name = keptName(wanted);
-  const next = nextForName(file.name, name, begun);
+  const next = nextForName(file.name, name, begun, service.remove !== undefined);
   if (next === 'keep') return file;
   const renamed = next === 'rename' ? await service.rename(file.id, name) : null;
   if (renamed) return renamed;
   const answer = await service.checkAs(name);
-  return (answer.status === 'exists' && answer.file) || null;
+  const named = (answer.status === 'exists' && answer.file) || null;
+  // Not before there is another one.
+  if (next === 'replace' && named && named.id !== file.id) await service.remove?.(file.id);
+  return named;
 }
 
 /** Whether a refused rename is final: the service does not accept the name, or something on the way blocks PATCH. */

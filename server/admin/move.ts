@@ -76,7 +76,7 @@ export async function move(
 
 async function describeDamage({ source }: Ends, content: Content, reason: string): Promise<string[]> {
   const files = await source.catalog.rows.filesOf(content.id, MOST_NAMED + 1);
-  const named = files.slice(0, MOST_NAMED).map(({ owner, name }) => `  ${JSON.stringify(name)} of ${owner}`);
+  const named = files.slice(0, MOST_NAMED).map(({ owner, path }) => `  ${JSON.stringify(path)} of ${owner}`);
   if (files.length > MOST_NAMED) named.push('  and more');
   return [`Damaged: the content ${content.md5} (${content.size} bytes): ${reason}. Its files:`, ...named];
 }

@@ -129,8 +129,11 @@ export interface CatalogRows {
   count(table: CopiedTable): Promise<number>;
   /** Sizes of all rows together. */
   sumSizes(table: 'contents' | 'files'): Promise<number>;
-  /** Files of a content, the oldest first. */
-  filesOf(contentId: number, limit: number): Promise<Pick<CopiedRow<'files'>, 'id' | 'owner' | 'name' | 'type'>[]>;
+  /** Files of a content, the oldest first. `path`: the name with its folders. */
+  filesOf(
+    contentId: number,
+    limit: number,
+  ): Promise<(Pick<CopiedRow<'files'>, 'id' | 'owner' | 'name' | 'type'> & { path: string })[]>;
   countReceiving(): Promise<number>;
   /** Uploads of one owner, whatever their state. */
   uploadsOf(owner: string): Promise<string[]>;

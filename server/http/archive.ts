@@ -44,7 +44,7 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
     if (folder !== undefined && tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
     const archive =
       folder === undefined
-        ? await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner)
+        ? await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner, ctx.state.owner)
         : await parts.archives.prepareFolder(folder, ctx.state.owner);
     ctx.set({
       ...presentationHeaders(present(archiveName(name ?? folder), TYPE, true)),

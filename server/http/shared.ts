@@ -9,6 +9,7 @@ import { LinkError } from '../links/errors.ts';
 import type { Archives, Files } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import type { SharedJson } from '../wire/links.ts';
+import { fromCommonFolder } from '../wire/paths.ts';
 import { archiveName } from './archive.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { isoOf } from './links.ts';
@@ -76,14 +77,16 @@ async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): P
   const { link, files } = await links.open(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = link.id;
   const base = ctx.state.baseUrl + pathOfLink(ctx);
+  // The folders in which the owner keeps them are nobody else's business.
+  const names = fromCommonFolder(files.map(({ file }) => file.name));
   const shared: SharedJson = {
     name: link.name,
     expiresAt: isoOf(link.expiresAt),
     downloadsLeft: link.downloadsLeft,
     size: files.reduce((sum, { file }) => sum + file.content.size, 0),
-    files: files.map(({ position, file: { name, type, content } }) => ({
+    files: files.map(({ position, file: { type, content } }, index) => ({
       position,
-      name,
+      name: names[index] ?? '',
       size: content.size,
       md5: content.md5,
       type,
@@ -133,7 +136,7 @@ async function sendShared(ctx: Ctx, { links, files }: SharedParts): Promise<void
 async function sendArchive(ctx: Ctx, { links, archives }: SharedParts): Promise<void> {
   const { fileIds, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = offer.link.id;
-  const archive = await archives.prepare(fileIds, null).catch((error: unknown) => {
+  const archive = await archives.prepareShared(fileIds).catch((error: unknown) => {
     // It names files by the ids that their owner knows.
     if (error instanceof TidemarkError && error.code === 'not_found') throw new TidemarkError('not_found');
     throw error;

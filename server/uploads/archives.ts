@@ -4,6 +4,7 @@ import { addAbortSignal, Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
 import type { FilePage, FileRecord } from '../catalog/catalog.ts';
 import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
+import { fromCommonFolder, lastPart } from '../wire/paths.ts';
 import { entryNames } from '../zip/names.ts';
 import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
 import { type Archive, type Archives, type Files, MOST_ARCHIVED } from './contract.ts';
@@ -24,20 +25,19 @@ const GATHERED_BYTES = 64 * 1024;
 export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archives {
   const checksums = createContentChecksums(parts, files);
 
-  /** @param within - names in the archive are paths from this folder; '' for those of the top. */
-  async function prepareArchive(ids: readonly string[], owner: string | null, within = ''): Promise<Archive> {
+  /** @param nameAll - the names in the archive. */
+  async function prepareArchive(ids: readonly string[], owner: string | null, nameAll: NameAll): Promise<Archive> {
     const rows = createRows(parts, ids, owner);
-    const names: string[] = [];
+    const named: { name: string; owner: string }[] = [];
     const kept: { size: number; modifiedAt: number }[] = [];
     for (let index = 0; index < ids.length; index++) {
-      const { name, uploadedAt, content } = await rows.at(index);
-      // A file may have been moved out of the folder meanwhile.
-      names.push(within !== '' && name.startsWith(`${within}/`) ? name.slice(within.length + 1) : name);
+      const { name, owner: fileOwner, uploadedAt, content } = await rows.at(index);
+      named.push({ name, owner: fileOwner });
       kept.push({ size: content.size, modifiedAt: uploadedAt });
     }
     // With the most files, each of these steps takes some time, in which nothing else would run.
     await parts.surroundings.turn();
-    const unique = entryNames(names);
+    const unique = entryNames(nameAll(named));
     await parts.surroundings.turn();
     const layout = layOut(kept.map((entry, index) => ({ name: unique[index] ?? '', ...entry })));
     return {
@@ -47,23 +47,36 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     };
   }
 
-  async function prepareNamed(given: readonly string[], owner: string | null): Promise<Archive> {
+  async function prepareNamed(given: readonly string[], owner: string | null, nameAll: NameAll): Promise<Archive> {
     const ids = [...new Set(given)];
     if (ids.length === 0) throw invalidField('id', 'id must name at least one file.');
     if (ids.length > MOST_ARCHIVED) throw invalidField('id', `id must name at most ${MOST_ARCHIVED} files.`);
-    return prepareArchive(ids, owner);
+    return prepareArchive(ids, owner, nameAll);
   }
 
   async function prepareFolder(path: string, owner: string): Promise<Archive> {
     checkName(path, 'folder');
-    return prepareArchive(await listIds(parts, path, owner), owner, path);
+    return prepareArchive(await listIds(parts, path, owner), owner, (named) =>
+      // A file may have been moved out of the folder meanwhile.
+      named.map(({ name }) => (name.startsWith(`${path}/`) ? name.slice(path.length + 1) : name)),
+    );
   }
 
   return {
-    prepare: (ids, owner) => translated(() => prepareNamed(ids, owner)),
+    prepare: (ids, owner, asker) =>
+      translated(() =>
+        prepareNamed(ids, owner, (named) =>
+          named.map((file) => (file.owner === asker ? file.name : lastPart(file.name))),
+        ),
+      ),
+    prepareShared: (ids) =>
+      translated(() => prepareNamed(ids, null, (named) => fromCommonFolder(named.map(({ name }) => name)))),
     prepareFolder: (path, owner) => translated(() => prepareFolder(path, owner)),
   };
 }
+
+/** Chooses the names in an archive of some files. */
+type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
 
 /** The ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
 async function listIds(

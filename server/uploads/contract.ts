@@ -281,9 +281,12 @@ export interface Archives {
   /**
    * @param ids - of the files, in the order of the archive. One that is there several times counts once.
    * @param owner - null: files of any owner.
+   * @param asker - to whom names are told: of another owner's file the last part alone.
    * @throws `invalid_field`, `not_found`; both with the field `id`.
    */
-  prepare(ids: readonly string[], owner: string | null): Promise<Archive>;
+  prepare(ids: readonly string[], owner: string | null, asker: string): Promise<Archive>;
+  /** Files that their owner shares, with their paths from the folder that has all of them. @throws as `prepare`. */
+  prepareShared(ids: readonly string[]): Promise<Archive>;
   /**
    * All files below a folder, with their paths from there.
    *

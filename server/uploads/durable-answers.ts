@@ -115,7 +115,8 @@ function durableTree(
       remove: (path, owner) => waitingToRefuse(() => folders.remove(path, owner)),
     },
     archives: {
-      prepare: (ids, owner) => waiting(() => archives.prepare(ids, owner)),
+      prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
+      prepareShared: (ids) => waiting(() => archives.prepareShared(ids)),
       prepareFolder: (path, owner) => waiting(() => archives.prepareFolder(path, owner)),
     },
   };

@@ -50,6 +50,7 @@ export interface LinkPageJson {
 export interface SharedFileJson {
   /** In the link; it never becomes another file's. */
   position: number;
+  /** A path from the folder that has all of the link's files. */
   name: string;
   /** Bytes. */
   size: number;

@@ -36,6 +36,17 @@ export function joinPath(folder: string | null, name: string): string {
   return folder === null ? name : `${folder}/${name}`;
 }
 
+/** Paths from the innermost folder that has all of them; of one, the last part alone. */
+export function fromCommonFolder(paths: readonly string[]): string[] {
+  let common = paths[0] ?? '';
+  for (const path of paths) {
+    let end = common.lastIndexOf('/') + 1;
+    while (end > 0 && !path.startsWith(common.slice(0, end))) end = common.lastIndexOf('/', end - 2) + 1;
+    common = common.slice(0, end);
+  }
+  return paths.map((path) => path.slice(common.length));
+}
+
 /**
  * What comes before and after the number in the name that a file gets where its own is taken: `name (2).ext`. A long name is cut
  * to make room for any number.

@@ -10,11 +10,12 @@ const NUMBER_BYTES = ' (100000)'.length;
 /**
  * The names under which files are packed, in the order of the files. A name may be a path, with `/`. Where names are the same, all
  * but the first get a number: `name (2).ext`. Names that a system takes for the same when it unpacks them count as the same: it
- * would write one over the other.
+ * would write one over the other. A file whose name a folder has gets a number, too: no system can have both.
  */
 export function entryNames(names: readonly string[]): string[] {
   const safe = names.map(safePath);
   const folds = safe.map(fold);
+  const isFolder = createFolderCheck(folds);
   // A name that a file has is not given to another one, wherever that stands.
   const taken = new Set(folds);
   const seen = new Set<string>();
@@ -22,7 +23,7 @@ export function entryNames(names: readonly string[]): string[] {
   const numbers = new Map<string, number>();
   return safe.map((name, index) => {
     const folded = folds[index] ?? '';
-    if (!seen.has(folded)) {
+    if (!seen.has(folded) && !isFolder(folded)) {
       seen.add(folded);
       return name;
     }
@@ -30,12 +31,36 @@ export function entryNames(names: readonly string[]): string[] {
     const base = fold(stem + extension);
     for (let number = (numbers.get(base) ?? 1) + 1; ; number++) {
       const other = `${stem} (${number})${extension}`;
-      if (taken.has(fold(other))) continue;
+      const otherFolded = fold(other);
+      if (taken.has(otherFolded) || isFolder(otherFolded)) continue;
       numbers.set(base, number);
-      taken.add(fold(other));
+      taken.add(otherFolded);
       return other;
     }
   });
+}
+
+/** Tells which names are those of folders, on the way to any of the files; of paths of any depth without a list of all of them. */
+function createFolderCheck(paths: readonly string[]): (path: string) => boolean {
+  const parents = new Set<string>();
+  for (const path of paths) {
+    const end = path.lastIndexOf('/');
+    if (end > 0) parents.add(path.slice(0, end));
+  }
+  const sorted = [...parents].sort();
+
+  return (path) => {
+    if (parents.has(path)) return true;
+    const beginning = `${path}/`;
+    // The first folder that does not come before those in this one.
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((sorted[middle] ?? '') < beginning) low = middle + 1;
+      else high = middle;
+    }
+    return sorted[low]?.startsWith(beginning) ?? false;
+  };
 }
 
 /** A relative path below the folder into which it is unpacked, whatever was sent. */

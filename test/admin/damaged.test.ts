@@ -3,12 +3,13 @@ import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { md5 } from '../harness/bytes.ts';
+import { makeBytes, md5 } from '../harness/bytes.ts';
 import { diagnose } from '../harness/doctor.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createDatabase } from '../harness/shared-postgres.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
+import { putFile } from '../http/support.ts';
 import { refusal } from '../system/refused-start-support.ts';
 import { until } from '../system/support.ts';
 import {
@@ -17,6 +18,7 @@ import {
   envFile,
   fingerprint,
   type ListedFile,
+  OWNERS,
   startMove,
   upload,
   type UsedService,
@@ -49,6 +51,20 @@ async function damagedService() {
   const mendLost = (): Promise<void> => rename(join(used.folder, 'kept'), path(lost, '.txt'));
   return { used, lost, rotten, mendLost };
 }
+
+test('files of damaged contents are named with their folders', async () => {
+  const source = await serve(await makeTempFolder());
+  const bytes = makeBytes(4_000, 1304);
+  for (const filename of ['2024/summer/sea.jpg', 'sea.jpg']) {
+    await putFile(source.url, bytes, { filename }, { Authorization: `Bearer ${OWNERS.ann}` });
+  }
+  expect(await source.kill('SIGTERM')).toBe(0);
+  await rename(join(source.dataDir, 'files', `${md5(bytes)}.jpg`), join(source.dataDir, 'kept'));
+  const to = await envFile({ DATA_DIR: join(await makeTempFolder(), 'new') });
+  const { exitCode, output } = await startMove(source.dataDir, [`--to-env=${to}`]).done;
+  expect(exitCode, output).toBe(1);
+  for (const name of ['2024/summer/sea.jpg', 'sea.jpg']) expect(output).toContain(`  "${name}" of ann`);
+});
 
 test('damaged contents are named, never copied as good, and healed by the next upload of the same bytes', async () => {
   const { used, lost, rotten } = await damagedService();

@@ -1,12 +1,12 @@
 /** Folders by the command: sent with their structure, listed, moved, brought back file by file, and deleted. */
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { putFile } from '../http/support.ts';
-import { type Client, makeClient } from './support.ts';
+import { type Client, makeClient, makeInterceptor, makeLine, MIB } from './support.ts';
 
 const TREE: Readonly<Record<string, Buffer>> = {
   'dir/1.txt': makeBytes(30, 631),
@@ -87,6 +87,23 @@ describe('folders', () => {
     });
   });
 
+  test('with --replace, files of one run that get the same name are refused before anything is sent', async () => {
+    client = await makeClient(service.url);
+    const tree = { 'one/readme.txt': makeBytes(63, 642), 'two/readme.txt': makeBytes(64, 643) };
+    await makeTree(client.folder, { ...tree, 'w/a\\b': makeBytes(65, 644), 'w/a_b': makeBytes(66, 645) });
+    for (const [paths, first, second, name] of [
+      [['one/readme.txt', 'two/readme.txt'], 'one/readme.txt', 'two/readme.txt', 'readme.txt'],
+      [['w'], 'w/a\\b', 'w/a_b', 'w/a_b'],
+    ] as const) {
+      const refused = await client.run(['upload', '-r', '--replace', ...paths]);
+      const says = `${first} and ${second} would both be called ${name}`;
+      expect([refused.exitCode, refused.stderr]).toMatchObject([2, expect.stringContaining(says)]);
+    }
+    expect(await run('list', '--search', 'readme')).toContain('No files.');
+    expect(await run('upload', 'one/readme.txt', 'two/readme.txt', '--parallel', '1')).toContain('readme (2).txt');
+    expect(await run('upload', '-r', '--replace', 'one/readme.txt', './one/readme.txt', 'two')).toContain('0 failed');
+  });
+
   test('are moved, and deleted with all that is below them', async () => {
     client = await makeClient(service.url);
     await makeTree(client.folder, { 'm/a/1': makeBytes(70, 637), 'm/2': makeBytes(71, 638) });
@@ -118,5 +135,112 @@ describe('folders', () => {
     expect(await readdir(outside)).toEqual([]);
     const found = await treeIn(join(client.folder, 't'));
     expect(found).toEqual({ same: md5(one), 'same (2)/below': md5(two) });
+  });
+
+  test('a folder that is brought back again is as it was, whatever inodes its files have', async () => {
+    client = await makeClient(service.url);
+    const same = makeBytes(90, 647);
+    // Of equal bytes, so that a program may have made two of them one file.
+    await makeTree(client.folder, { 'i/a': same, 'i/b': same, 'i/c': makeBytes(91, 648) });
+    await run('upload', '-r', 'i');
+    const log = join(client.folder, 'log');
+    const preload = new URL('../harness/watched-disk.js', import.meta.url).href;
+    const env = { NODE_OPTIONS: `--import=${preload}?log=${encodeURIComponent(log)}` };
+    expect((await client.run(['get', '-r', 'i', 'back'], env)).stderr).toContain('3 downloaded, 0 there already');
+    // As many times as there are folders, and not as there are files.
+    expect((await readFile(log, 'utf8')).split('\n').filter((path) => path === 'back')).toHaveLength(1);
+    expect((await client.run(['get', '-r', 'i', 'back'], env)).stderr).toContain('0 downloaded, 3 there already');
+    await rm(join(client.folder, 'back/b'));
+    await link(join(client.folder, 'back/a'), join(client.folder, 'back/b'));
+    expect(await run('get', '-r', 'i', 'back')).toContain('0 downloaded, 3 there already');
+    expect(Object.keys(await treeIn(join(client.folder, 'back'))).toSorted()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('a file that cannot be brought keeps its place: what is in the folder of its name goes where it went before', async () => {
+    client = await makeClient(service.url);
+    const { fileId } = await putFile(service.url, makeBytes(92, 649), { filename: 'p/x' });
+    await putFile(service.url, makeBytes(93, 650), { filename: 'p/x/below' });
+    expect(await run('get', '-r', 'p')).toContain('2 downloaded');
+    for (const spoil of [(path: string) => writeFile(path, 'changed'), (path: string) => rm(path)]) {
+      await spoil(join(client.folder, 'p/x'));
+      const url = await makeInterceptor(service.url, ({ url: path }) =>
+        path?.includes(fileId) === true ? { status: 404 } : null,
+      );
+      const again = await client.run(['get', '-r', 'p', '--server', url]);
+      expect([again.exitCode, again.stderr]).toMatchObject([
+        1,
+        expect.stringContaining('0 downloaded, 1 there already, 1 failed'),
+      ]);
+      expect(await readdir(join(client.folder, 'p/x (2)'))).toEqual(['below']);
+    }
+  });
+
+  test('a file whose folder moves while all are listed is brought once', async () => {
+    client = await makeClient(service.url);
+    const names = Array.from({ length: 120 }, (_, index) => `l/${String(index).padStart(3, '0')}/f`);
+    await Promise.all(names.map((filename, index) => putFile(service.url, makeBytes(94, 1_700 + index), { filename })));
+    let move: Promise<unknown> | undefined;
+    let isMoved = false;
+    async function moveFirst(): Promise<void> {
+      await fetch(`${service.url}/api/folders?path=l/000`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ path: 'l/zzz' }),
+      });
+      isMoved = true;
+    }
+    const url = await makeInterceptor(service.url, ({ url: path }) => {
+      if (path?.includes('cursor=') !== true || isMoved) return null;
+      move ??= moveFirst();
+      return { status: 503 };
+    });
+    const result = await client.run(['get', '-r', 'l', '--server', url]);
+    await move;
+    expect(result.stderr).toContain('120 downloaded, 0 there already');
+    const found = Object.keys(await treeIn(join(client.folder, 'l')));
+    expect(found.toSorted()).toEqual([...names.slice(1).map((name) => name.slice(2)), 'zzz/f']);
+  });
+
+  test('a run that is killed is resumed: each file from where it was, several at once', async () => {
+    client = await makeClient(service.url);
+    const tree = { 'r/1': makeBytes(3 * MIB, 651), 'r/2': makeBytes(3 * MIB, 652), 'r/a/3': makeBytes(3 * MIB, 653) };
+    await makeTree(client.folder, tree);
+    await run('upload', '-r', 'r');
+    const line = await makeLine(service.port, { answersPerSecond: MIB });
+    const sizesOfParts = async (): Promise<number[]> => {
+      const names = await readdir(client.folder, { recursive: true });
+      const parts = names.filter((name) => name.endsWith('.tidemark-part'));
+      return Promise.all(parts.map(async (name) => (await stat(join(client.folder, name))).size));
+    };
+    const first = client.start(['get', '-r', 'r', 'back', '--server', line.url]);
+    await expect.poll(async () => (await sizesOfParts()).filter((size) => size > MIB / 4).length).toBe(3);
+    first.signal('SIGKILL');
+    await first.done;
+    const again = await client.run(['get', '-r', 'r', 'back', '--json', '--server', line.url]);
+    const received = again.records().reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect(received).toBeLessThan(9 * MIB - 3 * (MIB / 4) + 1);
+    expect(await sizesOfParts()).toEqual([]);
+    const back = Object.fromEntries(Object.entries(digests(tree)).map(([name, digest]) => [name.slice(2), digest]));
+    expect(await treeIn(join(client.folder, 'back'))).toEqual(back);
+  });
+
+  test('move means the folder before a file, whatever its name; rename keeps a file in its folder', async () => {
+    client = await makeClient(service.url);
+    const bytes = makeBytes(95, 654);
+    await putFile(service.url, bytes, { filename: 'mv/file.txt' });
+    await putFile(service.url, makeBytes(96, 655), { filename: `${md5(bytes)}/in` });
+    expect(await run('move', md5(bytes), 'mv/digest')).toContain('is now mv/digest, with 1 file');
+    await putFile(service.url, makeBytes(97, 656), { filename: 'mv/digest' });
+    let searches = 0;
+    const url = await makeInterceptor(service.url, ({ url: path }) => {
+      if (path?.includes('search=') === true) searches += 1;
+      return null;
+    });
+    expect(await run('move', 'mv/digest', 'mv/folder', '--server', url)).toContain('is now mv/folder, with 1 file');
+    expect(searches).toBe(0);
+    expect(await run('rename', 'mv/file.txt', 'other.txt')).toContain('is now called mv/other.txt');
+    expect(await run('rename', 'mv/other.txt', 'mv/in/other.txt')).toContain('is now called mv/in/other.txt');
+    expect(await run('rename', 'mv/in/other.txt', '/other.txt')).toContain('is now called other.txt');
   });
 });

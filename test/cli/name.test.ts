@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
+import { putFile } from '../http/support.ts';
 import { type Client, type Interception, MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 const SIZE = 24 * MIB;
@@ -22,6 +23,12 @@ describe('the name of a file', () => {
     const answer = await fetch(`${service.url}/api/files?sort=name`);
     const { files } = (await answer.json()) as { files: { name: string; type: string | null }[] };
     return files.map(({ name, type }) => `${name} ${type}`);
+  }
+
+  async function sizesOf(service: RunningService): Promise<string[]> {
+    const answer = await fetch(`${service.url}/api/files?sort=name`);
+    const { files } = (await answer.json()) as { files: { name: string; size: number }[] };
+    return files.map(({ name, size }) => `${name} ${size}`);
   }
 
   /** Has a client send half of a file, and end. */
@@ -84,6 +91,26 @@ describe('the name of a file', () => {
     expect(record?.sentBytes).toBeLessThan(SIZE);
     expect(await filesOf(service)).toEqual([after]);
   });
+
+  test.each([
+    ['under another name', 'final.pdf', ['--replace', '--name', 'final.pdf'], ['final.pdf']],
+    ['and another name is wanted', 'draft.txt', ['--name', 'final.pdf'], ['draft.txt', 'final.pdf']],
+  ])(
+    'half of it was sent without --replace, %s: what has %s gives way with it alone',
+    async (_, taken, options, names) => {
+      const service = await makeService();
+      const old = makeBytes(70, 83);
+      await putFile(service.url, old, { filename: taken });
+      const { client, path } = await sendHalf(service, 'draft.txt');
+      const result = await client.run(['upload', '--json', ...options, path]);
+      const [record] = result.records();
+      expect(record).toMatchObject({ status: 'uploaded', name: names.at(-1), size: SIZE });
+      expect(record?.sentBytes).toBeLessThan(SIZE);
+      expect(await sizesOf(service)).toEqual(
+        names.map((name) => `${name} ${name === names.at(-1) ? SIZE : old.length}`),
+      );
+    },
+  );
 
   test('a run that ends between the publication and the name: the next one gives it', async () => {
     const service = await makeService();

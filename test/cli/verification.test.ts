@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
+import { putFile } from '../http/support.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 describe('what is reported', () => {
@@ -102,4 +104,22 @@ test('with INSTANT=off a published file is found behind a hundred newer ones of 
   const result = await client.run(['upload', '--json', await client.makeFile('name.bin', 100_000)]);
   await flood;
   expect(result.records()).toMatchObject([{ status: 'uploaded', size: 100_000 }]);
+});
+
+test.each([
+  ['in a folder', 'found/in/name.bin', null, 'found/in/name.bin'],
+  ['with a number', 'number.bin', 'number.bin', 'number (2).bin'],
+  ['cleaned', 'a\\b.bin', null, 'a_b.bin'],
+])('with INSTANT=off a published file is found by its name alone, %s', async (_, name, taken, published) => {
+  const service = await startService({ env: { INSTANT: 'off' } });
+  onTestFinished(() => service.stop());
+  if (taken !== null) await putFile(service.url, makeBytes(90, 646), { filename: taken });
+  // As where the upload is forgotten by the time that the client asks for its file.
+  const url = await makeInterceptor(service.url, ({ method }) => {
+    if (method === 'POST') return { without: ['tidemark-file-id'] };
+    return method === 'HEAD' ? { status: 404 } : null;
+  });
+  const client = await makeClient(url);
+  const result = await client.run(['upload', '--json', '--name', name, await client.makeFile('local.bin', 50_000)]);
+  expect(result.records()).toMatchObject([{ status: 'uploaded', name: published }]);
 });

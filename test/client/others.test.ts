@@ -248,6 +248,38 @@ describe('names', () => {
     expect([file?.name, asked]).toEqual(expected);
   });
 
+  test.each([
+    ['with a number, as its name was taken', ours, 'old (2)', false, ['rename']],
+    ['the same, and then the other one is replaced', ours, 'old (2)', true, ['check', 'remove']],
+    ['as it was begun, and the other one is replaced', ours, 'old', true, ['check', 'remove']],
+    ['with a number of the wanted name', { name: 'new', isOurs: true }, 'new (12)', true, ['check', 'remove']],
+    ['renamed by another client since', ours, 'old (two)', true, ['check']],
+    ['in another folder by another client since', ours, 'folder/old (2)', true, ['check']],
+    ['by another client', { name: 'old', isOurs: false }, 'old', true, ['check']],
+    ['begun just now', null, 'new', true, []],
+  ] as const)(
+    'where the name is taken, a file that was published %s',
+    async (_, begun, published, replaces, expected) => {
+      const asked: string[] = [];
+      const named = { ...FILE, id: 'named', name: 'new' };
+      const file = await giveName({ ...FILE, id: 'published', name: published }, 'new', begun, {
+        rename: () => (asked.push('rename'), Promise.resolve(named)),
+        checkAs: () => (asked.push('check'), Promise.resolve({ status: 'exists', url: '', file: named })),
+        ...(replaces ? { remove: async (id) => void asked.push(id === 'published' ? 'remove' : id) } : {}),
+      });
+      expect([file?.name, asked]).toEqual(['new', expected]);
+    },
+  );
+
+  test('nothing is deleted before another file has the name', async () => {
+    const service = {
+      rename: () => Promise.resolve(null),
+      checkAs: () => Promise.resolve<CheckJson>({ status: 'notfound' }),
+      remove: () => Promise.reject(new Error('it must not be asked')),
+    };
+    expect(await giveName(FILE, 'new', { name: FILE.name, isOurs: true }, service)).toBeNull();
+  });
+
   test('a service that gives no second name leaves it to the client', async () => {
     const service = {
       rename: () => Promise.resolve(null),

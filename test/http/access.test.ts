@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, createUpload, head, patch, send, TUS } from '../harness/tus.ts';
+import { readZip } from '../harness/zip-readers.ts';
 import { openPatch } from '../system/support.ts';
 import { bearer, filePart, json, putFile, sendForm, storedNames } from './support.ts';
 
@@ -203,6 +204,24 @@ describe('INSTANT and PUBLIC_READ', () => {
           const { 'content-disposition': disposition } = (await send('GET', annas.url, { headers })).headers;
           expect(disposition).toBe('inline; filename="annas secret plan.txt"');
         }
+      }
+    } finally {
+      await open.stop();
+    }
+  });
+
+  test('PUBLIC_READ: an archive tells the folders of files to their owner alone', async () => {
+    const open = await startService({ env: { ...TOKENS, PUBLIC_READ: 'true' } });
+    try {
+      const annas = await putFile(open.url, 'offer', { filename: 'clients/ACME/offer.txt' }, ANNA);
+      const berts = await putFile(open.url, 'note', { filename: 'berts/note.txt' }, BERT);
+      for (const [headers, names] of [
+        [ANNA, ['clients/ACME/offer.txt', 'note.txt']],
+        [BERT, ['offer.txt', 'berts/note.txt']],
+        [{}, ['offer.txt', 'note.txt']],
+      ] as const) {
+        const answer = await fetch(`${open.url}/api/archive?id=${annas.fileId}&id=${berts.fileId}`, { headers });
+        expect(readZip(Buffer.from(await answer.arrayBuffer())).map(({ name }) => name)).toEqual(names);
       }
     } finally {
       await open.stop();

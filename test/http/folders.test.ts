@@ -248,4 +248,11 @@ describeOverCatalogs((store) => {
     for (const reader of ZIP_READERS.filter(({ isHere }) => isHere)) await reader.check(path);
     expect(readZip(bytes).map(({ name }) => name)).toEqual(['2.txt', 'a/1.txt']);
   });
+
+  test('an archive can be unpacked where a file and a folder have one name', async () => {
+    for (const filename of ['both/same', 'both/same/below']) await putFile(service.url, fresh(), { filename });
+    const answer = await fetch(`${service.url}/api/archive?folder=both`);
+    const names = readZip(Buffer.from(await answer.arrayBuffer())).map(({ name }) => name);
+    expect(names).toEqual(['same (2)', 'same/below']);
+  });
 }, 'one');

@@ -6,6 +6,7 @@ import type { CreatedLinkJson, LinkJson, LinkPageJson, NewLinkJson, SharedJson }
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, send } from '../harness/tus.ts';
+import { readZip } from '../harness/zip-readers.ts';
 import { bearer, json, putFile, type Stored } from './support.ts';
 
 const ANNA = bearer('annas-secret-1');
@@ -153,6 +154,27 @@ describe('a link', () => {
       if (!name.startsWith('catalog')) continue;
       expect(await readFile(join(service.dataDir, name), 'latin1'), name).not.toContain(secret);
     }
+  });
+
+  test.each([
+    ['one file', ['clients/ACME lawsuit/offer.pdf'], ['offer.pdf']],
+    [
+      'a folder',
+      ['clients/ACME/a.txt', 'clients/ACME/b/a.txt', 'clients/ACMEx/c'],
+      ['ACME/a.txt', 'ACME/b/a.txt', 'ACMEx/c'],
+    ],
+    ['files of one name', ['clients/x/n.txt', 'clients/y/n.txt'], ['x/n.txt', 'y/n.txt']],
+  ])('shows nothing of the folders above what it has: %s', async (_, given, shown) => {
+    const files: string[] = [];
+    for (const [index, filename] of given.entries())
+      files.push((await putFile(service.url, `bytes of ${shown[index]}`, { filename }, ANNA)).fileId);
+    const { url } = await make({ files });
+    const { files: listing } = json<SharedJson>(await get(url));
+    expect(listing.map(({ name }) => name)).toEqual(shown);
+    const archive = await fetch(`${url}/archive`);
+    expect(readZip(Buffer.from(await archive.arrayBuffer())).map(({ name }) => name)).toEqual(shown);
+    const answers = [await get(url, BROWSER), await get(`${url}/files/1?download`)];
+    for (const { body, headers } of answers) expect(JSON.stringify([body, headers])).not.toContain('clients');
   });
 
   test('outlives that a file is renamed; a deleted file leaves it, and the others keep their addresses', async () => {

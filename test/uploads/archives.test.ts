@@ -32,12 +32,12 @@ test('the CRC of a content is remembered for one owner: how soon others get thei
     return readContent.apply(store, args);
   };
   const end = async (id: string, owner: string): Promise<number> => {
-    const archive = await house.archives.prepare([id], owner);
+    const archive = await house.archives.prepare([id], owner, 'anyone');
     const before = readings;
     await buffer(archive.open({ start: archive.size - 50, end: archive.size - 1 }));
     return readings - before;
   };
-  const whole = await house.archives.prepare([mine], 'anyone');
+  const whole = await house.archives.prepare([mine], 'anyone', 'anyone');
   await buffer(whole.open(undefined));
   expect(await end(mine, 'anyone')).toBe(0);
   expect(await end(theirs, 'bert')).toBe(1);
@@ -52,7 +52,7 @@ test.each([
   const { mine } = await putTwice(house);
   const silent = new Readable({ read: () => undefined });
   house.parts.store.readContent = async () => silent;
-  const archive = await house.archives.prepare([mine], 'anyone');
+  const archive = await house.archives.prepare([mine], 'anyone', 'anyone');
   const stream = archive.open({ start, end: archive.size - 100 });
   stream.on('error', () => undefined).resume();
   // It waits for the store.

@@ -170,6 +170,11 @@ describe('names of entries', () => {
       ['../../etc/passwd', '/etc/x', 'a/./b', '..', ''],
       ['etc/passwd', 'etc/x', 'a/b', '_', '_ (2)'],
     ],
+    [
+      'a file whose name a folder has gets a number, on any system',
+      ['same', 'same/below', 'D/e', 'd/E/f/g', 'same (2)/x', 'same', 'a', 'a.b/c', 'a-b/c'],
+      ['same (3)', 'same/below', 'D/e (2)', 'd/E/f/g', 'same (2)/x', 'same (4)', 'a', 'a.b/c', 'a-b/c'],
+    ],
     ['backslashes separate nothing', ['..\\..\\evil.exe', 'C:\\x'], ['.._.._evil.exe', 'C:_x']],
     [
       'reserved signs and names stay as they were sent',
@@ -197,6 +202,13 @@ describe('names of entries', () => {
       (_, index) => `${'a'.repeat(240)}${String(index).padStart(6, '0')}.txt`,
     );
     expect(new Set(entryNames([...names, ...names])).size).toBe(100_000);
+  });
+
+  test('thousands of names in folders that are all different and deep', () => {
+    const names = Array.from({ length: 2_000 }, (_, index) => `${index}/${'f/'.repeat(98)}x`);
+    const files = names.map((name) => name.slice(0, name.length - 10));
+    const taken = entryNames([...files, ...names]);
+    expect(taken).toEqual([...files.map((name) => `${name} (2)`), ...names]);
   });
 
   test('100,000 equal names', () => {

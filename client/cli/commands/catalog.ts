@@ -1,5 +1,6 @@
 /** `tidemark list`, `info`, `rename`, `delete`: read and change the service's catalog. */
 import type { FileJson, FilePageJson, FileSortJson, FolderJson } from '../../../server/wire/files.ts';
+import { lastPart } from '../../../server/wire/paths.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
 import { EXIT, ServiceError, codeOf, describeError } from '../errors.ts';
@@ -86,10 +87,12 @@ export async function runInfo(given: string, context: Context): Promise<number> 
   return EXIT.done;
 }
 
-/** Gives a file another name. */
+/** Gives a file another name in its folder. @param name - with a slash: its whole path. */
 export async function runRename(given: string, name: string, context: Context): Promise<number> {
-  const { id } = await findFile(given, 'change', context);
-  const file = await ask(context, null, () => context.service.rename(id, name, context.signal));
+  const found = await findFile(given, 'change', context);
+  const folders = found.name.slice(0, found.name.length - lastPart(found.name).length);
+  const path = name.includes('/') ? name.replace(/^\//, '') : folders + name;
+  const file = await ask(context, null, () => context.service.rename(found.id, path, context.signal));
   if (context.output.modes.json) context.output.record(file);
   else context.output.say(`${file.id} is now called ${file.name}`);
   return EXIT.done;

@@ -13,11 +13,13 @@ export function folderPath(given: string): string {
   return given.replace(/^\/+|\/+$/g, '');
 }
 
-/** Moves a folder, or a file: a folder where the argument ends in a slash, or where there is no file by that name. */
+/** Moves a folder, or a file where there is no folder by that name. What ends in a slash is a folder. */
 export async function runMoveTo(from: string, to: string, context: Context): Promise<number> {
   const { output, service, signal } = context;
   const target = (name: string): string => folderPath(to.endsWith('/') ? `${to}${name}` : to);
-  const file = from.endsWith('/') ? null : await findFileOrNone(from, context);
+  // The folder first: one request finds it, while a name may be searched in many pages, and may be an MD5.
+  const isFolder = from.endsWith('/') || (await hasFolder(folderPath(from), context));
+  const file = isFolder ? null : await findFileOrNone(from, context);
   if (file) {
     const moved = await ask(context, null, () => service.rename(file.id, target(lastPart(file.name)), signal));
     if (output.modes.json) output.record(moved);
@@ -68,6 +70,17 @@ export async function runDeleteFolders(given: readonly string[], context: Contex
     }
   }
   return failed === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** Whether there is a folder at the path; no argument that cannot be a path is one. */
+async function hasFolder(path: string, context: Context): Promise<boolean> {
+  try {
+    await ask(context, null, () => context.service.folder(path, context.signal));
+    return true;
+  } catch (error) {
+    if (isNotThere(error) || codeOf(error) === 'invalid_field') return false;
+    throw error;
+  }
 }
 
 async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {

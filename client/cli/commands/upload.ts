@@ -12,6 +12,7 @@ import { createJournal } from '../journal.ts';
 import { prunePartsJournal } from '../parts-journal.ts';
 import { createProgress } from '../progress.ts';
 import type { Progress, ProgressItem } from '../progress.ts';
+import { refuseSameNames } from '../same-names.ts';
 import type { Streams } from '../streams.ts';
 import { uploadFile } from '../upload-file.ts';
 import { uploadStream } from '../upload-stream.ts';
@@ -67,6 +68,7 @@ export async function runUpload(paths: readonly string[], options: UploadOptions
     throw error;
   }
   if (options.name !== undefined && found.length > 1) throw new UsageError('--name goes with a single file.');
+  if (options.replace) refuseSameNames(found);
   if (found.length === 0) output.say('There is nothing to upload.');
   await Promise.all([createJournal(context.service.settings.serverUrl).prune(), prunePartsJournal(), pruneDigests()]);
 

@@ -1,8 +1,10 @@
 /** Reads and writes rows as they are stored. These queries run rarely, so that none is prepared. */
 import { type Kysely, sql } from 'kysely';
+import { joinPath } from '../../wire/paths.ts';
 import type { QueryDialect } from '../dialect.ts';
 import { type CatalogRows, COPIED, type CopiedRow, type CopiedTable, OWN_META, type RowKey } from '../rows.ts';
 import type { Tables } from '../schema.ts';
+import { FOLDER_PATH } from './file-rows.ts';
 import { RECEIVING } from './states.ts';
 
 /** The queries on rows, for `tidemark admin`; see `CatalogRows`. */
@@ -46,15 +48,17 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
 
     sumSizes: (table) => numberOf(sql`select cast(coalesce(sum(size), 0) as bigint) as found from ${sql.table(table)}`),
 
-    filesOf: (contentId, limit) =>
-      db
+    async filesOf(contentId, limit) {
+      const found = await db
         .selectFrom('files')
-        .select(['id', 'owner', 'name', 'type'])
+        .select(['id', 'owner', 'name', 'type', FOLDER_PATH.as('folderPath')])
         .where('content_id', '=', contentId)
         .orderBy('uploaded_at')
         .orderBy('id')
         .limit(limit)
-        .execute(),
+        .execute();
+      return found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
+    },
 
     countReceiving: () => numberOf(sql`select count(*) as found from uploads where state = ${RECEIVING}`),
 
