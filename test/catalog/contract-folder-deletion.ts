@@ -59,8 +59,8 @@ export function describeFolderDeletion(current: Current): void {
       for (let index = 0; index < 150; index++) await add(catalog, `a/${index}/${index % 7}/file`);
       const calls = await deleteAll(catalog, 'a');
       expect(calls.reduce((sum, { files }) => sum + files, 0)).toBe(150);
-      // Each call looks at a hundred folders, of which half have no files of their own.
-      expect(calls.length).toBeGreaterThan(2);
+      // Each call looks at a hundred folders, of which half have no files of their own: it deletes fewer than 64.
+      expect(calls.length).toBeGreaterThan(3);
       expect(await namesOf(catalog)).toEqual([]);
     });
 

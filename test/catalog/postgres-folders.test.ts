@@ -68,6 +68,10 @@ describe.skipIf(!hasPostgres())('folders of a catalog in PostgreSQL', () => {
 
   it('are locked before the share of their owner', async () => {
     const { id } = await addPublished(one, newContent('a'), { name: 'f/a' });
+    // Whichever connection deletes it has a row to lock.
+    await database.run(
+      `insert into owner_shares select 'ann', n, 0, 0 from generate_series(0, 15) as n on conflict do nothing`,
+    );
     // As an upload that comes into the folder.
     await held.query(`select take_folders('ann', '["f"]', '["f"]')`);
     const deleted = await expectFree(() => other.deleteFile(id, 'ann'), `select from owner_shares where owner = 'ann'`);

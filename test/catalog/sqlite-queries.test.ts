@@ -170,6 +170,25 @@ describe('queries of an SQLite catalog', () => {
     }
   });
 
+  it('read the files at the top by their names where very many others are in folders', async () => {
+    const { content } = await addPublished(catalog, newContent('c'), { name: 'f/first' });
+    const fill = (name: string, count: number, folderId: string): unknown =>
+      database.exec(`INSERT INTO files (id, owner, name, folded_name, uploaded_at, content_id, size, folder_id)
+        WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
+        SELECT '${name}' || n, 'ann', '${name}' || n, '${name}' || n, n, ${content.id}, 1, ${folderId} FROM numbers`);
+    const isByNames = async (): Promise<boolean> => {
+      statements.clear();
+      const query = { owner: 'ann', folder: '', limit: 100, sort: 'uploaded', descending: true } as const;
+      expect((await catalog.listFolder(query))?.files).toHaveLength(99);
+      return [...statements].some((sql) => sql.includes('at_top'));
+    };
+    fill('top ', 2_100, 'NULL');
+    fill('below ', 50_000, '(SELECT id FROM folders)');
+    expect(await isByNames()).toBe(true);
+    fill('more ', 1_000, 'NULL');
+    expect(await isByNames()).toBe(false);
+  });
+
   it('are undone whole when the disk is full, and succeed once there is room', async () => {
     const limit = (pages: number) => database.pragma(`max_page_count = ${pages}`);
     const uploadId = await addUpload(catalog);
