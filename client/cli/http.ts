@@ -38,6 +38,8 @@ export interface Answer {
 
 /** Answers to API calls are small: a longer one is not from a Tidemark service. */
 const LONGEST_ANSWER_BYTES = 16 * 1024 * 1024;
+/** A file's path, percent-encoded, can have three quarters of what Node takes by default. */
+const LONGEST_HEAD_BYTES = 32 * 1024;
 /** How many "sent" bytes the operating system may still hold (Linux: tcp_wmem's default maximum). */
 const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
@@ -119,6 +121,7 @@ function begin({ method, url: address, headers: given, body }: Exchange): Client
   return (protocol === 'https:' ? https : http).request(url, {
     method,
     agent,
+    maxHeaderSize: LONGEST_HEAD_BYTES,
     ...via,
     headers: via ? { ...headers, Host: url.host, ...via.headers } : headers,
   });

@@ -67,7 +67,8 @@ export interface ServiceClient extends LinkCalls {
   folder(path: string, signal: AbortSignal): Promise<FolderJson>;
   moveFolder(path: string, to: string, signal: AbortSignal): Promise<FolderJson>;
   /** Deletes all that is below it. */
-  removeFolder(path: string, signal: AbortSignal): Promise<DeletedJson>;
+  /** Deletes some of what is in a folder. @param cursor - null: begin. */
+  removeFolder(path: string, cursor: string | null, signal: AbortSignal): Promise<DeletedJson>;
   /**
    * Opens a published content. Resolves for 200, 206, 304, 412 and 416; any other status is thrown. Follows a redirect to
    * the service's store, and then the answer is the store's.
@@ -131,7 +132,12 @@ export function createServiceClient(settings: Settings): ServiceClient {
     check: async (question, signal) =>
       readJson<CheckJson>(
         // The service may have to compute a SHA-256 first, or be publishing an upload.
-        await call(connection, 'GET', '/check', signal, { query: { ...question }, workBytes: question.size ?? 0 }),
+        await call(connection, 'GET', '/check', signal, {
+          query: { ...question },
+          // The service lets no page of another site replace a file: such a page cannot send this.
+          headers: { 'X-Requested-With': 'tidemark' },
+          workBytes: question.size ?? 0,
+        }),
         isCheckAnswer,
       ),
     prove: async (proof, signal) =>
@@ -415,8 +421,10 @@ function folderCalls(connection: Connection): Pick<ServiceClient, 'folder' | 'mo
       const answer = await call(connection, 'PATCH', path, signal, { query: { path: folder }, json });
       return readJson<FolderJson>(answer, isCounted);
     },
-    removeFolder: async (folder, signal) =>
-      readJson<DeletedJson>(await call(connection, 'DELETE', path, signal, { query: { path: folder } }), isCounted),
+    removeFolder: async (folder, cursor, signal) => {
+      const query = { path: folder, ...(cursor === null ? {} : { cursor }) };
+      return readJson<DeletedJson>(await call(connection, 'DELETE', path, signal, { query }), isCounted);
+    },
   };
 }
 

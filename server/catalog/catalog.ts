@@ -333,12 +333,8 @@ export type MoveOutcome =
   | { kind: 'moved'; folder: FolderRecord }
   | { kind: 'not_found' | 'taken' | 'inside' | 'too_long' };
 
-/** Some of the files below a folder, which are deleted. */
-export interface DeletedBelow {
-  files: number;
-  bytes: number;
-  removed: RemovedContent[];
-}
+/** Some of the files below a folder, which are deleted. `nextCursor`: where to continue; null at the end. */
+export type DeletedBelow = OwnerTotal & { removed: RemovedContent[]; nextCursor: string | null };
 
 /** All files of an owner together. */
 export interface OwnerTotal {
@@ -744,8 +740,11 @@ export interface Catalog {
   listBelow(query: BelowQuery): Promise<FilePage | undefined>;
   /** Moves a folder, with all below it, or renames it. Changes a few rows however many files there are. */
   moveFolder(owner: string, from: string, to: string): Promise<MoveOutcome>;
-  /** Deletes some of the files below a folder, as `deleteFile` does, 64 at most. To be called until there are none. */
-  deleteBelow(owner: string, path: string): Promise<DeletedBelow | undefined>;
+  /**
+   * Deletes some of the files below a folder, as `deleteFile` does, 64 at most. The call without a cursor is the start: with its
+   * cursors only files go that were there then, and nothing where the path has become another folder's.
+   */
+  deleteBelow(owner: string, path: string, cursor?: string): Promise<DeletedBelow | undefined>;
 
   // -- events -------------------------------------------------------------
   // The transaction that adds (`publish`, `addFile`), renames or deletes a file, or moves a folder, records an event.

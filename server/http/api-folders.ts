@@ -5,8 +5,9 @@ import { invalidField } from '../uploads/errors.ts';
 import type { DeletedJson, MoveJson } from '../wire/files.ts';
 import { describeFolder } from './file-json.ts';
 import { folderParam } from './labels.ts';
-import { readJson } from './query.ts';
+import { param, readJson } from './query.ts';
 import type { Ctx, RequestState } from './state.ts';
+import { whileHeard } from './while-heard.ts';
 
 const PATH = '/api/folders';
 
@@ -24,7 +25,12 @@ export function addFolderRoutes(router: Router<RequestState>, folders: Folders):
   });
 
   router.delete(PATH, async (ctx) => {
-    ctx.body = (await folders.remove(pathOf(ctx), ctx.state.owner)) satisfies DeletedJson;
+    const path = pathOf(ctx);
+    const cursor = param(ctx, 'cursor');
+    const from = { path, owner: ctx.state.owner, ...(cursor ? { cursor } : {}) };
+    const deleted = await whileHeard(ctx, 'the deletion of a folder', (signal) => folders.remove({ ...from, signal }));
+    if (deleted) ctx.body = deleted satisfies DeletedJson;
+    else ctx.respond = false;
   });
 }
 

@@ -17,6 +17,9 @@ import { param, readJson, requiredParam } from './query.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
+/** A header that tells a client that calls the API from a mere address in a page. */
+const MARK = 'X-Requested-With';
+
 export function checkRoute(files: Files): Handler {
   return async (ctx) => {
     const size = param(ctx, 'size');
@@ -26,6 +29,7 @@ export function checkRoute(files: Files): Handler {
     // HEAD is a safe method: it must not add a file.
     const makesFile = filename !== undefined && ctx.method === 'GET';
     if (makesFile) refuseForeignPages(ctx);
+    if (makesFile && onConflict === 'replace') requireMark(ctx);
     const result = await files.check({
       owner: ctx.state.owner,
       md5: checkDigest(requiredParam(ctx, 'md5'), 'md5', 'md5'),
@@ -85,6 +89,18 @@ function refuseForeignPages(ctx: Ctx): void {
   throw refusal('origin_not_allowed', {
     field: 'Sec-Fetch-Site',
     message: 'With filename, which makes a file, only the pages of the service itself may ask. Ask without filename.',
+  });
+}
+
+/**
+ * Refuses a request that would delete a file, and that a page of another origin can send: browsers send no Sec-Fetch-Site to an
+ * address with `http:`. A header of its own they send for such a page only after they have asked the service (CORS).
+ */
+function requireMark(ctx: Ctx): void {
+  if (ctx.get(MARK) !== '' || ctx.get('Authorization') !== '') return;
+  throw refusal('origin_not_allowed', {
+    field: MARK,
+    message: `With onconflict=replace, which deletes a file, the request must have the header ${MARK}, with any value.`,
   });
 }
 

@@ -10,6 +10,7 @@ import { type Representation, type Selection, select } from './conditions.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { refusal, toRefusal } from './refusals.ts';
 import type { Ctx } from './state.ts';
+import { whileHeard } from './while-heard.ts';
 
 /** The largest range that the service sends itself for `direct`, where it otherwise redirects to the store: a preview. */
 const MOST_DIRECT_BYTES = 1024 * 1024;
@@ -131,25 +132,6 @@ export async function sendSelected(
   await send(ctx, end - start + 1, (signal) => open(selection.range, signal), count);
 }
 
-/** Opens the bytes, unless the client leaves meanwhile: then returns undefined. */
-async function openWhileHeard(
-  { res, state }: Ctx,
-  open: (signal: AbortSignal) => Promise<Readable>,
-): Promise<Readable | undefined> {
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  res.once('close', onClose);
-  try {
-    return await open(gone.signal);
-  } catch (error) {
-    if (!gone.signal.aborted) throw error;
-    state.log.debug({ err: error }, 'a download ended early');
-    return undefined;
-  } finally {
-    res.off('close', onClose);
-  }
-}
-
 /** Calls `begin`; closes the bytes where that refuses. */
 async function beginOrClose(stream: Readable, begin: () => Promise<() => Promise<void>>): Promise<() => Promise<void>> {
   // What fails meanwhile is noticed by the pipeline, which finds the stream destroyed.
@@ -170,7 +152,7 @@ async function send(
 ): Promise<void> {
   ctx.length = length;
   if (ctx.method === 'HEAD') return;
-  const stream = await openWhileHeard(ctx, open);
+  const stream = await whileHeard(ctx, 'a download', open);
   const giveBack = stream && begin && (await beginOrClose(stream, begin));
   ctx.respond = false;
   if (!stream) return;

@@ -19,7 +19,7 @@ export function withWakes(catalog: Catalog, wake: (owner: string) => void): Cata
     addFile: (contentId, file) => waking(file.owner, () => catalog.addFile(contentId, file)),
     renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
     moveFolder: (owner, from, to) => waking(owner, () => catalog.moveFolder(owner, from, to)),
-    deleteBelow: (owner, path) => waking(owner, () => catalog.deleteBelow(owner, path)),
+    deleteBelow: (owner, ...below) => waking(owner, () => catalog.deleteBelow(owner, ...below)),
     deleteFile: (id, owner) => waking(owner, () => catalog.deleteFile(id, owner)),
   };
 }

@@ -316,8 +316,20 @@ export interface Folders {
   listBelow(query: { owner: string; folder: string; limit: number; cursor?: string }): Promise<FileViewPage>;
   /** Moves a folder, with all below it. @throws `folder_exists` where there is one at the new path. */
   move(path: string, owner: string, to: string): Promise<FolderRecord>;
-  /** Deletes all files below it. @returns how many, and their sizes together. */
-  remove(path: string, owner: string): Promise<{ files: number; bytes: number }>;
+  /**
+   * Deletes the files below it that were there at the start: the request without a cursor. Ends after some seconds; `nextCursor`
+   * tells where to continue.
+   *
+   * @param signal - aborted when the asker is gone: nothing more is deleted then.
+   * @returns how many files this request has deleted, and their sizes together.
+   * @throws the reason of `signal`.
+   */
+  remove(request: {
+    path: string;
+    owner: string;
+    cursor?: string;
+    signal: AbortSignal;
+  }): Promise<{ files: number; bytes: number; nextCursor: string | null }>;
 }
 
 export interface Files {

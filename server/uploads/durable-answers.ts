@@ -112,7 +112,7 @@ function durableTree(
       list: (query) => waiting(() => folders.list(query)),
       listBelow: (query) => waiting(() => folders.listBelow(query)),
       move: (path, owner, to) => waitingToRefuse(() => folders.move(path, owner, to)),
-      remove: (path, owner) => waitingToRefuse(() => folders.remove(path, owner)),
+      remove: (request) => waitingToRefuse(() => folders.remove(request)),
     },
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),

@@ -54,8 +54,11 @@ export interface MoveJson {
   path: string;
 }
 
-/** The answer of `DELETE /api/folders`: what was below it. */
-export type DeletedJson = FilesTotalJson;
+/** The answer of `DELETE /api/folders`: what this request has deleted. */
+export interface DeletedJson extends FilesTotalJson {
+  /** For the next request, which continues; null at the end. */
+  nextCursor: string | null;
+}
 
 /** What becomes of another file that has the name of a new one. */
 export type OnConflictJson = 'rename' | 'replace';

@@ -4,7 +4,15 @@
  * See docs/decisions/0028-labels-and-names.md.
  */
 
-import { MAX_FOLDERS, MAX_NAME_CHARACTERS, MAX_PATH_BYTES, splitExtension, splitPath } from './paths.ts';
+import {
+  byteLength,
+  MAX_FOLDER_BYTES,
+  MAX_FOLDERS,
+  MAX_NAME_CHARACTERS,
+  MAX_PATH_BYTES,
+  splitExtension,
+  splitPath,
+} from './paths.ts';
 
 export { MAX_NAME_CHARACTERS } from './paths.ts';
 
@@ -46,6 +54,8 @@ export function pathProblem(name: string): string | undefined {
   const { folders } = splitPath(name);
   if (folders.length > MAX_FOLDERS) return `must have at most ${MAX_FOLDERS} folders`;
   if (byteLength(name) > MAX_PATH_BYTES) return `must be at most ${MAX_PATH_BYTES} bytes long in UTF-8`;
+  if (byteLength(folders.join('/')) > MAX_FOLDER_BYTES)
+    return `must be at most ${MAX_FOLDER_BYTES} bytes long in UTF-8, without its last part`;
   return undefined;
 }
 
@@ -56,13 +66,10 @@ function cleanPart(part: string): string {
 function fitted(parts: string[]): string[] {
   const name = parts.slice(-1);
   let folders = parts.slice(0, Math.min(parts.length - 1, MAX_FOLDERS));
-  while (folders.length > 0 && byteLength([...folders, ...name].join('/')) > MAX_PATH_BYTES)
-    folders = folders.slice(0, -1);
+  const isTooLong = (): boolean =>
+    byteLength([...folders, ...name].join('/')) > MAX_PATH_BYTES || byteLength(folders.join('/')) > MAX_FOLDER_BYTES;
+  while (folders.length > 0 && isTooLong()) folders = folders.slice(0, -1);
   return [...folders, ...name];
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
 }
 
 /** Whether a text has characters that no name can have, and for which nobody can search. */

@@ -4,6 +4,8 @@
 export const MAX_NAME_CHARACTERS = 255;
 /** Longest name with its folders, in bytes of UTF-8. */
 export const MAX_PATH_BYTES = 4_096;
+/** Longest path of a file's folders, in bytes of UTF-8: so a name with a number fits behind it. */
+export const MAX_FOLDER_BYTES = 4_080;
 /** The most folders of a name: each of them is a row that an upload changes. */
 export const MAX_FOLDERS = 100;
 /** The longest extension, with its dot, before which a number is put, and which is kept when a name is cut. */
@@ -49,18 +51,37 @@ export function fromCommonFolder(paths: readonly string[]): string[] {
 
 /**
  * What comes before and after the number in the name that a file gets where its own is taken: `name (2).ext`. A long name is cut
- * to make room for any number.
+ * to make room for any number; so is one at the end of a long path.
+ *
+ * @param folder - its path; null: the top.
  */
-export function roomForNumber(name: string): [stem: string, extension: string] {
+export function roomForNumber(name: string, folder: string | null = null): [stem: string, extension: string] {
+  const mostBytes = MAX_PATH_BYTES - byteLength(joinPath(folder, '')) - NUMBER_CHARACTERS;
   const [stem, extension] = splitExtension(name);
   const most = MAX_NAME_CHARACTERS - Array.from(extension).length - NUMBER_CHARACTERS;
-  return [Array.from(stem).slice(0, most).join(''), extension];
+  const cut = shortened(stem, most, mostBytes - byteLength(extension));
+  // Where there is no room for the extension, the number is worth more.
+  return cut === '' ? [shortened(name, most, mostBytes), ''] : [cut, extension];
 }
 
-/** The name with a number. */
-export function numberedName(name: string, number: number): string {
-  const [stem, extension] = roomForNumber(name);
+/** The name with a number. @param folder - its path; null: the top. */
+export function numberedName(name: string, number: number, folder: string | null = null): string {
+  const [stem, extension] = roomForNumber(name, folder);
   return `${stem} (${number})${extension}`;
+}
+
+/** The beginning of a text that has at most so many characters, and bytes in UTF-8. */
+function shortened(text: string, mostCharacters: number, mostBytes: number): string {
+  let left = mostBytes;
+  const fits = (character: string): boolean => (left -= byteLength(character)) >= 0;
+  const characters = Array.from(text).slice(0, mostCharacters);
+  const end = characters.findIndex((character) => !fits(character));
+  return characters.slice(0, end === -1 ? undefined : end).join('');
+}
+
+/** The length in UTF-8. */
+export function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** A part of a name without and with its extension. */

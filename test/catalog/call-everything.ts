@@ -133,8 +133,13 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
     const { nextCursor } = (await catalog.listBelow({ owner, folder, limit: 1 })) ?? {};
     await catalog.listBelow({ owner, folder, limit: 10, cursor: nextCursor ?? '' });
   }
+  // Of so many files of one content, those of a name with a number are found by their names.
+  for (let index = 0; index < 100; index++) await catalog.addFile(contentId, newFile({ name: `alike ${index}` }));
+  await addPublished(catalog, newContent('taken'), { name: 'taken' });
+  for (const name of ['taken', 'f/b']) await catalog.addFile(contentId, newFile({ name }));
   await catalog.moveFolder(owner, 'f/g', 'h/longer/g');
-  await catalog.deleteBelow(owner, 'h');
+  const deleted = await catalog.deleteBelow(owner, 'h');
+  if (deleted?.nextCursor) await catalog.deleteBelow(owner, 'h', deleted.nextCursor);
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {

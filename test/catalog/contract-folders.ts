@@ -144,6 +144,72 @@ export function describeFolders(current: Current): void {
       });
     }
 
+    it('replace the file of the name, and not one of the same bytes that has it with a number', async () => {
+      const { catalog } = current();
+      for (const folder of ['', 'f/']) {
+        const name = `${folder}r.txt`;
+        const first = await add(catalog, name);
+        const second = await add(catalog, name);
+        expect(second.name).toBe(`${folder}r (2).txt`);
+        const file = newFile({ name, onConflict: 'replace' });
+        const uploadId = await addUpload(catalog, { size: null, onConflict: 'replace' });
+        const published = await catalog.publish({ uploadId, epoch: 1, content: { id: second.content.id }, file });
+        const { key, md5 } = first.content;
+        expect(published).toMatchObject({ kind: 'published', file: { name }, removed: { key, md5 } });
+        expect(published.kind === 'published' && published.file.content.id).toBe(second.content.id);
+        expect((await catalog.findFile(second.id, 'ann'))?.name).toBe(`${folder}r (2).txt`);
+        // Once more, as after an answer that was lost.
+        const again = await catalog.addFile(second.content.id, newFile({ name, onConflict: 'replace' }));
+        expect(again).toEqual({ file: published.kind === 'published' && published.file, removed: null });
+        const third = await add(catalog, name);
+        const replaced = await catalog.addFile(third.content.id, newFile({ name, onConflict: 'replace' }));
+        expect(replaced).toMatchObject({ file: { name, content: { id: third.content.id } }, removed: null });
+        expect((await catalog.findFile(third.id, 'ann'))?.name).toBe(`${folder}r (3).txt`);
+      }
+    });
+
+    it('find the same bytes under a number, also among very many files of these bytes', async () => {
+      const { catalog, clock } = current();
+      for (const folder of ['', 'f/']) {
+        await add(catalog, `${folder}x.txt`);
+        const { id } = (await add(catalog, `${folder}a`)).content;
+        for (let index = 0; index < 150; index++) await giveFile(catalog, id, { name: `${folder}a ${index}` });
+        // The last one in the index of files by their content.
+        clock.nowMs += 1;
+        const same = await giveFile(catalog, id, { name: `${folder}x.txt` });
+        expect(same?.name).toBe(`${folder}x (2).txt`);
+        const publish = async (): Promise<FileRecord> => addPublished(catalog, { id }, { name: `${folder}x.txt` });
+        for (const again of [giveFile(catalog, id, { name: `${folder}x.txt` }), publish()])
+          expect(await again).toEqual(same);
+        // Neither has a number that the service gives.
+        for (const other of ['x (1).txt', 'x (02).txt', 'x (2) .txt', 'x (123456789).txt'])
+          await giveFile(catalog, id, { name: `${folder}${other}` });
+        await catalog.deleteFile(same?.id ?? '', 'ann');
+        for (const again of [await giveFile(catalog, id, { name: `${folder}x.txt` }), await publish()])
+          expect(again?.name).toBe(`${folder}x (2).txt`);
+      }
+    });
+
+    it('number a name at the end of a path that has no byte left', async () => {
+      const { catalog } = current();
+      const deep = `${`${'d'.repeat(254)}/`.repeat(15)}${'e'.repeat(254)}/`;
+      const long = `${deep}${'ü'.repeat((4_096 - deep.length - 4) / 2)}.txt`;
+      expect(Buffer.byteLength(long)).toBeGreaterThan(4_094);
+      const short = `${'d'.repeat(239)}/`.repeat(17) + 'name.longer';
+      for (const path of [long, short]) {
+        await add(catalog, path);
+        for (const number of [2, 3]) {
+          const { name } = await add(catalog, path);
+          expect(Buffer.byteLength(name)).toBeLessThanOrEqual(4_096);
+          expect(name).toMatch(new RegExp(String.raw`\/.+ \(${number}\)(\.txt)?$`));
+        }
+      }
+      await add(catalog, 'g/x');
+      expect(await catalog.moveFolder('ann', 'g', `${'d'.repeat(239)}/`.repeat(17) + 'g')).toEqual({
+        kind: 'too_long',
+      });
+    });
+
     it('list one level page by page: the folders by name, then the files in each order', async () => {
       const { catalog, clock } = current();
       const sizes = { 'top.txt': 5, B: 1, 'c/1': 30, 'a/x': 10, 'a/Y': 20, 'a/z/deep': 7, 'D/2': 1, 'a.txt': 9 };
@@ -256,28 +322,6 @@ export function describeFolders(current: Current): void {
         ['ann', 'a', 'A'],
       ]);
       expect(events).toHaveLength(6);
-    });
-
-    it('delete all that is below them, some at a time', async () => {
-      const { catalog } = current();
-      const kept = await add(catalog, 'kept/1', 2);
-      await giveFile(catalog, kept.content.id, { name: 'a/shared' });
-      for (let index = 0; index < 70; index++) await add(catalog, `a/${index % 3}/${index}`, 1);
-      const deleted: number[] = [];
-      let keys = 0;
-      for (;;) {
-        const some = await catalog.deleteBelow('ann', 'a');
-        if (!some) break;
-        deleted.push(some.files);
-        keys += some.removed.length;
-      }
-      expect(deleted).toEqual([64, 7]);
-      expect(keys).toBe(70);
-      expect(await level(catalog, '')).toEqual([['kept', 1, 2]]);
-      expect(await catalog.deleteBelow('bob', 'kept')).toBeUndefined();
-      expect(await catalog.totalOf('ann')).toEqual({ files: 1, bytes: 2 });
-      const events = (await catalog.listEvents({ owner: 'ann', after: 72, limit: 1000 })) ?? [];
-      expect(events.filter(({ kind }) => kind === 'deleted')).toHaveLength(71);
     });
 
     it('are counted as a recount would, whatever happens', async () => {

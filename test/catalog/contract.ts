@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { describeEvents } from './contract-events.ts';
 import { describeFinals } from './contract-finals.ts';
+import { describeFolderDeletion } from './contract-folder-deletion.ts';
 import { describeFolders } from './contract-folders.ts';
 import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
@@ -69,6 +70,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describePublication(running);
     if (isOtherWay) return;
     describeFolders(running);
+    describeFolderDeletion(running);
     describeUploads(running);
     describeFinals(running);
     describeFiles(running);

@@ -1,12 +1,20 @@
 /** Folders by the command: sent with their structure, listed, moved, brought back file by file, and deleted. */
 import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parseConfig } from '../../server/config/parse.ts';
+import { startService as startHere } from '../../server/service.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
+import { exchange } from '../../client/cli/http.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
+import { TUS } from '../harness/tus.ts';
 import { putFile } from '../http/support.ts';
 import { type Client, makeClient, makeInterceptor, makeLine, MIB } from './support.ts';
+
+const NEVER = new AbortController().signal;
 
 const TREE: Readonly<Record<string, Buffer>> = {
   'dir/1.txt': makeBytes(30, 631),
@@ -118,6 +126,34 @@ describe('folders', () => {
     expect(await run('delete', '-r', 'n')).toContain('n: deleted, with 2 files (141 B)');
     const gone = await client.run(['list', 'n']);
     expect([gone.exitCode, gone.stderr]).toMatchObject([1, expect.stringContaining('there is no folder n')]);
+  });
+
+  test('are deleted with one command, however many requests it takes', async () => {
+    // To the service, five seconds pass with each look at the clock.
+    let elapsedMs = 0;
+    const surroundings = { ...SYSTEM, elapsedMs: () => (elapsedMs += 5_001) };
+    const config = parseConfig({ DATA_DIR: await makeTempFolder(), HTTP_PORT: '0' });
+    const hurried = await startHere(config, pino({ level: 'silent' }), { surroundings, jobs: false });
+    onTestFinished(() => hurried.stop());
+    for (let index = 0; index < 70; index++)
+      await putFile(hurried.localUrl, makeBytes(10, 6_400 + index), { filename: `many/${index}` });
+    const first = await fetch(`${hurried.localUrl}/api/files?prefix=`);
+    expect(await first.json()).toMatchObject({ folders: [{ name: 'many', files: 70 }] });
+    client = await makeClient(hurried.localUrl);
+    expect(await run('delete', '-r', 'many')).toContain('many: deleted, with 70 files (700 B)');
+  });
+
+  test('an upload of a long path is looked at: the head of the answer has it twice', async () => {
+    const path = `${`${'文'.repeat(85)}/`.repeat(15)}${'名'.repeat(80)}`;
+    const ask = (method: string, url: string, headers: Record<string, string>, body?: string) =>
+      exchange({ method, url, headers: { ...TUS, ...headers }, body, signal: NEVER, stallTimeoutMs: 30_000 });
+    const metadata = `filename ${Buffer.from(path).toString('base64')}`;
+    const type = { 'Content-Type': 'application/offset+octet-stream' };
+    const created = { 'Upload-Length': '3', 'Upload-Metadata': metadata, ...type };
+    const { headers } = await ask('POST', `${service.url}/uploads`, created, 'abc');
+    const looked = await ask('HEAD', headers.location ?? '', {});
+    expect([looked.status, looked.headers['upload-metadata']]).toEqual([200, metadata]);
+    expect(decodeURIComponent(String(looked.headers['tidemark-file-name']))).toBe(path);
   });
 
   test('nothing is written outside of the target, and no file of the folder over another', async () => {

@@ -98,6 +98,14 @@ describe.skipIf(!isHere(NGINX !== undefined, NGINX_MISSING) || !hasPostgres())('
     expect(location.startsWith(`${base}/uploads/`)).toBe(true);
   });
 
+  test('a long path in the head of an answer passes', async () => {
+    const path = `${`${'文'.repeat(85)}/`.repeat(15)}${'名'.repeat(80)}`;
+    const location = await createUpload(base, 3, { filename: path }, OWNER);
+    const headers = { ...TUS, ...OWNER, 'Upload-Offset': '0', 'Content-Type': 'application/offset+octet-stream' };
+    const sent = await send('PATCH', location, { headers, body: Buffer.from('abc') });
+    expect([sent.status, sent.headers['tidemark-file-name']]).toEqual([204, encodeURIComponent(path)]);
+  });
+
   test('bytes are with the node as they come, also of a client that waits for 100', async () => {
     const bytes = makeBytes(2_000_000, 4_310);
     const location = await createUpload(base, bytes.length, { filename: 'slow.bin', md5: md5(bytes) }, OWNER);

@@ -73,6 +73,14 @@ describe.skipIf(NGINX === undefined)('the nginx block of docs/operations.md', ()
     await service.stop();
   });
 
+  test('a long path in the head of an answer passes', async () => {
+    const filename = `${`${'文'.repeat(85)}/`.repeat(15)}${'名'.repeat(80)}`;
+    const path = await create(3, { filename });
+    const headers = { ...HEADERS, ...BYTES_TYPE, 'Upload-Offset': '0' };
+    const sent = await ask(nginx.port, 'PATCH', path, { headers, body: Buffer.from('abc') });
+    expect([sent.status, sent.headers['tidemark-file-name']]).toEqual([204, encodeURIComponent(filename)]);
+  });
+
   /** Creates an upload; its path. */
   async function create(length: number, metadata: Record<string, string>): Promise<string> {
     const { status, headers } = await ask(nginx.port, 'POST', '/uploads', {

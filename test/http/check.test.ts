@@ -168,6 +168,24 @@ describeOverFolderAndBucket((store) => {
       for (const from of ['same-origin', 'none']) expect((await ask(from, 'own.dat')).status).toBe(200);
       expect((await namesOf(digest)).toSorted()).toEqual(['mine.dat', 'own.dat']);
     });
+
+    test('replaces a file only for a request that no image of a page elsewhere can be', async () => {
+      const [mine, taxes] = [makeBytes(7_100, 36), makeBytes(7_200, 37)];
+      await putFile(service.url, mine, { filename: 'mine2.dat' });
+      await putFile(service.url, taxes, { filename: 'taxes.xlsx' });
+      const ask = (headers: Record<string, string>): Promise<Answer> =>
+        send('GET', `${service.url}/check?md5=${md5(mine)}&filename=taxes.xlsx&onconflict=replace`, { headers });
+      // Browsers tell nothing of where it comes from to an address with http.
+      for (const headers of [{}, { Referer: 'http://elsewhere.example/' }, { Accept: 'image/*' }]) {
+        const answer = await ask(headers);
+        expect([answer.status, answer.code]).toEqual([403, 'origin_not_allowed']);
+        expect(answer.body).toContain('X-Requested-With');
+      }
+      expect(await namesOf(md5(taxes))).toEqual(['taxes.xlsx']);
+      expect(await namesOf(md5(mine))).toEqual(['mine2.dat']);
+      expect((await ask({ 'X-Requested-With': 'x' })).status).toBe(200);
+      expect(await namesOf(md5(taxes))).toEqual([]);
+    });
   });
 });
 

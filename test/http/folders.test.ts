@@ -86,7 +86,8 @@ describeOverCatalogs((store) => {
       async (bytes, onconflict) => {
         await putFile(service.url, bytes, { filename: `before-${md5(bytes)}` });
         const query = { md5: md5(bytes), sha256: sha256(bytes), filename: 'w/same.txt', ...onconflict };
-        return send('GET', `${service.url}/check?${new URLSearchParams(query).toString()}`);
+        const headers = { 'X-Requested-With': 'a test' };
+        return send('GET', `${service.url}/check?${new URLSearchParams(query).toString()}`, { headers });
       },
     ];
     const told = (answer: Answer): string => {
@@ -99,6 +100,8 @@ describeOverCatalogs((store) => {
       expect(told(await way(second, { onconflict: 'rename' }))).toBe('w/same (2).txt');
       // The same once more, as after an answer that was lost.
       expect(told(await way(second, {}))).toBe('w/same (2).txt');
+      // It has the name with a number, and is to have the name itself.
+      expect(told(await way(second, { onconflict: 'replace' }))).toBe('w/same.txt');
       expect(told(await way(third, { onconflict: 'replace' }))).toBe('w/same.txt');
       const { files } = await list({ prefix: 'w', sort: 'name' });
       expect(Object.fromEntries(files.map((file) => [file.name, file.md5]))).toEqual({
@@ -166,7 +169,7 @@ describeOverCatalogs((store) => {
     expect(await below('p')).toEqual(['p/3.txt', 'p/5.txt']);
 
     const deleted = await onFolder('DELETE', 'p');
-    expect([deleted.status, json(deleted)]).toEqual([200, { files: 2, bytes: 80 }]);
+    expect([deleted.status, json(deleted)]).toEqual([200, { files: 2, bytes: 80, nextCursor: null }]);
     await expectNothingLeft();
     for (const method of ['GET', 'DELETE']) expect((await onFolder(method, 'p')).status).toBe(404);
   });
@@ -213,6 +216,13 @@ describeOverCatalogs((store) => {
       ],
       [
         await send('GET', `${service.url}/api/files?prefix=x&cursor=x`),
+        400,
+        'invalid_field',
+        'cursor',
+        'must be the nextCursor',
+      ],
+      [
+        await send('DELETE', `${service.url}/api/folders?path=x&cursor=x`),
         400,
         'invalid_field',
         'cursor',

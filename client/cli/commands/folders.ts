@@ -1,5 +1,5 @@
 /** `tidemark move` and `tidemark delete --recursive`: what changes whole folders. */
-import type { FileJson } from '../../../server/wire/files.ts';
+import type { DeletedJson, FileJson, FilesTotalJson } from '../../../server/wire/files.ts';
 import { lastPart } from '../../../server/wire/paths.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
@@ -44,19 +44,11 @@ export async function runMoveTo(from: string, to: string, context: Context): Pro
 
 /** Deletes folders. Continues after one that cannot be deleted. */
 export async function runDeleteFolders(given: readonly string[], context: Context): Promise<number> {
-  const { output, service, signal } = context;
+  const { output, signal } = context;
   let failed = 0;
   for (const each of given) {
     try {
-      const deleted = await ask(context, each, async (attempt) => {
-        try {
-          return await service.removeFolder(folderPath(each), signal);
-        } catch (error) {
-          // An earlier attempt may have deleted all of it, and its answer got lost.
-          if (attempt > 0 && isNotThere(error)) return { files: 0, bytes: 0 };
-          throw isNotThere(error) ? notThere(each, error) : error;
-        }
-      });
+      const deleted = await deleteFolder(each, context);
       if (output.modes.json) output.record({ folder: folderPath(each), status: 'deleted', ...deleted });
       else output.say(`${each}: deleted, with ${describe(deleted)}`);
     } catch (error) {
@@ -80,6 +72,28 @@ async function hasFolder(path: string, context: Context): Promise<boolean> {
   } catch (error) {
     if (isNotThere(error) || codeOf(error) === 'invalid_field') return false;
     throw error;
+  }
+}
+
+/** Deletes a folder, request by request: each ends after some seconds. @returns what was deleted, as far as it was answered. */
+async function deleteFolder(given: string, context: Context): Promise<FilesTotalJson> {
+  const { service, signal } = context;
+  const sum = { files: 0, bytes: 0 };
+  for (let cursor: string | null = null; ;) {
+    const from: string | null = cursor;
+    const deleted: DeletedJson = await ask(context, given, async (attempt) => {
+      try {
+        return await service.removeFolder(folderPath(given), from, signal);
+      } catch (error) {
+        // An earlier attempt may have deleted all of it, and its answer got lost.
+        if (attempt > 0 && isNotThere(error)) return { files: 0, bytes: 0, nextCursor: null };
+        throw isNotThere(error) ? notThere(given, error) : error;
+      }
+    });
+    sum.files += deleted.files;
+    sum.bytes += deleted.bytes;
+    cursor = deleted.nextCursor;
+    if (cursor === null) return sum;
   }
 }
 

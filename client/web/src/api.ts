@@ -103,7 +103,9 @@ export async function check(
   if (sha256) query.set('sha256', sha256);
   if (filename !== undefined) query.set('filename', filename);
   if (isToProve) query.set('prove', 'true');
-  return json(await request(`check?${query.toString()}`, { signal: untilRead(size) }));
+  // The service lets no page of another site replace a file: such a page cannot send this.
+  const headers = { 'X-Requested-With': 'tidemark' };
+  return json(await request(`check?${query.toString()}`, { headers, signal: untilRead(size) }));
 }
 
 /** Proves to have a content, and asks whether the service has it. */

@@ -112,7 +112,8 @@ function toValues({ uploadId, epoch, content, file, forgetsStoreState = false }:
       ? { joinId: content.id, md5: null, sha1: null, sha256: null, size: null, variant: null, key: null, proof: null }
       : { joinId: null, ...content, proof: content.proof ?? null };
   const { folders, name } = splitPath(file.name);
-  const [stem, extension] = roomForNumber(name);
+  const folderPath = foldersOf(file.name);
+  const [stem, extension] = roomForNumber(name, folderPath);
   const values = {
     fileId: file.id,
     owner: file.owner,
@@ -126,7 +127,7 @@ function toValues({ uploadId, epoch, content, file, forgetsStoreState = false }:
     foldedExtension: foldName(extension),
     folders: JSON.stringify(folders),
     foldedFolders: JSON.stringify(folders.map(foldName)),
-    folderPath: foldersOf(file.name),
+    folderPath,
   };
   return { uploadId, epoch, ...taken, ...values, forgets: forgetsStoreState };
 }

@@ -1,16 +1,30 @@
-/** Deletes files below a folder, some in each transaction. */
+/** Deletes the files below a folder that were there at the start, some in each transaction. */
 import { type Kysely, sql } from 'kysely';
-import type { Catalog, DeletedBelow, RemovedContent } from '../catalog.ts';
+import type { Catalog, DeletedBelow } from '../catalog.ts';
+import { decodeFields, encodeFields, invalidCursor, type Position } from '../cursor.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { type FileRow, selectFiles, treeOf } from './file-rows.ts';
+import { prepareNextWay, readWay, type Way, writeWay } from './folder-walk.ts';
 import { prepareFindFolders } from './folders.ts';
+import { createListFolders } from './list-folder.ts';
 import { type Executor, prepare } from './prepare.ts';
 import { prepareRemoveFile } from './remove-file.ts';
 
 /** The most files of one transaction: more would block the main thread for too long. */
 const MOST = 64;
+/** How many folders one call looks at. */
+const MOST_LOOKED_AT = 100;
+
+/** Which folder is deleted, since when, and how far. */
+interface Place {
+  root: number;
+  startedAt: number;
+  way: Way;
+  /** Of the folder at the end of the way, the last file that was looked at. */
+  after: Position | undefined;
+}
 
 /** Prepares `deleteBelow`. */
 export function createDeleteBelow(
@@ -20,43 +34,102 @@ export function createDeleteBelow(
 ): Pick<Catalog, 'deleteBelow'> {
   const findFolders = prepareFindFolders(db);
   const removeFile = prepareRemoveFile(db, clock);
+  const findSome = prepareFindSome(db);
+  const readClock = prepare(() => db.selectNoFrom(sql<number>`cast(${clock.wall} as bigint)`.as('now')));
 
-  // Of the first folders with files: those in which there are none themselves are passed over.
-  const selectSome = prepare((by: { owner: string; id: number }) => {
-    const query = sql<{ id: string }>`with recursive below (id) as (
-      select id from folders where id = ${by.id}
-      union all
-      select folders.id from below join folders on folders.owner = ${by.owner} and folders.parent_id = below.id
-    ) select files.id from below join files on files.folder_id = below.id limit ${sql.lit(MOST)}`;
-    return { compile: () => query.compile(db) };
-  });
-
-  /** Locks contents and files, each in the order of their ids, and reads the files as they are then. */
+  /** Locks contents, then files, each in the order of their ids, and reads the files as they are then. */
   async function hold(trx: Executor, owner: string, ids: readonly string[]): Promise<FileRow[]> {
     const some = selectFiles(db).where('files.id', 'in', ids).where('files.owner', '=', owner);
-    const locking = dialect.locked(some.orderBy('contents.id').orderBy('files.id'), ['contents', 'files']);
-    await trx.executeQuery(locking.compile());
+    await trx.executeQuery(dialect.locked(some.orderBy('contents.id'), ['contents']).compile());
+    await trx.executeQuery(dialect.locked(some.orderBy('files.id'), ['files']).compile());
     // Whatever moves a file to another folder, or a folder, ends before this.
     await dialect.hold(trx, treeOf(owner), 'shared');
     return (await trx.executeQuery(some.compile())).rows;
   }
 
+  /** Deletes those of the files that are still below the path. */
+  function deleteSome(owner: string, path: string, ids: readonly string[]): Promise<Omit<DeletedBelow, 'nextCursor'>> {
+    return db.transaction().execute(async (trx) => {
+      const deleted: Omit<DeletedBelow, 'nextCursor'> = { files: 0, bytes: 0, removed: [] };
+      for (const row of await hold(trx, owner, ids)) {
+        if (!`${row.folderPath}/`.startsWith(`${path}/`)) continue;
+        const removed = await removeFile(trx, row);
+        deleted.files += 1;
+        deleted.bytes += row.size;
+        if (removed) deleted.removed.push(removed);
+      }
+      return deleted;
+    });
+  }
+
+  async function begin(root: number): Promise<Place> {
+    const startedAt = (await readClock.first(db, {}))?.now ?? 0;
+    return { root, startedAt, way: [], after: undefined };
+  }
+
   return {
-    deleteBelow(owner, path) {
-      return db.transaction().execute(async (trx) => {
-        const folder = (await findFolders(trx, owner, path.split('/')))?.at(-1);
-        if (!folder) return undefined;
-        const ids = (await selectSome.rows(trx, { owner, id: folder.id })).map(({ id }) => id);
-        const deleted: DeletedBelow = { files: 0, bytes: 0, removed: [] };
-        for (const row of await hold(trx, owner, ids)) {
-          if (!`${row.folderPath}/`.startsWith(`${path}/`)) continue;
-          const removed: RemovedContent | null = await removeFile(trx, row);
-          deleted.files += 1;
-          deleted.bytes += row.size;
-          if (removed) deleted.removed.push(removed);
-        }
-        return deleted;
-      });
+    async deleteBelow(owner, path, cursor) {
+      const from = cursor === undefined ? undefined : readPlace(cursor);
+      const folder = (await findFolders(db, owner, path.split('/')))?.at(-1);
+      const none: DeletedBelow = { files: 0, bytes: 0, removed: [], nextCursor: null };
+      // Its last file is gone, or the path is another folder's now.
+      if (from && folder?.id !== from.root) return none;
+      if (!folder) return undefined;
+      const { ids, next } = await findSome(owner, from ?? (await begin(folder.id)));
+      const deleted = ids.length === 0 ? none : await deleteSome(owner, path, ids);
+      return { ...deleted, nextCursor: next && writePlace(next) };
     },
   };
+}
+
+/** Prepares the search for the next files to delete, and the place after them; null after the last one. */
+function prepareFindSome(db: Kysely<Tables>) {
+  const nextWay = prepareNextWay(createListFolders(db));
+
+  type SomeOf = { folderId: number; until: number; afterTime: number; afterId: string; count: number };
+  const selectSome = prepare((by: SomeOf) =>
+    db
+      .selectFrom('files')
+      .select(['id', 'uploaded_at as value'])
+      .where('folder_id', '=', by.folderId)
+      .where('uploaded_at', '<=', by.until)
+      .where(sql<boolean>`(uploaded_at, id) > (${by.afterTime}, ${by.afterId})`)
+      .orderBy('uploaded_at')
+      .orderBy('id')
+      .limit(by.count),
+  );
+
+  return async function findSome(owner: string, from: Place): Promise<{ ids: string[]; next: Place | null }> {
+    const ids: string[] = [];
+    let { way, after } = from;
+    for (let looked = 0; looked < MOST_LOOKED_AT; looked++) {
+      const folderId = way.at(-1)?.id ?? from.root;
+      const count = MOST - ids.length;
+      const [afterTime, afterId] = [Number(after?.value ?? -1), after?.id ?? ''];
+      const some = await selectSome.rows(db, { folderId, until: from.startedAt, afterTime, afterId, count });
+      ids.push(...some.map(({ id }) => id));
+      after = some.at(-1) ?? after;
+      if (some.length === count) break;
+      const found = await nextWay(owner, from.root, way);
+      if (!found) return { ids, next: null };
+      way = found;
+      after = undefined;
+    }
+    return { ids, next: { ...from, way, after } };
+  };
+}
+
+const KIND = ['delete'];
+
+function writePlace({ root, startedAt, way, after }: Place): string {
+  return encodeFields(KIND, [root, startedAt, writeWay(way), after?.value ?? null, after?.id ?? null]);
+}
+
+function readPlace(cursor: string): Place {
+  const [root, startedAt, way, value, id, ...more] = decodeFields(KIND, cursor);
+  const isPlace = Number.isSafeInteger(value) ? typeof id === 'string' : value === null && id === null;
+  if (!Number.isSafeInteger(root) || !Number.isSafeInteger(startedAt) || !isPlace || more.length > 0)
+    throw invalidCursor('it is not one of this service');
+  const after = value === null ? undefined : { value: value as number, id: id as string };
+  return { root: root as number, startedAt: startedAt as number, way: readWay(way), after };
 }

@@ -42,7 +42,7 @@ export function createFileQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
 
     addFile(contentId, file) {
       return db.transaction().execute(async (trx) => {
-        await foresee(trx, file);
+        await foresee(trx, file, contentId);
         // Locks the content: another transaction that adds the same file has either ended, or waits.
         const content = await holdContent.first(trx, { id: contentId });
         return content && place(trx, file, content);

@@ -1,14 +1,17 @@
 /** Names in folders: which file has one, and which is free. */
 import { type Compilable, type Kysely, sql } from 'kysely';
-import { numberedName } from '../../wire/paths.ts';
+import { numberedName, roomForNumber } from '../../wire/paths.ts';
 import type { FileRecord } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import { type BareFileRow, selectBareFiles, toFileRecord } from './file-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
-/** How many files of one content are looked at for one that has the name with a number. */
-const MOST_ALIKE = 100;
+/** Of so few files of one content, all are looked at for one that has the name with a number. */
+const FEW_ALIKE = 100;
+
+/** The largest number that counts as one of a name. */
+const MAX_NUMBER = 99_999_999;
 
 /** Where a file is, or comes to. */
 export interface Place {
@@ -30,42 +33,40 @@ export function prepareNames(db: Kysely<Tables>, { hold }: QueryDialect) {
   const selectLatest = prepareInPlace(db, (files, by: { name: string }) =>
     named(files, by.name).orderBy('files.uploaded_at', 'desc').orderBy('files.id', 'desc').limit(sql.lit(1)),
   );
-  const selectAlike = prepare((by: { owner: string; contentId: number; folderId: number }) =>
-    selectBareFiles(db)
-      .where('files.content_id', '=', by.contentId)
-      .where('files.owner', '=', by.owner)
-      .where(sql<boolean>`coalesce(files.folder_id, 0) = ${by.folderId}`)
-      .limit(sql.lit(MOST_ALIKE)),
-  );
+  const findNumbered = prepareFindNumbered(db);
 
   /** Waits until no other transaction takes the name. In a folder, its row is locked already. */
   async function holdName(trx: Executor, { owner, folderId }: Place, name: string): Promise<void> {
     if (folderId === null) await hold(trx, `file of ${owner}: ${name}`, 'alone');
   }
 
-  /** The file of this content that has the name; or, where others have it, the name with a number. */
+  const isTaken = async (trx: Executor, place: Place, name: string): Promise<boolean> =>
+    (await selectOne.first(trx, place, { name })) !== undefined;
+
+  /**
+   * The file of this content that has the name; or, where others have it, the name with a number.
+   *
+   * @param isExact - no number counts.
+   */
   async function findSame(
     trx: Executor,
     place: Place,
     name: string,
     contentId: number,
+    isExact: boolean,
   ): Promise<{ same: FileRecord | undefined; isTaken: boolean }> {
     const record = (row: BareFileRow): FileRecord => toFileRecord({ ...row, folderPath: place.folderPath });
     const same = await selectSame.first(trx, place, { name, contentId });
     if (same) return { same: record(same), isTaken: true };
-    if (!(await selectOne.first(trx, place, { name }))) return { same: undefined, isTaken: false };
-    const { owner, folderId } = place;
-    const alike = await selectAlike.rows(trx, { owner, contentId, folderId: folderId ?? 0 });
-    const found = alike.find((row) => isNumbered(row.name, name));
-    return { same: found && record(found), isTaken: true };
+    if (!(await isTaken(trx, place, name))) return { same: undefined, isTaken: false };
+    const numbered = isExact ? undefined : await findNumbered(trx, place, name, contentId);
+    return { same: numbered && record(numbered), isTaken: true };
   }
-
-  const isTaken = async (trx: Executor, place: Place, name: string): Promise<boolean> =>
-    (await selectOne.first(trx, place, { name })) !== undefined;
 
   /** A name with a number that no file has; nobody else takes it until the transaction ends. Takes few steps for any number. */
   async function freeName(trx: Executor, place: Place, name: string): Promise<string> {
-    const isNumberTaken = (number: number) => isTaken(trx, place, numberedName(name, number));
+    const numberedAs = (number: number): string => numberedName(name, number, place.folderPath);
+    const isNumberTaken = (number: number) => isTaken(trx, place, numberedAs(number));
     for (let taken = 1; ;) {
       let free = taken * 2;
       for (; await isNumberTaken(free); free *= 2) taken = free;
@@ -74,7 +75,7 @@ export function prepareNames(db: Kysely<Tables>, { hold }: QueryDialect) {
         if (await isNumberTaken(middle)) taken = middle;
         else free = middle;
       }
-      const numbered = numberedName(name, free);
+      const numbered = numberedAs(free);
       await holdName(trx, place, numbered);
       if (!(await isTaken(trx, place, numbered))) return numbered;
       // Another transaction has taken it meanwhile.
@@ -91,6 +92,43 @@ export function prepareNames(db: Kysely<Tables>, { hold }: QueryDialect) {
   };
 }
 
+/** Prepares the search for the file of a content that has a name with a number. */
+function prepareFindNumbered(db: Kysely<Tables>) {
+  const selectAlike = prepare((by: { owner: string; contentId: number }) =>
+    selectBareFiles(db)
+      .select('files.folder_id as folderId')
+      .where('files.content_id', '=', by.contentId)
+      .where('files.owner', '=', by.owner)
+      .limit(sql.lit(FEW_ALIKE)),
+  );
+  // Along the index of names, which has the content, too.
+  const selectBetween = prepareInPlace(db, (files, by: { contentId: number; after: string; before: string }) =>
+    files
+      .where('files.name', '>', by.after)
+      .where('files.name', '<', by.before)
+      .where('files.content_id', '=', by.contentId)
+      .orderBy('files.name'),
+  );
+
+  return async function findNumbered(
+    trx: Executor,
+    place: Place,
+    name: string,
+    contentId: number,
+  ): Promise<BareFileRow | undefined> {
+    const { owner, folderId, folderPath } = place;
+    const [stem, extension] = roomForNumber(name, folderPath);
+    const isNumbered = (row: BareFileRow): boolean => hasNumber(row.name, stem, extension);
+    const alike = await selectAlike.rows(trx, { owner, contentId });
+    if (alike.length < FEW_ALIKE) {
+      const here = alike.flatMap(({ folderId: of, ...row }) => (of === folderId ? [row] : []));
+      return here.find(isNumbered);
+    }
+    const between = { contentId, after: `${stem} (`, before: `${stem} )` };
+    return (await selectBetween.rows(trx, place, between)).find(isNumbered);
+  };
+}
+
 /** Prepares a query of the files in a folder, and of those at the top: each has an index of its own. */
 function prepareInPlace<Values extends object, Row>(
   db: Kysely<Tables>,
@@ -102,14 +140,17 @@ function prepareInPlace<Values extends object, Row>(
   const folder = prepare((by: Values & { folderId: number }) =>
     build(selectBareFiles(db).where('files.folder_id', '=', by.folderId), by),
   );
+  const rows = (executor: Executor, { owner, folderId }: Place, values: Values): Promise<Row[]> =>
+    folderId === null ? top.rows(executor, { ...values, owner }) : folder.rows(executor, { ...values, folderId });
   return {
-    first: (executor: Executor, { owner, folderId }: Place, values: Values): Promise<Row | undefined> =>
-      folderId === null ? top.first(executor, { ...values, owner }) : folder.first(executor, { ...values, folderId }),
+    rows,
+    first: async (executor: Executor, place: Place, values: Values): Promise<Row | undefined> =>
+      (await rows(executor, place, values))[0],
   };
 }
 
-/** Whether `name` is `wanted` with a number. */
-function isNumbered(name: string, wanted: string): boolean {
-  const number = Number(/ \((\d{1,8})\)(?:\.[^.]*)?$/.exec(name)?.[1] ?? 0);
-  return number > 1 && numberedName(wanted, number) === name;
+/** Whether `name` has a number between the stem and the extension. */
+function hasNumber(name: string, stem: string, extension: string): boolean {
+  const number = Number(name.slice(stem.length + 2, -1 - extension.length));
+  return number > 1 && number <= MAX_NUMBER && `${stem} (${number})${extension}` === name;
 }

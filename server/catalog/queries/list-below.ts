@@ -3,37 +3,24 @@
  * however many there are.
  */
 import type { Kysely } from 'kysely';
-import { MAX_FOLDERS } from '../../wire/paths.ts';
 import type { BelowQuery, Catalog, FilePage, FileRecord } from '../catalog.ts';
 import { decodeFields, encodeFields, invalidCursor, type Position } from '../cursor.ts';
 import type { Tables } from '../schema.ts';
+import { prepareNextWay, readWay, type Way, writeWay } from './folder-walk.ts';
 import { prepareFindFolders, TOP } from './folders.ts';
-import { createListFolders, createListLevel, type FolderPosition, namesOf, positionOf } from './list-folder.ts';
+import { createListFolders, createListLevel, namesOf, positionOf } from './list-folder.ts';
 
 /** How many folders one page looks at. */
 const MOST_LOOKED_AT = 100;
 
 const IN_ORDER = { column: 'folded_name', direction: 'asc' } as const;
 
-/** The folders from below the listed one down to the one whose files are listed; none: the files of the listed one. */
-type Way = FolderPosition[];
-
 /** Prepares `listBelow`. */
 export function createListBelow(db: Kysely<Tables>): Pick<Catalog, 'listBelow'> {
   const findFolders = prepareFindFolders(db);
   const listFolders = createListFolders(db);
   const listLevel = createListLevel(db);
-
-  /** The way to the folder that comes after this one, with the folders in it; undefined after the last one. */
-  async function nextWay(owner: string, root: number, way: Way): Promise<Way | undefined> {
-    const folderAt = (depth: number): number => way[depth - 1]?.id ?? root;
-    for (let depth = way.length; depth >= 0; depth--) {
-      const level = { owner, folderId: folderAt(depth), path: undefined };
-      const [next] = await listFolders(level, 'asc', way[depth], 1);
-      if (next) return [...way.slice(0, depth), { value: next.folded, id: next.id }];
-    }
-    return undefined;
-  }
+  const nextWay = prepareNextWay(listFolders);
 
   async function page(root: number, query: BelowQuery): Promise<FilePage> {
     const { owner, limit, cursor } = query;
@@ -68,21 +55,12 @@ export function createListBelow(db: Kysely<Tables>): Pick<Catalog, 'listBelow'> 
 }
 
 function writePlace(kind: readonly unknown[], way: Way, after: Position | undefined): string {
-  const folders = way.map(({ value, id }) => [value, id]);
-  return encodeFields(kind, [folders, after?.value ?? null, after?.id ?? null]);
+  return encodeFields(kind, [writeWay(way), after?.value ?? null, after?.id ?? null]);
 }
 
 function readPlace(kind: readonly unknown[], cursor: string): { way: Way; after: Position | undefined } {
   const [folders, value, id, ...more] = decodeFields(kind, cursor);
   const isPlace = typeof value === 'string' ? typeof id === 'string' : value === null && id === null;
-  if (!Array.isArray(folders) || folders.length > MAX_FOLDERS || !isPlace || more.length > 0) {
-    throw invalidCursor('it is not one of this service');
-  }
-  const way = folders.map((each: unknown) => {
-    const [folded, folderId]: unknown[] = Array.isArray(each) ? each : [];
-    if (typeof folded !== 'string' || !Number.isSafeInteger(folderId))
-      throw invalidCursor('it is not one of this service');
-    return { value: folded, id: folderId as number };
-  });
-  return { way, after: typeof value === 'string' ? { value, id: id as string } : undefined };
+  if (!isPlace || more.length > 0) throw invalidCursor('it is not one of this service');
+  return { way: readWay(folders), after: typeof value === 'string' ? { value, id: id as string } : undefined };
 }

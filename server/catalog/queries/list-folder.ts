@@ -9,7 +9,7 @@ import { FOLDER_PATH, type FileRow, selectBareFiles, toFileRecord } from './file
 import { FOLDER_ROW, type FolderRow, prepareFindFolders, TOP } from './folders.ts';
 import { prepare, rowsAside } from './prepare.ts';
 
-/** Of so few files at the top, all are read and sorted; of more, the index of the owner's files in this order is read. */
+/** So few files at the top are always read and sorted. */
 const FEW = 2_000;
 /** Why a cursor is refused. */
 const UNKNOWN = 'it is not one of this service';
@@ -49,16 +49,32 @@ function toListed({ folded, ...row }: FileRow & { folded: string }): ListedFile 
 
 /** Prepares the listing of the files of a level. */
 export function createListLevel(db: Kysely<Tables>) {
-  const selectTop = prepare((by: { owner: string }) =>
-    db
-      .selectFrom('owner_totals')
-      .select([
-        'files',
-        sql<number>`(select cast(coalesce(sum(files), 0) as bigint) from folders
-          where owner = ${by.owner} and parent_id = 0)`.as('below'),
-      ])
-      .where('owner', '=', by.owner),
+  const selectTotal = prepare((by: { owner: string }) =>
+    db.selectFrom('owner_totals').select('files').where('owner', '=', by.owner),
   );
+  const selectBeyond = prepare(
+    (by: { owner: string; few: number }) =>
+      db
+        .selectFrom('files')
+        .select('name')
+        .where('owner', '=', by.owner)
+        .where('folder_id', 'is', null)
+        .where('name', '>=', '')
+        .orderBy('name')
+        .limit(sql.lit(1))
+        .offset(by.few),
+    { aside: true },
+  );
+
+  /**
+   * Whether it takes less to read all files at the top, and to sort them, than to go along the index of the order, where those in
+   * folders lie between: `count` files are expected among `count * total / top`.
+   */
+  async function areFewAtTop(owner: string, count: number): Promise<boolean> {
+    const total = (await selectTotal.first(db, { owner }))?.files ?? 0;
+    const few = Math.max(FEW, Math.ceil(Math.sqrt(count * total)));
+    return total <= few || (await selectBeyond.first(db, { owner, few })) === undefined;
+  }
 
   return async function listLevel({ owner, folderId, path }: Level, listing: LevelListing): Promise<ListedFile[]> {
     const { column, direction, after, count } = listing;
@@ -66,10 +82,7 @@ export function createListLevel(db: Kysely<Tables>) {
     // A cursor may name any folder: the owner is compared, too, without an index.
     if (folderId !== TOP)
       files = files.where(sql<boolean>`files.folder_id = ${folderId} and coalesce(files.owner, '') = ${owner}`);
-    else {
-      const total = await selectTop.first(db, { owner });
-      files = total && total.files - total.below <= FEW ? files.where(isOfFew(owner)) : files.where(isAlong(owner));
-    }
+    else files = files.where((await areFewAtTop(owner, count)) ? isOfFew(owner) : isAlong(owner));
     if (after) files = files.where(isAfter(`files.${column}`, 'files.id', direction, after));
     const sorted = files.orderBy(`files.${column}`, direction).orderBy('files.id', direction).limit(count);
     if (path === undefined) return (await rowsAside(db, sorted.select(FOLDER_PATH.as('folderPath')))).map(toListed);

@@ -1,6 +1,6 @@
 /** Moves or renames a folder, with all below it: one row changes, and the totals of the folders that it leaves and comes into. */
 import { type Kysely, sql } from 'kysely';
-import { MAX_FOLDERS, MAX_PATH_BYTES, splitPath } from '../../wire/paths.ts';
+import { MAX_FOLDER_BYTES, MAX_FOLDERS, MAX_PATH_BYTES, splitPath } from '../../wire/paths.ts';
 import { foldName } from '../../wire/fold-name.ts';
 import type { Catalog, MoveOutcome } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
@@ -101,7 +101,7 @@ function prepareFits(db: Kysely<Tables>) {
     // What fitted before fits again.
     if (after.bytes <= before.bytes && after.depth <= before.depth) return true;
     const most = (await measure.first(trx, by)) ?? { depth: 0, bytes: 0 };
-    if (after.depth + most.depth > MAX_FOLDERS) return false;
+    if (after.depth + most.depth > MAX_FOLDERS || after.bytes + most.bytes > MAX_FOLDER_BYTES) return false;
     const beyondNames = MAX_PATH_BYTES - after.bytes - 1;
     const beyondFolders = beyondNames - LONGEST_NAME_BYTES;
     if (most.bytes <= beyondFolders) return true;

@@ -5,6 +5,7 @@ import type { ContentRecord, NewFile, Placed } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
+import { prepareHoldContent } from './contents.ts';
 import { prepareInsertEvent } from './events.ts';
 import { prepareHoldFile, prepareInsertFile, prepareLockFile } from './file-rows.ts';
 import { prepareFindFolders, prepareTakeFolders } from './folders.ts';
@@ -17,21 +18,32 @@ export function preparePlaceFile(db: Kysely<Tables>, dialect: QueryDialect, cloc
   const findFolders = prepareFindFolders(db);
   const takeFolders = prepareTakeFolders(db, dialect);
   const names = prepareNames(db, dialect);
+  const holdContent = prepareHoldContent(db, dialect);
   const lockFile = prepareLockFile(db, dialect);
   const holdFile = prepareHoldFile(db, dialect);
   const insertFile = prepareInsertFile(db, clock);
   const removeFile = prepareRemoveFile(db, clock);
   const insertEvent = prepareInsertEvent(db, clock);
 
-  /** Locks the file that `place` will replace, and its content: before the content that is added, and before the folders. */
-  async function foresee(trx: Executor, { owner, name: path, onConflict }: NewFile): Promise<void> {
+  /**
+   * Locks the file that `place` will replace, and its content: before the folders. Contents are locked in the order of their ids.
+   *
+   * @param joined - the content to which the file is added, unless that is a new one.
+   */
+  async function foresee(
+    trx: Executor,
+    { owner, name: path, onConflict }: NewFile,
+    joined: number | undefined,
+  ): Promise<void> {
     if (onConflict !== 'replace') return;
     const { folders, name } = splitPath(path);
     const found = await findFolders(trx, owner, folders);
     if (!found) return;
     const at = { owner, folderId: found.at(-1)?.id ?? null, folderPath: null };
     const replaced = await names.findLatest(trx, at, name);
-    if (replaced) await lockFile.first(trx, { id: replaced.id, owner });
+    if (!replaced) return;
+    if (joined !== undefined && joined < replaced.contentId) await holdContent.first(trx, { id: joined });
+    await lockFile.first(trx, { id: replaced.id, owner });
   }
 
   async function place(trx: Executor, file: NewFile, content: ContentRecord): Promise<Placed> {
@@ -40,9 +52,10 @@ export function preparePlaceFile(db: Kysely<Tables>, dialect: QueryDialect, cloc
     const folderId = (await takeFolders(trx, owner, folders)).at(-1) ?? null;
     const at: Place = { owner, folderId, folderPath: folders.length > 0 ? folders.join('/') : null };
     await names.holdName(trx, at, name);
-    const { same, isTaken } = await names.findSame(trx, at, name, content.id);
+    const replaces = file.onConflict === 'replace';
+    const { same, isTaken } = await names.findSame(trx, at, name, content.id, replaces);
     if (same) return { file: same, removed: null };
-    const replaced = isTaken && file.onConflict === 'replace' ? await names.findLatest(trx, at, name) : undefined;
+    const replaced = isTaken && replaces ? await names.findLatest(trx, at, name) : undefined;
     const freeName = isTaken && !replaced ? await names.freeName(trx, at, name) : name;
     const added = await insertFile(trx, { ...file, name: joinPath(at.folderPath, freeName) }, content, folderId);
     await insertEvent(trx, 'published', added);

@@ -32,7 +32,7 @@ export function createPublishAtOnce(
     async publishAtOnce({ upload, content, file }, mostOpen) {
       try {
         return await db.transaction().execute(async (trx) => {
-          await foresee(trx, file);
+          await foresee(trx, file, undefined);
           const taken = await takeContent(trx, content);
           if (taken === undefined || taken === 'removing') throw new Undone('conflict');
           const placed = await place(trx, file, taken);

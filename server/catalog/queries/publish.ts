@@ -55,7 +55,7 @@ export function createPublish(db: Kysely<Tables>, dialect: QueryDialect, nodes: 
         // Both are found before the first change; a key that a node is removing is found after it.
         const upload = await selectUpload.first(trx, { id: uploadId, epoch });
         if (!upload) return { kind: 'lost' };
-        await foresee(trx, file);
+        await foresee(trx, file, 'id' in publication.content ? publication.content.id : undefined);
         const content = await takeContent(trx, publication.content);
         if (content === undefined) return { kind: 'conflict' };
         if (content === 'removing') throw new UndoneConflict();
