@@ -93,6 +93,7 @@ describe('the name of a file', () => {
   });
 
   test.each([
+    ['under the same name', 'draft.txt', ['--replace'], ['draft.txt']],
     ['under another name', 'final.pdf', ['--replace', '--name', 'final.pdf'], ['final.pdf']],
     ['and another name is wanted', 'draft.txt', ['--name', 'final.pdf'], ['draft.txt', 'final.pdf']],
   ])(
