@@ -26,6 +26,11 @@ const MOST_CHUNKS = 512;
  * others are for a busy machine, whose kernel delivers what was written to it a little later.
  */
 const QUIET_TURNS = 16;
+/**
+ * In the middle of those turns is a pause, since they take less than a millisecond where nothing else happens: a kernel that has more
+ * to do than its processors can delivers what was written to it some milliseconds later.
+ */
+export const QUIET_MS = 20;
 /** How many bytes of a connection both kernels can buffer: once more have arrived, the sender is still connected. */
 const KERNEL_BYTES = mostBufferBytes('rmem', 6 * 1024 * 1024) + mostBufferBytes('wmem', 4 * 1024 * 1024);
 /** By then, the request that asked has long got its answer. */
@@ -54,8 +59,12 @@ export interface Intake {
   take(): Promise<Uint8Array[] | null>;
   /** Why it ended; only after `take` returned null. */
   readonly ended: IntakeEnd;
-  /** Waits until all bytes are taken that had arrived at the call, those in the kernel's buffers included. */
-  catchUp(): Promise<CaughtUp>;
+  /**
+   * Waits until all bytes are taken that had arrived at the call, those in the kernel's buffers included.
+   *
+   * @param pauseMs - QUIET_MS; 0 where the bytes come through no kernel.
+   */
+  catchUp(pauseMs: number): Promise<CaughtUp>;
   /** Stops reading; what arrived before can still be taken. */
   stop(cause: unknown): void;
 }
@@ -92,7 +101,7 @@ export function openIntake(
     onArrival,
     verification,
   }: Pick<WriteOptions, 'signal' | 'maxBytes' | 'onArrival' | 'verification'>,
-  surroundings: Pick<Surroundings, 'elapsedMs' | 'turn'>,
+  surroundings: Pick<Surroundings, 'elapsedMs' | 'turn' | 'wait'>,
   units?: Units,
 ): Intake {
   let queue: Uint8Array[] = [];
@@ -203,7 +212,7 @@ export function openIntake(
     return batch;
   }
 
-  async function catchUp(): Promise<CaughtUp> {
+  async function catchUp(pauseMs: number): Promise<CaughtUp> {
     const most = totalBytes + KERNEL_BYTES;
     const until = surroundings.elapsedMs() + MOST_CATCH_UP_MS;
     for (let quiet = 0; quiet < QUIET_TURNS;) {
@@ -216,7 +225,7 @@ export function openIntake(
       }
       const before = totalBytes;
       const isRead = !source.isPaused() && source.readableLength === 0;
-      await surroundings.turn();
+      await (pauseMs > 0 && quiet === QUIET_TURNS / 2 ? surroundings.wait(pauseMs) : surroundings.turn());
       quiet = isRead && totalBytes === before ? quiet + 1 : 0;
     }
     return 'quiet';

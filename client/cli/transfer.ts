@@ -4,7 +4,7 @@
  */
 import { DetailedError, Upload } from 'tus-js-client';
 import type { UrlStorage } from 'tus-js-client';
-import { isBegunFor, mayBeginAnew } from '../core/beginnings.ts';
+import { isBegunFor, mayBeginAnew, replacesAnother } from '../core/beginnings.ts';
 import { LOOK_INTERVAL_MS, watchOtherSender } from '../core/other-sender.ts';
 import { isGone } from '../core/refusals.ts';
 import { type Outcome, type Phase, phaseAfter } from '../core/transfer-phases.ts';
@@ -203,7 +203,11 @@ function observe(options: TransferOptions, course: Course, patience: Patience): 
       if (!isBegunFor(metadata.get('sha256'), options.metadata['sha256'])) {
         throw new UploadUnusableError('the unfinished upload may be for other bytes');
       }
-      course.adopted = { name: metadata.get('filename') ?? null };
+      const name = metadata.get('filename') ?? null;
+      if (replacesAnother({ name, onConflict: metadata.get('onconflict') }, options.metadata['filename'] ?? '')) {
+        throw new UploadUnusableError('the unfinished upload would replace the file of another name');
+      }
+      course.adopted = { name };
     },
     onLife(lifeMs) {
       course.lifeMs = lifeMs;

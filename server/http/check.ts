@@ -94,10 +94,10 @@ function refuseForeignPages(ctx: Ctx): void {
 
 /**
  * Refuses a request that would delete a file, and that a page of another origin can send: browsers send no Sec-Fetch-Site to an
- * address with `http:`. A header of its own they send for such a page only after they have asked the service (CORS).
+ * address with `http:`, and with it the name and password that they were asked for (Basic). A header of its own they send for such a page only after they have asked the service (CORS).
  */
 function requireMark(ctx: Ctx): void {
-  if (ctx.get(MARK) !== '' || ctx.get('Authorization') !== '') return;
+  if (ctx.get(MARK) !== '' || /^Bearer /i.test(ctx.get('Authorization'))) return;
   throw refusal('origin_not_allowed', {
     field: MARK,
     message: `With onconflict=replace, which deletes a file, the request must have the header ${MARK}, with any value.`,

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { DigestLane, DigestSet } from '../digests/digests.ts';
 import { afterBytes } from '../chunks.ts';
-import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from '../intake.ts';
+import { causeOf, endUncommitted, type Intake, openIntake, QUIET_MS, refuseOverflow } from '../intake.ts';
 import type { Commit, Flush, StoredUpload, WriteOptions, Written } from '../store.ts';
 import type { Surroundings, Timer } from '../surroundings.ts';
 import { freeChunks } from '../free-chunks.ts';
@@ -220,7 +220,7 @@ function createBehind({ lane, intake, upload, place, options }: Writing, syncs: 
   }
 
   async function flush(): ReturnType<Flush> {
-    if ((await intake.catchUp()) === 'ended') return 'ending';
+    if ((await intake.catchUp(QUIET_MS)) === 'ended') return 'ending';
     if (isAtomic) return 'committed';
     await writing?.catch(() => undefined);
     for (const upTo = progress.written; isFlushing(progress, upTo);) {

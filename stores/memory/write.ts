@@ -134,7 +134,7 @@ async function append(
   }
 
   async function flush(): Promise<'committed' | 'ending'> {
-    if ((await intake.catchUp()) === 'ended') return 'ending';
+    if ((await intake.catchUp(0)) === 'ended') return 'ending';
     return inTurn(async () => {
       if (isEnding) return 'ending';
       if (options.verification) return 'committed';

@@ -1,7 +1,7 @@
 /** Writes bytes into a bucket: parts are filled in memory, sent a few at once, and committed in order. */
 import type { Readable } from 'node:stream';
 import type { DigestLane } from '../digests/digests.ts';
-import { causeOf, endUncommitted, type Intake, openIntake, refuseOverflow } from '../intake.ts';
+import { causeOf, endUncommitted, type Intake, openIntake, QUIET_MS, refuseOverflow } from '../intake.ts';
 import { type Flush, StoreError, type StoredUpload, type WriteOptions, type Written } from '../store.ts';
 import { split, whenAborted } from './batches.ts';
 import type { BufferPool } from './buffers.ts';
@@ -169,7 +169,7 @@ function createFiller(writing: Writing): Filler {
       part?.room.release();
     },
     flush: async () => {
-      const caughtUp = await intake.catchUp();
+      const caughtUp = await intake.catchUp(QUIET_MS);
       if (caughtUp === 'ended') return 'ending';
       if (isAtomic) return 'committed';
       await inTurn(async () => {

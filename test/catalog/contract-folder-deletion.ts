@@ -129,6 +129,10 @@ export function describeFolderDeletion(current: Current): void {
       const reached = await catalog.deleteBelow('ann', 'a', made([root, 9e15, [['', theirs]], null, null]));
       expect(reached?.files).toBe(0);
       expect((await catalog.totalOf('bob')).files).toBe(2);
+      // Nor does it tell of them: it goes on as if the folder had no file.
+      for (let n = 0; n < 65; n++) await add(catalog, `b/${n}`, 'bob');
+      const past = await catalog.deleteBelow('ann', 'a', made([root, 9e15, [['', theirs]], null, null]));
+      expect(past).toMatchObject({ files: 0, nextCursor: null });
     });
   });
 }

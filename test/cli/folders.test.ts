@@ -8,6 +8,7 @@ import { startService as startHere } from '../../server/service.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
 import { exchange } from '../../client/cli/http.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
+import { IS_LINUX } from '../harness/needs.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { TUS } from '../harness/tus.ts';
@@ -106,6 +107,14 @@ describe('folders', () => {
       const refused = await client.run(['upload', '-r', '--replace', ...paths]);
       const says = `${first} and ${second} would both be called ${name}`;
       expect([refused.exitCode, refused.stderr]).toMatchObject([2, expect.stringContaining(says)]);
+    }
+    if (IS_LINUX) {
+      // Names that are not UTF-8, and that are shown with the same signs.
+      await makeTree(client.folder, { 'x/a': makeBytes(67, 646) });
+      for (const last of [0xfe, 0xff]) {
+        await writeFile(Buffer.from(`${join(client.folder, 'x')}/${String.fromCharCode(last)}`, 'latin1'), `${last}`);
+      }
+      expect(await client.run(['upload', '-r', '--replace', 'x'])).toMatchObject({ exitCode: 2 });
     }
     expect(await run('list', '--search', 'readme')).toContain('No files.');
     expect(await run('upload', 'one/readme.txt', 'two/readme.txt', '--parallel', '1')).toContain('readme (2).txt');

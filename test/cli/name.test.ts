@@ -36,12 +36,13 @@ describe('the name of a file', () => {
     service: RunningService,
     name: string,
     intercept: (message: IncomingMessage) => Interception | null = () => null,
+    options: readonly string[] = [],
   ): Promise<{ client: Client; path: string }> {
     // So slow that the rest is not on its way by the time the client is gone.
     const line = await makeLine(service.port, 2 * MIB);
     const client = await makeClient(await makeInterceptor(line.url, intercept));
     const path = await client.makeFile(name, SIZE);
-    const first = client.start(['upload', path]);
+    const first = client.start(['upload', ...options, path]);
     await until(() => line.sentBytes() > SIZE / 3);
     first.signal('SIGKILL');
     await first.done;
@@ -112,6 +113,16 @@ describe('the name of a file', () => {
       );
     },
   );
+
+  test.each([[[]], [['--replace']]])('begun with --replace, and resumed under another name (%j): nothing is replaced', async (more) => {
+    const service = await makeService();
+    const old = makeBytes(70, 84);
+    await putFile(service.url, old, { filename: 'draft.txt' });
+    const { client, path } = await sendHalf(service, 'draft.txt', () => null, ['--replace']);
+    const result = await client.run(['upload', '--json', ...more, '--name', 'final.pdf', path]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'final.pdf', size: SIZE, sentBytes: SIZE }]);
+    expect(await sizesOf(service)).toEqual([`draft.txt ${old.length}`, `final.pdf ${SIZE}`]);
+  });
 
   test('a run that ends between the publication and the name: the next one gives it', async () => {
     const service = await makeService();

@@ -176,7 +176,7 @@ describeOverFolderAndBucket((store) => {
       const ask = (headers: Record<string, string>): Promise<Answer> =>
         send('GET', `${service.url}/check?md5=${md5(mine)}&filename=taxes.xlsx&onconflict=replace`, { headers });
       // Browsers tell nothing of where it comes from to an address with http.
-      for (const headers of [{}, { Referer: 'http://elsewhere.example/' }, { Accept: 'image/*' }]) {
+      for (const headers of [{}, { Referer: 'http://elsewhere.example/' }, { Authorization: 'Basic YTpi' }]) {
         const answer = await ask(headers);
         expect([answer.status, answer.code]).toEqual([403, 'origin_not_allowed']);
         expect(answer.body).toContain('X-Requested-With');

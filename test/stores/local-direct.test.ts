@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { bytesIn } from '../../stores/chunks.ts';
-import { openIntake } from '../../stores/intake.ts';
+import { openIntake, QUIET_MS } from '../../stores/intake.ts';
 import { createDirectWrites, hasDirectWrites, nextWrite } from '../../stores/local/direct.ts';
 import { createNewFile, type LocalFile } from '../../stores/local/files.ts';
 import { SYSTEM } from '../../stores/surroundings.ts';
@@ -136,7 +136,7 @@ test('who catches up does not wait for a source that never rests', async () => {
   const bytes = makeBytes(400_000, 2);
   for (let i = 0; i < 10; i++) source.write(bytes);
   let isCaughtUp = false;
-  const caughtUp = intake.catchUp().finally(() => (isCaughtUp = true));
+  const caughtUp = intake.catchUp(QUIET_MS).finally(() => (isCaughtUp = true));
   for (let batches = 0; !isCaughtUp && batches < 1_000; batches++) {
     source.write(bytes);
     source.write(bytes);

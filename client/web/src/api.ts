@@ -206,9 +206,10 @@ export interface UploadState {
   idle: number | undefined;
   /** Id of the published file; null while there is none. */
   fileId: string | null;
-  /** SHA-256 and name that were declared when the upload was begun. */
+  /** SHA-256, name, and what becomes of another file of that name, as they were declared when the upload was begun. */
   sha256: string | null;
   name: string | null;
+  onConflict: string | null;
 }
 
 /** Asks for the state of an upload; null when it no longer exists. */
@@ -226,6 +227,7 @@ export async function uploadState(url: string): Promise<UploadState | null> {
       fileId: headers.get('Tidemark-File-Id'),
       sha256: declared.get('sha256') ?? null,
       name: declared.get('filename') ?? null,
+      onConflict: declared.get('onconflict') ?? null,
     };
   } catch (error) {
     if (error instanceof ApiError && isGone(error)) return null;

@@ -1,7 +1,7 @@
 /** Sends one file whose digests are known: asks the service, sends, verifies. Reports every obstacle to the queue. */
 import type { CheckJson } from '../../../server/wire/check.ts';
 import type { FileJson } from '../../../server/wire/files.ts';
-import { isBegunFor, mayBeginAnew } from '../../core/beginnings.ts';
+import { isBegunFor, mayBeginAnew, replacesAnother } from '../../core/beginnings.ts';
 import { type Sender, watchOtherSender, whatToDo } from '../../core/other-sender.ts';
 import { type FailReason, isTakenOver, meaningOf, NO_ANSWER, type StallReason } from '../../core/refusals.ts';
 import type { Step } from '../../core/upload-states.ts';
@@ -141,6 +141,8 @@ async function adopt(queue: SenderEvents, item: Item, url: string): Promise<void
   const { turn, md5, sha256 } = item;
   const state = await uploadState(url);
   if (item.turn !== turn || state === null || !isBegunFor(state.sha256, sha256)) return;
+  // By the command, for example. The page replaces nothing.
+  if (replacesAnother(state, item.name)) return;
   const left = queue.findLeft(url);
   const isOurs = left !== undefined && (left.adopted === null || left.adopted.isOurs);
   const shared = left?.shared ?? false;

@@ -86,12 +86,14 @@ export function createDeleteBelow(
 function prepareFindSome(db: Kysely<Tables>) {
   const nextWay = prepareNextWay(createListFolders(db));
 
-  type SomeOf = { folderId: number; until: number; afterTime: number; afterId: string; count: number };
+  type SomeOf = { owner: string; folderId: number; until: number; afterTime: number; afterId: string; count: number };
   const selectSome = prepare((by: SomeOf) =>
     db
       .selectFrom('files')
       .select(['id', 'uploaded_at as value'])
       .where('folder_id', '=', by.folderId)
+      // A cursor that was made up may name a folder of somebody else.
+      .where(sql<boolean>`coalesce(owner, '') = ${by.owner}`)
       .where('uploaded_at', '<=', by.until)
       .where(sql<boolean>`(uploaded_at, id) > (${by.afterTime}, ${by.afterId})`)
       .orderBy('uploaded_at')
@@ -106,7 +108,7 @@ function prepareFindSome(db: Kysely<Tables>) {
       const folderId = way.at(-1)?.id ?? from.root;
       const count = MOST - ids.length;
       const [afterTime, afterId] = [Number(after?.value ?? -1), after?.id ?? ''];
-      const some = await selectSome.rows(db, { folderId, until: from.startedAt, afterTime, afterId, count });
+      const some = await selectSome.rows(db, { owner, folderId, until: from.startedAt, afterTime, afterId, count });
       ids.push(...some.map(({ id }) => id));
       after = some.at(-1) ?? after;
       if (some.length === count) break;
