@@ -4,6 +4,7 @@
  * The mark in the name says which run owns the file. A run takes over the file of a run that has ended by renaming it: of
  * several runs that try, one succeeds. So two runs never write to the same file.
  */
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -92,12 +93,14 @@ function noneLeft(error: unknown): false {
   throw error;
 }
 
+/** A name that is cut ends with a digest of the whole: two that begin alike may have equal bytes, and come at once. */
 function shorten(name: string): string {
   const bytes = Buffer.from(name);
   if (bytes.length <= MOST_NAME_BYTES) return name;
   // The cut may be in the middle of a character: its bytes are removed.
-  return bytes
+  const beginning = bytes
     .subarray(0, MOST_NAME_BYTES)
     .toString('utf8')
     .replace(/\ufffd+$/, '');
+  return `${beginning}~${createHash('sha256').update(bytes).digest('hex').slice(0, 8)}`;
 }

@@ -96,6 +96,16 @@ describe('folders', () => {
     });
   });
 
+  test('two files with equal bytes whose long names begin alike come at once', async () => {
+    client = await makeClient(service.url);
+    const begin = '\u9577'.repeat(55);
+    const bytes = makeBytes(4 * MIB, 647);
+    await makeTree(client.folder, { [`l/${begin}1.bin`]: bytes, [`l/${begin}2.bin`]: bytes });
+    await run('upload', '-r', 'l');
+    expect(await run('get', '-r', 'l', '-o', 'k', '--parallel', '2')).toContain('2 downloaded');
+    expect(Object.values(await treeIn(join(client.folder, 'k')))).toEqual([md5(bytes), md5(bytes)]);
+  });
+
   test('with --replace, files of one run that get the same name are refused before anything is sent', async () => {
     client = await makeClient(service.url);
     const tree = { 'one/readme.txt': makeBytes(63, 642), 'two/readme.txt': makeBytes(64, 643) };
