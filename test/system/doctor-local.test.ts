@@ -11,7 +11,7 @@ import { makeBytes, md5 } from '../harness/bytes.ts';
 import { diagnose, readDiagnosis } from '../harness/doctor.ts';
 import { startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { createUpload, patch } from '../harness/tus.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
 import { refusal } from './refused-start-support.ts';
 import { expectBytes, offsetOf } from './support.ts';
@@ -170,7 +170,8 @@ describe('the doctor on a catalog', () => {
     const bytes = makeBytes(2000, 91);
     const location = await createUpload(service.url, bytes.length);
     expect((await patch(location, 0, bytes.subarray(0, 1000))).status).toBe(204);
-    // The service makes its index of names beside what it answers.
+    // The service makes its index of names beside what it answers, from the first list on.
+    expect((await send('GET', `${service.url}/api/files`)).status).toBe(200);
     await expect.poll(() => readdir(service.dataDir)).toContain('catalog.db-names-wal');
     const before = await readdir(service.dataDir, { recursive: true });
     const { exitCode, step } = await diagnose(service.dataDir, {});

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { putFile } from '../http/support.ts';
 import { startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { createUpload, patch } from '../harness/tus.ts';
+import { createUpload, patch, send } from '../harness/tus.ts';
 
 /** Every folder and file below one, with the bits of its mode. */
 async function modesBelow(folder: string): Promise<[path: string, mode: string][]> {
@@ -30,7 +30,8 @@ describe('with the mask of a machine that lets all read', () => {
     onTestFinished(() => service.stop());
     await putFile(service.url, 'published', { filename: 'a.txt' });
     expect((await patch(await createUpload(service.url, 8), 0, 'half')).status).toBe(204);
-    // The service makes its index of names beside what it answers.
+    // The service makes its index of names beside what it answers, from the first list on.
+    expect((await send('GET', `${service.url}/api/files`)).status).toBe(200);
     await expect.poll(() => readdir(dataDir)).toContain('catalog.db-names-wal');
     const modes = await modesBelow(dataDir);
     const names = ['', '-wal', '-shm', '-names', '-names-wal'].map((suffix) => `/catalog.db${suffix}`);

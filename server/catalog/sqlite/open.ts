@@ -93,6 +93,8 @@ function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog 
   const { file, isShared = false } = options;
   const tell = onceEach(options.tell);
   const reader = takesReaders ? createReader(path, tell) : undefined;
+  // The first search is not to wait for the index of names.
+  if (hasFiles(database)) reader?.start();
   const watch = watchOver(syncer, marks, () => checkpoints);
   const dialect = createSqliteDialect(database, watch, { beside: reader });
   const { between } = dialect;
@@ -131,6 +133,10 @@ function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog 
   // As a query of `db`, it waits for the running transaction.
   const checkpointHere = () => db.executeQuery(CompiledQuery.raw('pragma wal_checkpoint(restart)'));
   return withReserve(catalog, reserve, () => (checkpoints ? checkpoints.run() : checkpointHere()));
+}
+
+function hasFiles(database: Database): boolean {
+  return database.prepare('SELECT 1 FROM files LIMIT 1').get() !== undefined;
 }
 
 /** Passes each sentence on once: what fails fails again and again. */

@@ -10,6 +10,8 @@ import type { ReaderQuestion, ReaderReply, ReaderRequest, ReaderSetup } from './
 
 /** A second connection to the database, beside the main thread. */
 export interface Reader {
+  /** Starts the thread now: it brings the index of names up to date. */
+  start(): void;
   /** Runs a query that only reads. @throws CatalogError. */
   rows(sql: string, parameters: readonly unknown[]): Promise<unknown[]>;
   /** See `NameIndex`: the ids of files. */
@@ -77,6 +79,13 @@ export function createReader(file: string, tell: (found: string) => void = () =>
   }
 
   return {
+    start: () => {
+      try {
+        current();
+      } catch {
+        // The first read tries again, and tells.
+      }
+    },
     rows: (sql, parameters) => read({ op: 'rows', sql, parameters }) as Promise<unknown[]>,
     async findNames(owner, part, most) {
       try {
