@@ -1,12 +1,23 @@
 /** Puts a file in the place of another one, so that its name has one of them at every moment. */
 import { copyFile, rename } from 'node:fs/promises';
 import { StoreError, type StoredUpload } from '../store.ts';
+import type { Surroundings } from '../surroundings.ts';
 import { isFsError } from './errors.ts';
 import { createFile, keepFile, linkFile, openFile, removeFile, sizeOf } from './files.ts';
 import type { Folder } from './folder.ts';
 
+/** The kernel frees so many bytes within a sync. */
+const FREED_AT_ONCE_BYTES = 16 * 1024 * 1024;
+/** By then an upload that was folded into equal bytes has its answer: the syncs before it would wait until the old bytes are freed. */
+const FREED_AFTER_MS = 1_000;
+
 /** Puts an upload's bytes in the place of a content's; see `Store.heal` and `Store.assure`. */
-export async function healContent(folder: Folder, upload: StoredUpload, key: string): Promise<void> {
+export async function healContent(
+  folder: Folder,
+  upload: StoredUpload,
+  key: string,
+  surroundings: Pick<Surroundings, 'setTimeout'>,
+): Promise<void> {
   const unfinished = folder.unfinished(upload.id);
   const from = upload.offset === 0 ? null : unfinished;
   const damaged = folder.path(key);
@@ -15,7 +26,8 @@ export async function healContent(folder: Folder, upload: StoredUpload, key: str
   try {
     await replace(folder, { from, unfinished, damaged }, key);
   } finally {
-    replaced?.release();
+    if (upload.offset <= FREED_AT_ONCE_BYTES) replaced?.release();
+    else surroundings.setTimeout(() => replaced?.release(), FREED_AFTER_MS).unref();
   }
 }
 

@@ -214,7 +214,7 @@ class LocalStore implements Store {
   }
 
   async heal(upload: StoredUpload, key: string): Promise<string> {
-    await translated(`healing ${key} by upload ${upload.id}`, () => healContent(this.#folder, upload, key));
+    await translated(`healing ${key} by upload ${upload.id}`, () => healContent(this.#folder, upload, key, this.#surroundings));
     return key;
   }
 
@@ -225,7 +225,7 @@ class LocalStore implements Store {
       // What is gone or too short is healed, and reported. Without links the bytes would have to be copied.
       const unfinished = sizeOf(this.#folder.unfinished(upload.id));
       const isUsable = this.#hasLinks && unfinished === size && sizeOf(this.#folder.path(key)) === size;
-      if (isUsable) await healContent(this.#folder, upload, key);
+      if (isUsable) await healContent(this.#folder, upload, key, this.#surroundings);
       return { isSound: isUsable, seal: null };
     });
   }
