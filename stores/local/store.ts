@@ -214,7 +214,9 @@ class LocalStore implements Store {
   }
 
   async heal(upload: StoredUpload, key: string): Promise<string> {
-    await translated(`healing ${key} by upload ${upload.id}`, () => healContent(this.#folder, upload, key, this.#surroundings));
+    await translated(`healing ${key} by upload ${upload.id}`, () =>
+      healContent(this.#folder, upload, key, this.#surroundings),
+    );
     return key;
   }
 

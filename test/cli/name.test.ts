@@ -114,15 +114,18 @@ describe('the name of a file', () => {
     },
   );
 
-  test.each([[[]], [['--replace']]])('begun with --replace, and resumed under another name (%j): nothing is replaced', async (more) => {
-    const service = await makeService();
-    const old = makeBytes(70, 84);
-    await putFile(service.url, old, { filename: 'draft.txt' });
-    const { client, path } = await sendHalf(service, 'draft.txt', () => null, ['--replace']);
-    const result = await client.run(['upload', '--json', ...more, '--name', 'final.pdf', path]);
-    expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'final.pdf', size: SIZE, sentBytes: SIZE }]);
-    expect(await sizesOf(service)).toEqual([`draft.txt ${old.length}`, `final.pdf ${SIZE}`]);
-  });
+  test.each([[[]], [['--replace']]])(
+    'begun with --replace, and resumed under another name (%j): nothing is replaced',
+    async (more) => {
+      const service = await makeService();
+      const old = makeBytes(70, 84);
+      await putFile(service.url, old, { filename: 'draft.txt' });
+      const { client, path } = await sendHalf(service, 'draft.txt', () => null, ['--replace']);
+      const result = await client.run(['upload', '--json', ...more, '--name', 'final.pdf', path]);
+      expect(result.records()).toMatchObject([{ status: 'uploaded', name: 'final.pdf', size: SIZE, sentBytes: SIZE }]);
+      expect(await sizesOf(service)).toEqual([`draft.txt ${old.length}`, `final.pdf ${SIZE}`]);
+    },
+  );
 
   test('a run that ends between the publication and the name: the next one gives it', async () => {
     const service = await makeService();
