@@ -17,6 +17,7 @@
  * digests are lower-case hex.
  */
 import type { CatalogRows } from './rows.ts';
+import type { NamedFiles } from './named-files.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -461,7 +462,7 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-export interface Catalog {
+export interface Catalog extends NamedFiles {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
