@@ -77,6 +77,7 @@ export const COPIED = {
     key: ['id'],
   },
   link_files: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
+  link_folders: { columns: ['link_id', 'position', 'folder_id'], key: ['link_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {
     columns: [

@@ -19,6 +19,7 @@ export interface Tables {
   asks: AsksTable;
   links: LinksTable;
   link_files: LinkFilesTable;
+  link_folders: LinkFoldersTable;
 }
 
 export interface ContentsTable {
@@ -221,4 +222,12 @@ export interface LinkFilesTable {
   /** From 1; never another file's. */
   position: number;
   file_id: string;
+}
+
+/** The folders of a link. A row goes with its link, and with its folder. */
+export interface LinkFoldersTable {
+  link_id: string;
+  /** From 1, in one order with the files; never another one's. */
+  position: number;
+  folder_id: number;
 }

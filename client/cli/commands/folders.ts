@@ -97,7 +97,7 @@ async function deleteFolder(given: string, context: Context): Promise<FilesTotal
   }
 }
 
-async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
+export async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
   try {
     return await findFile(given, 'change', context);
   } catch (error) {
