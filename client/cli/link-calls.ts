@@ -1,5 +1,13 @@
 /** The service's API of links as functions: one call is one request. */
-import type { CreatedLinkJson, LinkPageJson, NewLinkJson, SharedJson } from '../../server/wire/links.ts';
+import type {
+  CreatedLinkJson,
+  LinkPageJson,
+  NewLinkJson,
+  NewUploadLinkJson,
+  RequestedJson,
+  SentJson,
+  SharedJson,
+} from '../../server/wire/links.ts';
 import { CliError } from './errors.ts';
 import type { Answer } from './http.ts';
 
@@ -20,11 +28,15 @@ export type Call = (
 type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
 
 export interface LinkCalls {
-  createLink(link: NewLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
+  createLink(link: NewLinkJson | NewUploadLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
   links(question: { limit: number; cursor?: string }, signal: AbortSignal): Promise<LinkPageJson>;
   revokeLink(id: string, signal: AbortSignal): Promise<void>;
   /** What a link has. @param path - `/s/<secret>`. @param cookie - its tickets. */
   openLink(path: string, cookie: string, signal: AbortSignal): Promise<SharedJson>;
+  /** What an upload link takes. @param path, cookie - as `openLink`. */
+  openRequest(path: string, cookie: string, signal: AbortSignal): Promise<RequestedJson>;
+  /** An upload by a link. @param path - `/s/<secret>/uploads/<id>`. */
+  sent(path: string, signal: AbortSignal): Promise<SentJson>;
   /** @returns the Set-Cookie headers, which have the ticket. */
   unlockLink(path: string, password: string, signal: AbortSignal): Promise<string[]>;
   /** How large the bytes at an address of a link are; null where something on the way does not say. */
@@ -48,7 +60,14 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
       await call('DELETE', `/api/links/${encodeURIComponent(id)}`, signal);
     },
     openLink: async (path, cookie, signal) =>
-      readJson<SharedJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isShared),
+      readJson<SharedJson>(ofKind(await call('GET', path, signal, { headers: cookies(cookie) }), 'download'), isShared),
+    openRequest: async (path, cookie, signal) =>
+      readJson<RequestedJson>(
+        ofKind(await call('GET', path, signal, { headers: cookies(cookie) }), 'upload'),
+        (value) => typeof value['uploadUrl'] === 'string',
+      ),
+    sent: async (path, signal) =>
+      readJson<SentJson>(await call('GET', path, signal), (value) => typeof value['state'] === 'string'),
     unlockLink: async (path, password, signal) => {
       const { headers } = await call('POST', path, signal, { form: { password }, expected: 303 });
       return headers['set-cookie'] ?? [];
@@ -59,6 +78,16 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
       return length === undefined ? null : Number(length);
     },
   };
+}
+
+/** @throws CliError `wrong_link` for a link of the other kind. */
+function ofKind(answer: Answer, kind: 'download' | 'upload'): Answer {
+  const isUpload = /^\s*\{\s*"kind"\s*:\s*"upload"/.test(answer.body);
+  if (isUpload && kind === 'download')
+    throw new CliError('wrong_link', 'by this link files are sent: tidemark upload --to <link> <path...>');
+  if (!isUpload && kind === 'upload')
+    throw new CliError('wrong_link', 'by this link files are downloaded: tidemark get <link>');
+  return answer;
 }
 
 function isShared(value: Record<string, unknown>): boolean {

@@ -17,6 +17,7 @@
  * digests are lower-case hex.
  */
 import type { CatalogRows } from './rows.ts';
+import type { Sent, SentUploads, Taken, UploadLimits, UploadTerms } from './sent-uploads.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -107,6 +108,8 @@ export interface UploadRecord extends Declaration {
   fileId: string | null;
   /** The length that was announced for an upload that its last byte does not complete; see `expectLength`. */
   expectedSize: number | null;
+  /** The upload link by which it is sent; null: its owner sends it. */
+  linkId: string | null;
   createdAt: number;
   expiresAt: number;
   /** Time from this reading to the expiry; 0 or less: its time is up. */
@@ -122,6 +125,8 @@ export interface NewUpload extends Declaration {
   kind?: UploadKind;
   /** Of a final: the uploads that it joins, in order. One may be there several times. */
   partials?: readonly string[];
+  /** Of an upload by a link. */
+  sent?: Sent;
   /** How long it lives unless bytes arrive. */
   lifeMs: number;
   /** The node that begins it. */
@@ -358,6 +363,8 @@ interface AnyEvent {
 /** Something that happened to a file. */
 export interface FileEventRecord extends AnyEvent {
   kind: Exclude<EventKind, 'moved'>;
+  /** Of a file that was published: who sent it by a link. Missing where the owner did. */
+  sent?: Sent;
   /** The file as it was then; but SHA-1 and SHA-256 as they are known now, and null where the file is deleted. */
   file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
 }
@@ -380,8 +387,8 @@ export interface EventQuery {
   limit: number;
 }
 
-/** What a link leads to: `download`: to files. */
-export type LinkKind = 'download';
+/** What a link leads to: `download`: to files; `upload`: into a folder. */
+export type LinkKind = 'download' | 'upload';
 
 export interface NewLink {
   id: string;
@@ -398,9 +405,11 @@ export interface NewLink {
   mostDownloads: number | null;
   /** In order; 1,000 at most, each once. */
   fileIds: readonly string[];
+  /** Of a link of kind `upload`. */
+  upload?: UploadTerms;
 }
 
-export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds'> {
+export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds' | 'upload'> {
   createdAt: number;
   expiresAt: number | null;
   /** Time from this reading to the expiry; 0 or less: its time is up. Null: it does not expire. */
@@ -414,6 +423,8 @@ export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fil
   files: number;
   /** The name of the first of them. */
   firstName: string | null;
+  /** Of a link of kind `upload`; else null. */
+  upload: (UploadTerms & Taken) | null;
 }
 
 /** What of a link can be changed; what is left out stays. */
@@ -422,6 +433,8 @@ export interface LinkChanges {
   /** From now on; null: it does not expire. */
   lifeMs?: number | null;
   mostDownloads?: number | null;
+  /** Of an upload link. */
+  limits?: Partial<UploadLimits>;
 }
 
 export interface LinkedFile {
@@ -465,7 +478,7 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-export interface Catalog {
+export interface Catalog extends SentUploads {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -479,12 +492,12 @@ export interface Catalog {
    * Records a new upload: receiving, offset 0, epoch 1.
    *
    * @param mostOpen - the most receiving uploads of the owner. Where the owner has so many, nothing is recorded.
-   * @returns undefined where nothing was recorded.
+   * @returns undefined where nothing was recorded; `quota` where its link does not take it: it has ended, or its limits are reached.
    */
   createUpload(
     upload: NewUpload,
     mostOpen?: number,
-  ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | undefined>;
+  ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | 'quota' | undefined>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** The uploads with these ids, in any order. */
   findUploads(ids: readonly string[]): Promise<UploadRecord[]>;
@@ -495,8 +508,8 @@ export interface Catalog {
    *   committed one.
    */
   commitOffset(commit: OffsetCommit): Promise<Pick<UploadRecord, 'expiresAt'> | undefined>;
-  /** Sets a deferred length, once, under the lease. */
-  declareLength(id: string, epoch: number, size: number): Promise<boolean>;
+  /** Sets a deferred length, once, under the lease. @returns `quota`, with nothing changed, where the upload's link has not so much left. */
+  declareLength(id: string, epoch: number, size: number): Promise<boolean | 'quota'>;
   /** Takes back a length that a request declared under this lease, because the request is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
   /**
@@ -505,9 +518,9 @@ export interface Catalog {
    *
    * @param size - null: the length is not known.
    * @returns false, with nothing changed, where the lease is lost, the upload has all its declared bytes, or it has more
-   *   than `size`.
+   *   than `size`; `quota` as `declareLength`.
    */
-  expectLength(id: string, epoch: number, size: number | null): Promise<boolean>;
+  expectLength(id: string, epoch: number, size: number | null): Promise<boolean | 'quota'>;
   /**
    * Ends a receiving upload without publication, and forgets its parts. Its row keeps a note for the store until
    * `forgetStoreState`.
@@ -699,6 +712,7 @@ export interface Catalog {
    */
   createLink(link: NewLink, most: number): Promise<{ link: LinkRecord } | { missing: string } | 'too_many'>;
   findLink(secretHash: string): Promise<LinkRecord | undefined>;
+  findOwnLink(id: string, owner: string): Promise<LinkRecord | undefined>;
   /** The newest first. @throws CatalogError `invalid_cursor`. */
   listLinks(query: LinkQuery): Promise<LinkRecordPage>;
   /**

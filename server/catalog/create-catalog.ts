@@ -31,6 +31,7 @@ import { createPublish } from './queries/publish.ts';
 import { createPublishAtOnce } from './queries/publish-at-once.ts';
 import { createRemovalQueries } from './queries/removals.ts';
 import { createRows } from './queries/rows.ts';
+import { createSentUploads } from './queries/sent-uploads.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
@@ -45,7 +46,7 @@ export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'du
 export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }: DialectMethods): Catalog {
   const { clock } = nodes;
   return {
-    ...createBeginUpload(db, clock),
+    ...createBeginUpload(db, queries, clock),
     ...createFindUploads(db, clock),
     ...createListUploads(db, nodes, queries),
     ...createFinalQueries(db, clock),
@@ -53,7 +54,8 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createKeepWaiting(db, clock),
     ...createEndedUploads(db, queries, clock),
     ...createLedgerQueries(db, clock),
-    ...createUploadLengths(db),
+    ...createUploadLengths(db, queries, clock),
+    ...createSentUploads(db),
     ...createUploadQueries(db, queries, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db, nodes),

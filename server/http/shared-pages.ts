@@ -1,7 +1,7 @@
 /** The pages of links. They need no script: every download is a plain link, and previews are the browser's own. */
 import { randomBytes } from 'node:crypto';
 import { previewKind } from '../wire/previews.ts';
-import type { SharedFileJson, SharedJson } from '../wire/links.ts';
+import type { RequestedJson, SharedFileJson, SharedJson } from '../wire/links.ts';
 import { OF_THE_FILE } from './errors.ts';
 import { html, type Html, join } from './html.ts';
 import { toRefusal } from './refusals.ts';
@@ -12,6 +12,8 @@ import type { Ctx } from './state.ts';
 
 export interface SharedPages {
   sendLink(ctx: Ctx, shared: SharedJson): void;
+  /** The page of an upload link. */
+  sendRequest(ctx: Ctx, requested: RequestedJson): void;
   /** A refusal, as the page that is right for it: where a password is asked for, the form for it. */
   sendRefusal(ctx: Ctx, error: unknown): void;
 }
@@ -30,6 +32,12 @@ export function createSharedPages(filesOrigin: string | null): SharedPages {
       const { text, language } = textsFor(ctx);
       const title = shared.name ?? (shared.files.length === 1 ? text.oneFile : text.someFiles);
       sendPage(ctx, shown, { title, text, body: linkBody(ctx, shared, { title, text, language }) });
+    },
+
+    sendRequest(ctx, requested) {
+      const { text, language } = textsFor(ctx);
+      const title = requested.name ?? text.sendFiles;
+      sendPage(ctx, shown, { title, text, body: requestBody(requested, { title, text, language }) });
     },
 
     sendRefusal(ctx, error) {
@@ -152,6 +160,23 @@ function linkBody(ctx: Ctx, shared: SharedJson, { title, text, language }: Words
     <ul class="files">
       ${join(rows)}
     </ul>`;
+}
+
+/** What an upload link takes. */
+function requestBody(requested: RequestedJson, { title, text, language }: Words): Html {
+  const { expiresAt, bytesLeft, filesLeft, maxFileBytes, types, uploadUrl } = requested;
+  const address = uploadUrl.replace(/\/uploads$/, '');
+  const facts = [
+    expiresAt === null ? null : text.expires(timeOf(expiresAt, language)),
+    filesLeft === null ? null : text.filesLeft(filesLeft),
+    bytesLeft === null ? null : text.bytesLeft(sizeOf(bytesLeft, language)),
+    maxFileBytes === null ? null : text.mostOfOne(sizeOf(maxFileBytes, language)),
+    types === null ? null : text.types(types.join(', ')),
+  ].filter((fact) => fact !== null);
+  return html`<h1 dir="auto">${title}</h1>
+    <p class="soft">${facts.join(' ')}</p>
+    <p>${text.sendBy}</p>
+    <p><code>tidemark upload --to ${address} …</code></p>`;
 }
 
 function fileRow(

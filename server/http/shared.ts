@@ -4,11 +4,18 @@
  */
 import type Router from '@koa/router';
 import type { Config } from '../config/config.ts';
-import { type Begun, DOWNLOAD_TICKET_MS, type Links, type Offer, type OpenedLink } from '../links/contract.ts';
+import {
+  type Begun,
+  DOWNLOAD_TICKET_MS,
+  type Links,
+  type Offer,
+  type OpenedLink,
+  type OpenedTerms,
+} from '../links/contract.ts';
 import { LinkError } from '../links/errors.ts';
 import type { Archives, Files } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
-import type { SharedJson } from '../wire/links.ts';
+import type { RequestedJson, SharedJson } from '../wire/links.ts';
 import { archiveName } from './archive.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { isoOf } from './links.ts';
@@ -19,12 +26,14 @@ import { giveTicket, pathOfLink, ticketsOf } from './shared-cookies.ts';
 import { createSharedPages, type SharedPages, wantsPage } from './shared-pages.ts';
 import { sendBeginning } from './shared-text.ts';
 import type { Ctx, Handler, RequestState } from './state.ts';
+import type { WebPage } from './web-page.ts';
 
 interface SharedParts {
   config: Config;
   links: Links;
   files: Files;
   archives: Archives;
+  web: WebPage;
   filesOrigin: string | null;
 }
 
@@ -72,10 +81,14 @@ function secretOf(ctx: Ctx): string {
   return ctx.params['secret'] ?? '';
 }
 
-async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): Promise<void> {
+async function showLink(ctx: Ctx, { links, web }: SharedParts, pages: SharedPages): Promise<void> {
   const { link, files } = await links.open(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = link.id;
   const base = ctx.state.baseUrl + pathOfLink(ctx);
+  if (link.upload) {
+    showRequest(ctx, { link, terms: link.upload }, web, pages);
+    return;
+  }
   const shared: SharedJson = {
     name: link.name,
     expiresAt: isoOf(link.expiresAt),
@@ -94,6 +107,30 @@ async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): P
   ctx.set('Cache-Control', 'no-store');
   if (wantsPage(ctx)) pages.sendLink(ctx, shared);
   else ctx.body = shared;
+}
+
+/** What an upload link takes. */
+function showRequest(
+  ctx: Ctx,
+  { link: { name, expiresAt }, terms }: { link: OpenedLink; terms: OpenedTerms },
+  web: WebPage,
+  pages: SharedPages,
+): void {
+  const { bytesLeft, filesLeft, mostFileBytes, types } = terms;
+  const requested: RequestedJson = {
+    kind: 'upload',
+    name,
+    expiresAt: isoOf(expiresAt),
+    bytesLeft,
+    filesLeft,
+    maxFileBytes: mostFileBytes,
+    types: types && [...types],
+    uploadUrl: `${ctx.state.baseUrl}${pathOfLink(ctx)}/uploads`,
+  };
+  ctx.set('Cache-Control', 'no-store');
+  // Where the page is not built, the one without a script says how else files are sent.
+  if (!wantsPage(ctx)) ctx.body = requested;
+  else if (!web.sendSenders(ctx, pathOfLink(ctx))) pages.sendRequest(ctx, requested);
 }
 
 /** Takes a password, as browsers send a form, and leads back to the page. */

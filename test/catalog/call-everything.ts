@@ -1,6 +1,7 @@
 /** Calls to a catalog that run all of its queries. */
 import type { Catalog, FileSort, FolderPage } from '../../server/catalog/catalog.ts';
 import { newLink } from './contract-links.ts';
+import { newUploadLink } from './contract-sent-uploads.ts';
 import {
   aboutNode,
   addPublished,
@@ -79,6 +80,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
     }
   }
   await callLinks(catalog, file?.id ?? '');
+  await callSentUploads(catalog);
   await callFolders(catalog, content.id);
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
@@ -110,6 +112,24 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 }, 10);
   await catalog.revokeLink(link.id, 'ann');
   await catalog.forgetLinks('', 1000, 10);
+}
+
+async function callSentUploads(catalog: Catalog): Promise<void> {
+  const link = newUploadLink({ mostBytes: 1000 });
+  await catalog.createLink(link, 10);
+  await catalog.findOwnLink(link.id, 'ann');
+  await catalog.changeLink(link.id, 'ann', { limits: { mostFiles: 5 } }, 10);
+  const sent = { linkId: link.id, sender: 'bob', note: null };
+  const ids: string[] = [];
+  for (const size of [null, null, 10]) ids.push(await addUpload(catalog, { size, sent }));
+  const [declared = '', expected = '', ended = ''] = ids;
+  await catalog.declareLength(declared, 1, 100);
+  await catalog.expectLength(expected, 1, 100);
+  await catalog.endUpload(ended, 1, 'terminated', null);
+  const { nextCursor } = await catalog.listSent({ linkId: link.id, limit: 1 });
+  await catalog.listSent({ linkId: link.id, limit: 1, cursor: nextCursor ?? '' });
+  await catalog.listOpenSent(link.id, 10);
+  await catalog.listWithoutLink(null, 10);
 }
 
 async function callFolders(catalog: Catalog, contentId: number): Promise<void> {

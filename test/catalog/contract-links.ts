@@ -57,6 +57,7 @@ export function describeLinks(current: Current): void {
         lastUsedAt: null,
         files: 1,
         firstName: 'a.txt',
+        upload: null,
       };
       expect(await catalog.createLink(link, MOST)).toEqual({ link: expected });
       expect(await catalog.findLink(link.secretHash)).toEqual(expected);

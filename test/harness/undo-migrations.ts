@@ -1,6 +1,15 @@
 /** Brings the database of a test back to how an older version made it. */
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 
+/** Undoes SQLite's migration 0019: before those of the tables that it changes. */
+export function undoUploadLinks(database: Pick<Database, 'exec'>): void {
+  for (const trigger of ['taken', 'changed', 'given_back']) database.exec(`DROP TRIGGER link_${trigger}`);
+  for (const index of ['by_link', 'receiving_by_link', 'sent_by_file']) database.exec(`DROP INDEX uploads_${index}`);
+  for (const column of ['link_id', 'sender', 'note']) database.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+  for (const column of ['folder', 'most_bytes', 'most_files', 'most_file_bytes', 'types', 'sent_files', 'sent_bytes'])
+    database.exec(`ALTER TABLE links DROP COLUMN ${column}`);
+}
+
 /** Undoes SQLite's migration 0016; the caller sets `user_version`. */
 export function undoFolders(database: Pick<Database, 'exec'>): void {
   for (const trigger of ['filled', 'emptied', 'changed']) database.exec(`DROP TRIGGER folder_${trigger}`);

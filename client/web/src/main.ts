@@ -9,6 +9,7 @@ import { startLanguage } from './i18n.ts';
 import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { startRequestDialog } from './request-dialog.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
 import { createUploadsView } from './uploads-view.ts';
@@ -19,6 +20,7 @@ function start(): void {
   startPreview();
   startLinksDialog();
   startShareDialog();
+  startRequestDialog();
   const files = startFilesView();
 
   let limit: number | null = null;

@@ -16,6 +16,7 @@ import { proofs } from './migrations/0010-proofs.ts';
 import { namePieces } from './migrations/0011-name-pieces.ts';
 import { links } from './migrations/0012-links.ts';
 import { folders } from './migrations/0013-folders.ts';
+import { uploadLinks } from './migrations/0016-upload-links.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -35,6 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
   namePieces,
   links,
   folders,
+  uploadLinks,
 ];
 
 /** The schema that this code writes. */

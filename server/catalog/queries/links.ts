@@ -1,14 +1,18 @@
 /** Links: recorded, found, listed, changed, revoked. link-files.ts has their files, link-use.ts counts what is done with them. */
 import { type Kysely, sql } from 'kysely';
-import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../catalog.ts';
+import { type Catalog, CatalogError, type LinkKind, type LinkRecord, type NewLink } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
+import type { UploadLimits } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 import { prepareDeleteLinkFiles, prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
-import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
+import { decodeLinkCursor, encodeLinkCursor, selectLinks, toLinkRecord } from './link-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
-export type LinkQueries = Pick<Catalog, 'createLink' | 'findLink' | 'listLinks' | 'changeLink' | 'revokeLink'>;
+export type LinkQueries = Pick<
+  Catalog,
+  'createLink' | 'findLink' | 'findOwnLink' | 'listLinks' | 'changeLink' | 'revokeLink'
+>;
 
 /** Prepares the queries on links. */
 export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): LinkQueries {
@@ -26,19 +30,13 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
   );
   const change = prepareChange(db, clock);
-  const revoke = prepare((by: { id: string; owner: string }) =>
-    db
-      .updateTable('links')
-      .set({ revoked_at: clock.wall })
-      .where('id', '=', by.id)
-      .where('owner', '=', by.owner)
-      .where('revoked_at', 'is', null),
-  );
+  const changeLimits = prepareChangeLimits(db);
+  const revoke = prepareRevoke(db, clock);
 
   async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
     const link = await selectOwn.first(executor, by);
     if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
-    return link;
+    return toLinkRecord(link);
   }
 
   return {
@@ -50,16 +48,17 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         // Before anything is recorded, as it locks the files: none of them is deleted until this is over.
         const missing = await missingFile(trx, fileIds, owner);
         if (missing !== undefined) return { missing };
-        await insert.changes(trx, link);
+        await insert.changes(trx, { ...link, ...termsOf(link) });
         await insertFiles(trx, id, fileIds);
         return { link: await own(trx, { id, owner }) };
       });
     },
 
-    findLink: (secretHash) => select.first(db, { secretHash }),
+    findLink: async (secretHash) => (await select.rows(db, { secretHash })).map(toLinkRecord)[0],
+    findOwnLink: async (id, owner) => (await selectOwn.rows(db, { id, owner })).map(toLinkRecord)[0],
     ...createListLinks(db, clock),
 
-    changeLink(id, owner, { name, lifeMs, mostDownloads }, most) {
+    changeLink(id, owner, { name, lifeMs, mostDownloads, limits = {} }, most) {
       return unlessTooMany(db, async (trx) => {
         const values = {
           setsName: Number(name !== undefined),
@@ -72,6 +71,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         const mayBeginAgain = lifeMs !== undefined || mostDownloads !== undefined;
         if (mayBeginAgain) await takeTurn(trx, owner);
         if ((await change.changes(trx, { id, owner, ...values })) === 0) return undefined;
+        if (Object.keys(limits).length > 0) await changeLimits(trx, id, limits);
         const link = await own(trx, { id, owner });
         if (mayBeginAgain && !hasEnded(link) && (await hasMore(trx, owner, most))) throw new TooManyLinks();
         return link;
@@ -85,6 +85,40 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         return isRevoked;
       });
     },
+  };
+}
+
+function prepareRevoke(db: Kysely<Tables>, clock: SqlClock) {
+  return prepare((by: { id: string; owner: string }) =>
+    db
+      .updateTable('links')
+      .set({ revoked_at: clock.wall })
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('revoked_at', 'is', null),
+  );
+}
+
+/** Prepares the change of an upload link's limits; those that are left out stay. */
+function prepareChangeLimits(db: Kysely<Tables>) {
+  const setLimits = prepare((by: UploadLimits & { id: string }) =>
+    db
+      .updateTable('links')
+      .set({ most_bytes: by.mostBytes, most_files: by.mostFiles, most_file_bytes: by.mostFileBytes })
+      .where('id', '=', by.id)
+      .where('kind', '=', sql.lit<LinkKind>('upload')),
+  );
+  const selectLimits = prepare((by: { id: string }) =>
+    db
+      .selectFrom('links')
+      .select(['most_bytes as mostBytes', 'most_files as mostFiles', 'most_file_bytes as mostFileBytes'])
+      .where('id', '=', by.id),
+  );
+
+  // The row is locked: another change of it has just preceded.
+  return async function changeLimits(trx: Executor, id: string, limits: Partial<UploadLimits>): Promise<void> {
+    const before = await selectLimits.first(trx, { id });
+    if (before) await setLimits.changes(trx, { ...before, ...limits, id });
   };
 }
 
@@ -142,15 +176,21 @@ function createListLinks(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'li
         cursor === undefined
           ? await selectFirst.rows(db, { owner, limit: limit + 1 })
           : await selectAfter.rows(db, { owner, ...decodeLinkCursor(cursor), limit: limit + 1 });
-      const links = rows.slice(0, limit);
+      const links = rows.slice(0, limit).map(toLinkRecord);
       const last = links.at(-1);
       return { links, nextCursor: last && rows.length > limit ? encodeLinkCursor(last) : null };
     },
   };
 }
 
+/** The columns that only an upload link has. */
+function termsOf({ upload }: NewLink) {
+  const { folder = null, mostBytes = null, mostFiles = null, mostFileBytes = null, types = null } = upload ?? {};
+  return { folder, mostBytes, mostFiles, mostFileBytes, types: types === null ? null : JSON.stringify(types) };
+}
+
 function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
-  return prepare((link: Omit<NewLink, 'fileIds'>) =>
+  return prepare((link: Omit<NewLink, 'fileIds' | 'upload'> & ReturnType<typeof termsOf>) =>
     db.insertInto('links').values({
       id: link.id,
       owner: link.owner,
@@ -162,6 +202,11 @@ function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
       expires_at: sql<number | null>`${clock.latest} + ${link.lifeMs}`,
       password: link.password,
       most_downloads: link.mostDownloads,
+      folder: link.folder,
+      most_bytes: link.mostBytes,
+      most_files: link.mostFiles,
+      most_file_bytes: link.mostFileBytes,
+      types: link.types,
     }),
   );
 }
