@@ -11,6 +11,7 @@ import { runGetFolder } from './commands/get-folder.ts';
 import { runGetLink } from './commands/get-link.ts';
 import { runGetArchive } from './commands/get-archive.ts';
 import { runLinks, runShare, runUnshare } from './commands/links.ts';
+import { runDeleteForGood, runEmptyTrash, runRestore, runTrash } from './commands/trash.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { UsageError } from './errors.ts';
@@ -46,6 +47,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addRename,
   addMove,
   addDelete,
+  addTrash,
   addShare,
   addLinks,
   addUnshare,
@@ -169,6 +171,29 @@ function addDelete({ command, contextOf, setExitCode }: Frame): void {
     .action(async (meant: string[], flags: CommonFlags & { recursive?: boolean }) => {
       const run = flags.recursive === true ? runDeleteFolders : runDelete;
       setExitCode(await run(meant, contextOf(flags, BRISK)));
+    });
+}
+
+function addTrash({ command, contextOf, setExitCode }: Frame): void {
+  command('trash [action] [file...]', 'list deleted files; restore, delete or empty: what to do with them', BRISK)
+    .option('--limit <n>', 'most files to list', '50')
+    .action(async (action: string | undefined, files: string[], flags: LinksFlags) => {
+      const context = contextOf(flags, BRISK);
+      const isOfFiles = action === 'restore' || action === 'delete';
+      if (isOfFiles && files.length === 0) throw new UsageError(`trash ${action}: name the files, or a folder/.`);
+      if (!isOfFiles && files.length > 0) throw new UsageError('Files go with trash restore and trash delete.');
+      switch (action ?? 'list') {
+        case 'list':
+          return setExitCode(await runTrash({ limit: parseCount(flags.limit, '--limit') }, context));
+        case 'restore':
+          return setExitCode(await runRestore(files, context));
+        case 'delete':
+          return setExitCode(await runDeleteForGood(files, context));
+        case 'empty':
+          return setExitCode(await runEmptyTrash(context));
+        default:
+          throw new UsageError(`trash ${action}: use list, restore, delete or empty.`);
+      }
     });
 }
 

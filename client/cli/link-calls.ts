@@ -17,7 +17,8 @@ export type Call = (
   },
 ) => Promise<Answer>;
 
-type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
+/** Reads an answer. @throws CliError `protocol` where it is not as expected. */
+export type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
 
 export interface LinkCalls {
   createLink(link: NewLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;

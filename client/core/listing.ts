@@ -5,6 +5,7 @@
  * |---------------------------------------------|----------------------|---------------------------------------------------|
  * | the first page is not loaded yet            | -                    | stays out: the first page will have it            |
  * | the file was taken off the list here        | -                    | stays out                                         |
+ * | the same, and the service has deleted it    | -                    | it is restored: as below                          |
  * | the file does not match the search          | updated in its place | stays out                                         |
  * | the file sorts after all files loaded       | updated in its place | comes with its page, or is last if all are loaded |
  * | else                                        | updated in its place | is inserted where it sorts                        |
@@ -31,6 +32,8 @@ export class Listing {
   #isFilled = false;
   /** Ids of the files that were taken off the list. An answer that is still on its way may contain them. */
   readonly #off = new Set<string>();
+  /** Those of them that the service has deleted. */
+  readonly #gone = new Set<string>();
 
   get files(): readonly FileJson[] {
     return this.#files;
@@ -61,6 +64,7 @@ export class Listing {
 
   /** Takes a file from an event: updates it, inserts it, or ignores it (see the table above). */
   place(file: FileJson): Placed {
+    if (this.#gone.delete(file.id)) this.#off.delete(file.id);
     if (!this.#isFilled || this.#off.has(file.id)) return NOTHING;
     const index = this.#files.findIndex(({ id }) => id === file.id);
     if (index < 0) return this.#insert(file);
@@ -75,9 +79,21 @@ export class Listing {
     return index < 0 ? undefined : this.#files.splice(index, 1)[0];
   }
 
+  /** The service has deleted a file that was taken off the list: an event that tells of it again tells that it was restored. */
+  gone(id: string): void {
+    this.#gone.add(id);
+  }
+
+  /** The first page is about to be asked for: which of the deleted files are restored by then, its answer knows. */
+  beginAnew(): void {
+    for (const id of this.#gone) this.#off.delete(id);
+    this.#gone.clear();
+  }
+
   /** Undoes `take`. @param taken - what `take` returned; it is put back. */
   giveBack(id: string, taken: FileJson | undefined): Placed {
     this.#off.delete(id);
+    this.#gone.delete(id);
     return taken && !this.has(id) ? this.#insert(taken) : NOTHING;
   }
 

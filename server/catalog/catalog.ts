@@ -17,6 +17,7 @@
  * digests are lower-case hex.
  */
 import type { CatalogRows } from './rows.ts';
+import type { Fate, TrashMethods } from './trash.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -219,6 +220,8 @@ export interface NewFile {
   type: string | null;
   /** Left out: `rename`. */
   onConflict?: OnConflict;
+  /** What becomes of the file that it replaces. Left out: `gone`. */
+  fateOfReplaced?: Fate;
 }
 
 /** A folder: there as long as there are files below it. */
@@ -229,7 +232,7 @@ export interface FolderRecord {
   bytes: number;
 }
 
-/** A content whose last file is gone, and whose key has joined the removals. */
+/** A content whose last file is gone, from the trash too, and whose key has joined the removals. */
 export interface RemovedContent {
   key: string;
   md5: string;
@@ -333,8 +336,11 @@ export type MoveOutcome =
   | { kind: 'moved'; folder: FolderRecord }
   | { kind: 'not_found' | 'taken' | 'inside' | 'too_long' };
 
-/** Some of the files below a folder, which are deleted. `nextCursor`: where to continue; null at the end. */
-export type DeletedBelow = OwnerTotal & { removed: RemovedContent[]; nextCursor: string | null };
+/**
+ * Some of the files below a folder, which are deleted. `nextCursor`: where to continue; null at the end. `deletion`: what all of this
+ * deletion is called in the trash, if it came there.
+ */
+export type DeletedBelow = OwnerTotal & { removed: RemovedContent[]; nextCursor: string | null; deletion?: string };
 
 /** All files of an owner together. */
 export interface OwnerTotal {
@@ -461,7 +467,8 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-export interface Catalog {
+/** trash.ts has the methods on the trash. */
+export interface Catalog extends TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -680,12 +687,17 @@ export interface Catalog {
   /** Gives it another name, or moves it to another folder. Where another file has the name, it is called `name (2).ext`. */
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
-   * Deletes a file. With the last file of a content, it deletes the content, too, whose key joins the removals. It also
-   * deletes the row of the upload that became the file; where that has a note for the store, it becomes `terminated`.
+   * Deletes a file. With the last file of a content, also in the trash, it deletes the content, too, whose key joins the removals.
+   * It also deletes the row of the upload that became the file; where that has a note for the store, it becomes `terminated`.
    *
+   * @param fate - `gone` by default.
    * @returns undefined when there is no such file.
    */
-  deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+  deleteFile(
+    id: string,
+    owner: string,
+    fate?: Fate,
+  ): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 
   // -- links --------------------------------------------------------------
   // A link names files by their ids: it outlives their renaming, and a deletion takes a file out of it.
@@ -743,8 +755,10 @@ export interface Catalog {
   /**
    * Deletes some of the files below a folder, as `deleteFile` does, 64 at most. The call without a cursor is the start: with its
    * cursors only files go that were there then, and nothing where the path has become another folder's.
+   *
+   * @param fate - `gone` by default.
    */
-  deleteBelow(owner: string, path: string, cursor?: string): Promise<DeletedBelow | undefined>;
+  deleteBelow(owner: string, path: string, cursor?: string, fate?: Fate): Promise<DeletedBelow | undefined>;
 
   // -- events -------------------------------------------------------------
   // The transaction that adds (`publish`, `addFile`), renames or deletes a file, or moves a folder, records an event.

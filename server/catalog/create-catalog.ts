@@ -30,7 +30,9 @@ import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
 import { createPublishAtOnce } from './queries/publish-at-once.ts';
 import { createRemovalQueries } from './queries/removals.ts';
+import { createRestoreTrashed } from './queries/restore-trashed.ts';
 import { createRows } from './queries/rows.ts';
+import { createTrashQueries } from './queries/trash.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
@@ -70,6 +72,8 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createListBelow(db),
     ...createMoveFolder(db, queries, clock),
     ...createDeleteBelow(db, queries, clock),
+    ...createTrashQueries(db, queries, clock),
+    ...createRestoreTrashed(db, queries, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

@@ -67,11 +67,13 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
     return null;
   }
 
-  function duration(variable: string, fallback: string, longest: string): number {
+  /** @param options.orNone - `0`, with or without a unit, is accepted, too. */
+  function duration(variable: string, fallback: string, longest: string, { orNone = false } = {}): number {
     const given = text(variable, fallback);
-    const value = parseDuration(given);
-    if (value !== undefined && value > 0 && value <= (parseDuration(longest) ?? 0)) return value;
-    problem(variable, `must be a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
+    const value = orNone && given === '0' ? 0 : (parseDuration(given) ?? -1);
+    if (value >= (orNone ? 0 : 1) && value <= (parseDuration(longest) ?? 0)) return value;
+    const none = orNone ? '0, or ' : '';
+    problem(variable, `must be ${none}a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
     return 0;
   }
 

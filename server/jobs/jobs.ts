@@ -13,6 +13,7 @@ import { keepTimeJob } from './keep-time.ts';
 import { linksJob } from './links.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
+import { trashJob } from './trash.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
 
 /** Rests vary by this share, so that nodes that start together do not work in step. */
@@ -32,6 +33,7 @@ export function createJobs(parts: JobParts): Job[] {
     endedJob(parts),
     eventsJob(parts),
     linksJob(parts),
+    trashJob(parts),
   ];
 }
 

@@ -329,7 +329,7 @@ export interface Folders {
     owner: string;
     cursor?: string;
     signal: AbortSignal;
-  }): Promise<{ files: number; bytes: number; nextCursor: string | null }>;
+  }): Promise<{ files: number; bytes: number; nextCursor: string | null; deletion?: string }>;
 }
 
 export interface Files {

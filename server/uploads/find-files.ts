@@ -47,9 +47,9 @@ export function createFindFiles(parts: Parts): FindFiles {
   }
 
   async function findContent(name: ContentName): Promise<ContentRecord> {
-    const [content] = await contentsBy(name);
-    if (!content) throw new TidemarkError('not_found');
-    return content;
+    // A content that is in the trash alone is as good as deleted.
+    for (const content of await contentsBy(name)) if (await catalog.hasFiles(content.id)) return content;
+    throw new TidemarkError('not_found');
   }
 
   async function contentsBy({ algorithm, digest, variant }: DigestName): Promise<ContentRecord[]> {

@@ -80,6 +80,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   }
   await callLinks(catalog, file?.id ?? '');
   await callFolders(catalog, content.id);
+  await callTrash(catalog);
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
@@ -140,6 +141,28 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
   await catalog.moveFolder(owner, 'f/g', 'h/longer/g');
   const deleted = await catalog.deleteBelow(owner, 'h');
   if (deleted?.nextCursor) await catalog.deleteBelow(owner, 'h', deleted.nextCursor);
+}
+
+async function callTrash(catalog: Catalog): Promise<void> {
+  const owner = 'ann';
+  const ids: string[] = [];
+  for (const name of ['x', 'y', 'z/a', 'z/b'])
+    ids.push((await addPublished(catalog, newContent(`in the trash: ${name}`), { name })).id);
+  const [first = '', second = ''] = ids;
+  await catalog.createLink(newLink({ fileIds: [first] }), 10);
+  for (const id of [first, second]) await catalog.deleteFile(id, owner, 'trash');
+  await catalog.forgetLinks('', 1000, 10);
+  const deleted = await catalog.deleteBelow(owner, 'z', undefined, 'trash');
+  const { nextCursor } = await catalog.listTrash({ owner, limit: 1 });
+  const { files } = await catalog.listTrash({ owner, limit: 1, cursor: nextCursor ?? '' });
+  await catalog.trashTotalOf(owner);
+  await catalog.ownsOrTrashed(owner, files[0]?.content.id ?? 0);
+  await catalog.hasFiles(files[0]?.content.id ?? 0);
+  await catalog.restoreTrashed(owner, { ids: [first] });
+  await catalog.restoreTrashed(owner, { deletion: deleted?.deletion ?? '' });
+  await catalog.deleteTrashed(owner, { ids: [second] });
+  await catalog.deleteTrashed(owner, { until: 0 });
+  await catalog.purgeTrash(0);
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {

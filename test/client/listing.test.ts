@@ -113,3 +113,19 @@ test('a page that overlaps with what is listed adds only what is new, and the la
   expect(ids(listing)).toBe('bdfg');
   expect(listing.cursor).toBeNull();
 });
+
+test('what the service has deleted comes back where it tells of it again, or lists it anew', () => {
+  const listing = makeListing();
+  listing.take('d');
+  listing.gone('d');
+  expect(listing.place(makeFile('d'))).toEqual({ as: 'inserted', index: 1 });
+  listing.take('d');
+  expect(listing.place(makeFile('d'))).toEqual({ as: 'nothing' });
+  listing.take('b');
+  listing.gone('b');
+  listing.beginAnew();
+  const all = ['b', 'd', 'f'].map((id) => makeFile(id));
+  listing.fill(null, all, null);
+  // The other one is off the list still: the service has not deleted it.
+  expect(ids(listing)).toBe('bf');
+});

@@ -72,7 +72,8 @@ export function refusalOf(status: number, body: string, retryAfter: string | nul
   return new ApiError(code, status, message, readRetryAfter(retryAfter));
 }
 
-async function json<T>(answer: Response): Promise<T> {
+/** Reads the JSON of an answer. @throws ApiError where the answer breaks off. */
+export async function json<T>(answer: Response): Promise<T> {
   try {
     return (await answer.json()) as T;
   } catch {

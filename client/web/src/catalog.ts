@@ -28,8 +28,9 @@ export class Catalog {
     this.#total = createTotal(() => events.onChange());
     this.#pages = createPages({
       ask: (from, limit, signal) => ask(this.order, from, limit, signal),
-      onBegin: () => {
+      onBegin: (from) => {
         this.#told = [];
+        if (from === null) this.#listing.beginAnew();
       },
       onPage: (page) => this.#total.set(page.total),
       onLoaded: (from, files, next) => {
@@ -109,6 +110,7 @@ export class Catalog {
   /** Takes a file off the list that the service no longer has. */
   gone(id: string): void {
     this.#take(id);
+    this.#listing.gone(id);
     this.#total.gone(id);
     this.#events.onChange();
   }

@@ -11,6 +11,8 @@ import { openPreview, startPreview } from './preview.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
+import { startTrashDialog } from './trash-dialog.ts';
+import { startTrashState } from './trash-state.ts';
 import { createUploadsView } from './uploads-view.ts';
 
 function start(): void {
@@ -19,6 +21,8 @@ function start(): void {
   startPreview();
   startLinksDialog();
   startShareDialog();
+  const trash = startTrashDialog();
+  startTrashState();
   const files = startFilesView();
 
   let limit: number | null = null;
@@ -63,9 +67,15 @@ function start(): void {
       if (begun) void files.reload();
       begun = true;
     },
-    onPublished: (file) => files.put(file),
+    onPublished: (file) => {
+      files.put(file);
+      trash.changed();
+    },
     onRenamed: (file) => files.put(file),
-    onDeleted: (id) => files.gone(id),
+    onDeleted: (id) => {
+      files.gone(id);
+      trash.changed();
+    },
   });
   onAccepted(() => {
     void files.reload();

@@ -14,7 +14,7 @@ export interface Pages {
 
 export interface PagesParts {
   ask(from: string | null, limit: number, signal: AbortSignal): Promise<FilePageJson>;
-  onBegin(): void;
+  onBegin(from: string | null): void;
   onPage(page: FilePageJson): void;
   /** @param next - the cursor of the files that follow; null where these are the last. */
   onLoaded(from: string | null, files: readonly FileJson[], next: string | null): void;
@@ -37,7 +37,7 @@ export function createPages(parts: PagesParts): Pages {
     clearTimeout(timer);
     const current = new AbortController();
     running = current;
-    parts.onBegin();
+    parts.onBegin(from);
     try {
       const loaded: FileJson[] = [];
       let next = from;

@@ -17,6 +17,7 @@ import { namePieces } from './migrations/0011-name-pieces.ts';
 import { links } from './migrations/0012-links.ts';
 import { folders } from './migrations/0013-folders.ts';
 import { namesInFolders } from './migrations/0014-names-in-folders.ts';
+import { trash } from './migrations/0015-trash.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -37,6 +38,7 @@ const MIGRATIONS: readonly Migration[] = [
   links,
   folders,
   namesInFolders,
+  trash,
 ];
 
 /** The schema that this code writes. */

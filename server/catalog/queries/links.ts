@@ -15,7 +15,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const insert = prepareInsert(db, clock);
   const missingFile = prepareMissingFile(db, dialect);
   const insertFiles = prepareInsertLinkFiles(db);
-  const deleteFiles = prepareDeleteLinkFiles(db);
+  const forgetFiles = prepareForgetFiles(db);
   const hasMore = prepareHasMore(db, clock);
   /** Links of an owner are counted by one transaction after the other. */
   const takeTurn = (trx: Executor, owner: string) => dialect.hold(trx, `links of ${owner}`, 'alone');
@@ -81,10 +81,20 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     revokeLink(id, owner) {
       return db.transaction().execute(async (trx) => {
         const isRevoked = (await revoke.changes(trx, { id, owner })) === 1;
-        if (isRevoked) await deleteFiles.changes(trx, { id });
+        if (isRevoked) await forgetFiles(trx, id);
         return isRevoked;
       });
     },
+  };
+}
+
+/** Prepares the deletion of a link's files from it, also of those that are in the trash. */
+function prepareForgetFiles(db: Kysely<Tables>) {
+  const deleteFiles = prepareDeleteLinkFiles(db);
+  const deleteTrashed = prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id));
+  return async function forgetFiles(trx: Executor, id: string): Promise<void> {
+    await deleteFiles.changes(trx, { id });
+    await deleteTrashed.changes(trx, { id });
   };
 }
 

@@ -1,6 +1,6 @@
 /** Reads and writes rows as they are stored. These queries run rarely, so that none is prepared. */
 import { type Kysely, sql } from 'kysely';
-import { joinPath } from '../../wire/paths.ts';
+import { joinPath, lastPart } from '../../wire/paths.ts';
 import type { QueryDialect } from '../dialect.ts';
 import { type CatalogRows, COPIED, type CopiedRow, type CopiedTable, OWN_META, type RowKey } from '../rows.ts';
 import type { Tables } from '../schema.ts';
@@ -57,7 +57,16 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
         .orderBy('id')
         .limit(limit)
         .execute();
-      return found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
+      const files = found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
+      const trashed = await db
+        .selectFrom('trash')
+        .select(['id', 'owner', 'name as path', 'type'])
+        .where('content_id', '=', contentId)
+        .orderBy('uploaded_at')
+        .orderBy('id')
+        .limit(Math.max(0, limit - files.length))
+        .execute();
+      return [...files, ...trashed.map((file) => ({ ...file, name: lastPart(file.path) }))];
     },
 
     countReceiving: () => numberOf(sql`select count(*) as found from uploads where state = ${RECEIVING}`),

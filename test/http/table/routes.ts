@@ -171,6 +171,66 @@ const FILE_ROUTES: readonly Route[] = [
   },
 ];
 
+const TRASH_ROUTES: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/api/trash',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query', 'sizes'],
+    status: 200,
+    ask: () => ({ path: '/api/trash?limit=10' }),
+  },
+  {
+    method: 'POST',
+    path: '/api/trash/restore',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json'],
+    mostBodyBytes: 64 * 1024,
+    status: 200,
+    names: true,
+    ask: ({ trashedId }) => ({
+      path: '/api/trash/restore',
+      headers: JSON_TYPE,
+      body: JSON.stringify({ files: [trashedId] }),
+    }),
+  },
+  {
+    method: 'POST',
+    path: '/api/trash/restore',
+    by: 'of a deletion',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json'],
+    mostBodyBytes: 64 * 1024,
+    status: 200,
+    names: true,
+    ask: ({ deletion }) => ({ path: '/api/trash/restore', headers: JSON_TYPE, body: JSON.stringify({ deletion }) }),
+  },
+  {
+    method: 'DELETE',
+    path: '/api/trash',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ trashedId }) => ({ path: `/api/trash?id=${trashedId}` }),
+  },
+  {
+    method: 'DELETE',
+    path: '/api/trash',
+    by: 'of a deletion',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query'],
+    status: 200,
+    names: true,
+    ask: ({ deletion }) => ({ path: `/api/trash?deletion=${deletion}` }),
+  },
+];
+
 const LINK_ROUTES: readonly Route[] = [
   {
     method: 'POST',
@@ -398,6 +458,7 @@ export const ROUTES: readonly Route[] = [
   ...RUFH_ROUTES,
   ...UPLOAD_ROUTES,
   ...FILE_ROUTES,
+  ...TRASH_ROUTES,
   ...LINK_ROUTES,
   ...OTHER_ROUTES,
   ...OLDER_ROUTES,

@@ -14,6 +14,10 @@ export interface Thing {
   /** A folder with a file of other bytes. */
   folder: string;
   fileId: string;
+  /** Of a file of other bytes that is in the trash. */
+  trashedId: string;
+  /** Of the deletion of a folder. */
+  deletion: string;
   /** Of the upload that the file came by. */
   uploadId: string;
   /** Of an upload of other bytes that has HALF of them. */
@@ -47,6 +51,8 @@ export function nothing(): Thing {
     name: nameOf(bytes),
     folder: `folder-of-${nameOf(bytes)}`,
     fileId: randomUUID(),
+    trashedId: randomUUID(),
+    deletion: randomUUID(),
     uploadId: randomUUID(),
     openId: randomUUID(),
     linkId: randomUUID(),
@@ -55,11 +61,17 @@ export function nothing(): Thing {
   };
 }
 
-/** Makes a thing for the owner whose headers these are. */
+/** Makes a thing for the owner whose headers these are. Where the service keeps no trash, what is deleted is gone. */
 export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
   const [thing, open] = [nothing(), freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
   await putFile(base, thing.folder, { filename: `${thing.folder}/file` }, headers);
+  const trashedId = (await putFile(base, `trash of ${thing.name}`, { filename: `trash-${thing.name}` }, headers))
+    .fileId;
+  await send('DELETE', `${base}/api/files/${trashedId}`, { headers });
+  await putFile(base, `deleted ${thing.folder}`, { filename: `deleted/${thing.folder}/file` }, headers);
+  const gone = await send('DELETE', `${base}/api/folders?path=deleted/${thing.folder}`, { headers });
+  const { deletion = thing.deletion } = json<{ deletion?: string }>(gone);
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
@@ -71,6 +83,8 @@ export async function makeThing(base: string, headers: Record<string, string>): 
   return {
     ...thing,
     fileId,
+    trashedId,
+    deletion,
     uploadId: lastPart(upload),
     openId: lastPart(location),
     openMd5: md5(open),
