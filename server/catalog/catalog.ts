@@ -18,6 +18,7 @@
  */
 import type { CatalogRows } from './rows.ts';
 import type { Fate, TrashMethods } from './trash.ts';
+import type { NamedFiles } from './named-files.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -467,8 +468,8 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-/** trash.ts has the methods on the trash. */
-export interface Catalog extends TrashMethods {
+/** trash.ts has the methods on the trash, named-files.ts those on names. */
+export interface Catalog extends NamedFiles, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**

@@ -17,6 +17,7 @@ import { createLeaseQueries } from './queries/leases.ts';
 import { createLedgerQueries } from './queries/ledger.ts';
 import { createKeepWaiting, createReleasePartials } from './queries/life-of-partials.ts';
 import { createFindFiles } from './queries/find-files.ts';
+import { createFindNamed } from './queries/find-named.ts';
 import { createLinkFiles } from './queries/link-files.ts';
 import { createLinkUse } from './queries/link-use.ts';
 import { createLinkQueries } from './queries/links.ts';
@@ -63,6 +64,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createPublishAtOnce(db, queries, nodes),
     ...createFileQueries(db, queries, clock),
     ...createFindFiles(db),
+    ...createFindNamed(db),
     ...createListFiles(db, queries),
     ...createDeleteFile(db, queries, clock),
     ...createLinkQueries(db, queries, clock),

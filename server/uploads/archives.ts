@@ -7,7 +7,14 @@ import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
 import { fromCommonFolder, lastPart } from '../wire/paths.ts';
 import { entryNames } from '../zip/names.ts';
 import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
-import { type Archive, type Archives, type Files, MOST_ARCHIVED } from './contract.ts';
+import {
+  type Archive,
+  type Archives,
+  type Files,
+  MOST_ARCHIVED,
+  MOST_FOLDERS_ARCHIVED,
+  type OwnArchive,
+} from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
 import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -54,11 +61,21 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     return prepareArchive(ids, owner, nameAll);
   }
 
-  async function prepareFolder(path: string, owner: string): Promise<Archive> {
-    checkName(path, 'folder');
-    return prepareArchive(await listIds(parts, path, owner), owner, (named) =>
+  async function prepareOwn({ ids, folders, within }: OwnArchive, owner: string): Promise<Archive> {
+    if (folders.length > MOST_FOLDERS_ARCHIVED) {
+      throw invalidField('folder', `folder must name at most ${MOST_FOLDERS_ARCHIVED} folders.`);
+    }
+    for (const folder of folders) checkName(folder, 'folder');
+    if (within !== undefined && within !== '') checkName(within, 'within');
+    const all = new Set<string>();
+    for (const folder of new Set(folders)) await listIds(parts, folder, owner, all);
+    for (const id of ids) all.add(id);
+    if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+    const itself = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
+    const from = within ?? itself ?? '';
+    return prepareArchive([...all], owner, (named) =>
       // A file may have been moved out of the folder meanwhile.
-      named.map(({ name }) => (name.startsWith(`${path}/`) ? name.slice(path.length + 1) : name)),
+      named.map(({ name }) => (from !== '' && name.startsWith(`${from}/`) ? name.slice(from.length + 1) : name)),
     );
   }
 
@@ -71,20 +88,20 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
       ),
     prepareShared: (ids) =>
       translated(() => prepareNamed(ids, null, (named) => fromCommonFolder(named.map(({ name }) => name)))),
-    prepareFolder: (path, owner) => translated(() => prepareFolder(path, owner)),
+    prepareOwn: (asked, owner) => translated(() => prepareOwn(asked, owner)),
   };
 }
 
 /** Chooses the names in an archive of some files. */
 type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
 
-/** The ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
+/** Adds the ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
 async function listIds(
   { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
   folder: string,
   owner: string,
-): Promise<string[]> {
-  const ids = new Set<string>();
+  ids: Set<string>,
+): Promise<void> {
   let cursor: string | null = null;
   do {
     const from: { cursor?: string } = cursor === null ? {} : { cursor };
@@ -97,7 +114,6 @@ async function listIds(
     ({ nextCursor: cursor } = page);
     await surroundings.turn();
   } while (cursor !== null);
-  return [...ids];
 }
 
 /** The bytes of the files of these ids never change: their ids, and what else is in headers, say which bytes it has. */

@@ -85,6 +85,7 @@ export function withDurableAnswers(
     },
     files: {
       ...files,
+      findNamed: (names, owner) => waiting(() => files.findNamed(names, owner)),
       check: (query) => waiting(() => files.check(query)),
       prove: (query) => waiting(() => files.prove(query)),
       list: (query) => waiting(() => files.list(query)),
@@ -126,7 +127,7 @@ function durableTree(
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
       prepareShared: (ids) => waiting(() => archives.prepareShared(ids)),
-      prepareFolder: (path, owner) => waiting(() => archives.prepareFolder(path, owner)),
+      prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),
     },
   };
 }

@@ -106,6 +106,7 @@ export function createFiles(
   }
 
   return {
+    findNamed: (names, owner) => translated(() => found.findNamed(names, owner)),
     check: (query) => translated(() => checked(query.owner, (onCompared) => check(query, onCompared))),
     prove: (query) => translated(() => checked(query.owner, (onCompared) => possession.prove(query, onCompared))),
     list: (query) => translated(() => list(query)),

@@ -1,7 +1,9 @@
 /** Finds a file or a content: by its id, or by the name that an address or an older API gives. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
+import { MOST_NAMES_ASKED, type NamedFile } from '../catalog/named-files.ts';
 import type { ContentName, DigestName } from './contract.ts';
-import { TidemarkError } from './errors.ts';
+import { invalidField, TidemarkError } from './errors.ts';
+import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
 
 /** As the same methods of `Files`, but with rows: they have all digests that the catalog knows. */
@@ -9,6 +11,7 @@ export interface FindFiles {
   get(id: string, owner: string | null): Promise<FileRecord>;
   find(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
   findContent(name: ContentName): Promise<ContentRecord>;
+  findNamed(names: readonly string[], owner: string): Promise<NamedFile[]>;
 }
 
 const SEVERAL =
@@ -67,5 +70,13 @@ export function createFindFiles(parts: Parts): FindFiles {
     }
   }
 
-  return { get, find, findContent };
+  async function findNamed(names: readonly string[], owner: string): Promise<NamedFile[]> {
+    if (names.length > MOST_NAMES_ASKED) {
+      throw invalidField('names', `names must have at most ${MOST_NAMES_ASKED} names.`);
+    }
+    for (const name of names) checkName(name, 'names');
+    return catalog.findNamed(owner, names);
+  }
+
+  return { get, find, findContent, findNamed };
 }

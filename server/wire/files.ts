@@ -70,6 +70,18 @@ export interface RenameJson {
   name: string;
 }
 
+/** The body of `POST /api/names/taken`. */
+export interface NamesJson {
+  names: string[];
+}
+
+/** The answer of `POST /api/names/taken`: the files that have any of the names. */
+export interface TakenJson {
+  taken: TakenNameJson[];
+}
+
+export type TakenNameJson = Pick<FileJson, 'name' | 'size' | 'md5'>;
+
 /** The answer of `POST /upload`. */
 export type FormJson = { status: 'ok' | 'exists'; url: string; file: FileJson } | { status: 'uploading' };
 

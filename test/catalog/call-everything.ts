@@ -120,6 +120,7 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
   await addPublished(catalog, newContent('in f/a again'), { name: 'f/a' });
   for (const name of ['a.txt', 'f/a']) await catalog.addFile(contentId, newFile({ name, onConflict: 'replace' }));
   await catalog.findFolder(owner, 'f/g');
+  await catalog.findNamed(owner, ['a.txt', 'b.txt', 'c', 'f/a', 'f/g/c', 'no/where/x']);
   for (const folder of ['', 'f']) {
     for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
       for (const descending of [false, true]) {
