@@ -51,7 +51,8 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
       await catalog.durable();
       await removeAll(parts, deleted.removed, isOver);
       const { nextCursor, deletion } = deleted;
-      if (nextCursor === null || isOver()) return { ...sum, nextCursor, ...(deletion === undefined ? {} : { deletion }) };
+      if (nextCursor === null || isOver())
+        return { ...sum, nextCursor, ...(deletion === undefined ? {} : { deletion }) };
       next = nextCursor;
       // A catalog in this process answers without a turn of the event loop, in which the client's leaving is noticed, too.
       await surroundings.turn();

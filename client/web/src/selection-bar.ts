@@ -1,6 +1,7 @@
-/** What can be done with the selected files: a bar at the lower edge, and the box that selects all, in the head of the list. */
+/** What can be done with the selected files and folders: a bar at the lower edge, and the box that selects all, in the head of the list. */
 import type { FileJson } from '../../../server/wire/files.ts';
-import { downloadArchive, MOST_ARCHIVED } from './archive.ts';
+import type { Entry } from '../../core/listing.ts';
+import { archiveOf, downloadArchive, MOST_ARCHIVED } from './archive.ts';
 import { byId, setText } from './dom.ts';
 import { formatCount, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
@@ -8,7 +9,7 @@ import { announce, notify } from './notices.ts';
 import { createSelection, type Selection } from './selection.ts';
 import { shareFiles } from './share-dialog.ts';
 
-/** The most files that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
+/** The most entries that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
 const MOST_DELETED = 1_000;
 
 export interface SelectionBar {
@@ -18,13 +19,21 @@ export interface SelectionBar {
 }
 
 export interface SelectionParts {
-  /** The files in the list. */
-  listed: () => readonly FileJson[];
+  /** The entries in the list. */
+  listed: () => readonly Entry[];
+  /** The path of the open folder. */
+  folder: () => string;
   /** Whether there are no more at the service. */
   isWhole: () => boolean;
   onChange: () => void;
-  /** Deletes files, which are not selected any more. */
-  remove: (files: readonly FileJson[]) => void;
+  /** Deletes entries, which are not selected any more. */
+  remove: (entries: readonly Entry[]) => void;
+  /** Asks where entries are to be moved. */
+  move: (entries: readonly Entry[]) => void;
+}
+
+function filesOf(entries: readonly Entry[]): FileJson[] {
+  return entries.flatMap((entry) => (entry.kind === 'file' ? [entry.file] : []));
 }
 
 export function startSelection(parts: SelectionParts): SelectionBar {
@@ -38,17 +47,18 @@ export function startSelection(parts: SelectionParts): SelectionBar {
   let told = 0;
 
   byId('selection-download').addEventListener('click', () => {
-    if (selection.count > MOST_ARCHIVED) notify(texts().tooManyToPack(formatCount(MOST_ARCHIVED)));
-    else void downloadArchive(selection.files.map(({ id }) => id));
+    if (selection.files > MOST_ARCHIVED) notify(texts().tooManyToPack(formatCount(MOST_ARCHIVED)));
+    else void downloadArchive(archiveOf(selection.entries, parts.folder()));
   });
   byId('selection-delete').addEventListener('click', () => {
     if (selection.count > MOST_DELETED) return void notify(texts().tooManyToDelete(formatCount(MOST_DELETED)));
-    const { files } = selection;
+    const { entries } = selection;
     selection.clear();
-    parts.remove(files);
+    parts.remove(entries);
     focusList();
   });
-  byId('selection-share').addEventListener('click', () => shareFiles(selection.files));
+  byId('selection-move').addEventListener('click', () => parts.move(selection.entries));
+  byId('selection-share').addEventListener('click', () => shareFiles(filesOf(selection.entries)));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {
     selection.clear();
@@ -80,6 +90,7 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     bar.hidden = count === 0;
     document.body.classList.toggle('selecting', count > 0);
     bar.ariaLabel = t.selection;
+    byId('selection-share').hidden = filesOf(selection.entries).length < count;
     setText(byId('selection-words'), words);
     const isAll = count >= listed().length;
     byId('selection-all').hidden = isAll;

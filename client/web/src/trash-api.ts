@@ -1,6 +1,6 @@
 /** The service's API of the trash, as the page uses it. */
 import type { RestoredJson, RestoreJson, TrashPageJson, TrashProgressJson } from '../../../server/wire/trash.ts';
-import { json, request } from './api.ts';
+import { jsonOf, request } from './api.ts';
 
 /** The most files that one request restores. */
 const MOST_RESTORED = 1_000;
@@ -11,12 +11,12 @@ export type Meant = { id: string } | { deletion: string } | { all: 'true' };
 /** @param cursor - of the page before; null: the first one. */
 export async function listTrash(cursor: string | null, limit = 200): Promise<TrashPageJson> {
   const query = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-  return json(await request(`api/trash?limit=${limit}${query}`));
+  return jsonOf(await request(`api/trash?limit=${limit}${query}`));
 }
 
 async function restore(body: RestoreJson): Promise<RestoredJson> {
   const headers = { 'Content-Type': 'application/json' };
-  return json(await request('api/trash/restore', { method: 'POST', body: JSON.stringify(body), headers }));
+  return jsonOf(await request('api/trash/restore', { method: 'POST', body: JSON.stringify(body), headers }));
 }
 
 /** Restores what was deleted with a folder, request by request: each ends after some seconds. */
@@ -36,7 +36,7 @@ export async function restoreFiles(ids: readonly string[]): Promise<NonNullable<
 export async function deleteForGood(meant: Meant): Promise<void> {
   for (let until = {}; ;) {
     const query = new URLSearchParams({ ...meant, ...until }).toString();
-    const done: TrashProgressJson = await json(await request(`api/trash?${query}`, { method: 'DELETE' }));
+    const done: TrashProgressJson = await jsonOf(await request(`api/trash?${query}`, { method: 'DELETE' }));
     if (done.complete) return;
     until = done.until === undefined ? {} : { until: done.until };
   }
