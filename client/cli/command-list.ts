@@ -211,7 +211,7 @@ function folderArguments(
 }
 
 function addShare({ command, contextOf, setExitCode }: Frame): void {
-  command('share <file...>', 'make a link by which anyone can download files', BRISK)
+  command('share <file...>', 'make a link by which anyone can download files, or what is in folders', BRISK)
     .option('--expires <time>', 'how long it works: 7d, 12h (default: until it is revoked)')
     .option('--downloads <n>', 'how many downloads may begin (default: any number)')
     .option('--password', 'ask for a password at the terminal')

@@ -3,7 +3,7 @@
  * continued also where the link is for one download, and without its password.
  */
 import { join } from 'node:path';
-import type { SharedJson } from '../../server/wire/links.ts';
+import type { SharedJson, SharedLevelJson } from '../../server/wire/links.ts';
 import type { LinkAddress } from '../core/addresses.ts';
 import { createRecordFolder, stateFolder } from './atomic-file.ts';
 import { ask, type Context } from './context.ts';
@@ -20,7 +20,12 @@ interface Kept {
   /** Cookies by their paths below the service's base. */
   tickets: Record<string, string>;
   shared: SharedJson | null;
+  /** What was in its folders, by their addresses. */
+  levels: Record<string, SharedLevelJson>;
 }
+
+/** What is downloaded of a link. */
+export type LinkTarget = number | 'archive' | { position: number; path: readonly string[] };
 
 export interface LinkSession {
   /** The command's context, for this link: requests go to its service, with its tickets, and without the user's token. */
@@ -32,8 +37,10 @@ export interface LinkSession {
    *   is none to try.
    */
   look(): Promise<SharedJson>;
+  /** What is in a folder of the link; what was, as `look`. @param way - from that folder down. @param search - of the page. */
+  level(position: number, way: readonly string[], search: string): Promise<SharedLevelJson>;
   /** The address of a file of the link, or of its archive, at the host that the user has given. */
-  urlOf(target: number | 'archive'): string;
+  urlOf(target: LinkTarget): string;
   /** How large the archive is; null where it is not known. */
   archiveSize(): Promise<number | null>;
   /** Forgets the tickets: all is downloaded. */
@@ -109,26 +116,38 @@ export async function openLinkSession(
       const cookie = cookieFor(at);
       const headers: Record<string, string> = { ...given, ...(cookie === '' ? {} : { Cookie: cookie }) };
       // Once counted, only a request for a range continues a download. Of an empty file there is none.
-      if (kept.tickets[at] !== undefined && !isEmpty(kept.shared, at)) headers['Range'] ??= 'bytes=0-';
+      if (kept.tickets[at] !== undefined && !isEmpty(kept, at)) headers['Range'] ??= 'bytes=0-';
       const answer = await plain.download(url, headers, until);
       await take(answer.setCookies);
       return answer;
     });
   }
 
-  async function look(): Promise<SharedJson> {
+  /** Asks for what the link has. @param known - what it had. */
+  async function lookAt<T>(known: T | null | undefined, request: () => Promise<T>): Promise<T> {
     try {
-      kept.shared = await unlocking(() => ask(ours, null, () => plain.openLink(path, cookieFor(path), signal)));
-      return kept.shared;
+      return await unlocking(() => ask(ours, null, request));
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       if (error.status === 404) throw noSuchLink();
       const isShut = isLocked(error) || error.code === 'link_used_up';
       const hasBegun = Object.keys(kept.tickets).some((each) => each !== path);
-      if (kept.shared && hasBegun && isShut) return kept.shared;
+      if (known && hasBegun && isShut) return known;
       if (isLocked(error)) throw new UsageError('The link has a password: --password-file names a file that has it.');
       throw error;
     }
+  }
+
+  async function look(): Promise<SharedJson> {
+    kept.shared = await lookAt(kept.shared, () => plain.openLink(path, cookieFor(path), signal));
+    return kept.shared;
+  }
+
+  async function level(position: number, way: readonly string[], search: string): Promise<SharedLevelJson> {
+    const at = [`${path}/folders/${position}`, ...way.map(encodeURIComponent)].join('/') + search;
+    const read = await lookAt(kept.levels[at], () => plain.openLevel(at, cookieFor(path), signal));
+    kept.levels[at] = read;
+    return read;
   }
 
   const service: ServiceClient = { ...plain, download };
@@ -136,6 +155,7 @@ export async function openLinkSession(
   return {
     context: ours,
     look,
+    level,
     urlOf: (target) => base + pathOf(path, target),
     archiveSize: () => {
       const at = pathOf(path, 'archive');
@@ -145,8 +165,10 @@ export async function openLinkSession(
   };
 }
 
-function pathOf(path: string, target: number | 'archive'): string {
-  return `${path}/${target === 'archive' ? target : `files/${target}`}`;
+function pathOf(path: string, target: LinkTarget): string {
+  if (target === 'archive') return `${path}/archive`;
+  if (typeof target === 'number') return `${path}/files/${target}`;
+  return [`${path}/files/${target.position}`, ...target.path.map(encodeURIComponent)].join('/');
 }
 
 function isLocked(error: unknown): boolean {
@@ -154,12 +176,14 @@ function isLocked(error: unknown): boolean {
 }
 
 /** Whether a file without a byte is at this path. */
-function isEmpty(shared: SharedJson | null, at: string): boolean {
-  return shared?.files.some(({ position, size }) => size === 0 && at.endsWith(`/files/${position}`)) ?? false;
+function isEmpty({ shared, levels }: Kept, at: string): boolean {
+  const isSingle = shared?.files.some(({ position, size }) => size === 0 && at.endsWith(`/files/${position}`)) ?? false;
+  if (isSingle) return true;
+  return Object.values(levels).some(({ files }) => files.some(({ url, size }) => size === 0 && url.endsWith(at)));
 }
 
 /** What is kept may have been damaged. */
 function readKept(record: Kept | null): Kept {
   const tickets = Object.entries(record?.tickets ?? {}).filter(([, cookie]) => /^tidemark_link=[\w.-]+$/.test(cookie));
-  return { tickets: Object.fromEntries(tickets), shared: record?.shared ?? null };
+  return { tickets: Object.fromEntries(tickets), shared: record?.shared ?? null, levels: record?.levels ?? {} };
 }

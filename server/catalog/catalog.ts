@@ -18,6 +18,7 @@
  */
 import type { CatalogRows } from './rows.ts';
 import type { Fate, TrashMethods } from './trash.ts';
+import type { LinkedFolders } from './linked-folders.ts';
 import type { NamedFiles } from './named-files.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
@@ -399,11 +400,13 @@ export interface NewLink {
   password: string | null;
   /** The most downloads; null: any number. */
   mostDownloads: number | null;
-  /** In order; 1,000 at most, each once. */
+  /** In order; 1,000 at most with the folders, each once. */
   fileIds: readonly string[];
+  /** Paths; each once. */
+  folders: readonly string[];
 }
 
-export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds'> {
+export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds' | 'folders'> {
   createdAt: number;
   expiresAt: number | null;
   /** Time from this reading to the expiry; 0 or less: its time is up. Null: it does not expire. */
@@ -413,10 +416,14 @@ export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fil
   downloads: number;
   revokedAt: number | null;
   lastUsedAt: number | null;
-  /** How many of its files are left. */
+  /** How many of its files are left, with those in its folders. */
   files: number;
-  /** The name of the first of them. */
+  /** How many of its folders are left. */
+  folders: number;
+  /** The name of the first of its files, without those in folders. */
   firstName: string | null;
+  /** The name of the first of its folders. */
+  firstFolder: string | null;
 }
 
 /** What of a link can be changed; what is left out stays. */
@@ -468,8 +475,8 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-/** trash.ts has the methods on the trash, named-files.ts those on names. */
-export interface Catalog extends NamedFiles, TrashMethods {
+/** trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links. */
+export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -704,9 +711,13 @@ export interface Catalog extends NamedFiles, TrashMethods {
   // A link names files by their ids: it outlives their renaming, and a deletion takes a file out of it.
   /**
    * @param most - the most links of the owner that have not ended: not revoked, expired or used up.
-   * @returns the link; or why nothing was recorded: `missing`, a file that is not the owner's, or that there are so many.
+   * @returns the link; or why nothing was recorded: `missing`, a file that is not the owner's; `missingFolder`, a path at which the
+   *   owner has no folder; or that there are so many.
    */
-  createLink(link: NewLink, most: number): Promise<{ link: LinkRecord } | { missing: string } | 'too_many'>;
+  createLink(
+    link: NewLink,
+    most: number,
+  ): Promise<{ link: LinkRecord } | { missing: string } | { missingFolder: string } | 'too_many'>;
   findLink(secretHash: string): Promise<LinkRecord | undefined>;
   /** The newest first. @throws CatalogError `invalid_cursor`. */
   listLinks(query: LinkQuery): Promise<LinkRecordPage>;

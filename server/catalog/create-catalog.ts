@@ -19,6 +19,7 @@ import { createKeepWaiting, createReleasePartials } from './queries/life-of-part
 import { createFindFiles } from './queries/find-files.ts';
 import { createFindNamed } from './queries/find-named.ts';
 import { createLinkFiles } from './queries/link-files.ts';
+import { createLinkFolders } from './queries/link-folders.ts';
 import { createLinkUse } from './queries/link-use.ts';
 import { createLinkQueries } from './queries/links.ts';
 import { createListBelow } from './queries/list-below.ts';
@@ -69,6 +70,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createDeleteFile(db, queries, clock),
     ...createLinkQueries(db, queries, clock),
     ...createLinkFiles(db),
+    ...createLinkFolders(db),
     ...createLinkUse(db, clock),
     ...createListFolder(db),
     ...createListBelow(db),

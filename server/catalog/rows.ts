@@ -82,6 +82,7 @@ export const COPIED = {
     key: ['id'],
   },
   trash_links: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
+  link_folders: { columns: ['link_id', 'position', 'folder_id'], key: ['link_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {
     columns: [

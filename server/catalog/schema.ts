@@ -22,6 +22,7 @@ export interface Tables {
   trash: TrashTable;
   trash_links: TrashLinksTable;
   trash_totals: OwnerTotalsTable;
+  link_folders: LinkFoldersTable;
 }
 
 export interface ContentsTable {
@@ -250,4 +251,12 @@ export interface TrashLinksTable {
   link_id: string;
   position: number;
   file_id: string;
+}
+
+/** The folders of a link. A row goes with its link, and with its folder. */
+export interface LinkFoldersTable {
+  link_id: string;
+  /** From 1, in one order with the files; never another one's. */
+  position: number;
+  folder_id: number;
 }

@@ -2,7 +2,17 @@
 import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { fileViewOf } from '../uploads/views.ts';
-import { type Begun, type Links, type Offer, PASSWORD_TICKET_MS, type Target } from './contract.ts';
+import { lastPart } from '../wire/paths.ts';
+import {
+  type Begun,
+  type InFolder,
+  type LevelPlace,
+  type Links,
+  type Offer,
+  PASSWORD_TICKET_MS,
+  type SharedLevel,
+  type Target,
+} from './contract.ts';
 import { LinkError } from './errors.ts';
 import type { Passwords } from './passwords.ts';
 import { hashOfSecret } from './secret-hash.ts';
@@ -20,7 +30,7 @@ interface OpenParts {
   told: <T>(action: () => Promise<T>) => Promise<T>;
 }
 
-type OpenLinks = Pick<Links, 'open' | 'openFile' | 'openArchive' | 'unlock'>;
+type OpenLinks = Pick<Links, 'open' | 'openLevel' | 'openFile' | 'openArchive' | 'unlock'>;
 
 /** Creates the part of `Links` that needs a secret. */
 export function createOpenLinks(parts: OpenParts): OpenLinks {
@@ -64,29 +74,79 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
       told(async () => {
         const link = await openFor(secret, given, null);
         const files = await catalog.listLinkFiles(link.id);
+        const folders = await catalog.listLinkFolders(link.id);
         return {
           link: openedLinkOf(link),
           files: files.map(({ position, file }) => ({ position, file: fileViewOf(file) })),
+          folders: folders.map(({ position, path, ...sum }) => ({ position, name: lastPart(path), ...sum })),
         };
       }),
 
-    openFile: (secret, position, given) =>
+    openLevel: (secret, at, page, given) =>
       told(async () => {
-        const link = await openFor(secret, given, position);
-        const file = await catalog.findLinkFile(link.id, position);
+        const link = await openFor(secret, given, null);
+        return { link: openedLinkOf(link), level: await readLevel(catalog, link.id, at, page) };
+      }),
+
+    openFile: (secret, at, given) =>
+      told(async () => {
+        const linked = await find(catalog, secret);
+        const file =
+          typeof at === 'number'
+            ? await catalog.findLinkFile(linked.id, at)
+            : await catalog.findLinkedFile(linked.id, at.position, at.path);
+        // Of a file in a folder the ticket is about its id: another one may come to its path.
+        const target = typeof at === 'number' ? at : { fileId: file?.id ?? '' };
+        const link = await openFor(secret, given, target);
         if (!file) throw new TidemarkError('not_found');
-        return { ...offer(link, secret, position, given), file: fileViewOf(file) };
+        return { ...offer(link, secret, target, given), file: fileViewOf(file) };
       }),
 
     openArchive: (secret, given) =>
       told(async () => {
         const link = await openFor(secret, given, 'archive');
         const files = await catalog.listLinkFiles(link.id);
-        return { ...offer(link, secret, 'archive', given), fileIds: files.map(({ file }) => file.id) };
+        const folders = await catalog.listLinkFolders(link.id);
+        return {
+          ...offer(link, secret, 'archive', given),
+          archive: {
+            owner: link.owner,
+            ids: files.map(({ file }) => file.id),
+            folders: folders.map(({ path }) => path),
+          },
+        };
       }),
 
     unlock: (secret, password) => told(() => unlock(parts, secret, password)),
   };
+}
+
+/** @throws `not_found`. */
+async function readLevel(
+  catalog: Catalog,
+  linkId: string,
+  { position, path }: InFolder,
+  page: Parameters<Links['openLevel']>[2],
+): Promise<SharedLevel> {
+  const level = await catalog.listLinkedLevel({ linkId, position, path, ...page });
+  const root = level && (await catalog.listLinkFolders(linkId)).find((folder) => folder.position === position);
+  if (!level || !root) throw new TidemarkError('not_found');
+  const above = root.path.length - lastPart(root.path).length;
+  const { folders, files, hasMore } = level;
+  const [lastFolder, lastFile] = [folders.at(-1), files.at(-1)];
+  const last: LevelPlace | undefined = lastFile
+    ? { among: 'files', name: lastPart(lastFile.name) }
+    : lastFolder && { among: 'folders', name: lastPart(lastFolder.path) };
+  return {
+    name: joinPath(lastPart(root.path), path),
+    folders: folders.map(({ path: whole, ...sum }) => ({ name: whole.slice(above), ...sum })),
+    files: files.map((file) => ({ name: file.name.slice(above), file: fileViewOf(file) })),
+    next: hasMore && last ? last : null,
+  };
+}
+
+function joinPath(name: string, path: string): string {
+  return path === '' ? name : `${name}/${path}`;
 }
 
 async function unlock(

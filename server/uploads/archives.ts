@@ -67,16 +67,35 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     }
     for (const folder of folders) checkName(folder, 'folder');
     if (within !== undefined && within !== '') checkName(within, 'within');
-    const all = new Set<string>();
-    for (const folder of new Set(folders)) await listIds(parts, folder, owner, all);
-    for (const id of ids) all.add(id);
-    if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+    const all = await idsOf(parts, { ids, folders }, owner);
     const itself = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
     const from = within ?? itself ?? '';
-    return prepareArchive([...all], owner, (named) =>
-      // A file may have been moved out of the folder meanwhile.
-      named.map(({ name }) => (from !== '' && name.startsWith(`${from}/`) ? name.slice(from.length + 1) : name)),
-    );
+    // A file may have been moved out of the folder meanwhile.
+    return prepareArchive(all, owner, (named) => named.map(({ name }) => pathFrom(from, name) ?? name));
+  }
+
+  async function prepareShared({ ids, folders }: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive> {
+    const all: string[] = [];
+    /** How many of them come with the folders up to each. */
+    const ends: number[] = [];
+    // A file that is in two of the folders is there twice, as those see it who open the link.
+    for (const folder of folders) {
+      const below = new Set<string>();
+      await listIds(parts, folder, owner, below);
+      all.push(...below);
+      ends.push(all.length);
+      if (all.length > MOST_ARCHIVED) break;
+    }
+    const inFolders = all.length;
+    all.push(...ids);
+    if (all.length > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+    return prepareArchive(all, owner, (named) => [
+      ...named.slice(0, inFolders).map(({ name }, index) => {
+        const folder = folders[ends.findIndex((end) => index < end)] ?? '';
+        return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
+      }),
+      ...fromCommonFolder(named.slice(inFolders).map(({ name }) => name)),
+    ]);
   }
 
   return {
@@ -86,14 +105,32 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
           named.map((file) => (file.owner === asker ? file.name : lastPart(file.name))),
         ),
       ),
-    prepareShared: (ids) =>
-      translated(() => prepareNamed(ids, null, (named) => fromCommonFolder(named.map(({ name }) => name)))),
     prepareOwn: (asked, owner) => translated(() => prepareOwn(asked, owner)),
+    prepareShared: (asked, owner) => translated(() => prepareShared(asked, owner)),
   };
 }
 
 /** Chooses the names in an archive of some files. */
 type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
+
+/** The path of a file from a folder on; undefined where it is not below it. @param folder - empty: the top. */
+function pathFrom(folder: string, name: string): string | undefined {
+  if (folder === '') return name;
+  return name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : undefined;
+}
+
+/** The ids of all files below some folders, and then of some files; each once. @throws as `listIds`. */
+async function idsOf(
+  parts: Pick<Parts, 'catalog' | 'surroundings'>,
+  { ids, folders }: Omit<OwnArchive, 'within'>,
+  owner: string,
+): Promise<string[]> {
+  const all = new Set<string>();
+  for (const folder of new Set(folders)) await listIds(parts, folder, owner, all);
+  for (const id of ids) all.add(id);
+  if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+  return [...all];
+}
 
 /** Adds the ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
 async function listIds(

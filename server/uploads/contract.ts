@@ -297,8 +297,6 @@ export interface Archives {
    * @throws `invalid_field`, `not_found`; both with the field `id`.
    */
   prepare(ids: readonly string[], owner: string | null, asker: string): Promise<Archive>;
-  /** Files that their owner shares, with their paths from the folder that has all of them. @throws as `prepare`. */
-  prepareShared(ids: readonly string[]): Promise<Archive>;
   /**
    * All files below these folders, and then these files, of one owner; each of them once.
    *
@@ -307,6 +305,11 @@ export interface Archives {
    * @throws `invalid_field`, `not_found`; both with the field `folder`, `id` or `within`.
    */
   prepareOwn(asked: OwnArchive, owner: string): Promise<Archive>;
+  /**
+   * What an owner shares: names begin with the name of each of the folders, and those of files are paths from the folder that has
+   * all of these files. @throws as `prepareOwn`.
+   */
+  prepareShared(asked: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive>;
 }
 
 /** One level of a folder. */

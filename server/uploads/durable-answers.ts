@@ -126,8 +126,8 @@ function durableTree(
     },
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
-      prepareShared: (ids) => waiting(() => archives.prepareShared(ids)),
       prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),
+      prepareShared: (asked, owner) => waiting(() => archives.prepareShared(asked, owner)),
     },
   };
 }

@@ -99,6 +99,7 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   const link = newLink({ fileIds: [fileId], lifeMs: 10_000, mostDownloads: 1 });
   await catalog.createLink(link, 10);
   await catalog.createLink(newLink({ fileIds: [fileId] }), 10);
+  await callLinkFolders(catalog);
   await catalog.findLink(link.secretHash);
   const { nextCursor } = await catalog.listLinks({ owner: 'ann', limit: 1 });
   await catalog.listLinks({ owner: 'ann', limit: 1, cursor: nextCursor ?? '' });
@@ -111,6 +112,19 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   await catalog.changeLink(link.id, 'ann', { lifeMs: 5000 }, 10);
   await catalog.revokeLink(link.id, 'ann');
   await catalog.forgetLinks('', 1000, 10);
+}
+
+async function callLinkFolders(catalog: Catalog): Promise<void> {
+  for (const name of ['l/a', 'l/b', 'l/m/c', 'l/n/d'])
+    await addPublished(catalog, newContent(`linked ${name}`), { name });
+  const link = newLink({ folders: ['l'] });
+  await catalog.createLink(link, 10);
+  await catalog.listLinkFolders(link.id);
+  const at = { linkId: link.id, position: 1, path: '', limit: 1 };
+  for (const after of [null, { among: 'folders', name: 'm' }, { among: 'files', name: 'a' }] as const)
+    await catalog.listLinkedLevel({ ...at, after });
+  await catalog.listLinkedLevel({ ...at, path: 'm', after: null });
+  await catalog.findLinkedFile(link.id, 1, 'm/c');
 }
 
 async function callFolders(catalog: Catalog, contentId: number): Promise<void> {

@@ -1,7 +1,12 @@
 /** Brings the database of a test back to how an older version made it. */
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 
-/** Undoes SQLite's migration 0017; to be called before the others. */
+/** Undoes SQLite's migration 0018; to be called before the others. */
+export function undoLinkFolders(database: Pick<Database, 'exec'>): void {
+  database.exec('DROP TABLE link_folders');
+}
+
+/** Undoes SQLite's migration 0017; to be called before those below. */
 export function undoTrash(database: Pick<Database, 'exec'>): void {
   database.exec('DROP TABLE trash_links; DROP TABLE trash');
 }

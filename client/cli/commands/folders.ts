@@ -98,7 +98,7 @@ async function deleteFolder(given: string, context: Context): Promise<Omit<Delet
   }
 }
 
-async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
+export async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
   try {
     return await findFile(given, 'change', context);
   } catch (error) {

@@ -23,7 +23,7 @@ import { type Place, placeAddress } from './place.ts';
 import { download, openPreview } from './preview.ts';
 import { startDragging } from './row-dragging.ts';
 import type { Selection } from './selection.ts';
-import { shareFiles } from './share-dialog.ts';
+import { shareEntries } from './share-dialog.ts';
 import { startSelection } from './selection-bar.ts';
 import { createWindowed, type Windowed } from './windowed.ts';
 
@@ -252,7 +252,7 @@ function actOnFile(action: FileAction, entry: Entry, view: ViewActions): void {
     case 'download':
       return void download(file);
     case 'share':
-      return shareFiles([file]);
+      return shareEntries([entry]);
     case 'address':
       return void copy(file.url);
     case 'md5':
@@ -269,6 +269,8 @@ function actOnFolder(action: FolderAction, entry: Entry, view: ViewActions): voi
   switch (action) {
     case 'download':
       return void downloadArchive(archiveOf([entry], parentOf(pathOf(entry))));
+    case 'share':
+      return shareEntries([entry]);
     case 'rename':
       return view.rename(entry);
     case 'delete':

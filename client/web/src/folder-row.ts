@@ -8,7 +8,7 @@ import { showName } from './long-name.ts';
 import { placeAddress } from './place.ts';
 
 /** The actions with a button, in the order of the buttons. */
-const BUTTONS = ['download', 'rename', 'delete'] as const;
+const BUTTONS = ['download', 'share', 'rename', 'delete'] as const;
 export type FolderAction = (typeof BUTTONS)[number];
 
 /**
@@ -67,7 +67,12 @@ export function updateFolderRow(row: HTMLLIElement, folder: FolderJson, isSelect
   setText(size, formatSize(folder.bytes));
   size.title = t.bytes(formatCount(folder.bytes));
   setText(count, t.filesIn(formatCount(folder.files), folder.files === 1));
-  const labels = { download: [t.zip, t.downloadFolder(name)], rename: [t.rename], delete: [t.deleteFile] };
+  const labels = {
+    download: [t.zip, t.downloadFolder(name)],
+    share: [t.share],
+    rename: [t.rename],
+    delete: [t.deleteFile],
+  };
   row.querySelectorAll<HTMLButtonElement>('.act').forEach((button, index) => {
     const action = BUTTONS[index];
     if (action === undefined) return;

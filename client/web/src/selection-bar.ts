@@ -1,5 +1,4 @@
 /** What can be done with the selected files and folders: a bar at the lower edge, and the box that selects all, in the head of the list. */
-import type { FileJson } from '../../../server/wire/files.ts';
 import type { Entry } from '../../core/listing.ts';
 import { archiveOf, downloadArchive, MOST_ARCHIVED } from './archive.ts';
 import { byId, setText } from './dom.ts';
@@ -7,7 +6,7 @@ import { formatCount, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
 import { createSelection, type Selection } from './selection.ts';
-import { shareFiles } from './share-dialog.ts';
+import { shareEntries } from './share-dialog.ts';
 
 /** The most entries that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
 const MOST_DELETED = 1_000;
@@ -32,10 +31,6 @@ export interface SelectionParts {
   move: (entries: readonly Entry[]) => void;
 }
 
-function filesOf(entries: readonly Entry[]): FileJson[] {
-  return entries.flatMap((entry) => (entry.kind === 'file' ? [entry.file] : []));
-}
-
 export function startSelection(parts: SelectionParts): SelectionBar {
   const { listed } = parts;
   const selection = createSelection(() => {
@@ -58,7 +53,7 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     focusList();
   });
   byId('selection-move').addEventListener('click', () => parts.move(selection.entries));
-  byId('selection-share').addEventListener('click', () => shareFiles(filesOf(selection.entries)));
+  byId('selection-share').addEventListener('click', () => shareEntries(selection.entries));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {
     selection.clear();
@@ -90,7 +85,6 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     bar.hidden = count === 0;
     document.body.classList.toggle('selecting', count > 0);
     bar.ariaLabel = t.selection;
-    byId('selection-share').hidden = filesOf(selection.entries).length < count;
     setText(byId('selection-words'), words);
     const isAll = count >= listed().length;
     byId('selection-all').hidden = isAll;

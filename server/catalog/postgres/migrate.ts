@@ -18,6 +18,7 @@ import { links } from './migrations/0012-links.ts';
 import { folders } from './migrations/0013-folders.ts';
 import { namesInFolders } from './migrations/0014-names-in-folders.ts';
 import { trash } from './migrations/0015-trash.ts';
+import { linkFolders } from './migrations/0016-link-folders.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -39,6 +40,7 @@ const MIGRATIONS: readonly Migration[] = [
   folders,
   namesInFolders,
   trash,
+  linkFolders,
 ];
 
 /** The schema that this code writes. */

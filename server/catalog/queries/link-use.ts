@@ -79,6 +79,10 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
     .selectFrom('link_files')
     .select('link_files.position')
     .whereRef('link_files.link_id', '=', sql.ref('links.id'));
+  const hasFolders = db
+    .selectFrom('link_folders')
+    .select('link_folders.position')
+    .whereRef('link_folders.link_id', '=', sql.ref('links.id'));
 
   interface Range {
     after: string;
@@ -91,7 +95,8 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       .where('id', '>', by.after)
       .where('id', '<=', by.last)
       .where('empty_since', 'is', null)
-      .where((eb) => eb.not(eb.exists(hasFiles))),
+      .where((eb) => eb.not(eb.exists(hasFiles)))
+      .where((eb) => eb.not(eb.exists(hasFolders))),
   );
   const deleteEnded = prepare((by: Range & { forMs: number }) => {
     const before = sql<number>`${clock.earliest} - ${by.forMs}`;

@@ -4,7 +4,9 @@ import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../ca
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
+import { treeOf } from './file-rows.ts';
 import { prepareDeleteLinkFiles, prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
+import { prepareDeleteLinkFolders, prepareInsertLinkFolders } from './link-folders.ts';
 import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
@@ -15,7 +17,8 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const insert = prepareInsert(db, clock);
   const missingFile = prepareMissingFile(db, dialect);
   const insertFiles = prepareInsertLinkFiles(db);
-  const forgetFiles = prepareForgetFiles(db);
+  const linkFolders = prepareInsertLinkFolders(db);
+  const deletions = [prepareDeleteLinkFiles(db), prepareDeleteTrashed(db), prepareDeleteLinkFolders(db)];
   const hasMore = prepareHasMore(db, clock);
   /** Links of an owner are counted by one transaction after the other. */
   const takeTurn = (trx: Executor, owner: string) => dialect.hold(trx, `links of ${owner}`, 'alone');
@@ -44,14 +47,19 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   return {
     createLink(link, most) {
       return db.transaction().execute(async (trx) => {
-        const { id, owner, fileIds } = link;
+        const { id, owner, fileIds, folders } = link;
         await takeTurn(trx, owner);
         if (await hasMore(trx, owner, most - 1)) return 'too_many';
         // Before anything is recorded, as it locks the files: none of them is deleted until this is over.
         const missing = await missingFile(trx, fileIds, owner);
         if (missing !== undefined) return { missing };
+        // After the files, as all do that lock both.
+        if (folders.length > 0) await dialect.hold(trx, treeOf(owner), 'shared');
+        const folderIds = await linkFolders.find(trx, owner, folders);
+        if ('missing' in folderIds) return { missingFolder: folderIds.missing };
         await insert.changes(trx, link);
         await insertFiles(trx, id, fileIds);
+        await linkFolders.insert(trx, id, fileIds.length, folderIds);
         return { link: await own(trx, { id, owner }) };
       });
     },
@@ -81,21 +89,16 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     revokeLink(id, owner) {
       return db.transaction().execute(async (trx) => {
         const isRevoked = (await revoke.changes(trx, { id, owner })) === 1;
-        if (isRevoked) await forgetFiles(trx, id);
+        for (const deletion of isRevoked ? deletions : []) await deletion.changes(trx, { id });
         return isRevoked;
       });
     },
   };
 }
 
-/** Prepares the deletion of a link's files from it, also of those that are in the trash. */
-function prepareForgetFiles(db: Kysely<Tables>) {
-  const deleteFiles = prepareDeleteLinkFiles(db);
-  const deleteTrashed = prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id));
-  return async function forgetFiles(trx: Executor, id: string): Promise<void> {
-    await deleteFiles.changes(trx, { id });
-    await deleteTrashed.changes(trx, { id });
-  };
+/** Prepares the deletion of a link's files from it that are in the trash. */
+function prepareDeleteTrashed(db: Kysely<Tables>) {
+  return prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id));
 }
 
 /** Ends a transaction, so that nothing of it stays. */
@@ -160,7 +163,7 @@ function createListLinks(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'li
 }
 
 function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
-  return prepare((link: Omit<NewLink, 'fileIds'>) =>
+  return prepare((link: Omit<NewLink, 'fileIds' | 'folders'>) =>
     db.insertInto('links').values({
       id: link.id,
       owner: link.owner,

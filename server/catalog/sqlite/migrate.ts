@@ -19,6 +19,7 @@ import { foldedNames } from './migrations/0014-folded-names.ts';
 import { links } from './migrations/0015-links.ts';
 import { folders } from './migrations/0016-folders.ts';
 import { trash } from './migrations/0017-trash.ts';
+import { linkFolders } from './migrations/0018-link-folders.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -39,6 +40,7 @@ const MIGRATIONS = [
   links,
   folders,
   trash,
+  linkFolders,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */

@@ -25,6 +25,8 @@ export interface Thing {
   /** Of a link to the file. */
   linkId: string;
   linkSecret: string;
+  /** Of a link to the folder. */
+  folderSecret: string;
   /** Digest of what the open upload is to become. */
   openMd5: string;
 }
@@ -57,6 +59,7 @@ export function nothing(): Thing {
     openId: randomUUID(),
     linkId: randomUUID(),
     linkSecret: randomBytes(24).toString('base64url'),
+    folderSecret: randomBytes(24).toString('base64url'),
     openMd5: md5(freshBytes()),
   };
 }
@@ -75,11 +78,15 @@ export async function makeThing(base: string, headers: Record<string, string>): 
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
-  const made = await send('POST', `${base}/api/links`, {
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ files: [fileId] }),
-  });
-  const link = json<{ id: string; url: string }>(made);
+  const share = async (what: object): Promise<{ id: string; url: string }> =>
+    json(
+      await send('POST', `${base}/api/links`, {
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: JSON.stringify(what),
+      }),
+    );
+  const link = await share({ files: [fileId] });
+  const folderLink = await share({ folders: [thing.folder] });
   return {
     ...thing,
     fileId,
@@ -90,6 +97,7 @@ export async function makeThing(base: string, headers: Record<string, string>): 
     openMd5: md5(open),
     linkId: link.id,
     linkSecret: lastPart(link.url),
+    folderSecret: lastPart(folderLink.url),
   };
 }
 
