@@ -90,6 +90,7 @@ export async function openLinkSession(
   const { kept, take, cookieFor } = tickets;
   const plain = createServiceClient({ ...context.service.settings, serverUrl: base, token: null });
   const { signal } = context;
+  const archive = pathOf(path, 'archive');
 
   async function sendPassword(text: string): Promise<void> {
     try {
@@ -138,10 +139,8 @@ export async function openLinkSession(
     }
   }
 
-  async function look(): Promise<SharedJson> {
-    kept.shared = await lookAt(kept.shared, () => plain.openLink(path, cookieFor(path), signal));
-    return kept.shared;
-  }
+  const look = async (): Promise<SharedJson> =>
+    (kept.shared = await lookAt(kept.shared, () => plain.openLink(path, cookieFor(path), signal)));
 
   async function level(position: number, way: readonly string[], search: string): Promise<SharedLevelJson> {
     const at = [`${path}/folders/${position}`, ...way.map(encodeURIComponent)].join('/') + search;
@@ -157,10 +156,7 @@ export async function openLinkSession(
     look,
     level,
     urlOf: (target) => base + pathOf(path, target),
-    archiveSize: () => {
-      const at = pathOf(path, 'archive');
-      return ask(ours, null, () => plain.linkedSize(at, cookieFor(at), signal));
-    },
+    archiveSize: () => ask(ours, null, () => plain.linkedSize(archive, cookieFor(archive), signal)),
     end: () => tickets.end(),
   };
 }

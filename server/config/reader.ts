@@ -5,6 +5,8 @@ import type { Env } from './env.ts';
 import { type ConfigProblem, quote } from './problems.ts';
 import { parseBytes, parseDuration } from './units.ts';
 
+const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'];
+
 export type Reader = ReturnType<typeof createReader>;
 
 /** @param problems - the list to which the reader adds. The value of a variable with a problem is its fallback. */
@@ -78,10 +80,7 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
   }
 
   function flag(variable: string): boolean {
-    return (
-      oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !==
-      null
-    );
+    return /^(?:true|1|yes|on)$/.test(oneOf(variable, FLAGS, 'false'));
   }
 
   function list(variable: string): string[] {

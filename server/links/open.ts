@@ -46,28 +46,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
     return link;
   }
 
-  function offer(link: LinkRecord, secret: string, target: Target, given: readonly string[]): Offer {
-    const continues = tickets.has(given, link, target);
-    const isLimited = link.mostDownloads !== null;
-
-    async function begin(what: Parameters<Offer['begin']>[0]): Promise<Begun> {
-      const isPart = what === 'beginning' || what === 'rest';
-      const counts = isLimited ? !(isPart && continues) : what === 'whole' || what === 'beginning';
-      if (!counts) return { ticket: null, giveBack: async () => undefined };
-      if (!(await catalog.countDownload(link.id))) {
-        refuseUnlessUsable(await find(catalog, secret), false);
-        throw new LinkError('link_used_up', { linkId: link.id });
-      }
-      if (isLimited) await catalog.durable();
-      const needsLeave = isLimited || link.password !== null;
-      return {
-        ticket: needsLeave ? tickets.write(link, target) : null,
-        giveBack: () => catalog.giveBackDownload(link.id),
-      };
-    }
-
-    return { link: openedLinkOf(link), begin: (what) => told(() => begin(what)) };
-  }
+  const offer = createOffer(parts);
 
   return {
     open: (secret, given) =>
@@ -118,6 +97,32 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
       }),
 
     unlock: (secret, password) => told(() => unlock(parts, secret, password)),
+  };
+}
+
+/** What is offered of a link that may be opened: `begin` counts the download. */
+function createOffer({ catalog, tickets, told }: OpenParts) {
+  return function offer(link: LinkRecord, secret: string, target: Target, given: readonly string[]): Offer {
+    const continues = tickets.has(given, link, target);
+    const isLimited = link.mostDownloads !== null;
+
+    async function begin(what: Parameters<Offer['begin']>[0]): Promise<Begun> {
+      const isPart = what === 'beginning' || what === 'rest';
+      const counts = isLimited ? !(isPart && continues) : what === 'whole' || what === 'beginning';
+      if (!counts) return { ticket: null, giveBack: async () => undefined };
+      if (!(await catalog.countDownload(link.id))) {
+        refuseUnlessUsable(await find(catalog, secret), false);
+        throw new LinkError('link_used_up', { linkId: link.id });
+      }
+      if (isLimited) await catalog.durable();
+      const needsLeave = isLimited || link.password !== null;
+      return {
+        ticket: needsLeave ? tickets.write(link, target) : null,
+        giveBack: () => catalog.giveBackDownload(link.id),
+      };
+    }
+
+    return { link: openedLinkOf(link), begin: (what) => told(() => begin(what)) };
   };
 }
 

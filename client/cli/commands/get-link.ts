@@ -55,7 +55,12 @@ async function getTree(session: LinkSession, files: readonly LinkedFile[], optio
   const tree = await openLocalTree(options.output ?? '.');
   for (const file of files) {
     const { path, leave } = await tree.place(file.name);
-    const code = await getOne(session, file, path, options).finally(leave);
+    let code: number;
+    try {
+      code = await getOne(session, file, path, options);
+    } finally {
+      await leave();
+    }
     if (code !== EXIT.done) return code;
   }
   await session.end();

@@ -24,8 +24,7 @@ const LINKED = [
     ) select path from up where parent_id = 0)`.as('path'),
 ] as const;
 
-/** Prepares the queries on the folders of links. */
-export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
+function prepareSelections(db: Kysely<Tables>) {
   const linked = () =>
     db.selectFrom('link_folders').innerJoin('folders', 'folders.id', 'link_folders.folder_id').select(LINKED);
   const selectAll = prepare((by: { linkId: string }) =>
@@ -34,7 +33,6 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
   const selectOne = prepare((by: { linkId: string; position: number }) =>
     linked().where('link_folders.link_id', '=', by.linkId).where('link_folders.position', '=', by.position),
   );
-  const selectChild = prepareSelectChild(db);
   const selectFile = prepare((by: { folderId: number; name: string }) =>
     selectBareFiles(db)
       .select('files.folded_name as folded')
@@ -43,6 +41,13 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
       .orderBy('files.id')
       .limit(sql.lit(1)),
   );
+  return { selectAll, selectOne, selectFile };
+}
+
+/** Prepares the queries on the folders of links. */
+export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
+  const { selectAll, selectOne, selectFile } = prepareSelections(db);
+  const selectChild = prepareSelectChild(db);
   const listFolders = createListFolders(db);
   const listLevel = createListLevel(db);
 

@@ -25,9 +25,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const select = prepare((by: { secretHash: string }) =>
     selectLinks(db, clock).where('links.secret_hash', '=', by.secretHash),
   );
-  const selectOwn = prepare((by: { id: string; owner: string }) =>
-    selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
-  );
+  const own = prepareOwn(db, clock);
   const change = prepareChange(db, clock);
   const revoke = prepare((by: { id: string; owner: string }) =>
     db
@@ -37,12 +35,6 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
       .where('owner', '=', by.owner)
       .where('revoked_at', 'is', null),
   );
-
-  async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
-    const link = await selectOwn.first(executor, by);
-    if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
-    return link;
-  }
 
   return {
     createLink(link, most) {
@@ -93,6 +85,18 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         return isRevoked;
       });
     },
+  };
+}
+
+/** Prepares the reading of a link that is there. */
+function prepareOwn(db: Kysely<Tables>, clock: SqlClock) {
+  const select = prepare((by: { id: string; owner: string }) =>
+    selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
+  );
+  return async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
+    const link = await select.first(executor, by);
+    if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
+    return link;
   };
 }
 

@@ -48,26 +48,7 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
 
     sumSizes: (table) => numberOf(sql`select cast(coalesce(sum(size), 0) as bigint) as found from ${sql.table(table)}`),
 
-    async filesOf(contentId, limit) {
-      const found = await db
-        .selectFrom('files')
-        .select(['id', 'owner', 'name', 'type', FOLDER_PATH.as('folderPath')])
-        .where('content_id', '=', contentId)
-        .orderBy('uploaded_at')
-        .orderBy('id')
-        .limit(limit)
-        .execute();
-      const files = found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
-      const trashed = await db
-        .selectFrom('trash')
-        .select(['id', 'owner', 'name as path', 'type'])
-        .where('content_id', '=', contentId)
-        .orderBy('uploaded_at')
-        .orderBy('id')
-        .limit(Math.max(0, limit - files.length))
-        .execute();
-      return [...files, ...trashed.map((file) => ({ ...file, name: lastPart(file.path) }))];
-    },
+    filesOf: (contentId, limit) => filesOf(db, contentId, limit),
 
     countReceiving: () => numberOf(sql`select count(*) as found from uploads where state = ${RECEIVING}`),
 
@@ -94,4 +75,26 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
     counters: () => counters.read(db),
     raiseCounters: (given) => counters.raise(db, given),
   };
+}
+
+/** The files of a content, and then those in the trash. */
+async function filesOf(db: Kysely<Tables>, contentId: number, limit: number): ReturnType<CatalogRows['filesOf']> {
+  const found = await db
+    .selectFrom('files')
+    .select(['id', 'owner', 'name', 'type', FOLDER_PATH.as('folderPath')])
+    .where('content_id', '=', contentId)
+    .orderBy('uploaded_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  const files = found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
+  const trashed = await db
+    .selectFrom('trash')
+    .select(['id', 'owner', 'name as path', 'type'])
+    .where('content_id', '=', contentId)
+    .orderBy('uploaded_at')
+    .orderBy('id')
+    .limit(Math.max(0, limit - files.length))
+    .execute();
+  return [...files, ...trashed.map((file) => ({ ...file, name: lastPart(file.path) }))];
 }
