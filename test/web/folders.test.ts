@@ -16,6 +16,7 @@ import {
   drop,
   file,
   findings,
+  folder,
   openPage,
   screenshot,
   startOwn,
@@ -32,10 +33,6 @@ async function startWith(names: readonly string[]): Promise<{ service: RunningSe
     ids[filename] = (await putFile(service.url, makeBytes(1_000, (seed += 1)), { filename })).fileId;
   }
   return { service, ids };
-}
-
-function folder(page: Page, name: string): Locator {
-  return page.locator('#file-list > li.folder', { has: page.locator('a.name', { hasText: name }) });
 }
 
 /** The names of the rows, in their order; folders end in a slash. */

@@ -5,7 +5,7 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { send } from '../harness/tus.ts';
 import { json, putFile, storedNames } from '../http/support.ts';
-import { describeInBrowser, file, findings, openPage, screenshot } from './support.ts';
+import { describeInBrowser, file, findings, folder, openPage, screenshot } from './support.ts';
 
 const PHONE = { width: 360, height: 740 };
 const LONG = `${'A name that is much longer than the screen is wide '.repeat(3)}.pdf`;
@@ -87,6 +87,28 @@ describeInBrowser('the trash', () => {
     expect(restorations).toHaveLength(1);
     expect(await trashed()).toEqual([]);
     await expect.poll(() => page.locator('#files-total').textContent()).toMatch(/^12 files/);
+  });
+
+  test('a folder is deleted at once, and Undo brings all of it back, with what was sent there since', async () => {
+    const ids = [];
+    for (const name of ['box/a.txt', 'box/below/b.txt', 'beside.txt']) ids.push((await put(name)).fileId);
+    const page = await openPage(service.url);
+    await page.locator('#trash-open').waitFor();
+    await folder(page, 'box')
+      .getByRole('button', { name: /^Delete/ })
+      .click();
+    await expect.poll(trashed).toEqual(['box/a.txt', 'box/below/b.txt']);
+    await put('box/a.txt');
+    await folder(page, 'box').waitFor();
+    expect(await trashed()).toEqual(['box/a.txt', 'box/below/b.txt']);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect.poll(trashed).toEqual([]);
+    const { files } = await list();
+    const names = ['beside.txt', 'box/a (2).txt', 'box/a.txt', 'box/below/b.txt'];
+    expect(files.map(({ name }) => name).toSorted()).toEqual(names);
+    expect(files.map(({ id }) => id)).toEqual(expect.arrayContaining(ids));
+    await expect.poll(() => folder(page, 'box').locator('.when').textContent()).toBe('3 files');
+    await expect.poll(() => page.locator('#files-total').textContent()).toMatch(/^4 files/);
   });
 
   test('Undo before a deletion was sent sends none; after one that failed, the file is in the list', async () => {

@@ -100,8 +100,9 @@ export function createDeletions(catalog: Catalog, focus: (key: string) => void):
     },
     takeBack: ({ id, name }) => {
       undoable.takeBack(id);
-      for (const [key, { entry }] of deleting) {
-        if (entry.kind === 'folder' && isWithin(name, entry.folder.name)) undoable.takeBack(key);
+      // A deletion that is on its way takes only what was there before.
+      for (const [key, { entry, sent }] of deleting) {
+        if (entry.kind === 'folder' && !sent && isWithin(name, entry.folder.name)) undoable.takeBack(key);
       }
     },
   };
