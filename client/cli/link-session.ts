@@ -57,10 +57,14 @@ interface Tickets {
 }
 
 async function openTickets(base: string, path: string): Promise<Tickets> {
-  const records = createRecordFolder<Kept>(join(stateFolder(), 'links'), { durable: false });
+  const records = createRecordFolder<Omit<Kept, 'levels'>>(join(stateFolder(), 'links'), { durable: false });
+  // By themselves: they may be long, and there are new tickets with every file.
+  const levelRecords = createRecordFolder<Kept['levels']>(join(stateFolder(), 'link-levels'), { durable: false });
   const key = [base, path];
   await records.prune(KEEP_MS);
-  const kept = readKept(await records.read(key));
+  await levelRecords.prune(KEEP_MS);
+  const kept: Kept = { ...readKept(await records.read(key)), levels: (await levelRecords.read(key)) ?? {} };
+  let levelsKept = Object.keys(kept.levels).length;
 
   async function take(setCookies: readonly string[]): Promise<void> {
     for (const text of setCookies) {
@@ -69,7 +73,16 @@ async function openTickets(base: string, path: string): Promise<Tickets> {
       if (cookie !== undefined && below >= 0) kept.tickets[at.slice(below)] = cookie;
     }
     // A read-only home must not stop a download.
-    if (setCookies.length > 0) await records.write(key, kept).catch(() => undefined);
+    if (setCookies.length > 0) await write().catch(() => undefined);
+  }
+
+  async function write(): Promise<void> {
+    const { levels, ...short } = kept;
+    await records.write(key, short);
+    const count = Object.keys(levels).length;
+    if (count === levelsKept) return;
+    await levelRecords.write(key, levels);
+    levelsKept = count;
   }
 
   function cookieFor(at: string): string {
@@ -77,7 +90,12 @@ async function openTickets(base: string, path: string): Promise<Tickets> {
     return paths.map((each) => kept.tickets[each]).join('; ');
   }
 
-  return { kept, take, cookieFor, end: () => records.remove(key) };
+  return {
+    kept,
+    take,
+    cookieFor,
+    end: () => Promise.all([records.remove(key), levelRecords.remove(key)]).then(() => undefined),
+  };
 }
 
 /** @param password - is tried whenever the service asks for one, also in the middle: its ticket is good for an hour. */
@@ -179,7 +197,7 @@ function isEmpty({ shared, levels }: Kept, at: string): boolean {
 }
 
 /** What is kept may have been damaged. */
-function readKept(record: Kept | null): Kept {
+function readKept(record: Omit<Kept, 'levels'> | null): Omit<Kept, 'levels'> {
   const tickets = Object.entries(record?.tickets ?? {}).filter(([, cookie]) => /^tidemark_link=[\w.-]+$/.test(cookie));
-  return { tickets: Object.fromEntries(tickets), shared: record?.shared ?? null, levels: record?.levels ?? {} };
+  return { tickets: Object.fromEntries(tickets), shared: record?.shared ?? null };
 }

@@ -25,6 +25,8 @@ export interface LinkedLevelQuery {
 }
 
 export interface LinkedLevel {
+  /** The path of the link's folder. */
+  root: string;
   /** Their whole paths, by name. They come before all files. */
   folders: FolderRecord[];
   /** By name. */

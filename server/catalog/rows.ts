@@ -82,6 +82,10 @@ export const COPIED = {
     key: ['id'],
   },
   trash_links: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
+  trash_link_folders: {
+    columns: ['file_id', 'link_id', 'position', 'depth'],
+    key: ['file_id', 'link_id', 'position'],
+  },
   link_folders: { columns: ['link_id', 'position', 'folder_id'], key: ['link_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {

@@ -23,6 +23,7 @@ export interface Tables {
   trash_links: TrashLinksTable;
   trash_totals: OwnerTotalsTable;
   link_folders: LinkFoldersTable;
+  trash_link_folders: TrashLinkFoldersTable;
 }
 
 export interface ContentsTable {
@@ -259,4 +260,13 @@ export interface LinkFoldersTable {
   /** From 1, in one order with the files; never another one's. */
   position: number;
   folder_id: number;
+}
+
+/** The places in links that folders above a file in the trash had. A row goes with its file; its link may be gone. */
+export interface TrashLinkFoldersTable {
+  file_id: string;
+  link_id: string;
+  position: number;
+  /** How many parts the folder's path has. */
+  depth: number;
 }

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { previewKind } from '../wire/previews.ts';
 import type { InFolder } from '../links/contract.ts';
+import { MOST_ARCHIVED } from '../uploads/contract.ts';
 import type { SharedFileJson, SharedFolderJson, SharedJson, SharedLevelJson } from '../wire/links.ts';
 import { lastPart } from '../wire/paths.ts';
 import { OF_THE_FILE } from './errors.ts';
@@ -162,7 +163,10 @@ function linkBody(
     hasMany ? text.total(numberOf(count, language), sizeOf(size, language), count === 1) : null,
     ...conditionsOf(shared, text, language),
   ].filter((fact) => fact !== null);
-  const all = hasMany ? html`<p><a class="button main" href="${here}/archive">${text.all}</a></p> ` : html``;
+  const all =
+    hasMany && count <= MOST_ARCHIVED
+      ? html`<p><a class="button main" href="${here}/archive">${text.all}</a></p> `
+      : html``;
   const query = isChosen ? `?lang=${language}` : '';
   // What a preview shows are the file's bytes: where downloads are limited, looking would be one.
   const rows = [

@@ -134,24 +134,20 @@ async function readLevel(
   page: Parameters<Links['openLevel']>[2],
 ): Promise<SharedLevel> {
   const level = await catalog.listLinkedLevel({ linkId, position, path, ...page });
-  const root = level && (await catalog.listLinkFolders(linkId)).find((folder) => folder.position === position);
-  if (!level || !root) throw new TidemarkError('not_found');
-  const above = root.path.length - lastPart(root.path).length;
-  const { folders, files, hasMore } = level;
+  if (!level) throw new TidemarkError('not_found');
+  const { root, folders, files, hasMore } = level;
+  const name = path === '' ? lastPart(root) : `${lastPart(root)}/${path}`;
   const [lastFolder, lastFile] = [folders.at(-1), files.at(-1)];
   const last: LevelPlace | undefined = lastFile
     ? { among: 'files', name: lastPart(lastFile.name) }
     : lastFolder && { among: 'folders', name: lastPart(lastFolder.path) };
   return {
-    name: joinPath(lastPart(root.path), path),
-    folders: folders.map(({ path: whole, ...sum }) => ({ name: whole.slice(above), ...sum })),
-    files: files.map((file) => ({ name: file.name.slice(above), file: fileViewOf(file) })),
+    name,
+    // Not cut from their whole paths: the folder may be moved between two reads.
+    folders: folders.map(({ path: whole, ...sum }) => ({ name: `${name}/${lastPart(whole)}`, ...sum })),
+    files: files.map((file) => ({ name: `${name}/${lastPart(file.name)}`, file: fileViewOf(file) })),
     next: hasMore && last ? last : null,
   };
-}
-
-function joinPath(name: string, path: string): string {
-  return path === '' ? name : `${name}/${path}`;
 }
 
 async function unlock(

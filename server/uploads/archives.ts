@@ -89,9 +89,11 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     const inFolders = all.length;
     all.push(...ids);
     if (all.length > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+    let at = 0;
     return prepareArchive(all, owner, (named) => [
       ...named.slice(0, inFolders).map(({ name }, index) => {
-        const folder = folders[ends.findIndex((end) => index < end)] ?? '';
+        while (index >= (ends[at] ?? inFolders)) at += 1;
+        const folder = folders[at] ?? '';
         return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
       }),
       ...fromCommonFolder(named.slice(inFolders).map(({ name }) => name)),
@@ -126,10 +128,30 @@ async function idsOf(
   owner: string,
 ): Promise<string[]> {
   const all = new Set<string>();
-  for (const folder of new Set(folders)) await listIds(parts, folder, owner, all);
+  const asked = new Set(folders);
+  for (const folder of asked) {
+    // What is below another one of them comes with that one.
+    if (isBelowAny(folder, asked)) await requireFolder(parts, folder, owner);
+    else await listIds(parts, folder, owner, all);
+  }
   for (const id of ids) all.add(id);
   if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
   return [...all];
+}
+
+function isBelowAny(path: string, folders: ReadonlySet<string>): boolean {
+  for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1))
+    if (folders.has(path.slice(0, cut))) return true;
+  return false;
+}
+
+function noSuchFolder(): TidemarkError {
+  return new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
+}
+
+/** @throws `not_found`. */
+async function requireFolder({ catalog }: Pick<Parts, 'catalog'>, folder: string, owner: string): Promise<void> {
+  if (!(await catalog.findFolder(owner, folder))) throw noSuchFolder();
 }
 
 /** Adds the ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
@@ -143,7 +165,7 @@ async function listIds(
   do {
     const from: { cursor?: string } = cursor === null ? {} : { cursor };
     const page: FilePage | undefined = await catalog.listBelow({ owner, folder, limit: ROWS_AT_A_TIME, ...from });
-    if (!page) throw new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
+    if (!page) throw noSuchFolder();
     for (const { id } of page.files) ids.add(id);
     if (ids.size > MOST_ARCHIVED) {
       throw invalidField('folder', `folder must have at most ${MOST_ARCHIVED} files below it.`);

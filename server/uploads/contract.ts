@@ -317,6 +317,14 @@ export interface FolderViewPage extends FileViewPage {
   readonly folders: readonly FolderRecord[];
 }
 
+/** What a request has deleted of a folder. `deletion`: what all of it is called in the trash, where there is one. */
+export interface DeletedFolder {
+  files: number;
+  bytes: number;
+  nextCursor: string | null;
+  deletion?: string;
+}
+
 /** An owner's folders, each by its path. @throws `not_found` where the owner has none there; `invalid_field`. */
 export interface Folders {
   get(path: string, owner: string): Promise<FolderRecord>;
@@ -341,12 +349,7 @@ export interface Folders {
    * @returns how many files this request has deleted, and their sizes together.
    * @throws the reason of `signal`.
    */
-  remove(request: {
-    path: string;
-    owner: string;
-    cursor?: string;
-    signal: AbortSignal;
-  }): Promise<{ files: number; bytes: number; nextCursor: string | null; deletion?: string }>;
+  remove(request: { path: string; owner: string; cursor?: string; signal: AbortSignal }): Promise<DeletedFolder>;
 }
 
 export interface Files {

@@ -1,6 +1,6 @@
 /** Folders of the catalog: look at, list, move and delete them. See docs/decisions/0063-folders.md. */
 import type { FileRecord, FolderRecord } from '../catalog/catalog.ts';
-import type { Folders, FileView } from './contract.ts';
+import type { DeletedFolder, FileView, Folders } from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
 import { fateOf } from './fate.ts';
 import { checkName } from './names.ts';
@@ -42,7 +42,7 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
     const { surroundings, stopping } = parts;
     const startedAt = surroundings.elapsedMs();
     const isOver = (): boolean => surroundings.elapsedMs() - startedAt > WORK_MS;
-    const sum = { files: 0, bytes: 0 };
+    const sum: Omit<DeletedFolder, 'nextCursor'> = { files: 0, bytes: 0 };
     for (let next = cursor; ;) {
       const deleted = found(await catalog.deleteBelow(owner, path, next, fateOf(parts.limits)), 'path');
       sum.files += deleted.files;
@@ -51,8 +51,8 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
       await catalog.durable();
       await removeAll(parts, deleted.removed, isOver);
       const { nextCursor, deletion } = deleted;
-      if (nextCursor === null || isOver())
-        return { ...sum, nextCursor, ...(deletion === undefined ? {} : { deletion }) };
+      if (deletion !== undefined) sum.deletion = deletion;
+      if (nextCursor === null || isOver()) return { ...sum, nextCursor };
       next = nextCursor;
       // A catalog in this process answers without a turn of the event loop, in which the client's leaving is noticed, too.
       await surroundings.turn();

@@ -30,8 +30,9 @@ async function deleteFolder(catalog: Catalog, path: string): Promise<{ files: nu
     const some = await catalog.deleteBelow('ann', path, cursor, 'trash');
     if (!some) throw new Error(`there is no folder ${path}`);
     if (some.files > 0) files.push(some.files);
-    if (cursor !== undefined) expect(some.deletion ?? deletion).toBe(deletion);
-    deletion = some.deletion ?? deletion;
+    // Also the last answer names it, that has found no more.
+    if (cursor !== undefined) expect(some.deletion).toBe(deletion);
+    deletion = some.deletion ?? '';
     if (some.nextCursor === null) return { files, deletion };
     cursor = some.nextCursor;
   }
@@ -147,6 +148,10 @@ export function describeTrash(current: Current): void {
       expect(await catalog.restoreTrashed('ann', which)).toEqual([]);
       expect(await namesOf(catalog)).toHaveLength(71);
       await expectCounted(catalog, 'ann');
+      for (let index = 0; index < 64; index++) await add(catalog, `whole/${index}`);
+      const whole = await deleteFolder(catalog, 'whole');
+      expect(whole.files).toEqual([64]);
+      expect(await catalog.deleteTrashed('ann', { deletion: whole.deletion })).toMatchObject({ files: 64 });
       const another = await deleteFolder(catalog, 'a/b1');
       expect(another.deletion).not.toBe(deletion);
       expect((await trashOf(catalog)).every((file) => file.deletion?.folder === 'a/b1')).toBe(true);
@@ -254,6 +259,39 @@ export function describeTrash(current: Current): void {
       await catalog.deleteFile(again.id, 'ann', 'trash');
       await catalog.deleteTrashed('ann', { ids: [again.id] });
       expect(await positions(1)).toEqual([]);
+    });
+
+    it('gives a folder that comes back its place in links again, but no other folder', async () => {
+      const { catalog, clock } = current();
+      const [inner, outer] = [await add(catalog, 'a/b/inner'), await add(catalog, 'a/outer')];
+      const links = [
+        newLink({ fileIds: [], folders: ['a/b'] }),
+        newLink({ fileIds: [outer.id], folders: ['a'] }),
+        newLink({ fileIds: [], folders: ['a/b'] }),
+      ];
+      for (const link of links) await catalog.createLink(link, 10);
+      const [one, both, revoked] = links.map(({ id }) => id) as [string, string, string];
+      const foldersOf = async (id: string): Promise<[number, string, number][]> =>
+        (await catalog.listLinkFolders(id)).map(({ position, path, files }) => [position, path, files]);
+
+      const { deletion } = await deleteFolder(catalog, 'a');
+      expect([await foldersOf(one), await foldersOf(both)]).toEqual([[], []]);
+      await catalog.forgetLinks('', DAY_MS, 10);
+      await catalog.revokeLink(revoked, 'ann');
+      await catalog.restoreTrashed('ann', { deletion });
+      expect(await foldersOf(one)).toEqual([[1, 'a/b', 1]]);
+      expect(await foldersOf(both)).toEqual([[2, 'a', 2]]);
+      expect(await foldersOf(revoked)).toEqual([]);
+      // It was seen to be empty, and is so no more.
+      clock.nowMs += 2 * DAY_MS;
+      await catalog.forgetLinks('', DAY_MS, 10);
+      expect(await foldersOf(one)).toEqual([[1, 'a/b', 1]]);
+
+      await catalog.deleteFile(inner.id, 'ann', 'trash');
+      const secret = await add(catalog, 'a/b/another', {}, 'not for those who have the link');
+      await catalog.restoreTrashed('ann', { ids: [inner.id] });
+      expect([await foldersOf(one), await foldersOf(both)]).toEqual([[], [[2, 'a', 3]]]);
+      expect(secret.name).toBe('a/b/another');
     });
 
     it('stays over a restart, and so do its totals', async () => {

@@ -3,7 +3,7 @@ import type { Database } from '../../server/catalog/sqlite/database.ts';
 
 /** Undoes SQLite's migration 0018; to be called before the others. */
 export function undoLinkFolders(database: Pick<Database, 'exec'>): void {
-  database.exec('DROP TABLE link_folders');
+  database.exec('DROP TABLE trash_link_folders; DROP TABLE link_folders');
 }
 
 /** Undoes SQLite's migration 0017; to be called before those below. */

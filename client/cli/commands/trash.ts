@@ -80,23 +80,29 @@ export async function runEmptyTrash(context: Context): Promise<number> {
 type Meant = { kind: 'file'; file: TrashedJson } | { kind: 'folder'; deletion: string; folder: string };
 
 /**
- * Finds what an argument names: a file by its id or its path, or, by its path with a slash at its end or the id of the deletion,
- * a deleted folder. Of several, the one that was deleted last.
+ * Finds what an argument names: a file by its id or its path, or a deleted folder by its path or the id of the deletion. Of
+ * several, the one that was deleted last; a file before a folder of its name, unless a slash is at the end.
  *
  * @throws CliError `not_found`.
  */
 async function findInTrash(given: string, context: Context): Promise<Meant> {
   const path = folderPath(given);
+  const isFolder = given.endsWith('/');
+  let folderOfName: Meant | undefined;
   for await (const { files } of pagesOf(context, LARGE_PAGE)) {
     for (const file of files) {
       const { deletion } = file;
-      const isFolder = given.endsWith('/') ? deletion?.folder === path : deletion?.id === given;
-      if (deletion && isFolder) return { kind: 'folder', deletion: deletion.id, folder: deletion.folder };
-      if (!given.endsWith('/') && (file.id === given || file.name === path)) return { kind: 'file', file };
+      const folder = deletion && ({ kind: 'folder', deletion: deletion.id, folder: deletion.folder } as const);
+      if (folder && (isFolder ? folder.folder === path : folder.deletion === given)) return folder;
+      if (!isFolder && (file.id === given || file.name === path)) return { kind: 'file', file };
+      if (folder?.folder === path) folderOfName ??= folder;
     }
   }
-  const what = given.endsWith('/') ? 'folder' : 'file';
-  throw new CliError('not_found', `there is no ${what} ${printable(given)} in the trash`);
+  if (folderOfName) return folderOfName;
+  throw new CliError(
+    'not_found',
+    `there is no ${isFolder ? 'folder' : 'file or folder'} ${printable(given)} in the trash`,
+  );
 }
 
 async function* pagesOf({ service, signal, ...context }: Context, limit: number) {

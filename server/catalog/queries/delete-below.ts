@@ -79,7 +79,8 @@ export function createDeleteBelow(
       const folder = (await findFolders(db, owner, path.split('/')))?.at(-1);
       const none: DeletedBelow = { files: 0, bytes: 0, removed: [], nextCursor: null };
       // Its last file is gone, or the path is another folder's now.
-      if (from && folder?.id !== from.root) return none;
+      if (from && folder?.id !== from.root)
+        return fate === 'gone' ? none : { ...none, deletion: deletionOf(from, path).id };
       if (!folder) return undefined;
       const place = from ?? (await begin(folder.id));
       const { ids, next } = await findSome(owner, place);

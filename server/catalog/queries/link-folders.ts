@@ -56,7 +56,7 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
     linkId: string,
     position: number,
     names: readonly string[],
-  ): Promise<(Level & { path: string }) | undefined> {
+  ): Promise<(Level & { root: string; path: string }) | undefined> {
     const root = await selectOne.first(db, { linkId, position });
     if (!root) return undefined;
     const { owner } = root;
@@ -66,7 +66,7 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
       if (!child) return undefined;
       folderId = child.id;
     }
-    return { owner, folderId, path: [root.path, ...names].join('/') };
+    return { owner, folderId, root: root.path, path: [root.path, ...names].join('/') };
   }
 
   /** Where a page begins that comes after a name. What has it may be gone: then where it would stand. */
@@ -96,11 +96,12 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
       const folders = rows
         .slice(0, limit)
         .map(({ name, files, bytes }) => ({ path: `${level.path}/${name}`, files, bytes }));
-      if (rows.length > limit) return { folders, files: [], hasMore: true };
+      const { root } = level;
+      if (rows.length > limit) return { root, folders, files: [], hasMore: true };
       const room = limit - folders.length;
       const order = { column: 'folded_name', direction: 'asc' } as const;
       const found = await listLevel(level, { ...order, after: begin.file, count: room + 1 });
-      return { folders, files: found.slice(0, room).map(({ file }) => file), hasMore: found.length > room };
+      return { root, folders, files: found.slice(0, room).map(({ file }) => file), hasMore: found.length > room };
     },
 
     async findLinkedFile(linkId, position, path) {

@@ -18,7 +18,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const missingFile = prepareMissingFile(db, dialect);
   const insertFiles = prepareInsertLinkFiles(db);
   const linkFolders = prepareInsertLinkFolders(db);
-  const deletions = [prepareDeleteLinkFiles(db), prepareDeleteTrashed(db), prepareDeleteLinkFolders(db)];
+  const deletions = [prepareDeleteLinkFiles(db), ...prepareDeleteTrashed(db), prepareDeleteLinkFolders(db)];
   const hasMore = prepareHasMore(db, clock);
   /** Links of an owner are counted by one transaction after the other. */
   const takeTurn = (trx: Executor, owner: string) => dialect.hold(trx, `links of ${owner}`, 'alone');
@@ -100,9 +100,12 @@ function prepareOwn(db: Kysely<Tables>, clock: SqlClock) {
   };
 }
 
-/** Prepares the deletion of a link's files from it that are in the trash. */
+/** Prepares the deletion of what the trash keeps of a link. */
 function prepareDeleteTrashed(db: Kysely<Tables>) {
-  return prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id));
+  return [
+    prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id)),
+    prepare((by: { id: string }) => db.deleteFrom('trash_link_folders').where('link_id', '=', by.id)),
+  ];
 }
 
 /** Ends a transaction, so that nothing of it stays. */

@@ -12,8 +12,9 @@ import { toFileRecord } from './file-rows.ts';
 import { prepareTakeFolders } from './folders.ts';
 import { type Place, prepareNames } from './free-name.ts';
 import { type Executor, prepare } from './prepare.ts';
-import { createHoldTrash, prepareLeaveTrash, type TrashRow } from './trash-rows.ts';
+import { createHoldTrash, prepareLeaveTrash, type TrashRow, untilTaken } from './trash-rows.ts';
 import { prepareSelectTrashed } from './trash.ts';
+import { prepareGiveFoldersBack } from './trash-link-folders.ts';
 
 /** Prepares `restoreTrashed`. */
 export function createRestoreTrashed(
@@ -27,6 +28,7 @@ export function createRestoreTrashed(
   const names = prepareNames(db, dialect);
   const insertFile = prepareInsertRestored(db);
   const giveLinksBack = prepareGiveLinksBack(db);
+  const giveFoldersBack = prepareGiveFoldersBack(db);
   const leave = prepareLeaveTrash(db);
   const insertEvent = prepareInsertEvent(db, clock);
 
@@ -34,7 +36,8 @@ export function createRestoreTrashed(
   async function place(trx: Executor, row: TrashRow): Promise<FileRecord> {
     const { owner, contentId } = row;
     const { folders, name } = splitPath(row.name);
-    const folderId = (await takeFolders(trx, owner, folders)).at(-1) ?? null;
+    const folderIds = await takeFolders(trx, owner, folders);
+    const folderId = folderIds.at(-1) ?? null;
     const at: Place = { owner, folderId, folderPath: folders.length > 0 ? folders.join('/') : null };
     await names.holdName(trx, at, name);
     const { same, isTaken } = await names.findSame(trx, at, name, contentId, true);
@@ -46,13 +49,15 @@ export function createRestoreTrashed(
     const { deletedAt: _at, deletion: _deletion, depth: _depth, ...bare } = row;
     const restored = toFileRecord({ ...bare, name: given, folderPath: at.folderPath });
     await insertEvent(trx, 'published', restored);
+    await giveFoldersBack(trx, id, folderIds);
     return restored;
   }
 
   return {
-    restoreTrashed(owner, which) {
-      return db.transaction().execute(async (trx) => {
-        const rows = await holdTrash(trx, await selectTrashed(trx, owner, which));
+    restoreTrashed: (owner, which) =>
+      untilTaken(db, which, async (trx) => {
+        const chosen = await selectTrashed(trx, owner, which);
+        const rows = await holdTrash(trx, chosen);
         const restored: FileRecord[] = [];
         // By path, so that all who restore lock folders and names in one order.
         const inOrder = rows.filter((row) => row.owner === owner).toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -62,9 +67,8 @@ export function createRestoreTrashed(
           await leave.changes(trx, { id: row.id });
           restored.push(file);
         }
-        return restored;
-      });
-    },
+        return { chosen: chosen.length, taken: rows.length, result: restored };
+      }),
   };
 }
 

@@ -3,11 +3,12 @@ import type { Kysely } from 'kysely';
 import type { RemovedContent } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import type { TrashedFile } from '../trash.ts';
+import type { TrashedFile, TrashSelection } from '../trash.ts';
 import type { SqlClock } from './clock.ts';
 import { type FileRow, toFileRecord } from './file-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 import { prepareInsertRemoval } from './removals.ts';
+import { prepareKeepLinkFolders } from './trash-link-folders.ts';
 
 /** The most files of one transaction: more would block the main thread for too long. */
 export const MOST_TRASHED = 64;
@@ -89,12 +90,15 @@ export function prepareTrashFile(db: Kysely<Tables>, clock: SqlClock) {
       ),
   );
 
+  const keepLinkFolders = prepareKeepLinkFolders(db);
+
   return async function trashFile(trx: Executor, row: FileRow, folder: FolderDeletion | null): Promise<void> {
     const { id, owner, type, uploadedAt, contentId, size } = row;
     const { name } = toFileRecord(row);
     const file = { id, owner, name, type, uploadedAt, contentId, size };
     await insert.changes(trx, { ...file, deletion: folder?.id ?? null, depth: folder?.depth ?? null });
     await keepLinks.changes(trx, { fileId: id });
+    await keepLinkFolders(trx, id, row.folderPath);
   };
 }
 
@@ -133,4 +137,19 @@ export function prepareDeleteUnused(db: Kysely<Tables>) {
 /** Prepares the step that takes a file's row out of the trash, with its places in links. */
 export function prepareLeaveTrash(db: Kysely<Tables>) {
   return prepare((by: { id: string }) => db.deleteFrom('trash').where('id', '=', by.id));
+}
+
+/**
+ * Runs a transaction that chooses some files of the trash and takes those that are there once they are locked. Where another one has
+ * taken all of them meanwhile, it chooses others: an end is only where there was none to choose.
+ */
+export async function untilTaken<Result>(
+  db: Kysely<Tables>,
+  which: TrashSelection,
+  run: (trx: Executor) => Promise<{ chosen: number; taken: number; result: Result }>,
+): Promise<Result> {
+  for (;;) {
+    const { chosen, taken, result } = await db.transaction().execute(run);
+    if (taken > 0 || chosen === 0 || 'ids' in which) return result;
+  }
 }

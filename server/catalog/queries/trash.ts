@@ -14,6 +14,7 @@ import {
   selectTrash,
   toTrashedFile,
   type TrashRow,
+  untilTaken,
 } from './trash-rows.ts';
 
 /** What the cursors of the listing begin with. */
@@ -150,16 +151,14 @@ function createDeleteForGood(
   }
 
   return {
-    deleteTrashed(owner, which) {
-      return db.transaction().execute(async (trx) => {
-        const rows = await holdTrash(trx, await selectTrashed(trx, owner, which));
+    deleteTrashed: (owner, which) =>
+      untilTaken(db, which, async (trx) => {
+        const chosen = await selectTrashed(trx, owner, which);
+        const rows = await holdTrash(trx, chosen);
         // Not a condition of the query: with ids of others, it would be another plan.
-        return deleteForGood(
-          trx,
-          rows.filter((row) => row.owner === owner),
-        );
-      });
-    },
+        const own = rows.filter((row) => row.owner === owner);
+        return { chosen: chosen.length, taken: rows.length, result: await deleteForGood(trx, own) };
+      }),
 
     purgeTrash(forMs) {
       return db.transaction().execute(async (trx) => {
