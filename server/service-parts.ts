@@ -32,6 +32,8 @@ import { createPossession } from './uploads/possession.ts';
 import { createRecovery, type Recovery } from './uploads/recovery.ts';
 import { createShown, withConfiguredDigests } from './uploads/shown.ts';
 import { createSha256Of } from './uploads/stored-sha256.ts';
+import { createTrash } from './uploads/trash.ts';
+import type { Trash } from './uploads/trash-contract.ts';
 import { createFindUnfinished } from './uploads/unfinished.ts';
 import { createUploads } from './uploads/uploads.ts';
 import { createWriters, type Writers } from './uploads/writers.ts';
@@ -102,6 +104,7 @@ export async function openParts(
 function limitsOf({
   maxFileSizeBytes,
   uploadTtlMs,
+  trashTtlMs,
   lockTimeoutMs,
   maxOpenUploads,
   access,
@@ -111,6 +114,7 @@ function limitsOf({
   return {
     maxFileSizeBytes,
     uploadTtlMs,
+    trashTtlMs,
     lockTimeoutMs,
     maxOpenUploads,
     // Without tokens all askers are one owner.
@@ -120,11 +124,12 @@ function limitsOf({
   };
 }
 
-/** The domain, uploads, files, folders and archives, for the service's edges and its jobs. */
+/** The domain, uploads, files, folders, trash and archives, for the service's edges and its jobs. */
 export interface Life {
   uploads: Uploads;
   files: Files;
   folders: Folders;
+  trash: Trash;
   archives: Archives;
   writers: Writers;
   recovery: Recovery;
@@ -145,7 +150,8 @@ export function createLife(parts: Parts): Life {
   const shown = createShown(parts);
   const files = createFiles(parts, fileActions, { check, possession, shown });
   const folders = createFolders(parts, shown.told);
+  const trash = createTrash(parts, shown.told);
   const archives = createArchives(parts, files);
-  const answering = withDurableAnswers({ uploads, files, folders, archives }, parts.catalog);
+  const answering = withDurableAnswers({ uploads, files, folders, trash, archives }, parts.catalog);
   return { ...answering, writers, recovery, finals };
 }

@@ -112,5 +112,5 @@ export function ledgerOf(catalog: Catalog): Ledger {
 
 /** The longest time that something waits before it expires. */
 function longestLifeMs(config: Config): number {
-  return Math.max(config.uploadTtlMs, REMEMBER_ENDED_MS, UNKNOWN_MS);
+  return Math.max(config.uploadTtlMs, config.trashTtlMs, REMEMBER_ENDED_MS, UNKNOWN_MS);
 }

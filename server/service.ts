@@ -136,7 +136,7 @@ interface ServerParts {
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, links, life } = options;
   const { catalog, store } = places;
-  const { uploads, files, folders, archives } = life;
+  const { uploads, files, folders, trash, archives } = life;
   const { stopping } = parts;
   const { tus, rufh } = createEndpoints(options);
   const filesOrigin = await originOfFiles(config, store);
@@ -146,6 +146,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     uploads,
     files,
     folders,
+    trash,
     archives,
     links,
     filesOrigin,

@@ -11,6 +11,7 @@ import { runGetFolder } from './commands/get-folder.ts';
 import { runGetLink } from './commands/get-link.ts';
 import { runGetArchive } from './commands/get-archive.ts';
 import { runLinks, runShare, runUnshare } from './commands/links.ts';
+import { runDeleteForGood, runEmptyTrash, runRestore, runTrash } from './commands/trash.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
 import { UsageError } from './errors.ts';
@@ -46,6 +47,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addRename,
   addMove,
   addDelete,
+  addTrash,
   addShare,
   addLinks,
   addUnshare,
@@ -172,6 +174,29 @@ function addDelete({ command, contextOf, setExitCode }: Frame): void {
     });
 }
 
+function addTrash({ command, contextOf, setExitCode }: Frame): void {
+  command('trash [action] [file...]', 'list deleted files; restore, delete or empty: what to do with them', BRISK)
+    .option('--limit <n>', 'most files to list', '50')
+    .action(async (action: string | undefined, files: string[], flags: LinksFlags) => {
+      const context = contextOf(flags, BRISK);
+      const isOfFiles = action === 'restore' || action === 'delete';
+      if (isOfFiles && files.length === 0) throw new UsageError(`trash ${action}: name the files, or a folder/.`);
+      if (!isOfFiles && files.length > 0) throw new UsageError('Files go with trash restore and trash delete.');
+      switch (action ?? 'list') {
+        case 'list':
+          return setExitCode(await runTrash({ limit: parseCount(flags.limit, '--limit') }, context));
+        case 'restore':
+          return setExitCode(await runRestore(files, context));
+        case 'delete':
+          return setExitCode(await runDeleteForGood(files, context));
+        case 'empty':
+          return setExitCode(await runEmptyTrash(context));
+        default:
+          throw new UsageError(`trash ${action}: use list, restore, delete or empty.`);
+      }
+    });
+}
+
 /** @throws UsageError */
 function folderArguments(
   [folder = '', target, ...more]: string[],
@@ -186,7 +211,7 @@ function folderArguments(
 }
 
 function addShare({ command, contextOf, setExitCode }: Frame): void {
-  command('share <file...>', 'make a link by which anyone can download files', BRISK)
+  command('share <file...>', 'make a link by which anyone can download files, or what is in folders', BRISK)
     .option('--expires <time>', 'how long it works: 7d, 12h (default: until it is revoked)')
     .option('--downloads <n>', 'how many downloads may begin (default: any number)')
     .option('--password', 'ask for a password at the terminal')

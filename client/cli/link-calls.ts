@@ -1,5 +1,13 @@
 /** The service's API of links as functions: one call is one request. */
-import type { CreatedLinkJson, LinkPageJson, NewLinkJson, SharedJson } from '../../server/wire/links.ts';
+import type {
+  CreatedLinkJson,
+  LinkPageJson,
+  NewLinkJson,
+  SharedFileJson,
+  SharedFolderJson,
+  SharedJson,
+  SharedLevelJson,
+} from '../../server/wire/links.ts';
 import { CliError } from './errors.ts';
 import type { Answer } from './http.ts';
 
@@ -17,7 +25,8 @@ export type Call = (
   },
 ) => Promise<Answer>;
 
-type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
+/** Reads an answer. @throws CliError `protocol` where it is not as expected. */
+export type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
 
 export interface LinkCalls {
   createLink(link: NewLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
@@ -25,6 +34,8 @@ export interface LinkCalls {
   revokeLink(id: string, signal: AbortSignal): Promise<void>;
   /** What a link has. @param path - `/s/<secret>`. @param cookie - its tickets. */
   openLink(path: string, cookie: string, signal: AbortSignal): Promise<SharedJson>;
+  /** One level of a folder of a link. @param path - `/s/<secret>/folders/…`, with its query. */
+  openLevel(path: string, cookie: string, signal: AbortSignal): Promise<SharedLevelJson>;
   /** @returns the Set-Cookie headers, which have the ticket. */
   unlockLink(path: string, password: string, signal: AbortSignal): Promise<string[]>;
   /** How large the bytes at an address of a link are; null where something on the way does not say. */
@@ -49,6 +60,8 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
     },
     openLink: async (path, cookie, signal) =>
       readJson<SharedJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isShared),
+    openLevel: async (path, cookie, signal) =>
+      readJson<SharedLevelJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isLevel),
     unlockLink: async (path, password, signal) => {
       const { headers } = await call('POST', path, signal, { form: { password }, expected: 303 });
       return headers['set-cookie'] ?? [];
@@ -62,20 +75,35 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
 }
 
 function isShared(value: Record<string, unknown>): boolean {
-  const { files, archiveUrl } = value as Partial<Record<keyof SharedJson, unknown>>;
-  return Array.isArray(files) && files.every(isSharedFile) && typeof archiveUrl === 'string';
+  // Services before folders could be shared leave them out.
+  const { files, folders = [], archiveUrl } = value as Partial<Record<keyof SharedJson, unknown>>;
+  return (
+    Array.isArray(files) &&
+    files.every((file) => isSharedFile(file) && Number.isSafeInteger((file as SharedFileJson).position)) &&
+    Array.isArray(folders) &&
+    folders.every((folder) => isNamed(folder) && Number.isSafeInteger((folder as SharedFolderJson).position)) &&
+    typeof archiveUrl === 'string'
+  );
+}
+
+function isLevel(value: Record<string, unknown>): boolean {
+  const { files, folders, nextUrl } = value as Partial<Record<keyof SharedLevelJson, unknown>>;
+  const isNext = nextUrl === null || (typeof nextUrl === 'string' && URL.canParse(nextUrl));
+  return (
+    Array.isArray(files) && files.every(isSharedFile) && Array.isArray(folders) && folders.every(isNamed) && isNext
+  );
+}
+
+function isNamed(folder: unknown): boolean {
+  return typeof folder === 'object' && folder !== null && typeof (folder as { name?: unknown }).name === 'string';
 }
 
 /** What a link tells comes from others: what is downloaded is compared with it, and its names become paths. */
 function isSharedFile(file: unknown): boolean {
   if (typeof file !== 'object' || file === null) return false;
-  const { name, md5, size, position } = file as Record<string, unknown>;
+  const { name, md5, size } = file as Record<string, unknown>;
   return (
-    typeof name === 'string' &&
-    typeof md5 === 'string' &&
-    /^[0-9a-f]{32}$/.test(md5) &&
-    Number.isSafeInteger(size) &&
-    Number.isSafeInteger(position)
+    typeof name === 'string' && typeof md5 === 'string' && /^[0-9a-f]{32}$/.test(md5) && Number.isSafeInteger(size)
   );
 }
 

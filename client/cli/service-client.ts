@@ -27,6 +27,7 @@ import { proxyHostFor } from './proxy.ts';
 import { createRequestSize } from './request-size.ts';
 import type { RequestSize } from './request-size.ts';
 import type { Settings } from './settings.ts';
+import { createTrashCalls, type TrashCalls } from './trash-calls.ts';
 
 export interface CheckQuestion {
   md5: string;
@@ -53,7 +54,7 @@ export interface ListQuestion {
 }
 
 /** Each function throws ServiceError for a refusal, TransportError for a failure of the connection, or a CliError. */
-export interface ServiceClient extends LinkCalls {
+export interface ServiceClient extends LinkCalls, TrashCalls {
   readonly settings: Settings;
   /** Where new uploads are created. */
   readonly uploadsUrl: string;
@@ -159,6 +160,7 @@ export function createServiceClient(settings: Settings): ServiceClient {
       await call(connection, 'DELETE', file(id), signal);
     },
     ...createLinkCalls((...given) => call(connection, ...given), readJson),
+    ...createTrashCalls((...given) => call(connection, ...given), readJson),
     ...folderCalls(connection),
     download: (url, headers, signal) => download(connection, url, headers, signal),
     archiveUrl: (ids) => `${serverUrl}${archivePath(ids)}`,

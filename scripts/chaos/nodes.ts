@@ -7,6 +7,8 @@
  * round has a seed of its own, that of the run plus its number minus one. The seed decides what happens, when, and what clients
  * do: `nodes 1 <seed of the round>` plays one round again, as far as timing allows.
  *
+ * With `TRASH_TTL` in the environment, e.g. `1h`, the nodes have a trash, and clients restore from it what they have deleted.
+ *
  * `npm run chaos -- rolling [rounds] [seed]`: in each round all nodes are stopped and restarted, one after the other.
  *
  * Exits with code 1 where a file is corrupt, lost or published twice, an acknowledged offset went back, a client got a refusal
@@ -15,10 +17,10 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { digestOfUrl } from '../../test/harness/make-file.ts';
-import { cleanUp, type Cluster, type ClusterNode, startCluster } from './cluster.ts';
+import { cleanUp, type Cluster, type ClusterNode, HAS_TRASH, startCluster } from './cluster.ts';
 import { createRandom, type Random } from './random.ts';
 import type { Plan, Run } from './requests.ts';
-import { addInstantly, chooseBytes, remove, rename, type Sent } from './resuming-client.ts';
+import { addInstantly, chooseBytes, remove, removeAndRestore, rename, type Sent } from './resuming-client.ts';
 import { uploadInSomeWay } from './ways.ts';
 
 const MOST_ROUNDS = 5000;
@@ -195,6 +197,10 @@ async function playClient(run: Run, plan: Plan): Promise<Sent[]> {
     const status = await rename(run, plan, sent, `${name}-renamed`);
     if (status !== 200) run.problems.push(`${name} is complete, and its rename is answered with ${status}`);
     return [{ ...sent, name: `${name}-renamed` }];
+  }
+  if (then === 6 && HAS_TRASH) {
+    const restored = await removeAndRestore(run, plan, sent);
+    return restored ? [restored] : [];
   }
   const added = then === 3 ? await addInstantly(run, plan, sent, `${name}-again`) : undefined;
   if (then === 3 && !added) run.problems.push(`${name} is complete, and /check does not know its bytes`);

@@ -138,6 +138,23 @@ export async function remove(run: Run, plan: Plan, { location, name }: Sent): Pr
   if (![204, 404, 410].includes(answer.status)) run.problems.push(`DELETE of ${name}: ${answer.status} ${answer.body}`);
 }
 
+/** Deletes the file of an upload, and restores it from the trash. @returns it; undefined where it may be deleted once more, later. */
+export async function removeAndRestore(run: Run, plan: Plan, sent: Sent): Promise<Sent | undefined> {
+  const { location, name } = sent;
+  const found = await ask(run, plan, 'HEAD', location, TUS);
+  const id = String(found.headers['tidemark-file-id']);
+  let mayComeLate = false;
+  const onSilence = (): void => void (mayComeLate = true);
+  const deleted = await ask(run, plan, 'DELETE', location, TUS, { onSilence });
+  if (![204, 404, 410].includes(deleted.status)) run.problems.push(`DELETE of ${name}: ${deleted.status}`);
+  const headers = { 'Content-Type': 'application/json' };
+  const text = JSON.stringify({ files: [id] });
+  const answer = await ask(run, plan, 'POST', `${run.url}/api/trash/restore`, headers, { text });
+  if (answer.status !== 200) run.problems.push(`restoring ${name}: ${answer.status} ${answer.body}`);
+  if (mayComeLate) run.uncertain.push(name);
+  return mayComeLate ? undefined : { ...sent, location: `${run.url}/api/files/${id}/content` };
+}
+
 /** Renames the file of an upload. @returns the status: 200, or 404 where the file does not exist any more. */
 export async function rename(run: Run, plan: Plan, { location }: Sent, name: string): Promise<number> {
   const found = await ask(run, plan, 'HEAD', location, TUS);

@@ -17,6 +17,9 @@
  * digests are lower-case hex.
  */
 import type { CatalogRows } from './rows.ts';
+import type { Fate, TrashMethods } from './trash.ts';
+import type { LinkedFolders } from './linked-folders.ts';
+import type { NamedFiles } from './named-files.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -219,6 +222,8 @@ export interface NewFile {
   type: string | null;
   /** Left out: `rename`. */
   onConflict?: OnConflict;
+  /** What becomes of the file that it replaces. Left out: `gone`. */
+  fateOfReplaced?: Fate;
 }
 
 /** A folder: there as long as there are files below it. */
@@ -229,7 +234,7 @@ export interface FolderRecord {
   bytes: number;
 }
 
-/** A content whose last file is gone, and whose key has joined the removals. */
+/** A content whose last file is gone, from the trash too, and whose key has joined the removals. */
 export interface RemovedContent {
   key: string;
   md5: string;
@@ -333,8 +338,11 @@ export type MoveOutcome =
   | { kind: 'moved'; folder: FolderRecord }
   | { kind: 'not_found' | 'taken' | 'inside' | 'too_long' };
 
-/** Some of the files below a folder, which are deleted. `nextCursor`: where to continue; null at the end. */
-export type DeletedBelow = OwnerTotal & { removed: RemovedContent[]; nextCursor: string | null };
+/**
+ * Some of the files below a folder, which are deleted. `nextCursor`: where to continue; null at the end. `deletion`: what all of this
+ * deletion is called in the trash, if it came there.
+ */
+export type DeletedBelow = OwnerTotal & { removed: RemovedContent[]; nextCursor: string | null; deletion?: string };
 
 /** All files of an owner together. */
 export interface OwnerTotal {
@@ -392,11 +400,13 @@ export interface NewLink {
   password: string | null;
   /** The most downloads; null: any number. */
   mostDownloads: number | null;
-  /** In order; 1,000 at most, each once. */
+  /** In order; 1,000 at most with the folders, each once. */
   fileIds: readonly string[];
+  /** Paths; each once. */
+  folders: readonly string[];
 }
 
-export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds'> {
+export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds' | 'folders'> {
   createdAt: number;
   expiresAt: number | null;
   /** Time from this reading to the expiry; 0 or less: its time is up. Null: it does not expire. */
@@ -406,10 +416,14 @@ export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fil
   downloads: number;
   revokedAt: number | null;
   lastUsedAt: number | null;
-  /** How many of its files are left. */
+  /** How many of its files are left, with those in its folders. */
   files: number;
-  /** The name of the first of them. */
+  /** How many of its folders are left. */
+  folders: number;
+  /** The name of the first of its files, without those in folders. */
   firstName: string | null;
+  /** The name of the first of its folders. */
+  firstFolder: string | null;
 }
 
 /** What of a link can be changed; what is left out stays. */
@@ -461,7 +475,8 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-export interface Catalog {
+/** trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links. */
+export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -680,20 +695,29 @@ export interface Catalog {
   /** Gives it another name, or moves it to another folder. Where another file has the name, it is called `name (2).ext`. */
   renameFile(id: string, owner: string, name: string, type: string | null): Promise<FileRecord | undefined>;
   /**
-   * Deletes a file. With the last file of a content, it deletes the content, too, whose key joins the removals. It also
-   * deletes the row of the upload that became the file; where that has a note for the store, it becomes `terminated`.
+   * Deletes a file. With the last file of a content, also in the trash, it deletes the content, too, whose key joins the removals.
+   * It also deletes the row of the upload that became the file; where that has a note for the store, it becomes `terminated`.
    *
+   * @param fate - `gone` by default.
    * @returns undefined when there is no such file.
    */
-  deleteFile(id: string, owner: string): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
+  deleteFile(
+    id: string,
+    owner: string,
+    fate?: Fate,
+  ): Promise<{ file: FileRecord; removedKey: string | null } | undefined>;
 
   // -- links --------------------------------------------------------------
   // A link names files by their ids: it outlives their renaming, and a deletion takes a file out of it.
   /**
    * @param most - the most links of the owner that have not ended: not revoked, expired or used up.
-   * @returns the link; or why nothing was recorded: `missing`, a file that is not the owner's, or that there are so many.
+   * @returns the link; or why nothing was recorded: `missing`, a file that is not the owner's; `missingFolder`, a path at which the
+   *   owner has no folder; or that there are so many.
    */
-  createLink(link: NewLink, most: number): Promise<{ link: LinkRecord } | { missing: string } | 'too_many'>;
+  createLink(
+    link: NewLink,
+    most: number,
+  ): Promise<{ link: LinkRecord } | { missing: string } | { missingFolder: string } | 'too_many'>;
   findLink(secretHash: string): Promise<LinkRecord | undefined>;
   /** The newest first. @throws CatalogError `invalid_cursor`. */
   listLinks(query: LinkQuery): Promise<LinkRecordPage>;
@@ -743,8 +767,10 @@ export interface Catalog {
   /**
    * Deletes some of the files below a folder, as `deleteFile` does, 64 at most. The call without a cursor is the start: with its
    * cursors only files go that were there then, and nothing where the path has become another folder's.
+   *
+   * @param fate - `gone` by default.
    */
-  deleteBelow(owner: string, path: string, cursor?: string): Promise<DeletedBelow | undefined>;
+  deleteBelow(owner: string, path: string, cursor?: string, fate?: Fate): Promise<DeletedBelow | undefined>;
 
   // -- events -------------------------------------------------------------
   // The transaction that adds (`publish`, `addFile`), renames or deletes a file, or moves a folder, records an event.

@@ -17,7 +17,9 @@ import { createLeaseQueries } from './queries/leases.ts';
 import { createLedgerQueries } from './queries/ledger.ts';
 import { createKeepWaiting, createReleasePartials } from './queries/life-of-partials.ts';
 import { createFindFiles } from './queries/find-files.ts';
+import { createFindNamed } from './queries/find-named.ts';
 import { createLinkFiles } from './queries/link-files.ts';
+import { createLinkFolders } from './queries/link-folders.ts';
 import { createLinkUse } from './queries/link-use.ts';
 import { createLinkQueries } from './queries/links.ts';
 import { createListBelow } from './queries/list-below.ts';
@@ -30,7 +32,9 @@ import { createNodeQueries, type NodeDialect } from './queries/nodes.ts';
 import { createPublish } from './queries/publish.ts';
 import { createPublishAtOnce } from './queries/publish-at-once.ts';
 import { createRemovalQueries } from './queries/removals.ts';
+import { createRestoreTrashed } from './queries/restore-trashed.ts';
 import { createRows } from './queries/rows.ts';
+import { createTrashQueries } from './queries/trash.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
 import type { Tables } from './schema.ts';
@@ -61,15 +65,19 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createPublishAtOnce(db, queries, nodes),
     ...createFileQueries(db, queries, clock),
     ...createFindFiles(db),
+    ...createFindNamed(db),
     ...createListFiles(db, queries),
     ...createDeleteFile(db, queries, clock),
     ...createLinkQueries(db, queries, clock),
     ...createLinkFiles(db),
+    ...createLinkFolders(db),
     ...createLinkUse(db, clock),
     ...createListFolder(db),
     ...createListBelow(db),
     ...createMoveFolder(db, queries, clock),
     ...createDeleteBelow(db, queries, clock),
+    ...createTrashQueries(db, queries, clock),
+    ...createRestoreTrashed(db, queries, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

@@ -77,6 +77,16 @@ export const COPIED = {
     key: ['id'],
   },
   link_files: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
+  trash: {
+    columns: ['id', 'owner', 'name', 'type', 'uploaded_at', 'content_id', 'size', 'deleted_at', 'deletion', 'depth'],
+    key: ['id'],
+  },
+  trash_links: { columns: ['link_id', 'position', 'file_id'], key: ['link_id', 'position'] },
+  trash_link_folders: {
+    columns: ['file_id', 'link_id', 'position', 'depth'],
+    key: ['file_id', 'link_id', 'position'],
+  },
+  link_folders: { columns: ['link_id', 'position', 'folder_id'], key: ['link_id', 'position'] },
   removals: { columns: ['key', 'md5'], key: ['key'] },
   events: {
     columns: [
@@ -129,7 +139,7 @@ export interface CatalogRows {
   count(table: CopiedTable): Promise<number>;
   /** Sizes of all rows together. */
   sumSizes(table: 'contents' | 'files'): Promise<number>;
-  /** Files of a content, the oldest first. `path`: the name with its folders. */
+  /** Files of a content, the oldest first, and then those in the trash. `path`: the name with its folders. */
   filesOf(
     contentId: number,
     limit: number,

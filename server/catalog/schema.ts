@@ -19,6 +19,11 @@ export interface Tables {
   asks: AsksTable;
   links: LinksTable;
   link_files: LinkFilesTable;
+  trash: TrashTable;
+  trash_links: TrashLinksTable;
+  trash_totals: OwnerTotalsTable;
+  link_folders: LinkFoldersTable;
+  trash_link_folders: TrashLinkFoldersTable;
 }
 
 export interface ContentsTable {
@@ -66,7 +71,7 @@ export interface FilesTable {
   folder_id: Generated<number | null>;
 }
 
-/** Totals of the rows of `files`, which triggers maintain. An owner without files need not have a row. */
+/** Totals of the rows of `files`, or of `trash`, which triggers maintain. An owner without files need not have a row. */
 export interface OwnerTotalsTable {
   owner: string;
   files: number;
@@ -221,4 +226,47 @@ export interface LinkFilesTable {
   /** From 1; never another file's. */
   position: number;
   file_id: string;
+}
+
+/** Deleted files that can be restored. */
+export interface TrashTable {
+  /** The file's. */
+  id: string;
+  owner: string;
+  /** The whole path. */
+  name: string;
+  type: string | null;
+  uploaded_at: number;
+  content_id: number;
+  size: number;
+  /** By the catalog's clock. */
+  deleted_at: number;
+  /** Of the folder that it was deleted with. */
+  deletion: string | null;
+  /** How many parts of its path were those of that folder. */
+  depth: number | null;
+}
+
+/** The links that files in the trash were in. A row goes with its file; its link may be gone. */
+export interface TrashLinksTable {
+  link_id: string;
+  position: number;
+  file_id: string;
+}
+
+/** The folders of a link. A row goes with its link, and with its folder. */
+export interface LinkFoldersTable {
+  link_id: string;
+  /** From 1, in one order with the files; never another one's. */
+  position: number;
+  folder_id: number;
+}
+
+/** The places in links that folders above a file in the trash had. A row goes with its file; its link may be gone. */
+export interface TrashLinkFoldersTable {
+  file_id: string;
+  link_id: string;
+  position: number;
+  /** How many parts the folder's path has. */
+  depth: number;
 }

@@ -29,6 +29,8 @@ export interface Config {
   maxOpenUploads: number;
   /** How long the service keeps an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
+  /** How long the service keeps deleted files, so that they can be restored (`TRASH_TTL`); 0: it does not. */
+  trashTtlMs: number;
   download: DownloadConfig;
   /** Digests computed of every content (`DIGESTS`): SHA-1 after its publication, the others before. */
   digests: readonly DigestAlgorithm[];

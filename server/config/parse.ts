@@ -52,6 +52,7 @@ export function parseConfig(env: Env): Config {
     maxAppendBytes: read.bytes('MAX_APPEND_SIZE'),
     maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
+    trashTtlMs: read.duration('TRASH_TTL', '7d', LONGEST_TTL, { orNone: true }),
     download: readDownload(read),
     digests: readDigests(read),
     access: {

@@ -5,6 +5,8 @@ import type { Env } from './env.ts';
 import { type ConfigProblem, quote } from './problems.ts';
 import { parseBytes, parseDuration } from './units.ts';
 
+const FLAGS = ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'];
+
 export type Reader = ReturnType<typeof createReader>;
 
 /** @param problems - the list to which the reader adds. The value of a variable with a problem is its fallback. */
@@ -67,19 +69,18 @@ export function createReader(env: Env, problems: ConfigProblem[]) {
     return null;
   }
 
-  function duration(variable: string, fallback: string, longest: string): number {
+  /** @param options.orNone - `0`, with or without a unit, is accepted, too. */
+  function duration(variable: string, fallback: string, longest: string, { orNone = false } = {}): number {
     const given = text(variable, fallback);
-    const value = parseDuration(given);
-    if (value !== undefined && value > 0 && value <= (parseDuration(longest) ?? 0)) return value;
-    problem(variable, `must be a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
+    const value = orNone && given === '0' ? 0 : (parseDuration(given) ?? -1);
+    if (value >= (orNone ? 0 : 1) && value <= (parseDuration(longest) ?? 0)) return value;
+    const none = orNone ? '0, or ' : '';
+    problem(variable, `must be ${none}a duration such as 30s, 10m or 24h, at most ${longest}, not ${quote(given)}`);
     return 0;
   }
 
   function flag(variable: string): boolean {
-    return (
-      oneOf(variable, ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'false').match(/^(?:true|1|yes|on)$/) !==
-      null
-    );
+    return /^(?:true|1|yes|on)$/.test(oneOf(variable, FLAGS, 'false'));
   }
 
   function list(variable: string): string[] {

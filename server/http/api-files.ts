@@ -3,25 +3,41 @@ import type Router from '@koa/router';
 import type { FileViewPage, Files, FolderRecord, Folders } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { checkCharacters, MAX_SEARCH_BYTES } from '../uploads/names.ts';
-import type { FilePageJson, FileSortJson, RenameJson } from '../wire/files.ts';
+import type { Trash } from '../uploads/trash-contract.ts';
+import type { FilePageJson, FileSortJson, NamesJson, RenameJson, TakenJson } from '../wire/files.ts';
 import { describeFile, describeFolder } from './file-json.ts';
 import { folderParam } from './labels.ts';
 import { choiceParam, numberParam, param, readJson } from './query.ts';
 import type { Ctx, RequestState } from './state.ts';
 
+/** Room for a thousand names, unless most of them are very long. */
+const MOST_NAMES_BYTES = 256 * 1024;
 const SORTS: readonly FileSortJson[] = ['uploaded', 'name', 'size'];
 
-export function addFileRoutes(router: Router<RequestState>, files: Files, folders: Folders): void {
+export function addFileRoutes(
+  router: Router<RequestState>,
+  { files, folders, trash }: { files: Files; folders: Folders; trash: Pick<Trash, 'totalOf'> },
+): void {
   router.get('/api/files', async (ctx) => {
     const page = await listAsked(ctx, files, folders);
     const total = await files.totalOf(ctx.state.owner);
+    const trashed = await trash.totalOf(ctx.state.owner);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = {
       ...(page.folders ? { folders: page.folders.map(describeFolder) } : {}),
       files: page.files.map((file) => describeFile(file, ctx.state.baseUrl)),
       nextCursor: page.nextCursor,
-      total,
+      total: trashed.files > 0 ? { ...total, trash: trashed } : total,
     } satisfies FilePageJson;
+  });
+
+  router.post('/api/names/taken', async (ctx) => {
+    const { names }: { [K in keyof NamesJson]?: unknown } = await readJson(ctx, MOST_NAMES_BYTES);
+    if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+      throw invalidField('names', 'names must be a list of names of files, which are texts.');
+    }
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = { taken: await files.findNamed(names, ctx.state.owner) } satisfies TakenJson;
   });
 
   router.get('/api/files/:id', async (ctx) => {

@@ -8,6 +8,7 @@ import type { Links } from '../links/contract.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Archives, Files, Folders, Uploads } from '../uploads/contract.ts';
 import type { TidemarkError } from '../uploads/errors.ts';
+import type { Trash } from '../uploads/trash-contract.ts';
 import { addFileRoutes } from './api-files.ts';
 import { addFolderRoutes } from './api-folders.ts';
 import { addArchiveRoutes } from './archive.ts';
@@ -30,6 +31,7 @@ import { createRouters, notServedHere, type Routers, serveRoutes } from './route
 import { addSharedRoutes } from './shared.ts';
 import type { Handler, RequestState } from './state.ts';
 import { endTicketRoute, ticketRoute } from './tickets.ts';
+import { addTrashRoutes } from './trash.ts';
 import type { WebPage } from './web-page.ts';
 
 export interface AppParts {
@@ -40,6 +42,7 @@ export interface AppParts {
   uploads: Uploads;
   files: Files;
   folders: Folders;
+  trash: Trash;
   archives: Archives;
   links: Links;
   /** The origin to which downloads are redirected; null where the service delivers the bytes itself. */
@@ -111,8 +114,9 @@ export function createRoutes(parts: AppParts): Routers {
   addArchiveRoutes(files, parts);
   api.get('/check', checkRoute(parts.files));
   api.post('/check', proveRoute(parts.files));
-  addFileRoutes(api, parts.files, parts.folders);
+  addFileRoutes(api, parts);
   addFolderRoutes(api, parts.folders);
+  addTrashRoutes(api, parts.trash);
   addLinkRoutes(api, parts);
   addSharedRoutes(files, parts);
   api.get('/api/events', eventsRoute(parts));

@@ -1,13 +1,13 @@
 /** `/api/archive`: several files, or a folder, as one ZIP file. See docs/decisions/0062-archives.md. */
 import type Router from '@koa/router';
 import { ANYONE, type Config } from '../config/config.ts';
-import type { Archive, Archives } from '../uploads/contract.ts';
+import { type Archive, type Archives, MOST_FOLDERS_ARCHIVED } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { cleanName } from '../wire/labels.ts';
 import { lastPart } from '../wire/paths.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { ARCHIVE_PATH } from './file-addresses.ts';
-import { folderParam } from './labels.ts';
+import { folderParam, withoutSlash } from './labels.ts';
 import { allParams, param, readBody, readJson } from './query.ts';
 import { refusal, unauthorized } from './refusals.ts';
 import { selectToSend, sendSelected } from './send-file.ts';
@@ -20,14 +20,19 @@ const MOST_UNDER_WAY_BYTES = 5 * MOST_BODY_BYTES;
 /** A body of at most so many bytes is always taken: as few ids take no more memory than any other download. */
 const SMALL_BYTES = 64 * 1024;
 const RETRY_AFTER_S = '30';
+/** The most fields of a form that are neither plain ids nor folders, and with the folders. */
+const MOST_OTHERS = 100;
+const MOST_FIELDS = MOST_FOLDERS_ARCHIVED + MOST_OTHERS;
 const DEFAULT_NAME = 'files.zip';
 const TYPE = 'application/zip';
 
 /** What is asked for. */
 interface Asked {
   ids: readonly string[];
-  /** All below it, in place of ids. */
-  folder?: string | undefined;
+  /** Paths: all below them. */
+  folders: readonly string[];
+  /** The folder from which names in the archive are counted; see `Archives`. */
+  within: string | undefined;
   /** Of the archive. */
   name: string | undefined;
 }
@@ -35,19 +40,19 @@ interface Asked {
 export function addArchiveRoutes(router: Router<RequestState>, parts: { config: Config; archives: Archives }): void {
   const { publicRead, tokens } = parts.config.access;
 
-  async function prepare(ctx: Ctx, { ids, folder, name }: Asked): Promise<Archive> {
-    if (folder !== undefined && ids.length > 0) throw invalidField('folder', 'folder and id exclude each other.');
-    if (folder === undefined && ids.length === 0) {
+  async function prepare(ctx: Ctx, { ids, folders, within, name }: Asked): Promise<Archive> {
+    if (folders.length === 0 && ids.length === 0) {
       throw invalidField('id', 'id is required: the ids of the files, one or more; or folder, the path of a folder.');
     }
     // With PUBLIC_READ the ids are enough, as for a file by its address; a path is the owner's own.
-    if (folder !== undefined && tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
-    const archive =
-      folder === undefined
-        ? await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner, ctx.state.owner)
-        : await parts.archives.prepareFolder(folder, ctx.state.owner);
+    const namesPath = folders.length > 0 || within !== undefined;
+    if (namesPath && tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
+    const archive = namesPath
+      ? await parts.archives.prepareOwn({ ids, folders, within }, ctx.state.owner)
+      : await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner, ctx.state.owner);
+    const alone = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
     ctx.set({
-      ...presentationHeaders(present(archiveName(name ?? folder), TYPE, true)),
+      ...presentationHeaders(present(archiveName(name ?? alone), TYPE, true)),
       // Its files can be renamed and deleted: caches have to ask each time.
       'Cache-Control': 'private, no-cache',
       ETag: `"${archive.version}"`,
@@ -58,7 +63,8 @@ export function addArchiveRoutes(router: Router<RequestState>, parts: { config: 
   router.get(ARCHIVE_PATH, async (ctx) => {
     const archive = await prepare(ctx, {
       ids: allParams(ctx, 'id'),
-      folder: folderParam(ctx, 'folder'),
+      folders: allParams(ctx, 'folder').map(withoutSlash),
+      within: folderParam(ctx, 'within'),
       name: param(ctx, 'name'),
     });
     const { size, version } = archive;
@@ -102,15 +108,27 @@ async function readAsked(ctx: Ctx): Promise<Asked> {
       message: 'Content-Type must be application/json or application/x-www-form-urlencoded.',
     });
   }
-  const { id = [], name } = await readJson(ctx, MOST_BODY_BYTES);
-  if (!Array.isArray(id) || !id.every((one) => typeof one === 'string')) {
-    throw invalidField('id', 'id must be a list of ids, which are texts.');
+  const { id = [], folder = [], within, name } = await readJson(ctx, MOST_BODY_BYTES);
+  if (!isListOfTexts(id)) throw invalidField('id', 'id must be a list of ids, which are texts.');
+  if (!isListOfTexts(folder))
+    throw invalidField('folder', 'folder must be a list of paths of folders, which are texts.');
+  if (within !== undefined && typeof within !== 'string') {
+    throw invalidField('within', 'within must be a text: the path of a folder.');
   }
   if (name !== undefined && typeof name !== 'string') throw invalidField('name', 'name must be a text.');
-  return { ids: id, name };
+  return {
+    ids: id,
+    folders: folder.map(withoutSlash),
+    within: within === undefined ? undefined : withoutSlash(within),
+    name,
+  };
 }
 
-/** A form: `id` any number of times, and `name`. URLSearchParams takes half a second for 100,000 ids. */
+function isListOfTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+/** A form: `id` and `folder` any number of times, `within` and `name`. URLSearchParams takes half a second for 100,000 ids. */
 function readForm(body: string): Asked {
   const ids: string[] = [];
   const others: string[] = [];
@@ -119,8 +137,15 @@ function readForm(body: string): Asked {
     if (plainId === undefined) others.push(pair);
     else ids.push(plainId);
   }
-  if (others.length > 100)
+  const isTooMany = others.filter((pair) => !pair.startsWith('folder=')).length > MOST_OTHERS;
+  if (isTooMany || others.length > MOST_FIELDS)
     throw refusal('invalid_request', { message: 'The form has too many fields that are no ids.' });
   const rest = new URLSearchParams(others.join('&'));
-  return { ids: [...ids, ...rest.getAll('id')], name: rest.get('name') ?? undefined };
+  const within = rest.get('within') ?? undefined;
+  return {
+    ids: [...ids, ...rest.getAll('id')],
+    folders: rest.getAll('folder').map(withoutSlash),
+    within: within === undefined ? undefined : withoutSlash(within),
+    name: rest.get('name') ?? undefined,
+  };
 }

@@ -14,7 +14,12 @@ export function nameParam(ctx: Asked, name: string): string | undefined {
 /** The path of a folder in a query parameter, without a slash at its end; undefined where there is none. */
 export function folderParam(ctx: Asked, name: string): string | undefined {
   const given = param(ctx, name);
-  return given?.endsWith('/') ? given.slice(0, -1) : given;
+  return given === undefined ? undefined : withoutSlash(given);
+}
+
+/** The path of a folder, without a slash at its end. */
+export function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 /** What becomes of another file that has the name; undefined where the request does not say. @throws `invalid_field`. */

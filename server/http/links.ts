@@ -5,10 +5,11 @@ import type { CatalogClock } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { sharedPath } from '../wire/addresses.ts';
 import type { CreatedLinkJson, LinkJson, LinkPageJson, NewLinkJson } from '../wire/links.ts';
+import { withoutSlash } from './labels.ts';
 import { numberParam, param, readJson } from './query.ts';
 import type { RequestState } from './state.ts';
 
-/** Room for a thousand ids, a name and a password. */
+/** Room for a thousand ids, or paths that are no longer than most, a name and a password. */
 const MOST_BODY_BYTES = 64 * 1024;
 /** Ten years: whoever wants more wants a link that does not expire. */
 const MOST_LIFE_S = 10 * 365 * 24 * 3600;
@@ -25,7 +26,8 @@ export function addLinkRoutes(
     const given: Given = await readJson(ctx, MOST_BODY_BYTES);
     const { link, secret } = await links.create({
       owner: ctx.state.owner,
-      files: readIds(given.files),
+      files: readTexts(given, 'files', 'ids of files'),
+      folders: readTexts(given, 'folders', 'paths of folders').map(withoutSlash),
       name: readText(given, 'name') ?? null,
       password: readText(given, 'password') ?? null,
       mostDownloads: readDownloads(given) ?? null,
@@ -66,14 +68,17 @@ export function addLinkRoutes(
 }
 
 function describeLink(link: LinkView): LinkJson {
-  const { id, state, name, files, firstName, expiresAt, hasPassword, downloads, mostDownloads, lastUsedAt } = link;
+  const { id, state, name, files, folders, firstName, firstFolder } = link;
+  const { expiresAt, hasPassword, downloads, mostDownloads, lastUsedAt } = link;
   return {
     id,
     kind: 'download',
     state,
     name,
     files,
+    folders,
     firstFile: firstName,
+    firstFolder,
     createdAt: new Date(link.createdAt).toISOString(),
     expiresAt: isoOf(expiresAt),
     hasPassword,
@@ -94,8 +99,10 @@ function readUpdate(given: Given, clock: Pick<CatalogClock, 'latest'>): LinkUpda
   if (name === null) throw invalidField('name', 'name must be a text.');
   if (given.password !== undefined)
     throw invalidField('password', 'password cannot be changed: make another link, and revoke this one.');
-  if (given.files !== undefined)
-    throw invalidField('files', 'files cannot be changed: make another link, and revoke this one.');
+  for (const field of ['files', 'folders'] as const) {
+    if (given[field] !== undefined)
+      throw invalidField(field, `${field} cannot be changed: make another link, and revoke this one.`);
+  }
   if (name === undefined && lifeMs === undefined && mostDownloads === undefined)
     throw invalidField('name', 'The body must have name, expiresIn, expiresAt or downloads.');
   return {
@@ -105,10 +112,12 @@ function readUpdate(given: Given, clock: Pick<CatalogClock, 'latest'>): LinkUpda
   };
 }
 
-function readIds(given: unknown): string[] {
-  if (!Array.isArray(given) || !given.every((one) => typeof one === 'string' && one !== ''))
-    throw invalidField('files', 'files must be a list of ids of files, which are texts.');
-  return given as string[];
+function readTexts(given: Given, field: 'files' | 'folders', what: string): string[] {
+  const value = given[field];
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || !value.every((one) => typeof one === 'string' && one !== ''))
+    throw invalidField(field, `${field} must be a list of ${what}, which are texts.`);
+  return value as string[];
 }
 
 function readText(given: Given, field: 'name' | 'password'): string | null | undefined {

@@ -1,17 +1,23 @@
 /** The pages of links. They need no script: every download is a plain link, and previews are the browser's own. */
 import { randomBytes } from 'node:crypto';
 import { previewKind } from '../wire/previews.ts';
-import type { SharedFileJson, SharedJson } from '../wire/links.ts';
+import type { InFolder } from '../links/contract.ts';
+import { MOST_ARCHIVED } from '../uploads/contract.ts';
+import type { SharedFileJson, SharedFolderJson, SharedJson, SharedLevelJson } from '../wire/links.ts';
+import { lastPart } from '../wire/paths.ts';
 import { OF_THE_FILE } from './errors.ts';
 import { html, type Html, join } from './html.ts';
 import { toRefusal } from './refusals.ts';
 import { pathOfLink } from './shared-cookies.ts';
+import { encodePath } from './shared-paths.ts';
 import { SHARED_STYLE } from './shared-style.ts';
 import { type SharedTexts, textsFor } from './shared-texts.ts';
 import type { Ctx } from './state.ts';
 
 export interface SharedPages {
   sendLink(ctx: Ctx, shared: SharedJson): void;
+  /** One level of a folder of a link. */
+  sendLevel(ctx: Ctx, level: SharedLevelJson, at: InFolder): void;
   /** A refusal, as the page that is right for it: where a password is asked for, the form for it. */
   sendRefusal(ctx: Ctx, error: unknown): void;
 }
@@ -27,9 +33,18 @@ export function createSharedPages(filesOrigin: string | null): SharedPages {
 
   return {
     sendLink(ctx, shared) {
-      const { text, language } = textsFor(ctx);
-      const title = shared.name ?? (shared.files.length === 1 ? text.oneFile : text.someFiles);
-      sendPage(ctx, shown, { title, text, body: linkBody(ctx, shared, { title, text, language }) });
+      const { text, language, isChosen } = textsFor(ctx);
+      const [folder] = shared.folders;
+      const isOne = shared.files.length + shared.folders.length === 1;
+      const title = shared.name ?? (isOne ? (folder?.name ?? text.oneFile) : text.someFiles);
+      sendPage(ctx, shown, { title, text, body: linkBody(ctx, shared, { title, text, language, isChosen }) });
+    },
+
+    sendLevel(ctx, level, at) {
+      const { text, language, isChosen } = textsFor(ctx);
+      const query = isChosen ? `?lang=${language}` : '';
+      const title = lastPart(level.name);
+      sendPage(ctx, shown, { title, text, body: levelBody(ctx, level, { title, text, language, at, query }) });
     },
 
     sendRefusal(ctx, error) {
@@ -135,17 +150,31 @@ interface Words {
   language: 'en' | 'zh';
 }
 
-function linkBody(ctx: Ctx, shared: SharedJson, { title, text, language }: Words): Html {
-  const { files, size, expiresAt, downloadsLeft } = shared;
+function linkBody(
+  ctx: Ctx,
+  shared: SharedJson,
+  { title, text, language, isChosen }: Words & { isChosen: boolean },
+): Html {
+  const { files, folders, size, downloadsLeft } = shared;
   const here = pathOfForm(ctx);
+  const count = folders.reduce((sum, folder) => sum + folder.files, files.length);
+  const hasMany = count > 1 || folders.length > 0;
   const facts = [
-    files.length > 1 ? text.total(numberOf(files.length, language), sizeOf(size, language)) : null,
-    expiresAt === null ? null : text.expires(timeOf(expiresAt, language)),
-    downloadsLeft === null ? null : text.left(downloadsLeft),
+    hasMany ? text.total(numberOf(count, language), sizeOf(size, language), count === 1) : null,
+    ...conditionsOf(shared, text, language),
   ].filter((fact) => fact !== null);
-  const all = files.length > 1 ? html`<p><a class="button main" href="${here}/archive">${text.all}</a></p> ` : html``;
+  const all =
+    hasMany && count <= MOST_ARCHIVED
+      ? html`<p><a class="button main" href="${here}/archive">${text.all}</a></p> `
+      : html``;
+  const query = isChosen ? `?lang=${language}` : '';
   // What a preview shows are the file's bytes: where downloads are limited, looking would be one.
-  const rows = files.map((file) => fileRow(file, { here, text, language, hasPreview: downloadsLeft === null }));
+  const rows = [
+    ...folders.map((folder) => folderRow(folder, `${here}/folders/${folder.position}${query}`, { text, language })),
+    ...files.map((file) =>
+      fileRow(file, `${here}/files/${file.position}`, { text, language, hasPreview: downloadsLeft === null }),
+    ),
+  ];
   return html`<h1 dir="auto">${title}</h1>
     <p class="soft">${facts.join(' ')}</p>
     ${all}
@@ -154,12 +183,89 @@ function linkBody(ctx: Ctx, shared: SharedJson, { title, text, language }: Words
     </ul>`;
 }
 
-function fileRow(
-  file: SharedFileJson,
-  { here, text, language, hasPreview }: Omit<Words, 'title'> & { here: string; hasPreview: boolean },
+function conditionsOf(
+  { expiresAt, downloadsLeft }: Pick<SharedJson, 'expiresAt' | 'downloadsLeft'>,
+  text: SharedTexts,
+  language: string,
+): (string | null)[] {
+  return [
+    expiresAt === null ? null : text.expires(timeOf(expiresAt, language)),
+    downloadsLeft === null ? null : text.left(downloadsLeft),
+  ];
+}
+
+/** @param query - keeps the language that was chosen. */
+function levelBody(
+  ctx: Ctx,
+  level: SharedLevelJson,
+  { title, text, language, at, query }: Words & { at: InFolder; query: string },
 ): Html {
-  const { name, size, md5, position } = file;
-  const address = `${here}/files/${position}`;
+  const base = pathOfForm(ctx);
+  const { folders, files, downloadsLeft, nextUrl } = level;
+  const parts = level.name.split('/');
+  const way = parts.slice(0, -1).map((name, depth) => {
+    const path = parts
+      .slice(1, depth + 1)
+      .map(encodeURIComponent)
+      .join('/');
+    const address = `${base}/folders/${at.position}${path === '' ? '' : `/${path}`}${query}`;
+    return html`<li><a href="${address}" dir="auto">${name}</a></li> `;
+  });
+  const pathTo = (name: string): string => encodePath(name.slice(name.indexOf('/') + 1));
+  const rows = [
+    ...folders.map((folder) =>
+      folderRow(
+        { ...folder, name: lastPart(folder.name) },
+        `${base}/folders/${at.position}/${pathTo(folder.name)}${query}`,
+        {
+          text,
+          language,
+        },
+      ),
+    ),
+    ...files.map((file) =>
+      fileRow({ ...file, name: lastPart(file.name) }, `${base}/files/${at.position}/${pathTo(file.name)}`, {
+        text,
+        language,
+        hasPreview: downloadsLeft === null,
+      }),
+    ),
+  ];
+  const next =
+    nextUrl === null ? html`` : html`<p><a class="button" href="${new URL(nextUrl).search}">${text.more}</a></p> `;
+  const facts = conditionsOf(level, text, language).filter((fact) => fact !== null);
+  return html`<nav aria-label="${text.way}">
+      <ol class="way">
+        <li><a href="${base}${query}">${text.back}</a></li>
+        ${join(way)}
+      </ol>
+    </nav>
+    <h1 dir="auto">${title}</h1>
+    <p class="soft">${facts.join(' ')}</p>
+    <ul class="files">
+      ${join(rows)}
+    </ul>
+    ${next}`;
+}
+
+function folderRow(
+  { name, files, bytes }: Pick<SharedFolderJson, 'name' | 'files' | 'bytes'>,
+  address: string,
+  { text, language }: Pick<Words, 'text' | 'language'>,
+): Html {
+  return html`<li>
+    <h2 dir="auto">${name}</h2>
+    <p class="soft">${text.total(numberOf(files, language), sizeOf(bytes, language), files === 1)}</p>
+    <p><a class="button" href="${address}" aria-label="${text.openFolderOf(name)}">${text.openFolder}</a></p>
+  </li> `;
+}
+
+function fileRow(
+  file: Pick<SharedFileJson, 'name' | 'size' | 'md5' | 'type'>,
+  address: string,
+  { text, language, hasPreview }: Omit<Words, 'title'> & { hasPreview: boolean },
+): Html {
+  const { name, size, md5 } = file;
   return html`<li>
     <h2 dir="auto">${name}</h2>
     <p class="soft">
@@ -171,7 +277,7 @@ function fileRow(
 }
 
 /** Closed, it loads nothing: what is in it is lazy. */
-function preview(file: SharedFileJson, address: string, text: SharedTexts): Html {
+function preview(file: Pick<SharedFileJson, 'name' | 'type'>, address: string, text: SharedTexts): Html {
   const shown = previewElement(file, address, text.previewOf(file.name));
   if (shown === null) return html``;
   return html`<details>
@@ -180,7 +286,7 @@ function preview(file: SharedFileJson, address: string, text: SharedTexts): Html
   </details> `;
 }
 
-function previewElement(file: SharedFileJson, address: string, title: string): Html | null {
+function previewElement(file: Pick<SharedFileJson, 'name' | 'type'>, address: string, title: string): Html | null {
   const src = `${address}?preview`;
   switch (previewKind(file)) {
     case 'image':

@@ -24,6 +24,8 @@ h2 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
 .files { list-style: none; margin: 1rem 0 0; padding: 0; }
 .files li { background: var(--card); border: 1px solid var(--line); border-radius: 0.6rem; padding: 0.8rem 1rem;
   margin-bottom: 0.6rem; }
+.way { display: flex; flex-wrap: wrap; gap: 0 0.9rem; list-style: none; margin: 0; padding: 0; overflow-wrap: anywhere; }
+.way a { display: inline-flex; align-items: center; min-height: 2.75rem; }
 .md5 { margin-inline-start: 0.75rem; }
 code { overflow-wrap: anywhere; font-size: 0.85rem; }
 .button, button { display: inline-flex; align-items: center; min-height: 2.75rem; padding: 0.3rem 1rem; font: inherit;

@@ -4,7 +4,14 @@
  */
 import type Router from '@koa/router';
 import type { Config } from '../config/config.ts';
-import { type Begun, DOWNLOAD_TICKET_MS, type Links, type Offer, type OpenedLink } from '../links/contract.ts';
+import {
+  type Begun,
+  DOWNLOAD_TICKET_MS,
+  type InFolder,
+  type Links,
+  type Offer,
+  type OpenedLink,
+} from '../links/contract.ts';
 import { LinkError } from '../links/errors.ts';
 import type { Archives, Files } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
@@ -17,7 +24,9 @@ import { param, readBody } from './query.ts';
 import { refusal } from './refusals.ts';
 import { type Begin, selectToSend, sendFile, sendSelected, type ToSend } from './send-file.ts';
 import { giveTicket, pathOfLink, ticketsOf } from './shared-cookies.ts';
+import { inFolderOf, positionOf, showLevel } from './shared-folders.ts';
 import { createSharedPages, type SharedPages, wantsPage } from './shared-pages.ts';
+import { encodePath } from './shared-paths.ts';
 import { sendBeginning } from './shared-text.ts';
 import type { Ctx, Handler, RequestState } from './state.ts';
 
@@ -44,8 +53,18 @@ export function addSharedRoutes(router: Router<RequestState>, parts: SharedParts
   );
   router.get(
     '/s/:secret/files/:position',
-    open((ctx) => sendShared(ctx, parts)),
+    open((ctx) => sendShared(ctx, parts, positionOf(ctx))),
   );
+  router.get(
+    '/s/:secret/files/:position/*path',
+    open((ctx) => sendShared(ctx, parts, inFolderOf(ctx))),
+  );
+  for (const path of ['/s/:secret/folders/:position', '/s/:secret/folders/:position/*path']) {
+    router.get(
+      path,
+      open((ctx) => showLevel(ctx, parts.links, pages)),
+    );
+  }
   router.get(
     '/s/:secret/archive',
     open((ctx) => sendArchive(ctx, parts)),
@@ -74,7 +93,7 @@ function secretOf(ctx: Ctx): string {
 }
 
 async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): Promise<void> {
-  const { link, files } = await links.open(secretOf(ctx), ticketsOf(ctx));
+  const { link, files, folders } = await links.open(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = link.id;
   const base = ctx.state.baseUrl + pathOfLink(ctx);
   // The folders in which the owner keeps them are nobody else's business.
@@ -83,7 +102,8 @@ async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): P
     name: link.name,
     expiresAt: isoOf(link.expiresAt),
     downloadsLeft: link.downloadsLeft,
-    size: files.reduce((sum, { file }) => sum + file.content.size, 0),
+    size:
+      files.reduce((sum, { file }) => sum + file.content.size, 0) + folders.reduce((sum, { bytes }) => sum + bytes, 0),
     files: files.map(({ position, file: { type, content } }, index) => ({
       position,
       name: names[index] ?? '',
@@ -92,6 +112,7 @@ async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): P
       type,
       url: `${base}/files/${position}`,
     })),
+    folders: folders.map((folder) => ({ ...folder, url: `${base}/folders/${folder.position}` })),
     archiveUrl: `${base}/archive`,
   };
   ctx.set('Cache-Control', 'no-store');
@@ -122,23 +143,28 @@ async function unlock(ctx: Ctx, links: Links): Promise<void> {
   ctx.body = '';
 }
 
-async function sendShared(ctx: Ctx, { links, files }: SharedParts): Promise<void> {
-  const given = ctx.params['position'] ?? '';
-  const position = /^[1-9]\d{0,5}$/.test(given) ? Number(given) : 0;
-  const { file, ...offer } = await links.openFile(secretOf(ctx), position, ticketsOf(ctx));
+/** @param at - a position of a file; or where in a folder it is. */
+async function sendShared(ctx: Ctx, { links, files }: SharedParts, at: number | InFolder): Promise<void> {
+  const { file, ...offer } = await links.openFile(secretOf(ctx), at, ticketsOf(ctx));
   ctx.state.linkId = offer.link.id;
   const isLook = param(ctx, 'preview') !== undefined;
-  const begin = beginning(ctx, offer, isLook);
+  const path =
+    typeof at === 'number'
+      ? `${pathOfLink(ctx)}/files/${at}`
+      : `${pathOfLink(ctx)}/files/${at.position}/${encodePath(at.path)}`;
+  const begin = beginning(ctx, offer, { isLook, path });
   if (isLook && param(ctx, 'preview') === 'text') await sendBeginning(ctx, files, file, begin);
   else await sendFile(ctx, files, file, { save: param(ctx, 'download') !== undefined, shared: false, begin });
 }
 
 async function sendArchive(ctx: Ctx, { links, archives }: SharedParts): Promise<void> {
-  const { fileIds, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
+  const { archive: asked, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = offer.link.id;
-  const archive = await archives.prepareShared(fileIds).catch((error: unknown) => {
+  const archive = await archives.prepareShared(asked, asked.owner).catch((error: unknown) => {
     // It names files by the ids that their owner knows.
     if (error instanceof TidemarkError && error.code === 'not_found') throw new TidemarkError('not_found');
+    if (error instanceof TidemarkError && error.code === 'invalid_field')
+      throw refusal('invalid_request', { message: 'The link has too many files for one archive.' });
     throw error;
   });
   const etag = `"${archive.version}"`;
@@ -149,7 +175,7 @@ async function sendArchive(ctx: Ctx, { links, archives }: SharedParts): Promise<
     ETag: etag,
   });
   const selection = selectToSend(ctx, { etag, size: archive.size });
-  const begin = beginning(ctx, offer, false);
+  const begin = beginning(ctx, offer, { isLook: false, path: `${pathOfLink(ctx)}/archive` });
   if (selection) await sendSelected(ctx, archive.size, selection, async (range) => archive.open(range), begin);
 }
 
@@ -158,10 +184,10 @@ function nameOf({ name }: OpenedLink): string {
 }
 
 /** Counts the download once its first byte can be sent, and gives the client a ticket with which it can continue it. */
-function beginning(ctx: Ctx, offer: Offer, isLook: boolean): Begin {
+function beginning(ctx: Ctx, offer: Offer, { isLook, path }: { isLook: boolean; path: string }): Begin {
   return async (selection) => {
     const begun: Begun = await offer.begin(isLook ? 'look' : whatOf(selection));
-    if (begun.ticket !== null) giveTicket(ctx, begun.ticket, { path: ctx.path, lifeMs: DOWNLOAD_TICKET_MS });
+    if (begun.ticket !== null) giveTicket(ctx, begun.ticket, { path, lifeMs: DOWNLOAD_TICKET_MS });
     return () => begun.giveBack();
   };
 }

@@ -13,6 +13,7 @@ import { keepTimeJob } from './keep-time.ts';
 import { linksJob } from './links.ts';
 import { removalsJob } from './removals.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
+import { trashJob } from './trash.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
 
 /** Rests vary by this share, so that nodes that start together do not work in step. */
@@ -32,16 +33,22 @@ export function createJobs(parts: JobParts): Job[] {
     endedJob(parts),
     eventsJob(parts),
     linksJob(parts),
+    trashJob(parts),
   ];
 }
 
-/** Runs the first rounds one after the other, then each job at its own interval, until the service stops. */
+/** Runs the first rounds one after the other, and each job at its own interval from then on, until the service stops. */
 export async function runJobs(
   jobs: readonly Job[],
   parts: { log: Logger; surroundings: Surroundings; stopping: AbortSignal },
 ): Promise<void> {
-  for (const job of jobs) await attempt(parts, job.name, undefined, () => job.round());
-  await Promise.all(jobs.map((job) => repeat(job, parts)));
+  const repeated: Promise<void>[] = [];
+  for (const job of jobs) {
+    await attempt(parts, job.name, undefined, () => job.round());
+    // It does not wait for the first rounds of those that follow: that of a full trash takes long.
+    repeated.push(repeat(job, parts));
+  }
+  await Promise.all(repeated);
 }
 
 async function repeat(job: Job, parts: Parameters<typeof runJobs>[1]): Promise<void> {

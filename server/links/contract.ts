@@ -26,10 +26,12 @@ export interface LinkView {
   readonly id: string;
   readonly state: LinkState;
   readonly name: string | null;
-  /** How many of its files are left. */
+  /** How many of its files are left, with those in its folders. */
   readonly files: number;
-  /** The name of the first of them. */
+  readonly folders: number;
+  /** The name of the first of its files, without those in folders. */
   readonly firstName: string | null;
+  readonly firstFolder: string | null;
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly hasPassword: boolean;
@@ -42,6 +44,8 @@ export interface LinkRequest {
   owner: string;
   /** Ids of the owner's files. One that is there several times counts once. */
   files: readonly string[];
+  /** Paths of the owner's folders: the link has what is in them when it is opened. */
+  folders: readonly string[];
   name: string | null;
   /** How long it lives; null: until it is revoked. */
   lifeMs: number | null;
@@ -69,6 +73,38 @@ export interface SharedFile {
   readonly file: FileView;
 }
 
+/** A folder of a link, by the position that it keeps. */
+export interface SharedFolder {
+  readonly position: number;
+  /** Without the folders that it is in, which are the owner's affair. */
+  readonly name: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** One level of a folder of a link. Names are paths that begin with the name of that folder. */
+export interface SharedLevel {
+  readonly name: string;
+  readonly folders: readonly Omit<SharedFolder, 'position'>[];
+  readonly files: readonly { readonly name: string; readonly file: FileView }[];
+  /** With what the next page begins; null on the last one. */
+  readonly next: LevelPlace | null;
+}
+
+/** A page of a level comes after the folder, or the file, of this name. */
+export interface LevelPlace {
+  among: 'folders' | 'files';
+  name: string;
+}
+
+/** Where something in a folder of a link is. */
+export interface InFolder {
+  /** Of the folder. */
+  position: number;
+  /** From that folder on; empty: the folder itself. */
+  path: string;
+}
+
 /** A link as those see it who have its secret. */
 export interface OpenedLink {
   readonly id: string;
@@ -78,8 +114,17 @@ export interface OpenedLink {
   readonly downloadsLeft: number | null;
 }
 
-/** What is downloaded: the file of a position, or all files as one archive. */
-export type Target = number | 'archive';
+/** What is downloaded: the file of a position, a file in a folder, or all files as one archive. */
+export type Target = number | { fileId: string } | 'archive';
+
+/** What an archive of a link has. */
+export interface SharedArchive {
+  readonly owner: string;
+  /** Ids of files, which are told to nobody. */
+  readonly ids: readonly string[];
+  /** Paths. */
+  readonly folders: readonly string[];
+}
 
 /** A download that may begin. */
 export interface Begun {
@@ -119,10 +164,21 @@ export interface Links {
   revoke(id: string, owner: string): Promise<void>;
 
   // -- for those who have the secret; `tickets` are those that they have got here --------------------------------
-  /** @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the two methods below. */
-  open(secret: string, tickets: readonly string[]): Promise<{ link: OpenedLink; files: readonly SharedFile[] }>;
-  openFile(secret: string, position: number, tickets: readonly string[]): Promise<Offer & { file: FileView }>;
-  openArchive(secret: string, tickets: readonly string[]): Promise<Offer & { fileIds: readonly string[] }>;
+  /** @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the three methods below. */
+  open(
+    secret: string,
+    tickets: readonly string[],
+  ): Promise<{ link: OpenedLink; files: readonly SharedFile[]; folders: readonly SharedFolder[] }>;
+  /** @param page - `after` null: the first one. */
+  openLevel(
+    secret: string,
+    at: InFolder,
+    page: { after: LevelPlace | null; limit: number },
+    tickets: readonly string[],
+  ): Promise<{ link: OpenedLink; level: SharedLevel }>;
+  /** @param at - a position of a file; or where in a folder it is. */
+  openFile(secret: string, at: number | InFolder, tickets: readonly string[]): Promise<Offer & { file: FileView }>;
+  openArchive(secret: string, tickets: readonly string[]): Promise<Offer & { archive: SharedArchive }>;
   /**
    * Checks a password.
    *

@@ -2,7 +2,7 @@
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog, LinkRecord, NewLink } from '../catalog/catalog.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
-import { checkCharacters } from '../uploads/names.ts';
+import { checkCharacters, checkName } from '../uploads/names.ts';
 import { translated } from '../uploads/translate.ts';
 import { MAX_NAME_CHARACTERS } from '../wire/labels.ts';
 import { LEAST_PASSWORD, type LinkRequest, type Links, MOST_LINKED, MOST_LINKS, MOST_PASSWORD } from './contract.ts';
@@ -64,11 +64,15 @@ export function createLinks(parts: LinkParts, secret: string): Links {
 async function create(
   { catalog, surroundings, mostLinks = MOST_LINKS }: LinkParts,
   passwords: Passwords,
-  { files, password, name, owner, lifeMs, mostDownloads }: LinkRequest,
+  { files, folders: given, password, name, owner, lifeMs, mostDownloads }: LinkRequest,
 ): ReturnType<Links['create']> {
   const fileIds = [...new Set(files)];
-  if (fileIds.length === 0) throw invalidField('files', 'files must name at least one file, by its id.');
-  if (fileIds.length > MOST_LINKED) throw invalidField('files', `files must name at most ${MOST_LINKED} files.`);
+  const folders = [...new Set(given)];
+  if (fileIds.length + folders.length === 0)
+    throw invalidField('files', 'files must name at least one file, by its id; or folders a folder, by its path.');
+  if (fileIds.length + folders.length > MOST_LINKED)
+    throw invalidField('files', `files and folders must name at most ${MOST_LINKED} together.`);
+  for (const folder of folders) checkName(folder, 'folders');
   if (name !== null) checkTitle(name);
   if (password !== null) checkPassword(password);
   const secret = Buffer.from(surroundings.randomHex(SECRET_BYTES), 'hex').toString('base64url');
@@ -82,10 +86,13 @@ async function create(
     password: password === null ? null : await passwords.hash(password),
     mostDownloads,
     fileIds,
+    folders,
   };
   const recorded = await catalog.createLink(link, mostLinks);
   if (recorded === 'too_many') throw new LinkError('too_many_links');
   if ('link' in recorded) return { link: linkViewOf(recorded.link), secret };
+  if ('missingFolder' in recorded)
+    throw new TidemarkError('not_found', { field: 'folders', message: 'There is no folder at that path.' });
   // An id of somebody else's file gets the same answer as one of none.
   const shown = /^[0-9a-f-]{1,64}$/i.test(recorded.missing) ? ` ${recorded.missing}` : '';
   throw new TidemarkError('not_found', { field: 'files', message: `There is no file with the id${shown}.` });

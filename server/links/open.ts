@@ -2,7 +2,17 @@
 import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { fileViewOf } from '../uploads/views.ts';
-import { type Begun, type Links, type Offer, PASSWORD_TICKET_MS, type Target } from './contract.ts';
+import { lastPart } from '../wire/paths.ts';
+import {
+  type Begun,
+  type InFolder,
+  type LevelPlace,
+  type Links,
+  type Offer,
+  PASSWORD_TICKET_MS,
+  type SharedLevel,
+  type Target,
+} from './contract.ts';
 import { LinkError } from './errors.ts';
 import type { Passwords } from './passwords.ts';
 import { hashOfSecret } from './secret-hash.ts';
@@ -20,7 +30,7 @@ interface OpenParts {
   told: <T>(action: () => Promise<T>) => Promise<T>;
 }
 
-type OpenLinks = Pick<Links, 'open' | 'openFile' | 'openArchive' | 'unlock'>;
+type OpenLinks = Pick<Links, 'open' | 'openLevel' | 'openFile' | 'openArchive' | 'unlock'>;
 
 /** Creates the part of `Links` that needs a secret. */
 export function createOpenLinks(parts: OpenParts): OpenLinks {
@@ -36,7 +46,63 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
     return link;
   }
 
-  function offer(link: LinkRecord, secret: string, target: Target, given: readonly string[]): Offer {
+  const offer = createOffer(parts);
+
+  return {
+    open: (secret, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, null);
+        const files = await catalog.listLinkFiles(link.id);
+        const folders = await catalog.listLinkFolders(link.id);
+        return {
+          link: openedLinkOf(link),
+          files: files.map(({ position, file }) => ({ position, file: fileViewOf(file) })),
+          folders: folders.map(({ position, path, ...sum }) => ({ position, name: lastPart(path), ...sum })),
+        };
+      }),
+
+    openLevel: (secret, at, page, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, null);
+        return { link: openedLinkOf(link), level: await readLevel(catalog, link.id, at, page) };
+      }),
+
+    openFile: (secret, at, given) =>
+      told(async () => {
+        const linked = await find(catalog, secret);
+        const file =
+          typeof at === 'number'
+            ? await catalog.findLinkFile(linked.id, at)
+            : await catalog.findLinkedFile(linked.id, at.position, at.path);
+        // Of a file in a folder the ticket is about its id: another one may come to its path.
+        const target = typeof at === 'number' ? at : { fileId: file?.id ?? '' };
+        const link = await openFor(secret, given, target);
+        if (!file) throw new TidemarkError('not_found');
+        return { ...offer(link, secret, target, given), file: fileViewOf(file) };
+      }),
+
+    openArchive: (secret, given) =>
+      told(async () => {
+        const link = await openFor(secret, given, 'archive');
+        const files = await catalog.listLinkFiles(link.id);
+        const folders = await catalog.listLinkFolders(link.id);
+        return {
+          ...offer(link, secret, 'archive', given),
+          archive: {
+            owner: link.owner,
+            ids: files.map(({ file }) => file.id),
+            folders: folders.map(({ path }) => path),
+          },
+        };
+      }),
+
+    unlock: (secret, password) => told(() => unlock(parts, secret, password)),
+  };
+}
+
+/** What is offered of a link that may be opened: `begin` counts the download. */
+function createOffer({ catalog, tickets, told }: OpenParts) {
+  return function offer(link: LinkRecord, secret: string, target: Target, given: readonly string[]): Offer {
     const continues = tickets.has(given, link, target);
     const isLimited = link.mostDownloads !== null;
 
@@ -57,35 +123,30 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
     }
 
     return { link: openedLinkOf(link), begin: (what) => told(() => begin(what)) };
-  }
+  };
+}
 
+/** @throws `not_found`. */
+async function readLevel(
+  catalog: Catalog,
+  linkId: string,
+  { position, path }: InFolder,
+  page: Parameters<Links['openLevel']>[2],
+): Promise<SharedLevel> {
+  const level = await catalog.listLinkedLevel({ linkId, position, path, ...page });
+  if (!level) throw new TidemarkError('not_found');
+  const { root, folders, files, hasMore } = level;
+  const name = path === '' ? lastPart(root) : `${lastPart(root)}/${path}`;
+  const [lastFolder, lastFile] = [folders.at(-1), files.at(-1)];
+  const last: LevelPlace | undefined = lastFile
+    ? { among: 'files', name: lastPart(lastFile.name) }
+    : lastFolder && { among: 'folders', name: lastPart(lastFolder.path) };
   return {
-    open: (secret, given) =>
-      told(async () => {
-        const link = await openFor(secret, given, null);
-        const files = await catalog.listLinkFiles(link.id);
-        return {
-          link: openedLinkOf(link),
-          files: files.map(({ position, file }) => ({ position, file: fileViewOf(file) })),
-        };
-      }),
-
-    openFile: (secret, position, given) =>
-      told(async () => {
-        const link = await openFor(secret, given, position);
-        const file = await catalog.findLinkFile(link.id, position);
-        if (!file) throw new TidemarkError('not_found');
-        return { ...offer(link, secret, position, given), file: fileViewOf(file) };
-      }),
-
-    openArchive: (secret, given) =>
-      told(async () => {
-        const link = await openFor(secret, given, 'archive');
-        const files = await catalog.listLinkFiles(link.id);
-        return { ...offer(link, secret, 'archive', given), fileIds: files.map(({ file }) => file.id) };
-      }),
-
-    unlock: (secret, password) => told(() => unlock(parts, secret, password)),
+    name,
+    // Not cut from their whole paths: the folder may be moved between two reads.
+    folders: folders.map(({ path: whole, ...sum }) => ({ name: `${name}/${lastPart(whole)}`, ...sum })),
+    files: files.map((file) => ({ name: `${name}/${lastPart(file.name)}`, file: fileViewOf(file) })),
+    next: hasMore && last ? last : null,
   };
 }
 

@@ -6,19 +6,35 @@ import type { LinkState, LinkView, OpenedLink } from './contract.ts';
 export function stateOf({ revokedAt, leftMs, files, downloads, mostDownloads }: LinkRecord): LinkState {
   if (revokedAt !== null) return 'revoked';
   if (leftMs !== null && leftMs <= 0) return 'expired';
+  // A folder is there only as long as there are files below it.
   if (files === 0) return 'empty';
   return mostDownloads !== null && downloads >= mostDownloads ? 'used_up' : 'active';
 }
 
 /** For its owner. */
 export function linkViewOf(link: LinkRecord): LinkView {
-  const { id, name, files, firstName, createdAt, expiresAt, password, downloads, mostDownloads, lastUsedAt } = link;
+  const {
+    id,
+    name,
+    files,
+    folders,
+    firstName,
+    firstFolder,
+    createdAt,
+    expiresAt,
+    password,
+    downloads,
+    mostDownloads,
+    lastUsedAt,
+  } = link;
   return Object.freeze({
     id,
     state: stateOf(link),
     name,
     files,
+    folders,
     firstName,
+    firstFolder,
     createdAt,
     expiresAt,
     hasPassword: password !== null,

@@ -19,7 +19,8 @@ export function withWakes(catalog: Catalog, wake: (owner: string) => void): Cata
     addFile: (contentId, file) => waking(file.owner, () => catalog.addFile(contentId, file)),
     renameFile: (id, owner, ...to) => waking(owner, () => catalog.renameFile(id, owner, ...to)),
     moveFolder: (owner, from, to) => waking(owner, () => catalog.moveFolder(owner, from, to)),
-    deleteBelow: (owner, ...below) => waking(owner, () => catalog.deleteBelow(owner, ...below)),
-    deleteFile: (id, owner) => waking(owner, () => catalog.deleteFile(id, owner)),
+    deleteBelow: (owner, ...what) => waking(owner, () => catalog.deleteBelow(owner, ...what)),
+    deleteFile: (id, owner, fate) => waking(owner, () => catalog.deleteFile(id, owner, fate)),
+    restoreTrashed: (owner, which) => waking(owner, () => catalog.restoreTrashed(owner, which)),
   };
 }

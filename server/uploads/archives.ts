@@ -7,7 +7,14 @@ import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
 import { fromCommonFolder, lastPart } from '../wire/paths.ts';
 import { entryNames } from '../zip/names.ts';
 import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
-import { type Archive, type Archives, type Files, MOST_ARCHIVED } from './contract.ts';
+import {
+  type Archive,
+  type Archives,
+  type Files,
+  MOST_ARCHIVED,
+  MOST_FOLDERS_ARCHIVED,
+  type OwnArchive,
+} from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
 import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -54,12 +61,43 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     return prepareArchive(ids, owner, nameAll);
   }
 
-  async function prepareFolder(path: string, owner: string): Promise<Archive> {
-    checkName(path, 'folder');
-    return prepareArchive(await listIds(parts, path, owner), owner, (named) =>
-      // A file may have been moved out of the folder meanwhile.
-      named.map(({ name }) => (name.startsWith(`${path}/`) ? name.slice(path.length + 1) : name)),
-    );
+  async function prepareOwn({ ids, folders, within }: OwnArchive, owner: string): Promise<Archive> {
+    if (folders.length > MOST_FOLDERS_ARCHIVED) {
+      throw invalidField('folder', `folder must name at most ${MOST_FOLDERS_ARCHIVED} folders.`);
+    }
+    for (const folder of folders) checkName(folder, 'folder');
+    if (within !== undefined && within !== '') checkName(within, 'within');
+    const all = await idsOf(parts, { ids, folders }, owner);
+    const itself = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
+    const from = within ?? itself ?? '';
+    // A file may have been moved out of the folder meanwhile.
+    return prepareArchive(all, owner, (named) => named.map(({ name }) => pathFrom(from, name) ?? name));
+  }
+
+  async function prepareShared({ ids, folders }: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive> {
+    const all: string[] = [];
+    /** How many of them come with the folders up to each. */
+    const ends: number[] = [];
+    // A file that is in two of the folders is there twice, as those see it who open the link.
+    for (const folder of folders) {
+      const below = new Set<string>();
+      await listIds(parts, folder, owner, below);
+      all.push(...below);
+      ends.push(all.length);
+      if (all.length > MOST_ARCHIVED) break;
+    }
+    const inFolders = all.length;
+    all.push(...ids);
+    if (all.length > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+    let at = 0;
+    return prepareArchive(all, owner, (named) => [
+      ...named.slice(0, inFolders).map(({ name }, index) => {
+        while (index >= (ends[at] ?? inFolders)) at += 1;
+        const folder = folders[at] ?? '';
+        return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
+      }),
+      ...fromCommonFolder(named.slice(inFolders).map(({ name }) => name)),
+    ]);
   }
 
   return {
@@ -69,27 +107,65 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
           named.map((file) => (file.owner === asker ? file.name : lastPart(file.name))),
         ),
       ),
-    prepareShared: (ids) =>
-      translated(() => prepareNamed(ids, null, (named) => fromCommonFolder(named.map(({ name }) => name)))),
-    prepareFolder: (path, owner) => translated(() => prepareFolder(path, owner)),
+    prepareOwn: (asked, owner) => translated(() => prepareOwn(asked, owner)),
+    prepareShared: (asked, owner) => translated(() => prepareShared(asked, owner)),
   };
 }
 
 /** Chooses the names in an archive of some files. */
 type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
 
-/** The ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
+/** The path of a file from a folder on; undefined where it is not below it. @param folder - empty: the top. */
+function pathFrom(folder: string, name: string): string | undefined {
+  if (folder === '') return name;
+  return name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : undefined;
+}
+
+/** The ids of all files below some folders, and then of some files; each once. @throws as `listIds`. */
+async function idsOf(
+  parts: Pick<Parts, 'catalog' | 'surroundings'>,
+  { ids, folders }: Omit<OwnArchive, 'within'>,
+  owner: string,
+): Promise<string[]> {
+  const all = new Set<string>();
+  const asked = new Set(folders);
+  for (const folder of asked) {
+    // What is below another one of them comes with that one.
+    if (isBelowAny(folder, asked)) await requireFolder(parts, folder, owner);
+    else await listIds(parts, folder, owner, all);
+  }
+  for (const id of ids) all.add(id);
+  if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+  return [...all];
+}
+
+function isBelowAny(path: string, folders: ReadonlySet<string>): boolean {
+  for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1))
+    if (folders.has(path.slice(0, cut))) return true;
+  return false;
+}
+
+function noSuchFolder(): TidemarkError {
+  return new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
+}
+
+/** @throws `not_found`. */
+async function requireFolder({ catalog }: Pick<Parts, 'catalog'>, folder: string, owner: string): Promise<void> {
+  if (!(await catalog.findFolder(owner, folder))) throw noSuchFolder();
+}
+
+/** Adds the ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
 async function listIds(
   { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
   folder: string,
   owner: string,
-): Promise<string[]> {
-  const ids = new Set<string>();
+  ids: Set<string>,
+): Promise<void> {
   let cursor: string | null = null;
   do {
     const from: { cursor?: string } = cursor === null ? {} : { cursor };
     const page: FilePage | undefined = await catalog.listBelow({ owner, folder, limit: ROWS_AT_A_TIME, ...from });
-    if (!page) throw new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
+    if (!page) throw noSuchFolder();
     for (const { id } of page.files) ids.add(id);
     if (ids.size > MOST_ARCHIVED) {
       throw invalidField('folder', `folder must have at most ${MOST_ARCHIVED} files below it.`);
@@ -97,7 +173,6 @@ async function listIds(
     ({ nextCursor: cursor } = page);
     await surroundings.turn();
   } while (cursor !== null);
-  return [...ids];
 }
 
 /** The bytes of the files of these ids never change: their ids, and what else is in headers, say which bytes it has. */

@@ -60,10 +60,14 @@ export function createCheck(parts: Parts, { findUnfinished, sha256Of, possession
     const sameMd5 = (await catalog.findContents({ md5: query.md5 })).filter(
       (content) => query.size === undefined || content.size === query.size,
     );
+    // With a name, it becomes a file: then what is in the owner's trash need not be sent again. Without one nothing would keep it,
+    // and the client may have no other copy.
+    const owns = (id: number): Promise<boolean> =>
+      query.filename === undefined ? catalog.ownsContent(query.owner, id) : catalog.ownsOrTrashed(query.owner, id);
     // What nobody has takes as long as what others have.
-    if (sameMd5.length === 0) await catalog.ownsContent(query.owner, NO_CONTENT);
+    if (sameMd5.length === 0) await owns(NO_CONTENT);
     const own: ContentRecord[] = [];
-    for (const content of sameMd5) if (await catalog.ownsContent(query.owner, content.id)) own.push(content);
+    for (const content of sameMd5) if (await owns(content.id)) own.push(content);
     if (query.sha256 === undefined) {
       // Where the owner has different contents of this MD5, it does not say which of them is meant. What others have of it
       // changes nothing.

@@ -13,6 +13,7 @@ import type {
   UploadKind,
   UploadState,
 } from '../catalog/catalog.ts';
+import type { NamedFile } from '../catalog/named-files.ts';
 import type { Challenge, Claim } from './challenges.ts';
 import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
@@ -277,6 +278,17 @@ export interface Archive {
   open(range: ByteRange | undefined): Readable;
 }
 
+/** What an owner has packed. */
+export interface OwnArchive {
+  readonly ids: readonly string[];
+  /** Their paths. */
+  readonly folders: readonly string[];
+  readonly within?: string | undefined;
+}
+
+/** The most folders that are named for one archive: each is listed for itself. */
+export const MOST_FOLDERS_ARCHIVED = 1_000;
+
 export interface Archives {
   /**
    * @param ids - of the files, in the order of the archive. One that is there several times counts once.
@@ -285,19 +297,32 @@ export interface Archives {
    * @throws `invalid_field`, `not_found`; both with the field `id`.
    */
   prepare(ids: readonly string[], owner: string | null, asker: string): Promise<Archive>;
-  /** Files that their owner shares, with their paths from the folder that has all of them. @throws as `prepare`. */
-  prepareShared(ids: readonly string[]): Promise<Archive>;
   /**
-   * All files below a folder, with their paths from there.
+   * All files below these folders, and then these files, of one owner; each of them once.
    *
-   * @throws `invalid_field`, `not_found`; both with the field `folder`.
+   * @param asked.within - names in the archive are paths from this folder; '': whole paths. Undefined: from the folder itself, where
+   *   it is the only thing that is asked for.
+   * @throws `invalid_field`, `not_found`; both with the field `folder`, `id` or `within`.
    */
-  prepareFolder(path: string, owner: string): Promise<Archive>;
+  prepareOwn(asked: OwnArchive, owner: string): Promise<Archive>;
+  /**
+   * What an owner shares: names begin with the name of each of the folders, and those of files are paths from the folder that has
+   * all of these files. @throws as `prepareOwn`.
+   */
+  prepareShared(asked: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive>;
 }
 
 /** One level of a folder. */
 export interface FolderViewPage extends FileViewPage {
   readonly folders: readonly FolderRecord[];
+}
+
+/** What a request has deleted of a folder. `deletion`: what all of it is called in the trash, where there is one. */
+export interface DeletedFolder {
+  files: number;
+  bytes: number;
+  nextCursor: string | null;
+  deletion?: string;
 }
 
 /** An owner's folders, each by its path. @throws `not_found` where the owner has none there; `invalid_field`. */
@@ -324,15 +349,12 @@ export interface Folders {
    * @returns how many files this request has deleted, and their sizes together.
    * @throws the reason of `signal`.
    */
-  remove(request: {
-    path: string;
-    owner: string;
-    cursor?: string;
-    signal: AbortSignal;
-  }): Promise<{ files: number; bytes: number; nextCursor: string | null }>;
+  remove(request: { path: string; owner: string; cursor?: string; signal: AbortSignal }): Promise<DeletedFolder>;
 }
 
 export interface Files {
+  /** What has any of these names, `MOST_NAMES_ASKED` at most. @throws `invalid_field` with the field `names`. */
+  findNamed(names: readonly string[], owner: string): Promise<NamedFile[]>;
   check(query: CheckQuery): Promise<CheckResult>;
   /**
    * What a check answers to an owner who proves to have the content, whoever sent it.

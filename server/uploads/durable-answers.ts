@@ -1,11 +1,12 @@
 /**
- * Wraps uploads, files, folders and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
+ * Wraps uploads, files, folders, trash and archives, as the edges call them, so that no answer reports what a power cut could undo. Methods that
  * write wait for their own commit already (append, createAtOnce, receiveWhole, view, rename, remove). Here the others wait, once
  * for each answer, until all that they have read is durable. Where nothing is unsynced, that costs nothing.
  */
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Archives, Files, Folders, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
+import type { Trash } from './trash-contract.ts';
 import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
 
@@ -17,12 +18,13 @@ interface Answering {
   uploads: Uploads;
   files: Files;
   folders: Folders;
+  trash: Trash;
   archives: Archives;
 }
 
 /** Uploads and files with the contracts' own signatures, whose answers wait. */
 export function withDurableAnswers(
-  { uploads, files, folders, archives }: Answering,
+  { uploads, files, folders, trash, archives }: Answering,
   { durable }: Pick<Catalog, 'durable'>,
 ): Answering {
   async function untilDurable(): Promise<void> {
@@ -83,6 +85,7 @@ export function withDurableAnswers(
     },
     files: {
       ...files,
+      findNamed: (names, owner) => waiting(() => files.findNamed(names, owner)),
       check: (query) => waiting(() => files.check(query)),
       prove: (query) => waiting(() => files.prove(query)),
       list: (query) => waiting(() => files.list(query)),
@@ -93,7 +96,7 @@ export function withDurableAnswers(
       rename: (id, owner, name) => waitingToRefuse(() => files.rename(id, owner, name)),
       remove: (id, owner) => waitingToRefuse(() => files.remove(id, owner)),
     },
-    ...durableTree({ folders, archives }, { waiting, waitingToRefuse }),
+    ...durableTree({ folders, trash, archives }, { waiting, waitingToRefuse }),
   };
 }
 
@@ -103,9 +106,9 @@ interface Waits {
 }
 
 function durableTree(
-  { folders, archives }: Pick<Answering, 'folders' | 'archives'>,
+  { folders, trash, archives }: Pick<Answering, 'folders' | 'trash' | 'archives'>,
   { waiting, waitingToRefuse }: Waits,
-): Pick<Answering, 'folders' | 'archives'> {
+): Pick<Answering, 'folders' | 'trash' | 'archives'> {
   return {
     folders: {
       get: (path, owner) => waiting(() => folders.get(path, owner)),
@@ -114,10 +117,17 @@ function durableTree(
       move: (path, owner, to) => waitingToRefuse(() => folders.move(path, owner, to)),
       remove: (request) => waitingToRefuse(() => folders.remove(request)),
     },
+    trash: {
+      ...trash,
+      list: (query) => waiting(() => trash.list(query)),
+      totalOf: (owner) => waiting(() => trash.totalOf(owner)),
+      restore: (owner, meant) => waitingToRefuse(() => trash.restore(owner, meant)),
+      remove: (owner, meant) => waitingToRefuse(() => trash.remove(owner, meant)),
+    },
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
-      prepareShared: (ids) => waiting(() => archives.prepareShared(ids)),
-      prepareFolder: (path, owner) => waiting(() => archives.prepareFolder(path, owner)),
+      prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),
+      prepareShared: (asked, owner) => waiting(() => archives.prepareShared(asked, owner)),
     },
   };
 }

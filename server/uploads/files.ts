@@ -5,6 +5,7 @@ import type { ContentRecord, FileQuery, FileRecord } from '../catalog/catalog.ts
 import type { CheckResult, Files, FileViewPage, HasContent } from './contract.ts';
 import type { Check, Checked } from './check.ts';
 import { TidemarkError } from './errors.ts';
+import { fateOf } from './fate.ts';
 import { createFindFiles } from './find-files.ts';
 import { checkName, typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
@@ -19,7 +20,7 @@ export interface FileActions {
   remove(id: string, owner: string): Promise<FileRecord>;
 }
 
-/** Deletes files, and the bytes of a content with its last file. */
+/** Deletes files: into the trash, or for good; then the bytes of a content go with its last file. */
 export function createFileActions(parts: Parts): FileActions {
   const { catalog } = parts;
 
@@ -27,7 +28,7 @@ export function createFileActions(parts: Parts): FileActions {
     const file = await catalog.findFile(id, owner);
     if (!file) throw new TidemarkError('not_found');
     return parts.contentMutex.run(file.content.md5, async () => {
-      const deleted = await catalog.deleteFile(id, owner);
+      const deleted = await catalog.deleteFile(id, owner, fateOf(parts.limits));
       if (!deleted) throw new TidemarkError('not_found');
       // The row's deletion is durable before the bytes go. Otherwise a power cut leaves a file without bytes.
       await catalog.durable();
@@ -105,6 +106,7 @@ export function createFiles(
   }
 
   return {
+    findNamed: (names, owner) => translated(() => found.findNamed(names, owner)),
     check: (query) => translated(() => checked(query.owner, (onCompared) => check(query, onCompared))),
     prove: (query) => translated(() => checked(query.owner, (onCompared) => possession.prove(query, onCompared))),
     list: (query) => translated(() => list(query)),

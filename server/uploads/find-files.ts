@@ -1,7 +1,9 @@
 /** Finds a file or a content: by its id, or by the name that an address or an older API gives. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
+import { MOST_NAMES_ASKED, type NamedFile } from '../catalog/named-files.ts';
 import type { ContentName, DigestName } from './contract.ts';
-import { TidemarkError } from './errors.ts';
+import { invalidField, TidemarkError } from './errors.ts';
+import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
 
 /** As the same methods of `Files`, but with rows: they have all digests that the catalog knows. */
@@ -9,10 +11,14 @@ export interface FindFiles {
   get(id: string, owner: string | null): Promise<FileRecord>;
   find(name: DigestName, owner: string, which: 'oldest' | 'latest'): Promise<FileRecord>;
   findContent(name: ContentName): Promise<ContentRecord>;
+  findNamed(names: readonly string[], owner: string): Promise<NamedFile[]>;
 }
 
 const SEVERAL =
   'You have different files with this digest, which does not say which of them is meant: ask by another digest, or by id.';
+
+/** How many names are looked up before others have their turn. */
+const NAMES_AT_A_TIME = 50;
 
 /** Prepares the search. */
 export function createFindFiles(parts: Parts): FindFiles {
@@ -47,9 +53,9 @@ export function createFindFiles(parts: Parts): FindFiles {
   }
 
   async function findContent(name: ContentName): Promise<ContentRecord> {
-    const [content] = await contentsBy(name);
-    if (!content) throw new TidemarkError('not_found');
-    return content;
+    // A content that is in the trash alone is as good as deleted.
+    for (const content of await contentsBy(name)) if (await catalog.hasFiles(content.id)) return content;
+    throw new TidemarkError('not_found');
   }
 
   async function contentsBy({ algorithm, digest, variant }: DigestName): Promise<ContentRecord[]> {
@@ -67,5 +73,19 @@ export function createFindFiles(parts: Parts): FindFiles {
     }
   }
 
-  return { get, find, findContent };
+  async function findNamed(names: readonly string[], owner: string): Promise<NamedFile[]> {
+    if (names.length > MOST_NAMES_ASKED) {
+      throw invalidField('names', `names must have at most ${MOST_NAMES_ASKED} names.`);
+    }
+    for (const name of names) checkName(name, 'names');
+    const found: NamedFile[] = [];
+    for (let at = 0; at < names.length; at += NAMES_AT_A_TIME) {
+      // Each name may be in folders of its own, and a catalog in this process answers without a turn of the event loop.
+      if (at > 0) await parts.surroundings.turn();
+      found.push(...(await catalog.findNamed(owner, names.slice(at, at + NAMES_AT_A_TIME))));
+    }
+    return found;
+  }
+
+  return { get, find, findContent, findNamed };
 }

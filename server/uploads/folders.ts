@@ -1,16 +1,15 @@
 /** Folders of the catalog: look at, list, move and delete them. See docs/decisions/0063-folders.md. */
-import type { FileRecord, FolderRecord, RemovedContent } from '../catalog/catalog.ts';
-import type { Folders, FileView } from './contract.ts';
+import type { FileRecord, FolderRecord } from '../catalog/catalog.ts';
+import type { DeletedFolder, FileView, Folders } from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
+import { fateOf } from './fate.ts';
 import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
-import { removeReplaced } from './remove-bytes.ts';
+import { removeAll } from './remove-bytes.ts';
 import { translated } from './translate.ts';
 
 /** How long one request deletes files: well below the time after which clients and proxies give up. */
 const WORK_MS = 5_000;
-/** The bytes of so many contents are removed at once: each removal takes a call of the store. */
-const REMOVED_AT_ONCE = 8;
 
 /** Prepares what `Folders` promises. @param told - the file as its owner sees it. */
 export function createFolders(parts: Parts, told: (file: FileRecord) => FileView): Folders {
@@ -43,16 +42,18 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
     const { surroundings, stopping } = parts;
     const startedAt = surroundings.elapsedMs();
     const isOver = (): boolean => surroundings.elapsedMs() - startedAt > WORK_MS;
-    const sum = { files: 0, bytes: 0 };
+    const sum: Omit<DeletedFolder, 'nextCursor'> = { files: 0, bytes: 0 };
     for (let next = cursor; ;) {
-      const deleted = found(await catalog.deleteBelow(owner, path, next), 'path');
+      const deleted = found(await catalog.deleteBelow(owner, path, next, fateOf(parts.limits)), 'path');
       sum.files += deleted.files;
       sum.bytes += deleted.bytes;
       // The rows' deletion is durable before the bytes go. Otherwise a power cut leaves a file without bytes.
       await catalog.durable();
       await removeAll(parts, deleted.removed, isOver);
-      if (deleted.nextCursor === null || isOver()) return { ...sum, nextCursor: deleted.nextCursor };
-      next = deleted.nextCursor;
+      const { nextCursor, deletion } = deleted;
+      if (deletion !== undefined) sum.deletion = deletion;
+      if (nextCursor === null || isOver()) return { ...sum, nextCursor };
+      next = nextCursor;
       // A catalog in this process answers without a turn of the event loop, in which the client's leaving is noticed, too.
       await surroundings.turn();
       for (const end of [stopping, signal]) end.throwIfAborted();
@@ -84,18 +85,6 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
         return remove(request);
       }),
   };
-}
-
-/** Removes the bytes of these contents, some at once. A job removes those that are left when the time is over. */
-async function removeAll(parts: Parts, removed: readonly RemovedContent[], isOver: () => boolean): Promise<void> {
-  const left = removed[Symbol.iterator]();
-  const removeEach = async (): Promise<void> => {
-    for (const each of left) {
-      if (isOver()) return;
-      await removeReplaced(parts, each);
-    }
-  };
-  await Promise.all(Array.from({ length: REMOVED_AT_ONCE }, removeEach));
 }
 
 function found<T>(folder: T | undefined, field: string): T {

@@ -1,6 +1,7 @@
 /** Gives an owner a file of a content that is here already. */
 import type { ContentRecord, FileRecord } from '../catalog/catalog.ts';
 import type { CheckQuery } from './contract.ts';
+import { fateOf } from './fate.ts';
 import { typeOfName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { removeReplaced } from './remove-bytes.ts';
@@ -14,7 +15,7 @@ export async function giveFile(
   content: ContentRecord,
   { owner, filename, onConflict }: Pick<CheckQuery, 'owner' | 'filename' | 'onConflict'>,
 ): Promise<FileRecord | null | undefined> {
-  const { catalog, surroundings } = parts;
+  const { catalog, surroundings, limits } = parts;
   const file = await findOrAdd();
   // The publication may not be durable yet: its sender is still waiting for the answer.
   if (file !== undefined) await catalog.durable();
@@ -23,7 +24,7 @@ export async function giveFile(
   async function findOrAdd(): Promise<FileRecord | null | undefined> {
     if (filename === undefined) return (await catalog.findFileOfContent(content.id, owner, 'latest')) ?? null;
     const id = surroundings.newOrderedId();
-    const replaces = onConflict ? { onConflict } : {};
+    const replaces = onConflict ? { onConflict, fateOfReplaced: fateOf(limits) } : {};
     const added = { id, owner, name: filename, type: typeOfName(filename), ...replaces };
     const placed = await catalog.addFile(content.id, added);
     if (placed?.removed) {

@@ -14,6 +14,8 @@ export interface Limits {
   /** Largest file in bytes; null: none. */
   maxFileSizeBytes: number | null;
   uploadTtlMs: number;
+  /** How long deleted files can be restored; 0: not at all. */
+  trashTtlMs: number;
   lockTimeoutMs: number;
   /** Most unfinished uploads of one owner. */
   maxOpenUploads: number;

@@ -6,6 +6,7 @@ import type { ContentRecord, FileRecord, NewFile, RemovedContent, UploadRecord }
 import type { FileView, Published } from './contract.ts';
 import { discard } from './discard.ts';
 import { TidemarkError } from './errors.ts';
+import { fateOf } from './fate.ts';
 import { findMatch, type Match, openUpload, type VerifiedDigests } from './match.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import { typeOfName } from './names.ts';
@@ -127,12 +128,12 @@ async function publishVerified(
 
 /** The file that an upload becomes. */
 export function newFileOf(
-  { surroundings }: Pick<Parts, 'surroundings'>,
+  { surroundings, limits }: Pick<Parts, 'surroundings' | 'limits'>,
   { owner, filename, filetype, onConflict }: Pick<UploadRecord, 'owner' | 'filename' | 'filetype' | 'onConflict'>,
   md5: string,
 ): NewFile {
   const name = filename ?? md5;
-  const replaces = onConflict ? { onConflict } : {};
+  const replaces = onConflict ? { onConflict, fateOfReplaced: fateOf(limits) } : {};
   return { id: surroundings.newOrderedId(), owner, name, type: filetype ?? typeOfName(name), ...replaces };
 }
 

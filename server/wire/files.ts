@@ -33,8 +33,8 @@ export interface FilePageJson {
   folders?: FolderJson[];
   /** Where the next page begins; null at the end. */
   nextCursor: string | null;
-  /** Of all files of the owner, also with a search or a prefix. */
-  total: FilesTotalJson;
+  /** Of all files of the owner, also with a search or a prefix. `trash`: of those in the trash; left out where it is empty. */
+  total: FilesTotalJson & { trash?: FilesTotalJson };
 }
 
 /** What a list can be sorted by. */
@@ -58,6 +58,8 @@ export interface MoveJson {
 export interface DeletedJson extends FilesTotalJson {
   /** For the next request, which continues; null at the end. */
   nextCursor: string | null;
+  /** By which all that these requests delete can be restored from the trash; left out where there is none. */
+  deletion?: string;
 }
 
 /** What becomes of another file that has the name of a new one. */
@@ -67,6 +69,18 @@ export type OnConflictJson = 'rename' | 'replace';
 export interface RenameJson {
   name: string;
 }
+
+/** The body of `POST /api/names/taken`. */
+export interface NamesJson {
+  names: string[];
+}
+
+/** The answer of `POST /api/names/taken`: the files that have any of the names. */
+export interface TakenJson {
+  taken: TakenNameJson[];
+}
+
+export type TakenNameJson = Pick<FileJson, 'name' | 'size' | 'md5'>;
 
 /** The answer of `POST /upload`. */
 export type FormJson = { status: 'ok' | 'exists'; url: string; file: FileJson } | { status: 'uploading' };

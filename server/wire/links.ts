@@ -9,10 +9,12 @@ export interface LinkJson {
   /** Whether it can be used, and why not. */
   state: LinkStateJson;
   name: string | null;
-  /** How many of its files are there still. */
+  /** How many of its files are there still, with those in its folders. */
   files: number;
-  /** The name of the first of them. */
+  folders: number;
+  /** The name of the first of its files, without those in folders. */
   firstFile: string | null;
+  firstFolder: string | null;
   /** ISO 8601, UTC; as all times. */
   createdAt: string;
   expiresAt: string | null;
@@ -25,7 +27,9 @@ export interface LinkJson {
 /** The body of `POST /api/links`. */
 export interface NewLinkJson {
   /** Ids. */
-  files: string[];
+  files?: string[];
+  /** Paths of folders: the link has what is in them when it is opened. */
+  folders?: string[];
   name?: string | null;
   /** Seconds. */
   expiresIn?: number | null;
@@ -60,6 +64,31 @@ export interface SharedFileJson {
   url: string;
 }
 
+/** A folder of a link. */
+export interface SharedFolderJson {
+  /** In one order with the files. */
+  position: number;
+  /** Without the folders that it is in. */
+  name: string;
+  /** All below it. */
+  files: number;
+  bytes: number;
+  /** The address of what is in it. */
+  url: string;
+}
+
+/** The answer of `GET /s/<secret>/folders/<position>/<path>`: one level. Names are paths that begin with the folder of the link. */
+export interface SharedLevelJson {
+  name: string;
+  expiresAt: string | null;
+  /** Null: any number. */
+  downloadsLeft: number | null;
+  folders: Omit<SharedFolderJson, 'position'>[];
+  files: Omit<SharedFileJson, 'position'>[];
+  /** The address of the next page; null at the end. */
+  nextUrl: string | null;
+}
+
 /** The answer of `GET /s/<secret>`. */
 export interface SharedJson {
   name: string | null;
@@ -69,6 +98,7 @@ export interface SharedJson {
   /** Bytes, of all files together. */
   size: number;
   files: SharedFileJson[];
+  folders: SharedFolderJson[];
   /** Where all of them are one ZIP file. */
   archiveUrl: string;
 }

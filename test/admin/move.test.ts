@@ -44,7 +44,7 @@ async function startBucket(): Promise<SystemBucket> {
 
 /** Enough for a kill in their middle. */
 const SMALL = 40;
-const CONTENTS = SMALL + 5;
+const CONTENTS = SMALL + 6;
 const SOME_CONTENTS = 'select 1 from contents offset 8';
 /** What is killed after it has come so far, one after the other. */
 const REACHED = [
@@ -161,7 +161,7 @@ describe('a move', () => {
       const keys = await bucket.keys();
       const { exitCode, output } = await startMove(inBucket.folder, ['--to-database', database.url], bucket.env()).done;
       expect(exitCode, output).toBe(0);
-      expect(output).toContain('7 of 7 contents were verified');
+      expect(output).toContain('8 of 8 contents were verified');
       expect(await bucket.keys()).toEqual(keys);
       const service = await serve({ ...bucket.env(), DATABASE_URL: database.url });
       await expectAll(service, inBucket);

@@ -16,7 +16,7 @@ const ADMIN = fileURLToPath(new URL('../../server/admin/main.js', import.meta.ur
 
 export const OWNERS = { ann: 'secret-of-ann', bob: 'secret-of-bob' } as const;
 export type Owner = keyof typeof OWNERS;
-export const ACCESS = { AUTH_TOKENS: 'ann:secret-of-ann,bob:secret-of-bob' };
+export const ACCESS = { AUTH_TOKENS: 'ann:secret-of-ann,bob:secret-of-bob', TRASH_TTL: '7d' };
 
 const as = (owner: Owner): Record<string, string> => ({ Authorization: `Bearer ${OWNERS[owner]}` });
 
@@ -49,7 +49,7 @@ export interface ListedFile {
 }
 
 export interface UseOptions {
-  /** Small files of Ann's beside the others, which have five contents. */
+  /** Small files of Ann's beside the others, which have five contents, and one in the trash. */
   small?: number;
   /** Settings of the service. */
   env?: NodeJS.ProcessEnv;
@@ -112,6 +112,13 @@ export async function expectAll(service: RunningService, used: UsedService): Pro
       const found = await bytesOf(service, owner, id);
       expect(used.bytes.get(id)?.equals(found), `the bytes of ${id}`).toBe(true);
     }
+  }
+  for (const [owner, names] of [
+    ['ann', ['gone.txt']],
+    ['bob', []],
+  ] as const) {
+    const { body } = await send('GET', `${service.url}/api/trash`, { headers: as(owner) });
+    expect((JSON.parse(body) as { files: ListedFile[] }).files.map(({ name }) => name)).toEqual(names);
   }
   expect((await head(service.url + used.ended, as('ann'))).status).toBe(410);
   const events = await eventsAfter(service, used.cursor);

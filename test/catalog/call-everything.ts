@@ -80,6 +80,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   }
   await callLinks(catalog, file?.id ?? '');
   await callFolders(catalog, content.id);
+  await callTrash(catalog);
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);
@@ -98,6 +99,7 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   const link = newLink({ fileIds: [fileId], lifeMs: 10_000, mostDownloads: 1 });
   await catalog.createLink(link, 10);
   await catalog.createLink(newLink({ fileIds: [fileId] }), 10);
+  await callLinkFolders(catalog);
   await catalog.findLink(link.secretHash);
   const { nextCursor } = await catalog.listLinks({ owner: 'ann', limit: 1 });
   await catalog.listLinks({ owner: 'ann', limit: 1, cursor: nextCursor ?? '' });
@@ -112,6 +114,19 @@ async function callLinks(catalog: Catalog, fileId: string): Promise<void> {
   await catalog.forgetLinks('', 1000, 10);
 }
 
+async function callLinkFolders(catalog: Catalog): Promise<void> {
+  for (const name of ['l/a', 'l/b', 'l/m/c', 'l/n/d'])
+    await addPublished(catalog, newContent(`linked ${name}`), { name });
+  const link = newLink({ folders: ['l'] });
+  await catalog.createLink(link, 10);
+  await catalog.listLinkFolders(link.id);
+  const at = { linkId: link.id, position: 1, path: '', limit: 1 };
+  for (const after of [null, { among: 'folders', name: 'm' }, { among: 'files', name: 'a' }] as const)
+    await catalog.listLinkedLevel({ ...at, after });
+  await catalog.listLinkedLevel({ ...at, path: 'm', after: null });
+  await catalog.findLinkedFile(link.id, 1, 'm/c');
+}
+
 async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
   const owner = 'ann';
   const names = ['f/a', 'f/b', 'f/g/c', 'f/g/d', 'h/i'];
@@ -119,6 +134,7 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
   await addPublished(catalog, newContent('in f/a again'), { name: 'f/a' });
   for (const name of ['a.txt', 'f/a']) await catalog.addFile(contentId, newFile({ name, onConflict: 'replace' }));
   await catalog.findFolder(owner, 'f/g');
+  await catalog.findNamed(owner, ['a.txt', 'b.txt', 'c', 'f/a', 'f/g/c', 'no/where/x']);
   for (const folder of ['', 'f']) {
     for (const sort of ['uploaded', 'name', 'size'] satisfies FileSort[]) {
       for (const descending of [false, true]) {
@@ -140,6 +156,28 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
   await catalog.moveFolder(owner, 'f/g', 'h/longer/g');
   const deleted = await catalog.deleteBelow(owner, 'h');
   if (deleted?.nextCursor) await catalog.deleteBelow(owner, 'h', deleted.nextCursor);
+}
+
+async function callTrash(catalog: Catalog): Promise<void> {
+  const owner = 'ann';
+  const ids: string[] = [];
+  for (const name of ['x', 'y', 'z/a', 'z/b'])
+    ids.push((await addPublished(catalog, newContent(`in the trash: ${name}`), { name })).id);
+  const [first = '', second = ''] = ids;
+  await catalog.createLink(newLink({ fileIds: [first] }), 10);
+  for (const id of [first, second]) await catalog.deleteFile(id, owner, 'trash');
+  await catalog.forgetLinks('', 1000, 10);
+  const deleted = await catalog.deleteBelow(owner, 'z', undefined, 'trash');
+  const { nextCursor } = await catalog.listTrash({ owner, limit: 1 });
+  const { files } = await catalog.listTrash({ owner, limit: 1, cursor: nextCursor ?? '' });
+  await catalog.trashTotalOf(owner);
+  await catalog.ownsOrTrashed(owner, files[0]?.content.id ?? 0);
+  await catalog.hasFiles(files[0]?.content.id ?? 0);
+  await catalog.restoreTrashed(owner, { ids: [first] });
+  await catalog.restoreTrashed(owner, { deletion: deleted?.deletion ?? '' });
+  await catalog.deleteTrashed(owner, { ids: [second] });
+  await catalog.deleteTrashed(owner, { until: 0 });
+  await catalog.purgeTrash(0);
 }
 
 async function callLeases(catalog: Catalog): Promise<void> {

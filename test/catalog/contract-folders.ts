@@ -102,6 +102,40 @@ export function describeFolders(current: Current): void {
       ]);
     });
 
+    it('tell which of many names are taken, and by what', async () => {
+      const { catalog } = current();
+      const found = async (given: readonly string[], owner = 'ann') =>
+        (await catalog.findNamed(owner, given)).map(({ name, size }) => `${name} ${size}`).toSorted();
+      const top = await add(catalog, 'n.txt', 1);
+      await add(catalog, 'f/n.txt', 2);
+      await add(catalog, 'f/g/n.txt', 3);
+      await add(catalog, 'f/g/o.txt', 4);
+      await add(catalog, 'bobs/n.txt', 5, 'bob');
+      expect(await catalog.findNamed('ann', ['n.txt'])).toEqual([{ name: 'n.txt', size: 1, md5: top.content.md5 }]);
+      const asked = [
+        'n.txt',
+        'f/n.txt',
+        'f/n.txt',
+        'f/g/n.txt',
+        'f/g/o.txt',
+        'f/g/p.txt',
+        'f',
+        'f/g',
+        'g/n.txt',
+        'N.txt',
+      ];
+      expect(await found([...asked, 'bobs/n.txt', 'f/n.txt/n.txt', 'none/n.txt'])).toEqual([
+        'f/g/n.txt 3',
+        'f/g/o.txt 4',
+        'f/n.txt 2',
+        'n.txt 1',
+      ]);
+      expect(await found(asked, 'bob')).toEqual([]);
+      expect(await found([])).toEqual([]);
+      const many = Array.from({ length: 1_000 }, (_, index) => `${index % 3 === 0 ? 'f/' : ''}none ${index}`);
+      expect(await found([...many.slice(1), 'f/n.txt'])).toEqual(['f/n.txt 2']);
+    });
+
     for (const folder of ['', 'f/']) {
       it(`keep both files of one name, or replace one, ${folder === '' ? 'at the top' : 'in a folder'}`, async () => {
         const { catalog } = current();

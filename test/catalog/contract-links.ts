@@ -17,6 +17,7 @@ export function newLink(fields: Partial<NewLink> = {}): NewLink {
     password: null,
     mostDownloads: null,
     fileIds: [],
+    folders: [],
     ...fields,
   };
 }
@@ -27,7 +28,7 @@ const MOST = 100;
 async function addLink(catalog: Catalog, fields: Partial<NewLink> = {}): Promise<LinkRecord> {
   const recorded = await catalog.createLink(newLink(fields), MOST);
   if (recorded === 'too_many') throw new Error('there are too many links');
-  if ('missing' in recorded) throw new Error(`no file ${recorded.missing}`);
+  if (!('link' in recorded)) throw new Error(`not recorded: ${JSON.stringify(recorded)}`);
   return recorded.link;
 }
 
@@ -56,7 +57,9 @@ export function describeLinks(current: Current): void {
         revokedAt: null,
         lastUsedAt: null,
         files: 1,
+        folders: 0,
         firstName: 'a.txt',
+        firstFolder: null,
       };
       expect(await catalog.createLink(link, MOST)).toEqual({ link: expected });
       expect(await catalog.findLink(link.secretHash)).toEqual(expected);
@@ -241,6 +244,108 @@ export function describeLinks(current: Current): void {
       // Their files stay, and so do their rows in the other links.
       expect(await catalog.listLinkFiles(kept[0]?.id ?? '')).toHaveLength(1);
       expect(await catalog.listLinkFiles(used.id)).toEqual([]);
+    });
+
+    it('have what is in their folders when they are opened, wherever these have moved, by paths', async () => {
+      const { catalog } = current();
+      const put = (name: string, size = 10) =>
+        addPublished(catalog, newContent(`of a link: ${name}`, { size }), { name });
+      const names = ['p/a/2.txt', 'p/a/1.txt', 'p/a/b/3.txt', 'p/a/c/d/4.txt', 'q/5.txt', 'single.txt'];
+      const files: Record<string, string> = {};
+      for (const name of names) files[name] = (await put(name)).id;
+      const link = await addLink(catalog, { fileIds: [files['single.txt'] ?? ''], folders: ['p/a', 'q'] });
+      expect(link).toMatchObject({ files: 6, folders: 2, firstName: 'single.txt', firstFolder: 'a' });
+      expect(await catalog.listLinkFolders(link.id)).toEqual([
+        { position: 2, path: 'p/a', files: 4, bytes: 40 },
+        { position: 3, path: 'q', files: 1, bytes: 10 },
+      ]);
+      const level = async (position: number, path: string, limit: number) => {
+        const seen: string[] = [];
+        let after: { among: 'folders' | 'files'; name: string } | null = null;
+        for (;;) {
+          const page = await catalog.listLinkedLevel({ linkId: link.id, position, path, after, limit });
+          if (!page) return undefined;
+          const [folders, found] = [page.folders.map((each) => `${each.path}/`), page.files.map(({ name }) => name)];
+          seen.push(...folders, ...found);
+          if (!page.hasMore) return seen;
+          const [file, folder]: (string | undefined)[] = [found.at(-1), page.folders.at(-1)?.path];
+          after = file
+            ? { among: 'files', name: file.slice(file.lastIndexOf('/') + 1) }
+            : { among: 'folders', name: folder?.slice(folder.lastIndexOf('/') + 1) ?? '' };
+        }
+      };
+      for (const limit of [1, 2, 10]) {
+        expect(await level(2, '', limit)).toEqual(['p/a/b/', 'p/a/c/', 'p/a/1.txt', 'p/a/2.txt']);
+        expect(await level(2, 'c', limit)).toEqual(['p/a/c/d/']);
+        expect(await level(3, '', limit)).toEqual(['q/5.txt']);
+      }
+      // What the page before ended with is gone.
+      const beyond = { linkId: link.id, position: 2, path: '', limit: 10 };
+      expect(await catalog.listLinkedLevel({ ...beyond, after: { among: 'folders', name: 'bb' } })).toMatchObject({
+        folders: [{ path: 'p/a/c' }],
+        files: [{ name: 'p/a/1.txt' }, { name: 'p/a/2.txt' }],
+      });
+      expect(await catalog.listLinkedLevel({ ...beyond, after: { among: 'files', name: '11' } })).toMatchObject({
+        folders: [],
+        files: [{ name: 'p/a/2.txt' }],
+      });
+      for (const [position, path] of [
+        [1, ''],
+        [2, 'x'],
+        [2, '1.txt'],
+        [3, 'b'],
+        [4, ''],
+      ] as const)
+        expect(await level(position, path, 10), `${position} ${path}`).toBeUndefined();
+      expect(await catalog.findLinkedFile(link.id, 2, 'c/d/4.txt')).toMatchObject({ name: 'p/a/c/d/4.txt' });
+      for (const [position, path] of [
+        [2, 'c/d'],
+        [2, '5.txt'],
+        [3, '1.txt'],
+        [1, 'single.txt'],
+        [2, ''],
+      ] as const)
+        expect(await catalog.findLinkedFile(link.id, position, path), `${position} ${path}`).toBeUndefined();
+
+      await catalog.moveFolder('ann', 'p', 'moved/p');
+      await put('moved/p/a/later.txt', 5);
+      expect(await catalog.listLinkFolders(link.id)).toMatchObject([
+        { position: 2, path: 'moved/p/a', files: 5, bytes: 45 },
+        { position: 3, path: 'q' },
+      ]);
+      await put('p/a/not of it.txt');
+      expect(await level(2, '', 10)).toHaveLength(5);
+      await catalog.deleteBelow('ann', 'q');
+      await put('q/new.txt');
+      expect(await catalog.listLinkFolders(link.id)).toHaveLength(1);
+      await catalog.deleteBelow('ann', 'moved');
+      expect(await catalog.findLink(newLink().secretHash)).toBeUndefined();
+      expect((await catalog.listLinks({ owner: 'ann', limit: 1 })).links).toMatchObject([
+        { files: 1, folders: 0, firstFolder: null },
+      ]);
+    });
+
+    it('are made to folders of their owner alone, and forgotten once these are gone', async () => {
+      const { catalog, clock } = current();
+      await addPublished(catalog, newContent('of a folder of a link'), { name: 'f/1.txt' });
+      for (const folders of [['g'], ['f', 'f/1.txt'], ['F']]) {
+        const made = await catalog.createLink(newLink({ folders }), MOST);
+        expect(made).toEqual({ missingFolder: folders.at(-1) });
+      }
+      expect(await catalog.createLink(newLink({ folders: ['f'], owner: 'bob' }), MOST)).toEqual({ missingFolder: 'f' });
+      const kept = await addLink(catalog, { folders: ['f'] });
+      const revoked = await addLink(catalog, { folders: ['f'] });
+      expect(await catalog.revokeLink(revoked.id, 'ann')).toBe(true);
+      expect(await catalog.listLinkFolders(revoked.id)).toEqual([]);
+      await forgetAll(catalog, 1000);
+      clock.nowMs += 5000;
+      await forgetAll(catalog, 1000);
+      expect((await catalog.listLinks({ owner: 'ann', limit: 10 })).links.map(({ id }) => id)).toEqual([kept.id]);
+      await catalog.deleteBelow('ann', 'f');
+      await forgetAll(catalog, 1000);
+      clock.nowMs += 5000;
+      await forgetAll(catalog, 1000);
+      expect((await catalog.listLinks({ owner: 'ann', limit: 10 })).links).toEqual([]);
     });
   });
 }

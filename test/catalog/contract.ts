@@ -10,6 +10,7 @@ import { describeLeases } from './contract-leases.ts';
 import { describeLinks } from './contract-links.ts';
 import { describeListings } from './contract-listings.ts';
 import { describePublication } from './contract-publication.ts';
+import { describeTrash } from './contract-trash.ts';
 import { describeUploads } from './contract-uploads.ts';
 
 /** What the catalog goes by. */
@@ -76,6 +77,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describeFiles(running);
     describeListings(running);
     describeLinks(running);
+    describeTrash(running);
     describeLeases(() => running().openShared());
     describeEvents(running);
   });

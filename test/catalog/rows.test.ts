@@ -18,6 +18,7 @@ const NOT_COPIED: Record<string, string> = {
   sqlite_sequence: 'as counters',
   event_numbers: 'as a counter',
   owner_shares: 'counted anew',
+  trash_shares: 'counted anew',
   tidemark_schema: 'of the database',
 };
 /** Columns that are not copied, and why. */

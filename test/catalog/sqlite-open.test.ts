@@ -11,7 +11,7 @@ import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addPublished, addUpload, commitTo, newContent, newUpload } from './fixtures.ts';
 import { IS_LINUX } from '../harness/needs.ts';
-import { undoFolders, undoLinks } from '../harness/undo-migrations.ts';
+import { undoFolders, undoLinkFolders, undoLinks, undoTrash } from '../harness/undo-migrations.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
 const NOBODY = 65534;
@@ -197,6 +197,8 @@ describe('opening an SQLite catalog', () => {
     before.exec('DROP TABLE final_partials; DROP INDEX uploads_finals; ALTER TABLE uploads DROP COLUMN kind');
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
     before.exec('ALTER TABLE contents DROP COLUMN proof; ALTER TABLE contents DROP COLUMN seal');
+    undoLinkFolders(before);
+    undoTrash(before);
     undoFolders(before);
     undoLinks(before);
     before.pragma('user_version = 8');
@@ -216,6 +218,8 @@ describe('opening an SQLite catalog', () => {
     await catalog.close();
     const before = new Database(file);
     before.exec("UPDATE files SET name = 'same.txt', folded_name = 'same.txt'");
+    undoLinkFolders(before);
+    undoTrash(before);
     undoFolders(before);
     before.pragma('user_version = 15');
     before.close();

@@ -211,3 +211,58 @@ test('what cannot be meant, and wrong passwords', async () => {
   const several = await friend.run(['get', url, '--password-file', 'right', '-o', 'one.bin']);
   expect([several.exitCode, several.stderr.includes('several files')], several.stderr).toEqual([2, true]);
 });
+
+test('a folder is shared, and comes with its structure: verified, resumed, and with what came later', async () => {
+  const put = (filename: string, bytes: string | Buffer) => putFile(service.url, bytes, { filename }, bearer(SECRET));
+  await put('private/box/a.txt', 'a\n');
+  await put('private/box/in/b.txt', 'b\n');
+  await put('private/box/in/empty', '');
+  await put('private/box/in/deep/large.bin', LARGE);
+  await put('private/one.txt', 'one\n');
+  const anna = await makeClient(service.url);
+  const shared = await anna.run(['share', 'private/box/', 'private/one.txt'], OWNER);
+  expect(shared.exitCode, shared.stderr).toBe(0);
+  expect(shared.stderr).toMatch(/^5 files, and what will be in the folder: until it is revoked\. /);
+  const url = shared.stdout.trim();
+
+  const friend = await makeFriend();
+  await put('private/box/later.txt', 'later\n');
+  const got = await friend.run(['get', url]);
+  expect(got.exitCode, got.stderr).toBe(0);
+  const paths = ['box/a.txt', 'box/later.txt', 'box/in/b.txt', 'box/in/empty', 'box/in/deep/large.bin', 'one.txt'];
+  expect(got.stdout.trim().split('\n')).toEqual(paths);
+  expect(await readFile(join(friend.folder, 'box/in/deep/large.bin'))).toEqual(LARGE);
+  expect(readdirSync(friend.folder).toSorted()).toEqual(['box', 'one.txt']);
+  const again = await friend.run(['get', url, '--json']);
+  expect(again.records().map(({ status }) => status)).toEqual(paths.map(() => 'present'));
+  const zip = await friend.run(['get', '--zip', 'all.zip', url]);
+  expect(zip.exitCode, zip.stderr).toBe(0);
+  expect(readZip(await readFile(join(friend.folder, 'all.zip'))).map(({ name }) => name)).toEqual(paths);
+  const refused = await friend.run(['get', '--output', '-', url]);
+  expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('The link has folders')]);
+
+  const none = await anna.run(['share', 'private/none/'], OWNER);
+  expect([none.exitCode, none.stderr]).toEqual([1, expect.stringContaining('there is no folder private/none')]);
+});
+
+test('a folder for one download: one that was killed goes on where it was, although the link is used up', async () => {
+  await putFile(service.url, LARGE, { filename: 'once/deep/large.bin' }, bearer(SECRET));
+  const anna = await makeClient(service.url);
+  const { id, url } = await share(anna, 'once/', '--downloads', '1');
+  const friend = await makeFriend();
+  const part = (): number => {
+    const names = readdirSync(friend.folder, { recursive: true, encoding: 'utf8' });
+    const name = names.find((each) => each.endsWith('.tidemark-part'));
+    return name === undefined ? 0 : (statSync(join(friend.folder, name), { throwIfNoEntry: false })?.size ?? 0);
+  };
+  const killed = friend.start(['get', url]);
+  await until(() => part() > 0);
+  killed.signal('SIGKILL');
+  await killed.done;
+  expect(part()).toBeLessThan(LARGE.length);
+  expect(await listed(anna, id)).toMatchObject({ state: 'used_up', downloads: 1 });
+  const again = await friend.run(['get', url]);
+  expect(again.exitCode, again.stderr).toBe(0);
+  expect((await readFile(join(friend.folder, 'once/deep/large.bin'))).equals(LARGE)).toBe(true);
+  expect(await listed(anna, id)).toMatchObject({ downloads: 1 });
+});

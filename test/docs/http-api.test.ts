@@ -40,7 +40,9 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
   [service, guarded] = await Promise.all([
     startService(),
-    startService({ env: { AUTH_TOKENS: `docs:${TOKEN}, anna:${ANNA}, bert:${BERT}`, INSTANT: 'all' } }),
+    startService({
+      env: { AUTH_TOKENS: `docs:${TOKEN}, anna:${ANNA}, bert:${BERT}`, INSTANT: 'all', TRASH_TTL: '7d' },
+    }),
   ]);
   // One shell for all: later examples use the variables and files of earlier ones.
   const shell = spawn('bash', ['-eu'], {

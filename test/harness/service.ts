@@ -9,8 +9,11 @@ import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
 const START_TIMEOUT_MS = 20_000;
-/** Only the MD5: a SHA-1, which is computed after publication, would change the JSON of a file at an unknown moment. */
-const STEADY = { DIGESTS: 'md5' };
+/**
+ * Only the MD5: a SHA-1, which is computed after publication, would change the JSON of a file at an unknown moment. No trash: a
+ * deletion frees what it deletes, which most tests look at; those of the trash set it.
+ */
+const STEADY = { DIGESTS: 'md5', TRASH_TTL: '0' };
 
 export interface RunningService {
   /** e.g. `http://127.0.0.1:40123`; the same after a restart. */

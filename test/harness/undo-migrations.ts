@@ -1,6 +1,16 @@
 /** Brings the database of a test back to how an older version made it. */
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 
+/** Undoes SQLite's migration 0018; to be called before the others. */
+export function undoLinkFolders(database: Pick<Database, 'exec'>): void {
+  database.exec('DROP TABLE trash_link_folders; DROP TABLE link_folders');
+}
+
+/** Undoes SQLite's migration 0017; to be called before those below. */
+export function undoTrash(database: Pick<Database, 'exec'>): void {
+  database.exec('DROP TABLE trash_links; DROP TABLE trash');
+}
+
 /** Undoes SQLite's migration 0016; the caller sets `user_version`. */
 export function undoFolders(database: Pick<Database, 'exec'>): void {
   for (const trigger of ['filled', 'emptied', 'changed']) database.exec(`DROP TRIGGER folder_${trigger}`);

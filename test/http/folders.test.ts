@@ -63,6 +63,26 @@ describeOverCatalogs((store) => {
     return send(method, `${service.url}/api/folders?${query}`, options);
   }
 
+  function taken(body: unknown): Promise<Answer> {
+    const headers = { 'Content-Type': 'application/json' };
+    return send('POST', `${service.url}/api/names/taken`, { headers, body: JSON.stringify(body) });
+  }
+
+  test('which names are taken, and by what, is asked for many at a time', async () => {
+    const [one, two] = [fresh(), fresh()];
+    await putFile(service.url, one, { filename: 't/one.txt' });
+    await putFile(service.url, two, { filename: 't/u/two.txt' });
+    const answer = await taken({ names: ['t/one.txt', 't/u/two.txt', 't/two.txt', 'one.txt', 't/u'] });
+    expect(answer.headers['cache-control']).toBe('no-store');
+    const { taken: found } = json<{ taken: Listed[] }>(answer);
+    expect(found.toSorted((a, b) => a.name.length - b.name.length)).toEqual([
+      { name: 't/one.txt', size: one.length, md5: md5(one) },
+      { name: 't/u/two.txt', size: two.length, md5: md5(two) },
+    ]);
+    expect(json(await taken({ names: [] }))).toEqual({ taken: [] });
+    await onFolder('DELETE', 't');
+  });
+
   test('each way that bytes come keeps both of one name, or replaces one; the answer says which', async () => {
     const form = (bytes: Buffer, query: string) =>
       send('POST', `${service.url}/upload?${query}`, {
@@ -229,13 +249,17 @@ describeOverCatalogs((store) => {
         'must be the nextCursor',
       ],
       [await send('GET', `${service.url}/api/archive?folder=none`), 404, 'not_found', 'folder', 'There is no folder'],
+      [await send('GET', `${service.url}/api/archive?folder=x&id=1`), 404, 'not_found', 'id', 'There is no file'],
       [
-        await send('GET', `${service.url}/api/archive?folder=x&id=1`),
+        await send('GET', `${service.url}/api/archive?folder=x&within=../x`),
         400,
         'invalid_field',
-        'folder',
-        'exclude each other',
+        'within',
+        'plain name',
       ],
+      [await taken({ names: 'x' }), 400, 'invalid_field', 'names', 'must be a list'],
+      [await taken({ names: ['a//b'] }), 400, 'invalid_field', 'names', 'no part of it may be empty'],
+      [await taken({ names: Array(1_001).fill('a') }), 400, 'invalid_field', 'names', 'at most 1000'],
     ] as [Answer, number, string, string, string][];
     for (const [answer, status, code, field, words] of asked) {
       const { error } = json<{ error: { code: string; field: string; message: string } }>(answer);
@@ -264,5 +288,52 @@ describeOverCatalogs((store) => {
     const answer = await fetch(`${service.url}/api/archive?folder=both`);
     const names = readZip(Buffer.from(await answer.arrayBuffer())).map(({ name }) => name);
     expect(names).toEqual(['same (2)', 'same/below']);
+  });
+
+  test('several folders and files are one archive, with their paths from a folder, by address, form and JSON', async () => {
+    const ids: string[] = [];
+    for (const filename of ['sel/a/1.txt', 'sel/a/b/2.txt', 'sel/c/3.txt', 'sel/4.txt', 'sel/5.txt']) {
+      ids.push((await putFile(service.url, fresh(), { filename })).fileId);
+    }
+    const [, , three = '', four = ''] = ids;
+    const archive = `${service.url}/api/archive`;
+    const query = new URLSearchParams([
+      ['folder', 'sel/c'],
+      ['folder', 'sel/a/'],
+      ['folder', 'sel/a/b'],
+      ['id', four],
+      ['id', three],
+      ['within', 'sel/'],
+      ['name', 'some'],
+    ]).toString();
+    const body = { folder: ['sel/c', 'sel/a/', 'sel/a/b'], id: [four, three], within: 'sel', name: 'some' };
+    const names = ['c/3.txt', 'a/1.txt', 'a/b/2.txt', '4.txt'];
+    const ways = [
+      await fetch(`${archive}?${query}`),
+      await fetch(archive, { method: 'POST', body: new URLSearchParams(query) }),
+      await fetch(archive, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+    ];
+    for (const way of ways) {
+      expect([way.status, way.headers.get('Content-Disposition')]).toEqual([200, 'attachment; filename="some.zip"']);
+      expect(readZip(Buffer.from(await way.arrayBuffer())).map(({ name }) => name)).toEqual(names);
+    }
+    const entriesOf = async (asked: string): Promise<string[]> =>
+      readZip(Buffer.from(await (await fetch(`${archive}?${asked}`)).arrayBuffer())).map(({ name }) => name);
+    // Whole paths where nothing is said, as there is no folder that all of it is in.
+    expect(await entriesOf(`folder=sel/c&id=${four}`)).toEqual(['sel/c/3.txt', 'sel/4.txt']);
+    expect(await entriesOf('folder=sel/a/b&within=sel/a')).toEqual(['b/2.txt']);
+    expect(await entriesOf('folder=sel/a/b&within=')).toEqual(['sel/a/b/2.txt']);
+    expect(await entriesOf(`id=${four}&within=sel`)).toEqual(['4.txt']);
+    const most = new URLSearchParams(Array.from({ length: 1_001 }, (): [string, string] => ['folder', 'sel']));
+    const refused = await send('POST', archive, {
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: most.toString(),
+    });
+    expect([refused.status, json<{ error: { field: string } }>(refused).error.field]).toEqual([400, 'folder']);
+    await onFolder('DELETE', 'sel');
   });
 }, 'one');

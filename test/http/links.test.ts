@@ -74,7 +74,9 @@ describe('a link', () => {
       state: 'active',
       name: 'For friends',
       files: 2,
+      folders: 0,
       firstFile: 'small & <b>.txt',
+      firstFolder: null,
       createdAt: expect.any(String),
       expiresAt: null,
       hasPassword: false,
@@ -106,6 +108,7 @@ describe('a link', () => {
           url: `${url}/files/2`,
         },
       ],
+      folders: [],
       archiveUrl: `${url}/archive`,
     });
     expect(answer.headers).toMatchObject({

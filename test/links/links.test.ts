@@ -41,6 +41,7 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
         const request = {
           owner: 'ann',
           files: [fileId],
+          folders: [],
           name: null,
           lifeMs: null,
           password: null,

@@ -68,6 +68,7 @@ export function createWorld(seed: number, { tell, fail, tamper }: WorldOptions):
   const limits: Limits = {
     maxFileSizeBytes: null,
     uploadTtlMs: UPLOAD_TTL_MS,
+    trashTtlMs: 0,
     lockTimeoutMs: chance.pick([3_000, 10_000, 20_000]),
     maxOpenUploads: 100,
     instant: chance.pick(['owner', 'all'] as const),

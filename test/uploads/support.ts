@@ -84,6 +84,7 @@ export async function openHouse(
     limits: {
       maxFileSizeBytes: null,
       uploadTtlMs: 60_000,
+      trashTtlMs: 0,
       lockTimeoutMs: 1000,
       maxOpenUploads: 10_000,
       instant: 'owner',

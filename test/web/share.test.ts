@@ -92,6 +92,55 @@ describeInBrowser('sharing', () => {
     expect((await send('GET', address)).status).toBe(404);
   });
 
+  test('a folder, and a selection with one: what comes later is in the link; its pages lead through the tree', async () => {
+    for (const filename of ['trip/day 1/dawn.txt', 'trip/notes.txt', 'map.txt'])
+      await putFile(service.url, `bytes of ${filename}`, { filename });
+    const page = await openPage(service.url);
+    await page.getByRole('button', { name: 'Share: folder trip' }).click();
+    await page.getByRole('heading', { name: 'Share: trip' }).waitFor();
+    await page.getByText('What is put into a folder later').waitFor();
+    await page.getByRole('button', { name: 'Make a link' }).click();
+    const address = await madeAddress(page);
+    await page.keyboard.press('Escape');
+    await page.getByRole('checkbox', { name: 'Select folder trip' }).click();
+    await page.getByRole('checkbox', { name: 'Select map.txt' }).click();
+    await page.locator('#selection-share').click();
+    await page.getByRole('heading', { name: 'Share: 2 entries' }).waitFor();
+    await page.getByRole('button', { name: 'Make a link' }).click();
+    const both = await shared(await madeAddress(page));
+    expect([both.folders.map(({ name }) => name), both.files.map(({ name }) => name)]).toEqual([['trip'], ['map.txt']]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Links', exact: true }).click();
+    await page.locator('#links-list bdi').getByText('trip', { exact: true }).first().waitFor();
+
+    await putFile(service.url, 'later', { filename: 'trip/day 2/later.txt' });
+    for (const options of [
+      { locale: 'en-GB', viewport: PHONE },
+      { locale: 'zh-CN', viewport: { width: 1_000, height: 760 } },
+    ]) {
+      const visitor = await openPage(address, options);
+      await visitor.getByRole('heading', { name: 'trip', level: 1 }).waitFor();
+      const look = async (part: string): Promise<void> => {
+        await screenshot(visitor, `shared-folder-${options.locale}-${part}`);
+        expect(await findings(visitor), part).toEqual([]);
+        expect(await visitor.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+      };
+      await look('1-link');
+      await visitor.getByRole('link', { name: /^(?:Open folder|打开文件夹) trip$/ }).click();
+      await visitor.getByRole('heading', { name: 'notes.txt' }).waitFor();
+      await look('2-level');
+      await visitor.getByRole('link', { name: /day 2$/ }).click();
+      const [download] = await Promise.all([
+        visitor.waitForEvent('download'),
+        visitor.getByRole('link', { name: /later\.txt$/ }).click(),
+      ]);
+      expect(download.suggestedFilename()).toBe('later.txt');
+      await look('3-deep');
+      await visitor.getByRole('navigation').getByRole('link', { name: 'trip' }).click();
+      await visitor.getByRole('heading', { name: 'notes.txt' }).waitFor();
+    }
+  });
+
   test('a refusal is told in the dialog, and nothing is lost', async () => {
     const page = await openPage(service.url);
     await page.route('**/api/links', (route) => route.fulfill({ status: 503, body: '{}' }), { times: 1 });

@@ -145,6 +145,11 @@ export function file(page: Page, name: string): Locator {
   return page.locator('#file-list > li', { has: page.locator('button.name', { hasText: name }) });
 }
 
+/** The row of a folder of the catalog. */
+export function folder(page: Page, name: string): Locator {
+  return page.locator('#file-list > li.folder', { has: page.locator('a.name', { hasText: name }) });
+}
+
 /** Waits for the words that say how an upload stands. */
 export async function untilStatus(page: Page, name: string, status: RegExp, timeout = 30_000): Promise<void> {
   const shown = upload(page, name).locator('.status');

@@ -75,7 +75,7 @@ describeInBrowser('sending', () => {
     const page = await openPage(service.url);
     await drop(page, [folder]);
     for (const path of paths) await untilStatus(page, `harbour/${path}`, /^Done/);
-    expect(await names('two.txt')).toEqual(['two.txt']);
+    expect(await names('two.txt')).toEqual(['harbour/piers/old/two.txt']);
   });
 
   test('a pasted picture is sent', async () => {

@@ -1,5 +1,5 @@
 /** `tidemark move` and `tidemark delete --recursive`: what changes whole folders. */
-import type { DeletedJson, FileJson, FilesTotalJson } from '../../../server/wire/files.ts';
+import type { DeletedJson, FileJson } from '../../../server/wire/files.ts';
 import { lastPart } from '../../../server/wire/paths.ts';
 import { ask } from '../context.ts';
 import type { Context } from '../context.ts';
@@ -76,9 +76,9 @@ async function hasFolder(path: string, context: Context): Promise<boolean> {
 }
 
 /** Deletes a folder, request by request: each ends after some seconds. @returns what was deleted, as far as it was answered. */
-async function deleteFolder(given: string, context: Context): Promise<FilesTotalJson> {
+async function deleteFolder(given: string, context: Context): Promise<Omit<DeletedJson, 'nextCursor'>> {
   const { service, signal } = context;
-  const sum = { files: 0, bytes: 0 };
+  const sum: Omit<DeletedJson, 'nextCursor'> = { files: 0, bytes: 0 };
   for (let cursor: string | null = null; ;) {
     const from: string | null = cursor;
     const deleted: DeletedJson = await ask(context, given, async (attempt) => {
@@ -92,12 +92,13 @@ async function deleteFolder(given: string, context: Context): Promise<FilesTotal
     });
     sum.files += deleted.files;
     sum.bytes += deleted.bytes;
+    if (deleted.deletion !== undefined) sum.deletion = deleted.deletion;
     cursor = deleted.nextCursor;
     if (cursor === null) return sum;
   }
 }
 
-async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
+export async function findFileOrNone(given: string, context: Context): Promise<FileJson | null> {
   try {
     return await findFile(given, 'change', context);
   } catch (error) {

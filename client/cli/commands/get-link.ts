@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { lstat, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { SharedFileJson, SharedJson } from '../../../server/wire/links.ts';
 import type { LinkAddress } from '../../core/addresses.ts';
 import type { Context } from '../context.ts';
 import { CliError, EXIT, UsageError } from '../errors.ts';
@@ -10,6 +9,8 @@ import { fetchAndTell, tellFile } from '../fetch-and-tell.ts';
 import type { Fetched } from '../fetch-to-file.ts';
 import { openLinkPassword } from '../link-password.ts';
 import { type LinkSession, openLinkSession } from '../link-session.ts';
+import { type LinkedFile, listLinked } from '../link-tree.ts';
+import { openLocalTree } from '../local-tree.ts';
 import { isPresent } from '../present.ts';
 import { createProgress } from '../progress.ts';
 import { refuseTaken } from '../sinks.ts';
@@ -28,14 +29,16 @@ export async function runGetLink(link: LinkAddress, options: GetLinkOptions, con
   const password = await openLinkPassword(options.passwordFile, context);
   const session = await openLinkSession(link, password, context);
   const shared = await session.look();
-  if (options.zip !== null) return getArchive(session, shared, { ...options, zip: options.zip });
-  const several = shared.files.length > 1;
+  const files = await listLinked(session, shared);
+  if (options.zip !== null) return getArchive(session, { files, name: shared.name }, { ...options, zip: options.zip });
+  if ((shared.folders ?? []).length > 0) return getTree(session, files, options);
+  const several = files.length > 1;
   if (several) await requireFolder(options.output);
   const paths = new Set<string>();
-  for (const file of shared.files) {
+  for (const file of files) {
     if (options.output === '-') {
       const progress = createProgress(context.output, { files: 1, bytes: file.size });
-      return getToStdout(wantedOf(file, session), session.context, progress).finally(() => progress.stop());
+      return getToStdout({ id: null, ...file }, session.context, progress).finally(() => progress.stop());
     }
     const path = freePath(await targetPath(several ? folderOf(options.output) : options.output, file.name), paths);
     const code = await getOne(session, file, path, options);
@@ -45,13 +48,28 @@ export async function runGetLink(link: LinkAddress, options: GetLinkOptions, con
   return EXIT.done;
 }
 
-function wantedOf({ name, md5, size, position }: SharedFileJson, session: LinkSession) {
-  return { id: null, name, md5, size, url: session.urlOf(position) };
+/** Brings folders with their structure; single files beside them. */
+async function getTree(session: LinkSession, files: readonly LinkedFile[], options: GetLinkOptions): Promise<number> {
+  if (options.output === '-') throw new UsageError('The link has folders, which cannot be written to standard output.');
+  if (options.output !== undefined) await requireFolder(options.output);
+  const tree = await openLocalTree(options.output ?? '.');
+  for (const file of files) {
+    const { path, leave } = await tree.place(file.name);
+    let code: number;
+    try {
+      code = await getOne(session, file, path, options);
+    } finally {
+      await leave();
+    }
+    if (code !== EXIT.done) return code;
+  }
+  await session.end();
+  return EXIT.done;
 }
 
 async function getOne(
   session: LinkSession,
-  file: SharedFileJson,
+  file: LinkedFile,
   target: string,
   options: GetLinkOptions,
 ): Promise<number> {
@@ -66,7 +84,7 @@ async function getOne(
     return EXIT.done;
   }
   if (there && !options.force) throw new CliError('exists', `${target} is there and differs; --force replaces it`);
-  return fetchAndTell(context, fetchedOf(wantedOf(file, session)), target, options, (told) => {
+  return fetchAndTell(context, fetchedOf(file), target, options, (told) => {
     context.output.say(`${target}: ${told.words}, MD5 verified`);
     return { path: target, status: 'downloaded', md5: file.md5, ...told.facts };
   });
@@ -74,7 +92,7 @@ async function getOne(
 
 async function getArchive(
   session: LinkSession,
-  { files, name }: SharedJson,
+  { files, name }: { files: readonly LinkedFile[]; name: string | null },
   options: GetLinkOptions & { zip: string },
 ): Promise<number> {
   const { context } = session;
@@ -84,7 +102,7 @@ async function getArchive(
   const fetched: Fetched = {
     url,
     key: createHash('md5')
-      .update(JSON.stringify([url, files.map(({ position }) => position)]))
+      .update(JSON.stringify([url, files.map((file) => [file.url, file.md5])]))
       .digest('hex'),
     size: await session.archiveSize(),
     isIntact: (sink, onProgress, signal) => isArchiveIntact(sink, files, onProgress, signal),

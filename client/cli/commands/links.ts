@@ -2,9 +2,9 @@
 import type { LinkJson, NewLinkJson } from '../../../server/wire/links.ts';
 import { ask, type Context } from '../context.ts';
 import { codeOf, describeError, EXIT, ServiceError } from '../errors.ts';
-import { findFile } from '../find-file.ts';
 import { isHopeless } from '../first-contact.ts';
 import { printable } from '../format.ts';
+import { findFileOrNone, folderPath, isNotThere, notThere } from './folders.ts';
 
 export interface ShareOptions {
   /** Null: until it is revoked. */
@@ -17,27 +17,33 @@ export interface ShareOptions {
 /** The most links in one request. */
 const PAGE = 100;
 
-/** Makes one link to all of these files, and prints its address. */
+/** Makes one link to all of these files and folders, and prints its address. */
 export async function runShare(given: readonly string[], options: ShareOptions, context: Context): Promise<number> {
   const { output, service, signal } = context;
   const ids: string[] = [];
-  // Of equal files it must be the one that is meant: the link shows its name.
-  for (const one of given) ids.push((await findFile(one, 'change', context)).id);
+  const folders: string[] = [];
+  for (const one of given) {
+    // Of equal files it must be the one that is meant: the link shows its name.
+    const file = one.endsWith('/') ? null : await findFileOrNone(one, context);
+    if (file) ids.push(file.id);
+    else folders.push(folderPath(one));
+  }
   const wanted: NewLinkJson = {
-    files: ids,
+    ...(ids.length > 0 ? { files: ids } : {}),
+    ...(folders.length > 0 ? { folders } : {}),
     name: options.name,
     expiresIn: options.expiresInSeconds,
     password: options.password,
     downloads: options.downloads,
   };
-  const link = await ask(context, null, () => service.createLink(wanted, signal));
+  const link = await ask(context, null, () => service.createLink(wanted, signal)).catch((error: unknown) => {
+    throw folders.length > 0 && isNotThere(error) ? notThere(folders.join(', '), error) : error;
+  });
   if (output.modes.json) {
     output.record(link);
     return EXIT.done;
   }
-  output.say(
-    `${link.files === 1 ? 'A file' : `${link.files} files`}: ${conditionsOf(link)}. The address is shown this once:`,
-  );
+  output.say(`${whatOf(link)}: ${conditionsOf(link)}. The address is shown this once:`);
   output.result(printable(link.url));
   return EXIT.done;
 }
@@ -94,6 +100,12 @@ export async function runUnshare(ids: readonly string[], context: Context): Prom
   return failed === 0 ? EXIT.done : EXIT.failed;
 }
 
+function whatOf({ files, folders }: LinkJson): string {
+  const count = files === 1 ? 'A file' : `${files} files`;
+  if (folders === 0) return count;
+  return `${count}, and what will be in ${folders === 1 ? 'the folder' : `the ${folders} folders`}`;
+}
+
 function conditionsOf({ expiresAt, mostDownloads, hasPassword }: LinkJson): string {
   return [
     expiresAt === null ? 'until it is revoked' : `until ${minuteOf(expiresAt)}`,
@@ -114,8 +126,10 @@ function lineOf(link: LinkJson): string {
   const { id, state, downloads, mostDownloads, files, expiresAt } = link;
   const used = `${downloads}${mostDownloads === null ? '' : `/${mostDownloads}`}`;
   const until = expiresAt === null ? '-'.padEnd(16) : minuteOf(expiresAt);
-  const more = files > 1 ? ` and ${files - 1} more` : '';
-  const what = link.name ?? (link.firstFile === null ? '' : link.firstFile + more);
+  const { firstFile, firstFolder } = link;
+  const first = firstFolder === null ? firstFile : `${firstFolder}/`;
+  const more = firstFolder === null && files > 1 ? ` and ${files - 1} more` : '';
+  const what = link.name ?? (first === null ? '' : first + more);
   return `${id}  ${(STATES[state] ?? state).padEnd(7)}  ${used.padStart(7)}  ${until}  ${printable(what)}`;
 }
 

@@ -1,6 +1,6 @@
 /** The service's HTTP API, as the page uses it. */
 import type { CheckJson, ProofJson } from '../../../server/wire/check.ts';
-import type { FileJson, FilePageJson, RenameJson } from '../../../server/wire/files.ts';
+import type { FileJson, FilePageJson, OnConflictJson, RenameJson } from '../../../server/wire/files.ts';
 import type { CreatedLinkJson, LinkPageJson, NewLinkJson } from '../../../server/wire/links.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
@@ -72,7 +72,7 @@ export function refusalOf(status: number, body: string, retryAfter: string | nul
   return new ApiError(code, status, message, readRetryAfter(retryAfter));
 }
 
-async function json<T>(answer: Response): Promise<T> {
+export async function jsonOf<T>(answer: Response): Promise<T> {
   try {
     return (await answer.json()) as T;
   } catch {
@@ -90,6 +90,8 @@ export interface Content {
 export interface CheckOptions {
   /** Where the service has the content, it adds a file of this name. */
   filename?: string;
+  /** What becomes of another file that has the name. */
+  onconflict?: OnConflictJson;
   /** Asks for a challenge where others may have the content; needs the SHA-256. */
   prove?: true;
 }
@@ -97,22 +99,23 @@ export interface CheckOptions {
 /** Asks whether the service has this content. */
 export async function check(
   { md5, sha256, size }: Content,
-  { filename, prove: isToProve }: CheckOptions = {},
+  { filename, onconflict, prove: isToProve }: CheckOptions = {},
 ): Promise<CheckJson> {
   const query = new URLSearchParams({ md5, size: String(size) });
   if (sha256) query.set('sha256', sha256);
   if (filename !== undefined) query.set('filename', filename);
+  if (onconflict !== undefined) query.set('onconflict', onconflict);
   if (isToProve) query.set('prove', 'true');
   // The service lets no page of another site replace a file: such a page cannot send this.
   const headers = { 'X-Requested-With': 'tidemark' };
-  return json(await request(`check?${query.toString()}`, { headers, signal: untilRead(size) }));
+  return jsonOf(await request(`check?${query.toString()}`, { headers, signal: untilRead(size) }));
 }
 
 /** Proves to have a content, and asks whether the service has it. */
 export async function prove(proof: ProofJson): Promise<CheckJson> {
   const headers = { 'Content-Type': 'application/json' };
   const body = JSON.stringify(proof);
-  return json(await request('check', { method: 'POST', body, headers, signal: untilRead(proof.size) }));
+  return jsonOf(await request('check', { method: 'POST', body, headers, signal: untilRead(proof.size) }));
 }
 
 /** The time limit of an answer before which the service may have to read a content. */
@@ -121,11 +124,11 @@ function untilRead(size: number): AbortSignal {
 }
 
 export async function getFile(id: string): Promise<FileJson> {
-  return json(await request(`api/files/${encodeURIComponent(id)}`));
+  return jsonOf(await request(`api/files/${encodeURIComponent(id)}`));
 }
 
 export async function listFiles(query: Record<string, string>, signal?: AbortSignal): Promise<FilePageJson> {
-  return json(await request(`api/files?${new URLSearchParams(query).toString()}`, signal ? { signal } : {}));
+  return jsonOf(await request(`api/files?${new URLSearchParams(query).toString()}`, signal ? { signal } : {}));
 }
 
 /**
@@ -158,7 +161,7 @@ export async function readBeginning(id: string, most: number): Promise<Uint8Arra
 export async function renameFile(id: string, name: string): Promise<FileJson> {
   const body = JSON.stringify({ name } satisfies RenameJson);
   const headers = { 'Content-Type': 'application/json' };
-  return json(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
+  return jsonOf(await request(`api/files/${encodeURIComponent(id)}`, { method: 'PATCH', body, headers }));
 }
 
 /** The request outlives the page: a deletion happens even when the user closes the tab. */
@@ -168,13 +171,13 @@ export async function deleteFile(id: string): Promise<void> {
 
 export async function createLink(link: NewLinkJson): Promise<CreatedLinkJson> {
   const headers = { 'Content-Type': 'application/json' };
-  return json(await request('api/links', { method: 'POST', body: JSON.stringify(link), headers }));
+  return jsonOf(await request('api/links', { method: 'POST', body: JSON.stringify(link), headers }));
 }
 
 /** @param cursor - of the page before; null: the first one. */
 export async function listLinks(cursor: string | null): Promise<LinkPageJson> {
   const query = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-  return json(await request(`api/links?limit=100${query}`));
+  return jsonOf(await request(`api/links?limit=100${query}`));
 }
 
 export async function revokeLink(id: string): Promise<void> {

@@ -1,4 +1,6 @@
-/** Downloads several files as one ZIP file: the browser itself saves it, as it may be larger than memory. */
+/** Downloads several files and folders as one ZIP file: the browser itself saves it, as it may be larger than memory. */
+import { lastPart } from '../../../server/wire/paths.ts';
+import type { Entry } from '../../core/listing.ts';
 import { letBrowserFetch } from './access.ts';
 import { refusalOf, request } from './api.ts';
 import { serviceUrl } from './base.ts';
@@ -10,20 +12,42 @@ import { sentenceOfError } from './refusal.ts';
 
 /** The most files of an archive, at the service. */
 export const MOST_ARCHIVED = 100_000;
-/** Up to so many ids make an address that every proxy lets through. Browsers resume downloads from addresses, not those of forms. */
+/** Up to so many ids and paths make an address that every proxy lets through. Browsers resume downloads from addresses, not those of forms. */
 const MOST_IN_ADDRESS = 50;
 const PATH = 'api/archive';
 /** The frame that the answer goes to: a refusal must not replace the page. */
 const FRAME = 'archive-frame';
 
-/** Has the browser save an archive of these files. */
-export async function downloadArchive(ids: readonly string[]): Promise<void> {
-  const name = `Tidemark ${new Date().toLocaleDateString('sv')}.zip`;
+/** What an archive has. */
+export interface ArchiveContent {
+  /** Of files. */
+  ids: readonly string[];
+  /** Paths. */
+  folders: readonly string[];
+  /** The folder from which paths in the archive are counted. */
+  within: string;
+}
+
+/** @param within - the path of the folder that is open. */
+export function archiveOf(entries: readonly Entry[], within: string): ArchiveContent {
+  return {
+    ids: entries.flatMap((entry) => (entry.kind === 'file' ? [entry.file.id] : [])),
+    folders: entries.flatMap((entry) => (entry.kind === 'folder' ? [entry.folder.name] : [])),
+    within,
+  };
+}
+
+/** Has the browser save an archive of these files and folders. One folder alone gives the archive its name. */
+export async function downloadArchive(content: ArchiveContent): Promise<void> {
+  const { ids, folders } = content;
+  const [folder] = folders;
+  const isFolder = folder !== undefined && folders.length === 1 && ids.length === 0;
+  const name = isFolder ? `${lastPart(folder)}.zip` : `Tidemark ${new Date().toLocaleDateString('sv')}.zip`;
   try {
-    if (mustFetchFiles()) await saveFetched(ids, name);
+    if (mustFetchFiles()) await saveFetched(content, name);
     else {
       await letBrowserFetch().catch(() => undefined);
-      submit(ids, name);
+      submit(content, name);
     }
   } catch (error) {
     tell(error);
@@ -35,15 +59,20 @@ function tell(error: unknown): void {
 }
 
 /** Sends a form to a frame that nobody sees. Where the answer is a file, the browser saves it, and the frame stays as it was. */
-function submit(ids: readonly string[], name: string): void {
+function submit({ ids, folders, within }: ArchiveContent, name: string): void {
   const form = make('form', {
-    method: ids.length > MOST_IN_ADDRESS ? 'post' : 'get',
+    method: ids.length + folders.length > MOST_IN_ADDRESS ? 'post' : 'get',
     action: serviceUrl(PATH),
     target: frame().name,
     hidden: true,
   });
   const field = (key: string, value: string): HTMLInputElement => make('input', { type: 'hidden', name: key, value });
-  form.append(field('name', name), ...ids.map((id) => field('id', id)));
+  form.append(
+    field('name', name),
+    ...(within === '' ? [] : [field('within', within)]),
+    ...folders.map((folder) => field('folder', folder)),
+    ...ids.map((id) => field('id', id)),
+  );
   document.body.append(form);
   form.submit();
   form.remove();
@@ -63,11 +92,11 @@ function frame(): HTMLIFrameElement {
 }
 
 /** Where the browser takes no cookie, the page fetches the archive itself. */
-async function saveFetched(ids: readonly string[], name: string): Promise<void> {
+async function saveFetched({ ids, folders, within }: ArchiveContent, name: string): Promise<void> {
   const answer = await request(PATH, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ id: ids, name }),
+    body: JSON.stringify({ id: ids, folder: folders, ...(within === '' ? {} : { within }), name }),
     // A signal that is never aborted, in place of the time limit: an archive may take long.
     signal: new AbortController().signal,
   });

@@ -3,6 +3,10 @@ import { byId, make } from './dom.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
 import type { Chosen } from './chosen.ts';
+import type { Place } from './place.ts';
+
+/** A file that was chosen, without the folder into which it comes. */
+type Found = Omit<Chosen, 'folder'>;
 
 interface WithHandle {
   getAsFileSystemHandle?: () => Promise<FileSystemHandle | null>;
@@ -12,9 +16,13 @@ interface WithHandle {
  * Makes the page accept files.
  *
  * @param add - called with the files that the user has chosen, dropped or pasted.
+ * @param place - the folder into which they come; unless they are dropped on another.
  * @returns a function that opens the dialog for files.
  */
-export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choose: () => void } {
+export function startChoosing(
+  add: (chosen: readonly Chosen[]) => void,
+  place: Pick<Place, 'folder'>,
+): { choose: () => void } {
   const form = byId<HTMLFormElement>('drop');
   const plain = byId<HTMLInputElement>('files');
   byId('plain-send').remove();
@@ -27,6 +35,7 @@ export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choos
     input.addEventListener('change', () => {
       take(
         Array.from(input.files ?? [], (file) => ({ file, path: file.webkitRelativePath || file.name, handle: null })),
+        place.folder,
       );
       input.value = '';
     });
@@ -43,7 +52,7 @@ export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choos
 
   document.addEventListener('paste', ({ clipboardData }) => {
     const pasted = Array.from(clipboardData?.files ?? [], (file) => ({ file, path: file.name, handle: null }));
-    if (pasted.length > 0) take(pasted);
+    if (pasted.length > 0) take(pasted, place.folder);
   });
 
   let depth = 0;
@@ -67,23 +76,25 @@ export function startChoosing(add: (chosen: readonly Chosen[]) => void): { choos
     setOver(false);
     if (!event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
-    void readDropped(event.dataTransfer).then(take);
+    const over = (event.target as Element).closest<HTMLElement>('[data-folder]');
+    const into = over?.dataset['folder'] ?? place.folder;
+    void readDropped(event.dataTransfer).then((found) => take(found, into));
   });
 
-  function take(chosen: readonly Chosen[]): void {
+  function take(chosen: readonly Found[], into: string): void {
     if (chosen.length === 0) {
       notify(texts().nothingToSend);
       return;
     }
     announce(texts().filesAdded(chosen.length));
-    add(chosen);
+    add(chosen.map((one) => ({ ...one, folder: into })));
   }
 
   return { choose: () => files.click() };
 }
 
 /** Asks the drop for all its entries before the first await: after that it is empty. */
-async function readDropped(transfer: DataTransfer): Promise<Chosen[]> {
+async function readDropped(transfer: DataTransfer): Promise<Found[]> {
   const asked = Array.from(transfer.items)
     .filter((item) => item.kind === 'file')
     .map((item) => ({
@@ -92,7 +103,7 @@ async function readDropped(transfer: DataTransfer): Promise<Chosen[]> {
       handle: (item as WithHandle).getAsFileSystemHandle?.().catch(() => null),
     }));
   const found = await Promise.all(
-    asked.map(async ({ entry, file, handle }): Promise<Chosen[]> => {
+    asked.map(async ({ entry, file, handle }): Promise<Found[]> => {
       if (entry?.isDirectory) return readFolder(entry as FileSystemDirectoryEntry);
       const kept = await handle;
       return file ? [{ file, path: file.name, handle: kept instanceof FileSystemFileHandle ? kept : null }] : [];
@@ -101,8 +112,8 @@ async function readDropped(transfer: DataTransfer): Promise<Chosen[]> {
   return found.flat();
 }
 
-async function readFolder(folder: FileSystemDirectoryEntry): Promise<Chosen[]> {
-  const found: Chosen[] = [];
+async function readFolder(folder: FileSystemDirectoryEntry): Promise<Found[]> {
+  const found: Found[] = [];
   for (const entry of await readEntries(folder)) {
     if (entry.isDirectory) found.push(...(await readFolder(entry as FileSystemDirectoryEntry)));
     else {

@@ -1,5 +1,5 @@
 /** Whether a published file has the bytes of the chosen file. The page compares before it shows an upload as done. */
-import type { FileJson } from '../../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../../server/wire/files.ts';
 import { compare as compareBy, type ProofVerdict } from '../../core/proof.ts';
 import { check, type Content, getFile } from './api.ts';
 import type { Item } from './item.ts';
@@ -9,6 +9,14 @@ type Compared = Pick<Item, 'md5' | 'sha256' | 'size' | 'adopted' | 'shared'>;
 
 export function contentOf({ md5, sha256, size }: Pick<Item, 'md5' | 'sha256' | 'size'>): Content {
   return { md5: md5 ?? '', sha256, size };
+}
+
+/** The name that the item's file is to have, for a check. */
+export function namedAs({ name, onConflict }: Pick<Item, 'name' | 'onConflict'>): {
+  filename: string;
+  onconflict?: OnConflictJson;
+} {
+  return { filename: name, ...(onConflict === null ? {} : { onconflict: onConflict }) };
 }
 
 /** As `compare` of core/proof.ts, for the bytes of an item. */

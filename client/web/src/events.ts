@@ -9,6 +9,8 @@ export interface FileEventsListener {
   onPublished(file: FileJson): void;
   onRenamed(file: FileJson): void;
   onDeleted(id: string): void;
+  /** A folder has another path, and with it all that is below it. */
+  onMoved(from: string, to: string): void;
 }
 
 const RETRY_MS = 2_000;
@@ -111,10 +113,13 @@ function tell(listener: FileEventsListener, { name, data }: ServerEvent): void {
     case undefined:
       break;
     case 'begin':
-    // All paths below the folder are others.
-    case 'moved':
       listener.onBegin();
       break;
+    case 'moved': {
+      const { from, to } = JSON.parse(data) as EventsJson['moved'];
+      listener.onMoved(from, to);
+      break;
+    }
     case 'published':
       listener.onPublished(JSON.parse(data) as EventsJson['published']);
       break;

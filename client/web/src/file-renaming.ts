@@ -1,16 +1,14 @@
-/** Renames a file in its row. */
-import type { FileJson } from '../../../server/wire/files.ts';
-import { renameFile } from './api.ts';
+/** Renames a file or a folder in its row. */
 import { make, setText, shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import { isAcceptable } from './names.ts';
 import { sentenceOfError } from './refusal.ts';
 
 /** Makes the field for the new name, and an element for what is wrong with it. */
-function makeForm(file: FileJson): { form: HTMLFormElement; input: HTMLInputElement; problem: HTMLElement } {
+function makeForm(name: string): { form: HTMLFormElement; input: HTMLInputElement; problem: HTMLElement } {
   const input = make('input', {
-    value: file.name,
-    ariaLabel: texts().newName(shownName(file.name)),
+    value: name,
+    ariaLabel: texts().newName(shownName(name)),
     spellcheck: false,
     dir: 'auto',
   });
@@ -19,22 +17,26 @@ function makeForm(file: FileJson): { form: HTMLFormElement; input: HTMLInputElem
 }
 
 /**
- * Puts the field for a new name into the file's row.
+ * Puts the field for a new name into a row.
  *
- * @param events - `onRenamed`: the service has renamed the file. `onEnd`: the field is being removed, whether the file was
- *   renamed or not.
+ * @param named - `name`: without the folders it is in. `rename`: renames it at the service.
+ * @param onEnd - the field is being removed, whether it was renamed or not.
  */
 export function startRenaming(
   row: HTMLLIElement,
-  file: FileJson,
-  events: { onRenamed: (file: FileJson) => void; onEnd: () => void },
+  named: { name: string; isFolder: boolean; rename: (name: string) => Promise<void> },
+  onEnd: () => void,
 ): void {
-  const { form, input, problem } = makeForm(file);
+  const { name: before, isFolder } = named;
+  const { form, input, problem } = makeForm(before);
   row.querySelector('form')?.remove();
   row.append(form);
+  // In a row that can be dragged, a mouse cannot select text.
+  row.draggable = false;
   input.focus();
-  const dot = file.name.lastIndexOf('.');
-  input.setSelectionRange(0, dot > 0 ? dot : file.name.length);
+  // The extension is seldom meant.
+  const dot = before.lastIndexOf('.');
+  input.setSelectionRange(0, dot > 0 && !isFolder ? dot : before.length);
   let ended = false;
   let running = false;
 
@@ -42,19 +44,20 @@ export function startRenaming(
     // Removing the form blurs the input, which would save and end once more.
     if (ended) return;
     ended = true;
-    events.onEnd();
+    onEnd();
     form.remove();
+    row.draggable = true;
     row.querySelector<HTMLButtonElement>('.rename')?.focus({ preventScroll: true });
   }
 
   async function save(): Promise<void> {
     const name = input.value.trim();
     if (running || ended || !form.isConnected) return;
-    if (name === file.name) return end();
+    if (name === before) return end();
     if (!isAcceptable(name)) return setText(problem, texts().badName);
     running = true;
     try {
-      events.onRenamed(await renameFile(file.id, name));
+      await named.rename(name);
       end();
     } catch (error) {
       setText(problem, texts().renameFailed(sentenceOfError(error)));

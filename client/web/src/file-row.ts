@@ -1,10 +1,13 @@
 /** The row of a file of the catalog. */
 import type { FileJson } from '../../../server/wire/files.ts';
+import { lastPart } from '../../../server/wire/paths.ts';
 import { previewKind } from '../../../server/wire/previews.ts';
+import { parentOf } from '../../core/listing.ts';
 import { make, setText, shownName } from './dom.ts';
 import { formatCount, formatSize, formatWhen } from './format.ts';
 import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
+import { placeAddress } from './place.ts';
 
 /** The actions with a button, in the order of the buttons. */
 const BUTTONS = ['download', 'share', 'address', 'md5', 'rename', 'delete'] as const;
@@ -32,18 +35,20 @@ export function makeFileRow(
   });
   return make(
     'li',
-    { className: 'file' },
+    { className: 'file', draggable: true },
     make('label', { className: 'pick-box' }, box),
     open,
+    make('a', { className: 'where', draggable: false, hidden: true }),
     make('span', { className: 'size' }),
     make('time', { className: 'when' }),
     make('div', { className: 'row-buttons' }, ...buttons),
   );
 }
 
-export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: boolean): void {
+/** @param isFound - a search has found it, in whichever folder. */
+export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: boolean, isFound: boolean): void {
   const t = texts();
-  const name = shownName(file.name);
+  const name = shownName(lastPart(file.name));
   const [box, open, bdi, size, when] = [
     row.querySelector<HTMLInputElement>('input.pick'),
     row.querySelector<HTMLButtonElement>('button.name'),
@@ -55,7 +60,8 @@ export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: bo
   box.checked = isSelected;
   box.ariaLabel = t.selectFile(name);
   row.classList.toggle('selected', isSelected);
-  showName(bdi, file.name);
+  showName(bdi, lastPart(file.name));
+  updateWhere(row, isFound ? parentOf(file.name) : '');
   open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
   setText(size, formatSize(file.size));
   size.title = t.bytes(formatCount(file.size));
@@ -77,4 +83,17 @@ export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: bo
     button.ariaLabel = spoken;
     button.title = button.classList.contains('md5') ? t.copyMd5(file.md5) : spoken;
   });
+}
+
+/** Shows in which folder a file is that was found, as a link to it; empty: nothing. */
+function updateWhere(row: HTMLLIElement, folder: string): void {
+  const where = row.querySelector<HTMLAnchorElement>('a.where');
+  row.classList.toggle('found', folder !== '');
+  if (!where) return;
+  where.hidden = folder === '';
+  if (folder === '') return;
+  where.href = placeAddress(folder);
+  where.ariaLabel = texts().openFolder(shownName(folder));
+  setText(where, shownName(folder));
+  where.title = shownName(folder);
 }

@@ -39,6 +39,13 @@ export function formatDuration(seconds: number): string {
   return t.hours(Math.floor(seconds / 3_600), Math.ceil((seconds % 3_600) / 600) * 10);
 }
 
+/** For how long something is kept: whole days, hours or minutes. */
+export function formatKept(seconds: number): string {
+  const t = texts();
+  if (seconds >= 86_400) return t.days(Math.floor(seconds / 86_400));
+  return seconds >= 3_600 ? t.hours(Math.floor(seconds / 3_600), 0) : t.minutes(Math.ceil(seconds / 60));
+}
+
 /** Numbers of things: 12,345. */
 export function formatCount(count: number): string {
   return formatter('count', (locale) => new Intl.NumberFormat(locale)).format(count);

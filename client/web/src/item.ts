@@ -1,19 +1,27 @@
 /** One upload, as the queue keeps it and the page shows it. */
-import type { FileJson } from '../../../server/wire/files.ts';
+import type { FileJson, OnConflictJson } from '../../../server/wire/files.ts';
 import type { Watch } from '../../core/other-sender.ts';
 import type { FailReason, Refusal, StallReason } from '../../core/refusals.ts';
 import type { Hashing } from './hasher.ts';
 import type { Begun } from '../../core/naming.ts';
 import type { PartRow } from '../../core/upload-parts.ts';
 import type { State } from '../../core/upload-states.ts';
+import type { Question } from './question.ts';
 import type { Transfer } from './transfer.ts';
 
 export interface Item {
   readonly id: string;
-  /** The name that the page sends; once the upload is done, the name that the service has given the file. */
+  /**
+   * The name that the page sends, with its folders; once the upload is done, the name that the service has given the file. Where an
+   * earlier version of the page began it, the name alone.
+   */
   name: string;
-  /** The name, with its folders where the user chose a folder. */
+  /** As the page shows it. */
   path: string;
+  /** What becomes of another file that has the name; null: both are kept. */
+  onConflict: OnConflictJson | null;
+  /** What the user has to be asked about that, once the digests are known; null: nothing. */
+  question: Question | null;
   size: number;
   /** When the file was last modified, in milliseconds since the epoch, as of when it was chosen. */
   lastModified: number;
@@ -77,6 +85,8 @@ export interface Item {
 export function newItem(about: Pick<Item, 'id' | 'name' | 'path' | 'size' | 'lastModified' | 'file'>): Item {
   return {
     ...about,
+    onConflict: null,
+    question: null,
     state: 'queued',
     stall: null,
     failure: null,

@@ -4,6 +4,7 @@
  */
 
 import type { WrittenClaim } from '../../core/claims.ts';
+import type { OnConflictJson } from '../../../server/wire/files.ts';
 import { keepEntryForMs } from '../../core/journal-life.ts';
 import type { PartRow } from '../../core/upload-parts.ts';
 
@@ -11,6 +12,8 @@ export interface JournalEntry extends WrittenClaim {
   id: string;
   name: string;
   path: string;
+  /** Optional, as `sha256`. */
+  onConflict?: OnConflictJson | null;
   size: number;
   lastModified: number;
   md5: string | null;

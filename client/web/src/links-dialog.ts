@@ -66,9 +66,11 @@ export function startLinksDialog(): void {
 }
 
 /** By what the user knows it. */
-function titleOf({ name, firstFile, files }: LinkJson): string {
+function titleOf({ name, firstFile, files, firstFolder, folders }: LinkJson): string {
   const t = texts();
   if (name !== null) return shownName(name);
+  if (firstFolder !== null)
+    return folders > 1 ? t.andMore(shownName(firstFolder), formatCount(folders - 1)) : shownName(firstFolder);
   if (firstFile === null) return t.noFilesLeft;
   return files > 1 ? t.andMore(shownName(firstFile), formatCount(files - 1)) : shownName(firstFile);
 }

@@ -2,15 +2,20 @@
 import { onAccepted, startAccess } from './access.ts';
 import { maxFileSize } from './api.ts';
 import { startChoosing } from './choose.ts';
+import { type Chosen, waitingFor } from './chosen.ts';
 import { byId } from './dom.ts';
 import { listenToEvents } from './events.ts';
 import { startFilesView } from './files-view.ts';
 import { startLanguage } from './i18n.ts';
 import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
+import { startPlace } from './place.ts';
 import { createQueue, type Queue } from './queue.ts';
+import { createAsking } from './question.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
+import { startTrashDialog } from './trash-dialog.ts';
+import { startTrashState } from './trash-state.ts';
 import { createUploadsView } from './uploads-view.ts';
 
 function start(): void {
@@ -19,7 +24,10 @@ function start(): void {
   startPreview();
   startLinksDialog();
   startShareDialog();
-  const files = startFilesView();
+  const trash = startTrashDialog();
+  startTrashState();
+  const place = startPlace((from) => files.opened(from));
+  const files = startFilesView(place);
 
   let limit: number | null = null;
   let limitKnown: Promise<void> | null = null;
@@ -50,9 +58,19 @@ function start(): void {
     () => limit,
   );
   startStreams(byId<HTMLSelectElement>('streams'));
-  const choosing = startChoosing(
-    (chosen) => void Promise.all([askLimit(), queue.restored]).then(() => queue.add(view.takeBack(chosen))),
-  );
+  const addAsking = createAsking((chosen) => queue.add(chosen));
+
+  async function add(chosen: readonly Chosen[]): Promise<void> {
+    await Promise.all([askLimit(), queue.restored]);
+    const others = view.takeBack(chosen);
+    // A file that was chosen before resumes; its name was settled then.
+    const isKnown = (one: Chosen): boolean => waitingFor(one, queue.items) !== undefined;
+    const known = others.filter(isKnown);
+    if (known.length > 0) queue.add(known);
+    await addAsking(others.filter((one) => !known.includes(one)));
+  }
+
+  const choosing = startChoosing((chosen) => void add(chosen), place);
 
   document.body.classList.add('ready');
 
@@ -63,9 +81,16 @@ function start(): void {
       if (begun) void files.reload();
       begun = true;
     },
-    onPublished: (file) => files.put(file),
-    onRenamed: (file) => files.put(file),
-    onDeleted: (id) => files.gone(id),
+    onPublished: (file) => {
+      files.put(file, 'published');
+      trash.changed();
+    },
+    onRenamed: (file) => files.put(file, 'renamed'),
+    onDeleted: (id) => {
+      files.gone(id);
+      trash.changed();
+    },
+    onMoved: (from, to) => files.moved(from, to),
   });
   onAccepted(() => {
     void files.reload();

@@ -33,9 +33,9 @@ export function openNotebook(): Notebook {
 
 function entryOf(item: Item): JournalEntry {
   const { id, name, path, size, lastModified, md5, sha256, url, urlMd5, urlSha256, sent } = item;
-  const { lifeMs, adopted, shared, takenOver, parts, mayHaveFinal } = item;
+  const { onConflict, lifeMs, adopted, shared, takenOver, parts, mayHaveFinal } = item;
   const digests = { md5, sha256, urlMd5, urlSha256 };
   const claim = { adopted, shared, takenOver };
   const uploads = { url, parts, mayHaveFinal, lifeMs };
-  return { id, name, path, size, lastModified, ...digests, ...uploads, ...claim, sent, at: Date.now() };
+  return { id, name, path, onConflict, size, lastModified, ...digests, ...uploads, ...claim, sent, at: Date.now() };
 }

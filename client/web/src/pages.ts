@@ -1,5 +1,6 @@
 /** Loads pages of the catalog, one after the other. A new request aborts the one before it. */
-import type { FileJson, FilePageJson } from '../../../server/wire/files.ts';
+import type { FileJson, FolderJson } from '../../../server/wire/files.ts';
+import type { ListedPage } from '../../core/listing.ts';
 import { ApiError } from './api.ts';
 
 export interface Pages {
@@ -8,25 +9,25 @@ export interface Pages {
   /** Why the latest failed attempt failed. */
   readonly problem: ApiError | null;
   readonly isLoading: boolean;
-  /** Loads at least `wanted` files from a cursor on (null: from the start), as far as there are so many. Retries failures. */
+  /** Loads at least `wanted` entries from a cursor on (null: from the start), as far as there are so many. Retries failures. */
   load(from: string | null, wanted: number): Promise<void>;
 }
 
-export interface PagesParts {
-  ask(from: string | null, limit: number, signal: AbortSignal): Promise<FilePageJson>;
-  onBegin(): void;
-  onPage(page: FilePageJson): void;
-  /** @param next - the cursor of the files that follow; null where these are the last. */
-  onLoaded(from: string | null, files: readonly FileJson[], next: string | null): void;
+export interface PagesParts<Page extends ListedPage & { nextCursor: string | null }> {
+  ask(from: string | null, limit: number, signal: AbortSignal): Promise<Page>;
+  onBegin(from: string | null): void;
+  onPage(page: Page): void;
+  /** @param next - the cursor of the entries that follow; null where these are the last. */
+  onLoaded(from: string | null, loaded: ListedPage, next: string | null): void;
   /** Called once loading has succeeded or failed, but not where a later request took its place. */
   onEnd(): void;
 }
 
-/** The most files that the service lists in one answer. */
+/** The most entries that the service lists in one answer. */
 export const MOST = 1_000;
 const RETRY_MS = 3_000;
 
-export function createPages(parts: PagesParts): Pages {
+export function createPages<Page extends ListedPage & { nextCursor: string | null }>(parts: PagesParts<Page>): Pages {
   let state: Pages['state'] = 'loading';
   let problem: ApiError | null = null;
   let running: AbortController | null = null;
@@ -37,19 +38,21 @@ export function createPages(parts: PagesParts): Pages {
     clearTimeout(timer);
     const current = new AbortController();
     running = current;
-    parts.onBegin();
+    parts.onBegin(from);
     try {
-      const loaded: FileJson[] = [];
+      const [folders, files]: [FolderJson[], FileJson[]] = [[], []];
       let next = from;
       do {
-        const page = await parts.ask(next, Math.min(MOST, wanted - loaded.length), current.signal);
+        const left = wanted - folders.length - files.length;
+        const page = await parts.ask(next, Math.min(MOST, left), current.signal);
         if (running !== current) return;
         parts.onPage(page);
-        loaded.push(...page.files);
+        folders.push(...(page.folders ?? []));
+        files.push(...page.files);
         next = page.nextCursor;
-      } while (next !== null && loaded.length < wanted);
+      } while (next !== null && folders.length + files.length < wanted);
       state = 'ready';
-      parts.onLoaded(from, loaded, next);
+      parts.onLoaded(from, { folders, files }, next);
     } catch (error) {
       if (running !== current) return;
       problem = error instanceof ApiError ? error : null;

@@ -1,5 +1,6 @@
 /** Previews of files: the browser itself fetches what it shows, in ranges. */
 import type { FileJson } from '../../../server/wire/files.ts';
+import { lastPart } from '../../../server/wire/paths.ts';
 import { isText, type PreviewKind, previewKind } from '../../../server/wire/previews.ts';
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
@@ -11,7 +12,7 @@ import { showText } from './text-preview.ts';
 
 /** Saves a file: the browser downloads it, after the page has got permission for it. */
 export async function download(file: FileJson): Promise<void> {
-  const link = make('a', { href: await addressOf(file, 'save'), download: file.name });
+  const link = make('a', { href: await addressOf(file, 'save'), download: lastPart(file.name) });
   document.body.append(link);
   link.click();
   link.remove();
@@ -34,12 +35,12 @@ export async function openPreview(file: FileJson): Promise<void> {
   // Of a text, showText fetches the beginning.
   const src = kind === 'text' && isFetchedHere ? '' : await addressOf(file, 'show');
   if (current !== turn) return;
-  showName(byId('preview-title'), file.name);
+  showName(byId('preview-title'), lastPart(file.name));
   const link = byId<HTMLAnchorElement>('preview-download');
   link.href = isFetchedHere ? src : `${ownUrl(file.url)}?download`;
-  link.download = file.name;
+  link.download = lastPart(file.name);
   notFetched = src === '' ? file : null;
-  const name = shownName(file.name);
+  const name = shownName(lastPart(file.name));
   if (kind === 'text') void showAsText(file, name, current);
   else {
     const shown = makeShown(kind, src, name);

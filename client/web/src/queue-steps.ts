@@ -5,7 +5,6 @@ import { type Chosen, itemOf, waitingFor } from './chosen.ts';
 import { type HashOutcome, startHashing } from './hasher.ts';
 import { type Item, uploadsOf, WITHOUT_UPLOAD } from './item.ts';
 import { freshFile, holdUpload, keepFile, keptFile, type KeptFile } from './journal.ts';
-import { withName } from './names.ts';
 import { type Notebook } from './notebook.ts';
 import { isReadable } from './sender.ts';
 import { atOnce } from './streams.ts';
@@ -121,7 +120,7 @@ export function fail(desk: Desk, item: Item, failure: FailReason, message = ''):
 export function finish(desk: Desk, item: Item, result: FileJson, state: 'done' | 'instant'): void {
   item.turn++;
   const { name } = result;
-  const taken = { result, name, path: withName(item.path, name), sent: item.size };
+  const taken = { result, name, path: name, sent: item.size };
   // The service would keep what it has joined for a while, and what it has not joined for longer.
   endAll(item.parts.map(({ url }) => url));
   step(desk, item, state === 'done' ? 'finish' : 'finishAtOnce', { ...taken, stall: null, file: null });
@@ -145,8 +144,9 @@ export function add(desk: Desk, chosen: readonly Chosen[]): void {
   pump(desk);
 }
 
-function begin(desk: Desk, { file, path, handle }: Chosen): Item {
-  const item = itemOf({ file, path });
+function begin(desk: Desk, chosen: Chosen): Item {
+  const { file, handle } = chosen;
+  const item = itemOf(chosen);
   if (isTooLarge(desk, file)) Object.assign(item, { state: 'failed', failure: 'tooLarge' });
   else keep(desk, item, file, handle);
   return item;

@@ -36,11 +36,19 @@ export function createRestorer(queue: RestoreParts): Restorer {
     for (const { id, name, path, size, lastModified, ...known } of entries) {
       const item = newItem({ id, name, path, size, lastModified, file: null });
       const { md5, sha256 = null, url, urlMd5, urlSha256 = null, lifeMs = null, sent, mayHaveFinal = false } = known;
+      const { onConflict = null } = known;
       const uploads = { url, parts: readPartRows(known.parts), mayHaveFinal, lifeMs };
       // An MD5 without a SHA-256 is of no use: the file is hashed again.
       const digests = { md5: sha256 === null ? null : md5, sha256, urlMd5, urlSha256 };
       items.push(
-        Object.assign(item, { ...digests, ...uploads, ...readClaim(known), sent, state: 'interrupted' as const }),
+        Object.assign(item, {
+          ...digests,
+          ...uploads,
+          ...readClaim(known),
+          onConflict,
+          sent,
+          state: 'interrupted' as const,
+        }),
       );
     }
     if (entries.length > 0) queue.onList();
@@ -69,7 +77,7 @@ export function createRestorer(queue: RestoreParts): Restorer {
     else if (state.fileId !== null) {
       const file = await getFile(state.fileId).catch(() => null);
       const own = file && (await proven(item, file).catch(() => null));
-      const result = own && (await giveName(own, item.name, item.adopted).catch(() => null));
+      const result = own && (await giveName(own, item, item.adopted).catch(() => null));
       if (result && item.state === 'interrupted') queue.finish(item, result, 'done');
     } else if (state.isJoined) change(item, { sent: state.offset });
   }

@@ -1,14 +1,14 @@
-/** What can be done with the selected files: a bar at the lower edge, and the box that selects all, in the head of the list. */
-import type { FileJson } from '../../../server/wire/files.ts';
-import { downloadArchive, MOST_ARCHIVED } from './archive.ts';
+/** What can be done with the selected files and folders: a bar at the lower edge, and the box that selects all, in the head of the list. */
+import type { Entry } from '../../core/listing.ts';
+import { archiveOf, downloadArchive, MOST_ARCHIVED } from './archive.ts';
 import { byId, setText } from './dom.ts';
 import { formatCount, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
 import { announce, notify } from './notices.ts';
 import { createSelection, type Selection } from './selection.ts';
-import { shareFiles } from './share-dialog.ts';
+import { shareEntries } from './share-dialog.ts';
 
-/** The most files that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
+/** The most entries that are deleted at once: each is a request of its own, and comes back to its place where that is undone. */
 const MOST_DELETED = 1_000;
 
 export interface SelectionBar {
@@ -18,13 +18,17 @@ export interface SelectionBar {
 }
 
 export interface SelectionParts {
-  /** The files in the list. */
-  listed: () => readonly FileJson[];
+  /** The entries in the list. */
+  listed: () => readonly Entry[];
+  /** The path of the open folder. */
+  folder: () => string;
   /** Whether there are no more at the service. */
   isWhole: () => boolean;
   onChange: () => void;
-  /** Deletes files, which are not selected any more. */
-  remove: (files: readonly FileJson[]) => void;
+  /** Deletes entries, which are not selected any more. */
+  remove: (entries: readonly Entry[]) => void;
+  /** Asks where entries are to be moved. */
+  move: (entries: readonly Entry[]) => void;
 }
 
 export function startSelection(parts: SelectionParts): SelectionBar {
@@ -38,17 +42,18 @@ export function startSelection(parts: SelectionParts): SelectionBar {
   let told = 0;
 
   byId('selection-download').addEventListener('click', () => {
-    if (selection.count > MOST_ARCHIVED) notify(texts().tooManyToPack(formatCount(MOST_ARCHIVED)));
-    else void downloadArchive(selection.files.map(({ id }) => id));
+    if (selection.files > MOST_ARCHIVED) notify(texts().tooManyToPack(formatCount(MOST_ARCHIVED)));
+    else void downloadArchive(archiveOf(selection.entries, parts.folder()));
   });
   byId('selection-delete').addEventListener('click', () => {
     if (selection.count > MOST_DELETED) return void notify(texts().tooManyToDelete(formatCount(MOST_DELETED)));
-    const { files } = selection;
+    const { entries } = selection;
     selection.clear();
-    parts.remove(files);
+    parts.remove(entries);
     focusList();
   });
-  byId('selection-share').addEventListener('click', () => shareFiles(selection.files));
+  byId('selection-move').addEventListener('click', () => parts.move(selection.entries));
+  byId('selection-share').addEventListener('click', () => shareEntries(selection.entries));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {
     selection.clear();

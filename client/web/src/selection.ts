@@ -1,85 +1,111 @@
-/** Which files are selected: each keeps what was known of it when it was selected. */
-import type { FileJson } from '../../../server/wire/files.ts';
+/** Which files and folders are selected: each keeps what was known of it when it was selected, or was read again. */
+import type { Entry } from '../../core/listing.ts';
 
 export interface Selection {
   /** In the order in which they were selected. */
-  readonly files: readonly FileJson[];
+  readonly entries: readonly Entry[];
   readonly count: number;
+  /** Files, with those in the folders. */
+  readonly files: number;
   /** Together, in bytes. */
   readonly bytes: number;
-  has(id: string): boolean;
+  has(key: string): boolean;
   /**
-   * Selects a file, or takes it off the selection.
+   * Selects an entry, or takes it off the selection.
    *
-   * @param listed - the files of the list, in order. With it, all between the file and the one that was set before it are set alike.
+   * @param listed - the entries of the list, in order. With it, all between the entry and the one that was set before it are set alike.
    */
-  set(file: FileJson, isSelected: boolean, listed?: readonly FileJson[]): void;
+  set(entry: Entry, isSelected: boolean, listed?: readonly Entry[]): void;
   /** Selects all of these. */
-  setAll(files: readonly FileJson[]): void;
-  /** Takes files off the selection: those that are gone. */
-  drop(ids: readonly string[]): void;
+  setAll(entries: readonly Entry[]): void;
+  /** Takes entries off the selection: those that are gone. */
+  drop(keys: readonly string[]): void;
+  /** Takes what is known by now of entries that are selected. */
+  renew(entries: readonly Entry[]): void;
   clear(): void;
+}
+
+function sizeOf(entry: Entry): { files: number; bytes: number } {
+  return entry.kind === 'file' ? { files: 1, bytes: entry.file.size } : entry.folder;
 }
 
 /** @param onChange - called after each change. */
 export function createSelection(onChange: () => void): Selection {
-  const selected = new Map<string, FileJson>();
-  let bytes = 0;
-  /** The file that was set last: where a range begins. */
+  const selected = new Map<string, Entry>();
+  const sum = { files: 0, bytes: 0 };
+  /** The entry that was set last: where a range begins. */
   let anchor: string | null = null;
 
-  function put(file: FileJson, isSelected: boolean): void {
-    const known = selected.get(file.id);
+  function count(entry: Entry, sign: 1 | -1): void {
+    const { files, bytes } = sizeOf(entry);
+    sum.files += sign * files;
+    sum.bytes += sign * bytes;
+  }
+
+  function put(entry: Entry, isSelected: boolean): void {
+    const known = selected.get(entry.key);
     if (isSelected && !known) {
-      selected.set(file.id, file);
-      bytes += file.size;
+      selected.set(entry.key, entry);
+      count(entry, 1);
     } else if (!isSelected && known) {
-      selected.delete(file.id);
-      bytes -= known.size;
+      selected.delete(entry.key);
+      count(known, -1);
     }
   }
 
-  /** The files from the anchor to this one; this one alone where the anchor is not in the list any more. */
-  function rangeTo(file: FileJson, listed: readonly FileJson[]): readonly FileJson[] {
-    const from = listed.findIndex(({ id }) => id === anchor);
-    const to = listed.findIndex(({ id }) => id === file.id);
-    if (from < 0 || to < 0) return [file];
-    return listed.slice(Math.min(from, to), Math.max(from, to) + 1);
-  }
-
   return {
-    get files() {
+    get entries() {
       return [...selected.values()];
     },
     get count() {
       return selected.size;
     },
+    get files() {
+      return sum.files;
+    },
     get bytes() {
-      return bytes;
+      return sum.bytes;
     },
-    has: (id) => selected.has(id),
-    set: (file, isSelected, listed) => {
-      for (const each of listed ? rangeTo(file, listed) : [file]) put(each, isSelected);
-      anchor = file.id;
+    has: (key) => selected.has(key),
+    set: (entry, isSelected, listed) => {
+      for (const each of listed ? rangeOf(listed, anchor, entry) : [entry]) put(each, isSelected);
+      anchor = entry.key;
       onChange();
     },
-    setAll: (files) => {
-      for (const file of files) put(file, true);
+    setAll: (entries) => {
+      for (const entry of entries) put(entry, true);
       onChange();
     },
-    drop: (ids) => {
+    drop: (keys) => {
       const before = selected.size;
-      for (const id of ids) {
-        const file = selected.get(id);
-        if (file) put(file, false);
+      for (const key of keys) {
+        const entry = selected.get(key);
+        if (entry) put(entry, false);
       }
       if (selected.size !== before) onChange();
+    },
+    renew: (entries) => {
+      for (const entry of entries) {
+        const known = selected.get(entry.key);
+        if (!known) continue;
+        count(known, -1);
+        selected.set(entry.key, entry);
+        count(entry, 1);
+      }
     },
     clear: () => {
       if (selected.size === 0) return;
       selected.clear();
-      bytes = 0;
+      Object.assign(sum, { files: 0, bytes: 0 });
       onChange();
     },
   };
+}
+
+/** The entries from the anchor to this one; this one alone where the anchor is not in the list any more. */
+function rangeOf(listed: readonly Entry[], anchor: string | null, entry: Entry): readonly Entry[] {
+  const from = listed.findIndex(({ key }) => key === anchor);
+  const to = listed.findIndex(({ key }) => key === entry.key);
+  if (from < 0 || to < 0) return [entry];
+  return listed.slice(Math.min(from, to), Math.max(from, to) + 1);
 }

@@ -9,11 +9,12 @@ import { howToSend, takesParts } from '../../core/upload-parts.ts';
 import { delayInPage } from '../../core/waits.ts';
 import { ApiError, check, getFile, serviceOffers, uploadState } from './api.ts';
 import { ownUrl } from './base.ts';
-import { compare, contentOf } from './compare.ts';
+import { compare, contentOf, namedAs } from './compare.ts';
 import { giveName } from './give-name.ts';
 import { type Item, uploadsOf, WITHOUT_UPLOAD } from './item.ts';
 import type { PartsEvents } from './part-uploads.ts';
 import { checkByProof } from './possession.ts';
+import type { Question } from './question.ts';
 import { startPartsTransfer } from './parts-transfer.ts';
 import { atOnce } from './streams.ts';
 import { startTransfer, type TransferEvents } from './transfer.ts';
@@ -32,7 +33,7 @@ export interface SenderEvents {
   stall(item: Item, reason: StallReason, waitMs: number): void;
   /** The item from an earlier visit to the page that has this upload and still waits for its file. */
   findLeft(url: string): Item | undefined;
-  /** Another item has taken over this item's upload: removes this one. */
+  /** Removes an item: another one has taken over its upload, or the user does not want it sent. */
   letGo(item: Item): void;
 }
 
@@ -58,6 +59,7 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
   queue.step(item, 'ask');
   try {
     if (await isSettledByItsUpload(queue, item, turn)) return;
+    if (item.question && !(await isAnswered(queue, item, item.question, turn))) return;
     const known = await checkByProof(item, file);
     if (item.turn !== turn) return;
     if (known.status === 'exists') {
@@ -77,6 +79,19 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
   } catch (error) {
     if (item.turn === turn) await meet(queue, item, error);
   }
+}
+
+/** Asks the user what becomes of the other file that has the name. @returns false where this one is not to be sent. */
+async function isAnswered(queue: SenderEvents, item: Item, question: Question, turn: number): Promise<boolean> {
+  const answer = await question.answerFor(item.name, item.md5 ?? '');
+  if (item.turn !== turn) return false;
+  item.question = null;
+  if (answer === 'skip') queue.letGo(item);
+  else {
+    item.onConflict = answer === 'replace' ? 'replace' : null;
+    queue.note(item);
+  }
+  return answer !== 'skip';
 }
 
 /**
@@ -161,10 +176,10 @@ async function isSentInParts({ size, url, parts }: Item): Promise<boolean> {
 }
 
 function transfer(queue: SenderEvents, item: Item, file: File, inParts: boolean): void {
-  const { name, path, md5, sha256, url, parts, mayHaveFinal, turn } = item;
+  const { name, onConflict, md5, sha256, url, parts, mayHaveFinal, turn } = item;
   if (md5 === null || sha256 === null) return;
   queue.step(item, 'send');
-  const about = { name, path, md5, sha256, url };
+  const about = { name, onConflict, md5, sha256, url };
   const events = eventsOf(queue, item, turn);
   const { streams } = atOnce();
   item.transfer = inParts
@@ -245,7 +260,7 @@ async function verify(queue: SenderEvents, item: Item, told: string | null, turn
 }
 
 async function findPublished(item: Item): Promise<FileJson | null> {
-  const known = await check(contentOf(item), { filename: item.name });
+  const known = await check(contentOf(item), namedAs(item));
   return (known.status === 'exists' && known.file) || null;
 }
 
@@ -254,7 +269,7 @@ async function findPublished(item: Item): Promise<FileJson | null> {
  * client's file keeps its name, and this one's bytes are sent.
  */
 async function finish(queue: SenderEvents, item: Item, file: FileJson, turn: number): Promise<void> {
-  const named = await giveName(file, item.name, item.adopted);
+  const named = await giveName(file, item, item.adopted);
   if (item.turn !== turn) return;
   if (named) {
     queue.finish(item, named, 'done');

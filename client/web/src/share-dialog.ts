@@ -1,6 +1,7 @@
-/** Makes a link to files: asks how long it works, for how many downloads and with which password, and shows its address once. */
-import type { FileJson } from '../../../server/wire/files.ts';
+/** Makes a link to files and folders: asks how long it works, for how many downloads and with which password, and shows its address once. */
 import type { NewLinkJson } from '../../../server/wire/links.ts';
+import { lastPart } from '../../../server/wire/paths.ts';
+import { type Entry, pathOf } from '../../core/listing.ts';
 import { createLink } from './api.ts';
 import { copyText } from './clipboard.ts';
 import { byId, setText, shownName } from './dom.ts';
@@ -9,15 +10,15 @@ import { onLanguage, texts } from './i18n.ts';
 import { sentenceOfError } from './refusal.ts';
 
 /** The service's own limits. */
-const MOST_FILES = 1_000;
+const MOST_ENTRIES = 1_000;
 const LEAST_PASSWORD = 6;
 
 /** Set once the dialog is prepared. */
-let open: (files: readonly FileJson[]) => void = () => undefined;
+let open: (entries: readonly Entry[]) => void = () => undefined;
 
-/** Opens the dialog for these files. */
-export function shareFiles(files: readonly FileJson[]): void {
-  open(files);
+/** Opens the dialog for these files and folders. */
+export function shareEntries(entries: readonly Entry[]): void {
+  open(entries);
 }
 
 /** What the dialog asks. */
@@ -27,10 +28,11 @@ interface Fields {
   password: HTMLInputElement;
 }
 
-function readFields(files: readonly FileJson[], { expiry, downloads, password }: Fields): NewLinkJson {
+function readFields(entries: readonly Entry[], { expiry, downloads, password }: Fields): NewLinkJson {
   const seconds = Number(expiry.value);
   return {
-    files: files.map(({ id }) => id),
+    files: entries.flatMap((entry) => (entry.kind === 'file' ? [entry.file.id] : [])),
+    folders: entries.flatMap((entry) => (entry.kind === 'folder' ? [entry.folder.name] : [])),
     expiresIn: seconds === 0 ? null : seconds,
     downloads: downloads.value === '' ? null : downloads.valueAsNumber,
     password: password.value === '' ? null : password.value,
@@ -63,7 +65,7 @@ export function startShareDialog(): void {
   };
   const address = byId<HTMLInputElement>('share-address');
   const make = byId<HTMLButtonElement>('share-make');
-  let files: readonly FileJson[] = [];
+  let entries: readonly Entry[] = [];
   /** Incremented when the dialog opens or closes: an answer for an earlier one is ignored. */
   let turn = 0;
 
@@ -72,7 +74,7 @@ export function startShareDialog(): void {
     make.disabled = true;
     say('share-problem', '');
     try {
-      const link = await createLink(readFields(files, fields));
+      const link = await createLink(readFields(entries, fields));
       if (current !== turn) return;
       address.value = link.url;
       show(true);
@@ -86,19 +88,24 @@ export function startShareDialog(): void {
 
   function applyTexts(): void {
     const t = texts();
-    const name = files.length === 1 ? shownName(files[0]?.name ?? '') : t.fileCount(formatCount(files.length));
+    const [first] = entries;
+    const hasFolders = entries.some(({ kind }) => kind === 'folder');
+    const count = formatCount(entries.length);
+    const many = hasFolders ? t.entryCount(count) : t.fileCount(count);
+    const name = first && entries.length === 1 ? shownName(lastPart(pathOf(first))) : many;
+    byId('share-live').hidden = !hasFolders;
     setText(byId('share-title'), t.ofFile(t.share, name));
     fields.downloads.placeholder = t.shareAnyNumber;
     fields.password.placeholder = t.shareNoPassword;
   }
 
   open = (chosen) => {
-    files = chosen;
+    entries = chosen;
     turn++;
-    const isTooMany = files.length > MOST_FILES;
+    const isTooMany = entries.length > MOST_ENTRIES;
     make.disabled = isTooMany;
     fields.downloads.value = '';
-    say('share-problem', isTooMany ? texts().tooManyToShare(formatCount(MOST_FILES)) : '');
+    say('share-problem', isTooMany ? texts().tooManyToShare(formatCount(MOST_ENTRIES)) : '');
     say('share-state', '');
     applyTexts();
     show(false);

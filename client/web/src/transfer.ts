@@ -3,6 +3,7 @@ import Uppy, { type Meta } from '@uppy/core';
 import Tus from '@uppy/tus';
 import type { HttpRequest, HttpResponse } from 'tus-js-client';
 import { askForToken, authorization } from './access.ts';
+import type { OnConflictJson } from '../../../server/wire/files.ts';
 import { mediaTypeOf } from '../../../server/wire/labels.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { isGone } from '../../core/refusals.ts';
@@ -41,26 +42,25 @@ export const SILENCE_AT_END_MS = 300_000;
 
 /** What identifies a file. */
 export interface About {
+  /** With its folders. */
   name: string;
-  path: string;
   md5: string;
   sha256: string;
+  /** What becomes of another file that has the name; null: both are kept. */
+  onConflict: OnConflictJson | null;
   /** The address of an upload to resume. */
   url: string | null;
 }
 
 const PLUGIN = 'Tus';
-/** A longer path is not sent: the metadata could exceed what the service accepts. */
-const MAX_PATH_BYTES = 4_096;
 
 /** The metadata of an upload: only what is known of the file. */
-export function labelsOf(file: File, { name, path, md5, sha256 }: About): Record<string, string> {
+export function labelsOf(file: File, { name, onConflict, md5, sha256 }: About): Record<string, string> {
   const type = mediaTypeOf(file.type);
-  const hasFolders = path !== name && new TextEncoder().encode(path).length <= MAX_PATH_BYTES;
   return {
     filename: name,
     ...(type === null ? {} : { filetype: type }),
-    ...(hasFolders ? { relativePath: path } : {}),
+    ...(onConflict === null ? {} : { onconflict: onConflict }),
     md5,
     sha256,
   };

@@ -1,6 +1,6 @@
 /** Uploads that the user has just cancelled: they are off the list, and end once the time to undo is over. */
 import { endUpload } from './api.ts';
-import type { Chosen } from './chosen.ts';
+import { type Chosen, wantedPath } from './chosen.ts';
 import { shownName } from './dom.ts';
 import { texts } from './i18n.ts';
 import { isUnderWay, type Item, uploadsOf } from './item.ts';
@@ -48,8 +48,9 @@ export function createCancelling(parts: {
     },
   });
 
-  function isMeant(item: Item, { file, path }: Chosen): boolean {
-    if (item.state !== 'paused' || item.path !== path) return false;
+  function isMeant(item: Item, chosen: Chosen): boolean {
+    const { file } = chosen;
+    if (item.state !== 'paused' || item.path !== wantedPath(chosen)) return false;
     return item.size === file.size && item.lastModified === file.lastModified;
   }
 

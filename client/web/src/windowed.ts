@@ -9,8 +9,10 @@ export interface Windowed<T> {
   refreshItem(item: T): void;
   /** An entry was inserted. If it is above what is in sight, the page scrolls by its height, so that nothing jumps. */
   inserted(index: number): void;
+  /** Scrolls an entry into sight where it is not (null: the page stays), and calls `then` once the rows in sight are drawn. */
+  reveal(index: number | null, then: () => void): void;
   /** The row of an entry, where it is in sight. */
-  rowOf(item: T): HTMLLIElement | undefined;
+  rowOf(item: T | undefined): HTMLLIElement | undefined;
 }
 
 export interface WindowedParts<T> extends RowParts<T> {
@@ -86,6 +88,19 @@ export function createWindowed<T>(parts: WindowedParts<T>): Windowed<T> {
       isStale = true;
       schedule();
     },
-    rowOf: (item) => rows.of(item),
+    reveal: (index, then) => {
+      isStale = true;
+      draw();
+      if (index !== null)
+        scrollIntoSight(list.getBoundingClientRect().top + measure(parts.items()).topOf(index), rowHeight());
+      draw();
+      then();
+    },
+    rowOf: (item) => (item === undefined ? undefined : rows.of(item)),
   };
+}
+
+/** @param top - of a row, in pixels from the upper edge of the window. */
+function scrollIntoSight(top: number, height: number): void {
+  if (top < 0 || top + height > window.innerHeight) window.scrollBy(0, top - window.innerHeight / 3);
 }

@@ -17,6 +17,8 @@ import { namePieces } from './migrations/0011-name-pieces.ts';
 import { links } from './migrations/0012-links.ts';
 import { folders } from './migrations/0013-folders.ts';
 import { namesInFolders } from './migrations/0014-names-in-folders.ts';
+import { trash } from './migrations/0015-trash.ts';
+import { linkFolders } from './migrations/0016-link-folders.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -37,6 +39,8 @@ const MIGRATIONS: readonly Migration[] = [
   links,
   folders,
   namesInFolders,
+  trash,
+  linkFolders,
 ];
 
 /** The schema that this code writes. */

@@ -10,7 +10,8 @@ import { prepareNextWay, readWay, type Way, writeWay } from './folder-walk.ts';
 import { prepareFindFolders } from './folders.ts';
 import { createListFolders } from './list-folder.ts';
 import { type Executor, prepare } from './prepare.ts';
-import { prepareRemoveFile } from './remove-file.ts';
+import { type FateOfFile, prepareRemoveFile } from './remove-file.ts';
+import type { FolderDeletion } from './trash-rows.ts';
 
 /** The most files of one transaction: more would block the main thread for too long. */
 const MOST = 64;
@@ -48,12 +49,17 @@ export function createDeleteBelow(
   }
 
   /** Deletes those of the files that are still below the path. */
-  function deleteSome(owner: string, path: string, ids: readonly string[]): Promise<Omit<DeletedBelow, 'nextCursor'>> {
+  function deleteSome(
+    owner: string,
+    path: string,
+    ids: readonly string[],
+    fate: FateOfFile,
+  ): Promise<Omit<DeletedBelow, 'nextCursor'>> {
     return db.transaction().execute(async (trx) => {
       const deleted: Omit<DeletedBelow, 'nextCursor'> = { files: 0, bytes: 0, removed: [] };
       for (const row of await hold(trx, owner, ids)) {
         if (!`${row.folderPath}/`.startsWith(`${path}/`)) continue;
-        const removed = await removeFile(trx, row);
+        const removed = await removeFile(trx, row, fate);
         deleted.files += 1;
         deleted.bytes += row.size;
         if (removed) deleted.removed.push(removed);
@@ -68,16 +74,20 @@ export function createDeleteBelow(
   }
 
   return {
-    async deleteBelow(owner, path, cursor) {
+    async deleteBelow(owner, path, cursor, fate = 'gone') {
       const from = cursor === undefined ? undefined : readPlace(cursor);
       const folder = (await findFolders(db, owner, path.split('/')))?.at(-1);
       const none: DeletedBelow = { files: 0, bytes: 0, removed: [], nextCursor: null };
       // Its last file is gone, or the path is another folder's now.
-      if (from && folder?.id !== from.root) return none;
+      if (from && folder?.id !== from.root)
+        return fate === 'gone' ? none : { ...none, deletion: deletionOf(from, path).id };
       if (!folder) return undefined;
-      const { ids, next } = await findSome(owner, from ?? (await begin(folder.id)));
-      const deleted = ids.length === 0 ? none : await deleteSome(owner, path, ids);
-      return { ...deleted, nextCursor: next && writePlace(next) };
+      const place = from ?? (await begin(folder.id));
+      const { ids, next } = await findSome(owner, place);
+      const folderDeletion = fate === 'gone' ? null : deletionOf(place, path);
+      const deleted = ids.length === 0 ? none : await deleteSome(owner, path, ids, folderDeletion ?? 'gone');
+      const told = folderDeletion ? { deletion: folderDeletion.id } : {};
+      return { ...deleted, ...told, nextCursor: next && writePlace(next) };
     },
   };
 }
@@ -119,6 +129,11 @@ function prepareFindSome(db: Kysely<Tables>) {
     }
     return { ids, next: { ...from, way, after } };
   };
+}
+
+/** What the deletion is called in the trash, whichever requests it takes: no other folder has the id, and it has one start. */
+function deletionOf({ root, startedAt }: Place, path: string): FolderDeletion {
+  return { id: `${root}-${startedAt}`, depth: path.split('/').length };
 }
 
 const KIND = ['delete'];

@@ -1,4 +1,4 @@
-/** Deletes a file, and with the last file of a content the content. */
+/** Deletes a file, into the trash or for good, and with the last file of a content the content. */
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
@@ -18,11 +18,11 @@ export function createDeleteFile(
   const removeFile = prepareRemoveFile(db, clock);
 
   return {
-    deleteFile(id, owner) {
+    deleteFile(id, owner, fate = 'gone') {
       return db.transaction().execute(async (trx) => {
         const row = await holdFile(trx, { id, owner });
         if (!row) return undefined;
-        const removed = await removeFile(trx, row);
+        const removed = await removeFile(trx, row, fate);
         return { file: toFileRecord(row), removedKey: removed?.key ?? null };
       });
     },

@@ -11,7 +11,7 @@ import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
 
 /** A file with its content, as one flat row. */
-export interface FileRow extends Omit<NewFile, 'onConflict'>, Omit<ContentRecord, 'id'> {
+export interface FileRow extends Omit<NewFile, 'onConflict' | 'fateOfReplaced'>, Omit<ContentRecord, 'id'> {
   /** Null: it is at the top. */
   folderPath: string | null;
   uploadedAt: number;
@@ -103,7 +103,7 @@ export function treeOf(owner: string): string {
 
 /** Prepares the insertion of a file into a folder; null: at the top. */
 export function prepareInsertFile(db: Kysely<Tables>, clock: SqlClock) {
-  type Values = Omit<NewFile, 'onConflict'> & {
+  type Values = Omit<NewFile, 'onConflict' | 'fateOfReplaced'> & {
     foldedName: string;
     contentId: number;
     size: number;

@@ -23,9 +23,14 @@ export const FOLDER_ROW = ['id', 'name', 'folded_name as folded', 'files', 'byte
 
 type Child = { owner: string; parentId: number; name: string };
 
+/** Prepares the search for a folder in its parent. */
+export function prepareSelectChild(db: Kysely<Tables>) {
+  return prepare((by: Child) => childOf(db, by));
+}
+
 /** Prepares the search along a path. */
 export function prepareFindFolders(db: Kysely<Tables>) {
-  const selectChild = prepare((by: Child) => childOf(db, by));
+  const selectChild = prepareSelectChild(db);
 
   /** The folders of a path, from the top down; undefined where one of them is not there. */
   return async function findFolders(

@@ -20,9 +20,14 @@ export function selectLinks(db: Kysely<Tables>, clock: SqlClock) {
     'links.last_used_at as lastUsedAt',
     sql<number | null>`links.expires_at - ${clock.earliest}`.as('leftMs'),
     sql<number>`coalesce(links.waits_until - ${clock.earliest}, 0)`.as('waitMs'),
-    sql<number>`(select count(*) from link_files where link_files.link_id = links.id)`.as('files'),
+    sql<number>`(select count(*) from link_files where link_files.link_id = links.id) + cast((
+        select coalesce(sum(folders.files), 0) from link_folders inner join folders on folders.id = link_folders.folder_id
+        where link_folders.link_id = links.id) as bigint)`.as('files'),
+    sql<number>`(select count(*) from link_folders where link_folders.link_id = links.id)`.as('folders'),
     sql<string | null>`(select files.name from link_files inner join files on files.id = link_files.file_id
         where link_files.link_id = links.id order by link_files.position limit 1)`.as('firstName'),
+    sql<string | null>`(select folders.name from link_folders inner join folders on folders.id = link_folders.folder_id
+        where link_folders.link_id = links.id order by link_folders.position limit 1)`.as('firstFolder'),
   ]);
 }
 

@@ -79,6 +79,10 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
     .selectFrom('link_files')
     .select('link_files.position')
     .whereRef('link_files.link_id', '=', sql.ref('links.id'));
+  const hasFolders = db
+    .selectFrom('link_folders')
+    .select('link_folders.position')
+    .whereRef('link_folders.link_id', '=', sql.ref('links.id'));
 
   interface Range {
     after: string;
@@ -91,7 +95,18 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       .where('id', '>', by.after)
       .where('id', '<=', by.last)
       .where('empty_since', 'is', null)
-      .where((eb) => eb.not(eb.exists(hasFiles))),
+      .where((eb) => eb.not(eb.exists(hasFiles)))
+      .where((eb) => eb.not(eb.exists(hasFolders))),
+  );
+  // A node of the version before knows nothing of folders, and takes a link that has no files for empty.
+  const noteFilled = prepare((by: Range) =>
+    db
+      .updateTable('links')
+      .set({ empty_since: null })
+      .where('id', '>', by.after)
+      .where('id', '<=', by.last)
+      .where('empty_since', 'is not', null)
+      .where((eb) => eb.or([eb.exists(hasFiles), eb.exists(hasFolders)])),
   );
   const deleteEnded = prepare((by: Range & { forMs: number }) => {
     const before = sql<number>`${clock.earliest} - ${by.forMs}`;
@@ -114,6 +129,7 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       const last = (await selectIds.rows(trx, { after, limit })).at(-1)?.id;
       if (last === undefined) return null;
       await noteEmpty.changes(trx, { after, last });
+      await noteFilled.changes(trx, { after, last });
       await deleteEnded.changes(trx, { after, last, forMs });
       return last;
     });

@@ -4,7 +4,9 @@ import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../ca
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
+import { treeOf } from './file-rows.ts';
 import { prepareDeleteLinkFiles, prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
+import { prepareDeleteLinkFolders, prepareInsertLinkFolders } from './link-folders.ts';
 import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
@@ -15,16 +17,15 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const insert = prepareInsert(db, clock);
   const missingFile = prepareMissingFile(db, dialect);
   const insertFiles = prepareInsertLinkFiles(db);
-  const deleteFiles = prepareDeleteLinkFiles(db);
+  const linkFolders = prepareInsertLinkFolders(db);
+  const deletions = [prepareDeleteLinkFiles(db), ...prepareDeleteTrashed(db), prepareDeleteLinkFolders(db)];
   const hasMore = prepareHasMore(db, clock);
   /** Links of an owner are counted by one transaction after the other. */
   const takeTurn = (trx: Executor, owner: string) => dialect.hold(trx, `links of ${owner}`, 'alone');
   const select = prepare((by: { secretHash: string }) =>
     selectLinks(db, clock).where('links.secret_hash', '=', by.secretHash),
   );
-  const selectOwn = prepare((by: { id: string; owner: string }) =>
-    selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
-  );
+  const own = prepareOwn(db, clock);
   const change = prepareChange(db, clock);
   const revoke = prepare((by: { id: string; owner: string }) =>
     db
@@ -35,23 +36,22 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
       .where('revoked_at', 'is', null),
   );
 
-  async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
-    const link = await selectOwn.first(executor, by);
-    if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
-    return link;
-  }
-
   return {
     createLink(link, most) {
       return db.transaction().execute(async (trx) => {
-        const { id, owner, fileIds } = link;
+        const { id, owner, fileIds, folders } = link;
         await takeTurn(trx, owner);
         if (await hasMore(trx, owner, most - 1)) return 'too_many';
         // Before anything is recorded, as it locks the files: none of them is deleted until this is over.
         const missing = await missingFile(trx, fileIds, owner);
         if (missing !== undefined) return { missing };
+        // After the files, as all do that lock both.
+        if (folders.length > 0) await dialect.hold(trx, treeOf(owner), 'shared');
+        const folderIds = await linkFolders.find(trx, owner, folders);
+        if ('missing' in folderIds) return { missingFolder: folderIds.missing };
         await insert.changes(trx, link);
         await insertFiles(trx, id, fileIds);
+        await linkFolders.insert(trx, id, fileIds.length, folderIds);
         return { link: await own(trx, { id, owner }) };
       });
     },
@@ -81,11 +81,31 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
     revokeLink(id, owner) {
       return db.transaction().execute(async (trx) => {
         const isRevoked = (await revoke.changes(trx, { id, owner })) === 1;
-        if (isRevoked) await deleteFiles.changes(trx, { id });
+        for (const deletion of isRevoked ? deletions : []) await deletion.changes(trx, { id });
         return isRevoked;
       });
     },
   };
+}
+
+/** Prepares the reading of a link that is there. */
+function prepareOwn(db: Kysely<Tables>, clock: SqlClock) {
+  const select = prepare((by: { id: string; owner: string }) =>
+    selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
+  );
+  return async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
+    const link = await select.first(executor, by);
+    if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
+    return link;
+  };
+}
+
+/** Prepares the deletion of what the trash keeps of a link. */
+function prepareDeleteTrashed(db: Kysely<Tables>) {
+  return [
+    prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id)),
+    prepare((by: { id: string }) => db.deleteFrom('trash_link_folders').where('link_id', '=', by.id)),
+  ];
 }
 
 /** Ends a transaction, so that nothing of it stays. */
@@ -150,7 +170,7 @@ function createListLinks(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'li
 }
 
 function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
-  return prepare((link: Omit<NewLink, 'fileIds'>) =>
+  return prepare((link: Omit<NewLink, 'fileIds' | 'folders'>) =>
     db.insertInto('links').values({
       id: link.id,
       owner: link.owner,

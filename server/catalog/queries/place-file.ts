@@ -61,7 +61,7 @@ export function preparePlaceFile(db: Kysely<Tables>, dialect: QueryDialect, cloc
     await insertEvent(trx, 'published', added);
     // After the insertion: a folder goes with its last file.
     const row = replaced && (await holdFile(trx, { id: replaced.id, owner }));
-    return { file: added, removed: row ? await removeFile(trx, row) : null };
+    return { file: added, removed: row ? await removeFile(trx, row, file.fateOfReplaced ?? 'gone') : null };
   }
 
   return { foresee, place };

@@ -1,4 +1,4 @@
-/** The steps of a transaction that deletes files, and with the last file of a content the content. */
+/** The steps of a transaction that deletes files: into the trash or for good, and with the last file of a content the content. */
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { RemovedContent, UploadState } from '../catalog.ts';
@@ -7,7 +7,10 @@ import type { SqlClock } from './clock.ts';
 import { prepareInsertEvent } from './events.ts';
 import { type FileRow, toFileRecord } from './file-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
-import { prepareInsertRemoval } from './removals.ts';
+import { type FolderDeletion, prepareDeleteUnused, prepareTrashFile } from './trash-rows.ts';
+
+/** What becomes of a deleted file, and the folder that it was deleted with. */
+export type FateOfFile = 'trash' | 'gone' | FolderDeletion;
 
 /** Prepares the deletion of a file whose row, and whose content's row, are locked. */
 export function prepareRemoveFile(db: Kysely<Tables>, clock: SqlClock) {
@@ -27,26 +30,16 @@ export function prepareRemoveFile(db: Kysely<Tables>, clock: SqlClock) {
   );
 
   const deleteById = prepare((by: { id: string }) => db.deleteFrom('files').where('id', '=', by.id));
-
-  const deleteContentIfUnused = prepare((by: { id: number }) =>
-    db
-      .deleteFrom('contents')
-      .where('id', '=', by.id)
-      .where((eb) =>
-        eb.not(eb.exists(eb.selectFrom('files').select('files.id').whereRef('files.content_id', '=', 'contents.id'))),
-      )
-      .returning(['key', 'md5']),
-  );
-
-  const insertRemoval = prepareInsertRemoval(db);
+  const trashFile = prepareTrashFile(db, clock);
+  const deleteContentIfUnused = prepareDeleteUnused(db);
   const insertEvent = prepareInsertEvent(db, clock);
 
-  return async function removeFile(trx: Executor, row: FileRow): Promise<RemovedContent | null> {
+  return async function removeFile(trx: Executor, row: FileRow, fate: FateOfFile): Promise<RemovedContent | null> {
     await endNoted.changes(trx, { fileId: row.id });
+    if (fate !== 'gone') await trashFile(trx, row, fate === 'trash' ? null : fate);
     await deleteById.changes(trx, { id: row.id });
-    const removed = await deleteContentIfUnused.first(trx, { id: row.contentId });
-    if (removed) await insertRemoval.changes(trx, removed);
+    const removed = fate === 'gone' ? await deleteContentIfUnused(trx, row.contentId) : null;
     await insertEvent(trx, 'deleted', toFileRecord(row));
-    return removed ?? null;
+    return removed;
   };
 }

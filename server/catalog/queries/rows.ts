@@ -1,6 +1,6 @@
 /** Reads and writes rows as they are stored. These queries run rarely, so that none is prepared. */
 import { type Kysely, sql } from 'kysely';
-import { joinPath } from '../../wire/paths.ts';
+import { joinPath, lastPart } from '../../wire/paths.ts';
 import type { QueryDialect } from '../dialect.ts';
 import { type CatalogRows, COPIED, type CopiedRow, type CopiedTable, OWN_META, type RowKey } from '../rows.ts';
 import type { Tables } from '../schema.ts';
@@ -48,17 +48,7 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
 
     sumSizes: (table) => numberOf(sql`select cast(coalesce(sum(size), 0) as bigint) as found from ${sql.table(table)}`),
 
-    async filesOf(contentId, limit) {
-      const found = await db
-        .selectFrom('files')
-        .select(['id', 'owner', 'name', 'type', FOLDER_PATH.as('folderPath')])
-        .where('content_id', '=', contentId)
-        .orderBy('uploaded_at')
-        .orderBy('id')
-        .limit(limit)
-        .execute();
-      return found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
-    },
+    filesOf: (contentId, limit) => filesOf(db, contentId, limit),
 
     countReceiving: () => numberOf(sql`select count(*) as found from uploads where state = ${RECEIVING}`),
 
@@ -85,4 +75,26 @@ export function createRows(db: Kysely<Tables>, { counters, givenIds }: QueryDial
     counters: () => counters.read(db),
     raiseCounters: (given) => counters.raise(db, given),
   };
+}
+
+/** The files of a content, and then those in the trash. */
+async function filesOf(db: Kysely<Tables>, contentId: number, limit: number): ReturnType<CatalogRows['filesOf']> {
+  const found = await db
+    .selectFrom('files')
+    .select(['id', 'owner', 'name', 'type', FOLDER_PATH.as('folderPath')])
+    .where('content_id', '=', contentId)
+    .orderBy('uploaded_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  const files = found.map(({ folderPath, ...file }) => ({ ...file, path: joinPath(folderPath, file.name) }));
+  const trashed = await db
+    .selectFrom('trash')
+    .select(['id', 'owner', 'name as path', 'type'])
+    .where('content_id', '=', contentId)
+    .orderBy('uploaded_at')
+    .orderBy('id')
+    .limit(Math.max(0, limit - files.length))
+    .execute();
+  return [...files, ...trashed.map((file) => ({ ...file, name: lastPart(file.path) }))];
 }

@@ -18,6 +18,8 @@ import { proofs } from './migrations/0013-proofs.ts';
 import { foldedNames } from './migrations/0014-folded-names.ts';
 import { links } from './migrations/0015-links.ts';
 import { folders } from './migrations/0016-folders.ts';
+import { trash } from './migrations/0017-trash.ts';
+import { linkFolders } from './migrations/0018-link-folders.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -37,6 +39,8 @@ const MIGRATIONS = [
   foldedNames,
   links,
   folders,
+  trash,
+  linkFolders,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */

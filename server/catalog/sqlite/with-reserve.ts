@@ -8,7 +8,7 @@ import type { Reserve } from './reserve.ts';
 
 /**
  * On a full disk, retries methods that free room, or that record bytes which are already stored: first after a checkpoint,
- * then with the reserve. Methods that only need more room (createUpload, addFile, renameFile, moveFolder) are refused as before.
+ * then with the reserve. Methods that only need more room (createUpload, addFile, renameFile, moveFolder, restoreTrashed) are refused as before.
  *
  * @param checkpoint - applies the log to the database, so that the log's room is used again.
  */
@@ -61,6 +61,8 @@ export function withReserve(catalog: Catalog, reserve: Reserve, checkpoint: () =
     forgiveAttempts: (...args) => makingRoom(() => catalog.forgiveAttempts(...args)),
     forgetLinks: (...args) => makingRoom(() => catalog.forgetLinks(...args)),
     deleteBelow: (...args) => makingRoom(() => catalog.deleteBelow(...args)),
+    deleteTrashed: (...args) => makingRoom(() => catalog.deleteTrashed(...args)),
+    purgeTrash: (...args) => makingRoom(() => catalog.purgeTrash(...args)),
     forgetEvents: (...args) => makingRoom(() => catalog.forgetEvents(...args)),
 
     async close() {

@@ -4,14 +4,15 @@ import type { Route } from './routes.ts';
 
 export const ANNA = bearer('annas-secret-1');
 export const BERT = bearer('berts-secret-2');
-const TOKENS = { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', DIGESTS: 'md5,sha1' };
+const COMMON = { DIGESTS: 'md5,sha1', TRASH_TTL: '7d' };
+const TOKENS = { ...COMMON, AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2' };
 
 /** The services that they ask, and how the owner of things asks each. */
 export const SERVICES = {
   'a service with tokens': { env: TOKENS, owner: ANNA },
   'a service with PUBLIC_READ': { env: { ...TOKENS, PUBLIC_READ: 'true' }, owner: ANNA },
-  'a service without tokens': { env: { DIGESTS: 'md5,sha1' }, owner: {} },
-  'a service behind a proxy': { env: { DIGESTS: 'md5,sha1', AUTH: 'off', TRUST_PROXY: 'loopback' }, owner: {} },
+  'a service without tokens': { env: COMMON, owner: {} },
+  'a service behind a proxy': { env: { ...COMMON, AUTH: 'off', TRUST_PROXY: 'loopback' }, owner: {} },
 } as const satisfies Record<string, { env: NodeJS.ProcessEnv; owner: Record<string, string> }>;
 
 export type ServiceName = keyof typeof SERVICES;

@@ -16,7 +16,7 @@ let service: RunningService;
 /** What only requests that are to be refused are about. */
 let kept: Thing;
 beforeAll(async () => {
-  service = await startService({ env: { DIGESTS: 'md5,sha1' } });
+  service = await startService({ env: { DIGESTS: 'md5,sha1', TRASH_TTL: '7d' } });
   kept = await makeThing(service.url, {});
 });
 afterAll(() => service.stop());

@@ -17,8 +17,8 @@ let service: RunningService;
 let guarded: RunningService;
 beforeAll(async () => {
   [service, guarded] = await Promise.all([
-    startService(),
-    startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1', DIGESTS: 'md5,sha1' } }),
+    startService({ env: { TRASH_TTL: '7d' } }),
+    startService({ env: { AUTH_TOKENS: 'anna:annas-secret-1', DIGESTS: 'md5,sha1', TRASH_TTL: '7d' } }),
   ]);
 });
 afterAll(() => Promise.all([service.stop(), guarded.stop()]));

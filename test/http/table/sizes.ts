@@ -100,6 +100,7 @@ const CREATION = { method: 'POST', path: '/uploads' };
 
 export const SIZE_ROWS: readonly SizeRow[] = [
   rowsOf('/api/links', 'GET /api/links'),
+  rowsOf('/api/trash', 'GET /api/trash'),
   {
     of: ['POST /uploads, without a byte,'],
     field: 'Upload-Length',

@@ -14,7 +14,12 @@ describe.each(['owner', 'off', 'all'])('INSTANT=%s', (INSTANT) => {
   let service: RunningService;
   beforeAll(async () => {
     service = await startService({
-      env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', DIGESTS: 'md5,sha1', INSTANT },
+      env: {
+        AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2',
+        DIGESTS: 'md5,sha1',
+        TRASH_TTL: '7d',
+        INSTANT,
+      },
     });
   });
   afterAll(() => service.stop());

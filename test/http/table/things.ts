@@ -14,6 +14,10 @@ export interface Thing {
   /** A folder with a file of other bytes. */
   folder: string;
   fileId: string;
+  /** Of a file of other bytes that is in the trash. */
+  trashedId: string;
+  /** Of the deletion of a folder. */
+  deletion: string;
   /** Of the upload that the file came by. */
   uploadId: string;
   /** Of an upload of other bytes that has HALF of them. */
@@ -21,6 +25,8 @@ export interface Thing {
   /** Of a link to the file. */
   linkId: string;
   linkSecret: string;
+  /** Of a link to the folder. */
+  folderSecret: string;
   /** Digest of what the open upload is to become. */
   openMd5: string;
 }
@@ -47,35 +53,51 @@ export function nothing(): Thing {
     name: nameOf(bytes),
     folder: `folder-of-${nameOf(bytes)}`,
     fileId: randomUUID(),
+    trashedId: randomUUID(),
+    deletion: randomUUID(),
     uploadId: randomUUID(),
     openId: randomUUID(),
     linkId: randomUUID(),
     linkSecret: randomBytes(24).toString('base64url'),
+    folderSecret: randomBytes(24).toString('base64url'),
     openMd5: md5(freshBytes()),
   };
 }
 
-/** Makes a thing for the owner whose headers these are. */
+/** Makes a thing for the owner whose headers these are. Where the service keeps no trash, what is deleted is gone. */
 export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
   const [thing, open] = [nothing(), freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
   await putFile(base, thing.folder, { filename: `${thing.folder}/file` }, headers);
+  const trashedId = (await putFile(base, `trash of ${thing.name}`, { filename: `trash-${thing.name}` }, headers))
+    .fileId;
+  await send('DELETE', `${base}/api/files/${trashedId}`, { headers });
+  await putFile(base, `deleted ${thing.folder}`, { filename: `deleted/${thing.folder}/file` }, headers);
+  const gone = await send('DELETE', `${base}/api/folders?path=deleted/${thing.folder}`, { headers });
+  const { deletion = thing.deletion } = json<{ deletion?: string }>(gone);
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
-  const made = await send('POST', `${base}/api/links`, {
-    headers: { ...headers, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ files: [fileId] }),
-  });
-  const link = json<{ id: string; url: string }>(made);
+  const share = async (what: object): Promise<{ id: string; url: string }> =>
+    json(
+      await send('POST', `${base}/api/links`, {
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: JSON.stringify(what),
+      }),
+    );
+  const link = await share({ files: [fileId] });
+  const folderLink = await share({ folders: [thing.folder] });
   return {
     ...thing,
     fileId,
+    trashedId,
+    deletion,
     uploadId: lastPart(upload),
     openId: lastPart(location),
     openMd5: md5(open),
     linkId: link.id,
     linkSecret: lastPart(link.url),
+    folderSecret: lastPart(folderLink.url),
   };
 }
 
