@@ -1,10 +1,11 @@
 /** A real service process for tests, benchmarks and chaos, which can be killed and restarted on the same data. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
+import { LARGEST_RESERVE_BYTES } from '../../server/catalog/sqlite/reserve.ts';
 import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
@@ -54,7 +55,7 @@ export async function startService({
   args = [],
   descriptors,
 }: ServiceOptions = {}): Promise<RunningService> {
-  const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'tidemark-test-')));
+  const folder = dataDir ?? (await makeDataFolder(env));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   let child: ChildProcess;
@@ -65,6 +66,7 @@ export async function startService({
     const command = [process.execPath, '--enable-source-maps', main, ...given];
     if (descriptors !== undefined) command.unshift('bash', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`);
     const [program = '', ...rest] = command;
+    const before = output.length;
     child = spawn(program, rest, {
       // Not in the checkout, so that the .env of a developer is not read.
       cwd: tmpdir(),
@@ -83,7 +85,12 @@ export async function startService({
         output += text;
       });
     }
-    await untilReady(url, child, () => output);
+    await untilReady(
+      url,
+      child,
+      () => output,
+      () => output.slice(before),
+    );
   }
 
   async function kill(signal: NodeJS.Signals): Promise<number | null> {
@@ -118,14 +125,32 @@ export async function startService({
   };
 }
 
-async function untilReady(url: string, child: ChildProcess, output: () => string): Promise<void> {
+/** What a service logs once it listens, unless `LOG_LEVEL` is above `info`. */
+const LISTENS = 'tidemark listens on';
+/** How often a service is asked that may log nothing of its start. */
+const ASK_EVERY_MS = 250;
+
+/**
+ * A folder with the catalog's reserve, which is a hole: of a thousand services, each would fill 8 MiB with random bytes. A service whose
+ * folder is given makes its own.
+ */
+async function makeDataFolder({ DATABASE_URL }: NodeJS.ProcessEnv): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
+  if (DATABASE_URL !== undefined) return folder;
+  const reserve = join(folder, 'catalog.db-reserve');
+  await writeFile(reserve, '', { mode: 0o600 });
+  await truncate(reserve, LARGEST_RESERVE_BYTES);
+  return folder;
+}
+
+async function untilReady(url: string, child: ChildProcess, output: () => string, said: () => string): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
-  // No start takes less, and each question in vain takes time of both.
-  await wait(120);
   while (Date.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) {
       throw new Error(`the service ended with ${child.exitCode ?? child.signalCode}:\n${output()}`);
     }
+    // Each question in vain takes time of both: a busy machine has no use for fifty of them.
+    await untilSaid(child, said, ASK_EVERY_MS);
     const ready = await fetch(`${url}/readyz`).then(
       (response) => response.ok,
       () => false,
@@ -135,4 +160,19 @@ async function untilReady(url: string, child: ChildProcess, output: () => string
   }
   child.kill('SIGKILL');
   throw new Error(`the service was not ready in ${START_TIMEOUT_MS} ms:\n${output()}`);
+}
+
+/** Resolves when the service has said that it listens, when it has ended, and at the latest after so long. */
+async function untilSaid(child: ChildProcess, said: () => string, mostMs: number): Promise<void> {
+  if (said().includes(LISTENS)) return;
+  const over = new AbortController();
+  const look = (): void => {
+    if (said().includes(LISTENS)) over.abort();
+  };
+  const end = (): void => over.abort();
+  child.stdout?.on('data', look);
+  child.once('exit', end);
+  await wait(mostMs, undefined, { signal: over.signal }).catch(() => undefined);
+  child.stdout?.off('data', look);
+  child.off('exit', end);
 }

@@ -40,6 +40,8 @@ const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: Re
       },
     }),
     finds: /under epoch \d+, which is over/,
+    // World 136 shows it.
+    from: 131,
   },
   'a publication that counts under any epoch': {
     tamper: (catalog) => ({
@@ -51,7 +53,7 @@ const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: Re
     }),
     finds: /under epoch \d+, which is over/,
     // One world in about 800 shows it, 283 for example: a lease has to end between the last byte and the publication.
-    from: 251,
+    from: 281,
   },
   'a holder that forgets what the one before has left': {
     tamper: (catalog) => ({
@@ -62,6 +64,8 @@ const PLANTED: Record<string, { tamper: (catalog: Catalog) => Catalog; finds: Re
       },
     }),
     finds: /though \d+ bytes are stored/,
+    // World 113 shows it.
+    from: 111,
   },
   'a deletion that takes the bytes from other files': {
     tamper: (catalog) => ({

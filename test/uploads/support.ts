@@ -29,7 +29,7 @@ import { makeTempFolder } from '../harness/temp-folder.ts';
 await import(RESOLVE_HERE);
 
 export interface House extends Life {
-  /** Of the catalog, and of the files of the local store. */
+  /** Of the catalog, and of the files of the local store. Of those that are given, it has none. */
   folder: string;
   parts: Parts;
   /** Begins an upload of these bytes; its id. */
@@ -48,13 +48,17 @@ interface HouseOptions {
   shared?: { catalog: Catalog; wake: Wake; digests?: DigestPool };
 }
 
+/** Of a house that needs no folder. */
+const NO_FOLDER = '/nowhere';
+
 /** Opens it in a fresh folder, with the store that `env` names, until the test has finished. */
 export async function openHouse(
   env: NodeJS.ProcessEnv,
   limits: Partial<Limits> = {},
   { surroundings = SYSTEM, ...options }: HouseOptions = {},
 ): Promise<House> {
-  const folder = await makeTempFolder();
+  // Thousands of houses are opened over catalogs and stores that are there.
+  const folder = options.store && options.shared ? NO_FOLDER : await makeTempFolder();
   const time = options.time ?? surroundings;
   const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db`, time }));
   const config = parseConfig({ ...env, DATA_DIR: folder });

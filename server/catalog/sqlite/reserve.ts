@@ -9,7 +9,7 @@ import { open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
-const LARGEST_BYTES = 8 * 1024 * 1024;
+export const LARGEST_RESERVE_BYTES = 8 * 1024 * 1024;
 /** The reserve's largest share of the whole file system. */
 const LARGEST_SHARE = 0.05;
 /**
@@ -68,7 +68,7 @@ export function createReserve(path: string, lookEveryMs = LOOK_EVERY_MS): Reserv
       () => 0,
     );
     const { bavail, blocks, bsize } = await statfs(dirname(path));
-    const wanted = Math.floor(Math.min(LARGEST_BYTES, blocks * bsize * LARGEST_SHARE));
+    const wanted = Math.floor(Math.min(LARGEST_RESERVE_BYTES, blocks * bsize * LARGEST_SHARE));
     if (size < wanted) {
       // Only where another `wanted` bytes stay free.
       if (bavail * bsize < wanted - size + wanted) return false;
