@@ -67,12 +67,12 @@ test('what was deleted is listed, comes back by its path or id, and is gone once
   const gone = await client.run(['trash', 'delete', 'tide.txt', 'shots/', 'absent']);
   expect(gone).toMatchObject({ exitCode: 1 });
   expect(gone.stderr).toContain('tide.txt: deleted for good');
-  expect(gone.stderr).toContain('absent: there is no file absent in the trash');
+  expect(gone.stderr).toContain('absent: there is no file or folder absent in the trash');
   expect((await json('trash')).map(({ name }) => name)).toEqual(['other.txt']);
   expect((await client.run(['trash', 'empty'])).stderr).toContain('1 file (');
   expect(await json('trash')).toEqual([]);
   const none = await client.run(['trash', 'restore', 'other.txt']);
-  expect([none.exitCode, none.stderr]).toEqual([1, expect.stringContaining('there is no file other.txt in the trash')]);
+  expect([none.exitCode, none.stderr]).toEqual([1, expect.stringContaining('there is no file or folder other.txt in the trash')]);
 });
 
 test('of a path that was deleted several times, the latest comes back', async () => {

@@ -111,9 +111,9 @@ export function isNotThere(error: unknown): boolean {
   return error instanceof ServiceError && error.status === 404;
 }
 
-/** The error for a folder that is not there. */
-export function notThere(given: string, cause: unknown): CliError {
-  return new CliError('not_found', `there is no folder ${printable(given)}`, { cause });
+/** The error for a folder that is not there. @param what - that was looked for. */
+export function notThere(given: string, cause: unknown, what = 'folder'): CliError {
+  return new CliError('not_found', `there is no ${what} ${printable(given)}`, { cause });
 }
 
 function describe({ files, bytes }: { files: number; bytes: number }): string {

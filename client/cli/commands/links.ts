@@ -37,7 +37,10 @@ export async function runShare(given: readonly string[], options: ShareOptions, 
     downloads: options.downloads,
   };
   const link = await ask(context, null, () => service.createLink(wanted, signal)).catch((error: unknown) => {
-    throw folders.length > 0 && isNotThere(error) ? notThere(folders.join(', '), error) : error;
+    if (folders.length === 0 || !isNotThere(error)) throw error;
+    // What has no slash at its end may be meant as a file.
+    const isFolder = given.some((one) => one.endsWith('/'));
+    throw notThere(folders.join(', '), error, isFolder ? 'folder' : 'file or folder');
   });
   if (output.modes.json) {
     output.record(link);
