@@ -113,6 +113,11 @@ export class Listing {
     return this.#files.some((file) => file.id === id);
   }
 
+  /** Whether a file is in another folder than the one whose level is listed. */
+  isElsewhere({ name }: FileJson): boolean {
+    return this.order.search === '' && parentOf(name) !== this.order.folder;
+  }
+
   /**
    * Adds a page.
    *
@@ -163,7 +168,7 @@ export class Listing {
     if (!this.#isFilled || this.#isOff(file)) return NOTHING;
     const index = this.#files.findIndex(({ id }) => id === file.id);
     if (index < 0) return this.#insert(file);
-    if (this.#isElsewhere(file)) {
+    if (this.isElsewhere(file)) {
       this.#files.splice(index, 1);
       this.#entries?.splice(this.#folders.length + index, 1);
       return { as: 'removed' };
@@ -241,12 +246,8 @@ export class Listing {
     return false;
   }
 
-  #isElsewhere({ name }: FileJson): boolean {
-    return this.order.search === '' && parentOf(name) !== this.order.folder;
-  }
-
   #insert(file: FileJson): Placed {
-    if (this.#isElsewhere(file)) return NOTHING;
+    if (this.isElsewhere(file)) return NOTHING;
     if (!foldName(lastPart(file.name)).includes(foldName(this.order.search))) return NOTHING;
     const before = this.#files.findIndex((other) => compare(file, other, this.order) <= 0);
     if (before < 0 && this.#cursor !== null) return NOTHING;

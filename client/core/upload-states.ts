@@ -9,6 +9,8 @@ export type State =
   /** Its digests are known, and it waits to be sent. */
   | 'ready'
   | 'checking'
+  /** The user is asked what becomes of the other file of its name. */
+  | 'asking'
   | 'sending'
   | 'paused'
   /** Resumes by itself; `stall` says what it waits for. */
@@ -33,12 +35,16 @@ const TABLE = {
   ask: { ready: 'checking' },
   /** The page begins to send its bytes, or resumes a transfer that was paused (from `ready`). */
   send: { ready: 'sending', checking: 'sending', sending: 'sending' },
+  /** The user has to answer first. Meanwhile others are sent. */
+  question: { checking: 'asking' },
+  answer: { asking: 'waiting' },
 
   pause: {
     queued: 'paused',
     hashing: 'paused',
     ready: 'paused',
     checking: 'paused',
+    asking: 'paused',
     sending: 'paused',
     stalled: 'paused',
   },
@@ -63,7 +69,16 @@ export type Step = keyof typeof TABLE;
 function underWayTo<T extends State>(
   next: T,
 ): Record<Exclude<State, 'instant' | 'done' | 'failed' | 'interrupted'>, T> {
-  return { queued: next, hashing: next, ready: next, checking: next, sending: next, paused: next, stalled: next };
+  return {
+    queued: next,
+    hashing: next,
+    ready: next,
+    checking: next,
+    asking: next,
+    sending: next,
+    paused: next,
+    stalled: next,
+  };
 }
 
 /** What the table needs to know of an item. */

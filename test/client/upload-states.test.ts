@@ -9,7 +9,7 @@ import {
   stateAfter,
 } from '../../client/core/upload-states.ts';
 
-const UNDER_WAY: State[] = ['queued', 'hashing', 'ready', 'checking', 'sending', 'paused', 'stalled'];
+const UNDER_WAY: State[] = ['queued', 'hashing', 'ready', 'checking', 'asking', 'sending', 'paused', 'stalled'];
 const OVER: State[] = ['instant', 'done', 'failed'];
 
 function standing(state: State, sha256: string | null = null, size = 1): ItemStanding {
@@ -45,6 +45,12 @@ describe('steps', () => {
   test('a pause holds: what was paused while it was read stays so when its digests are known', () => {
     expect(stateAfter('digested', standing('paused'))).toBe('paused');
     expect(stateAfter('wake', standing('paused'))).toBeNull();
+  });
+
+  test('one about which the user is asked waits for its turn again once there is an answer', () => {
+    expect(stateAfter('question', standing('checking', 'a'))).toBe('asking');
+    expect(stateAfter('answer', standing('asking', 'a'))).toBe('ready');
+    expect(stateAfter('answer', standing('paused', 'a'))).toBeNull();
   });
 
   test('whatever is under way can wait, fail and be done; it is paused once', () => {
@@ -84,6 +90,8 @@ describe('whose turn it is', () => {
     expect(nextToSend(ready, 3).map(({ sha256 }) => sha256)).toEqual(['a', 'b', 'c']);
     expect(nextToSend([standing('sending', 'a'), standing('checking', 'x'), ...ready], 3)).toEqual([ready[1]]);
     expect(nextToSend([standing('sending', 'b', 2), standing('ready', 'b', 1)], 3)).toHaveLength(1);
+    // Those about which the user is asked take nobody's turn.
+    expect(nextToSend([standing('asking', 'x'), standing('asking', 'y'), ...ready], 3)).toHaveLength(3);
   });
 });
 

@@ -3,7 +3,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { makeBytes } from '../harness/bytes.ts';
 import type { RunningService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { send } from '../harness/tus.ts';
@@ -19,47 +18,9 @@ import {
   folder,
   openPage,
   screenshot,
-  startOwn,
   untilStatus,
 } from './support.ts';
-
-let seed = 67_000;
-
-/** A service with these files. */
-async function startWith(names: readonly string[]): Promise<{ service: RunningService; ids: Record<string, string> }> {
-  const service = await startOwn();
-  const ids: Record<string, string> = {};
-  for (const filename of names) {
-    ids[filename] = (await putFile(service.url, makeBytes(1_000, (seed += 1)), { filename })).fileId;
-  }
-  return { service, ids };
-}
-
-/** The names of the rows, in their order; folders end in a slash. */
-async function listed(page: Page): Promise<string[]> {
-  return page
-    .locator('#file-list > li')
-    .evaluateAll((rows: Row[]) =>
-      rows.map((row) => (row.querySelector('.name')?.textContent ?? '') + (row.matches('.folder') ? '/' : '')),
-    );
-}
-
-/** As far as it is looked at in the browser. */
-interface Row {
-  querySelector(name: string): { textContent: string } | null;
-  matches(selector: string): boolean;
-}
-
-async function untilListed(page: Page, names: readonly string[]): Promise<void> {
-  await expect.poll(() => listed(page), { timeout: 10_000 }).toEqual(names);
-}
-
-async function namesOf(service: RunningService): Promise<string[]> {
-  const page = await send('GET', `${service.url}/api/files?limit=1000&sort=name`);
-  return json<{ files: { name: string }[] }>(page)
-    .files.map(({ name }) => name)
-    .toSorted();
-}
+import { namesOf, startWith, thousandBytes, untilListed } from './folder-support.ts';
 
 function move(service: RunningService, from: string, to: string): Promise<unknown> {
   return send('PATCH', `${service.url}/api/folders?${new URLSearchParams({ path: from }).toString()}`, {
@@ -252,7 +213,7 @@ describeInBrowser('folders', () => {
     const alone = await save(() => page.getByRole('button', { name: 'Download folder one as ZIP' }).click());
     expect(alone).toEqual({ name: 'one.zip', entries: ['one/a.txt', 'one/b/c.txt'] });
 
-    await putFile(service.url, makeBytes(1_000, (seed += 1)), { filename: 'x/two/more.txt' });
+    await putFile(service.url, thousandBytes(), { filename: 'x/two/more.txt' });
     await expect.poll(() => words.textContent()).toBe('3 selected · 4.9 KiB');
     await page.locator('#selection').getByRole('button', { name: 'Delete' }).click();
     await untilListed(page, ['f.txt']);
@@ -391,14 +352,24 @@ describeInBrowser('folders', () => {
     // The same bytes once more: no question. Others of the same length: it asks once it has read them.
     await choose(page, chosen('a.txt', 'replaced a'));
     await page.locator('#upload-list > li[data-state="instant"]').waitFor();
-    await choose(page, [chosen('a.txt', 'replaced A'), chosen('b.txt', 'replaced B')]);
-    await dialog.getByText('There is another file of this name').waitFor();
+    await choose(page, [
+      chosen('a.txt', 'replaced A'),
+      chosen('b.txt', 'replaced B'),
+      chosen('c.txt', 'the first C.txt'),
+      chosen('free.txt', 'is sent meanwhile, though as many as are sent at once wait for the answer'),
+    ]);
+    // All that the answer may be about are named.
+    await dialog.getByText('There are other files of 3 of these names').waitFor();
+    expect(await dialog.locator('li').allTextContents()).toEqual(['in/a.txt', 'in/b.txt', 'in/c.txt']);
+    await file(page, 'free.txt').waitFor();
+    expect(await dialog.isVisible()).toBe(true);
     await dialog.getByRole('button', { name: 'Replace' }).click();
     await expect.poll(() => text('in/a.txt')).toBe('replaced A');
     await expect.poll(() => text('in/b.txt')).toBe('replaced B');
+    await expect.poll(() => text('in/c.txt')).toBe('the first C.txt');
     expect(await dialog.isVisible()).toBe(false);
     expect(await namesOf(service)).toEqual(
-      ['a (2).txt', 'a.txt', 'b (2).txt', 'b.txt', 'c.txt', 'm.txt', 'n.txt'].map((name) => `in/${name}`),
+      ['a (2).txt', 'a.txt', 'b (2).txt', 'b.txt', 'c.txt', 'free.txt', 'm.txt', 'n.txt'].map((name) => `in/${name}`),
     );
   });
 

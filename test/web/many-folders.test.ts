@@ -36,6 +36,20 @@ describeInBrowser('100,000 files in nested folders', () => {
   test('few rows are in the document, to the last of the folders; what comes is counted, and the page stays where it is', async () => {
     const page = await openPage(`${service.url}/#/many`);
     await page.getByText('100,000 files').waitFor();
+    await page.locator('#file-list > li', { hasText: 'folder-0000' }).waitFor();
+    // Of a level whose folders are not all loaded, as many are read again as there were.
+    const first = page.locator('#file-list > li', { hasText: 'folder-0000' });
+    const limits: (string | null)[] = [];
+    page.on('request', (request) => {
+      const { pathname, searchParams } = new URL(request.url());
+      if (pathname === '/api/files' && !searchParams.has('cursor')) limits.push(searchParams.get('limit'));
+    });
+    for (const count of [1, 2]) {
+      await putFile(service.url, `added ${count}`, { filename: `many/folder-0000/added ${count}.txt` });
+      await expect.poll(() => first.locator('.when').textContent()).toBe(`${FILES_EACH + count} files`);
+    }
+    expect(limits).toEqual(['200', '200']);
+
     const last = page.locator('#file-list > li', { hasText: `folder-${FOLDERS - 1}` });
     let most = 0;
     while (!(await last.isVisible())) {

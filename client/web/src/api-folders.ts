@@ -54,22 +54,36 @@ export async function moveFolder(path: string, to: string): Promise<FolderJson> 
   return jsonOf(await request(folderUrl(path), { method: 'PATCH', headers: JSON_TYPE, body }));
 }
 
+/** How the deletion of a folder has ended. */
+export interface FolderDeleted {
+  /** Its id, by which what was deleted is restored; undefined where the service has no trash. */
+  deletion: string | undefined;
+  /** Why not all was deleted. */
+  problem?: unknown;
+}
+
 /**
  * Deletes what is in a folder. The first request outlives the page, as that of `deleteFile`; of a large folder the service deletes for
  * some seconds, and what is left by then stays where the page is left.
  *
- * @returns the deletion's id, by which it is restored; undefined where the service has no trash
+ * @throws where the first request fails.
  */
-export async function deleteFolder(path: string): Promise<string | undefined> {
+export async function deleteFolder(path: string): Promise<FolderDeleted> {
   let cursor: string | null = null;
   let deletion: string | undefined;
   do {
     const url: string = folderUrl(path) + (cursor === null ? '' : `&${new URLSearchParams({ cursor }).toString()}`);
     const signal = AbortSignal.timeout(DELETED_MS);
-    const answer = await request(url, { method: 'DELETE', keepalive: true, signal });
-    ({ nextCursor: cursor, deletion } = await jsonOf<DeletedJson>(answer));
+    try {
+      const answer: DeletedJson = await jsonOf(await request(url, { method: 'DELETE', keepalive: true, signal }));
+      cursor = answer.nextCursor;
+      deletion ??= answer.deletion;
+    } catch (problem) {
+      if (cursor === null) throw problem;
+      return { deletion, problem };
+    }
   } while (cursor !== null);
-  return deletion;
+  return { deletion };
 }
 
 /** The files that have any of these names. */

@@ -12,8 +12,12 @@ import { sentenceOfError } from './refusal.ts';
 
 /** The most files of an archive, at the service. */
 export const MOST_ARCHIVED = 100_000;
-/** Up to so many ids and paths make an address that every proxy lets through. Browsers resume downloads from addresses, not those of forms. */
+/**
+ * Up to so many ids and paths, of so many characters, make an address that every proxy lets through: many take 8 KiB with all headers.
+ * Browsers resume downloads from addresses, not those of forms.
+ */
 const MOST_IN_ADDRESS = 50;
+const MOST_ADDRESS_CHARACTERS = 4_000;
 const PATH = 'api/archive';
 /** The frame that the answer goes to: a refusal must not replace the page. */
 const FRAME = 'archive-frame';
@@ -60,19 +64,22 @@ function tell(error: unknown): void {
 
 /** Sends a form to a frame that nobody sees. Where the answer is a file, the browser saves it, and the frame stays as it was. */
 function submit({ ids, folders, within }: ArchiveContent, name: string): void {
+  const fields = [
+    ['name', name],
+    ...(within === '' ? [] : [['within', within]]),
+    ...folders.map((folder) => ['folder', folder]),
+    ...ids.map((id) => ['id', id]),
+  ];
+  const isLong =
+    ids.length + folders.length > MOST_IN_ADDRESS ||
+    new URLSearchParams(fields).toString().length > MOST_ADDRESS_CHARACTERS;
   const form = make('form', {
-    method: ids.length + folders.length > MOST_IN_ADDRESS ? 'post' : 'get',
+    method: isLong ? 'post' : 'get',
     action: serviceUrl(PATH),
     target: frame().name,
     hidden: true,
   });
-  const field = (key: string, value: string): HTMLInputElement => make('input', { type: 'hidden', name: key, value });
-  form.append(
-    field('name', name),
-    ...(within === '' ? [] : [field('within', within)]),
-    ...folders.map((folder) => field('folder', folder)),
-    ...ids.map((id) => field('id', id)),
-  );
+  form.append(...fields.map(([key = '', value = '']) => make('input', { type: 'hidden', name: key, value })));
   document.body.append(form);
   form.submit();
   form.remove();

@@ -20,7 +20,12 @@ export interface CatalogEvents {
   /** Entries were loaded or removed, or the state has changed. */
   onChange(): void;
   onInserted(index: number): void;
+  /** What is known of a file is newer; it need not be listed. */
   onRenewed(file: FileJson): void;
+  /** A file is in another folder than the open one. */
+  onLeft(id: string): void;
+  /** Files were loaded: what is known of them is newer. */
+  onLoaded(files: readonly FileJson[]): void;
   /** The list of a folder that was opened is there. */
   onOpened(): void;
 }
@@ -59,7 +64,7 @@ export class Catalog {
     this.#renewal = createFolderRenewal({
       listing: this.#listing,
       isLoading: () => this.#pages.isLoading,
-      reload: () => void this.reload(),
+      reload: () => this.#pages.load(null, Math.max(FIRST_PAGE, this.entries.length)),
       onInserted: (index) => events.onInserted(index),
       onChange: () => events.onChange(),
     });
@@ -114,6 +119,8 @@ export class Catalog {
 
   /** Loads the list again from the start, with at least as many entries as it has. */
   reload(): Promise<void> {
+    // The list of the top has its total.
+    if (this.order.folder !== '') this.#total.renew();
     // And some more: new files must not push out what is in sight.
     return this.#pages.load(null, this.entries.length + FIRST_PAGE);
   }
@@ -156,6 +163,8 @@ export class Catalog {
   /** Takes a file off the list that the service no longer has. */
   gone(id: string): void {
     const taken = this.#withhold(id);
+    // What was told before is over: placed with the page that is loading, it would count as the restored file.
+    this.#told = this.#told.filter((file) => file.id !== id);
     this.#listing.gone(id);
     this.#total.gone(id);
     if (!taken && this.#listing.folders.length > 0) this.#renewal.soon();
@@ -171,6 +180,7 @@ export class Catalog {
 
   #fill(from: string | null, loaded: ListedPage, next: string | null): void {
     this.#listing.fill(from, loaded, next);
+    this.#events.onLoaded(loaded.files);
     for (const file of this.#told) this.#tell(this.#listing.place(file), file);
     if (!this.#isOpening) return;
     this.#isOpening = false;
@@ -213,7 +223,8 @@ export class Catalog {
 
   #tell(placed: Placed, file: FileJson): void {
     if (placed.as === 'inserted') this.#events.onInserted(placed.index);
-    if (placed.as === 'renewed') this.#events.onRenewed(file);
+    if (this.#listing.isElsewhere(file)) this.#events.onLeft(file.id);
+    else this.#events.onRenewed(file);
   }
 }
 

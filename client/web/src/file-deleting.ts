@@ -2,17 +2,13 @@
  * Deletes files and folders. Where the service has a trash, they are deleted at once, and undoing restores them. Where it has none,
  * they are off the list at once, and deleted at the service once the time to undo is over.
  */
-import { lastPart } from '../../../server/wire/paths.ts';
-import { type Entry, type FolderEntry, isWithin, pathOf } from '../../core/listing.ts';
-import { deleteFile } from './api.ts';
-import { deleteFolder } from './api-folders.ts';
+import { type Entry, isWithin, pathOf } from '../../core/listing.ts';
 import type { Catalog } from './catalog.ts';
-import { shownName } from './dom.ts';
+import { createDeletionRequests, nameOf } from './deletion-requests.ts';
 import { formatCount } from './format.ts';
 import { texts } from './i18n.ts';
-import { createUndoable, notify } from './notices.ts';
+import { createUndoable } from './notices.ts';
 import { createTurns } from './turns.ts';
-import { sentenceOfError } from './refusal.ts';
 import { createRestoring, type Restorable } from './restoring.ts';
 import { trashKeptSeconds } from './trash-state.ts';
 
@@ -23,13 +19,18 @@ export interface Deletions {
   add(...entries: Entry[]): void;
   /** Undoes the deletion of this file, and of a folder that it is in, where it still waits. */
   takeBack(file: { id: string; name: string }): void;
+  /**
+   * To be awaited before something moves. A deletion of a folder that it comes into, or out of, is undone where it still waits. Those
+   * of what goes with it, or has its new name, are carried out: afterwards they would miss, or stand in the way.
+   */
+  settle(from: string, to: string): Promise<void>;
 }
 
 /** An entry that is off the list. */
 interface Deleting {
   entry: Entry;
   putBack: () => void;
-  /** The request, once it is on its way: what it has deleted, null where it failed. */
+  /** The request, once it is on its way: what it has deleted; null: nothing, or what cannot be restored. */
   sent: Promise<Restorable | null> | null;
 }
 
@@ -37,16 +38,20 @@ interface Deleting {
 export function createDeletions(catalog: Catalog, focus: (key: string) => void): Deletions {
   /** By key: the entries whose deletion can be undone. */
   const deleting = new Map<string, Deleting>();
+  /** All that are neither answered nor undone. */
+  const open = new Set<Deleting>();
   const inTurn = createTurns(DELETED_AT_ONCE);
+  const request = createDeletionRequests(catalog);
   const restoring = createRestoring(catalog, focus);
   const undoable = createUndoable<string>({
     words: (keys) => wordsFor(keys.flatMap((key) => deleting.get(key)?.entry ?? [])),
     label: () => texts().undo,
     undo: (key) => {
       const one = deleting.get(key);
-      deleting.delete(key);
-      if (one?.sent) restoring.add(key, one.sent);
-      else one?.putBack();
+      if (one?.sent) {
+        deleting.delete(key);
+        restoring.add(key, one.sent);
+      } else if (one) giveUp(one);
     },
     focus,
     carryOut: (key, isLeaving) => {
@@ -55,45 +60,53 @@ export function createDeletions(catalog: Catalog, focus: (key: string) => void):
       if (!one || one.sent) return;
       // Once the page is left, no turn comes any more.
       if (isLeaving) void send(one);
-      else inTurn(() => send(one).then(() => undefined));
+      else sendInTurn(one);
     },
   });
 
-  async function send({ entry, putBack }: Deleting): Promise<Restorable | null> {
-    try {
-      return await (entry.kind === 'file' ? sendFile(entry.file.id) : sendFolder(entry, putBack));
-    } catch (error) {
-      putBack();
-      notify(texts().deleteFailed(nameOf(entry), sentenceOfError(error)));
-      return null;
-    }
+  function sendInTurn(one: Deleting): void {
+    // It may have been undone, or sent, before its turn comes.
+    inTurn(async () => void (open.has(one) && !one.sent && (await send(one))));
   }
 
-  async function sendFile(id: string): Promise<Restorable> {
-    await deleteFile(id).catch(goneAlready);
-    catalog.gone(id);
-    return { file: id };
+  function send(one: Deleting): Promise<Restorable | null> {
+    one.sent ??= request(one).finally(() => open.delete(one));
+    return one.sent;
   }
 
-  async function sendFolder(entry: FolderEntry, putBack: () => void): Promise<Restorable | null> {
-    const deletion = await deleteFolder(entry.folder.name).catch(goneAlready);
-    catalog.folderGone(entry);
-    return deletion === undefined ? null : { deletion, putBack };
+  /** Undoes what was not sent. */
+  function giveUp(one: Deleting): void {
+    deleting.delete(one.entry.key);
+    open.delete(one);
+    one.putBack();
   }
 
   function add(entry: Entry): void {
     const one: Deleting = { entry, putBack: catalog.take(entry), sent: null };
     deleting.set(entry.key, one);
-    if (trashKeptSeconds() === 0) return;
-    inTurn(async () => {
-      // It was undone, or sent, before its turn came.
-      if (deleting.get(entry.key) !== one || one.sent) return;
-      one.sent = send(one);
-      await one.sent;
-    });
+    open.add(one);
+    if (trashKeptSeconds() > 0) sendInTurn(one);
+  }
+
+  /** Where it still waits, it is undone; what is on its way is awaited, as it takes only what was there before. */
+  async function undoOne(one: Deleting): Promise<void> {
+    if (one.sent) return void (await one.sent);
+    undoable.forget(one.entry.key);
+    giveUp(one);
+  }
+
+  async function carryOutNow(one: Deleting): Promise<void> {
+    // Where there is a trash, it can be undone afterwards, too.
+    if (trashKeptSeconds() === 0) {
+      undoable.forget(one.entry.key);
+      deleting.delete(one.entry.key);
+    }
+    await send(one);
   }
 
   return {
+    settle: (from, to) =>
+      settleAll(open, { undo: undoOne, carryOut: carryOutNow }, ({ entry }) => beforeMove(entry, from, to)),
     add: (...entries) => {
       for (const entry of entries) add(entry);
       undoable.add(...entries.map(({ key }) => key));
@@ -108,18 +121,29 @@ export function createDeletions(catalog: Catalog, focus: (key: string) => void):
   };
 }
 
-function nameOf(entry: Entry): string {
-  return shownName(lastPart(pathOf(entry)));
+/** Does something with each, one after the other. */
+async function settleAll<What extends string>(
+  all: Iterable<Deleting>,
+  run: Record<What, (one: Deleting) => Promise<void>>,
+  whatFor: (one: Deleting) => What | 'nothing',
+): Promise<void> {
+  for (const one of all) {
+    const what = whatFor(one);
+    if (what !== 'nothing') await run[what](one);
+  }
+}
+
+/** What becomes of the deletion of an entry before something moves. */
+function beforeMove(entry: Entry, from: string, to: string): 'undo' | 'carryOut' | 'nothing' {
+  const path = pathOf(entry);
+  const isFolder = entry.kind === 'folder';
+  const holds = (other: string): boolean => other !== path && isWithin(other, path);
+  if (isFolder && (holds(to) || holds(from))) return 'undo';
+  return isWithin(path, to) || (isFolder && isWithin(path, from)) ? 'carryOut' : 'nothing';
 }
 
 function wordsFor(entries: readonly Entry[]): string {
   const t = texts();
   if (entries.length === 1 || entries.every(({ kind }) => kind === 'file')) return t.deleted(entries.map(nameOf));
   return t.entriesDeleted(formatCount(entries.length));
-}
-
-/** Somebody else has deleted it before. */
-function goneAlready(error: unknown): undefined {
-  if ((error as { status?: number }).status !== 404) throw error;
-  return undefined;
 }

@@ -18,7 +18,7 @@ export function showCatalogState(catalog: Catalog): void {
   note.hidden = note.textContent === '';
   byId('list-head').hidden = entries.length === 0;
   // Until the list of another folder is there, nothing is done with the entries of the one before.
-  byId('file-list').inert = isOpening;
+  for (const id of ['file-list', 'list-head']) byId(id).inert = isOpening;
   setText(byId('files-total'), totalWords(catalog));
 }
 

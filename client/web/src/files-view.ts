@@ -53,8 +53,14 @@ export function startFilesView(place: Place): FilesView {
         bar.update();
       },
       onInserted: (index) => rows.inserted(index),
-      onRenewed: (file) => rows.refreshItem(fileEntry(file)),
+      onRenewed: (file) => {
+        rows.refreshItem(fileEntry(file));
+        selection.renew([fileEntry(file)]);
+      },
+      onLeft: (id) => selection.drop([id]),
+      onLoaded: (files) => selection.renew(files.map(fileEntry)),
       onOpened: () => {
+        selection.clear();
         showCatalogState(catalog);
         opening.onOpened();
       },
@@ -62,11 +68,12 @@ export function startFilesView(place: Place): FilesView {
     place.folder,
   );
   const rows: Windowed<Entry> = createEntryRows(catalog, () => ({ selection, renaming, remove }));
-  const move = createMoving(catalog);
   const deletions = createDeletions(catalog, (key) => focusIn(rows.rowOf(entryOf(catalog, key)), '.act.delete'));
+  const move = createMoving(catalog, deletions);
   const askMove = startMoveDialog(move);
   const bar = startSelection({
-    listed: () => catalog.entries,
+    // Until the list of another folder is there, those of the one before are not to be selected.
+    listed: () => (catalog.isOpening ? [] : catalog.entries),
     folder: () => (catalog.order.search === '' ? place.folder : ''),
     isWhole: () => catalog.isWhole,
     onChange: () => rows.refresh(),
@@ -74,7 +81,7 @@ export function startFilesView(place: Place): FilesView {
     move: (entries) => askMove(entries, place.folder, () => selection.clear()),
   });
   const { selection } = bar;
-  const renaming = createEntryRenaming(catalog, (entry) => rows.rowOf(entry));
+  const renaming = createEntryRenaming(catalog, deletions, (entry) => rows.rowOf(entry));
   const writeOrder = startOrder((order) => catalog.setOrder(order));
   // What a search does not show is not selected either: nothing is deleted that nobody sees.
   const search = startSearch(catalog, () => selection.clear());

@@ -19,8 +19,8 @@ const SOME_MORE = 20;
 export function createFolderRenewal(parts: {
   listing: Listing;
   isLoading: () => boolean;
-  /** Loads the whole list again. */
-  reload: () => void;
+  /** Loads the list again, with as many entries as it has. */
+  reload: () => Promise<void>;
   onInserted: (index: number) => void;
   onChange: () => void;
 }): FolderRenewal {
@@ -38,9 +38,13 @@ export function createFolderRenewal(parts: {
     if (search !== '') return;
     // The page that is loading may be older than the event.
     if (parts.isLoading()) return soon();
-    // Which of them are loaded is known only by the cursor.
-    if (!listing.hasAllFolders) return parts.reload();
     const begun = performance.now();
+    // Which of them are loaded is known only by the cursor.
+    if (!listing.hasAllFolders) {
+      await parts.reload();
+      tookMs = performance.now() - begun;
+      return;
+    }
     // After a failure, the next change or the next list brings them.
     const folders = await readFolders(listing).catch(() => null);
     tookMs = performance.now() - begun;

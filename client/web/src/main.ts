@@ -5,7 +5,7 @@ import { startChoosing } from './choose.ts';
 import { type Chosen, waitingFor } from './chosen.ts';
 import { byId } from './dom.ts';
 import { listenToEvents } from './events.ts';
-import { startFilesView } from './files-view.ts';
+import { type FilesView, startFilesView } from './files-view.ts';
 import { startLanguage } from './i18n.ts';
 import { startLinksDialog } from './links-dialog.ts';
 import { openPreview, startPreview } from './preview.ts';
@@ -14,7 +14,7 @@ import { createQueue, type Queue } from './queue.ts';
 import { createAsking } from './question.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
-import { startTrashDialog } from './trash-dialog.ts';
+import { startTrashDialog, type TrashDialog } from './trash-dialog.ts';
 import { startTrashState } from './trash-state.ts';
 import { createUploadsView } from './uploads-view.ts';
 
@@ -25,7 +25,7 @@ function start(): void {
   startLinksDialog();
   startShareDialog();
   const trash = startTrashDialog();
-  startTrashState();
+  const renewTrashState = startTrashState();
   const place = startPlace((from) => files.opened(from));
   const files = startFilesView(place);
 
@@ -74,12 +74,29 @@ function start(): void {
 
   document.body.classList.add('ready');
 
+  const events = followEvents(files, trash, renewTrashState);
+  onAccepted(() => {
+    void files.reload();
+    events.wake();
+  });
+}
+
+/** Keeps what is shown up to date. */
+function followEvents(
+  files: FilesView,
+  trash: TrashDialog,
+  renewTrashState: () => void,
+): ReturnType<typeof listenToEvents> {
   let begun = false;
-  const events = listenToEvents({
+  return listenToEvents({
     onBegin: () => {
       // The first time, the list is loading already.
-      if (begun) void files.reload();
+      if (begun) {
+        void files.reload();
+        trash.changed();
+      }
       begun = true;
+      renewTrashState();
     },
     onPublished: (file) => {
       files.put(file, 'published');
@@ -91,10 +108,6 @@ function start(): void {
       trash.changed();
     },
     onMoved: (from, to) => files.moved(from, to),
-  });
-  onAccepted(() => {
-    void files.reload();
-    events.wake();
   });
 }
 

@@ -88,16 +88,22 @@ export function startMoveDialog(move: Move): (entries: readonly Entry[], from: s
   let entries: readonly Entry[] = [];
   let onMoved: () => void = () => undefined;
   let timer: number | undefined;
+  /** Incremented when the dialog is opened or closed: moves that were begun before end, and change it no more. */
+  let turn = 0;
 
   async function carryOut(): Promise<void> {
     const folder = typedPath(input.value);
     if (folder !== '' && !isAcceptablePath(folder)) return say(texts().badPath);
     if (entries.some((entry) => isMovedWith(folder, entry))) return say(texts().intoItself);
     submit.disabled = true;
+    const current = turn;
     const all = formatCount(entries.length);
     await move(entries, folder, (done) => {
+      if (current !== turn) return false;
       if (entries.length > 1) setText(submit, `${formatCount(done)} / ${all}`);
-    }).finally(() => (submit.disabled = false));
+      return true;
+    });
+    if (current !== turn) return;
     onMoved();
     dialog.close();
   }
@@ -113,14 +119,19 @@ export function startMoveDialog(move: Move): (entries: readonly Entry[], from: s
   });
   byId('move-cancel').addEventListener('click', () => dialog.close());
   dialog.addEventListener('close', () => {
+    // It may have been opened again before this event came.
+    if (dialog.open) return;
+    turn++;
     clearTimeout(timer);
     offers.stop();
   });
 
   return (chosen, from, onEnd) => {
     const t = texts();
+    turn++;
     entries = chosen;
     onMoved = onEnd;
+    submit.disabled = false;
     const [first] = chosen;
     const count = t.entryCount(formatCount(chosen.length));
     setText(

@@ -5,6 +5,7 @@ import { renameFile } from './api.ts';
 import { moveFolder } from './api-folders.ts';
 import type { Catalog } from './catalog.ts';
 import { shownName } from './dom.ts';
+import type { Deletions } from './file-deleting.ts';
 import { formatCount } from './format.ts';
 import { texts } from './i18n.ts';
 import { pathIn } from './names.ts';
@@ -17,12 +18,23 @@ export function canMove(entry: Entry, folder: string): boolean {
   return parentOf(path) !== folder && !(entry.kind === 'folder' && isWithin(folder, path));
 }
 
-export type Move = (entries: readonly Entry[], folder: string, onProgress?: (done: number) => void) => Promise<void>;
+/** The most entries that are moved at once: each is a request of its own, and another one where that is undone. */
+export const MOST_MOVED = 1_000;
+
+/** @param goOn - called before each entry, with the number of those before it. @returns false: no more are moved. */
+export type Move = (entries: readonly Entry[], folder: string, goOn?: (done: number) => boolean) => Promise<void>;
+
+/** Whether so many entries can be moved at once; else it says how many can. */
+export function isFewEnough(count: number): boolean {
+  if (count > MOST_MOVED) notify(texts().tooManyToMove(formatCount(MOST_MOVED)));
+  return count <= MOST_MOVED;
+}
 
 /** Prepares the moves. They are made one after the other: the service makes them so, too. */
-export function createMoving(catalog: Catalog): Move {
+export function createMoving(catalog: Catalog, deletions: Pick<Deletions, 'settle'>): Move {
   /** @returns the entry as it is now. */
   async function moveTo(entry: Entry, path: string): Promise<Entry> {
+    await deletions.settle(pathOf(entry), path);
     if (entry.kind === 'file') {
       const file = await renameFile(entry.file.id, path);
       catalog.put(file, 'renamed');
@@ -43,13 +55,13 @@ export function createMoving(catalog: Catalog): Move {
     }
   }
 
-  return async (entries, folder, onProgress = () => undefined) => {
+  return async (entries, folder, goOn = () => true) => {
     const moved: { entry: Entry; from: string }[] = [];
     const failed: { path: string; why: string }[] = [];
     const movable = entries.filter((entry) => canMove(entry, folder));
     for (const [index, entry] of movable.entries()) {
       const from = pathOf(entry);
-      onProgress(index);
+      if (!goOn(index)) break;
       try {
         moved.push({ entry: await moveTo(entry, pathIn(folder, lastPart(from))), from });
       } catch (error) {

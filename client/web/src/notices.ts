@@ -81,6 +81,8 @@ export interface Undoable<T> {
   add(...ones: T[]): void;
   /** Undoes this one alone; does nothing where it no longer waits. */
   takeBack(one: T): void;
+  /** It can no longer be undone: it is carried out by now, or was undone in another way. */
+  forget(one: T): void;
 }
 
 /**
@@ -117,6 +119,17 @@ export function createUndoable<T>(parts: {
     requestAnimationFrame(() => requestAnimationFrame(() => parts.focus(last)));
   }
 
+  /** @returns false where it does not wait. */
+  function forget(one: T): boolean {
+    if (!waiting.delete(one)) return false;
+    if (waiting.size > 0) notice?.say(parts.words([...waiting]));
+    else {
+      notice?.drop();
+      notice = null;
+    }
+    return true;
+  }
+
   return {
     add: (...ones) => {
       for (const one of ones) waiting.add(one);
@@ -131,13 +144,8 @@ export function createUndoable<T>(parts: {
       }
     },
     takeBack: (one) => {
-      if (!waiting.delete(one)) return;
-      if (waiting.size > 0) notice?.say(parts.words([...waiting]));
-      else {
-        notice?.drop();
-        notice = null;
-      }
-      parts.undo(one);
+      if (forget(one)) parts.undo(one);
     },
+    forget: (one) => void forget(one),
   };
 }

@@ -11,8 +11,10 @@ import { isAcceptablePath } from './names.ts';
 export type Answer = 'both' | 'replace' | 'skip';
 
 export interface Question {
-  /** The answer for a file whose bytes are known. Asks only where no file of that name has the same. */
-  answerFor(name: string, md5: string): Promise<Answer>;
+  /** The answer for a file whose bytes are known, where it needs no question, or the question was answered; else null. */
+  answerFor(name: string, md5: string): Answer | null;
+  /** Asks, for all files of the group that may need it. */
+  ask(): Promise<Answer>;
 }
 
 /** The most names that the dialog shows. */
@@ -45,28 +47,32 @@ export function createAsking(add: (chosen: readonly Chosen[]) => void): (chosen:
     }
     if (sent.length > 0) add(sent);
     if (refused.length === 0) return;
-    const answer = await question.ask(refused.map(wantedPath));
+    const answer = await question.ask();
     if (answer === 'both') add(refused);
     if (answer === 'replace') add(refused.map((one) => ({ ...one, onConflict: 'replace' as const })));
   };
 }
 
+/** The answer is for all names that are taken: the dialog names them all, but those of files that were found to be the same. */
 function createQuestion(
   others: ReadonlyMap<string, readonly TakenNameJson[]>,
   show: (names: readonly string[]) => Promise<Answer>,
-): Question & { ask(names: readonly string[]): Promise<Answer> } {
-  let answer: Promise<Answer> | null = null;
-
-  function ask(names: readonly string[]): Promise<Answer> {
-    answer ??= show(names);
-    return answer;
-  }
+): Question {
+  const names = new Set(others.keys());
+  let asked: Promise<Answer> | null = null;
+  let answer: Answer | null = null;
 
   return {
-    ask,
-    answerFor: async (name, md5) => {
-      const isSame = others.get(name)?.some((other) => other.md5 === md5);
-      return isSame ? 'both' : ask([name]);
+    ask: async () => {
+      asked ??= show([...names]);
+      answer = await asked;
+      return answer;
+    },
+    answerFor: (name, md5) => {
+      const isSame = others.get(name)?.some((other) => other.md5 === md5) ?? false;
+      if (!isSame) return answer;
+      names.delete(name);
+      return 'both';
     },
   };
 }

@@ -65,6 +65,10 @@ export function createQueue(events: QueueEvents, limit: () => number | null): Qu
     finish: (item, result, state) => finish(desk, item, result, state),
     fail: (item, failure, message) => fail(desk, item, failure, message),
     stall: (item, reason, waitMs) => stall(desk, item, reason, waitMs),
+    wait: (item, name) => {
+      step(desk, item, name);
+      pump(desk);
+    },
     findLeft: (url) => items.find((item) => item.state === 'interrupted' && item.url === url),
     letGo: (item) => remove(desk, item),
   });

@@ -1,7 +1,7 @@
 /** Drags rows of the list onto folders: those in the list, and those on the way to the open one. The keyboard has the dialog. */
 import type { Entry } from '../../core/listing.ts';
 import { byId } from './dom.ts';
-import { canMove, type Move } from './moving.ts';
+import { canMove, isFewEnough, type Move } from './moving.ts';
 
 /** Marks what is dragged as rows of this page: files of the disk are sent, see choose.ts. */
 const TYPE = 'application/x-tidemark-entries';
@@ -55,7 +55,7 @@ export function startDragging(parts: {
     event.preventDefault();
     const entries = dragged;
     dragged = [];
-    void parts.move(entries, folder).then(parts.onMoved);
+    if (isFewEnough(entries.length)) void parts.move(entries, folder).then(parts.onMoved);
   });
   section.addEventListener('dragend', () => {
     dragged = [];

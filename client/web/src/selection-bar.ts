@@ -4,6 +4,7 @@ import { archiveOf, downloadArchive, MOST_ARCHIVED } from './archive.ts';
 import { byId, setText } from './dom.ts';
 import { formatCount, formatSize } from './format.ts';
 import { texts } from './i18n.ts';
+import { isFewEnough } from './moving.ts';
 import { announce, notify } from './notices.ts';
 import { createSelection, type Selection } from './selection.ts';
 import { shareEntries } from './share-dialog.ts';
@@ -52,7 +53,9 @@ export function startSelection(parts: SelectionParts): SelectionBar {
     parts.remove(entries);
     focusList();
   });
-  byId('selection-move').addEventListener('click', () => parts.move(selection.entries));
+  byId('selection-move').addEventListener('click', () => {
+    if (isFewEnough(selection.count)) parts.move(selection.entries);
+  });
   byId('selection-share').addEventListener('click', () => shareEntries(selection.entries));
   byId('selection-all').addEventListener('click', () => selection.setAll(listed()));
   byId('selection-clear').addEventListener('click', () => {

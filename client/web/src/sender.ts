@@ -31,6 +31,8 @@ export interface SenderEvents {
   finish(item: Item, result: FileJson, state: 'done' | 'instant'): void;
   fail(item: Item, failure: FailReason, message?: string): void;
   stall(item: Item, reason: StallReason, waitMs: number): void;
+  /** The user is asked about the item, or has answered: another one may be sent. */
+  wait(item: Item, name: 'question' | 'answer'): void;
   /** The item from an earlier visit to the page that has this upload and still waits for its file. */
   findLeft(url: string): Item | undefined;
   /** Removes an item: another one has taken over its upload, or the user does not want it sent. */
@@ -59,7 +61,7 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
   queue.step(item, 'ask');
   try {
     if (await isSettledByItsUpload(queue, item, turn)) return;
-    if (item.question && !(await isAnswered(queue, item, item.question, turn))) return;
+    if (item.question && !isAnswered(queue, item, item.question, turn)) return;
     const known = await checkByProof(item, file);
     if (item.turn !== turn) return;
     if (known.status === 'exists') {
@@ -81,10 +83,20 @@ async function send(queue: SenderEvents, item: Item): Promise<void> {
   }
 }
 
-/** Asks the user what becomes of the other file that has the name. @returns false where this one is not to be sent. */
-async function isAnswered(queue: SenderEvents, item: Item, question: Question, turn: number): Promise<boolean> {
-  const answer = await question.answerFor(item.name, item.md5 ?? '');
-  if (item.turn !== turn) return false;
+/**
+ * Asks the user what becomes of the other file that has the name. The item waits for its turn again once there is an answer.
+ *
+ * @returns false where this one is not to be sent, or not yet.
+ */
+function isAnswered(queue: SenderEvents, item: Item, question: Question, turn: number): boolean {
+  const answer = question.answerFor(item.name, item.md5 ?? '');
+  if (answer === null) {
+    queue.wait(item, 'question');
+    void question.ask().then(() => {
+      if (item.turn === turn) queue.wait(item, 'answer');
+    });
+    return false;
+  }
   item.question = null;
   if (answer === 'skip') queue.letGo(item);
   else {

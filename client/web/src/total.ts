@@ -74,8 +74,10 @@ export function createTotal(onChange: () => void): Total {
       folder = path;
       told = null;
       clearTimeout(timer);
-      if (folder === '') timer = undefined;
-      else void ask();
+      timer = undefined;
+      if (folder !== '') void ask();
+      // The list has the total, without what is gone, which must not be subtracted from it.
+      else if (gone.size > 0) renew();
     },
     set: (now) => {
       if (folder === '') told = now;

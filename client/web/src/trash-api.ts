@@ -1,9 +1,9 @@
 /** The service's API of the trash, as the page uses it. */
 import type { RestoredJson, RestoreJson, TrashPageJson, TrashProgressJson } from '../../../server/wire/trash.ts';
-import { jsonOf, request } from './api.ts';
+import { ApiError, jsonOf, request } from './api.ts';
 
 /** The most files that one request restores. */
-const MOST_RESTORED = 1_000;
+export const MOST_RESTORED = 1_000;
 
 /** Which files in the trash: one; those that were deleted with a folder; all. */
 export type Meant = { id: string } | { deletion: string } | { all: 'true' };
@@ -20,24 +20,35 @@ async function restore(body: RestoreJson): Promise<RestoredJson> {
 }
 
 /** Restores what was deleted with a folder, request by request: each ends after some seconds. */
-export async function restoreDeletion(deletion: string): Promise<void> {
-  while (!(await restore({ deletion })).complete);
+export function restoreDeletion(deletion: string): Promise<void> {
+  return untilComplete(() => restore({ deletion }));
 }
 
-/** Restores files, as many as there are. @returns them, as they are now. */
+/** Restores files, at most `MOST_RESTORED`. @returns those that were there, as they are now. */
 export async function restoreFiles(ids: readonly string[]): Promise<NonNullable<RestoredJson['restored']>> {
-  const restored = [];
-  for (let at = 0; at < ids.length; at += MOST_RESTORED)
-    restored.push(...((await restore({ files: ids.slice(at, at + MOST_RESTORED) })).restored ?? []));
-  return restored;
+  return (await restore({ files: [...ids] })).restored ?? [];
 }
 
 /** Deletes files in the trash for good, request by request. */
-export async function deleteForGood(meant: Meant): Promise<void> {
-  for (let until = {}; ;) {
-    const query = new URLSearchParams({ ...meant, ...until }).toString();
-    const done: TrashProgressJson = await jsonOf(await request(`api/trash?${query}`, { method: 'DELETE' }));
-    if (done.complete) return;
-    until = done.until === undefined ? {} : { until: done.until };
+export function deleteForGood(meant: Meant): Promise<void> {
+  return untilComplete(async ({ until }) => {
+    const query = new URLSearchParams({ ...meant, ...(until === undefined ? {} : { until }) }).toString();
+    return jsonOf(await request(`api/trash?${query}`, { method: 'DELETE' }));
+  });
+}
+
+/** Repeats a request until there is no more to do. @param ask - called with the answer before. */
+async function untilComplete(
+  ask: (before: Pick<TrashProgressJson, 'until'>) => Promise<TrashProgressJson>,
+): Promise<void> {
+  let answer: TrashProgressJson | null = null;
+  while (!answer?.complete) {
+    try {
+      answer = await ask(answer ?? {});
+    } catch (error) {
+      // What the requests before have left was restored, or deleted for good, elsewhere.
+      if (answer !== null && error instanceof ApiError && error.status === 404) return;
+      throw error;
+    }
   }
 }

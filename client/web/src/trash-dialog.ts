@@ -81,7 +81,6 @@ function createLoading(onLoaded: (problem: string | null) => void): Loading {
 
 export function startTrashDialog(): TrashDialog {
   const dialog = byId<HTMLDialogElement>('trash');
-  let timer: number | undefined;
   const asking = createQuestion();
   const listed = createLoading((problem) => {
     if (problem !== null) return say(problem);
@@ -122,7 +121,7 @@ export function startTrashDialog(): TrashDialog {
     const { files, hasMore } = listed;
     const makeRow = (entry: Entry): HTMLLIElement =>
       row(entry, restore, () => askToDelete(entry.meant, shownName(entry.name)));
-    byId('trash-list').replaceChildren(...entriesOf(files, hasMore).map(makeRow));
+    replaceRows(byId('trash-list'), entriesOf(files, hasMore).map(makeRow));
     byId('trash-more').hidden = !hasMore;
     byId('trash-empty').hidden = files.length === 0;
     const kept = trashKeptSeconds();
@@ -148,19 +147,34 @@ export function startTrashDialog(): TrashDialog {
     asking.close();
   });
 
-  return {
-    changed: () => {
-      clearTimeout(timer);
-      timer = window.setTimeout(() => dialog.open && void listed.load(true), RENEW_MS);
-    },
-  };
+  return { changed: createRenewal(async () => void (dialog.open && (await listed.load(true)))) };
+}
+
+/** @returns a function that loads soon: however many events come, and however slow the answers are, each is shown. */
+function createRenewal(load: () => Promise<void>): () => void {
+  let timer: number | undefined;
+  let isLoading = false;
+
+  async function renew(): Promise<void> {
+    timer = undefined;
+    if (isLoading) return soon();
+    isLoading = true;
+    await load();
+    isLoading = false;
+  }
+
+  function soon(): void {
+    timer ??= window.setTimeout(() => void renew(), RENEW_MS);
+  }
+
+  return soon;
 }
 
 /** What is asked before something is gone for good: in the dialog, in place of one upon it. */
 function createQuestion(): { ask(words: string, onYes: () => void): void; close(): void } {
   const box = byId('trash-question');
   let answer: (() => void) | null = null;
-  let asked: Element | null = null;
+  let asked: HTMLElement | null = null;
 
   function close(): void {
     box.hidden = true;
@@ -174,11 +188,11 @@ function createQuestion(): { ask(words: string, onYes: () => void): void; close(
   });
   byId('trash-no').addEventListener('click', () => {
     close();
-    (asked instanceof HTMLElement && asked.isConnected ? asked : byId('trash-close')).focus();
+    (asked?.isConnected ? asked : (buttonLike(asked) ?? byId('trash-close'))).focus();
   });
   return {
     ask: (words, onYes) => {
-      asked = document.activeElement;
+      asked = document.activeElement as HTMLElement | null;
       answer = onYes;
       setText(byId('trash-question-words'), words);
       box.hidden = false;
@@ -188,23 +202,44 @@ function createQuestion(): { ask(words: string, onYes: () => void): void; close(
   };
 }
 
-/** The files of one deletion of a folder are one entry: they are next to each other, as they were deleted one after the other. */
+/** The files of one deletion of a folder are one entry. Between them may be others, which were deleted at the same time. */
 function entriesOf(files: readonly TrashedJson[], isMore: boolean): Entry[] {
-  const entries: Entry[] = [];
+  const entries = new Map<string, Entry>();
   for (const { id, name, size, deletedAt, expiresAt, deletion } of files) {
-    const last = entries.at(-1);
-    if (deletion && last && 'deletion' in last.meant && last.meant.deletion === deletion.id) {
-      last.files += 1;
-      last.bytes += size;
+    const key = deletion ? `deletion:${deletion.id}` : id;
+    const known = entries.get(key);
+    if (known) {
+      known.files += 1;
+      known.bytes += size;
       continue;
     }
     const meant = deletion ? { deletion: deletion.id } : { id };
     const shown = deletion ? `${deletion.folder}/` : name;
-    entries.push({ meant, name: shown, files: 1, bytes: size, deletedAt, expiresAt, isOpen: false });
+    entries.set(key, { meant, name: shown, files: 1, bytes: size, deletedAt, expiresAt, isOpen: false });
   }
-  const last = entries.at(-1);
-  if (last && isMore && 'deletion' in last.meant) last.isOpen = true;
-  return entries;
+  const last = files.at(-1)?.deletion;
+  const cut = last && entries.get(`deletion:${last.id}`);
+  if (cut && isMore) cut.isOpen = true;
+  return [...entries.values()];
+}
+
+/** Replaces the rows of the list. The focus stays on its button; where its row is gone, it moves to the row in its place. */
+function replaceRows(list: HTMLElement, rows: readonly HTMLLIElement[]): void {
+  const focused = document.activeElement;
+  const at = [...list.children].findIndex((one) => one.contains(focused));
+  list.replaceChildren(...rows);
+  if (at < 0) return;
+  const target = buttonLike(focused) ?? rows[Math.min(at, rows.length - 1)]?.querySelector('button');
+  (target ?? byId('trash-close')).focus({ preventScroll: true });
+}
+
+/** The button of the list that is in the place of one whose row was made anew. */
+function buttonLike(button: Element | null): HTMLButtonElement | undefined {
+  const former = button?.closest<HTMLLIElement>('li');
+  const place = [...(former?.querySelectorAll('button') ?? [])].findIndex((one) => one === button);
+  const rows = [...byId('trash-list').querySelectorAll<HTMLLIElement>('li')];
+  const same = rows.find((one) => one.dataset['key'] === former?.dataset['key']);
+  return place < 0 ? undefined : same?.querySelectorAll('button')[place];
 }
 
 function row(entry: Entry, restore: (entry: Entry) => void, remove: () => void): HTMLLIElement {
@@ -223,7 +258,7 @@ function row(entry: Entry, restore: (entry: Entry) => void, remove: () => void):
     made.addEventListener('click', act);
     return made;
   };
-  return make(
+  const made = make(
     'li',
     { className: 'link active' },
     make('div', {}, make('bdi', { dir: 'auto' }, name), make('p', { className: 'hint' }, facts.join(' · '))),
@@ -234,4 +269,6 @@ function row(entry: Entry, restore: (entry: Entry) => void, remove: () => void):
       button(t.deleteForGood, remove),
     ),
   );
+  made.dataset['key'] = 'deletion' in meant ? `deletion:${meant.deletion}` : meant.id;
+  return made;
 }

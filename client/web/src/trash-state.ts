@@ -15,8 +15,12 @@ export function onTrashKept(listener: () => void): void {
   listeners.add(listener);
 }
 
-/** Asks the service, and again with each token. A service of an older version has no trash. */
-export function startTrashState(): void {
+/**
+ * Asks the service, and again with each token. A service of an older version has no trash.
+ *
+ * @returns a function that asks again: the service may have been restarted, or has not answered.
+ */
+export function startTrashState(): () => void {
   const ask = async (): Promise<void> => {
     const now = await listTrash(null, 1).then(
       (page) => page.keptSeconds,
@@ -28,4 +32,5 @@ export function startTrashState(): void {
   };
   void ask();
   onAccepted(() => void ask());
+  return () => void ask();
 }

@@ -26,6 +26,7 @@ export function groupOf({ state }: Item): Group {
   switch (state) {
     case 'failed':
     case 'interrupted':
+    case 'asking':
       return 'attention';
     case 'hashing':
     case 'checking':

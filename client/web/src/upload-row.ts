@@ -96,6 +96,7 @@ function buttonsOf(item: Item, actions: RowActions): Action[] {
     case 'hashing':
     case 'ready':
     case 'checking':
+    case 'asking':
     case 'sending':
     case 'stalled':
       return [{ label: t.pause, run: () => queue.pause(item) }, cancel];

@@ -18,6 +18,8 @@ export function statusOf(item: Item, limit: number | null): string {
       return t.hashing(formatPercent(item.hashed, item.size));
     case 'checking':
       return t.checking;
+    case 'asking':
+      return t.asking;
     case 'sending':
       if (item.sent === item.size && item.size > 0) return t.finishing;
       return t.sending(sent, size, formatPercent(item.sent, item.size));
