@@ -72,7 +72,10 @@ test('what was deleted is listed, comes back by its path or id, and is gone once
   expect((await client.run(['trash', 'empty'])).stderr).toContain('1 file (');
   expect(await json('trash')).toEqual([]);
   const none = await client.run(['trash', 'restore', 'other.txt']);
-  expect([none.exitCode, none.stderr]).toEqual([1, expect.stringContaining('there is no file or folder other.txt in the trash')]);
+  expect([none.exitCode, none.stderr]).toEqual([
+    1,
+    expect.stringContaining('there is no file or folder other.txt in the trash'),
+  ]);
 });
 
 test('of a path that was deleted several times, the latest comes back', async () => {

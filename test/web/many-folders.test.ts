@@ -63,6 +63,9 @@ describeInBrowser('100,000 files in nested folders', () => {
     await expect.poll(() => last.locator('.when').textContent()).toBe(`${FILES_EACH + 1} files`);
     await page.evaluate("document.querySelector('#select-all').click()");
     await page.locator('#selection-words').getByText('5,000 selected').waitFor();
+    await page.locator('#selection-move').click();
+    await page.locator('#toasts').getByText('At most 1,000 files and folders can be moved at once.').waitFor();
+    expect(await page.locator('#move').isVisible()).toBe(false);
     await page.getByRole('button', { name: 'Clear' }).click();
 
     await last.locator('a.name').click();

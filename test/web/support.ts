@@ -260,7 +260,7 @@ export async function drop(page: Page, paths: readonly string[]): Promise<void> 
 
 /** Kept to be looked at: `dist/screenshots`, which is not committed. */
 export async function screenshot(page: Page, name: string): Promise<void> {
-  const folder = fileURLToPath(new URL('../../screenshots', import.meta.url));
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `${name}.png`) });
+  const place = fileURLToPath(new URL('../../screenshots', import.meta.url));
+  await mkdir(place, { recursive: true });
+  await page.screenshot({ path: join(place, `${name}.png`) });
 }
