@@ -33,18 +33,19 @@ export function tooManyUploads(): TidemarkError {
  * Creates the row of an upload, and makes room in the store.
  *
  * @param phase - `receiving` where this node holds the lease from the beginning.
- * @throws `too_many_uploads`; errors of store and catalog untranslated.
+ * @throws `too_many_uploads`, `quota_reached`; errors of store and catalog untranslated.
  */
 export async function createUpload(
   { catalog, store, limits, leases }: Parts,
-  { id, owner, declaration, kind = 'file', partials }: AnyRequest,
+  { id, owner, declaration, kind = 'file', partials, sent }: AnyRequest,
   phase: 'receiving' | null,
 ): Promise<UploadRecord> {
   const lifeMs = limits.uploadTtlMs;
   const declared = { ...declaration, id, owner, kind, holder: leases.node, phase };
-  const joined = partials ? { partials } : {};
-  const times = await catalog.createUpload({ ...declared, ...joined, lifeMs }, limits.maxOpenUploads);
+  const more = { ...(partials ? { partials } : {}), ...(sent ? { sent } : {}) };
+  const times = await catalog.createUpload({ ...declared, ...more, lifeMs }, limits.maxOpenUploads);
   if (!times) throw tooManyUploads();
+  if (times === 'quota') throw new TidemarkError('quota_reached');
   const upload: UploadRecord = {
     ...declared,
     ...times,
@@ -58,6 +59,7 @@ export async function createUpload(
     reason: null,
     fileId: null,
     expectedSize: null,
+    linkId: sent?.linkId ?? null,
   };
   try {
     await store.createUpload(upload);
