@@ -4,7 +4,8 @@
  *
  * What must hold:
  * - A link takes no more files and bytes than its limits say, however many uploads begin at once, on however many nodes. An upload
- *   counts from its beginning, with its declared or expected length.
+ *   counts from its beginning, with its declared or expected length; without one, with what has arrived of it. A commit of bytes is
+ *   not refused: who receives a body of unknown length looks at the link.
  * - What ends without a file counts no more. What became a file counts as long as the link is there, also when the file is deleted.
  */
 import type { UploadRecord, UploadState } from './catalog.ts';
@@ -71,6 +72,11 @@ export interface SentQuery {
 export interface SentUploads {
   /** Uploads by a link, the newest first; those of the links of any owner. @throws CatalogError `invalid_cursor`. */
   listSent(query: SentQuery): Promise<{ uploads: SentUpload[]; nextCursor: string | null }>;
+  /**
+   * Who has sent these files, of those that came by links. Where several uploads became one file it is the first; and nobody where
+   * the file was there before.
+   */
+  findSenders(fileIds: readonly string[]): Promise<(Sent & { fileId: string })[]>;
   /** Some receiving uploads whose link is revoked or gone, after this one, by link: they are to be ended. */
   listWithoutLink(after: SentPlace | null, limit: number): Promise<SentPlace[]>;
   /** Some receiving uploads of a link. */

@@ -2,9 +2,8 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Feed, FileEvent, Listening, Told } from '../outbox/feed.ts';
-import type { Sent } from '../uploads/contract.ts';
 import { translated } from '../uploads/translate.ts';
-import type { EventsJson, SentByJson } from '../wire/events.ts';
+import type { EventsJson } from '../wire/events.ts';
 import { describeFile } from './file-json.ts';
 import { refusal } from './refusals.ts';
 import type { Handler } from './state.ts';
@@ -114,14 +113,10 @@ function dataOf(event: FileEvent, baseUrl: string): EventsJson[FileEvent['kind']
     case 'deleted':
       return { id: event.file.id };
     case 'published':
-      return { ...describeFile(event.file, baseUrl), ...(event.sent ? { sentBy: describeSender(event.sent) } : {}) };
+      return describeFile(event.file, baseUrl, event.sent);
     case 'renamed':
       return describeFile(event.file, baseUrl);
   }
-}
-
-function describeSender({ linkId, sender, note }: Sent): SentByJson {
-  return { link: linkId, name: sender, note };
 }
 
 const texts = new WeakMap<FileEvent, { baseUrl: string; text: string }>();

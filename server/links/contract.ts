@@ -10,7 +10,7 @@
  * - Who sends files by a link learns nothing of the owner's, nor of what others send by it.
  */
 import type { LinkKind } from '../catalog/catalog.ts';
-import type { SentUpload, Taken, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
+import type { Sent, SentUpload, Taken, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
 import type { FileView, Uploads } from '../uploads/contract.ts';
 
 export type { LinkKind } from '../catalog/catalog.ts';
@@ -208,6 +208,8 @@ export interface Links {
   revoke(id: string, owner: string): Promise<void>;
   /** Ends the unfinished uploads of a revoked link. Never throws: a job ends what is left. */
   endSent(id: string, uploads: Uploads, signal: AbortSignal): Promise<void>;
+  /** Who has sent these files by links, by their ids. @param fileIds - of files that the asker may see. */
+  sendersOf(fileIds: readonly string[]): Promise<ReadonlyMap<string, Sent>>;
   /** What was sent by an upload link, the newest first. @throws `not_found` where the owner has no such link. */
   listSent(id: string, owner: string, page: { limit: number; cursor?: string }): Promise<SentPage>;
 

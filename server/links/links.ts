@@ -80,6 +80,9 @@ export function createLinks(parts: LinkParts, secret: string): Links {
     revoke: (id, owner) => told(() => revoke(id, owner)),
     ...createOpenLinks({ catalog, surroundings, passwords, tickets, told }),
     endSent: (id, uploads, signal) => endSent(catalog, id, uploads, signal),
+    sendersOf: (fileIds) =>
+      told(async () => new Map((await catalog.findSenders(fileIds)).map(({ fileId, ...sent }) => [fileId, sent]))),
+
     listSent: (id, owner, page) =>
       told(async () => {
         if (!(await catalog.findOwnLink(id, owner))?.upload) throw new TidemarkError('not_found');

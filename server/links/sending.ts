@@ -152,10 +152,9 @@ function writerOf(parts: SendingParts, link: UploadLink, writer: Writer): Writer
     ...writer,
     upload: shownTo(link, writer.upload),
     append: async (source, options) => {
-      const received = await whileOpen(parts, options, (now, signal) =>
-        counted(options.length ?? null, () =>
-          appendWithin(writer, now, source, { ...options, signal }, options.length ?? declared),
-        ),
+      const known = options.length ?? declared;
+      const received = await whileOpen(parts, { ...options, isCounted: known !== null }, (now, signal) =>
+        counted(options.length ?? null, () => appendWithin(writer, now, source, { ...options, signal }, known)),
       );
       return { ...received, file: received.file && fileFor(link, row, received.file) };
     },
@@ -184,24 +183,27 @@ async function appendWithin(
   declared: number | null,
 ): ReturnType<Writer['append']> {
   const { offset } = writer.upload;
-  // What is declared is counted already.
-  const left = declared === null ? leftOf(terms) : null;
-  const most = Math.min(left ?? Infinity, terms.mostFileBytes ?? Infinity) - offset;
+  // What is declared is counted already, and so is what has arrived of a body of unknown length.
+  const left = (declared === null ? leftOf(terms) : null) ?? Infinity;
+  const leftOfFile = (terms.mostFileBytes ?? Infinity) - offset;
+  const most = Math.min(left, leftOfFile);
   if (most >= options.maxBytes) return writer.append(source, options);
   try {
     return await writer.append(source, { ...options, maxBytes: Math.max(0, most) });
   } catch (error) {
     if (!hasCode(error, 'too_large')) throw error;
-    if (terms.mostFileBytes !== null && terms.mostFileBytes <= (left ?? Infinity))
-      throw fileTooLarge(terms.mostFileBytes, id);
+    if (terms.mostFileBytes !== null && leftOfFile <= left) throw fileTooLarge(terms.mostFileBytes, id);
     throw noBytesLeft(terms, id);
   }
 }
 
-/** Runs while the link takes files: ends it once that is revoked, or has expired. */
+/**
+ * Runs while the link takes files: ends it once that is revoked, or has expired; or once bodies of unknown length that come at the
+ * same time have brought more than the link takes. @param given - `isCounted`: the length of this one is known.
+ */
 async function whileOpen<T>(
   { find, surroundings }: SendingParts,
-  { signal: given }: Pick<AppendOptions, 'signal'>,
+  { signal: given, isCounted }: Pick<AppendOptions, 'signal'> & { isCounted: boolean },
   run: (link: UploadLink, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const link = await find(false);
@@ -213,6 +215,9 @@ async function whileOpen<T>(
   async function look(): Promise<void> {
     for (let now = link; ; now = await find(false)) {
       if (isExpired(now)) throw closed(now.id);
+      const { mostBytes, sentBytes } = now.upload;
+      if (!isCounted && now !== link && mostBytes !== null && sentBytes > mostBytes)
+        throw noBytesLeft(now.upload, now.id);
       const waitMs = Math.min(LOOK_EVERY_MS, now.leftMs ?? Infinity);
       await surroundings.wait(Math.max(1, waitMs), { signal: isOver.signal, ref: false });
     }

@@ -8,6 +8,12 @@ import { refuseTooLarge } from './receive.ts';
 /** After this time, another upload of the owner may have expired: a job looks for expired ones every minute. */
 const RETRY_AFTER_MS = 60_000;
 
+/**
+ * So long an upload by a link is kept without a byte. Its sender may not have got the answer with its address: until it expires, it
+ * takes up a place of the link's, and nothing is lost by its end.
+ */
+const UNTOUCHED_BY_LINK_MS = 3_600_000;
+
 /** A request for an upload of any kind. */
 interface AnyRequest extends Omit<BeginRequest, 'kind'> {
   kind?: UploadKind;
@@ -40,7 +46,8 @@ export async function createUpload(
   { id, owner, declaration, kind = 'file', partials, sent }: AnyRequest,
   phase: 'receiving' | null,
 ): Promise<UploadRecord> {
-  const lifeMs = limits.uploadTtlMs;
+  // The first byte prolongs it.
+  const lifeMs = sent ? Math.min(limits.uploadTtlMs, UNTOUCHED_BY_LINK_MS) : limits.uploadTtlMs;
   const declared = { ...declaration, id, owner, kind, holder: leases.node, phase };
   const more = { ...(partials ? { partials } : {}), ...(sent ? { sent } : {}) };
   const times = await catalog.createUpload({ ...declared, ...more, lifeMs }, limits.maxOpenUploads);

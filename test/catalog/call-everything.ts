@@ -143,6 +143,7 @@ async function callSentUploads(catalog: Catalog): Promise<void> {
   await catalog.endUpload(ended, 1, 'terminated', null);
   const { nextCursor } = await catalog.listSent({ linkId: link.id, limit: 1 });
   await catalog.listSent({ linkId: link.id, limit: 1, cursor: nextCursor ?? '' });
+  await catalog.findSenders(['a file', 'another', 'a third']);
   await catalog.listOpenSent(link.id, 10);
   await catalog.listWithoutLink(null, 10);
 }

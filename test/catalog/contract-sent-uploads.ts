@@ -4,7 +4,7 @@ import type { Catalog, NewLink, NewUpload } from '../../server/catalog/catalog.t
 import { MOST_OPEN_OF_LINK, type UploadTerms } from '../../server/catalog/sent-uploads.ts';
 import type { Current } from './contract.ts';
 import { newLink } from './contract-links.ts';
-import { addPublished, addUpload, fileEvents, newContent, newFile, newUpload, T0 } from './fixtures.ts';
+import { addPublished, addUpload, commitTo, fileEvents, newContent, newFile, newUpload, T0 } from './fixtures.ts';
 
 /** What an upload link is recorded with. */
 export function newUploadLink(terms: Partial<UploadTerms> = {}, fields: Partial<NewLink> = {}): NewLink {
@@ -115,6 +115,52 @@ export function describeSentUploads(current: Current): void {
       expect(await catalog.withdrawLength(other, 1)).toBe(true);
       expect(await taken(catalog, link)).toEqual([2, 60]);
       expect(await catalog.declareLength(other, 2, 1)).toBe(false);
+    });
+
+    it('count what has arrived of a body of unknown length, until that is known', async () => {
+      const { catalog } = current();
+      const link = await addUploadLink(catalog, { mostBytes: 100 });
+      const id = await begin(catalog, link, { size: null });
+      await catalog.commitOffset(commitTo(id, 70));
+      expect(await taken(catalog, link)).toEqual([1, 70]);
+      expect(await begin(catalog, link, { size: 31 })).toBe('quota');
+      // What has arrived is there, whatever the limit is.
+      await catalog.commitOffset(commitTo(id, 130));
+      expect(await taken(catalog, link)).toEqual([1, 130]);
+      expect(await catalog.declareLength(id, 1, 130)).toBe('quota');
+      await catalog.changeLink(link.id, 'ann', { limits: { mostBytes: 150 } }, MOST);
+      expect(await catalog.declareLength(id, 1, 150)).toBe(true);
+      await catalog.commitOffset(commitTo(id, 140));
+      expect(await taken(catalog, link)).toEqual([1, 150]);
+      await catalog.endUpload(id, 1, 'terminated', null);
+      expect(await taken(catalog, link)).toEqual([0, 0]);
+    });
+
+    it('are found by the files that they became: the first that sent it, and nobody where it was there before', async () => {
+      const { catalog, clock } = current();
+      const link = await addUploadLink(catalog);
+      const own = await addPublished(catalog, newContent('own'), { name: 'inbox/own' });
+      const send = async (what: string, sender: string): Promise<string> => {
+        clock.nowMs += 10;
+        const content = newContent(what);
+        const sent = { linkId: link.id, sender, note: null };
+        const uploadId = await addUpload(catalog, { size: content.size, sent });
+        const [known] = await catalog.findContents({ md5: content.md5 });
+        const file = newFile({ name: `inbox/${what}` });
+        const published = await catalog.publish({
+          uploadId,
+          epoch: 1,
+          content: known ? { id: known.id } : content,
+          file,
+        });
+        return published.kind === 'published' ? published.file.id : '';
+      };
+      expect(await send('own', 'Eve')).toBe(own.id);
+      const fileId = await send('sent', 'Bob');
+      expect(await send('sent', 'Eve')).toBe(fileId);
+      const found = await catalog.findSenders([own.id, fileId, 'none']);
+      expect(found).toEqual([{ fileId, linkId: link.id, sender: 'Bob', note: null }]);
+      expect(await catalog.findSenders([])).toEqual([]);
     });
 
     it('declare lengths at once: those that fit', async () => {

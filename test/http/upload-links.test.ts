@@ -9,6 +9,7 @@ import type {
   SentPageJson,
   UploadLinkJson,
 } from '../../server/wire/links.ts';
+import type { FileJson, FilePageJson } from '../../server/wire/files.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
@@ -24,7 +25,7 @@ const RUFH = { 'Upload-Draft-Interop-Version': '10' };
 let service: RunningService;
 beforeAll(async () => {
   service = await startService({
-    env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', PUBLIC_READ: 'true' },
+    env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', PUBLIC_READ: 'true', TRASH_TTL: '1h' },
   });
 });
 afterAll(() => service.stop());
@@ -171,6 +172,49 @@ describe('a file that is sent by a link', () => {
     expect(await names(link.folder)).toEqual([`${link.folder}/x.txt`]);
   });
 
+  test("is listed with who sent it, unless it was the owner's before", async () => {
+    const link = await request();
+    await putFile(service.url, 'mine', { filename: `${link.folder}/mine.txt` }, ANNA);
+    await sendFile(link.url, 'mine', { filename: 'mine.txt', sender: 'Eve' });
+    for (const sender of ['Bob', 'Eve']) await sendFile(link.url, 'theirs', { filename: 'theirs.txt', sender });
+    const query = new URLSearchParams({ prefix: link.folder }).toString();
+    const listing = await send('GET', `${service.url}/api/files?${query}`, { headers: ANNA });
+    const { files } = json<FilePageJson>(listing);
+    const sentBy = { link: link.id, name: 'Bob', note: null };
+    expect(Object.fromEntries(files.map((file) => [file.name, file.sentBy]))).toEqual({
+      [`${link.folder}/mine.txt`]: undefined,
+      [`${link.folder}/theirs.txt`]: sentBy,
+    });
+    const theirs = files.find((file) => file.sentBy);
+    const one = await send('GET', `${service.url}/api/files/${theirs?.id ?? ''}`, { headers: ANNA });
+    expect(json<FileJson>(one).sentBy).toEqual(sentBy);
+    // Others read it by PUBLIC_READ; but its owner alone is told of senders.
+    expect((await send('GET', `${service.url}/api/files/${theirs?.id ?? ''}`, { headers: BERT })).status).toBe(404);
+  });
+
+  test('is gone for its sender once the owner has deleted it, also after it was restored; the link counts it on', async () => {
+    const link = await request({ maxFiles: 2 });
+    const { location = '' } = (await sendFile(link.url, 'theirs', { filename: 'x.txt' })).headers;
+    const fileId = (await sentBy(link.id)).uploads[0]?.fileId ?? '';
+    expect((await send('DELETE', `${service.url}/api/files/${fileId}`, { headers: ANNA })).status).toBe(204);
+    const seen = async (): Promise<number[]> => [(await head(location)).status, (await send('GET', location)).status];
+    expect(await seen()).toEqual([404, 404]);
+    expect(await listed(link.id)).toMatchObject({ files: 1, bytes: 6 });
+    const body = JSON.stringify({ files: [fileId] });
+    const restored = await send('POST', `${service.url}/api/trash/restore`, {
+      headers: { ...ANNA, ...JSON_TYPE },
+      body,
+    });
+    expect(restored.status, restored.body).toBe(200);
+    expect(await names(link.folder)).toEqual([`${link.folder}/x.txt`]);
+    expect(await seen()).toEqual([404, 404]);
+    expect(await listed(link.id)).toMatchObject({ files: 1, bytes: 6 });
+    // The same once more: it is the owner's file, and a file of the link's.
+    expect((await sendFile(link.url, 'theirs', { filename: 'x.txt' })).status).toBe(201);
+    expect(await names(link.folder)).toEqual([`${link.folder}/x.txt`]);
+    expect(await listed(link.id)).toMatchObject({ state: 'used_up', files: 2, bytes: 12 });
+  });
+
   test('with a wrong digest is refused, and counts no more', async () => {
     const link = await request({ maxFiles: 1 });
     const refused = await sendFile(link.url, 'wrong', { filename: 'w', md5: '0'.repeat(32) });
@@ -294,6 +338,45 @@ describe('limits', () => {
     const rest = await patch(location, at, Buffer.alloc(160 - at), { 'Upload-Length': '160' });
     expect(rest.status, rest.body).toBe(204);
     expect(await listed(link.id)).toMatchObject({ bytes: 160 });
+  });
+
+  test('of several bodies of unknown length at once, what has arrived counts: they are refused together', async () => {
+    const link = await request({ maxBytes: 100_000 });
+    const running = await Promise.all(
+      Array.from({ length: 2 }, async () => {
+        const { location = '' } = (await begin(link.url, { 'Upload-Defer-Length': '1' })).headers;
+        const body = new Readable({ read: () => undefined });
+        body.push(Buffer.alloc(80_000));
+        return { location, answer: patch(location, 0, body) };
+      }),
+    );
+    for (const { location } of running)
+      await expect.poll(async () => (await head(location)).headers['upload-offset']).toBe('80000');
+    for (const { answer } of running) {
+      const refused = await answer;
+      expect([refused.status, refused.code]).toEqual([413, 'link_bytes_used']);
+      expect(refused.body).toContain('0 of them are left');
+    }
+    expect(await listed(link.id)).toMatchObject({ bytes: 160_000 });
+    const [first = '', second = ''] = running.map(({ location }) => location);
+    expect((await patch(first, 80_000, Readable.from(['x']))).code).toBe('link_bytes_used');
+    expect((await send('DELETE', second, { headers: TUS })).status).toBe(204);
+    const rest = await patch(first, 80_000, Buffer.alloc(20_000), { 'Upload-Length': '100000' });
+    expect(rest.status, rest.body).toBe(204);
+  });
+
+  test('an upload that has got no byte is kept for an hour: its sender may not have heard of it', async () => {
+    const link = await request({ maxFiles: 1 });
+    const begun = await begin(link.url, { 'Upload-Length': '10' });
+    const hoursLeft = ({ headers }: Answer): number =>
+      (Date.parse(String(headers['upload-expires'])) - Date.now()) / 3_600_000;
+    expect(hoursLeft(begun)).toBeGreaterThan(0.9);
+    expect(hoursLeft(begun)).toBeLessThan(1.1);
+    const { location = '' } = begun.headers;
+    expect(hoursLeft(await patch(location, 0, 'high '))).toBeGreaterThan(20);
+    // Those of the owner's are kept as ever.
+    const own = await begin(`${service.url}/uploads`, { 'Upload-Length': '10', ...ANNA });
+    expect(hoursLeft(own)).toBeGreaterThan(20);
   });
 
   test('a length that is declared later counts from then on', async () => {

@@ -126,7 +126,7 @@ describeInBrowser('upload links', () => {
   test('the owner makes one by the dialog, and the list of links shows what was sent by it', async () => {
     const page = await openPage(open.url);
     await page.getByRole('button', { name: 'Request files' }).click();
-    await page.getByLabel('Folder').fill('from friends');
+    await page.locator('#request-folder').fill('from friends');
     await page.getByLabel('Number of files').fill('2');
     await page.locator('#request-make').click();
     const field = page.locator('#request-address');

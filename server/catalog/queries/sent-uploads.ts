@@ -3,9 +3,9 @@ import { type Kysely, sql } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { MOST_OPEN_OF_LINK, type SentUpload, type SentUploads } from '../sent-uploads.ts';
+import { MOST_OPEN_OF_LINK, type Sent, type SentUpload, type SentUploads } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
-import { type Executor, prepare } from './prepare.ts';
+import { type Executor, prepare, type Prepared } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
 /** Ends a transaction, so that nothing of it stays. */
@@ -124,6 +124,55 @@ function createListSent(db: Kysely<Tables>): Pick<SentUploads, 'listSent'> {
   };
 }
 
+/** Prepares `findSenders`. */
+function createFindSenders(db: Kysely<Tables>): Pick<SentUploads, 'findSenders'> {
+  type Values = Record<string, string>;
+  type Row = Sent & { fileId: string; createdAt: number };
+  /** By the number of ids that they take. */
+  const prepared = new Map<number, Prepared<Values, Row>>();
+
+  function prepareFor(count: number): Prepared<Values, Row> {
+    return prepare((by: Values) => {
+      const ids = Array.from({ length: count }, (_, index) => by[`id${index}`] as string);
+      return db
+        .selectFrom('uploads')
+        .innerJoin('files', 'files.id', 'uploads.file_id')
+        .select([
+          sql<string>`uploads.file_id`.as('fileId'),
+          sql<string>`uploads.link_id`.as('linkId'),
+          'uploads.sender',
+          'uploads.note',
+          'uploads.created_at as createdAt',
+        ])
+        .where('uploads.link_id', 'is not', null)
+        .where('uploads.file_id', 'is not', null)
+        .where('uploads.file_id', 'in', ids)
+        .whereRef('uploads.created_at', '<=', 'files.uploaded_at');
+    });
+  }
+
+  return {
+    async findSenders(fileIds) {
+      if (fileIds.length === 0) return [];
+      // Ids are repeated up to a power of two, as those of `findFiles`.
+      const count = 2 ** Math.ceil(Math.log2(fileIds.length));
+      const query = prepared.get(count) ?? prepareFor(count);
+      prepared.set(count, query);
+      const values = Array.from({ length: count }, (_, index) => [
+        `id${index}`,
+        fileIds[Math.min(index, fileIds.length - 1)],
+      ]);
+      const rows = await query.rows(db, Object.fromEntries(values));
+      const first = new Map<string, Row>();
+      for (const row of rows) {
+        const known = first.get(row.fileId);
+        if (!known || row.createdAt < known.createdAt) first.set(row.fileId, row);
+      }
+      return [...first.values()].map(({ fileId, linkId, sender, note }) => ({ fileId, linkId, sender, note }));
+    },
+  };
+}
+
 /** Prepares the lists. */
 export function createSentUploads(db: Kysely<Tables>): SentUploads {
   const selectOpen = prepare((by: { linkId: string; limit: number }) =>
@@ -159,6 +208,7 @@ export function createSentUploads(db: Kysely<Tables>): SentUploads {
   );
 
   return {
+    ...createFindSenders(db),
     ...createListSent(db),
     async listWithoutLink(after, limit) {
       const rows = await selectWithoutLink.rows(db, { linkId: after?.linkId ?? '', id: after?.id ?? '', limit });

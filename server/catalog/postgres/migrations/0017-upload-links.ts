@@ -32,11 +32,11 @@ DECLARE
 BEGIN
   IF TG_OP <> 'INSERT' THEN
     more_files := -1;
-    more_bytes := -coalesce(old.size, old.expected_size, 0);
+    more_bytes := -coalesce(old.size, old.expected_size, old."offset");
   END IF;
   IF TG_OP <> 'DELETE' AND new.state IN ('receiving', 'complete') THEN
     more_files := more_files + 1;
-    more_bytes := more_bytes + coalesce(new.size, new.expected_size, 0);
+    more_bytes := more_bytes + coalesce(new.size, new.expected_size, new."offset");
   END IF;
   IF more_files <> 0 OR more_bytes <> 0 THEN
     UPDATE links SET sent_files = sent_files + more_files, sent_bytes = sent_bytes + more_bytes
@@ -47,7 +47,7 @@ END
 $$;
 CREATE TRIGGER link_taken AFTER INSERT ON uploads FOR EACH ROW
   WHEN (new.link_id IS NOT NULL AND new.state = 'receiving') EXECUTE FUNCTION count_in_link();
-CREATE TRIGGER link_changed AFTER UPDATE OF state, size, expected_size ON uploads FOR EACH ROW
+CREATE TRIGGER link_changed AFTER UPDATE OF state, size, expected_size, "offset" ON uploads FOR EACH ROW
   WHEN (old.link_id IS NOT NULL AND old.state = 'receiving') EXECUTE FUNCTION count_in_link();
 CREATE TRIGGER link_given_back AFTER DELETE ON uploads FOR EACH ROW
   WHEN (old.link_id IS NOT NULL AND old.state = 'receiving') EXECUTE FUNCTION count_in_link();

@@ -4,9 +4,9 @@
  * docs/decisions/0070-upload-links.md.
  */
 
-/** The bytes that an upload takes up of its link. */
+/** The bytes that an upload takes up of its link: what has arrived, as long as its length is not known. */
 function taken(row: 'new' | 'old'): string {
-  return `coalesce(${row}.size, ${row}.expected_size, 0)`;
+  return `coalesce(${row}.size, ${row}.expected_size, ${row}."offset")`;
 }
 
 /** Whether the upload has ended without a file. */
@@ -33,7 +33,7 @@ CREATE INDEX uploads_sent_by_file ON uploads (file_id, created_at, id) WHERE lin
 CREATE TRIGGER link_taken AFTER INSERT ON uploads WHEN new.link_id IS NOT NULL AND new.state = 'receiving' BEGIN
   UPDATE links SET sent_files = sent_files + 1, sent_bytes = sent_bytes + ${taken('new')} WHERE id = new.link_id;
 END;
-CREATE TRIGGER link_changed AFTER UPDATE OF state, size, expected_size ON uploads
+CREATE TRIGGER link_changed AFTER UPDATE OF state, size, expected_size, "offset" ON uploads
   WHEN old.link_id IS NOT NULL AND old.state = 'receiving' BEGIN
   UPDATE links SET
     sent_files = sent_files - (${IS_GIVEN_BACK}),
