@@ -180,14 +180,14 @@ describe('a file that is sent by a link', () => {
     const query = new URLSearchParams({ prefix: link.folder }).toString();
     const listing = await send('GET', `${service.url}/api/files?${query}`, { headers: ANNA });
     const { files } = json<FilePageJson>(listing);
-    const sentBy = { link: link.id, name: 'Bob', note: null };
+    const bob = { link: link.id, name: 'Bob', note: null };
     expect(Object.fromEntries(files.map((file) => [file.name, file.sentBy]))).toEqual({
       [`${link.folder}/mine.txt`]: undefined,
-      [`${link.folder}/theirs.txt`]: sentBy,
+      [`${link.folder}/theirs.txt`]: bob,
     });
     const theirs = files.find((file) => file.sentBy);
     const one = await send('GET', `${service.url}/api/files/${theirs?.id ?? ''}`, { headers: ANNA });
-    expect(json<FileJson>(one).sentBy).toEqual(sentBy);
+    expect(json<FileJson>(one).sentBy).toEqual(bob);
     // Others read it by PUBLIC_READ; but its owner alone is told of senders.
     expect((await send('GET', `${service.url}/api/files/${theirs?.id ?? ''}`, { headers: BERT })).status).toBe(404);
   });

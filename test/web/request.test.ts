@@ -88,8 +88,10 @@ describeInBrowser('upload links', () => {
     await first.kill();
 
     const { page } = await startBrowser(profile);
+    await page.setViewportSize(PHONE);
     await page.goto(address);
     await untilStatus(page, 'ocean.bin', /^Interrupted, .* are kept\. Choose the file again/);
+    await fits(page, 'request-phone-en-interrupted');
     const offsets = sentFrom(page);
     await choose(page, big.path);
     await untilStatus(page, 'ocean.bin', /^Done, verified/, 90_000);
@@ -125,11 +127,12 @@ describeInBrowser('upload links', () => {
 
   test('the owner makes one by the dialog, and the list of links shows what was sent by it', async () => {
     const page = await openPage(open.url);
+    const field = page.locator('#request-address');
     await page.getByRole('button', { name: 'Request files' }).click();
     await page.locator('#request-folder').fill('from friends');
+    expect(await field.isVisible()).toBe(false);
     await page.getByLabel('Number of files').fill('2');
     await page.locator('#request-make').click();
-    const field = page.locator('#request-address');
     await field.waitFor();
     await expect.poll(() => field.inputValue()).toContain('/s/');
     const friend = await openPage(await field.inputValue());
@@ -142,30 +145,45 @@ describeInBrowser('upload links', () => {
     const row = page.locator('#links-list li').first();
     await row.getByText('from friends').waitFor();
     await row.getByText('1 file sent, 10 B').waitFor();
+    await page.keyboard.press('Escape');
+    // Where a folder is open, it is the one that is meant.
+    await page.goto(`${open.url}/#/from%20friends`);
+    await page.getByRole('button', { name: 'Request files' }).click();
+    expect(await page.locator('#request-folder').inputValue()).toBe('from friends');
   });
+
+  async function fits(page: Page, name: string): Promise<void> {
+    await screenshot(page, name);
+    expect(await findings(page), name).toEqual([]);
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), name).toBeLessThanOrEqual(0);
+  }
 
   test.each([
     ['request-phone-light-zh', { locale: 'zh-CN', colorScheme: 'light', viewport: PHONE }],
     ['request-desktop-dark-en', { locale: 'en-GB', colorScheme: 'dark', viewport: { width: 1_000, height: 760 } }],
   ] as const)('%s: axe-core finds nothing, and nothing is wider than the screen', async (name, options) => {
-    const fits = async (page: Page, step: string): Promise<void> => {
-      await screenshot(page, `${name}-${step}`);
-      expect(await findings(page), step).toEqual([]);
-      expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth'), step).toBeLessThanOrEqual(0);
-    };
-    const { url } = await request({ maxFiles: 5, maxBytes: 1_000_000, types: ['image/*', '.txt'], expiresIn: 60_000 });
+    const password = 'Ebbe und Flut';
+    const limits = { maxFiles: 5, maxBytes: 1_000_000, types: ['image/*', '.txt'], expiresIn: 60_000 };
+    const { id, url } = await request({ ...limits, password });
     const page = await openPage(url, options);
+    await page.locator('#password').fill(password);
+    await fits(page, `${name}-0-password`);
+    await page.locator('form button').click();
     await page.locator('#terms:not(:empty)').waitFor();
-    await fits(page, '1-empty');
+    await fits(page, `${name}-1-empty`);
     await choose(page, [chosen(`${'a long name '.repeat(12)}.txt`, 'high water'), chosen('no.bin', 'x')]);
     await page.locator('#sent-list li').waitFor();
-    await fits(page, '2-sent');
+    await fits(page, `${name}-2-sent`);
     const owner = await openPage(open.url, options);
     await owner.locator('#request-open').click();
-    await fits(owner, '3-form');
+    await fits(owner, `${name}-3-form`);
     await owner.locator('#request-folder').fill('inbox');
     await owner.locator('#request-make').click();
     await owner.locator('#request-address').waitFor();
-    await fits(owner, '4-made');
+    await fits(owner, `${name}-4-made`);
+    expect((await send('DELETE', `${service.url}/api/links/${id}`, { headers: ANNA })).status).toBe(204);
+    await choose(page, [chosen('late.txt', 'ebb')]);
+    await expect.poll(() => upload(page, 'late.txt').getAttribute('data-state')).toBe('failed');
+    await fits(page, `${name}-5-revoked`);
   });
 });

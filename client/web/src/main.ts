@@ -41,10 +41,10 @@ function start(): void {
   startPreview();
   startLinksDialog();
   startShareDialog();
-  startRequestDialog();
   const trash = startTrashDialog();
   const renewTrashState = startTrashState();
   const place = startPlace((from) => files.opened(from));
+  startRequestDialog(place);
   const files = startFilesView(place);
 
   const { askLimit, limit } = createLimit();

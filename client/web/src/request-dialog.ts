@@ -4,6 +4,7 @@ import { createLink } from './api.ts';
 import { copyText } from './clipboard.ts';
 import { byId, setText } from './dom.ts';
 import { onLanguage, texts } from './i18n.ts';
+import type { Place } from './place.ts';
 import { sentenceOfError } from './refusal.ts';
 
 /** The service's own limit. */
@@ -47,8 +48,8 @@ async function copy(address: HTMLInputElement): Promise<void> {
   say('request-state', (await copyText(address.value)) ? texts().shareCopied : texts().copyFailed);
 }
 
-/** Prepares the dialog. */
-export function startRequestDialog(): void {
+/** Prepares the dialog. @param place - the open folder, into which the files come unless the user names another. */
+export function startRequestDialog(place: Pick<Place, 'folder'>): void {
   const dialog = byId<HTMLDialogElement>('request');
   const fields: Fields = {
     folder: byId<HTMLInputElement>('request-folder'),
@@ -91,6 +92,7 @@ export function startRequestDialog(): void {
     say('request-problem', '');
     say('request-state', '');
     applyTexts();
+    fields.folder.value = place.folder;
     show(false);
     dialog.showModal();
   }
