@@ -183,7 +183,9 @@ describeInBrowser('upload links', () => {
     await fits(owner, `${name}-4-made`);
     expect((await send('DELETE', `${service.url}/api/links/${id}`, { headers: ANNA })).status).toBe(204);
     await choose(page, [chosen('late.txt', 'ebb')]);
-    await expect.poll(() => upload(page, 'late.txt').getAttribute('data-state')).toBe('failed');
+    await upload(page, 'late.txt')
+      .getByText(/^The link is no longer there|^链接已不存在/)
+      .waitFor();
     await fits(page, `${name}-5-revoked`);
   });
 });
