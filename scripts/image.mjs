@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PATHS = [
   'package.json',
   'LICENSE',
-  ...PROGRAMS.flatMap((program) => [`dist/${program}.js`, `dist/${program}.js.map`]),
+  ...PROGRAMS.map((program) => `dist/${program}.js`),
   'dist/client/web/index.html',
   'dist/client/web/assets',
   'dist/chunks',
@@ -25,7 +25,7 @@ const PATHS = [
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('node scripts/image.mjs <folder>');
-if (/from ["']\.\//.test(readFileSync(join(ROOT, 'dist/server/main.js'), 'utf8'))) {
+if (!readFileSync(join(ROOT, 'dist/server/main.js'), 'utf8').includes('chunks/load.cjs')) {
   throw new Error('dist/server/main.js is no bundle: npm run build');
 }
 for (const path of PATHS) {

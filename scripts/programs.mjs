@@ -6,3 +6,8 @@ export const PROGRAMS = [
   'client/cli/main',
   'stores/digests/worker',
 ];
+
+/** The name of a program's bundle in dist/chunks/, without `.cjs`. */
+export function bundleOf(program) {
+  return program.replaceAll('/', '-');
+}

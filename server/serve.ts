@@ -20,8 +20,9 @@ const ROOM_FOR_GARBAGE = { local: '--heap-growing-percent=100', bucket: '--heap-
 
 /** Starts the service, and stops it on a signal or a failure; then the process exits. */
 export async function serve(config: Config, log: Logger, adopt: boolean): Promise<void> {
-  setFlagsFromString(config.store.kind === 'local' ? ROOM_FOR_GARBAGE.local : ROOM_FOR_GARBAGE.bucket);
   const service = await startService(config, log, { adopt });
+  // What was compiled at build time belongs to V8's usual flags: so only once all is loaded.
+  setFlagsFromString(config.store.kind === 'local' ? ROOM_FOR_GARBAGE.local : ROOM_FOR_GARBAGE.bucket);
   log.info(
     { publicUrl: config.publicUrl, dataDir: config.dataDir, store: config.store.kind },
     `tidemark listens on ${service.localUrl}`,

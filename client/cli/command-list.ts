@@ -11,6 +11,8 @@ import { runGetFolder } from './commands/get-folder.ts';
 import { runGetLink } from './commands/get-link.ts';
 import { runGetArchive } from './commands/get-archive.ts';
 import { runLinks, runShare, runUnshare } from './commands/links.ts';
+import { runRequest } from './commands/request.ts';
+import { runSend } from './commands/send.ts';
 import { runDeleteForGood, runEmptyTrash, runRestore, runTrash } from './commands/trash.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
@@ -51,6 +53,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addShare,
   addLinks,
   addUnshare,
+  addRequest,
 ];
 
 function addUpload({ command, contextOf, setExitCode }: Frame): void {
@@ -61,7 +64,19 @@ function addUpload({ command, contextOf, setExitCode }: Frame): void {
     .option('--streams <n>', `connections for each file, up to ${MOST_STREAMS}, or auto: as many as help`, '1')
     .option('-n, --name <name>', 'the name it gets, which may be a path; needed for standard input')
     .option('--replace', 'replace a file that has the name, in place of keeping both')
+    .option('--to <link>', 'send them by a link that somebody gave you; - reads it from standard input')
+    .option('--password-file <path>', 'has the password of that link; without it, the terminal asks')
+    .option('--sender <name>', 'who sends them, for the owner of that link')
+    .option('--note <text>', 'a note to the owner of that link')
     .action(async (paths: string[], flags: UploadFlags) => {
+      if (flags.to !== undefined) {
+        setExitCode(await sendByLink(flags.to, paths, flags, contextOf(flags, PATIENT)));
+        return;
+      }
+      for (const flag of ['passwordFile', 'sender', 'note'] as const) {
+        if (flags[flag] !== undefined)
+          throw new UsageError(`--${flag === 'passwordFile' ? 'password-file' : flag} goes with --to.`);
+      }
       const options = {
         recursive: flags.recursive === true,
         parallel: parseCount(flags.parallel, '--parallel'),
@@ -72,6 +87,58 @@ function addUpload({ command, contextOf, setExitCode }: Frame): void {
       };
       setExitCode(await runUpload(paths, options, contextOf(flags, PATIENT)));
     });
+}
+
+/** @throws UsageError */
+async function sendByLink(given: string, paths: string[], flags: UploadFlags, context: Context): Promise<number> {
+  if (flags.replace === true) throw new UsageError('--replace does not go with --to: a sender replaces nothing.');
+  if (flags.streams !== '1') throw new UsageError('--streams does not go with --to.');
+  const link = given === '-' ? await readLinkFromInput() : readLinkAddress(given);
+  if (!link) throw new UsageError('--to takes the whole address of a link, as in https://files.example/s/…');
+  const options = {
+    recursive: flags.recursive === true,
+    parallel: parseCount(flags.parallel, '--parallel'),
+    chunkSizeBytes: flags.chunkSize === undefined ? null : parseSize(flags.chunkSize, '--chunk-size'),
+    name: flags.name,
+    passwordFile: flags.passwordFile ?? null,
+    sender: flags.sender ?? null,
+    note: flags.note ?? null,
+  };
+  return runSend(link, paths, options, context);
+}
+
+function addRequest({ command, contextOf, setExitCode }: Frame): void {
+  command('request <folder>', 'make a link by which anyone can send files into a folder', BRISK)
+    .option('--expires <time>', 'how long it works: 7d, 12h (default: until it is revoked)')
+    .option('--max-bytes <size>', 'how many bytes it takes in all: 10GiB')
+    .option('--max-files <n>', 'how many files it takes')
+    .option('--max-size <size>', 'how large a file may be')
+    .option('--types <list>', 'which types it takes, by extension or media type: .pdf,image/*')
+    .option('--password', 'ask for a password at the terminal')
+    .option('--password-file <path>', 'the first line is its password')
+    .option('-n, --name <name>', 'a title for those who open it')
+    .action(async (folder: string, flags: RequestFlags) => {
+      const context = contextOf(flags, BRISK);
+      const sizeOf = (given: string | undefined, flag: string): number | null =>
+        given === undefined ? null : parseSize(given, flag);
+      const options = {
+        expiresInSeconds: readExpiry(flags.expires),
+        maxBytes: sizeOf(flags.maxBytes, '--max-bytes'),
+        maxFiles: flags.maxFiles === undefined ? null : parseCount(flags.maxFiles, '--max-files'),
+        maxFileBytes: sizeOf(flags.maxSize, '--max-size'),
+        types: flags.types === undefined ? null : flags.types.split(',').map((type) => type.trim()),
+        name: flags.name ?? null,
+        password: await newPassword(flags),
+      };
+      setExitCode(await runRequest(folder, options, context));
+    });
+}
+
+/** @throws UsageError */
+function readExpiry(given: string | undefined): number | null {
+  const seconds = given === undefined ? null : Math.ceil(parseDuration(given, '--expires') / 1000);
+  if (seconds === 0) throw new UsageError('--expires must be longer than no time.');
+  return seconds;
 }
 
 function addCheck({ command, contextOf, setExitCode }: Frame): void {
@@ -219,11 +286,8 @@ function addShare({ command, contextOf, setExitCode }: Frame): void {
     .option('-n, --name <name>', 'a title for those who open it')
     .action(async (files: string[], flags: ShareFlags) => {
       const context = contextOf(flags, BRISK);
-      const expiresInSeconds =
-        flags.expires === undefined ? null : Math.ceil(parseDuration(flags.expires, '--expires') / 1000);
-      if (expiresInSeconds === 0) throw new UsageError('--expires must be longer than no time.');
       const options = {
-        expiresInSeconds,
+        expiresInSeconds: readExpiry(flags.expires),
         downloads: flags.downloads === undefined ? null : parseCount(flags.downloads, '--downloads'),
         name: flags.name ?? null,
         password: await newPassword(flags),
@@ -232,7 +296,10 @@ function addShare({ command, contextOf, setExitCode }: Frame): void {
     });
 }
 
-async function newPassword({ password, passwordFile }: ShareFlags): Promise<string | null> {
+async function newPassword({
+  password,
+  passwordFile,
+}: Pick<ShareFlags, 'password' | 'passwordFile'>): Promise<string | null> {
   if (passwordFile !== undefined) return readPasswordFile(passwordFile, '--password-file');
   if (password !== true) return null;
   if (!canAsk())
@@ -264,6 +331,17 @@ interface ShareFlags extends CommonFlags {
   name?: string;
 }
 
+interface RequestFlags extends CommonFlags {
+  expires?: string;
+  maxBytes?: string;
+  maxFiles?: string;
+  maxSize?: string;
+  types?: string;
+  password?: boolean;
+  passwordFile?: string;
+  name?: string;
+}
+
 interface LinksFlags extends CommonFlags {
   limit: string;
 }
@@ -275,6 +353,10 @@ interface UploadFlags extends CommonFlags {
   streams: string;
   name?: string;
   replace?: boolean;
+  to?: string;
+  passwordFile?: string;
+  sender?: string;
+  note?: string;
 }
 
 interface ListFlags extends CommonFlags {

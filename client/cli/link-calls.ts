@@ -3,6 +3,9 @@ import type {
   CreatedLinkJson,
   LinkPageJson,
   NewLinkJson,
+  NewUploadLinkJson,
+  RequestedJson,
+  SentJson,
   SharedFileJson,
   SharedFolderJson,
   SharedJson,
@@ -29,13 +32,17 @@ export type Call = (
 export type ReadJson = <T>(answer: Answer, isExpected: (value: Record<string, unknown>) => boolean) => T;
 
 export interface LinkCalls {
-  createLink(link: NewLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
+  createLink(link: NewLinkJson | NewUploadLinkJson, signal: AbortSignal): Promise<CreatedLinkJson>;
   links(question: { limit: number; cursor?: string }, signal: AbortSignal): Promise<LinkPageJson>;
   revokeLink(id: string, signal: AbortSignal): Promise<void>;
   /** What a link has. @param path - `/s/<secret>`. @param cookie - its tickets. */
   openLink(path: string, cookie: string, signal: AbortSignal): Promise<SharedJson>;
   /** One level of a folder of a link. @param path - `/s/<secret>/folders/…`, with its query. */
   openLevel(path: string, cookie: string, signal: AbortSignal): Promise<SharedLevelJson>;
+  /** What an upload link takes. @param path, cookie - as `openLink`. */
+  openRequest(path: string, cookie: string, signal: AbortSignal): Promise<RequestedJson>;
+  /** An upload by a link. @param path - `/s/<secret>/uploads/<id>`. */
+  sent(path: string, signal: AbortSignal): Promise<SentJson>;
   /** @returns the Set-Cookie headers, which have the ticket. */
   unlockLink(path: string, password: string, signal: AbortSignal): Promise<string[]>;
   /** How large the bytes at an address of a link are; null where something on the way does not say. */
@@ -59,9 +66,16 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
       await call('DELETE', `/api/links/${encodeURIComponent(id)}`, signal);
     },
     openLink: async (path, cookie, signal) =>
-      readJson<SharedJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isShared),
+      readJson<SharedJson>(ofKind(await call('GET', path, signal, { headers: cookies(cookie) }), 'download'), isShared),
     openLevel: async (path, cookie, signal) =>
       readJson<SharedLevelJson>(await call('GET', path, signal, { headers: cookies(cookie) }), isLevel),
+    openRequest: async (path, cookie, signal) =>
+      readJson<RequestedJson>(
+        ofKind(await call('GET', path, signal, { headers: cookies(cookie) }), 'upload'),
+        (value) => typeof value['uploadUrl'] === 'string',
+      ),
+    sent: async (path, signal) =>
+      readJson<SentJson>(await call('GET', path, signal), (value) => typeof value['state'] === 'string'),
     unlockLink: async (path, password, signal) => {
       const { headers } = await call('POST', path, signal, { form: { password }, expected: 303 });
       return headers['set-cookie'] ?? [];
@@ -72,6 +86,16 @@ export function createLinkCalls(call: Call, readJson: ReadJson): LinkCalls {
       return length === undefined ? null : Number(length);
     },
   };
+}
+
+/** @throws CliError `wrong_link` for a link of the other kind. */
+function ofKind(answer: Answer, kind: 'download' | 'upload'): Answer {
+  const isUpload = /^\s*\{\s*"kind"\s*:\s*"upload"/.test(answer.body);
+  if (isUpload && kind === 'download')
+    throw new CliError('wrong_link', 'by this link files are sent: tidemark upload --to <link> <path...>');
+  if (!isUpload && kind === 'upload')
+    throw new CliError('wrong_link', 'by this link files are downloaded: tidemark get <link>');
+  return answer;
 }
 
 function isShared(value: Record<string, unknown>): boolean {

@@ -120,9 +120,10 @@ interface Connection {
   readonly requestSize: RequestSize;
 }
 
-export function createServiceClient(settings: Settings): ServiceClient {
+/** @param own - headers of all requests; may be changed later. */
+export function createServiceClient(settings: Settings, own: Record<string, string> = {}): ServiceClient {
   const { serverUrl, token } = settings;
-  const authorization: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const authorization = token === null ? own : Object.assign(own, { Authorization: `Bearer ${token}` });
   const requestSize = createRequestSize(serverUrl);
   const connection: Connection = { settings, authorization, met: false, overrides: false, requestSize };
   const file = (id: string): string => `/api/files/${encodeURIComponent(id)}`;

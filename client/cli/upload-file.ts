@@ -242,7 +242,8 @@ function transferFile(
   });
 }
 
-function sourceOf(file: LocalFile): UploadSource {
+/** A file as a source of an upload. */
+export function sourceOf(file: LocalFile): UploadSource {
   return {
     size: file.size,
     async slice(start, end) {

@@ -32,6 +32,8 @@ export default defineConfig({
     // An inlined asset is a data: address, which the page's policy does not allow.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The page, and that of an upload link.
+    rollupOptions: { input: ['index.html', 'send.html'].map((name) => fileURLToPath(new URL(name, import.meta.url))) },
   },
   worker: { format: 'es' },
   plugins: [compressedAssets()],

@@ -20,6 +20,7 @@ import type { CatalogRows } from './rows.ts';
 import type { Fate, TrashMethods } from './trash.ts';
 import type { LinkedFolders } from './linked-folders.ts';
 import type { NamedFiles } from './named-files.ts';
+import type { Sent, SentUploads, Taken, UploadLimits, UploadTerms } from './sent-uploads.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -110,6 +111,8 @@ export interface UploadRecord extends Declaration {
   fileId: string | null;
   /** The length that was announced for an upload that its last byte does not complete; see `expectLength`. */
   expectedSize: number | null;
+  /** The upload link by which it is sent; null: its owner sends it. */
+  linkId: string | null;
   createdAt: number;
   expiresAt: number;
   /** Time from this reading to the expiry; 0 or less: its time is up. */
@@ -125,6 +128,8 @@ export interface NewUpload extends Declaration {
   kind?: UploadKind;
   /** Of a final: the uploads that it joins, in order. One may be there several times. */
   partials?: readonly string[];
+  /** Of an upload by a link. */
+  sent?: Sent;
   /** How long it lives unless bytes arrive. */
   lifeMs: number;
   /** The node that begins it. */
@@ -362,6 +367,8 @@ interface AnyEvent {
 /** Something that happened to a file. */
 export interface FileEventRecord extends AnyEvent {
   kind: Exclude<EventKind, 'moved'>;
+  /** Of a file that was published: who sent it by a link. Missing where the owner did. */
+  sent?: Sent;
   /** The file as it was then; but SHA-1 and SHA-256 as they are known now, and null where the file is deleted. */
   file: Omit<FileRecord, 'content'> & { content: Pick<ContentRecord, 'id' | 'md5' | 'sha1' | 'sha256' | 'size'> };
 }
@@ -384,8 +391,8 @@ export interface EventQuery {
   limit: number;
 }
 
-/** What a link leads to: `download`: to files. */
-export type LinkKind = 'download';
+/** What a link leads to: `download`: to files; `upload`: into a folder. */
+export type LinkKind = 'download' | 'upload';
 
 export interface NewLink {
   id: string;
@@ -404,9 +411,11 @@ export interface NewLink {
   fileIds: readonly string[];
   /** Paths; each once. */
   folders: readonly string[];
+  /** Of a link of kind `upload`. */
+  upload?: UploadTerms;
 }
 
-export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds' | 'folders'> {
+export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fileIds' | 'folders' | 'upload'> {
   createdAt: number;
   expiresAt: number | null;
   /** Time from this reading to the expiry; 0 or less: its time is up. Null: it does not expire. */
@@ -424,6 +433,8 @@ export interface LinkRecord extends Omit<NewLink, 'secretHash' | 'lifeMs' | 'fil
   firstName: string | null;
   /** The name of the first of its folders. */
   firstFolder: string | null;
+  /** Of a link of kind `upload`; else null. */
+  upload: (UploadTerms & Taken) | null;
 }
 
 /** What of a link can be changed; what is left out stays. */
@@ -432,6 +443,8 @@ export interface LinkChanges {
   /** From now on; null: it does not expire. */
   lifeMs?: number | null;
   mostDownloads?: number | null;
+  /** Of an upload link. */
+  limits?: Partial<UploadLimits>;
 }
 
 export interface LinkedFile {
@@ -475,8 +488,11 @@ export type ClockNews =
   /** After a long time without another jump, the catalog has taken over the machine's time. */
   | { kind: 'believed'; byMs: number };
 
-/** trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links. */
-export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
+/**
+ * trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links,
+ * sent-uploads.ts those on uploads by links.
+ */
+export interface Catalog extends LinkedFolders, NamedFiles, SentUploads, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -490,12 +506,12 @@ export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
    * Records a new upload: receiving, offset 0, epoch 1.
    *
    * @param mostOpen - the most receiving uploads of the owner. Where the owner has so many, nothing is recorded.
-   * @returns undefined where nothing was recorded.
+   * @returns undefined where nothing was recorded; `quota` where its link does not take it: it has ended, or its limits are reached.
    */
   createUpload(
     upload: NewUpload,
     mostOpen?: number,
-  ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | undefined>;
+  ): Promise<Pick<UploadRecord, 'createdAt' | 'expiresAt'> | 'quota' | undefined>;
   findUpload(id: string): Promise<UploadRecord | undefined>;
   /** The uploads with these ids, in any order. */
   findUploads(ids: readonly string[]): Promise<UploadRecord[]>;
@@ -506,8 +522,8 @@ export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
    *   committed one.
    */
   commitOffset(commit: OffsetCommit): Promise<Pick<UploadRecord, 'expiresAt'> | undefined>;
-  /** Sets a deferred length, once, under the lease. */
-  declareLength(id: string, epoch: number, size: number): Promise<boolean>;
+  /** Sets a deferred length, once, under the lease. @returns `quota`, with nothing changed, where the upload's link has not so much left. */
+  declareLength(id: string, epoch: number, size: number): Promise<boolean | 'quota'>;
   /** Takes back a length that a request declared under this lease, because the request is refused. */
   withdrawLength(id: string, epoch: number): Promise<boolean>;
   /**
@@ -516,9 +532,9 @@ export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
    *
    * @param size - null: the length is not known.
    * @returns false, with nothing changed, where the lease is lost, the upload has all its declared bytes, or it has more
-   *   than `size`.
+   *   than `size`; `quota` as `declareLength`.
    */
-  expectLength(id: string, epoch: number, size: number | null): Promise<boolean>;
+  expectLength(id: string, epoch: number, size: number | null): Promise<boolean | 'quota'>;
   /**
    * Ends a receiving upload without publication, and forgets its parts. Its row keeps a note for the store until
    * `forgetStoreState`.
@@ -719,6 +735,7 @@ export interface Catalog extends LinkedFolders, NamedFiles, TrashMethods {
     most: number,
   ): Promise<{ link: LinkRecord } | { missing: string } | { missingFolder: string } | 'too_many'>;
   findLink(secretHash: string): Promise<LinkRecord | undefined>;
+  findOwnLink(id: string, owner: string): Promise<LinkRecord | undefined>;
   /** The newest first. @throws CatalogError `invalid_cursor`. */
   listLinks(query: LinkQuery): Promise<LinkRecordPage>;
   /**

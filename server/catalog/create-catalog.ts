@@ -34,6 +34,7 @@ import { createPublishAtOnce } from './queries/publish-at-once.ts';
 import { createRemovalQueries } from './queries/removals.ts';
 import { createRestoreTrashed } from './queries/restore-trashed.ts';
 import { createRows } from './queries/rows.ts';
+import { createSentUploads } from './queries/sent-uploads.ts';
 import { createTrashQueries } from './queries/trash.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
@@ -49,7 +50,7 @@ export interface DialectMethods extends Pick<Catalog, 'clock' | 'keepTime' | 'du
 export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }: DialectMethods): Catalog {
   const { clock } = nodes;
   return {
-    ...createBeginUpload(db, clock),
+    ...createBeginUpload(db, queries, clock),
     ...createFindUploads(db, clock),
     ...createListUploads(db, nodes, queries),
     ...createFinalQueries(db, clock),
@@ -57,7 +58,8 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createKeepWaiting(db, clock),
     ...createEndedUploads(db, queries, clock),
     ...createLedgerQueries(db, clock),
-    ...createUploadLengths(db),
+    ...createUploadLengths(db, queries, clock),
+    ...createSentUploads(db),
     ...createUploadQueries(db, queries, clock),
     ...createContentQueries(db),
     ...createRemovalQueries(db, nodes),

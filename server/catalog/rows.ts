@@ -12,7 +12,7 @@ import type { Tables } from './schema.ts';
 /**
  * What is copied, in an order in which rows only refer to rows before them: columns, and those by which the rows of a
  * table are ordered. The catalog gives removals ids of its own; totals, also of folders, nodes, claims and asks are not
- * copied.
+ * copied. Links come after uploads, as triggers of `uploads` count in their rows.
  */
 export const COPIED = {
   contents: {
@@ -51,6 +51,9 @@ export const COPIED = {
       'last_byte_at',
       'expires_at',
       'ended_at',
+      'link_id',
+      'sender',
+      'note',
     ],
     key: ['id'],
   },
@@ -73,6 +76,13 @@ export const COPIED = {
       'revoked_at',
       'last_used_at',
       'empty_since',
+      'folder',
+      'most_bytes',
+      'most_files',
+      'most_file_bytes',
+      'types',
+      'sent_files',
+      'sent_bytes',
     ],
     key: ['id'],
   },

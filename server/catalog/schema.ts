@@ -109,6 +109,10 @@ export interface UploadsTable {
   expires_at: number;
   /** When it was rejected, expired or terminated; null in the other states. */
   ended_at: number | null;
+  /** Of an upload by a link: which link, who sends it, and what they say about it. */
+  link_id: Generated<string | null>;
+  sender: Generated<string | null>;
+  note: Generated<string | null>;
 }
 
 export interface PartsTable {
@@ -196,7 +200,7 @@ export interface AsksTable {
   epoch: number;
 }
 
-/** Addresses by which files can be had without an account. */
+/** Addresses by which files can be had, or sent, without an account. */
 export interface LinksTable {
   id: string;
   owner: string;
@@ -218,6 +222,16 @@ export interface LinksTable {
   last_used_at: number | null;
   /** When a job noticed that it has no file left. */
   empty_since: number | null;
+  // Of an upload link:
+  folder: Generated<string | null>;
+  most_bytes: Generated<number | null>;
+  most_files: Generated<number | null>;
+  most_file_bytes: Generated<number | null>;
+  /** A JSON array; only server/links reads it. */
+  types: Generated<string | null>;
+  /** Triggers count what is sent by it. */
+  sent_files: Generated<number>;
+  sent_bytes: Generated<number>;
 }
 
 /** The files of a link. A row goes with its link, and with its file. */

@@ -1,5 +1,6 @@
 /** The catalog over HTTP: list, look at, rename and delete files. */
 import type Router from '@koa/router';
+import type { Links } from '../links/contract.ts';
 import type { FileViewPage, Files, FolderRecord, Folders } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { checkCharacters, MAX_SEARCH_BYTES } from '../uploads/names.ts';
@@ -16,16 +17,22 @@ const SORTS: readonly FileSortJson[] = ['uploaded', 'name', 'size'];
 
 export function addFileRoutes(
   router: Router<RequestState>,
-  { files, folders, trash }: { files: Files; folders: Folders; trash: Pick<Trash, 'totalOf'> },
+  {
+    files,
+    folders,
+    links,
+    trash,
+  }: { files: Files; folders: Folders; links: Pick<Links, 'sendersOf'>; trash: Pick<Trash, 'totalOf'> },
 ): void {
   router.get('/api/files', async (ctx) => {
     const page = await listAsked(ctx, files, folders);
+    const senders = await links.sendersOf(page.files.map(({ id }) => id));
     const total = await files.totalOf(ctx.state.owner);
     const trashed = await trash.totalOf(ctx.state.owner);
     ctx.set('Cache-Control', 'no-store');
     ctx.body = {
       ...(page.folders ? { folders: page.folders.map(describeFolder) } : {}),
-      files: page.files.map((file) => describeFile(file, ctx.state.baseUrl)),
+      files: page.files.map((file) => describeFile(file, ctx.state.baseUrl, senders.get(file.id))),
       nextCursor: page.nextCursor,
       total: trashed.files > 0 ? { ...total, trash: trashed } : total,
     } satisfies FilePageJson;
@@ -42,7 +49,9 @@ export function addFileRoutes(
 
   router.get('/api/files/:id', async (ctx) => {
     ctx.set('Cache-Control', 'no-store');
-    ctx.body = describeFile(await files.get(ctx.params['id'] ?? '', ctx.state.owner), ctx.state.baseUrl);
+    const file = await files.get(ctx.params['id'] ?? '', ctx.state.owner);
+    const senders = await links.sendersOf([file.id]);
+    ctx.body = describeFile(file, ctx.state.baseUrl, senders.get(file.id));
   });
 
   router.patch('/api/files/:id', async (ctx) => {

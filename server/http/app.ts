@@ -29,6 +29,7 @@ import { createAddressOf } from './public-address.ts';
 import { requestLog } from './request-log.ts';
 import { createRouters, notServedHere, type Routers, serveRoutes } from './routers.ts';
 import { addSharedRoutes } from './shared.ts';
+import { addSentRoutes, sendingMount } from './sending.ts';
 import type { Handler, RequestState } from './state.ts';
 import { endTicketRoute, ticketRoute } from './tickets.ts';
 import { addTrashRoutes } from './trash.ts';
@@ -92,6 +93,7 @@ export function createApp(parts: AppParts): Koa<RequestState> {
   app.use(authentication(parts.config.access, parts.clock));
   app.use(closingRefusal(parts.closing));
   app.use(protocolMount(parts.protocolOf, takesUploads));
+  app.use(sendingMount(parts, takesUploads));
   serveRoutes(app, createRoutes(parts), services);
   return app;
 }
@@ -119,6 +121,7 @@ export function createRoutes(parts: AppParts): Routers {
   addTrashRoutes(api, parts.trash);
   addLinkRoutes(api, parts);
   addSharedRoutes(files, parts);
+  addSentRoutes(uploads, parts);
   api.get('/api/events', eventsRoute(parts));
   api.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));
   api.delete('/api/ticket', endTicketRoute);

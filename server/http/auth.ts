@@ -41,7 +41,7 @@ export function authentication(access: AccessConfig, clock: CatalogClock): Handl
     // The page itself asks the user for the token.
     if (reading && (path === '/' || path === '/file/upload' || path.startsWith('/assets/'))) return true;
     // Its secret is in the address.
-    if ((reading || method === 'POST') && path.startsWith(SHARED_PATH)) return true;
+    if (path.startsWith(SHARED_PATH)) return true;
     return access.publicRead && isDownload(method, path);
   }
 }

@@ -1,6 +1,6 @@
 /** Pages of other origins: which of them may use the service from a browser. See docs/decisions/0008-other-origins.md. */
 import type { AccessConfig } from '../config/config.ts';
-import { SHARED_PATH } from '../wire/addresses.ts';
+import { SHARED_PATH, UPLOADS_OF_LINK } from '../wire/addresses.ts';
 import { refusal } from './refusals.ts';
 import type { Ctx, Handler } from './state.ts';
 
@@ -115,8 +115,8 @@ export function crossOrigin(
         ctx.body = '';
         return;
       }
-      // Below /uploads, OPTIONS is also how a tus client asks for the server's capabilities.
-      if (!/^\/uploads(?:\/[^/]*)?$/.test(ctx.path)) {
+      // Where uploads are created, OPTIONS is also how a tus client asks for the server's capabilities.
+      if (!/^\/uploads(?:\/[^/]*)?$/.test(ctx.path) && !UPLOADS_OF_LINK.test(ctx.path)) {
         ctx.status = 204;
         return;
       }
@@ -133,8 +133,8 @@ export function crossOrigin(
  * requests for its scripts have an Origin that looks foreign: the page has to load to show that problem.
  */
 function isOpen({ method, path }: Ctx): boolean {
+  if (path.startsWith(SHARED_PATH)) return true;
   const isReading = method === 'GET' || method === 'HEAD';
-  if (path.startsWith(SHARED_PATH)) return isReading || method === 'POST';
   return isReading && /^\/(?:assets\/.*|file\/upload)?$/.test(path);
 }
 

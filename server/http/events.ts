@@ -113,6 +113,7 @@ function dataOf(event: FileEvent, baseUrl: string): EventsJson[FileEvent['kind']
     case 'deleted':
       return { id: event.file.id };
     case 'published':
+      return describeFile(event.file, baseUrl, event.sent);
     case 'renamed':
       return describeFile(event.file, baseUrl);
   }

@@ -1,12 +1,13 @@
 /** The JSON of a file in the API. */
-import type { ContentView, FileView, FolderRecord } from '../uploads/contract.ts';
+import type { ContentView, FileView, FolderRecord, Sent } from '../uploads/contract.ts';
 import { filePath } from '../wire/addresses.ts';
-import type { FileJson, FolderJson } from '../wire/files.ts';
+import type { FileJson, FolderJson, SentByJson } from '../wire/files.ts';
 
 /** The fields of a file that the JSON needs. */
 type Described = Omit<FileView, 'content'> & { content: Pick<ContentView, 'size' | 'md5' | 'sha1' | 'sha256'> };
 
-export function describeFile(file: Described, baseUrl: string): FileJson {
+/** @param sent - who has sent it by a link, if anybody. */
+export function describeFile(file: Described, baseUrl: string, sent?: Sent): FileJson {
   const { content } = file;
   return {
     id: file.id,
@@ -18,7 +19,12 @@ export function describeFile(file: Described, baseUrl: string): FileJson {
     type: file.type,
     uploadedAt: new Date(file.uploadedAt).toISOString(),
     url: baseUrl + filePath(file),
+    ...(sent ? { sentBy: describeSender(sent) } : {}),
   };
+}
+
+function describeSender({ linkId, sender, note }: Sent): SentByJson {
+  return { link: linkId, name: sender, note };
 }
 
 /** The JSON of a folder in the API. */

@@ -1,10 +1,26 @@
 /** Links for their owners: made, listed, changed, revoked. shared.ts opens them. See docs/decisions/0065-download-links.md. */
 import type Router from '@koa/router';
-import type { Links, LinkUpdate, LinkView } from '../links/contract.ts';
-import type { CatalogClock } from '../uploads/contract.ts';
+import type {
+  LinkKind,
+  Links,
+  LinkUpdate,
+  LinkView,
+  SentUpload,
+  UploadLimits,
+  UploadTerms,
+} from '../links/contract.ts';
+import type { CatalogClock, Uploads } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { sharedPath } from '../wire/addresses.ts';
-import type { CreatedLinkJson, LinkJson, LinkPageJson, NewLinkJson } from '../wire/links.ts';
+import type {
+  CreatedLinkJson,
+  LinkJson,
+  LinkPageJson,
+  NewLinkJson,
+  NewUploadLinkJson,
+  SentPageJson,
+  SentUploadJson,
+} from '../wire/links.ts';
 import { withoutSlash } from './labels.ts';
 import { numberParam, param, readJson } from './query.ts';
 import type { RequestState } from './state.ts';
@@ -15,19 +31,25 @@ const MOST_BODY_BYTES = 64 * 1024;
 const MOST_LIFE_S = 10 * 365 * 24 * 3600;
 const MOST_DOWNLOADS = 1_000_000;
 
-type Given = { [K in keyof NewLinkJson]?: unknown };
+type Given = { [K in keyof NewLinkJson | keyof NewUploadLinkJson]?: unknown };
+
+interface LinkParts {
+  links: Links;
+  uploads: Uploads;
+  clock: Pick<CatalogClock, 'latest'>;
+  stopping: AbortSignal;
+}
 
 /** Adds `/api/links`. */
-export function addLinkRoutes(
-  router: Router<RequestState>,
-  { links, clock }: { links: Links; clock: Pick<CatalogClock, 'latest'> },
-): void {
+export function addLinkRoutes(router: Router<RequestState>, { links, uploads, clock, stopping }: LinkParts): void {
   router.post('/api/links', async (ctx) => {
     const given: Given = await readJson(ctx, MOST_BODY_BYTES);
+    const upload = readKind(given) === 'upload' ? readTerms(given) : undefined;
     const { link, secret } = await links.create({
       owner: ctx.state.owner,
-      files: readTexts(given, 'files', 'ids of files'),
-      folders: readTexts(given, 'folders', 'paths of folders').map(withoutSlash),
+      files: upload ? [] : readTexts(given, 'files', 'ids of files'),
+      folders: upload ? [] : readTexts(given, 'folders', 'paths of folders').map(withoutSlash),
+      ...(upload ? { upload } : {}),
       name: readText(given, 'name') ?? null,
       password: readText(given, 'password') ?? null,
       mostDownloads: readDownloads(given) ?? null,
@@ -63,29 +85,49 @@ export function addLinkRoutes(
     const id = ctx.params['id'] ?? '';
     ctx.state.linkId = id;
     await links.revoke(id, ctx.state.owner);
+    // The answer does not wait until running requests have stopped: they take no more bytes in any case.
+    void links.endSent(id, uploads, stopping);
     ctx.status = 204;
+  });
+
+  router.get('/api/links/:id/uploads', async (ctx) => {
+    const id = ctx.params['id'] ?? '';
+    const cursor = param(ctx, 'cursor');
+    const page = await links.listSent(id, ctx.state.owner, {
+      limit: numberParam(ctx, 'limit', 100, 1, 1000),
+      ...(cursor ? { cursor } : {}),
+    });
+    ctx.state.linkId = id;
+    ctx.set('Cache-Control', 'no-store');
+    ctx.body = { uploads: page.uploads.map(describeSent), nextCursor: page.nextCursor } satisfies SentPageJson;
   });
 }
 
 function describeLink(link: LinkView): LinkJson {
-  const { id, state, name, files, folders, firstName, firstFolder } = link;
-  const { expiresAt, hasPassword, downloads, mostDownloads, lastUsedAt } = link;
-  return {
+  const { id, state, name, files, folders, firstName, firstFolder, hasPassword, downloads, mostDownloads, upload } =
+    link;
+  const about = {
     id,
-    kind: 'download',
     state,
     name,
-    files,
-    folders,
-    firstFile: firstName,
-    firstFolder,
     createdAt: new Date(link.createdAt).toISOString(),
-    expiresAt: isoOf(expiresAt),
+    expiresAt: isoOf(link.expiresAt),
     hasPassword,
-    downloads,
-    mostDownloads,
-    lastUsedAt: isoOf(lastUsedAt),
+    lastUsedAt: isoOf(link.lastUsedAt),
   };
+  if (!upload) {
+    const first = { firstFile: firstName, firstFolder };
+    return { ...about, kind: 'download', files, folders, ...first, downloads, mostDownloads };
+  }
+  const { folder, mostBytes, mostFiles, mostFileBytes, types, sentFiles, sentBytes } = upload;
+  const limits = { maxBytes: mostBytes, maxFiles: mostFiles, maxFileBytes: mostFileBytes, types: types && [...types] };
+  return { ...about, kind: 'upload', folder, files: sentFiles, bytes: sentBytes, ...limits };
+}
+
+function describeSent(upload: SentUpload): SentUploadJson {
+  const { id, state, filename, size, offset, sender, note, createdAt, fileId } = upload;
+  const at = new Date(createdAt).toISOString();
+  return { id, state, name: filename, size, offset, sender, note, createdAt: at, fileId };
 }
 
 /** A moment as JSON has it. */
@@ -99,17 +141,59 @@ function readUpdate(given: Given, clock: Pick<CatalogClock, 'latest'>): LinkUpda
   if (name === null) throw invalidField('name', 'name must be a text.');
   if (given.password !== undefined)
     throw invalidField('password', 'password cannot be changed: make another link, and revoke this one.');
-  for (const field of ['files', 'folders'] as const) {
+  for (const field of ['files', 'folders', 'folder', 'types', 'kind'] as const) {
     if (given[field] !== undefined)
       throw invalidField(field, `${field} cannot be changed: make another link, and revoke this one.`);
   }
-  if (name === undefined && lifeMs === undefined && mostDownloads === undefined)
-    throw invalidField('name', 'The body must have name, expiresIn, expiresAt or downloads.');
+  const limits = readLimits(given);
+  const hasLimits = Object.keys(limits).length > 0;
+  if (name === undefined && lifeMs === undefined && mostDownloads === undefined && !hasLimits) {
+    throw invalidField(
+      'name',
+      'The body must have name, expiresIn, expiresAt, downloads, maxBytes, maxFiles or maxFileBytes.',
+    );
+  }
   return {
+    ...(hasLimits ? { limits } : {}),
     ...(name === undefined ? {} : { name }),
     ...(lifeMs === undefined ? {} : { lifeMs }),
     ...(mostDownloads === undefined ? {} : { mostDownloads }),
   };
+}
+
+function readKind({ kind = 'download' }: Given): LinkKind {
+  if (kind === 'download' || kind === 'upload') return kind;
+  throw invalidField('kind', 'kind must be download or upload.');
+}
+
+function readTerms(given: Given): UploadTerms {
+  const { folder, types = null } = given;
+  for (const field of ['files', 'folders', 'downloads'] as const) {
+    if (given[field] !== undefined) throw invalidField(field, `${field} goes with a link for downloads.`);
+  }
+  if (typeof folder !== 'string') throw invalidField('folder', 'folder must be the path of a folder.');
+  if (types !== null && !(Array.isArray(types) && types.every((type) => typeof type === 'string')))
+    throw invalidField('types', 'types must be a list of texts.');
+  return { mostBytes: null, mostFiles: null, mostFileBytes: null, ...readLimits(given), folder, types };
+}
+
+const LIMITS = [
+  ['maxBytes', 'mostBytes'],
+  ['maxFiles', 'mostFiles'],
+  ['maxFileBytes', 'mostFileBytes'],
+] as const;
+
+/** The limits that are given; null: none. */
+function readLimits(given: Given): Partial<UploadLimits> {
+  const found: Partial<UploadLimits> = {};
+  for (const [field, name] of LIMITS) {
+    const value = given[field];
+    if (value === undefined) continue;
+    if (value !== null && !(typeof value === 'number' && Number.isSafeInteger(value) && value >= 1))
+      throw invalidField(field, `${field} must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, or null.`);
+    found[name] = value;
+  }
+  return found;
 }
 
 function readTexts(given: Given, field: 'files' | 'folders', what: string): string[] {

@@ -1,4 +1,4 @@
-/** X-HTTP-Method-Override below /uploads, for clients that cannot send every method (tus 1.0.0, "X-HTTP-Method-Override"). */
+/** X-HTTP-Method-Override below /uploads and for uploads by links, for clients that cannot send every method (tus 1.0.0, "X-HTTP-Method-Override"). */
 import type { Handler } from './state.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { Handler } from './state.ts';
 export function methodOverride(): Handler {
   return async (ctx, next) => {
     const wanted = ctx.get('X-HTTP-Method-Override').trim().toUpperCase();
-    if (wanted === '' || !/^\/uploads(?:\/|$)/.test(ctx.path)) {
+    if (wanted === '' || !/^(?:\/s\/[^/]+)?\/uploads(?:\/|$)/.test(ctx.path)) {
       await next();
       return;
     }

@@ -31,11 +31,18 @@ const TABLE = {
   upload_rejected:          [410],
   upload_terminated:        [410],
   link_expired:             [410],
+  link_closed:              [403],
+  link_sent:                [403],
+  link_files_used:          [413],
+  link_bytes_used:          [413],
+  link_file_too_large:      [413],
+  link_type_refused:        [415],
   link_used_up:             [410],
   link_empty:               [410],
   unsupported_tus_version:  [412, 'Tus-Resumable must be 1.0.0.'],
   precondition_failed:      [412, 'The file is not the one that the request is conditional on.'],
   too_large:                [413],
+  quota_reached:            [413],
   unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
   range_not_satisfiable:    [416, 'The range lies outside the file.'],
   unknown_host:             [421, 'Without tokens this service does not answer to that name.'],
@@ -96,8 +103,13 @@ export function toRefusal(error: unknown): Refusal {
 }
 
 function refusalOfLink(error: LinkError): Refusal {
-  const { code, message, retryAfterMs } = error;
-  return new Refusal(code, TABLE[code][0], { message, headers: retryAfter(retryAfterMs), cause: error });
+  const { code, message, field, retryAfterMs } = error;
+  return new Refusal(code, TABLE[code][0], {
+    message,
+    field: field === 'size' ? 'Upload-Length' : field,
+    headers: retryAfter(retryAfterMs),
+    cause: error,
+  });
 }
 
 function refusalOf(error: TidemarkError): Refusal {

@@ -52,7 +52,7 @@ export function requestLog(log: Logger): Handler {
  * Up to where secrets of links stand. However it was typed: in another letter case, escaped, with a slash too many, or below a
  * path that a proxy should have removed. All after it is taken for the secret, but for what may follow one.
  */
-const SECRET = /(?<=(?:\/|%2f)(?:s|%[57]3)(?:\/|%2f)).*?(?=(?:\/files\/\d+|\/archive)?$)/i;
+const SECRET = /(?<=(?:\/|%2f)(?:s|%[57]3)(?:\/|%2f)).*?(?=(?:\/files\/\d+|\/archive|\/uploads\/[\da-f-]{1,64})?$)/i;
 
 /** The path without the secret of a link: who reads the log shall not have the files. */
 function shownPath(path: string): string {

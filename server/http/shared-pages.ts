@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { previewKind } from '../wire/previews.ts';
 import type { InFolder } from '../links/contract.ts';
 import { MOST_ARCHIVED } from '../uploads/contract.ts';
-import type { SharedFileJson, SharedFolderJson, SharedJson, SharedLevelJson } from '../wire/links.ts';
+import type { RequestedJson, SharedFileJson, SharedFolderJson, SharedJson, SharedLevelJson } from '../wire/links.ts';
 import { lastPart } from '../wire/paths.ts';
 import { OF_THE_FILE } from './errors.ts';
 import { html, type Html, join } from './html.ts';
@@ -18,6 +18,8 @@ export interface SharedPages {
   sendLink(ctx: Ctx, shared: SharedJson): void;
   /** One level of a folder of a link. */
   sendLevel(ctx: Ctx, level: SharedLevelJson, at: InFolder): void;
+  /** The page of an upload link. */
+  sendRequest(ctx: Ctx, requested: RequestedJson): void;
   /** A refusal, as the page that is right for it: where a password is asked for, the form for it. */
   sendRefusal(ctx: Ctx, error: unknown): void;
 }
@@ -45,6 +47,12 @@ export function createSharedPages(filesOrigin: string | null): SharedPages {
       const query = isChosen ? `?lang=${language}` : '';
       const title = lastPart(level.name);
       sendPage(ctx, shown, { title, text, body: levelBody(ctx, level, { title, text, language, at, query }) });
+    },
+
+    sendRequest(ctx, requested) {
+      const { text, language } = textsFor(ctx);
+      const title = requested.name ?? text.sendFiles;
+      sendPage(ctx, shown, { title, text, body: requestBody(requested, { title, text, language }) });
     },
 
     sendRefusal(ctx, error) {
@@ -192,6 +200,23 @@ function conditionsOf(
     expiresAt === null ? null : text.expires(timeOf(expiresAt, language)),
     downloadsLeft === null ? null : text.left(downloadsLeft),
   ];
+}
+
+/** What an upload link takes. */
+function requestBody(requested: RequestedJson, { title, text, language }: Words): Html {
+  const { expiresAt, bytesLeft, filesLeft, maxFileBytes, types, uploadUrl } = requested;
+  const address = uploadUrl.replace(/\/uploads$/, '');
+  const facts = [
+    expiresAt === null ? null : text.expires(timeOf(expiresAt, language)),
+    filesLeft === null ? null : text.filesLeft(filesLeft),
+    bytesLeft === null ? null : text.bytesLeft(sizeOf(bytesLeft, language)),
+    maxFileBytes === null ? null : text.mostOfOne(sizeOf(maxFileBytes, language)),
+    types === null ? null : text.types(types.join(', ')),
+  ].filter((fact) => fact !== null);
+  return html`<h1 dir="auto">${title}</h1>
+    <p class="soft">${facts.join(' ')}</p>
+    <p>${text.sendBy}</p>
+    <p><code>tidemark upload --to ${address} …</code></p>`;
 }
 
 /** @param query - keeps the language that was chosen. */

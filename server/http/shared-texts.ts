@@ -4,8 +4,17 @@ import { param } from './query.ts';
 import type { Ctx } from './state.ts';
 
 type Language = 'en' | 'zh';
-/** Refusals that only owners get are not among those of the page. */
-type VisitorsCode = Exclude<LinkErrorCode, 'too_many_links'>;
+/** Refusals that only owners get are not among those of the page, nor those of uploads, which protocols get. */
+type VisitorsCode = Exclude<
+  LinkErrorCode,
+  | 'too_many_links'
+  | 'link_closed'
+  | 'link_sent'
+  | 'link_files_used'
+  | 'link_bytes_used'
+  | 'link_file_too_large'
+  | 'link_type_refused'
+>;
 
 const en = {
   tag: 'en',
@@ -21,6 +30,13 @@ const en = {
   back: 'All that the link has',
   more: 'Show more',
   expires: (when: string) => `The link works until ${when}.`,
+  sendFiles: 'Send files',
+  sendBy:
+    'The command tidemark sends files by this address, and so does any client of tus or Resumable Uploads for HTTP:',
+  filesLeft: (count: number) => (count === 1 ? 'It takes one more file.' : `It takes ${count} more files.`),
+  bytesLeft: (size: string) => `It takes ${size} more.`,
+  mostOfOne: (size: string) => `A file may have ${size}.`,
+  types: (types: string) => `It takes these types: ${types}.`,
   left: (count: number) => (count === 1 ? 'One download is left.' : `${count} downloads are left.`),
   download: 'Download',
   downloadOf: (name: string) => `Download ${name}`,
@@ -65,6 +81,12 @@ const zh: SharedTexts = {
   back: '链接的全部内容',
   more: '显示更多',
   expires: (when) => `此链接有效期至 ${when}。`,
+  sendFiles: '发送文件',
+  sendBy: '可用 tidemark 命令，或任何 tus 或 Resumable Uploads for HTTP 客户端，向此地址发送文件：',
+  filesLeft: (count) => `还可接收 ${count} 个文件。`,
+  bytesLeft: (size) => `还可接收 ${size}。`,
+  mostOfOne: (size) => `每个文件最大 ${size}。`,
+  types: (types) => `只接收以下类型：${types}。`,
   left: (count) => `还可下载 ${count} 次。`,
   download: '下载',
   downloadOf: (name) => `下载 ${name}`,

@@ -11,11 +11,12 @@ import {
   type Links,
   type Offer,
   type OpenedLink,
+  type OpenedTerms,
 } from '../links/contract.ts';
 import { LinkError } from '../links/errors.ts';
 import type { Archives, Files } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
-import type { SharedJson } from '../wire/links.ts';
+import type { RequestedJson, SharedJson } from '../wire/links.ts';
 import { fromCommonFolder } from '../wire/paths.ts';
 import { archiveName } from './archive.ts';
 import { present, presentationHeaders } from './disposition.ts';
@@ -29,12 +30,14 @@ import { createSharedPages, type SharedPages, wantsPage } from './shared-pages.t
 import { encodePath } from './shared-paths.ts';
 import { sendBeginning } from './shared-text.ts';
 import type { Ctx, Handler, RequestState } from './state.ts';
+import type { WebPage } from './web-page.ts';
 
 interface SharedParts {
   config: Config;
   links: Links;
   files: Files;
   archives: Archives;
+  web: WebPage;
   filesOrigin: string | null;
 }
 
@@ -92,10 +95,14 @@ function secretOf(ctx: Ctx): string {
   return ctx.params['secret'] ?? '';
 }
 
-async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): Promise<void> {
+async function showLink(ctx: Ctx, { links, web }: SharedParts, pages: SharedPages): Promise<void> {
   const { link, files, folders } = await links.open(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = link.id;
   const base = ctx.state.baseUrl + pathOfLink(ctx);
+  if (link.upload) {
+    showRequest(ctx, { link, terms: link.upload }, web, pages);
+    return;
+  }
   // The folders in which the owner keeps them are nobody else's business.
   const names = fromCommonFolder(files.map(({ file }) => file.name));
   const shared: SharedJson = {
@@ -118,6 +125,30 @@ async function showLink(ctx: Ctx, { links }: SharedParts, pages: SharedPages): P
   ctx.set('Cache-Control', 'no-store');
   if (wantsPage(ctx)) pages.sendLink(ctx, shared);
   else ctx.body = shared;
+}
+
+/** What an upload link takes. */
+function showRequest(
+  ctx: Ctx,
+  { link: { name, expiresAt }, terms }: { link: OpenedLink; terms: OpenedTerms },
+  web: WebPage,
+  pages: SharedPages,
+): void {
+  const { bytesLeft, filesLeft, mostFileBytes, types } = terms;
+  const requested: RequestedJson = {
+    kind: 'upload',
+    name,
+    expiresAt: isoOf(expiresAt),
+    bytesLeft,
+    filesLeft,
+    maxFileBytes: mostFileBytes,
+    types: types && [...types],
+    uploadUrl: `${ctx.state.baseUrl}${pathOfLink(ctx)}/uploads`,
+  };
+  ctx.set('Cache-Control', 'no-store');
+  // Where the page is not built, the one without a script says how else files are sent.
+  if (!wantsPage(ctx)) ctx.body = requested;
+  else if (!web.sendSenders(ctx, pathOfLink(ctx))) pages.sendRequest(ctx, requested);
 }
 
 /** Takes a password, as browsers send a form, and leads back to the page. */

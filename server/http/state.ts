@@ -1,6 +1,7 @@
 /** What middleware stores about a request for the middleware and routes after it. */
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
+import type { Sending } from '../links/contract.ts';
 
 export interface RequestState {
   requestId: string;
@@ -15,6 +16,8 @@ export interface RequestState {
   linkId?: string;
   /** What went wrong, for the log. */
   failure?: unknown;
+  /** Of a request of an upload protocol that comes by a link. */
+  sending?: Sending;
 }
 
 export type Handler = Middleware<RequestState>;

@@ -12,6 +12,8 @@ type Forms = Record<Encoding, Buffer>;
 
 export interface WebPage {
   sendPage(ctx: Ctx): void;
+  /** The page of an upload link. @param path - of the link, below the service's base. @returns false where it is not built. */
+  sendSenders(ctx: Ctx, path: string): boolean;
   /** @throws `not_found`. */
   sendAsset(ctx: Ctx, name: string): void;
 }
@@ -54,31 +56,41 @@ const CSP_ASSET = "default-src 'none'; script-src 'wasm-unsafe-eval'";
  * @returns a page that answers `not_found` where nothing was built.
  */
 export async function loadWebPage(folder: string, filesOrigin: string | null): Promise<WebPage> {
-  const [html, assets] = await Promise.all([
+  const [html, senders, assets] = await Promise.all([
     readFile(join(folder, 'index.html'), 'utf8').catch(() => undefined),
+    readFile(join(folder, 'send.html'), 'utf8').catch(() => undefined),
     loadAssets(join(folder, 'assets')),
   ]);
 
-  function pageFor(prefix: string, nonce: string): string {
-    if (html === undefined) throw new TidemarkError('not_found', { message: 'The page is not built: npm run build.' });
-    return html
+  /** @param link - the path of an upload link below the service's base. */
+  function sendHtml(ctx: Ctx, text: string, link = ''): void {
+    // A new nonce for each answer: one that an attacker has seen is of no use for the next page.
+    const nonce = randomBytes(16).toString('base64');
+    const prefix = new URL(ctx.state.baseUrl).pathname.replace(/\/$/, '');
+    const page = text
       .replaceAll('="./', `="${escaped(prefix)}/`)
-      .replaceAll(/<(?:script|link rel="stylesheet")/g, `$& nonce="${nonce}"`);
+      .replaceAll('="#link/', `="${escaped(prefix + link)}/`)
+      .replaceAll(/<(?:script|link rel="(?:stylesheet|modulepreload)")/g, `$& nonce="${nonce}"`);
+    ctx.set({
+      'Content-Security-Policy': policyOfPage(filesOrigin, nonce),
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Cache-Control': 'no-store',
+    });
+    send(ctx, compressed(Buffer.from(page)), 'text/html; charset=utf-8');
   }
 
   return {
     sendPage: (ctx) => {
-      // A new nonce for each answer: one that an attacker has seen is of no use for the next page.
-      const nonce = randomBytes(16).toString('base64');
-      const forms = compressed(Buffer.from(pageFor(new URL(ctx.state.baseUrl).pathname.replace(/\/$/, ''), nonce)));
-      ctx.set({
-        'Content-Security-Policy': policyOfPage(filesOrigin, nonce),
-        // With 'no-referrer', a browser would send the form with `Origin: null` (Fetch, "append a request Origin header").
-        'Referrer-Policy': 'same-origin',
-        'Cross-Origin-Opener-Policy': 'same-origin',
-        'Cache-Control': 'no-store',
-      });
-      send(ctx, forms, 'text/html; charset=utf-8');
+      if (html === undefined)
+        throw new TidemarkError('not_found', { message: 'The page is not built: npm run build.' });
+      // With 'no-referrer', a browser would send the form with `Origin: null` (Fetch, "append a request Origin header").
+      ctx.set('Referrer-Policy', 'same-origin');
+      sendHtml(ctx, html);
+    },
+    sendSenders: (ctx, path) => {
+      if (senders === undefined) return false;
+      sendHtml(ctx, senders, path);
+      return true;
     },
     sendAsset: (ctx, name) => {
       const forms = assets.get(name);

@@ -12,6 +12,7 @@ import { finalsJob } from './finals.ts';
 import { keepTimeJob } from './keep-time.ts';
 import { linksJob } from './links.ts';
 import { removalsJob } from './removals.ts';
+import { sentJob } from './sent.ts';
 import { strayContentsJob, strayUploadsJob } from './strays.ts';
 import { trashJob } from './trash.ts';
 import { abandonedJob, unpublishedJob } from './unpublished.ts';
@@ -34,6 +35,7 @@ export function createJobs(parts: JobParts): Job[] {
     eventsJob(parts),
     linksJob(parts),
     trashJob(parts),
+    sentJob(parts),
   ];
 }
 

@@ -1,13 +1,20 @@
 /**
- * Links: addresses by which files can be had without an account. What the edge may call; it gets views, never rows. Refusals are
- * LinkError, and TidemarkError `not_found`, `invalid_field` and those of a catalog that cannot be reached.
+ * Links: addresses by which files can be had, or sent, without an account. What the edge may call; it gets views, never rows.
+ * Refusals are LinkError, and TidemarkError `not_found`, `invalid_field` and those of a catalog that cannot be reached.
  *
  * What must hold:
  * - The secret of a link is told once, when it is created. Whoever has it may have the files; nobody can guess it.
  * - A link that is revoked, or was never there, is `not_found`, in the same words.
- * - A link for n downloads is for n, however many begin at once, on however many nodes.
+ * - A link for n downloads is for n, however many begin at once, on however many nodes; and one for n files, or bytes, takes no
+ *   more.
+ * - Who sends files by a link learns nothing of the owner's, nor of what others send by it.
  */
-import type { FileView } from '../uploads/contract.ts';
+import type { LinkKind } from '../catalog/catalog.ts';
+import type { Sent, SentUpload, Taken, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
+import type { FileView, Uploads } from '../uploads/contract.ts';
+
+export type { LinkKind } from '../catalog/catalog.ts';
+export type { SentUpload, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
 
 /** The most files of one link. */
 export const MOST_LINKED = 1000;
@@ -38,6 +45,9 @@ export interface LinkView {
   readonly downloads: number;
   readonly mostDownloads: number | null;
   readonly lastUsedAt: number | null;
+  readonly kind: LinkKind;
+  /** Of an upload link: what it takes, and has taken. Else null. */
+  readonly upload: (UploadTerms & Taken) | null;
 }
 
 export interface LinkRequest {
@@ -52,6 +62,8 @@ export interface LinkRequest {
   password: string | null;
   /** Null: any number. */
   mostDownloads: number | null;
+  /** Makes it an upload link, which has no files. */
+  upload?: UploadTerms;
 }
 
 /** What is left out stays. */
@@ -59,7 +71,10 @@ export interface LinkUpdate {
   name?: string | null;
   /** From now on. */
   lifeMs?: number | null;
+  /** Of a download link. */
   mostDownloads?: number | null;
+  /** Of an upload link. */
+  limits?: Partial<UploadLimits>;
 }
 
 export interface LinkPage {
@@ -112,6 +127,35 @@ export interface OpenedLink {
   readonly expiresAt: number | null;
   /** Null: any number. */
   readonly downloadsLeft: number | null;
+  /** Of an upload link; else null. */
+  readonly upload: OpenedTerms | null;
+}
+
+/** What an upload link still takes. Null: any number. */
+export interface OpenedTerms {
+  readonly bytesLeft: number | null;
+  readonly filesLeft: number | null;
+  readonly mostFileBytes: number | null;
+  readonly types: readonly string[] | null;
+}
+
+/** What senders say of themselves, for the owner. */
+export interface SaidBySender {
+  readonly sender: string | null;
+  readonly note: string | null;
+}
+
+/** What somebody may do who sends files by a link. */
+export interface Sending {
+  /** The uploads of this sender, in place of the owner's. */
+  readonly uploads: Uploads;
+  /** The file that an upload of the sender's became, without what tells of the owner. @param uploadId - stands for the file. */
+  readonly fileOf: (uploadId: string) => Promise<FileView>;
+}
+
+export interface SentPage {
+  readonly uploads: readonly SentUpload[];
+  readonly nextCursor: string | null;
 }
 
 /** What is downloaded: the file of a position, a file in a folder, or all files as one archive. */
@@ -162,9 +206,15 @@ export interface Links {
   change(id: string, owner: string, update: LinkUpdate): Promise<LinkView>;
   /** @throws `not_found`, as `change`. */
   revoke(id: string, owner: string): Promise<void>;
+  /** Ends the unfinished uploads of a revoked link. Never throws: a job ends what is left. */
+  endSent(id: string, uploads: Uploads, signal: AbortSignal): Promise<void>;
+  /** Who has sent these files by links, by their ids. @param fileIds - of files that the asker may see. */
+  sendersOf(fileIds: readonly string[]): Promise<ReadonlyMap<string, Sent>>;
+  /** What was sent by an upload link, the newest first. @throws `not_found` where the owner has no such link. */
+  listSent(id: string, owner: string, page: { limit: number; cursor?: string }): Promise<SentPage>;
 
   // -- for those who have the secret; `tickets` are those that they have got here --------------------------------
-  /** @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the three methods below. */
+  /** @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the three methods that follow. */
   open(
     secret: string,
     tickets: readonly string[],
@@ -179,6 +229,13 @@ export interface Links {
   /** @param at - a position of a file; or where in a folder it is. */
   openFile(secret: string, at: number | InFolder, tickets: readonly string[]): Promise<Offer & { file: FileView }>;
   openArchive(secret: string, tickets: readonly string[]): Promise<Offer & { archive: SharedArchive }>;
+  /**
+   * What a sender may do by an upload link. A new upload needs the ticket of the link's password; one that was begun needs its id.
+   *
+   * @param uploads - of all owners.
+   * @throws nothing; but what is returned throws `not_found`, `link_closed`, `password_required`, and the limits' own codes.
+   */
+  sending(uploads: Uploads, secret: string, tickets: readonly string[], said: SaidBySender): Sending;
   /**
    * Checks a password.
    *

@@ -5,11 +5,21 @@ import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import { checkCharacters, checkName } from '../uploads/names.ts';
 import { translated } from '../uploads/translate.ts';
 import { MAX_NAME_CHARACTERS } from '../wire/labels.ts';
-import { LEAST_PASSWORD, type LinkRequest, type Links, MOST_LINKED, MOST_LINKS, MOST_PASSWORD } from './contract.ts';
+import {
+  LEAST_PASSWORD,
+  type LinkRequest,
+  type Links,
+  type LinkUpdate,
+  MOST_LINKED,
+  MOST_LINKS,
+  MOST_PASSWORD,
+} from './contract.ts';
+import { endSent } from './end-sent.ts';
 import { LinkError } from './errors.ts';
 import { createOpenLinks } from './open.ts';
 import { createPasswords, type Passwords } from './passwords.ts';
 import { hashOfSecret, SECRET_BYTES } from './secret-hash.ts';
+import { checkTerms } from './terms.ts';
 import { createLinkTickets } from './tickets.ts';
 import { linkViewOf } from './views.ts';
 
@@ -39,9 +49,20 @@ export function createLinks(parts: LinkParts, secret: string): Links {
 
   async function change(id: string, owner: string, update: Parameters<Links['change']>[2]): Promise<LinkRecord> {
     if (update.name !== undefined && update.name !== null) checkTitle(update.name);
+    await refuseOtherKind(id, owner, update);
     const changed = await catalog.changeLink(id, owner, update, mostLinks);
     if (changed === 'too_many') throw new LinkError('too_many_links');
     return there(changed);
+  }
+
+  /** What a link of the other kind does not have cannot be changed. */
+  async function refuseOtherKind(id: string, owner: string, { limits, mostDownloads }: LinkUpdate): Promise<void> {
+    if (limits === undefined && mostDownloads === undefined) return;
+    const kind = there(await catalog.findOwnLink(id, owner)).kind;
+    if (kind === 'download' && limits !== undefined)
+      throw invalidField('maxBytes', 'maxBytes, maxFiles and maxFileBytes are limits of a link for uploads.');
+    if (kind === 'upload' && mostDownloads !== undefined)
+      throw invalidField('downloads', 'downloads is the limit of a link for downloads.');
   }
 
   async function revoke(id: string, owner: string): Promise<void> {
@@ -57,18 +78,28 @@ export function createLinks(parts: LinkParts, secret: string): Links {
       }),
     change: (id, owner, update) => told(async () => linkViewOf(await change(id, owner, update))),
     revoke: (id, owner) => told(() => revoke(id, owner)),
-    ...createOpenLinks({ catalog, passwords, tickets, told }),
+    ...createOpenLinks({ catalog, surroundings, passwords, tickets, told }),
+    endSent: (id, uploads, signal) => endSent(catalog, id, uploads, signal),
+    sendersOf: (fileIds) =>
+      told(async () => new Map((await catalog.findSenders(fileIds)).map(({ fileId, ...sent }) => [fileId, sent]))),
+
+    listSent: (id, owner, page) =>
+      told(async () => {
+        if (!(await catalog.findOwnLink(id, owner))?.upload) throw new TidemarkError('not_found');
+        return catalog.listSent({ linkId: id, ...page });
+      }),
   };
 }
 
 async function create(
   { catalog, surroundings, mostLinks = MOST_LINKS }: LinkParts,
   passwords: Passwords,
-  { files, folders: given, password, name, owner, lifeMs, mostDownloads }: LinkRequest,
+  { files, folders: given, password, name, owner, lifeMs, mostDownloads, upload }: LinkRequest,
 ): ReturnType<Links['create']> {
   const fileIds = [...new Set(files)];
   const folders = [...new Set(given)];
-  if (fileIds.length + folders.length === 0)
+  const terms = upload && checkTerms(upload);
+  if (!terms && fileIds.length + folders.length === 0)
     throw invalidField('files', 'files must name at least one file, by its id; or folders a folder, by its path.');
   if (fileIds.length + folders.length > MOST_LINKED)
     throw invalidField('files', `files and folders must name at most ${MOST_LINKED} together.`);
@@ -79,7 +110,7 @@ async function create(
   const link: NewLink = {
     id: surroundings.newId(),
     owner,
-    kind: 'download',
+    kind: terms ? 'upload' : 'download',
     secretHash: hashOfSecret(secret) as string,
     name,
     lifeMs,
@@ -87,6 +118,7 @@ async function create(
     mostDownloads,
     fileIds,
     folders,
+    ...(terms ? { upload: terms } : {}),
   };
   const recorded = await catalog.createLink(link, mostLinks);
   if (recorded === 'too_many') throw new LinkError('too_many_links');

@@ -1,4 +1,5 @@
 /** Links for those who have their secrets: what they may see and download, and passwords. */
+import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { fileViewOf } from '../uploads/views.ts';
@@ -15,6 +16,7 @@ import {
 } from './contract.ts';
 import { LinkError } from './errors.ts';
 import type { Passwords } from './passwords.ts';
+import { createSending, isUploadLink, type UploadLink } from './sending.ts';
 import { hashOfSecret } from './secret-hash.ts';
 import type { LinkTickets } from './tickets.ts';
 import { openedLinkOf, stateOf } from './views.ts';
@@ -25,20 +27,23 @@ const PAUSE_MS = 15 * 60_000;
 
 interface OpenParts {
   catalog: Catalog;
+  surroundings: Surroundings;
   passwords: Passwords;
   tickets: LinkTickets;
   told: <T>(action: () => Promise<T>) => Promise<T>;
 }
 
-type OpenLinks = Pick<Links, 'open' | 'openLevel' | 'openFile' | 'openArchive' | 'unlock'>;
+type OpenLinks = Pick<Links, 'open' | 'openLevel' | 'openFile' | 'openArchive' | 'unlock' | 'sending'>;
 
 /** Creates the part of `Links` that needs a secret. */
 export function createOpenLinks(parts: OpenParts): OpenLinks {
-  const { catalog, tickets, told } = parts;
+  const { catalog, surroundings, tickets, told } = parts;
 
   /** A link that may be opened with these tickets. @param target - what is downloaded; null: nothing yet. */
   async function openFor(secret: string, given: readonly string[], target: Target | null): Promise<LinkRecord> {
     const link = await find(catalog, secret);
+    // By an upload link nothing can be had.
+    if (target !== null && link.kind !== 'download') throw new TidemarkError('not_found');
     const continues = target !== null && tickets.has(given, link, target);
     refuseUnlessUsable(link, continues);
     if (link.password !== null && !continues && !tickets.has(given, link, 'password'))
@@ -49,6 +54,11 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
   const offer = createOffer(parts);
 
   return {
+    sending: (uploads, secret, given, said) => {
+      const ofLink = (isNew: boolean) => told(() => openUploads(parts, secret, given, isNew));
+      return createSending({ catalog, surroundings, uploads, find: ofLink }, said);
+    },
+
     open: (secret, given) =>
       told(async () => {
         const link = await openFor(secret, given, null);
@@ -98,6 +108,22 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
 
     unlock: (secret, password) => told(() => unlock(parts, secret, password)),
   };
+}
+
+/** An upload link. @param isNew - for a new upload. */
+async function openUploads(
+  { catalog, tickets }: OpenParts,
+  secret: string,
+  given: readonly string[],
+  isNew: boolean,
+): Promise<UploadLink> {
+  const link = await find(catalog, secret);
+  if (!isUploadLink(link)) throw new TidemarkError('not_found');
+  if (!isNew) return link;
+  if (stateOf(link) === 'expired') throw new LinkError('link_closed', { linkId: link.id });
+  if (link.password !== null && !tickets.has(given, link, 'password'))
+    throw new LinkError('password_required', { linkId: link.id });
+  return link;
 }
 
 /** What is offered of a link that may be opened: `begin` counts the download. */
@@ -197,6 +223,7 @@ function refuseUnlessUsable(link: LinkRecord, continues: boolean): void {
     case 'empty':
       throw new LinkError('link_empty', { linkId: link.id });
     case 'used_up':
-      if (!continues) throw new LinkError('link_used_up', { linkId: link.id });
+      // Who has begun to send files by it continues.
+      if (!continues && link.kind === 'download') throw new LinkError('link_used_up', { linkId: link.id });
   }
 }

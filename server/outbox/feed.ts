@@ -10,7 +10,7 @@ export type EventFile = FileEventRecord['file'];
 
 /** `id`: an opaque cursor, the place after this event. */
 export type FileEvent = { id: string } & (
-  | Pick<FileEventRecord, 'kind' | 'file'>
+  | Pick<FileEventRecord, 'kind' | 'file' | 'sent'>
   | Pick<FolderEventRecord, 'kind' | 'from' | 'to'>
 );
 
@@ -221,5 +221,5 @@ function shownBy(show: FeedParts['show'], record: EventRecord): EventRecord {
 
 function eventOf(record: EventRecord) {
   if (record.kind === 'moved') return { kind: record.kind, from: record.from, to: record.to };
-  return { kind: record.kind, file: record.file };
+  return { kind: record.kind, file: record.file, ...(record.sent ? { sent: record.sent } : {}) };
 }

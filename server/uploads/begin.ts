@@ -8,6 +8,12 @@ import { refuseTooLarge } from './receive.ts';
 /** After this time, another upload of the owner may have expired: a job looks for expired ones every minute. */
 const RETRY_AFTER_MS = 60_000;
 
+/**
+ * So long an upload by a link is kept without a byte. Its sender may not have got the answer with its address: until it expires, it
+ * takes up a place of the link's, and nothing is lost by its end.
+ */
+const UNTOUCHED_BY_LINK_MS = 3_600_000;
+
 /** A request for an upload of any kind. */
 interface AnyRequest extends Omit<BeginRequest, 'kind'> {
   kind?: UploadKind;
@@ -33,18 +39,20 @@ export function tooManyUploads(): TidemarkError {
  * Creates the row of an upload, and makes room in the store.
  *
  * @param phase - `receiving` where this node holds the lease from the beginning.
- * @throws `too_many_uploads`; errors of store and catalog untranslated.
+ * @throws `too_many_uploads`, `quota_reached`; errors of store and catalog untranslated.
  */
 export async function createUpload(
   { catalog, store, limits, leases }: Parts,
-  { id, owner, declaration, kind = 'file', partials }: AnyRequest,
+  { id, owner, declaration, kind = 'file', partials, sent }: AnyRequest,
   phase: 'receiving' | null,
 ): Promise<UploadRecord> {
-  const lifeMs = limits.uploadTtlMs;
+  // The first byte prolongs it.
+  const lifeMs = sent ? Math.min(limits.uploadTtlMs, UNTOUCHED_BY_LINK_MS) : limits.uploadTtlMs;
   const declared = { ...declaration, id, owner, kind, holder: leases.node, phase };
-  const joined = partials ? { partials } : {};
-  const times = await catalog.createUpload({ ...declared, ...joined, lifeMs }, limits.maxOpenUploads);
+  const more = { ...(partials ? { partials } : {}), ...(sent ? { sent } : {}) };
+  const times = await catalog.createUpload({ ...declared, ...more, lifeMs }, limits.maxOpenUploads);
   if (!times) throw tooManyUploads();
+  if (times === 'quota') throw new TidemarkError('quota_reached');
   const upload: UploadRecord = {
     ...declared,
     ...times,
@@ -58,6 +66,7 @@ export async function createUpload(
     reason: null,
     fileId: null,
     expectedSize: null,
+    linkId: sent?.linkId ?? null,
   };
   try {
     await store.createUpload(upload);

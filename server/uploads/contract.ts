@@ -14,6 +14,7 @@ import type {
   UploadState,
 } from '../catalog/catalog.ts';
 import type { NamedFile } from '../catalog/named-files.ts';
+import type { Sent } from '../catalog/sent-uploads.ts';
 import type { Challenge, Claim } from './challenges.ts';
 import type { WholeRequest } from './receive-whole.ts';
 import type { Writer } from './writer.ts';
@@ -22,6 +23,8 @@ import type { Writer } from './writer.ts';
 export type { CatalogClock } from '../catalog/catalog.ts';
 
 export type { Declaration, FolderRecord, OnConflict, UploadKind } from '../catalog/catalog.ts';
+
+export type { Sent } from '../catalog/sent-uploads.ts';
 
 export { type Challenge, CHALLENGE_LIFE_MS } from './challenges.ts';
 
@@ -80,6 +83,8 @@ export interface BeginRequest {
   declaration: Declaration;
   /** Left out: `file`. */
   kind?: 'file' | 'partial';
+  /** Somebody sends it by a link of the owner's, and within its limits. */
+  sent?: Sent;
 }
 
 /** A final upload: its bytes are those of its partials, one after the other. */
@@ -108,7 +113,7 @@ export interface Received {
 }
 
 export interface Uploads {
-  /** Checks what the client declares, records a new upload, and makes room in the store. */
+  /** Checks what the client declares, records a new upload, and makes room in the store. @throws `quota_reached` where its link does not take it. */
   begin(request: BeginRequest): Promise<UploadView>;
   /**
    * As `begin`, where the same request brings bytes. Its answer waits for those, so the row need not be durable before.

@@ -151,22 +151,24 @@ export async function publishWritten({ holding, upload, ledger }: Appending, dig
   }
 }
 
-/** Sets a deferred length, under the lease. @throws `too_large`, `upload_taken_over`. */
+/** Sets a deferred length, under the lease. @throws `too_large`, `upload_taken_over`, `quota_reached`. */
 export async function declareLength({ parts, lease, seat }: Holding, size: number): Promise<void> {
   refuseTooLarge(parts.limits, size);
-  if (!(await parts.catalog.declareLength(lease.uploadId, lease.epoch, size))) {
-    throw new TidemarkError('upload_taken_over');
-  }
+  requireChanged(await parts.catalog.declareLength(lease.uploadId, lease.epoch, size));
   seat.markLength(size);
 }
 
-/** Records the length that is expected, in place of a declared one. @throws `too_large`, `upload_taken_over`. */
+/** Records the length that is expected, in place of a declared one. @throws as `declareLength`. */
 export async function expectLength({ parts, lease, seat }: Holding, size: number | null): Promise<void> {
   refuseTooLarge(parts.limits, size ?? 0);
-  if (!(await parts.catalog.expectLength(lease.uploadId, lease.epoch, size))) {
-    throw new TidemarkError('upload_taken_over');
-  }
+  requireChanged(await parts.catalog.expectLength(lease.uploadId, lease.epoch, size));
   seat.markLength(null);
+}
+
+/** @throws `upload_taken_over`, `quota_reached`. */
+export function requireChanged(outcome: boolean | 'quota'): void {
+  if (outcome === 'quota') throw new TidemarkError('quota_reached');
+  if (!outcome) throw new TidemarkError('upload_taken_over');
 }
 
 /** @throws `too_large`. */

@@ -4,6 +4,7 @@ import { StoreError } from '../../stores/store.ts';
 import { TidemarkError } from './errors.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Parts } from './parts.ts';
+import { requireChanged } from './receive.ts';
 import type { Seat } from './seats.ts';
 
 /**
@@ -42,6 +43,6 @@ export async function recover(parts: Parts, lease: Lease, seat: Seat, signal: Ab
 
 /** Restores a length that was declared, and lost in a power cut. */
 async function recoverLength({ catalog }: Parts, lease: Lease, seat: Seat, size: number): Promise<void> {
-  if (!(await catalog.declareLength(lease.uploadId, lease.epoch, size))) throw new TidemarkError('upload_taken_over');
+  requireChanged(await catalog.declareLength(lease.uploadId, lease.epoch, size));
   seat.markLength(size);
 }

@@ -35,14 +35,14 @@ export interface Writer {
    * @throws as `append` and `publish`; `upload_expired` where bytes of a partial are gone.
    */
   join(): Promise<FileView>;
-  /** Sets a deferred length. @throws `too_large`, `upload_taken_over`. */
+  /** Sets a deferred length. @throws `too_large`, `upload_taken_over`, `quota_reached`. */
   declareLength(size: number): Promise<void>;
   /**
    * Records the length that the upload is expected to have, in place of a declared one. So its last byte does not complete
    * it, but the `length` of a later append, or `declareLength`.
    *
    * @param size - null: the length is not known.
-   * @throws `too_large`, `upload_taken_over`.
+   * @throws as `declareLength`.
    */
   expectLength(size: number | null): Promise<void>;
   /** Resolves once all that is recorded of the upload survives a power cut: then its address or offset may be told. */

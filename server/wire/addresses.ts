@@ -22,3 +22,6 @@ export const SHARED_PATH = '/s/';
 export function sharedPath(secret: string): string {
   return SHARED_PATH + secret;
 }
+
+/** Where files are sent by a link, and an upload below it: `/s/<secret>` or `/s/<secret>/uploads`, `/s/<secret>/uploads/<id>`. */
+export const UPLOADS_OF_LINK = /^\/s\/([\w-]{1,64})(?:(\/uploads)(?:\/([^/]+))?)?$/;

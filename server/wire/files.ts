@@ -18,6 +18,15 @@ export interface FileJson {
   uploadedAt: string;
   /** The address of its bytes. */
   url: string;
+  /** Left out unless somebody has sent it by an upload link. In lists, of one file, and in the event `published`. */
+  sentBy?: SentByJson;
+}
+
+/** Who has sent a file by an upload link: its id, and what they said of themselves. */
+export interface SentByJson {
+  link: string;
+  name: string | null;
+  note: string | null;
 }
 
 /** Number and total size of an owner's files. */

@@ -1,6 +1,7 @@
 /** Calls to a catalog that run all of its queries. */
 import type { Catalog, FileSort, FolderPage } from '../../server/catalog/catalog.ts';
 import { newLink } from './contract-links.ts';
+import { newUploadLink } from './contract-sent-uploads.ts';
 import {
   aboutNode,
   addPublished,
@@ -79,6 +80,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
     }
   }
   await callLinks(catalog, file?.id ?? '');
+  await callSentUploads(catalog);
   await callFolders(catalog, content.id);
   await callTrash(catalog);
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
@@ -125,6 +127,25 @@ async function callLinkFolders(catalog: Catalog): Promise<void> {
     await catalog.listLinkedLevel({ ...at, after });
   await catalog.listLinkedLevel({ ...at, path: 'm', after: null });
   await catalog.findLinkedFile(link.id, 1, 'm/c');
+}
+
+async function callSentUploads(catalog: Catalog): Promise<void> {
+  const link = newUploadLink({ mostBytes: 1000 });
+  await catalog.createLink(link, 10);
+  await catalog.findOwnLink(link.id, 'ann');
+  await catalog.changeLink(link.id, 'ann', { limits: { mostFiles: 5 } }, 10);
+  const sent = { linkId: link.id, sender: 'bob', note: null };
+  const ids: string[] = [];
+  for (const size of [null, null, 10]) ids.push(await addUpload(catalog, { size, sent }));
+  const [declared = '', expected = '', ended = ''] = ids;
+  await catalog.declareLength(declared, 1, 100);
+  await catalog.expectLength(expected, 1, 100);
+  await catalog.endUpload(ended, 1, 'terminated', null);
+  const { nextCursor } = await catalog.listSent({ linkId: link.id, limit: 1 });
+  await catalog.listSent({ linkId: link.id, limit: 1, cursor: nextCursor ?? '' });
+  await catalog.findSenders(['a file', 'another', 'a third']);
+  await catalog.listOpenSent(link.id, 10);
+  await catalog.listWithoutLink(null, 10);
 }
 
 async function callFolders(catalog: Catalog, contentId: number): Promise<void> {

@@ -60,6 +60,7 @@ export function describeLinks(current: Current): void {
         folders: 0,
         firstName: 'a.txt',
         firstFolder: null,
+        upload: null,
       };
       expect(await catalog.createLink(link, MOST)).toEqual({ link: expected });
       expect(await catalog.findLink(link.secretHash)).toEqual(expected);

@@ -31,6 +31,7 @@ export function describeUploads(current: Current): void {
         reason: null,
         fileId: null,
         expectedSize: null,
+        linkId: null,
         leftMs: lifeMs - 10,
         idleMs: 10,
       });

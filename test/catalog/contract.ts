@@ -9,6 +9,7 @@ import { describeFiles } from './contract-files.ts';
 import { describeLeases } from './contract-leases.ts';
 import { describeLinks } from './contract-links.ts';
 import { describeListings } from './contract-listings.ts';
+import { describeSentUploads } from './contract-sent-uploads.ts';
 import { describePublication } from './contract-publication.ts';
 import { describeTrash } from './contract-trash.ts';
 import { describeUploads } from './contract-uploads.ts';
@@ -77,6 +78,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describeFiles(running);
     describeListings(running);
     describeLinks(running);
+    describeSentUploads(running);
     describeTrash(running);
     describeLeases(() => running().openShared());
     describeEvents(running);

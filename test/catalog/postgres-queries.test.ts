@@ -26,10 +26,11 @@ const FILL = `
     select 'file ' || n, 'owner ' || n % 100, 'name ' || n, 'name ' || n, n, id, size, case when n % 3 = 0 then n end
       from contents, lateral (select id) as by (n);
   insert into uploads (id, owner, state, size, md5, metadata, "offset", epoch, phase, file_id, store_state, created_at,
-      last_byte_at, expires_at, ended_at)
+      last_byte_at, expires_at, ended_at, link_id)
     select 'upload ' || n, 'owner ' || n % 100, state, 100, md5((n / 2)::text), '', case when n % 50 = 0 then 100 else 1 end, 1, null,
       case state when 'complete' then 'file ' || (select id from contents offset n % 5000 limit 1) end,
-      case when n % 20 = 0 then 'kept' end, n, n, n, case state when 'expired' then n end
+      case when n % 20 = 0 then 'kept' end, n, n, n, case state when 'expired' then n end,
+      case when n % 5 = 0 then 'link ' || n / 10 end
     from generate_series(1, 6000) as n,
       lateral (select (array['receiving', 'complete', 'expired'])[n % 3 + 1]) as of (state);
   insert into parts select 'upload ' || n / 10 + 1, n, n, n, '', '' from generate_series(1, 5000) as n;

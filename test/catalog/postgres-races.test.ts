@@ -9,6 +9,7 @@ import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase, type TestDatabase, urlOf } from '../harness/shared-postgres.ts';
 import { openStatementWire } from '../harness/statement-wire.ts';
 import { expectCounted } from './contract-folders.ts';
+import { newUploadLink } from './contract-sent-uploads.ts';
 import {
   aboutNode,
   addPublished,
@@ -316,6 +317,33 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     const all = Array.from({ length: MANY }, (_, index) => index + 1);
     expect([...seen.values()]).toEqual([all, all]);
     expect(await one.totalOf('ann')).toEqual({ files: MANY, bytes: MANY * 100 });
+  });
+
+  it('take no more by a link than it takes, at both', async () => {
+    for (let round = 0; round < 10; round++) {
+      const link = newUploadLink({ mostFiles: 3, mostBytes: 100 });
+      await one.createLink(link, 1000);
+      const sent = { linkId: link.id, sender: null, note: null };
+      const begun = await Promise.all(
+        Array.from({ length: 50 }, async (_, index) => {
+          const upload = newUpload({ sent, size: round % 2 === 0 ? 1 : 40 });
+          const outcome = await (index % 2 === 0 ? one : other).createUpload(upload, 1_000_000);
+          return outcome === 'quota' ? undefined : upload.id;
+        }),
+      );
+      const ids = begun.filter((id) => id !== undefined);
+      expect(ids).toHaveLength(round % 2 === 0 ? 3 : 2);
+      // Ended at both while others begin: what is given back is taken once.
+      const ended = Promise.all(ids.map((id, index) => (index % 2 ? one : other).endUpload(id, 1, 'terminated', null)));
+      await Promise.all([
+        ended,
+        one.createUpload(newUpload({ sent, size: 1 })),
+        one.changeLink(link.id, 'ann', { lifeMs: 10_000 }, 1000),
+      ]);
+      const open = await other.listOpenSent(link.id, 10);
+      const { upload } = (await other.findOwnLink(link.id, 'ann')) ?? {};
+      expect(upload).toMatchObject({ sentFiles: open.length, sentBytes: open.length });
+    }
   });
 
   it('forget events, each its part', async () => {

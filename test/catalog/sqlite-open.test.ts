@@ -11,7 +11,7 @@ import { startCatalogProcess } from './catalog-process.ts';
 import type { CatalogProcess } from './catalog-process.ts';
 import { addPublished, addUpload, commitTo, newContent, newUpload } from './fixtures.ts';
 import { IS_LINUX } from '../harness/needs.ts';
-import { undoFolders, undoLinkFolders, undoLinks, undoTrash } from '../harness/undo-migrations.ts';
+import { undoFolders, undoLinkFolders, undoLinks, undoTrash, undoUploadLinks } from '../harness/undo-migrations.ts';
 
 /** The user that has no rights: root would be let in everywhere. */
 const NOBODY = 65534;
@@ -193,6 +193,7 @@ describe('opening an SQLite catalog', () => {
     await catalog.close();
     const before = new Database(file);
     before.prepare("UPDATE uploads SET boot_id = 'a boot' WHERE id IN (?, ?)").run(receiving, ended);
+    undoUploadLinks(before);
     before.exec('ALTER TABLE removals DROP COLUMN node; ALTER TABLE removals DROP COLUMN until');
     before.exec('DROP TABLE final_partials; DROP INDEX uploads_finals; ALTER TABLE uploads DROP COLUMN kind');
     before.exec('ALTER TABLE uploads DROP COLUMN expected_size');
@@ -218,6 +219,7 @@ describe('opening an SQLite catalog', () => {
     await catalog.close();
     const before = new Database(file);
     before.exec("UPDATE files SET name = 'same.txt', folded_name = 'same.txt'");
+    undoUploadLinks(before);
     undoLinkFolders(before);
     undoTrash(before);
     undoFolders(before);

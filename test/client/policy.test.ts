@@ -103,6 +103,8 @@ describe('refusals', () => {
     ['content_damaged', 500, { stall: null, failure: 'failed' }],
     ['digest_mismatch', 460, { stall: null, failure: 'mismatch' }],
     ['too_large', 413, { stall: null, failure: 'tooLarge' }],
+    ['link_bytes_used', 413, { stall: null, failure: 'refused' }],
+    ['quota_reached', 413, { stall: null, failure: 'refused' }],
     ['unknown', 413, { stall: null, failure: 'requestTooLarge' }],
     ['invalid_metadata', 400, { stall: null, failure: 'refused' }],
     ['not_implemented', 501, { stall: null, failure: 'failed' }],

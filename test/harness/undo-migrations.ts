@@ -1,7 +1,16 @@
 /** Brings the database of a test back to how an older version made it. */
 import type { Database } from '../../server/catalog/sqlite/database.ts';
 
-/** Undoes SQLite's migration 0018; to be called before the others. */
+/** Undoes SQLite's migration 0019; to be called before the others. */
+export function undoUploadLinks(database: Pick<Database, 'exec'>): void {
+  for (const trigger of ['taken', 'changed', 'given_back']) database.exec(`DROP TRIGGER link_${trigger}`);
+  for (const index of ['by_link', 'receiving_by_link', 'sent_by_file']) database.exec(`DROP INDEX uploads_${index}`);
+  for (const column of ['link_id', 'sender', 'note']) database.exec(`ALTER TABLE uploads DROP COLUMN ${column}`);
+  for (const column of ['folder', 'most_bytes', 'most_files', 'most_file_bytes', 'types', 'sent_files', 'sent_bytes'])
+    database.exec(`ALTER TABLE links DROP COLUMN ${column}`);
+}
+
+/** Undoes SQLite's migration 0018; to be called before those below. */
 export function undoLinkFolders(database: Pick<Database, 'exec'>): void {
   database.exec('DROP TABLE trash_link_folders; DROP TABLE link_folders');
 }

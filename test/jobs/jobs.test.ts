@@ -1,4 +1,5 @@
 /** Jobs: silent uploads expire, also while a request holds them; bytes that nobody needs are removed. */
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -8,6 +9,7 @@ import { CatalogError, type UploadRecord } from '../../server/catalog/catalog.ts
 import { createFileActions } from '../../server/uploads/files.ts';
 import type { Job } from '../../server/jobs/job.ts';
 import { createJobs as createAllJobs, runJobs } from '../../server/jobs/jobs.ts';
+import { newUploadLink } from '../catalog/contract-sent-uploads.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { UNKNOWN_MS } from '../../stores/store.ts';
 import { describeOverFolderAndBucket } from '../harness/stores.ts';
@@ -94,6 +96,28 @@ describeOverFolderAndBucket((store) => {
     await next.release();
     house.stop();
     await working;
+  });
+
+  test('an upload by a link that is revoked ends, also one that is being written; those of other links stay', async () => {
+    const house = await openHouse(store.newPlace(), { uploadTtlMs: 60_000 });
+    const { catalog } = house.parts;
+    const links = [newUploadLink({}, { owner: 'anyone' }), newUploadLink({}, { owner: 'anyone' })];
+    const ids: string[] = [];
+    for (const link of links) {
+      await catalog.createLink(link, 10);
+      const [id, sent] = [randomUUID(), { linkId: link.id, sender: null, note: null }];
+      const nothing = { md5: null, sha1: null, sha256: null, filename: null, filetype: null, metadata: '' };
+      await house.uploads.begin({ id, owner: 'anyone', sent, declaration: { ...nothing, size: bytes.length } });
+      ids.push(id);
+    }
+    const [revoked = '', kept = ''] = ids;
+    const writing = await write(house, revoked);
+    await catalog.revokeLink(links[0]?.id ?? '', 'anyone');
+    await runEachOnce(house);
+    expect(await writing.ended).toMatchObject({ code: 'upload_taken_over' });
+    expect(await rowOf(house, revoked)).toMatchObject({ state: 'terminated', reason: 'link_revoked' });
+    expect(await rowOf(house, kept)).toMatchObject({ state: 'receiving' });
+    house.stop();
   });
 
   test('a clock that jumps is not time that has passed, to any job', async () => {

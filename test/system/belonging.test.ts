@@ -7,7 +7,7 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
-import { undoFolders, undoLinkFolders, undoLinks, undoTrash } from '../harness/undo-migrations.ts';
+import { undoFolders, undoLinkFolders, undoLinks, undoTrash, undoUploadLinks } from '../harness/undo-migrations.ts';
 import { refusal } from './refused-start-support.ts';
 import { expectBytes, offsetOf, storedNames } from './support.ts';
 
@@ -145,6 +145,7 @@ test('an installation of before, on which neither side has an id', async () => {
   await rm(join(used.folder, 'files', '.tidemark-id'));
   const database = new Database(join(used.folder, 'catalog.db'));
   // All that the migrations since have made.
+  undoUploadLinks(database);
   undoLinkFolders(database);
   undoTrash(database);
   undoFolders(database);

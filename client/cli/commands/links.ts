@@ -1,7 +1,7 @@
 /** `tidemark share`, `links`, `unshare`: makes download links, lists them, and revokes them. get-link.ts opens them. */
-import type { LinkJson, NewLinkJson } from '../../../server/wire/links.ts';
+import type { DownloadLinkJson, LinkJson, NewLinkJson, UploadLinkJson } from '../../../server/wire/links.ts';
 import { ask, type Context } from '../context.ts';
-import { codeOf, describeError, EXIT, ServiceError } from '../errors.ts';
+import { CliError, codeOf, describeError, EXIT, ServiceError } from '../errors.ts';
 import { isHopeless } from '../first-contact.ts';
 import { printable } from '../format.ts';
 import { findFileOrNone, folderPath, isNotThere, notThere } from './folders.ts';
@@ -46,6 +46,7 @@ export async function runShare(given: readonly string[], options: ShareOptions, 
     output.record(link);
     return EXIT.done;
   }
+  if (link.kind !== 'download') throw new CliError('protocol', 'the service has made a link of another kind');
   output.say(`${whatOf(link)}: ${conditionsOf(link)}. The address is shown this once:`);
   output.result(printable(link.url));
   return EXIT.done;
@@ -103,13 +104,13 @@ export async function runUnshare(ids: readonly string[], context: Context): Prom
   return failed === 0 ? EXIT.done : EXIT.failed;
 }
 
-function whatOf({ files, folders }: LinkJson): string {
+function whatOf({ files, folders }: DownloadLinkJson): string {
   const count = files === 1 ? 'A file' : `${files} files`;
   if (folders === 0) return count;
   return `${count}, and what will be in ${folders === 1 ? 'the folder' : `the ${folders} folders`}`;
 }
 
-function conditionsOf({ expiresAt, mostDownloads, hasPassword }: LinkJson): string {
+function conditionsOf({ expiresAt, mostDownloads, hasPassword }: DownloadLinkJson): string {
   return [
     expiresAt === null ? 'until it is revoked' : `until ${minuteOf(expiresAt)}`,
     ...(mostDownloads === null ? [] : [mostDownloads === 1 ? 'one download' : `${mostDownloads} downloads`]),
@@ -126,16 +127,25 @@ const STATES = {
 } as const satisfies Record<LinkJson['state'], string>;
 
 function lineOf(link: LinkJson): string {
-  const { id, state, downloads, mostDownloads, files, expiresAt } = link;
-  const used = `${downloads}${mostDownloads === null ? '' : `/${mostDownloads}`}`;
+  const { id, state, expiresAt } = link;
   const until = expiresAt === null ? '-'.padEnd(16) : minuteOf(expiresAt);
-  const { firstFile, firstFolder } = link;
-  const first = firstFolder === null ? firstFile : `${firstFolder}/`;
-  const more = firstFolder === null && files > 1 ? ` and ${files - 1} more` : '';
-  const what = link.name ?? (first === null ? '' : first + more);
+  const [used, what] = link.kind === 'upload' ? describeUploads(link) : describeDownloads(link);
   return `${id}  ${(STATES[state] ?? state).padEnd(7)}  ${used.padStart(7)}  ${until}  ${printable(what)}`;
 }
 
-function minuteOf(iso: string): string {
+/** How often it was used, and for what. */
+function describeDownloads({ downloads, mostDownloads, files, name, firstFile }: DownloadLinkJson): [string, string] {
+  const more = files > 1 ? ` and ${files - 1} more` : '';
+  const used = `${downloads}${mostDownloads === null ? '' : `/${mostDownloads}`}`;
+  return [used, name ?? (firstFile === null ? '' : firstFile + more)];
+}
+
+/** How many files were sent, and where to. */
+function describeUploads({ files, maxFiles, name, folder }: UploadLinkJson): [string, string] {
+  const used = `${files}${maxFiles === null ? '' : `/${maxFiles}`}`;
+  return [used, `→ ${folder}/${name === null ? '' : ` (${name})`}`];
+}
+
+export function minuteOf(iso: string): string {
   return iso.replace('T', ' ').slice(0, 16);
 }

@@ -1,7 +1,14 @@
 /** The service's HTTP API, as the page uses it. */
 import type { CheckJson, ProofJson } from '../../../server/wire/check.ts';
 import type { FileJson, FilePageJson, OnConflictJson, RenameJson } from '../../../server/wire/files.ts';
-import type { CreatedLinkJson, LinkPageJson, NewLinkJson } from '../../../server/wire/links.ts';
+import type {
+  CreatedLinkJson,
+  LinkPageJson,
+  NewLinkJson,
+  NewUploadLinkJson,
+  RequestedJson,
+  SentJson,
+} from '../../../server/wire/links.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
 import { tellsOffset } from '../../core/offset-told.ts';
@@ -10,6 +17,7 @@ import { isJoined, type Offers } from '../../core/upload-parts.ts';
 import { readRetryAfter } from '../../core/waits.ts';
 import { askForToken, authorization } from './access.ts';
 import { serviceUrl } from './base.ts';
+import { fileOfSent, isByLink, uploadIdOf } from './by-link.ts';
 import { isToBeSaidByPost, sayMethod } from './methods.ts';
 
 /** A refusal of the service; `code` is `offline` when there was no answer at all. */
@@ -101,6 +109,8 @@ export async function check(
   { md5, sha256, size }: Content,
   { filename, onconflict, prove: isToProve }: CheckOptions = {},
 ): Promise<CheckJson> {
+  // A sender cannot ask what the link's owner has.
+  if (isByLink()) return { status: 'notfound' };
   const query = new URLSearchParams({ md5, size: String(size) });
   if (sha256) query.set('sha256', sha256);
   if (filename !== undefined) query.set('filename', filename);
@@ -124,6 +134,7 @@ function untilRead(size: number): AbortSignal {
 }
 
 export async function getFile(id: string): Promise<FileJson> {
+  if (isByLink()) return fileOfSent(id, await jsonOf<SentJson>(await request(`uploads/${encodeURIComponent(id)}`)));
   return jsonOf(await request(`api/files/${encodeURIComponent(id)}`));
 }
 
@@ -169,7 +180,7 @@ export async function deleteFile(id: string): Promise<void> {
   await request(`api/files/${encodeURIComponent(id)}`, { method: 'DELETE', keepalive: true });
 }
 
-export async function createLink(link: NewLinkJson): Promise<CreatedLinkJson> {
+export async function createLink(link: NewLinkJson | NewUploadLinkJson): Promise<CreatedLinkJson> {
   const headers = { 'Content-Type': 'application/json' };
   return jsonOf(await request('api/links', { method: 'POST', body: JSON.stringify(link), headers }));
 }
@@ -221,13 +232,14 @@ export async function uploadState(url: string): Promise<UploadState | null> {
     const { headers } = await askUpload(url, 'HEAD');
     const declared = readMetadata(headers.get('Upload-Metadata') ?? '');
     const idle = headers.get('Tidemark-Idle');
+    const isWhole = headers.has('Upload-Length') && headers.get('Upload-Offset') === headers.get('Upload-Length');
     return {
       offset: Number(headers.get('Upload-Offset')),
       isJoined: isJoined(headers.get('Upload-Offset')),
       length: headers.has('Upload-Length') ? Number(headers.get('Upload-Length')) : null,
       lifeMs: lifeLeftMs(headers.get('Upload-Expires'), Date.now()),
       idle: idle === null ? undefined : Number(idle),
-      fileId: headers.get('Tidemark-File-Id'),
+      fileId: headers.get('Tidemark-File-Id') ?? (isByLink() && isWhole ? uploadIdOf(url) : null),
       sha256: declared.get('sha256') ?? null,
       name: declared.get('filename') ?? null,
       onConflict: declared.get('onconflict') ?? null,
@@ -240,6 +252,11 @@ export async function uploadState(url: string): Promise<UploadState | null> {
 
 export async function endUpload(url: string): Promise<void> {
   await askUpload(url, 'DELETE', { keepalive: true });
+}
+
+/** What an upload link takes, on its page. */
+export async function linkTerms(): Promise<RequestedJson> {
+  return jsonOf(await request(serviceUrl('.').replace(/\/$/, '')));
 }
 
 /** What the service says of itself. */

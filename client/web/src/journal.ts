@@ -3,6 +3,7 @@
  * names and addresses, and what the browser lets a page keep of the files themselves.
  */
 
+import { isByLink } from './by-link.ts';
 import type { WrittenClaim } from '../../core/claims.ts';
 import type { OnConflictJson } from '../../../server/wire/files.ts';
 import { keepEntryForMs } from '../../core/journal-life.ts';
@@ -65,7 +66,8 @@ const keptWhole = new Map<string, number>();
 
 function openDatabase(): Promise<IDBDatabase> {
   database ??= new Promise((resolve, reject) => {
-    const opening = indexedDB.open('tidemark', 1);
+    // The page of a link has its own: its uploads are those of the link alone.
+    const opening = indexedDB.open(isByLink() ? `tidemark ${location.pathname}` : 'tidemark', 1);
     opening.addEventListener('upgradeneeded', () => {
       for (const name of [UPLOADS, FILES]) opening.result.createObjectStore(name);
     });

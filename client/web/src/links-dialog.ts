@@ -2,7 +2,7 @@
 import type { LinkJson } from '../../../server/wire/links.ts';
 import { listLinks, revokeLink } from './api.ts';
 import { byId, make, setText, shownName } from './dom.ts';
-import { formatCount, formatWhen } from './format.ts';
+import { formatCount, formatSize, formatWhen } from './format.ts';
 import { onLanguage, texts } from './i18n.ts';
 import { sentenceOfError } from './refusal.ts';
 
@@ -66,23 +66,36 @@ export function startLinksDialog(): void {
 }
 
 /** By what the user knows it. */
-function titleOf({ name, firstFile, files, firstFolder, folders }: LinkJson): string {
+function titleOf(link: LinkJson): string {
   const t = texts();
-  if (name !== null) return shownName(name);
+  if (link.name !== null) return shownName(link.name);
+  if (link.kind === 'upload') return shownName(link.folder);
+  const { firstFile, files, firstFolder, folders } = link;
   if (firstFolder !== null)
     return folders > 1 ? t.andMore(shownName(firstFolder), formatCount(folders - 1)) : shownName(firstFolder);
   if (firstFile === null) return t.noFilesLeft;
   return files > 1 ? t.andMore(shownName(firstFile), formatCount(files - 1)) : shownName(firstFile);
 }
 
+/** How often it was used. */
+function useOf(link: LinkJson): string {
+  const t = texts();
+  if (link.kind === 'upload') {
+    const { files, bytes } = link;
+    return t.sentByLink(formatCount(files), formatSize(bytes), files === 1);
+  }
+  const { downloads, mostDownloads } = link;
+  return mostDownloads === null
+    ? t.downloadCount(formatCount(downloads), downloads === 1)
+    : t.downloadsOf(formatCount(downloads), formatCount(mostDownloads));
+}
+
 function row(link: LinkJson, revoke: () => void): HTMLLIElement {
   const t = texts();
-  const { state, downloads, mostDownloads, expiresAt, lastUsedAt, hasPassword } = link;
+  const { state, expiresAt, lastUsedAt, hasPassword } = link;
   const facts = [
     t.linkStates[state],
-    mostDownloads === null
-      ? t.downloadCount(formatCount(downloads), downloads === 1)
-      : t.downloadsOf(formatCount(downloads), formatCount(mostDownloads)),
+    useOf(link),
     expiresAt === null ? t.neverExpires : t.until(formatWhen(expiresAt).whole),
     ...(hasPassword ? [t.hasPassword] : []),
     ...(lastUsedAt === null ? [] : [t.lastUsed(formatWhen(lastUsedAt).whole)]),

@@ -12,11 +12,28 @@ import { openPreview, startPreview } from './preview.ts';
 import { startPlace } from './place.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { createAsking } from './question.ts';
+import { startRequestDialog } from './request-dialog.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
 import { startTrashDialog, type TrashDialog } from './trash-dialog.ts';
 import { startTrashState } from './trash-state.ts';
 import { createUploadsView } from './uploads-view.ts';
+
+/** The largest file that the service takes. */
+function createLimit(): { askLimit: () => Promise<void>; limit: () => number | null } {
+  let limit: number | null = null;
+  let asked: Promise<void> | null = null;
+  return {
+    askLimit: () => {
+      asked ??= maxFileSize()
+        .then((bytes) => void (limit = bytes))
+        // The page asks again with the next files. Until then the service itself refuses a file that is too large.
+        .catch(() => void (asked = null));
+      return asked;
+    },
+    limit: () => limit,
+  };
+}
 
 function start(): void {
   startLanguage(byId<HTMLButtonElement>('language'));
@@ -27,22 +44,15 @@ function start(): void {
   const trash = startTrashDialog();
   const renewTrashState = startTrashState();
   const place = startPlace((from) => files.opened(from));
+  startRequestDialog(place);
   const files = startFilesView(place);
 
-  let limit: number | null = null;
-  let limitKnown: Promise<void> | null = null;
-  const askLimit = (): Promise<void> => {
-    limitKnown ??= maxFileSize()
-      .then((bytes) => void (limit = bytes))
-      // The page asks again with the next files. Until then the service itself refuses a file that is too large.
-      .catch(() => void (limitKnown = null));
-    return limitKnown;
-  };
+  const { askLimit, limit } = createLimit();
   void askLimit();
 
   const view = createUploadsView({
     queue: () => queue,
-    limit: () => limit,
+    limit,
     choose: () => choosing.choose(),
     open: (item) => item.result && void openPreview(item.result),
   });
@@ -55,7 +65,7 @@ function start(): void {
         if (item.result) files.putOwn(item.result);
       },
     },
-    () => limit,
+    limit,
   );
   startStreams(byId<HTMLSelectElement>('streams'));
   const addAsking = createAsking((chosen) => queue.add(chosen));

@@ -1,5 +1,6 @@
 /** Describes refusals in the page's language: the service's own messages are English, and meant for developers. */
 import { NO_ANSWER, type Refusal } from '../../core/refusals.ts';
+import { isByLink } from './by-link.ts';
 import { texts } from './i18n.ts';
 
 function isKnown(code: string): code is keyof ReturnType<typeof texts>['refusals'] {
@@ -9,6 +10,7 @@ function isKnown(code: string): code is keyof ReturnType<typeof texts>['refusals
 /** The sentence for a refusal. */
 export function sentenceOf({ code, status }: Refusal): string {
   const t = texts();
+  if (code === 'not_found' && isByLink()) return t.linkGone;
   if (isKnown(code)) return t.refusals[code];
   if (code === NO_ANSWER) return t.noAnswer;
   if (status === 413) return t.refusals.too_large;

@@ -10,6 +10,7 @@ import { isGone } from '../../core/refusals.ts';
 import { isRefusedOnTheWay, REQUEST_TOO_LARGE } from '../../core/request-size.ts';
 import { ApiError, noAnswer, refusalOf } from './api.ts';
 import { ownUrl, serviceUrl } from './base.ts';
+import { saidBySender } from './by-link.ts';
 import { learnRequestSize, mostRequestBytes } from './request-size.ts';
 import { OwnOrigin } from './tus-stack.ts';
 
@@ -63,6 +64,7 @@ export function labelsOf(file: File, { name, onConflict, md5, sha256 }: About): 
     ...(onConflict === null ? {} : { onconflict: onConflict }),
     md5,
     sha256,
+    ...saidBySender(),
   };
 }
 

@@ -13,8 +13,8 @@ export interface RowActions {
   limit: () => number | null;
   /** Opens the dialog for files. */
   choose: () => void;
-  /** Shows the published file. */
-  open: (item: Item) => void;
+  /** Shows the published file; null where it cannot be seen. */
+  open: ((item: Item) => void) | null;
   /** Cancels the upload; see upload-cancelling.ts. */
   putAside: (item: Item) => void;
 }
@@ -79,7 +79,7 @@ function buttonsOf(item: Item, actions: RowActions): Action[] {
   switch (item.state) {
     case 'done':
     case 'instant':
-      return [{ label: t.open, run: () => actions.open(item) }, hide];
+      return actions.open === null ? [hide] : [{ label: t.open, run: () => actions.open?.(item) }, hide];
     case 'failed':
       if (!canRetry(item)) return [hide];
       return [{ label: t.retry, run: () => void orChoose(queue.retry(item), actions) }, cancel];

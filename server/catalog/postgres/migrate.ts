@@ -19,6 +19,7 @@ import { folders } from './migrations/0013-folders.ts';
 import { namesInFolders } from './migrations/0014-names-in-folders.ts';
 import { trash } from './migrations/0015-trash.ts';
 import { linkFolders } from './migrations/0016-link-folders.ts';
+import { uploadLinks } from './migrations/0017-upload-links.ts';
 
 /** Statements, or what needs more than statements. */
 type Migration = string | ((trx: Kysely<Tables>) => Promise<void>);
@@ -41,6 +42,7 @@ const MIGRATIONS: readonly Migration[] = [
   namesInFolders,
   trash,
   linkFolders,
+  uploadLinks,
 ];
 
 /** The schema that this code writes. */

@@ -2,15 +2,18 @@
 import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, NewUpload, UploadKind, UploadRecord, UploadState } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { FinalPartialsTable, Tables } from '../schema.ts';
+import type { Sent } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare, type Prepared } from './prepare.ts';
+import { createWithinQuota } from './sent-uploads.ts';
 import { RECEIVING } from './states.ts';
 
 type Times = Pick<UploadRecord, 'createdAt' | 'expiresAt'>;
 
 /** The values of a new upload's row. */
-type NewRow = Omit<NewUpload, 'onConflict'> & { kind: UploadKind; skipped: number; replaces: Replaces };
+type NewRow = Omit<NewUpload, 'onConflict' | 'sent'> & { kind: UploadKind; skipped: number; replaces: Replaces };
 type Replaces = 'replace' | null;
 
 /** What a row keeps of `onConflict`. */
@@ -21,17 +24,30 @@ export function replacesOf({ onConflict }: Pick<NewUpload, 'onConflict'>): Repla
 /**
  * Prepares the insertion of a receiving upload, without bytes; or of a complete one, with its file. It inserts nothing where
  * the owner has `skipped` other receiving ones, and one more.
+ *
+ * @param isSent - by a link.
  */
 export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 'receiving'): Prepared<NewRow, Times>;
 export function prepareInsertUpload(
   db: Kysely<Tables>,
   clock: SqlClock,
+  state: 'receiving',
+  isSent: true,
+): Prepared<NewRow & Sent, Times>;
+export function prepareInsertUpload(
+  db: Kysely<Tables>,
+  clock: SqlClock,
   state: 'complete',
 ): Prepared<NewRow & { fileId: string }, Times>;
-export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 'receiving' | 'complete') {
+export function prepareInsertUpload(
+  db: Kysely<Tables>,
+  clock: SqlClock,
+  state: 'receiving' | 'complete',
+  isSent = false,
+) {
   // The statement that inserts the upload also counts the owner's. Concurrent transactions could still exceed the limit,
   // so PostgreSQL uses a function instead (postgres/with-functions.ts).
-  return prepare((upload: NewRow & { fileId: string }) => {
+  return prepare((upload: NewRow & Sent & { fileId: string }) => {
     const values = {
       id: upload.id,
       owner: upload.owner,
@@ -47,6 +63,7 @@ export function prepareInsertUpload(db: Kysely<Tables>, clock: SqlClock, state: 
       metadata: upload.metadata,
       offset: state === 'receiving' ? sql.lit(0) : upload.size,
       ...(state === 'complete' ? { file_id: upload.fileId } : {}),
+      ...(isSent ? { link_id: upload.linkId, sender: upload.sender, note: upload.note } : {}),
       epoch: sql.lit(1),
       holder: upload.holder,
       phase: upload.phase,
@@ -80,8 +97,14 @@ export function mostBeside(mostOpen: number | undefined): number {
 }
 
 /** Prepares `createUpload`. */
-export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'createUpload'> {
+export function createBeginUpload(
+  db: Kysely<Tables>,
+  dialect: QueryDialect,
+  clock: SqlClock,
+): Pick<Catalog, 'createUpload'> {
   const insert = prepareInsertUpload(db, clock, 'receiving');
+  const quota = createWithinQuota(db, dialect, clock);
+  const insertSent = prepareInsertUpload(db, clock, 'receiving', true);
 
   const insertPartial = prepare((row: FinalPartialsTable) =>
     db
@@ -90,8 +113,11 @@ export function createBeginUpload(db: Kysely<Tables>, clock: SqlClock): Pick<Cat
   );
 
   return {
-    createUpload({ kind = 'file', partials, ...upload }, mostOpen) {
+    createUpload({ kind = 'file', partials, sent, ...upload }, mostOpen) {
       const values = { ...upload, kind, skipped: mostBeside(mostOpen), replaces: replacesOf(upload) };
+      if (sent) {
+        return quota.begin(sent.linkId, upload.owner, (trx) => insertSent.first(trx, { ...values, ...sent }));
+      }
       if (!partials) return insert.first(db, values);
       const rows = partials.map((id, index) => ({ final_id: upload.id, position: index + 1, partial_id: id }));
       return db.transaction().execute(async (trx) => {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Kysely } from 'kysely';
 import type { Catalog, EventKind, EventRecord, FileRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { Sent } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
 import type { Executor } from './prepare.ts';
@@ -25,6 +26,9 @@ interface EventRow {
   movedFrom: string | null;
   sha1: string | null;
   sha256: string | null;
+  linkId: string | null;
+  sender: string | null;
+  note: string | null;
 }
 
 /** The columns of an EventRow. */
@@ -43,6 +47,9 @@ const EVENT_ROW = [
   'events.moved_from as movedFrom',
   'contents.sha1',
   'contents.sha256',
+  'sent.link_id as linkId',
+  'sent.sender',
+  'sent.note',
 ] as const;
 
 /** Prepares the insertion of a file's event, to run in the transaction of the change. */
@@ -71,7 +78,7 @@ export function prepareInsertMove(db: Kysely<Tables>, clock: SqlClock) {
 }
 
 function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
-  type Values = Omit<EventRow, 'number' | 'at' | 'sha1' | 'sha256'>;
+  type Values = Omit<EventRow, 'number' | 'at' | 'sha1' | 'sha256' | keyof Sent>;
   return prepare((event: Values) =>
     db.insertInto('events').values({
       owner: event.owner,
@@ -93,7 +100,9 @@ function toEventRecord(row: EventRow): EventRecord {
   const { number, owner, kind, at, fileId, name, type, uploadedAt, contentId, md5, size, sha1, sha256 } = row;
   if (kind === 'moved') return { number, kind, at, owner, from: row.movedFrom ?? '', to: name };
   const content = { id: contentId, md5, sha1, sha256, size };
-  return { number, kind, at, file: { id: fileId, owner, name, type, uploadedAt, content } };
+  const { linkId, sender, note } = row;
+  const sent = linkId === null ? {} : { sent: { linkId, sender, note } };
+  return { number, kind, at, ...sent, file: { id: fileId, owner, name, type, uploadedAt, content } };
 }
 
 /** Prepares the lookup of the greatest number in a table: of one owner, or, with `owner` null, of all. */
@@ -120,6 +129,15 @@ export function createEventQueries(db: Kysely<Tables>, clock: SqlClock): EventQu
       .selectFrom('events')
       .leftJoin('files', 'files.id', 'events.file_id')
       .leftJoin('contents', 'contents.id', 'files.content_id')
+      // The first of several uploads by links of the same bytes and name, which all became this file; and none that came after it.
+      .leftJoin('uploads as sent', (join) =>
+        join.on('events.kind', '=', sql.lit<EventKind>('published')).on(
+          'sent.id',
+          '=',
+          sql<string>`(select u.id from uploads as u where u.link_id is not null and u.file_id is not null
+            and u.file_id = events.file_id and u.created_at <= events.at order by u.created_at, u.id limit 1)`,
+        ),
+      )
       .select(EVENT_ROW)
       .orderBy('events.number');
   const selectAll = prepare((by: { after: number; limit: number }) =>

@@ -2,6 +2,7 @@
 import { type Kysely, sql } from 'kysely';
 import { CatalogError, type LinkRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
+import type { Taken, UploadTerms } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 
 /** A query of all links, to which callers add conditions. */
@@ -18,6 +19,13 @@ export function selectLinks(db: Kysely<Tables>, clock: SqlClock) {
     'links.downloads',
     'links.revoked_at as revokedAt',
     'links.last_used_at as lastUsedAt',
+    'links.folder',
+    'links.most_bytes as mostBytes',
+    'links.most_files as mostFiles',
+    'links.most_file_bytes as mostFileBytes',
+    'links.types',
+    'links.sent_files as sentFiles',
+    'links.sent_bytes as sentBytes',
     sql<number | null>`links.expires_at - ${clock.earliest}`.as('leftMs'),
     sql<number>`coalesce(links.waits_until - ${clock.earliest}, 0)`.as('waitMs'),
     sql<number>`(select count(*) from link_files where link_files.link_id = links.id) + cast((
@@ -29,6 +37,26 @@ export function selectLinks(db: Kysely<Tables>, clock: SqlClock) {
     sql<string | null>`(select folders.name from link_folders inner join folders on folders.id = link_folders.folder_id
         where link_folders.link_id = links.id order by link_folders.position limit 1)`.as('firstFolder'),
   ]);
+}
+
+type LinkRow = Omit<LinkRecord, 'upload'> &
+  Omit<UploadTerms & Taken, 'folder' | 'types'> & { folder: string | null; types: string | null };
+
+/** Makes a record of a row of `selectLinks`. */
+export function toLinkRecord({
+  folder,
+  mostBytes,
+  mostFiles,
+  mostFileBytes,
+  types,
+  sentFiles,
+  sentBytes,
+  ...link
+}: LinkRow): LinkRecord {
+  if (folder === null) return { ...link, upload: null };
+  const limits = { mostBytes, mostFiles, mostFileBytes };
+  const known = types === null ? null : (JSON.parse(types) as string[]);
+  return { ...link, upload: { folder, ...limits, types: known, sentFiles, sentBytes } };
 }
 
 /** Writes the cursor of a page that begins after `last`. */

@@ -1,6 +1,6 @@
 /** What is done with links: downloads and attempts with a password are counted, and old links forgotten. */
 import { type Kysely, sql } from 'kysely';
-import type { Catalog } from '../catalog.ts';
+import type { Catalog, LinkKind } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
 import type { SqlClock } from './clock.ts';
 import { prepare } from './prepare.ts';
@@ -95,6 +95,7 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       .where('id', '>', by.after)
       .where('id', '<=', by.last)
       .where('empty_since', 'is', null)
+      .where('kind', '=', sql.lit<LinkKind>('download'))
       .where((eb) => eb.not(eb.exists(hasFiles)))
       .where((eb) => eb.not(eb.exists(hasFolders))),
   );

@@ -1,16 +1,20 @@
 /** Links: recorded, found, listed, changed, revoked. link-files.ts has their files, link-use.ts counts what is done with them. */
 import { type Kysely, sql } from 'kysely';
-import { type Catalog, CatalogError, type LinkRecord, type NewLink } from '../catalog.ts';
+import { type Catalog, CatalogError, type LinkKind, type LinkRecord, type NewLink } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
+import type { UploadLimits } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 import { treeOf } from './file-rows.ts';
 import { prepareDeleteLinkFiles, prepareInsertLinkFiles, prepareMissingFile } from './link-files.ts';
 import { prepareDeleteLinkFolders, prepareInsertLinkFolders } from './link-folders.ts';
-import { decodeLinkCursor, encodeLinkCursor, selectLinks } from './link-rows.ts';
+import { decodeLinkCursor, encodeLinkCursor, selectLinks, toLinkRecord } from './link-rows.ts';
 import { type Executor, prepare } from './prepare.ts';
 
-export type LinkQueries = Pick<Catalog, 'createLink' | 'findLink' | 'listLinks' | 'changeLink' | 'revokeLink'>;
+export type LinkQueries = Pick<
+  Catalog,
+  'createLink' | 'findLink' | 'findOwnLink' | 'listLinks' | 'changeLink' | 'revokeLink'
+>;
 
 /** Prepares the queries on links. */
 export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clock: SqlClock): LinkQueries {
@@ -25,16 +29,10 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   const select = prepare((by: { secretHash: string }) =>
     selectLinks(db, clock).where('links.secret_hash', '=', by.secretHash),
   );
-  const own = prepareOwn(db, clock);
+  const { find, own } = prepareOwn(db, clock);
   const change = prepareChange(db, clock);
-  const revoke = prepare((by: { id: string; owner: string }) =>
-    db
-      .updateTable('links')
-      .set({ revoked_at: clock.wall })
-      .where('id', '=', by.id)
-      .where('owner', '=', by.owner)
-      .where('revoked_at', 'is', null),
-  );
+  const changeLimits = prepareChangeLimits(db);
+  const revoke = prepareRevoke(db, clock);
 
   return {
     createLink(link, most) {
@@ -49,17 +47,18 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         if (folders.length > 0) await dialect.hold(trx, treeOf(owner), 'shared');
         const folderIds = await linkFolders.find(trx, owner, folders);
         if ('missing' in folderIds) return { missingFolder: folderIds.missing };
-        await insert.changes(trx, link);
+        await insert.changes(trx, { ...link, ...termsOf(link) });
         await insertFiles(trx, id, fileIds);
         await linkFolders.insert(trx, id, fileIds.length, folderIds);
         return { link: await own(trx, { id, owner }) };
       });
     },
 
-    findLink: (secretHash) => select.first(db, { secretHash }),
+    findLink: async (secretHash) => (await select.rows(db, { secretHash })).map(toLinkRecord)[0],
+    findOwnLink: (id, owner) => find(db, { id, owner }),
     ...createListLinks(db, clock),
 
-    changeLink(id, owner, { name, lifeMs, mostDownloads }, most) {
+    changeLink(id, owner, { name, lifeMs, mostDownloads, limits = {} }, most) {
       return unlessTooMany(db, async (trx) => {
         const values = {
           setsName: Number(name !== undefined),
@@ -72,6 +71,7 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
         const mayBeginAgain = lifeMs !== undefined || mostDownloads !== undefined;
         if (mayBeginAgain) await takeTurn(trx, owner);
         if ((await change.changes(trx, { id, owner, ...values })) === 0) return undefined;
+        if (Object.keys(limits).length > 0) await changeLimits(trx, id, limits);
         const link = await own(trx, { id, owner });
         if (mayBeginAgain && !hasEnded(link) && (await hasMore(trx, owner, most))) throw new TooManyLinks();
         return link;
@@ -88,16 +88,24 @@ export function createLinkQueries(db: Kysely<Tables>, dialect: QueryDialect, clo
   };
 }
 
-/** Prepares the reading of a link that is there. */
+/** Prepares the lookups of an owner's link; `own` of one that must be there. */
 function prepareOwn(db: Kysely<Tables>, clock: SqlClock) {
   const select = prepare((by: { id: string; owner: string }) =>
     selectLinks(db, clock).where('links.id', '=', by.id).where('links.owner', '=', by.owner),
   );
-  return async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
+
+  async function find(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord | undefined> {
     const link = await select.first(executor, by);
+    return link && toLinkRecord(link);
+  }
+
+  async function own(executor: Executor, by: { id: string; owner: string }): Promise<LinkRecord> {
+    const link = await find(executor, by);
     if (!link) throw new CatalogError('failed', `link ${by.id} was not recorded`);
     return link;
-  };
+  }
+
+  return { find, own };
 }
 
 /** Prepares the deletion of what the trash keeps of a link. */
@@ -106,6 +114,40 @@ function prepareDeleteTrashed(db: Kysely<Tables>) {
     prepare((by: { id: string }) => db.deleteFrom('trash_links').where('link_id', '=', by.id)),
     prepare((by: { id: string }) => db.deleteFrom('trash_link_folders').where('link_id', '=', by.id)),
   ];
+}
+
+function prepareRevoke(db: Kysely<Tables>, clock: SqlClock) {
+  return prepare((by: { id: string; owner: string }) =>
+    db
+      .updateTable('links')
+      .set({ revoked_at: clock.wall })
+      .where('id', '=', by.id)
+      .where('owner', '=', by.owner)
+      .where('revoked_at', 'is', null),
+  );
+}
+
+/** Prepares the change of an upload link's limits; those that are left out stay. */
+function prepareChangeLimits(db: Kysely<Tables>) {
+  const setLimits = prepare((by: UploadLimits & { id: string }) =>
+    db
+      .updateTable('links')
+      .set({ most_bytes: by.mostBytes, most_files: by.mostFiles, most_file_bytes: by.mostFileBytes })
+      .where('id', '=', by.id)
+      .where('kind', '=', sql.lit<LinkKind>('upload')),
+  );
+  const selectLimits = prepare((by: { id: string }) =>
+    db
+      .selectFrom('links')
+      .select(['most_bytes as mostBytes', 'most_files as mostFiles', 'most_file_bytes as mostFileBytes'])
+      .where('id', '=', by.id),
+  );
+
+  // The row is locked: another change of it has just preceded.
+  return async function changeLimits(trx: Executor, id: string, limits: Partial<UploadLimits>): Promise<void> {
+    const before = await selectLimits.first(trx, { id });
+    if (before) await setLimits.changes(trx, { ...before, ...limits, id });
+  };
 }
 
 /** Ends a transaction, so that nothing of it stays. */
@@ -162,15 +204,21 @@ function createListLinks(db: Kysely<Tables>, clock: SqlClock): Pick<Catalog, 'li
         cursor === undefined
           ? await selectFirst.rows(db, { owner, limit: limit + 1 })
           : await selectAfter.rows(db, { owner, ...decodeLinkCursor(cursor), limit: limit + 1 });
-      const links = rows.slice(0, limit);
+      const links = rows.slice(0, limit).map(toLinkRecord);
       const last = links.at(-1);
       return { links, nextCursor: last && rows.length > limit ? encodeLinkCursor(last) : null };
     },
   };
 }
 
+/** The columns that only an upload link has. */
+function termsOf({ upload }: NewLink) {
+  const { folder = null, mostBytes = null, mostFiles = null, mostFileBytes = null, types = null } = upload ?? {};
+  return { folder, mostBytes, mostFiles, mostFileBytes, types: types === null ? null : JSON.stringify(types) };
+}
+
 function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
-  return prepare((link: Omit<NewLink, 'fileIds' | 'folders'>) =>
+  return prepare((link: Omit<NewLink, 'fileIds' | 'folders' | 'upload'> & ReturnType<typeof termsOf>) =>
     db.insertInto('links').values({
       id: link.id,
       owner: link.owner,
@@ -182,6 +230,11 @@ function prepareInsert(db: Kysely<Tables>, clock: SqlClock) {
       expires_at: sql<number | null>`${clock.latest} + ${link.lifeMs}`,
       password: link.password,
       most_downloads: link.mostDownloads,
+      folder: link.folder,
+      most_bytes: link.mostBytes,
+      most_files: link.mostFiles,
+      most_file_bytes: link.mostFileBytes,
+      types: link.types,
     }),
   );
 }

@@ -1,56 +1,73 @@
 /** The length of an upload: declared, withdrawn, or only expected. */
 import type { Kysely } from 'kysely';
 import type { Catalog } from '../catalog.ts';
+import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { prepare } from './prepare.ts';
+import type { SqlClock } from './clock.ts';
+import { type Prepared, prepare } from './prepare.ts';
+import { createWithinQuota } from './sent-uploads.ts';
 import { RECEIVING } from './states.ts';
 
 /** Prepares the changes of lengths. */
 export function createUploadLengths(
   db: Kysely<Tables>,
+  dialect: QueryDialect,
+  clock: SqlClock,
 ): Pick<Catalog, 'declareLength' | 'withdrawLength' | 'expectLength'> {
-  const setLength = prepare((by: { id: string; epoch: number; size: number }) =>
-    db
-      .updateTable('uploads')
+  type Declared = { id: string; epoch: number; size: number };
+  type Expected = { id: string; epoch: number; size: number | null };
+  const receiving = db.updateTable('uploads').where('state', '=', RECEIVING);
+  const declaring = (by: Declared) =>
+    receiving
       .set({ size: by.size })
       .where('id', '=', by.id)
       .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING)
       .where('size', 'is', null)
-      .where('offset', '<=', by.size),
-  );
-
-  const unsetLength = prepare((by: { id: string; epoch: number }) =>
-    db
-      .updateTable('uploads')
-      .set({ size: null })
-      .where('id', '=', by.id)
-      .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING),
-  );
-
-  const expect = prepare((by: { id: string; epoch: number; size: number | null }) =>
-    db
-      .updateTable('uploads')
+      .where('offset', '<=', by.size);
+  const expecting = (by: Expected) =>
+    receiving
       .set({ expected_size: by.size, size: null })
       .where('id', '=', by.id)
       .where('epoch', '=', by.epoch)
-      .where('state', '=', RECEIVING)
       .where((eb) => eb.or([eb('size', 'is', null), eb('offset', '<', eb.ref('size'))]))
-      .where('offset', '<=', (eb) => eb.fn.coalesce(eb.val(by.size), 'offset')),
+      .where('offset', '<=', (eb) => eb.fn.coalesce(eb.val(by.size), 'offset'));
+  const withdraw = prepare((by: { id: string; epoch: number }) =>
+    receiving.set({ size: null }).where('id', '=', by.id).where('epoch', '=', by.epoch),
   );
 
+  // Of the owner's own uploads in one statement; of one by a link in a transaction, within the limits of that.
+  const [declareOwn, declareSent] = [
+    prepare((by: Declared) => declaring(by).where('link_id', 'is', null)),
+    prepare(declaring),
+  ];
+  const [expectOwn, expectSent] = [
+    prepare((by: Expected) => expecting(by).where('link_id', 'is', null)),
+    prepare(expecting),
+  ];
+  const selectLink = prepare((by: { id: string }) =>
+    db.selectFrom('uploads').select('link_id as linkId').where('id', '=', by.id).where('link_id', 'is not', null),
+  );
+  const quota = createWithinQuota(db, dialect, clock);
+
+  async function change<Values extends { id: string }>(
+    own: Prepared<Values, unknown>,
+    sent: Prepared<Values, unknown>,
+    values: Values,
+  ): Promise<boolean | 'quota'> {
+    if ((await own.changes(db, values)) === 1) return true;
+    const linkId = (await selectLink.first(db, values))?.linkId;
+    if (typeof linkId !== 'string') return false;
+    const changes = await quota.change(linkId, (trx) => sent.changes(trx, values));
+    return changes === 'quota' ? changes : changes === 1;
+  }
+
   return {
-    async declareLength(id, epoch, size) {
-      return (await setLength.changes(db, { id, epoch, size })) === 1;
-    },
+    declareLength: (id, epoch, size) => change(declareOwn, declareSent, { id, epoch, size }),
 
     async withdrawLength(id, epoch) {
-      return (await unsetLength.changes(db, { id, epoch })) === 1;
+      return (await withdraw.changes(db, { id, epoch })) === 1;
     },
 
-    async expectLength(id, epoch, size) {
-      return (await expect.changes(db, { id, epoch, size })) === 1;
-    },
+    expectLength: (id, epoch, size) => change(expectOwn, expectSent, { id, epoch, size }),
   };
 }

@@ -25,6 +25,7 @@ const STORED = [
   'reason',
   'file_id as fileId',
   'expected_size as expectedSize',
+  'link_id as linkId',
   'created_at as createdAt',
   'expires_at as expiresAt',
 ] as const;

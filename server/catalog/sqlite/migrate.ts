@@ -20,6 +20,7 @@ import { links } from './migrations/0015-links.ts';
 import { folders } from './migrations/0016-folders.ts';
 import { trash } from './migrations/0017-trash.ts';
 import { linkFolders } from './migrations/0018-link-folders.ts';
+import { uploadLinks } from './migrations/0019-upload-links.ts';
 
 /** In order; a migration is never changed once landed. */
 const MIGRATIONS = [
@@ -41,6 +42,7 @@ const MIGRATIONS = [
   folders,
   trash,
   linkFolders,
+  uploadLinks,
 ];
 
 /** Marks a database file as a Tidemark catalog: 'TIDE' in ASCII (SQLite: PRAGMA application_id). */

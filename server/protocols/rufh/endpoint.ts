@@ -12,7 +12,7 @@ import { integerField, PARTIAL_TYPE } from './fields.ts';
 import { writeLimit } from './limits.ts';
 import { protocolOf } from '../spoken.ts';
 import { invalidHeader, problemOf, refusal, refusalOf } from './refusals.ts';
-import { readDialect, type RufhContext, type RufhParts, type RufhState, setState } from './requests.ts';
+import { partsFor, readDialect, type RufhContext, type RufhParts, type RufhState, setState } from './requests.ts';
 import { append, cancel, tellState } from './resource.ts';
 
 export interface RufhEndpoint {
@@ -45,7 +45,7 @@ export function createRufhEndpoint(parts: RufhParts): RufhEndpoint {
           const allowed = [...Object.keys(answers), 'OPTIONS'].join(', ');
           throw refusal('method_not_allowed', { headers: { Allow: allowed } });
         }
-        await answer(ctx, parts);
+        await answer(ctx, partsFor(ctx, parts));
       });
     },
     onTarget: async (ctx) => {

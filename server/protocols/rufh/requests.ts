@@ -5,6 +5,7 @@ import type { Files, FileView, OnConflict, Uploads, UploadView } from '../../upl
 import { hasCode } from '../../uploads/errors.ts';
 import { filePath, uploadPath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
+import type { Sending } from '../../links/contract.ts';
 import { DIALECTS, type Dialect, dialectOf } from './dialects.ts';
 import { readContentDigest, writeReprDigest } from './digests.ts';
 import { contentLengthOf, integerField, writeBoolean } from './fields.ts';
@@ -20,6 +21,8 @@ export interface RufhState {
   uploadId?: string;
   /** What went wrong, for the log. */
   failure?: unknown;
+  /** Of a request that comes by a link. */
+  sending?: Sending;
 }
 
 export type RufhContext = Parameters<Middleware<RufhState>>[0];
@@ -39,6 +42,18 @@ export interface RufhParts {
   onConflictInQuery: (ctx: RufhContext) => OnConflict | undefined;
   /** The JSON of a file, the body of the answer that completes an upload. */
   describeFile: (file: FileView, baseUrl: string) => object;
+}
+
+/** The parts for a request: somebody who sends files by a link has uploads of their own, and no files. */
+export function partsFor({ state }: RufhContext, parts: RufhParts): RufhParts {
+  const { sending } = state;
+  if (!sending) return parts;
+  return {
+    ...parts,
+    uploads: sending.uploads,
+    files: { check: async () => ({ status: 'notfound', resume: null }), get: sending.fileOf },
+    describeFile: ({ name, type, content: { md5, size } }) => ({ name, type, size, md5 }),
+  };
 }
 
 /** Which draft a request speaks, in the fields of every request and answer. */
@@ -131,20 +146,19 @@ export function answerPublished(
   if (dialect) setState(ctx, dialect, { offset: file.content.size, isComplete: true });
   ctx.status = 201;
   ctx.set('Cache-Control', 'no-store');
-  ctx.set('Location', `${baseUrl}/api/files/${file.id}`);
-  ctx.set(fileHeaders(file, baseUrl));
+  if (!ctx.state.sending) ctx.set('Location', `${baseUrl}/api/files/${file.id}`);
+  ctx.set(fileHeaders(file, ctx.state));
   const digest = writeReprDigest(ctx.req.headers, file.content);
   if (digest !== undefined) ctx.set('Repr-Digest', digest);
   ctx.body = parts.describeFile(file, baseUrl);
 }
 
 /** The service's own headers about a published file. */
-export function fileHeaders(file: FileView, baseUrl: string): Record<string, string> {
-  return {
-    'Tidemark-File-Id': file.id,
-    'Tidemark-File-Name': encodeName(file.name),
-    'Tidemark-File-Url': baseUrl + filePath(file),
-  };
+export function fileHeaders(file: FileView, { baseUrl, sending }: RufhState): Record<string, string> {
+  const name = { 'Tidemark-File-Name': encodeName(file.name) };
+  // A file's id opens it where PUBLIC_READ is on: those who send one by a link are not told.
+  if (sending) return name;
+  return { 'Tidemark-File-Id': file.id, ...name, 'Tidemark-File-Url': baseUrl + filePath(file) };
 }
 
 /** The file that an upload became; undefined where it is not complete, or the file was deleted a moment ago. */

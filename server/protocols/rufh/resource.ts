@@ -33,7 +33,7 @@ export async function tellState(ctx: RufhContext, parts: RufhParts): Promise<voi
   const length = upload.size ?? upload.expectedSize;
   if (length !== null) ctx.set('Upload-Length', String(length));
   const file = await publishedFile(parts, ctx, upload);
-  if (file) ctx.set(fileHeaders(file, ctx.state.baseUrl));
+  if (file) ctx.set(fileHeaders(file, ctx.state));
   ctx.status = 204;
 }
 

@@ -4,6 +4,7 @@ import type { FileView } from '../../uploads/contract.ts';
 import { idleSeconds } from '../../uploads/idle.ts';
 import { filePath } from '../../wire/addresses.ts';
 import { encodeName } from '../../wire/labels.ts';
+import type { Sending } from '../../links/contract.ts';
 import type { Exchange } from './library.ts';
 import { bodyTooLarge } from './refusals.ts';
 
@@ -13,6 +14,8 @@ export interface TusState {
   /** Public base of addresses, without a trailing slash. */
   baseUrl: string;
   uploadId?: string;
+  /** Of a request that comes by a link. */
+  sending?: Sending;
 }
 
 export type TusContext = Parameters<Middleware<TusState>>[0];
@@ -46,14 +49,17 @@ export function describeUpload(ctx: TusContext, method: string, exchange: Exchan
     describeFile(ctx, exchange.baseUrl, file);
     return;
   }
-  if (upload.fileId) ctx.set('Tidemark-File-Id', upload.fileId);
+  if (upload.fileId && !ctx.state.sending) ctx.set('Tidemark-File-Id', upload.fileId);
   if (upload.filename) ctx.set('Tidemark-File-Name', encodeName(upload.filename));
 }
 
 /** Sets the headers about the file that an upload became. */
 export function describeFile(ctx: TusContext, baseUrl: string, file: FileView): void {
-  ctx.set('Tidemark-File-Id', file.id);
-  ctx.set('Tidemark-File-Url', baseUrl + filePath(file));
+  // A file's id opens it where PUBLIC_READ is on: those who send one by a link are not told.
+  if (!ctx.state.sending) {
+    ctx.set('Tidemark-File-Id', file.id);
+    ctx.set('Tidemark-File-Url', baseUrl + filePath(file));
+  }
   // The name as the service keeps it, which may differ from the name that the client sent.
   ctx.set('Tidemark-File-Name', encodeName(file.name));
 }

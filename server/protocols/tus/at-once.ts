@@ -9,7 +9,7 @@ import { readCreation } from './concatenation.ts';
 const MOST_BYTES = 64 * 1024;
 
 export interface AtOnceOptions {
-  uploads: Uploads;
+  uploadsOf: (ctx: TusContext) => Uploads;
   maxFileSizeBytes: number | null;
   newId: () => string;
   turn: () => Promise<void>;
@@ -27,7 +27,7 @@ export interface AtOnceAnswers {
 }
 
 /** Prepares the answers to requests that have passed the checks of the protocol. */
-export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: AtOnceOptions): AtOnceAnswers {
+export function createAtOnceAnswers({ uploadsOf, maxFileSizeBytes, newId, turn }: AtOnceOptions): AtOnceAnswers {
   async function takeBody({ method, req }: TusContext): Promise<Uint8Array | undefined> {
     if (!bringsAll(method, req.headers)) return undefined;
     if (!req.complete) await turn();
@@ -39,8 +39,9 @@ export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: 
     const { method, path, req, state } = ctx;
     const isNew = method === 'POST';
     const id = isNew ? newId() : idOf(path);
+    const uploads = uploadsOf(ctx);
     const file = await (isNew
-      ? create(id, state.owner, req.headers, bytes)
+      ? create(uploads, { id, owner: state.owner }, req.headers, bytes)
       : uploads.completeAtOnce(id, state.owner, bytes));
     if (!file) return false;
     state.uploadId = id;
@@ -53,9 +54,14 @@ export function createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn }: 
     return true;
   }
 
-  function create(id: string, owner: string, headers: IncomingHttpHeaders, bytes: Uint8Array) {
+  function create(
+    uploads: Uploads,
+    whose: { id: string; owner: string },
+    headers: IncomingHttpHeaders,
+    bytes: Uint8Array,
+  ) {
     refuseTooLong(bytes.length, maxFileSizeBytes);
-    return uploads.createAtOnce({ id, owner, ...readCreation(headers, bytes.length) }, bytes);
+    return uploads.createAtOnce({ ...whose, ...readCreation(headers, bytes.length) }, bytes);
   }
 
   return { takeBody, answer };

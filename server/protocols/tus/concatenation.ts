@@ -1,12 +1,6 @@
 /** tus 1.0.0, "Concatenation": partial uploads, and final uploads that join them. */
 import type { IncomingHttpHeaders } from 'node:http';
-import {
-  type Declaration,
-  MOST_PARTIALS,
-  type UploadKind,
-  type Uploads,
-  type UploadView,
-} from '../../uploads/contract.ts';
+import { type Declaration, MOST_PARTIALS, type UploadKind, type UploadView } from '../../uploads/contract.ts';
 import { uploadPath } from '../../wire/addresses.ts';
 import { hasBody } from './body.ts';
 import type { Exchange, TusAnswer } from './library.ts';
@@ -103,14 +97,13 @@ function readDeclared(headers: NodeJS.Dict<string | string[]>, size: number | nu
 
 /** Answers a POST for a final upload. */
 export async function beginFinal(
-  uploads: Uploads,
   exchange: Exchange,
   id: string,
   { partials, value }: Extract<Concatenation, { kind: 'final' }>,
 ): Promise<TusAnswer> {
   const declared = readDeclared(exchange.headers, null);
   const declaration = { ...declared, metadata: noteOf(declared.metadata, value) };
-  const upload = await uploads.beginFinal({ id, owner: exchange.owner, declaration, partials });
+  const upload = await exchange.uploads.beginFinal({ id, owner: exchange.owner, declaration, partials });
   exchange.uploadId = id;
   exchange.upload = upload;
   return { status: 201, headers: [['Location', exchange.baseUrl + uploadPath(id)], ...lengthHeaders(upload)] };

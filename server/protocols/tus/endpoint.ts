@@ -36,9 +36,9 @@ export function createTusEndpoint({
   newId,
   turn,
 }: TusEndpointOptions): Middleware<TusState> {
-  const atOnce = createAtOnceAnswers({ uploads, maxFileSizeBytes, newId, turn });
+  const uploadsOf = ({ state }: TusContext): Uploads => state.sending?.uploads ?? uploads;
+  const atOnce = createAtOnceAnswers({ uploadsOf, maxFileSizeBytes, newId, turn });
   const library = createTusLibrary({
-    uploads,
     capabilities,
     maxFileSizeBytes,
     newId,
@@ -46,7 +46,7 @@ export function createTusEndpoint({
       const length = Number(exchange.headers['content-length'] ?? 0);
       refuseTooLong(length, size ?? maxFileSizeBytes);
       const request = { id, owner: exchange.owner, ...readCreation(exchange.headers, size) };
-      return exchange.bringsBody ? uploads.beginWriting(request) : uploads.begin(request);
+      return exchange.bringsBody ? exchange.uploads.beginWriting(request) : exchange.uploads.begin(request);
     },
   });
 
@@ -57,7 +57,7 @@ export function createTusEndpoint({
     checkMethod(method, ctx.path);
     if (method !== 'OPTIONS') checkProtocol(method, ctx.req.headers);
     // Marked once, whichever way it goes: in a gap between two marks, a HEAD would not wait for bytes that have arrived.
-    const begun = method === 'PATCH' ? uploads.markComing(idOf(ctx.path)) : () => undefined;
+    const begun = method === 'PATCH' ? uploadsOf(ctx).markComing(idOf(ctx.path)) : () => undefined;
     try {
       const whole = await atOnce.takeBody(ctx);
       if (whole && (await atOnce.answer(ctx, whole))) return;
@@ -76,18 +76,18 @@ export function createTusEndpoint({
     if (isBrought) checkContentType(ctx.req.headers);
     else if (method === 'POST') await checksum?.verifyNothing();
     const body = whole ? Readable.from([whole], { objectMode: false }) : ctx.req;
-    const exchange = newExchange(ctx, { gone, body, bringsBody: isBrought, begun, checksum });
+    const exchange = newExchange(ctx, uploadsOf(ctx), { gone, body, bringsBody: isBrought, begun, checksum });
     const concatenation = method === 'POST' ? readConcatenation(ctx.req.headers) : undefined;
     const answered =
       concatenation?.kind === 'final'
-        ? await beginFinal(uploads, exchange, newId(), concatenation)
+        ? await beginFinal(exchange, newId(), concatenation)
         : await handle(toRequest(ctx, isBrought), exchange);
     if (exchange.uploadId) ctx.state.uploadId = exchange.uploadId;
-    if (!answered) throw await withOffset(uploads, exchange.error ?? new TidemarkError('internal'), exchange);
+    if (!answered) throw await withOffset(exchange.error ?? new TidemarkError('internal'), exchange);
 
     copyAnswer(ctx, answered);
     if (method === 'OPTIONS') ctx.set('Tus-Checksum-Algorithm', CHECKSUM_ALGORITHMS);
-    describeUpload(ctx, method, exchange, await publishedFile(fileOf, method, exchange));
+    describeUpload(ctx, method, exchange, await publishedFile(ctx.state.sending?.fileOf ?? fileOf, method, exchange));
     endWithoutBody(ctx);
   }
 
@@ -118,9 +118,9 @@ async function publishedFile(
 }
 
 /** Adds the upload's present offset to an `offset_conflict`, for the answer 409. */
-async function withOffset(uploads: Uploads, error: Error, exchange: Exchange): Promise<Error> {
+async function withOffset(error: Error, exchange: Exchange): Promise<Error> {
   if (!hasCode(error, 'offset_conflict') || !exchange.uploadId) return error;
-  const { offset } = await uploads.view(exchange.uploadId, exchange.owner);
+  const { offset } = await exchange.uploads.view(exchange.uploadId, exchange.owner);
   return new TidemarkError('offset_conflict', { offset });
 }
 
@@ -138,10 +138,12 @@ function withRefusals(answer: (ctx: TusContext) => Promise<void>): Middleware<Tu
 /** The exchange of a new request, before its upload is known. */
 function newExchange(
   { req, state }: TusContext,
+  uploads: Uploads,
   known: Pick<Exchange, 'gone' | 'body' | 'bringsBody' | 'begun' | 'checksum'>,
 ): Exchange {
   return {
     ...known,
+    uploads,
     owner: state.owner,
     baseUrl: state.baseUrl,
     headers: req.headers,

@@ -26,6 +26,7 @@ import { bodyTooLarge, invalidHeader } from './refusals.ts';
 
 /** One request on its way through the library, and what becomes known of it. */
 export interface Exchange {
+  readonly uploads: Uploads;
   readonly owner: string;
   readonly baseUrl: string;
   /** Aborted when the client is gone. */
@@ -76,7 +77,6 @@ export interface TusLibrary {
 }
 
 export interface TusLibraryOptions {
-  uploads: Uploads;
   capabilities: Capabilities;
   maxFileSizeBytes: number | null;
   /** Creates an upload from a POST's headers. @returns its writer, where the POST brings bytes. */
@@ -88,13 +88,12 @@ export interface TusLibraryOptions {
 type OwnRequest = TusRequest & { exchange: Exchange };
 
 export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
-  const { uploads } = options;
   const extensions = listExtensions(options.capabilities);
   const server = createServer(options, extensions);
 
   async function openExisting(request: LibraryRequest, exchange: Exchange, id: string): Promise<Writer> {
     const offset = request.method === 'PATCH' ? Number(exchange.headers['upload-offset']) : undefined;
-    return uploads.open(id, exchange.owner, { signal: exchange.gone, offset });
+    return exchange.uploads.open(id, exchange.owner, { signal: exchange.gone, offset });
   }
 
   /** The library's handler of a method, for one request: its data store and lock are over that request's own writer. */
@@ -121,7 +120,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
       acquireLock,
       write: answer,
       writeToStore: (_body: unknown, _upload: Upload, maxBytes: number) =>
-        writeBody(uploads, exchange, store.requireWriter(), { maxBytes, length: store.length }),
+        writeBody(exchange, store.requireWriter(), { maxBytes, length: store.length }),
     });
   }
 
@@ -129,7 +128,7 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
     const own: OwnRequest = { ...request, exchange };
     const known = own as never as LibraryRequest;
     const method = request.method as keyof Server['handlers'];
-    if (method === 'HEAD') return look(uploads, exchange, server.handlers.HEAD.getFileIdFromRequest(known));
+    if (method === 'HEAD') return look(exchange, server.handlers.HEAD.getFileIdFromRequest(known));
     // The library calls `abort` before it throws the error of a request, which is handled below; its own lock, which would
     // call `cancel`, is not used.
     const context: LibraryContext = { signal: exchange.gone, abort: () => undefined, cancel: () => undefined };
@@ -151,7 +150,6 @@ export function createTusLibrary(options: TusLibraryOptions): TusLibrary {
 
 /** The library's server: its settings, and the hooks for the creation and the end of an upload. */
 function createServer(options: TusLibraryOptions, extensions: string[]): Server {
-  const { uploads } = options;
   return new Server({
     path: '/uploads',
     datastore: new ExchangeStore(extensions),
@@ -168,7 +166,7 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
     onUploadCreate: async (request, upload) => {
       const exchange = exchangeOf(request);
       exchange.uploadId = upload.id;
-      exchange.begun = uploads.markComing(upload.id);
+      exchange.begun = exchange.uploads.markComing(upload.id);
       const begun = await options.begin(upload.id, exchange, upload.size ?? null);
       if ('append' in begun) exchange.writer = begun;
       exchange.upload = 'append' in begun ? begun.upload : begun;
@@ -180,7 +178,7 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
       // would otherwise wait for this request to write.
       if (!exchange.received) {
         exchange.begun();
-        exchange.upload = await uploads.view(upload.id, exchange.owner);
+        exchange.upload = await exchange.uploads.view(upload.id, exchange.owner);
       }
       return {};
     },
@@ -188,17 +186,16 @@ function createServer(options: TusLibraryOptions, extensions: string[]): Server 
 }
 
 /** Answers HEAD in place of the library, whose handler would read the upload a second time. */
-async function look(uploads: Uploads, exchange: Exchange, id: string | undefined): Promise<TusAnswer> {
+async function look(exchange: Exchange, id: string | undefined): Promise<TusAnswer> {
   if (id === undefined) throw new TidemarkError('not_found');
   exchange.uploadId = id;
-  const upload = await uploads.view(id, exchange.owner);
+  const upload = await exchange.uploads.view(id, exchange.owner);
   exchange.upload = upload;
   return { status: 200, headers: stateHeaders(upload) };
 }
 
 /** Writes a request's body by the request's writer. @returns the offset after it. */
 async function writeBody(
-  uploads: Uploads,
   exchange: Exchange,
   writer: Writer,
   given: { maxBytes: number; length: number | undefined },
@@ -207,7 +204,7 @@ async function writeBody(
   if (upload.state !== 'receiving') {
     // The upload ended while this request waited for the lease: then `current` throws. Or it is complete, the answer to
     // its last PATCH was lost, and the client repeats that PATCH without bytes to be sure.
-    exchange.upload = await uploads.current(upload.id, exchange.owner);
+    exchange.upload = await exchange.uploads.current(upload.id, exchange.owner);
     return exchange.upload.offset;
   }
   const isNew = exchange.upload !== undefined;

@@ -26,6 +26,8 @@ async function routesOf(base: string, spoken: Record<string, string>): Promise<s
   for (const [path, shown] of [
     ['/uploads', '/uploads'],
     ['/uploads/x', '/uploads/:id'],
+    ['/s/x/uploads', '/s/:secret/uploads'],
+    ['/s/x/uploads/x', '/s/:secret/uploads/:id'],
   ]) {
     const { status, headers } = await send('TRACE', base + path, { headers: spoken });
     if (status !== 405) throw new Error(`TRACE ${path} is ${status}: nothing tells what it allows`);

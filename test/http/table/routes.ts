@@ -4,6 +4,7 @@
  */
 import { formOf } from './forms.ts';
 import type { Route, Takes } from './route.ts';
+import { SENDING_ROUTES } from './sending-routes.ts';
 import { RUFH_ROUTES, TUS_ROUTES, UPLOAD_ROUTES } from './upload-routes.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
@@ -306,6 +307,46 @@ const LINK_ROUTES: readonly Route[] = [
     }),
   },
   {
+    method: 'POST',
+    path: '/api/links',
+    by: 'for uploads',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json'],
+    mostBodyBytes: 64 * 1024,
+    status: 201,
+    ask: ({ folder }) => ({
+      path: '/api/links',
+      headers: JSON_TYPE,
+      body: JSON.stringify({ kind: 'upload', folder: `for-${folder}` }),
+    }),
+  },
+  {
+    method: 'PATCH',
+    path: '/api/links/:id',
+    by: 'for uploads',
+    group: 'api',
+    askers: 'owner',
+    takes: ['json'],
+    status: 200,
+    names: true,
+    ask: ({ requestId }) => ({
+      path: `/api/links/${requestId}`,
+      headers: JSON_TYPE,
+      body: JSON.stringify({ maxFiles: 10 }),
+    }),
+  },
+  {
+    method: 'GET',
+    path: '/api/links/:id/uploads',
+    group: 'api',
+    askers: 'owner',
+    takes: ['query', 'sizes'],
+    status: 200,
+    names: true,
+    ask: ({ requestId }) => ({ path: `/api/links/${requestId}/uploads?limit=10` }),
+  },
+  {
     method: 'DELETE',
     path: '/api/links/:id',
     group: 'api',
@@ -529,6 +570,7 @@ export const ROUTES: readonly Route[] = [
   ...FILE_ROUTES,
   ...TRASH_ROUTES,
   ...LINK_ROUTES,
+  ...SENDING_ROUTES,
   ...OTHER_ROUTES,
   ...OLDER_ROUTES,
 ];

@@ -102,6 +102,13 @@ export const SIZE_ROWS: readonly SizeRow[] = [
   rowsOf('/api/links', 'GET /api/links'),
   rowsOf('/api/trash', 'GET /api/trash'),
   {
+    ...rowsOf('', 'GET /api/links/:id/uploads'),
+    ask: ({ requestId }, value) => ({
+      method: 'GET',
+      path: `/api/links/${requestId}/uploads?${new URLSearchParams({ limit: value }).toString()}`,
+    }),
+  },
+  {
     of: ['POST /uploads, without a byte,'],
     field: 'Upload-Length',
     ask: (_, value) => ({ ...CREATION, headers: { ...TUS, 'Upload-Length': value } }),

@@ -36,4 +36,28 @@ describe.each(['owner', 'off', 'all'])('INSTANT=%s', (INSTANT) => {
     });
     expect(await theirs).toEqual(await nobodys);
   });
+
+  test.each(rows(({ path }) => path === '/s/:secret/uploads/:id'))(
+    '%s by another link: as if it did not exist',
+    async (_, route) => {
+      const [thing, other] = [await makeThing(service.url, ANNA), await makeThing(service.url, ANNA)];
+      const [theirs, nobodys] = [thing, nothing()].map(async ({ sentId, name }) => {
+        const request = route.ask({ ...thing, requestSecret: other.requestSecret, sentId });
+        return wholeOf(await ask(service.url, { method: route.method, ...request }), name);
+      });
+      expect(await theirs).toEqual(await nobodys);
+      expect(JSON.stringify(await theirs)).toContain('404');
+      // Nor by the id alone, nor by the link for downloads.
+      for (const path of [`/uploads/${thing.sentId}`, `/s/${thing.linkSecret}/uploads/${thing.sentId}`]) {
+        const { headers = {}, ...rest } = route.ask(thing);
+        const answer = await ask(service.url, {
+          ...rest,
+          method: route.method,
+          path,
+          headers: { ...headers, ...BERT },
+        });
+        expect(answer.status).toBe(404);
+      }
+    },
+  );
 });

@@ -27,6 +27,11 @@ export interface Thing {
   linkSecret: string;
   /** Of a link to the folder. */
   folderSecret: string;
+  /** Of a link by which files are sent. */
+  requestId: string;
+  requestSecret: string;
+  /** Of an upload by that link that has HALF of its bytes. */
+  sentId: string;
   /** Digest of what the open upload is to become. */
   openMd5: string;
 }
@@ -60,6 +65,9 @@ export function nothing(): Thing {
     linkId: randomUUID(),
     linkSecret: randomBytes(24).toString('base64url'),
     folderSecret: randomBytes(24).toString('base64url'),
+    requestId: randomUUID(),
+    requestSecret: randomBytes(24).toString('base64url'),
+    sentId: randomUUID(),
     openMd5: md5(freshBytes()),
   };
 }
@@ -78,15 +86,12 @@ export async function makeThing(base: string, headers: Record<string, string>): 
   const location = await createUpload(base, SIZE, { filename: `open-${thing.name}`, md5: md5(open) }, headers);
   const half = await patch(location, 0, open.subarray(0, HALF), headers);
   if (half.status !== 204) throw new Error(`PATCH ${location}: ${half.status} ${half.body}`);
-  const share = async (what: object): Promise<{ id: string; url: string }> =>
-    json(
-      await send('POST', `${base}/api/links`, {
-        headers: { ...headers, 'Content-Type': 'application/json' },
-        body: JSON.stringify(what),
-      }),
-    );
-  const link = await share({ files: [fileId] });
-  const folderLink = await share({ folders: [thing.folder] });
+  const link = await makeLink(base, { files: [fileId] }, headers);
+  const folderLink = await makeLink(base, { folders: [thing.folder] }, headers);
+  const request = await makeLink(base, { kind: 'upload', folder: `sent-${thing.folder}` }, headers);
+  const sent = await createUpload(request.url, SIZE, { filename: `sent-${thing.name}` });
+  const begun = await patch(sent, 0, freshBytes().subarray(0, HALF));
+  if (begun.status !== 204) throw new Error(`PATCH ${sent}: ${begun.status} ${begun.body}`);
   return {
     ...thing,
     fileId,
@@ -98,7 +103,22 @@ export async function makeThing(base: string, headers: Record<string, string>): 
     linkId: link.id,
     linkSecret: lastPart(link.url),
     folderSecret: lastPart(folderLink.url),
+    requestId: request.id,
+    requestSecret: lastPart(request.url),
+    sentId: lastPart(sent),
   };
+}
+
+async function makeLink(
+  base: string,
+  given: object,
+  headers: Record<string, string>,
+): Promise<{ id: string; url: string }> {
+  const made = await send('POST', `${base}/api/links`, {
+    headers: { ...headers, 'Content-Type': 'application/json' },
+    body: JSON.stringify(given),
+  });
+  return json<{ id: string; url: string }>(made);
 }
 
 export function lastPart(address: string): string {
