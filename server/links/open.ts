@@ -3,7 +3,7 @@ import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { fileViewOf } from '../uploads/views.ts';
-import { lastPart } from '../wire/paths.ts';
+import { joinPath, lastPart } from '../wire/paths.ts';
 import {
   type Begun,
   type InFolder,
@@ -162,7 +162,7 @@ async function readLevel(
   const level = await catalog.listLinkedLevel({ linkId, position, path, ...page });
   if (!level) throw new TidemarkError('not_found');
   const { root, folders, files, hasMore } = level;
-  const name = path === '' ? lastPart(root) : `${lastPart(root)}/${path}`;
+  const name = path === '' ? lastPart(root) : joinPath(lastPart(root), path);
   const [lastFolder, lastFile] = [folders.at(-1), files.at(-1)];
   const last: LevelPlace | undefined = lastFile
     ? { among: 'files', name: lastPart(lastFile.name) }
@@ -170,8 +170,8 @@ async function readLevel(
   return {
     name,
     // Not cut from their whole paths: the folder may be moved between two reads.
-    folders: folders.map(({ path: whole, ...sum }) => ({ name: `${name}/${lastPart(whole)}`, ...sum })),
-    files: files.map((file) => ({ name: `${name}/${lastPart(file.name)}`, file: fileViewOf(file) })),
+    folders: folders.map(({ path: whole, ...sum }) => ({ name: joinPath(name, lastPart(whole)), ...sum })),
+    files: files.map((file) => ({ name: joinPath(name, lastPart(file.name)), file: fileViewOf(file) })),
     next: hasMore && last ? last : null,
   };
 }

@@ -89,13 +89,8 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     const inFolders = all.length;
     all.push(...ids);
     if (all.length > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
-    let at = 0;
     return prepareArchive(all, owner, (named) => [
-      ...named.slice(0, inFolders).map(({ name }, index) => {
-        while (index >= (ends[at] ?? inFolders)) at += 1;
-        const folder = folders[at] ?? '';
-        return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
-      }),
+      ...namesFromFolders(named.slice(0, inFolders), folders, ends),
       ...fromCommonFolder(named.slice(inFolders).map(({ name }) => name)),
     ]);
   }
@@ -114,6 +109,20 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
 
 /** Chooses the names in an archive of some files. */
 type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
+
+/** The paths of files, each from its folder on. @param ends - how many files come with the folders up to each. */
+function namesFromFolders(
+  files: readonly { name: string }[],
+  folders: readonly string[],
+  ends: readonly number[],
+): string[] {
+  let at = 0;
+  return files.map(({ name }, index) => {
+    while (index >= (ends[at] ?? files.length)) at += 1;
+    const folder = folders[at] ?? '';
+    return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
+  });
+}
 
 /** The path of a file from a folder on; undefined where it is not below it. @param folder - empty: the top. */
 function pathFrom(folder: string, name: string): string | undefined {

@@ -179,7 +179,7 @@ const FORBIDDEN: [from: string, to: string, reason: string][] = [
   ['server/links/a.ts', 'server/http/target.ts', 'how they are opened'],
   ['server/links/b.ts', 'server/protocols/tus/target.ts', 'how they are opened'],
   ['server/links/c.ts', 'server/catalog/sqlite/target.ts', 'dialect'],
-  ['server/links/d.ts', 'server/wire/addresses.ts', 'rule of names'],
+  ['server/links/d.ts', 'server/wire/addresses.ts', 'rules of names'],
   ['server/links/e.ts', 'server/leases/target.ts', 'files and the catalog alone'],
   ['server/links/f.ts', 'server/jobs/target.ts', 'one way'],
   ['server/links/g.ts', 'stores/local/target.ts', 'which stores there are'],

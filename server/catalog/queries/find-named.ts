@@ -1,6 +1,6 @@
 /** Finds the files that have any of many names: folder by folder, by the index of the names in it. */
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
-import { splitPath } from '../../wire/paths.ts';
+import { joinPath, splitPath } from '../../wire/paths.ts';
 import type { NamedFile, NamedFiles } from '../named-files.ts';
 import type { Tables } from '../schema.ts';
 import { prepareSelectChild, TOP } from './folders.ts';
@@ -47,7 +47,8 @@ export function createFindNamed(db: Kysely<Tables>): NamedFiles {
         const folderId = await findFolder(folder);
         if (folderId === undefined) continue;
         const rows = folderId === TOP ? await selectAtTop(names, { owner }) : await selectInFolder(names, { folderId });
-        for (const { name, ...rest } of rows) found.push({ name: folder === '' ? name : `${folder}/${name}`, ...rest });
+        for (const { name, ...rest } of rows)
+          found.push({ name: joinPath(folder === '' ? null : folder, name), ...rest });
       }
       return found;
     },

@@ -1,7 +1,7 @@
 /** The folders of links, and what is in them. */
 import { type Kysely, sql } from 'kysely';
 import { foldName } from '../../wire/fold-name.ts';
-import { splitPath } from '../../wire/paths.ts';
+import { joinPath, splitPath } from '../../wire/paths.ts';
 import type { LinkedFolders, LinkedLevelQuery } from '../linked-folders.ts';
 import type { Position } from '../cursor.ts';
 import type { Tables } from '../schema.ts';
@@ -95,7 +95,7 @@ export function createLinkFolders(db: Kysely<Tables>): LinkedFolders {
       const rows = begin.file ? [] : await listFolders(level, 'asc', begin.folder, limit + 1);
       const folders = rows
         .slice(0, limit)
-        .map(({ name, files, bytes }) => ({ path: `${level.path}/${name}`, files, bytes }));
+        .map(({ name, files, bytes }) => ({ path: joinPath(level.path, name), files, bytes }));
       const { root } = level;
       if (rows.length > limit) return { root, folders, files: [], hasMore: true };
       const room = limit - folders.length;
