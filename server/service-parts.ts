@@ -5,6 +5,8 @@ import type { Logger } from 'pino';
 import { createDigestPool } from '../stores/digests/pool.ts';
 import type { Surroundings } from '../stores/surroundings.ts';
 import type { Config } from './config/config.ts';
+import { NO_QUOTA } from './catalog/quotas.ts';
+import { quotasOf } from './config/quotas.ts';
 import { createLaterDigests } from './jobs/digests.ts';
 import { createLeases } from './leases/create-leases.ts';
 import { createNoticeWake } from './leases/notice-wake.ts';
@@ -29,6 +31,7 @@ import { createKeyedMutex } from './uploads/keyed-mutex.ts';
 import { NOTHING_LATER } from './uploads/later-digests.ts';
 import type { Limits, Parts } from './uploads/parts.ts';
 import { createPossession } from './uploads/possession.ts';
+import { createQuotas, type Quotas } from './uploads/quotas.ts';
 import { createRecovery, type Recovery } from './uploads/recovery.ts';
 import { createShown, withConfiguredDigests } from './uploads/shown.ts';
 import { createSha256Of } from './uploads/stored-sha256.ts';
@@ -107,6 +110,7 @@ function limitsOf({
   trashTtlMs,
   lockTimeoutMs,
   maxOpenUploads,
+  quotas,
   access,
   digests,
   download,
@@ -117,6 +121,7 @@ function limitsOf({
     trashTtlMs,
     lockTimeoutMs,
     maxOpenUploads,
+    quotaOf: quotasOf(quotas) ?? (() => NO_QUOTA),
     // Without tokens all askers are one owner.
     instant: access.instant === 'all' && access.tokens.length === 0 ? 'owner' : access.instant,
     digests,
@@ -131,6 +136,7 @@ export interface Life {
   folders: Folders;
   trash: Trash;
   archives: Archives;
+  quotas: Quotas;
   writers: Writers;
   recovery: Recovery;
   finals: Finals;
@@ -152,6 +158,9 @@ export function createLife(parts: Parts): Life {
   const folders = createFolders(parts, shown.told);
   const trash = createTrash(parts, shown.told);
   const archives = createArchives(parts, files);
-  const answering = withDurableAnswers({ uploads, files, folders, trash, archives }, parts.catalog);
+  const answering = withDurableAnswers(
+    { uploads, files, folders, trash, archives, quotas: createQuotas(parts) },
+    parts.catalog,
+  );
   return { ...answering, writers, recovery, finals };
 }

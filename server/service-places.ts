@@ -10,6 +10,7 @@ import type { Catalog, CatalogError } from './catalog/catalog.ts';
 import { closedCatalog, openCatalog } from './catalog/catalogs.ts';
 import { type Config, usesDataDir } from './config/config.ts';
 import { makeFolder } from './make-folder.ts';
+import { quotasOf } from './config/quotas.ts';
 import { joinNodes, type Membership } from './nodes/membership.ts';
 import { fateOf, readProcessMark } from './nodes/process-mark.ts';
 import { tighten } from './private-files.ts';
@@ -60,6 +61,7 @@ export async function openPlaces(
     onFailure,
     time: surroundings,
     believeAfterMs: longestLifeMs(config),
+    quotaOf: quotasOf(config.quotas),
     tellOfClock: (news) => tellOfClock(news, log),
     adopt,
     tell: (found) => log.warn(found),

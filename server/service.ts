@@ -136,7 +136,7 @@ interface ServerParts {
 async function openServer(options: ServerParts): Promise<{ server: Server; localUrl: string }> {
   const { config, log, places, parts, feed, links, life } = options;
   const { catalog, store } = places;
-  const { uploads, files, folders, trash, archives } = life;
+  const { uploads, files, folders, trash, archives, quotas } = life;
   const { stopping } = parts;
   const { tus, rufh } = createEndpoints(options);
   const filesOrigin = await originOfFiles(config, store);
@@ -147,6 +147,7 @@ async function openServer(options: ServerParts): Promise<{ server: Server; local
     files,
     folders,
     trash,
+    quotas,
     archives,
     links,
     filesOrigin,

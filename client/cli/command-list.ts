@@ -13,6 +13,7 @@ import { runGetArchive } from './commands/get-archive.ts';
 import { runLinks, runShare, runUnshare } from './commands/links.ts';
 import { runRequest } from './commands/request.ts';
 import { runSend } from './commands/send.ts';
+import { runQuota } from './commands/quota.ts';
 import { runDeleteForGood, runEmptyTrash, runRestore, runTrash } from './commands/trash.ts';
 import { runUpload } from './commands/upload.ts';
 import type { CommonFlags, Context } from './context.ts';
@@ -50,6 +51,7 @@ export const COMMANDS: readonly ((frame: Frame) => void)[] = [
   addMove,
   addDelete,
   addTrash,
+  addQuota,
   addShare,
   addLinks,
   addUnshare,
@@ -262,6 +264,12 @@ function addTrash({ command, contextOf, setExitCode }: Frame): void {
           throw new UsageError(`trash ${action}: use list, restore, delete or empty.`);
       }
     });
+}
+
+function addQuota({ command, contextOf, setExitCode }: Frame): void {
+  command('quota', 'print how much room there is, and what takes it up', BRISK).action(async (flags: CommonFlags) => {
+    setExitCode(await runQuota(contextOf(flags, BRISK)));
+  });
 }
 
 /** @throws UsageError */

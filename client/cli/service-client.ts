@@ -24,6 +24,7 @@ import type { Answer, Body } from './http.ts';
 import { formatSize, printable } from './format.ts';
 import { createLinkCalls, type LinkCalls } from './link-calls.ts';
 import { proxyHostFor } from './proxy.ts';
+import { createQuotaCalls, type QuotaCalls } from './quota-calls.ts';
 import { createRequestSize } from './request-size.ts';
 import type { RequestSize } from './request-size.ts';
 import type { Settings } from './settings.ts';
@@ -54,7 +55,7 @@ export interface ListQuestion {
 }
 
 /** Each function throws ServiceError for a refusal, TransportError for a failure of the connection, or a CliError. */
-export interface ServiceClient extends LinkCalls, TrashCalls {
+export interface ServiceClient extends LinkCalls, QuotaCalls, TrashCalls {
   readonly settings: Settings;
   /** Where new uploads are created. */
   readonly uploadsUrl: string;
@@ -161,6 +162,7 @@ export function createServiceClient(settings: Settings, own: Record<string, stri
       await call(connection, 'DELETE', file(id), signal);
     },
     ...createLinkCalls((...given) => call(connection, ...given), readJson),
+    ...createQuotaCalls((...given) => call(connection, ...given), readJson),
     ...createTrashCalls((...given) => call(connection, ...given), readJson),
     ...folderCalls(connection),
     download: (url, headers, signal) => download(connection, url, headers, signal),

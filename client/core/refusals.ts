@@ -110,6 +110,8 @@ export function meaningOf(refusal: Refusal, mayBeginAnew: boolean): Meaning {
   if (code === 'digest_mismatch') return { stall: null, failure: 'mismatch' };
   // A limit of the link by which the file is sent, or of its owner.
   if (/^(?:link_|quota_)/.test(code)) return { stall: null, failure: 'refused' };
+  // Room that somebody has to make: it can be tried again then.
+  if (code === 'over_quota') return { stall: null, failure: 'refused' };
   if (status === 413) return { stall: null, failure: code === 'too_large' ? 'tooLarge' : 'requestTooLarge' };
   return { stall: null, failure: status >= 400 && status < 500 ? 'refused' : 'failed' };
 }

@@ -38,9 +38,11 @@ export interface LearnedSize {
   at: number;
 }
 
+const OF_THE_SERVICE: readonly (string | null)[] = ['too_large', 'over_quota'];
+
 /**
  * Whether something in front of the service refused a request for its size. The service's own 413 is about the file, and a
- * smaller request would not help: it has the code `too_large`, and the header that all its answers below `/uploads` have.
+ * smaller request would not help: it has one of the codes below, and the header that all its answers below `/uploads` have.
  *
  * @param code - of the body; null where the body is not in the form of the service.
  * @param tusResumable - the header `Tus-Resumable` of the answer.
@@ -50,7 +52,7 @@ export function isRefusedOnTheWay(
   code: string | null,
   tusResumable: string | null | undefined,
 ): boolean {
-  return status === 413 && code !== 'too_large' && !tusResumable;
+  return status === 413 && !OF_THE_SERVICE.includes(code) && !tusResumable;
 }
 
 /**

@@ -21,6 +21,7 @@ import type { Fate, TrashMethods } from './trash.ts';
 import type { LinkedFolders } from './linked-folders.ts';
 import type { NamedFiles } from './named-files.ts';
 import type { Sent, SentUploads, Taken, UploadLimits, UploadTerms } from './sent-uploads.ts';
+import type { QuotaMethods } from './quotas.ts';
 
 /** `storeState` of an upload that has ended and of which the store noted nothing: the store may still have bytes of it. */
 export const NOTHING_NOTED = '';
@@ -490,9 +491,9 @@ export type ClockNews =
 
 /**
  * trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links,
- * sent-uploads.ts those on uploads by links.
+ * sent-uploads.ts those on uploads by links; quotas.ts says what methods that add something throw.
  */
-export interface Catalog extends LinkedFolders, NamedFiles, SentUploads, TrashMethods {
+export interface Catalog extends LinkedFolders, NamedFiles, QuotaMethods, SentUploads, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**
@@ -824,10 +825,11 @@ export interface Catalog extends LinkedFolders, NamedFiles, SentUploads, TrashMe
 /**
  * - `unavailable`: cannot be opened or reached, locked by another service, not writable.
  * - `full`: no room for the change; nothing was changed.
+ * - `over_quota`: see quotas.ts.
  * - `invalid_cursor`: the cursor is not one of this catalog, or belongs to a listing with another sort.
  * - `failed`: anything else.
  */
-export type CatalogErrorCode = 'unavailable' | 'full' | 'invalid_cursor' | 'failed';
+export type CatalogErrorCode = 'unavailable' | 'full' | 'over_quota' | 'invalid_cursor' | 'failed';
 
 export class CatalogError extends Error {
   readonly code: CatalogErrorCode;

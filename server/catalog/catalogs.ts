@@ -3,6 +3,7 @@ import type { Section } from '../../stores/section.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import { type Catalog, CatalogError, type ClockNews } from './catalog.ts';
 import type { Notices, NoticesOptions } from './notices.ts';
+import type { Quota } from './quotas.ts';
 import { nameOf } from './postgres/address.ts';
 import { mayHaveId, readBelonging } from './sqlite/inspect.ts';
 import { openSqliteCatalog } from './sqlite/open.ts';
@@ -20,6 +21,8 @@ export interface CatalogSettings {
   adopt?: boolean;
   /** Called with a sentence for each finding at the opening, and for some that come later. */
   tell?: (found: string) => void;
+  /** Left out: nobody has a quota. */
+  quotaOf?: ((owner: string) => Quota) | undefined;
   /** For SQLite, which has no clock of its own: the machine's clocks. */
   time?: Pick<Surroundings, 'wallMs' | 'elapsedMs' | 'uptimeMs' | 'bootId'>;
   /** For SQLite: how long the wall clock must not jump again until it is believed; at least the longest lifetime. */
@@ -71,7 +74,7 @@ export async function openCatalog(choice: CatalogChoice, settings: CatalogSettin
     case 'sqlite':
       return openSqliteCatalog({ file: choice.file, ...settings });
     case 'postgres':
-      return (await import('./postgres/open.ts')).openPostgresCatalog(choice);
+      return (await import('./postgres/open.ts')).openPostgresCatalog({ ...choice, quotaOf: settings.quotaOf });
   }
 }
 

@@ -38,6 +38,7 @@ import { createSentUploads } from './queries/sent-uploads.ts';
 import { createTrashQueries } from './queries/trash.ts';
 import { createUploadLengths } from './queries/upload-lengths.ts';
 import { createUploadQueries } from './queries/uploads.ts';
+import { createUsageQueries } from './queries/usage.ts';
 import type { Tables } from './schema.ts';
 
 /** What each dialect implements itself. */
@@ -80,6 +81,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createDeleteBelow(db, queries, clock),
     ...createTrashQueries(db, queries, clock),
     ...createRestoreTrashed(db, queries, clock),
+    ...createUsageQueries(db, clock),
     ...createEventQueries(db, clock),
     ...createMetaQueries(db),
     ...createLeaseQueries(db, nodes),

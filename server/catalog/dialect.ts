@@ -66,3 +66,13 @@ export interface QueryDialect {
     raise: (db: Kysely<Tables>, counters: Counters) => Promise<void>;
   };
 }
+
+/** What keeping quotas needs of a database. */
+export interface QuotaDialect extends Pick<QueryDialect, 'hold'> {
+  /** Whether transactions run at the same time. */
+  isConcurrent: boolean;
+  /** Brings about within the transaction what the database would do at its commit: some totals are counted then. */
+  settle: (executor: Executor) => Promise<void>;
+  /** No more transactions than so many run at the same time. */
+  mostAtOnce: () => Promise<number>;
+}

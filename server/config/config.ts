@@ -27,6 +27,7 @@ export interface Config {
   maxAppendBytes: number | null;
   /** Most unfinished uploads of one owner (`MAX_OPEN_UPLOADS`). */
   maxOpenUploads: number;
+  quotas: QuotaConfig;
   /** How long the service keeps an unfinished upload after its last byte (`UPLOAD_TTL`). */
   uploadTtlMs: number;
   /** How long the service keeps deleted files, so that they can be restored (`TRASH_TTL`); 0: it does not. */
@@ -67,6 +68,22 @@ export interface BucketConfig {
   pathStyle: boolean | null;
   /** The endpoint is the bucket's own domain (`S3_ENDPOINT_IS_BUCKET`). */
   endpointIsBucket: boolean;
+}
+
+/** How much an owner may have; null: no limit. */
+export interface OwnerQuota {
+  bytes: number | null;
+  files: number | null;
+  /** Unfinished uploads; null: as many as `maxOpenUploads`. */
+  openUploads: number | null;
+}
+
+/** How much owners may have. */
+export interface QuotaConfig {
+  /** Of each owner who has none of their own (`QUOTA_BYTES`, `QUOTA_FILES`). */
+  standard: OwnerQuota;
+  /** By owner (`QUOTAS`). */
+  ofOwners: Readonly<Record<string, OwnerQuota>>;
 }
 
 export interface DownloadConfig {

@@ -7,6 +7,7 @@ import { readStore } from './bucket.ts';
 import type { Config, DatabaseConfig, DownloadConfig, InstantPolicy } from './config.ts';
 import type { Env } from './env.ts';
 import { ConfigError, type ConfigProblem, quote } from './problems.ts';
+import { readQuotas } from './quotas.ts';
 import { checkCertificates, createReader, type Reader } from './reader.ts';
 import { readServices, readWorkers } from './groups.ts';
 
@@ -51,6 +52,7 @@ export function parseConfig(env: Env): Config {
     maxFileSizeBytes: read.bytes('MAX_FILE_SIZE'),
     maxAppendBytes: read.bytes('MAX_APPEND_SIZE'),
     maxOpenUploads: read.wholeNumber('MAX_OPEN_UPLOADS', 10_000, 1, 1_000_000),
+    quotas: readQuotas(read, tokens),
     uploadTtlMs: read.duration('UPLOAD_TTL', '24h', LONGEST_TTL),
     trashTtlMs: read.duration('TRASH_TTL', '7d', LONGEST_TTL, { orNone: true }),
     download: readDownload(read),

@@ -8,6 +8,7 @@ import type { Links } from '../links/contract.ts';
 import type { Feed } from '../outbox/feed.ts';
 import type { Archives, Files, Folders, Uploads } from '../uploads/contract.ts';
 import type { TidemarkError } from '../uploads/errors.ts';
+import type { Quotas } from '../uploads/quotas.ts';
 import type { Trash } from '../uploads/trash-contract.ts';
 import { addFileRoutes } from './api-files.ts';
 import { addFolderRoutes } from './api-folders.ts';
@@ -26,6 +27,7 @@ import { lingeringAnswers } from './linger.ts';
 import { addOlderRoutes } from './older-api.ts';
 import { methodOverride } from './method-override.ts';
 import { createAddressOf } from './public-address.ts';
+import { addQuotaRoute } from './quota.ts';
 import { requestLog } from './request-log.ts';
 import { createRouters, notServedHere, type Routers, serveRoutes } from './routers.ts';
 import { addSharedRoutes } from './shared.ts';
@@ -45,6 +47,7 @@ export interface AppParts {
   folders: Folders;
   trash: Trash;
   archives: Archives;
+  quotas: Quotas;
   links: Links;
   /** The origin to which downloads are redirected; null where the service delivers the bytes itself. */
   filesOrigin: string | null;
@@ -119,6 +122,7 @@ export function createRoutes(parts: AppParts): Routers {
   addFileRoutes(api, parts);
   addFolderRoutes(api, parts.folders);
   addTrashRoutes(api, parts.trash);
+  addQuotaRoute(api, parts.quotas);
   addLinkRoutes(api, parts);
   addSharedRoutes(files, parts);
   addSentRoutes(uploads, parts);

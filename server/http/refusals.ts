@@ -43,6 +43,7 @@ const TABLE = {
   precondition_failed:      [412, 'The file is not the one that the request is conditional on.'],
   too_large:                [413],
   quota_reached:            [413],
+  over_quota:               [413],
   unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
   range_not_satisfiable:    [416, 'The range lies outside the file.'],
   unknown_host:             [421, 'Without tokens this service does not answer to that name.'],

@@ -247,6 +247,8 @@ async function whyRefused(
   size: number | null,
   error: unknown,
 ): Promise<unknown> {
+  // What the owner has is not told.
+  if (hasCode(error, 'over_quota')) return new TidemarkError('over_quota', { cause: error });
   if (!hasCode(error, 'quota_reached')) return error;
   const link = await translated(() => catalog.findOwnLink(id, owner));
   if (!link?.upload || link.revokedAt !== null) return new TidemarkError('not_found');

@@ -48,6 +48,7 @@ async function endWithout(parts: Parts, { id }: UploadRecord, partial: UploadRec
 export async function releaseIfEnded({ catalog, limits }: Parts, id: string): Promise<void> {
   const final = await catalog.findUpload(id);
   if (!final || final.state === 'receiving') return;
-  const keptMs = Math.min(KEEP_JOINED_MS, limits.uploadTtlMs);
+  // Their bytes count with the final. Where that is limited, they may not be kept beside it.
+  const keptMs = limits.quotaOf(final.owner).bytes === null ? Math.min(KEEP_JOINED_MS, limits.uploadTtlMs) : 0;
   await catalog.releasePartials(id, final.state === 'complete' ? keptMs : null);
 }

@@ -6,6 +6,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Archives, Files, Folders, Uploads } from './contract.ts';
 import { TidemarkError } from './errors.ts';
+import type { Quotas } from './quotas.ts';
 import type { Trash } from './trash-contract.ts';
 import type { Writer } from './writer.ts';
 import { toTidemarkError } from './translate.ts';
@@ -20,11 +21,12 @@ interface Answering {
   folders: Folders;
   trash: Trash;
   archives: Archives;
+  quotas: Quotas;
 }
 
 /** Uploads and files with the contracts' own signatures, whose answers wait. */
 export function withDurableAnswers(
-  { uploads, files, folders, trash, archives }: Answering,
+  { uploads, files, folders, trash, archives, quotas }: Answering,
   { durable }: Pick<Catalog, 'durable'>,
 ): Answering {
   async function untilDurable(): Promise<void> {
@@ -96,7 +98,7 @@ export function withDurableAnswers(
       rename: (id, owner, name) => waitingToRefuse(() => files.rename(id, owner, name)),
       remove: (id, owner) => waitingToRefuse(() => files.remove(id, owner)),
     },
-    ...durableTree({ folders, trash, archives }, { waiting, waitingToRefuse }),
+    ...durableTree({ folders, trash, archives, quotas }, { waiting, waitingToRefuse }),
   };
 }
 
@@ -106,9 +108,9 @@ interface Waits {
 }
 
 function durableTree(
-  { folders, trash, archives }: Pick<Answering, 'folders' | 'trash' | 'archives'>,
+  { folders, trash, archives, quotas }: Omit<Answering, 'uploads' | 'files'>,
   { waiting, waitingToRefuse }: Waits,
-): Pick<Answering, 'folders' | 'trash' | 'archives'> {
+): Omit<Answering, 'uploads' | 'files'> {
   return {
     folders: {
       get: (path, owner) => waiting(() => folders.get(path, owner)),
@@ -124,6 +126,7 @@ function durableTree(
       restore: (owner, meant) => waitingToRefuse(() => trash.restore(owner, meant)),
       remove: (owner, meant) => waitingToRefuse(() => trash.remove(owner, meant)),
     },
+    quotas: { of: (owner) => waiting(() => quotas.of(owner)) },
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
       prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),

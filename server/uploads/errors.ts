@@ -18,6 +18,7 @@ const SENTENCES = {
   upload_terminated:  'The upload was terminated; begin a new one.',
   too_large:          'The file is larger than this service accepts.',
   quota_reached:      'There is no room left for this upload: a limit is reached.',
+  over_quota:         'There is no room left for this within the quota.',
   upload_locked:      'Another request is writing to this upload; try again shortly.',
   upload_taken_over:  'A newer request has taken over this upload.',
   too_many_uploads:   'This owner has too many unfinished uploads; finish or end some of them first.',

@@ -4,6 +4,7 @@ import type { DigestAlgorithm, DigestPool } from '../../stores/digests/digests.t
 import type { Store } from '../../stores/store.ts';
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { Quota } from '../catalog/quotas.ts';
 import type { InstantPolicy } from '../config/config.ts';
 import type { Leases } from '../leases/leases.ts';
 import type { Cleaning } from './cleaning.ts';
@@ -19,6 +20,7 @@ export interface Limits {
   lockTimeoutMs: number;
   /** Most unfinished uploads of one owner. */
   maxOpenUploads: number;
+  quotaOf: (owner: string) => Quota;
   instant: InstantPolicy;
   /** The digests that are computed for every file. */
   digests: readonly DigestAlgorithm[];

@@ -4,9 +4,13 @@ import { type BeginRequest, mostFileBytes, type Published } from './contract.ts'
 import { TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import type { AppendOptions } from './receive.ts';
+import { refuseWithoutRoom } from './room.ts';
 import type { Writer } from './writer.ts';
 
-export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'checksum'>;
+export interface WholeRequest extends Omit<BeginRequest, 'id'>, Pick<AppendOptions, 'checksum'> {
+  /** The length of the body, where it is known: without room for it nothing is read. */
+  bytes?: number | undefined;
+}
 
 /**
  * Receives and publishes a file whose length is known only at its end.
@@ -17,11 +21,12 @@ export type WholeRequest = Omit<BeginRequest, 'id'> & Pick<AppendOptions, 'check
 export async function receiveWhole(
   parts: Parts,
   beginWriting: (request: BeginRequest) => Promise<Writer>,
-  { checksum, ...request }: WholeRequest,
+  { checksum, bytes, ...request }: WholeRequest,
   source: Readable,
   signal: AbortSignal,
 ): Promise<Published> {
   const id = parts.surroundings.newId();
+  if (bytes !== undefined) await refuseWithoutRoom(parts, request.owner, bytes);
   const writer = await beginWriting({ id, ...request });
   try {
     const received = await writer.append(source, {

@@ -10,6 +10,7 @@ import { type Ledger, openLedger } from './ledger.ts';
 import { endWithoutBytes } from './missing-bytes.ts';
 import type { Limits, Parts } from './parts.ts';
 import { publish } from './publish.ts';
+import { measureRoom, type Room } from './room.ts';
 import { linkSignals } from './signals.ts';
 import type { Holding } from './writer.ts';
 
@@ -41,21 +42,26 @@ export interface AppendOptions {
  */
 export async function append(holding: Holding, source: Readable, options: AppendOptions): Promise<Received> {
   const { parts, upload: before, asked } = holding;
-  const { length, checksum } = options;
+  const { length, checksum, maxBytes } = options;
   const verification = await verifyAll(checksum === undefined ? [] : [checksum].flat());
   if (length !== undefined && verification) refuseTooLarge(parts.limits, length);
   else if (length !== undefined) await declareLength(holding, length);
   const upload = length === undefined ? before : { ...before, size: length };
-  const ledger = openLedger(holding, upload, options.onCommit);
-  const { signal, unlink } = linkSignals(asked, parts.stopping, ...(options.signal ? [options.signal] : []));
+  const isCounted = before.size !== null || before.expectedSize !== null || (length !== undefined && !verification);
+  const room = isCounted ? undefined : await measureRoom(parts, before.owner);
+  const ledger = openLedger(holding, upload, withLook(options, room));
+  const ends = [options.signal, room?.signal].filter((end) => end !== undefined);
+  const { signal, unlink } = linkSignals(asked, parts.stopping, ...ends);
 
   let written: Written;
   try {
-    written = await write({ holding, upload, ledger }, source, { ...options, signal, verification });
+    const within = { ...options, maxBytes: Math.min(maxBytes, room?.bytes ?? Infinity), signal, verification };
+    written = await write({ holding, upload, ledger }, source, within);
     if (length !== undefined && verification && written.interrupted === undefined) await declareLength(holding, length);
   } catch (error) {
     await settleFailure({ holding, upload, ledger }, length !== undefined && !verification, error);
-    throw error;
+    const isFull = room !== undefined && room.bytes < maxBytes && error instanceof StoreError;
+    throw isFull && error.code === 'overflow' ? room.refusal() : error;
   } finally {
     unlink();
   }
@@ -68,6 +74,15 @@ export async function append(holding: Holding, source: Readable, options: Append
   await parts.catalog.durable();
   if (signal.aborted) throw signal.reason;
   return { offset, file: null, expiresAt: ledger.expiresAt, interrupted };
+}
+
+/** Tells each offset that is recorded, and looks then whether others have taken the room. */
+function withLook({ onCommit }: AppendOptions, room: Room | undefined): AppendOptions['onCommit'] {
+  if (!room) return onCommit;
+  return (offset) => {
+    room.look();
+    onCommit?.(offset);
+  };
 }
 
 /** A running append. */

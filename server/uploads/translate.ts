@@ -1,8 +1,10 @@
 /** Translates errors of store, catalog and leases into errors of the domain: the only place that does. */
 import { StoreError, type StoreErrorCode } from '../../stores/store.ts';
 import { CatalogError, type CatalogErrorCode } from '../catalog/catalog.ts';
+import { OverQuota } from '../catalog/quotas.ts';
 import { LockError, type LockErrorCode } from '../leases/leases.ts';
 import { type ErrorCode, TidemarkError } from './errors.ts';
+import { overQuota } from './over-quota.ts';
 
 const FROM_STORE: Record<StoreErrorCode, ErrorCode> = {
   missing: 'not_found',
@@ -16,6 +18,7 @@ const FROM_STORE: Record<StoreErrorCode, ErrorCode> = {
 const FROM_CATALOG: Record<CatalogErrorCode, ErrorCode> = {
   unavailable: 'store_unavailable',
   full: 'store_full',
+  over_quota: 'over_quota',
   invalid_cursor: 'invalid_field',
   failed: 'internal',
 };
@@ -43,6 +46,7 @@ export function toTidemarkError(error: unknown): unknown {
     const later = error.code === 'unavailable' ? RETRY_LATER : {};
     return new TidemarkError(FROM_STORE[error.code], { ...later, cause: error });
   }
+  if (error instanceof OverQuota) return overQuota(error);
   if (error instanceof CatalogError) {
     const code = FROM_CATALOG[error.code];
     if (code === 'invalid_field') {

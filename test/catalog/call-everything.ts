@@ -83,6 +83,7 @@ export async function callEverything(catalog: Catalog): Promise<void> {
   await callSentUploads(catalog);
   await callFolders(catalog, content.id);
   await callTrash(catalog);
+  await catalog.usageOf('ann');
   const { files } = await catalog.listFiles({ owner: 'ann', limit: 10, sort: 'name', descending: false });
   for (const each of files) await catalog.deleteFile(each.id, 'ann');
   const [removal] = await catalog.listRemovals(0, 10);

@@ -1,6 +1,7 @@
 /** The suite that every catalog dialect passes. */
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import type { Quota } from '../../server/catalog/quotas.ts';
 import { describeEvents } from './contract-events.ts';
 import { describeFinals } from './contract-finals.ts';
 import { describeFolderDeletion } from './contract-folder-deletion.ts';
@@ -11,6 +12,7 @@ import { describeLinks } from './contract-links.ts';
 import { describeListings } from './contract-listings.ts';
 import { describeSentUploads } from './contract-sent-uploads.ts';
 import { describePublication } from './contract-publication.ts';
+import { describeQuotas } from './contract-quotas.ts';
 import { describeTrash } from './contract-trash.ts';
 import { describeUploads } from './contract-uploads.ts';
 
@@ -30,7 +32,7 @@ export interface TestCatalog {
   /** Begins at T0. */
   clock: TestClock;
   /** Closes the catalog and opens the same one again. */
-  reopen(): Promise<Catalog>;
+  reopen(quotaOf?: (owner: string) => Quota): Promise<Catalog>;
   /** One that several nodes share, by a clock that the test sets. */
   openShared(): Promise<SharedCatalog>;
   /** Closes them and removes what they left. */
@@ -80,6 +82,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describeLinks(running);
     describeSentUploads(running);
     describeTrash(running);
+    describeQuotas(running);
     describeLeases(() => running().openShared());
     describeEvents(running);
   });

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import type { Quota } from '../../server/catalog/quotas.ts';
 import type { PostgresAddress } from '../../server/catalog/postgres/connect.ts';
-import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import { openPostgresCatalog, type PostgresCatalogOptions } from '../../server/catalog/postgres/open.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { hasPgbouncer, type RunningPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { hasPostgres } from '../harness/postgres.ts';
@@ -48,9 +49,9 @@ async function openSqliteGround(): Promise<TestCatalog> {
   return {
     catalog,
     clock,
-    async reopen() {
+    async reopen(quotaOf) {
       await catalog.close();
-      catalog = await openSqliteCatalog({ file, time });
+      catalog = await openSqliteCatalog({ file, time, quotaOf });
       return catalog;
     },
     async openShared() {
@@ -69,8 +70,8 @@ async function openPostgresGround(addressOf: (database: TestDatabase) => Postgre
   const clock = { nowMs: T0 };
   const databases: TestDatabase[] = [];
   const catalogs: Catalog[] = [];
-  async function open(database: TestDatabase): Promise<Catalog> {
-    const catalog = await openClocked(database, addressOf(database), clock);
+  async function open(database: TestDatabase, quotaOf?: (owner: string) => Quota): Promise<Catalog> {
+    const catalog = await openClocked(database, { ...addressOf(database), quotaOf }, clock);
     catalogs.push(catalog);
     return catalog;
   }
@@ -86,9 +87,9 @@ async function openPostgresGround(addressOf: (database: TestDatabase) => Postgre
   return {
     catalog,
     clock,
-    async reopen() {
+    async reopen(quotaOf) {
       for (const each of catalogs) await each.close();
-      return open(database);
+      return open(database, quotaOf);
     },
     openShared: async () => ({ catalog: await open(await create()), clock }),
     async dispose() {
@@ -99,7 +100,11 @@ async function openPostgresGround(addressOf: (database: TestDatabase) => Postgre
 }
 
 /** A catalog whose clock is a row of the database, which is set before each call. */
-async function openClocked(database: TestDatabase, address: PostgresAddress, clock: TestClock): Promise<Catalog> {
+async function openClocked(
+  database: TestDatabase,
+  address: PostgresCatalogOptions,
+  clock: TestClock,
+): Promise<Catalog> {
   let shownMs: number | undefined;
   const catalog = await openPostgresCatalog({
     ...address,

@@ -105,6 +105,7 @@ describe('refusals', () => {
     ['too_large', 413, { stall: null, failure: 'tooLarge' }],
     ['link_bytes_used', 413, { stall: null, failure: 'refused' }],
     ['quota_reached', 413, { stall: null, failure: 'refused' }],
+    ['over_quota', 413, { stall: null, failure: 'refused' }],
     ['unknown', 413, { stall: null, failure: 'requestTooLarge' }],
     ['invalid_metadata', 400, { stall: null, failure: 'refused' }],
     ['not_implemented', 501, { stall: null, failure: 'failed' }],

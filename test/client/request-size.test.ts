@@ -42,6 +42,7 @@ test.each([
   [413, 'unknown', null, true],
   [413, 'too_large', undefined, false],
   [413, 'too_large', '1.0.0', false],
+  [413, 'over_quota', undefined, false],
   [413, 'refused', '1.0.0', false],
   [414, null, undefined, false],
   [502, null, undefined, false],

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { NO_QUOTA } from '../../server/catalog/quotas.ts';
 import type { Env } from '../../server/config/env.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { ConfigError, type ConfigProblem } from '../../server/config/problems.ts';
@@ -36,6 +37,7 @@ describe('an empty environment', () => {
       maxFileSizeBytes: null,
       maxAppendBytes: null,
       maxOpenUploads: 10_000,
+      quotas: { standard: NO_QUOTA, ofOwners: {} },
       uploadTtlMs: 86_400_000,
       trashTtlMs: 604_800_000,
       download: { mode: 'stream', presignTtlMs: 300_000 },
@@ -88,6 +90,9 @@ test('every variable is taken over', () => {
     MAX_APPEND_SIZE: '100MB',
     PRESIGN_TTL: '1h',
     MAX_OPEN_UPLOADS: '25',
+    QUOTA_BYTES: '2TB',
+    QUOTA_FILES: '1000',
+    QUOTAS: 'alice:bytes=500GiB:uploads=5, bob.b-1_ : files = 0 : bytes=0',
     UPLOAD_TTL: '2d',
     TRASH_TTL: '0',
     DIGESTS: 'sha1, SHA256',
@@ -117,6 +122,13 @@ test('every variable is taken over', () => {
     maxFileSizeBytes: 10 * 2 ** 30,
     maxAppendBytes: 100_000_000,
     maxOpenUploads: 25,
+    quotas: {
+      standard: { bytes: 2e12, files: 1000, openUploads: null },
+      ofOwners: {
+        alice: { bytes: 500 * 2 ** 30, files: 1000, openUploads: 5 },
+        'bob.b-1_': { bytes: null, files: null, openUploads: null },
+      },
+    },
     uploadTtlMs: 172_800_000,
     trashTtlMs: 0,
     download: { mode: 'stream', presignTtlMs: 3_600_000 },
@@ -275,6 +287,11 @@ describe('values at the edge', () => {
     ['TRASH_TTL', '3651d'],
     ['TRASH_TTL', 'off'],
     ['MAX_OPEN_UPLOADS', '0'],
+    ['QUOTA_BYTES', 'much'],
+    ['QUOTA_BYTES', '-1'],
+    ['QUOTA_FILES', '1.5'],
+    ['QUOTA_FILES', '1000000001'],
+    ['QUOTAS', 'alice:bytes=1GB'],
     ['MAX_OPEN_UPLOADS', '1000001'],
     ['UPLOAD_TTL', '3651d'],
     ['LOCK_TIMEOUT', '25d'],
@@ -459,5 +476,27 @@ describe('WORKERS', () => {
       expect.stringMatching(/^must be 1 with STORE=local/),
     ]);
     expect(parseConfig({ WORKERS: '1' }).workers).toBe(1);
+  });
+});
+
+describe('quotas of owners', () => {
+  const told = (QUOTAS: string): string[] =>
+    problemsOf({ AUTH_TOKENS: 'alice:0123456789abcdef,bob:fedcba9876543210', QUOTAS }).map(
+      ({ variable, message }) => `${variable} ${message}`,
+    );
+
+  test('are for owners with a token, one entry each, and say which limit is wrong', () => {
+    expect(told('alice:bytes=1GB,bob:files=1:uploads=1')).toEqual([]);
+    expect(told('carol:bytes=1GB')[0]).toMatch(
+      /^QUOTAS must begin each entry with a name of AUTH_TOKENS.*"carol" is none$/,
+    );
+    expect(told('alice:bytes=1GB,alice:files=1')).toEqual(['QUOTAS must have one entry for alice']);
+    expect(told('alice')[0]).toMatch(/^QUOTAS must say for alice what the limits are, as in alice:bytes=/);
+    expect(told('alice:bytes=much')).toEqual(['QUOTAS bytes of alice must be a size such as 10GiB, or 0 for no limit']);
+    expect(told('alice:files=-1,bob:uploads=1000001')).toEqual([
+      'QUOTAS files of alice must be a whole number from 0 to 1000000000; 0: no limit',
+      'QUOTAS uploads of bob must be a whole number from 0 to 1000000; 0: no limit',
+    ]);
+    expect(told('alice:size=1GB')).toEqual(['QUOTAS must be bytes=, files= or uploads= after alice, not "size=1GB"']);
   });
 });

@@ -41,7 +41,12 @@ beforeAll(async () => {
   [service, guarded] = await Promise.all([
     startService(),
     startService({
-      env: { AUTH_TOKENS: `docs:${TOKEN}, anna:${ANNA}, bert:${BERT}`, INSTANT: 'all', TRASH_TTL: '7d' },
+      env: {
+        AUTH_TOKENS: `docs:${TOKEN}, anna:${ANNA}, bert:${BERT}`,
+        INSTANT: 'all',
+        TRASH_TTL: '7d',
+        QUOTA_BYTES: '1GB',
+      },
     }),
   ]);
   // One shell for all: later examples use the variables and files of earlier ones.

@@ -1,6 +1,7 @@
 /** One simulated world: its time, its chance, its nodes, and what they share. */
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import { NO_QUOTA } from '../../server/catalog/quotas.ts';
 import type { Limits } from '../../server/uploads/parts.ts';
 import { openSimCatalog, type SimCatalog } from './catalog.ts';
 import { type Chance, createChance } from './chance.ts';
@@ -71,6 +72,7 @@ export function createWorld(seed: number, { tell, fail, tamper }: WorldOptions):
     trashTtlMs: 0,
     lockTimeoutMs: chance.pick([3_000, 10_000, 20_000]),
     maxOpenUploads: 100,
+    quotaOf: () => NO_QUOTA,
     instant: chance.pick(['owner', 'all'] as const),
     digests: weather.digests,
     addressLifeMs: null,

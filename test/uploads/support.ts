@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { ledgerOf } from '../../server/service-places.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
+import { NO_QUOTA } from '../../server/catalog/quotas.ts';
 import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { parseConfig } from '../../server/config/parse.ts';
@@ -91,6 +92,7 @@ export async function openHouse(
       trashTtlMs: 0,
       lockTimeoutMs: 1000,
       maxOpenUploads: 10_000,
+      quotaOf: () => NO_QUOTA,
       instant: 'owner',
       digests: ['md5'],
       addressLifeMs: null,

@@ -12,6 +12,7 @@ import { openPreview, startPreview } from './preview.ts';
 import { startPlace } from './place.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { createAsking } from './question.ts';
+import { type QuotaLine, startQuotaLine } from './quota-line.ts';
 import { startRequestDialog } from './request-dialog.ts';
 import { startShareDialog } from './share-dialog.ts';
 import { startStreams } from './streams.ts';
@@ -43,6 +44,7 @@ function start(): void {
   startShareDialog();
   const trash = startTrashDialog();
   const renewTrashState = startTrashState();
+  const quota = startQuotaLine();
   const place = startPlace((from) => files.opened(from));
   startRequestDialog(place);
   const files = startFilesView(place);
@@ -62,6 +64,7 @@ function start(): void {
       onList: () => view.onList(),
       onOver: (item) => {
         view.onOver(item);
+        quota.renew();
         if (item.result) files.putOwn(item.result);
       },
     },
@@ -84,7 +87,7 @@ function start(): void {
 
   document.body.classList.add('ready');
 
-  const events = followEvents(files, trash, renewTrashState);
+  const events = followEvents(files, trash, { renewTrashState, quota });
   onAccepted(() => {
     void files.reload();
     events.wake();
@@ -95,7 +98,7 @@ function start(): void {
 function followEvents(
   files: FilesView,
   trash: TrashDialog,
-  renewTrashState: () => void,
+  { renewTrashState, quota }: { renewTrashState: () => void; quota: QuotaLine },
 ): ReturnType<typeof listenToEvents> {
   let begun = false;
   return listenToEvents({
@@ -104,6 +107,7 @@ function followEvents(
       if (begun) {
         void files.reload();
         trash.changed();
+        quota.renew();
       }
       begun = true;
       renewTrashState();
@@ -111,11 +115,13 @@ function followEvents(
     onPublished: (file) => {
       files.put(file, 'published');
       trash.changed();
+      quota.renew();
     },
     onRenamed: (file) => files.put(file, 'renamed'),
     onDeleted: (id) => {
       files.gone(id);
       trash.changed();
+      quota.renew();
     },
     onMoved: (from, to) => files.moved(from, to),
   });

@@ -54,5 +54,6 @@ export const refusalsEn = {
   too_many_links: 'You have as many links as one owner may have. Revoke some that are no longer needed.',
   too_many_attempts: 'There were too many wrong passwords for the link.',
   passwords_busy: 'The service is checking too many passwords right now.',
+  over_quota: 'There is no room left for this file. Delete some for good, or empty the trash; then try again.',
   store_full: 'There is no room left on the service.',
 };

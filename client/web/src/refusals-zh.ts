@@ -55,5 +55,6 @@ export const refusalsZh: typeof refusalsEn = {
   too_many_links: '链接数量已达上限，请撤销一些不再需要的链接。',
   too_many_attempts: '链接的密码错误次数过多。',
   passwords_busy: '服务正在核对的密码过多，请稍候。',
+  over_quota: '您的空间不足，放不下这个文件。请彻底删除一些文件或清空回收站，然后重试。',
   store_full: '服务端空间已满。',
 };

@@ -1,13 +1,17 @@
 /** The catalog in a PostgreSQL database, which any number of nodes may have open. */
-import type { RawBuilder } from 'kysely';
+import type { Kysely, RawBuilder } from 'kysely';
 import { type Catalog, CatalogError } from '../catalog.ts';
-import { createCatalog } from '../create-catalog.ts';
+import { createCatalog, type DialectMethods } from '../create-catalog.ts';
 import { createNodeQueries } from '../queries/nodes.ts';
+import type { Quota } from '../quotas.ts';
+import type { Tables } from '../schema.ts';
+import { withQuotas } from '../with-quotas.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from './clock.ts';
 import { connectTo, type PostgresAddress } from './connect.ts';
 import { postgresQueries } from './dialect.ts';
 import { readId } from './inspect.ts';
 import { migrate } from './migrate.ts';
+import { createPostgresQuotas } from './quotas.ts';
 import { withFunctions } from './with-functions.ts';
 import { withNumberedEvents } from './with-numbered-events.ts';
 import { withRetries } from './with-retries.ts';
@@ -20,6 +24,8 @@ const BEAT_TIMEOUT_MS = 4_000;
 export interface PostgresCatalogOptions extends PostgresAddress {
   /** The maximum number of connections. */
   poolSize?: number;
+  /** Left out: nobody has a quota. */
+  quotaOf?: ((owner: string) => Quota) | undefined;
   /** For tests: after this long without an answer, the connection counts as lost. */
   queryTimeoutMs?: number;
   /** For tests: a clock that they set. */
@@ -42,7 +48,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
 
   const nodes = { clock: createSqlClock(now), isShared: true };
   const { beatNode } = createNodeQueries(heart.db, nodes, postgresQueries);
-  const shared = createCatalog(db, {
+  const methods: DialectMethods = {
     nodes,
     queries: postgresQueries,
     clock: followed.clock,
@@ -55,8 +61,10 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     },
 
     close: () => (closing ??= Promise.all([close(), heart.close()]).then(() => undefined)),
-  });
-  const catalog = { ...shared, beatNode };
+  };
+  const over = (database: Kysely<Tables>) => withFunctions(createCatalog(database, methods), database, now);
+  const quotas = { db, clock: nodes.clock, dialect: createPostgresQuotas(db), quotaOf: options.quotaOf, over };
+  const catalog = { ...withQuotas(over(db), quotas), beatNode };
   try {
     const id = await bringUpToDate(options);
     if (options.directUrl && id !== (await readId(db, name)))
@@ -66,7 +74,7 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     await catalog.close();
     throw error;
   }
-  return withRetries(withNumberedEvents(withFunctions(catalog, db, now), db));
+  return withRetries(withNumberedEvents(catalog, db));
 }
 
 /**

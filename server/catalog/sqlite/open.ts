@@ -4,8 +4,10 @@ import { dirname } from 'node:path';
 import { CompiledQuery, Kysely } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { Catalog, ClockNews, MetaKey } from '../catalog.ts';
-import { createCatalog } from '../create-catalog.ts';
+import { createCatalog, type DialectMethods } from '../create-catalog.ts';
+import type { Quota } from '../quotas.ts';
 import type { Tables } from '../schema.ts';
+import { withQuotas } from '../with-quotas.ts';
 import { type ClockSource, createClock } from './clock.ts';
 import { createSqlClock } from './sql-clock.ts';
 import { type Checkpoints, createCheckpoints } from './checkpoints.ts';
@@ -20,6 +22,7 @@ import { createLogMarker, hasLog, type LogMarker } from './log-mark.ts';
 import { checkDatabase, openHere, settleLog } from './settle-log.ts';
 import { createNodeTables } from './node-tables.ts';
 import { keepTotals } from './owner-totals.ts';
+import { sqliteQuotas } from './quotas.ts';
 import { createReader, type Reader } from './reader.ts';
 import { runWithReserve, withReserve } from './with-reserve.ts';
 
@@ -43,6 +46,8 @@ export interface SqliteCatalogOptions {
   believeAfterMs?: number;
   /** Called with what the catalog's clock finds out about the machine's. */
   tellOfClock?: (news: ClockNews) => void;
+  /** Left out: nobody has a quota. */
+  quotaOf?: ((owner: string) => Quota) | undefined;
   /** For tests: several nodes of one process share the catalog, and count as dead without heartbeats. */
   isShared?: boolean;
 }
@@ -109,7 +114,7 @@ function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog 
     tell: options.tellOfClock,
   });
   createNodeTables(database);
-  const catalog = createCatalog(db, {
+  const methods: DialectMethods = {
     nodes: { clock: createSqlClock(clock), isShared },
     queries: { ...sqliteQueries, nameIndex: reader ? createNameIndex(reader) : null },
     clock,
@@ -124,7 +129,10 @@ function compose(opened: OpenedCatalog, options: SqliteCatalogOptions): Catalog 
       (closing ??= closeReader(reader)
         .then(() => closeDatabase(database, syncer, marks))
         .finally(() => openHere.delete(path))),
-  });
+  };
+  const over = (on: Kysely<Tables>) => createCatalog(on, methods);
+  const quotas = { db, clock: methods.nodes.clock, dialect: sqliteQuotas, quotaOf: options.quotaOf, over };
+  const catalog: Catalog = withQuotas(over(db), quotas);
   const setMeta = catalog.setMeta.bind(catalog);
   catalog.setMeta = async (key, value) => {
     if (!(await hasRoom(path))) throw new CatalogError('full', `the catalog ${file} keeps its last room for deletions`);

@@ -1,6 +1,7 @@
 /** Creation of an upload: a request to a target, with all of a file, its beginning, or nothing of it yet. */
 import { type Declaration, type FileView, mostFileBytes } from '../../uploads/contract.ts';
 import { TidemarkError } from '../../uploads/errors.ts';
+import type { Writer } from '../../uploads/writer.ts';
 import { type NamedInQuery, readDeclaration } from './declaration.ts';
 import { readContentDigest } from './digests.ts';
 import { booleanField, contentLengthOf, mediaTypeOfContent, PARTIAL_TYPE, readCompletion } from './fields.ts';
@@ -54,7 +55,7 @@ async function receiveNew(
   const writer = await parts.uploads.beginWriting(request);
   ctx.state.uploadId = id;
   try {
-    if (length !== declared) await writer.expectLength(length);
+    if (length !== declared) await expectLength(writer, length);
     await writer.durable();
     const location = locationOf(ctx, id);
     ctx.set('Location', location);
@@ -72,6 +73,16 @@ async function receiveNew(
   }
 }
 
+/** Announces the length of a new upload. Where it is refused, nothing is left: the client knows no address of it yet. */
+async function expectLength(writer: Writer, length: number | null): Promise<void> {
+  try {
+    await writer.expectLength(length);
+  } catch (error) {
+    await writer.end();
+    throw error;
+  }
+}
+
 /** Receives an ordinary upload: the body is the whole file, and nothing is kept of one that ends early. */
 export async function receiveOrdinary(ctx: RufhContext, parts: RufhParts): Promise<void> {
   refusePart(ctx);
@@ -84,7 +95,7 @@ export async function receiveOrdinary(ctx: RufhContext, parts: RufhParts): Promi
     instant ??
     (
       await parts.uploads.receiveWhole(
-        { owner: ctx.state.owner, declaration, checksum: readContentDigest(headers) },
+        { owner: ctx.state.owner, declaration, checksum: readContentDigest(headers), bytes: length },
         ctx.req,
         goneSignal(ctx),
       )

@@ -75,6 +75,9 @@ function dialectIn(headers: IncomingHttpHeaders): Parameters<typeof writeLimit>[
   return dialectOf(integerField(headers, 'Upload-Draft-Interop-Version')) ?? (DIALECTS[0] as (typeof DIALECTS)[number]);
 }
 
+/** The upload that this request created goes on, as after a failure on our side: content has to be sent again, or room to be made. */
+const RESUMABLE_CODES: ReadonlySet<string> = new Set(['checksum_mismatch', 'over_quota']);
+
 /** Answers refusals with problem documents. */
 async function withProblems(ctx: RufhContext, answer: () => Promise<void>): Promise<void> {
   try {
@@ -88,8 +91,7 @@ async function withProblems(ctx: RufhContext, answer: () => Promise<void>): Prom
     if (dialect && (FINAL_CODES.has(refused.code) || refused.code === 'offset_conflict')) {
       setState(ctx, dialect, { isComplete: FINAL_CODES.has(refused.code) });
     }
-    // The upload that this request created goes on, after a failure on our side, or content that has to be sent again.
-    if (refused.status < 500 && refused.code !== 'checksum_mismatch') ctx.remove('Location');
+    if (refused.status < 500 && !RESUMABLE_CODES.has(refused.code)) ctx.remove('Location');
     ctx.set(refused.headers);
     ctx.set('Cache-Control', 'no-store');
     ctx.status = refused.status;

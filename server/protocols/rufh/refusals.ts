@@ -34,6 +34,7 @@ const TABLE = {
   upload_rejected:             [410],
   too_large:                   [413],
   quota_reached:               [413],
+  over_quota:                  [413],
   unsupported_media_type:      [415, 'The Content-Type is not supported here.'],
   too_many_uploads:            [429],
   internal:                    [500],

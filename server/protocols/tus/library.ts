@@ -16,7 +16,7 @@ import { DataStore, ERRORS, Server, Upload } from '@tus/server';
 import type { Capabilities } from '../../../stores/store.ts';
 import type { Received, Uploads, UploadView } from '../../uploads/contract.ts';
 import { Refusal } from '../../refusal.ts';
-import { hasCode, TidemarkError } from '../../uploads/errors.ts';
+import { type ErrorCode, hasCode, TidemarkError } from '../../uploads/errors.ts';
 import type { Writer } from '../../uploads/writer.ts';
 import { uploadPath } from '../../wire/addresses.ts';
 import { type BodyChecksum, CHECKSUM_EXTENSIONS } from './checksum.ts';
@@ -223,9 +223,11 @@ async function writeBody(
   }
 }
 
+const OF_BODY: readonly ErrorCode[] = ['too_large', 'over_quota', 'checksum_mismatch'];
+
 /** Whether the error is about the body itself. */
 function isRefused(error: unknown): boolean {
-  return error instanceof Refusal || hasCode(error, 'too_large') || hasCode(error, 'checksum_mismatch');
+  return error instanceof Refusal || OF_BODY.some((code) => hasCode(error, code));
 }
 
 /** Builds the answer, in place of a web response. */

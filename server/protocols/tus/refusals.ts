@@ -27,6 +27,7 @@ const TABLE = {
   // tus 1.0.0, "Creation": a length that exceeds Tus-Max-Size.
   too_large:                [413],
   quota_reached:            [413],
+  over_quota:               [413],
   // tus 1.0.0, "PATCH": its Content-Type.
   unsupported_media_type:   [415, 'The Content-Type is not supported here.'],
   upload_locked:            [423],

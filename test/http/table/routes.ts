@@ -202,6 +202,15 @@ const FILE_ROUTES: readonly Route[] = [
 const TRASH_ROUTES: readonly Route[] = [
   {
     method: 'GET',
+    path: '/api/quota',
+    group: 'api',
+    askers: 'owner',
+    takes: [],
+    status: 200,
+    ask: () => ({ path: '/api/quota' }),
+  },
+  {
+    method: 'GET',
     path: '/api/trash',
     group: 'api',
     askers: 'owner',

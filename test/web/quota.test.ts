@@ -1,0 +1,71 @@
+/** Quotas in the page: a line with what there is, which follows what happens, and a file for which there is no room. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeBytes } from '../harness/bytes.ts';
+import { type RunningService, startService } from '../harness/service.ts';
+import { send } from '../harness/tus.ts';
+import { putFile } from '../http/support.ts';
+import {
+  choose,
+  chosen,
+  describeInBrowser,
+  file,
+  findings,
+  openPage,
+  press,
+  screenshot,
+  untilStatus,
+} from './support.ts';
+
+const KIB = 1024;
+
+describeInBrowser('a quota', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService({ env: { TRASH_TTL: '7d', QUOTA_BYTES: '100KiB', QUOTA_FILES: '50' } });
+  });
+  afterAll(() => service.stop());
+
+  test('is shown and kept up to date; what does not fit fails, and goes through once there is room', async () => {
+    const { fileId } = await putFile(service.url, makeBytes(60 * KIB, 9_301), { filename: 'first.bin' });
+    const page = await openPage(service.url);
+    const line = page.locator('#quota-words');
+    await line.getByText(/^60\.0 KiB of 100 KiB used · 1 of 50 files$/).waitFor();
+    expect(await page.locator('#quota.near').count()).toBe(0);
+    await putFile(service.url, makeBytes(32 * KIB, 9_302), { filename: 'second.bin' });
+    await line.getByText(/^92\.0 KiB of 100 KiB used · 2 of 50 files$/).waitFor();
+    await page.locator('#quota.near').waitFor();
+
+    await choose(page, [chosen('third.bin', makeBytes(20 * KIB, 9_303))]);
+    await untilStatus(page, 'third.bin', /^There is no room left for this file\. Delete some for good/);
+    await file(page, 'first.bin')
+      .getByRole('button', { name: /^Delete/ })
+      .click();
+    await line.getByText(/^92\.0 KiB of 100 KiB used · 2 of 50 files · 60\.0 KiB of it in the trash$/).waitFor();
+    await press(page, 'third.bin', /^Try again/);
+    await untilStatus(page, 'third.bin', /^There is no room left for this file/);
+    expect(await findings(page)).toEqual([]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await screenshot(page, 'quota-near-360');
+
+    const emptied = await send('DELETE', `${service.url}/api/trash?id=${fileId}`);
+    expect(emptied.status).toBe(200);
+    await press(page, 'third.bin', /^Try again/);
+    await file(page, 'third.bin').waitFor();
+    await line.getByText(/^52\.0 KiB of 100 KiB used · 2 of 50 files$/).waitFor();
+    await page.locator('#language').click();
+    await line.getByText('已用 52.0 KiB，共 100 KiB · 2 / 50 个文件').waitFor();
+  });
+
+  test('that nobody has is not shown', async () => {
+    const free = await startService();
+    try {
+      const page = await openPage(free.url);
+      const asked = page.waitForResponse((answer) => answer.url().endsWith('/api/quota'));
+      await page.reload();
+      expect((await asked).status()).toBe(200);
+      await expect.poll(() => page.locator('#quota').isHidden()).toBe(true);
+    } finally {
+      await free.stop();
+    }
+  });
+});
