@@ -52,6 +52,7 @@ describe('the table', () => {
       path
         .replace(':secret', '<secret>')
         .replace(':position', '<position>')
+        .replace('/*path', '/<path>')
         .replace(/^\/uploads.*/, '/uploads')
         .replace(':id', '<id>')
         .replace(':name', ''),

@@ -424,7 +424,7 @@ const LINK_ROUTES: readonly Route[] = [
     path: '/s/:secret/folders/:position/*path',
     group: 'files',
     askers: 'page',
-    takes: [],
+    takes: ['query', 'sizes'],
     bySecret: true,
     status: 404,
     ask: ({ folderSecret }) => ({ path: `/s/${folderSecret}/folders/1/none` }),

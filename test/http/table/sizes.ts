@@ -58,6 +58,7 @@ export const NO_NUMBERS: readonly string[] = [
 const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
 const TOO_LARGE = [413, 'too_large'] as const;
 const INVALID = [400, 'invalid_field'] as const;
+const NOT_FOUND = [404, 'not_found'] as const;
 
 function rowsOf(path: string, title: string): SizeRow {
   return {
@@ -108,6 +109,14 @@ export const SIZE_ROWS: readonly SizeRow[] = [
       path: `/api/links/${requestId}/uploads?${new URLSearchParams({ limit: value }).toString()}`,
     }),
   },
+  ...['', '/none'].map((below) => ({
+    ...rowsOf('', `GET /s/:secret/folders/:position${below === '' ? '' : '/*path'}`),
+    ask: ({ folderSecret }: Thing, value: string): Ask => ({
+      method: 'GET',
+      path: `/s/${folderSecret}/folders/1${below}?${new URLSearchParams({ limit: value }).toString()}`,
+    }),
+    gets: (value: number): Outcome => (value >= 1 && value <= 1000 ? (below === '' ? 200 : NOT_FOUND) : INVALID),
+  })),
   {
     of: ['POST /uploads, without a byte,'],
     field: 'Upload-Length',
