@@ -80,7 +80,7 @@ export async function beginAlone(
     const known = journalled !== null && isIt(journalled.uploadUrl) ? journalled : await own.journal.findUpload(isIt);
     const sender = known?.sender ?? 'unknown';
     const begunElsewhere = known?.begunElsewhere ?? true;
-    const left = resume.length === wanted.size ? { uploadUrl: resume.url, sender, begunElsewhere } : null;
+    const left = resume.length === wanted.size ? { uploadUrl: resume.url, sender, begunElsewhere, sentAs: null } : null;
     const next = whatToDo(sender, answer.status === 'uploading', () =>
       watch(performance.now(), resume.offset, resume.idle),
     );

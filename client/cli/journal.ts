@@ -10,6 +10,9 @@ import type { Life } from './process-mark.ts';
 /** How long an entry is kept, in addition to the upload's life where the service reported it. */
 export const KEEP_MS = 7 * 24 * 3600 * 1000;
 
+/** As `KEEP_MS`, for a file that was sent by a link: it is recognized when it is sent by that once more. */
+const KEEP_SENT_MS = 90 * 24 * 3600 * 1000;
+
 interface JournalEntry {
   path: string;
   uploadUrl: string;
@@ -19,6 +22,8 @@ interface JournalEntry {
   begunElsewhere?: boolean;
   /** How long the service keeps the upload without another byte; null where it did not report that. Missing as above. */
   lifeMs?: number | null;
+  /** The name by which all of it was sent, by a link; missing as long as it is unfinished. */
+  sentAs?: string;
 }
 
 /** The upload to which a file is sent. */
@@ -35,15 +40,19 @@ export interface Journalled {
   sender: Life;
   /** Another client began it, and a run of ours has resumed it. */
   begunElsewhere: boolean;
+  /** The name by which all of it was sent; null: it is unfinished. */
+  sentAs: string | null;
 }
 
 export interface Journal {
   /** The upload to which the file was last sent, in exactly this state. */
   find(file: FileIdentity): Promise<Journalled | null>;
-  /** An upload that `isIt` accepts, whichever file was sent to it. Prefers one to which a run is sending now. */
+  /** An unfinished upload that `isIt` accepts, whichever file was sent to it. Prefers one to which a run is sending now. */
   findUpload(isIt: (uploadUrl: string) => boolean): Promise<Journalled | null>;
   /** Records that this process sends the file to an upload. @throws when the journal cannot be written. */
   record(file: FileIdentity, upload: JournalledUpload): Promise<void>;
+  /** Records that all of the file was sent by a link, where nothing else tells a later run so. @throws as `record`. */
+  recordSent(file: FileIdentity, sent: { url: string; name: string }): Promise<void>;
   forget(file: FileIdentity): Promise<void>;
   /** Removes the entries of uploads that the service no longer has. */
   prune(): Promise<void>;
@@ -58,7 +67,7 @@ export function createJournal(serverUrl: string): Journal {
     let found: Journalled | null = null;
     for (const entry of await folder.list()) {
       const journalled = readEntry(entry);
-      if (journalled === null || !isIt(journalled.uploadUrl)) continue;
+      if (journalled === null || journalled.sentAs !== null || !isIt(journalled.uploadUrl)) continue;
       if (found === null || journalled.sender === 'running') found = journalled;
     }
     return found;
@@ -69,6 +78,14 @@ export function createJournal(serverUrl: string): Journal {
     findUpload,
     record: (file, { url, begunElsewhere, lifeMs }) =>
       folder.write(keyOf(file), { path: file.path, uploadUrl: url, sender: ownMark(), begunElsewhere, lifeMs }),
+    recordSent: (file, { url, name }) =>
+      folder.write(keyOf(file), {
+        path: file.path,
+        uploadUrl: url,
+        sender: ownMark(),
+        lifeMs: KEEP_SENT_MS,
+        sentAs: name,
+      }),
     forget: (file) => folder.remove(keyOf(file)),
     prune: () => folder.prune(KEEP_MS, ({ lifeMs }) => keepEntryForMs(KEEP_MS, lifeMs)),
   };
@@ -81,6 +98,11 @@ export function journalKey(serverUrl: string, file: FileIdentity): string[] {
 
 function readEntry(entry: JournalEntry | null): Journalled | null {
   if (!isUploadAddress(entry?.uploadUrl)) return null;
-  const { uploadUrl, sender, begunElsewhere } = entry;
-  return { uploadUrl, sender: lifeOf(sender), begunElsewhere: begunElsewhere === true };
+  const { uploadUrl, sender, begunElsewhere, sentAs } = entry;
+  return {
+    uploadUrl,
+    sender: lifeOf(sender),
+    begunElsewhere: begunElsewhere === true,
+    sentAs: typeof sentAs === 'string' ? sentAs : null,
+  };
 }

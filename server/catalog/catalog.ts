@@ -163,7 +163,7 @@ export interface OffsetCommit {
   parts?: readonly PartRecord[];
 }
 
-/** Which unfinished uploads of kind `file` of a content to find, of those whose time is not up. */
+/** Which unfinished uploads of kind `file` of a content to find, of those whose time is not up; none by a link. */
 export interface ReceivingQuery {
   /** As it was declared. */
   md5: string;

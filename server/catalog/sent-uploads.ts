@@ -13,6 +13,9 @@ import type { UploadRecord, UploadState } from './catalog.ts';
 /** The most unfinished uploads of one link: all of an owner's links together may have as many as an owner may. */
 export const MOST_OPEN_OF_LINK = 100;
 
+/** The most bytes of a link without a limit: no number of JavaScript counts more of them exactly. */
+export const MOST_SENT_BYTES = Number.MAX_SAFE_INTEGER;
+
 /** By which link an upload comes, and what its sender says. */
 export interface Sent {
   linkId: string;

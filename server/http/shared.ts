@@ -96,8 +96,9 @@ function secretOf(ctx: Ctx): string {
 }
 
 async function showLink(ctx: Ctx, { links, web }: SharedParts, pages: SharedPages): Promise<void> {
-  const { link, files, folders } = await links.open(secretOf(ctx), ticketsOf(ctx));
+  const { link, files, folders, ticket } = await links.open(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = link.id;
+  if (ticket) giveTicket(ctx, ticket.text, { path: pathOfLink(ctx), lifeMs: ticket.lifeMs });
   const base = ctx.state.baseUrl + pathOfLink(ctx);
   if (link.upload) {
     showRequest(ctx, { link, terms: link.upload }, web, pages);

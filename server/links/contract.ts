@@ -197,6 +197,15 @@ export interface Ticket {
   readonly lifeMs: number;
 }
 
+/** A link with all that it has itself. */
+export interface Opened {
+  readonly link: OpenedLink;
+  readonly files: readonly SharedFile[];
+  readonly folders: readonly SharedFolder[];
+  /** In place of the one that opened it. */
+  readonly ticket: Ticket | null;
+}
+
 export interface Links {
   /** @throws `not_found` with the field `files`, for another owner's file as for none; `too_many_links`, `passwords_busy`. */
   create(request: LinkRequest): Promise<{ link: LinkView; secret: string }>;
@@ -214,11 +223,12 @@ export interface Links {
   listSent(id: string, owner: string, page: { limit: number; cursor?: string }): Promise<SentPage>;
 
   // -- for those who have the secret; `tickets` are those that they have got here --------------------------------
-  /** @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the three methods that follow. */
-  open(
-    secret: string,
-    tickets: readonly string[],
-  ): Promise<{ link: OpenedLink; files: readonly SharedFile[]; folders: readonly SharedFolder[] }>;
+  /**
+   * @returns also a new ticket for an upload link with a password: senders who look at it now and then are not asked again, however
+   *   long their files take.
+   * @throws `not_found`, `link_expired`, `link_used_up`, `link_empty`, `password_required`; as the three methods that follow.
+   */
+  open(secret: string, tickets: readonly string[]): Promise<Opened>;
   /** @param page - `after` null: the first one. */
   openLevel(
     secret: string,

@@ -13,6 +13,7 @@ import {
   PASSWORD_TICKET_MS,
   type SharedLevel,
   type Target,
+  type Ticket,
 } from './contract.ts';
 import { LinkError } from './errors.ts';
 import type { Passwords } from './passwords.ts';
@@ -68,6 +69,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
           link: openedLinkOf(link),
           files: files.map(({ position, file }) => ({ position, file: fileViewOf(file) })),
           folders: folders.map(({ position, path, ...sum }) => ({ position, name: lastPart(path), ...sum })),
+          ticket: link.kind === 'upload' && link.password !== null ? passwordTicket(parts, link) : null,
         };
       }),
 
@@ -194,8 +196,12 @@ async function unlock(
       throw tooManyAttempts(await find(catalog, secret));
     if (!(await matches(password, kept))) throw new LinkError('wrong_password', { linkId });
     await catalog.forgiveAttempts(linkId);
-    return { linkId, ticket: { text: tickets.write(link, 'password'), lifeMs: PASSWORD_TICKET_MS } };
+    return { linkId, ticket: passwordTicket({ tickets }, link) };
   });
+}
+
+function passwordTicket({ tickets }: Pick<OpenParts, 'tickets'>, link: LinkRecord): Ticket {
+  return { text: tickets.write(link, 'password'), lifeMs: PASSWORD_TICKET_MS };
 }
 
 function tooManyAttempts({ id, waitMs }: LinkRecord): LinkError {

@@ -5,6 +5,7 @@
  */
 import type { Surroundings } from '../../stores/surroundings.ts';
 import type { Catalog, LinkRecord, UploadRecord } from '../catalog/catalog.ts';
+import { MOST_SENT_BYTES } from '../catalog/sent-uploads.ts';
 import type { BeginRequest, FileView, OpenOptions, Published, Uploads, UploadView } from '../uploads/contract.ts';
 import { hasCode, invalidField, TidemarkError } from '../uploads/errors.ts';
 import type { AppendOptions } from '../uploads/receive.ts';
@@ -128,7 +129,7 @@ function createBeginning(parts: SendingParts, said: SaidBySender) {
     try {
       return await begin(link, { id: request.id, owner, declaration, sent: { linkId, ...said } });
     } catch (error) {
-      throw await whyRefused(parts, link, declaration.size, error);
+      throw await whyRefused(parts, link, { isNew: true, size: declaration.size }, error);
     }
   };
 }
@@ -144,7 +145,7 @@ function writerOf(parts: SendingParts, link: UploadLink, writer: Writer): Writer
     try {
       return await change();
     } catch (error) {
-      throw await whyRefused(parts, link, size, error);
+      throw await whyRefused(parts, link, { isNew: false, size }, error);
     }
   }
 
@@ -184,7 +185,7 @@ async function appendWithin(
 ): ReturnType<Writer['append']> {
   const { offset } = writer.upload;
   // What is declared is counted already, and so is what has arrived of a body of unknown length.
-  const left = (declared === null ? leftOf(terms) : null) ?? Infinity;
+  const left = declared === null ? leftOf(terms) : Infinity;
   const leftOfFile = (terms.mostFileBytes ?? Infinity) - offset;
   const most = Math.min(left, leftOfFile);
   if (most >= options.maxBytes) return writer.append(source, options);
@@ -212,21 +213,30 @@ async function whileOpen<T>(
   const isOver = new AbortController();
   const { signal, unlink } = linkSignals(ended.signal, ...(given ? [given] : []));
 
-  async function look(): Promise<void> {
-    for (let now = link; ; now = await find(false)) {
-      if (isExpired(now)) throw closed(now.id);
-      const { mostBytes, sentBytes } = now.upload;
-      if (!isCounted && now !== link && mostBytes !== null && sentBytes > mostBytes)
-        throw noBytesLeft(now.upload, now.id);
-      const waitMs = Math.min(LOOK_EVERY_MS, now.leftMs ?? Infinity);
+  function refuseIfOver(now: UploadLink): void {
+    if (isExpired(now)) throw closed(now.id);
+    const { mostBytes, sentBytes } = now.upload;
+    if (!isCounted && mostBytes !== null && sentBytes > mostBytes) throw noBytesLeft(now.upload, now.id);
+  }
+
+  async function watch(): Promise<void> {
+    let waitMs = Math.min(LOOK_EVERY_MS, link.leftMs ?? Infinity);
+    for (;;) {
       await surroundings.wait(Math.max(1, waitMs), { signal: isOver.signal, ref: false });
+      waitMs = LOOK_EVERY_MS;
+      try {
+        const now = await find(false);
+        refuseIfOver(now);
+        waitMs = Math.min(waitMs, now.leftMs ?? Infinity);
+      } catch (error) {
+        // A catalog that cannot be asked is asked again; whether the transfer can do without it, its commits will tell.
+        if (error instanceof LinkError || hasCode(error, 'not_found')) throw error;
+      }
     }
   }
 
-  // A catalog that cannot be asked does not end the transfer by this: its commits will tell.
-  look().catch((error: unknown) => {
-    if (error instanceof LinkError || hasCode(error, 'not_found')) ended.abort(error);
-  });
+  // Rejects with why the link takes no more, or once the transfer is over.
+  watch().catch((error: unknown) => ended.abort(error));
   try {
     return await run(link, signal);
   } finally {
@@ -235,16 +245,24 @@ async function whileOpen<T>(
   }
 }
 
-/** What a link has left, for a file whose length is not declared; null: any number. */
-function leftOf({ mostBytes, sentBytes }: Terms): number | null {
-  return mostBytes === null ? null : Math.max(0, mostBytes - sentBytes);
+/** How many bytes a link has left. */
+function leftOf({ mostBytes, sentBytes }: Terms): number {
+  return Math.max(0, mostOf({ mostBytes }) - sentBytes);
 }
 
-/** Says which limit of the link it is that an upload has met. @param size - its length, as far as it is known. */
+function mostOf({ mostBytes }: Pick<Terms, 'mostBytes'>): number {
+  return mostBytes ?? MOST_SENT_BYTES;
+}
+
+/**
+ * Says which limit of the link it is that an upload has met.
+ *
+ * @param upload - `isNew`: it has not begun, else it is its length that does not fit; `size`: that, as far as it is known.
+ */
 async function whyRefused(
   { catalog }: SendingParts,
   { id, owner }: UploadLink,
-  size: number | null,
+  { isNew, size }: { isNew: boolean; size: number | null },
   error: unknown,
 ): Promise<unknown> {
   // What the owner has is not told.
@@ -253,12 +271,13 @@ async function whyRefused(
   const link = await translated(() => catalog.findOwnLink(id, owner));
   if (!link?.upload || link.revokedAt !== null) return new TidemarkError('not_found');
   if (isExpired(link)) return closed(id);
-  const { mostFiles, sentFiles, mostBytes, sentBytes } = link.upload;
+  if (!isNew) return noBytesLeft(link.upload, id);
+  const { mostFiles, sentFiles, sentBytes } = link.upload;
   if (mostFiles !== null && sentFiles >= mostFiles) {
     const message = `This link takes ${mostFiles} ${mostFiles === 1 ? 'file' : 'files'}, and has been sent that many.`;
     return new LinkError('link_files_used', { linkId: id, message });
   }
-  if (mostBytes !== null && sentBytes + (size ?? 1) > mostBytes) return noBytesLeft(link.upload, id);
+  if (sentBytes + (size ?? 1) > mostOf(link.upload)) return noBytesLeft(link.upload, id);
   return new TidemarkError('too_many_uploads', {
     message: 'There are too many unfinished uploads by this link; finish or end some of them first.',
     retryAfterMs: LOOK_EVERY_MS,
@@ -269,7 +288,7 @@ function noBytesLeft(terms: Terms, linkId: string): LinkError {
   return new LinkError('link_bytes_used', {
     linkId,
     field: 'size',
-    message: `This link takes ${terms.mostBytes} bytes in all, and ${leftOf(terms)} of them are left.`,
+    message: `This link takes ${mostOf(terms)} bytes in all, and ${leftOf(terms)} of them are left.`,
   });
 }
 

@@ -6,7 +6,7 @@ import type { LeftAs } from '../leases/leases.ts';
 import { shared } from './catch-up.ts';
 
 /** What identifies an upload and the content that it is meant to become. */
-export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size'>;
+export type Declared = Pick<UploadRecord, 'id' | 'owner' | 'md5' | 'sha256' | 'size' | 'linkId'>;
 /** An upload under a lease. */
 type Leased = Declared & Pick<UploadRecord, 'epoch'>;
 
@@ -50,13 +50,13 @@ export interface Arrival {
 
 /** The seat of a new writer. @param left - how the lease is to be released until a mark says otherwise. */
 export function createSeat(
-  { id, owner, md5, sha256, size, epoch }: Leased,
+  { id, owner, md5, sha256, size, linkId, epoch }: Leased,
   surroundings: Pick<Surroundings, 'elapsedMs'>,
   left: LeftAs,
 ): Seat {
   let markReleased: () => void = () => undefined;
   const released = new Promise<void>((resolve) => (markReleased = resolve));
-  const upload = { id, owner, md5, sha256, size };
+  const upload = { id, owner, md5, sha256, size, linkId };
   let flush: Flush | undefined;
   let lastArrivalAt = -Infinity;
   let isPublishing = false;

@@ -34,6 +34,8 @@ export function createFindUnfinished(parts: Parts, writers: Writers, uploads: Up
       (upload) =>
         upload.md5 === md5 &&
         upload.owner === owner &&
+        // One by a link is its sender's, who goes on with it.
+        upload.linkId === null &&
         (size === null || upload.size === null || upload.size === size) &&
         // MD5 does not prove a content. Another SHA-256, or none, means that these may be other bytes.
         (sha256 === null || upload.sha256 === sha256),

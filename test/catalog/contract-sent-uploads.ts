@@ -163,6 +163,61 @@ export function describeSentUploads(current: Current): void {
       expect(await catalog.findSenders([])).toEqual([]);
     });
 
+    it('keep a length that was taken, also where the limit is lower by then, or others have sent more', async () => {
+      const { catalog } = current();
+      const link = await addUploadLink(catalog, { mostBytes: 100 });
+      const [taken60, unknown] = [
+        await begin(catalog, link, { size: null }),
+        await begin(catalog, link, { size: null }),
+      ];
+      expect(await catalog.expectLength(taken60, 1, 60)).toBe(true);
+      await catalog.commitOffset(commitTo(unknown, 80));
+      expect(await taken(catalog, link)).toEqual([2, 140]);
+      expect(await catalog.expectLength(taken60, 1, 61)).toBe('quota');
+      expect(await catalog.declareLength(taken60, 1, 60)).toBe(true);
+      expect(await catalog.expectLength(taken60, 1, 50)).toBe(true);
+      expect(await catalog.expectLength(taken60, 1, null)).toBe(true);
+      // What has arrived of an unknown length was never taken.
+      expect(await catalog.declareLength(unknown, 1, 101)).toBe('quota');
+    });
+
+    it('are so many bytes in all as numbers can count, also without a limit', async () => {
+      const { catalog } = current();
+      const link = await addUploadLink(catalog);
+      const most = Number.MAX_SAFE_INTEGER;
+      expect(await begin(catalog, link, { size: most })).not.toBe('quota');
+      expect(await begin(catalog, link, { size: most })).toBe('quota');
+      const unknown = await begin(catalog, link, { size: null });
+      expect(await catalog.declareLength(unknown, 1, 1)).toBe('quota');
+      await catalog.commitOffset(commitTo(unknown, 10));
+      expect(await taken(catalog, link)).toEqual([2, most]);
+      expect((await catalog.listLinks({ owner: 'ann', limit: 10 })).links).toHaveLength(1);
+    });
+
+    it('are when the link was last used', async () => {
+      const { catalog, clock } = current();
+      const link = await addUploadLink(catalog, { mostFiles: 1 });
+      expect(await catalog.findLink(link.secretHash)).toMatchObject({ lastUsedAt: null });
+      clock.nowMs += 1000;
+      await begin(catalog, link);
+      expect(await catalog.findLink(link.secretHash)).toMatchObject({ lastUsedAt: clock.nowMs });
+      const usedAt = clock.nowMs;
+      clock.nowMs += 1000;
+      expect(await begin(catalog, link)).toBe('quota');
+      expect(await catalog.findLink(link.secretHash)).toMatchObject({ lastUsedAt: usedAt });
+    });
+
+    it('are not found for their owner, whose clients would continue them', async () => {
+      const { catalog } = current();
+      const link = await addUploadLink(catalog);
+      const { md5 } = newContent('c');
+      await begin(catalog, link, { size: 10, md5 });
+      const query = { md5, owner: 'ann', size: 10, sha256: null, minOffset: 0 };
+      expect(await catalog.findReceiving(query)).toBeUndefined();
+      const own = await addUpload(catalog, { size: 10, md5 });
+      expect(await catalog.findReceiving(query)).toMatchObject({ id: own });
+    });
+
     it('declare lengths at once: those that fit', async () => {
       const { catalog } = current();
       const link = await addUploadLink(catalog, { mostBytes: 100 });

@@ -319,6 +319,18 @@ describe.skipIf(!hasPostgres())('nodes of one catalog in PostgreSQL', () => {
     expect(await one.totalOf('ann')).toEqual({ files: MANY, bytes: MANY * 100 });
   });
 
+  it('keeps an upload link that a node of the version before takes for an empty one', async () => {
+    const link = newUploadLink();
+    await one.createLink(link, 1000);
+    const before = new Client({ connectionString: database.url });
+    await before.connect();
+    await before.query('update links set empty_since = 0 where id = $1', [link.id]);
+    await one.forgetLinks('', 1000, 10);
+    const { rows } = await before.query('select empty_since from links');
+    await before.end();
+    expect(rows).toEqual([{ empty_since: null }]);
+  });
+
   it('take no more by a link than it takes, at both', async () => {
     for (let round = 0; round < 10; round++) {
       const link = newUploadLink({ mostFiles: 3, mostBytes: 100 });

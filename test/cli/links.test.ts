@@ -224,6 +224,8 @@ test('a folder is shared, and comes with its structure: verified, resumed, and w
   expect(shared.exitCode, shared.stderr).toBe(0);
   expect(shared.stderr).toMatch(/^5 files, and what will be in the folder: until it is revoked\. /);
   const url = shared.stdout.trim();
+  const [newest] = (await anna.run(['links'], OWNER)).stdout.split('\n');
+  expect(newest).toMatch(/ active .* box\/$/);
 
   const friend = await makeFriend();
   await put('private/box/later.txt', 'later\n');

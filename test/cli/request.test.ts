@@ -93,6 +93,41 @@ test('one that was killed continues where it was, with the password asked for on
   expect(await sentBy(id)).toMatchObject([{ state: 'complete', size: 24 * MIB }]);
 });
 
+test('what was sent is not sent again: it counts once, unless it is deleted, changed, or meant by another name', async () => {
+  const { id, url } = await request('twice', '--max-files', '4');
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  await friend.makeFile('a.txt', Buffer.from('high water'));
+  const status = async (...more: string[]): Promise<string | undefined> => {
+    const run = await friend.run(['upload', '--to', url, 'a.txt', '--json', ...more]);
+    expect(run.exitCode, run.stderr).toBe(0);
+    return (run.records() as unknown as { status: string }[])[0]?.status;
+  };
+  expect(await status()).toBe('sent');
+  expect(await status()).toBe('present');
+  const plain = await friend.run(['upload', '--to', url, 'a.txt']);
+  expect([plain.exitCode, plain.stderr]).toEqual([0, expect.stringContaining('was sent by this link before')]);
+  expect(await sentBy(id)).toHaveLength(1);
+  expect(await status('--name', 'b.txt')).toBe('sent');
+  expect(await status('--name', 'b.txt')).toBe('present');
+  expect((await anna.run(['delete', 'twice/b.txt'], OWNER)).exitCode).toBe(0);
+  expect(await status('--name', 'b.txt')).toBe('sent');
+  await friend.makeFile('a.txt', Buffer.from('low water'));
+  expect(await status()).toBe('sent');
+});
+
+test('who sent a file is told by info', async () => {
+  const { url } = await request('told');
+  const anna = await makeClient(service.url);
+  const friend = await makeFriend();
+  await friend.makeFile('told.txt', Buffer.from('told'));
+  const args = ['upload', '--to', url, 'told.txt', '--sender', 'Bob', '--note', 'as promised'];
+  expect((await friend.run(args)).exitCode).toBe(0);
+  const info = await anna.run(['info', 'told/told.txt'], OWNER);
+  expect(info.stdout).toMatch(/^sent by +Bob$/m);
+  expect(info.stdout).toMatch(/^note +as promised$/m);
+});
+
 test('what does not fit is said in plain words', async () => {
   const friend = await makeFriend();
   await friend.makeFile('a.txt', Buffer.from('high water'));

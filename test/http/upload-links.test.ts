@@ -393,6 +393,27 @@ describe('limits', () => {
     expect(await listed(link.id)).toMatchObject({ files: 2, bytes: 100 });
   });
 
+  test('a length that does not fit is told of the bytes, also where the link has been sent its number of files', async () => {
+    const link = await request({ maxBytes: 100, maxFiles: 1 });
+    const { location = '' } = (await begin(link.url, { 'Upload-Defer-Length': '1' })).headers;
+    const refused = await patch(location, 0, Buffer.alloc(10), { 'Upload-Length': '101' });
+    expect([refused.status, refused.code]).toEqual([413, 'link_bytes_used']);
+    expect((await begin(link.url, { 'Upload-Length': '1' })).code).toBe('link_files_used');
+    expect((await listed(link.id))?.lastUsedAt).not.toBeNull();
+  });
+
+  test('without a limit it is as many bytes as numbers can count', async () => {
+    const link = await request();
+    const most = String(Number.MAX_SAFE_INTEGER);
+    expect((await begin(link.url, { 'Upload-Length': most })).status).toBe(201);
+    const refused = await begin(link.url, { 'Upload-Length': most });
+    expect([refused.status, refused.code]).toEqual([413, 'link_bytes_used']);
+    expect(refused.body).toContain(`takes ${most} bytes in all, and 0 of them are left`);
+    const { location = '' } = (await begin(link.url, { 'Upload-Defer-Length': '1' })).headers;
+    expect((await patch(location, 0, Readable.from(['x']))).code).toBe('link_bytes_used');
+    expect(await listed(link.id)).toMatchObject({ bytes: Number.MAX_SAFE_INTEGER });
+  });
+
   test('the size of one file, by every protocol', async () => {
     const link = await request({ maxFileBytes: 10 });
     const tus = await begin(link.url, { 'Upload-Length': '11' });
@@ -483,9 +504,26 @@ describe('a password', () => {
     const begun = await begin(link.url, { 'Upload-Length': '4', Cookie });
     expect(begun.status, begun.body).toBe(201);
     expect((await patch(begun.headers.location ?? '', 0, 'tide')).status).toBe(204);
+    // A look at what the link takes prolongs the leave.
+    const looked = await send('GET', link.url, { headers: { Cookie } });
+    const [renewed = ''] = looked.headers['set-cookie'] ?? [];
+    expect(renewed).toContain(`; Path=/s/`);
+    const again = { 'Upload-Length': '4', Cookie: renewed.split(';', 1)[0] ?? '' };
+    expect((await begin(link.url, again)).status).toBe(201);
     for (let index = 0; index < 10; index++) await unlock(`wrong ${index}`);
     expect((await unlock('Ebbe und Flut')).code).toBe('too_many_attempts');
   });
+});
+
+test('an upload by a link is not offered to its owner, whose client would take it over', async () => {
+  const link = await request();
+  const digest = md5(Buffer.from('spring tide'));
+  const location = await createUpload(link.url, 11, { md5: digest });
+  expect((await patch(location, 0, 'spring ')).status).toBe(204);
+  const query = new URLSearchParams({ md5: digest, size: '11' }).toString();
+  const check = await send('GET', `${service.url}/check?${query}`, { headers: ANNA });
+  expect(json(check)).toMatchObject({ status: 'notfound' });
+  expect(check.body).not.toContain(location.slice(-36));
 });
 
 describe('bad input', () => {

@@ -1,10 +1,13 @@
 /** What becomes of links with time: pauses after wrong passwords, tickets, and attempts at once on two nodes. */
+import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type Catalog, CatalogError } from '../../server/catalog/catalog.ts';
 import type { Links } from '../../server/links/contract.ts';
 import { createLinks } from '../../server/links/links.ts';
-import { SYSTEM } from '../../stores/surroundings.ts';
+import type { Uploads } from '../../server/uploads/contract.ts';
+import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
 import type { TestCatalog } from '../catalog/contract.ts';
-import { addPublished, newContent } from '../catalog/fixtures.ts';
+import { addPublished, addUpload, newContent } from '../catalog/fixtures.ts';
 import { CATALOG_GROUNDS } from '../catalog/grounds.ts';
 
 const MINUTE = 60_000;
@@ -97,6 +100,61 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
         expect((await links.openFile(secret, 1, [download])).link.downloadsLeft).toBe(1);
         await pass(24 * 60 * MINUTE);
         await expect(links.openFile(secret, 1, [download])).rejects.toMatchObject({ code: 'password_required' });
+      });
+
+      async function requestFiles(
+        given: { password?: string; lifeMs?: number } = {},
+      ): Promise<{ id: string; secret: string }> {
+        const upload = { folder: 'inbox', mostBytes: null, mostFiles: null, mostFileBytes: null, types: null };
+        const none = { name: null, lifeMs: null, password: null, mostDownloads: null };
+        const made = await links.create({ owner: 'ann', files: [], folders: [], ...none, upload, ...given });
+        return { id: made.link.id, secret: made.secret };
+      }
+
+      test('senders who look at a link with a password now and then are not asked for that again', async () => {
+        const { secret } = await requestFiles({ password: PASSWORD });
+        let ticket = (await links.unlock(secret, PASSWORD)).ticket?.text ?? '';
+        for (let round = 0; round < 3; round += 1) {
+          await pass(50 * MINUTE);
+          const renewed = (await other.open(secret, [ticket])).ticket;
+          expect(renewed).toMatchObject({ lifeMs: 60 * MINUTE });
+          ticket = renewed?.text ?? '';
+        }
+        await pass(61 * MINUTE);
+        await expect(links.open(secret, [ticket])).rejects.toMatchObject({ code: 'password_required' });
+        const [free, download] = [(await requestFiles()).secret, await share({ password: PASSWORD })];
+        expect((await links.open(free, [])).ticket).toBeNull();
+        const known = (await links.unlock(download, PASSWORD)).ticket?.text ?? '';
+        expect((await links.open(download, [known])).ticket).toBeNull();
+      });
+
+      test('a running request of a sender ends with its link, also after the catalog could not be asked for a while', async () => {
+        const { id, secret } = await requestFiles();
+        let looks = 0;
+        const catalog: Catalog = {
+          ...current.catalog,
+          findLink: (hash) => {
+            looks += 1;
+            if (looks > 3 && looks < 6) throw new CatalogError('unavailable', 'away');
+            return current.catalog.findLink(hash);
+          },
+        };
+        const surroundings: Surroundings = { ...SYSTEM, wait: (_ms, options) => SYSTEM.wait(1, options) };
+        const uploadId = await addUpload(current.catalog, { sent: { linkId: id, sender: null, note: null } });
+        const until = (signal: AbortSignal | undefined): Promise<never> =>
+          new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
+        const receiving = {
+          upload: { id: uploadId, filename: null, fileId: null, size: 10, expectedSize: null, offset: 0 },
+          append: (_source: unknown, { signal }: { signal?: AbortSignal }) => until(signal),
+        };
+        const uploads = { open: async () => receiving } as unknown as Uploads;
+        const flaky = createLinks({ catalog, surroundings }, await current.catalog.eventSecret());
+        const sending = flaky.sending(uploads, secret, [], { sender: null, note: null });
+        const writer = await sending.uploads.open(uploadId, '', { signal: new AbortController().signal, offset: 0 });
+        const appended = writer.append(Readable.from([]), { maxBytes: 10 }).catch((error: unknown) => error);
+        await expect.poll(() => looks).toBeGreaterThan(6);
+        await links.revoke(id, 'ann');
+        expect(await appended).toMatchObject({ code: 'not_found' });
       });
 
       test('3 of 50 that begin at once on two nodes', async () => {

@@ -146,6 +146,12 @@ describeInBrowser('upload links', () => {
     await row.getByText('from friends').waitFor();
     await row.getByText('1 file sent, 10 B').waitFor();
     await page.keyboard.press('Escape');
+    const sent = page.locator('#file-list li', { hasText: 'f.txt' });
+    await page.goto(`${open.url}/#/from%20friends`);
+    await sent.locator('.from', { hasText: 'Sent by a link' }).waitFor();
+    await sent.getByRole('button', { name: /^Preview/ }).click();
+    await page.locator('#preview-from', { hasText: 'Sent by a link' }).waitFor();
+    await page.keyboard.press('Escape');
     // Where a folder is open, it is the one that is meant.
     await page.goto(`${open.url}/#/from%20friends`);
     await page.getByRole('button', { name: 'Request files' }).click();

@@ -140,6 +140,8 @@ function printFile(context: Context, file: FileJson): void {
     ['size', `${formatSize(file.size)} (${file.size} bytes)`],
     ['type', file.type],
     ['uploaded', file.uploadedAt],
+    ['sent by', file.sentBy && (file.sentBy.name ?? `somebody, by the link ${file.sentBy.link}`)],
+    ['note', file.sentBy?.note],
     ['md5', file.md5],
     ['sha1', file.sha1],
     ['sha256', file.sha256],

@@ -134,10 +134,12 @@ function lineOf(link: LinkJson): string {
 }
 
 /** How often it was used, and for what. */
-function describeDownloads({ downloads, mostDownloads, files, name, firstFile }: DownloadLinkJson): [string, string] {
-  const more = files > 1 ? ` and ${files - 1} more` : '';
+function describeDownloads(link: DownloadLinkJson): [string, string] {
+  const { downloads, mostDownloads, files, name, firstFile, firstFolder } = link;
   const used = `${downloads}${mostDownloads === null ? '' : `/${mostDownloads}`}`;
-  return [used, name ?? (firstFile === null ? '' : firstFile + more)];
+  const first = firstFolder === null ? firstFile : `${firstFolder}/`;
+  const more = firstFolder === null && files > 1 ? ` and ${files - 1} more` : '';
+  return [used, name ?? (first === null ? '' : first + more)];
 }
 
 /** How many files were sent, and where to. */

@@ -1,10 +1,21 @@
 /** `tidemark upload --to <link>`: sends files by an upload link. `tidemark request` makes one. */
 import { lookup } from 'mime-types';
+import type { SentJson } from '../../../server/wire/links.ts';
 import type { LinkAddress } from '../../core/addresses.ts';
+import { isGone } from '../../core/refusals.ts';
 import { collectPaths, type FoundPath } from '../collect-paths.ts';
 import { ask, createWaitReporter, type Context } from '../context.ts';
 import { digestFile, type Digests } from '../digests.ts';
-import { CliError, codeOf, describeError, EXIT, InterruptedError, TransportError, UsageError } from '../errors.ts';
+import {
+  CliError,
+  codeOf,
+  describeError,
+  EXIT,
+  InterruptedError,
+  ServiceError,
+  TransportError,
+  UsageError,
+} from '../errors.ts';
 import { isHopeless } from '../first-contact.ts';
 import { formatSize } from '../format.ts';
 import { createJournal } from '../journal.ts';
@@ -90,8 +101,9 @@ async function sendOne(item: FoundPath, batch: Batch): Promise<void> {
     const sent = await session.unlocking(() => sendPath(item.bytes ?? item.path, name, { ...batch, progress }));
     progress.end();
     const resumed = sent.resumedFrom > 0 ? `, resumed at ${formatSize(sent.resumedFrom)}` : '';
-    output.say(`${item.path}: sent ${formatSize(sent.size)}${resumed}, MD5 verified`);
-    if (output.modes.json) output.record({ path: item.path, status: 'sent', name, ...sent });
+    if (sent.status === 'present') output.say(`${item.path}: was sent by this link before, MD5 verified`);
+    else output.say(`${item.path}: sent ${formatSize(sent.size)}${resumed}, MD5 verified`);
+    if (output.modes.json) output.record({ path: item.path, name, ...sent });
     else output.result(`${sent.md5}  ${name}`);
   } catch (error) {
     progress.end();
@@ -108,6 +120,8 @@ async function sendOne(item: FoundPath, batch: Batch): Promise<void> {
 }
 
 interface Sent {
+  /** `present`: an earlier run has sent it, and it is still there. */
+  status: 'sent' | 'present';
   md5: string;
   size: number;
   sentBytes: number;
@@ -122,15 +136,51 @@ async function sendPath(path: string | Buffer, name: string, of: OfFile): Promis
   try {
     of.progress.phase('hashing', file.size);
     const digests = await digestFile(file, { signal, onProgress: (bytes) => of.progress.at(bytes) });
+    if (await isSent(file, digests, name, of))
+      return { status: 'present', md5: digests.md5, size: file.size, sentBytes: 0, resumedFrom: 0 };
     of.progress.phase('uploading', file.size);
     const { uploadUrl, sentBytes, startOffset } = await sendFile(file, digests, name, of);
     if (uploadUrl === null) throw new CliError('protocol', 'the service did not say where the upload is');
     await verify(of.session, uploadUrl, file, digests);
-    await createJournal(of.session.context.service.settings.serverUrl).forget(file.identity);
-    return { md5: digests.md5, size: file.size, sentBytes, resumedFrom: startOffset };
+    await recordSent(file, uploadUrl, name, of);
+    return { status: 'sent', md5: digests.md5, size: file.size, sentBytes, resumedFrom: startOffset };
   } finally {
     await file.close();
   }
+}
+
+/** Whether an earlier run has sent the file by this name, and the service still has it. Sent again, it would count again. */
+async function isSent(file: LocalFile, { md5 }: Digests, name: string, { session }: OfFile): Promise<boolean> {
+  const { context } = session;
+  const journal = createJournal(context.service.settings.serverUrl);
+  const before = await journal.find(file.identity);
+  if (before === null || before.sentAs === null) return false;
+  const { uploadUrl, sentAs } = before;
+  const found = sentAs === name ? await ask(context, file.identity.path, () => lookAt(session, uploadUrl)) : null;
+  if (found?.state === 'complete' && found.md5 === md5 && found.size === file.size) return true;
+  // It is no upload that could be resumed.
+  await journal.forget(file.identity);
+  return false;
+}
+
+/** An upload of this link; null where its file is deleted. */
+async function lookAt(session: SendingSession, uploadUrl: string): Promise<SentJson | null> {
+  const { service, signal } = session.context;
+  try {
+    return await service.sent(session.pathOf(uploadUrl), signal);
+  } catch (error) {
+    if (error instanceof ServiceError && isGone(error)) return null;
+    throw error;
+  }
+}
+
+async function recordSent(file: LocalFile, url: string, name: string, { session }: OfFile): Promise<void> {
+  const { service, output } = session.context;
+  const journal = createJournal(service.settings.serverUrl);
+  await journal.recordSent(file.identity, { url, name }).catch(async (error: unknown) => {
+    output.say(`${name}: the journal cannot be written, and a later run would send it again (${describeError(error)})`);
+    await journal.forget(file.identity);
+  });
 }
 
 async function sendFile(

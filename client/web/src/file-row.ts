@@ -1,5 +1,5 @@
 /** The row of a file of the catalog. */
-import type { FileJson } from '../../../server/wire/files.ts';
+import type { FileJson, SentByJson } from '../../../server/wire/files.ts';
 import { lastPart } from '../../../server/wire/paths.ts';
 import { previewKind } from '../../../server/wire/previews.ts';
 import { parentOf } from '../../core/listing.ts';
@@ -39,6 +39,7 @@ export function makeFileRow(
     make('label', { className: 'pick-box' }, box),
     open,
     make('a', { className: 'where', draggable: false, hidden: true }),
+    make('span', { className: 'from', dir: 'auto', hidden: true }),
     make('span', { className: 'size' }),
     make('time', { className: 'when' }),
     make('div', { className: 'row-buttons' }, ...buttons),
@@ -62,6 +63,7 @@ export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: bo
   row.classList.toggle('selected', isSelected);
   showName(bdi, lastPart(file.name));
   updateWhere(row, isFound ? parentOf(file.name) : '');
+  updateSender(row, file);
   open.ariaLabel = previewKind(file) ? t.preview(name) : t.ofFile(t.download, name);
   setText(size, formatSize(file.size));
   size.title = t.bytes(formatCount(file.size));
@@ -83,6 +85,24 @@ export function updateFileRow(row: HTMLLIElement, file: FileJson, isSelected: bo
     button.ariaLabel = spoken;
     button.title = button.classList.contains('md5') ? t.copyMd5(file.md5) : spoken;
   });
+}
+
+/** Shows who has sent a file by a link; of what a search has found, its folder has that place. */
+function updateSender(row: HTMLLIElement, { sentBy }: FileJson): void {
+  const from = row.querySelector<HTMLElement>('.from');
+  if (!from) return;
+  const isShown = sentBy !== undefined && !row.classList.contains('found');
+  row.classList.toggle('has-sender', isShown);
+  from.hidden = !isShown;
+  const words = sentBy ? senderWords(sentBy) : '';
+  setText(from, words);
+  from.title = words;
+}
+
+/** Who has sent a file by a link, and what they have said of it. */
+export function senderWords({ name, note }: SentByJson): string {
+  const from = texts().sentFrom(name === null ? null : shownName(name));
+  return note === null ? from : `${from} · ${shownName(note)}`;
 }
 
 /** Shows in which folder a file is that was found, as a link to it; empty: nothing. */

@@ -4,7 +4,8 @@ import { lastPart } from '../../../server/wire/paths.ts';
 import { isText, type PreviewKind, previewKind } from '../../../server/wire/previews.ts';
 import { ownUrl } from './base.ts';
 import { addressOf, mustFetchFiles } from './file-address.ts';
-import { byId, make, shownName } from './dom.ts';
+import { byId, make, setText, shownName } from './dom.ts';
+import { senderWords } from './file-row.ts';
 import { texts } from './i18n.ts';
 import { showName } from './long-name.ts';
 import { sentenceOfError } from './refusal.ts';
@@ -36,6 +37,8 @@ export async function openPreview(file: FileJson): Promise<void> {
   const src = kind === 'text' && isFetchedHere ? '' : await addressOf(file, 'show');
   if (current !== turn) return;
   showName(byId('preview-title'), lastPart(file.name));
+  byId('preview-from').hidden = file.sentBy === undefined;
+  setText(byId('preview-from'), file.sentBy ? senderWords(file.sentBy) : '');
   const link = byId<HTMLAnchorElement>('preview-download');
   link.href = isFetchedHere ? src : `${ownUrl(file.url)}?download`;
   link.download = lastPart(file.name);

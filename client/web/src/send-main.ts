@@ -20,6 +20,9 @@ interface Sent {
 
 const MOST_REMEMBERED = 1_000;
 
+/** How often the page asks what the link takes. Of one with a password this prolongs the leave, which is good for an hour. */
+const ASK_EVERY_MS = 10 * 60_000;
+
 function start(): void {
   startLanguage(byId<HTMLButtonElement>('language'));
   rememberName();
@@ -48,6 +51,7 @@ function start(): void {
     // Of the owner's folders a sender knows none: names are paths below the link's.
     { folder: '' },
   );
+  setInterval(() => void terms.ask(), ASK_EVERY_MS);
   document.body.classList.add('ready');
 }
 

@@ -187,6 +187,7 @@ export const en = {
   bytesLeft: (size: string) => `${size} more`,
   mostOfOne: (size: string) => `files of up to ${size}`,
   typesTaken: (types: string) => `these types: ${types}`,
+  sentFrom: (name: string | null) => (name === null ? 'Sent by a link' : `From ${name}`),
   sentByLink: (files: string, size: string, isOne: boolean) =>
     isOne ? `1 file sent, ${size}` : `${files} files sent, ${size}`,
   downloadCount: (count: string, isOne: boolean) => (isOne ? '1 download' : `${count} downloads`),

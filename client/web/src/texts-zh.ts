@@ -183,6 +183,7 @@ export const zh: Texts = {
   bytesLeft: (size) => `还可发送 ${size}`,
   mostOfOne: (size) => `每个文件最大 ${size}`,
   typesTaken: (types) => `只接收：${types}`,
+  sentFrom: (name) => (name === null ? '由上传链接发来' : `来自 ${name}`),
   sentByLink: (files, size) => `已收到 ${files} 个文件，${size}`,
   downloadCount: (count) => `已下载 ${count} 次`,
   downloadsOf: (count, most) => `已下载 ${count} / ${most} 次`,

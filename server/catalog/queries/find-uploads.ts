@@ -32,6 +32,8 @@ export function createFindUploads(
       .where('state', '=', RECEIVING)
       .where('md5', '=', by.md5)
       .where('owner', '=', by.owner)
+      // Those by links are their senders'.
+      .where('link_id', 'is', null)
       .where('kind', '=', sql.lit<UploadKind>('file'))
       .where((eb) => eb.or([eb('size', 'is', null), eb('size', '=', eb.fn.coalesce(eb.val(by.size), 'size'))]))
       .where((eb) => eb.or([eb(eb.cast(eb.val(by.sha256), 'text'), 'is', null), eb('sha256', '=', by.sha256)]))

@@ -2,7 +2,7 @@
 import { type Kysely, sql } from 'kysely';
 import { CatalogError, type LinkRecord } from '../catalog.ts';
 import type { Tables } from '../schema.ts';
-import type { Taken, UploadTerms } from '../sent-uploads.ts';
+import { MOST_SENT_BYTES, type Taken, type UploadTerms } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 
 /** A query of all links, to which callers add conditions. */
@@ -25,7 +25,9 @@ export function selectLinks(db: Kysely<Tables>, clock: SqlClock) {
     'links.most_file_bytes as mostFileBytes',
     'links.types',
     'links.sent_files as sentFiles',
-    'links.sent_bytes as sentBytes',
+    // Bytes of unknown length count as they come, also past the most that can be declared.
+    sql<number>`case when links.sent_bytes > ${sql.lit(MOST_SENT_BYTES)} then ${sql.lit(MOST_SENT_BYTES)}
+        else links.sent_bytes end`.as('sentBytes'),
     sql<number | null>`links.expires_at - ${clock.earliest}`.as('leftMs'),
     sql<number>`coalesce(links.waits_until - ${clock.earliest}, 0)`.as('waitMs'),
     sql<number>`(select count(*) from link_files where link_files.link_id = links.id) + cast((

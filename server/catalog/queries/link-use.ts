@@ -99,7 +99,7 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       .where((eb) => eb.not(eb.exists(hasFiles)))
       .where((eb) => eb.not(eb.exists(hasFolders))),
   );
-  // A node of the version before knows nothing of folders, and takes a link that has no files for empty.
+  // A node of the version before knows neither folders nor upload links, and takes a link that has no files for empty.
   const noteFilled = prepare((by: Range) =>
     db
       .updateTable('links')
@@ -107,7 +107,7 @@ function createForgetLinks(db: Kysely<Tables>, clock: SqlClock): Catalog['forget
       .where('id', '>', by.after)
       .where('id', '<=', by.last)
       .where('empty_since', 'is not', null)
-      .where((eb) => eb.or([eb.exists(hasFiles), eb.exists(hasFolders)])),
+      .where((eb) => eb.or([eb('kind', '=', sql.lit<LinkKind>('upload')), eb.exists(hasFiles), eb.exists(hasFolders)])),
   );
   const deleteEnded = prepare((by: Range & { forMs: number }) => {
     const before = sql<number>`${clock.earliest} - ${by.forMs}`;

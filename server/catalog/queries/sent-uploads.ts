@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { QueryDialect } from '../dialect.ts';
 import type { Tables } from '../schema.ts';
-import { MOST_OPEN_OF_LINK, type Sent, type SentUpload, type SentUploads } from '../sent-uploads.ts';
+import { MOST_OPEN_OF_LINK, MOST_SENT_BYTES, type Sent, type SentUpload, type SentUploads } from '../sent-uploads.ts';
 import type { SqlClock } from './clock.ts';
 import { type Executor, prepare, type Prepared } from './prepare.ts';
 import { RECEIVING } from './states.ts';
@@ -12,9 +12,9 @@ import { RECEIVING } from './states.ts';
 class OverQuota extends Error {}
 
 export interface WithinQuota {
-  /** Runs a change of an upload of a link. Undoes it where the link has taken more than it may by then. */
+  /** Runs a change that makes an upload of a link take more. Undoes it where the link has taken more than it may by then. */
   change<T>(linkId: string, run: (trx: Executor) => Promise<T>): Promise<T | 'quota'>;
-  /** As `change`, for a new upload of an owner: the link must take any, too. */
+  /** As `change`, for a new upload of an owner: the link must take any, too. It is used by this. */
   begin<T>(linkId: string, owner: string, run: (trx: Executor) => Promise<T>): Promise<T | 'quota'>;
 }
 
@@ -26,12 +26,13 @@ export function createWithinQuota(db: Kysely<Tables>, dialect: QueryDialect, clo
       .selectFrom('links')
       .select('id')
       .where('id', '=', by.linkId)
+      .where('sent_bytes', '<=', sql.lit(MOST_SENT_BYTES))
       .where((eb) => eb.or([eb('most_bytes', 'is', null), eb('sent_bytes', '<=', eb.ref('most_bytes'))])),
   );
-  const selectOpen = prepare((by: { linkId: string }) =>
+  const useOpen = prepare((by: { linkId: string }) =>
     db
-      .selectFrom('links')
-      .select('id')
+      .updateTable('links')
+      .set({ last_used_at: clock.wall })
       .where('id', '=', by.linkId)
       .where('kind', '=', sql.lit('upload'))
       .where('revoked_at', 'is', null)
@@ -74,7 +75,7 @@ export function createWithinQuota(db: Kysely<Tables>, dialect: QueryDialect, clo
         // The name by which begin_upload of PostgreSQL counts, too: uploads of the owner's begin one after the other.
         await dialect.hold(trx, `open uploads of ${owner}`, 'alone');
         const result = await run(trx);
-        if (!(await selectOpen.first(trx, { linkId }))) throw new OverQuota();
+        if ((await useOpen.changes(trx, { linkId })) !== 1) throw new OverQuota();
         await requireRoom(trx, linkId);
         if (await selectOneTooMany.first(trx, { linkId })) throw new OverQuota();
         return result;

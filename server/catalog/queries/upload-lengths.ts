@@ -44,19 +44,29 @@ export function createUploadLengths(
     prepare((by: Expected) => expecting(by).where('link_id', 'is', null)),
     prepare(expecting),
   ];
-  const selectLink = prepare((by: { id: string }) =>
-    db.selectFrom('uploads').select('link_id as linkId').where('id', '=', by.id).where('link_id', 'is not', null),
+  // Its lease keeps others from changing the length: what is read here still counts when it is changed.
+  const selectSent = prepare((by: { id: string; epoch: number }) =>
+    db
+      .selectFrom('uploads')
+      .select(['link_id as linkId', (eb) => eb.fn.coalesce('size', 'expected_size').as('counted')])
+      .where('id', '=', by.id)
+      .where('epoch', '=', by.epoch)
+      .where('link_id', 'is not', null),
   );
   const quota = createWithinQuota(db, dialect, clock);
 
-  async function change<Values extends { id: string }>(
+  async function change<Values extends Expected>(
     own: Prepared<Values, unknown>,
     sent: Prepared<Values, unknown>,
     values: Values,
   ): Promise<boolean | 'quota'> {
     if ((await own.changes(db, values)) === 1) return true;
-    const linkId = (await selectLink.first(db, values))?.linkId;
-    if (typeof linkId !== 'string') return false;
+    const upload = await selectSent.first(db, values);
+    if (typeof upload?.linkId !== 'string') return false;
+    const { linkId, counted } = upload;
+    // A length that was taken stays so, also where the owner has lowered the limit, or others have sent more than it.
+    const takesMore = values.size !== null && (counted === null || values.size > counted);
+    if (!takesMore) return (await sent.changes(db, values)) === 1;
     const changes = await quota.change(linkId, (trx) => sent.changes(trx, values));
     return changes === 'quota' ? changes : changes === 1;
   }
