@@ -201,6 +201,8 @@ export const en = {
   quotaBytes: (used: string, limit: string) => `${used} of ${limit} used`,
   quotaFiles: (used: string, limit: string) => `${used} of ${limit} files`,
   quotaTrash: (size: string) => `${size} of it in the trash`,
+  quotaUploads: (size: string) => `${size} of it in unfinished uploads`,
+  quotaNear: 'There is little room left.',
   quotaFull: 'There is no room for more.',
   trash: 'Trash',
   trashKept: (time: string) => `Deleted files stay here for ${time}. Until then they take up room.`,

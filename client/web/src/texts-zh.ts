@@ -196,6 +196,8 @@ export const zh: Texts = {
   quotaBytes: (used, limit) => `已用 ${used}，共 ${limit}`,
   quotaFiles: (used, limit) => `${used} / ${limit} 个文件`,
   quotaTrash: (size) => `其中回收站 ${size}`,
+  quotaUploads: (size) => `其中未完成的上传 ${size}`,
+  quotaNear: '空间即将用完。',
   quotaFull: '空间已满。',
   trash: '回收站',
   trashKept: (time) => `已删除的文件在这里保留 ${time}，期间仍占用空间。`,
