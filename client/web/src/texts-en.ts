@@ -181,6 +181,7 @@ export const en = {
   requestOnce: 'Whoever has this address can send you files. It is shown this once.',
   senderName: 'Your name, for the person who gets the files',
   senderNote: 'A note',
+  linkFull: 'There is no room left for this file. Ask who gave you this link.',
   linkGone: 'The link is no longer there. Ask the person who sent it.',
   sentFromHere: 'Sent from this browser',
   filesLeft: (count: string, isOne: boolean) => (isOne ? 'one more file' : `${count} more files`),

@@ -177,6 +177,7 @@ export const zh: Texts = {
   requestOnce: '任何人凭此地址即可向你发送文件。地址只显示这一次。',
   senderName: '你的名字（告知接收者）',
   senderNote: '附言',
+  linkFull: '空间不足，放不下这个文件。请联系给您此链接的人。',
   linkGone: '链接已不存在，请向发送链接的人询问。',
   sentFromHere: '从此浏览器发送的文件',
   filesLeft: (count) => `还可发送 ${count} 个文件`,
