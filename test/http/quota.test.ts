@@ -9,7 +9,7 @@ import { bearer, filePart, json, putFile, sendForm } from './support.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'early', 'trash', 'other'];
+const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'early', 'linked', 'trash', 'other'];
 const who = (owner: string) => bearer(`secret-of-${owner}`);
 const QUOTAS = [
   'race:files=100',
@@ -19,6 +19,7 @@ const QUOTAS = [
   'parts:bytes=1000',
   'whole:bytes=1000',
   'early:bytes=1000',
+  'linked:bytes=1000',
   'trash:files=2:uploads=1',
 ];
 
@@ -272,6 +273,28 @@ describeOverFolderAndBucket((store) => {
         expectRefused(form);
       }
       expect((await quotaOf('early')).bytes.used).toBe(0);
+    });
+
+    test('who sends by a link is refused without the figures of its owner', async () => {
+      const link = await send('POST', `${service.url}/api/links`, {
+        headers: { ...who('linked'), 'Content-Type': 'application/json' },
+        body: JSON.stringify({ kind: 'upload', folder: 'in' }),
+      });
+      const { url } = json<{ url: string }>(link);
+      const size = 1400;
+      const sendTo = (to: string, headers: Record<string, string>, body?: Uint8Array) =>
+        send('POST', to, { headers, ...(body ? { body } : {}) });
+      const deferred = await sendTo(url, { ...TUS, 'Upload-Defer-Length': '1' });
+      const location = deferred.headers.location ?? '';
+      for (const answer of [
+        await sendTo(url, { ...TUS, 'Upload-Length': String(size) }),
+        await sendTo(url, { ...RUFH, 'Upload-Complete': '?1' }, makeBytes(size, 76_001)),
+        await patch(location, 0, makeBytes(size, 76_002)),
+        await patch(location, 0, makeBytes(size, 76_003), { 'Upload-Length': String(size) }),
+      ]) {
+        expectRefused(answer, 'There is no room left for this within the quota.');
+        expect(answer.body).not.toMatch(/1000|taken|trash/);
+      }
     });
 
     test('partials and the final that joins them count once', async () => {
