@@ -1,10 +1,12 @@
 /** Sends a file in parts, over several connections, and has the service join them. */
 import { mayBeginAnew } from '../core/beginnings.ts';
+import { limitPassed, tellsNoQuota } from '../core/quota-room.ts';
 import { type PartRow, planParts } from '../core/upload-parts.ts';
 import type { Wanted } from './begin-alone.ts';
-import { createWaitReporter } from './context.ts';
+import { ask, createWaitReporter } from './context.ts';
 import type { Context } from './context.ts';
-import { describeError, isTakeOver } from './errors.ts';
+import { describeError, isTakeOver, ServiceError } from './errors.ts';
+import { formatSize } from './format.ts';
 import { awaitJoined, createFinal, type Final, PartsLostError } from './join-parts.ts';
 import type { LocalFile } from './local-file.ts';
 import { createAhead, findStored, type Part, type PartSending, sendPart } from './part-sender.ts';
@@ -55,6 +57,7 @@ export async function sendInParts(file: LocalFile, wanted: Wanted, options: Part
   const { left } = options;
   const course = begin(file, wanted, options);
   if (left) await record(course);
+  if (course.finalUrl === null && course.parts.every(({ url }) => url === null)) await requireRoom(options, file.size);
   try {
     if (left?.finalUrl) return await join(course, { url: left.finalUrl, fileId: null }, 'earlier');
   } catch (error) {
@@ -68,6 +71,23 @@ export async function sendInParts(file: LocalFile, wanted: Wanted, options: Part
       for (const part of course.parts) part.isKnown = false;
     }
   }
+}
+
+/** @throws ServiceError where the quota has no room for the file, before the first part takes some of it. */
+async function requireRoom({ context, name }: PartsOptions, size: number): Promise<void> {
+  const { service, signal } = context;
+  const quota = await ask(context, name, () => service.quota(signal)).catch((error: unknown) => {
+    if (error instanceof ServiceError && tellsNoQuota(error)) return null;
+    throw error;
+  });
+  const passed = quota && limitPassed(quota, size);
+  if (!quota || !passed) return;
+  const { used, limit } = quota[passed];
+  const format = passed === 'bytes' ? formatSize : String;
+  const message =
+    `The quota of ${format(limit ?? 0)}${passed === 'bytes' ? '' : ' files'} has no room for this: ${format(used)} are taken. ` +
+    'There is room again once files are deleted for good or unfinished uploads have ended.';
+  throw new ServiceError({ code: 'over_quota', message, status: 413, method: 'POST' });
 }
 
 function begin(file: LocalFile, wanted: Wanted, options: PartsOptions): Course {

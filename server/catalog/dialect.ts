@@ -75,4 +75,9 @@ export interface QuotaDialect extends Pick<QueryDialect, 'hold'> {
   settle: (executor: Executor) => Promise<void>;
   /** No more transactions than so many run at the same time. */
   mostAtOnce: () => Promise<number>;
+  /**
+   * So many transactions of this process may hold locks of quotas, or wait for them: where a node hangs that holds one, the others
+   * keep connections for all else.
+   */
+  mostHolding: number;
 }

@@ -39,7 +39,7 @@ export function withQuotas<Wrapped extends Kept>(catalog: Wrapped, parts: QuotaP
   const kept = parts.over(scoped.db);
   const run = createRunner(parts, scoped);
   const selectUpload = prepare((by: { id: string }) =>
-    db.selectFrom('uploads').select(['owner', 'expected_size as expectedSize']).where('id', '=', by.id),
+    db.selectFrom('uploads').select(['owner', 'kind', 'size', 'expected_size as expectedSize']).where('id', '=', by.id),
   );
 
   /** Runs a change of an upload's length: the method of this catalog, or of the one that keeps quotas. */
@@ -47,8 +47,9 @@ export function withQuotas<Wrapped extends Kept>(catalog: Wrapped, parts: QuotaP
     const upload = await selectUpload.first(db, { id });
     const quota = upload && parts.quotaOf?.(upload.owner);
     if (!upload || !quota || quota.bytes === null) return change(catalog);
-    // Of an upload whose length was not known, what has arrived was let in without a look at all others.
-    const isNew = upload.expectedSize === null;
+    // Of an upload whose length was not known, what has arrived was let in without a look at all others. A final was let in with
+    // its partials.
+    const isNew = upload.kind !== 'final' && upload.size === null && upload.expectedSize === null;
     return run(upload.owner, quota, { bytes, isNew }, () => change(kept));
   }
 
@@ -57,7 +58,9 @@ export function withQuotas<Wrapped extends Kept>(catalog: Wrapped, parts: QuotaP
       const quota = quotaOf(upload.owner);
       const mostOpen = quota.openUploads ?? given;
       if (!isLimited(quota)) return catalog.createUpload(upload, mostOpen);
-      return run(upload.owner, quota, { bytes: upload.size ?? 0 }, () => kept.createUpload(upload, mostOpen));
+      // A partial of unknown length may have any number of bytes by now, and may be in a final many times.
+      const bytes = upload.kind === 'final' ? null : (upload.size ?? 0);
+      return run(upload.owner, quota, { bytes }, () => kept.createUpload(upload, mostOpen));
     },
 
     publishAtOnce(publication, given) {
@@ -105,9 +108,17 @@ class Undone extends Error {
   }
 }
 
+/** Whether all changes that can be under way together do not reach the quota. */
+function isFar(quota: Quota, usage: Usage, most: number): boolean {
+  const sum = sumOf(usage);
+  const reached = { files: sum.files + most, bytes: sum.bytes + most * SMALL_BYTES };
+  return limitPassed(quota, sum, reached) === null;
+}
+
 function createRunner({ db, clock, dialect }: QuotaParts, scoped: Scoped) {
   const readUsage = prepareUsage(db, clock);
-  const inTurn = createTurns();
+  const inTurn = createTurns(1);
+  const inTurnOfAll = createTurns(dialect.mostHolding);
   /** Owners who were near their quota when it was read last. Only a hint. */
   const near = new Set<string>();
 
@@ -117,24 +128,19 @@ function createRunner({ db, clock, dialect }: QuotaParts, scoped: Scoped) {
     way: 'alone' | 'shared',
     steps: (trx: Transaction<Tables>) => Promise<Within<Result>>,
   ): Promise<Result> {
-    try {
-      return await db.transaction().execute(async (trx) => {
+    const hold = () =>
+      db.transaction().execute(async (trx) => {
         await dialect.hold(trx, `quota of ${owner}`, way);
         const { result, isUndone } = await steps(trx);
         if (isUndone) throw new Undone(result);
         return result;
       });
+    try {
+      return await inTurnOfAll('', hold);
     } catch (error) {
       if (error instanceof Undone) return error.result as Result;
       throw error;
     }
-  }
-
-  /** Whether all changes that can be under way together do not reach the quota. */
-  function isFar(quota: Quota, usage: Usage, most: number): boolean {
-    const sum = sumOf(usage);
-    const reached = { files: sum.files + most, bytes: sum.bytes + most * SMALL_BYTES };
-    return limitPassed(quota, sum, reached) === null;
   }
 
   async function beside<Result>(owner: string, quota: Quota, change: () => Promise<Result>): Promise<Result> {
@@ -157,7 +163,8 @@ function createRunner({ db, clock, dialect }: QuotaParts, scoped: Scoped) {
       const before = await readUsage(trx, owner);
       if (isFar(quota, before, most)) near.delete(owner);
       const done = await scoped.within(trx, change);
-      if (done.isUndone) return done;
+      // False: a writer that has lost its lease has changed nothing.
+      if (done.isUndone || done.result === false) return done;
       await dialect.settle(trx);
       const limit = limitPassed(quota, sumOf(before), sumOf(await readUsage(trx, owner)), isNew);
       if (limit !== null) throw new OverQuota(limit, quota, before);
@@ -185,16 +192,22 @@ function createRunner({ db, clock, dialect }: QuotaParts, scoped: Scoped) {
   };
 }
 
-/** Runs actions of one name one after the other. */
-function createTurns() {
-  const last = new Map<string, Promise<unknown>>();
+/** Runs at most so many actions of one name at the same time; others wait in line. */
+function createTurns(most: number) {
+  const lines = new Map<string, { running: number; waiting: (() => void)[] }>();
   return async function inTurn<Result>(name: string, run: () => Promise<Result>): Promise<Result> {
-    const mine = (last.get(name) ?? Promise.resolve()).then(run, run);
-    last.set(name, mine);
+    const line = lines.get(name) ?? { running: 0, waiting: [] };
+    lines.set(name, line);
+    if (line.running < most) line.running += 1;
+    else await new Promise<void>((resolve) => line.waiting.push(resolve));
     try {
-      return await mine;
+      return await run();
     } finally {
-      if (last.get(name) === mine) last.delete(name);
+      const next = line.waiting.shift();
+      // The next one takes this one's place.
+      if (next) next();
+      else line.running -= 1;
+      if (line.running === 0) lines.delete(name);
     }
   };
 }

@@ -16,7 +16,7 @@ export function readQuotas(read: Reader, tokens: readonly Token[]): QuotaConfig 
     files: read.wholeNumber('QUOTA_FILES', 0, 0, MOST_FILES) || null,
     openUploads: null,
   };
-  const ofOwners: Record<string, OwnerQuota> = {};
+  const ofOwners = new Map<string, OwnerQuota>();
   for (const entry of read.list('QUOTAS')) {
     const [owner = '', ...limits] = entry.split(':').map((part) => part.trim());
     if (!tokens.some((token) => token.owner === owner)) {
@@ -24,10 +24,10 @@ export function readQuotas(read: Reader, tokens: readonly Token[]): QuotaConfig 
         'QUOTAS',
         `must begin each entry with a name of AUTH_TOKENS, as in ${EXAMPLE}; ${quote(owner)} is none`,
       );
-    } else if (ofOwners[owner]) read.problem('QUOTAS', `must have one entry for ${owner}`);
-    else ofOwners[owner] = { ...standard, ...readLimits(read, owner, limits) };
+    } else if (ofOwners.has(owner)) read.problem('QUOTAS', `must have one entry for ${owner}`);
+    else ofOwners.set(owner, { ...standard, ...readLimits(read, owner, limits) });
   }
-  return { standard, ofOwners };
+  return { standard, ofOwners: Object.fromEntries(ofOwners) };
 }
 
 /** What an entry says beside the name. */

@@ -71,10 +71,20 @@ export async function receiveFile(
       onConflict: declared.onConflict ?? null,
       metadata: '',
     };
-    return uploads.receiveWhole({ owner: ctx.state.owner, declaration }, file.stream, signal);
+    const bytes = leastBytes(ctx);
+    return uploads.receiveWhole({ owner: ctx.state.owner, declaration, bytes }, file.stream, signal);
   });
   ctx.set('Tidemark-File-Name', encodeName(received.file.name));
   return received;
+}
+
+/** What stands around the file in a form is less: other fields, and the lines between them. */
+const AROUND_BYTES = 64 * 1024;
+
+/** How many bytes the file of a form has at least, where the request tells its length. */
+function leastBytes(ctx: Ctx): number | undefined {
+  const length = ctx.request.length as number | undefined;
+  return length === undefined ? undefined : Math.max(0, length - AROUND_BYTES);
 }
 
 /**

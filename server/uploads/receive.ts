@@ -49,6 +49,7 @@ export async function append(holding: Holding, source: Readable, options: Append
   const upload = length === undefined ? before : { ...before, size: length };
   const isCounted = before.size !== null || before.expectedSize !== null || (length !== undefined && !verification);
   const room = isCounted ? undefined : await measureRoom(parts, before.owner);
+  if (room && length !== undefined && length - before.offset > room.bytes) throw room.refusal();
   const ledger = openLedger(holding, upload, withLook(options, room));
   const ends = [options.signal, room?.signal].filter((end) => end !== undefined);
   const { signal, unlink } = linkSignals(asked, parts.stopping, ...ends);

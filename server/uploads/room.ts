@@ -5,23 +5,31 @@
 import { OverQuota, sumOf } from '../catalog/quotas.ts';
 import type { Parts } from './parts.ts';
 
+/** What others take is found that soon; each look reads all unfinished uploads of the owner. */
+const LOOK_EVERY_MS = 1_000;
+
 export interface Room {
   /** How many bytes there is room for. */
   readonly bytes: number;
   /** Aborted once others have taken the room; the reason is the refusal. */
   readonly signal: AbortSignal;
-  /** Looks whether others have taken the room. To be called when bytes were recorded. */
+  /** Looks now and then whether others have taken the room. To be called when bytes were recorded. */
   look(): void;
   /** The refusal of more bytes. */
   refusal(): OverQuota;
 }
 
 /** Measures the room of an owner. @returns undefined where they have no quota of bytes. */
-export async function measureRoom({ catalog, limits, log }: Parts, owner: string): Promise<Room | undefined> {
+export async function measureRoom(
+  { catalog, limits, log, surroundings }: Parts,
+  owner: string,
+): Promise<Room | undefined> {
   const quota = limits.quotaOf(owner);
   const most = quota.bytes;
   if (most === null) return undefined;
   let usage = await catalog.usageOf(owner);
+  let lookedAt = surroundings.elapsedMs();
+  let isLooking = false;
   const taken = new AbortController();
   const refusal = (): OverQuota => new OverQuota('bytes', quota, usage);
 
@@ -34,7 +42,14 @@ export async function measureRoom({ catalog, limits, log }: Parts, owner: string
     bytes: Math.max(0, most - sumOf(usage).bytes),
     signal: taken.signal,
     look: () => {
-      lookAgain().catch((error: unknown) => log.debug({ err: error }, 'the quota of an owner could not be looked at'));
+      if (isLooking || surroundings.elapsedMs() - lookedAt < LOOK_EVERY_MS) return;
+      isLooking = true;
+      lookAgain()
+        .catch((error: unknown) => log.debug({ err: error }, 'the quota of an owner could not be looked at'))
+        .finally(() => {
+          isLooking = false;
+          lookedAt = surroundings.elapsedMs();
+        });
     },
     refusal,
   };

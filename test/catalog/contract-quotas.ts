@@ -231,12 +231,34 @@ export function describeQuotas(running: Current): void {
       expect(await catalog.deleteFile(file.id, 'ann')).toBeDefined();
     });
 
+    it('that was lowered stops no upload whose length was declared, and no writer but the one that holds it', async () => {
+      const before = running().catalog;
+      await addPublished(before, newContent('a'));
+      const [declared, unknown] = [await addUpload(before), await addUpload(before, { size: null })];
+      await before.commitOffset(commitTo(unknown, 50));
+      const catalog = await running().reopen(everybody({ bytes: 10 }));
+      expect(await catalog.expectLength(declared, 1, 100)).toBe(true);
+      expect(await catalog.declareLength(unknown, 2, 50)).toBe(false);
+      expect(await catalog.expectLength(unknown, 2, 50)).toBe(false);
+      await expect(catalog.declareLength(unknown, 1, 50)).rejects.toThrow(OverQuota);
+    });
+
     it('of unfinished uploads stands in the place of the one that all have', async () => {
       const catalog = await running().reopen((owner) => ({ ...NO_QUOTA, openUploads: owner === 'ann' ? 2 : null }));
       for (const isBegun of [true, true, false])
         expect((await catalog.createUpload(newUpload(), 10)) !== undefined).toBe(isBegun);
       for (const isBegun of [true, false])
         expect((await catalog.createUpload(newUpload({ owner: 'bob' }), 1)) !== undefined).toBe(isBegun);
+    });
+
+    it('is kept for finals of partials whose length is not known, also far from it', async () => {
+      const catalog = await running().reopen(everybody({ bytes: 2000 * MIB }));
+      const partial = await addUpload(catalog, { kind: 'partial', size: null });
+      await catalog.commitOffset(commitTo(partial, 10 * MIB));
+      const final = (times: number) =>
+        newUpload({ kind: 'final', size: null, partials: Array.from({ length: times }, () => partial) });
+      await expect(catalog.createUpload(final(201))).rejects.toThrow(OverQuota);
+      expect(await catalog.createUpload(final(200))).toBeDefined();
     });
 
     it('is kept for finals by what they join', async () => {

@@ -40,3 +40,15 @@ test('a file that does not fit fails at once, and goes through once there is roo
     of: { files: { files: 1 }, trash: { files: 0 } },
   });
 });
+
+test('a file that is sent in parts is refused before the first of them', async () => {
+  const client = await makeClient(service.url);
+  const path = await client.makeFile('parts.bin', 20 * 1024 * 1024);
+  const refused = await client.run(['upload', '--streams', '2', path]);
+  expect([refused.exitCode === 0, refused.stderr]).toEqual([
+    false,
+    expect.stringContaining('The quota of 10.0 KiB has no room for this'),
+  ]);
+  const quota = JSON.parse((await client.run(['quota', '--json'])).stdout) as unknown;
+  expect(quota).toMatchObject({ openUploads: { used: 0 }, of: { uploads: { bytes: 0 } } });
+});

@@ -487,6 +487,7 @@ describe('quotas of owners', () => {
 
   test('are for owners with a token, one entry each, and say which limit is wrong', () => {
     expect(told('alice:bytes=1GB,bob:files=1:uploads=1')).toEqual([]);
+    expect(problemsOf({ AUTH_TOKENS: 'constructor:0123456789abcdef', QUOTAS: 'constructor:files=1' })).toEqual([]);
     expect(told('carol:bytes=1GB')[0]).toMatch(
       /^QUOTAS must begin each entry with a name of AUTH_TOKENS.*"carol" is none$/,
     );

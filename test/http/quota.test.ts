@@ -1,5 +1,5 @@
 /** What an owner may have: every way by which files come is refused in the same words, and nothing that arrived is lost. */
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { QuotaJson } from '../../server/wire/quota.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
@@ -9,7 +9,7 @@ import { bearer, filePart, json, putFile, sendForm } from './support.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'trash', 'other'];
+const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'early', 'linked', 'trash', 'other'];
 const who = (owner: string) => bearer(`secret-of-${owner}`);
 const QUOTAS = [
   'race:files=100',
@@ -18,6 +18,8 @@ const QUOTAS = [
   `cut:bytes=${6 * MIB}`,
   'parts:bytes=1000',
   'whole:bytes=1000',
+  'early:bytes=1000',
+  'linked:bytes=1000',
   'trash:files=2:uploads=1',
 ];
 
@@ -235,6 +237,64 @@ describeOverFolderAndBucket((store) => {
       expect(
         (await sendForm(`${service.url}/upload`, [[filePart('a'), makeBytes(1000, 74_005)]], who('whole'))).status,
       ).toBe(200);
+    });
+
+    test('what cannot fit is refused before its bytes are read', async () => {
+      const { headers } = await begin('early', { 'Upload-Defer-Length': '1' });
+      const size = 300 * KIB;
+      /** The first byte comes, and nothing more. */
+      const stuck = (first: string) => {
+        const body = new PassThrough();
+        body.write(first);
+        return body;
+      };
+      const patched = await send('PATCH', headers.location ?? '', {
+        headers: {
+          ...PIECE,
+          ...who('early'),
+          'Content-Length': String(size),
+          'Upload-Length': String(size),
+          'Upload-Offset': '0',
+          'Upload-Checksum': `md5 ${Buffer.alloc(16).toString('base64')}`,
+        },
+        body: stuck('a'),
+      });
+      expectRefused(patched);
+      const about = 'Content-Disposition: form-data; name="file"; filename="a"';
+      for (const path of ['/upload', '/file/upload']) {
+        const form = await send('POST', service.url + path, {
+          headers: {
+            ...who('early'),
+            'Content-Type': 'multipart/form-data; boundary=b',
+            'Content-Length': String(size),
+          },
+          body: stuck(`--b\r\n${about}\r\n\r\nfirst`),
+        });
+        expectRefused(form);
+      }
+      expect((await quotaOf('early')).bytes.used).toBe(0);
+    });
+
+    test('who sends by a link is refused without the figures of its owner', async () => {
+      const link = await send('POST', `${service.url}/api/links`, {
+        headers: { ...who('linked'), 'Content-Type': 'application/json' },
+        body: JSON.stringify({ kind: 'upload', folder: 'in' }),
+      });
+      const { url } = json<{ url: string }>(link);
+      const size = 1400;
+      const sendTo = (to: string, headers: Record<string, string>, body?: Uint8Array) =>
+        send('POST', to, { headers, ...(body ? { body } : {}) });
+      const deferred = await sendTo(url, { ...TUS, 'Upload-Defer-Length': '1' });
+      const location = deferred.headers.location ?? '';
+      for (const answer of [
+        await sendTo(url, { ...TUS, 'Upload-Length': String(size) }),
+        await sendTo(url, { ...RUFH, 'Upload-Complete': '?1' }, makeBytes(size, 76_001)),
+        await patch(location, 0, makeBytes(size, 76_002)),
+        await patch(location, 0, makeBytes(size, 76_003), { 'Upload-Length': String(size) }),
+      ]) {
+        expectRefused(answer, 'There is no room left for this within the quota.');
+        expect(answer.body).not.toMatch(/1000|taken|trash/);
+      }
     });
 
     test('partials and the final that joins them count once', async () => {

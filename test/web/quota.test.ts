@@ -10,6 +10,7 @@ import {
   describeInBrowser,
   file,
   findings,
+  makeFile,
   openPage,
   press,
   screenshot,
@@ -34,6 +35,7 @@ describeInBrowser('a quota', () => {
     await putFile(service.url, makeBytes(32 * KIB, 9_302), { filename: 'second.bin' });
     await line.getByText(/^92\.0 KiB of 100 KiB used · 2 of 50 files$/).waitFor();
     await page.locator('#quota.near').waitFor();
+    await page.locator('#live').getByText('There is little room left.').waitFor({ state: 'attached' });
 
     await choose(page, [chosen('third.bin', makeBytes(20 * KIB, 9_303))]);
     await untilStatus(page, 'third.bin', /^There is no room left for this file\. Delete some for good/);
@@ -56,6 +58,16 @@ describeInBrowser('a quota', () => {
     await line.getByText('已用 52.0 KiB，共 100 KiB · 2 / 50 个文件').waitFor();
   });
 
+  test('is asked for before the first part of a file', async () => {
+    const page = await openPage(service.url);
+    const begun: string[] = [];
+    page.on('request', (made) => void (made.method() === 'POST' && begun.push(new URL(made.url()).pathname)));
+    await page.getByLabel('Connections for each file').selectOption('3');
+    await choose(page, (await makeFile('parts.bin', 20 * 1024 * KIB)).path);
+    await untilStatus(page, 'parts.bin', /^There is no room left for this file/);
+    expect(begun).not.toContain('/uploads');
+  });
+
   test('that nobody has is not shown', async () => {
     const free = await startService();
     try {
@@ -64,6 +76,15 @@ describeInBrowser('a quota', () => {
       await page.reload();
       expect((await asked).status()).toBe(200);
       await expect.poll(() => page.locator('#quota').isHidden()).toBe(true);
+      // Nor is it asked for again.
+      let askedAgain = 0;
+      page.on('request', (made) => void (made.url().endsWith('/api/quota') && (askedAgain += 1)));
+      await choose(page, [chosen('a.txt', Buffer.from('a'))]);
+      await untilStatus(page, 'a.txt', /^Done/);
+      await file(page, 'a.txt').waitFor();
+      // A timer of the length of the page's own, which was set before.
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1_000)));
+      expect(askedAgain).toBe(0);
     } finally {
       await free.stop();
     }

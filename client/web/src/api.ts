@@ -9,6 +9,7 @@ import type {
   RequestedJson,
   SentJson,
 } from '../../../server/wire/links.ts';
+import type { QuotaJson } from '../../../server/wire/quota.ts';
 import { lifeLeftMs } from '../../core/journal-life.ts';
 import { readMetadata } from '../../core/metadata.ts';
 import { tellsOffset } from '../../core/offset-told.ts';
@@ -131,6 +132,11 @@ export async function prove(proof: ProofJson): Promise<CheckJson> {
 /** The time limit of an answer before which the service may have to read a content. */
 function untilRead(size: number): AbortSignal {
   return AbortSignal.timeout(ANSWER_MS + size / READ_BYTES_PER_MS);
+}
+
+/** What the owner has and may have. */
+export async function readQuota(): Promise<QuotaJson> {
+  return jsonOf(await request('api/quota'));
 }
 
 export async function getFile(id: string): Promise<FileJson> {

@@ -107,7 +107,7 @@ function followEvents(
       if (begun) {
         void files.reload();
         trash.changed();
-        quota.renew();
+        quota.askAgain();
       }
       begun = true;
       renewTrashState();

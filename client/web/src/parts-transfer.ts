@@ -1,9 +1,10 @@
 /** Sends one file in parts, over several connections, and has the service join them. core/upload-parts.ts has the policy. */
 import { mayBeginAnew } from '../../core/beginnings.ts';
+import { limitPassed, tellsNoQuota } from '../../core/quota-room.ts';
 import { isGone, meaningOf } from '../../core/refusals.ts';
 import { planParts } from '../../core/upload-parts.ts';
 import { delayInPage } from '../../core/waits.ts';
-import { ApiError, endUpload, noAnswer } from './api.ts';
+import { ApiError, endUpload, noAnswer, readQuota } from './api.ts';
 import { awaitJoined, createFinal } from './final-upload.ts';
 import {
   type Course,
@@ -80,6 +81,7 @@ function asApiError(error: unknown): ApiError {
 async function run(course: Course, signal: AbortSignal): Promise<string | null> {
   for (let begunAnew = 0; ; begunAnew += 1) {
     if (course.url === null) {
+      if (course.parts.every(({ url }) => url === null)) await requireRoom(course.file.size, signal);
       await Promise.all(course.parts.map((part) => findStored(course, part)));
       signal.throwIfAborted();
       await sendAll(course, signal);
@@ -93,6 +95,17 @@ async function run(course: Course, signal: AbortSignal): Promise<string | null> 
     for (const part of course.parts) part.isKnown = false;
     tellParts(course, { isFinalLost: true });
   }
+}
+
+/** @throws ApiError where the quota has no room for the file, before the first part takes some of it. */
+async function requireRoom(size: number, signal: AbortSignal): Promise<void> {
+  const quota = await readQuota().catch((error: unknown) => {
+    if (error instanceof ApiError && tellsNoQuota(error)) return null;
+    throw error;
+  });
+  signal.throwIfAborted();
+  if (quota && limitPassed(quota, size) !== null)
+    throw new ApiError('over_quota', 413, 'there is no room for the file within the quota');
 }
 
 /**

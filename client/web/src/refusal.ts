@@ -11,6 +11,8 @@ function isKnown(code: string): code is keyof ReturnType<typeof texts>['refusals
 export function sentenceOf({ code, status }: Refusal): string {
   const t = texts();
   if (code === 'not_found' && isByLink()) return t.linkGone;
+  // Only the owner can make room.
+  if (code === 'over_quota' && isByLink()) return t.linkFull;
   if (isKnown(code)) return t.refusals[code];
   if (code === NO_ANSWER) return t.noAnswer;
   if (status === 413) return t.refusals.too_large;

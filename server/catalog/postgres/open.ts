@@ -63,7 +63,13 @@ export async function openPostgresCatalog(options: PostgresCatalogOptions): Prom
     close: () => (closing ??= Promise.all([close(), heart.close()]).then(() => undefined)),
   };
   const over = (database: Kysely<Tables>) => withFunctions(createCatalog(database, methods), database, now);
-  const quotas = { db, clock: nodes.clock, dialect: createPostgresQuotas(db), quotaOf: options.quotaOf, over };
+  const quotas = {
+    db,
+    clock: nodes.clock,
+    dialect: createPostgresQuotas(db, poolSize),
+    quotaOf: options.quotaOf,
+    over,
+  };
   const catalog = { ...withQuotas(over(db), quotas), beatNode };
   try {
     const id = await bringUpToDate(options);

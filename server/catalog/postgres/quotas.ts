@@ -6,8 +6,8 @@ import { postgresQueries } from './dialect.ts';
 
 const SETTLE = CompiledQuery.raw('set constraints all immediate');
 
-/** For one database. */
-export function createPostgresQuotas(db: Kysely<Tables>): QuotaDialect {
+/** For one database, to which this process has so many connections. */
+export function createPostgresQuotas(db: Kysely<Tables>, poolSize: number): QuotaDialect {
   let most: Promise<number> | undefined;
 
   async function readMost(): Promise<number> {
@@ -20,6 +20,7 @@ export function createPostgresQuotas(db: Kysely<Tables>): QuotaDialect {
   return {
     hold: postgresQueries.hold,
     isConcurrent: true,
+    mostHolding: Math.max(1, Math.floor(poolSize / 2)),
     settle: async (executor) => {
       await executor.executeQuery(SETTLE);
     },

@@ -6,11 +6,14 @@ import type { SqlClock } from './clock.ts';
 import { type Executor, prepare } from './prepare.ts';
 import { RECEIVING } from './states.ts';
 
-interface UsageRow {
+interface TotalsRow {
   files: number;
   bytes: number;
   trashedFiles: number;
   trashedBytes: number;
+}
+
+interface UploadsRow {
   open: number;
   openFiles: number;
   openBytes: number;
@@ -35,42 +38,83 @@ const IS_JOINED = sql`(select 1 from final_partials
   join uploads as final on final.id = final_partials.final_id
   where final_partials.partial_id = uploads.id and final.state in (${RECEIVING}, 'complete') limit 1) is not null`;
 
-/** Prepares a query that costs the more the more unfinished uploads the owner has; files cost nothing. */
-export function prepareUsage(
-  db: Kysely<Tables>,
-  clock: SqlClock,
-): (executor: Executor, owner: string) => Promise<Usage> {
+/** The columns of files and trash: of totals that are kept. */
+function totalsOf(owner: string): RawBuilder<unknown> {
+  const total = (table: string, column: string) =>
+    sql`coalesce((select ${sql.ref(column)} from ${sql.table(table)} where owner = ${owner}), 0)`;
+  return sql`${total('owner_totals', 'files')} as files, ${total('owner_totals', 'bytes')} as bytes,
+    ${total('trash_totals', 'files')} as "trashedFiles", ${total('trash_totals', 'bytes')} as "trashedBytes"`;
+}
+
+/** The columns of unfinished uploads. */
+function sumsOfUploads(clock: SqlClock): RawBuilder<unknown> {
   // Partials that were joined expire: they are removed within a minute.
   const counted = sql`case kind
     when 'partial' then case when expires_at <= ${clock.earliest} or ${IS_JOINED} then 0 else ${bytesOf('uploads')} end
     when 'final' then coalesce(size, ${BYTES_OF_PARTIALS}, 0)
     else ${bytesOf('uploads')} end`;
+  return sql`count(*) as "open",
+    cast(coalesce(sum(case kind when 'partial' then 0 else 1 end), 0) as bigint) as "openFiles",
+    cast(coalesce(sum(${counted}), 0) as bigint) as "openBytes"`;
+}
 
-  const select = prepare<{ owner: string }, UsageRow>((by) => {
-    const total = (table: string, column: string) =>
-      sql`coalesce((select ${sql.ref(column)} from ${sql.table(table)} where owner = ${by.owner}), 0)`;
-    const query = sql<UsageRow>`select ${total('owner_totals', 'files')} as files,
-      ${total('owner_totals', 'bytes')} as bytes, ${total('trash_totals', 'files')} as "trashedFiles",
-      ${total('trash_totals', 'bytes')} as "trashedBytes", count(*) as "open",
-      cast(coalesce(sum(case kind when 'partial' then 0 else 1 end), 0) as bigint) as "openFiles",
-      cast(coalesce(sum(${counted}), 0) as bigint) as "openBytes"
-      from uploads where owner = ${by.owner} and state = ${RECEIVING}`;
+function unfinishedOf(owner: string): RawBuilder<unknown> {
+  return sql`uploads where owner = ${owner} and state = ${RECEIVING}`;
+}
+
+/**
+ * Prepares a query that costs the more the more unfinished uploads the owner has; files cost nothing. One statement, for use within a
+ * transaction.
+ */
+export function prepareUsage(
+  db: Kysely<Tables>,
+  clock: SqlClock,
+): (executor: Executor, owner: string) => Promise<Usage> {
+  const select = prepare<{ owner: string }, TotalsRow & UploadsRow>((by) => {
+    const { owner } = by;
+    const query = sql<
+      TotalsRow & UploadsRow
+    >`select ${totalsOf(owner)}, ${sumsOfUploads(clock)} from ${unfinishedOf(owner)}`;
     return { compile: () => query.compile(db) };
   });
 
   return async (executor, owner) => {
     const row = await select.first(executor, { owner });
     if (!row) throw new Error('sums have no row');
-    return {
-      files: { files: row.files, bytes: row.bytes },
-      trash: { files: row.trashedFiles, bytes: row.trashedBytes },
-      uploads: { open: row.open, files: row.openFiles, bytes: row.openBytes },
-    };
+    return usageFrom(row, row);
   };
 }
 
-/** Prepares `usageOf`. */
+function usageFrom(totals: TotalsRow, { open, openFiles, openBytes }: UploadsRow): Usage {
+  return {
+    files: { files: totals.files, bytes: totals.bytes },
+    trash: { files: totals.trashedFiles, bytes: totals.trashedBytes },
+    uploads: { open, files: openFiles, bytes: openBytes },
+  };
+}
+
+/**
+ * Prepares `usageOf`. Uploads are summed up beside the main thread: an owner may have many. What is published between the two
+ * statements is in neither; no change is let in by this.
+ */
 export function createUsageQueries(db: Kysely<Tables>, clock: SqlClock): QuotaMethods {
-  const readUsage = prepareUsage(db, clock);
-  return { usageOf: (owner) => readUsage(db, owner) };
+  const selectTotals = prepare<{ owner: string }, TotalsRow>((by) => {
+    const query = sql<TotalsRow>`select ${totalsOf(by.owner)}`;
+    return { compile: () => query.compile(db) };
+  });
+  const selectUploads = prepare<{ owner: string }, UploadsRow>(
+    (by) => {
+      const query = sql<UploadsRow>`select ${sumsOfUploads(clock)} from ${unfinishedOf(by.owner)}`;
+      return { compile: () => query.compile(db) };
+    },
+    { aside: true },
+  );
+  return {
+    async usageOf(owner) {
+      const totals = await selectTotals.first(db, { owner });
+      const uploads = await selectUploads.first(db, { owner });
+      if (!totals || !uploads) throw new Error('sums have no row');
+      return usageFrom(totals, uploads);
+    },
+  };
 }

@@ -7,4 +7,5 @@ export const sqliteQuotas: QuotaDialect = {
   isConcurrent: false,
   settle: async () => undefined,
   mostAtOnce: async () => 1,
+  mostHolding: Infinity,
 };
