@@ -6,6 +6,7 @@ import { fateOf } from './fate.ts';
 import { checkName } from './names.ts';
 import type { Parts } from './parts.ts';
 import { removeAll } from './remove-bytes.ts';
+import { createDeletionIds, createSealedCursors } from './seal.ts';
 import { translated } from './translate.ts';
 
 /** How long one request deletes files: well below the time after which clients and proxies give up. */
@@ -14,6 +15,7 @@ const WORK_MS = 5_000;
 /** Prepares what `Folders` promises. @param told - the file as its owner sees it. */
 export function createFolders(parts: Parts, told: (file: FileRecord) => FileView): Folders {
   const { catalog } = parts;
+  const [cursors, deletions] = [createSealedCursors(parts.secret), createDeletionIds(parts.secret)];
 
   async function get(path: string, owner: string): Promise<FolderRecord> {
     checkName(path, 'path');
@@ -38,7 +40,8 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
     }
   }
 
-  const remove: Folders['remove'] = async ({ path, owner, cursor, signal }) => {
+  const remove: Folders['remove'] = async (request) => {
+    const { path, owner, cursor, signal } = cursors.opened(request);
     const { surroundings, stopping } = parts;
     const startedAt = surroundings.elapsedMs();
     const isOver = (): boolean => surroundings.elapsedMs() - startedAt > WORK_MS;
@@ -51,8 +54,8 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
       await catalog.durable();
       await removeAll(parts, deleted.removed, isOver);
       const { nextCursor, deletion } = deleted;
-      if (deletion !== undefined) sum.deletion = deletion;
-      if (nextCursor === null || isOver()) return { ...sum, nextCursor };
+      if (deletion !== undefined) sum.deletion = deletions.seal(owner, deletion);
+      if (nextCursor === null || isOver()) return { ...sum, nextCursor: cursors.seal(owner, nextCursor) };
       next = nextCursor;
       // A catalog in this process answers without a turn of the event loop, in which the client's leaving is noticed, too.
       await surroundings.turn();
@@ -65,14 +68,14 @@ export function createFolders(parts: Parts, told: (file: FileRecord) => FileView
     list: (query) =>
       translated(async () => {
         if (query.folder !== '') checkName(query.folder, 'prefix');
-        const { folders, files, nextCursor } = found(await catalog.listFolder(query), 'prefix');
-        return { folders, files: files.map(told), nextCursor };
+        const { folders, files, nextCursor } = found(await catalog.listFolder(cursors.opened(query)), 'prefix');
+        return { folders, files: files.map(told), nextCursor: cursors.seal(query.owner, nextCursor) };
       }),
     listBelow: (query) =>
       translated(async () => {
         if (query.folder !== '') checkName(query.folder, 'prefix');
-        const { files, nextCursor } = found(await catalog.listBelow(query), 'prefix');
-        return { files: files.map(told), nextCursor };
+        const { files, nextCursor } = found(await catalog.listBelow(cursors.opened(query)), 'prefix');
+        return { files: files.map(told), nextCursor: cursors.seal(query.owner, nextCursor) };
       }),
     move: (path, owner, to) =>
       translated(() => {

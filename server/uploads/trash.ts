@@ -5,6 +5,7 @@ import type { FileView } from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
 import type { Parts } from './parts.ts';
 import { removeAll } from './remove-bytes.ts';
+import { createDeletionIds } from './seal.ts';
 import { translated } from './translate.ts';
 import {
   MOST_NAMED,
@@ -24,9 +25,21 @@ const WORK_MS = 5_000;
 export function createTrash(parts: Parts, told: (file: FileRecord) => FileView): Trash {
   const { catalog, limits } = parts;
   const { trashTtlMs: keptMs } = limits;
+  const deletions = createDeletionIds(parts.secret);
 
   function shown({ deletedAt, deletion, ...file }: TrashedFile): TrashedView {
-    return { ...told(file), deletedAt, expiresAt: deletedAt + keptMs, deletion };
+    const { owner } = file;
+    return {
+      ...told(file),
+      deletedAt,
+      expiresAt: deletedAt + keptMs,
+      deletion: deletion && { ...deletion, id: deletions.seal(owner, deletion.id) },
+    };
+  }
+
+  /** With the deletion as the catalog calls it. */
+  function opened(owner: string, meant: TrashMeant): TrashMeant {
+    return 'deletion' in meant ? { deletion: deletions.open(owner, meant.deletion) } : meant;
   }
 
   async function restore(owner: string, meant: TrashMeant): Promise<Restored> {
@@ -70,8 +83,8 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
         return { files: files.map(shown), nextCursor };
       }),
     totalOf: (owner) => translated(() => catalog.trashTotalOf(owner)),
-    restore: (owner, meant) => translated(() => restore(owner, meant)),
-    remove: (owner, meant) => translated(() => remove(owner, meant)),
+    restore: (owner, meant) => translated(() => restore(owner, opened(owner, meant))),
+    remove: (owner, meant) => translated(() => remove(owner, opened(owner, meant))),
   };
 }
 

@@ -12,6 +12,8 @@ export interface Ask {
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array | string;
+  /** The path is sent as it is, also where a URL has no such path. */
+  isRaw?: boolean;
   /** The answer has no end: what comes first is all of it. */
   endless?: boolean;
 }
@@ -27,12 +29,21 @@ const DOCUMENTED = new Map(
 const INSIDES = /\n\s+at |node_modules|node:internal|\.[jt]s:\d+|SQLITE_|ENOENT|EACCES|\/files\/tmp_/;
 
 /** Sends a request and looks at what every answer must have. */
-export async function ask(base: string, { method, path, headers = {}, body, endless = false }: Ask): Promise<Answer> {
-  const options = { headers, ...(body === undefined ? {} : { body }) };
-  const answer =
-    endless && method === 'GET' ? await begin(base + path, headers) : await send(method, base + path, options);
-  expectWellFormed(answer, { method, path });
+export async function ask(base: string, request: Ask): Promise<Answer> {
+  const answer = await sendAsk(base, request);
+  const { method, path, headers = {} } = request;
+  // Browsers get pages below /s/.
+  if (!(answer.headers['content-type'] ?? '').startsWith('text/html;') || headers['Accept'] === undefined)
+    expectWellFormed(answer, { method, path });
   return answer;
+}
+
+/** Sends a request. */
+export function sendAsk(base: string, request: Ask): Promise<Answer> {
+  const { method, path, headers = {}, body, isRaw = false, endless = false } = request;
+  const options = { headers, ...(body === undefined ? {} : { body }), ...(isRaw ? { rawPath: path } : {}) };
+  if (endless && method === 'GET') return begin(base + path, headers);
+  return send(method, isRaw ? base : base + path, options);
 }
 
 /**

@@ -72,9 +72,13 @@ export function nothing(): Thing {
   };
 }
 
-/** Makes a thing for the owner whose headers these are. Where the service keeps no trash, what is deleted is gone. */
-export async function makeThing(base: string, headers: Record<string, string>): Promise<Thing> {
-  const [thing, open] = [nothing(), freshBytes()];
+/**
+ * Makes a thing for the owner whose headers these are. Where the service keeps no trash, what is deleted is gone.
+ *
+ * @param like - whose bytes and names it has.
+ */
+export async function makeThing(base: string, headers: Record<string, string>, like = nothing()): Promise<Thing> {
+  const [thing, open] = [like, freshBytes()];
   const { fileId, upload } = await putFile(base, thing.bytes, { filename: thing.name, md5: thing.md5 }, headers);
   await putFile(base, thing.folder, { filename: `${thing.folder}/file` }, headers);
   const trashedId = (await putFile(base, `trash of ${thing.name}`, { filename: `trash-${thing.name}` }, headers))

@@ -1,0 +1,119 @@
+/** Requests that change the same things at once, by one node and by three: each has an answer, and there is one truth. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { FilePageJson } from '../../server/wire/files.ts';
+import type { TrashPageJson } from '../../server/wire/trash.ts';
+import { md5 } from '../harness/bytes.ts';
+import { type Answer, encodeMetadata, send, TUS } from '../harness/tus.ts';
+import { json, putFile } from '../http/support.ts';
+import { GROUNDS, type Reached } from './in-turn.ts';
+
+const ROUNDS = 60;
+const JSON_TYPE = { 'Content-Type': 'application/json' };
+
+describe.each(GROUNDS)('at once by $title', ({ isHere, open }) => {
+  describe.skipIf(!isHere)('here', () => {
+    let reached: Reached;
+    beforeAll(async () => {
+      reached = await open({ TRASH_TTL: '7d' });
+    });
+    afterAll(() => reached?.stop());
+
+    function ask(method: string, path: string, body?: object): Promise<Answer> {
+      const options = body ? { headers: JSON_TYPE, body: JSON.stringify(body) } : {};
+      return send(method, reached.url + path, options);
+    }
+
+    function upload(name: string, text: string): Promise<Answer> {
+      return send('POST', `${reached.url}/uploads`, {
+        headers: {
+          ...TUS,
+          'Upload-Length': String(Buffer.byteLength(text)),
+          'Upload-Metadata': encodeMetadata({ filename: name }),
+          'Content-Type': 'application/offset+octet-stream',
+        },
+        body: text,
+      });
+    }
+
+    async function listed(): Promise<FilePageJson['files']> {
+      return json<FilePageJson>(await ask('GET', '/api/files?recursive=true&prefix=&limit=1000')).files;
+    }
+
+    async function trashed(): Promise<TrashPageJson['files']> {
+      return json<TrashPageJson>(await ask('GET', '/api/trash?limit=1000')).files;
+    }
+
+    /** Every file is whole, by its id. */
+    async function expectReadable(files: FilePageJson['files']): Promise<void> {
+      for (const file of files) {
+        const { status, body } = await ask('GET', `/api/files/${file.id}/content`);
+        expect([status, md5(Buffer.from(body))]).toEqual([200, file.md5]);
+      }
+    }
+
+    async function clear(): Promise<void> {
+      for (const { id } of await listed()) await ask('DELETE', `/api/files/${id}`);
+      expect((await ask('DELETE', '/api/trash?all=true')).status).toBe(200);
+      expect([await listed(), await trashed()]).toEqual([[], []]);
+    }
+
+    test('one file is restored twice: both are told of it, and it is there once', async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const name = `${round % 2 ? 'f/' : ''}${round}.txt`;
+        const { fileId } = await putFile(reached.url, `text ${round}`, { filename: name });
+        await ask('DELETE', `/api/files/${fileId}`);
+        const answers = await Promise.all(
+          Array.from({ length: 4 }, () => ask('POST', '/api/trash/restore', { files: [fileId] })),
+        );
+        for (const answer of answers) {
+          expect([answer.status, json<{ restored: { id: string; name: string }[] }>(answer).restored]).toMatchObject([
+            200,
+            [{ id: fileId, name }],
+          ]);
+        }
+        const files = await listed();
+        expect(files.map(({ id }) => id)).toEqual([fileId]);
+        await expectReadable(files);
+        await clear();
+      }
+    });
+
+    test('one is restored and deleted for good: one of both, and it is whole or gone', async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const { fileId } = await putFile(reached.url, `text ${round}`, { filename: 'f/x.txt' });
+        await ask('DELETE', `/api/files/${fileId}`);
+        const restore = (): Promise<Answer> => ask('POST', '/api/trash/restore', { files: [fileId] });
+        const purge = (): Promise<Answer> => ask('DELETE', `/api/trash?id=${fileId}`);
+        const order = round % 2 ? [restore, purge] : [purge, restore];
+        const statuses = (await Promise.all(order.map((run) => run()))).map(({ status }) => status);
+        expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 404]);
+        const isRestored = statuses[order.indexOf(restore)] === 200;
+        const files = await listed();
+        expect(files.map(({ id }) => id)).toEqual(isRestored ? [fileId] : []);
+        await expectReadable(files);
+        await clear();
+      }
+    });
+
+    test('a folder is deleted, moved, and filled: each upload is there or in the trash, once, and whole', async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const name of ['f/a', 'f/g/b']) await putFile(reached.url, `${name} ${round}`, { filename: name });
+        const answers = await Promise.all([
+          ask('DELETE', '/api/folders?path=f'),
+          upload('f/new', `new ${round}`),
+          ask('PATCH', '/api/folders?path=f', { path: 'h' }),
+          upload('f/g/new', `deep ${round}`),
+        ]);
+        const statuses = answers.map(({ status }) => status);
+        expect([statuses[1], statuses[3]], answers.map(({ body }) => body).join()).toEqual([201, 201]);
+        for (const at of [0, 2]) expect([200, 404]).toContain(statuses[at]);
+        const [files, gone] = [await listed(), await trashed()];
+        const texts = ['f/a', 'f/g/b', 'new', 'deep'].map((text) => md5(Buffer.from(`${text} ${round}`)));
+        expect([...files, ...gone].map((file) => file.md5).toSorted()).toEqual(texts.toSorted());
+        expect([...files, ...gone].filter(({ name }) => !/^[fh]\/(?:g\/)?(?:a|b|new)$/.test(name))).toEqual([]);
+        await expectReadable(files);
+        await clear();
+      }
+    });
+  });
+});
