@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog, FileRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
@@ -166,7 +167,10 @@ describe.each([
         for (const name of names) await addPublished(one, newContent(`${name} ${round}`), { name });
         const move = () => (round % 4 < 2 ? one : other).moveFolder('ann', 'f', 'to/h');
         const remove = () => deleteAll(round % 4 < 2 ? other : one, 'f');
-        const first = round % 2 ? undefined : remove();
+        // The move begins ever later; in each eighth round, once all is deleted.
+        const first = round % 2 ? remove() : undefined;
+        for (let turns = round % 8; turns > 0; turns--) await turn();
+        if (round % 8 === 7) await first;
         const [moved, deleted] = await Promise.all([move(), first ?? remove()]);
         const there = (await listed()).map(({ name }) => name);
         expect(there.length + deleted).toBe(count);

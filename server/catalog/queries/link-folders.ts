@@ -38,7 +38,8 @@ function prepareSelections(db: Kysely<Tables>) {
       .select('files.folded_name as folded')
       .where('files.folder_id', '=', by.folderId)
       .where('files.name', '=', by.name)
-      .orderBy('files.id')
+      // By the index of the names in a folder.
+      .orderBy('files.content_id')
       .limit(sql.lit(1)),
   );
   return { selectAll, selectOne, selectFile };

@@ -28,7 +28,9 @@ export function prepareKeepLinkFolders(db: Kysely<Tables>) {
               ),
           )
           .selectFrom('up')
-          .innerJoin('link_folders', 'link_folders.folder_id', 'up.id')
+          // SQLite takes the tables of a CROSS JOIN in this order: few folders are above a file, and links may have many.
+          .crossJoin('link_folders')
+          .whereRef('link_folders.folder_id', '=', 'up.id')
           .select([
             sql<string>`cast(${by.fileId} as text)`.as('file_id'),
             'link_folders.link_id',

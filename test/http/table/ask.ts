@@ -133,7 +133,7 @@ const OWN_TO_ONE: [RegExp, string][] = [
   [/(\/s\/)[\w-]{32}/g, '$1<secret>'],
   [/(tidemark_ticket=|tidemark_link=)[^;]+/g, '$1<ticket>'],
   [/(token\\*":\\*")[0-9a-f]+/g, '$1<token>'],
-  [/(deletion\\*":\\*")[0-9]+-[0-9]+/g, '$1<deletion>'],
+  [/(deletion\\*":\\*")[\w-]+/g, '$1<deletion>'],
 ];
 
 /**
