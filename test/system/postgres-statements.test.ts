@@ -9,7 +9,7 @@ import { createUpload, encodeMetadata, patch, send, TUS } from '../harness/tus.t
 
 /** What a node asks for by itself, now and then. */
 const IN_THE_BACKGROUND =
-  /"nodes"|"links"|"claims"|"asks"|"number" is null|number_events|^select.*("events"|removals)|"expires_at" <=|"store_state" is not null|"phase" is|ended_at|final_partials|"uploads" where "id" in/;
+  /"nodes"|"links"|"trash"|"claims"|"asks"|"number" is null|number_events|^select.*("events"|removals)|"expires_at" <=|"store_state" is not null|"phase" is|ended_at|final_partials|"uploads" where "id" in/;
 /** Noted now and then while bytes flow, however many. */
 const NOTE_ARRIVAL = /^update uploads set last_byte_at/;
 /** What others are woken by; several wakes may share one. */
