@@ -95,7 +95,8 @@ async function measureNodes(load: Load, folder: string): Promise<void> {
           for (const count of round % 2 === 0 ? COUNTS : COUNTS.toReversed()) {
             // Each round begins with another node, so that a single node is not the same one each time.
             const chosen = nodes.map((_, index) => nodes[(index + round) % nodes.length] as Target).slice(0, count);
-            samples.get(count)?.push(await measure(load, chosen));
+            const others = nodes.filter((node) => !chosen.includes(node));
+            samples.get(count)?.push(await whileStopped(others, () => measure(load, chosen)));
           }
         }
       });
@@ -104,6 +105,21 @@ async function measureNodes(load: Load, folder: string): Promise<void> {
     }
   });
   report(load, samples);
+}
+
+/**
+ * Stops processes meanwhile (SIGSTOP). A node without load computes the SHA-1s of all files that came: what the nodes that are
+ * measured have to do, it would do beside them, and beyond their limit.
+ */
+async function whileStopped<Result>(nodes: Target[], action: () => Promise<Result>): Promise<Result> {
+  for (const { pid } of nodes) process.kill(pid, 'SIGSTOP');
+  try {
+    return await action();
+  } finally {
+    for (const { pid } of nodes) process.kill(pid, 'SIGCONT');
+    // Its heart beats again.
+    for (const { url } of nodes) await fetch(new URL('/readyz', url));
+  }
 }
 
 interface Grounds {

@@ -119,14 +119,15 @@ describe.skipIf(!hasPostgres())('a catalog in PostgreSQL', () => {
   });
 
   it('waits for another service that brings it up to date, whatever the database allows to statements', async () => {
-    await database.run(`alter database ${database.name} set statement_timeout = 20;
-      alter database ${database.name} set lock_timeout = 20`);
+    // A busy machine may take a second for a statement that waits for nothing.
+    await database.run(`alter database ${database.name} set statement_timeout = 2000;
+      alter database ${database.name} set lock_timeout = 2000`);
     const other = new Client({ connectionString: database.url });
     await other.connect();
     await other.query(`begin; set local statement_timeout = 0; select pg_advisory_xact_lock(${MIGRATION_LOCK.join()})`);
     const opening = openPostgresCatalog({ url: database.url });
     opening.catch(() => undefined);
-    await other.query('select pg_sleep(0.2)');
+    await other.query('select pg_sleep(2.5)');
     await other.query('commit');
     await other.end();
     await (await opening).close();

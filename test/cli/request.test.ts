@@ -80,7 +80,14 @@ test('one that was killed continues where it was, with the password asked for on
   const args = ['upload', '--to', slow, 'large.bin', '--password-file', 'password', '--json'];
   const killed = friend.start(args);
   let stored = 0;
-  const poll = setInterval(() => void sentBy(id).then(([upload]) => (stored = upload?.offset ?? 0)), 50);
+  const poll = setInterval(
+    () =>
+      void sentBy(id).then(
+        ([upload]) => (stored = upload?.offset ?? 0),
+        () => undefined,
+      ),
+    50,
+  );
   await until(() => stored > 0);
   clearInterval(poll);
   killed.signal('SIGKILL');

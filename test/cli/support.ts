@@ -164,9 +164,16 @@ export async function makeLine(toPort: number, speed?: number | Omit<LineOptions
   return line;
 }
 
-/** Resolves once the condition holds; the test's own time limit bounds it. */
+/** Less than a test may take, so that it fails with what it waited for. */
+const MOST_WAIT_MS = 120_000;
+
+/** Resolves once the condition holds. @throws Error with the condition where it does not. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const deadline = performance.now() + MOST_WAIT_MS;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ${MOST_WAIT_MS / 1000} s: ${String(holds)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** What an interceptor does to a request: answers in the service's place, or lets it pass and interferes with its answer. */
