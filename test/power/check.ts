@@ -91,13 +91,32 @@ async function sendOnceMore(
   await withService(dataDir, false, problems, async ({ localUrl }) => {
     const location = await createUpload(localUrl, story.size, { filename: story.name });
     story.id = location.split('/').at(-1) ?? null;
-    const answer = await patch(location, 0, bytesOf(story));
+    const answer = await sendRest(location, story, 0);
     const fileId = answer.headers['tidemark-file-id'];
     if (answer.status !== 204 || typeof fileId !== 'string')
       problems.push(`${story.name}: ${answer.status} ${answer.body}`);
     else story.events.push({ at: time, what: 'complete', fileId });
   });
   return story;
+}
+
+/** How often a client tries again that is told to. */
+const MOST_TRIES = 3;
+
+/** Sends what is left, as a client does: after a 503 from what is there then, once the time that it is told has passed. */
+async function sendRest(
+  location: string,
+  story: Story,
+  from: number,
+  declares: Record<string, string> = {},
+): Promise<Answer> {
+  let offset = from;
+  for (let attempt = 1; ; attempt++) {
+    const answer = await patch(location, offset, bytesOf(story).subarray(offset), declares);
+    if (answer.status !== 503 || attempt === MOST_TRIES) return answer;
+    await wait(Number(answer.headers['retry-after']) * 1000);
+    offset = Number((await head(location)).headers['upload-offset']);
+  }
 }
 
 async function listAll(service: Service): Promise<Listed[]> {
@@ -190,7 +209,7 @@ async function goOn(service: Service, { stories, time, dice }: CheckOptions, pro
     const offset = Number(state.headers['upload-offset']);
     if (state.status !== 200 || offset === story.size || state.headers['tidemark-file-id']) continue;
     const declares = state.headers['upload-length'] === undefined ? { 'Upload-Length': String(story.size) } : {};
-    const answer = await patch(location, offset, bytesOf(story).subarray(offset), declares);
+    const answer = await sendRest(location, story, offset, declares);
     if (answer.status === 460 && story.doomed) continue;
     const fileId = answer.headers['tidemark-file-id'];
     const file = (await listAll(service)).find(({ id }) => id === fileId);
