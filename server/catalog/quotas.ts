@@ -5,11 +5,17 @@
  * - No method makes an owner have more than their quota, however many calls there are at once, on however many nodes. What would is
  *   refused with `OverQuota`, and nothing is changed.
  * - An upload counts from its beginning: as a file, and with its declared or expected length, or with what has arrived of it, where
- *   that is more. A final counts in place of the partials that it joins.
+ *   that is more. A final counts in place of the partials that it joins. One too many of unknown size is as an open upload too many.
  * - What an owner has already stays, also where a quota was lowered. Publication, restoring and renaming are never refused: they add
  *   nothing to what is counted.
  */
 import { CatalogError, type OwnerTotal } from './catalog.ts';
+
+/**
+ * The most finals of unknown size that an owner with a quota has open. What they join is summed up whenever an upload begins, in
+ * SQLite on the main thread: 512 partials each.
+ */
+export const MOST_UNKNOWN_FINALS = 16;
 
 /** Null: no limit. */
 export interface Quota {

@@ -5,14 +5,15 @@
  * - alone: others of this owner wait; what the owner has is read after the change, which is undone where that is too much;
  * - beside others: a small change far from the quota, which all changes that can be under way together do not reach.
  */
-import type { Kysely, Transaction } from 'kysely';
-import type { Catalog } from './catalog.ts';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Catalog, UploadKind } from './catalog.ts';
 import type { QuotaDialect } from './dialect.ts';
 import type { SqlClock } from './queries/clock.ts';
 import { prepare } from './queries/prepare.ts';
+import { RECEIVING } from './queries/states.ts';
 import { createScoped, type Scoped, type Within } from './queries/scoped.ts';
 import { prepareUsage } from './queries/usage.ts';
-import { limitPassed, OverQuota, type Quota, sumOf, type Usage } from './quotas.ts';
+import { limitPassed, MOST_UNKNOWN_FINALS, OverQuota, type Quota, sumOf, type Usage } from './quotas.ts';
 import type { Tables } from './schema.ts';
 
 /** The changes that keep quotas. */
@@ -53,14 +54,20 @@ export function withQuotas<Wrapped extends Kept>(catalog: Wrapped, parts: QuotaP
     return run(upload.owner, quota, { bytes, isNew }, () => change(kept));
   }
 
+  const hasMostUnknownFinals = prepareHasMostUnknownFinals(scoped.db);
+
   const keeping: Kept = {
     createUpload(upload, given) {
-      const quota = quotaOf(upload.owner);
+      const { owner, kind, size } = upload;
+      const quota = quotaOf(owner);
       const mostOpen = quota.openUploads ?? given;
       if (!isLimited(quota)) return catalog.createUpload(upload, mostOpen);
       // A partial of unknown length may have any number of bytes by now, and may be in a final many times.
-      const bytes = upload.kind === 'final' ? null : (upload.size ?? 0);
-      return run(upload.owner, quota, { bytes }, () => kept.createUpload(upload, mostOpen));
+      const bytes = kind === 'final' ? null : (size ?? 0);
+      return run(owner, quota, { bytes }, async () => {
+        if (kind === 'final' && size === null && (await hasMostUnknownFinals(owner))) return undefined;
+        return kept.createUpload(upload, mostOpen);
+      });
     },
 
     publishAtOnce(publication, given) {
@@ -81,6 +88,20 @@ export function withQuotas<Wrapped extends Kept>(catalog: Wrapped, parts: QuotaP
     expectLength: (id, epoch, size) => ofUpload(id, size ?? 0, (on) => on.expectLength(id, epoch, size)),
   };
   return { ...catalog, ...keeping };
+}
+
+/** Prepares the question whether an owner has as many finals of unknown size as they may. */
+function prepareHasMostUnknownFinals(db: Kysely<Tables>): (owner: string) => Promise<boolean> {
+  // Not as conditions of the query: PostgreSQL would rather read the unfinished finals of everybody.
+  const isOne = sql`kind = ${sql.lit<UploadKind>('final')} and size is null`;
+  const count = prepare((by: { owner: string }) =>
+    db
+      .selectFrom('uploads')
+      .select(sql<number>`cast(coalesce(sum(case when ${isOne} then 1 else 0 end), 0) as bigint)`.as('finals'))
+      .where('owner', '=', by.owner)
+      .where('state', '=', RECEIVING),
+  );
+  return async (owner) => ((await count.first(db, { owner }))?.finals ?? 0) >= MOST_UNKNOWN_FINALS;
 }
 
 function isLimited({ bytes, files }: Quota): boolean {

@@ -67,9 +67,9 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
   }
 
   async function remove(owner: string, meant: TrashMeant): Promise<Progress> {
-    const progress = await work(parts, owner, meant, async (which) => {
+    const progress = await work(parts, owner, meant, async (which, isOver) => {
       const deleted = await catalog.deleteTrashed(owner, which);
-      await removeBytesOf(parts, deleted);
+      await removeBytesOf(parts, deleted, isOver);
       return deleted;
     });
     return found(progress, meant);
@@ -88,25 +88,38 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
   };
 }
 
-/** Removes the bytes of which nothing is left, once the deletion of the rows is durable: a power cut must not leave rows without bytes. */
-export async function removeBytesOf(parts: Parts, { files, removed }: DeletedForGood): Promise<void> {
+/**
+ * Removes the bytes of which nothing is left, once the deletion of the rows is durable: a power cut must not leave rows without bytes.
+ *
+ * @param isOver - as of `removeAll`.
+ */
+export async function removeBytesOf(
+  parts: Parts,
+  { files, removed }: DeletedForGood,
+  isOver?: () => boolean,
+): Promise<void> {
   if (files > 0) await parts.catalog.durable();
-  await removeAll(parts, removed);
+  await removeAll(parts, removed, isOver);
 }
 
-/** Takes some files after the others, until the time of one request is over. @param take - returns what they were. */
+/**
+ * Takes some files after the others, until the time of one request is over.
+ *
+ * @param take - returns what they were. `isOver`: whether that time is over.
+ */
 async function work(
   parts: Parts,
   owner: string,
   meant: TrashMeant,
-  take: (which: TrashSelection) => Promise<OwnerTotal>,
+  take: (which: TrashSelection, isOver: () => boolean) => Promise<OwnerTotal>,
 ): Promise<Progress> {
   const { surroundings, stopping } = parts;
   const startedAt = surroundings.elapsedMs();
+  const isOver = (): boolean => surroundings.elapsedMs() - startedAt > WORK_MS;
   const sum = { files: 0, bytes: 0 };
   async function takeSome(which: TrashSelection): Promise<number> {
     stopping.throwIfAborted();
-    const { files, bytes } = await take(which);
+    const { files, bytes } = await take(which, isOver);
     sum.files += files;
     sum.bytes += bytes;
     // A catalog in this process answers without a turn of the event loop.
@@ -123,7 +136,7 @@ async function work(
   const which = await selectionOf(parts, owner, meant);
   const until = which && 'until' in which ? { until: which.until } : {};
   while (which && (await takeSome(which)) > 0) {
-    if (surroundings.elapsedMs() - startedAt > WORK_MS) return { ...sum, ...until, isComplete: false };
+    if (isOver()) return { ...sum, ...until, isComplete: false };
   }
   return { ...sum, ...until, isComplete: true };
 }

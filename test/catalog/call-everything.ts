@@ -1,5 +1,6 @@
 /** Calls to a catalog that run all of its queries. */
 import type { Catalog, FileSort, FolderPage } from '../../server/catalog/catalog.ts';
+import { NO_QUOTA, type Quota } from '../../server/catalog/quotas.ts';
 import { newLink } from './contract-links.ts';
 import { newUploadLink } from './contract-sent-uploads.ts';
 import {
@@ -13,6 +14,16 @@ import {
   newFile,
   nextLease,
 } from './fixtures.ts';
+
+/** Of everybody, where quotas are kept. */
+export const SOME_QUOTA: Quota = { ...NO_QUOTA, files: 1000, bytes: 1_000_000 };
+
+/** Calls what keeps quotas of a catalog whose owners have `SOME_QUOTA`. */
+export async function callWithQuotas(catalog: Catalog): Promise<void> {
+  const partial = await addUpload(catalog, { kind: 'partial', size: null });
+  await addUpload(catalog, { kind: 'final', size: null, partials: [partial] });
+  await catalog.declareLength(partial, 1, 10);
+}
 
 /** Calls every method of the catalog, and each of the ways a method can go. */
 export async function callEverything(catalog: Catalog): Promise<void> {

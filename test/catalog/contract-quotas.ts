@@ -1,7 +1,7 @@
 /** Quotas: what counts, and that nothing gets past them, however many calls come at once. */
 import { describe, expect, it } from 'vitest';
 import type { Catalog, NewUpload } from '../../server/catalog/catalog.ts';
-import { NO_QUOTA, OverQuota, type Quota, sumOf } from '../../server/catalog/quotas.ts';
+import { MOST_UNKNOWN_FINALS, NO_QUOTA, OverQuota, type Quota, sumOf } from '../../server/catalog/quotas.ts';
 import type { Current } from './contract.ts';
 import { addPublished, addUpload, commitTo, giveFile, newContent, newFile, newUpload, nextLease } from './fixtures.ts';
 
@@ -259,6 +259,32 @@ export function describeQuotas(running: Current): void {
         newUpload({ kind: 'final', size: null, partials: Array.from({ length: times }, () => partial) });
       await expect(catalog.createUpload(final(201))).rejects.toThrow(OverQuota);
       expect(await catalog.createUpload(final(200))).toBeDefined();
+    });
+
+    it('lets only so many finals be open whose size is not known, as what they join is summed up each time', async () => {
+      const { catalog: free } = running();
+      const of = (owner: string, size: number | null, partial: string) =>
+        newUpload({ owner, kind: 'final', size, partials: [partial] });
+      const bobs = await addUpload(free, { owner: 'bob', kind: 'partial', size: null });
+      for (let index = 0; index <= MOST_UNKNOWN_FINALS; index++)
+        expect(await free.createUpload(of('bob', null, bobs))).toBeDefined();
+
+      const catalog = await running().reopen((owner) => ({ ...NO_QUOTA, files: owner === 'ann' ? 1000 : null }));
+      const [unknown, known] = [
+        await addUpload(catalog, { kind: 'partial', size: null }),
+        await addUpload(catalog, { kind: 'partial', size: 10 }),
+      ];
+      const last = of('ann', null, unknown);
+      for (let index = 1; index < MOST_UNKNOWN_FINALS; index++)
+        expect(await catalog.createUpload(of('ann', null, unknown))).toBeDefined();
+      expect(await catalog.createUpload(last)).toBeDefined();
+      expect(await catalog.createUpload(of('ann', null, unknown))).toBeUndefined();
+      expect(await catalog.listFinalsOf(unknown)).toHaveLength(MOST_UNKNOWN_FINALS);
+      // Others cost nothing, and an owner without a quota has no sum.
+      expect(await catalog.createUpload(of('ann', 10, known))).toBeDefined();
+      expect(await catalog.createUpload(of('bob', null, bobs))).toBeDefined();
+      await catalog.endUpload(last.id, null, 'terminated', null);
+      expect(await catalog.createUpload(of('ann', null, unknown))).toBeDefined();
     });
 
     it('is kept for finals by what they join', async () => {

@@ -2,18 +2,20 @@
 import { Kysely } from 'kysely';
 import { Client, Pool } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCatalog } from '../../server/catalog/create-catalog.ts';
+import { createCatalog, type DialectMethods } from '../../server/catalog/create-catalog.ts';
 import { createSqlClock, DATABASE_NOW, followClock } from '../../server/catalog/postgres/clock.ts';
 import { connectTo } from '../../server/catalog/postgres/connect.ts';
 import { postgresQueries } from '../../server/catalog/postgres/dialect.ts';
 import { createPostgresDialect } from '../../server/catalog/postgres/driver.ts';
+import { createPostgresQuotas } from '../../server/catalog/postgres/quotas.ts';
 import { migrate } from '../../server/catalog/postgres/migrate.ts';
 import { withFunctions } from '../../server/catalog/postgres/with-functions.ts';
 import { withNumberedEvents } from '../../server/catalog/postgres/with-numbered-events.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
+import { withQuotas } from '../../server/catalog/with-quotas.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase, type TestDatabase } from '../harness/shared-postgres.ts';
-import { callEverything } from './call-everything.ts';
+import { callEverything, callWithQuotas, SOME_QUOTA } from './call-everything.ts';
 
 /** As many rows as make it worthwhile to use an index, of many owners. */
 const FILL = `
@@ -99,7 +101,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
     parameters.clear();
     await database.run(FILL);
     const nothing = async (): Promise<void> => undefined;
-    const catalog = createCatalog(db, {
+    const methods: DialectMethods = {
       nodes: { clock: createSqlClock(DATABASE_NOW), isShared: true },
       queries: postgresQueries,
       clock: followClock(db, DATABASE_NOW).clock,
@@ -107,8 +109,12 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
       durable: nothing,
       ping: nothing,
       close: nothing,
-    });
-    await callEverything(withNumberedEvents(withFunctions(catalog, db, DATABASE_NOW), db));
+    };
+    const over = (on: Kysely<Tables>) => withFunctions(createCatalog(on, methods), on, DATABASE_NOW);
+    await callEverything(withNumberedEvents(over(db), db));
+    const dialect = createPostgresQuotas(db, 2);
+    const quotas = { db, clock: methods.nodes.clock, dialect, quotaOf: () => SOME_QUOTA, over };
+    await callWithQuotas(withQuotas(over(db), quotas));
     statements = [...parameters.keys()].filter((sql) => /^(select|update|delete|insert|with)/.test(sql));
     await pool.end();
     planner = new Client({ connectionString: database.url });

@@ -46,6 +46,23 @@ describe.skipIf(!hasPostgres())('the trash of several nodes', () => {
     expect(await one.trashTotalOf('ann')).toEqual({ files: 0, bytes: 0 });
   });
 
+  it('empty one deletion: none takes it for done while something is left of it', async () => {
+    const { content } = await addPublished(one, newContent('x'), { name: 'x' });
+    for (let round = 0; round < 5; round++) {
+      // One step takes 64 of them.
+      for (let index = 0; index < 66; index++) await giveFile(one, content.id, { name: `f/${index}` });
+      let deletion = '';
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const some = await one.deleteBelow('ann', 'f', cursor, 'trash');
+        deletion = some?.deletion ?? '';
+        cursor = some?.nextCursor ?? null;
+      }
+      const gone = await Promise.all([one, other].map((catalog) => catalog.deleteTrashed('ann', { deletion })));
+      expect(gone.map(({ files }) => files).toSorted((a, b) => a - b)).toEqual([2, 64]);
+    }
+    expect(await one.trashTotalOf('ann')).toEqual({ files: 0, bytes: 0 });
+  });
+
   it('delete, restore, purge, publish and move at once: no file is lost or twice, and all are counted', async () => {
     for (let round = 0; round < 40; round++) {
       const names = ['a/x', 'b/y', 'b/c/z', 'top', 'a/w'];

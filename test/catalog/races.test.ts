@@ -104,6 +104,21 @@ describe.each([
       await expectCounted(one, 'ann');
     });
 
+    it('a file is restored while another one comes by its name: both are there, by two names', async () => {
+      for (let round = 0; round < ROUNDS / 4; round++) {
+        const name = round % 2 ? 'f/x.txt' : 'x.txt';
+        const { id } = await addPublished(one, newContent(`old ${round}`), { name });
+        await one.deleteFile(id, 'ann', 'trash');
+        const uploadId = await addUpload(other);
+        const publication = { uploadId, epoch: 1, content: newContent(`new ${round}`), file: newFile({ name }) };
+        await Promise.all([one.restoreTrashed('ann', { ids: [id] }), other.publish(publication)]);
+        const files = await listed();
+        expect(files.map((file) => file.name).toSorted()).toEqual([name.replace('x.', 'x (2).'), name]);
+        for (const file of files) await one.deleteFile(file.id, 'ann');
+      }
+      await expectCounted(one, 'ann');
+    });
+
     it('one restores what the service purges: it is there with its content, or gone with it', async () => {
       const outcomes = new Set<boolean>();
       for (let round = 0; round < ROUNDS; round++) {

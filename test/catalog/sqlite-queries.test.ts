@@ -6,16 +6,18 @@ import type { Database } from '../../server/catalog/sqlite/database.ts';
 import { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import { createCatalog } from '../../server/catalog/create-catalog.ts';
+import { createCatalog, type DialectMethods } from '../../server/catalog/create-catalog.ts';
 import type { Tables } from '../../server/catalog/schema.ts';
 import { sqliteQueries } from '../../server/catalog/sqlite/dialect.ts';
 import { createSqliteDialect } from '../../server/catalog/sqlite/driver.ts';
 import { createClock } from '../../server/catalog/sqlite/clock.ts';
+import { sqliteQuotas } from '../../server/catalog/sqlite/quotas.ts';
 import { createSqlClock } from '../../server/catalog/sqlite/sql-clock.ts';
+import { withQuotas } from '../../server/catalog/with-quotas.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { openDatabase } from '../../server/catalog/sqlite/connection.ts';
 import { bringUpToDate } from '../../server/catalog/sqlite/open.ts';
-import { callEverything } from './call-everything.ts';
+import { callEverything, callWithQuotas, SOME_QUOTA } from './call-everything.ts';
 import { T0, timeBy, addPublished, addUpload, newContent, newFile } from './fixtures.ts';
 
 /** By which index the files of an owner are sorted by a column. */
@@ -29,6 +31,8 @@ describe('queries of an SQLite catalog', () => {
   let folder: string;
   let database: Database;
   let catalog: Catalog;
+  /** The same one, where everybody has a quota. */
+  let limited: Catalog;
   let statements: Set<string>;
 
   beforeEach(async () => {
@@ -44,20 +48,22 @@ describe('queries of an SQLite catalog', () => {
       return prepare(sql);
     }) as typeof database.prepare;
     const nothing = async () => {};
-    catalog = createCatalog(
-      new Kysely<Tables>({
-        dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }),
-      }),
-      {
-        nodes: { clock: createSqlClock(clock), isShared: true },
-        queries: sqliteQueries,
-        clock,
-        keepTime: nothing,
-        durable: nothing,
-        ping: nothing,
-        close: nothing,
-      },
-    );
+    const db = new Kysely<Tables>({
+      dialect: createSqliteDialect(database, { check: () => undefined, onWrite: () => undefined }),
+    });
+    const methods: DialectMethods = {
+      nodes: { clock: createSqlClock(clock), isShared: true },
+      queries: sqliteQueries,
+      clock,
+      keepTime: nothing,
+      durable: nothing,
+      ping: nothing,
+      close: nothing,
+    };
+    const over = (on: Kysely<Tables>) => createCatalog(on, methods);
+    catalog = over(db);
+    const quotas = { db, clock: methods.nodes.clock, dialect: sqliteQuotas, quotaOf: () => SOME_QUOTA, over };
+    limited = withQuotas(catalog, quotas);
   });
 
   afterEach(async () => {
@@ -75,6 +81,7 @@ describe('queries of an SQLite catalog', () => {
   // The plan of a deletion includes what the foreign keys do.
   it('reach their rows through an index, in its order', async () => {
     await callEverything(catalog);
+    await callWithQuotas(limited);
     const queries = [...statements].filter((sql) => /^(select|update|delete|insert)/i.test(sql));
     expect(queries.length).toBeGreaterThan(40);
     for (const sql of queries) {

@@ -1,11 +1,12 @@
 /** `tidemark quota`, and what the command does about a file for which there is no room. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
-import { putFile } from '../http/support.ts';
+import { createUpload } from '../harness/tus.ts';
+import { bearer, putFile } from '../http/support.ts';
 import { makeClient } from './support.ts';
 
 let service: RunningService;
@@ -51,4 +52,30 @@ test('a file that is sent in parts is refused before the first of them', async (
   ]);
   const quota = JSON.parse((await client.run(['quota', '--json'])).stdout) as unknown;
   expect(quota).toMatchObject({ openUploads: { used: 0 }, of: { uploads: { bytes: 0 } } });
+});
+
+test('what is not limited has no bound in its line, and what is full is said to be', async () => {
+  const env = { AUTH_TOKENS: 'files:secret-of-files,free:secret-of-free', QUOTAS: 'files:files=2:uploads=4' };
+  const own = await startService({ env });
+  onTestFinished(() => own.stop());
+  const client = await makeClient(own.url);
+  const lines = async (owner: string): Promise<string[]> => {
+    const run = await client.run(['quota'], { TIDEMARK_TOKEN: `secret-of-${owner}` });
+    expect(run.exitCode, run.stderr).toBe(0);
+    return run.stdout.split('\n');
+  };
+  await putFile(own.url, makeBytes(1024, 9_403), { filename: 'one' }, bearer('secret-of-files'));
+  await createUpload(own.url, 512, {}, bearer('secret-of-files'));
+  expect(await lines('files')).toEqual([
+    'Bytes:              1.5 KiB (0 B in the trash, 512 B in unfinished uploads)',
+    'Files:              2 of 2, 100 % (0 in the trash, 1 in unfinished uploads)',
+    'Unfinished uploads: 1 of 4, 25 %',
+    '',
+  ]);
+  expect(await lines('free')).toEqual([
+    'Bytes:              0 B (0 B in the trash, 0 B in unfinished uploads)',
+    'Files:              0 (0 in the trash, 0 in unfinished uploads)',
+    'Unfinished uploads: 0 of 10000, 0 %',
+    '',
+  ]);
 });

@@ -5,11 +5,12 @@ import type { QuotaJson } from '../../server/wire/quota.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { type Answer, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
+import { answered, openPatch } from '../system/support.ts';
 import { bearer, filePart, json, putFile, sendForm } from './support.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'early', 'linked', 'trash', 'other'];
+const OWNERS = ['race', 'races', 'ways', 'cut', 'parts', 'whole', 'early', 'look', 'linked', 'trash', 'other'];
 const who = (owner: string) => bearer(`secret-of-${owner}`);
 const QUOTAS = [
   'race:files=100',
@@ -19,6 +20,7 @@ const QUOTAS = [
   'parts:bytes=1000',
   'whole:bytes=1000',
   'early:bytes=1000',
+  'look:bytes=1000',
   'linked:bytes=1000',
   'trash:files=2:uploads=1',
 ];
@@ -234,6 +236,13 @@ describeOverFolderAndBucket((store) => {
       expectRefused(await sendForm(`${service.url}/upload`, [[filePart('a'), makeBytes(1400, 74_004)]], who('whole')));
       const { bytes } = await quotaOf('whole');
       expect(bytes.used).toBe(0);
+      // A length that is only expected may take up all of it: the bytes that follow are not counted once more.
+      const expected = await send('POST', `${service.url}/uploads`, {
+        headers: { ...RUFH, ...who('whole'), 'Upload-Complete': '?0', 'Upload-Length': '1000' },
+        body: makeBytes(600, 74_006),
+      });
+      expect(expected.status, expected.body).toBe(201);
+      await send('DELETE', expected.headers.location ?? '', { headers: { ...RUFH, ...who('whole') } });
       expect(
         (await sendForm(`${service.url}/upload`, [[filePart('a'), makeBytes(1000, 74_005)]], who('whole'))).status,
       ).toBe(200);
@@ -272,7 +281,56 @@ describeOverFolderAndBucket((store) => {
         });
         expectRefused(form);
       }
-      expect((await quotaOf('early')).bytes.used).toBe(0);
+      // Of Resumable Uploads for HTTP, where the length is also one that is only expected; and an ordinary upload.
+      const rufh = { ...RUFH, ...who('early') };
+      const begun = await send('POST', `${service.url}/uploads`, { headers: { ...rufh, 'Upload-Complete': '?0' } });
+      expect(begun.status, begun.body).toBe(201);
+      const target = `${service.url}/api/files?name=a`;
+      const append = { 'Upload-Offset': '0', 'Content-Type': 'application/partial-upload' };
+      for (const [method, url, given] of [
+        ['POST', target, { ...rufh, 'Upload-Complete': '?1' }],
+        ['POST', target, { ...rufh, 'Upload-Complete': '?0', 'Upload-Length': String(size) }],
+        ['POST', target, who('early')],
+        ['PATCH', begun.headers.location ?? '', { ...rufh, ...append, 'Upload-Complete': '?1' }],
+        [
+          'PATCH',
+          begun.headers.location ?? '',
+          { ...rufh, ...append, 'Upload-Complete': '?0', 'Upload-Length': String(2 * size) },
+        ],
+      ] as const) {
+        const answer = await send(method, url, {
+          headers: { ...given, 'Content-Length': String(size) },
+          body: stuck('a'),
+        });
+        expectRefused(answer);
+      }
+      const { bytes, openUploads } = await quotaOf('early');
+      // The two that were begun before.
+      expect([bytes.used, openUploads.used]).toEqual([0, 2]);
+    });
+
+    test('a body of unknown length ends once others have taken the room; what has arrived by then is kept', async () => {
+      const { headers } = await begin('look', { 'Upload-Defer-Length': '1' });
+      const location = headers.location ?? '';
+      const running = openPatch(location, 0, undefined, who('look'));
+      let isOver = false;
+      void running.answer.then(() => (isOver = true));
+      const offset = async (): Promise<number> =>
+        Number((await head(location, who('look'))).headers['upload-offset'] ?? -1);
+      await running.write(makeBytes(600, 74_010));
+      await expect.poll(offset).toBe(600);
+      expect((await whole('look', makeBytes(400, 74_011), 'all that is left')).status).toBe(201);
+      // Who asks for the offset has the bytes committed that have come, and after a commit the room is looked at.
+      await expect
+        .poll(async () => {
+          if (!isOver) await running.write(Buffer.of(0));
+          await offset();
+          return isOver;
+        })
+        .toBe(true);
+      expectRefused(await answered(running), 'The quota of 1000 bytes has no room for this');
+      expect(await offset()).toBeGreaterThan(600);
+      expect((await quotaOf('look')).bytes.used).toBe(400 + (await offset()));
     });
 
     test('who sends by a link is refused without the figures of its owner', async () => {

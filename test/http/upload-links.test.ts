@@ -248,7 +248,8 @@ describe('clients', () => {
   });
 
   test('of Resumable Uploads for HTTP create, look, append, repeat, and get the digest of their bytes', async () => {
-    const link = await request();
+    // The length that is announced takes up all of it: the bytes that follow are not counted once more.
+    const link = await request({ maxBytes: 10 });
     const target = `${link.url}?${new URLSearchParams({ name: 'r.txt', sender: 'Bob', note: 'by RUFH' }).toString()}`;
     const begun = await send('POST', target, {
       headers: { ...RUFH, 'Upload-Complete': '?0', 'Upload-Length': '10' },
@@ -363,6 +364,27 @@ describe('limits', () => {
     expect((await send('DELETE', second, { headers: TUS })).status).toBe(204);
     const rest = await patch(first, 80_000, Buffer.alloc(20_000), { 'Upload-Length': '100000' });
     expect(rest.status, rest.body).toBe(204);
+  });
+
+  test('what cannot fit is refused before its bytes are read, also where its length is only expected', async () => {
+    const link = await request({ maxBytes: 100 });
+    const { location = '' } = (await send('POST', link.url, { headers: { ...RUFH, 'Upload-Complete': '?0' } })).headers;
+    const [size, expected] = ['300000', { 'Upload-Complete': '?0', 'Upload-Length': '300000' }];
+    const append = { ...RUFH, 'Upload-Offset': '0', 'Content-Type': 'application/partial-upload' };
+    for (const [method, url, headers] of [
+      ['POST', link.url, { ...RUFH, 'Upload-Complete': '?1' }],
+      ['POST', link.url, { ...RUFH, ...expected }],
+      ['PATCH', location, { ...append, 'Upload-Complete': '?1' }],
+      ['PATCH', location, { ...append, ...expected }],
+    ] as const) {
+      // The first byte comes, and nothing more.
+      const body = new Readable({ read: () => undefined });
+      body.push('a');
+      const refused = await send(method, url, { headers: { ...headers, 'Content-Length': size }, body });
+      expect([refused.status, refused.code]).toEqual([413, 'link_bytes_used']);
+      expect(refused.body).toContain('100 of them are left');
+    }
+    expect(await listed(link.id)).toMatchObject({ files: 1, bytes: 0 });
   });
 
   test('an upload that has got no byte is kept for an hour: its sender may not have heard of it', async () => {

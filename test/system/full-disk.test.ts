@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createUpload, patch, send, TUS } from '../harness/tus.ts';
+import { json, putFile } from '../http/support.ts';
 import { CAN_MOUNT, mountSmallDisk } from './mounts.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, storedNames, until, writtenBytes } from './support.ts';
 
@@ -73,6 +74,38 @@ describe.skipIf(!CAN_MOUNT)('a full disk', () => {
     expect(await answer.json()).toMatchObject({ status: 'error', error: { code: 'store_full' } });
     expect(await storedNames(service)).toEqual([]);
     expect((await patch(await createUpload(service.url, 3), 0, 'abc')).status).toBe(204);
+  });
+
+  test('with a trash: deletions still come into it, and make room once they are for good, by request or by TRASH_TTL', async () => {
+    const disk = mountSmallDisk('24M');
+    const service = await start({ dataDir: disk.folder, env: { TRASH_TTL: '7d' } });
+    const names = ['one', 'f/two', 'f/g/three'];
+    const ids: string[] = [];
+    for (const [index, filename] of names.entries())
+      ids.push((await putFile(service.url, makeBytes(2 * MIB, 55 + index), { filename })).fileId);
+    const remove = (path: string): ReturnType<typeof send> => send('DELETE', service.url + path);
+    const trashed = async (): Promise<string[]> => {
+      const page = json<{ files: { name: string }[] }>(await send('GET', `${service.url}/api/trash`));
+      return page.files.map(({ name }) => name).toSorted();
+    };
+
+    await disk.fill();
+    expect((await remove(`/api/files/${ids[0]}`)).status).toBe(204);
+    expect(json(await remove('/api/folders?path=f'))).toMatchObject({ files: 2, nextCursor: null });
+    expect(await trashed()).toEqual(names.toSorted());
+    expect(await storedNames(service)).toHaveLength(3);
+    expect(json(await remove(`/api/trash?id=${ids[0]}`))).toMatchObject({ files: 1, complete: true });
+    expect(await storedNames(service)).toHaveLength(2);
+
+    // There is as much room as that file took.
+    const bytes = makeBytes(MIB, 58);
+    const { fileId, url } = await putFile(service.url, bytes, { filename: 'new' });
+    await expectBytes(url, bytes);
+    expect((await remove(`/api/files/${fileId}`)).status).toBe(204);
+    await disk.fill();
+    await service.restart({ TRASH_TTL: '0' });
+    await until('all is gone for good', async () => (await storedNames(service)).length === 0);
+    expect(await trashed()).toEqual([]);
   });
 
   test('below the catalog: 507 on POST, HEAD answers, and what is under way is kept', async () => {

@@ -1,9 +1,10 @@
 /** Quotas in the page: a line with what there is, which follows what happens, and a file for which there is no room. */
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { send } from '../harness/tus.ts';
-import { putFile } from '../http/support.ts';
+import { createUpload, send } from '../harness/tus.ts';
+import { bearer, putFile } from '../http/support.ts';
 import {
   choose,
   chosen,
@@ -14,6 +15,7 @@ import {
   openPage,
   press,
   screenshot,
+  startOwn,
   untilStatus,
 } from './support.ts';
 
@@ -66,6 +68,40 @@ describeInBrowser('a quota', () => {
     await choose(page, (await makeFile('parts.bin', 20 * 1024 * KIB)).path);
     await untilStatus(page, 'parts.bin', /^There is no room left for this file/);
     expect(begun).not.toContain('/uploads');
+  });
+
+  test('of bytes alone, or of files alone, is shown by itself, with what unfinished uploads take up, and as full', async () => {
+    const own = await startOwn({
+      env: { AUTH_TOKENS: 'bytes:secret-of-bytes,files:secret-of-files', QUOTAS: 'bytes:bytes=100KiB,files:files=2' },
+    });
+    const who = (owner: string) => bearer(`secret-of-${owner}`);
+    const put = (owner: string, size: number, filename: string) =>
+      putFile(own.url, makeBytes(size, 9_310 + filename.length), { filename }, who(owner));
+    const openAs = async (owner: string): Promise<Page> => {
+      const page = await openPage(own.url);
+      await page.getByRole('textbox', { name: 'Token' }).fill(`secret-of-${owner}`);
+      await page.getByRole('button', { name: 'Use it' }).click();
+      return page;
+    };
+    const words = (page: Page, shown: RegExp): Promise<void> => page.locator('#quota-words').getByText(shown).waitFor();
+
+    await put('bytes', 40 * KIB, 'one');
+    await createUpload(own.url, 10 * KIB, {}, who('bytes'));
+    const bytes = await openAs('bytes');
+    await words(bytes, /^50\.0 KiB of 100 KiB used · 10\.0 KiB of it in unfinished uploads$/);
+    expect(await bytes.locator('#quota-meter').evaluate((meter: { value: number }) => meter.value)).toBe(0.5);
+
+    const { fileId } = await put('files', 10 * KIB, 'one');
+    const files = await openAs('files');
+    await words(files, /^1 of 2 files$/);
+    await put('files', KIB, 'second');
+    await words(files, /^2 of 2 files\. There is no room for more\.$/);
+    await files.locator('#quota.near').waitFor();
+    await files.locator('#live').getByText('There is no room for more.').waitFor({ state: 'attached' });
+    expect(await findings(files)).toEqual([]);
+    await send('DELETE', `${own.url}/api/files/${fileId}`, { headers: who('files') });
+    await words(files, /^1 of 2 files$/);
+    expect(await files.locator('#quota.near').count()).toBe(0);
   });
 
   test('that nobody has is not shown', async () => {

@@ -1,0 +1,158 @@
+/** The trash by requests: each ends after some time, however much there is, and no bytes go before their rows; over both catalogs. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
+import { trashJob } from '../../server/jobs/trash.ts';
+import { createProcessWake } from '../../server/leases/wake.ts';
+import { createFileActions } from '../../server/uploads/files.ts';
+import { SYSTEM } from '../../stores/surroundings.ts';
+import { addPublished, newContent } from '../catalog/fixtures.ts';
+import { hasPostgres } from '../harness/postgres.ts';
+import { createDatabase } from '../harness/shared-postgres.ts';
+import { type House, openHouse } from './support.ts';
+
+const NEVER = new AbortController().signal;
+/** Of each call of the catalog: a request works for five seconds, and ends with the call that goes beyond. */
+const CALL_MS = 2_600;
+/** More than two calls take. */
+const FILES = 130;
+
+interface Ground {
+  house: House;
+  /** Lets time pass. */
+  pass(ms: number): void;
+}
+
+async function openOnPostgres() {
+  const database = await createDatabase();
+  const catalog = await openPostgresCatalog({ url: database.url });
+  onTestFinished(async () => {
+    await catalog.close();
+    await database.drop();
+  });
+  return { shared: { catalog, wake: createProcessWake() } };
+}
+
+describe.each([
+  { name: 'SQLite', isHere: true, options: async () => ({}) },
+  { name: 'PostgreSQL', isHere: hasPostgres(), options: openOnPostgres },
+])('very many files on $name', ({ isHere, options }) => {
+  describe.skipIf(!isHere)('here', () => {
+    /** With files in a folder; each call of the catalog that deletes or restores takes some seconds. */
+    async function openWithFiles(): Promise<Ground> {
+      let nowMs = 0;
+      const surroundings = { ...SYSTEM, elapsedMs: () => nowMs };
+      const house = await openHouse({}, { trashTtlMs: 3_600_000 }, { surroundings, ...(await options()) });
+      const { catalog } = house.parts;
+      for (let index = 0; index < FILES; index++)
+        await addPublished(catalog, newContent(`c${index}`, { size: 1 }), { name: `f/${index}` });
+      for (const name of ['deleteBelow', 'restoreTrashed', 'deleteTrashed'] as const) {
+        const method = catalog[name].bind(catalog) as (...args: unknown[]) => Promise<never>;
+        catalog[name] = async (...args: unknown[]) => {
+          nowMs += CALL_MS;
+          return method(...args);
+        };
+      }
+      return { house, pass: (ms) => (nowMs += ms) };
+    }
+
+    /** Deletes the folder, by as many requests as it takes. @returns how many files went with each, and the deletion. */
+    async function deleteFolder({ folders }: House): Promise<{ counts: number[]; deletion: string }> {
+      const counts: number[] = [];
+      let deletion = '';
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const request = { path: 'f', owner: 'ann', signal: NEVER };
+        const done = await folders.remove(cursor === undefined ? request : { ...request, cursor });
+        counts.push(done.files);
+        deletion = done.deletion ?? '';
+        cursor = done.nextCursor;
+      }
+      return { counts, deletion };
+    }
+
+    test('come into the trash, and back, by several requests, as one deletion', async () => {
+      const { house } = await openWithFiles();
+      const { counts, deletion } = await deleteFolder(house);
+      expect(counts).toEqual([128, 2]);
+      expect(await house.trash.totalOf('ann')).toEqual({ files: FILES, bytes: FILES });
+      expect(await house.trash.restore('ann', { deletion })).toEqual({ files: 128, bytes: 128, isComplete: false });
+      expect(await house.trash.restore('ann', { deletion })).toEqual({ files: 2, bytes: 2, isComplete: true });
+      await expect(house.trash.restore('ann', { deletion })).rejects.toMatchObject({ code: 'not_found' });
+      expect(await house.parts.catalog.totalOf('ann')).toEqual({ files: FILES, bytes: FILES });
+    });
+
+    test('go for good by several requests; what comes into the trash after the first of them stays', async () => {
+      const { house } = await openWithFiles();
+      const { catalog } = house.parts;
+      await deleteFolder(house);
+      const first = await house.trash.remove('ann', { all: true });
+      expect(first).toEqual({ files: 128, bytes: 128, isComplete: false, until: expect.any(Number) });
+      const later = await addPublished(catalog, newContent('later'), { name: 'later' });
+      // By the clock of the catalog, which may have come no further.
+      await expect.poll(() => catalog.clock.earliest()).toBeGreaterThan(first.until ?? 0);
+      await catalog.deleteFile(later.id, 'ann', 'trash');
+      const rest = { all: true, ...(first.until === undefined ? {} : { until: first.until }) } as const;
+      expect(await house.trash.remove('ann', rest)).toMatchObject({ files: 2, isComplete: true });
+      const { files } = await house.trash.list({ owner: 'ann', limit: 10 });
+      expect(files.map(({ name }) => name)).toEqual(['later']);
+    });
+
+    test('go for good where the store is slow: what no time is left for, a job removes', async () => {
+      const { house, pass } = await openWithFiles();
+      const { counts } = await deleteFolder(house);
+      expect(counts.reduce((sum, count) => sum + count)).toBe(FILES);
+      const { store } = house.parts;
+      const removed: string[] = [];
+      store.removeContent = async (key) => {
+        pass(1_000);
+        removed.push(key);
+      };
+      expect(await house.trash.remove('ann', { all: true })).toMatchObject({ files: 64, isComplete: false });
+      expect(removed.length).toBeGreaterThan(0);
+      // As many as are removed at once may have begun by then.
+      expect(removed.length).toBeLessThan(20);
+      const ids = (await house.trash.list({ owner: 'ann', limit: 100 })).files.map(({ id }) => id);
+      removed.length = 0;
+      expect(await house.trash.remove('ann', { ids })).toMatchObject({ files: 66, isComplete: true });
+      expect(removed.length).toBeLessThan(20);
+      expect(await house.parts.catalog.listRemovals(0, 1000)).not.toEqual([]);
+    });
+  });
+});
+
+test('no bytes go before the deletion of their rows is durable: by request, by the job, with a folder, and of a file', async () => {
+  const [house, without] = [await openHouse({}, { trashTtlMs: 3_600_000 }), await openHouse({})];
+  const wasDurable: boolean[] = [];
+  for (const { catalog, store } of [house.parts, without.parts]) {
+    let isDurable = false;
+    for (const name of ['deleteTrashed', 'purgeTrash', 'deleteBelow', 'deleteFile'] as const) {
+      const method = catalog[name].bind(catalog) as (...args: unknown[]) => Promise<never>;
+      catalog[name] = async (...args: unknown[]) => {
+        isDurable = false;
+        return method(...args);
+      };
+    }
+    const durable = catalog.durable.bind(catalog);
+    catalog.durable = async () => {
+      await durable();
+      isDurable = true;
+    };
+    store.removeContent = async () => void wasDurable.push(isDurable);
+  }
+  const add = async ({ parts: { catalog } }: House, name: string): Promise<string> =>
+    (await addPublished(catalog, newContent(name), { name })).id;
+  const trash = async (name: string): Promise<string> => {
+    const id = await add(house, name);
+    await house.parts.catalog.deleteFile(id, 'ann', 'trash');
+    return id;
+  };
+  await house.trash.remove('ann', { ids: [await trash('by request')] });
+  expect(wasDurable).toEqual([true]);
+  await trash('by the job');
+  const limits = { ...house.parts.limits, trashTtlMs: 0 };
+  await trashJob({ ...house, ...house.parts, limits }).round();
+  expect(wasDurable).toEqual([true, true]);
+  await add(without, 'f/with a folder');
+  await without.folders.remove({ path: 'f', owner: 'ann', signal: NEVER });
+  await createFileActions(without.parts).remove(await add(without, 'a file'), 'ann');
+  expect(wasDurable).toEqual([true, true, true, true]);
+});
