@@ -40,11 +40,20 @@ type OpenLinks = Pick<Links, 'open' | 'openLevel' | 'openFile' | 'openArchive' |
 export function createOpenLinks(parts: OpenParts): OpenLinks {
   const { catalog, surroundings, tickets, told } = parts;
 
-  /** A link that may be opened with these tickets. @param target - what is downloaded; null: nothing yet. */
-  async function openFor(secret: string, given: readonly string[], target: Target | null): Promise<LinkRecord> {
+  /**
+   * A link that may be opened with these tickets.
+   *
+   * @param what - `link`: itself, of either kind; `files`: what it leads to, which an upload link has none of.
+   * @param target - what is downloaded; null: nothing yet.
+   */
+  async function openFor(
+    secret: string,
+    given: readonly string[],
+    what: 'link' | 'files',
+    target: Target | null = null,
+  ): Promise<LinkRecord> {
     const link = await find(catalog, secret);
-    // By an upload link nothing can be had.
-    if (target !== null && link.kind !== 'download') throw new TidemarkError('not_found');
+    if (what === 'files' && link.kind !== 'download') throw new TidemarkError('not_found');
     const continues = target !== null && tickets.has(given, link, target);
     refuseUnlessUsable(link, continues);
     if (link.password !== null && !continues && !tickets.has(given, link, 'password'))
@@ -62,7 +71,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
 
     open: (secret, given) =>
       told(async () => {
-        const link = await openFor(secret, given, null);
+        const link = await openFor(secret, given, 'link');
         const files = await catalog.listLinkFiles(link.id);
         const folders = await catalog.listLinkFolders(link.id);
         return {
@@ -75,7 +84,7 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
 
     openLevel: (secret, at, page, given) =>
       told(async () => {
-        const link = await openFor(secret, given, null);
+        const link = await openFor(secret, given, 'files');
         return { link: openedLinkOf(link), level: await readLevel(catalog, link.id, at, page) };
       }),
 
@@ -88,14 +97,14 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
             : await catalog.findLinkedFile(linked.id, at.position, at.path);
         // Of a file in a folder the ticket is about its id: another one may come to its path.
         const target = typeof at === 'number' ? at : { fileId: file?.id ?? '' };
-        const link = await openFor(secret, given, target);
+        const link = await openFor(secret, given, 'files', target);
         if (!file) throw new TidemarkError('not_found');
         return { ...offer(link, secret, target, given), file: fileViewOf(file) };
       }),
 
     openArchive: (secret, given) =>
       told(async () => {
-        const link = await openFor(secret, given, 'archive');
+        const link = await openFor(secret, given, 'files', 'archive');
         const files = await catalog.listLinkFiles(link.id);
         const folders = await catalog.listLinkFolders(link.id);
         return {

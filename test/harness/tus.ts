@@ -88,7 +88,9 @@ export function head(location: string, headers: Record<string, string> = {}): Pr
   return send('HEAD', location, { headers: { ...TUS, ...headers } });
 }
 
-function codeOf(text: string): string | undefined {
+/** `error.code` of a JSON body, or `code` of a problem document. */
+export function codeOf(text: string): string | undefined {
+  if (!text.startsWith('{')) return undefined;
   try {
     const json = JSON.parse(text) as { error?: { code?: string }; code?: string };
     return json.error?.code ?? json.code;

@@ -6,6 +6,8 @@ import { startCluster } from './support.ts';
 
 export interface Reached {
   readonly url: string;
+  /** Of its nodes, for those who go round by themselves. */
+  readonly urls: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -18,7 +20,10 @@ export interface ReachedGround {
 export const ONE_NODE: ReachedGround = {
   title: 'one node on SQLite',
   isHere: true,
-  open: (env) => startService({ env }),
+  async open(env) {
+    const { url, stop } = await startService({ env });
+    return { url, urls: [url], stop };
+  },
 };
 
 export const THREE_NODES: ReachedGround = {
@@ -29,6 +34,7 @@ export const THREE_NODES: ReachedGround = {
     const balancer: Balancer = await openBalancer(cluster.nodes.map(({ port }) => port));
     return {
       url: balancer.url,
+      urls: cluster.nodes.map(({ url }) => url),
       stop: async () => {
         await balancer.close();
         await cluster.stop();

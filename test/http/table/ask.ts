@@ -31,10 +31,7 @@ const INSIDES = /\n\s+at |node_modules|node:internal|\.[jt]s:\d+|SQLITE_|ENOENT|
 /** Sends a request and looks at what every answer must have. */
 export async function ask(base: string, request: Ask): Promise<Answer> {
   const answer = await sendAsk(base, request);
-  const { method, path, headers = {} } = request;
-  // Browsers get pages below /s/.
-  if (!(answer.headers['content-type'] ?? '').startsWith('text/html;') || headers['Accept'] === undefined)
-    expectWellFormed(answer, { method, path });
+  expectWellFormed(answer, request);
   return answer;
 }
 
@@ -50,8 +47,10 @@ export function sendAsk(base: string, request: Ask): Promise<Answer> {
  * Every refusal is JSON with a code that is documented for its status, and tells nothing of the inside;
  * every answer can be found in the log, and below /uploads names the protocol.
  */
-export function expectWellFormed(answer: Answer, { method, path }: Pick<Ask, 'method' | 'path'>): void {
+export function expectWellFormed(answer: Answer, { method, path, headers: asked }: Ask): void {
   const { status, headers, body } = answer;
+  // Browsers get pages below /s/.
+  if (asked?.['Accept'] !== undefined && (headers['content-type'] ?? '').startsWith('text/html;')) return;
   const label = `${method} ${path.slice(0, 100)}: ${status} ${body.slice(0, 300)}`;
   const [pathname = ''] = path.split('?');
   expect(headers['x-request-id'], label).toMatch(/^[\w.:-]+$/);

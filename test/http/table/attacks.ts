@@ -3,13 +3,20 @@
  * place of each that the route takes, beside the same request about what nobody has. A new route, and a new field of things, are
  * attacked by themselves.
  */
-import { DIALECTS } from '../../../server/protocols/rufh/dialects.ts';
-import type { Answer } from '../../harness/tus.ts';
-import { type Ask, wholeOf } from './ask.ts';
-import { isLive, isShut, type Field, type Loot, nobodysLoot } from './loot.ts';
+import { type Dialect, DIALECTS } from '../../../server/protocols/rufh/dialects.ts';
+import type { Ask } from './ask.ts';
+import type { ByLink, BySecret } from './by-secret.ts';
+import { type Field, FIELDS, type Loot, nobodysLoot } from './loot.ts';
 import { titleOf } from './routes.ts';
 import type { Route } from './route.ts';
-import { nothing } from './things.ts';
+import { linkOf, SECRETS } from './stolen-links.ts';
+import { freshBytes, nothing } from './things.ts';
+
+/**
+ * In all ways: something stands where it belongs, as an id of a file where one of a file is asked for. Always: something of the same
+ * kind does, as the id of an upload by another link. Now and then: something else does.
+ */
+export type Tried = 'in all ways' | 'always' | 'now and then';
 
 /** A request about somebody else's things, and the same one about things that do not exist. */
 export interface Attack {
@@ -19,14 +26,15 @@ export interface Attack {
   nobodys: Ask;
   /** What the two requests are about. */
   about: readonly [Loot, Loot];
-  /** Something stands where it belongs: an id of a file where one of a file is asked for. */
-  isInPlace: boolean;
-  /** The answers may differ, as it names a link that has ended: but nothing is served. */
-  isShut: boolean;
+  tried: Tried;
+  /** How it is refused, by the table: he has the secret of a link. Else as nobody's is. */
+  told?: Exclude<ByLink, 'served'>;
+  /** Nobody's requests of attacks with the same text differ in nothing but what is random: one answer is that of all. */
+  like?: string;
 }
 
 /** Another way to send a request; undefined where it is none for this one. */
-interface Way {
+export interface Way {
   title: string;
   of(request: Ask, route: Route): Ask | undefined;
 }
@@ -43,9 +51,17 @@ export const AS_IT_IS: Way = { title: '', of: (request) => request };
 /** The same, to be tried only with what belongs into each place. */
 export const IN_ITS_PLACE: Way = { title: '', of: (request) => request };
 
-/** The other ways of asking: what they change comes after the question whose the thing is, or should. */
-export const OTHER_WAYS: readonly Way[] = [
+/** Other ways of asking for something: what they change comes after the question whose the thing is, or should. */
+export const READING_WAYS: readonly Way[] = [
   { title: 'HEAD', of: (request) => (request.method === 'GET' ? { ...request, method: 'HEAD' } : undefined) },
+  reading('a range', { Range: 'bytes=1-' }),
+  reading('where it has changed', { 'If-None-Match': '*' }),
+  reading('where it is there', { 'If-Match': '*' }),
+  reading('as a browser', { Accept: 'text/html,*/*;q=0.8', 'Sec-Fetch-Site': 'same-origin' }),
+];
+
+/** Other ways of speaking with an upload. */
+export const SENDING_WAYS: readonly Way[] = [
   {
     // Elsewhere it is a POST, whatever the header says.
     title: 'by X-HTTP-Method-Override',
@@ -54,23 +70,34 @@ export const OTHER_WAYS: readonly Way[] = [
         ? { ...rest, path, method: 'POST', headers: { ...headers, 'X-HTTP-Method-Override': method } }
         : undefined,
   },
-  reading('a range', { Range: 'bytes=1-' }),
-  reading('where it has changed', { 'If-None-Match': '*' }),
-  reading('where it is there', { 'If-Match': '*' }),
-  reading('as a browser', { Accept: 'text/html,*/*;q=0.8', 'Sec-Fetch-Site': 'same-origin' }),
-  ...DIALECTS.map(({ version }): Way => ({
-    title: `in dialect ${version}`,
+  ...DIALECTS.filter(isOther).map((dialect): Way => ({
+    title: `in dialect ${dialect.version}`,
     of: (request, { speaks }) =>
-      speaks === 'rufh'
-        ? { ...request, headers: { ...request.headers, 'Upload-Draft-Interop-Version': String(version) } }
-        : undefined,
+      speaks === 'rufh' ? { ...request, headers: spoken(request.headers ?? {}, dialect) } : undefined,
   })),
 ];
 
-const FIELDS = Object.keys(nobodysLoot()).filter((field) => field !== 'bytes') as Field[];
+/** Whether more than the number differs from the dialect before it. Requests of the table speak the first. */
+function isOther(dialect: Dialect, index: number): boolean {
+  const [one, other] = [dialect, DIALECTS[index - 1] ?? dialect].map((each) => JSON.stringify({ ...each, version: 0 }));
+  return one !== other;
+}
+
+/** Headers of the newest dialect, in another one. */
+function spoken(headers: Record<string, string>, { version, completion }: Dialect): Record<string, string> {
+  const { 'Upload-Complete': isComplete, ...rest } = headers;
+  const says = completion === 'Upload-Complete' || isComplete === undefined ? isComplete : NOT[isComplete];
+  return {
+    ...rest,
+    'Upload-Draft-Interop-Version': String(version),
+    ...(says === undefined ? {} : { [completion]: says }),
+  };
+}
+
+const NOT: Record<string, string> = { '?0': '?1', '?1': '?0' };
 
 /** The fields of a thing that a route's requests have. */
-function slotsOf(route: Route): Field[] {
+function slotsOf(route: Route): { slots: Field[]; hasBytes: boolean } {
   const read = new Set<string>();
   const seen = new Proxy(nobodysLoot(), {
     get: (target, field, receiver) => {
@@ -79,7 +106,7 @@ function slotsOf(route: Route): Field[] {
     },
   });
   route.ask(seen);
-  return FIELDS.filter((field) => read.has(field));
+  return { slots: FIELDS.filter((field) => read.has(field)), hasBytes: read.has('bytes') };
 }
 
 export interface Stolen {
@@ -89,116 +116,151 @@ export interface Stolen {
   own: Partial<Loot>;
 }
 
+/** What stands in the places of a route's request. */
+interface Case {
+  title: string;
+  /** What of the loot it tries. */
+  field?: Field;
+  theirs: Partial<Loot>;
+  nobodys: Partial<Loot>;
+  tried: Tried;
+  told?: Attack['told'];
+  /** Cases of a route with the same key have nobody's requests that are alike. */
+  like: string;
+}
+
 /**
  * All attacks on a route.
  *
- * @param ways - each with only what belongs into its place, but for AS_IT_IS.
+ * @param way - with what is tried in all ways alone, but for AS_IT_IS.
  * @param isOpen - whether a field is the right to ask this route, as with PUBLIC_READ.
  */
 export function attacksOn(
   route: Route,
-  { loot, nobody, own }: Stolen,
-  ways: readonly Way[],
+  stolen: Stolen,
+  way: Way,
   isOpen: (route: Route, field: Field) => boolean,
 ): Attack[] {
+  const { loot, nobody } = stolen;
+  const { slots: all, hasBytes } = slotsOf(route);
   const makes = route.names !== true && (route.takes.includes('name') || route.status === 201);
-  const slots = slotsOf(route).filter((slot) => !makes || (slot !== 'name' && slot !== 'folder'));
-  const attacks: Attack[] = [];
+  const slots = all.filter((slot) => !makes || (slot !== 'name' && slot !== 'folder'));
+  const cases = route.bySecret ? casesBySecret(route.bySecret, slots, stolen) : casesOf(slots, stolen);
 
-  function add(
-    way: Way,
-    title: string,
-    [theirs, nobodys]: readonly [Partial<Loot>, Partial<Loot>],
-    { isInPlace, isShutLink = false }: { isInPlace: boolean; isShutLink?: boolean },
-  ): void {
-    // Of bytes that he has not, he has the digests; what he makes has a name of his own.
-    const fresh = (): Partial<Loot> => {
+  // Of bytes that he has not, he has the digests; what he makes has a name of his own.
+  function fresh(): Partial<Loot> {
+    if (makes) {
       const { bytes, name, folder } = nothing();
-      return makes ? { bytes, name, folder } : { bytes };
-    };
-    const about = [
-      { ...loot, ...theirs, ...fresh() },
-      { ...nobody, ...nobodys, ...fresh() },
-    ] as const;
-    const [one, other] = about.map((each) => way.of({ method: route.method, ...route.ask(each) }, route));
-    if (!one || !other) return;
-    attacks.push({
-      title: [titleOf(route), title, way.title].filter((part) => part !== '').join(' '),
-      route,
-      theirs: one,
-      nobodys: other,
-      about,
-      isInPlace,
-      isShut: isShutLink,
-    });
-  }
-
-  for (const way of ways) {
-    if (slots.length === 0) add(way, '', [{}, {}], { isInPlace: true });
-    for (const slot of slots) {
-      for (const field of FIELDS) {
-        const isInPlace = field === slot || (slot.endsWith('Secret') && field.endsWith('Secret'));
-        if ((way !== AS_IT_IS && !isInPlace) || isOpen(route, field)) continue;
-        const title = field === slot ? `(${slot})` : `(${field} as ${slot})`;
-        const change = { [slot]: loot[field] };
-        const none = { [slot]: nobody[field] };
-        if (route.bySecret !== true) {
-          add(way, title, [change, none], { isInPlace });
-        } else if (slot.endsWith('Secret')) {
-          if (!isLive(field)) add(way, title, [change, none], { isInPlace, isShutLink: isShut(field) });
-        } else {
-          // By a link of the attacker's own; and by the link itself, for what does not belong to it.
-          const both = [
-            { ...own, ...change },
-            { ...own, ...none },
-          ] as const;
-          add(way, `${title} by his own link`, both, { isInPlace });
-          const keys = Object.fromEntries(slots.filter(isLive).map((key) => [key, loot[key]]));
-          if (field !== slot) add(way, `${title} by another's link`, [change, { ...keys, ...none }], { isInPlace });
-        }
-      }
+      return { bytes, name, folder };
     }
+    return hasBytes ? { bytes: freshBytes() } : {};
   }
-  return attacks;
+
+  return cases
+    .filter(({ tried, field }) => (way === AS_IT_IS || tried === 'in all ways') && !(field && isOpen(route, field)))
+    .flatMap(({ title, theirs, nobodys, tried, told, like }): Attack[] => {
+      const about = [
+        { ...loot, ...theirs, ...fresh() },
+        { ...nobody, ...nobodys, ...fresh() },
+      ] as const;
+      const [one, other] = about.map((each) => way.of({ method: route.method, ...route.ask(each) }, route));
+      if (!one || !other) return [];
+      return [
+        {
+          title: [titleOf(route), title, way.title].filter((part) => part !== '').join(' '),
+          route,
+          theirs: one,
+          nobodys: other,
+          about,
+          tried,
+          ...(told ? { told } : {}),
+          ...(makes ? {} : { like: [titleOf(route), way.title, like].join() }),
+        },
+      ];
+    });
 }
 
-/** What only the victim knows: it is in no answer to a request that does not have it. */
-export function leaksOf(answer: Answer, asked: Ask, loot: Loot): string[] {
-  const given = JSON.stringify([asked.path, asked.headers, String(asked.body ?? '')]);
-  const told = JSON.stringify([answer.headers, answer.body]);
-  const isGiven = (text: string): boolean =>
-    [
-      text,
-      ...(['utf8', 'hex'] as const).map((form) => Buffer.from(text, form).toString('base64').replace(/=+$/, '')),
-    ].some((spelt) => spelt !== '' && given.includes(spelt));
-  const known: [string, string][] = [
-    ...FIELDS.map((field): [string, string] => [field, loot[field]]),
-    ['bytes', loot.bytes.toString()],
+/** Every field in the place of every other. */
+function casesOf(slots: readonly Field[], { loot, nobody }: Stolen): Case[] {
+  if (slots.length === 0) return [{ title: '', theirs: {}, nobodys: {}, tried: 'in all ways', like: '' }];
+  return slots.flatMap((slot) =>
+    FIELDS.map((field) => ({
+      title: field === slot ? `(${slot})` : `(${field} as ${slot})`,
+      field,
+      theirs: { [slot]: loot[field] },
+      nobodys: { [slot]: nobody[field] },
+      tried: triedAs(field, slot),
+      like: `${slot} ${shapeOf(field, nobody[field])}`,
+    })),
+  );
+}
+
+/** Every field in the place of a link's secret; and in the other places, by links to which it does not belong. */
+function casesBySecret(bySecret: BySecret, slots: readonly Field[], { loot, nobody, own }: Stolen): Case[] {
+  const [secret] = slots.filter((slot) => linkOf(slot));
+  if (!secret) throw new Error('a route that is asked by a secret has none in its requests');
+  const others = slots.filter((slot) => slot !== secret);
+
+  const bySecrets = FIELDS.flatMap((field): Case[] => {
+    const link = linkOf(field);
+    const told = link && bySecret[link.kind]?.[link.is];
+    if (told === 'served') return [];
+    // With what was sent by it.
+    const [sent = 'sentId'] = link?.sent ?? [];
+    return [
+      {
+        title: field === secret ? `(${field})` : `(${field} as ${secret})`,
+        theirs: { [secret]: loot[field], ...(others.includes('sentId') ? { sentId: loot[sent] } : {}) },
+        nobodys: { [secret]: nobody[field] },
+        tried: belongs(field, secret) ? 'in all ways' : 'now and then',
+        ...(told ? { told } : {}),
+        like: `${secret} ${shapeOf(field, nobody[field])}`,
+      },
+    ];
+  });
+
+  const keys: [string, Partial<Loot>, ReturnType<typeof linkOf>][] = [
+    ['his own link', own, undefined],
+    ...SECRETS.filter((field) => linkOf(field)?.kind === linkOf(secret)?.kind).map((field): (typeof keys)[number] => [
+      field,
+      { [secret]: loot[field] },
+      linkOf(field),
+    ]),
   ];
-  return known
-    .filter(([, text]) => told.includes(JSON.stringify(text).slice(1, -1)) && !isGiven(text))
-    .map(([field]) => field);
+  const byOthers = others.flatMap((slot) =>
+    FIELDS.flatMap((field) =>
+      keys
+        // What is nothing of links is tried by one of hers, and by his.
+        .filter(([, , link]) => !link?.sent?.some((sent) => sent === field))
+        .filter(([, , link]) => !link || link.is === 'live' || belongs(field, slot))
+        .map(([name, key]) => ({
+          title: `(${field} as ${slot}) by ${name}`,
+          theirs: { ...key, [slot]: loot[field] },
+          nobodys: { ...key, [slot]: nobody[field] },
+          tried: triedAs(field, slot),
+          like: `${name} ${slot} ${shapeOf(field, nobody[field])}`,
+        })),
+    ),
+  );
+  return [...bySecrets, ...byOthers];
 }
 
-/** Whether two answers say the same, but for what each repeats of its request, and what differs between any two things. */
-export function areEqual(one: Answer, other: Answer, about: readonly [Loot, Loot]): boolean {
-  if (JSON.stringify(bare(one)) === JSON.stringify(bare(other))) return true;
-  return JSON.stringify(comparable(one, about[0])) === JSON.stringify(comparable(other, about[1]));
+function triedAs(field: Field, slot: Field): Tried {
+  if (field === slot) return 'in all ways';
+  return belongs(field, slot) ? 'always' : 'now and then';
 }
 
-/** Without what is of one connection alone: a balancer may send the body after the answer. */
-function bare({ headers, ...answer }: Answer): Answer {
-  const { date: _date, 'x-request-id': _id, connection: _connection, 'keep-alive': _alive, ...kept } = headers;
-  return { ...answer, headers: kept };
+/** Whether a field is of the kind that is asked for. */
+function belongs(field: Field, slot: Field): boolean {
+  const isSent = (name: string): boolean => /sentId$/i.test(name);
+  return field === slot || (linkOf(field) && linkOf(slot)) !== undefined || (isSent(field) && isSent(slot));
 }
 
-/** A whole answer, without what it repeats of the request. */
-export function comparable(answer: Answer, about: Loot): unknown {
-  const { headers, body, ...rest } = bare(answer);
-  let text = JSON.stringify({ headers, body });
-  const repeated = FIELDS.map((field) => about[field]).toSorted((a, b) => b.length - a.length);
-  for (const value of repeated) text = text.replaceAll(value, '<stolen>');
-  return wholeOf({ ...rest, ...(JSON.parse(text) as Pick<Answer, 'headers' | 'body'>) }, '<stolen>');
+/** Texts of one shape are told apart by nothing but a look for what they name. */
+function shapeOf(field: Field, text: string): string {
+  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) return 'id';
+  if (/^(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$/.test(text)) return `${text.length} hex digits`;
+  return linkOf(field) ? 'secret' : field;
 }
 
 /** Where a link does not lead: other positions than its own, and ways out of its folder. */

@@ -2,50 +2,26 @@
  * What an attacker has got hold of: every id, digest, name and secret of somebody else's things, links that are shut, tickets of other
  * downloads, and places in lists and events. And the same of nobody, which is as long, to compare with.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import type { CreatedLinkJson } from '../../../server/wire/links.ts';
+import type { FilePageJson } from '../../../server/wire/files.ts';
+import type { QuotaJson } from '../../../server/wire/quota.ts';
 import { md5 } from '../../harness/bytes.ts';
-import { type Answer, send } from '../../harness/tus.ts';
+import { send } from '../../harness/tus.ts';
+import type { Reached } from '../../nodes/in-turn.ts';
 import { until } from '../../system/support.ts';
 import { json, putFile } from '../support.ts';
 import { ask } from './ask.ts';
-import { lastPart, makeThing, nothing, type Thing } from './things.ts';
+import { type Headers, type LinkSecrets, makeLinks, type SentIds } from './stolen-links.ts';
+import { makeThing, nothing, type Thing } from './things.ts';
 
-export type Headers = Record<string, string>;
-
-/** Secrets of links that nobody may open any more, or not without more. */
-interface ShutLinks {
-  expiredSecret: string;
-  revokedSecret: string;
-  /** It has a password. */
-  lockedSecret: string;
-  /** All its downloads are used. */
-  spentSecret: string;
-}
-
-export interface Loot extends Thing, ShutLinks {
+export interface Loot extends Thing, LinkSecrets, SentIds {
   /** Of bytes that are in the trash alone. */
   trashedMd5: string;
 }
 
 /** What of the loot stands in requests. */
 export type Field = Exclude<keyof Loot, 'bytes'>;
-
-/** The fields that hold a secret whose knowledge is a right: whoever has it may open the link. */
-export function isLive(field: Field): boolean {
-  return field.endsWith('Secret') && !(field in NO_LINKS);
-}
-
-/** Secrets of links that answer otherwise than unknown ones, as only those who had them can ask; but open nothing. */
-export function isShut(field: Field): boolean {
-  return field in NO_LINKS && field !== 'revokedSecret';
-}
-
-const NO_LINKS: ShutLinks = { expiredSecret: '', revokedSecret: '', lockedSecret: '', spentSecret: '' };
-
-export const PASSWORD = 'a password that he does not know';
-const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 /** The loot of an owner who does not exist. @param like - as long as whose it is. */
 export function nobodysLoot(like?: Thing): Loot {
@@ -57,9 +33,22 @@ export function nobodysLoot(like?: Thing): Loot {
     revokedSecret: secret(),
     lockedSecret: secret(),
     spentSecret: secret(),
+    expiredRequestSecret: secret(),
+    revokedRequestSecret: secret(),
+    lockedRequestSecret: secret(),
+    spentRequestSecret: secret(),
+    fullRequestSecret: secret(),
+    wholeSentId: randomUUID(),
+    expiredSentId: randomUUID(),
+    revokedSentId: randomUUID(),
+    lockedSentId: randomUUID(),
+    spentSentId: randomUUID(),
+    fullSentId: randomUUID(),
     trashedMd5: md5(randomBytes(8)),
   };
 }
+
+export const FIELDS = Object.keys(nobodysLoot()).filter((field) => field !== 'bytes') as Field[];
 
 export interface Victim {
   loot: Loot;
@@ -69,50 +58,42 @@ export interface Victim {
   eventId: string;
   /** Where pages of the victim's lists begin. */
   cursors: string[];
+  /** How much the victim has, may have and has left. */
+  figures: string[];
+  /** Ids of the victim's links. */
+  links: string[];
 }
+
+/** No other number in answers is this one, or near it. */
+const WEIGHT = 1_618_033;
 
 /** Makes an owner's things, and what an attacker can know of them. */
-export async function makeVictim(base: string, owner: Headers): Promise<Victim> {
+export async function makeVictim({ url: base, urls }: Reached, owner: Headers): Promise<Victim> {
   const thing = await makeThing(base, owner);
   const second = await putFile(base, `second of ${thing.name}`, { filename: `second-${thing.name}` }, owner);
-  const share = (more: object): Promise<CreatedLinkJson> =>
-    makeLink(base, owner, { files: [thing.fileId, second.fileId], ...more });
-  const links = {
-    expired: await share({ expiresIn: 1 }),
-    revoked: await share({}),
-    locked: await share({ password: PASSWORD, folders: [thing.folder] }),
-    spent: await share({ downloads: 1 }),
-    limited: await share({ downloads: 1_000 }),
+  await putFile(base, randomBytes(WEIGHT), { filename: `weight-${thing.name}` }, owner);
+  const { known, tickets } = await makeLinks(base, owner, thing, [thing.fileId, second.fileId]);
+  const loot = { ...thing, trashedMd5: md5(Buffer.from(`trash of ${thing.name}`)), ...known };
+  // What an owner has asked by is remembered by each node.
+  for (const url of urls) await untilDigested(url, owner, thing);
+  const listed = await send('GET', `${base}/api/links?limit=1000`, { headers: owner });
+  return {
+    loot,
+    tickets,
+    eventId: await lastEventOf(base, owner),
+    cursors: await cursorsOf(base, owner, thing),
+    figures: await figuresOf(base, owner),
+    links: json<{ links: { id: string }[] }>(listed).links.map(({ id }) => id),
   };
-  await send('DELETE', `${base}/api/links/${links.revoked.id}`, { headers: owner });
-  // The first file is the one that requests of the table ask for.
-  const tickets = [
-    ...cookiesOf(await send('GET', `${links.spent.url}/files/2`)),
-    ...cookiesOf(await send('GET', `${links.limited.url}/files/1`)),
-  ];
-  expect(tickets).toHaveLength(2);
-  await until('a link has expired', async () => (await send('GET', links.expired.url)).code === 'link_expired');
-  const loot = {
-    ...thing,
-    trashedMd5: md5(Buffer.from(`trash of ${thing.name}`)),
-    expiredSecret: lastPart(links.expired.url),
-    revokedSecret: lastPart(links.revoked.url),
-    lockedSecret: lastPart(links.locked.url),
-    spentSecret: lastPart(links.spent.url),
-  };
-  return { loot, tickets, eventId: await lastEventOf(base, owner), cursors: await cursorsOf(base, owner) };
 }
 
-export async function makeLink(base: string, owner: Headers, given: object): Promise<CreatedLinkJson> {
-  const options = { headers: { ...owner, ...JSON_TYPE }, body: JSON.stringify(given) };
-  const answer = await send('POST', `${base}/api/links`, options);
-  if (answer.status !== 201) throw new Error(`POST /api/links: ${answer.status} ${answer.body}`);
-  return json<CreatedLinkJson>(answer);
-}
-
-/** The cookies of an answer, as a client sends them back. */
-export function cookiesOf({ headers }: Answer): string[] {
-  return (headers['set-cookie'] ?? []).map((cookie) => cookie.split(';', 1)[0] ?? '');
+/** All digests of the owner's files are there from now on, as those of what is new cannot be, and are told. */
+async function untilDigested(base: string, owner: Headers, { md5: digest, sha256, fileId }: Thing): Promise<void> {
+  await send('GET', `${base}/check?md5=${digest}&sha256=${sha256}`, { headers: owner });
+  await until('all digests are there', async () => {
+    const { files } = json<FilePageJson>(await send('GET', `${base}/api/files?limit=1000`, { headers: owner }));
+    return files.every((file) => file.sha1 !== undefined && (file.id !== fileId || file.sha256 !== undefined));
+  });
 }
 
 /** The id that a stream of events begins with: it names the last event of this owner, and stays as long as there is no other. */
@@ -123,13 +104,14 @@ async function lastEventOf(base: string, owner: Headers): Promise<string> {
   return id;
 }
 
-async function cursorsOf(base: string, owner: Headers): Promise<string[]> {
+async function cursorsOf(base: string, owner: Headers, { requestId }: Thing): Promise<string[]> {
   const lists = [
     ...['uploaded', 'name', 'size'].map((sort) => `files?sort=${sort}`),
     'files?prefix=',
     'files?recursive=true&prefix=',
     'trash?',
     'links?',
+    `links/${requestId}/uploads?`,
   ];
   const cursors = await Promise.all(
     lists.map(async (list) => {
@@ -140,4 +122,11 @@ async function cursorsOf(base: string, owner: Headers): Promise<string[]> {
   const found = cursors.filter((cursor) => cursor !== null);
   expect(found).toHaveLength(lists.length);
   return found;
+}
+
+async function figuresOf(base: string, owner: Headers): Promise<string[]> {
+  const { bytes, files } = json<QuotaJson>(await send('GET', `${base}/api/quota`, { headers: owner }));
+  const { used, limit } = bytes;
+  if (limit === null || files.limit === null) throw new Error('the owner has no quota');
+  return [used, limit, limit - used, files.limit, files.limit - files.used].map(String);
 }

@@ -1,6 +1,7 @@
 /** What a row of the table of routes says. */
 import type { RouteGroup } from '../../../server/config/config.ts';
 import type { Ask } from './ask.ts';
+import type { BySecret } from './by-secret.ts';
 import type { Thing } from './things.ts';
 
 /**
@@ -46,8 +47,8 @@ export interface Route {
   names?: true;
   /** An address of a file's bytes: tickets and PUBLIC_READ open it. */
   bytesOfFile?: true;
-  /** Whoever knows the secret of a link may ask. */
-  bySecret?: true;
+  /** Whoever knows the secret of a link may ask: what they are told, by links of either kind, also by those that open nothing. */
+  bySecret?: BySecret;
   /** The most bytes that it reads, where these are not the usual 16 KiB. */
   mostBodyBytes?: number;
   /** What is asked for depends on who asks: PUBLIC_READ does not open it. */

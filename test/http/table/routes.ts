@@ -2,6 +2,7 @@
  * The table of routes. A route of the service that has no row here fails routes.test.ts; one that has is tried
  * with every asker, method and bound, and, by what it takes, with every label, name and size.
  */
+import { DOWNLOADING, LOOKING, UNLOCKING } from './by-secret.ts';
 import { formOf } from './forms.ts';
 import type { Route, Takes } from './route.ts';
 import { SENDING_ROUTES } from './sending-routes.ts';
@@ -371,7 +372,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: [],
-    bySecret: true,
+    bySecret: LOOKING,
     status: 200,
     ask: ({ linkSecret }) => ({ path: `/s/${linkSecret}` }),
   },
@@ -381,7 +382,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: ['query', 'password'],
-    bySecret: true,
+    bySecret: UNLOCKING,
     status: 303,
     ask: ({ linkSecret }) => ({
       path: `/s/${linkSecret}`,
@@ -395,7 +396,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: ['query'],
-    bySecret: true,
+    bySecret: DOWNLOADING,
     status: 200,
     ask: ({ linkSecret }) => ({ path: `/s/${linkSecret}/files/1` }),
   },
@@ -405,7 +406,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: ['query'],
-    bySecret: true,
+    bySecret: DOWNLOADING,
     status: 200,
     ask: ({ folderSecret }) => ({ path: `/s/${folderSecret}/files/1/file` }),
   },
@@ -415,7 +416,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: ['query', 'sizes'],
-    bySecret: true,
+    bySecret: DOWNLOADING,
     status: 200,
     ask: ({ folderSecret }) => ({ path: `/s/${folderSecret}/folders/1?limit=10` }),
   },
@@ -425,7 +426,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: ['query', 'sizes'],
-    bySecret: true,
+    bySecret: DOWNLOADING,
     status: 404,
     ask: ({ folderSecret }) => ({ path: `/s/${folderSecret}/folders/1/none` }),
   },
@@ -435,7 +436,7 @@ const LINK_ROUTES: readonly Route[] = [
     group: 'files',
     askers: 'page',
     takes: [],
-    bySecret: true,
+    bySecret: DOWNLOADING,
     status: 200,
     ask: ({ linkSecret }) => ({ path: `/s/${linkSecret}/archive` }),
   },

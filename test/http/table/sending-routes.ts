@@ -1,19 +1,21 @@
 /** Rows of the routes by which somebody sends files by a link: what the link's secret and the upload's id open. */
 import { TUS } from '../../harness/tus.ts';
+import { APPENDING, SEEING, SENDING } from './by-secret.ts';
 import type { Route } from './route.ts';
 import { HALF, SIZE } from './things.ts';
 
 const OFFSET_TYPE = { 'Content-Type': 'application/offset+octet-stream' };
 const RUFH = { 'Upload-Draft-Interop-Version': '10' };
 /** Whoever knows the secret may ask, from any page. */
-const BY_SECRET = { group: 'uploads', askers: 'page', takes: [], bySecret: true } as const;
+const BY_LINK = { group: 'uploads', askers: 'page', takes: [] } as const;
 
 const CREATIONS: readonly Route[] = (['/s/:secret', '/s/:secret/uploads'] as const).flatMap((path): Route[] => [
   {
     method: 'POST',
     path,
     by: 'by tus',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: SENDING,
     takes: ['query'],
     status: 201,
     ask: ({ requestSecret }) => ({
@@ -26,7 +28,8 @@ const CREATIONS: readonly Route[] = (['/s/:secret', '/s/:secret/uploads'] as con
     path,
     by: 'by RUFH',
     speaks: 'rufh',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: SENDING,
     takes: ['query', 'bytes'],
     status: 201,
     ask: ({ requestSecret, bytes }) => ({
@@ -42,21 +45,24 @@ export const SENDING_ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/s/:secret/uploads/:id',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: SEEING,
     status: 200,
     ask: ({ requestSecret, sentId }) => ({ path: `/s/${requestSecret}/uploads/${sentId}` }),
   },
   ...(['HEAD', 'DELETE'] as const).map((method): Route => ({
     method,
     path: '/s/:secret/uploads/:id',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: SEEING,
     status: method === 'HEAD' ? 200 : 204,
     ask: ({ requestSecret, sentId }) => ({ path: `/s/${requestSecret}/uploads/${sentId}`, headers: TUS }),
   })),
   {
     method: 'PATCH',
     path: '/s/:secret/uploads/:id',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: APPENDING,
     takes: ['bytes'],
     status: 204,
     ask: ({ requestSecret, sentId }) => ({
@@ -70,7 +76,8 @@ export const SENDING_ROUTES: readonly Route[] = [
     path: '/s/:secret/uploads/:id',
     by: 'by RUFH',
     speaks: 'rufh',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: SEEING,
     status: 204,
     ask: ({ requestSecret, sentId }) => ({ path: `/s/${requestSecret}/uploads/${sentId}`, headers: RUFH }),
   })),
@@ -79,7 +86,8 @@ export const SENDING_ROUTES: readonly Route[] = [
     path: '/s/:secret/uploads/:id',
     by: 'by RUFH',
     speaks: 'rufh',
-    ...BY_SECRET,
+    ...BY_LINK,
+    bySecret: APPENDING,
     takes: ['bytes'],
     status: 204,
     ask: ({ requestSecret, sentId }) => ({
