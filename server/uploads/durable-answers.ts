@@ -123,8 +123,8 @@ function durableTree(
       ...trash,
       list: (query) => waiting(() => trash.list(query)),
       totalOf: (owner) => waiting(() => trash.totalOf(owner)),
-      restore: (owner, meant) => waitingToRefuse(() => trash.restore(owner, meant)),
-      remove: (owner, meant) => waitingToRefuse(() => trash.remove(owner, meant)),
+      restore: (owner, meant, signal) => waitingToRefuse(() => trash.restore(owner, meant, signal)),
+      remove: (owner, meant, signal) => waitingToRefuse(() => trash.remove(owner, meant, signal)),
     },
     quotas: { of: (owner) => waiting(() => quotas.of(owner)) },
     archives: {
