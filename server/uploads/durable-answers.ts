@@ -130,7 +130,8 @@ function durableTree(
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
       prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),
-      prepareShared: (asked, owner) => waiting(() => archives.prepareShared(asked, owner)),
+      countBelow: (paths, owner) => waiting(() => archives.countBelow(paths, owner)),
+      prepareShared: (shared, owner) => waiting(() => archives.prepareShared(shared, owner)),
     },
   };
 }
