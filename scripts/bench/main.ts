@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: compares this service with others, in one run, on this machine.
- * Arguments: names of parts to run (see PARTS); all but `targets`, which repeats others, by default. After `catalog`, two
- * numbers: how many files and how many open uploads the large catalog has. After `search`, `loop` or `targets`, how many files the owner
+ * Arguments: names of parts to run (see PARTS); by default all but `targets`, which repeats others, and `archives`, which
+ * measures nothing that could be compared. After `archives`, the GiB of its file. After `catalog`, two numbers: how many files and how many open uploads the large catalog has. After `search`, `loop` or `targets`, how many files the owner
  * has. After `digests`, numbers of uploads.
  * BENCH_DIR: folder on the disk to measure (default: the system's temporary folder).
  * BENCH_ROUNDS: rounds of the side-by-side, bucket, nodes, workers, threads and targets parts (default 3), and of digests and last-byte (default 5).
@@ -14,6 +14,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { benchArchives } from './archives.ts';
 import { benchBucket } from './bucket.ts';
 import { benchCatalog } from './catalog.ts';
 import { benchCheck } from './check.ts';
@@ -45,8 +46,12 @@ const PARTS = {
   loop: benchLoop,
   workers: benchWorkers,
   threads: benchThreads,
+  archives: benchArchives,
   targets: benchGoals,
 } as const;
+
+/** Run only where they are named. */
+const BY_NAME: readonly string[] = ['targets', 'archives'];
 
 function isPart(name: string): name is keyof typeof PARTS {
   return name in PARTS;
@@ -65,7 +70,7 @@ if (unknown.length > 0) {
 const names =
   asked.length > 0
     ? asked.filter(isPart)
-    : (Object.keys(PARTS) as (keyof typeof PARTS)[]).filter((name) => name !== 'targets');
+    : (Object.keys(PARTS) as (keyof typeof PARTS)[]).filter((name) => !BY_NAME.includes(name));
 const folder = await mkdtemp(join(process.env['BENCH_DIR'] ?? tmpdir(), 'tidemark-bench-'));
 try {
   process.stdout.write(

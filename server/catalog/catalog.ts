@@ -16,6 +16,7 @@
  * Times are milliseconds since the Unix epoch; sizes and offsets are bytes;
  * digests are lower-case hex.
  */
+import type { AllBelow } from './all-below.ts';
 import type { CatalogRows } from './rows.ts';
 import type { Fate, TrashMethods } from './trash.ts';
 import type { LinkedFolders } from './linked-folders.ts';
@@ -493,7 +494,7 @@ export type ClockNews =
  * trash.ts has the methods on the trash, named-files.ts those on names, linked-folders.ts those on folders of links,
  * sent-uploads.ts those on uploads by links; quotas.ts says what methods that add something throw.
  */
-export interface Catalog extends LinkedFolders, NamedFiles, QuotaMethods, SentUploads, TrashMethods {
+export interface Catalog extends AllBelow, LinkedFolders, NamedFiles, QuotaMethods, SentUploads, TrashMethods {
   // -- the clock ----------------------------------------------------------
   readonly clock: CatalogClock;
   /**

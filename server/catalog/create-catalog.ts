@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { Catalog } from './catalog.ts';
 import type { QueryDialect } from './dialect.ts';
+import { createAllBelow } from './queries/all-below.ts';
 import { createAskQueries } from './queries/asks.ts';
 import { createBeginUpload } from './queries/begin-upload.ts';
 import { createClaimQueries } from './queries/claims.ts';
@@ -77,6 +78,7 @@ export function createCatalog(db: Kysely<Tables>, { nodes, queries, ...dialect }
     ...createLinkUse(db, clock),
     ...createListFolder(db),
     ...createListBelow(db),
+    ...createAllBelow(db),
     ...createMoveFolder(db, queries, clock),
     ...createDeleteBelow(db, queries, clock),
     ...createTrashQueries(db, queries, clock),

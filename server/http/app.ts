@@ -13,6 +13,7 @@ import type { Trash } from '../uploads/trash-contract.ts';
 import { addFileRoutes } from './api-files.ts';
 import { addFolderRoutes } from './api-folders.ts';
 import { addArchiveRoutes } from './archive.ts';
+import { createArchiveRoom } from './archive-room.ts';
 import { authentication } from './auth.ts';
 import { checkRoute, proveRoute } from './check.ts';
 import { addContentRoutes } from './contents.ts';
@@ -116,7 +117,8 @@ export function createRoutes(parts: AppParts): Routers {
   uploads.post('/upload', formUploadRoute(parts));
   uploads.post('/api/files', (ctx, next) => parts.rawUpload(ctx, next));
   addContentRoutes({ uploads, files }, parts);
-  addArchiveRoutes(files, parts);
+  const room = createArchiveRoom();
+  addArchiveRoutes(files, { ...parts, room });
   api.get('/check', checkRoute(parts.files));
   api.post('/check', proveRoute(parts.files));
   addFileRoutes(api, parts);
@@ -124,7 +126,7 @@ export function createRoutes(parts: AppParts): Routers {
   addTrashRoutes(api, parts.trash);
   addQuotaRoute(api, parts.quotas);
   addLinkRoutes(api, parts);
-  addSharedRoutes(files, parts);
+  addSharedRoutes(files, { ...parts, room });
   addSentRoutes(uploads, parts);
   api.get('/api/events', eventsRoute(parts));
   api.post('/api/ticket', ticketRoute(parts.config.access, parts.clock));

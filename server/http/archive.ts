@@ -1,10 +1,11 @@
 /** `/api/archive`: several files, or a folder, as one ZIP file. See docs/decisions/0062-archives.md. */
 import type Router from '@koa/router';
 import { ANYONE, type Config } from '../config/config.ts';
-import { type Archive, type Archives, MOST_FOLDERS_ARCHIVED } from '../uploads/contract.ts';
+import { type Archive, type Archives, MOST_ARCHIVED, MOST_FOLDERS_ARCHIVED } from '../uploads/contract.ts';
 import { invalidField } from '../uploads/errors.ts';
 import { cleanName } from '../wire/labels.ts';
 import { lastPart } from '../wire/paths.ts';
+import type { ArchiveRoom } from './archive-room.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { ARCHIVE_PATH } from './file-addresses.ts';
 import { folderParam, withoutSlash } from './labels.ts';
@@ -15,11 +16,6 @@ import type { Ctx, RequestState } from './state.ts';
 
 /** Room for 100,000 ids, in JSON or in a form, and a name. */
 const MOST_BODY_BYTES = 5 * 1024 * 1024;
-/** Bodies of which so many bytes are under way leave no room for another large one: each id takes some ten times its length. */
-const MOST_UNDER_WAY_BYTES = 5 * MOST_BODY_BYTES;
-/** A body of at most so many bytes is always taken: as few ids take no more memory than any other download. */
-const SMALL_BYTES = 64 * 1024;
-const RETRY_AFTER_S = '30';
 /** The most fields of a form that are neither plain ids nor folders, and with the folders. */
 const MOST_OTHERS = 100;
 const MOST_FIELDS = MOST_FOLDERS_ARCHIVED + MOST_OTHERS;
@@ -37,59 +33,80 @@ interface Asked {
   name: string | undefined;
 }
 
-export function addArchiveRoutes(router: Router<RequestState>, parts: { config: Config; archives: Archives }): void {
-  const { publicRead, tokens } = parts.config.access;
+interface ArchiveParts {
+  config: Config;
+  archives: Archives;
+  room: ArchiveRoom;
+}
 
-  async function prepare(ctx: Ctx, { ids, folders, within, name }: Asked): Promise<Archive> {
-    if (folders.length === 0 && ids.length === 0) {
-      throw invalidField('id', 'id is required: the ids of the files, one or more; or folder, the path of a folder.');
-    }
-    // With PUBLIC_READ the ids are enough, as for a file by its address; a path is the owner's own.
-    const namesPath = folders.length > 0 || within !== undefined;
-    if (namesPath && tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
-    const archive = namesPath
-      ? await parts.archives.prepareOwn({ ids, folders, within }, ctx.state.owner)
-      : await parts.archives.prepare(ids, publicRead ? null : ctx.state.owner, ctx.state.owner);
-    const alone = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
-    ctx.set({
-      ...presentationHeaders(present(archiveName(name ?? alone), TYPE, true)),
-      // Its files can be renamed and deleted: caches have to ask each time.
-      'Cache-Control': 'private, no-cache',
-      ETag: `"${archive.version}"`,
-    });
-    return archive;
+export function addArchiveRoutes(router: Router<RequestState>, parts: ArchiveParts): void {
+  const { archives, room } = parts;
+
+  /** Sends the archive, once there is room for the files in folders; the ids are counted by the caller. */
+  async function answer(ctx: Ctx, asked: Asked, sendIt: (archive: Archive) => Promise<void>): Promise<void> {
+    checkAsked(ctx, asked, parts.config);
+    const below = asked.folders.length > 0 ? await archives.countBelow(asked.folders, ctx.state.owner) : 0;
+    await room.hold(below, async () => sendIt(await prepare(ctx, asked, parts)));
   }
 
-  router.get(ARCHIVE_PATH, async (ctx) => {
-    const archive = await prepare(ctx, {
-      ids: allParams(ctx, 'id'),
-      folders: allParams(ctx, 'folder').map(withoutSlash),
-      within: folderParam(ctx, 'within'),
-      name: param(ctx, 'name'),
-    });
-    const { size, version } = archive;
-    ctx.set('Accept-Ranges', 'bytes');
-    const selection = selectToSend(ctx, { etag: `"${version}"`, size });
-    if (selection) await sendSelected(ctx, size, selection, async (range) => archive.open(range));
-  });
+  router.get(ARCHIVE_PATH, (ctx) =>
+    answer(
+      ctx,
+      {
+        ids: allParams(ctx, 'id'),
+        folders: allParams(ctx, 'folder').map(withoutSlash),
+        within: folderParam(ctx, 'within'),
+        name: param(ctx, 'name'),
+      },
+      async (archive) => {
+        const { size, version } = archive;
+        ctx.set('Accept-Ranges', 'bytes');
+        const selection = selectToSend(ctx, { etag: `"${version}"`, size });
+        if (selection) await sendSelected(ctx, size, selection, async (range) => archive.open(range));
+      },
+    ),
+  );
 
-  let bytesUnderWay = 0;
-
-  router.post(ARCHIVE_PATH, async (ctx) => {
-    // Bodies without a length count as the longest.
-    const bytes = Math.min(ctx.request.length ?? MOST_BODY_BYTES, MOST_BODY_BYTES);
-    if (bytes > SMALL_BYTES && bytesUnderWay + bytes > MOST_UNDER_WAY_BYTES)
-      throw refusal('too_many_connections', { headers: { 'Retry-After': RETRY_AFTER_S } });
-    bytesUnderWay += bytes;
-    try {
-      const archive = await prepare(ctx, await readAsked(ctx));
-      // Ranges and their conditions are defined for GET only (RFC 9110 section 14.2).
-      ctx.set('Accept-Ranges', 'none');
-      await sendSelected(ctx, archive.size, { kind: 'whole' }, async (range) => archive.open(range));
-    } finally {
-      bytesUnderWay -= bytes;
-    }
+  router.post(ARCHIVE_PATH, (ctx) => {
+    // Bodies without a length count as the longest, which has as many ids as an archive has files.
+    const share = Math.min(ctx.request.length ?? MOST_BODY_BYTES, MOST_BODY_BYTES) / MOST_BODY_BYTES;
+    return room.hold(share * MOST_ARCHIVED, async () =>
+      answer(ctx, await readAsked(ctx), async (archive) => {
+        // Ranges and their conditions are defined for GET only (RFC 9110 section 14.2).
+        ctx.set('Accept-Ranges', 'none');
+        await sendSelected(ctx, archive.size, { kind: 'whole' }, async (range) => archive.open(range));
+      }),
+    );
   });
+}
+
+/** Whether anything is asked for by its path, which is the owner's own. */
+function namesPath({ folders, within }: Asked): boolean {
+  return folders.length > 0 || within !== undefined;
+}
+
+/** @throws `invalid_field`, `unauthorized`. */
+function checkAsked(ctx: Ctx, asked: Asked, { access }: Config): void {
+  if (asked.folders.length === 0 && asked.ids.length === 0)
+    throw invalidField('id', 'id is required: the ids of the files, one or more; or folder, the path of a folder.');
+  // With PUBLIC_READ the ids are enough, as for a file by its address.
+  if (namesPath(asked) && access.tokens.length > 0 && ctx.state.owner === ANYONE) throw unauthorized();
+}
+
+async function prepare(ctx: Ctx, asked: Asked, { config, archives }: ArchiveParts): Promise<Archive> {
+  const { ids, folders, name } = asked;
+  const { owner } = ctx.state;
+  const archive = namesPath(asked)
+    ? await archives.prepareOwn(asked, owner)
+    : await archives.prepare(ids, config.access.publicRead ? null : owner, owner);
+  const alone = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
+  ctx.set({
+    ...presentationHeaders(present(archiveName(name ?? alone), TYPE, true)),
+    // Its files can be renamed and deleted: caches have to ask each time.
+    'Cache-Control': 'private, no-cache',
+    ETag: `"${archive.version}"`,
+  });
+  return archive;
 }
 
 /** The archive's file name: the name that is asked for ends in `.zip`. */

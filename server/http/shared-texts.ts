@@ -60,9 +60,10 @@ const en = {
     wrong_password: 'That is not the password of this link.',
     too_many_attempts: 'There were too many wrong passwords.',
     passwords_busy: 'The service is busy.',
+    too_many_connections: 'The service is busy.',
     content_damaged: 'The stored file is damaged. Tell the person who sent you the link.',
     other: 'The service cannot answer right now. Try again later.',
-  } satisfies Record<VisitorsCode | 'not_found' | 'content_damaged' | 'other', string>,
+  } satisfies Record<VisitorsCode | 'not_found' | 'content_damaged' | 'too_many_connections' | 'other', string>,
 };
 
 export type SharedTexts = typeof en;
@@ -110,6 +111,7 @@ const zh: SharedTexts = {
     wrong_password: '密码不正确。',
     too_many_attempts: '密码错误次数过多。',
     passwords_busy: '服务繁忙。',
+    too_many_connections: '服务繁忙。',
     content_damaged: '存储的文件已损坏，请告知发送者。',
     other: '服务暂时无法响应，请稍后重试。',
   },

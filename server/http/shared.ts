@@ -12,13 +12,15 @@ import {
   type Offer,
   type OpenedLink,
   type OpenedTerms,
+  type SharedArchive,
 } from '../links/contract.ts';
 import { LinkError } from '../links/errors.ts';
-import type { Archives, Files } from '../uploads/contract.ts';
+import { type Archive, type Archives, type Files, MOST_ARCHIVED } from '../uploads/contract.ts';
 import { invalidField, TidemarkError } from '../uploads/errors.ts';
 import type { RequestedJson, SharedJson } from '../wire/links.ts';
 import { fromCommonFolder } from '../wire/paths.ts';
 import { archiveName } from './archive.ts';
+import type { ArchiveRoom } from './archive-room.ts';
 import { present, presentationHeaders } from './disposition.ts';
 import { isoOf } from './links.ts';
 import { param, readBody } from './query.ts';
@@ -37,6 +39,7 @@ interface SharedParts {
   links: Links;
   files: Files;
   archives: Archives;
+  room: ArchiveRoom;
   web: WebPage;
   filesOrigin: string | null;
 }
@@ -189,26 +192,33 @@ async function sendShared(ctx: Ctx, { links, files }: SharedParts, at: number | 
   else await sendFile(ctx, files, file, { save: param(ctx, 'download') !== undefined, shared: false, begin });
 }
 
-async function sendArchive(ctx: Ctx, { links, archives }: SharedParts): Promise<void> {
-  const { archive: asked, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
+async function sendArchive(ctx: Ctx, { links, archives, room }: SharedParts): Promise<void> {
+  const { archive: shared, ...offer } = await links.openArchive(secretOf(ctx), ticketsOf(ctx));
   ctx.state.linkId = offer.link.id;
-  const archive = await archives.prepareShared(asked, asked.owner).catch((error: unknown) => {
+  await room.hold(shared.count, async () => {
+    const archive = await prepareShared(shared, archives);
+    const etag = `"${archive.version}"`;
+    ctx.set({
+      ...presentationHeaders(present(nameOf(offer.link), 'application/zip', true)),
+      'Cache-Control': 'private, no-cache',
+      'Accept-Ranges': 'bytes',
+      ETag: etag,
+    });
+    const selection = selectToSend(ctx, { etag, size: archive.size });
+    const begin = beginning(ctx, offer, { isLook: false, path: `${pathOfLink(ctx)}/archive` });
+    if (selection) await sendSelected(ctx, archive.size, selection, async (range) => archive.open(range), begin);
+  });
+}
+
+async function prepareShared(shared: SharedArchive, archives: Archives): Promise<Archive> {
+  try {
+    return await archives.prepareShared(await shared.list(MOST_ARCHIVED + 1), shared.owner);
+  } catch (error) {
     // It names files by the ids that their owner knows.
-    if (error instanceof TidemarkError && error.code === 'not_found') throw new TidemarkError('not_found');
     if (error instanceof TidemarkError && error.code === 'invalid_field')
       throw refusal('invalid_request', { message: 'The link has too many files for one archive.' });
     throw error;
-  });
-  const etag = `"${archive.version}"`;
-  ctx.set({
-    ...presentationHeaders(present(nameOf(offer.link), 'application/zip', true)),
-    'Cache-Control': 'private, no-cache',
-    'Accept-Ranges': 'bytes',
-    ETag: etag,
-  });
-  const selection = selectToSend(ctx, { etag, size: archive.size });
-  const begin = beginning(ctx, offer, { isLook: false, path: `${pathOfLink(ctx)}/archive` });
-  if (selection) await sendSelected(ctx, archive.size, selection, async (range) => archive.open(range), begin);
+  }
 }
 
 function nameOf({ name }: OpenedLink): string {

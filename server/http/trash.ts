@@ -6,6 +6,7 @@ import type { RestoredJson, RestoreJson, TrashedJson, TrashPageJson, TrashProgre
 import { describeFile } from './file-json.ts';
 import { allParams, choiceParam, numberParam, param, readJson } from './query.ts';
 import type { Ctx, RequestState } from './state.ts';
+import { whileHeard } from './while-heard.ts';
 
 const PATH = '/api/trash';
 /** Room for a thousand ids. */
@@ -28,7 +29,13 @@ export function addTrashRoutes(router: Router<RequestState>, trash: Trash): void
   });
 
   router.post(`${PATH}/restore`, async (ctx) => {
-    const { restored, ...done } = await trash.restore(ctx.state.owner, readMeant(await readJson(ctx, MOST_BODY_BYTES)));
+    const meant = readMeant(await readJson(ctx, MOST_BODY_BYTES));
+    const answer = await whileHeard(ctx, 'a restoration', (signal) => trash.restore(ctx.state.owner, meant, signal));
+    if (!answer) {
+      ctx.respond = false;
+      return;
+    }
+    const { restored, ...done } = answer;
     ctx.set('Cache-Control', 'no-store');
     const { baseUrl } = ctx.state;
     const shown = restored ? { restored: restored.map((file) => describeFile(file, baseUrl)) } : {};
@@ -36,7 +43,10 @@ export function addTrashRoutes(router: Router<RequestState>, trash: Trash): void
   });
 
   router.delete(PATH, async (ctx) => {
-    ctx.body = describeProgress(await trash.remove(ctx.state.owner, meantInQuery(ctx)));
+    const meant = meantInQuery(ctx);
+    const done = await whileHeard(ctx, 'a deletion for good', (signal) => trash.remove(ctx.state.owner, meant, signal));
+    if (done) ctx.body = describeProgress(done);
+    else ctx.respond = false;
   });
 }
 

@@ -11,7 +11,7 @@
  */
 import type { LinkKind } from '../catalog/catalog.ts';
 import type { Sent, SentUpload, Taken, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
-import type { FileView, Uploads } from '../uploads/contract.ts';
+import type { FileView, PackedFile, Uploads } from '../uploads/contract.ts';
 
 export type { LinkKind } from '../catalog/catalog.ts';
 export type { SentUpload, UploadLimits, UploadTerms } from '../catalog/sent-uploads.ts';
@@ -164,10 +164,16 @@ export type Target = number | { fileId: string } | 'archive';
 /** What an archive of a link has. */
 export interface SharedArchive {
   readonly owner: string;
-  /** Ids of files, which are told to nobody. */
-  readonly ids: readonly string[];
-  /** Paths. */
-  readonly folders: readonly string[];
+  /** How many files: memory is taken in proportion to that. */
+  readonly count: number;
+  /**
+   * They themselves: what is in the folders of the link at the moment of the call, wherever those are by then, and the single files.
+   * Names in folders begin with that of the link's folder; those of single files are paths from the folder that has all of them.
+   * A file that is in two of the folders is there twice, as those see it who open the link.
+   *
+   * @param most - no more are read.
+   */
+  list(most: number): Promise<PackedFile[]>;
 }
 
 /** A download that may begin. */

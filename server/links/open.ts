@@ -1,9 +1,10 @@
 /** Links for those who have their secrets: what they may see and download, and passwords. */
 import type { Surroundings } from '../../stores/surroundings.ts';
-import type { Catalog, LinkRecord } from '../catalog/catalog.ts';
+import type { Catalog, LinkedFile, LinkRecord } from '../catalog/catalog.ts';
+import type { PackedFile } from '../uploads/contract.ts';
 import { TidemarkError } from '../uploads/errors.ts';
 import { fileViewOf } from '../uploads/views.ts';
-import { joinPath, lastPart } from '../wire/paths.ts';
+import { fromCommonFolder, joinPath, lastPart } from '../wire/paths.ts';
 import {
   type Begun,
   type InFolder,
@@ -111,14 +112,33 @@ export function createOpenLinks(parts: OpenParts): OpenLinks {
           ...offer(link, secret, 'archive', given),
           archive: {
             owner: link.owner,
-            ids: files.map(({ file }) => file.id),
-            folders: folders.map(({ path }) => path),
+            count: folders.reduce((sum, folder) => sum + folder.files, files.length),
+            list: (most) => told(() => listPacked(catalog, link.id, files, most)),
           },
         };
       }),
 
     unlock: (secret, password) => told(() => unlock(parts, secret, password)),
   };
+}
+
+/** See `SharedArchive.list`. By the rows of the folders: another one may have come to the path of one. */
+async function listPacked(
+  catalog: Catalog,
+  linkId: string,
+  files: readonly LinkedFile[],
+  most: number,
+): Promise<PackedFile[]> {
+  const names = fromCommonFolder(files.map(({ file }) => file.name));
+  return [
+    ...(await catalog.listAllLinked(linkId, most)).map(({ path, ...file }) => ({ ...file, name: path })),
+    ...files.map(({ file: { id, uploadedAt, content } }, index) => ({
+      id,
+      name: names[index] ?? '',
+      size: content.size,
+      uploadedAt,
+    })),
+  ];
 }
 
 /** An upload link. @param isNew - for a new upload. */

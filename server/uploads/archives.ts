@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, Readable } from 'node:stream';
 import type { ByteRange } from '../../stores/store.ts';
-import type { FilePage, FileRecord } from '../catalog/catalog.ts';
+import type { FileBelow } from '../catalog/all-below.ts';
+import type { FileRecord } from '../catalog/catalog.ts';
 import { bytesOf, type Layout, layOut, type Span } from '../zip/layout.ts';
-import { fromCommonFolder, lastPart } from '../wire/paths.ts';
+import { joinPath, lastPart } from '../wire/paths.ts';
 import { entryNames } from '../zip/names.ts';
 import { type ContentChecksums, createContentChecksums } from './content-checksums.ts';
 import {
@@ -14,6 +15,7 @@ import {
   MOST_ARCHIVED,
   MOST_FOLDERS_ARCHIVED,
   type OwnArchive,
+  type PackedFile,
 } from './contract.ts';
 import { invalidField, TidemarkError } from './errors.ts';
 import { checkName } from './names.ts';
@@ -32,21 +34,17 @@ const GATHERED_BYTES = 64 * 1024;
 export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archives {
   const checksums = createContentChecksums(parts, files);
 
-  /** @param nameAll - the names in the archive. */
-  async function prepareArchive(ids: readonly string[], owner: string | null, nameAll: NameAll): Promise<Archive> {
-    const rows = createRows(parts, ids, owner);
-    const named: { name: string; owner: string }[] = [];
-    const kept: { size: number; modifiedAt: number }[] = [];
-    for (let index = 0; index < ids.length; index++) {
-      const { name, owner: fileOwner, uploadedAt, content } = await rows.at(index);
-      named.push({ name, owner: fileOwner });
-      kept.push({ size: content.size, modifiedAt: uploadedAt });
-    }
+  /** An archive of these files, by these names. @param owner - null: files of any owner. */
+  async function pack(packed: readonly PackedFile[], owner: string | null): Promise<Archive> {
     // With the most files, each of these steps takes some time, in which nothing else would run.
     await parts.surroundings.turn();
-    const unique = entryNames(nameAll(named));
+    const unique = entryNames(packed.map(({ name }) => name));
     await parts.surroundings.turn();
-    const layout = layOut(kept.map((entry, index) => ({ name: unique[index] ?? '', ...entry })));
+    const ids = packed.map(({ id }) => id);
+    const layout = layOut(
+      packed.map(({ size, uploadedAt }, index) => ({ name: unique[index] ?? '', size, modifiedAt: uploadedAt })),
+    );
+    const rows = createRows(parts, ids, owner);
     return {
       size: layout.size,
       version: versionOf(ids, layout),
@@ -54,74 +52,92 @@ export function createArchives(parts: Parts, files: Pick<Files, 'open'>): Archiv
     };
   }
 
-  async function prepareNamed(given: readonly string[], owner: string | null, nameAll: NameAll): Promise<Archive> {
+  async function prepareNamed(given: readonly string[], owner: string | null, asker: string): Promise<Archive> {
     const ids = [...new Set(given)];
     if (ids.length === 0) throw invalidField('id', 'id must name at least one file.');
     if (ids.length > MOST_ARCHIVED) throw invalidField('id', `id must name at most ${MOST_ARCHIVED} files.`);
-    return prepareArchive(ids, owner, nameAll);
+    const nameOf = (file: FileRecord): string => (file.owner === asker ? file.name : lastPart(file.name));
+    return pack(await look(parts, ids, owner, nameOf), owner);
   }
 
   async function prepareOwn({ ids, folders, within }: OwnArchive, owner: string): Promise<Archive> {
-    if (folders.length > MOST_FOLDERS_ARCHIVED) {
-      throw invalidField('folder', `folder must name at most ${MOST_FOLDERS_ARCHIVED} folders.`);
-    }
-    for (const folder of folders) checkName(folder, 'folder');
+    checkFolders(folders);
     if (within !== undefined && within !== '') checkName(within, 'within');
-    const all = await idsOf(parts, { ids, folders }, owner);
     const itself = folders.length === 1 && ids.length === 0 ? folders[0] : undefined;
     const from = within ?? itself ?? '';
-    // A file may have been moved out of the folder meanwhile.
-    return prepareArchive(all, owner, (named) => named.map(({ name }) => pathFrom(from, name) ?? name));
+    const nameOf = ({ name }: { name: string }): string => pathFrom(from, name) ?? name;
+    const packed = new Map<string, PackedFile>();
+    for (const folder of outermost(folders)) {
+      for (const { path, ...file } of await listBelow(parts, folder, owner))
+        packed.set(file.id, { ...file, name: nameOf({ name: joinPath(folder, path) }) });
+      if (packed.size > MOST_ARCHIVED) throw tooManyBelow();
+    }
+    const others = [...new Set(ids)].filter((id) => !packed.has(id));
+    refuseTooMany(packed.size + others.length);
+    return pack([...packed.values(), ...(await look(parts, others, owner, nameOf))], owner);
   }
 
-  async function prepareShared({ ids, folders }: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive> {
-    const all: string[] = [];
-    /** How many of them come with the folders up to each. */
-    const ends: number[] = [];
-    // A file that is in two of the folders is there twice, as those see it who open the link.
-    for (const folder of folders) {
-      const below = new Set<string>();
-      await listIds(parts, folder, owner, below);
-      all.push(...below);
-      ends.push(all.length);
-      if (all.length > MOST_ARCHIVED) break;
-    }
-    const inFolders = all.length;
-    all.push(...ids);
-    if (all.length > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
-    return prepareArchive(all, owner, (named) => [
-      ...namesFromFolders(named.slice(0, inFolders), folders, ends),
-      ...fromCommonFolder(named.slice(inFolders).map(({ name }) => name)),
-    ]);
+  async function prepareShared(shared: readonly PackedFile[], owner: string): Promise<Archive> {
+    refuseTooMany(shared.length);
+    if (shared.length === 0) throw new TidemarkError('not_found');
+    return pack(shared, owner);
   }
 
   return {
-    prepare: (ids, owner, asker) =>
-      translated(() =>
-        prepareNamed(ids, owner, (named) =>
-          named.map((file) => (file.owner === asker ? file.name : lastPart(file.name))),
-        ),
-      ),
+    prepare: (ids, owner, asker) => translated(() => prepareNamed(ids, owner, asker)),
+    countBelow: (folders, owner) => translated(() => countBelow(parts, folders, owner)),
     prepareOwn: (asked, owner) => translated(() => prepareOwn(asked, owner)),
-    prepareShared: (asked, owner) => translated(() => prepareShared(asked, owner)),
+    prepareShared: (shared, owner) => translated(() => prepareShared(shared, owner)),
   };
 }
 
-/** Chooses the names in an archive of some files. */
-type NameAll = (files: readonly { name: string; owner: string }[]) => string[];
+/** Files by their ids. @throws `not_found`. */
+async function look(
+  parts: Pick<Parts, 'catalog' | 'surroundings'>,
+  ids: readonly string[],
+  owner: string | null,
+  nameOf: (file: FileRecord) => string,
+): Promise<PackedFile[]> {
+  const rows = createRows(parts, ids, owner);
+  const packed: PackedFile[] = [];
+  for (const [index, id] of ids.entries()) {
+    const file = await rows.at(index);
+    packed.push({ id, name: nameOf(file), size: file.content.size, uploadedAt: file.uploadedAt });
+  }
+  return packed;
+}
 
-/** The paths of files, each from its folder on. @param ends - how many files come with the folders up to each. */
-function namesFromFolders(
-  files: readonly { name: string }[],
+/** See `Archives.countBelow`. */
+async function countBelow(
+  { catalog }: Pick<Parts, 'catalog'>,
   folders: readonly string[],
-  ends: readonly number[],
-): string[] {
-  let at = 0;
-  return files.map(({ name }, index) => {
-    while (index >= (ends[at] ?? files.length)) at += 1;
-    const folder = folders[at] ?? '';
-    return pathFrom(folder.slice(0, Math.max(0, folder.lastIndexOf('/'))), name) ?? lastPart(name);
-  });
+  owner: string,
+): Promise<number> {
+  checkFolders(folders);
+  const isCounted = new Set(outermost(folders));
+  let count = 0;
+  for (const folder of new Set(folders)) {
+    const found = await catalog.findFolder(owner, folder);
+    if (!found) throw noSuchFolder();
+    if (isCounted.has(folder)) count += found.files;
+  }
+  return count;
+}
+
+/** @throws `invalid_field`. */
+function checkFolders(folders: readonly string[]): void {
+  if (folders.length > MOST_FOLDERS_ARCHIVED)
+    throw invalidField('folder', `folder must name at most ${MOST_FOLDERS_ARCHIVED} folders.`);
+  for (const folder of folders) checkName(folder, 'folder');
+}
+
+/** @throws `invalid_field`. */
+function refuseTooMany(files: number): void {
+  if (files > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
+}
+
+function tooManyBelow(): TidemarkError {
+  return invalidField('folder', `folder must have at most ${MOST_ARCHIVED} files below it.`);
 }
 
 /** The path of a file from a folder on; undefined where it is not below it. @param folder - empty: the top. */
@@ -130,22 +146,10 @@ function pathFrom(folder: string, name: string): string | undefined {
   return name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : undefined;
 }
 
-/** The ids of all files below some folders, and then of some files; each once. @throws as `listIds`. */
-async function idsOf(
-  parts: Pick<Parts, 'catalog' | 'surroundings'>,
-  { ids, folders }: Omit<OwnArchive, 'within'>,
-  owner: string,
-): Promise<string[]> {
-  const all = new Set<string>();
+/** Each folder once, and none of which another one has all files. */
+function outermost(folders: readonly string[]): string[] {
   const asked = new Set(folders);
-  for (const folder of asked) {
-    // What is below another one of them comes with that one.
-    if (isBelowAny(folder, asked)) await requireFolder(parts, folder, owner);
-    else await listIds(parts, folder, owner, all);
-  }
-  for (const id of ids) all.add(id);
-  if (all.size > MOST_ARCHIVED) throw invalidField('id', `id and folder must name at most ${MOST_ARCHIVED} files.`);
-  return [...all];
+  return [...asked].filter((folder) => !isBelowAny(folder, asked));
 }
 
 function isBelowAny(path: string, folders: ReadonlySet<string>): boolean {
@@ -158,30 +162,12 @@ function noSuchFolder(): TidemarkError {
   return new TidemarkError('not_found', { field: 'folder', message: 'There is no folder at that path.' });
 }
 
-/** @throws `not_found`. */
-async function requireFolder({ catalog }: Pick<Parts, 'catalog'>, folder: string, owner: string): Promise<void> {
-  if (!(await catalog.findFolder(owner, folder))) throw noSuchFolder();
-}
-
-/** Adds the ids of all files below a folder, in the order of its listing. @throws `not_found`, `invalid_field`. */
-async function listIds(
-  { catalog, surroundings }: Pick<Parts, 'catalog' | 'surroundings'>,
-  folder: string,
-  owner: string,
-  ids: Set<string>,
-): Promise<void> {
-  let cursor: string | null = null;
-  do {
-    const from: { cursor?: string } = cursor === null ? {} : { cursor };
-    const page: FilePage | undefined = await catalog.listBelow({ owner, folder, limit: ROWS_AT_A_TIME, ...from });
-    if (!page) throw noSuchFolder();
-    for (const { id } of page.files) ids.add(id);
-    if (ids.size > MOST_ARCHIVED) {
-      throw invalidField('folder', `folder must have at most ${MOST_ARCHIVED} files below it.`);
-    }
-    ({ nextCursor: cursor } = page);
-    await surroundings.turn();
-  } while (cursor !== null);
+/** All files below a folder, as they are at one moment. @throws `not_found`, `invalid_field`. */
+async function listBelow({ catalog }: Pick<Parts, 'catalog'>, folder: string, owner: string): Promise<FileBelow[]> {
+  const files = await catalog.listAllBelow({ owner, folder, most: MOST_ARCHIVED + 1 });
+  if (!files) throw noSuchFolder();
+  if (files.length > MOST_ARCHIVED) throw tooManyBelow();
+  return files;
 }
 
 /** The bytes of the files of these ids never change: their ids, and what else is in headers, say which bytes it has. */

@@ -291,6 +291,15 @@ export interface OwnArchive {
   readonly within?: string | undefined;
 }
 
+/** A file in an archive. Where several have one name, the others get a number. */
+export interface PackedFile {
+  readonly id: string;
+  /** May be a path. */
+  readonly name: string;
+  readonly size: number;
+  readonly uploadedAt: number;
+}
+
 /** The most folders that are named for one archive: each is listed for itself. */
 export const MOST_FOLDERS_ARCHIVED = 1_000;
 
@@ -302,19 +311,19 @@ export interface Archives {
    * @throws `invalid_field`, `not_found`; both with the field `id`.
    */
   prepare(ids: readonly string[], owner: string | null, asker: string): Promise<Archive>;
+  /** How many files are below these folders: their archive takes memory in proportion to that. @throws as `prepareOwn`. */
+  countBelow(folders: readonly string[], owner: string): Promise<number>;
   /**
-   * All files below these folders, and then these files, of one owner; each of them once.
+   * All files below these folders, and then these files, of one owner; each of them once. Those of a folder are what it has at one
+   * moment.
    *
    * @param asked.within - names in the archive are paths from this folder; '': whole paths. Undefined: from the folder itself, where
    *   it is the only thing that is asked for.
    * @throws `invalid_field`, `not_found`; both with the field `folder`, `id` or `within`.
    */
   prepareOwn(asked: OwnArchive, owner: string): Promise<Archive>;
-  /**
-   * What an owner shares: names begin with the name of each of the folders, and those of files are paths from the folder that has
-   * all of these files. @throws as `prepareOwn`.
-   */
-  prepareShared(asked: Omit<OwnArchive, 'within'>, owner: string): Promise<Archive>;
+  /** What an owner shares, in this order; a file may be there several times. @throws `invalid_field`; `not_found` where it is nothing. */
+  prepareShared(shared: readonly PackedFile[], owner: string): Promise<Archive>;
 }
 
 /** One level of a folder. */

@@ -123,14 +123,15 @@ function durableTree(
       ...trash,
       list: (query) => waiting(() => trash.list(query)),
       totalOf: (owner) => waiting(() => trash.totalOf(owner)),
-      restore: (owner, meant) => waitingToRefuse(() => trash.restore(owner, meant)),
-      remove: (owner, meant) => waitingToRefuse(() => trash.remove(owner, meant)),
+      restore: (owner, meant, signal) => waitingToRefuse(() => trash.restore(owner, meant, signal)),
+      remove: (owner, meant, signal) => waitingToRefuse(() => trash.remove(owner, meant, signal)),
     },
     quotas: { of: (owner) => waiting(() => quotas.of(owner)) },
     archives: {
       prepare: (ids, owner, asker) => waiting(() => archives.prepare(ids, owner, asker)),
       prepareOwn: (asked, owner) => waiting(() => archives.prepareOwn(asked, owner)),
-      prepareShared: (asked, owner) => waiting(() => archives.prepareShared(asked, owner)),
+      countBelow: (paths, owner) => waiting(() => archives.countBelow(paths, owner)),
+      prepareShared: (shared, owner) => waiting(() => archives.prepareShared(shared, owner)),
     },
   };
 }

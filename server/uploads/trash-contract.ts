@@ -51,9 +51,15 @@ export interface Trash {
    * number; where that file has the same bytes, it is the result. A file that was restored before is a result, too, so that the
    * request can be repeated.
    *
-   * @throws `not_found` where none of them is there, in the same words for another owner's; `invalid_field`.
+   * @param signal - aborted when the asker is gone: what is named by ids is still restored, of a deletion nothing more is.
+   * @throws `not_found` where none of them is there, in the same words for another owner's; `invalid_field`; the reason of `signal`.
    */
-  restore(owner: string, meant: TrashMeant): Promise<Restored>;
-  /** Deletes files for good; all: those that are in the trash when it begins. @throws as `restore`; not for `all`. */
-  remove(owner: string, meant: TrashMeant): Promise<Progress>;
+  restore(owner: string, meant: TrashMeant, signal: AbortSignal): Promise<Restored>;
+  /**
+   * Deletes files for good; all: those that are in the trash when it begins.
+   *
+   * @param signal - as in `restore`.
+   * @throws as `restore`; not `not_found` for `all`.
+   */
+  remove(owner: string, meant: TrashMeant, signal: AbortSignal): Promise<Progress>;
 }

@@ -42,9 +42,9 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
     return 'deletion' in meant ? { deletion: deletions.open(owner, meant.deletion) } : meant;
   }
 
-  async function restore(owner: string, meant: TrashMeant): Promise<Restored> {
+  async function restore(owner: string, meant: TrashMeant, signal: AbortSignal): Promise<Restored> {
     const files: FileRecord[] = [];
-    const progress = await work(parts, owner, meant, async (which) => {
+    const progress = await work(parts, { owner, meant, signal }, async (which) => {
       const some = await catalog.restoreTrashed(owner, which);
       // A folder may have very many.
       if ('ids' in which) files.push(...some, ...(await restoredBefore(owner, which.ids, some)));
@@ -66,8 +66,8 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
     return others.length > 0 ? catalog.findFiles(others, owner) : [];
   }
 
-  async function remove(owner: string, meant: TrashMeant): Promise<Progress> {
-    const progress = await work(parts, owner, meant, async (which, isOver) => {
+  async function remove(owner: string, meant: TrashMeant, signal: AbortSignal): Promise<Progress> {
+    const progress = await work(parts, { owner, meant, signal }, async (which, isOver) => {
       const deleted = await catalog.deleteTrashed(owner, which);
       await removeBytesOf(parts, deleted, isOver);
       return deleted;
@@ -83,8 +83,8 @@ export function createTrash(parts: Parts, told: (file: FileRecord) => FileView):
         return { files: files.map(shown), nextCursor };
       }),
     totalOf: (owner) => translated(() => catalog.trashTotalOf(owner)),
-    restore: (owner, meant) => translated(() => restore(owner, opened(owner, meant))),
-    remove: (owner, meant) => translated(() => remove(owner, opened(owner, meant))),
+    restore: (owner, meant, signal) => translated(() => restore(owner, opened(owner, meant), signal)),
+    remove: (owner, meant, signal) => translated(() => remove(owner, opened(owner, meant), signal)),
   };
 }
 
@@ -109,8 +109,7 @@ export async function removeBytesOf(
  */
 async function work(
   parts: Parts,
-  owner: string,
-  meant: TrashMeant,
+  { owner, meant, signal }: { owner: string; meant: TrashMeant; signal: AbortSignal },
   take: (which: TrashSelection, isOver: () => boolean) => Promise<OwnerTotal>,
 ): Promise<Progress> {
   const { surroundings, stopping } = parts;
@@ -122,7 +121,7 @@ async function work(
     const { files, bytes } = await take(which, isOver);
     sum.files += files;
     sum.bytes += bytes;
-    // A catalog in this process answers without a turn of the event loop.
+    // A catalog in this process answers without a turn of the event loop, in which the client's leaving is noticed, too.
     await surroundings.turn();
     return files;
   }
@@ -137,6 +136,7 @@ async function work(
   const until = which && 'until' in which ? { until: which.until } : {};
   while (which && (await takeSome(which)) > 0) {
     if (isOver()) return { ...sum, ...until, isComplete: false };
+    signal.throwIfAborted();
   }
   return { ...sum, ...until, isComplete: true };
 }

@@ -139,6 +139,7 @@ async function callLinkFolders(catalog: Catalog): Promise<void> {
     await catalog.listLinkedLevel({ ...at, after });
   await catalog.listLinkedLevel({ ...at, path: 'm', after: null });
   await catalog.findLinkedFile(link.id, 1, 'm/c');
+  await catalog.listAllLinked(link.id, 10);
 }
 
 async function callSentUploads(catalog: Catalog): Promise<void> {
@@ -181,6 +182,7 @@ async function callFolders(catalog: Catalog, contentId: number): Promise<void> {
     }
     const { nextCursor } = (await catalog.listBelow({ owner, folder, limit: 1 })) ?? {};
     await catalog.listBelow({ owner, folder, limit: 10, cursor: nextCursor ?? '' });
+    await catalog.listAllBelow({ owner, folder, most: 10 });
   }
   // Of so many files of one content, those of a name with a number are found by their names.
   for (let index = 0; index < 100; index++) await catalog.addFile(contentId, newFile({ name: `alike ${index}` }));

@@ -25,7 +25,7 @@ export function newLink(fields: Partial<NewLink> = {}): NewLink {
 /** More than a test makes. */
 const MOST = 100;
 
-async function addLink(catalog: Catalog, fields: Partial<NewLink> = {}): Promise<LinkRecord> {
+export async function addLink(catalog: Catalog, fields: Partial<NewLink> = {}): Promise<LinkRecord> {
   const recorded = await catalog.createLink(newLink(fields), MOST);
   if (recorded === 'too_many') throw new Error('there are too many links');
   if (!('link' in recorded)) throw new Error(`not recorded: ${JSON.stringify(recorded)}`);

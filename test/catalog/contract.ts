@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import type { Quota } from '../../server/catalog/quotas.ts';
+import { describeAllBelow } from './contract-all-below.ts';
 import { describeEvents } from './contract-events.ts';
 import { describeFinals } from './contract-finals.ts';
 import { describeFolderDeletion } from './contract-folder-deletion.ts';
@@ -80,6 +81,7 @@ export function describeCatalogContract({ name, isHere, isOtherWay = false, open
     describeFiles(running);
     describeListings(running);
     describeLinks(running);
+    describeAllBelow(running);
     describeSentUploads(running);
     describeTrash(running);
     describeQuotas(running);

@@ -147,6 +147,9 @@ describe('queries of an SQLite catalog', () => {
       const index = order.replace('files_by', 'files_in_folder_by');
       for (const step of planLike(listing)) expect(step).toContain(`USING INDEX ${index} (folder_id=?`);
     }
+    // All files below folders.
+    for (const step of planLike(/^with recursive inside/))
+      expect(step).toMatch(/^SEARCH files USING INDEX files_in_folder\w* \(folder_id=\?\)$/);
     const ofFew = [...statements].filter((sql) => sql.includes('at_top')).flatMap(planOf);
     expect(ofFew).toContain('SEARCH at_top USING INDEX files_at_top (owner=? AND name>?)');
     // Files by their ids, also where there are many of those.

@@ -1,5 +1,7 @@
 /** Programs that read ZIP files, and are asked whether all of one is right: Info-ZIP, 7-Zip, and Python's zipfile. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { isExecutable, isHere } from './needs.ts';
 
@@ -10,6 +12,8 @@ export interface ZipReader {
   isHere: boolean;
   /** Fails unless it takes the file for a whole archive. @param only - an entry; all of them by default. */
   check(path: string, only?: string): Promise<void>;
+  /** The MD5 of the bytes of an entry, as it reads them. */
+  md5Of(path: string, entry: string): Promise<string>;
 }
 
 async function ask(program: string, args: readonly string[]): Promise<string> {
@@ -20,6 +24,17 @@ async function ask(program: string, args: readonly string[]): Promise<string> {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     throw new Error(`${program} ${args.join(' ')}: ${stdout.slice(-1_000)} ${stderr.slice(-1_000)}`, { cause: error });
   }
+}
+
+/** @returns the MD5 of what a program writes. */
+async function digestOf(program: string, args: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const hash = createHash('md5');
+  const exited = once(child, 'close');
+  for await (const chunk of child.stdout as AsyncIterable<Buffer>) hash.update(chunk);
+  const [code] = (await exited) as [number | null];
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${code}`);
+  return hash.digest('hex');
 }
 
 const SEVEN_ZIP = ['/usr/bin/7zz', '/usr/bin/7z'].find(isExecutable);
@@ -34,11 +49,18 @@ with zipfile.ZipFile(sys.argv[1]) as archive:
         sys.exit('damaged: ' + archive.testzip())
 `;
 
+const TO_STDOUT = `
+import shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as archive, archive.open(sys.argv[2]) as entry:
+    shutil.copyfileobj(entry, sys.stdout.buffer, 1 << 20)
+`;
+
 export const ZIP_READERS: readonly ZipReader[] = [
   {
     name: 'Info-ZIP',
     isHere: isHere(isExecutable('/usr/bin/unzip'), 'Info-ZIP is not installed (Debian: unzip)'),
     check: async (path, only) => void (await ask('unzip', ['-tqq', path, ...(only === undefined ? [] : [only])])),
+    md5Of: (path, entry) => digestOf('unzip', ['-p', path, entry]),
   },
   {
     name: '7-Zip',
@@ -47,6 +69,7 @@ export const ZIP_READERS: readonly ZipReader[] = [
       const said = await ask(SEVEN_ZIP ?? '7zz', ['t', path, ...(only === undefined ? [] : [only])]);
       if (!said.includes('Everything is Ok') || said.includes('Warnings')) throw new Error(said);
     },
+    md5Of: (path, entry) => digestOf(SEVEN_ZIP ?? '7zz', ['e', '-so', path, entry]),
   },
   {
     name: "Python's zipfile",
@@ -54,6 +77,7 @@ export const ZIP_READERS: readonly ZipReader[] = [
     check: async (path, only) => {
       await ask('python3', ['-c', IN_PYTHON, path, ...(only === undefined ? [] : [only])]);
     },
+    md5Of: (path, entry) => digestOf('python3', ['-c', TO_STDOUT, path, entry]),
   },
 ];
 

@@ -179,7 +179,7 @@ describeOverFolderAndBucket((store) => {
         return flipped;
       });
       await expectBroken(archiveOf(service.url, [...ids, id]));
-      expect(service.output()).toContain('bytes of a content are damaged');
+      await expect.poll(() => service.output()).toContain('bytes of a content are damaged');
       // A resumed one has the CRC of the right bytes, or breaks, too: of the rest alone nobody could tell.
       const rest = `bytes=${right.length - 500_000}-`;
       const { bytes: resumed } = await ask(archiveOf(service.url, [...ids, id]), { headers: { Range: rest } });
@@ -193,7 +193,7 @@ describeOverFolderAndBucket((store) => {
       await service.loseContent(gone.content);
       await service.changeContent(shorter.content, (bytes) => bytes.subarray(1));
       for (const { id } of [gone, shorter]) await expectBroken(archiveOf(service.url, [...ids, id]));
-      expect(service.output()).toContain('bytes of a content are gone, or not all there');
+      await expect.poll(() => service.output()).toContain('bytes of a content are gone, or not all there');
     });
 
     test('a file is deleted on the way', async () => {

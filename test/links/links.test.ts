@@ -102,6 +102,22 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
         await expect(links.openFile(secret, 1, [download])).rejects.toMatchObject({ code: 'password_required' });
       });
 
+      test('an archive has the files of the folder that was shared, whatever comes to its path while it is prepared', async () => {
+        const { catalog } = current;
+        for (const name of ['f/mine.txt', 'g/another.txt']) await addPublished(catalog, newContent(name), { name });
+        const given = { owner: 'ann', name: null, lifeMs: null, password: null, mostDownloads: null };
+        const { secret } = await links.create({ ...given, files: [fileId], folders: ['f'] });
+        const { archive } = await other.openArchive(secret, []);
+        expect(archive.count).toBe(2);
+        const list = async (): Promise<string[]> => (await archive.list(10)).map(({ name }) => name);
+        expect(await list()).toEqual(['f/mine.txt', 'a.txt']);
+        await catalog.moveFolder('ann', 'f', 'moved');
+        await catalog.moveFolder('ann', 'g', 'f');
+        expect(await list()).toEqual(['moved/mine.txt', 'a.txt']);
+        await catalog.deleteBelow('ann', 'moved');
+        expect(await list()).toEqual(['a.txt']);
+      });
+
       async function requestFiles(
         given: { password?: string; lifeMs?: number } = {},
       ): Promise<{ id: string; secret: string }> {

@@ -128,6 +128,65 @@ describe.each(GROUNDS)('links of $title', ({ isHere, open }) => {
       },
     );
 
+    test('to a folder that moves in the middle of a ZIP, and another comes to its path: it has its own files', async () => {
+      await putFile(reached.url, 'of another folder', { filename: 'another/2 last.txt' }, ANNA);
+      const { url } = await make({ folders: ['shared'] });
+      const move = async (from: string, path: string): Promise<void> => {
+        const asked = `${reached.url}/api/folders?path=${encodeURIComponent(from)}`;
+        const moved = await send('PATCH', asked, {
+          headers: { ...ANNA, ...JSON_TYPE },
+          body: JSON.stringify({ path }),
+        });
+        expect(moved.status, moved.body).toBe(200);
+      };
+      const { bytes } = await inTheMiddle(`${url}/archive`, async () => {
+        await move('shared', 'moved');
+        await move('another', 'shared');
+      });
+      if (bytes instanceof Error) throw bytes;
+      const [first, second, ...more] = readZip(bytes);
+      expect([first?.name, second?.name, more.length]).toEqual(['shared/1 large.bin', 'shared/2 last.txt', 0]);
+      expect([LARGE.equals(first?.bytes ?? Buffer.alloc(0)), second?.bytes.toString()]).toEqual([true, 'the last one']);
+      await move('shared', 'another');
+      await move('moved', 'shared');
+    });
+
+    test('a ZIP by link and by account is the same at every node, and goes on at another one', async () => {
+      const [sent, rest] = [makeBytes(300_000, 7_401), 100_000];
+      const [origin = ''] = reached.urls;
+      for (const [name, content] of [
+        ['large.bin', sent],
+        ['last.txt', 'it is the last'],
+      ] as const)
+        await putFile(origin, content, { filename: `packed/${name}` }, ANNA);
+      const { url } = await make({ folders: ['packed'] });
+      const zips: { from: string; etag: string; bytes: Buffer }[] = [];
+      for (const node of reached.urls.toReversed()) {
+        for (const [path, headers] of [
+          [`${new URL(url).pathname}/archive`, {}],
+          ['/api/archive?folder=packed&within=', ANNA],
+        ] as const) {
+          // None of the nodes has read these contents before it is asked for their end.
+          for (const Range of [`bytes=${rest}-`, 'bytes=0-']) {
+            const answer = await fetch(node + path, { headers: { ...headers, Range } });
+            expect(answer.status).toBe(206);
+            const bytes = Buffer.from(await answer.arrayBuffer());
+            zips.push({ from: Range, etag: answer.headers.get('ETag') ?? '', bytes });
+          }
+        }
+      }
+      const whole = zips.find(({ from }) => from === 'bytes=0-')?.bytes ?? Buffer.alloc(0);
+      const entries = readZip(whole);
+      expect(entries.map(({ name }) => name)).toEqual(['packed/large.bin', 'packed/last.txt']);
+      expect([sent.equals(entries[0]?.bytes ?? Buffer.alloc(0)), entries[1]?.bytes.toString()]).toEqual([
+        true,
+        'it is the last',
+      ]);
+      expect(new Set(zips.map(({ etag }) => etag)).size).toBe(1);
+      for (const { from, bytes } of zips)
+        expect(bytes.equals(from === 'bytes=0-' ? whole : whole.subarray(rest)), from).toBe(true);
+    });
+
     test('to a folder of which a file vanishes in the middle of a ZIP: it breaks off, and never looks whole', async () => {
       await putFile(reached.url, LARGE, { filename: 'vanishing/1 large.bin' }, ANNA);
       const { fileId } = await putFile(reached.url, 'it goes', { filename: 'vanishing/2 goes.txt' }, ANNA);

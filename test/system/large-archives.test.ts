@@ -1,49 +1,75 @@
-/** Archives of many files, and of many bytes: they open, and memory does not grow with them. */
+/** Archives of many files, and of many bytes, by account and by link: they open, memory does not grow with them, and they have an end. */
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { request as httpRequest } from 'node:http';
+import { open, readFile } from 'node:fs/promises';
+import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import Database from 'better-sqlite3';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { CreatedLinkJson } from '../../server/wire/links.ts';
+import type { TrashPageJson } from '../../server/wire/trash.ts';
 import { makeBytes } from '../harness/bytes.ts';
 import { IS_LINUX } from '../harness/needs.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
+import { type Answer, send } from '../harness/tus.ts';
 import { ZIP_READERS } from '../harness/zip-readers.ts';
-import { putFile } from '../http/support.ts';
+import { json, putFile } from '../http/support.ts';
 
 const COUNT = 70_000;
 const MIB = 1024 * 1024;
 const LARGE_BYTES = 8 * MIB;
 const LARGE_COUNT = 40;
+const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 let service: RunningService;
+/** In the order of the folder. */
 let small: string[];
 let large: string[];
+/** Of the folder that has the small ones. */
+let link: string;
 
-/** Gives a content many names, in the database itself. @returns the ids of its files. */
+/** Gives a content many names in the folder of a file, in the database itself. @returns the ids of its files. */
 function addNames(catalog: Database.Database, fileId: string, count: number): string[] {
   catalog
     .prepare(
       `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - 1})
-      INSERT INTO files (id, owner, name, folded_name, type, uploaded_at, content_id, size)
+      INSERT INTO files (id, owner, name, folded_name, type, uploaded_at, content_id, size, folder_id)
       SELECT printf('%s-%06d', id, n), owner, printf('numbered %06d.txt', n),
-        printf('numbered %06d.txt', n), type, uploaded_at + n, content_id, size FROM files, numbers WHERE id = ?`,
+        printf('numbered %06d.txt', n), type, uploaded_at - n, content_id, size, folder_id FROM files, numbers WHERE id = ?`,
     )
     .run(fileId);
   const more = Array.from({ length: count - 1 }, (_, index) => `${fileId}-${String(index + 1).padStart(6, '0')}`);
   return [fileId, ...more];
 }
 
+/** Puts as many files of the large content into the trash, in the database itself. */
+function fillTrash(catalog: Database.Database, fileId: string, count: number): void {
+  catalog
+    .prepare(
+      `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
+      INSERT INTO trash (id, owner, name, uploaded_at, content_id, size, deleted_at)
+      SELECT printf('%s-trashed-%d', id, n), owner, printf('trashed %d', n), uploaded_at, content_id, size, uploaded_at
+      FROM files, numbers WHERE id = ?`,
+    )
+    .run(fileId);
+}
+
 beforeAll(async () => {
-  service = await startService();
-  const one = await putFile(service.url, 'one small content\n', { filename: 'small.txt' });
+  service = await startService({ env: { LOG_LEVEL: 'debug', TRASH_TTL: '1d' } });
+  // The first of its folder, by its name.
+  const one = await putFile(service.url, 'one small content\n', { filename: 'many/a small one.txt' });
   const other = await putFile(service.url, makeBytes(LARGE_BYTES, 91), { filename: 'large.bin' });
+  const made = await send('POST', `${service.url}/api/links`, {
+    headers: JSON_TYPE,
+    body: JSON.stringify({ folders: ['many'] }),
+  });
+  link = json<CreatedLinkJson>(made).url;
   await service.kill('SIGTERM');
   const catalog = new Database(join(service.dataDir, 'catalog.db'));
   small = addNames(catalog, one.fileId, COUNT);
   large = addNames(catalog, other.fileId, LARGE_COUNT);
+  fillTrash(catalog, other.fileId, COUNT);
   catalog.close();
   await service.restart();
 });
@@ -55,37 +81,115 @@ async function peakMib(): Promise<number> {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
 }
 
-/** Downloads an archive to a file. @returns how many bytes were announced. */
-function save(ids: readonly string[], path: string): Promise<number> {
+interface Ask {
+  method?: string;
+  body?: string;
+  headers?: Record<string, string>;
+}
+
+/** Asks, and takes nothing of the answer yet. */
+function begin(path: string, { method = 'GET', body, headers }: Ask = {}): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      `${service.url}/api/archive`,
-      { method: 'POST', headers: { 'Content-Type': 'application/json' } },
-      (answer) => {
-        const announced = Number(answer.headers['content-length']);
-        if (answer.statusCode === 200) {
-          pipeline(answer, createWriteStream(path)).then(() => resolve(announced), reject);
-        } else reject(new Error(`POST /api/archive: ${answer.statusCode}`));
-      },
-    );
+    const options = { method, agent: false as const, ...(headers ? { headers } : {}) };
+    const request = httpRequest(new URL(path, service.url), options, resolve);
     request.on('error', reject);
-    request.end(JSON.stringify({ id: ids }));
+    request.end(body);
   });
+}
+
+const byIds = (ids: readonly string[]): [path: string, ask: Ask] => [
+  '/api/archive',
+  { method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ id: ids }) },
+];
+
+/** Takes an answer to a file. @returns how many bytes were announced. */
+async function save(answer: IncomingMessage, path: string): Promise<number> {
+  expect(answer.statusCode).toBe(200);
+  await pipeline(answer, createWriteStream(path));
+  return Number(answer.headers['content-length']);
 }
 
 describe('an archive', () => {
   test(`of ${LARGE_COUNT} times ${LARGE_BYTES / MIB} MiB takes no more memory than its first files`, async () => {
     const before = IS_LINUX ? await peakMib() : 0;
-    expect(await save(large, '/dev/null')).toBeGreaterThan(LARGE_COUNT * LARGE_BYTES);
+    expect(await save(await begin(...byIds(large)), '/dev/null')).toBeGreaterThan(LARGE_COUNT * LARGE_BYTES);
     if (IS_LINUX) expect((await peakMib()) - before).toBeLessThan(100);
   });
 
-  test(`of ${COUNT} files opens in all readers`, async () => {
+  test(`of ${COUNT} files, by a link to their folder, opens in all readers; by account it has the same bytes`, async () => {
     const path = join(await makeTempFolder(), 'many.zip');
     const before = IS_LINUX ? await peakMib() : 0;
-    await save(small, path);
+    const answer = await begin(`${link}/archive`);
+    const size = await save(answer, path);
     // Their ids, names and offsets; the headers of the central directory are made one after the other.
     if (IS_LINUX) expect((await peakMib()) - before).toBeLessThan(200);
     for (const reader of ZIP_READERS.filter(({ isHere }) => isHere)) await reader.check(path);
+
+    // Of the same bytes it is enough to look at a part.
+    const { etag = '' } = answer.headers;
+    const ofFolder = '/api/archive?folder=many&within=';
+    for (const [from, ask] of [
+      byIds(small),
+      [ofFolder, { method: 'HEAD' }],
+      [`${link}/archive`, { method: 'HEAD' }],
+    ] as const) {
+      const other = await begin(from, ask);
+      other.on('error', () => undefined).destroy();
+      expect([other.headers.etag, Number(other.headers['content-length'])]).toEqual([etag, size]);
+    }
+    const end = await begin(ofFolder, { headers: { Range: `bytes=-${4 * MIB}`, 'If-Range': etag } });
+    expect(end.statusCode).toBe(206);
+    const kept = Buffer.alloc(4 * MIB);
+    const file = await open(path);
+    await file.read(kept, 0, kept.length, size - kept.length);
+    await file.close();
+    const chunks: Buffer[] = [];
+    for await (const chunk of end as AsyncIterable<Buffer>) chunks.push(chunk);
+    expect(Buffer.concat(chunks).equals(kept)).toBe(true);
+  });
+
+  test('of many files waits while others of very many are made, by whatever way; a small one does not', async () => {
+    // They never send their bodies.
+    const others: ClientRequest[] = Array.from({ length: 5 }, () =>
+      httpRequest(`${service.url}/api/archive`, {
+        method: 'POST',
+        headers: { ...JSON_TYPE, 'Content-Length': 5 * MIB },
+      }),
+    );
+    onTestFinished(() => others.forEach((other) => other.destroy()));
+    for (const other of others) other.on('error', () => undefined).flushHeaders();
+    const ways = [`${link}/archive`, `${service.url}/api/archive?folder=many`];
+    const ask = (url: string, Accept = '*/*'): Promise<Answer> => send('HEAD', url, { headers: { Accept } });
+    await expect.poll(async () => (await ask(ways[1] ?? '')).status).toBe(503);
+    for (const url of ways) {
+      expect(json(await send('GET', url))).toMatchObject({ error: { code: 'too_many_connections' } });
+      const refused = await ask(url, 'text/html');
+      expect([refused.status, refused.headers['retry-after']]).toEqual([503, '30']);
+    }
+    expect((await ask(`${service.url}/api/archive?id=${large[0]}`)).status).toBe(200);
+    for (const other of others) other.destroy();
+    for (const url of ways) await expect.poll(async () => (await ask(url)).status).toBe(200);
+  });
+});
+
+describe('nothing more happens for a client that has left', () => {
+  const trashed = async (): Promise<number> =>
+    json<TrashPageJson>(await send('GET', `${service.url}/api/trash?limit=1`)).total.files;
+  const filesInFolder = async (): Promise<number> =>
+    json<{ files: number }>(await send('GET', `${service.url}/api/folders?path=many`)).files;
+
+  test.each<[string, string, string, () => Promise<number>]>([
+    ['the trash is not emptied any further', '/api/trash?all=true', 'a deletion for good ended early', trashed],
+    ['nor is a folder', '/api/folders?path=many', 'the deletion of a folder ended early', filesInFolder],
+  ])('%s', async (_, path, told, left) => {
+    const before = await left();
+    expect(before).toBeGreaterThanOrEqual(COUNT);
+    const request = httpRequest(service.url + path, { method: 'DELETE', agent: false });
+    request.on('error', () => undefined).end();
+    await expect.poll(left, { interval: 1 }).toBeLessThan(before);
+    expect(service.output()).not.toContain(told);
+    request.destroy();
+    await expect.poll(() => service.output()).toContain(told);
+    expect(await left()).toBeGreaterThan(0);
   });
 });

@@ -74,9 +74,13 @@ describe.each([
       const { counts, deletion } = await deleteFolder(house);
       expect(counts).toEqual([128, 2]);
       expect(await house.trash.totalOf('ann')).toEqual({ files: FILES, bytes: FILES });
-      expect(await house.trash.restore('ann', { deletion })).toEqual({ files: 128, bytes: 128, isComplete: false });
-      expect(await house.trash.restore('ann', { deletion })).toEqual({ files: 2, bytes: 2, isComplete: true });
-      await expect(house.trash.restore('ann', { deletion })).rejects.toMatchObject({ code: 'not_found' });
+      expect(await house.trash.restore('ann', { deletion }, NEVER)).toEqual({
+        files: 128,
+        bytes: 128,
+        isComplete: false,
+      });
+      expect(await house.trash.restore('ann', { deletion }, NEVER)).toEqual({ files: 2, bytes: 2, isComplete: true });
+      await expect(house.trash.restore('ann', { deletion }, NEVER)).rejects.toMatchObject({ code: 'not_found' });
       expect(await house.parts.catalog.totalOf('ann')).toEqual({ files: FILES, bytes: FILES });
     });
 
@@ -84,14 +88,14 @@ describe.each([
       const { house } = await openWithFiles();
       const { catalog } = house.parts;
       await deleteFolder(house);
-      const first = await house.trash.remove('ann', { all: true });
+      const first = await house.trash.remove('ann', { all: true }, NEVER);
       expect(first).toEqual({ files: 128, bytes: 128, isComplete: false, until: expect.any(Number) });
       const later = await addPublished(catalog, newContent('later'), { name: 'later' });
       // By the clock of the catalog, which may have come no further.
       await expect.poll(() => catalog.clock.earliest()).toBeGreaterThan(first.until ?? 0);
       await catalog.deleteFile(later.id, 'ann', 'trash');
       const rest = { all: true, ...(first.until === undefined ? {} : { until: first.until }) } as const;
-      expect(await house.trash.remove('ann', rest)).toMatchObject({ files: 2, isComplete: true });
+      expect(await house.trash.remove('ann', rest, NEVER)).toMatchObject({ files: 2, isComplete: true });
       const { files } = await house.trash.list({ owner: 'ann', limit: 10 });
       expect(files.map(({ name }) => name)).toEqual(['later']);
     });
@@ -106,13 +110,13 @@ describe.each([
         pass(1_000);
         removed.push(key);
       };
-      expect(await house.trash.remove('ann', { all: true })).toMatchObject({ files: 64, isComplete: false });
+      expect(await house.trash.remove('ann', { all: true }, NEVER)).toMatchObject({ files: 64, isComplete: false });
       expect(removed.length).toBeGreaterThan(0);
       // As many as are removed at once may have begun by then.
       expect(removed.length).toBeLessThan(20);
       const ids = (await house.trash.list({ owner: 'ann', limit: 100 })).files.map(({ id }) => id);
       removed.length = 0;
-      expect(await house.trash.remove('ann', { ids })).toMatchObject({ files: 66, isComplete: true });
+      expect(await house.trash.remove('ann', { ids }, NEVER)).toMatchObject({ files: 66, isComplete: true });
       expect(removed.length).toBeLessThan(20);
       expect(await house.parts.catalog.listRemovals(0, 1000)).not.toEqual([]);
     });
@@ -145,7 +149,7 @@ test('no bytes go before the deletion of their rows is durable: by request, by t
     await house.parts.catalog.deleteFile(id, 'ann', 'trash');
     return id;
   };
-  await house.trash.remove('ann', { ids: [await trash('by request')] });
+  await house.trash.remove('ann', { ids: [await trash('by request')] }, NEVER);
   expect(wasDurable).toEqual([true]);
   await trash('by the job');
   const limits = { ...house.parts.limits, trashTtlMs: 0 };

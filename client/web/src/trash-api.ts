@@ -14,14 +14,17 @@ export async function listTrash(cursor: string | null, limit = 200): Promise<Tra
   return jsonOf(await request(`api/trash?limit=${limit}${query}`));
 }
 
-async function restore(body: RestoreJson): Promise<RestoredJson> {
+async function restore(body: RestoreJson, init: RequestInit = {}): Promise<RestoredJson> {
   const headers = { 'Content-Type': 'application/json' };
-  return jsonOf(await request('api/trash/restore', { method: 'POST', body: JSON.stringify(body), headers }));
+  return jsonOf(await request('api/trash/restore', { method: 'POST', body: JSON.stringify(body), headers, ...init }));
 }
 
-/** Restores what was deleted with a folder, request by request: each ends after some seconds. */
+/**
+ * Restores what was deleted with a folder, request by request: each ends after some seconds. The one that runs when the page is left
+ * outlives it.
+ */
 export function restoreDeletion(deletion: string): Promise<void> {
-  return untilComplete(() => restore({ deletion }));
+  return untilComplete(() => restore({ deletion }, { keepalive: true }));
 }
 
 /** Restores files, at most `MOST_RESTORED`. @returns those that were there, as they are now. */
@@ -29,11 +32,11 @@ export async function restoreFiles(ids: readonly string[]): Promise<NonNullable<
   return (await restore({ files: [...ids] })).restored ?? [];
 }
 
-/** Deletes files in the trash for good, request by request. */
+/** Deletes files in the trash for good, request by request, as `restoreDeletion` does. */
 export function deleteForGood(meant: Meant): Promise<void> {
   return untilComplete(async ({ until }) => {
     const query = new URLSearchParams({ ...meant, ...(until === undefined ? {} : { until }) }).toString();
-    return jsonOf(await request(`api/trash?${query}`, { method: 'DELETE' }));
+    return jsonOf(await request(`api/trash?${query}`, { method: 'DELETE', keepalive: true }));
   });
 }
 
