@@ -3,11 +3,12 @@ import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Catalog } from '../../server/catalog/catalog.ts';
+import { type Catalog, CatalogError } from '../../server/catalog/catalog.ts';
 import { SqliteError } from '../../server/catalog/sqlite/database.ts';
 import { toCatalogError } from '../../server/catalog/sqlite/errors.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createReserve } from '../../server/catalog/sqlite/reserve.ts';
+import { withReserve } from '../../server/catalog/sqlite/with-reserve.ts';
 import { CAN_MOUNT, mountSmallDisk } from '../system/mounts.ts';
 import { startCatalogProcess } from './catalog-process.ts';
 import { addPublished, addUpload, commitTo, newContent, newFile, newUpload, nextLease } from './fixtures.ts';
@@ -72,6 +73,47 @@ describe('the reserve of an SQLite catalog', () => {
     await rm(`${file}-reserve`);
     await expect(openSqliteCatalog({ file })).rejects.toMatchObject({ code: 'unavailable' });
     expect(await sizeOf(`${file}-reserve`)).toBeUndefined();
+  });
+
+  it('serves every deletion, of files and in the trash, and nothing that can wait', async () => {
+    const real = await open(file);
+    let isFull = true;
+    const refuse = async (): Promise<never> => {
+      throw new CatalogError('full', 'the disk is full');
+    };
+    const full = new Proxy(real, {
+      get: (target, name: keyof Catalog) => (isFull && typeof target[name] === 'function' ? refuse : target[name]),
+    });
+    const every = Object.keys(real).map((name) => [
+      name,
+      (...args: unknown[]) => Reflect.apply(full[name as 'ping'], full, args),
+    ]);
+    const reserve = {
+      giveBack: async () => !(isFull = false),
+      restore: async () => undefined,
+      close: async () => undefined,
+    };
+    const catalog = withReserve(Object.fromEntries(every) as Catalog, reserve, refuse);
+    const trash = async (name: string): Promise<string> => {
+      const { id } = await addPublished(real, newContent(name), { name });
+      await real.deleteFile(id, 'ann', 'trash');
+      return id;
+    };
+    const { id } = await addPublished(real, newContent('a'), { name: 'a' });
+    await addPublished(real, newContent('b'), { name: 'f/b' });
+    const trashed = await trash('c');
+    for (const free of [
+      () => catalog.deleteFile(id, 'ann', 'trash'),
+      () => catalog.deleteBelow('ann', 'f', undefined, 'trash'),
+      () => catalog.deleteTrashed('ann', { ids: [trashed] }),
+      () => catalog.purgeTrash(-1),
+    ]) {
+      isFull = true;
+      await expect(catalog.restoreTrashed('ann', { ids: [trashed] })).rejects.toMatchObject({ code: 'full' });
+      expect(await free()).toBeDefined();
+      expect(isFull).toBe(false);
+    }
+    expect(await real.trashTotalOf('ann')).toEqual({ files: 0, bytes: 0 });
   });
 
   it('need not be there', async () => {

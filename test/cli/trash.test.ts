@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunningService, startService } from '../harness/service.ts';
 import { putFile } from '../http/support.ts';
-import { type Client, makeClient } from './support.ts';
+import { type Client, makeClient, makeInterceptor } from './support.ts';
 
 let service: RunningService;
 let client: Client;
@@ -87,6 +87,26 @@ test('of a path that was deleted several times, the latest comes back', async ()
   const [latest] = await json('trash');
   expect(await json('trash', 'restore', 'again.txt')).toMatchObject([{ id: latest?.id }]);
   await client.run(['trash', 'empty']);
+});
+
+test('emptying asks until nothing is left of what there was at first', async () => {
+  const until = '2030-01-31T12:00:00.000Z';
+  const asked: string[] = [];
+  const line = await makeInterceptor(service.url, ({ method, url = '' }) => {
+    if (method === 'DELETE') asked.push(url);
+    // As of a trash for which one request has no time.
+    const isFirst = method === 'DELETE' && asked.length === 1;
+    return isFirst ? { status: 200, body: { files: 2, bytes: 20, complete: false, until } } : null;
+  });
+  const emptied = await (await makeClient(line)).run(['trash', 'empty']);
+  expect([emptied.exitCode, emptied.stderr]).toEqual([
+    0,
+    expect.stringContaining('The trash is empty: 2 files (20 B)'),
+  ]);
+  expect(asked).toEqual([
+    '/api/trash?all=true',
+    `/api/trash?${new URLSearchParams({ all: 'true', until }).toString()}`,
+  ]);
 });
 
 test('what is typed wrongly is refused with what would be right', async () => {

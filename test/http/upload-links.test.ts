@@ -446,6 +446,10 @@ describe('limits', () => {
     expect([rufh.status, rufh.code]).toEqual([413, 'link_file_too_large']);
     const chunked = await send('POST', link.url, { headers, body: Readable.from([Buffer.alloc(8), Buffer.alloc(8)]) });
     expect([chunked.status, chunked.code]).toEqual([413, 'link_file_too_large']);
+    const { location = '' } = (await begin(link.url, { 'Upload-Defer-Length': '1' })).headers;
+    const past = await patch(location, 0, Readable.from([Buffer.alloc(8), Buffer.alloc(8)]));
+    expect([past.status, past.code]).toEqual([413, 'link_file_too_large']);
+    expect(Number((await head(location)).headers['upload-offset'])).toBeLessThanOrEqual(10);
     expect(await names(link.folder)).toEqual([]);
   });
 

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Catalog, CatalogError } from '../../server/catalog/catalog.ts';
 import type { Links } from '../../server/links/contract.ts';
 import { createLinks } from '../../server/links/links.ts';
+import { hashOfSecret } from '../../server/links/secret-hash.ts';
 import type { Uploads } from '../../server/uploads/contract.ts';
 import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
 import type { TestCatalog } from '../catalog/contract.ts';
@@ -55,12 +56,17 @@ describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
 
       test('ten wrong passwords, on two nodes at once: the right one is taken after the pause', async () => {
         const secret = await share({ password: PASSWORD });
+        const before = await current.catalog.findLink(hashOfSecret(secret) ?? '');
         const wrong = await Promise.allSettled(
           Array.from({ length: 11 }, (_, index) => (index % 2 ? links : other).unlock(secret, `wrong ${index}`)),
         );
         const codes = wrong.map((one) => (one.status === 'rejected' ? (one.reason as { code: string }).code : 'taken'));
         expect(codes.filter((code) => code === 'wrong_password')).toHaveLength(10);
         expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(1);
+        // One that has looked at the link before the tenth is counted after it: neither is the right one let in.
+        const catalog: Catalog = { ...current.catalog, findLink: async () => before };
+        const late = createLinks({ catalog, surroundings: SYSTEM }, await current.catalog.eventSecret());
+        await expect(late.unlock(secret, PASSWORD)).rejects.toMatchObject({ code: 'too_many_attempts' });
         await pass(15 * MINUTE - 1000);
         await expect(links.unlock(secret, PASSWORD)).rejects.toMatchObject({
           code: 'too_many_attempts',
