@@ -10,8 +10,8 @@ import { type Call, readCalls } from './recording.ts';
 
 const SEED = 20;
 /** The same cuts on every machine; one that is all but stuck fails. `npm run chaos -- power` plays more. */
-const CUTS = { cuts: 100, budgetMs: 540_000 };
-const CUTS_AFTER_FAULTS = { cuts: 35, budgetMs: 300_000 };
+const CUTS = { cuts: 60, budgetMs: 540_000 };
+const CUTS_AFTER_FAULTS = { cuts: 25, budgetMs: 300_000 };
 /** Recording and cutting, on a machine that is busy with other things. */
 const TIMEOUT_MS = 600_000;
 

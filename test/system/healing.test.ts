@@ -133,7 +133,6 @@ describeOverStores((store) => {
       for (const { id } of await listFiles(service)) await send('DELETE', `${service.url}/api/files/${id}`);
       expect(await service.contents()).toEqual([]);
     },
-    120_000,
   );
 
   const [FIRST, SECOND] = COLLIDING;
