@@ -58,6 +58,12 @@ const FILL = `
   insert into forgotten_events select 'owner ' || n, n from generate_series(1, 5000) as n;
   analyze`;
 
+/** Autovacuum may look at a table at a moment when it is all but empty, and from then on the planner would read all of it. */
+const KEEP_STATISTICS = `do $$ declare name text; begin
+  for name in select tablename from pg_tables where schemaname = 'public' loop
+    execute format('alter table %I set (autovacuum_enabled = false)', name);
+  end loop; end $$`;
+
 /** A step of a plan, as EXPLAIN writes it. */
 interface PlanNode {
   'Node Type': string;
@@ -99,6 +105,7 @@ describe.skipIf(!hasPostgres())('queries of a catalog in PostgreSQL', () => {
     });
     await migrate(db, name);
     parameters.clear();
+    await database.run(KEEP_STATISTICS);
     await database.run(FILL);
     const nothing = async (): Promise<void> => undefined;
     const methods: DialectMethods = {
