@@ -1,7 +1,7 @@
 /** Every route with every kind of asker: who is served, who is refused and how, and that what is refused has not happened. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningService, startService } from '../../harness/service.ts';
-import { send, TUS } from '../../harness/tus.ts';
+import { type Answer, send, TUS } from '../../harness/tus.ts';
 import { json } from '../support.ts';
 import { ask, wholeOf } from './ask.ts';
 import { ANNA, ASKERS, BERT, type Known, SERVICES, type ServiceName } from './askers.ts';
@@ -83,6 +83,14 @@ describe.each(ASKERS.map((asker) => [`${asker.service}, asked by ${asker.title}`
   },
 );
 
+/** An answer about a file has its SHA-1 or not yet: where the service is busy, that is computed after publication. */
+function withoutSha1(answer: Answer): Answer {
+  const body = answer.body.replaceAll(/"sha1":"[0-9a-f]{40}",/g, '');
+  if (body === answer.body && !body.includes('"md5":')) return answer;
+  const { 'content-length': _length, ...headers } = answer.headers;
+  return { ...answer, headers, body };
+}
+
 describe('what no proxy was asked to say changes nothing of', () => {
   const said = {
     Forwarded: 'for=10.0.0.1;host=evil.example;proto=https',
@@ -105,7 +113,8 @@ describe('what no proxy was asked to say changes nothing of', () => {
       const thing = wholes.length > 0 && changes(route) ? await makeThing(on.url, ANNA) : first;
       const { headers, ...rest } = route.ask(thing);
       const all = { ...headers, ...ANNA, ...more };
-      wholes.push(wholeOf(await ask(on.url, { method: route.method, ...rest, headers: all }), thing.name));
+      const answer = await ask(on.url, { method: route.method, ...rest, headers: all });
+      wholes.push(wholeOf(withoutSha1(answer), thing.name));
     }
     expect(wholes[1]).toEqual(wholes[0]);
   });
