@@ -47,8 +47,11 @@ describeOverFolderAndBucket((store) => {
     const path = await client.makeFile('two-runs.bin', SIZE);
     const first = client.start(['upload', '--json', path]);
     await until(() => line.sentBytes() > SIZE / 4);
+    // However long the second one takes to start, the first has not finished by then.
+    line.setSpeed(CRAWL);
     const second = client.start(['upload', '--json', path]);
     await second.said('another run of this command is already sending these bytes; waiting for it');
+    line.setSpeed(SLOW);
     const results = await Promise.all([first.done, second.done]);
     expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
       [0, 'uploaded'],
@@ -90,11 +93,13 @@ describeOverFolderAndBucket((store) => {
     const client = await makeClient(line.url);
     const path = await client.makeFile('first-killed.bin', SIZE);
     const first = client.start(['upload', path]);
-    await until(() => line.sentBytes() > SIZE / 4);
+    await until(() => line.sentBytes() > SIZE / 2);
+    line.setSpeed(CRAWL);
     const second = client.start(['upload', '--json', path]);
     await second.said('waiting for it');
     const killedAt = performance.now();
     first.signal('SIGKILL');
+    line.setSpeed(SLOW);
     const [record] = (await second.done).records();
     expect(record).toMatchObject({ status: 'uploaded' });
     expect(record?.resumedFrom).toBeGreaterThan(0);
