@@ -1,14 +1,10 @@
 /** The doctor's entry: reads the service's settings, tries what the service does, and reports each step. */
-import { type Config, usesDataDir } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { readEnv } from '../config/env.ts';
 import { parseConfig } from '../config/parse.ts';
 import { ConfigError } from '../config/problems.ts';
-import { inspectStore, placeOf } from '../../stores/stores.ts';
-import { closedCatalog } from '../catalog/catalogs.ts';
-import { belongingSection } from './belonging.ts';
-import { folderSection } from './folder.ts';
+import { examine } from './examine.ts';
 import { createReport, type Report } from './report.ts';
-import { runSections } from './steps.ts';
 
 const EXIT = { good: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 const USAGE = 'usage: doctor [--json]';
@@ -60,16 +56,6 @@ function readConfig(report: Report): Config | undefined {
 function describeStore({ store }: Config): string {
   if (store.kind === 'local') return 'STORE=local';
   return `STORE=${store.kind}, S3_ENDPOINT=${store.endpoint ?? "AWS's own"}, S3_BUCKET=${store.bucket}`;
-}
-
-async function examine(config: Config, report: Report, signal: AbortSignal): Promise<void> {
-  const { database, store, dataDir } = config;
-  const catalog = closedCatalog(database);
-  const place = await placeOf(store, dataDir);
-  const drivers = [await inspectStore(store, dataDir, signal), await catalog.inspect()];
-  const sections = [...drivers, belongingSection(catalog, place, drivers)];
-  if (usesDataDir(config)) sections.push(folderSection(dataDir));
-  await runSections(sections, signal, (result) => report.step(result));
 }
 
 // Where the reader closes the pipe, the doctor goes on: it still has to remove what it made.

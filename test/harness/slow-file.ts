@@ -1,12 +1,13 @@
 /**
- * Preloaded into a process, makes one file slow, like a disk that hardly responds: each read of the file `?path=`
- * takes 5 seconds, and is reported on stdout when it begins.
+ * Preloaded into a process, makes files slow, like a disk that hardly responds: each read of the file `?path=`, or of a file in
+ * that folder, takes `&ms=` milliseconds, and is reported on stdout when it begins.
  */
 import { open, readlink } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 
-const READ_MS = 5_000;
-const slow = new URL(import.meta.url).searchParams.get('path');
+const given = new URL(import.meta.url).searchParams;
+const slow = given.get('path') ?? 'no path is given';
+const readMs = Number(given.get('ms'));
 
 interface Handle {
   readonly fd: number;
@@ -17,10 +18,10 @@ const sample = await open(process.execPath, 'r');
 const prototype = Object.getPrototypeOf(sample) as { read: Read };
 await sample.close();
 const read = prototype.read;
-prototype.read = async function readSlowly(...given): Promise<unknown> {
-  if ((await readlink(`/proc/self/fd/${this.fd}`)) === slow) {
+prototype.read = async function readSlowly(...how): Promise<unknown> {
+  if ((await readlink(`/proc/self/fd/${this.fd}`)).startsWith(slow)) {
     process.stdout.write('the slow file is read\n');
-    await wait(READ_MS);
+    await wait(readMs);
   }
-  return read.apply(this, given);
+  return read.apply(this, how);
 };

@@ -2,15 +2,15 @@
 import Database from 'better-sqlite3';
 import { copyFile, cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { putFile } from '../http/support.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { putFile, type Stored } from '../http/support.ts';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { PART } from '../harness/stores.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
-import { expectBytes, idOf, listFiles } from './support.ts';
+import { expectBytes, idOf, listFiles, until } from './support.ts';
 
 for (const { name, missing } of BUCKETS) {
   if (missing !== undefined) console.warn(`${name} skipped: ${missing}`);
@@ -21,15 +21,53 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
     let bucket: SystemBucket;
     let service: RunningService;
     let copy: string;
-    beforeEach(async () => {
+    const [kept, deleted, later] = [makeBytes(1_000, 1), makeBytes(2_000, 2), makeBytes(3_000, 3)];
+    /** Of two parts, of which one is there. */
+    const large = makeBytes(2 * PART, 4);
+    const half = PART + 50_000;
+    /** A file that is deleted after the copy is made, and one that is sent then. */
+    let gone: Stored;
+    let sentLater: Stored;
+    /** An upload that goes on after the copy is made, and one that is ended. */
+    let goingOn: string;
+    let ended: string;
+
+    beforeAll(async () => {
       bucket = await start();
       service = await startService({ env: bucket.env() });
       copy = join(service.dataDir, 'copy');
+      await putFile(service.url, kept, { filename: 'kept' });
+      gone = await putFile(service.url, deleted, { filename: 'deleted' });
+      goingOn = await beginUpload('going on');
+      ended = await beginUpload('ended');
+      await backUp();
+      await end(`${service.url}/api/files/${gone.fileId}`, gone.upload);
+      sentLater = await putFile(service.url, later, { filename: 'later' });
+      await append(goingOn, half, half + 50_000);
+      await end(ended, ended);
+      await restore();
     });
-    afterEach(async () => {
+    afterAll(async () => {
       await service.stop();
       await bucket.stop();
     });
+
+    async function append(location: string, from: number, to: number): Promise<void> {
+      expect((await patch(location, from, large.subarray(from, to))).status).toBe(204);
+    }
+
+    async function beginUpload(filename: string): Promise<string> {
+      const location = await createUpload(service.url, large.length, { filename });
+      await append(location, 0, half);
+      return location;
+    }
+
+    /** Deletes a file or an upload. @param location - of the upload that brought the bytes. */
+    async function end(address: string, location: string): Promise<void> {
+      expect((await send('DELETE', address, { headers: TUS })).status).toBe(204);
+      const isLeft = async (): Promise<boolean> => (await bucket.keys()).some((key) => key.includes(idOf(location)));
+      await until('its bytes are gone', async () => !(await isLeft()));
+    }
 
     /** Stops the service, copies the catalog, and starts it again. */
     async function backUp(): Promise<void> {
@@ -47,50 +85,25 @@ describe.each(BUCKETS)('in a bucket of $name', ({ missing, start }) => {
       await service.restart();
     }
 
-    async function names(): Promise<string[]> {
-      return (await listFiles(service)).map(({ name }) => name).toSorted();
-    }
-
     test('knows the files of then: what was deleted can be sent again, what came later too', async () => {
-      const [kept, deleted, later] = [makeBytes(1_000, 1), makeBytes(2_000, 2), makeBytes(3_000, 3)];
-      await putFile(service.url, kept, { filename: 'kept' });
-      const gone = await putFile(service.url, deleted, { filename: 'deleted' });
-      await backUp();
-      expect((await send('DELETE', `${service.url}/api/files/${gone.fileId}`)).status).toBe(204);
-      const { upload } = await putFile(service.url, later, { filename: 'later' });
-      await expect.poll(() => bucket.keys()).toHaveLength(2);
-
-      await restore();
-      expect(await names()).toEqual(['deleted', 'kept']);
+      expect((await listFiles(service)).map(({ name }) => name).toSorted()).toEqual(['deleted', 'kept']);
       await expectBytes((await listFiles(service)).find(({ name }) => name === 'kept')?.url ?? '', kept);
       expect((await send('GET', gone.url)).code).toBe('content_damaged');
       expect((await send('GET', `${service.url}/check?md5=${md5(deleted)}`)).body).toContain('notfound');
       await putFile(service.url, deleted, { filename: 'sent again' });
       await expectBytes(gone.url, deleted);
 
-      expect((await head(upload)).status).toBe(404);
+      expect((await head(sentLater.upload)).status).toBe(404);
       await expectBytes((await putFile(service.url, later, { filename: 'later' })).url, later);
       // The content from before the restore has no file any more, and stays.
-      expect((await bucket.keys()).some((key) => key.startsWith(idOf(upload)))).toBe(true);
+      expect((await bucket.keys()).some((key) => key.startsWith(idOf(sentLater.upload)))).toBe(true);
     });
 
     test('resumes an upload from the offset of then, or ends it where its parts are gone', async () => {
-      const bytes = makeBytes(2 * PART, 4);
-      const half = PART + 1_000_000;
-      const begun = await Promise.all(
-        ['going on', 'ended'].map((filename) => createUpload(service.url, 2 * PART, { filename })),
-      );
-      for (const location of begun) expect((await patch(location, 0, bytes.subarray(0, half))).status).toBe(204);
-      const [goingOn = '', ended = ''] = begun;
-      await backUp();
-      expect((await patch(goingOn, half, bytes.subarray(half, half + 1_000_000))).status).toBe(204);
-      expect((await send('DELETE', ended, { headers: TUS })).status).toBe(204);
-
-      await restore();
       expect((await head(goingOn)).headers['upload-offset']).toBe(String(half));
-      expect((await patch(goingOn, half, bytes.subarray(half))).status).toBe(204);
-      await expectBytes(goingOn, bytes);
-      const refused = await patch(ended, half, bytes.subarray(half));
+      await append(goingOn, half, large.length);
+      await expectBytes(goingOn, large);
+      const refused = await patch(ended, half, large.subarray(half));
       expect([refused.status, refused.code]).toEqual([410, 'upload_expired']);
     });
   });

@@ -6,13 +6,17 @@ import { runCli } from '../harness/cli.ts';
 import { makeInterceptor } from '../cli/support.ts';
 import { BUCKETS, type SystemBucket } from '../harness/buckets.ts';
 import { makeBytes } from '../harness/bytes.ts';
-import { diagnose, readDiagnosis } from '../harness/doctor.ts';
+import { diagnose, diagnoseHere, readDiagnosis } from '../harness/doctor.ts';
 import { type FaultProxy, startFaultProxy } from '../harness/fault-proxy.ts';
+import { RESOLVE_HERE } from '../harness/oss/lookup-here.ts';
 import { makeSelfSigned } from '../harness/self-signed.ts';
 import { startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch } from '../harness/tus.ts';
 import { REFUSED_FOR_OSS, serveTls, shiftedClock, WRONG_SETTINGS } from '../harness/wrong-settings.ts';
+
+// The doctor of this process reaches the double of OSS by its name.
+await import(RESOLVE_HERE);
 
 const STEPS = [
   'settings',
@@ -90,7 +94,9 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
       'what is wrong with $what, in a sentence, and skips what follows from it',
       async (wrong) => {
         const env = { ...bucket.env(), ...(await wrong.env(bucket)) };
-        const { exitCode, steps, statuses, step } = await diagnose(await makeTempFolder(), env);
+        // Options of Node hold for a whole process.
+        const examine = env['NODE_OPTIONS'] === bucket.env()['NODE_OPTIONS'] ? diagnoseHere : diagnose;
+        const { exitCode, steps, statuses, step } = await examine(await makeTempFolder(), env);
         expect(steps.filter(({ status }) => status === 'failed').map(({ step: failed }) => failed)).toEqual([
           wrong.step,
         ]);
@@ -128,7 +134,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
 
     test('a call that fails in the middle, makes the other calls, and removes what it made', async () => {
       proxy.place({ operation: 'UploadPart', partNumber: 2, fault: { kind: 'answer', status: 503 } });
-      const { exitCode, statuses, step } = await diagnose(await makeTempFolder(), bucket.env(proxy.port));
+      const { exitCode, statuses, step } = await diagnoseHere(await makeTempFolder(), bucket.env(proxy.port));
       expect(step('part')).toMatchObject({ status: 'failed', found: '503 SlowDown' });
       expect(statuses).toMatchObject({
         complete: 'skipped',
@@ -144,7 +150,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
     test('answers that get lost, and removes what was made all the same', async () => {
       proxy.place({ operation: 'PutObject', fault: { kind: 'loseAnswer' } });
       proxy.place({ operation: 'CompleteMultipartUpload', fault: { kind: 'loseAnswer' } });
-      const { statuses } = await diagnose(await makeTempFolder(), bucket.env(proxy.port));
+      const { statuses } = await diagnoseHere(await makeTempFolder(), bucket.env(proxy.port));
       expect(statuses).toMatchObject({ put: 'failed', get: 'skipped', complete: 'failed', cleaning: 'ok' });
     });
 
@@ -153,7 +159,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
         method === 'PUT' && url.includes('/damaged') ? { status: 200 } : null,
       );
       const env = bucket.env(Number(new URL(careless).port));
-      const { exitCode, steps, step } = await diagnose(await makeTempFolder(), env);
+      const { exitCode, steps, step } = await diagnoseHere(await makeTempFolder(), env);
       expect(step('Content-MD5')).toMatchObject({ status: 'failed', found: 'accepted' });
       expect(steps.filter(({ status }) => status === 'failed')).toHaveLength(1);
       expect(exitCode).toBe(1);
@@ -165,7 +171,7 @@ describe.each(BUCKETS)('the doctor on a bucket of $name', ({ name, missing, star
         times: Infinity,
         fault: { kind: 'answer', status: 403, code: 'AccessDenied' },
       });
-      const { exitCode, step } = await diagnose(await makeTempFolder(), bucket.env(proxy.port));
+      const { exitCode, step } = await diagnoseHere(await makeTempFolder(), bucket.env(proxy.port));
       placed.remove();
       expect(step('delete')).toMatchObject({ status: 'failed', found: '403 AccessDenied' });
       expect(step('cleaning')?.found).toMatch(/^[1-9] objects are left/);

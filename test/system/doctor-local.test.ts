@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../server/catalog/sqlite/database.ts';
 import { runCli } from '../harness/cli.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { diagnose, readDiagnosis } from '../harness/doctor.ts';
+import { diagnose, diagnoseHere, readDiagnosis } from '../harness/doctor.ts';
 import { startService } from '../harness/service.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch, send } from '../harness/tus.ts';
@@ -68,7 +68,7 @@ describe('the doctor on a folder', () => {
 
   test('does not make one that is not there', async () => {
     const folder = await makeTempFolder();
-    const { exitCode, step } = await diagnose(folder, { DATA_DIR: join(folder, 'some', 'data') });
+    const { exitCode, step } = await diagnoseHere(folder, { DATA_DIR: join(folder, 'some', 'data') });
     expect(step('folder')?.found).toBe(`it is not there yet, and can be made in ${folder}`);
     expect(step('catalog')?.found).toMatch(/^it is not there yet/);
     expect(exitCode).toBe(0);
@@ -79,7 +79,7 @@ describe('the doctor on a folder', () => {
     const folder = await makeTempFolder();
     const file = join(folder, 'file');
     await writeFile(file, '');
-    const { exitCode, step } = await diagnose(folder, { DATA_DIR: file });
+    const { exitCode, step } = await diagnoseHere(folder, { DATA_DIR: file });
     expect(step('folder')).toMatchObject({ status: 'failed', found: `${file} is a file` });
     expect(step('free space')).toMatchObject({ status: 'skipped', found: '“folder” failed' });
     expect(step('write and sync')).toMatchObject({ status: 'failed' });
@@ -89,7 +89,7 @@ describe('the doctor on a folder', () => {
   test('notes who else may write to it', async () => {
     const folder = await makeTempFolder();
     await chmod(folder, 0o777);
-    const open = await diagnose(folder, {});
+    const open = await diagnoseHere(folder, {});
     expect(open.step('folder')).toMatchObject({ status: 'note', change: 'chmod o-w' });
     expect(open.exitCode).toBe(0);
   });
@@ -99,7 +99,7 @@ describe('the doctor on a folder', () => {
     const folder = await makeTempFolder();
     await chmod(folder, 0o777);
     await chown(folder, NOBODY, NOBODY);
-    const foreign = await diagnose(folder, {});
+    const foreign = await diagnoseHere(folder, {});
     expect(foreign.step('folder')).toMatchObject({
       status: 'note',
       found: `writable; it belongs to user ${NOBODY}, and this is user 0`,
@@ -144,16 +144,16 @@ describe('the doctor on a folder', () => {
     const elsewhere = await makeTempFolder();
     const disk = mountSmallDisk('6M');
     await disk.fill();
-    const full = await diagnose(elsewhere, { DATA_DIR: disk.folder });
+    const full = await diagnoseHere(elsewhere, { DATA_DIR: disk.folder });
     expect(full.step('write and sync')).toMatchObject({ status: 'failed', change: 'its disk is full: make room' });
     expect(full.exitCode).toBe(1);
     expect((await readdir(disk.folder)).filter((name) => name !== 'filler')).toEqual([]);
     await disk.makeRoom();
-    const small = await diagnose(elsewhere, { DATA_DIR: disk.folder });
+    const small = await diagnoseHere(elsewhere, { DATA_DIR: disk.folder });
     expect(small.step('write and sync')).toMatchObject({ status: 'ok' });
     expect(small.step('free space')).toMatchObject({ status: 'failed', found: '0.0 GiB free' });
     disk.remount('ro');
-    const readOnly = await diagnose(elsewhere, { DATA_DIR: disk.folder });
+    const readOnly = await diagnoseHere(elsewhere, { DATA_DIR: disk.folder });
     for (const name of ['write and sync', 'folder']) {
       expect(readOnly.step(name)).toMatchObject({
         status: 'failed',
@@ -189,7 +189,7 @@ describe('the doctor on a catalog', () => {
     expect((await patch(location, 0, makeBytes(1000, 92))).status).toBe(204);
     await service.kill('SIGKILL');
     const before = await readFiles(service.dataDir);
-    const { exitCode, step } = await diagnose(service.dataDir, {});
+    const { exitCode, step } = await diagnoseHere(service.dataDir, {});
     expect(step('catalog')?.found).toMatch(
       /^schema (\d+) of \1: it was not closed, and the next start brings its log in/,
     );
@@ -213,7 +213,7 @@ describe('the doctor on a catalog', () => {
       await service.kill(run === 0 ? 'SIGTERM' : 'SIGKILL');
     }
     await rename(`${file}-wal`, join(folder, 'away'));
-    const gone = await diagnose(folder, {});
+    const gone = await diagnoseHere(folder, {});
     expect(gone.step('catalog')).toMatchObject({ status: 'failed', change: expect.stringContaining('--adopt') });
     expect(gone.step('catalog')?.found).toContain('is not there, and the service that used it was not stopped');
     expect(await refusal(folder)).toContain('is not there, and the service that used it was not stopped');
@@ -221,7 +221,7 @@ describe('the doctor on a catalog', () => {
     await rename(file, join(folder, 'newest'));
     await copyFile(join(folder, 'backup'), file);
     const before = await readFiles(folder);
-    expect((await diagnose(folder, {})).step('catalog')?.found).toContain('is not that of the catalog');
+    expect((await diagnoseHere(folder, {})).step('catalog')?.found).toContain('is not that of the catalog');
     expect(await refusal(folder)).toContain('is not that of the catalog');
     expect(await readFiles(folder)).toEqual(before);
     await rename(join(folder, 'newest'), file);
@@ -232,24 +232,24 @@ describe('the doctor on a catalog', () => {
     const service = await startService();
     onTestFinished(() => service.stop());
     const other = await makeCatalog(await makeTempFolder());
-    const { step, exitCode } = await diagnose(service.dataDir, { DATABASE_URL: `sqlite:${other}` });
+    const { step, exitCode } = await diagnoseHere(service.dataDir, { DATABASE_URL: `sqlite:${other}` });
     expect(step('belonging')).toMatchObject({ status: 'failed', found: 'the folder belongs to another catalog' });
     expect(exitCode).toBe(1);
     // As of the last checkpoint, also beside a running service.
-    expect((await diagnose(service.dataDir, {})).step('belonging')?.found).toBe('the same');
+    expect((await diagnoseHere(service.dataDir, {})).step('belonging')?.found).toBe('the same');
   });
 
   test('knows an older schema, which it leaves as it is, and a newer one', async () => {
     const folder = await makeTempFolder();
     const file = await makeCatalog(folder);
     change(file, 'user_version = 1');
-    const older = await diagnose(folder, {});
+    const older = await diagnoseHere(folder, {});
     expect(older.step('catalog')).toMatchObject({ status: 'note' });
     expect(older.step('catalog')?.found).toMatch(/^writable, schema 1 of \d+: the next start brings it up to date$/);
     expect(older.exitCode).toBe(0);
     expect((await readFile(file)).readUInt32BE(SCHEMA_AT)).toBe(1);
     change(file, 'user_version = 999');
-    const newer = await diagnose(folder, {});
+    const newer = await diagnoseHere(folder, {});
     expect(newer.step('catalog')).toMatchObject({ status: 'failed' });
     expect(newer.step('catalog')?.found).toContain('has schema 999, and this version of the service knows');
     expect(newer.exitCode).toBe(1);
@@ -263,15 +263,15 @@ describe('the doctor on a catalog', () => {
     other.pragma('user_version = 3');
     other.close();
     const bytes = await readFile(file);
-    const foreign = await diagnose(folder, {});
+    const foreign = await diagnoseHere(folder, {});
     expect(foreign.step('catalog')?.found).toContain('is a database of another program, not a catalog');
     expect(foreign.exitCode).toBe(1);
     expect(await readFile(file)).toEqual(bytes);
     await writeFile(file, 'no database at all '.repeat(500));
-    const damaged = await diagnose(folder, {});
+    const damaged = await diagnoseHere(folder, {});
     expect(damaged.step('catalog')?.found).toContain('is not an SQLite database, or is damaged');
     await mkdir(join(folder, 'folder'));
-    const wrong = await diagnose(folder, { DATABASE_URL: `sqlite:${join(folder, 'folder')}` });
+    const wrong = await diagnoseHere(folder, { DATABASE_URL: `sqlite:${join(folder, 'folder')}` });
     expect(wrong.step('catalog')).toMatchObject({ status: 'failed', change: expect.stringContaining('DATABASE_URL') });
   });
 });

@@ -52,7 +52,7 @@ async function expectOne(service: StoredService, bytes: Buffer, files: number): 
 describe('over local', () => {
   test('equal bytes are read from the socket, and from nowhere else', async () => {
     const service = await start();
-    const bytes = makeBytes(8 * MIB, 71);
+    const bytes = makeBytes(4 * MIB, 71);
     for (let file = 1; file <= 3; file++) expect(await sendCounting(service, bytes, `${file}.bin`)).toBe(1);
     await expectOne(service, bytes, 3);
     await service.restart();
@@ -65,7 +65,7 @@ describe('over local', () => {
     { what: 'whose key is lost', statement: "DELETE FROM meta WHERE key = 'proof_secret'" },
   ])('a content $what is compared once, and then has a proof', async ({ statement }) => {
     const service = await start();
-    const bytes = makeBytes(8 * MIB, 72);
+    const bytes = makeBytes(4 * MIB, 72);
     await sendCounting(service, bytes, '1.bin');
     const [first] = await change(service, statement);
     // Both sides are read.

@@ -7,7 +7,7 @@ import { Database } from '../../server/catalog/sqlite/database.ts';
 import { readBelonging } from '../../server/catalog/sqlite/inspect.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
-import { createUpload, head, patch, send, TUS } from '../harness/tus.ts';
+import { createUpload, encodeMetadata, head, patch, send, TUS } from '../harness/tus.ts';
 import { CAN_MOUNT, mountSmallDisk, type SmallDisk } from './mounts.ts';
 import { expectBytes, idOf, listFiles, storedNames, until } from './support.ts';
 
@@ -28,9 +28,12 @@ async function restartFull(service: RunningService, disk: SmallDisk, signal: Nod
   await truncate(filler, (await stat(filler)).size - 4096);
   await service.restart();
   await disk.fill();
-  // The log that a killed service has left is used anew, and may have room for some.
+  // The log that a killed service has left is used anew, and may have room for some rows: these are large ones.
+  const metadata = encodeMetadata({ comment: 'x'.repeat(5_500) });
   for (let begun = 0; begun < 500; begun++) {
-    const answer = await send('POST', `${service.url}/uploads`, { headers: { ...TUS, 'Upload-Length': '10' } });
+    const answer = await send('POST', `${service.url}/uploads`, {
+      headers: { ...TUS, 'Upload-Length': '10', 'Upload-Metadata': metadata },
+    });
     if (answer.status === 201) continue;
     expect(answer).toMatchObject({ status: 507, code: 'store_full' });
     return;

@@ -3,17 +3,17 @@ import { readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UploadRecord } from '../../server/catalog/catalog.ts';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5, sha256 } from '../harness/bytes.ts';
 import { COLLIDING } from '../harness/collision.ts';
 import { startFaultProxy } from '../harness/fault-proxy.ts';
 import { BUCKETS } from '../harness/buckets.ts';
 import { inCatalog } from '../harness/catalog-file.ts';
-import { startService } from '../harness/service.ts';
+import { type RunningService, startService } from '../harness/service.ts';
 import { describeOverStores, PART, type StoredService } from '../harness/stores.ts';
 import { type Answer, createUpload, head, patch, send } from '../harness/tus.ts';
 import { leaveAt, prepare } from './prepare.ts';
-import { expectBytes, listFiles, storedNames } from './support.ts';
+import { expectBytes, listFiles, storedNames, until } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 
 type Damage = 'deleted' | 'truncated' | 'flipped' | 'longer';
@@ -49,14 +49,26 @@ async function check(service: { url: string }, query: string): Promise<{ status:
 }
 
 describeOverStores((store) => {
-  async function start(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
-    const service = await store.startService(env);
-    onTestFinished(() => service.stop());
-    return service;
+  // All tests share one service: each leaves it empty.
+  let service: StoredService;
+  beforeAll(async () => {
+    service = await store.startService();
+  });
+  afterEach(async () => {
+    for (const { id } of await listFiles(service)) await send('DELETE', `${service.url}/api/files/${id}`);
+    await until('their bytes are gone', async () => (await service.contents()).length === 0);
+  });
+  afterAll(() => service.stop());
+
+  /** The digests that the service computes now. */
+  let computed = 'md5';
+  async function restartWith(digests: string): Promise<void> {
+    if (computed !== digests) await service.restart({ DIGESTS: digests });
+    computed = digests;
   }
 
   /** Damages the one content that holds these bytes; it is not told as here any more, nor served. */
-  async function spoil(service: StoredService, bytes: Buffer, how: Damage, name: string): Promise<void> {
+  async function spoil(bytes: Buffer, how: Damage, name: string): Promise<void> {
     await damage(service, how, name);
     if (how !== 'flipped') {
       expect(await check(service, `md5=${md5(bytes)}`)).toEqual({ status: 'notfound' });
@@ -78,7 +90,8 @@ describeOverStores((store) => {
   test.each({ local: ['md5', 'md5,sha256'], Ceph: ['md5'], OSS: ['md5,sha256'] }[store.name])(
     'the same bytes heal what was lost, DIGESTS=%s',
     async (digests) => {
-      const service = await start({ DIGESTS: digests });
+      await restartWith(digests);
+      const said = service.output().length;
       const healed: { bytes: Buffer; etag: string | undefined }[] = [];
       let seed = 310;
       for (const how of ['deleted', 'truncated', 'flipped', 'longer'] as const) {
@@ -89,7 +102,7 @@ describeOverStores((store) => {
           expect((await sendByTus(service, bytes, `${how} ${way} first`)).status).toBe(204);
           const name = (await service.contents()).find((content) => !before.includes(content)) ?? '';
           const { etag } = (await head(`${service.url}/files/${md5(bytes)}`)).headers;
-          await spoil(service, bytes, how, name);
+          await spoil(bytes, how, name);
           if (way === 'tus') {
             expect((await sendByTus(service, bytes, `${how} ${way} second`)).status).toBe(204);
           } else {
@@ -106,10 +119,10 @@ describeOverStores((store) => {
       const before = await service.contents();
       expect((await sendAsForm(service, nothing, 'empty first')).status).toBe(200);
       const name = (await service.contents()).find((content) => !before.includes(content)) ?? '';
-      await spoil(service, nothing, 'deleted', name);
+      await spoil(nothing, 'deleted', name);
       expect((await sendAsForm(service, nothing, 'empty second')).status).toBe(200);
       healed.push({ bytes: nothing, etag: undefined });
-      expect(service.output()).toMatch(/"level":50,.*bytes of a content are gone/);
+      expect(service.output().slice(said)).toMatch(/"level":50,.*bytes of a content are gone/);
 
       for (let life = 1; life <= 2; life++) {
         for (const { bytes, etag } of healed) {
@@ -140,7 +153,7 @@ describeOverStores((store) => {
   test.each<Damage>(['deleted', 'flipped'])(
     '%s: bytes that only share the MD5, as the SHA-256 proves, are kept apart',
     async (how) => {
-      const service = await start({ DIGESTS: 'md5,sha256' });
+      await restartWith('md5,sha256');
       expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
       await damage(service, how);
       expect((await sendByTus(service, SECOND, 'second.bin')).status).toBe(204);
@@ -153,9 +166,9 @@ describeOverStores((store) => {
   );
 
   test('a SHA-256 that is known counts though this upload computed none', async () => {
-    const service = await start({ DIGESTS: 'md5,sha256' });
+    await restartWith('md5,sha256');
     expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
-    await service.restart({ DIGESTS: 'md5' });
+    await restartWith('md5');
     await damage(service, 'flipped');
     expect((await sendByTus(service, SECOND, 'second.bin')).status).toBe(204);
     await expectBytes(`${service.url}/files/${md5(SECOND)}-1`, SECOND);
@@ -165,7 +178,7 @@ describeOverStores((store) => {
   });
 
   test('with a collision known, the proof says whose place is taken', async () => {
-    const service = await start();
+    await restartWith('md5');
     expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
     const [first = ''] = await service.contents();
     await damage(service, 'deleted', first);
@@ -178,7 +191,7 @@ describeOverStores((store) => {
   });
 
   test('with MD5 alone and a collision known, nothing takes the place of another', async () => {
-    const service = await start();
+    await restartWith('md5');
     expect((await sendByTus(service, FIRST, 'first.bin')).status).toBe(204);
     const [first = ''] = await service.contents();
     expect((await sendByTus(service, SECOND, 'second.bin')).status).toBe(204);
@@ -193,34 +206,39 @@ describeOverStores((store) => {
     expect((await send('GET', `${service.url}/files/${md5(FIRST)}`)).status).toBe(500);
   });
 
-  test.each(['before it began', 'when it was done'])('a healing that was interrupted %s is completed', async (when) => {
+  test('a healing that was interrupted is completed, before it began and when it was done', async () => {
     // Of two parts, where there are parts.
-    const bytes = makeBytes(PART + 500_000, 305);
+    const both = [makeBytes(PART + 100_000, 305), makeBytes(PART + 100_000, 306)];
     const { folder, env } = await prepare(store.newPlace(), async (house) => {
-      await leaveAt('published', house, bytes, 'first.bin');
-      const [content] = await house.catalog.findContents({ md5: md5(bytes) });
-      await house.store.removeContent(content?.key ?? '');
-      const id = await leaveAt('received', house, bytes, 'second.bin');
-      if (when === 'when it was done') {
-        await house.store.heal((await house.catalog.findUpload(id)) as UploadRecord, content?.key ?? '');
+      for (const [index, bytes] of both.entries()) {
+        await leaveAt('published', house, bytes, `first ${index}`);
+        const [content] = await house.catalog.findContents({ md5: md5(bytes) });
+        await house.store.removeContent(content?.key ?? '');
+        const id = await leaveAt('received', house, bytes, `second ${index}`);
+        if (index === 1)
+          await house.store.heal((await house.catalog.findUpload(id)) as UploadRecord, content?.key ?? '');
       }
     });
-    const service = await store.startService(env, folder);
-    onTestFinished(() => service.stop());
-    await expect.poll(async () => (await listFiles(service)).length).toBe(2);
-    for (const { url } of await listFiles(service)) await expectBytes(url, bytes);
-    await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
-    await expect.poll(() => service.contents()).toHaveLength(1);
-    await expect.poll(() => service.unfinished()).toEqual([]);
+    const other = await store.startService(env, folder);
+    onTestFinished(() => other.stop());
+    await expect.poll(async () => (await listFiles(other)).length).toBe(4);
+    for (const [index, bytes] of both.entries()) {
+      const files = (await listFiles(other)).filter(({ name }) => name.endsWith(` ${index}`));
+      expect(files).toHaveLength(2);
+      for (const { url } of files) await expectBytes(url, bytes);
+      await expectBytes(`${other.url}/files/${md5(bytes)}`, bytes);
+    }
+    await expect.poll(() => other.contents()).toHaveLength(2);
+    await expect.poll(() => other.unfinished()).toEqual([]);
   });
 
   test('a SHA-256 is never learned from damaged bytes', async () => {
-    const service = await start();
+    await restartWith('md5');
     const bytes = makeBytes(100_000, 303);
     expect((await sendByTus(service, bytes, 'first.bin')).status).toBe(204);
     await damage(service, 'flipped');
     expect(await check(service, `md5=${md5(bytes)}&sha256=${sha256(bytes)}`)).toEqual({ status: 'notfound' });
-    await service.restart({ DIGESTS: 'md5,sha256' });
+    await restartWith('md5,sha256');
     expect((await sendByTus(service, bytes, 'second.bin')).status).toBe(204);
     for (const { url } of await listFiles(service)) await expectBytes(url, bytes);
     expect(await service.contents()).toHaveLength(1);
@@ -228,10 +246,17 @@ describeOverStores((store) => {
 });
 
 describe.skipIf(!CAN_TRACE)('a SIGKILL while a file is healed', () => {
+  let service: RunningService;
+  let seed = 320;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
   test.each(['unlink,unlinkat', 'link,linkat', 'rename,renameat,renameat2', 'fsync'])('at %s', async (calls) => {
-    const service = await startService();
-    onTestFinished(() => service.stop());
-    const bytes = makeBytes(300_000, 306);
+    const before = await storedNames(service);
+    const files = await listFiles(service);
+    const bytes = makeBytes(300_000, seed++);
     expect((await sendByTus(service, bytes, 'first.bin')).status).toBe(204);
     const path = join(service.dataDir, 'files', `${md5(bytes)}.bin`);
     const damaged = Buffer.from(bytes);
@@ -249,8 +274,9 @@ describe.skipIf(!CAN_TRACE)('a SIGKILL while a file is healed', () => {
     const offset = Number(headers['upload-offset']);
     if (offset < bytes.length) expect((await patch(location, offset, bytes.subarray(offset))).status).toBe(204);
     await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
-    expect(await listFiles(service)).toHaveLength(2);
-    await expect.poll(() => storedNames(service)).toEqual([`${md5(bytes)}.bin`]);
+    expect(await listFiles(service)).toHaveLength(files.length + 2);
+    const names = [...before, `${md5(bytes)}.bin`].toSorted();
+    await expect.poll(async () => (await storedNames(service)).toSorted()).toEqual(names);
   });
 });
 
@@ -265,68 +291,47 @@ describe('bytes that only seem gone', () => {
     expect([got.status, got.code]).toEqual([503, 'store_unavailable']);
   }
 
-  test('a folder that is not mounted', async () => {
+  test('in a folder that is not mounted, nor is anything stored in one that is there instead of the disk', async () => {
     const service = await startService();
     onTestFinished(() => service.stop());
     const first = await createUpload(service.url, bytes.length, { filename: 'first.bin' });
     expect((await patch(first, 0, bytes)).status).toBe(204);
+    const begunBytes = makeBytes(100_000, 307);
+    const begun = await createUpload(service.url, begunBytes.length);
+    expect((await patch(begun, 0, begunBytes.subarray(0, 60_000))).status).toBe(204);
     const folder = join(service.dataDir, 'files');
     const aside = join(service.dataDir, 'aside');
+    const ready = async (): Promise<number> => (await send('GET', `${service.url}/readyz`)).status;
     await rename(folder, aside);
     await expectUnavailable(service);
     await mkdir(folder);
     await expectUnavailable(service);
     const location = await createUpload(service.url, bytes.length, { filename: 'second.bin' });
     expect((await patch(location, 0, bytes)).status).toBe(503);
-    expect((await storedNames(service)).filter((name) => !name.startsWith('tmp_'))).toEqual([]);
-    await rm(folder, { recursive: true });
-    await rename(aside, folder);
-    await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
-    expect(await check(service, `md5=${md5(bytes)}`)).toMatchObject({ status: 'exists' });
-  });
-
-  test('of an unfinished upload, in a folder that is not mounted', async () => {
-    const service = await startService();
-    onTestFinished(() => service.stop());
-    const location = await createUpload(service.url, bytes.length);
-    expect((await patch(location, 0, bytes.subarray(0, 60_000))).status).toBe(204);
-    const folder = join(service.dataDir, 'files');
-    const aside = join(service.dataDir, 'aside');
-    await rename(folder, aside);
-    await mkdir(folder);
-    for (let attempt = 1; attempt <= 2; attempt++) {
-      const refused = await patch(location, 60_000, bytes.subarray(60_000));
-      expect(refused.status, `attempt ${attempt}`).toBe(503);
-      expect(refused.headers['retry-after']).toBe('5');
-      expect((await head(location)).headers['upload-offset']).toBe('60000');
-    }
-    await rm(folder, { recursive: true });
-    await rename(aside, folder);
-    expect((await patch(location, 60_000, bytes.subarray(60_000))).status).toBe(204);
-    await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
-  });
-
-  test('nothing is stored in a folder that is there instead of the disk', async () => {
-    const service = await startService();
-    onTestFinished(() => service.stop());
-    const folder = join(service.dataDir, 'files');
-    const aside = join(service.dataDir, 'aside');
-    const ready = async (): Promise<number> => (await send('GET', `${service.url}/readyz`)).status;
-    await rename(folder, aside);
-    await mkdir(folder);
-    const location = await createUpload(service.url, bytes.length);
-    expect((await patch(location, 0, bytes)).status).toBe(503);
+    const otherBytes = makeBytes(100_000, 308);
+    const other = await createUpload(service.url, otherBytes.length);
+    expect((await patch(other, 0, otherBytes)).status).toBe(503);
     const empty = await send('POST', `${service.url}/uploads`, {
       headers: { 'Tus-Resumable': '1.0.0', 'Upload-Length': '0' },
     });
     expect(empty.status).toBe(503);
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const refused = await patch(begun, 60_000, begunBytes.subarray(60_000));
+      expect(refused.status, `attempt ${attempt}`).toBe(503);
+      expect(refused.headers['retry-after']).toBe('5');
+      expect((await head(begun)).headers['upload-offset']).toBe('60000');
+    }
     expect(await ready()).toBe(503);
     expect(await storedNames(service)).toEqual([]);
     await rm(folder, { recursive: true });
     await rename(aside, folder);
     expect(await ready()).toBe(200);
-    expect((await patch(location, 0, bytes)).status).toBe(204);
     await expectBytes(`${service.url}/files/${md5(bytes)}`, bytes);
+    expect(await check(service, `md5=${md5(bytes)}`)).toMatchObject({ status: 'exists' });
+    expect((await patch(begun, 60_000, begunBytes.subarray(60_000))).status).toBe(204);
+    await expectBytes(`${service.url}/files/${md5(begunBytes)}`, begunBytes);
+    expect((await patch(other, 0, otherBytes)).status).toBe(204);
+    await expectBytes(`${service.url}/files/${md5(otherBytes)}`, otherBytes);
   });
 
   test('a bucket that refuses to look', async () => {

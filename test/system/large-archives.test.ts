@@ -16,10 +16,17 @@ import { type Answer, send } from '../harness/tus.ts';
 import { ZIP_READERS } from '../harness/zip-readers.ts';
 import { json, putFile } from '../http/support.ts';
 
-const COUNT = 70_000;
+/** More than an archive may have that is made without waiting. */
+const SOME = 1_300;
+/** Of no bytes, which are not read: with the others in their folder more than an archive has without ZIP64. */
+const EMPTY = 65_000;
+const COUNT = SOME + EMPTY;
+const TRASHED = 10_000;
 const MIB = 1024 * 1024;
 const LARGE_BYTES = 8 * MIB;
-const LARGE_COUNT = 40;
+const LARGE_COUNT = 25;
+/** Of the readers of archives. */
+const SLOWEST = "Python's zipfile";
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 let service: RunningService;
@@ -28,15 +35,16 @@ let small: string[];
 let large: string[];
 /** Of the folder that has the small ones. */
 let link: string;
+/** Of a folder that has some. */
+let linkToSome: string;
 
-/** Gives a content many names in the folder of a file, in the database itself. @returns the ids of its files. */
+/** Gives a content as many names in the folder of a file, in the database itself. @returns the ids of its files. */
 function addNames(catalog: Database.Database, fileId: string, count: number): string[] {
   catalog
     .prepare(
       `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count - 1})
       INSERT INTO files (id, owner, name, folded_name, type, uploaded_at, content_id, size, folder_id)
-      SELECT printf('%s-%06d', id, n), owner, printf('numbered %06d.txt', n),
-        printf('numbered %06d.txt', n), type, uploaded_at - n, content_id, size, folder_id FROM files, numbers WHERE id = ?`,
+      SELECT printf('%s-%06d', id, n), owner, printf('%s %06d', name, n), printf('%s %06d', name, n), type, uploaded_at - n, content_id, size, folder_id FROM files, numbers WHERE id = ?`,
     )
     .run(fileId);
   const more = Array.from({ length: count - 1 }, (_, index) => `${fileId}-${String(index + 1).padStart(6, '0')}`);
@@ -55,21 +63,28 @@ function fillTrash(catalog: Database.Database, fileId: string, count: number): v
     .run(fileId);
 }
 
-beforeAll(async () => {
-  service = await startService({ env: { LOG_LEVEL: 'debug', TRASH_TTL: '1d' } });
-  // The first of its folder, by its name.
-  const one = await putFile(service.url, 'one small content\n', { filename: 'many/a small one.txt' });
-  const other = await putFile(service.url, makeBytes(LARGE_BYTES, 91), { filename: 'large.bin' });
+async function share(folder: string): Promise<string> {
   const made = await send('POST', `${service.url}/api/links`, {
     headers: JSON_TYPE,
-    body: JSON.stringify({ folders: ['many'] }),
+    body: JSON.stringify({ folders: [folder] }),
   });
-  link = json<CreatedLinkJson>(made).url;
+  return json<CreatedLinkJson>(made).url;
+}
+
+beforeAll(async () => {
+  service = await startService({ env: { LOG_LEVEL: 'debug', TRASH_TTL: '1d' } });
+  const one = await putFile(service.url, 'one small content\n', { filename: 'many/a small one' });
+  const empty = await putFile(service.url, '', { filename: 'many/an empty one' });
+  const other = await putFile(service.url, makeBytes(LARGE_BYTES, 91), { filename: 'large.bin' });
+  const third = await putFile(service.url, 'another small content\n', { filename: 'some/a small one' });
+  link = await share('many');
+  linkToSome = await share('some');
   await service.kill('SIGTERM');
   const catalog = new Database(join(service.dataDir, 'catalog.db'));
-  small = addNames(catalog, one.fileId, COUNT);
+  small = [...addNames(catalog, one.fileId, SOME), ...addNames(catalog, empty.fileId, EMPTY)];
   large = addNames(catalog, other.fileId, LARGE_COUNT);
-  fillTrash(catalog, other.fileId, COUNT);
+  addNames(catalog, third.fileId, SOME);
+  fillTrash(catalog, other.fileId, TRASHED);
   catalog.close();
   await service.restart();
 });
@@ -123,7 +138,9 @@ describe('an archive', () => {
     const size = await save(answer, path);
     // Their ids, names and offsets; the headers of the central directory are made one after the other.
     if (IS_LINUX) expect((await peakMib()) - before).toBeLessThan(200);
-    for (const reader of ZIP_READERS.filter(({ isHere }) => isHere)) await reader.check(path);
+    // Each reads the whole directory. The slowest one reads a single entry's bytes: another one reads those of all.
+    for (const { name, check } of ZIP_READERS.filter(({ isHere }) => isHere))
+      await check(path, name === SLOWEST ? 'many/an empty one 064999' : undefined);
 
     // Of the same bytes it is enough to look at a part.
     const { etag = '' } = answer.headers;
@@ -158,7 +175,7 @@ describe('an archive', () => {
     );
     onTestFinished(() => others.forEach((other) => other.destroy()));
     for (const other of others) other.on('error', () => undefined).flushHeaders();
-    const ways = [`${link}/archive`, `${service.url}/api/archive?folder=many`];
+    const ways = [`${linkToSome}/archive`, `${service.url}/api/archive?folder=some`];
     const ask = (url: string, Accept = '*/*'): Promise<Answer> => send('HEAD', url, { headers: { Accept } });
     await expect.poll(async () => (await ask(ways[1] ?? '')).status).toBe(503);
     for (const url of ways) {
@@ -178,15 +195,21 @@ describe('nothing more happens for a client that has left', () => {
   const filesInFolder = async (): Promise<number> =>
     json<{ files: number }>(await send('GET', `${service.url}/api/folders?path=many`)).files;
 
-  test.each<[string, string, string, () => Promise<number>]>([
-    ['the trash is not emptied any further', '/api/trash?all=true', 'a deletion for good ended early', trashed],
-    ['nor is a folder', '/api/folders?path=many', 'the deletion of a folder ended early', filesInFolder],
-  ])('%s', async (_, path, told, left) => {
+  test.each<[string, string, string, number, () => Promise<number>]>([
+    [
+      'the trash is not emptied any further',
+      '/api/trash?all=true',
+      'a deletion for good ended early',
+      TRASHED,
+      trashed,
+    ],
+    ['nor is a folder', '/api/folders?path=many', 'the deletion of a folder ended early', COUNT, filesInFolder],
+  ])('%s', async (_, path, told, count, left) => {
     const before = await left();
-    expect(before).toBeGreaterThanOrEqual(COUNT);
+    expect(before).toBeGreaterThanOrEqual(count);
     const request = httpRequest(service.url + path, { method: 'DELETE', agent: false });
     request.on('error', () => undefined).end();
-    await expect.poll(left, { interval: 1 }).toBeLessThan(before);
+    await expect.poll(left, { interval: 5 }).toBeLessThan(before);
     expect(service.output()).not.toContain(told);
     request.destroy();
     await expect.poll(() => service.output()).toContain(told);

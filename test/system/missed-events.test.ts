@@ -1,4 +1,7 @@
-/** What a listener has missed while the service was gone: all that happened, each once, and nothing else. */
+/**
+ * What a listener has missed while the service was gone: all that happened, each once, and nothing else. `TIDEMARK_ROUNDS=200` kills the
+ * service so often in the middle of many uploads.
+ */
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../server/config/parse.ts';
@@ -16,6 +19,8 @@ const JSON_TYPE = { 'Content-Type': 'application/json' };
 const DAY_MS = 24 * 3_600_000;
 /** Others of this name get a number. */
 const LAST = 'the last.txt';
+/** How often the service is killed in the middle of many uploads. */
+const ROUNDS = Number(process.env['TIDEMARK_ROUNDS'] ?? 3);
 let lastSeed = 31_900;
 
 function isLast(name: string): boolean {
@@ -118,7 +123,7 @@ test('killed at any moment of many uploads: each file of the catalog has one eve
   const cursor = await cursorNow(service);
   let sent = 0;
   let answered = 0;
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const stream = await listen(service, {});
     await stream.until(/event: begin/);
     const uploads = Array.from({ length: 12 }, async (_, index) => {

@@ -49,7 +49,8 @@ export function mountSmallDisk(size: string): SmallDisk {
     fill: async () => {
       const file = await open(filler, 'a');
       try {
-        for (;;) await file.write(Buffer.alloc(4096));
+        // What is left of the disk is less than the last of them, of which as much is written as fits.
+        for (;;) await file.write(Buffer.alloc(64 * 4096));
       } catch (error) {
         if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
       } finally {

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { diagnose } from '../harness/doctor.ts';
+import { diagnose, diagnoseHere } from '../harness/doctor.ts';
 import { hasPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { hasPostgres, PASSWORD, type RunningPostgres, startPostgres } from '../harness/postgres.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { createDatabase, createDatabaseOf, type TestDatabase } from '../harness/shared-postgres.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
 import { createUpload, patch } from '../harness/tus.ts';
-import { refusal } from './refused-start-support.ts';
+import { refusal, refusalHere } from './refused-start-support.ts';
 import { answered, expectBytes, listFiles, offsetOf, openPatch, until, writtenBytes } from './support.ts';
 
 const bytes = makeBytes(3 * 1024 * 1024, 970);
@@ -95,8 +95,8 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
       [url('?sslmode=verify-full'), 'offers no TLS, and sslmode in its address asks for it'],
       [url(''), 'has schema 99, and this version of the service knows schemas up to'],
     ] as const) {
-      expect(await refusal(folder, env)).toContain(sentence);
-      const { exitCode, step } = await diagnose(folder, env);
+      expect(await refusalHere(folder, env)).toContain(sentence);
+      const { exitCode, step } = await diagnoseHere(folder, env);
       expect(step('catalog')).toMatchObject({ status: 'failed', found: expect.stringContaining(sentence) });
       expect(exitCode).toBe(1);
     }
@@ -130,7 +130,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
       for (const transfer of open) expect((await answered(transfer)).status).toBe(204);
       expect(await listFiles(service)).toHaveLength(4);
       await expectBytes(`${service.url}/files/${name}`, bytes);
-      const { step } = await diagnose(service.dataDir, { DATABASE_URL: bouncer.urlOf(database.name) });
+      const { step } = await diagnoseHere(service.dataDir, { DATABASE_URL: bouncer.urlOf(database.name) });
       expect(step('notifications')?.change).toContain('set DATABASE_DIRECT_URL');
     },
   );
@@ -138,7 +138,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
   test('is looked at by the doctor', async () => {
     const folder = await makeTempFolder();
     const env = { DATABASE_URL: database.url };
-    const before = await diagnose(folder, env);
+    const before = await diagnoseHere(folder, env);
     expect(before.step('catalog')).toMatchObject({ status: 'ok', found: expect.stringContaining('no tables yet') });
     const service = await start(env);
     const running = await diagnose(service.dataDir, env);
@@ -147,7 +147,7 @@ describe.skipIf(!hasPostgres())('a service on PostgreSQL', () => {
     );
     expect(running.step('belonging')).toMatchObject({ status: 'ok', found: 'the same' });
     expect(running.exitCode).toBe(0);
-    const elsewhere = await diagnose(folder, { DATABASE_URL: database.url.replace(database.name, 'nowhere') });
+    const elsewhere = await diagnoseHere(folder, { DATABASE_URL: database.url.replace(database.name, 'nowhere') });
     expect(elsewhere.step('catalog')).toMatchObject({
       status: 'failed',
       found: expect.stringContaining('does not exist'),

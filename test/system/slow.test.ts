@@ -6,7 +6,8 @@ import { describeOverFolderAndBucket, type StoredService } from '../harness/stor
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import { answered, expectBytes, offsetOf, openPatch, type OpenPatch, until } from './support.ts';
 
-const IDLE = 200;
+/** How many clients pause. In a bucket each look at one stores a tail. */
+const IDLE = { local: 200, Ceph: 60, OSS: 60 };
 
 /** Sends bytes one at a time, one a second, until told to stop; how many it sent. */
 async function dribble(slow: OpenPatch, bytes: Buffer, stop: AbortSignal): Promise<number> {
@@ -22,6 +23,8 @@ async function dribble(slow: OpenPatch, bytes: Buffer, stop: AbortSignal): Promi
 }
 
 describeOverFolderAndBucket((store) => {
+  const count = IDLE[store.name];
+  const third = Math.floor(count / 3);
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();
@@ -35,7 +38,7 @@ describeOverFolderAndBucket((store) => {
     const stop = new AbortController();
     const sending = dribble(slow, bytes, stop.signal);
 
-    const others = makeBytes(4 * 1024 * 1024, 81);
+    const others = makeBytes(1024 * 1024, 81);
     for (let round = 0; round < 5; round++) {
       const other = await createUpload(service.url, others.length, { filename: `quick-${round}` });
       expect((await patch(other, 0, others)).status).toBe(204);
@@ -67,17 +70,18 @@ describeOverFolderAndBucket((store) => {
     expect(await idle()).toBeGreaterThanOrEqual(3);
   });
 
-  test(`${IDLE} uploads that pause with open connections keep their offset, and the service stays quick`, async () => {
+  test(`${count} uploads that pause with open connections keep their offset, and the service stays quick`, async () => {
     const bytes = makeBytes(100_000, 82);
     const idle = await Promise.all(
-      Array.from({ length: IDLE }, async (_, index) => {
+      Array.from({ length: count }, async (_, index) => {
         const location = await createUpload(service.url, bytes.length, { filename: `idle-${index}` });
         const running = openPatch(location, 0, bytes.length);
         await running.write(bytes.subarray(0, 1000 + index));
         return { location, running, sent: 1000 + index };
       }),
     );
-    for (const { location, sent } of idle) {
+    // Of a bucket's service it is told that nothing waits in any of its sockets: once is enough.
+    for (const { location, sent } of store.name === 'local' ? idle : idle.slice(-1)) {
       await service.untilTaken(location, sent);
     }
 
@@ -94,22 +98,22 @@ describeOverFolderAndBucket((store) => {
     if (process.platform === 'linux') expect(await residentMib(service.pid)).toBeLessThan(250);
 
     // A third of them send on as if nothing had happened, a third come back, a third were cut by a death.
-    for (const { running, sent } of idle.slice(0, 60)) {
+    for (const { running, sent } of idle.slice(0, third)) {
       await running.write(bytes.subarray(sent));
       running.end();
     }
-    for (const { running } of idle.slice(0, 60)) expect((await answered(running)).status).toBe(204);
-    for (const { running } of idle.slice(60, 120)) running.destroy();
-    for (const { location, sent } of idle.slice(60, 120)) {
+    for (const { running } of idle.slice(0, third)) expect((await answered(running)).status).toBe(204);
+    for (const { running } of idle.slice(third, 2 * third)) running.destroy();
+    for (const { location, sent } of idle.slice(third, 2 * third)) {
       await until('what came is committed', async () => (await offsetOf(location)) === sent);
     }
     // The first commit of an upload comes within a second or so: from then on all is kept.
-    for (const { location } of idle.slice(120)) await patchInTheMiddle(location);
+    for (const { location } of idle.slice(2 * third)) await patchInTheMiddle(location);
     await service.restart();
-    for (const { location, sent } of idle.slice(60)) {
+    for (const { location, sent } of idle.slice(third)) {
       expect(await offsetOf(location)).toBe(sent);
     }
-    for (const { location, sent } of [...idle.slice(60, 65), ...idle.slice(-5)]) {
+    for (const { location, sent } of [...idle.slice(third, third + 5), ...idle.slice(-5)]) {
       expect((await patch(location, sent, bytes.subarray(sent))).status).toBe(204);
       await expectBytes(location, bytes);
     }

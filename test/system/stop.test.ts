@@ -2,14 +2,17 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { expect, onTestFinished, test } from 'vitest';
+import { buffer, text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
 import { createUpload, patch } from '../harness/tus.ts';
+import { putFile } from '../http/support.ts';
 import { expectBytes, offsetOf, openPatch, until } from './support.ts';
 
 const SIZE = 1024 * 1024;
+/** More than the kernel holds of an answer that its client does not take. */
+const large = makeBytes(16 * SIZE, 620);
 
 // What has to wait for it takes far longer than anything else does, on a slow machine, too.
 const SHUTDOWN_TIMEOUT = '90s';
@@ -24,14 +27,35 @@ async function begin({ port }: { port: number }, words: string): Promise<Socket>
 }
 
 describeOverFolderAndBucket((store) => {
-  async function start(env: NodeJS.ProcessEnv = {}): Promise<StoredService> {
-    const service = await store.startService({ SHUTDOWN_TIMEOUT, ...env });
-    onTestFinished(() => service.stop());
-    return service;
+  // All tests share one service: what one has stopped, the next one starts again.
+  let service: StoredService;
+  /** Where the large bytes are. */
+  let largeUrl: string;
+  beforeAll(async () => {
+    service = await store.startService({ SHUTDOWN_TIMEOUT });
+    largeUrl = (await putFile(service.url, large)).upload;
+  });
+  afterAll(() => service.stop());
+
+  /** Begins to take the large bytes, and takes no more than their beginning. */
+  async function beginDownload(): Promise<Socket> {
+    const download = connect(service.port, '127.0.0.1');
+    onTestFinished(() => void download.destroy());
+    download.on('error', () => undefined);
+    download.write(`GET ${new URL(largeUrl).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(download, 'readable');
+    return download;
+  }
+
+  /** Begins a stop; resolves once it is under way. */
+  async function beginStop(): Promise<{ ended: Promise<number | null> }> {
+    const said = service.output().length;
+    const ended = service.kill('SIGTERM');
+    await until('the service stops', () => service.output().slice(said).includes('"msg":"stopping"'));
+    return { ended };
   }
 
   test('running PATCHes commit what they have and answer 503; nothing acknowledged is lost', async () => {
-    const service = await start();
     const uploads = await Promise.all(
       // The last of them has a part already.
       Array.from({ length: 10 }, async (_, index) => {
@@ -64,7 +88,6 @@ describeOverFolderAndBucket((store) => {
   });
 
   test('a client that neither sends nor leaves does not hold up the stop', async () => {
-    const service = await start();
     const location = await createUpload(service.url, SIZE);
     const silent = openPatch(location, 0, SIZE);
     await silent.write(Buffer.from('abc'));
@@ -77,17 +100,8 @@ describeOverFolderAndBucket((store) => {
   });
 
   test('a new upload that comes during the stop is refused with 503', async () => {
-    const service = await start();
     // The stop lasts as long as this download is not taken.
-    const bytes = makeBytes(20 * SIZE, 620);
-    const location = await createUpload(service.url, bytes.length);
-    await patch(location, 0, bytes);
-    const download = connect(service.port, '127.0.0.1');
-    onTestFinished(() => {
-      download.destroy();
-    });
-    download.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await once(download, 'readable');
+    const download = await beginDownload();
     // This request's first line came before the stop, so its connection stays.
     const late = await begin(service, 'POST /uploads HTTP/1.1\r\n');
     const other = await begin(service, 'POST /upload HTTP/1.1\r\n');
@@ -95,8 +109,7 @@ describeOverFolderAndBucket((store) => {
     const after = await begin(service, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     expect(await text(after)).toMatch(/^HTTP\/1\.1 200 /);
 
-    const ended = service.kill('SIGTERM');
-    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
+    const { ended } = await beginStop();
     late.write('Host: localhost\r\nTus-Resumable: 1.0.0\r\nUpload-Length: 5\r\n\r\n');
     other.write('Host: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n');
     const answers = await Promise.all([text(late), text(other)]);
@@ -112,42 +125,28 @@ describeOverFolderAndBucket((store) => {
   });
 
   test('what cannot end is cut at SHUTDOWN_TIMEOUT', async () => {
-    const service = await start({ SHUTDOWN_TIMEOUT: '1s' });
-    const bytes = makeBytes(20 * SIZE, 621);
-    const location = await createUpload(service.url, bytes.length);
-    await patch(location, 0, bytes);
-    const stuck = connect(service.port, '127.0.0.1');
-    stuck.on('error', () => undefined);
-    stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await once(stuck, 'readable');
+    await service.restart({ SHUTDOWN_TIMEOUT: '1s' });
+    const stuck = await beginDownload();
     const begun = Date.now();
     expect(await service.kill('SIGTERM')).toBe(0);
     expect(Date.now() - begun).toBeGreaterThan(900);
     expect(Date.now() - begun).toBeLessThan(SOON_MS);
     stuck.destroy();
-    await service.restart();
-    await expectBytes(location, bytes);
+    await service.restart({ SHUTDOWN_TIMEOUT });
+    await expectBytes(largeUrl, large);
   });
 
   test('a second signal ends it at once', async () => {
-    const service = await start();
-    const location = await createUpload(service.url, 20 * SIZE);
-    await patch(location, 0, makeBytes(20 * SIZE, 622));
-    const stuck = connect(service.port, '127.0.0.1');
-    stuck.on('error', () => undefined);
-    stuck.write(`GET ${new URL(location).pathname} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await once(stuck, 'readable');
-    const ended = service.kill('SIGTERM');
-    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
+    await beginDownload();
+    const { ended } = await beginStop();
     const begun = Date.now();
     expect(await service.kill('SIGTERM')).toBe(1);
     await ended;
     expect(Date.now() - begun).toBeLessThan(SOON_MS);
-    stuck.destroy();
   });
 
   test('idle keep-alive connections, and one that becomes idle during the stop, do not delay it', async () => {
-    const service = await start();
+    await service.restart();
     const agent = new Agent({ keepAlive: true, maxSockets: 20 });
     onTestFinished(() => agent.destroy());
     const get = async (path: string): Promise<void> => {
@@ -157,16 +156,13 @@ describeOverFolderAndBucket((store) => {
       await text(response);
     };
     await Promise.all(Array.from({ length: 20 }, () => get('/healthz')));
-    const location = await createUpload(service.url, 4 * SIZE);
-    await patch(location, 0, makeBytes(4 * SIZE, 623));
 
-    const slow = httpRequest(location, { agent });
+    const slow = httpRequest(largeUrl, { agent });
     slow.end();
     const [response] = (await once(slow, 'response')) as [NodeJS.ReadableStream];
     const begun = Date.now();
-    const ended = service.kill('SIGTERM');
-    await until('the service stops', () => service.output().includes('"msg":"stopping"'));
-    expect((await text(response)).length).toBeGreaterThan(0);
+    const { ended } = await beginStop();
+    expect((await buffer(response)).length).toBe(large.length);
     expect(await ended).toBe(0);
     expect(Date.now() - begun).toBeLessThan(SOON_MS);
   });

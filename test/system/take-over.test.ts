@@ -18,7 +18,7 @@ import {
 } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';
 
-const SIZE = PART + 2 * 1024 * 1024;
+const SIZE = PART + 1024 * 1024;
 
 let seed = 300;
 
@@ -135,7 +135,7 @@ describeOverFolderAndBucket((store) => {
 
   test('looking right after a restart does not disturb the PATCH that comes with it', async () => {
     const bytes = makeBytes(SIZE, seed++);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const locations = await Promise.all(
         Array.from({ length: 8 }, (_, index) =>
           createUpload(service.url, SIZE, { filename: `look-${round}-${index}` }),
