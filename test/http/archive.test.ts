@@ -84,7 +84,8 @@ describeOverFolderAndBucket((store) => {
     }
   });
 
-  for (const reader of ZIP_READERS) {
+  // The format is the same, wherever the bytes come from.
+  for (const reader of store.name === 'local' ? ZIP_READERS : []) {
     test.skipIf(!reader.isHere)(`opens in ${reader.name}`, async () => {
       const path = join(await makeTempFolder(), 'files.zip');
       await writeFile(path, (await ask(archiveOf(service.url, ids))).bytes);
