@@ -75,7 +75,7 @@ describe('a move', () => {
   afterAll(() => rm(used.folder, { recursive: true, force: true }));
 
   test.skipIf(!CAN_MOUNT)('to a folder whose disk is full, and then larger', async () => {
-    const disk = mountSmallDisk('16m');
+    const disk = mountSmallDisk('12m');
     const dataDir = join(disk.folder, 'new');
     const args = [`--to-env=${await envFile({ DATA_DIR: dataDir })}`];
     // On another disk than the source.

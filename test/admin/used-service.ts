@@ -21,7 +21,7 @@ export const ACCESS = { AUTH_TOKENS: 'ann:secret-of-ann,bob:secret-of-bob', TRAS
 const as = (owner: Owner): Record<string, string> => ({ Authorization: `Bearer ${OWNERS[owner]}` });
 
 /** Of more than one part in a bucket. */
-const LARGE = makeBytes(18 * 1024 * 1024, 1301);
+const LARGE = makeBytes(12 * 1024 * 1024, 1301);
 /** Of an upload that is not finished: so much of it has come. */
 const UNFINISHED = makeBytes(10 * 1024 * 1024, 1302);
 export const ARRIVED = 9 * 1024 * 1024;

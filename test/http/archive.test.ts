@@ -84,7 +84,8 @@ describeOverFolderAndBucket((store) => {
     }
   });
 
-  for (const reader of ZIP_READERS) {
+  // The format is the same, wherever the bytes come from.
+  for (const reader of store.name === 'local' ? ZIP_READERS : []) {
     test.skipIf(!reader.isHere)(`opens in ${reader.name}`, async () => {
       const path = join(await makeTempFolder(), 'files.zip');
       await writeFile(path, (await ask(archiveOf(service.url, ids))).bytes);
@@ -198,7 +199,7 @@ describeOverFolderAndBucket((store) => {
 
     test('a file is deleted on the way', async () => {
       // More than what lies in buffers between the service and a client that does not read.
-      const { id: first } = await addLast(74, 24_000_000);
+      const { id: first } = await addLast(74, 12_000_000);
       const { id: last } = await addLast(75);
       const url = archiveOf(service.url, [first, last]);
       await new Promise<void>((resolve, reject) => {
@@ -216,7 +217,7 @@ describeOverFolderAndBucket((store) => {
   });
 
   test('clients that leave end its making, and a slow one gets all of it', async () => {
-    const { fileId } = await putFile(service.url, makeBytes(24_000_000, 76), { filename: 'large.bin' });
+    const { fileId } = await putFile(service.url, makeBytes(12_000_000, 76), { filename: 'large.bin' });
     const url = archiveOf(service.url, [fileId, ...ids]);
     for (let round = 0; round < 5; round++) {
       await new Promise<void>((resolve, reject) => {

@@ -38,7 +38,7 @@ describeOverFolderAndBucket((store) => {
   async function traces(): Promise<Traces> {
     return {
       stored: [...(await service.contents()), ...(await service.unfinished())],
-      ...(await countRows(service.dataDir)),
+      ...countRows(service.dataDir),
     };
   }
 
@@ -170,12 +170,12 @@ describeOverFolderAndBucket((store) => {
         // It has begun: cut before that, the test would prove nothing.
         await vi.waitFor(async () => expect((await traces()).receiving).toBeGreaterThan(receiving), {
           timeout: 5_000,
-          interval: 5,
+          interval: 20,
         });
         if (store.name === 'local')
           await vi.waitFor(async () => expect(await service.unfinished()).not.toEqual([]), {
             timeout: 5_000,
-            interval: 5,
+            interval: 20,
           });
         socket.destroy();
       });
@@ -260,16 +260,13 @@ describeOverFolderAndBucket((store) => {
       expect(json(answer)).toMatchObject({ error: { field: query.split('=')[0] } });
     });
 
-    test.each([1, 2, 3, 4, 5])(
-      'a refusal while the body is still coming can be read by a client of Node (%i)',
-      async () => {
-        const headers = { 'Content-Type': 'multipart/form-data; boundary=here' };
-        const body = muchData(Buffer.from(`--here\r\n${filePart('much.bin')}\r\n\r\n`));
-        const answer = await leavingNothing(() => send('POST', `${service.url}/upload`, { headers, body }));
-        expect([answer.status, answer.code]).toEqual([413, 'too_large']);
-        expect(answer.headers.connection).toBe('close');
-      },
-    );
+    test.each([1, 2])('a refusal while the body is still coming can be read by a client of Node (%i)', async () => {
+      const headers = { 'Content-Type': 'multipart/form-data; boundary=here' };
+      const body = muchData(Buffer.from(`--here\r\n${filePart('much.bin')}\r\n\r\n`));
+      const answer = await leavingNothing(() => send('POST', `${service.url}/upload`, { headers, body }));
+      expect([answer.status, answer.code]).toEqual([413, 'too_large']);
+      expect(answer.headers.connection).toBe('close');
+    });
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CreatedLinkJson, LinkJson, LinkPageJson, NewLinkJson, SharedJson } from '../../server/wire/links.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
+import { CHEAP_PASSWORDS } from '../harness/cheap-passwords.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { type Answer, send } from '../harness/tus.ts';
 import { readZip } from '../harness/zip-readers.ts';
@@ -22,7 +23,11 @@ let small: Stored;
 let large: Stored;
 beforeAll(async () => {
   service = await startService({
-    env: { AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2', LOG_LEVEL: 'trace' },
+    env: {
+      ...CHEAP_PASSWORDS,
+      AUTH_TOKENS: 'anna:annas-secret-1, bert:berts-secret-2',
+      LOG_LEVEL: 'trace',
+    },
   });
   small = await putFile(service.url, 'for friends', { filename: 'small & <b>.txt' }, ANNA);
   large = await putFile(service.url, LARGE, { filename: 'large.bin' }, ANNA);
@@ -411,12 +416,13 @@ describe('a link with a password', () => {
       await make({ password: PASSWORD }),
     ];
     const tries = three.map(({ url }) => Promise.all(Array.from({ length: 10 }, () => tryPassword(url, 'wrong'))));
+    // Fails where an owner is refused for that.
+    const made = make({ password: PASSWORD });
     const none = await Promise.all(
       Array.from({ length: 30 }, () => tryPassword(`${service.url}/s/${'y'.repeat(32)}`, PASSWORD)),
     );
     expect(new Set(none.map(({ code }) => code))).toEqual(new Set(['not_found']));
-    // Fails where an owner is refused for that.
-    await make({ password: PASSWORD });
+    await made;
     const answers = await Promise.all(tries);
     expect(new Set(answers.flat().map(({ code }) => code))).toEqual(new Set(['wrong_password', 'passwords_busy']));
     expect(answers.flat().find(({ code }) => code === 'passwords_busy')).toMatchObject({

@@ -72,9 +72,12 @@ describeOverFolderAndBucket((store) => {
       for (const { id } of files) await send('DELETE', `${service.url}/api/files/${id}`, { headers: who(owner) });
     }
 
-    test('200 clients with a file each, for 100 files: 100 files', async () => {
+    // Who comes first is decided by the catalog alone.
+    const isLocal = store.name === 'local';
+
+    test.each(isLocal ? [200] : [])('%i clients with a file each, for 100 files: 100 files', async (clients) => {
       const answers = await Promise.all(
-        Array.from({ length: 200 }, (_, index) => whole('race', makeBytes(2_000, 71_000 + index), `${index}.bin`)),
+        Array.from({ length: clients }, (_, index) => whole('race', makeBytes(2_000, 71_000 + index), `${index}.bin`)),
       );
       expect(answers.filter(({ status }) => status === 201)).toHaveLength(100);
       for (const answer of answers) if (answer.status !== 201) expectRefused(answer, 'The quota of 100 files');
@@ -83,10 +86,10 @@ describeOverFolderAndBucket((store) => {
       expect(json<{ total: unknown }>(page).total).toEqual({ files: 100, bytes: 200_000 });
     });
 
-    test('bytes likewise, of uploads that begin first and are sent later', async () => {
+    test.each(isLocal ? [200] : [])('bytes of %i uploads that begin first, likewise', async (clients) => {
       const size = 10 * KIB;
       const begun = await Promise.all(
-        Array.from({ length: 200 }, () => begin('races', { 'Upload-Length': String(size) })),
+        Array.from({ length: clients }, () => begin('races', { 'Upload-Length': String(size) })),
       );
       const locations = begun.filter(({ status }) => status === 201).map(({ headers }) => headers.location ?? '');
       expect(locations).toHaveLength(100);

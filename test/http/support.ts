@@ -29,12 +29,10 @@ export async function putFile(
     },
     body: bytes,
   });
-  const { location = '' } = answer.headers;
-  if (answer.status !== 201) throw new Error(`POST /uploads: ${answer.status} ${answer.body}`);
-  const fileId = String(answer.headers['tidemark-file-id']);
-  const described = await send('GET', `${base}/api/files/${fileId}`, { headers });
-  if (described.status !== 200) throw new Error(`GET /api/files/${fileId}: ${described.status} ${described.body}`);
-  return { fileId, url: json<{ url: string }>(described).url, upload: location };
+  const { location = '', 'tidemark-file-id': fileId, 'tidemark-file-url': url } = answer.headers;
+  if (answer.status !== 201 || fileId === undefined)
+    throw new Error(`POST /uploads: ${answer.status} ${answer.body}, no file ${String(fileId)}`);
+  return { fileId: String(fileId), url: String(url), upload: location };
 }
 
 export function bearer(secret: string): Record<string, string> {

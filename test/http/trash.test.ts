@@ -202,6 +202,7 @@ describeOverCatalogs((store) => {
     expect((await trash()).total.files).toBe(70);
     expect(json(await ask('POST', '/api/trash/restore', { deletion }))).toMatchObject({ files: 70 });
     expect(json(await ask('GET', '/api/folders?path=many'))).toMatchObject({ files: 70 });
+    await ask('DELETE', '/api/folders?path=many');
     await emptied();
   });
 
@@ -254,11 +255,10 @@ describeOverCatalogs((store) => {
     await put('f/gone');
     expect(json(await ask('DELETE', '/api/folders?path=f'))).toEqual({ files: 1, bytes: 40, nextCursor: null });
     expect(await service.contents()).toEqual([]);
-    await service.restart({ TRASH_TTL: '7d' });
   });
 
   test('with PUBLIC_READ, a content that is in the trash alone is at no address', async () => {
-    await service.restart({ PUBLIC_READ: 'true' });
+    await service.restart({ TRASH_TTL: '7d', PUBLIC_READ: 'true' });
     const bytes = fresh();
     const { fileId, url } = await put('open.txt', bytes);
     const addresses = [url, `${service.url}/files/${md5(bytes)}.txt`];
@@ -271,4 +271,4 @@ describeOverCatalogs((store) => {
     expect(await statuses()).toEqual([200, 200]);
     await emptied();
   });
-});
+}, 'one');

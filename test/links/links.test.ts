@@ -10,9 +10,12 @@ import { type Surroundings, SYSTEM } from '../../stores/surroundings.ts';
 import type { TestCatalog } from '../catalog/contract.ts';
 import { addPublished, addUpload, newContent } from '../catalog/fixtures.ts';
 import { CATALOG_GROUNDS } from '../catalog/grounds.ts';
+import { makePasswordsCheap } from '../harness/cheap-passwords.ts';
 
 const MINUTE = 60_000;
 const PASSWORD = 'Ebbe und Flut';
+
+makePasswordsCheap();
 
 describe.each(CATALOG_GROUNDS.filter(({ isOtherWay }) => isOtherWay !== true))(
   'links over $name',

@@ -13,8 +13,9 @@ import { choose, describeInBrowser, file, makeFile, openPage, sentFrom, untilSta
 import { listFiles, until } from '../system/support.ts';
 import { type Cluster, startCluster } from './support.ts';
 
-const SIZE = 48 * MIB;
-const BYTES_PER_SECOND = 16 * MIB;
+/** Three parts. */
+const SIZE = 24 * MIB;
+const BYTES_PER_SECOND = 8 * MIB;
 
 /** A picture of one dot. */
 const PNG = Buffer.from(

@@ -39,13 +39,15 @@ export async function startCluster(
   const database = await createDatabase();
   await prepare(database);
   const bucket = await startBucket();
-  const env = { ...bucket.env(), DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5', ...given };
+  const own = bucket.env();
+  const NODE_OPTIONS = [own['NODE_OPTIONS'], given['NODE_OPTIONS']].filter((option) => option !== undefined).join(' ');
+  const settings = { DATABASE_URL: database.url, LOCK_TIMEOUT: '5s', DATABASE_POOL: '5' };
+  const env = { ...own, ...settings, ...given, NODE_OPTIONS };
   const nodes = await Promise.all(
     Array.from({ length: count }, (_, index) => {
       const aheadMs = clocksAheadMs[index];
       if (aheadMs === undefined) return startService({ env });
-      const NODE_OPTIONS = `${bucket.env()['NODE_OPTIONS'] ?? ''} ${shiftedClock(aheadMs)}`;
-      return startService({ env: { ...env, NODE_OPTIONS } });
+      return startService({ env: { ...env, NODE_OPTIONS: `${NODE_OPTIONS} ${shiftedClock(aheadMs)}` } });
     }),
   );
   const catalog = await openPostgresCatalog({ url: database.url, poolSize: 2 });

@@ -2,7 +2,7 @@
 import { openQuickClient } from '../../harness/quick-client.ts';
 import type { Answer } from '../../harness/tus.ts';
 import type { Reached } from '../../nodes/in-turn.ts';
-import { type Ask, sendAsk } from './ask.ts';
+import { type Ask, expectWellFormed, sendAsk } from './ask.ts';
 import type { Attack } from './attacks.ts';
 import { areEqual, comparable, createJudge, type Judge } from './judge.ts';
 import type { Victim } from './loot.ts';
@@ -40,7 +40,7 @@ export function createAttacker({ url, urls }: Reached, victim: Victim): Attacker
     counted.combinations += 1;
     const asked = withHeaders(request, who);
     const answer = await send(asked);
-    judge.expectWellFormed(answer, asked);
+    expectWellFormed(answer, asked);
     return answer;
   }
 

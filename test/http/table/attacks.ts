@@ -10,7 +10,7 @@ import { type Field, FIELDS, type Loot, nobodysLoot } from './loot.ts';
 import { titleOf } from './routes.ts';
 import type { Route } from './route.ts';
 import { linkOf, SECRETS } from './stolen-links.ts';
-import { freshBytes, nothing } from './things.ts';
+import { fieldsReadBy, freshBytes, nothing } from './things.ts';
 
 /**
  * In all ways: something stands where it belongs, as an id of a file where one of a file is asked for. Always: something of the same
@@ -98,14 +98,7 @@ const NOT: Record<string, string> = { '?0': '?1', '?1': '?0' };
 
 /** The fields of a thing that a route's requests have. */
 function slotsOf(route: Route): { slots: Field[]; hasBytes: boolean } {
-  const read = new Set<string>();
-  const seen = new Proxy(nobodysLoot(), {
-    get: (target, field, receiver) => {
-      read.add(String(field));
-      return Reflect.get(target, field, receiver) as unknown;
-    },
-  });
-  route.ask(seen);
+  const read = fieldsReadBy((thing) => route.ask(thing), nobodysLoot());
   return { slots: FIELDS.filter((field) => read.has(field)), hasBytes: read.has('bytes') };
 }
 

@@ -7,7 +7,7 @@ import { countRows } from '../traces.ts';
 import { type Ask, ask } from './ask.ts';
 import { FORM_TYPE } from './forms.ts';
 import { type Route, rows, type Takes } from './routes.ts';
-import { HALF, makeThing, nothing, type Thing } from './things.ts';
+import { HALF, makeKnown, makeThing, nothing, type Thing } from './things.ts';
 
 const MANY = 'a&'.repeat(15_000);
 const MIB = 1024 * 1024;
@@ -38,7 +38,7 @@ function leavingNothing<T extends unknown[]>(action: (...row: T) => Promise<void
 }
 
 async function traces(): Promise<unknown> {
-  return { stored: await storedNames(service), ...(await countRows(service.dataDir)) };
+  return { stored: await storedNames(service), ...countRows(service.dataDir) };
 }
 
 async function expectKept(): Promise<void> {
@@ -54,6 +54,11 @@ function requestOf(route: Route): Ask {
   if (route.takes.includes('form')) return { method: route.method, ...route.ask(nothing()) };
   const { bytes, name } = nothing();
   return { method: route.method, ...route.ask({ ...kept, bytes, name }) };
+}
+
+/** About a thing that was made for it. */
+async function askOfNew(route: Route): Promise<Omit<Ask, 'method'>> {
+  return route.ask(await makeKnown(service.url, {}, (thing) => route.ask(thing)));
 }
 
 function taking(takes: Takes): [string, Route][] {
@@ -74,8 +79,7 @@ describe('a query of 15,000 keys', () => {
   test.each(rows(({ takes }) => !takes.includes('query')))(
     '%s, which reads none, does not look at it',
     async (_, route) => {
-      const thing = await makeThing(service.url, {});
-      const { path, ...rest } = route.ask(thing);
+      const { path, ...rest } = await askOfNew(route);
       const answer = await ask(service.url, { method: route.method, ...rest, path: `${path}?${MANY}` });
       expect(answer.status, answer.body).toBe(route.status);
     },
@@ -110,7 +114,7 @@ describe('a body that nobody asked for', () => {
   test.each(rows((route) => isAsked(route) && !route.takes.some((kind) => reading.includes(kind))))(
     '%s answers all the same',
     async (_, route) => {
-      const request = { method: route.method, ...route.ask(await makeThing(service.url, {})) };
+      const request = { method: route.method, ...(await askOfNew(route)) };
       const answer = await ask(service.url, { ...request, body: Buffer.alloc(MIB) });
       expect(answer.status, answer.body).toBe(route.status);
     },
@@ -198,8 +202,7 @@ describe('urlencoded parameters', () => {
   );
 
   test.each(taking('urlencoded'))('%s reads them', async (_, route) => {
-    const thing = await makeThing(service.url, {});
-    const [path = '', query = ''] = route.ask(thing).path.split('?');
+    const [path = '', query = ''] = (await askOfNew(route)).path.split('?');
     const answer = await ask(service.url, { method: route.method, path, headers, body: query });
     expect(answer.status, answer.body).toBe(route.status);
   });
@@ -292,7 +295,7 @@ describe('tus', () => {
 
   test.each(speaking)('%s is what a POST is with X-HTTP-Method-Override', async (_, route) => {
     const by = async (asking: (request: Ask) => Promise<Answer>): Promise<[number, string]> => {
-      const answer = await asking({ method: route.method, ...route.ask(await makeThing(service.url, {})) });
+      const answer = await asking({ method: route.method, ...(await askOfNew(route)) });
       return [answer.status, answer.body];
     };
     const directly = await by((request) => ask(service.url, request));
@@ -305,7 +308,7 @@ describe('tus', () => {
   test.each(rows(({ path }) => !/^(?:\/s\/:secret)?\/uploads/.test(path)))(
     '%s does not know X-HTTP-Method-Override',
     async (_, route) => {
-      const request = { method: route.method, ...route.ask(await makeThing(service.url, {})) };
+      const request = { method: route.method, ...(await askOfNew(route)) };
       const headers = { ...request.headers, 'X-HTTP-Method-Override': route.method === 'DELETE' ? 'GET' : 'DELETE' };
       expect((await ask(service.url, { ...request, headers })).status).toBe(route.status);
     },

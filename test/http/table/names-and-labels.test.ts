@@ -7,7 +7,7 @@ import { ask } from './ask.ts';
 import { ABSENT, malformed, UNREADABLE_METADATA } from './labels.ts';
 import { NAMES, NO_NAMES } from './names.ts';
 import { rows, type Takes } from './routes.ts';
-import { freshBytes, makeThing } from './things.ts';
+import { freshBytes, makeNamed } from './things.ts';
 import { type FileJson, forget, latestFile, RENAMINGS, WAYS } from './ways.ts';
 
 let service: RunningService;
@@ -93,7 +93,7 @@ describe.each(RENAMINGS.map((renaming, index) => [renaming.of[0] ?? '', index, r
       ...NO_NAMES.map((name) => ({ name, isTaken: false })),
     ];
     test.each(typed.filter(({ isTaken }) => isTaken))('takes $name', async ({ name }) => {
-      const thing = await makeThing(service.url, {});
+      const thing = await makeNamed(service.url, {}, ({ fileId }) => fileId);
       const { answer, told } = await rename(service.url, thing, name);
       expect([answer.status, told], answer.body).toEqual([200, name]);
       const kept = json<FileJson>(await send('GET', `${service.url}/api/files/${thing.fileId}`)).name;
@@ -104,7 +104,7 @@ describe.each(RENAMINGS.map((renaming, index) => [renaming.of[0] ?? '', index, r
     test.each(typed.filter(({ isTaken }) => !isTaken))(
       'refuses $name, and the file keeps its name',
       async ({ name }) => {
-        const thing = await makeThing(service.url, {});
+        const thing = await makeNamed(service.url, {}, ({ fileId }) => fileId);
         const { answer } = await rename(service.url, thing, name);
         expect([answer.status, answer.code, json<{ error: { field: string } }>(answer).error.field]).toEqual([
           400,

@@ -8,7 +8,7 @@ import { bearer } from '../support.ts';
 import { ask, wholeOf } from './ask.ts';
 import { routesOfRouter, routesOfProtocols } from './registered.ts';
 import { ROUTES, rows } from './routes.ts';
-import { makeThing, nothing, type Thing } from './things.ts';
+import { makeKnown, makeNamed, nothing, type Thing } from './things.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'TRACE'];
 const ANNA = bearer('annas-secret-1');
@@ -128,14 +128,14 @@ test.each([
 
 describe('to its owner', () => {
   test.each(rows())('%s answers as the table says', async (_, route) => {
-    const thing = await makeThing(guarded.url, ANNA);
+    const thing = await makeKnown(guarded.url, ANNA, (named) => route.ask(named));
     const { headers, ...rest } = route.ask(thing);
     const answer = await ask(guarded.url, { method: route.method, ...rest, headers: { ...headers, ...ANNA } });
     expect(answer.status, answer.body).toBe(route.status);
   });
 
   test.each(rows(({ method }) => method === 'GET'))('HEAD is %s without the body', async (_, route) => {
-    for (const thing of [await makeThing(service.url, {}), nothing()]) {
+    for (const thing of [await makeNamed(service.url, {}, (named) => route.ask(named)), nothing()]) {
       const request = route.ask(thing);
       // GET first: with a name, /check makes a file by it, of which HEAD tells then.
       const got = await ask(service.url, { method: 'GET', ...request });

@@ -8,7 +8,7 @@ import { countRows } from '../traces.ts';
 import { ask } from './ask.ts';
 import { ROUTES, rows, titleOf } from './routes.ts';
 import { LIMIT, NO_LENGTHS, NO_NUMBERS, NUMBERS, SIZE_ROWS, type Outcome, type SizeRow } from './sizes.ts';
-import { makeThing, nothing, SIZE, type Thing } from './things.ts';
+import { makeNamed, makeThing, nothing, SIZE, type Thing } from './things.ts';
 
 let service: RunningService;
 let thing: Thing;
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => service.stop());
 
 async function traces(): Promise<unknown> {
-  return { stored: await storedNames(service), ...(await countRows(service.dataDir)) };
+  return { stored: await storedNames(service), ...countRows(service.dataDir) };
 }
 
 test('every route that takes a number is tried here', () => {
@@ -33,7 +33,7 @@ test('every route that takes a number is tried here', () => {
 
 async function expectOutcome(row: SizeRow, value: string, gets: Outcome): Promise<void> {
   // What is taken changes it.
-  const about = typeof gets === 'number' ? await makeThing(service.url, {}) : thing;
+  const about = typeof gets === 'number' ? await makeNamed(service.url, {}, (named) => row.ask(named, value)) : thing;
   const answer = await ask(
     service.url,
     row.ask(row.field === 'size' ? about : { ...about, ...bytesOf(nothing()) }, value),
@@ -151,7 +151,7 @@ describe('a body that ends before its Content-Length', () => {
   test.each(WITH_BODY.map((route) => [titleOf(route), route] as const))(
     '%s leaves nothing but what can be resumed',
     async (_, route) => {
-      const about = await makeThing(service.url, {});
+      const about = await makeNamed(service.url, {}, (named) => [route.ask(named), named.fileId]);
       const asked = { ...about, ...bytesOf(nothing()) };
       const before = (await traces()) as { contents: number; files: number; receiving: number; stored: string[] };
       const { body } = headOf(route, asked, '0');
