@@ -8,6 +8,9 @@ import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts'
 
 const SIZE = 24 * MIB;
 const SLOW = 12 * MIB;
+/** Where neither buffers on the way nor parts of a bucket matter. */
+const SMALL = 6 * MIB;
+const SLOWER = 3 * MIB;
 
 describeOverFolderAndBucket((store) => {
   let service: StoredService;
@@ -33,32 +36,6 @@ describeOverFolderAndBucket((store) => {
     expect(record?.sentBytes).toBeLessThan(SIZE);
   });
 
-  test('a changed file never resumes the upload of its earlier state', async () => {
-    const line = await makeLine(service.port, SLOW);
-    const client = await makeClient(line.url);
-    const path = await client.makeFile('edited.bin', SIZE);
-    const first = client.start(['upload', path]);
-    await until(() => line.sentBytes() > SIZE / 4);
-    first.signal('SIGKILL');
-    await first.done;
-    await client.makeFile('edited.bin', SIZE - 5);
-    const [record] = (await client.run(['upload', '--json', path])).records();
-    expect(record).toMatchObject({ status: 'uploaded', size: SIZE - 5, resumedFrom: 0 });
-  });
-
-  test('the service is killed and started again half-way', async () => {
-    const line = await makeLine(service.port, SLOW);
-    const client = await makeClient(line.url);
-    const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SIZE)]);
-    await until(() => line.sentBytes() > SIZE / 3);
-    await service.kill('SIGKILL');
-    await run.said('trying again');
-    await service.restart();
-    const result = await run.done;
-    expect(result.exitCode).toBe(0);
-    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
-  });
-
   test('the connection is cut half-way: what was stored is not sent again', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
@@ -71,23 +48,59 @@ describeOverFolderAndBucket((store) => {
     expect(record).toMatchObject({ status: 'uploaded' });
     expect(record?.sentBytes).toBeLessThan(SIZE * 1.7);
   });
+});
+
+describe('wherever the bytes are', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  test('a changed file never resumes the upload of its earlier state', async () => {
+    const line = await makeLine(service.port, SLOWER);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('edited.bin', SMALL);
+    const first = client.start(['upload', path]);
+    await until(() => line.sentBytes() > SMALL / 4);
+    first.signal('SIGKILL');
+    await first.done;
+    // What the line still holds does not arrive.
+    line.cut();
+    await client.makeFile('edited.bin', SMALL - 5);
+    const [record] = (await client.run(['upload', '--json', path])).records();
+    expect(record).toMatchObject({ status: 'uploaded', size: SMALL - 5, resumedFrom: 0 });
+  });
+
+  test('the service is killed and started again half-way', async () => {
+    const line = await makeLine(service.port, SLOWER);
+    const client = await makeClient(line.url);
+    const run = client.start(['upload', '--json', await client.makeFile('service-killed.bin', SMALL)]);
+    await until(() => line.sentBytes() > SMALL / 3);
+    await service.kill('SIGKILL');
+    await run.said('trying again');
+    await service.restart();
+    const result = await run.done;
+    expect(result.exitCode).toBe(0);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SMALL }]);
+  });
 
   test('a connection that falls silent is given up and retried', async () => {
-    const line = await makeLine(service.port, SLOW);
+    const line = await makeLine(service.port, SLOWER);
     const client = await makeClient(line.url);
-    const path = await client.makeFile('silent.bin', SIZE);
+    const path = await client.makeFile('silent.bin', SMALL);
     const run = client.start(['upload', '--json', '--stall-timeout', '1s', path]);
-    await until(() => line.sentBytes() > SIZE / 3);
+    await until(() => line.sentBytes() > SMALL / 3);
     line.freeze();
     line.thaw();
     await run.said('stalled for');
     const result = await run.done;
     expect(result.exitCode).toBe(0);
-    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE }]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SMALL }]);
   });
 
   test('a HEAD answered 503 does not begin the upload anew', async () => {
-    const line = await makeLine(service.port, SLOW);
+    const line = await makeLine(service.port, SLOWER);
     let refusals = 0;
     let creations = 0;
     const url = await makeInterceptor(line.url, ({ method }) => {
@@ -97,8 +110,8 @@ describeOverFolderAndBucket((store) => {
       return { status: 503 };
     });
     const client = await makeClient(url);
-    const run = client.start(['upload', '--json', await client.makeFile('head-503.bin', SIZE)]);
-    await until(() => line.sentBytes() > SIZE / 2);
+    const run = client.start(['upload', '--json', await client.makeFile('head-503.bin', SMALL)]);
+    await until(() => line.sentBytes() > SMALL / 2);
     line.cut();
     const result = await run.done;
     expect(result.records()).toMatchObject([{ status: 'uploaded' }]);
@@ -151,13 +164,16 @@ describeOverFolderAndBucket((store) => {
   });
 
   test('Ctrl-C ends with 130 and prints the command that resumes', async () => {
-    const line = await makeLine(service.port, SLOW);
+    const line = await makeLine(service.port, SLOWER);
     const client = await makeClient(line.url);
-    const path = await client.makeFile('interrupted file.bin', SIZE);
+    const path = await client.makeFile('interrupted file.bin', SMALL);
     const run = client.start(['upload', '--token', 'very-secret', path]);
-    await until(() => line.sentBytes() > SIZE / 3);
+    await until(() => line.sentBytes() > SMALL / 3);
     run.signal('SIGINT');
     const result = await run.done;
+    // What the line still holds does not arrive.
+    line.cut();
+    line.setSpeed(Infinity);
     expect(result.exitCode).toBe(130);
     expect(result.stderr).toContain(`  tidemark upload '${path}'`);
     expect(result.stderr + result.stdout).not.toContain('very-secret');
@@ -165,32 +181,24 @@ describeOverFolderAndBucket((store) => {
     const [record] = (await client.run(['upload', '--json', path])).records();
     expect(record?.resumedFrom).toBeGreaterThan(0);
   });
-});
-
-describe('wherever the bytes are', () => {
-  let service: RunningService;
-  beforeAll(async () => {
-    service = await startService();
-  });
-  afterAll(() => service.stop());
 
   test('the service’s own work on a large file is not taken for a dead connection', async () => {
     const asked: string[] = [];
     let lost = 0;
     const url = await makeInterceptor(service.url, ({ method = '', url: path = '' }) => {
       asked.push(method === 'GET' ? path.replace(/\?.*/, '') : method);
-      if (path.startsWith('/check')) return { answerAfterMs: 2000 };
+      if (path.startsWith('/check')) return { answerAfterMs: 1_300 };
       if (method === 'PATCH' && lost === 0) {
         lost += 1;
         return { answer: 'lost' };
       }
-      return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 2000 } : null;
+      return method === 'HEAD' || method === 'PATCH' ? { answerAfterMs: 1_300 } : null;
     });
     const client = await makeClient(url);
     const path = join(client.folder, 'large.bin');
     await writeFile(path, '');
-    // Worth five seconds of the service's time.
-    await truncate(path, 256 * MIB);
+    // Worth two and a half seconds of the service's time.
+    await truncate(path, 128 * MIB);
     const result = await client.run(['upload', '--json', '--stall-timeout', '1s', path]);
     expect(result.exitCode).toBe(0);
     expect(result.stderr).not.toContain('stalled for');

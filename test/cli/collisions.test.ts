@@ -19,13 +19,13 @@ describe('other bytes with the same MD5', () => {
   }
 
   test('half of its twin is here: the file is sent from its first byte, and the twin stays as it was', async () => {
-    const suffix = makeBytes(24 * MIB, 71);
-    const line = await makeLine(service.port, 8 * MIB);
+    const suffix = makeBytes(6 * MIB, 71);
+    const line = await makeLine(service.port, 2 * MIB);
     const client = await makeClient(line.url);
     const first = await client.makeFile('a.bin', Buffer.concat([COLLIDING[0], suffix]));
     const second = await client.makeFile('b.bin', Buffer.concat([COLLIDING[1], suffix]));
     const begun = client.start(['upload', first]);
-    await until(() => line.sentBytes() > 12 * MIB);
+    await until(() => line.sentBytes() > 3 * MIB);
     begun.signal('SIGKILL');
     await begun.done;
     // What the line still holds does not arrive.
@@ -70,19 +70,19 @@ describe('other bytes with the same MD5', () => {
   });
 
   test('nor when an earlier run of the command resumed it, and was killed', async () => {
-    const suffix = makeBytes(24 * MIB, 74);
+    const suffix = makeBytes(6 * MIB, 74);
     const [a, b] = [Buffer.concat([COLLIDING[0], suffix]), Buffer.concat([COLLIDING[1], suffix])];
     // It says that it is b, and has sent a.
     const declared = { md5: md5(b), sha256: sha256(b), filename: 'b.bin' };
     const location = await createUpload(service.url, b.length, declared);
     await patch(location, 0, a.subarray(0, MIB));
-    const line = await makeLine(service.port, 8 * MIB);
+    const line = await makeLine(service.port, 2 * MIB);
     // As after its sender is gone.
     const url = await offersToResume(line.url, { url: location, offset: MIB, length: a.length });
     const client = await makeClient(url);
     const path = await client.makeFile('b.bin', b);
     const killed = client.start(['upload', path]);
-    await until(() => line.sentBytes() > 8 * MIB);
+    await until(() => line.sentBytes() > 2 * MIB);
     killed.signal('SIGKILL');
     await killed.done;
     // What the line still holds does not arrive.

@@ -9,7 +9,9 @@ import { readZip } from '../harness/zip-readers.ts';
 import { putFile } from '../http/support.ts';
 import { makeClient, makeLine, MIB, until } from './support.ts';
 
-const LARGE = makeBytes(24 * MIB, 98);
+const LARGE = makeBytes(2 * MIB, 98);
+/** Bytes per second: a run that is killed once something is on the disk has most of it before it. */
+const SLOW = 2 * MIB;
 const SMALL = Buffer.from('the tide comes in\n');
 
 /** The part file in a folder, and how much of it is on the disk. */
@@ -76,7 +78,8 @@ describe('get --zip', () => {
   });
 
   test('one that was killed resumes, also at a service that was started again; a damaged beginning is replaced', async () => {
-    const client = await makeClient(service.url);
+    const line = await makeLine(service.port, { answersPerSecond: SLOW });
+    const client = await makeClient(line.url);
     /** Kills a download once so much of it is on the disk. */
     async function leavePart(): Promise<number> {
       const run = client.start(['get', '--force', '--zip', 'tides.zip', ...ids]);
@@ -105,7 +108,7 @@ describe('get --zip', () => {
   });
 
   test('a line that is cut on the way does not end it', async () => {
-    const line = await makeLine(service.port);
+    const line = await makeLine(service.port, { answersPerSecond: SLOW });
     const client = await makeClient(line.url);
     const run = client.start(['get', '--zip', 'tides.zip', ...ids]);
     await until(() => partIn(client.folder).size > 0);

@@ -6,10 +6,13 @@ import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
 import type { RunningService } from '../harness/service.ts';
 import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
+import { putFile } from '../http/support.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
-const SIZE = 24 * MIB;
+const SIZE = 3 * MIB;
 const bytes = makeBytes(SIZE, 99);
+/** Bytes per second: a run that is killed once something of it is on the disk has most of it before it. */
+const SLOW = 3 * MIB;
 
 /** The part files in a folder. */
 function partsIn(folder: string): string[] {
@@ -28,6 +31,44 @@ describeOverFolderAndBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();
+  });
+  afterAll(() => service.stop());
+
+  test('a download that was killed resumes by Range, and a damaged beginning is replaced', async () => {
+    await putFile(service.url, bytes, { filename: 'ranged.bin' });
+    const line = await makeLine(service.port, { answersPerSecond: SLOW });
+    const client = await makeClient(line.url);
+    /** Kills a download once something of it is on the disk; how much. */
+    async function leavePart(): Promise<number> {
+      const run = client.start(['get', '--force', md5(bytes), '-o', 'copy.bin']);
+      await until(() => partSize(client.folder) > 0);
+      run.signal('SIGKILL');
+      await run.done;
+      return partSize(client.folder);
+    }
+
+    const there = await leavePart();
+    expect(there).toBeLessThan(SIZE);
+    const [resumed] = (await client.run(['get', '--json', md5(bytes), '-o', 'copy.bin'])).records();
+    expect(resumed).toMatchObject({ status: 'downloaded', size: SIZE, receivedBytes: SIZE - there });
+    expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
+
+    await leavePart();
+    const [part = ''] = partsIn(client.folder);
+    const damaged = await readFile(part);
+    damaged[100] = (damaged[100] ?? 0) ^ 1;
+    await writeFile(part, damaged);
+    const repaired = await client.run(['get', '--force', md5(bytes), '-o', 'copy.bin']);
+    expect(repaired.exitCode).toBe(0);
+    expect(repaired.stderr).toContain('is damaged');
+    expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
+  });
+});
+
+describe('wherever the bytes are', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
   });
   afterAll(() => service.stop());
 
@@ -69,42 +110,9 @@ describeOverFolderAndBucket((store) => {
     expect(noAddress.stderr).toContain('is not the address of a file');
   });
 
-  test('a download that was killed resumes by Range, and a damaged beginning is replaced', async () => {
-    const upload = await makeClient(service.url);
-    await upload.makeFile('ranged.bin', bytes);
-    await upload.run(['upload', 'ranged.bin']);
-    const client = await makeClient(service.url);
-    /** Kills a download once something of it is on the disk; how much. */
-    async function leavePart(): Promise<number> {
-      const run = client.start(['get', '--force', md5(bytes), '-o', 'copy.bin']);
-      await until(() => partSize(client.folder) > 0);
-      run.signal('SIGKILL');
-      await run.done;
-      return partSize(client.folder);
-    }
-
-    const there = await leavePart();
-    expect(there).toBeLessThan(SIZE);
-    const [resumed] = (await client.run(['get', '--json', md5(bytes), '-o', 'copy.bin'])).records();
-    expect(resumed).toMatchObject({ status: 'downloaded', size: SIZE, receivedBytes: SIZE - there });
-    expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
-
-    await leavePart();
-    const [part = ''] = partsIn(client.folder);
-    const damaged = await readFile(part);
-    damaged[100] = (damaged[100] ?? 0) ^ 1;
-    await writeFile(part, damaged);
-    const repaired = await client.run(['get', '--force', md5(bytes), '-o', 'copy.bin']);
-    expect(repaired.exitCode).toBe(0);
-    expect(repaired.stderr).toContain('is damaged');
-    expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
-  });
-
   test('a line that is cut on the way does not end a download', async () => {
-    const upload = await makeClient(service.url);
-    await upload.makeFile('cut.bin', bytes);
-    await upload.run(['upload', 'cut.bin']);
-    const line = await makeLine(service.port);
+    await putFile(service.url, bytes, { filename: 'cut.bin' });
+    const line = await makeLine(service.port, { answersPerSecond: SLOW });
     const client = await makeClient(line.url);
     const run = client.start(['get', md5(bytes), '-o', 'copy.bin']);
     await until(() => partSize(client.folder) > 0);
@@ -113,19 +121,10 @@ describeOverFolderAndBucket((store) => {
     expect(result.exitCode).toBe(0);
     expect(md5(await readFile(join(client.folder, 'copy.bin')))).toBe(md5(bytes));
   });
-});
-
-describe('wherever the bytes are', () => {
-  let service: RunningService;
-  beforeAll(async () => {
-    service = await startService();
-  });
-  afterAll(() => service.stop());
 
   test('a .part file beside the target is somebody else’s', async () => {
     const client = await makeClient(service.url);
-    await client.makeFile('unrelated.bin', bytes);
-    await client.run(['upload', 'unrelated.bin']);
+    await putFile(service.url, bytes, { filename: 'unrelated.bin' });
     await client.makeFile('copy.bin.part', Buffer.from('half a page'));
     expect(await client.run(['get', md5(bytes), '-o', 'copy.bin'])).toMatchObject({ exitCode: 0 });
     expect(await readFile(join(client.folder, 'copy.bin.part'), 'utf8')).toBe('half a page');
@@ -134,9 +133,9 @@ describe('wherever the bytes are', () => {
 
   test('a second run to the same file is refused while the first is under way', async () => {
     const client = await makeClient(service.url);
-    await client.makeFile('two-gets.bin', bytes);
-    await client.run(['upload', 'two-gets.bin']);
-    const first = client.start(['get', md5(bytes), '-o', 'copy.bin']);
+    await putFile(service.url, bytes, { filename: 'two-gets.bin' });
+    const line = await makeLine(service.port, { answersPerSecond: SLOW });
+    const first = client.start(['get', md5(bytes), '-o', 'copy.bin', '--server', line.url]);
     await until(() => partSize(client.folder) > 0);
     first.signal('SIGSTOP');
     const second = await client.run(['get', '--force', md5(bytes), '-o', 'copy.bin']);
@@ -149,18 +148,17 @@ describe('wherever the bytes are', () => {
   });
 
   test('an answer that ends early each time, of ever new content, uses patience up', async () => {
-    const upload = await makeClient(service.url);
-    await upload.makeFile('restless.bin', bytes);
-    await upload.run(['upload', 'restless.bin']);
+    // More than the system holds on the way: some of it has been read for certain.
+    const large = makeBytes(24 * MIB, 98);
+    await putFile(service.url, large, { filename: 'restless.bin' });
     let answers = 0;
     const url = await makeInterceptor(service.url, ({ url: path = '' }) => {
       if (!path.endsWith('/content')) return null;
       answers += 1;
-      // More than the system holds on the way: some of it has been read for certain.
-      return { cutAfterBytes: SIZE - MIB, headers: { etag: `"${answers}"` } };
+      return { cutAfterBytes: large.length - MIB, headers: { etag: `"${answers}"` } };
     });
     const client = await makeClient(url);
-    const result = await client.run(['get', '--retry-for', '2s', md5(bytes), '-o', 'copy.bin']);
+    const result = await client.run(['get', '--retry-for', '2s', md5(large), '-o', 'copy.bin']);
     expect(result).toMatchObject({ exitCode: 1, stdout: '' });
     expect(result.stderr).toContain('nothing moved for 2.0 s');
     expect(result.stderr).toContain('To continue: tidemark get --retry-for 2s');

@@ -9,9 +9,9 @@ const DAY_MS = 24 * 3_600_000;
 test('the entry of an unfinished upload is kept as long as the service keeps the upload, and a week more', async () => {
   const service = await startService({ env: { UPLOAD_TTL: '30d' } });
   onTestFinished(() => service.stop());
-  const line = await makeLine(service.port, 12 * MIB);
+  const line = await makeLine(service.port, 3 * MIB);
   const client = await makeClient(line.url);
-  const killed = client.start(['upload', await client.makeFile('kept.bin', 12 * MIB)]);
+  const killed = client.start(['upload', await client.makeFile('kept.bin', 6 * MIB)]);
   await until(() => line.sentBytes() > MIB);
   killed.signal('SIGKILL');
   await killed.done;

@@ -7,11 +7,15 @@ import { makeBytes } from '../harness/bytes.ts';
 import { type RunningService, startService } from '../harness/service.ts';
 import { readZip } from '../harness/zip-readers.ts';
 import { bearer, putFile } from '../http/support.ts';
-import { type Client, makeClient, makeInterceptor, MIB, until } from './support.ts';
+import { type Client, makeClient, makeInterceptor, makeLine, MIB, until } from './support.ts';
 
 const SECRET = 'annas-secret-1';
 const OWNER = { TIDEMARK_TOKEN: SECRET };
-const LARGE = makeBytes(24 * MIB, 7_300);
+const LARGE = makeBytes(2 * MIB, 7_300);
+/** Two parts: for several connections. */
+const PARTS = makeBytes(16 * MIB, 7_301);
+/** Bytes per second: a run that is killed once something of `LARGE` is on the disk has most of it before it. */
+const SLOW = 2 * MIB;
 
 let service: RunningService;
 beforeAll(async () => {
@@ -20,6 +24,7 @@ beforeAll(async () => {
     ['tide.txt', 'the tide comes in\n'],
     ['Tide.txt', 'and goes out\n'],
     ['large.bin', LARGE],
+    ['parts.bin', PARTS],
     ['empty.txt', ''],
   ] as const)
     await putFile(service.url, bytes, { filename: name }, bearer(SECRET));
@@ -46,6 +51,11 @@ async function listed(client: Client, id: string): Promise<LinkRecord | undefine
     .split('\n')
     .map((line) => JSON.parse(line) as LinkRecord);
   return links.find((link) => link.id === id);
+}
+
+/** A link over a slow connection. */
+async function slowly(url: string): Promise<string> {
+  return url.replace(service.url, (await makeLine(service.port, { answersPerSecond: SLOW })).url);
 }
 
 /** Somebody who knows neither the service nor a token. */
@@ -103,7 +113,8 @@ test('a link for one download: one that was killed goes on where it was, without
   const friend = await makeFriend();
   await writeFile(join(anna.folder, 'password'), 'the moon pulls\n');
   await writeFile(join(friend.folder, 'password'), 'the moon pulls\r\nmore');
-  const { id, url } = await share(anna, 'large.bin', '--downloads', '1', '--password-file', 'password');
+  const { id, url: fast } = await share(anna, 'large.bin', '--downloads', '1', '--password-file', 'password');
+  const url = await slowly(fast);
   const part = (): number => {
     const name = readdirSync(friend.folder).find((each) => each.endsWith('.tidemark-part'));
     return name === undefined ? 0 : (statSync(join(friend.folder, name), { throwIfNoEntry: false })?.size ?? 0);
@@ -127,13 +138,13 @@ test('a link for one download: one that was killed goes on where it was, without
 test('several connections are one download', async () => {
   const anna = await makeClient(service.url);
   const friend = await makeFriend();
-  const { id, url } = await share(anna, 'large.bin', '--downloads', '1');
+  const { id, url } = await share(anna, 'parts.bin', '--downloads', '1');
   const got = await friend.run(['get', url, '--streams', '4']);
   expect(got.exitCode, got.stderr).toBe(0);
-  expect((await readFile(join(friend.folder, 'large.bin'))).equals(LARGE)).toBe(true);
+  expect((await readFile(join(friend.folder, 'parts.bin'))).equals(PARTS)).toBe(true);
   expect(await listed(anna, id)).toMatchObject({ downloads: 1 });
   // Also where any number is allowed.
-  const free = await share(anna, 'large.bin');
+  const free = await share(anna, 'parts.bin');
   const more = await friend.run(['get', free.url, '--streams', '4', '-o', 'copy.bin']);
   expect(more.exitCode, more.stderr).toBe(0);
   expect(await listed(anna, free.id)).toMatchObject({ downloads: 1 });
@@ -254,7 +265,8 @@ test('a folder is shared, and comes with its structure: verified, resumed, and w
 test('a folder for one download: one that was killed goes on where it was, although the link is used up', async () => {
   await putFile(service.url, LARGE, { filename: 'once/deep/large.bin' }, bearer(SECRET));
   const anna = await makeClient(service.url);
-  const { id, url } = await share(anna, 'once/', '--downloads', '1');
+  const { id, url: fast } = await share(anna, 'once/', '--downloads', '1');
+  const url = await slowly(fast);
   const friend = await makeFriend();
   const part = (): number => {
     const names = readdirSync(friend.folder, { recursive: true, encoding: 'utf8' });

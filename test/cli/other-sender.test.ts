@@ -3,12 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type RunningService, startService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
+import { describeOverBucket, type StoredService } from '../harness/stores.ts';
 import { MIB, makeClient, makeInterceptor, makeLine, until } from './support.ts';
 
 /** More than all buffers on the way hold: a client that is stopped has bytes left. */
 const SIZE = 40 * MIB;
 const SLOW = 8 * MIB;
+/** Two parts of a bucket, and more; also more than what the buffers hold and what was sent before. */
+const PARTS = 20 * MIB;
+/** Where what the buffers hold does not matter. */
+const SMALL = 6 * MIB;
+const SLOWER = 4 * MIB;
 /** Bytes per second: next to nothing of a file gets through. */
 const CRAWL = 256 * 1024;
 
@@ -34,33 +39,14 @@ async function offsetOf(uploadUrl: string): Promise<number> {
   return Number(answer.headers.get('upload-offset'));
 }
 
-describeOverFolderAndBucket((store) => {
+describeOverBucket((store) => {
   let service: StoredService;
   beforeAll(async () => {
     service = await store.startService();
   });
   afterAll(() => service.stop());
 
-  test('a second run for the same file watches the first, and nothing is sent twice', async () => {
-    const line = await makeLine(service.port, SLOW);
-    const client = await makeClient(line.url);
-    const path = await client.makeFile('two-runs.bin', SIZE);
-    const first = client.start(['upload', '--json', path]);
-    await until(() => line.sentBytes() > SIZE / 4);
-    // However long the second one takes to start, the first has not finished by then.
-    line.setSpeed(CRAWL);
-    const second = client.start(['upload', '--json', path]);
-    await second.said('another run of this command is already sending these bytes; waiting for it');
-    line.setSpeed(SLOW);
-    const results = await Promise.all([first.done, second.done]);
-    expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
-      [0, 'uploaded'],
-      [0, 'instant'],
-    ]);
-    expect(line.sentBytes()).toBeLessThan(SIZE + MIB);
-  });
-
-  // A bucket has nothing new of it for longer than silence is borne.
+  // It has nothing new of it for longer than silence is borne.
   test('a slow first run keeps its upload, though no part of it is stored', async () => {
     const line = await makeLine(service.port, SLOW);
     let looks = 0;
@@ -69,9 +55,9 @@ describeOverFolderAndBucket((store) => {
       return null;
     });
     const client = await makeClient(url);
-    const path = await client.makeFile('slow-run.bin', SIZE);
+    const path = await client.makeFile('slow-run.bin', PARTS);
     const first = client.start(['upload', '--json', path]);
-    await until(() => line.sentBytes() > SIZE / 4);
+    await until(() => line.sentBytes() > PARTS / 2);
     line.setSpeed(MIB / 16);
     const second = client.start(['upload', '--json', path]);
     await second.said('another run of this command is already sending these bytes; waiting for it');
@@ -83,17 +69,45 @@ describeOverFolderAndBucket((store) => {
     const results = await Promise.all([first.done, second.done]);
     expect(results[0].stderr).not.toContain('someone else');
     expect(results.map((result) => result.records()[0])).toMatchObject([
-      { status: 'uploaded', sentBytes: SIZE },
+      { status: 'uploaded', sentBytes: PARTS },
       { status: 'instant' },
     ]);
+  });
+});
+
+// Half a minute of waiting each, for what the client does alone.
+describe('wherever the bytes are', () => {
+  let service: RunningService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  test('a second run for the same file watches the first, and nothing is sent twice', async () => {
+    const line = await makeLine(service.port, SLOWER);
+    const client = await makeClient(line.url);
+    const path = await client.makeFile('two-runs.bin', SMALL);
+    const first = client.start(['upload', '--json', path]);
+    await until(() => line.sentBytes() > SMALL / 4);
+    // However long the second one takes to start, the first has not finished by then.
+    line.setSpeed(CRAWL);
+    const second = client.start(['upload', '--json', path]);
+    await second.said('another run of this command is already sending these bytes; waiting for it');
+    line.setSpeed(SLOWER);
+    const results = await Promise.all([first.done, second.done]);
+    expect(results.map((result) => [result.exitCode, result.records()[0]?.status])).toEqual([
+      [0, 'uploaded'],
+      [0, 'instant'],
+    ]);
+    expect(line.sentBytes()).toBeLessThan(SMALL + MIB);
   });
 
   test('the first of two runs is killed: the second resumes at once', async () => {
     const line = await makeLine(service.port, SLOW);
     const client = await makeClient(line.url);
-    const path = await client.makeFile('first-killed.bin', SIZE);
+    const path = await client.makeFile('first-killed.bin', PARTS);
     const first = client.start(['upload', path]);
-    await until(() => line.sentBytes() > SIZE / 2);
+    await until(() => line.sentBytes() > PARTS / 4);
     line.setSpeed(CRAWL);
     const second = client.start(['upload', '--json', path]);
     await second.said('waiting for it');
@@ -143,15 +157,6 @@ describeOverFolderAndBucket((store) => {
     expect(record?.sentBytes).toBeLessThan(SIZE);
     expect(patches).toBe(1);
   });
-});
-
-// Half a minute of waiting each, for what the client does alone.
-describe('wherever the bytes are', () => {
-  let service: RunningService;
-  beforeAll(async () => {
-    service = await startService();
-  });
-  afterAll(() => service.stop());
 
   test('a first run that fell silent loses the upload to the second, and does not take it back', async () => {
     const line = await makeLine(service.port, SLOW);
@@ -181,7 +186,7 @@ describe('wherever the bytes are', () => {
 
   test('someone else’s trickle is not waited for', async () => {
     const client = await makeClient(service.url);
-    const path = await client.makeFile('trickle.bin', SIZE);
+    const path = await client.makeFile('trickle.bin', SMALL);
     const bytes = await readFile(path);
     const uploadUrl = await makeUpload(service, bytes);
     let offset = 0;
@@ -202,7 +207,7 @@ describe('wherever the bytes are', () => {
     const result = await run.done;
     expect(result.exitCode).toBe(0);
     expect(result.stderr).toContain('the other client is slow');
-    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SIZE, resumedFrom: 0, sentBytes: SIZE }]);
+    expect(result.records()).toMatchObject([{ status: 'uploaded', size: SMALL, resumedFrom: 0, sentBytes: SMALL }]);
     expect(offset).toBeGreaterThan(100);
   });
 });

@@ -21,7 +21,7 @@ test('what another owner has is instant; what nobody has, or is small, is sent',
     return null;
   });
   const client = await makeClient(url);
-  const [theirs, small] = [makeBytes(20 * MIB, 6_601), makeBytes(MIB, 6_602)];
+  const [theirs, small] = [makeBytes(5 * MIB, 6_601), makeBytes(MIB, 6_602)];
   for (const bytes of [theirs, small]) await putFile(service.url, bytes, { filename: 'annas.bin' }, ANNA);
   const paths = [await client.makeFile('theirs.bin', theirs), await client.makeFile('new.bin', 3 * MIB)];
 

@@ -5,7 +5,7 @@ import type { RunningService } from '../harness/service.ts';
 import { MIB, makeClient, makeLine } from './support.ts';
 import { isHere } from '../harness/needs.ts';
 
-const SIZE = 24 * MIB;
+const SIZE = 6 * MIB;
 
 /** util-linux, whose command lends a program a terminal. */
 const HAS_SCRIPT = isHere(
@@ -32,21 +32,21 @@ afterAll(async () => {
 });
 
 test.skipIf(!HAS_SCRIPT)('a terminal shows bar, share, bytes, rate and time left, in one line that goes', async () => {
-  const line = await makeLine(service.port, 12 * MIB);
+  const line = await makeLine(service.port, 3 * MIB);
   const client = await makeClient(line.url);
   await client.makeFile('shown.bin', SIZE);
   const result = await client.start(['upload', 'shown.bin'], { inShell: onTerminal }).done;
   expect(result.exitCode).toBe(0);
-  expect(result.stdout).toMatch(/\r[^\r\n]*: uploading \[#+-+\] \d+% [\d.]+ of 24\.0 MiB [\d.]+ [KM]iB\/s, \d+ s left/);
+  expect(result.stdout).toMatch(/\r[^\r\n]*: uploading \[#+-+\] \d+% [\d.]+ of 6\.0 MiB [\d.]+ [KM]iB\/s, \d+ s left/);
   const [lastLine = '', address = ''] = result.stdout.trimEnd().split(/\r\n/).slice(-2);
   expect(lastLine).toContain('MD5 verified');
   // What is left of a line once the bar before it has been cleared.
-  expect(lastLine.split('\u001b[K').pop()).toContain('shown.bin: uploaded 24.0 MiB');
+  expect(lastLine.split('\u001b[K').pop()).toContain('shown.bin: uploaded 6.0 MiB');
   expect(address).toMatch(/^http:\S+$/);
 });
 
 test.skipIf(!HAS_SCRIPT)('Ctrl-C on a terminal clears the bar and prints how to resume', async () => {
-  const line = await makeLine(service.port, 12 * MIB);
+  const line = await makeLine(service.port, 3 * MIB);
   const client = await makeClient(line.url);
   const path = await client.makeFile('stopped.bin', SIZE);
   const run = client.start(['upload', path], { inShell: onTerminal, stdinOpen: true });

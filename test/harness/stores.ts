@@ -59,6 +59,14 @@ export function describeOverFolderAndBucket(suite: (store: TestStore) => void): 
   describeOver([LOCAL_GROUND, ...firstBuckets().map((bucket) => bucketGround(bucket))], suite);
 }
 
+/** Runs a suite over that bucket alone: for what a folder, where each byte counts at once, cannot show. */
+export function describeOverBucket(suite: (store: TestStore) => void): void {
+  describeOver(
+    firstBuckets().map((bucket) => bucketGround(bucket)),
+    suite,
+  );
+}
+
 /**
  * Runs a suite over each store and both dialects of the catalog: PostgreSQL comes with the bucket that nodes share, the others
  * have SQLite. What PostgreSQL and a folder do together is tested in `test/system/postgres.test.ts`.
