@@ -15,6 +15,10 @@ import { migrate } from '../../server/catalog/sqlite/migrate.ts';
 import { createNodeTables } from '../../server/catalog/sqlite/node-tables.ts';
 import { keepTotals } from '../../server/catalog/sqlite/owner-totals.ts';
 
+/** What the checks look at. */
+const WATCHED = ['uploads', 'contents', 'files', 'events'] as const;
+export type Watched = (typeof WATCHED)[number];
+
 export interface SimCatalog {
   /** As several nodes share it. */
   readonly shared: Catalog;
@@ -22,8 +26,8 @@ export interface SimCatalog {
   readonly alone: Catalog;
   /** All rows of a question in SQL. */
   rows<Row>(sql: string): Row[];
-  /** Grows with each row that is changed. */
-  changes(): number;
+  /** Each grows with each row of its table that is changed, and `all` with any of them. */
+  readonly changes: Readonly<Record<Watched | 'all', number>>;
   /** The database is empty again. @param time - what its clock goes by. */
   reset(time: ClockSource): void;
   /** A process has opened it whose machine tells this time. It continues from what was kept. */
@@ -37,6 +41,23 @@ export interface SimCatalog {
 }
 
 const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims; DELETE FROM temp.asks;';
+
+/** Triggers count, also what is rolled back. SQLite's own `total_changes()` has the nodes' rows in it, which change all the time. */
+function watchChanges(database: Database): SimCatalog['changes'] {
+  const changes: Record<Watched | 'all', number> = { uploads: 0, contents: 0, files: 0, events: 0, all: 0 };
+  database.function('note_change', { directOnly: false }, (table) => {
+    changes[table as Watched]++;
+    changes.all++;
+    return null;
+  });
+  for (const table of WATCHED) {
+    for (const change of ['INSERT', 'UPDATE', 'DELETE']) {
+      database.exec(`CREATE TEMP TRIGGER watch_${table}_${change} AFTER ${change} ON main.${table}
+        BEGIN SELECT note_change('${table}'); END`);
+    }
+  }
+  return changes;
+}
 
 let opened: SimCatalog | undefined;
 
@@ -108,6 +129,7 @@ function open(): SimCatalog {
   const insertMeta = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   const selectMeta = database.prepare('SELECT value FROM meta WHERE key = ?').pluck();
   const countChanges = database.prepare('SELECT total_changes()').pluck();
+  const changes = watchChanges(database);
   const asked = new Map<string, ReturnType<Database['prepare']>>();
 
   function withoutChecks(statements: string): void {
@@ -129,7 +151,7 @@ function open(): SimCatalog {
       asked.set(question, statement);
       return statement.all() as Row[];
     },
-    changes: () => countChanges.get() as number,
+    changes,
     reset: (time) => {
       current = createClock({ source: time });
       withoutChecks(wipe + FORGET_NODES);
