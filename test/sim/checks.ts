@@ -73,23 +73,22 @@ export interface ChecksOptions {
 }
 
 export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }: ChecksOptions): Checks {
-  /** How often each had changed at the last look. */
-  const lastLook = { uploads: -1, contents: -1, files: -1, events: -1, all: -1, disk: -1 };
+  /** How often each table, and the disk, had changed at the last look. */
+  let lastLook: Readonly<Record<string, number>> = { disk: -1 };
   let contents = new Map<number, Buffer>();
   /** Ids of the files that were there at the last look. */
   let seenPresent = new Set<string>();
 
   function look(isAfterCut = false): void {
-    if (catalog.changes.all === lastLook.all && disk.changes === lastLook.disk) return;
-    const now = { ...catalog.changes, disk: disk.changes };
-    const hasChanged = (...what: (keyof typeof now)[]): boolean =>
-      isAfterCut || what.some((each) => now[each] !== lastLook[each]);
+    if (catalog.changes['all'] === lastLook['all'] && disk.changes === lastLook['disk']) return;
+    const now: typeof lastLook = { ...catalog.changes, disk: disk.changes };
+    const hasChanged = (...what: string[]): boolean => isAfterCut || what.some((each) => now[each] !== lastLook[each]);
     const [hasContents, hasFiles, hasUploads] = [
       hasChanged('contents', 'disk'),
       hasChanged('contents', 'files', 'events'),
       hasChanged('uploads'),
     ];
-    Object.assign(lastLook, now);
+    lastLook = now;
     if (hasContents) contents = lookAtContents();
     if (hasFiles) lookAtFiles(isAfterCut);
     if (hasUploads) for (const row of catalog.rows<UploadRow>(UPLOADS)) lookAtUpload(row, isAfterCut);
@@ -310,11 +309,11 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
     },
     lookAtEnd: () => {
       look();
-      const known = new Map<string, number>();
+      const seen = new Map<string, number>();
       for (const [contentId, bytes] of lookAtContents()) {
-        const other = known.get(bytes.toString('latin1'));
+        const other = seen.get(bytes.toString('latin1'));
         if (other !== undefined) fail(`contents ${other} and ${contentId} have the same bytes`);
-        known.set(bytes.toString('latin1'), contentId);
+        seen.set(bytes.toString('latin1'), contentId);
       }
       lookAtLeftovers();
     },

@@ -62,10 +62,9 @@ export async function openHouse(
   const folder = options.store && options.shared ? NO_FOLDER : await makeTempFolder();
   const time = options.time ?? surroundings;
   const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db`, time }));
-  const config = parseConfig({ ...env, DATA_DIR: folder });
   const store =
     options.store ??
-    (await openStore(config.store, {
+    (await openStore(parseConfig({ ...env, DATA_DIR: folder }).store, {
       dataDir: folder,
       ledger: ledgerOf(catalog),
       now: () => catalog.clock.earliest(),
