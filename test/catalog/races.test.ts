@@ -9,7 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog, FileRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase } from '../harness/shared-postgres.ts';
 import { expectCounted } from './contract-folders.ts';
@@ -26,7 +26,7 @@ interface Pair {
 
 async function openOnSqlite(): Promise<Pair> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
-  const catalog = await openSqliteCatalog({ file: join(folder, 'catalog.sqlite') });
+  const catalog = await openNewCatalog({ file: join(folder, 'catalog.sqlite') });
   const close = async (): Promise<void> => {
     await catalog.close();
     await rm(folder, { recursive: true });

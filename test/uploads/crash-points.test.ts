@@ -7,7 +7,7 @@
  */
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Catalog, CatalogError } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { openLocalStore } from '../../stores/local/store.ts';
 import { createMemoryDisk } from '../../stores/memory/disk.ts';
@@ -138,7 +138,7 @@ async function inMemory({ follows }: Crash, keys: 'upload' | 'digest' = 'upload'
 /** A real file, and files of a real folder. */
 async function inFolder(): Promise<Ground> {
   const folder = await makeTempFolder();
-  const catalog = await openSqliteCatalog({ file: `${await makeTempFolder()}/catalog.db` });
+  const catalog = await openNewCatalog({ file: `${await makeTempFolder()}/catalog.db` });
   onTestFinished(() => catalog.close());
   const durable = (): Promise<void> => catalog.durable();
   return {
