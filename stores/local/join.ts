@@ -31,7 +31,7 @@ export async function joinFiles(
     ? await withDescriptor(async () => openFile(folder.unfinished(upload.id)))
     : await place.openUnfinished(upload);
   try {
-    const buffers = createBuffers();
+    const buffers = createBuffers(Math.min(READ_BYTES, Math.max(...partials.map(({ offset }) => offset))));
     const source = openJoined(partials, begun.offset, (partial, start) => readFile(folder, partial, start, buffers));
     const maxBytes = (upload.size ?? Infinity) - begun.offset;
     const recycling = { ...place, onFree: buffers.giveBack };
@@ -83,21 +83,24 @@ async function linkWhole(folder: Folder, partial: StoredUpload, upload: StoredUp
 
 /** Buffers that are used again and again: new memory for each mebibyte costs as much as hashing it. */
 interface Buffers {
+  /** The size of each. */
+  bytes: number;
   take: () => Buffer;
   /** Chunks that nothing reads any more. */
   giveBack: (chunks: readonly Uint8Array[]) => void;
 }
 
-function createBuffers(): Buffers {
+function createBuffers(bytes: number): Buffers {
   const free: ArrayBuffer[] = [];
   return {
+    bytes,
     take: () => {
       const memory = free.pop();
-      return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(READ_BYTES);
+      return memory ? Buffer.from(memory) : Buffer.allocUnsafeSlow(bytes);
     },
     giveBack: (chunks) => {
       for (const { buffer } of chunks) {
-        if (buffer instanceof ArrayBuffer && buffer.byteLength === READ_BYTES) free.push(buffer);
+        if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes) free.push(buffer);
       }
     },
   };
@@ -113,7 +116,7 @@ async function* readFile(
   try {
     for (let at = start; at < partial.offset;) {
       const buffer = buffers.take();
-      const taken = await file.read(buffer, Math.min(READ_BYTES, partial.offset - at), at);
+      const taken = await file.read(buffer, Math.min(buffers.bytes, partial.offset - at), at);
       if (taken === 0) return;
       yield buffer.subarray(0, taken);
       at += taken;

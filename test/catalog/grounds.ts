@@ -8,6 +8,7 @@ import type { Quota } from '../../server/catalog/quotas.ts';
 import type { PostgresAddress } from '../../server/catalog/postgres/connect.ts';
 import { openPostgresCatalog, type PostgresCatalogOptions } from '../../server/catalog/postgres/open.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { hasPgbouncer, type RunningPgbouncer, startPgbouncer } from '../harness/pgbouncer.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase, sharedPort, type TestDatabase } from '../harness/shared-postgres.ts';
@@ -44,7 +45,7 @@ async function openSqliteGround(): Promise<TestCatalog> {
   const file = join(folder, 'catalog.sqlite');
   const clock = { nowMs: T0 };
   const time = timeBy(() => clock.nowMs);
-  let catalog = await openSqliteCatalog({ file, time });
+  let catalog = await openNewCatalog({ file, time });
   const others: Catalog[] = [];
   return {
     catalog,
@@ -55,7 +56,7 @@ async function openSqliteGround(): Promise<TestCatalog> {
       return catalog;
     },
     async openShared() {
-      const shared = await openSqliteCatalog({ file: join(folder, `shared-${others.length}`), isShared: true, time });
+      const shared = await openNewCatalog({ file: join(folder, `shared-${others.length}`), isShared: true, time });
       others.push(shared);
       return { catalog: shared, clock };
     },

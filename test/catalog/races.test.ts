@@ -1,5 +1,5 @@
 /**
- * What happens at once to the same files and folders, hundreds of times, on both dialects: one of both comes first, whichever it is,
+ * What happens at once to the same files and folders, dozens of times, on both dialects: one of both comes first, whichever it is,
  * and the catalog has one truth. On PostgreSQL two nodes do it, on SQLite two requests of the only one.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,13 +9,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Catalog, FileRecord } from '../../server/catalog/catalog.ts';
 import { openPostgresCatalog } from '../../server/catalog/postgres/open.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { hasPostgres } from '../harness/postgres.ts';
 import { createDatabase } from '../harness/shared-postgres.ts';
 import { expectCounted } from './contract-folders.ts';
 import { addPublished, addUpload, fileEvents, md5Of, newContent, newFile, removalKeys } from './fixtures.ts';
 
-const ROUNDS = 200;
+/** `RACE_ROUNDS=1000 npx vitest run dist/test/catalog/races.test.js` plays more. */
+const ROUNDS = Number(process.env['RACE_ROUNDS'] ?? 64);
 
 interface Pair {
   one: Catalog;
@@ -25,7 +26,7 @@ interface Pair {
 
 async function openOnSqlite(): Promise<Pair> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-catalog-'));
-  const catalog = await openSqliteCatalog({ file: join(folder, 'catalog.sqlite') });
+  const catalog = await openNewCatalog({ file: join(folder, 'catalog.sqlite') });
   const close = async (): Promise<void> => {
     await catalog.close();
     await rm(folder, { recursive: true });

@@ -1,5 +1,5 @@
 /** A log that is not there, or not of this time: said before it is applied, and never of one that is right. */
-import { copyFile, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -46,7 +46,12 @@ async function add(to: CatalogProcess, uploads: number): Promise<string> {
 
 /** Adds uploads until the log has begun anew so many times: its salts change (SQLite: "WAL-mode File Format", section 4.1). */
 async function addGenerations(to: CatalogProcess, generations: number): Promise<void> {
-  const salts = async (): Promise<string> => (await readFile(`${file}-wal`)).toString('hex', 16, 24);
+  const salts = async (): Promise<string> => {
+    const log = await open(`${file}-wal`);
+    const { buffer } = await log.read(Buffer.alloc(8), 0, 8, 16);
+    await log.close();
+    return buffer.toString('hex');
+  };
   for (let generation = 0; generation < generations; generation++) {
     const before = await salts();
     while ((await salts()) === before) await add(to, 10);

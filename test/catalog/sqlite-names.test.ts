@@ -11,6 +11,7 @@ import { type NameIndex, openNameIndex } from '../../server/catalog/sqlite/name-
 import { bringUpToDate, openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
 import { createReader } from '../../server/catalog/sqlite/reader.ts';
 import { foldName } from '../../server/wire/fold-name.ts';
+import { makeReserve } from '../harness/reserve.ts';
 import { until } from '../system/support.ts';
 import { addPublished, addUpload, commitTo, newContent } from './fixtures.ts';
 import { expectAllFound, FILES, nameOf } from './search-parts.ts';
@@ -24,6 +25,7 @@ let told: string[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-names-'));
   file = join(folder, 'catalog.db');
+  await makeReserve(file);
   told = [];
 });
 

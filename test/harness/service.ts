@@ -1,11 +1,11 @@
 /** A real service process for tests, benchmarks and chaos, which can be killed and restarted on the same data. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
-import { LARGEST_RESERVE_BYTES } from '../../server/catalog/sqlite/reserve.ts';
+import { makeReserve } from './reserve.ts';
 import { freePort } from './ports.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
@@ -130,16 +130,10 @@ const LISTENS = 'tidemark listens on';
 /** How often a service is asked that may log nothing of its start. */
 const ASK_EVERY_MS = 250;
 
-/**
- * A folder with the catalog's reserve, which is a hole: of a thousand services, each would fill 8 MiB with random bytes. A service whose
- * folder is given makes its own.
- */
+/** A folder with the catalog's reserve, which is a hole. A service whose folder is given makes its own. */
 async function makeDataFolder({ DATABASE_URL }: NodeJS.ProcessEnv): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'));
-  if (DATABASE_URL !== undefined) return folder;
-  const reserve = join(folder, 'catalog.db-reserve');
-  await writeFile(reserve, '', { mode: 0o600 });
-  await truncate(reserve, LARGEST_RESERVE_BYTES);
+  if (DATABASE_URL === undefined) await makeReserve(join(folder, 'catalog.db'));
   return folder;
 }
 

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type Catalog, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import type { Job } from '../../server/jobs/job.ts';
 import { abandonedJob } from '../../server/jobs/unpublished.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
@@ -33,7 +33,7 @@ let job: Job;
 beforeEach(async () => {
   time = createVirtualSurroundings();
   const file = `${await makeTempFolder()}/catalog.db`;
-  const opened = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => time.wallMs()) });
+  const opened = await openNewCatalog({ file, isShared: true, time: timeBy(() => time.wallMs()) });
   onTestFinished(() => opened.close());
   catalog = {
     ...opened,

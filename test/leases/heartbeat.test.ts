@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { keepAlive } from '../../server/leases/heartbeat.ts';
 import { aboutNode } from '../catalog/fixtures.ts';
 import { makeTempFolder } from '../harness/temp-folder.ts';
@@ -12,7 +12,7 @@ import { createVirtualSurroundings } from '../harness/virtual-surroundings.ts';
 async function openJoined() {
   const surroundings = createVirtualSurroundings();
   const file = `${await makeTempFolder()}/catalog.db`;
-  const catalog = await openSqliteCatalog({ file, isShared: true, time: surroundings });
+  const catalog = await openNewCatalog({ file, isShared: true, time: surroundings });
   onTestFinished(() => catalog.close());
   await catalog.joinNode('a', aboutNode());
   return { surroundings, catalog };

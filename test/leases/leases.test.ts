@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { Catalog, UploadRecord } from '../../server/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { createLeases, type LeasesOptions } from '../../server/leases/create-leases.ts';
 import type { Lease, Leases, TakeOptions } from '../../server/leases/leases.ts';
 import { createProcessWake } from '../../server/leases/wake.ts';
@@ -25,7 +26,7 @@ function createOver(catalog: LeasesOptions['catalog'], surroundings = SYSTEM): L
 describeLeasesContract('over SQLite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-leases-'));
   const file = join(folder, 'catalog.sqlite');
-  let catalog = await openSqliteCatalog({ file });
+  let catalog = await openNewCatalog({ file });
   return {
     leases: createOver(catalog),
     addUpload: () => addUpload(catalog),

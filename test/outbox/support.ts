@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import type { Catalog, FileRecord } from '../../server/catalog/catalog.ts';
 import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { createCursors, type Cursors } from '../../server/outbox/cursor.ts';
 import { createFeed, type EventFile, type Feed } from '../../server/outbox/feed.ts';
 import { withWakes } from '../../server/outbox/with-wakes.ts';
@@ -31,7 +31,7 @@ export async function openOutbox(
   show: (file: EventFile) => EventFile = (file) => file,
   source?: ClockSource,
 ): Promise<Outbox> {
-  const plain = await openSqliteCatalog({
+  const plain = await openNewCatalog({
     file: `${await makeTempFolder()}/catalog.db`,
     ...(source ? { time: source } : {}),
   });

@@ -22,8 +22,8 @@ export interface SimCatalog {
   readonly alone: Catalog;
   /** All rows of a question in SQL. */
   rows<Row>(sql: string): Row[];
-  /** Grows with each row that is changed. */
-  changes(): number;
+  /** By the name of a table: grows with each row that is changed. `all`: with any. */
+  readonly changes: Readonly<Record<string, number>>;
   /** The database is empty again. @param time - what its clock goes by. */
   reset(time: ClockSource): void;
   /** A process has opened it whose machine tells this time. It continues from what was kept. */
@@ -36,7 +36,67 @@ export interface SimCatalog {
   forgetUndurable(): void;
 }
 
-const FORGET_NODES = 'DELETE FROM temp.nodes; DELETE FROM temp.claims; DELETE FROM temp.asks;';
+const FORGET_NODES = ['nodes', 'claims', 'asks'].map((name) => `DELETE FROM temp.${name}`);
+/** SQLite's own table. It writes into it while rows are inserted. */
+const LAST_NUMBERS = 'sqlite_sequence';
+const LAST_NUMBERS_GO = `DELETE FROM main.${LAST_NUMBERS}`;
+const LAST_NUMBERS_RETURN = `INSERT INTO main.${LAST_NUMBERS} SELECT * FROM kept.k_${LAST_NUMBERS}`;
+/** Triggers have counted the rows that were brought back once more. */
+const RECOUNT = [
+  ['folders', 'files, bytes'],
+  ['links', 'sent_files, sent_bytes'],
+].map(
+  ([name, counts]) =>
+    `UPDATE main.${name} SET (${counts}) = (SELECT ${counts} FROM kept.k_${name} AS kept WHERE kept.id = ${name}.id)`,
+);
+
+/** The tables, each after those that it refers to. So rows go and return without `PRAGMA foreign_keys`, after which every statement is compiled anew. */
+function listTables(database: Database): string[] {
+  const left = database.prepare(`SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name`).pluck().all();
+  const tables = new Set<string>();
+  function add(name: string): void {
+    const references = database.pragma(`foreign_key_list(${name})`) as { table: string }[];
+    for (const { table } of references) if (table !== name) add(table);
+    tables.add(name);
+  }
+  for (const name of left as string[]) if (name !== LAST_NUMBERS) add(name);
+  return [...tables];
+}
+
+/** Prepares what makes the copy of a table anew. */
+function prepareCopy(database: Database, name: string): () => void {
+  const statements = [`DELETE FROM kept."k_${name}"`, `INSERT INTO kept."k_${name}" SELECT * FROM main."${name}"`].map(
+    (statement) => database.prepare(statement),
+  );
+  return () => {
+    for (const statement of statements) statement.run();
+  };
+}
+
+/** Prepares what runs these statements, one after the other. */
+function inOneTransaction(database: Database, statements: readonly string[]): () => void {
+  const prepared = statements.map((statement) => database.prepare(statement));
+  return database.transaction(() => {
+    for (const statement of prepared) statement.run();
+  });
+}
+
+/** Triggers count, also what is rolled back. SQLite's own `total_changes()` has the nodes' rows in it, which change all the time. */
+function watchChanges(database: Database, tables: readonly string[]): SimCatalog['changes'] {
+  const changes: Record<string, number> = { all: 0 };
+  const note = (table: string): void => void (changes[table] = (changes[table] ?? 0) + 1);
+  database.function('note_change', { directOnly: false }, (table) => {
+    for (const each of [String(table), 'all']) note(each);
+    return null;
+  });
+  for (const table of tables) {
+    for (const change of ['INSERT', 'UPDATE', 'DELETE']) {
+      database.exec(`CREATE TEMP TRIGGER watch_${table}_${change} AFTER ${change} ON main.${table}
+        BEGIN SELECT note_change('${table}'); END`);
+    }
+  }
+  return changes;
+}
 
 let opened: SimCatalog | undefined;
 
@@ -82,43 +142,32 @@ function open(): SimCatalog {
       close: async () => undefined,
     }),
   ) as [Catalog, Catalog];
-  const tables = (
-    database.prepare(`SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name`).all() as {
-      name: string;
-    }[]
-  ).map(({ name }) => name);
+  const tables = listTables(database);
   database.exec(`ATTACH ':memory:' AS kept`);
-  for (const name of tables) database.exec(`CREATE TABLE kept."k_${name}" AS SELECT * FROM main."${name}" WHERE false`);
+  for (const name of [...tables, LAST_NUMBERS])
+    database.exec(`CREATE TABLE kept."k_${name}" AS SELECT * FROM main."${name}" WHERE false`);
   const emptyMeta = database.prepare('SELECT * FROM meta').all() as { key: string; value: string }[];
 
-  const [wipe, bringBack] = [
-    tables.map((name) => `DELETE FROM main."${name}";`),
-    tables.map((name) => `INSERT INTO main."${name}" SELECT * FROM kept."k_${name}";`),
-  ].map((statements) => statements.join('\n')) as [string, string];
-  const copies = tables.flatMap((name) =>
-    [`DELETE FROM kept."k_${name}"`, `INSERT INTO kept."k_${name}" SELECT * FROM main."${name}"`].map((statement) =>
-      database.prepare(statement),
-    ),
-  );
-  const keep = database.transaction(() => {
-    for (const copy of copies) copy.run();
+  const wipe = tables.toReversed().map((name) => `DELETE FROM main."${name}"`);
+  const bringBack = tables.map((name) => `INSERT INTO main."${name}" SELECT * FROM kept."k_${name}"`);
+  const empty = inOneTransaction(database, [...wipe, LAST_NUMBERS_GO, ...FORGET_NODES]);
+  const copies = new Map([...tables, LAST_NUMBERS].map((name) => [name, prepareCopy(database, name)]));
+  const keep = database.transaction((names: readonly string[]) => {
+    for (const name of names) copies.get(name)?.();
   });
-  /** How many changes there were when the last copy was made. */
-  let keptAt = -1;
+  const restore = inOneTransaction(database, [...wipe, ...bringBack, ...RECOUNT, LAST_NUMBERS_GO, LAST_NUMBERS_RETURN]);
+  const forgetNodes = inOneTransaction(database, FORGET_NODES);
   const insertMeta = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
   const selectMeta = database.prepare('SELECT value FROM meta WHERE key = ?').pluck();
-  const countChanges = database.prepare('SELECT total_changes()').pluck();
+  const changes = watchChanges(database, tables);
+  /** The changes of which the copies are. */
+  let copied: Record<string, number> = {};
   const asked = new Map<string, ReturnType<Database['prepare']>>();
 
-  function withoutChecks(statements: string): void {
-    // It does nothing within a transaction.
-    database.exec(`PRAGMA foreign_keys = OFF; BEGIN; ${statements} COMMIT; PRAGMA foreign_keys = ON;`);
-  }
-
   function markDurable(): void {
-    if (countChanges.get() === keptAt) return;
-    keep();
-    keptAt = countChanges.get() as number;
+    if (changes['all'] === copied['all']) return;
+    keep([...tables.filter((name) => changes[name] !== copied[name]), LAST_NUMBERS]);
+    copied = { ...changes };
   }
 
   return {
@@ -129,10 +178,10 @@ function open(): SimCatalog {
       asked.set(question, statement);
       return statement.all() as Row[];
     },
-    changes: () => countChanges.get() as number,
+    changes,
     reset: (time) => {
       current = createClock({ source: time });
-      withoutChecks(wipe + FORGET_NODES);
+      empty();
       for (const { key } of emptyMeta) insertMeta.run(key, 'of a simulation');
       markDurable();
     },
@@ -140,8 +189,11 @@ function open(): SimCatalog {
       const kept = selectMeta.get('clock') as string | undefined;
       current = createClock({ source, kept, believeAfterMs });
     },
-    forgetNodes: () => void database.exec(FORGET_NODES),
+    forgetNodes,
     markDurable,
-    forgetUndurable: () => withoutChecks(wipe + bringBack),
+    forgetUndurable: () => {
+      restore();
+      copied = { ...changes };
+    },
   };
 }

@@ -73,18 +73,25 @@ export interface ChecksOptions {
 }
 
 export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }: ChecksOptions): Checks {
-  let seenChanges = -1;
-  let seenDisk = -1;
+  /** How often each table, and the disk, had changed at the last look. */
+  let lastLook: Readonly<Record<string, number>> = { disk: -1 };
+  let contents = new Map<number, Buffer>();
   /** Ids of the files that were there at the last look. */
   let seenPresent = new Set<string>();
 
   function look(isAfterCut = false): void {
-    if (catalog.changes() === seenChanges && disk.changes === seenDisk) return;
-    seenChanges = catalog.changes();
-    seenDisk = disk.changes;
-    const contents = lookAtContents();
-    lookAtFiles(contents, isAfterCut);
-    for (const row of catalog.rows<UploadRow>(UPLOADS)) lookAtUpload(row, isAfterCut);
+    if (catalog.changes['all'] === lastLook['all'] && disk.changes === lastLook['disk']) return;
+    const now: typeof lastLook = { ...catalog.changes, disk: disk.changes };
+    const hasChanged = (...what: string[]): boolean => isAfterCut || what.some((each) => now[each] !== lastLook[each]);
+    const [hasContents, hasFiles, hasUploads] = [
+      hasChanged('contents', 'disk'),
+      hasChanged('contents', 'files', 'events'),
+      hasChanged('uploads'),
+    ];
+    lastLook = now;
+    if (hasContents) contents = lookAtContents();
+    if (hasFiles) lookAtFiles(isAfterCut);
+    if (hasUploads) for (const row of catalog.rows<UploadRow>(UPLOADS)) lookAtUpload(row, isAfterCut);
   }
 
   /** Promises 2 and 3: what is in the catalog is on the disk for good, and is what its digest says. */
@@ -102,7 +109,7 @@ export function createChecks({ catalog, disk, model, nowMs, uploadTtlMs, fail }:
   }
 
   /** A file goes only by its owner's hand, and never changes. */
-  function lookAtFiles(contents: Map<number, Buffer>, isAfterCut: boolean): void {
+  function lookAtFiles(isAfterCut: boolean): void {
     const rows = catalog.rows<FileRow>(FILES);
     for (const { id, owner, contentId } of rows) {
       const bytes = contents.get(contentId) ?? Buffer.alloc(0);

@@ -56,7 +56,7 @@ export interface SchedulerOptions {
   /** Between two steps at most so much time passes. */
   paceMs: number;
   /** Told of each event. */
-  tell: (line: string) => void;
+  tell: ((line: string) => void) | undefined;
 }
 
 export function createScheduler({ chance, paceMs, tell }: SchedulerOptions): Scheduler {
@@ -98,7 +98,7 @@ export function createScheduler({ chance, paceMs, tell }: SchedulerOptions): Sch
   }
 
   function say(actor: Actor | null, label: string): void {
-    tell(`${String(steps).padStart(5)} ${String(nowMs).padStart(9)} ms  ${(actor?.name ?? '').padEnd(8)} ${label}`);
+    tell?.(`${String(steps).padStart(5)} ${String(nowMs).padStart(9)} ms  ${(actor?.name ?? '').padEnd(8)} ${label}`);
   }
 
   return {

@@ -21,8 +21,8 @@ export interface Outcome {
   steps: number;
   /** Files that were published. */
   files: number;
-  /** Of all that happened: the same for the same seed. */
-  trace: number;
+  /** Of all that happened: the same for the same seed. Null where nobody is told. */
+  trace: number | null;
 }
 
 export interface SimulateOptions {
@@ -32,17 +32,16 @@ export interface SimulateOptions {
   tamper?: (catalog: Catalog) => Catalog;
 }
 
-export async function simulate(
-  seed: number,
-  { tell = () => undefined, tamper }: SimulateOptions = {},
-): Promise<Outcome> {
+export async function simulate(seed: number, { tell, tamper }: SimulateOptions = {}): Promise<Outcome> {
   let problem: string | undefined;
   let trace = 0;
   const world = createWorld(seed, {
-    tell: (line) => {
-      for (let i = 0; i < line.length; i++) trace = (Math.imul(trace, 31) + line.charCodeAt(i)) | 0;
-      tell(line);
-    },
+    tell:
+      tell &&
+      ((line) => {
+        for (let i = 0; i < line.length; i++) trace = (Math.imul(trace, 31) + line.charCodeAt(i)) | 0;
+        tell(line);
+      }),
     fail: (found) => (problem ??= found),
     tamper: tamper ?? ((catalog) => catalog),
   });
@@ -52,7 +51,13 @@ export async function simulate(
     problem ??= error instanceof Error ? (error.stack ?? error.message) : String(error);
   }
   for (const node of world.nodes) world.kill(node);
-  return { seed, problem, steps: world.scheduler.steps, files: world.model.seenFiles.size, trace: trace >>> 0 };
+  return {
+    seed,
+    problem,
+    steps: world.scheduler.steps,
+    files: world.model.seenFiles.size,
+    trace: tell ? trace >>> 0 : null,
+  };
 }
 
 /** A storm, the calm after it, and a long time. */

@@ -50,7 +50,7 @@ export interface World extends Processes {
 
 export interface WorldOptions {
   /** Told each line of what happens. */
-  tell: (line: string) => void;
+  tell: ((line: string) => void) | undefined;
   /** Told of each promise that is broken. */
   fail: (problem: string) => void;
   /** The catalog as it is, or with a fault planted. */
@@ -77,7 +77,7 @@ export function createWorld(seed: number, { tell, fail, tamper }: WorldOptions):
     digests: weather.digests,
     addressLifeMs: null,
   };
-  tell(`seed ${seed}: ${JSON.stringify(weather)}`);
+  tell?.(`seed ${seed}: ${JSON.stringify(weather)}`);
 
   function failHere(problem: string): void {
     scheduler.note(`BROKEN: ${problem}`);

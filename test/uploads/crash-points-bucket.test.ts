@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { ledgerOf } from '../../server/service-places.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createDigestPool } from '../../stores/digests/pool.ts';
 import { createFaults } from '../../stores/memory/faults.ts';
@@ -99,7 +99,7 @@ function untilDeath(catalog: Catalog, isDead: () => boolean): Catalog {
 }
 
 async function inBucket(): Promise<Ground<BucketPoint>> {
-  const catalog = await openSqliteCatalog({ file: `${await makeTempFolder()}/catalog.db` });
+  const catalog = await openNewCatalog({ file: `${await makeTempFolder()}/catalog.db` });
   const digests = createDigestPool(['md5']);
   onTestFinished(async () => {
     await digests.close();

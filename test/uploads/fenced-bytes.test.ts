@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Catalog, CatalogError, NODE_DEAD_AFTER_MS } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { createProcessWake } from '../../server/leases/wake.ts';
 import { aboutNode, timeBy } from '../catalog/fixtures.ts';
 import { BUCKETS } from '../harness/buckets.ts';
@@ -39,7 +39,7 @@ test.each(BUCKETS.filter(({ missing }) => missing === undefined))(
     onTestFinished(() => proxy.stop());
     let nowMs = 0;
     const file = `${await makeTempFolder()}/catalog.db`;
-    const catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
+    const catalog = await openNewCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
     onTestFinished(() => catalog.close());
     const shared = { catalog, wake: createProcessWake() };
     const [stale, holder] = [
@@ -73,7 +73,7 @@ test('an end that the catalog has no room for removes nothing from a bucket: ano
   onTestFinished(() => bucket.stop());
   let nowMs = 0;
   const file = `${await makeTempFolder()}/catalog.db`;
-  const catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
+  const catalog = await openNewCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
   onTestFinished(() => catalog.close());
   const holder = await openHouse(bucket.env(), {}, { shared: { catalog, wake: createProcessWake() } });
   let isEnding = false;

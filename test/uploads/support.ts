@@ -7,7 +7,7 @@ import { ledgerOf } from '../../server/service-places.ts';
 import type { Catalog } from '../../server/catalog/catalog.ts';
 import { NO_QUOTA } from '../../server/catalog/quotas.ts';
 import type { ClockSource } from '../../server/catalog/sqlite/clock.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { parseConfig } from '../../server/config/parse.ts';
 import { createLeases } from '../../server/leases/create-leases.ts';
 import { aboutNode } from '../catalog/fixtures.ts';
@@ -61,11 +61,10 @@ export async function openHouse(
   // Thousands of houses are opened over catalogs and stores that are there.
   const folder = options.store && options.shared ? NO_FOLDER : await makeTempFolder();
   const time = options.time ?? surroundings;
-  const catalog = options.shared?.catalog ?? (await openSqliteCatalog({ file: `${folder}/catalog.db`, time }));
-  const config = parseConfig({ ...env, DATA_DIR: folder });
+  const catalog = options.shared?.catalog ?? (await openNewCatalog({ file: `${folder}/catalog.db`, time }));
   const store =
     options.store ??
-    (await openStore(config.store, {
+    (await openStore(parseConfig({ ...env, DATA_DIR: folder }).store, {
       dataDir: folder,
       ledger: ledgerOf(catalog),
       now: () => catalog.clock.earliest(),

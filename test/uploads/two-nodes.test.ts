@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type Catalog, CatalogError, NODE_DEAD_AFTER_MS, type UploadRecord } from '../../server/catalog/catalog.ts';
-import { openSqliteCatalog } from '../../server/catalog/sqlite/open.ts';
+import { openNewCatalog } from '../harness/new-catalog.ts';
 import { createJobs } from '../../server/jobs/jobs.ts';
 import { createProcessWake, type Wake } from '../../server/leases/wake.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../stores/memory/disk.ts';
@@ -26,7 +26,7 @@ let b: House;
 beforeEach(async () => {
   nowMs = 0;
   const file = `${await makeTempFolder()}/catalog.db`;
-  catalog = await openSqliteCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
+  catalog = await openNewCatalog({ file, isShared: true, time: timeBy(() => nowMs) });
   onTestFinished(() => catalog.close());
   wake = createProcessWake();
   disk = createMemoryDisk();

@@ -5,7 +5,7 @@
  */
 import type { Statement } from 'better-sqlite3';
 import { SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely';
-import type { DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely';
+import type { DatabaseConnection, Dialect, Driver, LimitNode, QueryResult } from 'kysely';
 import { CatalogError } from '../catalog.ts';
 import type { AsideQuery, RelaxedQuery } from '../queries/prepare.ts';
 import type { Database } from './database.ts';
@@ -38,10 +38,21 @@ export function createSqliteDialect(
   return {
     between: (action) => driver.commits.between(action),
     createDriver: () => driver,
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new Compiler(),
     createAdapter: () => new SqliteAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
+}
+
+/**
+ * Hides from SQLite that a limit is a parameter. Since 3.48 it plans by the value of such a parameter, and compiles the statement anew
+ * each time one is given, the same one too: that takes longer than most queries.
+ */
+class Compiler extends SqliteQueryCompiler {
+  protected override visitLimit({ limit }: LimitNode): void {
+    this.append('limit +');
+    this.visitNode(limit);
+  }
 }
 
 /** Follows the statements of a connection. */
