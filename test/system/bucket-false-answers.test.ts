@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import type { FaultRule } from '../harness/fault-proxy.ts';
 import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, offsetOf } from './support.ts';
 

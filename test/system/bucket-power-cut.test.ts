@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { describeOverFaultyBuckets } from '../harness/faulty-bucket.ts';
-import { PART } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, idOf, listFiles, offsetOf, openPatch, until } from './support.ts';
 

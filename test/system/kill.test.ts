@@ -2,7 +2,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeBytes, md5 } from '../harness/bytes.ts';
-import { describeOverCatalogs, PART, type StoredService, type TestStore } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverCatalogs, type StoredService, type TestStore } from '../harness/stores.ts';
 import { createUpload, head, patch } from '../harness/tus.ts';
 import { expectBytes, listFiles, offsetOf, openPatch } from './support.ts';
 import { CAN_TRACE, injectAt } from './trace.ts';

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openLine } from '../harness/proxy.ts';
 import { makeBytes, md5 } from '../harness/bytes.ts';
 import { startService } from '../harness/service.ts';
-import { describeOverFolderAndBucket, PART, type StoredService } from '../harness/stores.ts';
+import { PART } from '../harness/part.ts';
+import { describeOverFolderAndBucket, type StoredService } from '../harness/stores.ts';
 import { createUpload, head, patch, send } from '../harness/tus.ts';
 import {
   answered,
