@@ -34,7 +34,7 @@ describeOverFolderAndBucket((store) => {
     const bytes = makeBytes(SIZE, seed++);
     const location = await createUpload(service.url, SIZE, { filename: 'taken-over', md5: md5(bytes) });
     // A part and the beginning of another, where there are parts.
-    const sent = PART + 700_000;
+    const sent = PART + 70_000;
     const slow = openPatch(location, 0, SIZE);
     await slow.write(bytes.subarray(0, sent));
     await service.untilTaken(location, sent);
